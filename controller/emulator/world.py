@@ -1,0 +1,166 @@
+"""The remote side's whole state: tables of frozen rows, a clock, and who listens to what happens.
+
+How the subjects of this package share one world
+------------------------------------------------
+*State* lives in named tables: `world.table("rules")` is a dict of key → row. A row is a **value**: put a
+new one in its place, never change one that is in a table. That is what makes an exact earlier version
+cheap (the `stale` fault) and saving simple. Rows of your tables must be JSON values (dicts, lists, strings,
+numbers); `world.companies` holds `records.Company` (also frozen: `dataclasses.replace`). Module globals
+hold no state: `reset` empties the tables and the agenda, and that must be all.
+
+*Time* is `world.now()`, an aware UTC datetime; `clock.stamp(moment)` writes it as the service does. What
+happens later is entered in `world.agenda.at(moment, action)`; `action()` takes no argument, looks at the
+world anew and is run while `world.now()` is its moment, on the event loop, between two requests. Agenda
+entries do not survive a restart: a subject that enters any exports `resume(world) -> None`, called after a
+data file was read, which enters them again from its rows.
+
+*Events*: `world.emit("connection.deleted", company_id, connection={...})` calls every subscriber with an
+`Event`; `world.subscribers.append(hear)` in your `attach(world) -> None`, which `app.py` calls once.
+Names are those of REFERENCE 6.4 plus a few of our own:
+
+    company.created, .deleted      company: as the API shows it
+    connection.created, .connected, .failed, .disconnected, .reconnected, .deleted
+                                   company, connection: as the API shows them; oldStatus (None when
+                                   created); severed: True when the merchant did it in the settings page
+    read.completed                 dataset: as pull history shows it, whatever its outcome;
+                                   changed: whether the cache changed
+    read.completed.initial         datasets: a connection's first pulls, once all are finished
+    configuration.changed          nothing; after a POST, a form, a portal edit, a deletion, a switch-off
+    client.rateLimit.reached, .reset   dailyQuota, quotaRemaining, expiryDate; the company id is ""
+
+*HTTP*: every subject module `api_*.py` (or its own name) exports `routes: list[starlette.routing.Route]`,
+one Route for each spelling, path parameters named as in REFERENCE 3.0. Handlers are `async def
+name(request: Request) -> Response`; helpers are in `api.py`: `world_of(request)`, `await json_body(request)`,
+`answer(value, status=200)`, `nothing(status=204)`, `listing(request, items, path, kind)`. Refusals are raised
+as `errors.ApiError`. Read the body first, then do all looking and changing without an `await` between:
+that is what makes a request atomic. `app.py` lists the modules; auth, limits, faults, counting happen there.
+
+*Other subjects' rules* are called, not re-made: `companies.find(world, id)` (404 if none),
+`connections.find(company, id)` (404), `connections.linked(company, "Accounting")`,
+`configuration.document(world, company)` (the whole document, options included), `books.rows(company,
+connection, kind)` (the merchant's books now), `books.cached(connection, kind)` (what was last pulled),
+`books.add(world, company_id, connection_id, kind, row)`, `datasets.request(world, company_id,
+connection_id, data_type)`, `configuration.switch_off(world, company_id)`, `integrations.platform(key)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from controller.emulator.clock import Agenda, Clock
+from controller.emulator.records import Company
+
+Row = TypeVar("Row")
+CLIENT_ID = "3c1f0a52-6f0e-4b7c-9d55-0a1f7be2c901"
+CLIENT_NAME = "Example Client"
+DEFAULT_API_KEY = "emulator"
+
+
+@dataclass(slots=True)
+class Settings:
+    """How this copy of the service behaves where REFERENCE leaves a choice; changed by a control only."""
+
+    api_key: str = DEFAULT_API_KEY
+    base_url: str = "http://127.0.0.1:8787"
+    merge: bool = False
+    """POST of a configuration merges instead of replacing (REFERENCE 4.6)."""
+    strict: bool = False
+    """Refuse what a wrong client sends and a lenient service lets pass (REFERENCE 1.4, 3.2 #7)."""
+    company_limit: int | None = None
+    """402 beyond so many companies."""
+    outdated_keys: tuple[str, ...] = ()
+    """Keys that get 403."""
+    maintenance: bool = False
+    """503 for everything."""
+
+
+class Table(dict[str, Row], Generic[Row]):
+    """Rows by key, in order of entry; remembers which keys changed since the last save."""
+
+    def __init__(self, rows: Mapping[str, Row] | None = None) -> None:
+        super().__init__(rows or {})
+        self.touched: set[str] = set()
+
+    def __setitem__(self, key: str, row: Row) -> None:
+        super().__setitem__(key, row)
+        self.touched.add(key)
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        self.touched.add(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened to a company (or, with an empty id, to the client)."""
+
+    name: str
+    company_id: str
+    at: datetime
+    details: Mapping[str, Any]
+
+
+Subscriber = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class World:
+    """Everything the service knows; see the module's docstring for how to live in it."""
+
+    settings: Settings = field(default_factory=Settings)
+    clock: Clock = field(default_factory=Clock)
+    agenda: Agenda = field(default_factory=Agenda)
+    companies: Table[Company] = field(default_factory=Table)
+    tables: dict[str, Table[Any]] = field(default_factory=dict)
+    subscribers: list[Subscriber] = field(default_factory=list)
+    _earlier: World | None = None
+
+    def now(self) -> datetime:
+        """The emulated moment, UTC."""
+        return self.clock.now()
+
+    def table(self, name: str) -> Table[Any]:
+        """The table of that name, empty at first."""
+        return self.tables.setdefault(name, Table())
+
+    def emit(self, event_name: str, company_id: str, **details: Any) -> None:
+        """Tell every subscriber, at once and in order."""
+        event = Event(event_name, company_id, self.now(), details)
+        for hear in self.subscribers:
+            hear(event)
+
+    def catch_up(self) -> None:
+        """Do what has become due, each thing at its own moment."""
+        now = self.now()
+        while due := self.agenda.next_due(now):
+            moment, action = due
+            with self.clock.held_at(moment):
+                action()
+
+    def remember(self) -> None:
+        """Keep the world as it is now, for the `stale` fault: called before each write."""
+        earlier = World(
+            settings=self.settings,
+            companies=Table(self.companies),
+            tables={name: Table(rows) for name, rows in self.tables.items()},
+        )
+        earlier.clock._held = self.now()
+        self._earlier = earlier
+
+    def before_last_write(self, no_older_than: float) -> World | None:
+        """The world as it was before the last write, if that was within so many emulated seconds."""
+        if self._earlier is None:
+            return None
+        age = self.now() - self._earlier.now()
+        return self._earlier if age.total_seconds() <= no_older_than else None
+
+    def reset(self) -> None:
+        """An empty world on the real time."""
+        self.companies.clear()
+        self.tables.clear()
+        self.agenda.clear()
+        self.clock = Clock()
+        self._earlier = None
