@@ -69,6 +69,6 @@ def stamp(moment: datetime) -> str:
 
 
 def instant(text: str) -> datetime:
-    """The moment of a stamp in any form of REFERENCE 1.5; without an offset, UTC. ValueError if it is none."""
+    """The moment of a stamp in any form of REFERENCE 1.5; without an offset, UTC. ValueError if none."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

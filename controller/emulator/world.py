@@ -37,17 +37,18 @@ that is what makes a request atomic. `app.py` lists the modules; auth, limits, f
 
 *Other subjects' rules* are called, not re-made: `companies.find(world, id)` (404 if none),
 `connections.find(company, id)` (404), `connections.linked(company, "Accounting")`,
-`configuration.document(world, company)` (the whole document, options included), `books.rows(company,
-connection, kind)` (the merchant's books now), `books.cached(connection, kind)` (what was last pulled),
-`books.add(world, company_id, connection_id, kind, row)`, `datasets.request(world, company_id,
-connection_id, data_type)`, `configuration.switch_off(world, company_id)`, `integrations.platform(key)`.
+`configuration.document(company)` (the whole document, options included), `books.rows(company, platform_key,
+data_type)` (the merchant's books now), `cache.held(company, connection, data_type)` (what was last pulled, as
+`/data/...` shows it; None if never), `books.add(world, company_id, platform_key, data_type, fields)`,
+`datasets.request(world, company_id, connection_id, data_type)` and `datasets.record(...)` (one that has just
+finished), `configuration.switch_off(world, company_id)`, `platforms.PLATFORMS.get(key)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from controller.emulator.clock import Agenda, Clock
@@ -75,6 +76,9 @@ class Settings:
     """Keys that get 403."""
     maintenance: bool = False
     """503 for everything."""
+
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Table(dict[str, Row], Generic[Row]):
@@ -116,6 +120,8 @@ class World:
     companies: Table[Company] = field(default_factory=Table)
     tables: dict[str, Table[Any]] = field(default_factory=dict)
     subscribers: list[Subscriber] = field(default_factory=list)
+    last_alive: datetime = NEVER
+    """The emulated moment up to which a world read from a data file had lived: what came after is due."""
     _earlier: World | None = None
 
     def now(self) -> datetime:

@@ -1,0 +1,189 @@
+"""Links from a company to a platform: made, authorised, failed, severed, deleted (REFERENCE 3.2, 5.1).
+
+(none) --create--> PendingAuth --authorise--> Linked --unlink--------> Unlinked
+                    |     ^                    ^  |                        |
+                    '-fail'                    |  '---deauthorise--> Deauthorized
+                                               '------authorise------------'
+any --delete--> (gone, and the configuration with it)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from controller.emulator import datasets
+from controller.emulator.clock import stamp
+from controller.emulator.errors import ApiError, no_connection, not_valid
+from controller.emulator.platforms import PLATFORMS
+from controller.emulator.records import Company, Connection
+from controller.emulator.world import World
+
+_EVENT_OF_AUTHORISING = {
+    "PendingAuth": "connection.connected",
+    "Unlinked": "connection.reconnected",
+    "Deauthorized": "connection.reconnected",
+}
+_PULLS_AFTER_SEVERING = {"Unlinked": "Cancelled", "Deauthorized": "AuthError"}
+
+
+def find(company: Company, connection_id: str) -> Connection:
+    """The company's connection of that id. Raises ApiError 404."""
+    for connection in company.connections:
+        if connection.id == connection_id.lower():
+            return connection
+    raise no_connection(connection_id)
+
+
+def source_type(connection: Connection) -> str:
+    """`Accounting` or `Commerce`."""
+    return PLATFORMS[connection.platform].source_type
+
+
+def of_type(company: Company, kind: str) -> list[Connection]:
+    """The company's connections of one source type, oldest first."""
+    return [each for each in company.connections if source_type(each) == kind]
+
+
+def linked(company: Company, kind: str) -> Connection | None:
+    """The first `Linked` connection of one source type, if any."""
+    return next((each for each in of_type(company, kind) if each.status == "Linked"), None)
+
+
+def create(world: World, company_id: str, platform_key: str, *, status: str = "PendingAuth") -> Connection:
+    """One more connection, whatever there is already. Raises ApiError 404 for a key that is not offered."""
+    platform = PLATFORMS.get(platform_key)
+    if platform is None or not platform.enabled:
+        raise ApiError(404, f"Integration {platform_key} not found")
+    connection = Connection(str(uuid4()), platform_key, status, world.now())
+    company = world.companies[company_id]
+    world.companies[company_id] = replace(company, connections=(*company.connections, connection))
+    _tell(world, "connection.created", company_id, connection, old_status=None)
+    return connection
+
+
+def authorise(world: World, company_id: str, connection_id: str) -> Connection:
+    """What a merchant does on the link page: `Linked`, and the first pulls are queued.
+
+    An accounting connection that is `Linked` already stays as it is.
+    """
+    connection = find(world.companies[company_id], connection_id)
+    if connection.status == "Linked":
+        return connection
+    old_status = connection.status
+    connection = _put(world, company_id, replace(connection, status="Linked", errors=()))
+    _tell(world, _EVENT_OF_AUTHORISING[old_status], company_id, connection, old_status)
+    datasets.request_first(world, company_id, connection)
+    return connection
+
+
+def unlink(world: World, company_id: str, connection_id: str, *, severed: bool = False) -> Connection:
+    """`Linked` → `Unlinked`, by API, or by the merchant (`severed`). Raises ApiError 400."""
+    return _disconnect(world, company_id, connection_id, "Unlinked", severed)
+
+
+def deauthorise(world: World, company_id: str, connection_id: str) -> Connection:
+    """`Linked` → `Deauthorized`: revoked or expired at the platform. Raises ApiError 400."""
+    return _disconnect(world, company_id, connection_id, "Deauthorized", False)
+
+
+def fail(world: World, company_id: str, connection_id: str, error: dict[str, Any]) -> Connection:
+    """An attempt to link came to nothing: the status stays, `dataConnectionErrors` says why."""
+    connection = find(world.companies[company_id], connection_id)
+    told = {**error, "erroredOnUtc": stamp(world.now()), "status": "Active"}
+    connection = _put(world, company_id, replace(connection, errors=(*connection.errors, told)))
+    _tell(world, "connection.failed", company_id, connection, connection.status)
+    return connection
+
+
+def delete(world: World, company_id: str, connection_id: str, *, severed: bool = False) -> None:
+    """Gone, with its cached data and pulls; the company's configuration goes too (REFERENCE 3.2 #10)."""
+    company = world.companies[company_id]
+    connection = find(company, connection_id)
+    last = shown(world, company_id, connection)
+    world.companies[company_id] = replace(
+        company,
+        connections=tuple(each for each in company.connections if each.id != connection.id),
+        datasets=tuple(each for each in company.datasets if each.connection_id != connection.id),
+        chosen=None,
+        pinned={},
+        configured=False,
+    )
+    _announce(world, "connection.deleted", company_id, last, connection.status, severed)
+    world.emit("configuration.changed", company_id)
+
+
+def shown(world: World, company_id: str, connection: Connection) -> dict[str, Any]:
+    """The connection as the API shows it; its `linkUrl` is a page of this very service."""
+    platform = PLATFORMS[connection.platform]
+    view: dict[str, Any] = {
+        "id": connection.id,
+        "integrationId": platform.integration_id,
+        "integrationKey": platform.key,
+        "sourceId": platform.source_id,
+        "platformName": platform.name,
+        "linkUrl": f"{world.settings.base_url}/companies/{company_id}/connections/{connection.id}/start",
+        "status": connection.status,
+    }
+    if connection.last_sync:
+        view["lastSync"] = stamp(connection.last_sync)
+    view["created"] = stamp(connection.created)
+    view["sourceType"] = platform.source_type
+    if connection.errors:
+        view["dataConnectionErrors"] = [dict(error) for error in connection.errors]
+    return view
+
+
+def _disconnect(world: World, company_id: str, connection_id: str, status: str, severed: bool) -> Connection:
+    connection = find(world.companies[company_id], connection_id)
+    if connection.status != "Linked":
+        raise not_valid()
+    datasets.stop_running(world, company_id, connection.id, _PULLS_AFTER_SEVERING[status])
+    connection = _put(
+        world, company_id, replace(find(world.companies[company_id], connection_id), status=status)
+    )
+    _announce(
+        world,
+        "connection.disconnected",
+        company_id,
+        shown(world, company_id, connection),
+        "Linked",
+        severed,
+    )
+    return connection
+
+
+def _put(world: World, company_id: str, connection: Connection) -> Connection:
+    company = world.companies[company_id]
+    others = tuple(connection if each.id == connection.id else each for each in company.connections)
+    world.companies[company_id] = replace(company, connections=others)
+    return connection
+
+
+def _tell(
+    world: World, event_name: str, company_id: str, connection: Connection, old_status: str | None
+) -> None:
+    _announce(world, event_name, company_id, shown(world, company_id, connection), old_status, False)
+
+
+def _announce(
+    world: World,
+    event_name: str,
+    company_id: str,
+    connection: dict[str, Any],
+    old_status: str | None,
+    severed: bool,
+) -> None:
+    company = world.companies[company_id]
+    reference: dict[str, Any] = {"id": company.id, "name": company.name}
+    if company.description is not None:
+        reference["description"] = company.description
+    world.emit(
+        event_name,
+        company_id,
+        company=reference,
+        connection=connection,
+        oldStatus=old_status,
+        severed=severed,
+    )
