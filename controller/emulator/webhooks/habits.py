@@ -1,0 +1,83 @@
+"""How patient each generation is with an endpoint, as tables (REFERENCE 6.3, 6.5). Pure.
+
+answer        legacy                               newer
+2xx           done                                 done
+3xx           follows it, this once                failure
+408 420 …     again, at most three times           again, eight attempts over about 28 hours
+any other     gives up at once                     again
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+Generation = Literal["legacy", "newer"]
+
+TIMEOUT_SECONDS = 15.0
+"""How long an endpoint may take. REFERENCE gives it for the newer service only."""
+
+DISABLED_AFTER = timedelta(days=5)
+"""A newer endpoint that failed everything for so long is disabled."""
+
+_LEGACY_RETRIES = {408, 420, 429, 460, 502, 503, 504, 522, 524}
+_REDIRECTS = {301, 302, 303, 307, 308}
+
+# Waits before the second and later attempts; each begins when the attempt before it failed.
+_WAITS: dict[Generation, tuple[timedelta, ...]] = {
+    "legacy": tuple(timedelta(seconds=seconds) for seconds in (15, 45, 60)),
+    "newer": (
+        timedelta(seconds=5),
+        timedelta(minutes=5),
+        timedelta(minutes=30),
+        timedelta(hours=2),
+        timedelta(hours=5),
+        timedelta(hours=10),
+        timedelta(hours=10),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back from an endpoint: a status, or None when nothing did."""
+
+    status: int | None
+    retry_after: str | None = None
+    location: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def redirects(self) -> bool:
+        return self.status in _REDIRECTS and bool(self.location)
+
+
+def wait(generation: Generation, attempts: int, reply: Reply, now: datetime) -> timedelta | None:
+    """How long to wait after that many failed attempts, or None to give the event up.
+
+    `now` is the real time: an HTTP-date in `Retry-After` speaks of that.
+    """
+    waits = _WAITS[generation]
+    hopeless = generation == "legacy" and reply.status is not None and reply.status not in _LEGACY_RETRIES
+    if hopeless or attempts > len(waits):
+        return None
+    asked = _asked_for(reply.retry_after, now) if generation == "legacy" else None
+    return waits[attempts - 1] if asked is None else asked
+
+
+def _asked_for(retry_after: str | None, now: datetime) -> timedelta | None:
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdecimal():
+        return timedelta(seconds=min(int(retry_after), 86_400))
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(moment - now, timedelta())
