@@ -25,6 +25,8 @@ Names are those of REFERENCE 6.4 plus a few of our own:
     read.completed                 dataset: as pull history shows it, whatever its outcome;
                                    changed: whether the cache changed
     read.completed.initial         datasets: a connection's first pulls, once all are finished
+    push.changed                   push: the operation as push history shows it, once it has ended
+    {dataType}.write.successful, .unsuccessful   the same
     configuration.changed          nothing; after a POST, a form, a portal edit, a deletion, a switch-off
     client.rateLimit.reached, .reset   dailyQuota, quotaRemaining, expiryDate; the company id is ""
 
@@ -70,6 +72,10 @@ class Settings:
     """POST of a configuration merges instead of replacing (REFERENCE 4.6)."""
     strict: bool = False
     """Refuse what a wrong client sends and a lenient service lets pass (REFERENCE 1.4, 3.2 #7)."""
+    push_visible_at_once: bool = False
+    """A pushed account is in the cache without a pull, as until January 2024 (REFERENCE 3.11)."""
+    refuse_duplicates: bool = False
+    """A scheduled sync over a time that a manual one took is refused, not repeated (REFERENCE 7 #49)."""
     company_limit: int | None = None
     """402 beyond so many companies."""
     outdated_keys: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ any other     gives up at once                     again
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -73,8 +74,8 @@ def wait(generation: Generation, attempts: int, reply: Reply, now: datetime) -> 
 def _asked_for(retry_after: str | None, now: datetime) -> timedelta | None:
     if retry_after is None:
         return None
-    if retry_after.strip().isdecimal():
-        return timedelta(seconds=min(int(retry_after), 86_400))
+    if re.fullmatch(r"\s*[0-9]{1,6}\s*", retry_after):
+        return timedelta(seconds=int(retry_after))
     try:
         moment = parsedate_to_datetime(retry_after)
     except ValueError:
