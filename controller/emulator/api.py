@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -46,6 +46,12 @@ async def json_object(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise not_valid()
     return body
+
+
+def refuse_unknown(world: World, body: Mapping[str, Any], known: Collection[str]) -> None:
+    """In strict mode, 400 for a field that the service does not have; else it is passed over (1.4)."""
+    if world.settings.strict and any(field not in known for field in body):
+        raise not_valid()
 
 
 def encoded(value: Any) -> bytes:

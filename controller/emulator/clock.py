@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 Action = Callable[[], None]
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Clock:
@@ -27,6 +28,10 @@ class Clock:
     def advance(self, by: timedelta) -> None:
         """Jump ahead. What became due meanwhile is done by the next `World.catch_up`."""
         self.offset += by
+
+    def stop_at(self, moment: datetime) -> None:
+        """From now on it is `moment` for ever."""
+        self._held = moment
 
     @contextmanager
     def held_at(self, moment: datetime) -> Iterator[None]:

@@ -48,12 +48,13 @@ finished), `configuration.switch_off(world, company_id)`, `platforms.PLATFORMS.g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from controller.emulator.clock import Agenda, Clock
+from controller.emulator.clock import NEVER, Agenda, Clock
 from controller.emulator.records import Company
 
 Row = TypeVar("Row")
@@ -82,9 +83,6 @@ class Settings:
     """Keys that get 403."""
     maintenance: bool = False
     """503 for everything."""
-
-
-NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Table(dict[str, Row], Generic[Row]):
@@ -126,6 +124,8 @@ class World:
     companies: Table[Company] = field(default_factory=Table)
     tables: dict[str, Table[Any]] = field(default_factory=dict)
     subscribers: list[Subscriber] = field(default_factory=list)
+    documents: dict[str, tuple[Company, bytes]] = field(default_factory=dict)
+    """Configuration documents as last encoded, with the row that they show."""
     last_alive: datetime = NEVER
     """The emulated moment up to which a world read from a data file had lived: what came after is due."""
     _earlier: World | None = None
@@ -152,15 +152,25 @@ class World:
             with self.clock.held_at(moment):
                 action()
 
-    def remember(self) -> None:
-        """Keep the world as it is now, for the `stale` fault: called before each write."""
-        earlier = World(
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Inside, the world is changed; a write that is refused counts as none."""
+        before, self._earlier = self._earlier, self._copy()
+        try:
+            yield
+        except BaseException:
+            self._earlier = before
+            raise
+
+    def _copy(self) -> World:
+        """The world as it is now, for ever: rows are values, so only the tables are copied."""
+        copy = World(
             settings=self.settings,
             companies=Table(self.companies),
             tables={name: Table(rows) for name, rows in self.tables.items()},
         )
-        earlier.clock._held = self.now()
-        self._earlier = earlier
+        copy.clock.stop_at(self.now())
+        return copy
 
     def before_last_write(self, no_older_than: float) -> World | None:
         """The world as it was before the last write, if that was within so many emulated seconds."""
@@ -175,4 +185,5 @@ class World:
         self.tables.clear()
         self.agenda.clear()
         self.clock = Clock()
+        self.documents.clear()
         self._earlier = None

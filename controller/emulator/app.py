@@ -1,0 +1,268 @@
+"""The service as one ASGI application: every surface, and what stands before the API.
+
+api        counted ─ fault? ─ key ─ limits ─ the work ─ latency ─ fault? ─ answer with limit headers
+page       what a merchant's browser sees: no key
+control    /_emulator/...: no key, loopback only, never counted or delayed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from base64 import b64encode
+from contextlib import suppress
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from types import ModuleType
+from typing import Any
+
+from starlette.datastructures import State
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from controller.emulator import (
+    api_companies,
+    api_configuration,
+    api_connections,
+    api_data,
+    control,
+    datasets,
+    integrations,
+    pages,
+    push,
+    ui_text,
+    visible_accounts,
+)
+from controller.emulator.api import answer
+from controller.emulator.errors import SERVER_FAULT, ApiError
+from controller.emulator.faults import STALE_FOR, Fault
+from controller.emulator.front import Front
+from controller.emulator.routing import Found, NoPlace, Router
+from controller.emulator.traffic import Call
+from controller.emulator.webhooks import service as webhooks
+from controller.emulator.world import World
+
+API_SUBJECTS: tuple[ModuleType, ...] = (
+    api_companies,
+    api_connections,
+    api_configuration,
+    api_data,
+    integrations,
+    push,
+    ui_text,
+    visible_accounts,
+    webhooks,
+)
+"""Modules that export `routes`; those that export `attach(world)` or `resume(world)` have them called."""
+
+SUBJECTS: tuple[ModuleType, ...] = (*API_SUBJECTS, datasets)
+_HEARTBEAT = 0.2
+_OUTDATED = "You are using an outdated API key or a key not associated with that resource."
+_MAINTENANCE = "The Codat API is temporarily offline for maintenance. Please try again later."
+_GARBAGE = b"<html><body>upstream \xff\xfe says no"
+_log = logging.getLogger("merchantctl.emulator")
+
+
+def build(world: World) -> Application:
+    """The application over a world; subjects are attached and told to resume what a data file left open."""
+    router = Router()
+    for subject in (*API_SUBJECTS, control):
+        router.add("api", subject.routes)
+    router.add("page", pages.routes)
+    for subject in SUBJECTS:
+        for name in ("attach", "resume"):
+            if hasattr(subject, name):
+                getattr(subject, name)(world)
+    front = Front(router=router)
+    return Application(world, router, front, State({"world": world, "front": front}))
+
+
+@dataclass(slots=True)
+class Application:
+    """An ASGI application. `state` is what handlers find as `request.app.state`."""
+
+    world: World
+    router: Router
+    front: Front
+    state: State
+    _heart: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            scope["app"] = self
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.world.catch_up()
+        found = self.router.find(scope["method"], scope["path"])
+        request = Request(scope, receive)
+        if isinstance(found, Found):
+            scope["path_params"] = found.parameters
+            if found.place.surface == "control":
+                await _send(send, await self._controlled(request, found))
+                return
+            if found.place.surface == "page":
+                await _send(send, await self._done(request, found))
+                return
+        await self._called(request, found, send)
+
+    async def _controlled(self, request: Request, found: Found) -> Response:
+        if not _is_loopback(request):
+            return _refusal(ApiError(403, "Controls are for this machine only."))
+        return await self._done(request, found)
+
+    async def _called(self, request: Request, found: Found | NoPlace, send: Send) -> None:
+        """One call of the API, from its arrival to whatever the caller gets to see."""
+        scope, now = request.scope, self.world.now()
+        template = found.place.template if isinstance(found, Found) else scope["path"]
+        call = Call(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), now)
+        self.front.traffic.enter(template, call)
+        fault = self.front.faults.take(call.method, template, call.path)
+        if fault and fault.do == "drop":
+            await _hang_up(scope)
+            return
+        response = await self._answered(request, found, fault)
+        await self._wait(fault)
+        if fault and fault.do == "lose-answer":
+            await _hang_up(scope)
+            return
+        call.status = response.status_code
+        headers = self.front.limits.headers(self.world.now(), _address(request))
+        await _send(send, response, headers, cut=fault is not None and fault.do == "truncate", scope=scope)
+
+    async def _answered(self, request: Request, found: Found | NoPlace, fault: Fault | None) -> Response:
+        if fault and fault.do == "status" and not fault.done:
+            return _refusal(fault.error())
+        if fault and fault.do == "stale":
+            request.scope["emulator.world"] = self.world.before_last_write(STALE_FOR)
+        response = await self._admitted(request, found)
+        if fault and fault.do == "status":
+            return _refusal(fault.error())
+        if fault and fault.do == "garbage":
+            return Response(_GARBAGE, media_type="application/json")
+        return response
+
+    async def _admitted(self, request: Request, found: Found | NoPlace) -> Response:
+        """The work, for a caller with the key and within the limits."""
+        company_id = found.parameters.get("companyId") if isinstance(found, Found) else None
+        try:
+            self._check_key(request)
+            self.front.limits.enter(self.world.now(), _address(request), company_id)
+        except ApiError as refused:
+            return _refusal(refused)
+        try:
+            if isinstance(found, NoPlace):
+                return _nobody(found)
+            return await self._done(request, found)
+        finally:
+            self.front.limits.leave(company_id)
+
+    def _check_key(self, request: Request) -> None:
+        """`Basic` and the key by itself in Base64; `base64("key:")` is another key (REFERENCE 1.2)."""
+        settings, given = self.world.settings, request.headers.get("authorization", "")
+        if given in [_credential(key) for key in settings.outdated_keys]:
+            raise ApiError(403, _OUTDATED)
+        if given != _credential(settings.api_key):
+            raise ApiError(401, "Unauthorized")
+        if settings.maintenance:
+            raise ApiError(503, _MAINTENANCE)
+
+    async def _done(self, request: Request, found: Found) -> Response:
+        """Run the answerer; a write leaves the world before it behind, for the `stale` fault."""
+        answerer = found.place.answerer
+        try:
+            if request.method == "GET":
+                return await answerer(request)
+            await request.body()
+            self.world.catch_up()
+            with self.world.writing():
+                return await answerer(request)
+        except ApiError as refused:
+            return _refusal(refused)
+        except Exception:
+            _log.exception("%s %s", request.method, request.url.path)
+            return _refusal(ApiError(500, SERVER_FAULT))
+
+    async def _wait(self, fault: Fault | None) -> None:
+        held = self.front.latency_ms + (fault.ms if fault and fault.do == "delay" else 0)
+        if held:
+            await asyncio.sleep(held / 1000)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._heart = asyncio.create_task(self._beat())
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if self._heart:
+                    self._heart.cancel()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _beat(self) -> None:
+        """What becomes due is done though nobody calls: webhooks leave in time."""
+        while True:
+            await asyncio.sleep(_HEARTBEAT)
+            try:
+                self.world.catch_up()
+            except Exception:
+                _log.exception("something due went wrong")
+
+
+def _credential(key: str) -> str:
+    return "Basic " + b64encode(key.encode()).decode()
+
+
+def _refusal(error: ApiError) -> Response:
+    response = answer(error.body(), error.status)
+    response.headers.update(error.headers)
+    return response
+
+
+def _nobody(found: NoPlace) -> Response:
+    if not found.allowed:
+        return _refusal(ApiError(404, "NotFound"))
+    return _refusal(ApiError(405, "Method Not Allowed", headers={"Allow": ", ".join(found.allowed)}))
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _is_loopback(request: Request) -> bool:
+    with suppress(ValueError):
+        address = ip_address(_address(request))
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    return False
+
+
+async def _send(
+    send: Send,
+    response: Response,
+    more_headers: list[tuple[bytes, bytes]] | None = None,
+    *,
+    cut: bool = False,
+    scope: Scope | None = None,
+) -> None:
+    headers = [*response.raw_headers, *(more_headers or ())]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    body = bytes(response.body)
+    if cut and scope is not None and body:
+        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        await _hang_up(scope, after_sending=True)
+        return
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _hang_up(scope: Scope, *, after_sending: bool = False) -> None:
+    """End the TCP connection without (the rest of) an answer."""
+    transport: Any = scope["emulator.transport"]
+    if after_sending:
+        transport.close()
+    else:
+        transport.abort()
+    await asyncio.sleep(0)

@@ -1,0 +1,219 @@
+"""The configuration document as GET shows it: every option, and what was chosen (REFERENCE 4.1 to 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from controller.emulator import cache, connections, starting_books
+from controller.emulator.records import BooksRow, Company, Connection
+
+Document = dict[str, Any]
+
+UNSET_START = "0001-01-01T00:00:00"
+"""What a date that cannot be null holds before anybody set it (REFERENCE 8 #5)."""
+FREQUENCIES = ("Daily", "Monthly")
+GROUPING_PERIODS = ("Daily",)
+GROUP_BY = ("Location", "Country")
+INVOICE_STATUSES = ("Submitted", "Draft")
+_DEFAULT_RATES = ("0", "5", "10", "20")
+_PAYMENT_LINK = "Payment.AccountRef.Id"
+
+# section: (key, caption, description, required)
+_SALES_ROWS = (
+    ("sales", "Sales", "Takings before tax", True),
+    ("refund", "Refunds", "Money returned to shoppers", True),
+    ("gratuity", "Gratuity", "Tips collected at payment", False),
+    ("prepaid", "Prepaid", "Gift cards sold", False),
+)
+_PAYMENT_ROWS = (
+    ("card", "Card", "Card takings", True),
+    ("cash", "Cash", "Cash takings", False),
+    ("payout", "Payout", "Transfers to the merchant's bank", False),
+    ("prepaidPayment", "Prepaid payment", "Gift cards redeemed", False),
+)
+_FEE_ROWS = (
+    ("paymentFee", "Payment fee", "Processing charges", False),
+    ("paymentFeeRefund", "Payment fee refund", "Processing charges handed back", False),
+)
+_TYPES_FOR = {
+    "sales": ("Income",),
+    "refund": ("Income",),
+    "gratuity": ("Income", "Liability"),
+    "prepaid": ("Liability",),
+}
+"""Which account types qualify for a row of the sales section (REFERENCE 8 #24)."""
+
+_READ_ONLY = frozenset(
+    ("companyId", "accountingSoftwareCompanyName", "configured", "labelText", "descriptionText", "required")
+)
+
+
+def is_read_only(field: str) -> bool:
+    """Whether the server alone decides a field: computed ones, captions and lists of options."""
+    return field in _READ_ONLY or (field.endswith("Options") and not field.startswith("selected"))
+
+
+def accounting_connection(company: Company) -> Connection | None:
+    """The connection whose data fill the options: the linked one, else one that was pulled, else any."""
+    own = connections.of_type(company, "Accounting")
+    linked = connections.linked(company, "Accounting")
+    return linked or next((each for each in own if each.pulled), None) or (own[0] if own else None)
+
+
+def shown(company: Company) -> Document:
+    """The whole document: the skeleton, over it what was chosen, over it what a portal edit pinned."""
+    empty = skeleton(company)
+    return _over(_over(empty, company.chosen or {}), company.pinned)
+
+
+def skeleton(company: Company) -> Document:
+    """The document before anybody chose anything. Options are None until their data was pulled."""
+    connection = accounting_connection(company)
+    accounts = _usable(company, connection, "chartOfAccounts")
+    info = cache.held(company, connection, "company") if connection else None
+    return {
+        "companyId": company.id,
+        "accountingSoftwareCompanyName": info[0]["companyName"] if info else None,
+        "enabled": False,
+        "configured": company.configured,
+        "schedule": {
+            "selectedFrequency": None,
+            "frequencyOptions": list(FREQUENCIES),
+            "startDate": UNSET_START,
+            "syncHourUtc": 0,
+            "timeZone": None,
+        },
+        "configuration": {
+            "sales": _sales(company, connection, accounts),
+            "payments": {
+                "syncPayments": False,
+                "accounts": _rows(_PAYMENT_ROWS, accounts, connection),
+            },
+            "newPayments": {"syncPayments": False, "accounts": {}},
+            "fees": {
+                "feesSupplier": {
+                    "selectedSupplierId": None,
+                    "supplierOptions": _options(_usable(company, connection, "suppliers"), "supplierName"),
+                },
+                "syncFees": False,
+                "accounts": _rows(_FEE_ROWS, accounts, connection),
+            },
+        },
+    }
+
+
+def _sales(company: Company, connection: Connection | None, accounts: list[BooksRow] | None) -> Document:
+    taxes = _usable(company, connection, "taxRates")
+    offered = starting_books.of(connection.platform).offered_rates if connection else _DEFAULT_RATES
+    zero = None if taxes is None else [each for each in taxes if _is_zero_rated(each)]
+    return {
+        "syncSales": False,
+        "accounts": _rows(_SALES_ROWS, accounts, connection),
+        "invoiceStatus": {
+            "selectedInvoiceStatus": None,
+            "invoiceStatusOptions": list(INVOICE_STATUSES),
+        },
+        "salesCustomer": {
+            "selectedCustomerId": None,
+            "customerOptions": _options(_usable(company, connection, "customers"), "customerName"),
+        },
+        "taxRates": {
+            rate: {"selectedTaxRateId": None, "taxRateOptions": _options(taxes, "name")} for rate in offered
+        },
+        "newTaxRates": {
+            "accountingTaxRateOptions": _options(taxes, "name"),
+            "commerceTaxRateOptions": [],
+            "taxRateMappings": [],
+            "selectedDefaultZeroTaxRateId": None,
+            "defaultZeroTaxRateOptions": _options(zero, "name"),
+        },
+        "grouping": {
+            "groupingPeriod": {
+                "selectedGroupingPeriod": None,
+                "groupingPeriodOptions": list(GROUPING_PERIODS),
+            },
+            "groupingLevels": {
+                "invoiceLevel": {"selectedGroupByOptions": [], "groupByOptions": list(GROUP_BY)},
+                "invoiceLineLevel": {"selectedGroupByOptions": [], "groupByOptions": list(GROUP_BY)},
+            },
+        },
+    }
+
+
+def _rows(
+    rows: Iterable[tuple[str, str, str, bool]], accounts: list[BooksRow] | None, connection: Connection | None
+) -> Document:
+    return {
+        key: {
+            "labelText": caption,
+            "descriptionText": description,
+            "selectedAccountId": None,
+            "required": required,
+            "accountOptions": _account_options(key, accounts, connection),
+        }
+        for key, caption, description, required in rows
+    }
+
+
+def _account_options(
+    key: str, accounts: list[BooksRow] | None, connection: Connection | None
+) -> list[Document] | None:
+    if accounts is None or connection is None:
+        return None
+    by_links = starting_books.of(connection.platform).links_make_payment_accounts
+    return [
+        {
+            "name": account["name"],
+            "id": account["id"],
+            "nominalCode": account["nominalCode"],
+            "classification": "Bank" if account["isBankAccount"] else "Nominal",
+        }
+        for account in accounts
+        if _qualifies(account, key, by_links)
+    ]
+
+
+def _qualifies(account: BooksRow, key: str, by_links: bool) -> bool:
+    """REFERENCE 8 #24."""
+    if key in _TYPES_FOR:
+        return account["type"] in _TYPES_FOR[key]
+    if key in ("paymentFee", "paymentFeeRefund"):
+        return bool(account["type"] == "Expense" or account["isBankAccount"])
+    if account["isBankAccount"]:
+        return True
+    return by_links and account["type"] in ("Asset", "Liability") and _takes_payments(account)
+
+
+def _takes_payments(account: BooksRow) -> bool:
+    return any(_PAYMENT_LINK in each["links"] for each in account["validDatatypeLinks"] or ())
+
+
+def _is_zero_rated(tax: BooksRow) -> bool:
+    """A rate of nought, told from «no tax», which has no component at all."""
+    return bool(tax["components"]) and tax["effectiveTaxRate"] == 0
+
+
+def _usable(company: Company, connection: Connection | None, data_type: str) -> list[BooksRow] | None:
+    """The cached rows that may be chosen: active and not deleted. None when never pulled."""
+    if connection is None or data_type not in connection.pulled:
+        return None
+    return [
+        row
+        for row in cache.rows(company, connection, data_type)
+        if row["status"] == "Active" and not row["metadata"]["isDeleted"]
+    ]
+
+
+def _options(rows: list[BooksRow] | None, name_field: str) -> list[Document] | None:
+    if rows is None:
+        return None
+    return [{"name": row[name_field], "id": row["id"]} for row in rows]
+
+
+def _over(below: Document, above: Mapping[str, Any]) -> Document:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _over(under, value) if isinstance(value, dict) and isinstance(under, dict) else value
+    return merged

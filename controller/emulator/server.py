@@ -1,0 +1,105 @@
+"""The emulator as a running server: on a socket of its own, in the foreground or in a thread."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from controller.emulator.app import build
+from controller.emulator.world import Settings, World
+
+Announce = Callable[[str], None]
+
+_KEEP_ALIVE_SECONDS = 75
+_SHUTDOWN_SECONDS = 1
+_BACKLOG = 2048
+
+
+class _Protocol(HttpToolsProtocol):
+    """Hands each request its transport, so that a fault can end the connection."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["emulator.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+
+def serve(settings: Settings, host: str, port: int, announce: Announce) -> None:
+    """Serve until a signal ends it; `announce(url)` is called once it listens. OSError: the port is taken."""
+    listener, settings.base_url = _bound(host, port)
+    server = _Server(_config(World(settings)), lambda: announce(settings.base_url))
+    server.run(sockets=[listener])
+
+
+@contextmanager
+def running(settings: Settings | None = None, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serve in a thread as long as the context lasts; its URL."""
+    settings = settings or Settings()
+    listener, settings.base_url = _bound(host, port)
+    listening = Event()
+    server = _Server(_config(World(settings)), listening.set)
+    thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    listening.wait()
+    try:
+        yield settings.base_url
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _bound(host: str, port: int) -> tuple[socket.socket, str]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.listen(_BACKLOG)
+    return listener, f"http://{_reachable(host)}:{listener.getsockname()[1]}"
+
+
+def _reachable(host: str) -> str:
+    """What a browser on this machine can call `host`."""
+    if host in ("0.0.0.0", "::", ""):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _config(world: World) -> uvicorn.Config:
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    application: Any = build(world)
+    return uvicorn.Config(
+        application,
+        http=_Protocol,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )
