@@ -38,6 +38,7 @@ from controller.emulator.api import answer
 from controller.emulator.errors import SERVER_FAULT, ApiError
 from controller.emulator.faults import STALE_FOR, Fault
 from controller.emulator.front import Front
+from controller.emulator.persistence import DataFile
 from controller.emulator.routing import Found, NoPlace, Router
 from controller.emulator.traffic import Call
 from controller.emulator.webhooks import service as webhooks
@@ -64,8 +65,10 @@ _GARBAGE = b"<html><body>upstream \xff\xfe says no"
 _log = logging.getLogger("merchantctl.emulator")
 
 
-def build(world: World) -> Application:
-    """The application over a world; subjects are attached and told to resume what a data file left open."""
+def build(world: World, data_file: DataFile | None = None) -> Application:
+    """The application over a world, which is first filled from the data file and then kept in it."""
+    if data_file:
+        data_file.read_into(world)
     router = Router()
     for subject in (*API_SUBJECTS, control):
         router.add("api", subject.routes)
@@ -75,7 +78,7 @@ def build(world: World) -> Application:
             if hasattr(subject, name):
                 getattr(subject, name)(world)
     front = Front(router=router)
-    return Application(world, router, front, State({"world": world, "front": front}))
+    return Application(world, router, front, State({"world": world, "front": front}), data_file)
 
 
 @dataclass(slots=True)
@@ -86,6 +89,7 @@ class Application:
     router: Router
     front: Front
     state: State
+    data_file: DataFile | None = None
     _heart: asyncio.Task[None] | None = field(default=None, repr=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -179,12 +183,18 @@ class Application:
             await request.body()
             self.world.catch_up()
             with self.world.writing():
-                return await answerer(request)
+                response = await answerer(request)
+            self._save()
+            return response
         except ApiError as refused:
             return _refusal(refused)
         except Exception:
             _log.exception("%s %s", request.method, request.url.path)
             return _refusal(ApiError(500, SERVER_FAULT))
+
+    def _save(self) -> None:
+        if self.data_file:
+            self.data_file.save(self.world)
 
     async def _wait(self, fault: Fault | None) -> None:
         held = self.front.latency_ms + (fault.ms if fault and fault.do == "delay" else 0)
@@ -200,6 +210,8 @@ class Application:
             else:
                 if self._heart:
                     self._heart.cancel()
+                if self.data_file:
+                    self.data_file.close(self.world)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -209,6 +221,7 @@ class Application:
             await asyncio.sleep(_HEARTBEAT)
             try:
                 self.world.catch_up()
+                self._save()
             except Exception:
                 _log.exception("something due went wrong")
 

@@ -37,7 +37,7 @@ _SETTABLE = {
 
 
 async def reset(request: Request) -> Response:
-    """An empty world on the real time; faults, latency, limits, settings by control and counts are gone."""
+    """An empty world on the real time; faults, latency, limits and counts are gone."""
     world_of(request).reset()
     front_of(request).reset()
     return nothing()
@@ -122,7 +122,7 @@ async def show_settings(request: Request) -> Response:
 
 
 async def change_settings(request: Request) -> Response:
-    """Change some of them; `reset` leaves them as they are."""
+    """Change some of them; `reset` puts them back."""
     settings, body = world_of(request).settings, await json_object(request)
     for name, value in body.items():
         if name not in _SETTABLE:

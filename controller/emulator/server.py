@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from controller.emulator.app import build
+from controller.emulator.persistence import DataFile
 from controller.emulator.world import Settings, World
 
 Announce = Callable[[str], None]
@@ -42,10 +43,14 @@ class _Server(uvicorn.Server):
         self._announce()
 
 
-def serve(settings: Settings, host: str, port: int, announce: Announce) -> None:
-    """Serve until a signal ends it; `announce(url)` is called once it listens. OSError: the port is taken."""
+def serve(settings: Settings, host: str, port: int, announce: Announce, data: str | None = None) -> None:
+    """Serve until a signal ends it; `announce(url)` is called once it listens.
+
+    `data` is the file that the world is kept in. Raises OSError (port taken), UnusableDataFileError.
+    """
+    data_file = DataFile(data) if data else None
     listener, settings.base_url = _bound(host, port)
-    server = _Server(_config(World(settings)), lambda: announce(settings.base_url))
+    server = _Server(_config(World(settings), data_file), lambda: announce(settings.base_url))
     server.run(sockets=[listener])
 
 
@@ -86,9 +91,9 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _config(world: World) -> uvicorn.Config:
+def _config(world: World, data_file: DataFile | None = None) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    application: Any = build(world)
+    application: Any = build(world, data_file)
     return uvicorn.Config(
         application,
         http=_Protocol,

@@ -50,7 +50,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -77,6 +77,8 @@ class Settings:
     """A pushed account is in the cache without a pull, as until January 2024 (REFERENCE 3.11)."""
     refuse_duplicates: bool = False
     """A scheduled sync over a time that a manual one took is refused, not repeated (REFERENCE 7 #49)."""
+    sync_seconds: float = 5.0
+    """How long a commerce sync takes to write what it has to write."""
     company_limit: int | None = None
     """402 beyond so many companies."""
     outdated_keys: tuple[str, ...] = ()
@@ -90,15 +92,19 @@ class Table(dict[str, Row], Generic[Row]):
 
     def __init__(self, rows: Mapping[str, Row] | None = None) -> None:
         super().__init__(rows or {})
-        self.touched: set[str] = set()
+        self.touched: dict[str, None] = {}
 
     def __setitem__(self, key: str, row: Row) -> None:
         super().__setitem__(key, row)
-        self.touched.add(key)
+        self.touched[key] = None
 
     def __delitem__(self, key: str) -> None:
         super().__delitem__(key)
-        self.touched.add(key)
+        self.touched[key] = None
+
+    def clear(self) -> None:
+        self.touched.update(dict.fromkeys(self))
+        super().clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,10 @@ class World:
     last_alive: datetime = NEVER
     """The emulated moment up to which a world read from a data file had lived: what came after is due."""
     _earlier: World | None = None
+    _started_with: Settings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._started_with = replace(self.settings)
 
     def now(self) -> datetime:
         """The emulated moment, UTC."""
@@ -180,9 +190,10 @@ class World:
         return self._earlier if age.total_seconds() <= no_older_than else None
 
     def reset(self) -> None:
-        """An empty world on the real time."""
-        self.companies.clear()
-        self.tables.clear()
+        """An empty world on the real time, with the settings it was started with."""
+        for rows in (self.companies, *self.tables.values()):
+            rows.clear()
+        self.settings = replace(self._started_with)
         self.agenda.clear()
         self.clock = Clock()
         self.documents.clear()
