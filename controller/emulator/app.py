@@ -40,6 +40,7 @@ from controller.emulator.faults import STALE_FOR, Fault
 from controller.emulator.front import Front
 from controller.emulator.persistence import DataFile
 from controller.emulator.routing import Found, NoPlace, Router
+from controller.emulator.syncs import service as syncs
 from controller.emulator.traffic import Call
 from controller.emulator.webhooks import service as webhooks
 from controller.emulator.world import World
@@ -51,6 +52,7 @@ API_SUBJECTS: tuple[ModuleType, ...] = (
     api_data,
     integrations,
     push,
+    syncs,
     ui_text,
     visible_accounts,
     webhooks,

@@ -89,14 +89,26 @@ def request(
     error: str | None = None,
 ) -> Dataset:
     """Queue one pull. Raises ApiError 409 while one of that type is running on that connection."""
-    company, now = world.companies[company_id], world.now()
-    if running := _running(company, connection_id, data_type, now):
+    if running := _running(world.companies[company_id], connection_id, data_type, world.now()):
         raise ApiError(
             409,
             f"DatasetAlreadyInProgressException: Cannot queue {data_type} sync for {company_id} "
             f"as previous sync {running.id} is still in progress",
             "PullApi",
         )
+    return queue(world, company_id, connection_id, data_type, outcome, error)
+
+
+def queue(
+    world: World,
+    company_id: str,
+    connection_id: str,
+    data_type: str,
+    outcome: str = "Complete",
+    error: str | None = None,
+) -> Dataset:
+    """Queue one pull whatever else is running: what an upload of commerce data does."""
+    company, now = world.companies[company_id], world.now()
     finishes = now + timedelta(seconds=_SECONDS.get(data_type, _ORDINARY_SECONDS))
     dataset = Dataset(str(uuid4()), connection_id, data_type, now, finishes, outcome, error)
     world.companies[company_id] = replace(company, datasets=(*company.datasets, dataset))

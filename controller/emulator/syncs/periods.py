@@ -1,0 +1,103 @@
+"""When a commerce sync is due, and which time it covers (REFERENCE 4.7). Pure.
+
+startDate          due               due               due
+    |--first period--|---one period----|---one period----|
+                     ^ boundary: the sync hour in the schedule's zone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from controller.emulator.clock import instant
+from controller.emulator.document import UNSET_START
+from controller.emulator.records import Company
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When syncs begin to matter, and the boundary between two of them."""
+
+    start: datetime
+    hour: int
+    zone: tzinfo
+    monthly: bool = False
+
+
+def schedule_of(written: Mapping[str, Any]) -> Schedule | None:
+    """The `schedule` of a configuration; None when it is not complete enough to run by."""
+    zone, start, hour = _zone(written.get("timeZone")), written.get("startDate"), written.get("syncHourUtc")
+    if not isinstance(start, str) or not isinstance(hour, int) or not 0 <= hour <= 23:
+        return None
+    try:
+        moment = datetime.fromisoformat(start)
+    except ValueError:
+        return None
+    begins = instant(start) if moment.tzinfo else moment.replace(tzinfo=zone).astimezone(UTC)
+    return Schedule(begins, hour, zone, written.get("selectedFrequency") == "Monthly")
+
+
+def of_company(company: Company | None) -> Schedule | None:
+    """The schedule that a company's configuration was saved with, if it was."""
+    written = (company.chosen or {}).get("schedule") if company else None
+    return schedule_of({"syncHourUtc": 0, **written}) if isinstance(written, dict) else None
+
+
+def start_date(company: Company) -> datetime:
+    """`schedule.startDate` as an instant; the unset one before the first configuration."""
+    schedule = of_company(company)
+    return schedule.start if schedule else instant(UNSET_START)
+
+
+def next_due(schedule: Schedule, after: datetime) -> datetime:
+    """The first boundary after a moment, and after the start date."""
+    after = max(after, schedule.start)
+    day = after.astimezone(schedule.zone).date() - _DAY
+    while (due := _boundary(schedule, day)) is None or due <= after:
+        day += _DAY
+    return due
+
+
+def previous_due(schedule: Schedule, due: datetime) -> datetime:
+    """The boundary before one."""
+    day = due.astimezone(schedule.zone).date()
+    while (earlier := _boundary(schedule, day)) is None or earlier >= due:
+        day -= _DAY
+    return earlier
+
+
+def scheduled_range(schedule: Schedule, due: datetime, synced_until: datetime | None) -> datetime:
+    """Where the sync due at `due` begins.
+
+    At the end of what was last synced, so that a failed period is made up for; but never later than the
+    boundary before, which is how a manual run in between comes to be repeated.
+    """
+    if synced_until is None:
+        return schedule.start
+    return max(schedule.start, min(synced_until, previous_due(schedule, due)))
+
+
+def business_day(schedule: Schedule, moment: datetime) -> date:
+    """The day a record belongs to: days end at the boundary, not at midnight."""
+    return (moment.astimezone(schedule.zone) - timedelta(hours=schedule.hour)).date()
+
+
+def _boundary(schedule: Schedule, day: date) -> datetime | None:
+    if schedule.monthly and day.day != 1:
+        return None
+    return datetime.combine(day, time(schedule.hour), schedule.zone).astimezone(UTC)
+
+
+def _zone(name: Any) -> tzinfo:
+    if not name:
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        return UTC
