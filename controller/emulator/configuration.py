@@ -33,7 +33,7 @@ def save(world: World, company: Company, body: Document) -> Company:
     _refuse(validation.complaints(document.shown(candidate), chosen, empty))
     if company.chosen is not None:
         _refuse_earlier_start(document.shown(company), document.shown(candidate))
-    return _put(world, candidate)
+    return _put(world, candidate, checked=True)
 
 
 def portal_edit(world: World, company: Company, patch: Mapping[str, Any]) -> Company:
@@ -48,6 +48,7 @@ def portal_edit(world: World, company: Company, patch: Mapping[str, Any]) -> Com
             pinned=_merge_patch(company.pinned, pinned),
             configured=bool(configured),
         ),
+        checked=False,
     )
 
 
@@ -57,9 +58,9 @@ def switch_off(world: World, company_id: str) -> None:
     _put(world, replace(company, chosen={**(company.chosen or {}), "enabled": False}))
 
 
-def _put(world: World, company: Company) -> Company:
+def _put(world: World, company: Company, *, checked: bool | None = None) -> Company:
     world.companies[company.id] = company
-    world.emit("configuration.changed", company.id)
+    world.emit("configuration.changed", company.id, checked=checked)
     return company
 
 

@@ -27,7 +27,8 @@ Names are those of REFERENCE 6.4 plus a few of our own:
     read.completed.initial         datasets: a connection's first pulls, once all are finished
     push.changed                   push: the operation as push history shows it, once it has ended
     {dataType}.write.successful, .unsuccessful   the same
-    configuration.changed          nothing; after a POST, a form, a portal edit, a deletion, a switch-off
+    configuration.changed          checked: True after a POST or a form, False after a portal edit, which
+                                   nobody validates; not told after a deletion or a switch-off
     client.rateLimit.reached, .reset   dailyQuota, quotaRemaining, expiryDate; the company id is ""
 
 *HTTP*: every subject module `api_*.py` (or its own name) exports `routes: list[starlette.routing.Route]`,

@@ -15,12 +15,13 @@ from controller.emulator.api import ABSENT, answer, json_body, json_object, worl
 from controller.emulator.clock import instant
 from controller.emulator.errors import SERVER_FAULT, ApiError, not_valid
 from controller.emulator.records import Company
-from controller.emulator.syncs import engine, ledger, periods, uploads
+from controller.emulator.syncs import engine, ledger, periods, uploads, verdict
 from controller.emulator.syncs.ledger import Sync
 from controller.emulator.world import Event, World
 
 _LONG = timedelta(minutes=10)
 _LONG_RUNNING = 1010
+_CATEGORIES = "product-categories"
 _FORCIBLE = (2040, 4000, 4040, 4220, 4260, 5000, 5080, 5120, 5130)
 
 
@@ -170,7 +171,7 @@ async def put_categories(request: Request) -> Response:
     connection = connections.linked(company, "Commerce")
     if connection is None:
         raise ApiError(404, f"No data available for commerce-productCategories for ID {company.id}")
-    world.table("product-categories")[company.id] = categories
+    world.table(_CATEGORIES)[company.id] = categories
     dataset = datasets.queue(world, company.id, connection.id, "commerce-productCategories")
     return answer({"data": {"productCategories": categories}, "datasetId": dataset.id})
 
@@ -225,11 +226,13 @@ resume = engine.resume
 
 
 def _hear(world: World, event: Event) -> None:
+    company_id = event.company_id
     if event.name == "configuration.changed":
-        engine.schedule(world, event.company_id)
-    elif event.name in ("connection.deleted", "company.deleted"):
-        uploads.forget(world, event.company_id)
-        if event.name == "company.deleted":
-            for name in (ledger.SYNCS, engine.FORCED, "product-categories"):
-                if event.company_id in world.table(name):
-                    del world.table(name)[event.company_id]
+        verdict.trust(world, company_id, event.details.get("checked"))
+        engine.schedule(world, company_id)
+    elif event.name == "connection.deleted":
+        uploads.forget(world, company_id)
+    elif event.name == "company.deleted":
+        for name in (ledger.SYNCS, engine.FORCED, verdict.UNCHECKED, _CATEGORIES):
+            if company_id in world.table(name):
+                del world.table(name)[company_id]

@@ -19,6 +19,7 @@ from controller.emulator.syncs import bookkeeping, ledger, mapping, periods, upl
 from controller.emulator.syncs.bookkeeping import Books, CannotBookError
 from controller.emulator.world import World
 
+UNCHECKED = "unchecked-configurations"
 OVERLAP = "Date overlaps with a previous sync date range."
 # What stale options cannot decide: whether a selection still holds is asked of the books.
 _ABOUT_OPTIONS = (" is not a valid option.", " customer options.", " supplier options.", " has no options.")
@@ -41,8 +42,7 @@ def judge(world: World, company: Company, kind: str, start: datetime, finish: da
     refused = connections_fault(company) or _overlap_fault(world, company.id, kind, start, finish)
     if refused is not None:
         return refused
-    doc = document.shown(company)
-    found = _mapping_fault(company, doc)
+    found = None if _holds_untouched(world, company) else _mapping_fault(company)
     if found is not None:
         return Verdict(ledger.BAD_MAPPING, found.message, found.raw)
     held = {data_type: uploads.uploaded(world, company.id, data_type) for data_type in uploads.KINDS}
@@ -51,7 +51,16 @@ def judge(world: World, company: Company, kind: str, start: datetime, finish: da
         return Verdict(ledger.NOTHING_TO_PUSH)
     if missing:
         return Verdict(ledger.NO_DATA, f"No data available for {missing[0]} for ID {company.id}")
-    return _booked(world, company, doc, kind, start, finish)
+    return _booked(world, company, kind, start, finish)
+
+
+def trust(world: World, company_id: str, checked: bool | None) -> None:
+    """Remember whose configuration was last written by a portal edit, which nobody validates."""
+    table = world.table(UNCHECKED)
+    if checked is False:
+        table[company_id] = True
+    elif checked and company_id in table:
+        del table[company_id]
 
 
 def connections_fault(company: Company) -> Verdict | None:
@@ -76,11 +85,17 @@ def _overlap_fault(
     return None
 
 
-def _mapping_fault(company: Company, doc: Mapping[str, Any]) -> mapping.Fault | None:
-    """What the books refuse, then what could not be saved today (a portal edit is never checked)."""
+def _holds_untouched(world: World, company: Company) -> bool:
+    """A configuration that was validated, over books that nobody edited, needs no look: most of a fleet."""
+    return company.configured and not company.books and company.id not in world.table(UNCHECKED)
+
+
+def _mapping_fault(company: Company) -> mapping.Fault | None:
+    """What the books refuse, then what could not be saved today."""
+    doc = document.shown(company)
     platform = _accounting(company).platform
     try:
-        complaints = validation.complaints(dict(doc), company.chosen or {}, document.skeleton(company))
+        complaints = validation.complaints(doc, company.chosen or {}, document.skeleton(company))
     except ApiError as unreadable:
         return mapping.Fault(unreadable.error, unreadable.error)
     found = mapping.fault(doc["configuration"], lambda data_type: books.rows(company, platform, data_type))
@@ -92,9 +107,7 @@ def _mapping_fault(company: Company, doc: Mapping[str, Any]) -> mapping.Fault | 
     return None
 
 
-def _booked(
-    world: World, company: Company, doc: Mapping[str, Any], kind: str, start: datetime, finish: datetime
-) -> Verdict:
+def _booked(world: World, company: Company, kind: str, start: datetime, finish: datetime) -> Verdict:
     chosen = {
         data_type: _in_range(world, company, data_type, kind, start, finish) for data_type in uploads.KINDS
     }
@@ -103,8 +116,9 @@ def _booked(
         return Verdict(ledger.NOTHING_TO_PUSH)
     accounts = books.rows(company, _accounting(company).platform, "chartOfAccounts")
     banks = frozenset(row["id"] for row in accounts if row["isBankAccount"])
+    configuration = document.shown(company)["configuration"]
     try:
-        entries = bookkeeping.entries(Books(doc["configuration"], when, banks), *chosen.values())
+        entries = bookkeeping.entries(Books(configuration, when, banks), *chosen.values())
     except CannotBookError as refusal:
         return Verdict(ledger.BAD_MAPPING, refusal.fault.message, refusal.fault.raw)
     if not entries:
