@@ -29,6 +29,12 @@ def world_of(request: Request) -> World:
     return world
 
 
+def present_world_of(request: Request) -> World:
+    """The world as it is now, for a GET that writes: no fault makes it old."""
+    world: World = request.app.state.world
+    return world
+
+
 async def json_body(request: Request) -> Any:
     """The parsed body, or ABSENT when it is empty. Raises ApiError 400 when it is not JSON."""
     raw = await request.body()

@@ -30,7 +30,9 @@ from controller.emulator import (
     datasets,
     integrations,
     pages,
+    pages_sync_flow,
     push,
+    sync_flow,
     ui_text,
     visible_accounts,
 )
@@ -52,6 +54,7 @@ API_SUBJECTS: tuple[ModuleType, ...] = (
     api_data,
     integrations,
     push,
+    sync_flow,
     syncs,
     ui_text,
     visible_accounts,
@@ -74,7 +77,8 @@ def build(world: World, data_file: DataFile | None = None) -> Application:
     router = Router()
     for subject in (*API_SUBJECTS, control):
         router.add("api", subject.routes)
-    router.add("page", pages.routes)
+    for subject in (pages, pages_sync_flow):
+        router.add("page", subject.routes)
     for subject in SUBJECTS:
         for name in ("attach", "resume"):
             if hasattr(subject, name):
@@ -188,8 +192,8 @@ class Application:
                 response = await answerer(request)
             self._save()
             return response
-        except ApiError as refused:
-            return _refusal(refused)
+        except ApiError as error:
+            return pages.refused(error) if found.place.surface == "page" else _refusal(error)
         except Exception:
             _log.exception("%s %s", request.method, request.url.path)
             return _refusal(ApiError(500, SERVER_FAULT))
