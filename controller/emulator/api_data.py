@@ -33,7 +33,7 @@ async def refresh_all(request: Request) -> Response:
     company = companies.find(world, request.path_params["companyId"])
     for connection in company.connections:
         if connection.status == "Linked":
-            datasets.request_first(world, company.id, connection)
+            connections.request_first_pulls(world, company.id, connection)
     return nothing()
 
 

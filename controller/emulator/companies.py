@@ -61,10 +61,12 @@ def amend(world: World, company: Company, **changes: Any) -> Company:
 
 def delete(world: World, company: Company) -> None:
     """Remove the company with its connections, configuration and data, for good."""
-    for connection in company.connections:
-        connections.delete(world, company.id, connection.id)
-    last = shown(world, world.companies[company.id])
+    last = shown(world, company)
+    reference = {key: last[key] for key in ("id", "name", "description", "tags") if key in last}
     del world.companies[company.id]
+    for connection in last["dataConnections"]:
+        facts = {"oldStatus": connection["status"], "severed": False, "withCompany": True}
+        world.emit("connection.deleted", company.id, company=reference, connection=connection, **facts)
     world.emit("company.deleted", company.id, company=last)
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from controller.emulator import datasets
+from controller.emulator import datasets, sync_settings
 from controller.emulator.clock import stamp
 from controller.emulator.errors import ApiError, no_connection, not_valid
 from controller.emulator.platforms import PLATFORMS
@@ -74,8 +74,14 @@ def authorise(world: World, company_id: str, connection_id: str) -> Connection:
     old_status = connection.status
     connection = _put(world, company_id, replace(connection, status="Linked", errors=()))
     _tell(world, _EVENT_OF_AUTHORISING[old_status], company_id, connection, old_status)
-    datasets.request_first(world, company_id, connection)
+    request_first_pulls(world, company_id, connection)
     return connection
+
+
+def request_first_pulls(world: World, company_id: str, connection: Connection) -> None:
+    """Queue what is fetched on first link: after consent, and on «refresh all»."""
+    for data_type in sync_settings.fetched_on_first_link(world, company_id, connection):
+        datasets.request_unless_running(world, company_id, connection.id, data_type)
 
 
 def unlink(world: World, company_id: str, connection_id: str, *, severed: bool = False) -> Connection:

@@ -16,8 +16,7 @@ from uuid import uuid4
 from controller.emulator import cache
 from controller.emulator.clock import stamp
 from controller.emulator.errors import ApiError
-from controller.emulator.platforms import PLATFORMS
-from controller.emulator.records import Company, Connection, Dataset
+from controller.emulator.records import Company, Dataset
 from controller.emulator.world import World
 
 MAPPING_TYPES = ("chartOfAccounts", "taxRates", "bankAccounts", "suppliers", "customers", "company")
@@ -116,14 +115,10 @@ def queue(
     return dataset
 
 
-def request_first(world: World, company_id: str, connection: Connection) -> None:
-    """Queue what is pulled when a connection becomes `Linked`, and on «refresh all»."""
-    if PLATFORMS[connection.platform].source_type != "Accounting":
-        return
-    now = world.now()
-    for data_type in MAPPING_TYPES:
-        if not _running(world.companies[company_id], connection.id, data_type, now):
-            request(world, company_id, connection.id, data_type)
+def request_unless_running(world: World, company_id: str, connection_id: str, data_type: str) -> None:
+    """Queue one pull, unless one of that type is under way on that connection."""
+    if not _running(world.companies[company_id], connection_id, data_type, world.now()):
+        queue(world, company_id, connection_id, data_type)
 
 
 def record(

@@ -21,7 +21,8 @@ Names are those of REFERENCE 6.4 plus a few of our own:
     company.created, .deleted      company: as the API shows it
     connection.created, .connected, .failed, .disconnected, .reconnected, .deleted
                                    company, connection: as the API shows them; oldStatus (None when
-                                   created); severed: True when the merchant did it in the settings page
+                                   created); severed: True when the merchant did it in the settings page;
+                                   withCompany: True when it went because its company was deleted
     read.completed                 dataset: as pull history shows it, whatever its outcome;
                                    changed: whether the cache changed
     read.completed.initial         datasets: a connection's first pulls, once all are finished

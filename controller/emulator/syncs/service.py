@@ -233,6 +233,7 @@ def _hear(world: World, event: Event) -> None:
     elif event.name == "connection.deleted":
         uploads.forget(world, company_id)
     elif event.name == "company.deleted":
+        uploads.forget(world, company_id)
         for name in (ledger.SYNCS, engine.FORCED, verdict.UNCHECKED, _CATEGORIES):
             if company_id in world.table(name):
                 del world.table(name)[company_id]

@@ -91,6 +91,9 @@ def _severed(event: Event) -> list[Notice]:
 
 
 def _connection_deleted(event: Event) -> list[Notice]:
+    """Not for a connection that went with its company: no rule is documented for that (REFERENCE 3.2)."""
+    if event.details.get("withCompany"):
+        return []
     message = f"Sync connection for company {event.company_id} deleted"
     return [Notice(CONNECTION_DELETED, message, {}, NO_CONNECTION)]
 
