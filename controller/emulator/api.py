@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -36,14 +37,19 @@ def present_world_of(request: Request) -> World:
 
 
 async def json_body(request: Request) -> Any:
-    """The parsed body, or ABSENT when it is empty. Raises ApiError 400 when it is not JSON."""
+    """The parsed body, or ABSENT when it is empty. Raises ApiError 400 when it is not JSON.
+
+    What could be stored but never be shown again (half a surrogate pair, a thousand levels) is not JSON.
+    """
     raw = await request.body()
     if not raw.strip():
         return ABSENT
     try:
-        return json.loads(raw)
+        body = json.loads(raw)
+        encoded(body)
     except (ValueError, RecursionError):
         raise not_valid() from None
+    return body
 
 
 async def json_object(request: Request) -> dict[str, Any]:
@@ -61,8 +67,11 @@ def refuse_unknown(world: World, body: Mapping[str, Any], known: Collection[str]
 
 
 def encoded(value: Any) -> bytes:
-    """`value` as compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """`value` as compact JSON in UTF-8. ValueError for half a surrogate pair.
+
+    Not the standard library's: it takes three times as long on a configuration, which is most of a read.
+    """
+    return to_json(value)
 
 
 def answer(value: Any, status: int = 200) -> Response:

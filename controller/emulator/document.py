@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from controller.emulator import cache, connections, starting_books
 from controller.emulator.records import BooksRow, Company, Connection
 
 Document = dict[str, Any]
+Offered = dict[str, list[Document]]
 
 UNSET_START = "0001-01-01T00:00:00"
 """What a date that cannot be null holds before anybody set it (REFERENCE 8 #5)."""
@@ -36,13 +37,15 @@ _FEE_ROWS = (
     ("paymentFee", "Payment fee", "Processing charges", False),
     ("paymentFeeRefund", "Payment fee refund", "Processing charges handed back", False),
 )
-_TYPES_FOR = {
-    "sales": ("Income",),
-    "refund": ("Income",),
-    "gratuity": ("Income", "Liability"),
-    "prepaid": ("Liability",),
+_GROUPS = {
+    "sales": "income",
+    "refund": "income",
+    "gratuity": "tips",
+    "prepaid": "liability",
+    "paymentFee": "fees",
+    "paymentFeeRefund": "fees",
 }
-"""Which account types qualify for a row of the sales section (REFERENCE 8 #24)."""
+"""Rows that offer the same accounts; every other row takes payments."""
 
 _READ_ONLY = frozenset(
     ("companyId", "accountingSoftwareCompanyName", "configured", "labelText", "descriptionText", "required")
@@ -63,15 +66,17 @@ def accounting_connection(company: Company) -> Connection | None:
 
 def shown(company: Company) -> Document:
     """The whole document: the skeleton, over it what was chosen, over it what a portal edit pinned."""
-    empty = skeleton(company)
-    return _over(_over(empty, company.chosen or {}), company.pinned)
+    whole = skeleton(company)
+    _lay_over(whole, company.chosen or {})
+    _lay_over(whole, company.pinned)
+    return whole
 
 
 def skeleton(company: Company) -> Document:
     """The document before anybody chose anything. Options are None until their data was pulled."""
     connection = accounting_connection(company)
-    accounts = _usable(company, connection, "chartOfAccounts")
-    info = cache.held(company, connection, "company") if connection else None
+    offered = _account_options(company, connection)
+    info = cache.rows(company, connection, "company") if connection else None
     return {
         "companyId": company.id,
         "accountingSoftwareCompanyName": info[0]["companyName"] if info else None,
@@ -85,10 +90,10 @@ def skeleton(company: Company) -> Document:
             "timeZone": None,
         },
         "configuration": {
-            "sales": _sales(company, connection, accounts),
+            "sales": _sales(company, connection, offered),
             "payments": {
                 "syncPayments": False,
-                "accounts": _rows(_PAYMENT_ROWS, accounts, connection),
+                "accounts": _rows(_PAYMENT_ROWS, offered),
             },
             "newPayments": {"syncPayments": False, "accounts": {}},
             "fees": {
@@ -97,19 +102,19 @@ def skeleton(company: Company) -> Document:
                     "supplierOptions": _options(_usable(company, connection, "suppliers"), "supplierName"),
                 },
                 "syncFees": False,
-                "accounts": _rows(_FEE_ROWS, accounts, connection),
+                "accounts": _rows(_FEE_ROWS, offered),
             },
         },
     }
 
 
-def _sales(company: Company, connection: Connection | None, accounts: list[BooksRow] | None) -> Document:
+def _sales(company: Company, connection: Connection | None, offered: Offered) -> Document:
     taxes = _usable(company, connection, "taxRates")
-    offered = starting_books.of(connection.platform).offered_rates if connection else _DEFAULT_RATES
+    rates = starting_books.of(connection.platform).offered_rates if connection else _DEFAULT_RATES
     zero = None if taxes is None else [each for each in taxes if _is_zero_rated(each)]
     return {
         "syncSales": False,
-        "accounts": _rows(_SALES_ROWS, accounts, connection),
+        "accounts": _rows(_SALES_ROWS, offered),
         "invoiceStatus": {
             "selectedInvoiceStatus": None,
             "invoiceStatusOptions": list(INVOICE_STATUSES),
@@ -119,7 +124,7 @@ def _sales(company: Company, connection: Connection | None, accounts: list[Books
             "customerOptions": _options(_usable(company, connection, "customers"), "customerName"),
         },
         "taxRates": {
-            rate: {"selectedTaxRateId": None, "taxRateOptions": _options(taxes, "name")} for rate in offered
+            rate: {"selectedTaxRateId": None, "taxRateOptions": _options(taxes, "name")} for rate in rates
         },
         "newTaxRates": {
             "accountingTaxRateOptions": _options(taxes, "name"),
@@ -141,48 +146,51 @@ def _sales(company: Company, connection: Connection | None, accounts: list[Books
     }
 
 
-def _rows(
-    rows: Iterable[tuple[str, str, str, bool]], accounts: list[BooksRow] | None, connection: Connection | None
-) -> Document:
+def _rows(rows: Iterable[tuple[str, str, str, bool]], offered: Offered) -> Document:
     return {
         key: {
             "labelText": caption,
             "descriptionText": description,
             "selectedAccountId": None,
             "required": required,
-            "accountOptions": _account_options(key, accounts, connection),
+            "accountOptions": offered.get(_GROUPS.get(key, "payments")),
         }
         for key, caption, description, required in rows
     }
 
 
-def _account_options(
-    key: str, accounts: list[BooksRow] | None, connection: Connection | None
-) -> list[Document] | None:
+def _account_options(company: Company, connection: Connection | None) -> Offered:
+    """The accounts on offer, by group of rows; no group at all before the chart was pulled."""
+    accounts = _usable(company, connection, "chartOfAccounts")
     if accounts is None or connection is None:
-        return None
+        return {}
     by_links = starting_books.of(connection.platform).links_make_payment_accounts
-    return [
-        {
+    offered: Offered = {"income": [], "tips": [], "liability": [], "fees": [], "payments": []}
+    for account in accounts:
+        option = {
             "name": account["name"],
             "id": account["id"],
             "nominalCode": account["nominalCode"],
             "classification": "Bank" if account["isBankAccount"] else "Nominal",
         }
-        for account in accounts
-        if _qualifies(account, key, by_links)
-    ]
+        for group in _groups_of(account, by_links):
+            offered[group].append(option)
+    return offered
 
 
-def _qualifies(account: BooksRow, key: str, by_links: bool) -> bool:
-    """REFERENCE 8 #24."""
-    if key in _TYPES_FOR:
-        return account["type"] in _TYPES_FOR[key]
-    if key in ("paymentFee", "paymentFeeRefund"):
-        return bool(account["type"] == "Expense" or account["isBankAccount"])
-    if account["isBankAccount"]:
-        return True
-    return by_links and account["type"] in ("Asset", "Liability") and _takes_payments(account)
+def _groups_of(account: BooksRow, by_links: bool) -> Iterator[str]:
+    """For which rows an account qualifies (REFERENCE 8 #24)."""
+    kind, is_bank = account["type"], account["isBankAccount"]
+    if kind == "Income":
+        yield "income"
+    if kind in ("Income", "Liability"):
+        yield "tips"
+    if kind == "Liability":
+        yield "liability"
+    if kind == "Expense" or is_bank:
+        yield "fees"
+    if is_bank or (by_links and kind in ("Asset", "Liability") and _takes_payments(account)):
+        yield "payments"
 
 
 def _takes_payments(account: BooksRow) -> bool:
@@ -211,9 +219,10 @@ def _options(rows: list[BooksRow] | None, name_field: str) -> list[Document] | N
     return [{"name": row[name_field], "id": row["id"]} for row in rows]
 
 
-def _over(below: Document, above: Mapping[str, Any]) -> Document:
-    merged = dict(below)
+def _lay_over(below: Document, above: Mapping[str, Any]) -> None:
     for key, value in above.items():
-        under = merged.get(key)
-        merged[key] = _over(under, value) if isinstance(value, dict) and isinstance(under, dict) else value
-    return merged
+        under = below.get(key)
+        if isinstance(value, dict) and isinstance(under, dict):
+            _lay_over(under, value)
+        else:
+            below[key] = value
