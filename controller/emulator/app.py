@@ -42,7 +42,7 @@ from controller.emulator.errors import SERVER_FAULT, ApiError
 from controller.emulator.faults import STALE_FOR, Fault
 from controller.emulator.front import Front
 from controller.emulator.persistence import DataFile
-from controller.emulator.routing import Found, NoPlace, Router
+from controller.emulator.routing import CONTROLS, Found, NoPlace, Router
 from controller.emulator.syncs import service as syncs
 from controller.emulator.traffic import Call
 from controller.emulator.webhooks import service as webhooks
@@ -86,7 +86,10 @@ def build(world: World, data_file: DataFile | None = None) -> Application:
             if hasattr(subject, name):
                 getattr(subject, name)(world)
     front = Front(router=router)
-    return Application(world, router, front, State({"world": world, "front": front}), data_file)
+    brought = [route for subject in API_SUBJECTS for route in subject.routes]
+    controls = [*control.routes, *(route for route in brought if route.path.startswith(CONTROLS))]
+    state = State({"world": world, "front": front, "controls": controls})
+    return Application(world, router, front, state, data_file)
 
 
 @dataclass(slots=True)

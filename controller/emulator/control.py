@@ -33,6 +33,8 @@ _SETTABLE = {
     "outdatedKeys": "outdated_keys",
     "maintenance": "maintenance",
     "pushVisibleAtOnce": "push_visible_at_once",
+    "refuseDuplicates": "refuse_duplicates",
+    "syncSeconds": "sync_seconds",
 }
 
 
@@ -133,7 +135,7 @@ async def change_settings(request: Request) -> Response:
 
 async def show_manual(request: Request) -> Response:
     """This documentation."""
-    return Response(manual.page(routes), media_type="text/html")
+    return Response(manual.page(request.app.state.controls), media_type="text/html")
 
 
 def _settings(settings: Settings) -> dict[str, Any]:
@@ -146,6 +148,8 @@ def _setting(name: str, value: Any) -> Any:
         good = value is None or (isinstance(value, int) and not isinstance(value, bool))
     elif name == "outdatedKeys":
         good = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    elif name == "syncSeconds":
+        good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
     else:
         good = isinstance(value, bool)
     if not good:
