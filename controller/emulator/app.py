@@ -140,7 +140,6 @@ class Application:
             await _hang_up(scope)
             return
         response = await self._answered(request, found, fault)
-        await self._wait(fault)
         if fault and fault.do == "lose-answer":
             await _hang_up(scope)
             return
@@ -153,27 +152,37 @@ class Application:
             return _refusal(fault.error())
         if fault and fault.do == "stale":
             request.scope["emulator.world"] = self.world.before_last_write(STALE_FOR)
-        response = await self._admitted(request, found)
+        response = await self._admitted(request, found, fault)
         if fault and fault.do == "status":
             return _refusal(fault.error())
         if fault and fault.do == "garbage":
             return Response(_GARBAGE, media_type="application/json")
         return response
 
-    async def _admitted(self, request: Request, found: Found | NoPlace) -> Response:
-        """The work, for a caller with the key and within the limits."""
+    async def _admitted(self, request: Request, found: Found | NoPlace, fault: Fault | None) -> Response:
+        """The work, for a caller with the key and within the limits; done at once, answered when due."""
         company_id = found.parameters.get("companyId") if isinstance(found, Found) else None
         try:
             self._check_key(request)
             self.front.limits.enter(self.world.now(), _address(request), company_id)
+            self._tell_of_quota()
         except ApiError as refused:
             return _refusal(refused)
         try:
-            if isinstance(found, NoPlace):
-                return _nobody(found)
-            return await self._done(request, found)
+            response = _nobody(found) if isinstance(found, NoPlace) else await self._done(request, found)
+            await self._wait(fault)
+            return response
         finally:
             self.front.limits.leave(company_id)
+
+    def _tell_of_quota(self) -> None:
+        """The call just let in may have been the day's last: told now, and when the quota is back."""
+        world, limits = self.world, self.front.limits
+        if back := limits.used_up(world.now()):
+            world.emit("client.rateLimit.reached", "", **limits.quota(world.now()))
+            world.agenda.at(
+                back, lambda: world.emit("client.rateLimit.reset", "", **limits.quota(world.now()))
+            )
 
     def _check_key(self, request: Request) -> None:
         """`Basic` and the key by itself in Base64; `base64("key:")` is another key (REFERENCE 1.2)."""

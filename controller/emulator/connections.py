@@ -79,9 +79,10 @@ def authorise(world: World, company_id: str, connection_id: str) -> Connection:
 
 
 def request_first_pulls(world: World, company_id: str, connection: Connection) -> None:
-    """Queue what is fetched on first link: after consent, and on «refresh all»."""
-    for data_type in sync_settings.fetched_on_first_link(world, company_id, connection):
-        datasets.request_unless_running(world, company_id, connection.id, data_type)
+    """Queue what is fetched on first link, all at one moment: after consent, and on «refresh all»."""
+    with world.clock.held_at(world.now()):
+        for data_type in sync_settings.fetched_on_first_link(world, company_id, connection):
+            datasets.request_unless_running(world, company_id, connection.id, data_type)
 
 
 def unlink(world: World, company_id: str, connection_id: str, *, severed: bool = False) -> Connection:

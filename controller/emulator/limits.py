@@ -31,6 +31,7 @@ class Limits:
     _day: datetime = NEVER
     _in_minute: Counter[str] = field(default_factory=Counter)
     _in_day: int = 0
+    _told: bool = False
     _at_once: Counter[str] = field(default_factory=Counter)
 
     def order(self, wanted: Mapping[str, Any]) -> None:
@@ -42,7 +43,7 @@ class Limits:
         self.per_minute, self.per_day = wanted.get("perMinute"), wanted.get("perDay")
         self.concurrent = wanted.get("concurrent")
         self._in_minute.clear()
-        self._in_day = 0
+        self._in_day, self._told = 0, False
 
     def shown(self) -> dict[str, int | None]:
         return {"perMinute": self.per_minute, "perDay": self.per_day, "concurrent": self.concurrent}
@@ -68,6 +69,20 @@ class Limits:
             if self._at_once[company_id] <= 0:
                 del self._at_once[company_id]
 
+    def used_up(self, now: datetime) -> datetime | None:
+        """When the day's quota comes back, if the call just let in was its last; told once."""
+        if self.per_day is None or self._told or self._in_day < self.per_day:
+            return None
+        self._told = True
+        return _midnight_after(now)
+
+    def quota(self, now: datetime) -> dict[str, Any]:
+        """The day's quota as webhooks tell it."""
+        self._turn(now)
+        whole = UNLIMITED if self.per_day is None else self.per_day
+        left = max(0, whole - self._in_day)
+        return {"dailyQuota": whole, "quotaRemaining": left, "expiryDate": stamp(_midnight_after(now))}
+
     def headers(self, now: datetime, address: str) -> list[tuple[bytes, bytes]]:
         """The three headers of every response, for the limit that is nearest."""
         allowed, used, resets = self._nearest(now, address)
@@ -92,7 +107,7 @@ class Limits:
         day = now.replace(hour=0, minute=0, second=0, microsecond=0)
         if day != self._day:
             self._day = day
-            self._in_day = 0
+            self._in_day, self._told = 0, False
 
 
 _HEADER_NAMES = (b"x-rate-limit-limit", b"x-rate-limit-remaining", b"x-rate-limit-reset")

@@ -43,6 +43,8 @@ class Postman:
 
     def set_out(self, delivery_id: str) -> None:
         """Begin one attempt."""
+        if delivery_id in outbox.deliveries(self._world):
+            outbox.note(self._world, delivery_id, next=None)
         task = asyncio.get_running_loop().create_task(self._attempt(delivery_id))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
