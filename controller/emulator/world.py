@@ -90,23 +90,27 @@ class Settings:
 
 
 class Table(dict[str, Row], Generic[Row]):
-    """Rows by key, in order of entry; remembers which keys changed since the last save."""
+    """Rows by key, in order of entry; it counts changes, and knows which keys changed since the last save."""
 
     def __init__(self, rows: Mapping[str, Row] | None = None) -> None:
         super().__init__(rows or {})
         self.touched: dict[str, None] = {}
+        self.changes = 0
 
     def __setitem__(self, key: str, row: Row) -> None:
         super().__setitem__(key, row)
         self.touched[key] = None
+        self.changes += 1
 
     def __delitem__(self, key: str) -> None:
         super().__delitem__(key)
         self.touched[key] = None
+        self.changes += 1
 
     def clear(self) -> None:
         self.touched.update(dict.fromkeys(self))
         super().clear()
+        self.changes += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +170,14 @@ class World:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Inside, the world is changed; a write that is refused counts as none."""
-        before, self._earlier = self._earlier, self._copy()
-        try:
-            yield
-        except BaseException:
+        """Inside, the world may be changed; what then did not change it, or was refused, was no write."""
+        before, changes = self._copy(), self._changes()
+        yield
+        if self._changes() != changes:
             self._earlier = before
-            raise
+
+    def _changes(self) -> int:
+        return self.companies.changes + sum(rows.changes for rows in self.tables.values())
 
     def _copy(self) -> World:
         """The world as it is now, for ever: rows are values, so only the tables are copied."""

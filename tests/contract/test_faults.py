@@ -1,0 +1,202 @@
+"""Faults on order: what was done, and what the caller gets to see."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+import pytest
+
+CREATE = "POST /meta/companies/sync"
+
+
+def create(emulator, name="acme"):
+    return emulator.api.post("/meta/companies/sync", json={"name": name})
+
+
+def names(emulator):
+    return [each["name"] for each in emulator.api.get("/companies").json()["results"]]
+
+
+def test_a_lost_answer_was_done(emulator):
+    emulator.fault(CREATE, "lose-answer")
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        create(emulator)
+
+    assert names(emulator) == ["acme"]
+    assert emulator.counts()[CREATE] == 1
+
+
+def test_a_dropped_call_was_not_done(emulator):
+    emulator.fault(CREATE, "drop")
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        create(emulator)
+
+    assert names(emulator) == []
+    assert emulator.counts()[CREATE] == 1
+
+
+def test_only_the_first_matches_are_hit(emulator):
+    emulator.fault(CREATE, "status", times=2, code=503)
+
+    codes = [create(emulator).status_code for _ in range(4)]
+
+    assert codes == [503, 503, 200, 200]
+    assert emulator.control("GET", "/faults") == {"faults": []}
+
+
+@pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 409, 429, 500, 503])
+def test_a_status_is_answered_with_the_body_of_an_error_and_nothing_done(emulator, code):
+    emulator.fault(CREATE, "status", code=code, retryAfter=7)
+
+    answer = create(emulator)
+
+    assert answer.status_code == answer.json()["statusCode"] == code
+    assert answer.headers["Retry-After"] == "7"
+    assert answer.headers["X-Rate-Limit-Remaining"]
+    assert answer.json()["correlationId"]
+    assert names(emulator) == []
+
+
+def test_a_status_may_come_after_the_work(emulator):
+    emulator.fault(CREATE, "status", code=500, done=True)
+
+    assert create(emulator).status_code == 500
+    assert names(emulator) == ["acme"]
+
+
+def test_a_truncated_answer_ends_before_its_length(emulator):
+    emulator.fault(CREATE, "truncate")
+
+    with pytest.raises(httpx.RemoteProtocolError, match="body"):
+        create(emulator)
+
+    assert names(emulator) == ["acme"]
+
+
+def test_a_garbled_answer_is_200_and_no_json(emulator):
+    emulator.fault(CREATE, "garbage")
+
+    answer = create(emulator)
+
+    assert answer.status_code == 200
+    with pytest.raises(ValueError, match=r".*"):
+        answer.json()
+    assert names(emulator) == ["acme"]
+
+
+def test_a_delayed_answer_was_done_at_once(emulator):
+    emulator.fault(CREATE, "delay", ms=400)
+
+    with pytest.raises(httpx.ReadTimeout):
+        emulator.api.post("/meta/companies/sync", json={"name": "acme"}, timeout=0.1)
+
+    assert names(emulator) == ["acme"]
+
+
+def test_latency_holds_every_answer_of_the_api(emulator):
+    emulator.control("POST", "/latency", {"ms": 60})
+    begun = time.monotonic()
+
+    emulator.api.get("/companies")
+
+    assert time.monotonic() - begun >= 0.06
+
+
+def test_a_stale_answer_is_the_world_before_the_last_write(emulator):
+    create(emulator, "one")
+    create(emulator, "two")
+    emulator.fault("GET /companies", "stale", times=2)
+
+    assert names(emulator) == ["one"]
+    create(emulator, "three")
+    assert names(emulator) == ["one", "two"]
+    assert names(emulator) == ["one", "two", "three"]
+
+
+def test_a_stale_configuration_is_exactly_the_one_before(emulator):
+    (merchant,) = emulator.seed(1, "configured")
+    before = emulator.configuration(merchant)
+    emulator.save(merchant, {**before, "enabled": False})
+    emulator.fault("GET /config/companies/{companyId}/sync/commerce", "stale")
+
+    assert emulator.configuration(merchant) == before
+    assert emulator.configuration(merchant) == {**before, "enabled": False}
+
+
+def test_a_refused_write_makes_nothing_old(emulator):
+    create(emulator, "one")
+    create(emulator, "(((")
+    emulator.fault("GET /companies", "stale")
+
+    assert names(emulator) == []
+
+
+def test_no_answer_is_older_than_five_seconds(emulator):
+    create(emulator, "one")
+    emulator.advance("PT6S")
+    emulator.fault("GET /companies", "stale")
+
+    assert names(emulator) == ["one"]
+
+
+def test_a_deleted_company_may_still_be_seen_in_a_stale_list(emulator):
+    company = create(emulator).json()
+    emulator.api.delete(f"/companies/{company['id']}")
+    emulator.fault("GET /companies/{companyId}", "stale")
+
+    assert emulator.api.get(f"/companies/{company['id']}").json() == company
+    assert emulator.api.get(f"/companies/{company['id']}").status_code == 404
+
+
+def test_a_match_may_be_a_concrete_path(emulator):
+    one, two = create(emulator, "one").json(), create(emulator, "two").json()
+    emulator.fault(f"GET /companies/{one['id']}", "status", code=500, times=9)
+
+    assert emulator.api.get(f"/companies/{two['id']}").status_code == 200
+    assert emulator.api.get(f"/companies/{one['id']}").status_code == 500
+
+
+@pytest.mark.parametrize("match", ["GET /companies/{id}", "GET /companies/{companyId}/"])
+def test_the_name_of_a_parameter_and_a_trailing_slash_make_no_difference(emulator, match):
+    company = create(emulator).json()
+    emulator.fault(match, "status", code=500)
+
+    assert emulator.api.get(f"/companies/{company['id']}").status_code == 500
+
+
+def test_a_spelling_is_matched_as_it_is_called(emulator):
+    emulator.fault("GET /meta/companies", "status", code=500)
+
+    assert emulator.api.get("/companies").status_code == 200
+    assert emulator.api.get("/meta/companies").status_code == 500
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"match": "GET /nowhere", "do": "drop"},
+        {"match": "GET /_emulator/requests", "do": "drop"},
+        {"match": "PATCH /config/companies/{companyId}/sync/commerce", "do": "drop"},
+        {"match": "/companies", "do": "drop"},
+        {"match": "GET /companies", "do": "explode"},
+        {"match": "GET /companies", "do": "drop", "times": 0},
+        {"match": "GET /companies", "do": "status", "code": "500"},
+        {"match": "GET /companies", "do": "status", "code": 200},
+        {"do": "drop"},
+    ],
+)
+def test_a_fault_that_could_never_happen_is_refused(emulator, order):
+    answer = emulator.api.post("/_emulator/faults", json=order)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+def test_faults_can_be_taken_back(emulator):
+    emulator.fault(CREATE, "drop", times=3)
+    emulator.control("DELETE", "/faults")
+
+    assert create(emulator).status_code == 200
