@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -45,11 +45,16 @@ async def json_body(request: Request) -> Any:
     if not raw.strip():
         return ABSENT
     try:
-        body = json.loads(raw)
+        body = json.loads(raw, parse_constant=_refuse_constant)
         encoded(body)
     except (ValueError, RecursionError):
         raise not_valid() from None
     return body
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """`NaN` and `Infinity` are Python's, not JSON's."""
+    raise ValueError(name)
 
 
 async def json_object(request: Request) -> dict[str, Any]:

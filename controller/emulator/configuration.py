@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,8 @@ from controller.emulator.errors import NOT_REQUESTED, ApiError, Complaint, not_v
 from controller.emulator.records import Company
 from controller.emulator.world import World
 
+_BARE_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
 
 def save(world: World, company: Company, body: Document) -> Company:
     """Take `body` as the company's configuration, wholly or not at all.
@@ -23,7 +26,7 @@ def save(world: World, company: Company, body: Document) -> Company:
     _needs_two_linked(company)
     _needs_reference_data(company)
     stored, empty = company.chosen or {}, document.skeleton(company)
-    body = _with_sync_hour(body)
+    body = _in_one_spelling(body)
     if world.settings.strict:
         _refuse_unknown(body, empty, stored)
     chosen = _writable(body, empty, stored)
@@ -96,13 +99,18 @@ def _refuse_unknown(body: Mapping[str, Any], known: Mapping[str, Any], stored: M
             _refuse_unknown(value, known[field], _below(stored, field))
 
 
-def _with_sync_hour(body: Document) -> Document:
-    """The later spelling `syncHour` read as `syncHourUtc` (REFERENCE 7 #7)."""
+def _in_one_spelling(body: Document) -> Document:
+    """The later `syncHour` read as `syncHourUtc` (REFERENCE 7 #7), a bare date as its midnight (4.2)."""
     schedule = body.get("schedule")
-    if not isinstance(schedule, dict) or "syncHour" not in schedule:
+    if not isinstance(schedule, dict):
         return body
-    rest = {field: value for field, value in schedule.items() if field != "syncHour"}
-    return {**body, "schedule": {"syncHourUtc": schedule["syncHour"], **rest}}
+    spelled = {field: value for field, value in schedule.items() if field != "syncHour"}
+    if "syncHour" in schedule:
+        spelled = {"syncHourUtc": schedule["syncHour"], **spelled}
+    start = schedule.get("startDate")
+    if isinstance(start, str) and _BARE_DATE.fullmatch(start):
+        spelled["startDate"] = f"{start}T00:00:00"
+    return {**body, "schedule": spelled}
 
 
 def _writable(body: Mapping[str, Any], known: Mapping[str, Any], stored: Mapping[str, Any]) -> Document:
