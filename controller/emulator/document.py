@@ -58,10 +58,14 @@ def is_read_only(field: str) -> bool:
 
 
 def accounting_connection(company: Company) -> Connection | None:
-    """The connection whose data fill the options: the linked one, else one that was pulled, else any."""
+    """The connection whose data fill the options: the linked one, else one that once was, else any."""
     own = connections.of_type(company, "Accounting")
-    linked = connections.linked(company, "Accounting")
-    return linked or next((each for each in own if each.pulled), None) or (own[0] if own else None)
+    return max(own, key=_claim, default=None)
+
+
+def _claim(connection: Connection) -> tuple[bool, bool, bool]:
+    """How good a claim to the options it has; of equal ones the oldest wins."""
+    return connection.status == "Linked", bool(connection.pulled), connection.status != "PendingAuth"
 
 
 def shown(company: Company) -> Document:
