@@ -1,4 +1,8 @@
-"""Fixtures of the contract tests: `endpoint`, an address of our own that webhooks can be sent to."""
+"""Fixtures of the contract tests.
+
+`endpoint` is an address of our own that webhooks can be sent to. `openapi` (for every test by itself) holds
+each successful answer that a test gets against the OpenAPI file of its era, where the files are at hand.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Thread
 from typing import Any
 
+import httpx
 import pytest
+
+from tests.contract import openapi as specs
 
 PATIENCE = 10.0
 
@@ -74,3 +81,29 @@ def endpoint() -> Iterator[Endpoint]:
     yield receiver
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def contract() -> specs.Contract | None:
+    folder = specs.folder()
+    return specs.Contract(folder) if folder else None
+
+
+@pytest.fixture(autouse=True)
+def openapi(request: pytest.FixtureRequest, contract: specs.Contract | None) -> Iterator[None]:
+    """Fails a test afterwards for the answers that its era's OpenAPI file objects to."""
+    spoilt = request.node.path.stem == "test_faults"
+    if contract is None or spoilt or "emulator" not in request.fixturenames:
+        yield
+        return
+    objections: list[str] = []
+
+    def judge(response: httpx.Response) -> None:
+        response.read()
+        objections.extend(contract.objections(response))
+
+    hooks = request.getfixturevalue("emulator").api.event_hooks["response"]
+    hooks.append(judge)
+    yield
+    hooks.remove(judge)
+    assert not objections, "\n".join(sorted(set(objections)))
