@@ -83,7 +83,7 @@ class Contract:
     def objections(self, response: httpx.Response) -> Iterator[str]:
         """What the file of its era has against an answer, but for the known faults of the files."""
         operation = self.operation(response.request.method, unquote(response.request.url.path))
-        if operation is None or not response.is_success:
+        if operation is None:
             return
         where = f"{operation.method.upper()} {operation.path} ({operation.era})"
         for place, message in complaints(operation, response):
@@ -92,10 +92,11 @@ class Contract:
 
 
 def complaints(operation: Operation, response: httpx.Response) -> Iterator[tuple[str, str]]:
-    """(place, message) of everything that is not as described."""
+    """(place, message) of everything that is not as described; refusals need not be foreseen."""
     status = str(response.status_code)
     if status not in operation.answers:
-        yield "", f"status {status} is not described"
+        if response.is_success:
+            yield "", f"status {status} is not described"
     elif (validator := operation.answers[status]) is not None:
         for error in validator.iter_errors(_sample(response.json())):
             yield from ((leaf.json_path, leaf.message) for leaf in _leaves(error))
