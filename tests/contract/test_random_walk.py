@@ -375,9 +375,15 @@ class Walk(RuleBasedStateMachine):
 
     @staticmethod
     def chosen_in(document: Any) -> Any:
-        """What callers chose: the document without what the server computes from the books."""
+        """What callers chose: the document without what the server computes from the books.
+
+        Tax rates nobody mapped are left out: of two connections, the linked one says which are offered.
+        """
         if not isinstance(document, dict):
             return document
+        if isinstance(rates := document.get("taxRates"), dict):
+            mapped = {rate: row for rate, row in rates.items() if _is_mapped(row)}
+            document = {**document, "taxRates": mapped}
         kept = {
             key: value for key, value in document.items() if not key.endswith("Options") or "selected" in key
         }
@@ -386,6 +392,10 @@ class Walk(RuleBasedStateMachine):
             for key, value in kept.items()
             if key != "accountingSoftwareCompanyName"
         }
+
+
+def _is_mapped(row: Any) -> bool:
+    return not isinstance(row, dict) or row.get("selectedTaxRateId") is not None
 
 
 ADOPTED = {
