@@ -41,6 +41,6 @@ def test_a_fact_has_a_section_and_an_existing_test(line):
 
 def test_every_file_of_contract_tests_on_the_api_holds_a_fact():
     named = {row["file"] for line in table_lines() if (row := ROW.fullmatch(line))}
-    ours = {"test_command.py", "test_controls.py", "test_faults.py"}
+    ours = {"test_command.py", "test_controls.py", "test_faults.py", "test_restart.py"}
     files = {f"tests/contract/{file.name}" for file in (ROOT / "tests/contract").glob("test_*.py")}
     assert files - named <= {f"tests/contract/{name}" for name in ours}
