@@ -35,6 +35,7 @@ _SETTABLE = {
     "pushVisibleAtOnce": "push_visible_at_once",
     "refuseDuplicates": "refuse_duplicates",
     "syncSeconds": "sync_seconds",
+    "productCategories": "product_categories",
 }
 
 

@@ -118,7 +118,7 @@ def _sales(company: Company, connection: Connection | None, offered: Offered) ->
     zero = None if taxes is None else [each for each in taxes if _is_zero_rated(each)]
     return {
         "syncSales": False,
-        "accounts": _rows(_SALES_ROWS, offered),
+        "accounts": _rows(_category_rows(company), offered, "income") | _rows(_SALES_ROWS, offered),
         "invoiceStatus": {
             "selectedInvoiceStatus": None,
             "invoiceStatusOptions": list(INVOICE_STATUSES),
@@ -150,14 +150,24 @@ def _sales(company: Company, connection: Connection | None, offered: Offered) ->
     }
 
 
-def _rows(rows: Iterable[tuple[str, str, str, bool]], offered: Offered) -> Document:
+def _category_rows(company: Company) -> Iterator[tuple[str, str, str, bool]]:
+    """A row for each product category and one for all other sales, where categories were taken over."""
+    for category in company.categories:
+        yield category["id"], category["name"], f"Sales of {category['name']}", False
+    if company.categories:
+        yield "sales-other", "Other sales", "Sales outside the product categories", False
+
+
+def _rows(
+    rows: Iterable[tuple[str, str, str, bool]], offered: Offered, usual_group: str = "payments"
+) -> Document:
     return {
         key: {
             "labelText": caption,
             "descriptionText": description,
             "selectedAccountId": None,
             "required": required,
-            "accountOptions": offered.get(_GROUPS.get(key, "payments")),
+            "accountOptions": offered.get(_GROUPS.get(key, usual_group)),
         }
         for key, caption, description, required in rows
     }

@@ -147,6 +147,7 @@ def _company(row: dict[str, Any]) -> Company:
             "created": instant(row["created"]),
             "connections": tuple(_connection(each) for each in row["connections"]),
             "datasets": tuple(_dataset(each) for each in row["datasets"]),
+            "categories": tuple(row["categories"]),
             "books": {
                 platform: {data_type: tuple(rows) for data_type, rows in lists.items()}
                 for platform, lists in row["books"].items()

@@ -74,3 +74,5 @@ class Company:
     pinned: Mapping[str, Any] = field(default_factory=dict)
     """Server-owned configuration values that a portal edit changed."""
     configured: bool = False
+    categories: tuple[Mapping[str, str], ...] = ()
+    """Product categories, taken over where that feature is on: a sales row for each (REFERENCE 3.13 #42)."""

@@ -79,6 +79,8 @@ class Settings:
     """A pushed account is in the cache without a pull, as until January 2024 (REFERENCE 3.11)."""
     refuse_duplicates: bool = False
     """A scheduled sync over a time that a manual one took is refused, not repeated (REFERENCE 7 #49)."""
+    product_categories: bool = False
+    """Uploaded product categories become rows of the sales mapping (REFERENCE 3.13 #42)."""
     sync_seconds: float = 5.0
     """How long a commerce sync takes to write what it has to write."""
     company_limit: int | None = None

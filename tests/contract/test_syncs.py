@@ -482,6 +482,27 @@ def test_other_data_types_and_companies_cannot_be_uploaded_to(till):
     assert till.api.post(nobody, json={"orders": []}).status_code == 404
 
 
+def test_product_categories_become_sales_rows_where_that_is_on(till):
+    path = f"/companies/{till.company}/data/commerce-productCategories"
+    drinks, food = {"id": "c-1", "name": "Drinks"}, {"id": "c-2", "name": "Food"}
+    till.api.put(path, json={"ProductCategories": [drinks]})
+    assert "c-1" not in till.document()["configuration"]["sales"]["accounts"]
+    till.emulator.control("PATCH", "/settings", {"productCategories": True})
+    try:
+        till.api.put(path, json={"ContractVersion": "9.3.1", "ProductCategories": [drinks, food]})
+        document = till.document()
+        rows = document["configuration"]["sales"]["accounts"]
+        assert (rows["c-1"]["labelText"], rows["c-1"]["required"]) == ("Drinks", False)
+        assert rows["sales-other"]["accountOptions"] == rows["sales"]["accountOptions"]
+        rows["c-1"]["selectedAccountId"] = rows["sales"]["selectedAccountId"]
+        assert till.emulator.save(till.merchant, document).status_code == 200
+        till.api.put(path, json={"ProductCategories": [food]})
+        left = till.document()["configuration"]["sales"]["accounts"]["c-1"]
+        assert left == {"selectedAccountId": rows["sales"]["selectedAccountId"]}
+    finally:
+        till.emulator.control("PATCH", "/settings", {"productCategories": False})
+
+
 def test_product_categories_are_taken_in_pascal_case(till):
     path = f"/companies/{till.company}/data/commerce-productCategories"
     body = {"ContractVersion": "9.3.1", "ProductCategories": [{"id": "1", "name": "Drinks"}]}

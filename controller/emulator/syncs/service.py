@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -21,7 +22,6 @@ from controller.emulator.world import Event, World
 
 _LONG = timedelta(minutes=10)
 _LONG_RUNNING = 1010
-_CATEGORIES = "product-categories"
 _FORCIBLE = (2040, 4000, 4040, 4220, 4260, 5000, 5080, 5120, 5130)
 
 
@@ -162,7 +162,7 @@ async def upload(request: Request) -> Response:
 
 
 async def put_categories(request: Request) -> Response:
-    """42: the whole list of product categories, in PascalCase."""
+    """42: the whole list of product categories, in PascalCase; rows of the mapping where they are on."""
     body = await json_object(request)
     categories = body.get("ProductCategories")
     if not isinstance(categories, list) or not all(_is_category(each) for each in categories):
@@ -171,13 +171,18 @@ async def put_categories(request: Request) -> Response:
     connection = connections.linked(company, "Commerce")
     if connection is None:
         raise ApiError(404, f"No data available for commerce-productCategories for ID {company.id}")
-    world.table(_CATEGORIES)[company.id] = categories
+    if world.settings.product_categories:
+        world.companies[company.id] = replace(company, categories=tuple(categories))
     dataset = datasets.queue(world, company.id, connection.id, "commerce-productCategories")
     return answer({"data": {"productCategories": categories}, "datasetId": dataset.id})
 
 
 def _is_category(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(value.get(key), str) for key in ("id", "name"))
+    return isinstance(value, dict) and all(_is_word(value.get(key)) for key in ("id", "name"))
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 async def show_entries(request: Request) -> Response:
@@ -234,6 +239,6 @@ def _hear(world: World, event: Event) -> None:
         uploads.forget(world, company_id)
     elif event.name == "company.deleted":
         uploads.forget(world, company_id)
-        for name in (ledger.SYNCS, engine.FORCED, verdict.UNCHECKED, _CATEGORIES):
+        for name in (ledger.SYNCS, engine.FORCED, verdict.UNCHECKED):
             if company_id in world.table(name):
                 del world.table(name)[company_id]
