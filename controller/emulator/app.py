@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from base64 import b64encode
-from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from types import ModuleType
-from typing import Any
 
 from starlette.datastructures import State
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -33,16 +29,17 @@ from controller.emulator import (
     pages,
     pages_sync_flow,
     push,
+    sending,
     sync_flow,
     ui_text,
     visible_accounts,
 )
-from controller.emulator.api import answer
-from controller.emulator.errors import SERVER_FAULT, ApiError
+from controller.emulator.admission import check_key, check_loopback
+from controller.emulator.errors import SERVER_FAULT, ApiError, not_valid
 from controller.emulator.faults import STALE_FOR, Fault
 from controller.emulator.front import Front
 from controller.emulator.persistence import DataFile
-from controller.emulator.routing import CONTROLS, Found, NoPlace, Router
+from controller.emulator.routing import CONTROLS, Answerer, Found, NoPlace, Router
 from controller.emulator.syncs import service as syncs
 from controller.emulator.traffic import Call
 from controller.emulator.webhooks import service as webhooks
@@ -66,9 +63,6 @@ API_SUBJECTS: tuple[ModuleType, ...] = (
 
 SUBJECTS: tuple[ModuleType, ...] = (*API_SUBJECTS, datasets)
 _HEARTBEAT = 0.2
-_OUTDATED = "You are using an outdated API key or a key not associated with that resource."
-_MAINTENANCE = "The Codat API is temporarily offline for maintenance. Please try again later."
-_GARBAGE = b"<html><body>upstream \xff\xfe says no"
 _log = logging.getLogger("merchantctl.emulator")
 
 
@@ -116,18 +110,10 @@ class Application:
         request = Request(scope, receive)
         if isinstance(found, Found):
             scope["path_params"] = found.parameters
-            if found.place.surface == "control":
-                await _send(send, await self._controlled(request, found))
-                return
-            if found.place.surface == "page":
-                await _send(send, await self._done(request, found))
-                return
-        await self._called(request, found, send)
-
-    async def _controlled(self, request: Request, found: Found) -> Response:
-        if not _is_loopback(request):
-            return _refusal(ApiError(403, "Controls are for this machine only."))
-        return await self._done(request, found)
+        if isinstance(found, NoPlace) or found.place.surface == "api":
+            await self._called(request, found, send)
+        else:
+            await sending.whole(send, await self._done(request, found), [])
 
     async def _called(self, request: Request, found: Found | NoPlace, send: Send) -> None:
         """One call of the API, from its arrival to whatever the caller gets to see."""
@@ -137,80 +123,77 @@ class Application:
         self.front.traffic.enter(template, call)
         fault = self.front.faults.take(call.method, template, call.path)
         if fault and fault.do == "drop":
-            await _hang_up(scope)
+            await sending.hang_up(scope)
             return
         response = await self._answered(request, found, fault)
         if fault and fault.do == "lose-answer":
-            await _hang_up(scope)
+            await sending.hang_up(scope)
             return
         call.status = response.status_code
         headers = self.front.limits.headers(self.world.now(), _address(request))
-        await _send(send, response, headers, cut=fault is not None and fault.do == "truncate", scope=scope)
+        if fault and fault.do == "truncate" and response.body:
+            await sending.cut_short(scope, send, response, headers)
+        else:
+            await sending.whole(send, response, headers)
 
     async def _answered(self, request: Request, found: Found | NoPlace, fault: Fault | None) -> Response:
         if fault and fault.do == "status" and not fault.done:
-            return _refusal(fault.error())
+            return sending.refusal(fault.error())
         if fault and fault.do == "stale":
             request.scope["emulator.world"] = self.world.before_last_write(STALE_FOR)
         response = await self._admitted(request, found, fault)
         if fault and fault.do == "status":
-            return _refusal(fault.error())
-        if fault and fault.do == "garbage":
-            return Response(_GARBAGE, media_type="application/json")
-        return response
+            return sending.refusal(fault.error())
+        return sending.garbage() if fault and fault.do == "garbage" else response
 
     async def _admitted(self, request: Request, found: Found | NoPlace, fault: Fault | None) -> Response:
         """The work, for a caller with the key and within the limits; done at once, answered when due."""
         company_id = found.parameters.get("companyId") if isinstance(found, Found) else None
+        limits = self.front.limits
         try:
-            self._check_key(request)
-            self.front.limits.enter(self.world.now(), _address(request), company_id)
-            self._tell_of_quota()
+            check_key(self.world.settings, request.headers.get("authorization", ""))
+            limits.enter(self.world.now(), _address(request), company_id)
         except ApiError as refused:
-            return _refusal(refused)
+            return sending.refusal(refused)
+        self._tell_of_quota()
         try:
             response = _nobody(found) if isinstance(found, NoPlace) else await self._done(request, found)
             await self._wait(fault)
             return response
         finally:
-            self.front.limits.leave(company_id)
+            limits.leave(company_id)
 
     def _tell_of_quota(self) -> None:
         """The call just let in may have been the day's last: told now, and when the quota is back."""
         world, limits = self.world, self.front.limits
         if back := limits.used_up(world.now()):
             world.emit("client.rateLimit.reached", "", **limits.quota(world.now()))
-            world.agenda.at(
-                back, lambda: world.emit("client.rateLimit.reset", "", **limits.quota(world.now()))
-            )
-
-    def _check_key(self, request: Request) -> None:
-        """`Basic` and the key by itself in Base64; `base64("key:")` is another key (REFERENCE 1.2)."""
-        settings, given = self.world.settings, request.headers.get("authorization", "")
-        if given in [_credential(key) for key in settings.outdated_keys]:
-            raise ApiError(403, _OUTDATED)
-        if given != _credential(settings.api_key):
-            raise ApiError(401, "Unauthorized")
-        if settings.maintenance:
-            raise ApiError(503, _MAINTENANCE)
+            world.agenda.at(back, lambda: world.emit("client.rateLimit.reset", "", **limits.quota(world.now())))
 
     async def _done(self, request: Request, found: Found) -> Response:
         """Run the answerer; a write leaves the world before it behind, for the `stale` fault."""
-        answerer = found.place.answerer
+        surface, answerer = found.place.surface, found.place.answerer
         try:
-            if request.method == "GET":
-                return await answerer(request)
-            await request.body()
-            self.world.catch_up()
-            with self.world.writing():
-                response = await answerer(request)
+            if surface == "control":
+                check_loopback(_address(request))
+            reading = request.method == "GET"
+            response = await (answerer(request) if reading else self._written(request, answerer))
             self._save()
             return response
         except ApiError as error:
-            return pages.refused(error) if found.place.surface == "page" else _refusal(error)
+            return pages.refused(error) if surface == "page" else sending.refusal(error)
+        except ClientDisconnect:
+            return sending.refusal(not_valid())
         except Exception:
             _log.exception("%s %s", request.method, request.url.path)
-            return _refusal(ApiError(500, SERVER_FAULT))
+            return sending.refusal(ApiError(500, SERVER_FAULT))
+
+    async def _written(self, request: Request, answerer: Answerer) -> Response:
+        """A write, from its body being there to its end, with nothing in between."""
+        await request.body()
+        self.world.catch_up()
+        with self.world.writing():
+            return await answerer(request)
 
     def _save(self) -> None:
         if self.data_file:
@@ -246,56 +229,11 @@ class Application:
                 _log.exception("something due went wrong")
 
 
-def _credential(key: str) -> str:
-    return "Basic " + b64encode(key.encode()).decode()
-
-
-def _refusal(error: ApiError) -> Response:
-    response = answer(error.body(), error.status)
-    response.headers.update(error.headers)
-    return response
-
-
 def _nobody(found: NoPlace) -> Response:
     if not found.allowed:
-        return _refusal(ApiError(404, "NotFound"))
-    return _refusal(ApiError(405, "Method Not Allowed", headers={"Allow": ", ".join(found.allowed)}))
+        return sending.refusal(ApiError(404, "NotFound"))
+    return sending.refusal(ApiError(405, "Method Not Allowed", headers={"Allow": ", ".join(found.allowed)}))
 
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else ""
-
-
-def _is_loopback(request: Request) -> bool:
-    with suppress(ValueError):
-        address = ip_address(_address(request))
-        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
-    return False
-
-
-async def _send(
-    send: Send,
-    response: Response,
-    more_headers: list[tuple[bytes, bytes]] | None = None,
-    *,
-    cut: bool = False,
-    scope: Scope | None = None,
-) -> None:
-    headers = [*response.raw_headers, *(more_headers or ())]
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    body = bytes(response.body)
-    if cut and scope is not None and body:
-        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-        await _hang_up(scope, after_sending=True)
-        return
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _hang_up(scope: Scope, *, after_sending: bool = False) -> None:
-    """End the TCP connection without (the rest of) an answer."""
-    transport: Any = scope["emulator.transport"]
-    if after_sending:
-        transport.close()
-    else:
-        transport.abort()
-    await asyncio.sleep(0)

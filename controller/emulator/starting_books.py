@@ -3,12 +3,14 @@
 A row's last element but for text is its **number**: the tail of its id. On platforms with UUIDs the id is
 a per-company prefix and that number (`5f0c1a7e-2b64-4c9f-8a51-7d3e6b9f1001`), on QuickBooks Online a
 per-company whole number that ends in it (`5234179`). Tax rates keep the platform's own codes.
+What is returned is shared by all companies: a row is a value and is never changed in place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 COMPANY_NAME = "Harbour Street Deli Ltd"
@@ -145,6 +147,7 @@ def of(platform_key: str) -> StartingBooks:
     return _BY_PLATFORM.get(platform_key, _OTHER)
 
 
+@cache
 def account_fields(line: AccountLine, currency: str) -> dict[str, Any]:
     """A line as `/data/accounts` shows it, but for its id."""
     _, code, name, description, category, links, balance = line
@@ -165,6 +168,7 @@ def account_fields(line: AccountLine, currency: str) -> dict[str, Any]:
     }
 
 
+@cache
 def tax_row(line: TaxLine) -> dict[str, Any]:
     """A line as `/data/taxRates` shows it."""
     code, name, rate = line
@@ -182,6 +186,7 @@ def tax_row(line: TaxLine) -> dict[str, Any]:
     }
 
 
+@cache
 def party_fields(name_field: str, name: str, currency: str) -> dict[str, Any]:
     """A customer or supplier as `/data/...` shows it, but for its id."""
     return {

@@ -144,6 +144,8 @@ class World:
     """The emulated moment up to which a world read from a data file had lived: what came after is due."""
     _earlier: World | None = None
     _started_with: Settings = field(init=False)
+    _age: int = 0
+    """How often the world was reset: nothing of an earlier age is ever seen again."""
 
     def __post_init__(self) -> None:
         self._started_with = replace(self.settings)
@@ -173,9 +175,9 @@ class World:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Inside, the world may be changed; what then did not change it, or was refused, was no write."""
-        before, changes = self._copy(), self._changes()
+        before, changes, age = self._copy(), self._changes(), self._age
         yield
-        if self._changes() != changes:
+        if self._changes() != changes and self._age == age:
             self._earlier = before
 
     def _changes(self) -> int:
@@ -207,3 +209,4 @@ class World:
         self.clock = Clock()
         self.documents.clear()
         self._earlier = None
+        self._age += 1

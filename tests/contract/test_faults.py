@@ -142,6 +142,14 @@ def test_no_answer_is_older_than_five_seconds(emulator):
     assert names(emulator) == ["one"]
 
 
+def test_nothing_from_before_a_reset_is_ever_seen_again(emulator):
+    create(emulator, "one")
+    emulator.control("POST", "/reset")
+    emulator.fault("GET /companies", "stale")
+
+    assert names(emulator) == []
+
+
 def test_a_deleted_company_may_still_be_seen_in_a_stale_list(emulator):
     company = create(emulator).json()
     emulator.api.delete(f"/companies/{company['id']}")
