@@ -109,9 +109,7 @@ def _source(request: Request) -> tuple[Company, Connection | None]:
     return company, document.accounting_connection(company)
 
 
-def _held(
-    world: World, company: Company, connection: Connection | None, data_type: str
-) -> list[dict[str, Any]]:
+def _held(world: World, company: Company, connection: Connection | None, data_type: str) -> list[dict[str, Any]]:
     """The cached rows. Raises ApiError 409 (never asked for, or on its way), 404 (asked for in vain)."""
     rows = cache.held(company, connection, data_type) if connection else None
     if connection is not None and rows is not None:

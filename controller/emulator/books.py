@@ -128,9 +128,7 @@ def _untouched(company_id: str, platform: str, data_type: str) -> Iterator[Books
 
 
 def _lines(start: starting.StartingBooks, data_type: str) -> tuple[Any, ...]:
-    return {"chartOfAccounts": start.accounts, "customers": start.customers, "suppliers": start.suppliers}[
-        data_type
-    ]
+    return {"chartOfAccounts": start.accounts, "customers": start.customers, "suppliers": start.suppliers}[data_type]
 
 
 def _fields(start: starting.StartingBooks, data_type: str, line: Any) -> dict[str, Any]:

@@ -162,9 +162,7 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Document:
     merged = dict(below)
     for field, value in above.items():
         under = merged.get(field)
-        merged[field] = (
-            _merged(under, value) if isinstance(value, dict) and isinstance(under, dict) else value
-        )
+        merged[field] = _merged(under, value) if isinstance(value, dict) and isinstance(under, dict) else value
     return merged
 
 

@@ -147,9 +147,7 @@ def _disconnect(world: World, company_id: str, connection_id: str, status: str, 
     if connection.status != "Linked":
         raise not_valid()
     datasets.stop_running(world, company_id, connection.id, _PULLS_AFTER_SEVERING[status])
-    connection = _put(
-        world, company_id, replace(find(world.companies[company_id], connection_id), status=status)
-    )
+    connection = _put(world, company_id, replace(find(world.companies[company_id], connection_id), status=status))
     _announce(
         world,
         "connection.disconnected",
@@ -168,9 +166,7 @@ def _put(world: World, company_id: str, connection: Connection) -> Connection:
     return connection
 
 
-def _tell(
-    world: World, event_name: str, company_id: str, connection: Connection, old_status: str | None
-) -> None:
+def _tell(world: World, event_name: str, company_id: str, connection: Connection, old_status: str | None) -> None:
     _announce(world, event_name, company_id, shown(world, company_id, connection), old_status, False)
 
 

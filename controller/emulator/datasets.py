@@ -249,9 +249,7 @@ def _take_over(world: World, company: Company, dataset: Dataset) -> bool:
 
 
 def _tell_when_all_first_are_done(world: World, company_id: str, dataset: Dataset) -> None:
-    own = [
-        each for each in world.companies[company_id].datasets if each.connection_id == dataset.connection_id
-    ]
+    own = [each for each in world.companies[company_id].datasets if each.connection_id == dataset.connection_id]
     first = [each for each in own if each.requested == own[0].requested]
     if len(first) > 1 and dataset is max(first, key=lambda each: each.finishes):
         told = [shown(each, company_id, world.now()) for each in first]

@@ -127,9 +127,7 @@ def _sales(company: Company, connection: Connection | None, offered: Offered) ->
             "selectedCustomerId": None,
             "customerOptions": _options(_usable(company, connection, "customers"), "customerName"),
         },
-        "taxRates": {
-            rate: {"selectedTaxRateId": None, "taxRateOptions": _options(taxes, "name")} for rate in rates
-        },
+        "taxRates": {rate: {"selectedTaxRateId": None, "taxRateOptions": _options(taxes, "name")} for rate in rates},
         "newTaxRates": {
             "accountingTaxRateOptions": _options(taxes, "name"),
             "commerceTaxRateOptions": [],
@@ -158,9 +156,7 @@ def _category_rows(company: Company) -> Iterator[tuple[str, str, str, bool]]:
         yield "sales-other", "Other sales", "Sales outside the product categories", False
 
 
-def _rows(
-    rows: Iterable[tuple[str, str, str, bool]], offered: Offered, usual_group: str = "payments"
-) -> Document:
+def _rows(rows: Iterable[tuple[str, str, str, bool]], offered: Offered, usual_group: str = "payments") -> Document:
     return {
         key: {
             "labelText": caption,

@@ -54,9 +54,7 @@ class Fault:
     def error(self) -> ApiError:
         """What a `status` fault answers."""
         headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
-        return ApiError(
-            self.code, _TEXTS.get(self.code, "Error processing request - not valid."), headers=headers
-        )
+        return ApiError(self.code, _TEXTS.get(self.code, "Error processing request - not valid."), headers=headers)
 
 
 @dataclass(slots=True)
@@ -83,9 +81,7 @@ def ordered(order: Mapping[str, Any]) -> Fault:
     """A fault from the body of `POST /_emulator/faults`. Raises ApiError 400 that says what is wrong."""
     match, do = order.get("match"), order.get("do")
     if not isinstance(match, str) or not re.fullmatch(r"[A-Z]+ /\S*", match):
-        raise ApiError(
-            400, f'"match" is a method and a path, like "GET /companies/{{companyId}}"; got {match!r}'
-        )
+        raise ApiError(400, f'"match" is a method and a path, like "GET /companies/{{companyId}}"; got {match!r}')
     if do not in KINDS:
         raise ApiError(400, f'"do" is one of {", ".join(KINDS)}; got {do!r}')
     retry_after = order.get("retryAfter")

@@ -98,12 +98,8 @@ def _sales(doc: Document, caption: Caption, visible: Sequence[str]) -> Iterator[
     yield _flag(doc, (*path, "syncSales"), "Synchronise sales")
     yield from _accounts(doc, "sales", caption, visible)
     for rate, row in sales["taxRates"].items():
-        yield _record(
-            (*path, "taxRates", rate, "selectedTaxRateId"), f"Tax of {rate} %", row, "taxRateOptions"
-        )
-    yield _record(
-        (*path, "salesCustomer", "selectedCustomerId"), "Customer", sales["salesCustomer"], "customerOptions"
-    )
+        yield _record((*path, "taxRates", rate, "selectedTaxRateId"), f"Tax of {rate} %", row, "taxRateOptions")
+    yield _record((*path, "salesCustomer", "selectedCustomerId"), "Customer", sales["salesCustomer"], "customerOptions")
     entries = "configure-content-sales-other-entries"
     status, grouping = sales["invoiceStatus"], sales["grouping"]
     yield _choice(
@@ -132,9 +128,7 @@ def _sales(doc: Document, caption: Caption, visible: Sequence[str]) -> Iterator[
 def _fees(doc: Document, caption: Caption, visible: Sequence[str]) -> Iterator[Field]:
     path, fees = ("configuration", "fees"), doc["configuration"]["fees"]
     yield _flag(doc, (*path, "syncFees"), "Synchronise fees")
-    yield _record(
-        (*path, "feesSupplier", "selectedSupplierId"), "Supplier", fees["feesSupplier"], "supplierOptions"
-    )
+    yield _record((*path, "feesSupplier", "selectedSupplierId"), "Supplier", fees["feesSupplier"], "supplierOptions")
     yield from _accounts(doc, "fees", caption, visible)
 
 
@@ -154,9 +148,7 @@ def _choice(path: tuple[str, ...], label: str, value: str | None, options: Seque
     return Field(path, label, "choice", value, tuple((each, each) for each in options), required=True)
 
 
-def _record(
-    path: tuple[str, ...], label: str, row: Document, options: str, *, required: bool = False
-) -> Field:
+def _record(path: tuple[str, ...], label: str, row: Document, options: str, *, required: bool = False) -> Field:
     offered = tuple((each["id"], _called(each)) for each in row[options] or ())
     return Field(path, label, "choice", row[path[-1]], offered, required)
 

@@ -120,9 +120,7 @@ def refused(error: ApiError) -> Response:
     return page("message.html", error.status, title=str(error.status), text=error.error)
 
 
-def _finished(
-    world: World, company: Company, connection: Connection, code: str, error_message: str
-) -> Response:
+def _finished(world: World, company: Company, connection: Connection, code: str, error_message: str) -> Response:
     url = profile.profile(world)["redirectUrl"]
     if not url:
         text = error_message or "You are connected. You can close this page."

@@ -44,9 +44,7 @@ class DataFile:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._claim(fresh=not Path(path).stat().st_size)
         except (sqlite3.Error, OSError) as error:
-            raise UnusableDataFileError(
-                f"{path}: {error}; name a new file or one that an emulator made"
-            ) from None
+            raise UnusableDataFileError(f"{path}: {error}; name a new file or one that an emulator made") from None
         self._position = count(self._last_position() + 1)
         self._offset = ""
 

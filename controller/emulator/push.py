@@ -94,9 +94,7 @@ def _end(world: World, key: str) -> None:
         return
     found = push_options.complaints(connection.platform, row["account"])
     if found:
-        errors = [
-            {"itemId": each.item, "message": each.message, "validatorName": each.validator} for each in found
-        ]
+        errors = [{"itemId": each.item, "message": each.message, "validatorName": each.validator} for each in found]
         _close(world, key, "Failed", 400, errorMessage=_downstream_error(), validation=_validation(errors))
     else:
         _create(world, key, connection, row)

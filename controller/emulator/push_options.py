@@ -107,8 +107,7 @@ def _property(field: Field) -> dict[str, Any]:
     }
     if field.choices:
         shown["options"] = [
-            {"value": choice, "type": "String", "displayName": choice, "required": False}
-            for choice in field.choices
+            {"value": choice, "type": "String", "displayName": choice, "required": False} for choice in field.choices
         ]
     limits = _limits(field)
     if limits:

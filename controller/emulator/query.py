@@ -5,10 +5,11 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
+from controller.emulator.clock import instant
 from controller.emulator.errors import ApiError
 from controller.emulator.query_fields import QUERYABLE, FieldType
 
@@ -221,12 +222,11 @@ def _comparable(value: Any, field_type: FieldType) -> Any:
 
 
 def _instant(text: str) -> datetime | None:
-    """Every date form of REFERENCE 1.5; without an offset it counts as UTC. None when it is no date."""
+    """A date in any form of REFERENCE 1.5; None when it is none."""
     try:
-        moment = datetime.fromisoformat(text)
+        return instant(text)
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _whole(params: Mapping[str, str], name: str, default: int, most: int) -> int:

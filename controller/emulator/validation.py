@@ -85,9 +85,7 @@ def _prepaid_twice(doc: Document, sections: Mapping[str, Any]) -> Iterator[Compl
     sold = _account(doc, "sales", "prepaid")
     if sold is not None and sold == _account(doc, "payments", "prepaidPayment"):
         path = "configuration.payments.accounts.prepaidPayment.selectedAccountId"
-        yield _about(
-            path, "Payments config invalid. Prepaid account should not match prepaid payment account."
-        )
+        yield _about(path, "Payments config invalid. Prepaid account should not match prepaid payment account.")
         path = "configuration.sales.accounts.prepaid.selectedAccountId"
         yield _about(
             path,
@@ -127,14 +125,10 @@ def _grouping(doc: Document, sections: Mapping[str, Any]) -> Iterator[Complaint]
         if sales["syncSales"]:
             yield _about(f"{path}.groupingPeriod.selectedGroupingPeriod", "No grouping period selected.")
     elif period["selectedGroupingPeriod"] not in period["groupingPeriodOptions"]:
-        yield _about(
-            f"{path}.groupingPeriod.selectedGroupingPeriod", "Grouping period selected not from options."
-        )
+        yield _about(f"{path}.groupingPeriod.selectedGroupingPeriod", "Grouping period selected not from options.")
     for level, words in (("invoiceLevel", "invoice level"), ("invoiceLineLevel", "invoice line level")):
         if not _all_offered(levels[level]):
-            yield _about(
-                f"{path}.groupingLevels.{level}.selectedGroupByOptions", f"Invalid {words} grouping selected."
-            )
+            yield _about(f"{path}.groupingLevels.{level}.selectedGroupByOptions", f"Invalid {words} grouping selected.")
 
 
 def _no_payments_on_drafts(doc: Document, sections: Mapping[str, Any]) -> Iterator[Complaint]:
@@ -204,9 +198,7 @@ def _payments_need_sales(doc: Document, sections: Mapping[str, Any]) -> Iterator
     """REFERENCE 4.5 #2; the documents print no message of their own for it."""
     config = doc["configuration"]
     if config["payments"]["syncPayments"] and not config["sales"]["syncSales"]:
-        yield _about(
-            "configuration.payments.syncPayments", "Payments cannot be enabled if sales are not synced."
-        )
+        yield _about("configuration.payments.syncPayments", "Payments cannot be enabled if sales are not synced.")
 
 
 _CHECKS: tuple[Check, ...] = (

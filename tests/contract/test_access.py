@@ -48,9 +48,7 @@ def test_an_outdated_key_is_403(emulator):
     answer = emulator.api.get("/companies", headers={"Authorization": basic("old")})
 
     assert answer.status_code == 403
-    assert answer.json()["error"] == (
-        "You are using an outdated API key or a key not associated with that resource."
-    )
+    assert answer.json()["error"] == ("You are using an outdated API key or a key not associated with that resource.")
 
 
 def test_under_maintenance_everything_is_503(emulator):
@@ -91,9 +89,7 @@ def test_controls_are_refused_from_elsewhere(emulator):
     with running(host="0.0.0.0") as url, httpx.Client(trust_env=False) as anyone:
         there = url.replace("127.0.0.1", address)
         assert anyone.post(f"{there}/_emulator/reset").status_code == 403
-        assert (
-            anyone.get(f"{there}/companies", headers={"Authorization": basic("emulator")}).status_code == 200
-        )
+        assert anyone.get(f"{there}/companies", headers={"Authorization": basic("emulator")}).status_code == 200
 
 
 def test_headers_say_a_million_until_a_limit_is_set(emulator):
@@ -115,9 +111,7 @@ def test_a_minute_has_so_many_calls_and_then_a_new_one_begins(emulator):
     refused = answers[-1]
     assert refused.headers["X-Rate-Limit-Limit"] == "3"
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
-    assert refused.json()["error"] == (
-        "You have made too many requests in a given amount of time; please retry later."
-    )
+    assert refused.json()["error"] == ("You have made too many requests in a given amount of time; please retry later.")
     emulator.advance("PT1M")
     assert emulator.api.get("/companies").status_code == 200
 

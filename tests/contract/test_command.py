@@ -82,9 +82,7 @@ def test_a_data_file_survives_a_restart(tmp_path, ending):
         account = first["accounts"][0]
         server.api.delete(f"/_emulator/companies/{first['company']['id']}/accounts/{account['id']}")
         server.api.delete(f"/companies/{second['company']['id']}")
-        server.api.patch(
-            f"/_emulator/companies/{first['company']['id']}/configuration", json={"new": {"a": 1}}
-        )
+        server.api.patch(f"/_emulator/companies/{first['company']['id']}/configuration", json={"new": {"a": 1}})
         before = world_of(server)
         assert len(before) == 4
         server.end(ending)

@@ -261,9 +261,7 @@ def test_merge_mode_keeps_what_a_post_leaves_out(emulator):
     assert answer.json() == {**before, "enabled": False}
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"  ", b"[]", b"null", b'"x"', b"{", b"\xff", b'{"enabled": "yes"}']
-)
+@pytest.mark.parametrize("content", [b"", b"  ", b"[]", b"null", b'"x"', b"{", b"\xff", b'{"enabled": "yes"}'])
 def test_an_empty_or_unreadable_post_is_refused(emulator, content):
     (merchant,) = emulator.seed(1, "configured")
     before = emulator.configuration(merchant)
@@ -353,9 +351,7 @@ def test_a_portal_edit_is_a_merge_patch_that_nobody_validates(emulator):
     assert document["configuration"]["payments"]["accounts"]["cash"]["required"] is True
     document["configuration"]["payments"]["accounts"]["cash"]["selectedAccountId"] = None
     accounts["sales"]["selectedAccountId"] = None
-    assert set(errors(emulator.save(merchant, document))) == {
-        "Config contains required accounts without selections."
-    }
+    assert set(errors(emulator.save(merchant, document))) == {"Config contains required accounts without selections."}
 
 
 def test_saving_waits_for_consent_and_for_the_reference_data(emulator):

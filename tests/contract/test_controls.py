@@ -98,9 +98,7 @@ def test_a_new_account_is_offered_where_it_qualifies(emulator, platform):
     assert offered(emulator, merchant)[-1] == "Online"
     assert "Online" not in offered(emulator, merchant, "payments", "card")
     assert by_name(emulator, merchant, "Online")["id"] == made["id"]
-    bank = emulator.control(
-        "POST", f"{company_path(merchant)}/accounts", {"name": "Bank", "isBankAccount": True}
-    )
+    bank = emulator.control("POST", f"{company_path(merchant)}/accounts", {"name": "Bank", "isBankAccount": True})
     assert offered(emulator, merchant, "payments", "card")[-1] == "Bank"
     banks = rows(emulator, merchant, "bankAccounts")
     assert bank["id"] in [each["id"] for each in banks]
@@ -147,9 +145,7 @@ def test_a_row_that_is_not_in_the_books_is_404(emulator):
     (merchant,) = emulator.seed(1, "linked")
 
     for method in ("PATCH", "DELETE"):
-        answer = emulator.api.request(
-            method, f"/_emulator{company_path(merchant)}/accounts/nope", json={"name": "x"}
-        )
+        answer = emulator.api.request(method, f"/_emulator{company_path(merchant)}/accounts/nope", json={"name": "x"})
         assert answer.status_code == 404
 
 

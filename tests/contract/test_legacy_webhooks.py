@@ -235,9 +235,7 @@ def test_retry_after_replaces_the_wait(emulator, endpoint):
     emulator.api.post("/meta/companies/sync", json={"name": "acme"})
     endpoint.wait_for(1)
     (delivery,) = settled(emulator)
-    first, following = (
-        datetime.fromisoformat(text) for text in (delivery["attempts"][0]["at"], delivery["next"])
-    )
+    first, following = (datetime.fromisoformat(text) for text in (delivery["attempts"][0]["at"], delivery["next"]))
     assert 3599 <= (following - first).total_seconds() <= 3615
     emulator.advance("PT1H1S")
     endpoint.wait_for(2)
@@ -256,9 +254,7 @@ def test_the_profile_is_replaced_whole_and_never_shows_the_key(emulator):
     before = emulator.api.get("/profile").json()
     assert before["name"] == "Example Client"
     assert "apiKey" not in before
-    emulator.api.put(
-        "/profile", json={"name": "A", "redirectUrl": "https://a.example", "logoUrl": "https://l"}
-    )
+    emulator.api.put("/profile", json={"name": "A", "redirectUrl": "https://a.example", "logoUrl": "https://l"})
     after = emulator.api.put("/profile", json={"name": "A", "redirectUrl": "https://a.example"}).json()
     assert (after["logoUrl"], after["redirectUrl"]) == ("", "https://a.example")
     assert emulator.api.put("/profile", json={"name": "A"}).status_code == 400

@@ -158,9 +158,7 @@ def test_a_password_is_good_for_its_own_merchant_only(emulator, browser):
 def test_a_merchant_walks_the_whole_flow(emulator, browser):
     merchant = emulator.merchant("acme")
 
-    connect = Forms(
-        browser.get(sync_flow_url(emulator, merchant, redirectUrl="shop.example/end")).text
-    ).forms[0]
+    connect = Forms(browser.get(sync_flow_url(emulator, merchant, redirectUrl="shop.example/end")).text).forms[0]
     visit = f"{emulator.url}{connect['action'].removesuffix('/connect')}"
     browser.post(f"{visit}/connect", data={"action": "authorise"})
     assert status(emulator, merchant) == "Linked"

@@ -25,8 +25,7 @@ def test_companies_without_any_connection_are_found_by_the_published_chain(emula
     emulator.seed(1, "pending")
     emulator.api.post("/companies", json={"name": "bare"})
     chain = "&&".join(
-        f"dataConnections.status!={status}"
-        for status in ("PendingAuth", "Linked", "Deauthorized", "Unlinked")
+        f"dataConnections.status!={status}" for status in ("PendingAuth", "Linked", "Deauthorized", "Unlinked")
     )
     assert names(emulator.api.get("/companies", params={"query": chain})) == ["bare"]
 

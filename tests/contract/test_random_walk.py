@@ -7,6 +7,7 @@ connection) and compares it with the service after every step. It calls the appl
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from base64 import b64encode
 from datetime import datetime, timedelta
@@ -45,9 +46,7 @@ json_values = st.recursive(
         st.floats(allow_nan=False, allow_infinity=False),
         st.text(max_size=8),
     ),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
     max_leaves=8,
 )
 _FIELDS = (
@@ -57,19 +56,26 @@ _FIELDS = (
     "groupingLevels invoiceLevel selectedGroupByOptions feesSupplier newTaxRates extra"
 )
 fields = st.sampled_from(_FIELDS.split())
-words = st.sampled_from(
-    ["Daily", "Draft", "Submitted", "Europe/London", "2022-06-15", "2999-01-01", "Location", ""]
+words = st.sampled_from(["Daily", "Draft", "Submitted", "Europe/London", "2022-06-15", "2999-01-01", "Location", ""])
+dates = st.sampled_from(
+    [
+        "0001-01-01",
+        "0001-01-01T00:00:00+14:00",
+        "2022-06-15",
+        "2999-01-01T00:00:00",
+        "9999-12-31T23:59:59-14:00",
+        "9999-12-31",
+        "soon",
+    ]
 )
 patches = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-1, 30), words, json_values),
+    st.one_of(st.none(), st.booleans(), st.integers(-1, 30), words, dates, json_values),
     lambda inner: st.dictionaries(fields, inner, min_size=1, max_size=3),
     max_leaves=6,
 )
 queries = st.one_of(
     st.text(alphabet="id=namestu&|{}!~<> 1%3D", max_size=30),
-    st.sampled_from(
-        ["status=Linked", "dataConnections.status!=Linked", "name~a&&{id!=1||name=b}", "isCompleted=true"]
-    ),
+    st.sampled_from(["status=Linked", "dataConnections.status!=Linked", "name~a&&{id!=1||name=b}", "isCompleted=true"]),
 )
 paging = st.fixed_dictionaries(
     {},
@@ -91,9 +97,7 @@ def templates(world: World) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
 
     def walk(node: Any) -> None:
-        found.extend(
-            (method, place.template) for method, place in node.places.items() if place.surface == "api"
-        )
+        found.extend((method, place.template) for method, place in node.places.items() if place.surface == "api")
         for below in (*node.fixed.values(), *([node.variable] if node.variable else [])):
             walk(below)
 
@@ -107,6 +111,18 @@ READS = [
     for method, template in TEMPLATES
     if method == "GET" and template != "/config/sync/commerce/{commerceKey}/{accountingKey}/start"
 ]
+
+
+class Listener(logging.Handler):
+    """Hears of every exception that the service turned into a 500."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.Formatter().format(record)
+        MISHAPS.append(record)
+
+
+MISHAPS: list[logging.LogRecord] = []
+logging.getLogger("merchantctl.emulator").addHandler(Listener())
 
 
 class Walk(RuleBasedStateMachine):
@@ -139,13 +155,12 @@ class Walk(RuleBasedStateMachine):
     def look(self, method: str, path: str, **more: Any) -> httpx.Response:
         """A call whose answer, whatever it is, must be a documented one."""
         answer = self.loop.run_until_complete(self.client.request(method, path, **more))
+        assert not MISHAPS, f"{method} {path} {more}: {MISHAPS.pop().exc_text}"
         if answer.status_code == 500:
             assert "/sync/" in path, f"{method} {path} {more}: {answer.text}"
             assert answer.json()["error"] == "There is a problem with our server. Please try again later."
         else:
-            assert answer.status_code in STATUSES, (
-                f"{method} {path} {more}: {answer.status_code} {answer.text}"
-            )
+            assert answer.status_code in STATUSES, f"{method} {path} {more}: {answer.status_code} {answer.text}"
         if answer.is_error:
             body = answer.json()
             assert body["statusCode"] == answer.status_code
@@ -253,6 +268,8 @@ class Walk(RuleBasedStateMachine):
         company = self.some_company(data)
         document = self.configuration(company)
         body = filled_in(document) if good else merged(document, patch)
+        if good and isinstance(body.get("schedule"), dict):
+            body["schedule"]["startDate"] = data.draw(dates, label="startDate")
         answer = self.call("POST", f"/config/companies/{company}/sync/commerce", json=body)
         if answer.status_code == 200:
             assert answer.json()["configured"] is True
@@ -271,12 +288,18 @@ class Walk(RuleBasedStateMachine):
             self.call("POST", f"/data/companies/{company}/sync/commerce-{member}", json={member: [record]})
         self.call("POST", f"/companies/{company}/sync/commerce/latest")
 
-    @rule(
-        data=st.data(), params=paging, body=st.one_of(json_values, patches), place=st.sampled_from(TEMPLATES)
-    )
-    def call_anything(
-        self, data: st.DataObject, params: dict[str, str], body: Any, place: tuple[str, str]
-    ) -> None:
+    @precondition(lambda self: self.names)
+    @rule(data=st.data(), start=dates, finish=dates, date=dates)
+    def synchronise_odd_ranges(self, data: st.DataObject, start: str, finish: str, date: str) -> None:
+        company = self.some_company(data)
+        orders = [{"id": "odd", "createdDate": date, "totalAmount": 1}]
+        self.call("POST", f"/data/companies/{company}/sync/commerce-orders", json={"orders": orders})
+        body = {"dateRange": {"start": start, "finish": finish}}
+        self.call("POST", f"/companies/{company}/sync/historic", json=body)
+        self.call("POST", f"/companies/{company}/sync/commerce/latest", json={"syncTo": finish})
+
+    @rule(data=st.data(), params=paging, body=st.one_of(json_values, patches), place=st.sampled_from(TEMPLATES))
+    def call_anything(self, data: st.DataObject, params: dict[str, str], body: Any, place: tuple[str, str]) -> None:
         method, template = place
         if (method, template) not in ADOPTED:
             content = {"json": body} if method in ("POST", "PUT", "PATCH") else {}
@@ -384,14 +407,8 @@ class Walk(RuleBasedStateMachine):
         if isinstance(rates := document.get("taxRates"), dict):
             mapped = {rate: row for rate, row in rates.items() if _is_mapped(row)}
             document = {**document, "taxRates": mapped}
-        kept = {
-            key: value for key, value in document.items() if not key.endswith("Options") or "selected" in key
-        }
-        return {
-            key: Walk.chosen_in(value)
-            for key, value in kept.items()
-            if key != "accountingSoftwareCompanyName"
-        }
+        kept = {key: value for key, value in document.items() if not key.endswith("Options") or "selected" in key}
+        return {key: Walk.chosen_in(value) for key, value in kept.items() if key != "accountingSoftwareCompanyName"}
 
 
 def _is_mapped(row: Any) -> bool:
@@ -435,11 +452,7 @@ def filled_in(document: dict[str, Any]) -> dict[str, Any]:
         return document
 
     def first(options: Any) -> Any:
-        return (
-            options[0]["id"]
-            if isinstance(options, list) and options and isinstance(options[0], dict)
-            else None
-        )
+        return options[0]["id"] if isinstance(options, list) and options and isinstance(options[0], dict) else None
 
     def walk(node: Any) -> Any:
         if not isinstance(node, dict):
@@ -468,9 +481,7 @@ def filled_in(document: dict[str, Any]) -> dict[str, Any]:
         "accounts": {"prepaid": {"selectedAccountId": None}},
     }
     schedule = {"selectedFrequency": "Daily", "startDate": "2022-06-15T00:00:00Z"}
-    payments = {
-        "accounts": {"payout": {"selectedAccountId": None}, "prepaidPayment": {"selectedAccountId": None}}
-    }
+    payments = {"accounts": {"payout": {"selectedAccountId": None}, "prepaidPayment": {"selectedAccountId": None}}}
     return merged(
         whole,
         {

@@ -109,9 +109,7 @@ def test_refreshing_all_queues_the_six_types(emulator, path):
     answer = emulator.api.post(f"{company_path(merchant)}/{path}")
 
     assert (answer.status_code, answer.content) == (204, b"")
-    running = {
-        name for name, entry in status(emulator, merchant).items() if entry["currentStatus"] == "Queued"
-    }
+    running = {name for name, entry in status(emulator, merchant).items() if entry["currentStatus"] == "Queued"}
     assert running == SIX
 
 
@@ -121,9 +119,7 @@ def test_a_type_that_no_linked_platform_has_is_404(emulator):
     answer = emulator.api.post(f"{company_path(merchant)}/data/queue/banking-accounts")
 
     assert answer.status_code == 404
-    assert answer.json()["error"] == (
-        "Datatype banking-accounts not supported by platform(s) PlatformCommerce, Xero"
-    )
+    assert answer.json()["error"] == ("Datatype banking-accounts not supported by platform(s) PlatformCommerce, Xero")
 
 
 def test_a_refresh_needs_a_linked_connection(emulator):
@@ -186,9 +182,7 @@ def test_pull_history_is_the_same_in_every_spelling(emulator, spelling):
     (merchant,) = emulator.seed(1, "linked")
     emulator.api.post(f"{company_path(merchant)}/data/queue/taxRates")
 
-    page = emulator.api.get(
-        spelling.format(merchant["companyId"]), params={"query": "dataType=taxRates"}
-    ).json()
+    page = emulator.api.get(spelling.format(merchant["companyId"]), params={"query": "dataType=taxRates"}).json()
 
     assert page["totalResults"] == 2
     assert [each["status"] for each in page["results"]] == ["Queued", "Complete"]
@@ -254,9 +248,7 @@ def test_records_can_be_queried_and_ordered(emulator):
 def test_the_service_knows_an_edit_of_the_books_only_after_a_pull(emulator):
     (merchant,) = emulator.seed(1, "linked")
     (account, *_) = read(emulator, merchant, "accounts").json()["results"]
-    emulator.control(
-        "PATCH", f"{company_path(merchant)}/accounts/{account['id']}?pull=false", {"name": "Takings"}
-    )
+    emulator.control("PATCH", f"{company_path(merchant)}/accounts/{account['id']}?pull=false", {"name": "Takings"})
     assert read(emulator, merchant, f"accounts/{account['id']}").json() == account
 
     emulator.api.post(f"{company_path(merchant)}/data/queue/chartOfAccounts")

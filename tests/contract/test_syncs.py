@@ -227,9 +227,7 @@ def test_a_deleted_account_is_named_in_the_raw_text(till):
 
 
 def test_what_the_portal_put_there_unchecked_is_found_by_the_sync(till):
-    till.edit_configuration(
-        {"configuration": {"sales": {"invoiceStatus": {"selectedInvoiceStatus": "Draft"}}}}
-    )
+    till.edit_configuration({"configuration": {"sales": {"invoiceStatus": {"selectedInvoiceStatus": "Draft"}}}})
     ended = till.latest()
     assert ended["syncStatusCode"] == 4000
     assert ended["errorMessage"] == "Payments cannot be enabled if invoice status is set to 'draft'."
@@ -397,9 +395,7 @@ def test_a_connection_that_is_back_before_the_run_keeps_its_schedule(till):
 
 
 def test_after_31_failed_days_the_server_gives_up(till):
-    till.edit_configuration(
-        {"configuration": {"sales": {"invoiceStatus": {"selectedInvoiceStatus": "Draft"}}}}
-    )
+    till.edit_configuration({"configuration": {"sales": {"invoiceStatus": {"selectedInvoiceStatus": "Draft"}}}})
     till.emulator.advance("P30D")
     assert till.document()["enabled"] is True
     till.emulator.advance("P2D")
@@ -412,9 +408,7 @@ def test_the_last_success_is_told_by_both_paths_and_404_before_there_is_one(till
     assert [till.api.get(f"/companies/{till.company}{path}").status_code for path in paths] == [404, 404]
     assert till.api.get(f"/meta/companies/{till.company}/sync/commerce/status").status_code == 404
     done = till.latest()
-    till.emulator.control(
-        "POST", f"/companies/{till.company}/syncs/next", {"code": 4260, "message": "expired"}
-    )
+    till.emulator.control("POST", f"/companies/{till.company}/syncs/next", {"code": 4260, "message": "expired"})
     failed = till.latest()
     for path in paths:
         assert till.api.get(f"/companies/{till.company}{path}").json()["syncId"] == done["syncId"]

@@ -35,9 +35,7 @@ def delivered(emulator, state: str = "delivered", count: int = 1) -> list[dict]:
     until = monotonic() + 10
     found: list[dict] = []
     while monotonic() < until and len(found) < count:
-        found = [
-            each for each in emulator.control("GET", "/webhooks")["deliveries"] if each["state"] == state
-        ]
+        found = [each for each in emulator.control("GET", "/webhooks")["deliveries"] if each["state"] == state]
         sleep(0.02)
     assert len(found) == count, found
     return found
@@ -130,9 +128,7 @@ def test_every_turn_in_a_connections_life_has_its_event(emulator, endpoint):
     emulator.api.delete(f"/companies/{company}/connections/{connection}")
     told = sorted(each.body["eventType"] for each in endpoint.wait_for(5))
     assert told == sorted(name for name in LIFE if name != "connection.created")
-    deleted = next(
-        each.body for each in endpoint.deliveries if each.body["eventType"] == "connection.deleted"
-    )
+    deleted = next(each.body for each in endpoint.deliveries if each.body["eventType"] == "connection.deleted")
     assert deleted["payload"]["referenceCompany"]["id"] == company
     assert (deleted["payload"]["connection"]["id"], deleted["payload"]["connection"]["status"]) == (
         connection,
@@ -169,9 +165,7 @@ def test_first_pulls_are_told_together(emulator, endpoint):
 def test_a_push_is_told_by_its_data_type(emulator, endpoint):
     consumer(emulator, endpoint.url, "chartOfAccounts.write.successful", "chartOfAccounts.write.unsuccessful")
     (merchant,) = emulator.seed(1, "linked")
-    path = (
-        f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}/push/accounts"
-    )
+    path = f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}/push/accounts"
     account = {"nominalCode": "210", "name": "Web", "fullyQualifiedCategory": "Income.Sales"}
     emulator.api.post(path, json=account)
     emulator.api.post(path, json={})
@@ -184,9 +178,7 @@ def test_a_push_is_told_by_its_data_type(emulator, endpoint):
 def test_between_march_and_october_2024_it_spoke_legacy_words_under_names_without_spaces(emulator, endpoint):
     consumer(emulator, endpoint.url, "SyncConnectionDeleted")
     (merchant,) = emulator.seed(1, "linked")
-    emulator.api.delete(
-        f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
-    )
+    emulator.api.delete(f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}")
     (delivery,) = endpoint.wait_for(1)
     assert delivery.body["RuleType"] == "SyncConnectionDeleted"
     assert delivery.headers["webhook-id"] == delivery.body["AlertId"]

@@ -13,10 +13,10 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from controller.emulator.clock import instant
-from controller.emulator.document import UNSET_START
 from controller.emulator.records import Company
 
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+_LAST_YEAR = 9000
 _DAY = timedelta(days=1)
 
 
@@ -36,10 +36,9 @@ def schedule_of(written: Mapping[str, Any]) -> Schedule | None:
     if not isinstance(start, str) or not isinstance(hour, int) or not 0 <= hour <= 23:
         return None
     try:
-        moment = datetime.fromisoformat(start)
-    except ValueError:
+        begins = _begin(start, zone)
+    except (ValueError, OverflowError):
         return None
-    begins = instant(start) if moment.tzinfo else moment.replace(tzinfo=zone).astimezone(UTC)
     return Schedule(begins, hour, zone, written.get("selectedFrequency") == "Monthly")
 
 
@@ -50,9 +49,9 @@ def of_company(company: Company | None) -> Schedule | None:
 
 
 def start_date(company: Company) -> datetime:
-    """`schedule.startDate` as an instant; the unset one before the first configuration."""
+    """`schedule.startDate` as an instant; long ago before the first configuration."""
     schedule = of_company(company)
-    return schedule.start if schedule else instant(UNSET_START)
+    return schedule.start if schedule else EARLIEST
 
 
 def next_due(schedule: Schedule, after: datetime) -> datetime:
@@ -83,9 +82,24 @@ def scheduled_range(schedule: Schedule, due: datetime, synced_until: datetime | 
     return max(schedule.start, min(synced_until, previous_due(schedule, due)))
 
 
+def readable(moment: datetime) -> bool:
+    """Whether a date is one that commerce can have."""
+    return EARLIEST.year <= moment.year < _LAST_YEAR
+
+
 def business_day(schedule: Schedule, moment: datetime) -> date:
     """The day a record belongs to: days end at the boundary, not at midnight."""
     return (moment.astimezone(schedule.zone) - timedelta(hours=schedule.hour)).date()
+
+
+def _begin(start: str, zone: tzinfo) -> datetime:
+    """The start date as an instant; before commerce there was none, and after year 9000 nothing is due."""
+    moment = datetime.fromisoformat(start)
+    if moment.year >= _LAST_YEAR:
+        raise ValueError(start)
+    if moment.year < EARLIEST.year:
+        return EARLIEST
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=zone).astimezone(UTC)
 
 
 def _boundary(schedule: Schedule, day: date) -> datetime | None:

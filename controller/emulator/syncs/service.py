@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -62,8 +62,8 @@ def _company(request: Request) -> Company:
 
 def _moment(value: Any) -> datetime:
     try:
-        return instant(value)
-    except (ValueError, TypeError):
+        return instant(value).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
         raise not_valid() from None
 
 

@@ -10,6 +10,7 @@ from controller.emulator import connections, datasets
 from controller.emulator.clock import instant, stamp
 from controller.emulator.errors import NOT_VALID, ApiError, Complaint, not_valid
 from controller.emulator.records import Company
+from controller.emulator.syncs.periods import readable
 from controller.emulator.world import World
 
 _TABLE = "commerce"
@@ -37,7 +38,7 @@ def _is_text(value: Any) -> bool:
 
 def _is_date(value: Any) -> bool:
     try:
-        return bool(instant(value))
+        return readable(instant(value))
     except (ValueError, TypeError):
         return False
 
@@ -48,9 +49,7 @@ def _is_one_of(words: str) -> Check:
 
 def _is_list_of(checks: Mapping[str, Check]) -> Check:
     def holds(value: Any) -> bool:
-        return isinstance(value, list) and all(
-            isinstance(each, dict) and _fits(each, checks) for each in value
-        )
+        return isinstance(value, list) and all(isinstance(each, dict) and _fits(each, checks) for each in value)
 
     return holds
 
@@ -77,9 +76,7 @@ _ORDER: Mapping[str, Check] = {
     "orderNumber": _is_text,
     "country": _is_text,
     "closedDate": _is_date,
-    **dict.fromkeys(
-        ("totalAmount", "totalRefund", "totalTaxAmount", "totalDiscount", "totalGratuity"), _is_number
-    ),
+    **dict.fromkeys(("totalAmount", "totalRefund", "totalTaxAmount", "totalDiscount", "totalGratuity"), _is_number),
     "locationRef": _NAMED,
     "customerRef": _NAMED,
     "orderLineItems": _is_list_of({**_TAXED, "totalTaxAmount": _is_number, "unitPrice": _is_number}),
@@ -92,9 +89,7 @@ _PAYMENT: Mapping[str, Check] = {
     "amount": _is_number,
     "dueDate": _is_date,
     "paymentProvider": _is_text,
-    "type": _is_one_of(
-        "Unknown Cash Card Invoice OnlineCard Swish Vipps Mobile StoreCredit Paypal Custom Prepaid"
-    ),
+    "type": _is_one_of("Unknown Cash Card Invoice OnlineCard Swish Vipps Mobile StoreCredit Paypal Custom Prepaid"),
     "status": _is_one_of("Unknown Pending Authorized Paid Failed Cancelled"),
 }
 _TRANSACTION: Mapping[str, Check] = {
@@ -170,8 +165,7 @@ def _refuse_misshapen(kind: Kind, records: Sequence[Any]) -> None:
     wrong = [place for place, record in enumerate(records) if not _is_whole(kind, record)]
     if wrong:
         complaints = [
-            Complaint(f"{kind.member}[{place}]", "Record is not valid.", kind.data_type)
-            for place in wrong[:50]
+            Complaint(f"{kind.member}[{place}]", "Record is not valid.", kind.data_type) for place in wrong[:50]
         ]
         raise ApiError(400, NOT_VALID, validation=complaints)
 

@@ -75,9 +75,7 @@ def connections_fault(company: Company) -> Verdict | None:
     return Verdict(ledger.SEVERED if severed else ledger.BAD_MAPPING, validation.TWO_CONNECTIONS)
 
 
-def _overlap_fault(
-    world: World, company_id: str, kind: str, start: datetime, finish: datetime
-) -> Verdict | None:
+def _overlap_fault(world: World, company_id: str, kind: str, start: datetime, finish: datetime) -> Verdict | None:
     """A manual range never overlaps; a scheduled one may repeat a manual one, by a switch not (7 #49)."""
     watched = kind != "scheduled" or world.settings.refuse_duplicates
     if watched and ledger.overlaps(world, company_id, start, finish):
@@ -108,9 +106,7 @@ def _mapping_fault(company: Company) -> mapping.Fault | None:
 
 
 def _booked(world: World, company: Company, kind: str, start: datetime, finish: datetime) -> Verdict:
-    chosen = {
-        data_type: _in_range(world, company, data_type, kind, start, finish) for data_type in uploads.KINDS
-    }
+    chosen = {data_type: _in_range(world, company, data_type, kind, start, finish) for data_type in uploads.KINDS}
     when = periods.of_company(company)
     if when is None:
         return Verdict(ledger.NOTHING_TO_PUSH)

@@ -79,9 +79,7 @@ def hear(world: World, event: Event) -> None:
     if not table:
         return
     company = _company(world, event)
-    told = [
-        body for body in (newer.body(event, str(uuid4()), company), *_legacy_bodies(world, event)) if body
-    ]
+    told = [body for body in (newer.body(event, str(uuid4()), company), *_legacy_bodies(world, event)) if body]
     for endpoint in list(table.values()):
         consumer = endpoint["consumer"]
         if consumer["disabled"] or not _wants_company(consumer, company):

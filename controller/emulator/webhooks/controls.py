@@ -17,9 +17,7 @@ from controller.emulator.world import World
 
 
 def _is_headers(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(text, str) and text.isprintable() for text in value.values()
-    )
+    return isinstance(value, dict) and all(isinstance(text, str) and text.isprintable() for text in value.values())
 
 
 _SETTABLE: Mapping[str, Callable[[Any], bool]] = {

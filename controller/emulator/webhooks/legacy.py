@@ -102,9 +102,7 @@ def _read_completed(event: Event) -> list[Notice]:
     dataset = event.details["dataset"]
     data_type, data = dataset["dataType"], {"dataType": dataset["dataType"], "datasetId": dataset["id"]}
     if dataset["isErrored"]:
-        message = (
-            f"ERROR: syncing {data_type} triggered a {dataset['status']} notification at {stamp(event.at)}."
-        )
+        message = f"ERROR: syncing {data_type} triggered a {dataset['status']} notification at {stamp(event.at)}."
         failed = {"dataType": data_type, "datasetStatus": dataset["status"], "datasetId": dataset["id"]}
         return [Notice(SYNC_ERROR, message, failed, dataset["connectionId"])]
     if not dataset["isCompleted"]:

@@ -96,10 +96,7 @@ _PAYLOADS: Mapping[str, Callable[[Event, Mapping[str, Any]], Payload]] = {
     "company.created": _company,
     "company.deleted": _company,
     **dict.fromkeys(
-        [
-            f"connection.{what}"
-            for what in ("created", "connected", "failed", "disconnected", "reconnected", "deleted")
-        ],
+        [f"connection.{what}" for what in ("created", "connected", "failed", "disconnected", "reconnected", "deleted")],
         _connection,
     ),
     "read.completed": _read,

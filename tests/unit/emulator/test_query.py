@@ -216,9 +216,7 @@ def test_next_and_previous_appear_only_where_there_is_one():
 
 
 def test_links_carry_the_query_encoded_once():
-    href = page(ACCOUNTS, {"query": "name=Till cash", "pageSize": "5"}, "/x", "Account")["_links"]["current"][
-        "href"
-    ]
+    href = page(ACCOUNTS, {"query": "name=Till cash", "pageSize": "5"}, "/x", "Account")["_links"]["current"]["href"]
     assert href == "/x?page=1&pageSize=5&query=name%3DTill%20cash"
     assert parse_qs(urlsplit(href).query)["query"] == ["name=Till cash"]
 

@@ -86,9 +86,7 @@ def test_a_shipping_charge_is_taxed_like_a_line():
 
 
 def test_lines_and_invoices_follow_the_grouping_levels():
-    north, south = (
-        order(10, line(20, 10), locationRef={"id": place}, country="GB") for place in ("north", "south")
-    )
+    north, south = (order(10, line(20, 10), locationRef={"id": place}, country="GB") for place in ("north", "south"))
     grouping = {
         "groupingLevels": {
             "invoiceLevel": {"selectedGroupByOptions": ["Country"]},

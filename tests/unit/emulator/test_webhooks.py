@@ -38,17 +38,13 @@ def event(name: str, company_id: str = COMPANY, **details) -> Event:
 
 
 def told(name: str, **details) -> list[tuple[str, str, dict]]:
-    return [
-        (each.rule_type, each.message, dict(each.data)) for each in legacy.notices(event(name, **details))
-    ]
+    return [(each.rule_type, each.message, dict(each.data)) for each in legacy.notices(event(name, **details))]
 
 
 def test_the_signature_is_that_of_the_published_vector():
     secret = "whsec_ZW11bGF0b3Itc2lnbmluZy1rZXktMDAx"
     body = b'{"id":"e1","eventType":"connection.deleted"}'
-    assert (
-        signature(secret, "msg_0001", 1700000000, body) == "v1,pxjTvRVQ3xvsDYebo66ND9EUniXOdicy63D9jk3uvak="
-    )
+    assert signature(secret, "msg_0001", 1700000000, body) == "v1,pxjTvRVQ3xvsDYebo66ND9EUniXOdicy63D9jk3uvak="
 
 
 @given(st.binary(max_size=200))
@@ -84,9 +80,7 @@ def test_a_status_change_names_the_platform_and_both_statuses():
 
 
 def test_a_created_connection_has_no_old_status():
-    data = told("connection.created", connection={**CONNECTION, "status": "PendingAuth"}, oldStatus=None)[0][
-        2
-    ]
+    data = told("connection.created", connection={**CONNECTION, "status": "PendingAuth"}, oldStatus=None)[0][2]
     assert "oldStatus" not in data
     assert data["newStatus"] == "PendingAuth"
 
@@ -120,9 +114,7 @@ def test_a_failed_pull_is_told_as_an_error_alone():
     failed = {**DATASET, "status": "ProcessingError", "isCompleted": False, "isErrored": True}
     ((rule_type, message, data),) = told("read.completed", dataset=failed, changed=False)
     assert rule_type == "Data Sync Status Changed To Error"
-    assert message.startswith(
-        "ERROR: syncing taxRates triggered a ProcessingError notification at 2024-08-24"
-    )
+    assert message.startswith("ERROR: syncing taxRates triggered a ProcessingError notification at 2024-08-24")
     assert data["datasetStatus"] == "ProcessingError"
 
 
