@@ -37,6 +37,15 @@ class Company:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """The inventory, de-duplicated by id. `complete` is False when a page failed or the totals moved; `why` says so."""
+
+    companies: tuple[Company, ...]
+    complete: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Absent:
     """Looked, completely: it is not there."""
 

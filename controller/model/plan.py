@@ -64,7 +64,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One request to come. `classes` holds every class it touches, the worst first; a first configuration is CONFIGURE."""
+    """One request to come. `classes` holds every class it touches, the worst first."""
 
     kind: ChangeKind
     classes: tuple[ChangeClass, ...]
