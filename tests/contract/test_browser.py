@@ -29,9 +29,9 @@ def flow_url(emulator, merchant) -> str:
 def authorise(emulator, person, merchant) -> None:
     path = f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
     assert person.open(emulator.api.get(path).json()["linkUrl"]) == 200
-    assert "Connect Xero" in person.text()
+    assert person.reads("Connect Xero")
     person.click("//button[.='Authorise']")
-    assert "You are connected" in person.text()
+    assert person.reads("You are connected")
     assert emulator.api.get(path).json()["status"] == "Linked"
 
 
@@ -51,7 +51,7 @@ def test_a_person_authorises_and_configures_in_a_browser(emulator, person):
         person.click(f"//input[@name='{flag}']")
     person.click("//button[.='Save']")
 
-    assert "Everything is set up" in person.text()
+    assert person.reads("Everything is set up")
     document = emulator.configuration(merchant)
     assert (document["enabled"], document["configured"]) == (True, True)
     assert document["configuration"]["payments"]["syncPayments"] is True
@@ -64,7 +64,7 @@ def test_a_refused_mapping_tells_the_person_what_is_wrong(emulator, person):
     emulator.advance("PT1M")
     person.open(flow_url(emulator, merchant))
     person.click("//button[.='Save']")
-    assert "No schedule selected frequency." in person.text()
+    assert person.reads("No schedule selected frequency.")
     assert emulator.configuration(merchant)["configured"] is False
 
 

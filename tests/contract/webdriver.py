@@ -9,10 +9,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
@@ -70,6 +70,16 @@ class Browser:
         """What a person reads on the page."""
         (body,) = self.find("//body")
         return _call("GET", f"{self.session}/element/{body}/text")
+
+    def reads(self, words: str) -> bool:
+        """Whether the page says so, as soon as it does: after a click the next page may be on its way."""
+        until = time.monotonic() + _PATIENCE
+        while time.monotonic() < until:
+            with suppress(HTTPError, ValueError):
+                if words in self.text():
+                    return True
+            time.sleep(0.05)
+        return False
 
     def find(self, xpath: str) -> list[str]:
         """The elements that match, in the page's order."""
