@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator import companies
+from controller.emulator import companies, query
 from controller.emulator.api import answer, json_object, listing, nothing, refuse_unknown, world_of
 
 _FIELDS = ("name", "description", "tags")
@@ -28,7 +28,8 @@ async def create_plain(request: Request) -> Response:
 
 async def index(request: Request) -> Response:
     """2. All companies, connections embedded."""
-    return listing(request, companies.Shown(world_of(request)), "/companies", "Company")
+    shown = query.by_tags(companies.Shown(world_of(request)), request.query_params.get("tags", ""))
+    return listing(request, shown, "/companies", "Company")
 
 
 async def get(request: Request) -> Response:

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from controller.emulator.clock import instant
 from controller.emulator.errors import ApiError
-from controller.emulator.query_fields import QUERYABLE, FieldType
+from controller.emulator.query_fields import QUERYABLE, TAGS, FieldType
 
 Item = dict[str, Any]
 Predicate = Callable[[Item], bool]
@@ -76,6 +76,14 @@ def matching(items: Sequence[Item], expression: str, kind: str) -> Sequence[Item
         return items
     holds = compiled(expression, kind)
     return [item for item in items if holds(item)]
+
+
+def by_tags(companies: Sequence[Item], expression: str) -> Sequence[Item]:
+    """The companies whose tags satisfy `key=value`, `key!=value` or `key~value` (REFERENCE 3.1 #2, later)."""
+    if not expression.strip():
+        return companies
+    holds = compiled(expression, TAGS)
+    return [company for company in companies if holds(company.get("tags") or {})]
 
 
 def ordered(items: Sequence[Item], order_by: str, kind: str) -> Sequence[Item]:
@@ -188,7 +196,7 @@ def _about_elements(array: str, steps: list[str], sign: str, wanted: Any) -> Pre
 
 
 def _field_type(name: str, kind: str) -> FieldType:
-    field_type = QUERYABLE[kind].get(name)
+    field_type = "text" if kind == TAGS else QUERYABLE[kind].get(name)
     if field_type is None:
         raise _unresolved(name, kind)
     return field_type

@@ -9,6 +9,10 @@ FieldType = Literal["text", "number", "date", "flag", "elements"]
 """How a value is read; `elements` is the one array that can be queried: text in any element."""
 
 
+TAGS = "Tag"
+"""The kind whose properties are not known beforehand: a company's own tags, all of them text."""
+
+
 def _fields(text: str, *, numbers: str = "", dates: str = "", flags: str = "") -> dict[str, FieldType]:
     known: dict[str, FieldType] = dict.fromkeys(text.split(), "text")
     known.update(dict.fromkeys(numbers.split(), "number"))

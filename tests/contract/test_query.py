@@ -30,6 +30,16 @@ def test_companies_without_any_connection_are_found_by_the_published_chain(emula
     assert names(emulator.api.get("/companies", params={"query": chain})) == ["bare"]
 
 
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [("region=uk", ["a"]), ("region!=uk", ["b", "c"]), ("region~u", ["a", "b"]), ("region=uk||tier=gold", ["a", "c"])],
+)
+def test_later_companies_are_filtered_by_their_tags(emulator, expression, found):
+    for name, tags in (("a", {"region": "uk"}), ("b", {"region": "us"}), ("c", {"tier": "gold"})):
+        emulator.api.post("/companies", json={"name": name, "tags": tags})
+    assert names(emulator.api.get("/companies", params={"tags": expression})) == found
+
+
 def test_a_company_is_found_by_its_id(emulator):
     first, _ = emulator.seed(2)
     answer = emulator.api.get("/companies", params={"query": f"id={first['companyId']}"})
