@@ -44,7 +44,8 @@ class DataFile:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._claim(fresh=not Path(path).stat().st_size)
         except (sqlite3.Error, OSError) as error:
-            raise UnusableDataFileError(f"{path}: {error}; name a new file or one that an emulator made") from None
+            advice = "name a new file or one that an emulator made"
+            raise UnusableDataFileError(f"{path}: {error}; {advice}") from None
         self._position = count(self._last_position() + 1)
         self._offset = ""
 
@@ -84,7 +85,7 @@ class DataFile:
     def _claim(self, *, fresh: bool) -> None:
         (mark,) = self._connection.execute("PRAGMA application_id").fetchone()
         if not fresh and mark != _APPLICATION_ID:
-            raise UnusableDataFileError("it is not a data file of an emulator")
+            raise sqlite3.DatabaseError("file is not of an emulator")
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")

@@ -65,32 +65,38 @@ def force(world: World, company_id: str, code: int, message: str | None) -> None
 
 
 def schedule(world: World, company_id: str) -> None:
-    """Enter the company's next due moment, if it is switched on."""
-    company = world.companies.get(company_id)
-    when = periods.of_company(company)
-    if when is not None and company is not None and (company.chosen or {}).get("enabled"):
-        due = periods.next_due(when, world.now())
-        world.agenda.at(due, partial(_run_due, world, company_id, due))
+    """Enter the company's next due moment, if it is ready to sync."""
+    _enter_due(world, world.companies.get(company_id), world.now())
 
 
 def resume(world: World) -> None:
     """Take up schedules and running syncs after a data file was read; what was missed is due at once."""
     for company in world.companies.values():
-        when = periods.of_company(company)
-        if when is not None and (company.chosen or {}).get("enabled"):
-            due = periods.next_due(when, max(world.last_alive, company.created))
-            world.agenda.at(due, partial(_run_due, world, company.id, due))
+        _enter_due(world, company, max(world.last_alive, company.created))
     for company_id, rows in world.table(SYNCS).items():
         for sync in rows:
             if sync["code"] == ledger.IN_PROGRESS:
                 world.agenda.at(world.now(), partial(_push, world, company_id, sync["id"]))
 
 
+def _enter_due(world: World, company: Company | None, after: datetime) -> None:
+    when = _active_schedule(company)
+    if company is not None and when is not None:
+        due = periods.next_due(when, after)
+        world.agenda.at(due, partial(_run_due, world, company.id, due))
+
+
+def _active_schedule(company: Company | None) -> periods.Schedule | None:
+    """The schedule of a company that is ready to sync: `enabled` and `configured` (REFERENCE 3.3)."""
+    ready = company is not None and company.configured and (company.chosen or {}).get("enabled")
+    return periods.of_company(company) if ready else None
+
+
 def _run_due(world: World, company_id: str, due: datetime) -> None:
     """A due moment has come, unless the schedule moved since it was entered."""
     company = world.companies.get(company_id)
-    when = periods.of_company(company)
-    if company is None or when is None or not (company.chosen or {}).get("enabled"):
+    when = _active_schedule(company)
+    if company is None or when is None:
         return
     if periods.next_due(when, due - timedelta(seconds=1)) != due or _ran_at(world, company_id, due):
         return
