@@ -1,0 +1,126 @@
+"""The world: time, what becomes due, what was before the last write, and what a reset leaves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.emulator import seeding
+from controller.emulator.clock import Agenda, Clock, instant, stamp
+from controller.emulator.errors import ApiError
+from controller.emulator.world import World
+
+MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def test_time_stands_still_while_something_due_is_done():
+    world, seen = World(), []
+    begun = world.now()
+    world.agenda.at(begun + timedelta(seconds=40), lambda: seen.append(world.now()))
+    world.agenda.at(begun + timedelta(seconds=10), lambda: seen.append(world.now()))
+    world.agenda.at(begun + timedelta(seconds=90), lambda: seen.append(world.now()))
+
+    world.clock.advance(timedelta(seconds=60))
+    world.catch_up()
+
+    assert seen == [begun + timedelta(seconds=10), begun + timedelta(seconds=40)]
+    assert world.now() >= begun + timedelta(seconds=60)
+
+
+def test_what_one_action_enters_is_done_in_the_same_catching_up():
+    world, seen = World(), []
+    begun = world.now()
+
+    def first() -> None:
+        world.agenda.at(world.now() + timedelta(seconds=5), lambda: seen.append("second"))
+        seen.append("first")
+
+    world.agenda.at(begun + timedelta(seconds=5), first)
+    world.clock.advance(timedelta(seconds=20))
+    world.catch_up()
+
+    assert seen == ["first", "second"]
+
+
+def test_entries_of_one_moment_are_done_in_the_order_they_were_made():
+    agenda, seen = Agenda(), []
+    for number in range(5):
+        agenda.at(MOMENT, lambda number=number: seen.append(number))
+
+    while due := agenda.next_due(MOMENT):
+        due[1]()
+
+    assert seen == [0, 1, 2, 3, 4]
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_stamp_reads_back_as_the_moment_it_was(moment):
+    assert instant(stamp(moment)) == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2022-04-22T16:58:17Z", datetime(2022, 4, 22, 16, 58, 17, tzinfo=UTC)),
+        ("2022-04-22T16:58:26.8185875Z", datetime(2022, 4, 22, 16, 58, 26, 818587, tzinfo=UTC)),
+        ("2021-11-15T01:00:00", datetime(2021, 11, 15, 1, tzinfo=UTC)),
+        ("2021-11-15T01:00:00-05:00", datetime(2021, 11, 15, 6, tzinfo=UTC)),
+        ("2022-10-23", datetime(2022, 10, 23, tzinfo=UTC)),
+    ],
+)
+def test_every_form_of_date_is_read(text, moment):
+    assert instant(text) == moment
+
+
+def sown(world: World, count: int = 1) -> None:
+    seeding.sow(world, seeding.Seed(count, "gbol", "linked", "m-"))
+
+
+def test_the_world_before_the_last_write_is_exactly_that():
+    world = World()
+    with world.writing():
+        sown(world)
+    before, moment = dict(world.companies), world.now()
+    with world.writing():
+        sown(world)
+        world.table("rules")["r"] = {"id": "r"}
+
+    earlier = world.before_last_write(5.0)
+
+    assert dict(earlier.companies) == before
+    assert earlier.table("rules") == {}
+    assert earlier.now() >= moment
+    assert earlier.now() == earlier.now()
+    world.clock.advance(timedelta(seconds=6))
+    assert world.before_last_write(5.0) is None
+
+
+def test_what_changed_nothing_or_was_refused_was_no_write():
+    world = World()
+    with world.writing():
+        sown(world)
+    with world.writing():
+        pass
+    with pytest.raises(ApiError), world.writing():
+        raise ApiError(400, "no")
+
+    assert not world.before_last_write(5.0).companies
+
+
+def test_a_reset_leaves_nothing_and_puts_the_settings_back():
+    world = World()
+    world.settings.merge = True
+    world.clock.advance(timedelta(days=3))
+    world.agenda.at(world.now(), lambda: pytest.fail("forgotten"))
+    sown(world, 3)
+    world.table("rules")["r"] = {}
+
+    world.reset()
+    world.catch_up()
+
+    assert (dict(world.companies), world.table("rules"), world.settings.merge) == ({}, {}, False)
+    assert world.clock.offset == timedelta()
+    assert Clock().now() - world.now() < timedelta(seconds=1)
