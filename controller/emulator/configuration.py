@@ -34,8 +34,7 @@ def save(world: World, company: Company, body: Document) -> Company:
         chosen = _merged(stored, chosen)
     candidate = replace(company, chosen=chosen, configured=True)
     _refuse(validation.complaints(document.shown(candidate), chosen, empty))
-    if company.chosen is not None:
-        _refuse_earlier_start(document.shown(company), document.shown(candidate))
+    _refuse_earlier_start(company, candidate)
     return _put(world, candidate, checked=True)
 
 
@@ -84,9 +83,15 @@ def _refuse(found: list[Complaint]) -> None:
         raise ApiError(400, found[0].message, validation=found)
 
 
-def _refuse_earlier_start(before: Document, after: Document) -> None:
-    """`startDate` may not move earlier once set (REFERENCE 4.5 #13)."""
-    if validation.start_of(after) < validation.start_of(before):
+def _refuse_earlier_start(before: Company, after: Company) -> None:
+    """`startDate` may not move earlier once set (REFERENCE 4.5 #13); a portal edit may have left none."""
+    if before.chosen is None:
+        return
+    try:
+        start = validation.start_of(document.shown(before))
+    except (ApiError, TypeError, KeyError, ValueError):
+        return
+    if validation.start_of(document.shown(after)) < start:
         _refuse([Complaint("schedule.startDate", "Start date cannot be backdated.", validation.VALIDATOR)])
 
 

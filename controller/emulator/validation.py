@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -45,6 +46,12 @@ def start_of(candidate: Document) -> datetime:
     return moment.replace(tzinfo=ZoneInfo(schedule["timeZone"]))
 
 
+@cache
+def _zone_names() -> frozenset[str]:
+    """The IANA names; collecting them reads the whole database, so it is done once."""
+    return frozenset(available_timezones())
+
+
 def _typed(candidate: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     for field, shape in known.items():
         value = candidate[field]
@@ -66,7 +73,7 @@ def _is_of_its_type(field: str, value: Any) -> bool:
     if field == "startDate":
         return isinstance(value, str)
     if field == "timeZone":
-        return value is None or (isinstance(value, str) and value in available_timezones())
+        return value is None or (isinstance(value, str) and value in _zone_names())
     return not field.startswith("selected") or value is None or isinstance(value, str)
 
 

@@ -409,6 +409,15 @@ def test_the_start_may_be_in_the_past_at_first_and_later_only_move_on(emulator):
         assert emulator.save(merchant, document).status_code == code, text
 
 
+@pytest.mark.parametrize("garbage", [{"startDate": 5}, {"startDate": "soon"}, {"timeZone": "Mars/Base"}, "broken"])
+def test_a_schedule_that_a_portal_edit_spoiled_can_be_put_right(emulator, garbage):
+    (merchant,) = emulator.seed(1, "configured")
+    document = emulator.configuration(merchant)
+    emulator.control("PATCH", f"/companies/{merchant['companyId']}/configuration", {"schedule": garbage})
+
+    assert emulator.save(merchant, document).json() == document
+
+
 def test_a_start_without_an_offset_is_local_to_the_time_zone(emulator):
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
