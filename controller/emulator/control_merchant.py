@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -42,13 +40,13 @@ async def fail(request: Request) -> Response:
 
 
 async def show_rows(request: Request) -> Response:
-    """The books as they are at the platform now, deleted rows included."""
+    """The books' `accounts`, `taxRates`, `customers` or `suppliers` as they are at the platform now."""
     company, connection, data_type = _books(request)
     return answer({"results": list(books.rows(company, connection.platform, data_type))})
 
 
 async def add_row(request: Request) -> Response:
-    """Somebody adds a row: any fields of `/data/…`, the others as usual."""
+    """Somebody adds a row: any fields of `/data/…`, the others as usual. `?pull=false`: not pulled yet."""
     fields = await json_object(request)
     company, connection, data_type = _books(request)
     world = world_of(request)
@@ -58,7 +56,7 @@ async def add_row(request: Request) -> Response:
 
 
 async def edit_row(request: Request) -> Response:
-    """Somebody changes a row: `{"status": "Archived"}`, `{"name": …}`."""
+    """Somebody changes a row: `{"status": "Archived"}`, `{"name": …}`. `?pull=false`: not pulled yet."""
     changes = await json_object(request)
     company, connection, data_type = _books(request)
     row_id = request.path_params["recordId"]
@@ -68,7 +66,7 @@ async def edit_row(request: Request) -> Response:
 
 
 async def delete_row(request: Request) -> Response:
-    """Somebody deletes a row; once pulled it stays in `/data/…` as deleted."""
+    """Somebody deletes a row; it stays in `/data/…` as deleted. `?pull=false`: not pulled yet."""
     company, connection, data_type = _books(request)
     row_id = request.path_params["recordId"]
     books.delete(world_of(request), company.id, connection.platform, data_type, row_id)
@@ -133,7 +131,10 @@ def _accounting(company: Company) -> Connection:
 
 def _books(request: Request) -> tuple[Company, Connection, str]:
     company = companies.find(world_of(request), request.path_params["companyId"])
-    return company, _accounting(company), _BY_PATH[request.url.path.split("/")[4]]
+    kind = request.path_params["list"]
+    if kind not in _BY_PATH:
+        raise ApiError(404, f"There is no list {kind!r} to edit; there are {', '.join(_BY_PATH)}")
+    return company, _accounting(company), _BY_PATH[kind]
 
 
 def _pull(request: Request, company_id: str, connection_id: str, data_type: str) -> None:
@@ -148,25 +149,18 @@ def _pull(request: Request, company_id: str, connection_id: str, data_type: str)
             datasets.record(world, company_id, connection_id, each)
 
 
-def _routes() -> list[Route]:
-    company = "/_emulator/companies/{companyId}"
-    connection = f"{company}/connections/{{connectionId}}"
-    made: list[Any] = [
-        Route(f"{connection}/authorize", authorize, methods=["POST"]),
-        Route(f"{connection}/deauthorize", deauthorize, methods=["POST"]),
-        Route(f"{connection}/fail", fail, methods=["POST"]),
-        Route(f"{company}/configuration", edit_configuration, methods=["PATCH"]),
-        Route(f"{company}/info", edit_info, methods=["PATCH"]),
-        Route(f"{company}/data/{{dataType}}/fail", fail_pull, methods=["POST"]),
-    ]
-    for path in _BY_PATH:
-        made += [
-            Route(f"{company}/{path}", show_rows, methods=["GET"]),
-            Route(f"{company}/{path}", add_row, methods=["POST"]),
-            Route(f"{company}/{path}/{{recordId}}", edit_row, methods=["PATCH"]),
-            Route(f"{company}/{path}/{{recordId}}", delete_row, methods=["DELETE"]),
-        ]
-    return made
+_COMPANY = "/_emulator/companies/{companyId}"
+_CONNECTION = f"{_COMPANY}/connections/{{connectionId}}"
 
-
-routes = _routes()
+routes = [
+    Route(f"{_CONNECTION}/authorize", authorize, methods=["POST"]),
+    Route(f"{_CONNECTION}/deauthorize", deauthorize, methods=["POST"]),
+    Route(f"{_CONNECTION}/fail", fail, methods=["POST"]),
+    Route(f"{_COMPANY}/configuration", edit_configuration, methods=["PATCH"]),
+    Route(f"{_COMPANY}/info", edit_info, methods=["PATCH"]),
+    Route(f"{_COMPANY}/data/{{dataType}}/fail", fail_pull, methods=["POST"]),
+    Route(f"{_COMPANY}/{{list}}", show_rows, methods=["GET"]),
+    Route(f"{_COMPANY}/{{list}}", add_row, methods=["POST"]),
+    Route(f"{_COMPANY}/{{list}}/{{recordId}}", edit_row, methods=["PATCH"]),
+    Route(f"{_COMPANY}/{{list}}/{{recordId}}", delete_row, methods=["DELETE"]),
+]
