@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from controller.model.merchant import Complaint
+
 
 class MerchantctlError(Exception):
     """A sentence for a person, with the next step in it."""
@@ -33,6 +35,16 @@ class UsageError(MerchantctlError):
     """The command line or the settings do not make sense."""
 
     exit_code = 64
+
+
+class InvalidManifests(MerchantctlError):
+    """The manifests do not say what each merchant should be; `complaints` holds every reason at once."""
+
+    exit_code = 65
+
+    def __init__(self, complaints: tuple[Complaint, ...]) -> None:
+        super().__init__(f"{len(complaints)} complaints about the manifests; nothing was done")
+        self.complaints = complaints
 
 
 class Locked(MerchantctlError):
@@ -55,6 +67,8 @@ class RemoteError(MerchantctlError):
     `status` is the HTTP status, None when there was no answer; `correlation_id` is the service's own
     (REFERENCE 1.3), None when it gave none; `not_sent` is True only when the request provably never left.
     """
+
+    exit_code = 5
 
     def __init__(
         self,

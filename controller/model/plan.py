@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from controller.model.values import Value
+from controller.model.values import Ref, Value
 
 
 class Direction(StrEnum):
@@ -98,7 +98,7 @@ class Finding:
     actor: Actor
     field: str | None = None
     live: Value = None
-    wanted: Value = None
+    wanted: Value | Ref = None
     direction: Direction | None = None
     link: str | None = None
     since: datetime | None = None
@@ -133,6 +133,7 @@ class Plan:
     retires      carrying this plan out takes the merchant down for good: leave a tombstone
     configured   live is configured
     declared     every declared field's wanted value, resolved: what «last applied» becomes once all is well
+    seen         what stood live at the declared fields, where the configuration is to change
     fingerprint  sha256 of what was seen (company name, connections, live values of declared fields, resolved ids):
                  a saved plan holds for a merchant as long as this does
     """
@@ -148,4 +149,5 @@ class Plan:
     retires: bool = False
     configured: bool = False
     declared: dict[str, Value] = field(default_factory=dict)
+    seen: dict[str, Value] = field(default_factory=dict)
     fingerprint: str = ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from controller.model.merchant import Complaint
 from controller.model.plan import ChangeClass, Finding, Plan
 
 
@@ -94,6 +95,7 @@ class FleetPlan:
     counts: Mapping[ChangeClass, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
+    complaints: tuple[Complaint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

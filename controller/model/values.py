@@ -13,7 +13,7 @@ A field path is the manifest's own path below `spec`, keys with dots in brackets
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -110,6 +110,23 @@ def ref_kind(path: str) -> RefKind | None:
     if account_key(path):
         return RefKind.ACCOUNT
     return RefKind.TAX_RATE if tax_rate_key(path) else None
+
+
+def locate(paths: Iterable[str], path: str) -> str | None:
+    """Live's own path for a declared one, or None where live does not offer it.
+
+    Account keys compare without case and are found in whichever section live has them, the declared one
+    first (REFERENCE 7 rows 25, 26). A wall-clock time stands where live keeps the UTC hour.
+    """
+    if path == LOCAL_TIME:
+        return SYNC_HOUR
+    wanted = account_key(path)
+    if wanted is None:
+        return path if tax_rate_key(path) is None or path in set(paths) else None
+    section, key = wanted
+    found = [(account_key(each), each) for each in paths]
+    fitting = [(parts[0], each) for parts, each in found if parts and parts[1].lower() == key.lower()]
+    return min(fitting, key=lambda pair: (pair[0] != section, pair[1]))[1] if fitting else None
 
 
 def same(a: Value, b: Value) -> bool:

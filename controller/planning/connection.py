@@ -1,0 +1,155 @@
+"""Are both connections there and Linked? The accounting one can be created and unlinked, never linked by us.
+
+accounting: none, never had one → create        PendingAuth   → wait for the merchant
+            none, bound id gone → re-create     Unlinked      ┐
+            of another platform → report        Deauthorized  ┘ wait for the merchant
+            Linked, wanted Unlinked → configuration off, then unlink
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from controller.model.merchant import Drift, LinkState
+from controller.model.observed import DEAUTHORIZED, LINKED, PENDING, UNLINKED, Company, Connection
+from controller.model.plan import Actor, ChangeClass, Direction, Finding
+from controller.planning.case import Case, Verdict, met, stop, unmet
+from controller.planning.company import new_connection
+
+COMMERCE = "CommerceConnected"
+ACCOUNTING = "AccountingConnected"
+
+
+def commerce_connected(case: Case) -> Verdict:
+    """The connection that stands for our own platform: made with the company, never by us alone."""
+    found = [each for each in _company(case).connections if each.source_type.lower() == "commerce"]
+    if any(each.status == LINKED for each in found):
+        return Verdict(case, met(COMMERCE))
+    code = "commerce-connection-unlinked" if found else "commerce-connection-missing"
+    cause = f"the commerce connection is {found[0].status}" if found else "the company has no commerce connection"
+    remedy = "ask the service's support to restore it, or delete the company and apply with --allow re-create"
+    finding = case.found(code, cause, remedy, Actor.US)
+    return Verdict(case, unmet(COMMERCE, code), go=bool(case.wanted.retired), findings=(finding,))
+
+
+def accounting_connected(case: Case) -> Verdict:
+    """One accounting connection of the wanted platform, Linked; the link to send where consent is missing."""
+    all_of_them = [each for each in _company(case).connections if each.source_type.lower() == "accounting"]
+    ours = [each for each in all_of_them if case.wanted.platform in (None, each.platform)]
+    chosen = choose(ours, case.memory.connection_id)
+    case = replace(case, connection=chosen)
+    if case.wanted.link_state is LinkState.UNLINKED or case.wanted.retired:
+        return _wanted_unlinked(replace(case, connection=chosen or choose(all_of_them, case.memory.connection_id)))
+    if all_of_them and not ours:
+        return stop(case, ACCOUNTING, _wrong_platform(case, all_of_them[0]))
+    if not all_of_them:
+        return _none(case)
+    if chosen is None or sum(each.status == LINKED for each in all_of_them) > 1:
+        return stop(case, ACCOUNTING, _duplicate(case, all_of_them, Actor.US))
+    spare = (_duplicate(case, ours, Actor.NOBODY),) if len(ours) > 1 else ()
+    return _by_status(case, chosen, spare)
+
+
+def choose(connections: list[Connection], bound: str | None) -> Connection | None:
+    """The one that is meant: the bound one, else the only Linked one, else the only one."""
+    for each in connections:
+        if each.id == bound:
+            return each
+    linked = [each for each in connections if each.status == LINKED]
+    few = linked or connections
+    return few[0] if len(few) == 1 else None
+
+
+def _company(case: Case) -> Company:
+    assert case.company is not None, "a connection is judged after its company"
+    return case.company
+
+
+def _wanted_unlinked(case: Case) -> Verdict:
+    """None, PendingAuth, Unlinked and Deauthorized all satisfy; Linked goes on, to be switched off first."""
+    if case.connection is None or case.connection.status != LINKED:
+        return Verdict(case, met(ACCOUNTING, "unlinked, as wanted"), go=False)
+    return Verdict(case, met(ACCOUNTING, "linked, to be unlinked"))
+
+
+def _none(case: Case) -> Verdict:
+    if case.memory.connection_id is None:
+        finding = case.found(
+            "connection-missing",
+            "the company has no accounting connection yet",
+            "merchantctl apply creates it",
+            Actor.APPLY,
+            field="connection.platform",
+            wanted=case.wanted.platform,
+            direction=Direction.PENDING,
+        )
+        return stop(case, ACCOUNTING, finding, changes=(new_connection(case, ChangeClass.CREATE),))
+    kept = case.wanted.policy.drift is Drift.REPORT
+    finding = case.found(
+        "connection-deleted",
+        f"accounting connection {case.memory.connection_id} was deleted, and the mapping with it",
+        "policy drift: Report writes nothing; set drift: Correct to have it made anew"
+        if kept
+        else "merchantctl apply --allow re-create, and new consent from the merchant",
+        Actor.US if kept else Actor.APPLY,
+        direction=Direction.DRIFT,
+    )
+    changes = () if kept else (new_connection(case, ChangeClass.RE_CREATE),)
+    return stop(case, ACCOUNTING, finding, changes=changes)
+
+
+def _by_status(case: Case, chosen: Connection, spare: tuple[Finding, ...]) -> Verdict:
+    if chosen.status == LINKED:
+        return Verdict(case, met(ACCOUNTING), findings=spare)
+    return stop(case, ACCOUNTING, _waits(case, chosen), *spare)
+
+
+WAITS = {
+    PENDING: ("connection-pending", "the merchant has not given consent yet", None),
+    UNLINKED: ("connection-unlinked", "somebody unlinked the accounting connection", Direction.DRIFT),
+    DEAUTHORIZED: (
+        "connection-deauthorized",
+        "the merchant revoked the access, or it expired at the accounting platform",
+        Direction.DRIFT,
+    ),
+}
+
+
+def _waits(case: Case, connection: Connection) -> Finding:
+    strange = ("connection-error", f"the service says {connection.status!r}, which this version does not know", None)
+    code, cause, moved = WAITS.get(connection.status, strange)
+    if connection.error and connection.status == PENDING:
+        code, cause = "connection-error", f"linking failed: {connection.error}"
+    return case.found(
+        code,
+        cause,
+        "send the merchant the link, to give consent",
+        Actor.MERCHANT,
+        field="connection.state",
+        live=connection.status,
+        wanted=LINKED,
+        direction=moved,
+        link=connection.link_url or None,
+    )
+
+
+def _wrong_platform(case: Case, other: Connection) -> Finding:
+    return case.found(
+        "connection-wrong-platform",
+        f"the company is connected to {other.platform!r}, not to {case.wanted.platform!r}",
+        f"delete connection {other.id} at the service, then merchantctl apply",
+        Actor.US,
+        field="connection.platform",
+        live=other.platform,
+        wanted=case.wanted.platform,
+    )
+
+
+def _duplicate(case: Case, connections: list[Connection], actor: Actor) -> Finding:
+    ids = ", ".join(f"{each.id} ({each.platform}, {each.status})" for each in connections)
+    return case.found(
+        "connection-duplicate",
+        f"the company has {len(connections)} accounting connections: {ids}",
+        "delete the wrong one at the service",
+        actor,
+    )
