@@ -101,7 +101,14 @@ def test_headers_say_a_million_until_a_limit_is_set(emulator):
     assert "Retry-After" not in headers
 
 
+def at_the_start_of_a_minute(emulator) -> None:
+    """So that no test is cut in two by the end of one, or of a day."""
+    now = datetime.fromisoformat(emulator.control("GET", "/clock")["now"])
+    emulator.advance(f"PT{60 - now.second}S")
+
+
 def test_a_minute_has_so_many_calls_and_then_a_new_one_begins(emulator):
+    at_the_start_of_a_minute(emulator)
     emulator.control("POST", "/limits", {"perMinute": 3})
 
     answers = [emulator.api.get("/companies") for _ in range(5)]
@@ -117,6 +124,7 @@ def test_a_minute_has_so_many_calls_and_then_a_new_one_begins(emulator):
 
 
 def test_a_day_has_so_many_calls_until_midnight_utc(emulator):
+    at_the_start_of_a_minute(emulator)
     emulator.control("POST", "/limits", {"perDay": 2})
 
     answers = [emulator.api.get("/companies") for _ in range(3)]
@@ -140,7 +148,7 @@ def test_calls_without_the_key_use_up_no_quota(emulator):
 def test_a_company_takes_so_many_calls_at_once(emulator):
     one, other = emulator.seed(2, "linked")
     emulator.control("POST", "/limits", {"concurrent": 2})
-    emulator.fault("GET /companies/{companyId}", "delay", times=2, ms=300)
+    emulator.fault("GET /companies/{companyId}", "delay", times=2, ms=1500)
 
     def get(merchant):
         return httpx.get(
