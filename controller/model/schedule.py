@@ -25,7 +25,12 @@ _NOT_A_PLACE = {"localtime", "Factory"}
 
 def utc_hour(clock: Clock, now: datetime, start: datetime | None) -> int:
     """The UTC hour (0-23) of the next local occurrence after `max(now, start)`, both aware."""
-    return _next(clock, _base(now, start)).hour
+    return next_occurrence(clock, now, start).hour
+
+
+def next_occurrence(clock: Clock, now: datetime, start: datetime | None) -> datetime:
+    """The UTC instant of the next local occurrence after `max(now, start)`, both aware."""
+    return _next(clock, _base(now, start))
 
 
 def next_change(clock: Clock, now: datetime, start: datetime | None) -> str:
