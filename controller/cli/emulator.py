@@ -21,9 +21,7 @@ Tests and demos play the merchant through controls documented at /_emulator/.
 @click.option(
     "--port", default=8787, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
 )
-@click.option(
-    "--api-key", default="emulator", show_default=True, help="The one key that callers must present."
-)
+@click.option("--api-key", default="emulator", show_default=True, help="The one key that callers must present.")
 @click.option(
     "--data",
     type=click.Path(dir_okay=False),
