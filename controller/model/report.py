@@ -8,6 +8,7 @@ from datetime import datetime
 
 from controller.model.merchant import Complaint
 from controller.model.plan import ChangeClass, Finding, Plan
+from controller.model.run import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class FleetPlan:
     notes: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
     complaints: tuple[Complaint, ...] = ()
+    scope: Scope = Scope()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,211 @@
+"""Where the real things are put together: settings, manifests, state, the API client and the clock.
+
+look             plan, drift, status: reads only, with a client that cannot write
+plan_and_apply   plan everyone, judge once, ask, write
+refresh          ask the service to pull reference data again
+link             what to send to a merchant
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from state.errors import StateLocked, StateUnusable
+
+from controller.codat.client import open_client
+from controller.codat.read_only import open_read_only
+from controller.desired.fleet import load
+from controller.model.errors import InvalidManifests, Locked, MerchantctlError, StateError, UsageError
+from controller.model.merchant import Fleet
+from controller.model.observed import Company
+from controller.model.report import FleetPlan, FleetReport
+from controller.model.run import Leave, Scope
+from controller.planning.connection import choose
+from controller.reconcile.fleet import reconcile, think, told
+from controller.reconcile.observe import observe
+from controller.reconcile.refresh import refresh_all
+from controller.reconcile.survey import Run, now, survey
+from controller.reconcile.world import Stop, World
+from controller.settings import Settings
+from state import Owner, Store, open_state
+
+PACE = 950
+"""Requests a minute that a plan's cost is reckoned with where the run itself is not paced."""
+
+OnProgress = Callable[[int, int], None]
+
+
+def silent(done: int, of: int) -> None:
+    """The progress of a run that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an apply was told on the command line.
+
+    agree         asked once, with the whole plan, before the first write
+    saved         a saved plan's JSON, whose scope and fingerprints then hold
+    lock_timeout  seconds to wait for another run
+    """
+
+    scope: Scope
+    leave: Leave = Leave()
+    agree: Callable[[FleetPlan], bool] = lambda plan: False
+    saved: Mapping[str, Any] | None = None
+    parallelism: int | None = None
+    lock_timeout: float = 0
+
+
+async def look(
+    settings: Settings, scope: Scope, *, strict: bool = True, data: bool = False, on_progress: OnProgress = silent
+) -> FleetPlan:
+    """Plans everyone in scope and judges the plans; writes nothing to the API.
+
+    Not `strict`: what parses of broken manifests is reported on (`drift`), instead of InvalidManifests.
+    """
+    fleet = manifests(settings, scope, strict=strict)
+    async with remembered(settings) as store, _reading(settings) as api:
+        run = _run(settings, Order(scope), fleet, store, api, on_progress, data)
+        return await told(await think(run, await survey(run)), store)
+
+
+async def plan_and_apply(settings: Settings, order: Order, on_progress: OnProgress = silent) -> FleetReport | FleetPlan:
+    """Plans everyone, judges once, asks once, writes. Refused or declined: the plan alone comes back."""
+    order = replace(order, scope=scope_of(order.saved)) if order.saved else order
+    fleet = manifests(settings, order.scope, strict=True)
+    if order.saved and order.saved["manifests"] != fleet.digest:
+        raise MerchantctlError("the manifests are not those that this plan was made from; make a new plan")
+    async with remembered(settings) as store, held(store, order.lock_timeout), _writing(settings) as api:
+        run = _run(settings, order, fleet, store, api, on_progress)
+        with stopped_by_signals(run.stop):
+            return await reconcile(run, order.agree, order.saved)
+
+
+async def refresh(
+    settings: Settings, scope: Scope, *, wait: bool, on_progress: OnProgress = silent
+) -> Mapping[str, str]:
+    """Asks the service to pull the reference data of every Linked merchant in scope again."""
+    fleet = manifests(settings, scope, strict=True)
+    async with remembered(settings) as store, _writing(settings) as api:
+        return await refresh_all(_run(settings, Order(scope), fleet, store, api, on_progress), api, wait=wait)
+
+
+async def link(settings: Settings, name: str, *, sync_flow: bool, redirect_url: str | None) -> str:
+    """The address to send to a merchant: the connection's link, or the Sync Flow with its 30-second password."""
+    scope = Scope(targets=(name,))
+    fleet = manifests(settings, Scope(), strict=True)
+    async with remembered(settings) as store, _reading(settings) as api:
+        world = await survey(_run(settings, Order(scope), fleet, store, api, silent))
+        company, platform = await _company_of(name, world), world.wanted[name].platform
+        if (sync_flow or redirect_url) and platform:
+            return str(await api.sync_flow_url(company.id, platform, redirect_url))
+        ours = [each for each in company.connections if platform in (None, each.platform)]
+        connection = choose(ours, world.memory(name).connection_id)
+        if connection is None:
+            raise MerchantctlError(f"{name} has no accounting connection yet; merchantctl apply creates it")
+        return connection.link_url
+
+
+async def _company_of(name: str, world: World) -> Company:
+    company = (await observe(name, world)).company
+    if not isinstance(company, Company):
+        raise MerchantctlError(f"{name} has no company yet; merchantctl apply creates it")
+    return company
+
+
+def manifests(settings: Settings, scope: Scope, *, strict: bool) -> Fleet:
+    """The fleet as declared. Raises InvalidManifests with every complaint at once."""
+    fleet = load(settings.manifests, scope.path)
+    if fleet.complaints and strict:
+        raise InvalidManifests(fleet.complaints)
+    return fleet
+
+
+def scope_of(saved: Mapping[str, Any]) -> Scope:
+    """The scope that a saved plan was made for."""
+    scope = saved.get("scope") or {}
+    path = Path(scope["path"]) if scope.get("path") else None
+    return Scope(path, tuple(scope.get("targets") or ()), scope.get("selector"))
+
+
+def _run(
+    settings: Settings, order: Order, fleet: Fleet, store: Store, api: Any, tell: OnProgress, data: bool = False
+) -> Run:
+    return Run(
+        fleet=fleet,
+        scope=order.scope,
+        leave=order.leave,
+        store=store,
+        api=api,
+        stop=Stop(),
+        width=order.parallelism or settings.parallelism,
+        settle=settings.create_settle,
+        pace=settings.requests_per_minute or PACE,
+        tell=tell,
+        data=data,
+    )
+
+
+@asynccontextmanager
+async def remembered(settings: Settings) -> AsyncIterator[Store]:
+    """The state, its complaints in our own words."""
+    try:
+        async with open_state(settings.state) as store:
+            yield store
+    except StateUnusable as error:
+        raise StateError(str(error)) from error
+    except StateLocked as error:
+        raise Locked(str(error)) from error
+
+
+@asynccontextmanager
+async def held(store: Store, patience: float) -> AsyncIterator[None]:
+    """The lock: one writing run at a time on one state. `patience` is in seconds."""
+    owner = Owner(socket.gethostname(), os.getpid(), now(), " ".join(sys.argv[:2]))
+    await store.acquire_lock(owner, timeout=patience)
+    try:
+        yield
+    finally:
+        await store.release_lock(owner)
+
+
+@contextmanager
+def stopped_by_signals(stop: Stop) -> Iterator[None]:
+    """The first Ctrl-C or TERM begins nothing new; the second ends the run at once."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def asked(number: int) -> None:
+        if stop.signal is not None and task:
+            task.cancel()
+        stop.because(f"stopped by {signal.Signals(number).name}", signal=number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked, number)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _key(settings: Settings) -> str:
+    if settings.api_key:
+        return settings.api_key
+    raise UsageError("no API key: set CODAT_API_KEY, or CODAT_API_KEY_FILE to a file that holds it")
+
+
+def _reading(settings: Settings) -> Any:
+    return open_read_only(settings.base_url, _key(settings), requests_per_minute=settings.requests_per_minute)
+
+
+def _writing(settings: Settings) -> Any:
+    return open_client(settings.base_url, _key(settings), requests_per_minute=settings.requests_per_minute)

@@ -1,0 +1,12 @@
+"""The shell around planning: look, think, act, remember, tell.
+
+    cycle     one merchant, once: the story
+    sweep     a fleet: bounded concurrency, one failure never stops another, a pause when many fail in a row
+    observe   what the API says of one merchant, and how sure that is
+    apply     a plan's changes, one after another, each with its intent on disk before it cannot be taken back
+    settle    creates whose answer was lost: look twice before anything is created anew
+    record    what we remember afterwards
+    ports     what the above need of the API and of the state
+
+Never here: a rule about what should change (planning), a format (reporting), a schedule (runtime).
+"""

@@ -1,0 +1,153 @@
+"""A fleet, once: think about everyone, judge once, ask, then act. The story of every run that writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from controller.model.observed import Listing
+from controller.model.plan import ChangeKind, Plan
+from controller.model.report import Cost, FleetPlan, FleetReport, Outcome, Skipped
+from controller.planning.safety import Fold, judge
+from controller.reconcile.record import events
+from controller.reconcile.survey import PAGE, Run, lost_merchants, now, settled
+from controller.reconcile.sweep import carry_out_all, consider_all, unread
+from controller.reconcile.world import World
+from state import FindingRow, Store
+
+
+async def reconcile(
+    run: Run, agree: Callable[[FleetPlan], bool], saved: Mapping[str, Any] | None = None
+) -> FleetReport | FleetPlan:
+    """Plans everyone, judges the plans at once, asks once, writes. Refused or declined: the plan alone comes back."""
+    started = now()
+    world = await settled(run)
+    plan, moved = still_holding(await think(run, world), saved)
+    if plan.refusal or not _agreed(plan, agree):
+        return await told(plan, run.store)
+    outcomes = await carry_out_all(plan.plans, world, run.width, run.tell)
+    outcomes |= await _lost_answers(run, plan, world)
+    return await _reported(run, plan, world, moved | outcomes, started)
+
+
+async def think(run: Run, world: World) -> FleetPlan:
+    """Everyone's plan, judged at once; nothing has been written yet."""
+    free = sorted(name for name in world.wanted if name not in world.unsettled)
+    plans = await consider_all(free, world, run.width, run.tell)
+    plans += [unread(name, "a create was begun whose outcome could not be seen yet") for name in world.unsettled]
+    return _judged(run, world, sorted(plans, key=lambda plan: plan.merchant))
+
+
+def _agreed(plan: FleetPlan, agree: Callable[[FleetPlan], bool]) -> bool:
+    """Nobody is asked about nothing."""
+    return not any(each.changes for each in plan.plans) or agree(plan)
+
+
+def _judged(run: Run, world: World, plans: Sequence[Plan]) -> FleetPlan:
+    counts, refusal = judge(plans, _fold(run, world), run.leave)
+    listing = world.inventory.listing if world.inventory else None
+    incomplete = (listing.why,) if listing and not listing.complete else ()
+    strangers = _unmanaged(listing, plans, world)
+    return FleetPlan(
+        plans=tuple(plans),
+        manifests=run.fleet.digest,
+        complete=not incomplete and not run.fleet.complaints,
+        unmanaged=strangers,
+        refusal=refusal,
+        cost=_cost(run, plans, listing),
+        counts=counts,
+        notes=_notes(plans, strangers, world),
+        incomplete=incomplete,
+        complaints=run.fleet.complaints,
+        scope=run.scope,
+    )
+
+
+def _fold(run: Run, world: World) -> Fold:
+    bound = sum(1 for memory in world.memories.values() if memory.company_id and not memory.retired_at)
+    return Fold(bound, lost_merchants(run.fleet, run.scope, world.memories), len(run.fleet.known))
+
+
+async def _lost_answers(run: Run, plan: FleetPlan, world: World) -> dict[str, Outcome]:
+    """Creates whose answer was lost in this very run: settled, then planned and carried out once more."""
+    lost = {intent.merchant for intent in await run.store.open_intents()}
+    again = [each for each in plan.plans if each.merchant in lost]
+    if not again or run.stop.why:
+        return {}
+    anew = await settled(run)
+    later = await consider_all([each.merchant for each in again], anew, run.width, _unwatched)
+    agreed = [_within(new, old) for new, old in zip(later, again, strict=True)]
+    return await carry_out_all(agreed, anew, run.width, _unwatched)
+
+
+def _unwatched(done: int, of: int) -> None:
+    """A second round is short: it has no progress of its own."""
+
+
+async def _reported(
+    run: Run, plan: FleetPlan, world: World, outcomes: Mapping[str, Outcome], started: datetime
+) -> FleetReport:
+    """The report, and the run's lines in the history."""
+    number = await run.store.begin_run("apply", started)
+    await run.store.note_events(number, events(number, plan.plans, outcomes, world))
+    await run.store.end_run(number, 0, {"merchants": len(plan.plans)}, now())
+    plan = await told(plan, run.store)
+    return FleetReport(plan, outcomes, started, now(), run.stop.why, run.stop.resume_at, run.stop.signal)
+
+
+def _within(later: Plan, earlier: Plan) -> Plan:
+    """Of a second look's plan only what was agreed to: kinds and classes that the first one had."""
+    agreed = {(change.kind, change.classes) for change in earlier.changes}
+    return replace(later, changes=tuple(each for each in later.changes if (each.kind, each.classes) in agreed))
+
+
+def _unmanaged(listing: Listing | None, plans: Sequence[Plan], world: World) -> tuple[str, ...]:
+    """Companies that neither a binding nor a plan claims."""
+    ours = set(world.claimed) | {plan.company_id for plan in plans}
+    return tuple(each.name for each in listing.companies if each.id not in ours) if listing else ()
+
+
+def _notes(plans: Sequence[Plan], strangers: Sequence[str], world: World) -> tuple[str, ...]:
+    creates = sum(1 for plan in plans for each in plan.changes if each.kind is ChangeKind.CREATE_COMPANY)
+    if world.memories or not creates or not strangers:
+        return ()
+    return (
+        f"the state is empty, and {len(strangers)} companies exist that no manifest names: "
+        f"is this the right state before {creates} companies are created?",
+    )
+
+
+def _cost(run: Run, plans: Sequence[Plan], listing: Listing | None) -> Cost:
+    """Requests that carrying the plans out takes; a configuration is read before and after its POST."""
+    kinds = [change.kind for plan in plans for change in plan.changes]
+    pages = 1 + len(listing.companies) // PAGE if listing else 0
+    reads = pages + len(plans) + 2 * kinds.count(ChangeKind.SET_CONFIGURATION) + kinds.count(ChangeKind.RENAME_COMPANY)
+    return Cost(reads, len(kinds), round((reads + len(kinds)) / run.pace, 2))
+
+
+async def told(plan: FleetPlan, store: Store) -> FleetPlan:
+    """The plan with each finding's first sight, noted in the ledger."""
+    seen = [FindingRow(each.merchant, each.code, each.field or "") for one in plan.plans for each in one.findings]
+    since = await store.note_findings(seen, judged=[each.merchant for each in plan.plans], at=now())
+    return replace(plan, plans=tuple(_dated(each, since) for each in plan.plans))
+
+
+def _dated(plan: Plan, since: Mapping[tuple[str, str, str], datetime]) -> Plan:
+    if not plan.findings:
+        return plan
+    return replace(plan, findings=tuple(replace(each, since=since.get(each.key)) for each in plan.findings))
+
+
+def still_holding(plan: FleetPlan, saved: Mapping[str, Any] | None) -> tuple[FleetPlan, dict[str, Outcome]]:
+    """The plans that were saved and still hold; the merchants that moved since are skipped by name."""
+    if saved is None:
+        return plan, {}
+    prints = {each["merchant"]: each["fingerprint"] for each in saved["merchants"] if each["changes"]}
+    holding = tuple(each for each in plan.plans if prints.get(each.merchant) == each.fingerprint)
+    names = {each.merchant for each in holding}
+    moved: dict[str, Outcome] = {
+        name: Skipped("moved since the plan was saved; make a new plan") for name in prints if name not in names
+    }
+    return replace(plan, plans=holding), moved

@@ -1,0 +1,112 @@
+"""What the API says of one merchant, read as sparingly as may be, and how sure that is.
+
+a sweep        the listing, and one configuration per merchant whose two connections are Linked
+one target     its company by id instead of the listing
+only if needed data status, the rows of dangling selections, the last successful sync
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from controller.codat.convert import read_configuration
+from controller.model.errors import NotReady, RemoteError, Unauthorized
+from controller.model.observed import (
+    LINKED,
+    Absent,
+    Company,
+    Configuration,
+    Memory,
+    Observed,
+    Record,
+    Unread,
+)
+from controller.model.values import ref_kind
+from controller.planning.references import dangling
+from controller.reconcile.ports import Reading
+from controller.reconcile.world import World, free
+
+
+async def observe(merchant: str, world: World) -> Observed:
+    """One merchant, as it stands."""
+    seen = await _company(merchant, world)
+    if not isinstance(seen.company, Company) or not both_linked(seen.company):
+        return seen
+    return await _inside(seen, seen.company.id, world.memory(merchant), world)
+
+
+def both_linked(company: Company) -> bool:
+    """Whether a configuration can be read and would be compared: a Linked connection of each kind."""
+    linked = {each.source_type.lower() for each in company.connections if each.status == LINKED}
+    return {"commerce", "accounting"} <= linked
+
+
+async def _company(merchant: str, world: World) -> Observed:
+    bound = world.memory(merchant).company_id
+    found = await _bound(bound, world) if bound else _unbound(merchant, world)
+    name = world.wanted[merchant].company_name
+    others = free(world.inventory.by_name.get(name, ()), merchant, world.claimed) if world.inventory else ()
+    known = found.id if isinstance(found, Company) else None
+    return Observed(found, tuple(each for each in others if each.id != known))
+
+
+async def _bound(company_id: str, world: World) -> Company | Absent | Unread:
+    """By the listing where it has it; what it lacks is asked for by id, since a listing alone proves nothing."""
+    listed = world.inventory.by_id.get(company_id) if world.inventory else None
+    return listed or await _read(world.api.company(company_id))
+
+
+def _unbound(merchant: str, world: World) -> Company | Absent | Unread:
+    assert world.inventory is not None, "a merchant without a company id needs the listing"
+    if not world.inventory.listing.complete:
+        return Unread(world.inventory.listing.why)
+    named = free(world.inventory.by_name.get(world.wanted[merchant].company_name, ()), merchant, world.claimed)
+    return named[0] if named else Absent()
+
+
+async def _inside(seen: Observed, company_id: str, memory: Memory, world: World) -> Observed:
+    live = await _configuration(world.api, company_id, world.now())
+    seen = replace(seen, configuration=live)
+    if isinstance(live, Unread):
+        return replace(seen, pulls=None if live.failed else await _read(world.api.data_status(company_id)))
+    if world.data or not live.configured or not live.offers_options:
+        seen = replace(seen, pulls=await _read(world.api.data_status(company_id)))
+    if memory.configured_at and not live.configured:
+        last = await _read(world.api.last_successful_sync(company_id))
+        seen = replace(seen, last_success=world.now() if isinstance(last, Unread) else last)
+    return replace(seen, records=await _records(world.api, company_id, live))
+
+
+async def _configuration(api: Reading, company_id: str, now: datetime) -> Configuration | Unread:
+    try:
+        return read_configuration(await api.configuration(company_id), now)
+    except NotReady as error:
+        return Unread(str(error), failed=False)
+    except Unauthorized:
+        raise
+    except RemoteError as error:
+        return Unread(str(error))
+
+
+async def _records(
+    api: Reading, company_id: str, live: Configuration
+) -> Mapping[tuple[str, str], Record | Absent | Unread]:
+    """One read per selection that its own options lack: it tells archived from deleted."""
+    gone = {(kind, option.id) for path, option in dangling(live).items() if (kind := ref_kind(path))}
+    return {(str(kind), id_): await _read(api.record(company_id, kind, id_)) for kind, id_ in sorted(gone)}
+
+
+T = TypeVar("T")
+
+
+async def _read(answer: Awaitable[T]) -> T | Unread:
+    """An answer, or why there is none; a refused key ends the run."""
+    try:
+        return await answer
+    except Unauthorized:
+        raise
+    except RemoteError as error:
+        return Unread(str(error))

@@ -1,0 +1,100 @@
+"""What we remember of a merchant once a plan was carried out, or needed no carrying out.
+
+bound and connected to what was seen    configured, since when
+last applied: the declared values, except those that policy keeps as somebody else left them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from controller.model.merchant import Wanted
+from controller.model.observed import Memory
+from controller.model.plan import ChangeKind, Plan, State
+from controller.model.report import Done, Nothing, Outcome
+from controller.model.values import COMPANY_NAME, Value, from_json, to_json
+from controller.planning.diff import remembered_as
+from controller.reconcile.world import World
+from state import Event
+from state import Memory as Row
+
+
+def memory_of(row: Row) -> Memory:
+    """State's row in the subject's own values."""
+    applied = {path: from_json(path, value) for path, value in row.applied.items()}
+    return Memory(
+        row.company_id, row.connection_id, applied, row.configured_at, deletion=row.deletion, retired_at=row.retired_at
+    )
+
+
+async def remember(plan: Plan, outcome: Outcome, world: World) -> None:
+    """Called for every merchant that was not skipped; writes only what is new."""
+    if not isinstance(outcome, Done | Nothing) or plan.state is State.UNKNOWN:
+        return
+    wanted, memory = world.wanted[plan.merchant], world.memory(plan.merchant)
+    await _bind(plan, wanted, memory, world)
+    if plan.configured or _configures(plan):
+        await world.store.saw_configured([plan.merchant], world.now())
+    if plan.retires and _taken_down(plan):
+        await world.store.retire(plan.merchant, world.now())
+    elif plan.company_id or plan.changes:
+        await _note_applied(plan, wanted, memory, world)
+
+
+async def _bind(plan: Plan, wanted: Wanted, memory: Memory, world: World) -> None:
+    if plan.company_id and plan.company_id != memory.company_id:
+        await world.store.bind(plan.merchant, company_id=plan.company_id, company_name=wanted.company_name)
+    if plan.connection_id and plan.connection_id != memory.connection_id:
+        await world.store.bind_connection(plan.merchant, plan.connection_id)
+
+
+def _configures(plan: Plan) -> bool:
+    return any(change.kind is ChangeKind.SET_CONFIGURATION for change in plan.changes)
+
+
+def _taken_down(plan: Plan) -> bool:
+    """Nothing that we could still do is left; what was found unknown is left for the next time."""
+    return plan.state is not State.BLOCKED
+
+
+async def _note_applied(plan: Plan, wanted: Wanted, memory: Memory, world: World) -> None:
+    applied = {path: to_json(value) for path, value in applied_now(plan, wanted, memory).items()}
+    before = {path: to_json(value) for path, value in memory.applied.items()}
+    if applied != before or wanted.policy.deletion != memory.deletion:
+        await world.store.record_applied(plan.merchant, applied, deletion=wanted.policy.deletion.value, at=world.now())
+
+
+def applied_now(plan: Plan, wanted: Wanted, memory: Memory) -> dict[str, Value]:
+    """Last applied after this plan: what was declared and stands; where it was not compared, what was before."""
+    if not plan.declared:
+        return {**memory.applied, **_sent(plan), COMPANY_NAME: wanted.company_name}
+    kept = {each.field for each in plan.findings if each.direction} - set(_sent(plan))
+    values: dict[str, Value] = {COMPANY_NAME: wanted.company_name}
+    for path, value in plan.declared.items():
+        if path not in kept:
+            values[remembered_as(path)] = value
+        elif remembered_as(path) in memory.applied:
+            values[remembered_as(path)] = memory.applied[remembered_as(path)]
+    return values
+
+
+def _sent(plan: Plan) -> dict[str, Value]:
+    of_configuration = (each for each in plan.changes if each.kind is ChangeKind.SET_CONFIGURATION)
+    return {field.field: field.wanted for change in of_configuration for field in change.fields}
+
+
+def events(run: int, plans: Iterable[Plan], outcomes: Mapping[str, Outcome], world: World) -> tuple[Event, ...]:
+    """One line of history per merchant that was written to, or that could not be."""
+    told = ((plan, outcomes.get(plan.merchant)) for plan in plans if plan.changes)
+    return tuple(
+        Event(world.now(), run, plan.merchant, type(outcome).__name__.lower(), _detail(plan, outcome))
+        for plan, outcome in told
+        if outcome is not None
+    )
+
+
+def _detail(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+    reason = getattr(outcome, "reason", None) or getattr(outcome, "what", None)
+    changes = [{"kind": each.kind.value, "fields": [field.field for field in each.fields]} for each in plan.changes]
+    return {"changes": changes} | ({"reason": reason} if reason else {})

@@ -1,0 +1,81 @@
+"""Everything one run knows: the wishes, the memories, the inventory, the API, the store and the time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controller.model.merchant import Wanted
+from controller.model.observed import Company, Listing, Memory
+from controller.reconcile.ports import Api
+from state import Quarantine, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The listing, indexed. `None` instead of one means: not listed, every company is asked for by its id."""
+
+    listing: Listing
+    by_id: Mapping[str, Company]
+    by_name: Mapping[str, tuple[Company, ...]]
+
+    @classmethod
+    def of(cls, listing: Listing) -> Inventory:
+        names: dict[str, list[Company]] = defaultdict(list)
+        for company in listing.companies:
+            names[company.name].append(company)
+        return cls(listing, {each.id: each for each in listing.companies}, {k: tuple(v) for k, v in names.items()})
+
+
+@dataclass(slots=True)
+class Stop:
+    """Why nothing new is begun any more; the one thing in a run that changes while it runs."""
+
+    why: str | None = None
+    resume_at: datetime | None = None
+    signal: int | None = None
+    failures: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def because(self, why: str, *, resume_at: datetime | None = None, signal: int | None = None) -> None:
+        """The first reason stays."""
+        if self.why is None:
+            self.why, self.resume_at, self.signal = why, resume_at, signal
+            self.asked.set()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One run's view. `stopping` is set by a signal, a spent quota or a pause: nothing new is begun after it.
+
+    claimed    company ids that state binds to some merchant
+    unsettled  merchants with a create whose outcome could not be seen: left alone
+    """
+
+    api: Api
+    store: Store
+    wanted: Mapping[str, Wanted]
+    memories: Mapping[str, Memory]
+    inventory: Inventory | None
+    claimed: Mapping[str, str]
+    now: Callable[[], datetime]
+    quarantined: Mapping[str, Quarantine]
+    stopping: Stop
+    data: bool = False
+    unsettled: frozenset[str] = frozenset()
+
+    def memory(self, merchant: str) -> Memory:
+        return self.memories.get(merchant, Memory())
+
+
+def claims(memories: Mapping[str, Memory]) -> dict[str, str]:
+    """Company id → merchant, of every binding that is not a tombstone."""
+    return {memory.company_id: name for name, memory in memories.items() if memory.company_id and not memory.retired_at}
+
+
+def free(companies: Iterable[Company], merchant: str, claimed: Mapping[str, str]) -> tuple[Company, ...]:
+    """The companies that belong to no other merchant."""
+    return tuple(company for company in companies if claimed.get(company.id, merchant) == merchant)
