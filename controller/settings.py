@@ -12,7 +12,6 @@ create_settle        (none)                  MERCHANTCTL_CREATE_SETTLE        5 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,6 +117,8 @@ def _first(row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], writ
 
 
 def _read_toml(path: Path) -> dict[str, str]:
+    import tomllib
+
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

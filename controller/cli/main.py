@@ -13,8 +13,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
-from base64 import b64encode
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -102,6 +100,8 @@ def _leave_the_pipe() -> int:
 
 def _own_fault(error: Exception) -> int:
     if os.environ.get("MERCHANTCTL_DEBUG") == "1":
+        import traceback
+
         click.echo(_scrub("".join(traceback.format_exception(error))), err=True)
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     return _say(f"a fault of merchantctl itself: {what}. Please report it; MERCHANTCTL_DEBUG=1 shows where.", 1)
@@ -109,6 +109,8 @@ def _own_fault(error: Exception) -> int:
 
 def _scrub(text: str) -> str:
     """The text without the API key, plain or as the Authorization header spells it."""
+    from base64 import b64encode
+
     try:
         key = load_settings(os.environ, Path.cwd(), {}).api_key
     except (BadSettings, OSError):

@@ -10,7 +10,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from controller.model.errors import MerchantctlError
@@ -21,7 +20,6 @@ from controller.model.run import Scope
 from controller.model.values import to_json
 
 SCHEMA_VERSION = 1
-EVERYONE = Scope()
 
 Json = dict[str, Any]
 
@@ -30,15 +28,11 @@ class UnusablePlan(MerchantctlError):
     """A saved plan that was edited, or that this version cannot read."""
 
 
-def plan_json(plan: FleetPlan, scope: Scope = EVERYONE) -> Json:
-    """A plan as `plan -o json` prints it and `--out` saves it; `scope` tells `apply FILE` whom it was made for."""
+def plan_json(plan: FleetPlan) -> Json:
+    """A plan as `plan -o json` prints it and `--out` saves it; its `scope` tells `apply FILE` whom it is about."""
     document = _head("Plan", plan) | {
         "manifests": plan.manifests,
-        "scope": {
-            "path": None if scope.path is None else str(scope.path),
-            "targets": list(scope.targets),
-            "selector": scope.selector,
-        },
+        "scope": _scope(plan.scope),
         "cost": {"reads": plan.cost.reads, "writes": plan.cost.writes, "minutes": round(plan.cost.minutes, 2)},
         "merchants": [_merchant(each) for each in plan.plans],
         "refusal": None if plan.refusal is None else refusal_json(plan.refusal),
@@ -47,13 +41,16 @@ def plan_json(plan: FleetPlan, scope: Scope = EVERYONE) -> Json:
     return document | {"digest": digest(document)}
 
 
-def drift_json(plan: FleetPlan) -> Json:
-    """A drift report. A finding's `since` is when it was first seen."""
+def drift_json(plan: FleetPlan, *, unmanaged: bool = False) -> Json:
+    """A drift report. A finding's `since` is when it was first seen; `unmanaged` lists what is otherwise counted."""
     findings = findings_of(plan)
+    counted = Counter(each.code for each in findings)
+    if plan.unmanaged:
+        counted["company-unmanaged"] += len(plan.unmanaged)
     return _head("DriftReport", plan) | {
-        "summary": dict(sorted(Counter(each.code for each in findings).items())),
+        "summary": dict(sorted(counted.items())),
         "findings": [finding_json(each) for each in findings],
-        "unmanaged": len(plan.unmanaged),
+        "unmanaged": list(plan.unmanaged) if unmanaged else len(plan.unmanaged),
     }
 
 
@@ -190,13 +187,6 @@ def read_saved_plan(text: str) -> Json | None:
     return document
 
 
-def scope_of(saved: Mapping[str, Any]) -> Scope:
-    """Whom a saved plan was made for."""
-    scope = saved["scope"]
-    path = None if scope["path"] is None else Path(scope["path"])
-    return Scope(path=path, targets=tuple(scope["targets"]), selector=scope["selector"])
-
-
 def complaints_json(complaints: Iterable[Complaint]) -> list[Json]:
     return [
         {"file": each.file, "line": each.line, "column": each.column, "what": each.what, "remedy": each.remedy}
@@ -213,6 +203,11 @@ def _head(kind: str, plan: FleetPlan) -> Json:
         "notes": list(plan.notes),
     }
     return head | ({"complaints": complaints_json(plan.complaints)} if plan.complaints else {})
+
+
+def _scope(scope: Scope) -> Json:
+    path = None if scope.path is None else str(scope.path)
+    return {"path": path, "targets": list(scope.targets), "selector": scope.selector}
 
 
 def _merchant(plan: Plan) -> Json:

@@ -1,0 +1,42 @@
+"""Colour for a terminal, or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_CODES = {"good": "32", "change": "33", "bad": "31", "quiet": "2", "strong": "1", "link": "36"}
+
+WORDS = {
+    "in-sync": "good",
+    "change": "change",
+    "waiting": "change",
+    "blocked": "bad",
+    "unknown": "bad",
+    "drift": "bad",
+    "conflict": "bad",
+    "pending": "change",
+    "+": "good",
+    "~": "change",
+    "-": "bad",
+    "True": "good",
+    "False": "bad",
+    "Unknown": "change",
+}
+"""How a word of the subject looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """`paint("bad", text)` is the text in red; without colour it is the text."""
+
+    colour: bool = False
+
+    def __call__(self, style: str, text: str) -> str:
+        return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.colour and text else text
+
+    def word(self, word: str) -> str:
+        """A state, direction or sign in its own colour."""
+        return self(WORDS[word], word) if word in WORDS else word
+
+
+PLAIN = Paint()

@@ -1,0 +1,155 @@
+"""A plan and what became of it, for a terminal: one block a merchant, one line at the end that says it all.
+
+acme-coffee  change
+  ~ set the configuration  (remap)
+      mapping.sales.accounts.gratuity  Tips (610)  ->  Tips payable (820)  drift
+  ! account-deleted  mapping.sales.accounts.refund
+      why it is so
+      > what to do
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from controller.model.plan import Change, Finding, Plan, State
+from controller.model.report import Done, Failed, FleetPlan, FleetReport, Moved, Nothing, Outcome, Refusal, Skipped
+from controller.reporting.paint import PLAIN, Paint
+from controller.reporting.words import CHANGES, clean, columns, count, listed, minutes_words, moment, value_words
+
+_STATE_WORDS = (
+    (State.CHANGE, "to change"),
+    (State.WAITING, "waiting"),
+    (State.BLOCKED, "blocked"),
+    (State.UNKNOWN, "unknown"),
+    (State.IN_SYNC, "in sync"),
+)
+
+
+def plan_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
+    """What would change, merchant by merchant; those in sync are only counted."""
+    lines = [line for each in plan.plans if _worth_showing(each) for line in [*merchant_lines(each, paint), ""]]
+    lines += general_lines(plan, paint)
+    if plan.refusal:
+        lines += [*refusal_lines(plan.refusal, paint), ""]
+    return "\n".join([*lines, paint("strong", "Plan: ") + plan_summary(plan)])
+
+
+def plan_summary(plan: FleetPlan) -> str:
+    """`3 to change, 2 waiting, 10 in sync. 3 writes and 15 reads, under a minute.`"""
+    numbers = Counter(each.state for each in plan.plans)
+    states = [f"{numbers[state]:,} {words}" for state, words in _STATE_WORDS if numbers[state]]
+    merchants = ", ".join(states) or "no merchants"
+    cost = f"{count(plan.cost.writes, 'write')} and {count(plan.cost.reads, 'read')}"
+    return f"{merchants}. {cost}, {minutes_words(plan.cost.minutes)}."
+
+
+def general_lines(plan: FleetPlan, paint: Paint) -> list[str]:
+    """What concerns the whole fleet: what could not be read, what is worth a note."""
+    unread = [paint("bad", "Not everything was read: ") + clean(why) for why in plan.incomplete]
+    if not plan.complete and not unread:
+        unread = [paint("bad", "Not everything was read.")]
+    complaints = [paint("bad", "Invalid: ") + clean(str(each)) for each in plan.complaints]
+    notes = [paint("change", "Note: ") + clean(note) for note in plan.notes]
+    lines = [*complaints, *unread, *notes]
+    return [*lines, ""] if lines else []
+
+
+def refusal_lines(refusal: Refusal, paint: Paint) -> list[str]:
+    """Why nothing is written: each limit in numbers, and the flag that lifts exactly it."""
+    lines = [paint("bad", "Refused by a safety limit: nothing is written.")]
+    for each in refusal.excesses:
+        lines.append(f"  {each.limit_of}: {each.count:,}, and the limit is {each.limit:,}. To allow it: {each.flag}")
+        if each.merchants:
+            lines.append(paint("quiet", f"      {listed(each.merchants)}"))
+    return lines
+
+
+def merchant_lines(plan: Plan, paint: Paint) -> list[str]:
+    """One merchant in a block."""
+    lines = [f"{paint('strong', clean(plan.merchant))}  {paint.word(plan.state.value)}"]
+    if plan.adopts:
+        lines.append(paint("quiet", "  adopts the existing company of that name"))
+    for change in plan.changes:
+        lines += change_lines(change, paint)
+    for finding in plan.findings:
+        lines += finding_lines(finding, paint)
+    return lines
+
+
+def change_lines(change: Change, paint: Paint) -> list[str]:
+    sign, words = CHANGES[change.kind]
+    classes = ", ".join(each.value for each in change.classes)
+    head = f"  {paint.word(sign)} {words}" + (paint("quiet", f"  ({classes})") if classes else "")
+    rows = [
+        (each.field, value_words(each.live), "->", value_words(each.wanted), each.direction.value, clean(each.why))
+        for each in change.fields
+    ]
+    return [head, *columns(rows, " " * 6)]
+
+
+def finding_lines(finding: Finding, paint: Paint) -> list[str]:
+    """Code, field and direction; then cause, values, remedy and link."""
+    direction = f"  {paint.word(finding.direction.value)}" if finding.direction else ""
+    since = paint("quiet", f"  since {moment(finding.since)}") if finding.since else ""
+    field = f"  {clean(finding.field)}" if finding.field else ""
+    lines = [f"  {paint('bad', '!')} {finding.code}{field}{direction}{since}"]
+    if finding.live is not None or finding.wanted is not None:
+        lines.append(f"      live {value_words(finding.live)}, wanted {value_words(finding.wanted)}")
+    lines += [f"      {clean(line)}" for line in finding.cause.splitlines() if line]
+    lines += [f"      {paint('strong', '>')} {clean(line)}" for line in finding.remedy.splitlines() if line]
+    return lines + ([f"      {paint('link', clean(finding.link))}"] if finding.link else [])
+
+
+def report_text(report: FleetReport, paint: Paint = PLAIN) -> str:
+    """What became of a plan: what went wrong by name, the rest in numbers."""
+    lines = []
+    for name, outcome in sorted(report.outcomes.items()):
+        lines += _outcome_lines(name, outcome, paint)
+    if report.stopped:
+        lines.append(paint("bad", "Ended early: ") + clean(report.stopped))
+    if report.resume_at:
+        lines.append(f"Writes may go on after {moment(report.resume_at)}.")
+    return "\n".join([*lines, paint("strong", "Apply: ") + report_summary(report)])
+
+
+def report_summary(report: FleetReport) -> str:
+    """`12 done, 1 failed, 2 waiting, 20 in sync; 14 writes.`"""
+    numbers = Counter(_outcome_word(outcome) for outcome in report.outcomes.values())
+    idle = Counter(
+        each.state for each in report.plan.plans if isinstance(report.outcomes.get(each.merchant, Nothing()), Nothing)
+    )
+    words = [f"{numbers[word]:,} {word}" for word in ("done", "failed", "moved", "skipped") if numbers[word]]
+    words += [f"{idle[state]:,} {text}" for state, text in _STATE_WORDS if idle[state]]
+    return f"{', '.join(words) or 'nothing to do'}; {count(writes_of(report), 'write')}."
+
+
+def writes_of(report: FleetReport) -> int:
+    """Requests that changed something, those of merchants that failed later included."""
+    return sum(each.writes for each in report.outcomes.values() if isinstance(each, Done | Failed | Moved))
+
+
+def _outcome_word(outcome: Outcome) -> str:
+    return {Done: "done", Failed: "failed", Moved: "moved", Skipped: "skipped", Nothing: "nothing"}[type(outcome)]
+
+
+def _outcome_lines(name: str, outcome: Outcome, paint: Paint) -> list[str]:
+    who = paint("strong", clean(name))
+    match outcome:
+        case Nothing():
+            return []
+        case Done(findings=findings):
+            lines = [line for each in findings for line in finding_lines(each, paint)]
+            return [f"{who}  {paint('good', 'done')}", *lines]
+        case Failed():
+            again = "trying again may help" if outcome.again else "trying again will not help until something changes"
+            return [f"{who}  {paint('bad', 'failed')}  {clean(outcome.reason)}  ({again})"]
+        case Moved():
+            what = f"{clean(outcome.what)} moved since the plan was made; not written over. Plan again."
+            return [f"{who}  {paint('bad', 'moved')}  {what}"]
+        case Skipped():
+            return [f"{who}  {paint('change', 'skipped')}  {clean(outcome.reason)}"]
+
+
+def _worth_showing(plan: Plan) -> bool:
+    return plan.state is not State.IN_SYNC or bool(plan.findings) or plan.adopts

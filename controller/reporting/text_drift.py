@@ -1,0 +1,70 @@
+"""The drift report and the status of merchants, for a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from controller.model.plan import Plan, Truth
+from controller.model.report import FleetPlan
+from controller.reporting.paint import PLAIN, Paint
+from controller.reporting.text import finding_lines, general_lines, merchant_lines
+from controller.reporting.verdict import drifted
+from controller.reporting.words import clean, columns, count, moment
+
+
+def drift_text(plan: FleetPlan, paint: Paint = PLAIN, *, unmanaged: bool = False) -> str:
+    """What was found, merchant by merchant; then the numbers by code."""
+    lines: list[str] = []
+    for each in plan.plans:
+        if each.findings:
+            found = [line for finding in each.findings for line in finding_lines(finding, paint)]
+            lines += [paint("strong", clean(each.merchant)), *found, ""]
+    lines += general_lines(plan, paint)
+    lines += _unmanaged_lines(plan, unmanaged)
+    codes = Counter(finding.code for each in plan.plans for finding in each.findings)
+    lines += columns([(code, f"{number:,}") for code, number in sorted(codes.items())], "  ")
+    return "\n".join([*lines, paint("strong", "Drift: ") + drift_summary(plan)])
+
+
+def drift_summary(plan: FleetPlan) -> str:
+    """`2 of 10 merchants have findings.`"""
+    found = sum(bool(each.findings) for each in plan.plans)
+    if not found:
+        return f"none in {count(len(plan.plans), 'merchant')}."
+    verdict = "" if drifted(plan) else " None of them is drift."
+    return f"{found:,} of {count(len(plan.plans), 'merchant')} with findings.{verdict}"
+
+
+def status_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
+    """One line a merchant: how far it has come, and the first thing it waits for."""
+    rows = [_status_row(each) for each in plan.plans]
+    lines = columns([("MERCHANT", "STATE", "READY", "WAITS FOR"), *rows], "") if rows else ["no merchants"]
+    ready = sum(row[2] == "True" for row in rows)
+    summary = f"{ready:,} of {count(len(rows), 'merchant')} ready."
+    return "\n".join([*lines, "", *general_lines(plan, paint), paint("strong", "Status: ") + summary])
+
+
+def merchant_text(plan: Plan, paint: Paint = PLAIN) -> str:
+    """One merchant in depth: its conditions in the order of its way, changes to come, findings."""
+    rows = [
+        (each.type, each.status.value, moment(each.since) if each.since else "", clean(each.reason))
+        for each in plan.conditions
+    ]
+    head, *rest = merchant_lines(plan, paint)
+    return "\n".join([head, *columns(rows, "  "), *rest])
+
+
+def _status_row(plan: Plan) -> tuple[str, str, str, str]:
+    unmet = next((each for each in plan.conditions if each.status is not Truth.TRUE), None)
+    ready = next((each.status.value for each in plan.conditions if each.type == "Ready"), Truth.UNKNOWN.value)
+    waits = "" if unmet is None else f"{unmet.type}: {unmet.reason}" if unmet.reason else unmet.type
+    return clean(plan.merchant), plan.state.value, ready, clean(waits)
+
+
+def _unmanaged_lines(plan: FleetPlan, every: bool) -> list[str]:
+    if not plan.unmanaged:
+        return []
+    line = f"company-unmanaged: {count(len(plan.unmanaged), 'company', 'companies')} that no manifest claims"
+    if not every:
+        return [f"{line}; --unmanaged lists them", ""]
+    return [line, *(f"  {clean(name)}" for name in plan.unmanaged), ""]
