@@ -1,0 +1,224 @@
+"""Layers to a `Wanted`: the platform's key, the clock, the start as an instant, and the rules that can be seen offline.
+
+Pure. A complaint about a value that a profile declares stands at the profile, however many merchants compile it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from functools import cache
+from hashlib import sha256
+from typing import Any
+
+from controller.desired.layers import TIME_ZONE, Document, Layers, declared, stacked, without
+from controller.desired.platforms import key_of
+from controller.desired.source import Node
+from controller.model.merchant import Complaint, Deletion, Drift, LinkState, Policy, Wanted
+from controller.model.schedule import complaint_about, midnight_utc
+from controller.model.values import (
+    COMPANY_NAME,
+    CONNECTION_STATE,
+    CUSTOMER,
+    LOCAL_TIME,
+    START_DATE,
+    SUPPLIER,
+    SYNC_HOUR,
+    Clock,
+    Declared,
+    Ref,
+    account_key,
+    to_json,
+)
+
+PLATFORM = "connection.platform"
+_FORBIDDEN = re.compile(r"[^A-Za-z0-9\s\-',&@.?!]", re.ASCII)
+_FIELD_ROOTS = ("mapping.", "schedule.", "enabled")
+_SALES_SYNC, _PAYMENTS_SYNC, _FEES_SYNC = "mapping.sales.sync", "mapping.payments.sync", "mapping.fees.sync"
+_INVOICE_STATUS = "mapping.sales.invoiceStatus"
+
+#   when this is true …   this must not be …          …that               why
+_IMPLICATIONS: tuple[tuple[str, str, Declared, str], ...] = (
+    (_PAYMENTS_SYNC, _SALES_SYNC, False, "payments are synchronised only with sales (REFERENCE 4.5 #2)"),
+    (_PAYMENTS_SYNC, _INVOICE_STATUS, "Draft", "payments need invoices that are not drafts (REFERENCE 4.5 #3)"),
+    (_FEES_SYNC, "mapping.payments.accounts.card", None, "fees need a payment account (REFERENCE 4.5 #4)"),
+    (_FEES_SYNC, SUPPLIER, None, "fees need a supplier (REFERENCE 4.5 #5)"),
+    (_SALES_SYNC, CUSTOMER, None, "sales need a customer (REFERENCE 4.5 #6)"),
+)
+_MUST_DIFFER = (
+    ("prepaid", "prepaidpayment", "sold and redeemed gift cards need two accounts (REFERENCE 4.5 #9)"),
+    ("card", "payout", "card takings and payouts need two accounts (REFERENCE 4.5 #10)"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What merchants build on, compiled once: the layers of a profile, their fields, and what is wrong with them."""
+
+    layers: Layers
+    fields: Mapping[str, Declared]
+    fields_digest: str
+    complaints: tuple[Complaint, ...]
+
+
+def api_name(name: str) -> str:
+    """A company's name as the API stores it: forbidden characters are silently removed (REFERENCE 3.1)."""
+    return _FORBIDDEN.sub("", name)
+
+
+def base_of(layers: Layers) -> Base:
+    fields = _fields(layers.values)
+    return Base(layers, fields, _digest({path: to_json(fields[path]) for path in fields}), tuple(_broken_rules(layers)))
+
+
+def merchant(document: Document, base: Base) -> tuple[Wanted | None, list[Complaint]]:
+    """One merchant on what it builds on: compiled, or None and the complaints."""
+    own = declared(document)
+    trimmed, complaints = _unmanaged(document, base.layers, own)
+    layers = stacked(trimmed, own)
+    same_fields = trimmed is base.layers and not any(path.startswith(_FIELD_ROOTS) for path in own.values)
+    compiled = base if same_fields else base_of(layers)
+    complaints += [*compiled.complaints, *_about_company(document, layers), *_about_platform(document, layers)]
+    return (None if complaints else _wanted(document, layers, compiled)), complaints
+
+
+def _wanted(document: Document, layers: Layers, compiled: Base) -> Wanted:
+    values: Mapping[str, Any] = layers.values
+    labels = document.node.get("metadata", "labels")
+    profile = document.node.get("spec", "profile")
+    name_node = document.node.get("metadata", "name")
+    origins = dict(layers.origins)
+    if COMPANY_NAME not in origins and name_node:
+        origins[COMPANY_NAME] = (document.origin(name_node.position),)
+    head = {
+        "name": document.name,
+        "company_name": api_name(values.get(COMPANY_NAME, document.name)),
+        "platform": key_of(values[PLATFORM]) if PLATFORM in values else None,
+        "link_state": LinkState(values.get(CONNECTION_STATE, LinkState.LINKED)),
+        "books": values.get("company.books"),
+        "labels": labels.value if labels else {},
+        "profile": profile.value if profile else None,
+    }
+    policy = _policy(values)
+    said = head | {"policy": [policy.drift, policy.deletion, policy.adopt], "fields": compiled.fields_digest}
+    return Wanted(**head, fields=compiled.fields, policy=policy, origins=origins, digest=_digest(said))
+
+
+def _policy(values: Mapping[str, Any]) -> Policy:
+    return Policy(
+        Drift(values.get("policy.drift", Drift.CORRECT)),
+        Deletion(values.get("policy.deletion", Deletion.RETAIN)),
+        values.get("policy.adopt", True),
+    )
+
+
+def _fields(values: Mapping[str, Declared]) -> dict[str, Declared]:
+    """The declared values that live in the configuration, ready to be resolved."""
+    fields = {path: value for path, value in values.items() if path.startswith(_FIELD_ROOTS)}
+    zone = fields.pop(TIME_ZONE, None)
+    if LOCAL_TIME in fields and zone:
+        fields[LOCAL_TIME] = Clock(str(fields[LOCAL_TIME]), str(zone))
+    if START_DATE in fields:
+        fields[START_DATE] = midnight_utc(date.fromisoformat(str(fields[START_DATE])), str(zone) if zone else None)
+    return fields
+
+
+def _unmanaged(document: Document, lower: Layers, own: Layers) -> tuple[Layers, list[Complaint]]:
+    """`lower` without what the merchant un-declares."""
+    complaints: list[Complaint] = []
+    node = document.node.get("spec", "unmanaged")
+    for entry in node.children if node and not isinstance(node.children, Mapping) and node.children else ():
+        rest = without(lower, entry.value)
+        if entry.value in own.values:
+            remedy = "keep one: declare it, or leave it alone"
+            complaints.append(document.complaint(entry, f"{entry.value} is unmanaged and declared at once", remedy))
+        elif rest is None:
+            what = f"no profile of this merchant declares {entry.value!r}"
+            complaints.append(document.complaint(entry, what, _known_paths(lower, entry.value)))
+        else:
+            lower = rest
+    return lower, complaints
+
+
+def _known_paths(layers: Layers, path: str) -> str:
+    near = get_close_matches(path, layers.values, n=2, cutoff=0.7)
+    return f"did you mean {' or '.join(near)}?" if near else "remove it: what nobody declares is not managed anyway"
+
+
+def _about_company(document: Document, layers: Layers) -> Iterator[Complaint]:
+    name = str(layers.values.get(COMPANY_NAME, document.name))
+    if not api_name(name).strip():
+        what = f"nothing is left of the company name {name!r} once the API strips it (REFERENCE 3.1)"
+        yield document.complaint(name_node(document), what, "use ASCII letters and digits in company.name")
+
+
+def _about_platform(document: Document, layers: Layers) -> Iterator[Complaint]:
+    if PLATFORM in layers.values or layers.values.get(CONNECTION_STATE) == LinkState.UNLINKED:
+        return
+    node = document.node.get("metadata", "name") or document.node
+    what = f"no layer of {document.name} declares connection.platform"
+    yield document.complaint(node, what, "add connection: {platform: xero}, or a profile that has it")
+
+
+def name_node(document: Document) -> Node:
+    """Where a merchant's company name is written."""
+    own = document.node.get("spec", "company", "name")
+    return own or document.node.get("metadata", "name") or document.node
+
+
+def _broken_rules(layers: Layers) -> Iterator[Complaint]:
+    yield from _broken_implications(layers)
+    yield from _same_accounts(layers)
+    yield from _broken_schedule(layers)
+
+
+def _broken_implications(layers: Layers) -> Iterator[Complaint]:
+    values = layers.values
+    for switch, path, refused, why in _IMPLICATIONS:
+        if values.get(switch) is True and path in values and values[path] == refused:
+            remedy = f"{switch} is true at {layers.origins[switch][-1]}: change one of them"
+            shown = "null" if refused is None else str(refused).lower() if refused is False else str(refused)
+            yield _complaint(layers, (switch, path), f"{path} is {shown}: {why}", remedy)
+
+
+def _same_accounts(layers: Layers) -> Iterator[Complaint]:
+    accounts = {key[1].lower(): path for path in layers.values if (key := account_key(path))}
+    for one, other, why in _MUST_DIFFER:
+        if one not in accounts or other not in accounts:
+            continue
+        paths = accounts[one], accounts[other]
+        reference = layers.values[paths[0]]
+        if isinstance(reference, Ref) and reference == layers.values[paths[1]]:
+            yield _complaint(layers, paths, f"{paths[0]} and {paths[1]} are the same: {why}", "choose another account")
+
+
+def _broken_schedule(layers: Layers) -> Iterator[Complaint]:
+    values = layers.values
+    said = [path for path in (LOCAL_TIME, TIME_ZONE) if path in values]
+    if SYNC_HOUR in values and said:
+        what = f"{SYNC_HOUR} stands instead of time and timeZone, but {' and '.join(said)} is declared too"
+        yield _complaint(layers, (SYNC_HOUR, *said), what, "keep one of the two ways")
+    elif LOCAL_TIME in values and TIME_ZONE not in values:
+        yield _complaint(layers, (LOCAL_TIME,), f"{LOCAL_TIME} has no {TIME_ZONE}", "add timeZone: Europe/London")
+    elif LOCAL_TIME in values:
+        wrong = _about_clock(Clock(str(values[LOCAL_TIME]), str(values[TIME_ZONE])))
+        if wrong:
+            yield _complaint(layers, (LOCAL_TIME, TIME_ZONE), wrong, "the API takes whole UTC hours")
+
+
+@cache
+def _about_clock(clock: Clock) -> str | None:
+    return complaint_about(clock)
+
+
+def _complaint(layers: Layers, paths: tuple[str, ...], what: str, remedy: str) -> Complaint:
+    origin = layers.blame(*paths)
+    return Complaint(origin.file, origin.line, origin.column, what, remedy)
+
+
+def _digest(value: Any) -> str:
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

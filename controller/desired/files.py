@@ -1,0 +1,92 @@
+"""Which files a root holds: every `*.yaml` and `*.yml` below it, and never one outside it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from controller.desired.source import MAX_FILE_BYTES, too_large
+from controller.model.merchant import Complaint
+
+MAX_FILES = 100_000
+_SUFFIXES = (".yaml", ".yml")
+
+
+class File(NamedTuple):
+    """A file as the user would type it, and its content or what is wrong with it."""
+
+    name: str
+    content: bytes | Complaint
+
+
+def below(root: Path) -> Iterator[File]:
+    """The files by name, hidden ones left out; a root that is a file is that file."""
+    if root.is_file():
+        yield _read(str(root), shown(str(root)), None)
+        return
+    inside = os.path.realpath(root)
+    for count, path in enumerate(_paths(str(root), inside)):
+        name = shown(path)
+        if count >= MAX_FILES:
+            yield File(name, Complaint(name, 1, 1, f"more than {MAX_FILES} files", "split the root"))
+            return
+        yield _read(path, name, inside)
+
+
+def shown(path: str) -> str:
+    """A path as the user would type it from the current folder, always printable."""
+    relative = os.path.relpath(path)
+    typed = path if relative.startswith("..") else relative
+    return os.fsencode(typed).decode(errors="replace")
+
+
+def _paths(folder: str, inside: str) -> Iterator[str]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        yield folder
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _paths(entry.path, inside)
+        elif entry.is_symlink():
+            yield from _linked(entry, inside)
+        elif entry.name.endswith(_SUFFIXES):
+            yield entry.path
+
+
+def _linked(entry: os.DirEntry[str], inside: str) -> Iterator[str]:
+    """A link is followed to a hidden file below the root (mounted volumes do that); others are read at their place."""
+    target = os.path.realpath(entry.path)
+    below_root = os.path.relpath(target, inside)
+    if not _is_below(target, inside):
+        if entry.name.endswith(_SUFFIXES) or entry.is_dir():
+            yield entry.path
+    elif entry.name.endswith(_SUFFIXES) and (below_root.startswith(".") or f"{os.sep}." in below_root):
+        yield entry.path
+
+
+def _read(path: str, name: str, inside: str | None) -> File:
+    if inside and os.path.islink(path) and not _is_below(os.path.realpath(path), inside):
+        return File(name, Complaint(name, 1, 1, "a link to something outside the root", "copy the file into the root"))
+    try:
+        kind = os.stat(path)
+        if not stat.S_ISREG(kind.st_mode):
+            return File(name, Complaint(name, 1, 1, "not a regular file", "remove it from the root"))
+        if kind.st_size > MAX_FILE_BYTES:
+            return File(name, too_large(name, kind.st_size))
+        with open(path, "rb") as stream:
+            return File(name, stream.read(MAX_FILE_BYTES + 1))
+    except OSError as error:
+        return File(
+            name, Complaint(name, 1, 1, f"cannot be read: {error.strerror}", "mend its permissions or remove it")
+        )
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip(os.sep) + os.sep)

@@ -1,0 +1,255 @@
+"""All merchants that the manifests declare, or all complaints about them at once."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from controller.desired import files, source
+from controller.desired.check import Problem, problems
+from controller.desired.compile import Base, base_of, merchant, name_node
+from controller.desired.layers import Document, Layers, declared, stacked
+from controller.desired.schema import KINDS, MERCHANT, PROFILE
+from controller.desired.source import Node
+from controller.model.errors import UsageError
+from controller.model.merchant import Complaint, Fleet, Wanted
+
+MAX_CHAIN = 32
+_NOTHING = base_of(Layers())
+
+
+def load(root: Path, path: Path | None = None) -> Fleet:
+    """The merchants at or below `path` (a file or folder; None = all), compiled on the whole root.
+
+    A path that is not below the root is read as a root of its own. Raises UsageError when root or path is not
+    there; whatever is wrong with a manifest is one of the fleet's complaints, sorted by address.
+    """
+    if path is not None and not path.exists():
+        raise UsageError(f"there is no {path}: name a file or folder of manifests")
+    part = _part_of(root, path) if path is not None else None
+    if path is not None and part is None:
+        return _fleet(path, None, configured_root=False)
+    if not root.exists():
+        raise UsageError(
+            f"there are no manifests at {root}: create them with `merchantctl init`, or set MERCHANTCTL_MANIFESTS"
+        )
+    return _fleet(root, part, configured_root=True)
+
+
+def _part_of(root: Path, path: Path) -> str | None:
+    """`path` as the files below the root are shown; None when it is not the root or below it. "" is the root."""
+    try:
+        relative = Path(os.path.realpath(path)).relative_to(os.path.realpath(root))
+    except ValueError:
+        return None
+    return "" if relative == Path() else files.shown(str(root / relative))
+
+
+def _fleet(root: Path, part: str | None, configured_root: bool) -> Fleet:
+    with _without_garbage_collection():
+        pile = _read(root)
+        compiled = _compile(pile)
+    complaints = tuple(sorted(set(pile.complaints)))
+    chosen = {wanted.name: wanted for document, wanted in compiled if not part or _is_at_or_below(document.file, part)}
+    merchants = dict(sorted(chosen.items()))
+    known = frozenset(pile.known)
+    whole = configured_root and not part and not complaints
+    return Fleet(merchants, known, complaints, whole, _digest(wanted for _, wanted in compiled))
+
+
+def _is_at_or_below(file: str, part: str) -> bool:
+    return file == part or file.startswith(part + os.sep)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Nothing made while loading is garbage, and looking for it among 10,000 manifests takes most of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@dataclass
+class _Pile:
+    """What was read: sound documents by kind and name, names that are known to be there, and complaints."""
+
+    documents: dict[tuple[str, str], Document] = field(default_factory=dict)
+    unsound: set[tuple[str, str]] = field(default_factory=set)
+    known: set[str] = field(default_factory=set)
+    complaints: list[Complaint] = field(default_factory=list)
+
+
+def _read(root: Path) -> _Pile:
+    pile = _Pile()
+    for file in files.below(root):
+        if isinstance(file.content, Complaint):
+            pile.complaints.append(file.content)
+            continue
+        text = source.read(file.content, file.name)
+        pile.complaints.extend(text.complaints)
+        for node in text.documents:
+            _take(pile, file.name, node, text.whole)
+    return pile
+
+
+def _take(pile: _Pile, file: str, node: Node, sound: bool) -> None:
+    """Puts one document on the pile; `sound` is False when its file has complaints already."""
+    kind = node.value.get("kind") if isinstance(node.value, dict) else None
+    if not isinstance(kind, str) or kind not in KINDS:
+        pile.complaints.append(_not_a_manifest(file, node, kind))
+        return
+    found = [_complaint(file, node, problem) for problem in problems(kind, node.value)]
+    pile.complaints.extend(found)
+    named = node.get("metadata", "name")
+    if named is None or not isinstance(named.value, str):
+        return
+    key = (kind, named.value)
+    if kind == MERCHANT:
+        pile.known.add(named.value)
+    if found or not sound:
+        pile.unsound.add(key)
+    if key in pile.documents:
+        _complain_of_twins(pile, pile.documents[key], Document(file, kind, named.value, node))
+    else:
+        pile.documents[key] = Document(file, kind, named.value, node)
+
+
+def _not_a_manifest(file: str, node: Node, kind: Any) -> Complaint:
+    known = " or ".join(KINDS)
+    if not node.is_mapping:
+        return Complaint(file, *node.position, "a document that is not a mapping", f"write a {known}")
+    if kind is None:
+        return Complaint(file, *node.position, "a document without kind", f"add kind: {known}")
+    at = node.get("kind") or node
+    near = get_close_matches(str(kind), KINDS, n=1, cutoff=0.5)
+    remedy = f"did you mean {near[0]}?" if near else f"write {known}"
+    return Complaint(file, *at.position, f"there is no kind {kind!r}", remedy)
+
+
+def _complaint(file: str, node: Node, problem: Problem) -> Complaint:
+    """The address of a problem: follow its path as far as the document goes."""
+    position = node.position
+    for key in problem.path:
+        children: Any = node.children
+        try:
+            child = children[key]
+        except (TypeError, KeyError, IndexError):
+            break
+        position = node.keys[str(key)] if problem.at_key and node.keys else child.position
+        node = child
+    return Complaint(file, *position, problem.what, problem.remedy)
+
+
+def _complain_of_twins(pile: _Pile, first: Document, second: Document) -> None:
+    pile.unsound.add((first.kind, first.name))
+    for one, other in ((first, second), (second, first)):
+        at = one.node.get("metadata", "name") or one.node
+        elsewhere = other.node.get("metadata", "name") or other.node
+        where = f"{other.file}:{elsewhere.position.line}:{elsewhere.position.column}"
+        what = f"two of kind {one.kind} are called {one.name!r}, the other at {where}"
+        pile.complaints.append(one.complaint(at, what, "rename or remove one"))
+
+
+def _compile(pile: _Pile) -> list[tuple[Document, Wanted]]:
+    bases: dict[str, Base | None] = {}
+    for kind, name in pile.documents:
+        if kind == PROFILE:
+            _base(pile, name, bases, ())
+    compiled: list[tuple[Document, Wanted]] = []
+    for key, document in pile.documents.items():
+        if key[0] != MERCHANT or key in pile.unsound:
+            continue
+        base = _profile_of(pile, document, bases)
+        if base is None:
+            continue
+        wanted, complaints = merchant(document, base)
+        pile.complaints.extend(complaints)
+        if wanted:
+            compiled.append((document, wanted))
+    return _one_company_each(pile, compiled)
+
+
+def _profile_of(pile: _Pile, document: Document, bases: dict[str, Base | None]) -> Base | None:
+    """What a merchant builds on; None when that is not there or not sound, which has its own complaint."""
+    node = document.node.get("spec", "profile")
+    if node is None:
+        return _NOTHING
+    if (PROFILE, node.value) not in pile.documents:
+        pile.complaints.append(_unknown_profile(pile, document, node))
+        return None
+    return bases[node.value]
+
+
+def _base(pile: _Pile, name: str, bases: dict[str, Base | None], chain: tuple[str, ...]) -> Base | None:
+    """A profile on those it extends, compiled once; None when one of them is not sound."""
+    if name in bases:
+        return bases[name]
+    document = pile.documents[PROFILE, name]
+    bases[name] = None
+    if (PROFILE, name) in pile.unsound:
+        return None
+    node = document.node.get("spec", "extends")
+    lower: Base | None = _NOTHING
+    if node is not None:
+        lower = _extended(pile, document, node, bases, (*chain, name))
+    if lower is not None:
+        bases[name] = base_of(stacked(lower.layers, declared(document)))
+    return bases[name]
+
+
+def _extended(
+    pile: _Pile, document: Document, node: Node, bases: dict[str, Base | None], chain: tuple[str, ...]
+) -> Base | None:
+    if node.value in chain:
+        loop = " → ".join((*chain[chain.index(node.value) :], node.value))
+        pile.complaints.append(document.complaint(node, f"profiles extend each other: {loop}", "break the circle"))
+        return None
+    if len(chain) > MAX_CHAIN:
+        what = f"a chain of more than {MAX_CHAIN} profiles"
+        pile.complaints.append(document.complaint(node, what, "join some of them"))
+        return None
+    if (PROFILE, node.value) not in pile.documents:
+        pile.complaints.append(_unknown_profile(pile, document, node))
+        return None
+    return _base(pile, node.value, bases, chain)
+
+
+def _unknown_profile(pile: _Pile, document: Document, node: Node) -> Complaint:
+    names = [name for kind, name in pile.documents if kind == PROFILE]
+    near = get_close_matches(node.value, names, n=1, cutoff=0.5)
+    remedy = f"did you mean {near[0]!r}?" if near else f"profiles: {', '.join(sorted(names)[:10]) or 'none was found'}"
+    return document.complaint(node, f"there is no MappingProfile {node.value!r}", remedy)
+
+
+def _one_company_each(pile: _Pile, compiled: list[tuple[Document, Wanted]]) -> list[tuple[Document, Wanted]]:
+    """Two merchants may not become one company: complains at both, and leaves both out."""
+    by_company: dict[str, list[Document]] = {}
+    for document, wanted in compiled:
+        by_company.setdefault(wanted.company_name, []).append(document)
+    twins = {name: documents for name, documents in by_company.items() if len(documents) > 1}
+    for name, documents in twins.items():
+        for one in documents:
+            others = ", ".join(f"{other.name} ({_address(other)})" for other in documents if other is not one)
+            what = f"the company name {name!r}, as the API stores it, is also that of {others}"
+            pile.complaints.append(one.complaint(name_node(one), what, "give company.name different letters or digits"))
+    return [each for each in compiled if each[1].company_name not in twins]
+
+
+def _address(document: Document) -> str:
+    position = name_node(document).position
+    return f"{document.file}:{position.line}:{position.column}"
+
+
+def _digest(merchants: Iterable[Wanted]) -> str:
+    return sha256("\n".join(sorted(wanted.digest for wanted in merchants)).encode()).hexdigest()

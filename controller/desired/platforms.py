@@ -1,0 +1,31 @@
+"""Accounting platforms by the names people use and by their four-letter keys (REFERENCE 5.3)."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+NAMES = {
+    "xero": "gbol",
+    "quickbooks-online": "qhyg",
+    "freeagent": "fbrh",
+    "exact-nl": "qudb",
+    "exact-uk": "pbbf",
+    "myob": "pdvj",
+    "sage-accounting": "tgff",
+    "sandbox": "mqjo",
+}
+
+KEYS = {
+    *("trji", "rqwd", "qudb", "pbbf", "fbrh", "vxvy", "pdvj", "akxx", "pqsw", "qhyg"),
+    *("ndsk", "jcrp", "hbql", "tgff", "knfz", "mqjo", "pbtz", "rvam", "gbol", "rwuv"),
+}
+
+
+def key_of(word: str) -> str | None:
+    """The four-letter key of a name or key, None when it is neither."""
+    return NAMES.get(word) or (word if word in KEYS else None)
+
+
+def nearest(word: str) -> str:
+    """What may have been meant, the nearest first; all names when nothing is near."""
+    return ", ".join(get_close_matches(word.lower(), [*NAMES, *sorted(KEYS)], n=3, cutoff=0.5) or NAMES)

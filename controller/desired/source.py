@@ -1,0 +1,280 @@
+"""YAML text as values that remember their line and column; whatever is wrong with the text is a complaint.
+
+The one door to PyYAML. Its C parser only delivers events; what is built from them follows the YAML 1.2 core
+schema (`no` is text, `12:30` is text), refuses duplicate keys and tags, and stops at the limits below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from yaml import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+    YAMLError,
+)
+from yaml._yaml import CParser
+
+from controller.model.merchant import Complaint
+
+MAX_FILE_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 32
+MAX_NODES = 20_000
+MAX_COMPLAINTS = 1_000
+MAX_NUMBER_LENGTH = 18
+
+_WORDS = {
+    "": None,
+    "~": None,
+    "null": None,
+    "Null": None,
+    "NULL": None,
+    "true": True,
+    "True": True,
+    "TRUE": True,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
+_NUMBER_STARTS = frozenset("0123456789+-.")
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+
+class Position(NamedTuple):
+    """Counted from 1, as editors do."""
+
+    line: int
+    column: int
+
+
+class Node(NamedTuple):
+    """A value and where it stands.
+
+    value     plain: a dict, list, str, bool, int, float or None
+    position  where the value begins
+    children  the values of a mapping by key, or of a list in order; None for a scalar
+    keys      where each key of a mapping stands; None for all else
+    """
+
+    value: Any
+    position: Position
+    children: Mapping[str, Node] | Sequence[Node] | None = None
+    keys: Mapping[str, Position] | None = None
+
+    @property
+    def is_mapping(self) -> bool:
+        return self.keys is not None
+
+    def get(self, *path: str) -> Node | None:
+        """The node below at this path of keys, None where there is none."""
+        node: Node | None = self
+        for key in path:
+            if node is None or not isinstance(node.children, Mapping):
+                return None
+            node = node.children.get(key)
+        return node
+
+
+class Text(NamedTuple):
+    """What a file holds: its documents, and what is wrong with it. Not `whole`: some of it could not be read."""
+
+    documents: tuple[Node, ...]
+    complaints: tuple[Complaint, ...]
+    whole: bool
+
+
+def read(content: bytes, file: str) -> Text:
+    """The documents of one file, empty ones left out; `file` is how complaints call it."""
+    mishap = _unfit(content, file)
+    if mishap:
+        return Text((), (mishap,), False)
+    reader = _Reader(content, file)
+    documents = reader.documents()
+    return Text(tuple(documents), tuple(reader.complaints), not reader.complaints)
+
+
+def too_large(file: str, size: int) -> Complaint:
+    limit = MAX_FILE_BYTES // 1024 // 1024
+    what = f"the file has {size / 1024 / 1024:.1f} MiB, more than {limit} MiB"
+    return Complaint(file, 1, 1, what, "split it into several files")
+
+
+def _unfit(content: bytes, file: str) -> Complaint | None:
+    if len(content) > MAX_FILE_BYTES:
+        return too_large(file, len(content))
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return Complaint(file, *_position_of(content, error.start), "this is not UTF-8", "save the file as UTF-8")
+    null = content.find(b"\x00")
+    if null >= 0:
+        return Complaint(file, *_position_of(content, null), "a null byte", "save the file as UTF-8 text")
+    return None
+
+
+def _position_of(content: bytes, offset: int) -> Position:
+    line_start = content.rfind(b"\n", 0, offset) + 1
+    before = content[line_start:offset].decode(errors="replace")
+    return Position(content.count(b"\n", 0, offset) + 1, len(before) + 1)
+
+
+class _Unreadable(Exception):
+    """The rest of the file cannot be read; the complaint has been made."""
+
+
+class _Reader:
+    """Builds nodes from the events of one file."""
+
+    def __init__(self, content: bytes, file: str) -> None:
+        self.content = content
+        self.file = file
+        self.complaints: list[Complaint] = []
+        self._event = CParser(content).get_event
+        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._nodes = 0
+
+    def documents(self) -> list[Node]:
+        found: list[Node] = []
+        try:
+            while True:
+                event = self._event()
+                if type(event) is StreamEndEvent:
+                    break
+                if type(event) is DocumentStartEvent:
+                    self._add_document(found)
+        except _Unreadable:
+            pass
+        except YAMLError as error:
+            self.complaints.append(_syntax(error, self.content, self.file))
+        return found
+
+    def _add_document(self, found: list[Node]) -> None:
+        self._anchors.clear()
+        self._nodes = 0
+        node = self._node(self._event(), 0)
+        if node.value is not None:
+            found.append(node)
+
+    def _node(self, event: Any, depth: int) -> Node:
+        self._count(1, event)
+        kind = type(event)
+        if kind is AliasEvent:
+            return self._aliased(event)
+        before = self._nodes
+        if event.tag is not None:
+            self._complain(event, f"the tag {event.tag!r}: manifests take no YAML tags", "remove it; quote text")
+        if kind is ScalarEvent:
+            mark = event.start_mark
+            value = self._scalar(event) if event.implicit[0] else event.value
+            node = Node(value, Position(mark.line + 1, mark.column + 1))
+        elif depth >= MAX_DEPTH:
+            raise self._stop(event, f"nested more than {MAX_DEPTH} levels deep", "no manifest is that deep: flatten it")
+        elif kind is MappingStartEvent:
+            node = self._mapping(event, depth + 1)
+        else:
+            node = self._sequence(event, depth + 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (node, self._nodes - before + 1)
+        return node
+
+    def _mapping(self, start: Any, depth: int) -> Node:
+        value: dict[str, Any] = {}
+        children: dict[str, Node] = {}
+        keys: dict[str, Position] = {}
+        while type(event := self._event()) is not MappingEndEvent:
+            key = self._key(event, depth)
+            child = self._node(self._event(), depth)
+            if key is None:
+                continue
+            if key in keys:
+                first = f"{self.file}:{keys[key].line}:{keys[key].column}"
+                self._complain(event, f"the key {key!r} is here twice, first at {first}", "keep one of them")
+                continue
+            keys[key] = _position(event)
+            children[key] = child
+            value[key] = child.value
+        return Node(value, _position(start), children, keys)
+
+    def _key(self, event: Any, depth: int) -> str | None:
+        if type(event) is ScalarEvent:
+            if event.tag is not None or event.anchor is not None:
+                self._complain(event, "a key with a tag or an anchor", "write the key alone")
+            return str(event.value)
+        self._complain(event, "a key that is not plain text", "write keys as text")
+        self._node(event, depth)
+        return None
+
+    def _sequence(self, start: Any, depth: int) -> Node:
+        children: list[Node] = []
+        while type(event := self._event()) is not SequenceEndEvent:
+            children.append(self._node(event, depth))
+        return Node([child.value for child in children], _position(start), children)
+
+    def _aliased(self, event: Any) -> Node:
+        if event.anchor not in self._anchors:
+            self._complain(event, f"*{event.anchor} names no anchor before it", "write the value out")
+            return Node(None, _position(event))
+        node, size = self._anchors[event.anchor]
+        self._count(size, event)
+        return node
+
+    def _scalar(self, event: Any) -> Any:
+        text: str = event.value
+        if text in _WORDS:
+            return _WORDS[text]
+        if text[0] not in _NUMBER_STARTS:
+            return text
+        if not _FLOAT.fullmatch(text) and not _INT.fullmatch(text):
+            return text
+        if len(text) > MAX_NUMBER_LENGTH:
+            self._complain(event, f"a number of {len(text)} digits", "quote it if it is text")
+            return text
+        if _INT.fullmatch(text):
+            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+        return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+
+    def _count(self, nodes: int, event: Any) -> None:
+        """Aliased values count each time they are used: that is what stops a bomb."""
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            raise self._stop(event, f"a document of more than {MAX_NODES} values", "split it, and use no aliases")
+
+    def _complain(self, event: Any, what: str, remedy: str) -> None:
+        self.complaints.append(Complaint(self.file, *_position(event), what, remedy))
+        if len(self.complaints) >= MAX_COMPLAINTS:
+            raise self._stop(event, f"{MAX_COMPLAINTS} complaints: the rest of the file was not read", "mend these")
+
+    def _stop(self, event: Any, what: str, remedy: str) -> _Unreadable:
+        self.complaints.append(Complaint(self.file, *_position(event), what, remedy))
+        return _Unreadable()
+
+
+def _position(event: Any) -> Position:
+    mark = event.start_mark
+    return Position(mark.line + 1, mark.column + 1)
+
+
+def _syntax(error: YAMLError, content: bytes, file: str) -> Complaint:
+    """What the parser says of broken YAML, with its address."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        position = _position_of(content, int(getattr(error, "position", 0)))
+        what = getattr(error, "reason", "unreadable")
+    else:
+        position, what = Position(mark.line + 1, mark.column + 1), str(getattr(error, "problem", "unreadable"))
+    return Complaint(file, *position, f"not YAML: {what}", _advice(content, position))
+
+
+def _advice(content: bytes, position: Position) -> str:
+    lines = content.decode(errors="replace").splitlines()
+    line = lines[position.line - 1] if position.line <= len(lines) else ""
+    indent = line[: len(line) - len(line.lstrip())]
+    return "indent with spaces, not tabs" if "\t" in indent else "look at this line and the one before it"
