@@ -146,7 +146,7 @@ class Transport:
             self._count(request)
             async with asyncio.timeout(LONGEST):
                 response = await self._network.handle_async_request(request)
-                answer = Answer(response.status_code, response.headers, await response.aread())
+                answer = self._answer(response, await response.aread())
             welcome = answer.status != 429
             self._heed(answer.headers)
             return answer
@@ -177,9 +177,16 @@ class Transport:
             quota = self.quota
             self._pace.told(left, quota.seconds_left if quota else 0.0)
 
+    def _answer(self, response: httpx.Response, body: bytes) -> Answer:
+        """What came back; the words of a refusal without the key, should it echo ours."""
+        safe = body if response.is_success else self._without_secrets(body.decode(errors="replace")).encode()
+        return Answer(response.status_code, response.headers, safe)
+
     def _safe(self, problem: BaseException) -> str:
-        """A foreign exception in words, without the key wherever it got it from."""
-        text = f"{type(problem.__cause__ or problem).__name__} {problem}".strip()
+        """A foreign exception in words."""
+        return self._without_secrets(f"{type(problem.__cause__ or problem).__name__} {problem}".strip())
+
+    def _without_secrets(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text

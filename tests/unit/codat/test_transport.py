@@ -1,0 +1,290 @@
+"""What is asked again and what never is, counted where it arrives."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import traceback
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from controller.codat.client import Client, open_client
+from controller.model.errors import (
+    LimitReached,
+    NotFound,
+    NotReady,
+    OutcomeUnknown,
+    Permanent,
+    RateLimited,
+    Rejected,
+    RemoteError,
+    Transient,
+    Unauthorized,
+    UsageError,
+)
+from tests.unit.codat.raw_server import DROP, RawServer, answer
+
+KEY = "example-api-key-0001"
+COMPANY = {"id": "c1", "name": "acme", "dataConnections": []}
+DOCUMENT = b'{"companyId": "c1", "enabled": true}'
+
+WRITES = {
+    "POST /meta/companies/sync": lambda client: client.create_company("acme"),
+    "DELETE /companies/c1": lambda client: client.delete_company("c1"),
+    "POST /meta/companies/c1/connections": lambda client: client.create_connection("c1", "gbol"),
+    "PATCH /meta/companies/c1/connections/x1": lambda client: client.unlink("c1", "x1"),
+    "POST /config/companies/c1/sync/commerce": lambda client: client.set_configuration("c1", DOCUMENT),
+    "POST /companies/c1/data/all": lambda client: client.refresh("c1"),
+    "POST /companies/c1/data/queue/customers": lambda client: client.refresh_type("c1", "customers"),
+}
+
+UNREADABLE = {
+    "empty": answer(200),
+    "cut short": answer(200, b'{"id": "c1", "companyId": "c1", "na'),
+    "garbage": answer(200, b"\x00\xff<html>"),
+    "a list": answer(200, []),
+    "another company's": answer(200, {"id": "c2", "companyId": "c2"}),
+}
+
+
+def open_at(raw: RawServer):
+    return open_client(raw.url, KEY, requests_per_minute=0)
+
+
+async def test_the_key_by_itself_is_the_credential(raw: RawServer) -> None:
+    raw.usual = answer(200, COMPANY)
+    async with open_at(raw) as client:
+        await client.company("c1")
+    assert f"authorization: Basic {b64encode(KEY.encode()).decode()}\r\n" in raw.heads[0]
+
+
+async def test_the_platform_is_sent_as_a_bare_json_string(raw: RawServer) -> None:
+    raw.usual = answer(200, {"id": "x1"})
+    async with open_at(raw) as client:
+        await client.create_connection("c1", "gbol")
+    assert raw.bodies == [b'"gbol"']
+    assert "content-type: application/json\r\n" in raw.heads[0]
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_a_write_whose_answer_is_lost_is_never_sent_again(raw: RawServer, write: str) -> None:
+    raw.script, raw.usual = [answer(200, COMPANY), DROP], DROP
+    async with open_at(raw) as client:
+        await client.company("c1")  # a connection that was used before is where libraries send twice
+        with pytest.raises(OutcomeUnknown, match="look before asking again"):
+            await WRITES[write](client)
+    assert raw.seen[1:] == [write]
+
+
+async def test_a_rename_whose_answer_is_lost_is_never_sent_again(raw: RawServer) -> None:
+    raw.script, raw.usual = [answer(200, COMPANY)], DROP
+    async with open_at(raw) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.rename_company("c1", "new")
+    assert raw.seen == ["GET /companies/c1", "PUT /companies/c1"]
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("status", [408, 500, 502, 503])
+async def test_a_write_that_the_service_failed_at_may_have_been_done(raw: RawServer, write: str, status: int) -> None:
+    raw.usual = answer(status, b"<html>gateway</html>")
+    async with open_at(raw) as client:
+        with pytest.raises(OutcomeUnknown, match=str(status)):
+            await WRITES[write](client)
+    assert raw.seen == [write]
+
+
+@pytest.mark.parametrize("reply", UNREADABLE.values(), ids=UNREADABLE)
+async def test_a_configuration_write_with_an_unreadable_success_may_have_been_done(
+    raw: RawServer, reply: bytes
+) -> None:
+    raw.usual = reply
+    async with open_at(raw) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.set_configuration("c1", DOCUMENT)
+    assert len(raw.seen) == 1
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_a_write_refused_by_429_was_not_done_and_is_sent_again(raw: RawServer, write: str) -> None:
+    stored = {"id": "c1", "companyId": "c1"}
+    raw.script, raw.usual = [answer(429, Retry_After="0")], answer(200, stored)
+    async with open_at(raw) as client:
+        await WRITES[write](client)
+        assert (client.reads, client.writes) == (0, 2)
+    assert raw.seen == [write, write]
+
+
+async def test_a_write_that_never_left_says_so() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        async with open_client(url, KEY) as client:
+            with pytest.raises(Transient, match="not sent") as caught:
+                await client.create_company("acme")
+    assert caught.value.not_sent
+    assert type(caught.value) is Transient
+
+
+@pytest.mark.parametrize(
+    "hiccup",
+    [DROP, answer(500), answer(503, Retry_After="0"), answer(408), answer(429, Retry_After="0"), *UNREADABLE.values()],
+)
+async def test_a_read_is_asked_again(raw: RawServer, hiccup: bytes) -> None:
+    raw.script, raw.usual = [hiccup, hiccup], answer(200, DOCUMENT)
+    async with open_at(raw) as client:
+        assert await client.configuration("c1") == DOCUMENT
+        assert client.reads == len(raw.seen) == 3
+
+
+async def test_a_read_is_not_asked_for_ever(raw: RawServer) -> None:
+    raw.usual = answer(503, {"statusCode": 503, "error": "Offline for maintenance.", "correlationId": "abc"})
+    async with open_at(raw) as client:
+        with pytest.raises(Transient, match=r"GET /companies/c1: 503 Offline for maintenance\. \(correlation id abc\)"):
+            await client.company("c1")
+    assert len(raw.seen) == 5
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, Rejected),
+        (401, Unauthorized),
+        (403, Unauthorized),
+        (402, LimitReached),
+        (404, NotFound),
+        (405, Permanent),
+        (409, NotReady),
+        (302, Permanent),
+        (422, Permanent),
+    ],
+)
+async def test_a_refusal_is_typed_and_not_asked_again(raw: RawServer, status: int, kind: type[RemoteError]) -> None:
+    raw.usual = answer(status, {"error": "No.", "correlationId": "abc"})
+    async with open_at(raw) as client:
+        for ask in (client.configuration("c1"), client.create_company("acme")):
+            with pytest.raises(kind) as caught:
+                await ask
+            assert (caught.value.status, caught.value.correlation_id) == (status, "abc")
+    assert len(raw.seen) == 2
+
+
+async def test_a_rejection_carries_every_message(raw: RawServer) -> None:
+    items = [{"message": "No schedule selected frequency."}, {"message": "No grouping period selected."}]
+    raw.usual = answer(400, {"error": "No schedule selected frequency.", "validation": {"errors": items}})
+    async with open_at(raw) as client:
+        with pytest.raises(Rejected, match=r"frequency\.; No grouping period selected\.$") as caught:
+            await client.set_configuration("c1", DOCUMENT)
+    assert caught.value.messages == ("No schedule selected frequency.", "No grouping period selected.")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b'{"error": 7, "validation": {"errors": [null]}}', b"[" * 99999]
+)
+async def test_an_error_body_may_be_anything(raw: RawServer, body: bytes) -> None:
+    raw.usual = answer(400, body)
+    async with open_at(raw) as client:
+        with pytest.raises(Rejected, match="POST /meta/companies/sync: 400"):
+            await client.create_company("acme")
+
+
+async def test_a_429_that_asks_for_hours_ends_the_run_with_the_time_to_resume(raw: RawServer) -> None:
+    raw.usual = answer(429, Retry_After="7200")
+    async with open_at(raw) as client:
+        with pytest.raises(LimitReached) as caught:
+            await client.company("c1")
+    left = caught.value.resume_at - datetime.now(UTC)
+    assert timedelta(minutes=119) < left <= timedelta(hours=2)
+    assert len(raw.seen) == 1
+
+
+async def test_once_the_headers_say_that_nothing_is_left_until_tomorrow_nothing_more_is_sent(raw: RawServer) -> None:
+    reset = datetime.now(UTC) + timedelta(hours=9)
+    raw.usual = answer(
+        200, DOCUMENT, X_Rate_Limit_Limit="1000", X_Rate_Limit_Remaining="0", X_Rate_Limit_Reset=reset.isoformat()
+    )
+    async with open_at(raw) as client:
+        await client.configuration("c1")
+        for ask in (client.configuration("c1"), client.create_company("acme")):
+            with pytest.raises(LimitReached, match="not sent") as caught:
+                await ask
+            assert abs(caught.value.resume_at - reset) < timedelta(seconds=2)
+        assert client.quota.remaining == 0
+        assert client.quota.limit == 1000
+    assert len(raw.seen) == 1
+
+
+async def test_a_busy_service_is_asked_until_the_patience_of_one_request_ends(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.codat.transport.DEADLINE", 1.0)
+    raw.usual = answer(429, Retry_After="0.3")
+    async with open_at(raw) as client:
+        with pytest.raises(RateLimited) as caught:
+            await client.company("c1")
+    assert caught.value.retry_at is not None
+
+
+async def test_an_answer_that_drips_for_ever_is_cut_off(raw: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.codat.transport.LONGEST", 0.2)
+    raw.usual = b"HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\n{"
+    async with open_at(raw) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.set_configuration("c1", DOCUMENT)
+    assert len(raw.seen) == 1
+
+
+@pytest.mark.parametrize("url", ["", "api.codat.io", "ftp://api.codat.io", "https://user:pw@api.codat.io", "http://"])
+async def test_an_unusable_base_url_is_a_usage_error(url: str) -> None:
+    with pytest.raises(UsageError, match="base URL"):
+        async with open_client(url, KEY):
+            pass
+
+
+CREDENTIAL = b64encode(KEY.encode()).decode()
+SECRET_MISHAPS = {
+    "echoed in an error body": answer(400, {"error": f"bad header Basic {CREDENTIAL} of {KEY}", "correlationId": KEY}),
+    "echoed as a message": answer(400, {"error": "x", "validation": {"errors": [{"message": CREDENTIAL}]}}),
+    "echoed as a status line": f"HTTP/1.1 {CREDENTIAL} {KEY}\r\n\r\n".encode(),
+    "echoed as a header": f"HTTP/1.1 200 X\r\n{KEY} {CREDENTIAL}\r\n\r\n".encode(),
+    "echoed as a number": answer(200, {"companyId": KEY, "id": CREDENTIAL}),
+    "dropped": DROP,
+    "refused": answer(401, {"error": KEY}),
+    "not encoded as said": answer(200, KEY.encode(), Content_Encoding="gzip"),
+}
+
+
+@pytest.mark.parametrize("reply", SECRET_MISHAPS.values(), ids=SECRET_MISHAPS)
+async def test_the_key_is_in_no_exception_traceback_or_log(
+    raw: RawServer, reply: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    raw.usual = reply
+    async with open_at(raw) as client:
+        for ask in (_read, _write):
+            with pytest.raises(RemoteError) as caught:
+                await ask(client)
+            told = _everything_told(caught.value) + repr(client) + repr(vars(client))
+            assert KEY not in told
+            assert CREDENTIAL not in told
+    assert KEY not in caplog.text
+    assert CREDENTIAL not in caplog.text
+
+
+async def _read(client: Client) -> None:
+    await client.configuration("c1")
+
+
+async def _write(client: Client) -> None:
+    await client.set_configuration("c1", DOCUMENT)
+
+
+def _everything_told(problem: RemoteError) -> str:
+    """Text, repr, fields and traceback with the local variables of every frame of ours."""
+    whole = traceback.TracebackException.from_exception(problem, capture_locals=True)
+    del whole.stack[0]  # the test itself, which has the key at hand
+    assert problem.__cause__ is None
+    assert problem.__context__ is None
+    return "".join(whole.format()) + repr(problem) + str(problem) + repr(vars(problem))
