@@ -1,1 +1,54 @@
-"""What we remember between runs. Knows nothing of `controller`."""
+"""What we remember between runs: who is bound to what, what we set last, what was begun, what was found.
+
+Here: one database, SQLite or PostgreSQL, behind `open_state`. Never here: a request, a manifest, a decision, a secret;
+nothing of `controller` is known.
+
+    async with open_state("sqlite:///var/merchantctl.db") as store:
+        memories = await store.recall()
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from state.applied import Applied
+from state.bindings import Binding
+from state.database import open_database
+from state.findings import FindingRow, Noted
+from state.intents import Intent
+from state.lock import LockRow, Owner
+from state.memory import Memory
+from state.quarantine import Quarantine
+from state.runs import Event
+from state.store import Store
+
+__all__ = [
+    "Applied",
+    "Binding",
+    "Event",
+    "FindingRow",
+    "Intent",
+    "LockRow",
+    "Memory",
+    "Noted",
+    "Owner",
+    "Quarantine",
+    "Store",
+    "open_state",
+]
+
+
+@asynccontextmanager
+async def open_state(url: str) -> AsyncIterator[Store]:
+    """The state at `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…`, made where there is none.
+
+    On leaving, a lock that the store still holds is given back and all connections are closed.
+    Raises StateUnusable.
+    """
+    async with open_database(url) as database:
+        store = Store(database)
+        try:
+            yield store
+        finally:
+            await store.release_what_is_held()
