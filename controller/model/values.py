@@ -13,7 +13,7 @@ A field path is the manifest's own path below `spec`, keys with dots in brackets
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -112,7 +112,7 @@ def ref_kind(path: str) -> RefKind | None:
     return RefKind.TAX_RATE if tax_rate_key(path) else None
 
 
-def locate(paths: Iterable[str], path: str) -> str | None:
+def locate(paths: Collection[str], path: str) -> str | None:
     """Live's own path for a declared one, or None where live does not offer it.
 
     Account keys compare without case and are found in whichever section live has them, the declared one
@@ -120,9 +120,11 @@ def locate(paths: Iterable[str], path: str) -> str | None:
     """
     if path == LOCAL_TIME:
         return SYNC_HOUR
+    if path in paths:
+        return path
     wanted = account_key(path)
     if wanted is None:
-        return path if tax_rate_key(path) is None or path in set(paths) else None
+        return None if tax_rate_key(path) else path
     section, key = wanted
     found = [(account_key(each), each) for each in paths]
     fitting = [(parts[0], each) for parts, each in found if parts and parts[1].lower() == key.lower()]

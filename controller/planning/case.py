@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from controller.model.merchant import Wanted
+from controller.model.merchant import LinkState, Wanted
 from controller.model.observed import Company, Connection, Memory, Observed
 from controller.model.plan import Actor, Change, Condition, Finding, Truth
 from controller.model.values import Value
@@ -22,6 +22,11 @@ class Case:
     now: datetime
     company: Company | None = None
     connection: Connection | None = None
+
+    @property
+    def goes_down(self) -> bool:
+        """To be switched off and unlinked, or further: what its mapping says does not matter any more."""
+        return bool(self.wanted.retired) or self.wanted.link_state is LinkState.UNLINKED
 
     def found(self, code: str, cause: str, remedy: str, actor: Actor, **more: Any) -> Finding:
         return Finding(code, self.wanted.name, cause, remedy, actor, **more)
@@ -54,7 +59,7 @@ def unmet(kind: str, reason: str) -> Condition:
 
 def unknown(case: Case, kind: str, what: str, reason: str) -> Verdict:
     """Could not be read: never taken for missing, never for in sync."""
-    finding = case.found("unknown", f"{what} could not be read: {reason}", "run it again", Actor.SERVICE, field=what)
+    finding = case.found("unknown", f"{what} could not be read: {reason}", "run it again", Actor.SERVICE)
     return Verdict(case, Condition(kind, Truth.UNKNOWN, reason), go=False, findings=(finding,))
 
 

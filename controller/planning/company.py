@@ -1,8 +1,8 @@
 """Is there exactly one company of ours? Create it, adopt it, rename it, or say why not.
 
 bound ─┬─ seen ───────── name differs → rename
-       └─ 404 ────────── company-missing → re-create
-unbound ─ namesakes: 0 → create · 1 → adopt (or unmanaged) · 2 → blocked
+       └─ 404 ────────── company-missing → re-create; taken down by ourselves before → create
+unbound ─ namesakes: 0 → create · 1 → adopt (or unmanaged) · 2 → blocked; nothing to take down
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ from controller.planning.case import Case, Verdict, met, stop, unknown, unmet
 from controller.planning.diff import direction
 
 READY = "CompanyReady"
+RENAMED = {
+    Direction.PENDING: "the manifest has a new name",
+    Direction.DRIFT: "somebody renamed the company",
+    Direction.CONFLICT: "the manifest has a new name, and somebody renamed the company too",
+}
 
 
 def company_ready(case: Case) -> Verdict:
@@ -25,8 +30,12 @@ def company_ready(case: Case) -> Verdict:
     match company:
         case Unread():
             return unknown(case, READY, "company", company.reason)
+        case Company() if case.memory.company_id:
+            return _bound(replace(case, company=company))
+        case Company() if case.wanted.retired:
+            return Verdict(case, met(READY, "never ours"), go=False)
         case Company():
-            return _bound(replace(case, company=company)) if case.memory.company_id else _adopted(case, company)
+            return _adopted(case, company)
         case Absent():
             return _nowhere(case)
 
@@ -42,9 +51,9 @@ def _bound(case: Case) -> Verdict:
     change = FieldChange(COMPANY_NAME, company.name, case.wanted.company_name, moved)
     finding = case.found(
         "company-renamed",
-        "the manifest has a new name" if moved is Direction.PENDING else "somebody renamed the company",
+        RENAMED[moved],
         "policy drift: Report keeps it; change the manifest or the policy" if kept else "merchantctl apply",
-        Actor.US if kept else Actor.APPLY,
+        Actor.NOBODY if kept else Actor.APPLY,
         field=COMPANY_NAME,
         live=company.name,
         wanted=case.wanted.company_name,
@@ -65,11 +74,16 @@ def _adopted(case: Case, company: Company) -> Verdict:
 def _nowhere(case: Case) -> Verdict:
     if case.wanted.retired:
         return Verdict(case, met(READY, "gone"), go=False)
-    if case.memory.company_id is None:
+    if case.memory.company_id is None or _taken_down_before(case):
         return Verdict(case, unmet(READY, "not created yet"), go=False, changes=_creates(case, ChangeClass.CREATE))
     kept = case.wanted.policy.drift is Drift.REPORT or bool(case.observed.namesakes)
     finding = _missing(case, kept)
     return stop(case, READY, finding, changes=() if kept else _creates(case, ChangeClass.RE_CREATE))
+
+
+def _taken_down_before(case: Case) -> bool:
+    """We deleted it ourselves when its manifest went; now the manifest is back."""
+    return case.memory.retired_at is not None and not case.observed.namesakes
 
 
 def _missing(case: Case, kept: bool) -> Finding:

@@ -7,11 +7,11 @@ compare declared fields ─▶ keep what policy says ─▶ first one complete? 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from controller.model.merchant import Drift, LinkState
-from controller.model.observed import DATA_TYPES, Configuration, Pull, Unread
+from controller.model.merchant import Deletion, Drift
+from controller.model.observed import Configuration
 from controller.model.plan import (
     Actor,
     Change,
@@ -22,78 +22,27 @@ from controller.model.plan import (
     FieldChange,
     Finding,
 )
-from controller.model.values import ENABLED, LOCAL_TIME, START_DATE, Clock, Value, locate
-from controller.planning.case import Case, Verdict, met, stop, unknown, unmet
+from controller.model.schedule import next_change, utc_hour
+from controller.model.values import ENABLED, LOCAL_TIME, START_DATE, SYNC_HOUR, Clock, Value, locate
+from controller.planning.case import Case, Verdict, met, stop, unmet
 from controller.planning.diff import compare
-from controller.planning.references import dangling, dangling_findings, problem_findings
+from controller.planning.reference_data import BOOKS, wrong_books
+from controller.planning.references import dangling_findings, problem_findings
 from controller.planning.resolve import Resolved, resolve
 from controller.planning.rules import lacking, violations
 
-DATA, MAPPED, SCHEDULED, SWITCHED = "DataReady", "Mapped", "Scheduled", "Switched"
-STALE = timedelta(days=30)
-ERRORS = ("Error", "PrerequisiteNotMet")
+MAPPED, SCHEDULED, SWITCHED = "Mapped", "Scheduled", "Switched"
 
 
 def right_books(case: Case) -> Verdict:
-    """The guard that the merchant linked the books that were meant."""
-    live, books = case.observed.configuration, case.wanted.books
-    if isinstance(live, Unread) or not books or not live.books or live.books == books or case.wanted.retired:
-        return Verdict(case, met("RightBooks"))
-    finding = case.found(
-        "company-wrong-books",
-        f"the linked books are {live.books!r}, not {books!r}",
-        "have the merchant link the right books, or mend company.books",
-        Actor.US,
-        field="company.books",
-        live=live.books,
-        wanted=books,
-    )
-    return stop(case, "RightBooks", finding)
-
-
-def data_ready(case: Case) -> Verdict:
-    """Configured with options, or all six data types pulled."""
-    live, pulls = case.observed.configuration, case.observed.pulls
-    if isinstance(live, Unread) and live.failed:
-        return unknown(case, DATA, "configuration", live.reason)
-    if isinstance(pulls, Unread):
-        return unknown(case, DATA, "data status", pulls.reason)
-    ready = isinstance(live, Configuration) and live.configured and live.offers_options
-    unready = _not_pulled(case, pulls or {}) if pulls is not None or not ready else ()
-    if not ready and unready:
-        return stop(case, DATA, *unready)
-    if isinstance(live, Unread):
-        return unknown(case, DATA, "configuration", live.reason)
-    return Verdict(case, met(DATA), findings=(*unready, *_stale(case)))
-
-
-def _not_pulled(case: Case, pulls: Mapping[str, Pull]) -> tuple[Finding, ...]:
-    remedy = "merchantctl refresh, then wait a minute"
-    missing = [name for name in DATA_TYPES if not (name in pulls and pulls[name].last_success)]
-    failed = {name: pulls[name] for name in DATA_TYPES if name in pulls and _failed(pulls[name])}
-    waiting = [name for name in missing if name not in failed]
-    findings = [
-        case.found(
-            "data-pull-failed", f"the last pull of {name} ended as {pull.status}", remedy, Actor.SERVICE, field=name
-        )
-        for name, pull in failed.items()
-    ]
-    if waiting:
-        cause = f"not pulled yet: {', '.join(waiting)}"
-        findings.append(case.found("data-not-pulled", cause, remedy, Actor.SERVICE))
-    return tuple(findings)
-
-
-def _failed(pull: Pull) -> bool:
-    return bool(pull.status) and str(pull.status).endswith(ERRORS)
-
-
-def _stale(case: Case) -> tuple[Finding, ...]:
-    last = case.connection.last_sync if case.connection else None
-    if last is None or case.now - last <= STALE:
-        return ()
-    cause = f"the reference data is {(case.now - last).days} days old; what was deleted since is still offered"
-    return (case.found("data-stale", cause, "merchantctl refresh", Actor.NOBODY),)
+    """In the wrong books nothing is mapped, but the switch can still be turned off."""
+    finding = wrong_books(case)
+    if finding is None:
+        return Verdict(case, met(BOOKS))
+    live = case.observed.configuration
+    assert isinstance(live, Configuration)
+    difference = _difference(case, live, resolve(case.wanted.fields, live, case.now))
+    return stop(case, BOOKS, finding, changes=_only_off(difference, live) if live.configured else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +58,12 @@ def configured(case: Case) -> Verdict:
     """Mapped, Scheduled and Switched at once: they are one document and one POST."""
     live = case.observed.configuration
     assert isinstance(live, Configuration)
-    if case.wanted.retired or case.wanted.link_state is LinkState.UNLINKED:
+    if case.goes_down:
         return _taken_down(case, live)
     resolved = resolve(case.wanted.fields, live, case.now)
     difference = _difference(case, live, resolved)
-    findings = (*dangling_findings(case, live, resolved), *problem_findings(case, live, resolved))
+    kept = frozenset(each.field for each in difference.kept)
+    findings = (*dangling_findings(case, live, resolved, kept), *problem_findings(case, live, resolved))
     if not live.configured:
         return _first(case, live, resolved, difference, findings)
     return _update(case, live, resolved, difference, findings)
@@ -129,12 +79,24 @@ def _difference(case: Case, live: Configuration, resolved: Resolved) -> Differen
 
 def _explained(case: Case, change: FieldChange, live: Configuration) -> FieldChange:
     """A first configuration is always pending; an hour that moved with its zone's offset says so."""
-    moved = change.direction if live.configured else Direction.PENDING
+    if not live.configured:
+        return replace(change, direction=Direction.PENDING)
     wish = case.wanted.fields.get(change.field)
-    why = change.why
-    if change.field == LOCAL_TIME and isinstance(wish, Clock) and moved is Direction.PENDING and live.configured:
-        why = f"{wish.time} in {wish.zone} is {change.wanted}:00 UTC from the next run on"
-    return FieldChange(change.field, change.live, change.wanted, moved, why)
+    if change.field != LOCAL_TIME or not isinstance(wish, Clock) or change.direction is not Direction.PENDING:
+        return change
+    return replace(change, why=_offset_moved(case, wish))
+
+
+def _offset_moved(case: Case, wish: Clock) -> str:
+    """Why the same wall-clock time is another hour now; empty where the manifest's own time is another one.
+
+    It is the same when it would have given the hour that we set, at the moment we last saw the merchant configured.
+    """
+    declared, seen = case.wanted.fields.get(START_DATE), case.memory.configured_at
+    start = declared if isinstance(declared, datetime) else None
+    if seen is None or utc_hour(wish, seen, start) != case.memory.applied.get(SYNC_HOUR):
+        return ""
+    return next_change(wish, case.now, start)
 
 
 def _earlier(change: FieldChange) -> bool:
@@ -157,7 +119,8 @@ def _first(
         )
         return _conclude(case, live, resolved, (), (case.found("not-configured", cause, remedy, Actor.MERCHANT),))
     values = _overlaid(live, difference.send)
-    lacks = lacking(values, live)
+    unclear = {locate(live.values, each.field) for each in resolved.problems}
+    lacks = tuple(path for path in lacking(values, live) if path not in unclear)
     if resolved.problems or lacks:
         cause = f"the first configuration lacks {', '.join(lacks)}" if lacks else "a reference has no single answer"
         blocked = case.found("not-configured", cause, "declare them, or mend the references", Actor.US)
@@ -190,8 +153,9 @@ def _update(
     broken = _broken(case, values, live) if difference.send else ()
     told = {finding.field for finding in findings}
     differing = (*difference.send, *difference.kept, *difference.backdated)
-    findings += tuple(_differs(case, each, difference) for each in differing if each.field not in told)
-    if resolved.problems or broken:
+    blocked = bool(resolved.problems or broken)
+    findings += tuple(_differs(case, each, difference, blocked) for each in differing if each.field not in told)
+    if blocked:
         return _conclude(case, live, resolved, _only_off(difference, live), (*findings, *broken))
     changes = (_one_post(difference.send),) if difference.send else ()
     return _conclude(case, live, resolved, changes, findings)
@@ -228,11 +192,13 @@ def _class_of(change: FieldChange) -> ChangeClass | None:
     return ChangeClass.REMAP
 
 
-def _differs(case: Case, change: FieldChange, difference: Difference) -> Finding:
+def _differs(case: Case, change: FieldChange, difference: Difference, blocked: bool) -> Finding:
     code, cause = _told(change)
     actor, remedy = Actor.APPLY, "merchantctl apply"
+    if blocked:
+        remedy = "mend what blocks this merchant, then merchantctl apply"
     if change in difference.kept:
-        actor, remedy = Actor.US, "policy drift: Report keeps live; change the manifest or the policy"
+        actor, remedy = Actor.NOBODY, "policy drift: Report keeps live; change the manifest or the policy"
     if change in difference.backdated:
         actor, remedy = Actor.US, "change the manifest: a start date cannot move earlier"
         cause = "startDate is earlier than live's"
@@ -265,11 +231,18 @@ def _told(change: FieldChange) -> tuple[str, str]:
 
 
 def _taken_down(case: Case, live: Configuration) -> Verdict:
-    """Down: configuration off, then unlink, then delete. A document that would be refused is not posted."""
-    off = FieldChange(ENABLED, live.enabled, False, Direction.PENDING)
-    send = (off,) if live.configured and live.enabled and not violations(_overlaid(live, (off,)), live) else ()
-    changes = (_one_post(send),) if send else ()
-    return Verdict(case, unmet(SWITCHED, "to be taken down"), changes=changes)
+    """Down: configuration off, then unlink, then delete. A document that would be refused is not posted.
+
+    Where switching off is all that is asked, that is a finding; an unlinked merchant does not synchronise anyway.
+    """
+    if not (live.configured and live.enabled):
+        return Verdict(case, met(SWITCHED, "off, as wanted"))
+    off = FieldChange(ENABLED, True, False, Direction.PENDING)
+    broken = _broken(case, _overlaid(live, (off,)), live)
+    if not broken:
+        return Verdict(case, unmet(SWITCHED, "to be taken down"), changes=(_one_post((off,)),))
+    findings = broken if case.wanted.retired is Deletion.DISABLE else ()
+    return Verdict(case, unmet(SWITCHED, "cannot be switched off"), findings=findings)
 
 
 def _conclude(
@@ -291,8 +264,3 @@ def _conditions(resolved: Resolved, live: Configuration, findings: tuple[Finding
         reason = whole or next(about, None)
         conditions.append(unmet(kind, reason) if reason else met(kind))
     return conditions
-
-
-def needs_records(live: Configuration) -> dict[str, str]:
-    """Which selections have to be looked up in `/data`: place → id."""
-    return {path: option.id for path, option in dangling(live).items()}

@@ -1,8 +1,8 @@
 """Are both connections there and Linked? The accounting one can be created and unlinked, never linked by us.
 
-accounting: none, never had one → create        PendingAuth   → wait for the merchant
-            none, bound id gone → re-create     Unlinked      ┐
-            of another platform → report        Deauthorized  ┘ wait for the merchant
+accounting: none, never had one → create        PendingAuth   ┐
+            none, bound id gone → re-create     Unlinked      ├ wait for the merchant
+            of another platform → report        Deauthorized  ┘
             Linked, wanted Unlinked → configuration off, then unlink
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model.merchant import Drift, LinkState
+from controller.model.merchant import Drift
 from controller.model.observed import DEAUTHORIZED, LINKED, PENDING, UNLINKED, Company, Connection
 from controller.model.plan import Actor, ChangeClass, Direction, Finding
 from controller.planning.case import Case, Verdict, met, stop, unmet
@@ -29,35 +29,35 @@ def commerce_connected(case: Case) -> Verdict:
     cause = f"the commerce connection is {found[0].status}" if found else "the company has no commerce connection"
     remedy = "ask the service's support to restore it, or delete the company and apply with --allow re-create"
     finding = case.found(code, cause, remedy, Actor.US)
-    return Verdict(case, unmet(COMMERCE, code), go=bool(case.wanted.retired), findings=(finding,))
+    return Verdict(case, unmet(COMMERCE, code), go=case.goes_down, findings=(finding,))
 
 
 def accounting_connected(case: Case) -> Verdict:
     """One accounting connection of the wanted platform, Linked; the link to send where consent is missing."""
     all_of_them = [each for each in _company(case).connections if each.source_type.lower() == "accounting"]
-    ours = [each for each in all_of_them if case.wanted.platform in (None, each.platform)]
-    chosen = choose(ours, case.memory.connection_id)
-    case = replace(case, connection=chosen)
-    if case.wanted.link_state is LinkState.UNLINKED or case.wanted.retired:
-        return _wanted_unlinked(replace(case, connection=chosen or choose(all_of_them, case.memory.connection_id)))
-    if all_of_them and not ours:
-        return stop(case, ACCOUNTING, _wrong_platform(case, all_of_them[0]))
+    if case.goes_down:
+        return _wanted_unlinked(case, all_of_them)
     if not all_of_them:
         return _none(case)
+    ours = [each for each in all_of_them if case.wanted.platform in (None, each.platform)]
+    if not ours:
+        return stop(case, ACCOUNTING, _wrong_platform(case, all_of_them[0]))
+    chosen = choose(ours, case.memory.connection_id)
+    case = replace(case, connection=chosen)
     if chosen is None or sum(each.status == LINKED for each in all_of_them) > 1:
         return stop(case, ACCOUNTING, _duplicate(case, all_of_them, Actor.US))
-    spare = (_duplicate(case, ours, Actor.NOBODY),) if len(ours) > 1 else ()
+    spare = (_duplicate(case, all_of_them, Actor.NOBODY),) if len(all_of_them) > 1 else ()
     return _by_status(case, chosen, spare)
 
 
 def choose(connections: list[Connection], bound: str | None) -> Connection | None:
-    """The one that is meant: the bound one, else the only Linked one, else the only one."""
-    for each in connections:
-        if each.id == bound:
-            return each
-    linked = [each for each in connections if each.status == LINKED]
-    few = linked or connections
-    return few[0] if len(few) == 1 else None
+    """The one that is meant: of the Linked ones, or of all where none is, the bound one, else the only one.
+
+    A Linked one goes before the bound one, since the Sync Flow makes a connection of its own (REFERENCE 5.10).
+    """
+    few = [each for each in connections if each.status == LINKED] or connections
+    ours = [each for each in few if each.id == bound] or few
+    return ours[0] if len(ours) == 1 else None
 
 
 def _company(case: Case) -> Company:
@@ -65,14 +65,19 @@ def _company(case: Case) -> Company:
     return case.company
 
 
-def _wanted_unlinked(case: Case) -> Verdict:
+def _wanted_unlinked(case: Case, connections: list[Connection]) -> Verdict:
     """None, PendingAuth, Unlinked and Deauthorized all satisfy; Linked goes on, to be switched off first."""
-    if case.connection is None or case.connection.status != LINKED:
-        return Verdict(case, met(ACCOUNTING, "unlinked, as wanted"), go=False)
-    return Verdict(case, met(ACCOUNTING, "linked, to be unlinked"))
+    linked = [each for each in connections if each.status == LINKED]
+    if not linked:
+        bound = choose(connections, case.memory.connection_id)
+        return Verdict(replace(case, connection=bound), met(ACCOUNTING, "unlinked, as wanted"), go=False)
+    first = choose(linked, case.memory.connection_id) or linked[0]
+    return Verdict(replace(case, connection=first), met(ACCOUNTING, "linked, to be unlinked"))
 
 
 def _none(case: Case) -> Verdict:
+    if case.wanted.platform is None:
+        return stop(case, ACCOUNTING, _no_platform(case))
     if case.memory.connection_id is None:
         finding = case.found(
             "connection-missing",
@@ -96,6 +101,16 @@ def _none(case: Case) -> Verdict:
     )
     changes = () if kept else (new_connection(case, ChangeClass.RE_CREATE),)
     return stop(case, ACCOUNTING, finding, changes=changes)
+
+
+def _no_platform(case: Case) -> Finding:
+    return case.found(
+        "connection-missing",
+        "the company has no accounting connection, and no manifest says of which platform it should be",
+        "declare connection.platform",
+        Actor.US,
+        field="connection.platform",
+    )
 
 
 def _by_status(case: Case, chosen: Connection, spare: tuple[Finding, ...]) -> Verdict:
@@ -134,10 +149,11 @@ def _waits(case: Case, connection: Connection) -> Finding:
 
 
 def _wrong_platform(case: Case, other: Connection) -> Finding:
+    again = " --allow re-create" if other.id == case.memory.connection_id else ""
     return case.found(
         "connection-wrong-platform",
         f"the company is connected to {other.platform!r}, not to {case.wanted.platform!r}",
-        f"delete connection {other.id} at the service, then merchantctl apply",
+        f"delete connection {other.id} at the service, then merchantctl apply{again}",
         Actor.US,
         field="connection.platform",
         live=other.platform,

@@ -25,11 +25,12 @@ from controller.model.plan import (
     State,
     Truth,
 )
-from controller.model.values import Value, locate, to_json
+from controller.model.values import Option, Value, locate, to_json
 from controller.planning.case import Case, Verdict
 from controller.planning.company import company_ready
-from controller.planning.configuration import configured, data_ready, right_books
+from controller.planning.configuration import configured, right_books
 from controller.planning.connection import accounting_connected, commerce_connected
+from controller.planning.reference_data import data_ready
 
 STEPS: tuple[Callable[[Case], Verdict], ...] = (
     company_ready,
@@ -55,7 +56,8 @@ def make_plan(wanted: Wanted, observed: Observed, memory: Memory, now: datetime)
     """What has to change for one merchant so that live is as declared, and everything that was found."""
     case = Case(wanted, observed, memory, now)
     verdicts: list[Verdict] = []
-    for step in STEPS if not memory.retired_at or not wanted.retired else ():
+    left_alone = wanted.retired is Deletion.RETAIN or (wanted.retired and memory.retired_at)
+    for step in () if left_alone else STEPS:
         verdicts.append(step(case))
         case = verdicts[-1].settled
         if not verdicts[-1].go:
@@ -64,15 +66,16 @@ def make_plan(wanted: Wanted, observed: Observed, memory: Memory, now: datetime)
 
 
 def _concluded(case: Case, verdicts: list[Verdict]) -> Plan:
-    changes = (*(change for each in verdicts for change in each.changes), *_down(case))
     findings = tuple(finding for each in verdicts for finding in each.findings)
+    unread = any(each.code == "unknown" for each in findings)
+    changes = (*(change for each in verdicts for change in each.changes), *(() if unread else _down(case)))
     declared = verdicts[-1].declared if verdicts else {}
     return Plan(
         merchant=case.wanted.name,
         state=_state(changes, findings),
         changes=changes,
         findings=findings,
-        conditions=_conditions(case, verdicts, changes),
+        conditions=_conditions(case, verdicts),
         company_id=case.company.id if case.company else None,
         connection_id=case.connection.id if case.connection else None,
         adopts=bool(case.company) and case.memory.company_id is None,
@@ -85,7 +88,10 @@ def _concluded(case: Case, verdicts: list[Verdict]) -> Plan:
 
 
 def _down(case: Case) -> Iterable[Change]:
-    """After the configuration is off: unlink, then delete, as far as the manifest or its last policy goes."""
+    """After the configuration is off: unlink, then delete, as far as the manifest or its last policy goes.
+
+    Only where everything was read: whether the configuration is off must be known before it is out of reach.
+    """
     retired, connection, company = case.wanted.retired, case.connection, case.company
     unlinks = case.wanted.link_state is LinkState.UNLINKED or retired in (Deletion.UNLINK, Deletion.DELETE)
     if unlinks and connection and connection.status == LINKED:
@@ -107,19 +113,27 @@ def _state(changes: tuple[Change, ...], findings: tuple[Finding, ...]) -> State:
     return State.WAITING if actors & {Actor.MERCHANT, Actor.SERVICE} else State.IN_SYNC
 
 
-def _conditions(case: Case, verdicts: list[Verdict], changes: tuple[Change, ...]) -> tuple[Condition, ...]:
+def _conditions(case: Case, verdicts: list[Verdict]) -> tuple[Condition, ...]:
     """What each step said, what was not reached as unknown, and Ready, which is derived."""
     said = [condition for each in verdicts for condition in (each.condition, *each.more)]
     reached = {condition.type for condition in said}
     waits = next((each.type for each in said if each.status is not Truth.TRUE), "")
-    said += [Condition(kind, Truth.UNKNOWN, f"waits for {waits}") for kind in CONDITIONS if kind not in reached]
+    why = f"waits for {waits}" if waits else "not asked"
+    said += [Condition(kind, Truth.UNKNOWN, why) for kind in CONDITIONS if kind not in reached]
+    return (*said, _ready(case, waits))
+
+
+def _ready(case: Case, waits: str) -> Condition:
+    """Derived: both connections Linked, configured and enabled, so that the service synchronises."""
     live = case.observed.configuration
-    runs = isinstance(live, Configuration) and live.configured and live.enabled
-    ready = runs and not changes and all(each.status is Truth.TRUE for each in said)
-    return (
-        *said,
-        Condition("Ready", Truth.TRUE if ready else Truth.FALSE, "" if ready else waits or "not switched on"),
+    linked = (
+        {each.source_type.lower() for each in case.company.connections if each.status == LINKED}
+        if case.company
+        else set()
     )
+    if isinstance(live, Configuration) and live.configured and live.enabled and linked >= {"commerce", "accounting"}:
+        return Condition("Ready", Truth.TRUE)
+    return Condition("Ready", Truth.FALSE, waits or "not switched on")
 
 
 def fingerprint(case: Case, declared: dict[str, Value]) -> str:
@@ -135,7 +149,8 @@ def fingerprint(case: Case, declared: dict[str, Value]) -> str:
 
 
 def _spelled(values: dict[str, Value]) -> dict[str, object]:
-    return {path: to_json(value) for path, value in sorted(values.items())}
+    """Selections by their ids alone: a new name in the books makes no plan stale."""
+    return {path: value.id if isinstance(value, Option) else to_json(value) for path, value in sorted(values.items())}
 
 
 def _connections(company: Company | None) -> list[list[str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from controller.model.observed import Absent, Configuration, Record, Unread
 from controller.model.plan import Actor, Direction, Finding
 from controller.model.values import Option, Ref, Value, locate, ref_kind, same
@@ -20,43 +22,58 @@ def dangling(live: Configuration) -> dict[str, Option]:
     }
 
 
-def dangling_findings(case: Case, live: Configuration, resolved: Resolved) -> tuple[Finding, ...]:
-    declared = {locate(live.values, path) or path: path for path in case.wanted.fields}
-    found = dangling(live).items()
-    return tuple(_gone(case, path, declared.get(path), selected, resolved) for path, selected in found)
+def dangling_findings(case: Case, live: Configuration, resolved: Resolved, kept: frozenset[str]) -> tuple[Finding, ...]:
+    """A finding for every selection that is not offered any more; `kept` are the fields that policy leaves alone."""
+    found = dangling(live)
+    declared = {locate(live.values, path): path for path in case.wanted.fields} if found else {}
+    return tuple(_gone(case, Gone(place, declared.get(place), at), resolved, kept) for place, at in found.items())
 
 
-def _gone(case: Case, place: str, path: str | None, selected: Option, resolved: Resolved) -> Finding:
-    """One selection that is not offered any more, with what `/data` says of it."""
-    kind = ref_kind(place)
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A selection that is not offered any more: live's own path, the manifest's (None: undeclared), what it was."""
+
+    place: str
+    declared: str | None
+    selected: Option
+
+
+def _gone(case: Case, gone: Gone, resolved: Resolved, kept: frozenset[str]) -> Finding:
+    """What `/data` says of it, and who can mend it."""
+    kind, path, selected = ref_kind(gone.place), gone.declared or gone.place, gone.selected
     record = case.observed.records.get((str(kind), selected.id), Unread("it was not asked for"))
     if isinstance(record, Unread):
         cause = f"{selected.id} is not offered any more, and why could not be read: {record.reason}"
-        return case.found("unknown", cause, "run it again", Actor.SERVICE, field=path or place, live=selected)
-    wish = resolved.values.get(path) if path else None
-    word, cause = _what_became(case, path, selected, record, wish)
-    actor, remedy = _who_mends(path, wish, resolved)
-    seen = Option(selected.id, record.name, record.code) if isinstance(record, Record) else selected
-    more = {"field": path or place, "live": seen, "wanted": wish, "direction": Direction.DRIFT}
+        return case.found("unknown", cause, "run it again", Actor.SERVICE, field=path, live=selected)
+    wish = resolved.values.get(path)
+    word, cause = _what_became(case, gone, record, wish)
+    actor, remedy = _who_mends(case, gone, resolved, kept)
+    asked = case.wanted.fields.get(path)
+    more = {
+        "field": path,
+        "live": Option(selected.id, record.name, record.code) if isinstance(record, Record) else selected,
+        "wanted": asked if wish is None and isinstance(asked, Ref) else wish,
+        "direction": Direction.DRIFT,
+    }
     return case.found(f"{kind}-{word}", cause, remedy, actor, **more)
 
 
-def _what_became(
-    case: Case, path: str | None, selected: Option, record: Record | Absent, wish: Value
-) -> tuple[str, str]:
-    last = case.memory.applied.get(path) if path else None
-    if isinstance(wish, Option) and isinstance(last, Option) and _refers_to(case, path, last):
-        return "recreated", f"{last.id} is gone from the books and the same reference now means {wish.id}"
+def _what_became(case: Case, gone: Gone, record: Record | Absent, wish: Value) -> tuple[str, str]:
+    called = _called(gone.selected, record)
     if isinstance(record, Absent) or record.deleted:
-        return "deleted", f"{_called(selected, record)} was deleted in the books"
-    if record.status == "Active":
-        return "unresolved", f"{_called(selected, record)} is active in the books but not offered here"
-    return "archived", f"{_called(selected, record)} is {record.status} in the books"
+        if isinstance(wish, Option) and _was_meant(case, gone):
+            return "recreated", f"{called} was deleted in the books, and the same reference now means {wish.id}"
+        return "deleted", f"{called} was deleted in the books"
+    if record.status == "Archived":
+        return "archived", f"{called} is archived in the books"
+    return "unresolved", f"{called} is {record.status.lower()} in the books but not offered here"
 
 
-def _refers_to(case: Case, path: str | None, last: Option) -> bool:
-    ref = case.wanted.fields.get(path or "")
-    return isinstance(ref, Ref) and ref.by != "id" and getattr(last, ref.by) == ref.value
+def _was_meant(case: Case, gone: Gone) -> bool:
+    """Whether the manifest's reference is the one that led to what is gone now."""
+    ref, last = case.wanted.fields.get(gone.declared or ""), case.memory.applied.get(gone.declared or "")
+    led_there = isinstance(last, Option) and same(last, gone.selected)
+    return led_there and isinstance(ref, Ref) and ref.by != "id" and getattr(last, ref.by) == ref.value
 
 
 def _called(selected: Option, record: Record | Absent) -> str:
@@ -64,13 +81,16 @@ def _called(selected: Option, record: Record | Absent) -> str:
     return f"{name!r} ({selected.id})" if name else selected.id
 
 
-def _who_mends(path: str | None, wish: Value, resolved: Resolved) -> tuple[Actor, str]:
-    if wish is not None:
-        return Actor.APPLY, "merchantctl apply selects the one that the manifest names"
-    problem = next((each for each in resolved.problems if each.field == path), None)
-    if path is None or problem is None:
-        return Actor.MERCHANT, "restore it in the books and refresh, or choose another in the Sync Flow or a manifest"
-    return Actor.US, f"restore it in the books and refresh, or name another; nearest: {_list(problem.candidates)}"
+def _who_mends(case: Case, gone: Gone, resolved: Resolved, kept: frozenset[str]) -> tuple[Actor, str]:
+    if gone.declared is None:
+        flow = f"merchantctl link {case.wanted.name} --sync-flow"
+        return Actor.MERCHANT, f"restore it in the books and refresh, or choose another: {flow}, or a manifest"
+    if gone.declared in kept:
+        return Actor.US, "policy drift: Report keeps it; set drift: Correct to have the manifest's one selected"
+    if gone.declared in resolved.values:
+        return Actor.APPLY, "merchantctl apply puts it as the manifest says"
+    near = next((each.candidates for each in resolved.problems if each.field == gone.declared), ())
+    return Actor.US, f"restore it in the books and merchantctl refresh, or name another; nearest: {_list(near)}"
 
 
 def problem_findings(case: Case, live: Configuration, resolved: Resolved) -> tuple[Finding, ...]:

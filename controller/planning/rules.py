@@ -51,7 +51,7 @@ def switched_on(values: Values, section: str) -> bool:
 
 def _enabled_row(values: Values, path: str) -> bool:
     parts = account_key(path)
-    return bool(parts) and switched_on(values, parts[0]) if parts else False
+    return parts is not None and switched_on(values, parts[0])
 
 
 def _chain(values: Values, live: Configuration) -> Iterator[Violation]:
@@ -103,11 +103,13 @@ def _apart(values: Values, live: Configuration) -> Iterator[Violation]:
 
 
 def _words(values: Values, live: Configuration) -> Iterator[Violation]:
-    """4.5 #11: frequency, invoice status and grouping are words that live offers."""
+    """4.5 #11: frequency, invoice status and grouping are words that live offers; sales that are off need none."""
     for path in (FREQUENCY, STATUS, PERIOD):
         offered, word = live.choices.get(path, ()), values.get(path)
-        if word is None or (offered and word not in offered):
-            yield path, f"{word!r} is not one of {', '.join(offered)}" if word else "needs a value"
+        if word is None and (path == FREQUENCY or switched_on(values, "sales")):
+            yield path, "needs a value"
+        if isinstance(word, str) and offered and word.lower() not in {each.lower() for each in offered}:
+            yield path, f"{word!r} is not one of {', '.join(offered)}"
     for path in GROUPINGS:
         chosen, offered = values.get(path), live.choices.get(path, ())
         strange = [word for word in chosen if word not in offered] if isinstance(chosen, tuple) else []
