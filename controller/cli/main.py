@@ -20,7 +20,7 @@ from typing import NoReturn
 import click
 
 from controller.cli.commands import CommandTable
-from controller.model.errors import MerchantctlError
+from controller.model.errors import InvalidManifests, MerchantctlError
 from controller.settings import PRODUCTION, BadSettings, load_settings
 
 _EPILOG = f"""
@@ -73,6 +73,10 @@ def run(arguments: list[str]) -> int:
         return MerchantctlError.exit_code if type(error) is click.ClickException else 64
     except BadSettings as error:
         return _say(str(error), 64)
+    except InvalidManifests as error:
+        for complaint in error.complaints:
+            click.echo(str(complaint), err=True)
+        return _say(str(error), error.exit_code)
     except MerchantctlError as error:
         return _say(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):

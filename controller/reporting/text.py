@@ -101,6 +101,15 @@ def finding_lines(finding: Finding, paint: Paint) -> list[str]:
     return lines + ([f"      {paint('link', clean(finding.link))}"] if finding.link else [])
 
 
+def untouched_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
+    """What `apply` says where it wrote nothing: refused, declined, or nothing to do."""
+    if plan.refusal:
+        return plan_text(plan, paint)
+    if any(each.changes for each in plan.plans):
+        return "Nothing was done."
+    return f"{plan_text(plan, paint)}\nNothing to do."
+
+
 def report_text(report: FleetReport, paint: Paint = PLAIN) -> str:
     """What became of a plan: what went wrong by name, the rest in numbers."""
     lines = []

@@ -1,0 +1,29 @@
+"""`merchantctl link`: what to send to a merchant."""
+
+from __future__ import annotations
+
+import click
+
+from controller.settings import Settings
+
+_EXAMPLES = """
+\b
+Examples:
+  merchantctl link acme-coffee                    the page where the merchant connects the books
+  merchantctl link acme-coffee --sync-flow        the page where the merchant maps; valid for 30 seconds
+  merchantctl link acme-coffee --redirect-url https://shop.example/done
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("name")
+@click.option("--sync-flow", is_flag=True, help="The Sync Flow with its one-time password, valid for 30 seconds.")
+@click.option("--redirect-url", metavar="URL", help="The Sync Flow, and where it leads at its end.")
+@click.pass_context
+def command(ctx: click.Context, /, name: str, sync_flow: bool, redirect_url: str | None) -> None:
+    """Print the link for the merchant NAME: printed once, never stored."""
+    from controller.app import link
+    from controller.cli.terminal import await_now
+
+    settings: Settings = ctx.obj
+    click.echo(await_now(link(settings, name, sync_flow=sync_flow, redirect_url=redirect_url)))

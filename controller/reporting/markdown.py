@@ -1,0 +1,78 @@
+"""Plans and drift as Markdown, for pull requests and chats: tables, and the summary first."""
+
+from __future__ import annotations
+
+import re
+
+from controller.model.plan import Finding, Plan, State
+from controller.model.report import FleetPlan, Refusal
+from controller.reporting.text import plan_summary
+from controller.reporting.text_drift import drift_summary
+from controller.reporting.words import CHANGES, clean, count, value_words
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@-])")
+
+
+def plan_markdown(plan: FleetPlan) -> str:
+    lines = ["## Plan", "", escaped(plan_summary(plan)), "", *_general(plan)]
+    if plan.refusal:
+        lines += [*_refusal(plan.refusal), ""]
+    for each in plan.plans:
+        if each.state is not State.IN_SYNC or each.findings:
+            lines += _merchant(each)
+    return "\n".join(lines).rstrip()
+
+
+def drift_markdown(plan: FleetPlan, *, unmanaged: bool = False) -> str:
+    lines = ["## Drift", "", escaped(drift_summary(plan)), "", *_general(plan)]
+    for each in plan.plans:
+        if each.findings:
+            lines += [f"### {escaped(each.merchant)}", "", *_findings(each.findings), ""]
+    if plan.unmanaged:
+        lines.append(f"{count(len(plan.unmanaged), 'company', 'companies')} that no manifest claims.")
+    if unmanaged:
+        lines += ["", *(f"- {escaped(name)}" for name in plan.unmanaged)]
+    return "\n".join(lines).rstrip()
+
+
+def escaped(text: str) -> str:
+    """The text as itself, whatever signs of Markdown are in it; nobody is mentioned, nothing is a link."""
+    return _SPECIAL.sub(r"\\\1", clean(text))
+
+
+def _general(plan: FleetPlan) -> list[str]:
+    unread = [f"- **Not read:** {escaped(why)}" for why in plan.incomplete]
+    complaints = [f"- **Invalid:** {escaped(str(each))}" for each in plan.complaints]
+    lines = [*complaints, *unread, *(f"- {escaped(note)}" for note in plan.notes)]
+    return [*lines, ""] if lines else []
+
+
+def _refusal(refusal: Refusal) -> list[str]:
+    return ["**Refused by a safety limit: nothing is written.**", ""] + [
+        f"- {escaped(each.limit_of)}: {each.count:,}, and the limit is {each.limit:,}. To allow it: `{each.flag}`"
+        for each in refusal.excesses
+    ]
+
+
+def _merchant(plan: Plan) -> list[str]:
+    lines = [f"### {escaped(plan.merchant)}: {plan.state.value}", ""]
+    for change in plan.changes:
+        lines += [f"**{CHANGES[change.kind][1].capitalize()}**", ""]
+        rows = [
+            (each.field, value_words(each.live), value_words(each.wanted), each.direction.value)
+            for each in change.fields
+        ]
+        lines += [*_table(("field", "live", "wanted", "direction"), rows), ""] if rows else []
+    return lines + ([*_findings(plan.findings), ""] if plan.findings else [])
+
+
+def _findings(findings: tuple[Finding, ...]) -> list[str]:
+    rows = [
+        (each.code, each.field or "", each.cause, " ".join(filter(None, (each.remedy, each.link)))) for each in findings
+    ]
+    return _table(("finding", "field", "cause", "what to do"), rows)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    lines = [head, ("---",) * len(head), *(tuple(escaped(cell) for cell in row) for row in rows)]
+    return ["| " + " | ".join(line) + " |" for line in lines]
