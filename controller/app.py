@@ -9,17 +9,13 @@ link             what to send to a merchant
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-from state.errors import StateLocked, StateUnusable
 
 from controller.codat.client import open_client
 from controller.codat.read_only import open_read_only
@@ -33,10 +29,11 @@ from controller.planning.connection import choose
 from controller.reconcile.fleet import reconcile, think, told
 from controller.reconcile.observe import observe
 from controller.reconcile.refresh import refresh_all
-from controller.reconcile.survey import Run, now, survey
+from controller.reconcile.survey import Run, survey
 from controller.reconcile.world import Stop, World
 from controller.settings import Settings
 from state import Owner, Store, open_state
+from state.errors import StateLocked, StateUnusable
 
 PACE = 950
 """Requests a minute that a plan's cost is reckoned with where the run itself is not paced."""
@@ -58,7 +55,7 @@ class Order:
     """
 
     scope: Scope
-    leave: Leave = Leave()
+    leave: Leave = field(default_factory=Leave)
     agree: Callable[[FleetPlan], bool] = lambda plan: False
     saved: Mapping[str, Any] | None = None
     parallelism: int | None = None
@@ -170,7 +167,7 @@ async def remembered(settings: Settings) -> AsyncIterator[Store]:
 @asynccontextmanager
 async def held(store: Store, patience: float) -> AsyncIterator[None]:
     """The lock: one writing run at a time on one state. `patience` is in seconds."""
-    owner = Owner(socket.gethostname(), os.getpid(), now(), " ".join(sys.argv[:2]))
+    owner = Owner.this_process(" ".join(sys.argv[:2]))
     await store.acquire_lock(owner, timeout=patience)
     try:
         yield

@@ -16,7 +16,7 @@ from controller.model.errors import LimitReached, OutcomeUnknown, Permanent, Rem
 from controller.model.observed import LINKED, Absent, Configuration
 from controller.model.plan import Change, ChangeKind, Plan
 from controller.model.report import Done, Failed, Moved, Nothing, Outcome
-from controller.model.values import locate, same
+from controller.model.values import Value, locate, same
 from controller.planning.diff import moves
 from controller.planning.plan import declared_values
 from controller.planning.rules import violations
@@ -149,7 +149,7 @@ async def _set_configuration(plan: Plan, change: Change, done: Progress, world: 
     fresh = read_configuration(await world.api.configuration(company_id), world.now())
     _stop_if_moved(plan, fresh, done, world)
     _stop_if_refused(change, fresh, done)
-    document = write_fields(fresh.document, {each.field: each.wanted for each in change.fields})
+    document = write_fields(fresh.document, _placed(change, fresh))
 
     async def happened() -> bool:
         return not await _unlike(change, company_id, world)
@@ -169,20 +169,22 @@ def _stop_if_moved(plan: Plan, fresh: Configuration, done: Progress, world: Worl
 
 
 def _stop_if_refused(change: Change, fresh: Configuration, done: Progress) -> None:
-    values = {locate(fresh.values, each.field) or each.field: each.wanted for each in change.fields}
-    broken = violations({**fresh.values, **values}, fresh)
+    broken = violations({**fresh.values, **_placed(change, fresh)}, fresh)
     if broken:
         path, sentence = broken[0]
         raise Halt(Failed(f"the options moved since the plan: {path}: {sentence}", again=True, writes=done.writes))
 
 
+def _placed(change: Change, live: Configuration) -> dict[str, Value]:
+    """The wanted values by live's own paths."""
+    return {locate(live.values, each.field) or each.field: each.wanted for each in change.fields}
+
+
 async def _unlike(change: Change, company_id: str, world: World) -> str:
     """The first sent field that does not stand as it was sent."""
     live = read_configuration(await world.api.configuration(company_id), world.now())
-    for each in change.fields:
-        if not same(live.values.get(locate(live.values, each.field) or each.field), each.wanted):
-            return each.field
-    return ""
+    unlike = (path for path, wanted in _placed(change, live).items() if not same(live.values.get(path), wanted))
+    return next(unlike, "")
 
 
 def _company_of(done: Progress) -> str:

@@ -56,7 +56,7 @@ async def _company(merchant: str, world: World) -> Observed:
 async def _bound(company_id: str, world: World) -> Company | Absent | Unread:
     """By the listing where it has it; what it lacks is asked for by id, since a listing alone proves nothing."""
     listed = world.inventory.by_id.get(company_id) if world.inventory else None
-    return listed or await _read(world.api.company(company_id))
+    return listed if listed else await _read(world.api.company(company_id))
 
 
 def _unbound(merchant: str, world: World) -> Company | Absent | Unread:
