@@ -63,7 +63,7 @@ class CommandTable(click.Group):
             hint = f" Did you mean {near[0]!r}?" if near else " See merchantctl --help."
             ctx.fail(f"No such command {name!r}.{hint}")
         if COMMANDS[name].settings and not ctx.resilient_parsing and not {"-h", "--help"} & set(rest):
-            ctx.obj = load_settings(os.environ, Path.cwd(), ctx.meta["flags"])
+            ctx.obj = load_settings(os.environ, Path.cwd(), ctx.params)
         return name, self.get_command(ctx, name), rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

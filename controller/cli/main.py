@@ -58,7 +58,6 @@ def group(ctx: click.Context, /, no_color: bool, verbose: int, **flags: str | No
         ctx.color = False
     if verbose:
         _log_to_stderr(verbose)
-    ctx.meta["flags"] = flags
 
 
 def run(arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from controller.model.plan import Finding, Plan, State
@@ -92,7 +93,7 @@ def _link(link: str | None) -> str:
     return f' <a href="{escape(link, quote=True)}" rel="noreferrer">{_text(link)}</a>'
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """The cells of `rows` are HTML already."""
     if not rows:
         return ""

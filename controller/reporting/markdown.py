@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from controller.model.plan import Finding, Plan, State
 from controller.model.report import FleetPlan, Refusal
@@ -73,6 +74,6 @@ def _findings(findings: tuple[Finding, ...]) -> list[str]:
     return _table(("finding", "field", "cause", "what to do"), rows)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     lines = [head, ("---",) * len(head), *(tuple(escaped(cell) for cell in row) for row in rows)]
     return ["| " + " | ".join(line) + " |" for line in lines]
