@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from state.errors import StateProblem
-
 from controller.app import held, remembered
 from controller.cli.terminal import await_now
 from controller.model.errors import StateError
 from controller.settings import Settings
 from state import Store
+from state.errors import StateProblem
 
 T = TypeVar("T")
 
