@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
-from functools import cache
 from hashlib import sha256
 from typing import Any
 
 from controller.desired.layers import TIME_ZONE, Document, Layers, declared, stacked, without
 from controller.desired.platforms import key_of
-from controller.desired.source import Node
 from controller.model.merchant import Complaint, Deletion, Drift, LinkState, Policy, Wanted
 from controller.model.schedule import complaint_about, midnight_utc
 from controller.model.values import (
@@ -56,13 +54,23 @@ _MUST_DIFFER = (
 
 
 @dataclass(frozen=True, slots=True)
+class Compiled:
+    """The fields of some layers, and whether their rules hold. Shared by all merchants that say the same."""
+
+    fields: Mapping[str, Declared]
+    digest: str
+    sound: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Base:
-    """What merchants build on, compiled once: the layers of a profile, their fields, and what is wrong with them."""
+    """What merchants build on: the layers of a profile, and what they compile to with the merchants' own words.
+
+    variants  by a merchant's own fields and what it un-declares: most merchants of a profile differ in nothing
+    """
 
     layers: Layers
-    fields: Mapping[str, Declared]
-    fields_digest: str
-    complaints: tuple[Complaint, ...]
+    variants: dict[Hashable, Compiled] = field(default_factory=dict)
 
 
 def api_name(name: str) -> str:
@@ -70,33 +78,40 @@ def api_name(name: str) -> str:
     return _FORBIDDEN.sub("", name)
 
 
-def base_of(layers: Layers) -> Base:
-    fields = _fields(layers.values)
-    return Base(layers, fields, _digest({path: to_json(fields[path]) for path in fields}), tuple(_broken_rules(layers)))
-
-
 def merchant(document: Document, base: Base) -> tuple[Wanted | None, list[Complaint]]:
     """One merchant on what it builds on: compiled, or None and the complaints."""
     own = declared(document)
-    trimmed, complaints = _unmanaged(document, base.layers, own)
-    layers = stacked(trimmed, own)
-    same_fields = trimmed is base.layers and not any(path.startswith(_FIELD_ROOTS) for path in own.values)
-    compiled = base if same_fields else base_of(layers)
-    complaints += [*compiled.complaints, *_about_company(document, layers), *_about_platform(document, layers)]
+    lower, complaints = _unmanaged(document, base.layers, own)
+    layers = stacked(lower, own)
+    compiled = _variant(document, base, own, layers)
+    if not compiled.sound:
+        complaints.extend(_broken_rules(layers))
+    complaints += [*_about_company(document, layers), *_about_platform(document, layers)]
     return (None if complaints else _wanted(document, layers, compiled)), complaints
 
 
-def _wanted(document: Document, layers: Layers, compiled: Base) -> Wanted:
+def _variant(document: Document, base: Base, own: Layers, layers: Layers) -> Compiled:
+    fields = frozenset(item for item in own.values.items() if item[0].startswith(_FIELD_ROOTS))
+    unmanaged = document.node.get("spec", "unmanaged")
+    key = (fields, tuple(unmanaged.value) if unmanaged else ())
+    if key not in base.variants:
+        base.variants[key] = _compiled(layers)
+    return base.variants[key]
+
+
+def _compiled(layers: Layers) -> Compiled:
+    fields = _fields(layers.values)
+    digest = _digest({path: to_json(value) for path, value in fields.items()})
+    return Compiled(fields, digest, sound=not any(_broken_rules(layers)))
+
+
+def _wanted(document: Document, layers: Layers, compiled: Compiled) -> Wanted:
     values: Mapping[str, Any] = layers.values
     labels = document.node.get("metadata", "labels")
     profile = document.node.get("spec", "profile")
-    name_node = document.node.get("metadata", "name")
-    origins = dict(layers.origins)
-    if COMPANY_NAME not in origins and name_node:
-        origins[COMPANY_NAME] = (document.origin(name_node.position),)
     head = {
         "name": document.name,
-        "company_name": api_name(values.get(COMPANY_NAME, document.name)),
+        "company_name": api_name(values[COMPANY_NAME]),
         "platform": key_of(values[PLATFORM]) if PLATFORM in values else None,
         "link_state": LinkState(values.get(CONNECTION_STATE, LinkState.LINKED)),
         "books": values.get("company.books"),
@@ -104,8 +119,8 @@ def _wanted(document: Document, layers: Layers, compiled: Base) -> Wanted:
         "profile": profile.value if profile else None,
     }
     policy = _policy(values)
-    said = head | {"policy": [policy.drift, policy.deletion, policy.adopt], "fields": compiled.fields_digest}
-    return Wanted(**head, fields=compiled.fields, policy=policy, origins=origins, digest=_digest(said))
+    said = head | {"policy": [policy.drift, policy.deletion, policy.adopt], "fields": compiled.digest}
+    return Wanted(**head, fields=compiled.fields, policy=policy, origins=layers.origins, digest=_digest(said))
 
 
 def _policy(values: Mapping[str, Any]) -> Policy:
@@ -131,7 +146,7 @@ def _unmanaged(document: Document, lower: Layers, own: Layers) -> tuple[Layers, 
     """`lower` without what the merchant un-declares."""
     complaints: list[Complaint] = []
     node = document.node.get("spec", "unmanaged")
-    for entry in node.children if node and not isinstance(node.children, Mapping) and node.children else ():
+    for entry in node.items if node else ():
         rest = without(lower, entry.value)
         if entry.value in own.values:
             remedy = "keep one: declare it, or leave it alone"
@@ -150,24 +165,18 @@ def _known_paths(layers: Layers, path: str) -> str:
 
 
 def _about_company(document: Document, layers: Layers) -> Iterator[Complaint]:
-    name = str(layers.values.get(COMPANY_NAME, document.name))
+    name = str(layers.values[COMPANY_NAME])
     if not api_name(name).strip():
         what = f"nothing is left of the company name {name!r} once the API strips it (REFERENCE 3.1)"
-        yield document.complaint(name_node(document), what, "use ASCII letters and digits in company.name")
+        origin = layers.origins[COMPANY_NAME][-1]
+        yield Complaint(origin.file, origin.line, origin.column, what, "use ASCII letters and digits in company.name")
 
 
 def _about_platform(document: Document, layers: Layers) -> Iterator[Complaint]:
     if PLATFORM in layers.values or layers.values.get(CONNECTION_STATE) == LinkState.UNLINKED:
         return
-    node = document.node.get("metadata", "name") or document.node
     what = f"no layer of {document.name} declares connection.platform"
-    yield document.complaint(node, what, "add connection: {platform: xero}, or a profile that has it")
-
-
-def name_node(document: Document) -> Node:
-    """Where a merchant's company name is written."""
-    own = document.node.get("spec", "company", "name")
-    return own or document.node.get("metadata", "name") or document.node
+    yield document.complaint(document.named, what, "add connection: {platform: xero}, or a profile that has it")
 
 
 def _broken_rules(layers: Layers) -> Iterator[Complaint]:
@@ -205,14 +214,9 @@ def _broken_schedule(layers: Layers) -> Iterator[Complaint]:
     elif LOCAL_TIME in values and TIME_ZONE not in values:
         yield _complaint(layers, (LOCAL_TIME,), f"{LOCAL_TIME} has no {TIME_ZONE}", "add timeZone: Europe/London")
     elif LOCAL_TIME in values:
-        wrong = _about_clock(Clock(str(values[LOCAL_TIME]), str(values[TIME_ZONE])))
+        wrong = complaint_about(Clock(str(values[LOCAL_TIME]), str(values[TIME_ZONE])))
         if wrong:
             yield _complaint(layers, (LOCAL_TIME, TIME_ZONE), wrong, "the API takes whole UTC hours")
-
-
-@cache
-def _about_clock(clock: Clock) -> str | None:
-    return complaint_about(clock)
 
 
 def _complaint(layers: Layers, paths: tuple[str, ...], what: str, remedy: str) -> Complaint:
@@ -220,5 +224,8 @@ def _complaint(layers: Layers, paths: tuple[str, ...], what: str, remedy: str) -
     return Complaint(origin.file, origin.line, origin.column, what, remedy)
 
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 def _digest(value: Any) -> str:
-    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return sha256(_canonical(value).encode()).hexdigest()

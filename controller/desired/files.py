@@ -28,8 +28,9 @@ def below(root: Path) -> Iterator[File]:
         yield _read(str(root), shown(str(root)), None)
         return
     inside = os.path.realpath(root)
+    typed = shown(str(root))
     for count, path in enumerate(_paths(str(root), inside)):
-        name = shown(path)
+        name = _printable(os.path.normpath(typed + path[len(str(root)) :]))
         if count >= MAX_FILES:
             yield File(name, Complaint(name, 1, 1, f"more than {MAX_FILES} files", "split the root"))
             return
@@ -39,8 +40,11 @@ def below(root: Path) -> Iterator[File]:
 def shown(path: str) -> str:
     """A path as the user would type it from the current folder, always printable."""
     relative = os.path.relpath(path)
-    typed = path if relative.startswith("..") else relative
-    return os.fsencode(typed).decode(errors="replace")
+    return _printable(path if relative.startswith("..") else relative)
+
+
+def _printable(path: str) -> str:
+    return path if path.isascii() else os.fsencode(path).decode(errors="replace")
 
 
 def _paths(folder: str, inside: str) -> Iterator[str]:

@@ -14,15 +14,17 @@ from typing import Any
 
 from controller.desired import files, source
 from controller.desired.check import Problem, problems
-from controller.desired.compile import Base, base_of, merchant, name_node
+from controller.desired.compile import Base, merchant
 from controller.desired.layers import Document, Layers, declared, stacked
 from controller.desired.schema import KINDS, MERCHANT, PROFILE
 from controller.desired.source import Node
 from controller.model.errors import UsageError
 from controller.model.merchant import Complaint, Fleet, Wanted
+from controller.model.values import COMPANY_NAME
 
 MAX_CHAIN = 32
-_NOTHING = base_of(Layers())
+_NOTHING = ""
+"""What a manifest without a profile builds on: no profile can be called that."""
 
 
 def load(root: Path, path: Path | None = None) -> Fleet:
@@ -76,6 +78,7 @@ def _without_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()
         if was_on:
             gc.enable()
 
@@ -141,28 +144,29 @@ def _complaint(file: str, node: Node, problem: Problem) -> Complaint:
     """The address of a problem: follow its path as far as the document goes."""
     position = node.position
     for key in problem.path:
-        children: Any = node.children
-        try:
-            child = children[key]
-        except (TypeError, KeyError, IndexError):
+        child = _child(node, key)
+        if child is None:
             break
-        position = node.keys[str(key)] if problem.at_key and node.keys else child.position
+        position = node.key_position(str(key)) if problem.at_key else child.position
         node = child
     return Complaint(file, *position, problem.what, problem.remedy)
+
+
+def _child(node: Node, key: str | int) -> Node | None:
+    if isinstance(key, str):
+        return node.children.get(key)
+    return node.items[key] if key < len(node.items) else None
 
 
 def _complain_of_twins(pile: _Pile, first: Document, second: Document) -> None:
     pile.unsound.add((first.kind, first.name))
     for one, other in ((first, second), (second, first)):
-        at = one.node.get("metadata", "name") or one.node
-        elsewhere = other.node.get("metadata", "name") or other.node
-        where = f"{other.file}:{elsewhere.position.line}:{elsewhere.position.column}"
-        what = f"two of kind {one.kind} are called {one.name!r}, the other at {where}"
-        pile.complaints.append(one.complaint(at, what, "rename or remove one"))
+        what = f"two of kind {one.kind} are called {one.name!r}, the other at {other.origin(other.named.position)}"
+        pile.complaints.append(one.complaint(one.named, what, "rename or remove one"))
 
 
 def _compile(pile: _Pile) -> list[tuple[Document, Wanted]]:
-    bases: dict[str, Base | None] = {}
+    bases: dict[str, Base | None] = {_NOTHING: Base(Layers())}
     for kind, name in pile.documents:
         if kind == PROFILE:
             _base(pile, name, bases, ())
@@ -184,7 +188,7 @@ def _profile_of(pile: _Pile, document: Document, bases: dict[str, Base | None]) 
     """What a merchant builds on; None when that is not there or not sound, which has its own complaint."""
     node = document.node.get("spec", "profile")
     if node is None:
-        return _NOTHING
+        return bases[_NOTHING]
     if (PROFILE, node.value) not in pile.documents:
         pile.complaints.append(_unknown_profile(pile, document, node))
         return None
@@ -200,11 +204,11 @@ def _base(pile: _Pile, name: str, bases: dict[str, Base | None], chain: tuple[st
     if (PROFILE, name) in pile.unsound:
         return None
     node = document.node.get("spec", "extends")
-    lower: Base | None = _NOTHING
+    lower = bases[_NOTHING]
     if node is not None:
         lower = _extended(pile, document, node, bases, (*chain, name))
     if lower is not None:
-        bases[name] = base_of(stacked(lower.layers, declared(document)))
+        bases[name] = Base(stacked(lower.layers, declared(document)))
     return bases[name]
 
 
@@ -234,21 +238,20 @@ def _unknown_profile(pile: _Pile, document: Document, node: Node) -> Complaint:
 
 def _one_company_each(pile: _Pile, compiled: list[tuple[Document, Wanted]]) -> list[tuple[Document, Wanted]]:
     """Two merchants may not become one company: complains at both, and leaves both out."""
-    by_company: dict[str, list[Document]] = {}
-    for document, wanted in compiled:
-        by_company.setdefault(wanted.company_name, []).append(document)
-    twins = {name: documents for name, documents in by_company.items() if len(documents) > 1}
-    for name, documents in twins.items():
-        for one in documents:
-            others = ", ".join(f"{other.name} ({_address(other)})" for other in documents if other is not one)
+    by_company: dict[str, list[Wanted]] = {}
+    for _, wanted in compiled:
+        by_company.setdefault(wanted.company_name, []).append(wanted)
+    twins = {name: merchants for name, merchants in by_company.items() if len(merchants) > 1}
+    for name, merchants in twins.items():
+        for one in merchants:
+            at = one.origins[COMPANY_NAME][-1]
+            others = ", ".join(
+                f"{other.name} ({other.origins[COMPANY_NAME][-1]})" for other in merchants if other is not one
+            )
             what = f"the company name {name!r}, as the API stores it, is also that of {others}"
-            pile.complaints.append(one.complaint(name_node(one), what, "give company.name different letters or digits"))
+            remedy = "give company.name other letters or digits"
+            pile.complaints.append(Complaint(at.file, at.line, at.column, what, remedy))
     return [each for each in compiled if each[1].company_name not in twins]
-
-
-def _address(document: Document) -> str:
-    position = name_node(document).position
-    return f"{document.file}:{position.line}:{position.column}"
 
 
 def _digest(merchants: Iterable[Wanted]) -> str:

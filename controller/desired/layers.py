@@ -11,10 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from controller.desired.schema import canonical_rate
+from controller.desired.schema import MERCHANT, canonical_rate
 from controller.desired.source import Node, Position
 from controller.model.merchant import Complaint, Origin
-from controller.model.values import CUSTOMER, LOCAL_TIME, SUPPLIER, SYNC_HOUR, Declared, Ref, account_key, tax_rate_path
+from controller.model.values import (
+    COMPANY_NAME,
+    CUSTOMER,
+    LOCAL_TIME,
+    SUPPLIER,
+    SYNC_HOUR,
+    Declared,
+    Ref,
+    account_key,
+    tax_rate_path,
+)
 
 TIME_ZONE = "schedule.timeZone"
 _TAX_RATES = "mapping.sales.taxRates"
@@ -31,6 +41,11 @@ class Document:
     kind: str
     name: str
     node: Node
+
+    @property
+    def named(self) -> Node:
+        """Where its name is written."""
+        return self.node.children["metadata"].children["name"]
 
     @property
     def manifest(self) -> str:
@@ -60,13 +75,16 @@ class Layers:
 
 
 def declared(document: Document) -> Layers:
-    """What one manifest says of its own."""
+    """What one manifest says of its own. A merchant's company is called as the merchant, unless it says otherwise."""
     values: dict[str, Declared] = {}
     origins: dict[str, tuple[Origin, ...]] = {}
     spec = document.node.get("spec")
     for path, node in _leaves(spec) if spec else ():
         values[path] = _value(node)
         origins[path] = (document.origin(node.position),)
+    if document.kind == MERCHANT and COMPANY_NAME not in values:
+        values[COMPANY_NAME] = document.name
+        origins[COMPANY_NAME] = (document.origin(document.named.position),)
     return Layers(values, origins, (document.manifest,))
 
 
@@ -95,8 +113,7 @@ def without(layers: Layers, path: str) -> Layers | None:
 
 
 def _leaves(parent: Node, prefix: str = "") -> Iterator[tuple[str, Node]]:
-    children = parent.children if isinstance(parent.children, Mapping) else {}
-    for key, child in children.items():
+    for key, child in parent.children.items():
         if not prefix and key not in _DECLARING:
             continue
         path = tax_rate_path(canonical_rate(key)) if prefix == _TAX_RATES else f"{prefix}.{key}" if prefix else key

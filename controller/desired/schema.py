@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import cache
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter, with_config
@@ -85,6 +86,7 @@ def _accounts_once(accounts: Mapping[str, Any]) -> Mapping[str, Any]:
     return accounts
 
 
+@cache
 def _no_slip(key: str) -> str:
     """A word this close to a known account type is a slip of the pen, not a type that only the service knows."""
     near = get_close_matches(key.lower(), _KNOWN_ACCOUNTS, n=1, cutoff=0.85)

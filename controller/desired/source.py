@@ -7,7 +7,8 @@ schema (`no` is text, `12:30` is text), refuses duplicate keys and tags, and sto
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from yaml import (
@@ -48,6 +49,9 @@ _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
+_NO_CHILDREN: Mapping[str, Any] = MappingProxyType({})
+
+
 class Position(NamedTuple):
     """Counted from 1, as editors do."""
 
@@ -59,27 +63,39 @@ class Node(NamedTuple):
     """A value and where it stands.
 
     value     plain: a dict, list, str, bool, int, float or None
-    position  where the value begins
-    children  the values of a mapping by key, or of a list in order; None for a scalar
+    mark      where the value begins, as the parser says it
+    children  the values of a mapping by key; empty for all else
+    items     the values of a list in order; empty for all else
     keys      where each key of a mapping stands; None for all else
     """
 
     value: Any
-    position: Position
-    children: Mapping[str, Node] | Sequence[Node] | None = None
-    keys: Mapping[str, Position] | None = None
+    mark: Any
+    children: Mapping[str, Node] = _NO_CHILDREN
+    keys: Mapping[str, Any] | None = None
+    items: Sequence[Node] = ()
+
+    @property
+    def position(self) -> Position:
+        return Position(self.mark.line + 1, self.mark.column + 1)
 
     @property
     def is_mapping(self) -> bool:
         return self.keys is not None
 
+    def key_position(self, key: str) -> Position:
+        """Where a key of this mapping stands; the mapping itself when it has no such key."""
+        mark = (self.keys or {}).get(key, self.mark)
+        return Position(mark.line + 1, mark.column + 1)
+
     def get(self, *path: str) -> Node | None:
         """The node below at this path of keys, None where there is none."""
-        node: Node | None = self
+        node = self
         for key in path:
-            if node is None or not isinstance(node.children, Mapping):
+            child = node.children.get(key)
+            if child is None:
                 return None
-            node = node.children.get(key)
+            node = child
         return node
 
 
@@ -137,7 +153,7 @@ class _Reader:
         self.content = content
         self.file = file
         self.complaints: list[Complaint] = []
-        self._event = CParser(content).get_event
+        self._event: Callable[[], Any] = CParser(content).get_event
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._nodes = 0
 
@@ -164,44 +180,49 @@ class _Reader:
             found.append(node)
 
     def _node(self, event: Any, depth: int) -> Node:
-        self._count(1, event)
         kind = type(event)
+        if kind is ScalarEvent and event.tag is None and event.anchor is None:
+            self._nodes += 1
+            return Node(self._scalar(event) if event.implicit[0] else event.value, event.start_mark)
+        self._count(1, event)
         if kind is AliasEvent:
             return self._aliased(event)
         before = self._nodes
         if event.tag is not None:
             self._complain(event, f"the tag {event.tag!r}: manifests take no YAML tags", "remove it; quote text")
-        if kind is ScalarEvent:
-            mark = event.start_mark
-            value = self._scalar(event) if event.implicit[0] else event.value
-            node = Node(value, Position(mark.line + 1, mark.column + 1))
-        elif depth >= MAX_DEPTH:
-            raise self._stop(event, f"nested more than {MAX_DEPTH} levels deep", "no manifest is that deep: flatten it")
-        elif kind is MappingStartEvent:
-            node = self._mapping(event, depth + 1)
-        else:
-            node = self._sequence(event, depth + 1)
+        node = self._value(kind, event, depth)
         if event.anchor is not None:
             self._anchors[event.anchor] = (node, self._nodes - before + 1)
         return node
 
+    def _value(self, kind: type, event: Any, depth: int) -> Node:
+        if kind is ScalarEvent:
+            return Node(event.value, event.start_mark)
+        if depth >= MAX_DEPTH:
+            raise self._stop(event, f"nested more than {MAX_DEPTH} levels deep", "no manifest is that deep: flatten it")
+        if kind is MappingStartEvent:
+            return self._mapping(event, depth + 1)
+        return self._sequence(event, depth + 1)
+
     def _mapping(self, start: Any, depth: int) -> Node:
         value: dict[str, Any] = {}
         children: dict[str, Node] = {}
-        keys: dict[str, Position] = {}
-        while type(event := self._event()) is not MappingEndEvent:
+        keys: dict[str, Any] = {}
+        next_event = self._event
+        while type(event := next_event()) is not MappingEndEvent:
             key = self._key(event, depth)
-            child = self._node(self._event(), depth)
+            child = self._node(next_event(), depth)
             if key is None:
                 continue
             if key in keys:
-                first = f"{self.file}:{keys[key].line}:{keys[key].column}"
+                first = f"{self.file}:{keys[key].line + 1}:{keys[key].column + 1}"
                 self._complain(event, f"the key {key!r} is here twice, first at {first}", "keep one of them")
                 continue
-            keys[key] = _position(event)
+            keys[key] = event.start_mark
             children[key] = child
             value[key] = child.value
-        return Node(value, _position(start), children, keys)
+        self._count(len(keys), start)
+        return Node(value, start.start_mark, children, keys)
 
     def _key(self, event: Any, depth: int) -> str | None:
         if type(event) is ScalarEvent:
@@ -216,12 +237,12 @@ class _Reader:
         children: list[Node] = []
         while type(event := self._event()) is not SequenceEndEvent:
             children.append(self._node(event, depth))
-        return Node([child.value for child in children], _position(start), children)
+        return Node([child.value for child in children], start.start_mark, items=children)
 
     def _aliased(self, event: Any) -> Node:
         if event.anchor not in self._anchors:
             self._complain(event, f"*{event.anchor} names no anchor before it", "write the value out")
-            return Node(None, _position(event))
+            return Node(None, event.start_mark)
         node, size = self._anchors[event.anchor]
         self._count(size, event)
         return node
@@ -232,6 +253,9 @@ class _Reader:
             return _WORDS[text]
         if text[0] not in _NUMBER_STARTS:
             return text
+        return self._number(text, event)
+
+    def _number(self, text: str, event: Any) -> Any:
         if not _FLOAT.fullmatch(text) and not _INT.fullmatch(text):
             return text
         if len(text) > MAX_NUMBER_LENGTH:
