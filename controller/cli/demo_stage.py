@@ -12,6 +12,8 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 KEY = "emulator"
+BRITISH = ("gbol", "fbrh")
+"""Xero and FreeAgent: their books here hold the same accounts."""
 NOTE = "please ring before noon"
 
 
@@ -74,8 +76,8 @@ class Stage:
         return len(waiting)
 
     def victims(self, number: int) -> list[Company]:
-        """Merchants of one platform that are Linked and switched on, first come first served."""
-        able = (each for each in self.companies() if each.platform == "gbol" and each.status == "Linked")
+        """British merchants that are Linked and switched on, first come first served."""
+        able = (each for each in self.companies() if each.platform in BRITISH and each.status == "Linked")
         self.touched = [each for each in able if self._configuration(each)["enabled"]][:number]
         return self.touched
 

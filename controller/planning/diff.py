@@ -34,7 +34,7 @@ def direction(path: str, live: Value, wanted: Value, applied: Values) -> Directi
 def compare(wanted: Values, live: Values, applied: Values) -> tuple[FieldChange, ...]:
     """The declared fields that live holds otherwise."""
     changes = []
-    for path, wish in wanted.items():
+    for path, wish in sorted(wanted.items()):
         stands = live.get(locate(live, path) or path)
         moved = direction(path, stands, wish, applied)
         if moved:
