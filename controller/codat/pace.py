@@ -83,6 +83,11 @@ class Pace:
         return int(self._widest)
 
     @property
+    def runs_low(self) -> bool:
+        """The service said how many requests are left, and that period is not over."""
+        return self._left_until > self._loop.time()
+
+    @property
     def used_up(self) -> bool:
         """Nothing is left, and more comes later than is worth waiting for."""
         return self._left <= 0 and self._left_until - self._loop.time() > PATIENCE

@@ -170,10 +170,10 @@ class Transport:
             self.writes += 1
 
     def _heed(self, headers: Mapping[str, str]) -> None:
-        """Remember the quota; parse its end only when it runs low, since dates are dear."""
+        """Remember the quota; parse its end only while it runs low, since dates are dear."""
         self._last_headers = headers
         left = count(headers.get("x-rate-limit-remaining"))
-        if left is not None and left <= 2 * self._pace.at_once:
+        if left is not None and (left <= 2 * self._pace.at_once or self._pace.runs_low):
             quota = self.quota
             self._pace.told(left, quota.seconds_left if quota else 0.0)
 

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", alias_generator=to_camel, frozen=True)
+    model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True, frozen=True)
 
 
 class ConnectionProblem(Wire):

@@ -1,0 +1,355 @@
+"""The border of spelling, with values."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.codat import wire
+from controller.codat.convert import (
+    NotOffered,
+    canonical_rate,
+    company_from,
+    connection_from,
+    locate,
+    read_configuration,
+    write_fields,
+)
+from controller.model.errors import Transient
+from controller.model.values import Option, Value, account_key, ref_kind, same, tax_rate_key
+from tests.unit.codat.documents import DOCUMENTS
+
+NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+JULY = datetime(2026, 7, 1, 6, 0, tzinfo=UTC)
+
+
+def document(**changes: Any) -> bytes:
+    """A document of one row of everything; `sales=…`, `schedule=…` and so on replace whole parts."""
+    row = {"selectedAccountId": "a1", "accountOptions": [{"id": "a1", "name": "Card", "nominalCode": "610"}]}
+    sales = {
+        "syncSales": True,
+        "accounts": {"prePaid": {"selectedAccountId": None, "accountOptions": []}},
+        "taxRates": {"20.0": {"selectedTaxRateId": "T20", "taxRateOptions": [{"id": "T20", "name": "VAT"}]}},
+        "salesCustomer": {"selectedCustomerId": "gone", "customerOptions": [{"id": "k1", "name": "Takings"}]},
+    }
+    schedule = {"syncHourUtc": 3, "timeZone": None, "startDate": "2026-01-01T00:00:00Z"}
+    parts = {"sales": sales, "payments": {"syncPayments": True, "accounts": {"card": row}}, "fees": None}
+    mapping = {key: changes.pop(key, part) for key, part in parts.items()}
+    return json.dumps({"companyId": "c1", "schedule": schedule, "configuration": mapping, **changes}).encode()
+
+
+def values(now: datetime = NOW, **changes: Any) -> dict[str, Value]:
+    return dict(read_configuration(document(**changes), now).values)
+
+
+# Read
+
+
+def test_a_selection_becomes_an_option_of_its_own_list() -> None:
+    assert values()["mapping.payments.accounts.card"] == Option("a1", "Card", "610")
+
+
+def test_a_selection_that_its_own_options_lack_stays_as_a_bare_id() -> None:
+    configuration = read_configuration(document(), NOW)
+    assert configuration.values["mapping.sales.customer"] == Option("gone")
+    assert configuration.options["mapping.sales.customer"] == (Option("k1", "Takings"),)
+
+
+def test_a_tax_rate_is_found_under_its_canonical_key() -> None:
+    assert values()['mapping.sales.taxRates["20"]'] == Option("T20", "VAT")
+
+
+@pytest.mark.parametrize(
+    ("key", "canonical"),
+    [
+        ("20", "20"),
+        ("20.0", "20"),
+        ("017.50", "17.5"),
+        ("0", "0"),
+        ("0.00", "0"),
+        ("100", "100"),
+        ("1E+2", "100"),
+        ("8.875", "8.875"),
+        ("exempt", "exempt"),
+        ("NaN", "NaN"),
+        ("", ""),
+    ],
+)
+def test_a_rate_is_decimal_text_without_trailing_zeros(key: str, canonical: str) -> None:
+    assert canonical_rate(key) == canonical
+
+
+@pytest.mark.parametrize("changes", [{"sales": None, "payments": None}, {"configuration": None}, {"schedule": None}])
+def test_null_sections_are_read_as_sections_that_do_not_sync(changes: dict[str, Any]) -> None:
+    configuration = read_configuration(document(**changes), NOW)
+    assert configuration.values["mapping.fees.sync"] is False
+    assert configuration.values["mapping.fees.supplier"] is None
+
+
+def test_before_consent_no_options_are_offered() -> None:
+    sales = {"accounts": {"sales": {"required": True, "accountOptions": None}}}
+    configuration = read_configuration(document(sales=sales, payments=None), NOW)
+    assert not configuration.offers_options
+    assert configuration.required == {"mapping.sales.accounts.sales"}
+
+
+def test_group_by_lists_keep_their_order_and_null_is_empty() -> None:
+    level = {"selectedGroupByOptions": ["Location", "Country"]}
+    grouping = {"groupingLevels": {"invoiceLevel": level, "invoiceLineLevel": {"selectedGroupByOptions": None}}}
+    read = values(sales={"grouping": grouping})
+    assert read["mapping.sales.grouping.invoice"] == ("Location", "Country")
+    assert read["mapping.sales.grouping.invoiceLine"] == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "instant"),
+    [
+        ("2026-07-01T00:00:00Z", None, datetime(2026, 7, 1, tzinfo=UTC)),
+        ("2026-07-01T00:00:00.0000000Z", "Europe/London", datetime(2026, 7, 1, tzinfo=UTC)),
+        ("2026-07-01", None, datetime(2026, 7, 1, tzinfo=UTC)),
+        ("2026-07-01", "Europe/London", datetime(2026, 6, 30, 23, tzinfo=UTC)),
+        ("2026-07-01T00:00:00", "Europe/London", datetime(2026, 6, 30, 23, tzinfo=UTC)),
+        ("2026-07-01T00:00:00-05:00", "Europe/London", datetime(2026, 7, 1, 5, tzinfo=UTC)),
+        ("0001-01-01T00:00:00", None, None),
+        ("0001-01-01T00:00:00Z", "Asia/Tokyo", None),
+        (None, None, None),
+        ("2026-07-01", "Mars/Base", "2026-07-01 Mars/Base"),
+        ("soon", None, "soon"),
+    ],
+)
+def test_the_start_is_an_instant_whatever_its_spelling(text: str, zone: str, instant: Value) -> None:
+    assert values(schedule={"startDate": text, "timeZone": zone})["schedule.startDate"] == instant
+
+
+@pytest.mark.parametrize(
+    ("hour", "zone", "now", "read"),
+    [
+        (0, None, NOW, 0),
+        (0, "Etc/UTC", NOW, 0),
+        (0, "Europe/London", NOW, 0),
+        (0, "Europe/London", JULY, 23),
+        (0, "America/New_York", NOW, 5),
+        (0, "Asia/Kolkata", NOW, "18:30 UTC"),
+        (0, "Mars/Base", NOW, "0 in Mars/Base"),
+        (99, "Europe/London", NOW, "99 in Europe/London"),
+    ],
+)
+def test_a_live_time_zone_makes_the_hour_local(hour: int, zone: str, now: datetime, read: Value) -> None:
+    assert values(now, schedule={"syncHourUtc": hour, "timeZone": zone})["schedule.syncHourUtc"] == read
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"", b"null", b"[]", b"{", document()[:-1], b"\xff", b'{"enabled": []}', b'{"schedule": 1}', b"[" * 99999],
+)
+def test_a_document_that_cannot_be_read_is_not_believed(broken: bytes) -> None:
+    with pytest.raises(Transient, match="cannot be read") as caught:
+        read_configuration(broken, NOW)
+    assert caught.value.__cause__ is None
+
+
+# Locate
+
+
+PATHS = ("mapping.sales.accounts.prePaid", "mapping.fees.accounts.loan", "mapping.payments.accounts.loan", "enabled")
+
+
+@pytest.mark.parametrize(
+    ("declared", "live"),
+    [
+        ("mapping.sales.accounts.prepaid", "mapping.sales.accounts.prePaid"),
+        ("mapping.payments.accounts.prepaid", "mapping.sales.accounts.prePaid"),
+        ("mapping.payments.accounts.LOAN", "mapping.payments.accounts.loan"),
+        ("mapping.sales.accounts.loan", "mapping.fees.accounts.loan"),
+        ("mapping.sales.accounts.swish", None),
+        ("enabled", "enabled"),
+        ("schedule.frequency", None),
+    ],
+)
+def test_an_account_is_found_in_any_letter_case_and_section_its_own_first(declared: str, live: str | None) -> None:
+    assert locate(PATHS, declared) == live
+    assert locate(iter(PATHS), declared) == live
+
+
+# Write
+
+
+def test_a_declared_key_is_written_where_live_has_it() -> None:
+    after = json.loads(write_fields(document(), {"mapping.payments.accounts.prepaid": Option("a9")}))
+    assert after["configuration"]["sales"]["accounts"]["prePaid"]["selectedAccountId"] == "a9"
+    assert list(after["configuration"]["payments"]["accounts"]) == ["card"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["mapping.payments.accounts.swish", 'mapping.sales.taxRates["7"]', "mapping.sales.colour", "company.name"],
+)
+def test_a_field_that_live_has_no_place_for_is_never_invented(path: str) -> None:
+    with pytest.raises(NotOffered, match=r"swish|taxRates|colour|name"):
+        write_fields(document(), {path: Option("a1")})
+
+
+def test_writing_the_hour_makes_it_utc() -> None:
+    live = document(schedule={"syncHourUtc": 0, "timeZone": "Asia/Kolkata"})
+    schedule = json.loads(write_fields(live, {"schedule.syncHourUtc": 3}))["schedule"]
+    assert schedule == {"syncHourUtc": 3, "timeZone": None}
+
+
+def test_a_start_is_written_as_a_utc_instant() -> None:
+    after = json.loads(write_fields(document(), {"schedule.startDate": datetime(2026, 12, 1, tzinfo=UTC)}))
+    assert after["schedule"]["startDate"] == "2026-12-01T00:00:00Z"
+
+
+def test_a_section_that_is_null_gets_the_least_that_holds_the_field() -> None:
+    after = json.loads(write_fields(document(), {"mapping.fees.supplier": Option("s1"), "mapping.fees.sync": True}))
+    assert after["configuration"]["fees"] == {"feesSupplier": {"selectedSupplierId": "s1"}, "syncFees": True}
+
+
+@pytest.mark.parametrize("number", ["1.10", "0.1234567890123456789", "1E400", "-0.0", "123456789012345678901234567890"])
+def test_a_number_we_do_not_know_keeps_its_digits(number: str) -> None:
+    live = document().replace(b'"companyId"', f'"unknown": {number}, "companyId"'.encode())
+    assert f'"unknown":{number},'.encode() in write_fields(live, {"enabled": True})
+
+
+@pytest.mark.parametrize("broken", [b"", b"[]", b"{", b'{"a": NaN}', b"[" * 99999])
+def test_nothing_is_written_over_a_document_that_cannot_be_read(broken: bytes) -> None:
+    with pytest.raises(Transient):
+        write_fields(broken, {"enabled": False})
+
+
+PLACES = {
+    "enabled": ("enabled",),
+    "schedule.frequency": ("schedule", "selectedFrequency"),
+    "schedule.startDate": ("schedule", "startDate"),
+    "schedule.syncHourUtc": ("schedule", "syncHourUtc"),
+    "mapping.sales.sync": ("configuration", "sales", "syncSales"),
+    "mapping.sales.invoiceStatus": ("configuration", "sales", "invoiceStatus", "selectedInvoiceStatus"),
+    "mapping.sales.customer": ("configuration", "sales", "salesCustomer", "selectedCustomerId"),
+    "mapping.sales.grouping.period": (
+        *("configuration", "sales", "grouping", "groupingPeriod"),
+        "selectedGroupingPeriod",
+    ),
+    "mapping.sales.grouping.invoice": (
+        *("configuration", "sales", "grouping", "groupingLevels", "invoiceLevel"),
+        "selectedGroupByOptions",
+    ),
+    "mapping.sales.grouping.invoiceLine": (
+        *("configuration", "sales", "grouping", "groupingLevels", "invoiceLineLevel"),
+        "selectedGroupByOptions",
+    ),
+    "mapping.payments.sync": ("configuration", "payments", "syncPayments"),
+    "mapping.fees.sync": ("configuration", "fees", "syncFees"),
+    "mapping.fees.supplier": ("configuration", "fees", "feesSupplier", "selectedSupplierId"),
+}
+NEW_VALUES: dict[str, st.SearchStrategy[Value]] = {
+    "enabled": st.booleans(),
+    "schedule.frequency": st.sampled_from(["Daily", "Monthly"]),
+    "schedule.startDate": st.integers(1_640_995_200, 1_900_000_000).map(
+        lambda second: datetime.fromtimestamp(second, UTC)
+    ),
+    "schedule.syncHourUtc": st.integers(0, 23),
+    "mapping.sales.invoiceStatus": st.sampled_from(["Draft", "Submitted"]),
+    "mapping.sales.grouping.period": st.just("Daily"),
+    "mapping.sales.grouping.invoice": st.lists(st.text(max_size=3), max_size=2).map(tuple),
+    "mapping.sales.grouping.invoiceLine": st.lists(st.text(max_size=3), max_size=2).map(tuple),
+    "mapping.sales.sync": st.booleans(),
+    "mapping.payments.sync": st.booleans(),
+    "mapping.fees.sync": st.booleans(),
+}
+SELECTIONS: st.SearchStrategy[Value] = st.none() | st.sampled_from(["a1", "a2", "new"]).map(Option)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data())
+def test_a_write_changes_the_named_fields_and_nothing_else(data: st.DataObject) -> None:
+    tree = data.draw(DOCUMENTS)
+    live = json.dumps(tree).encode()
+    paths = sorted(read_configuration(live, NOW).values)
+    chosen = data.draw(st.lists(st.sampled_from(paths), unique=True, max_size=6))
+    wanted = {path: data.draw(SELECTIONS if ref_kind(path) else NEW_VALUES[path]) for path in chosen}
+
+    after = write_fields(live, wanted)
+
+    read = read_configuration(after, NOW).values
+    assert all(same(read[path], value) for path, value in wanted.items())
+    may_differ = {place for path in wanted for place in _places(tree, path)}
+    assert _changed_places(_leaves(tree), _leaves(json.loads(after))) <= may_differ
+
+
+@settings(deadline=None, max_examples=100)
+@given(DOCUMENTS)
+def test_a_write_of_nothing_is_the_same_document(tree: dict[str, Any]) -> None:
+    assert json.loads(write_fields(json.dumps(tree).encode(), {})) == tree
+
+
+def _places(tree: dict[str, Any], path: str) -> set[tuple[str, ...]]:
+    """Where a field may stand on the wire; with the hour its zone, too."""
+    account, rate = account_key(path), tax_rate_key(path)
+    if account:
+        return {("configuration", account[0], "accounts", account[1], "selectedAccountId")}
+    if rate is not None:
+        keys = [key for key in tree["configuration"]["sales"]["taxRates"] if canonical_rate(key) == rate]
+        return {("configuration", "sales", "taxRates", key, "selectedTaxRateId") for key in keys}
+    return {PLACES[path]} | ({("schedule", "timeZone")} if path == "schedule.syncHourUtc" else set())
+
+
+def _leaves(node: Any, at: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Every value that is no object by its place; an object that is null or empty has none of its own."""
+    if isinstance(node, dict):
+        return {place: leaf for key, below in node.items() for place, leaf in _leaves(below, (*at, key)).items()}
+    return {at: repr(node)}
+
+
+def _changed_places(before: dict[tuple[str, ...], Any], after: dict[tuple[str, ...], Any]) -> set[tuple[str, ...]]:
+    """Places that differ; a null that an object took the place of does not count."""
+    differ = {place for place in before.keys() | after.keys() if before.get(place) != after.get(place)}
+    return {place for place in differ if not _made_way(place, before, after)}
+
+
+def _made_way(place: tuple[str, ...], before: dict[tuple[str, ...], Any], after: dict[tuple[str, ...], Any]) -> bool:
+    return before.get(place) == "None" and any(other[: len(place)] == place and other != place for other in after)
+
+
+# Companies and connections
+
+
+def test_unknown_words_and_missing_fields_never_fail_a_company() -> None:
+    text = '{"id": "c1", "new": 1, "dataConnections": [{"id": "x1", "status": "Suspended", "sourceType": null}]}'
+    company = company_from(wire.Company.model_validate_json(text))
+    assert (company.name, company.connections[0].status) == ("", "Suspended")
+
+
+def test_a_company_without_connections_has_none() -> None:
+    assert company_from(wire.Company(id="c1", name="a", data_connections=None)).connections == ()
+
+
+@pytest.mark.parametrize("status", ["pendingAuth", "PENDINGAUTH", "PendingAuth"])
+def test_a_known_status_is_read_in_any_letter_case(status: str) -> None:
+    assert connection_from(wire.Connection(id="x1", status=status)).status == "PendingAuth"
+
+
+@pytest.mark.parametrize(
+    ("wired", "platform"),
+    [
+        ({"integration_key": "gbol", "platform_name": "Whatever"}, "gbol"),
+        ({"platform_name": "Xero", "source_type": "Accounting"}, "gbol"),
+        ({"platform_name": "QuickBooks Online", "source_type": "accounting"}, "qhyg"),
+        ({"platform_name": "Partner Commerce", "source_type": "Commerce"}, "lqai"),
+        ({"platform_name": "Abacus", "source_type": "Accounting"}, "Abacus"),
+    ],
+)
+def test_without_an_integration_key_the_platform_is_told_by_name_and_source(
+    wired: dict[str, str], platform: str
+) -> None:
+    assert connection_from(wire.Connection(id="x1", **wired)).platform == platform
+
+
+def test_the_latest_error_that_is_not_resolved_is_told() -> None:
+    problems = [{"errorMessage": "old"}, {"statusText": "Denied"}, {"errorMessage": "mended", "status": "Resolved"}]
+    text = json.dumps({"id": "x1", "dataConnectionErrors": problems})
+    assert connection_from(wire.Connection.model_validate_json(text)).error == "Denied"

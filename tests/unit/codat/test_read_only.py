@@ -1,0 +1,56 @@
+"""The client with the writing hand tied: nothing but GET ever arrives."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from controller.codat.client import Client, Reader
+from controller.codat.pace import Pace
+from controller.codat.read_only import OnlyGet, ReadOnly, open_read_only
+from controller.codat.transport import Transport, open_network
+from controller.model.errors import WritesForbidden
+from tests.unit.codat.raw_server import RawServer, answer
+
+WRITES = sorted(set(dir(Client)) - set(dir(Reader)))
+READS = sorted(name for name in dir(Reader) if not name.startswith("_"))
+
+
+def arguments(method: object) -> list[str]:
+    return ["x"] * len(inspect.signature(method).parameters)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [name for name in WRITES if not name.startswith("_")])
+async def test_every_writing_method_refuses_and_nothing_is_sent(raw: RawServer, name: str) -> None:
+    async with open_read_only(raw.url, "key") as client:
+        method = getattr(client, name)
+        with pytest.raises(WritesForbidden, match="only reads"):
+            await method(*arguments(method))
+    assert raw.seen == []
+
+
+@pytest.mark.parametrize("name", [name for name in WRITES if not name.startswith("_")])
+async def test_even_a_client_that_would_write_sends_nothing_over_a_network_that_only_reads(
+    raw: RawServer, name: str
+) -> None:
+    raw.usual = answer(200, {"id": "x", "name": "x"})
+    async with open_network(4) as network:
+        client = Client(Transport(raw.url, "key", OnlyGet(network), Pace(0, 4)))
+        method = getattr(client, name)
+        with pytest.raises(WritesForbidden):
+            await method(
+                *[b"{}" if name == "set_configuration" and i else "x" for i, _ in enumerate(arguments(method))]
+            )
+    assert all(seen.startswith("GET ") for seen in raw.seen)
+
+
+def test_both_clients_read_alike() -> None:
+    assert all(getattr(ReadOnly, name) is getattr(Client, name) for name in READS)
+
+
+async def test_it_reads(raw: RawServer) -> None:
+    raw.usual = answer(200, {"id": "c1", "name": "acme"})
+    async with open_read_only(raw.url, "key") as client:
+        assert (await client.company("c1")).name == "acme"
+        assert (client.reads, client.writes) == (1, 0)
