@@ -29,7 +29,7 @@ def company_ready(case: Case) -> Verdict:
     company = case.observed.company
     match company:
         case Unread():
-            return unknown(case, READY, "company", company.reason)
+            return unknown(case, READY, "the company", company.reason)
         case Company() if case.memory.company_id:
             return _bound(replace(case, company=company))
         case Company() if case.wanted.retired:

@@ -129,10 +129,11 @@ def _first(
     if broken:
         return _conclude(case, live, resolved, (), (*findings, *broken))
     cls, warning = _first_class(case, values)
+    remedy = "merchantctl apply"
+    if cls is ChangeClass.RE_CREATE:
+        remedy = "move startDate to where the books end, or merchantctl apply --allow re-create"
     cause = "never configured" if case.memory.configured_at is None else "its mapping went with the deleted connection"
-    pending = case.found(
-        "not-configured", cause + warning, "merchantctl apply", Actor.APPLY, direction=Direction.PENDING
-    )
+    pending = case.found("not-configured", cause + warning, remedy, Actor.APPLY, direction=Direction.PENDING)
     change = Change(ChangeKind.SET_CONFIGURATION, (cls,), difference.send)
     return _conclude(case, live, resolved, (change,), (*findings, pending))
 
@@ -153,12 +154,13 @@ def _update(
     broken = _broken(case, values, live) if difference.send else ()
     told = {finding.field for finding in findings}
     differing = (*difference.send, *difference.kept, *difference.backdated)
-    blocked = bool(resolved.problems or broken)
-    findings += tuple(_differs(case, each, difference, blocked) for each in differing if each.field not in told)
-    if blocked:
-        return _conclude(case, live, resolved, _only_off(difference, live), (*findings, *broken))
-    changes = (_one_post(difference.send),) if difference.send else ()
-    return _conclude(case, live, resolved, changes, findings)
+    if resolved.problems or broken:
+        changes = _only_off(difference, live)
+    else:
+        changes = (_one_post(difference.send),) if difference.send else ()
+    goes = {field.field for change in changes for field in change.fields}
+    differs = (_differs(case, each, difference, each.field in goes) for each in differing if each.field not in told)
+    return _conclude(case, live, resolved, changes, (*findings, *differs, *broken))
 
 
 def _overlaid(live: Configuration, changes: tuple[FieldChange, ...]) -> dict[str, Value]:
@@ -166,10 +168,13 @@ def _overlaid(live: Configuration, changes: tuple[FieldChange, ...]) -> dict[str
 
 
 def _broken(case: Case, values: Mapping[str, Value], live: Configuration) -> tuple[Finding, ...]:
-    return tuple(
-        case.found("mapping-invalid", f"the service would refuse: {sentence}", "mend it", Actor.US, field=path)
-        for path, sentence in violations(values, live)
-    )
+    declared = {locate(live.values, path) for path in case.wanted.fields}
+    return tuple(_refused(case, path, sentence, path in declared) for path, sentence in violations(values, live))
+
+
+def _refused(case: Case, path: str, sentence: str, declared: bool) -> Finding:
+    remedy = "mend the manifest" if declared else "declare it in a manifest, or have it mended in the Sync Flow"
+    return case.found("mapping-invalid", f"the service would refuse: {sentence}", remedy, Actor.US, field=path)
 
 
 def _only_off(difference: Difference, live: Configuration) -> tuple[Change, ...]:
@@ -192,11 +197,10 @@ def _class_of(change: FieldChange) -> ChangeClass | None:
     return ChangeClass.REMAP
 
 
-def _differs(case: Case, change: FieldChange, difference: Difference, blocked: bool) -> Finding:
+def _differs(case: Case, change: FieldChange, difference: Difference, goes: bool) -> Finding:
     code, cause = _told(change)
-    actor, remedy = Actor.APPLY, "merchantctl apply"
-    if blocked:
-        remedy = "mend what blocks this merchant, then merchantctl apply"
+    first = "" if goes else "mend what blocks this merchant, then "
+    actor, remedy = Actor.APPLY, f"{first}merchantctl apply"
     if change in difference.kept:
         actor, remedy = Actor.NOBODY, "policy drift: Report keeps live; change the manifest or the policy"
     if change in difference.backdated:

@@ -149,7 +149,7 @@ def _waits(case: Case, connection: Connection) -> Finding:
 
 
 def _wrong_platform(case: Case, other: Connection) -> Finding:
-    again = " --allow re-create" if other.id == case.memory.connection_id else ""
+    again = " --allow re-create" if case.memory.connection_id else ""
     return case.found(
         "connection-wrong-platform",
         f"the company is connected to {other.platform!r}, not to {case.wanted.platform!r}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from controller.model.observed import Absent, Configuration, Record, Unread
 from controller.model.plan import Actor, Direction, Finding
@@ -40,7 +41,7 @@ class Gone:
 
 def _gone(case: Case, gone: Gone, resolved: Resolved, kept: frozenset[str]) -> Finding:
     """What `/data` says of it, and who can mend it."""
-    kind, path, selected = ref_kind(gone.place), gone.declared or gone.place, gone.selected
+    kind, path, selected = ref_kind(gone.place), gone.declared or gone.place, _as_remembered(case, gone)
     record = case.observed.records.get((str(kind), selected.id), Unread("it was not asked for"))
     if isinstance(record, Unread):
         cause = f"{selected.id} is not offered any more, and why could not be read: {record.reason}"
@@ -59,7 +60,7 @@ def _gone(case: Case, gone: Gone, resolved: Resolved, kept: frozenset[str]) -> F
 
 
 def _what_became(case: Case, gone: Gone, record: Record | Absent, wish: Value) -> tuple[str, str]:
-    called = _called(gone.selected, record)
+    called = _called(_as_remembered(case, gone), record)
     if isinstance(record, Absent) or record.deleted:
         if isinstance(wish, Option) and _was_meant(case, gone):
             return "recreated", f"{called} was deleted in the books, and the same reference now means {wish.id}"
@@ -71,9 +72,14 @@ def _what_became(case: Case, gone: Gone, record: Record | Absent, wish: Value) -
 
 def _was_meant(case: Case, gone: Gone) -> bool:
     """Whether the manifest's reference is the one that led to what is gone now."""
-    ref, last = case.wanted.fields.get(gone.declared or ""), case.memory.applied.get(gone.declared or "")
-    led_there = isinstance(last, Option) and same(last, gone.selected)
-    return led_there and isinstance(ref, Ref) and ref.by != "id" and getattr(last, ref.by) == ref.value
+    ref, last = case.wanted.fields.get(gone.declared or ""), _as_remembered(case, gone)
+    return isinstance(ref, Ref) and ref.by != "id" and getattr(last, ref.by) == ref.value
+
+
+def _as_remembered(case: Case, gone: Gone) -> Option:
+    """What is gone has no name any more but the one that we remember."""
+    last = case.memory.applied.get(gone.declared or "")
+    return last if isinstance(last, Option) and same(last, gone.selected) else gone.selected
 
 
 def _called(selected: Option, record: Record | Absent) -> str:
@@ -101,36 +107,40 @@ def problem_findings(case: Case, live: Configuration, resolved: Resolved) -> tup
 
 
 def _unclear(case: Case, problem: Problem, live: Configuration) -> Finding:
-    if problem.kind == "not-offered":
-        cause, remedy = "the service does not offer this row for the merchant", "remove it from the manifest"
-        return case.found("mapping-invalid", cause, remedy, Actor.US, field=problem.field)
-    kind = ref_kind(problem.field)
     wish = case.wanted.fields[problem.field]
-    code, cause = f"{kind}-{problem.kind}", _cause(case, problem, live)
-    remedy = f"write one of: {_list(problem.candidates)}" if problem.candidates else "the merchant's books have none"
-    stands = live.values.get(locate(live.values, problem.field) or problem.field)
-    more = {
-        "field": problem.field,
-        "live": stands,
-        "wanted": wish if isinstance(wish, Ref) else None,
-        "direction": Direction.PENDING,
-    }
-    return case.found(code, cause, remedy, Actor.US, **more)
+    more: dict[str, Any] = {"field": problem.field, "wanted": wish if isinstance(wish, Ref) else None}
+    if problem.kind == "not-offered":
+        cause = "the service offers no such account or tax rate for this merchant"
+        remedy = f"un-declare it for this merchant: unmanaged: ['{problem.field}']"
+        return case.found("mapping-invalid", cause, remedy, Actor.US, **more)
+    more["live"] = live.values.get(locate(live.values, problem.field) or problem.field)
+    code = f"{ref_kind(problem.field)}-{problem.kind}"
+    return case.found(code, _cause(case, problem, live), _choice(problem), Actor.US, **more)
+
+
+def _choice(problem: Problem) -> str:
+    """What could be written instead; where a name fits several, only their ids tell them apart."""
+    if not problem.candidates:
+        return "add it to the merchant's books and merchantctl refresh: there is nothing to choose from"
+    if problem.kind == "ambiguous":
+        return "write one of: " + ", ".join(f"{{id: {each.id}}}" for each in problem.candidates)
+    return f"write one of: {_list(problem.candidates)}"
 
 
 def _cause(case: Case, problem: Problem, live: Configuration) -> str:
     if problem.kind == "ambiguous":
         return f"{problem.wish} matches {len(problem.candidates)} of this merchant's options"
-    last = case.memory.applied.get(problem.field)
+    last, ref = case.memory.applied.get(problem.field), case.wanted.fields[problem.field]
     options = live.options.get(locate(live.values, problem.field) or "", ())
     renamed = next((each for each in options if isinstance(last, Option) and same(each, last)), None)
-    if renamed:
+    if renamed and isinstance(ref, Ref) and getattr(last, ref.by) == ref.value:
         return f"{problem.wish} was renamed in the books: {renamed.id} is now {_list((renamed,))}"
     return f"{problem.wish} matches none of this merchant's options"
 
 
 def _list(options: tuple[Option, ...]) -> str:
-    return (
-        "; ".join(f"{each.name or each.id}" + (f" (code {each.code})" if each.code else "") for each in options)
-        or "none"
-    )
+    return "; ".join(_word(each) for each in options) or "none"
+
+
+def _word(option: Option) -> str:
+    return (option.name or option.id) + (f" (code {option.code})" if option.code else "")
