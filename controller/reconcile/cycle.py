@@ -6,16 +6,27 @@ from controller.model.plan import Plan
 from controller.model.report import Outcome, Skipped
 from controller.planning.plan import make_plan
 from controller.reconcile.apply import apply
-from controller.reconcile.observe import observe
+from controller.reconcile.memo import recognised, verdict_of
+from controller.reconcile.observe import Glimpse, glance, inspect
 from controller.reconcile.record import remember
 from controller.reconcile.trouble import held_back, note_trouble
 from controller.reconcile.world import World
 
 
 async def consider(merchant: str, world: World) -> Plan:
-    """Look and think. Writes nothing."""
-    observed = await observe(merchant, world)
-    return make_plan(world.wanted[merchant], observed, world.memory(merchant), world.now())
+    """Look and think. Writes nothing. What is as it was when it was last in sync is not thought about again."""
+    glimpse = await glance(merchant, world)
+    known = recognised(merchant, glimpse, world)
+    return known or await _thought(merchant, glimpse, world)
+
+
+async def _thought(merchant: str, glimpse: Glimpse, world: World) -> Plan:
+    observed = await inspect(merchant, glimpse, world)
+    plan = make_plan(world.wanted[merchant], observed, world.memory(merchant), world.now())
+    verdict = verdict_of(plan, glimpse, world)
+    if verdict:
+        world.judged[merchant] = verdict
+    return plan
 
 
 async def carry_out(plan: Plan, world: World) -> Outcome:

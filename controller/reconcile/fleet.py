@@ -36,6 +36,7 @@ async def think(run: Run, world: World) -> FleetPlan:
     """Everyone's plan, judged at once; nothing has been written yet."""
     free = sorted(name for name in world.wanted if name not in world.unsettled)
     plans = await consider_all(free, world, run.width, run.tell)
+    await run.store.remember_verdicts(world.judged)
     plans += [unread(name, "a create was begun whose outcome could not be seen yet") for name in world.unsettled]
     return _judged(run, world, sorted(plans, key=lambda plan: plan.merchant))
 

@@ -8,7 +8,7 @@ only if needed data status, the rows of dangling selections, the last successful
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -30,12 +30,34 @@ from controller.reconcile.ports import Reading
 from controller.reconcile.world import World, free
 
 
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """The first look: the company, and the configuration as it came. `document` is None where none is compared."""
+
+    company: Company | Absent | Unread
+    namesakes: tuple[Company, ...] = ()
+    document: bytes | Unread | None = None
+
+
 async def observe(merchant: str, world: World) -> Observed:
     """One merchant, as it stands."""
-    seen = await _company(merchant, world)
-    if not isinstance(seen.company, Company) or not both_linked(seen.company):
+    return await inspect(merchant, await glance(merchant, world), world)
+
+
+async def glance(merchant: str, world: World) -> Glimpse:
+    """What every look costs: the company where the listing lacks it, and at most one configuration."""
+    found, namesakes = await _company(merchant, world)
+    if not isinstance(found, Company) or not both_linked(found):
+        return Glimpse(found, namesakes)
+    return Glimpse(found, namesakes, await _document(world.api, found.id))
+
+
+async def inspect(merchant: str, glimpse: Glimpse, world: World) -> Observed:
+    """The glimpse read closely, with the further reads that it calls for."""
+    seen = Observed(glimpse.company, glimpse.namesakes)
+    if not isinstance(glimpse.company, Company) or glimpse.document is None:
         return seen
-    return await _inside(seen, seen.company.id, world.memory(merchant), world)
+    return await _inside(seen, glimpse, glimpse.company.id, world.memory(merchant), world)
 
 
 def both_linked(company: Company) -> bool:
@@ -44,13 +66,13 @@ def both_linked(company: Company) -> bool:
     return {"commerce", "accounting"} <= linked
 
 
-async def _company(merchant: str, world: World) -> Observed:
+async def _company(merchant: str, world: World) -> tuple[Company | Absent | Unread, tuple[Company, ...]]:
     bound = world.memory(merchant).company_id
     found = await _bound(bound, world) if bound else _unbound(merchant, world)
     name = world.wanted[merchant].company_name
     others = free(world.inventory.by_name.get(name, ()), merchant, world.claimed) if world.inventory else ()
     known = found.id if isinstance(found, Company) else None
-    return Observed(found, tuple(each for each in others if each.id != known))
+    return found, tuple(each for each in others if each.id != known)
 
 
 async def _bound(company_id: str, world: World) -> Company | Absent | Unread:
@@ -67,8 +89,8 @@ def _unbound(merchant: str, world: World) -> Company | Absent | Unread:
     return named[0] if named else Absent()
 
 
-async def _inside(seen: Observed, company_id: str, memory: Memory, world: World) -> Observed:
-    live = await _configuration(world.api, company_id, world.now())
+async def _inside(seen: Observed, glimpse: Glimpse, company_id: str, memory: Memory, world: World) -> Observed:
+    live = _configuration(glimpse.document, world.now())
     seen = replace(seen, configuration=live)
     if isinstance(live, Unread):
         return replace(seen, pulls=None if live.failed else await _read(world.api.data_status(company_id)))
@@ -80,13 +102,23 @@ async def _inside(seen: Observed, company_id: str, memory: Memory, world: World)
     return replace(seen, records=await _records(world.api, company_id, live))
 
 
-async def _configuration(api: Reading, company_id: str, now: datetime) -> Configuration | Unread:
+async def _document(api: Reading, company_id: str) -> bytes | Unread:
     try:
-        return read_configuration(await api.configuration(company_id), now)
+        return await api.configuration(company_id)
     except NotReady as error:
         return Unread(str(error), failed=False)
     except Unauthorized:
         raise
+    except RemoteError as error:
+        return Unread(str(error))
+
+
+def _configuration(document: bytes | Unread | None, now: datetime) -> Configuration | Unread:
+    """A document of a shape that we do not know is one that we could not read."""
+    if not isinstance(document, bytes):
+        return document or Unread("not needed", failed=False)
+    try:
+        return read_configuration(document, now)
     except RemoteError as error:
         return Unread(str(error))
 

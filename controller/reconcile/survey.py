@@ -64,6 +64,7 @@ async def survey(run: Run) -> World:
         now=now,
         quarantined=await run.store.quarantined(),
         stopping=run.stop,
+        verdicts=await run.store.verdicts(),
         data=run.data,
     )
 

@@ -52,6 +52,7 @@ class World:
     """One run's view. `stopping` is set by a signal, a spent quota or a pause: nothing new is begun after it.
 
     claimed    company ids that state binds to some merchant
+    verdicts   under which key each merchant was last found in sync; `judged` gathers this run's
     unsettled  merchants with a create whose outcome could not be seen: left alone
     """
 
@@ -64,6 +65,8 @@ class World:
     now: Callable[[], datetime]
     quarantined: Mapping[str, Quarantine]
     stopping: Stop
+    verdicts: Mapping[str, str] = field(default_factory=dict)
+    judged: dict[str, str] = field(default_factory=dict)
     data: bool = False
     unsettled: frozenset[str] = frozenset()
 
