@@ -11,7 +11,7 @@ from controller.reporting.text import plan_summary
 from controller.reporting.text_drift import drift_summary
 from controller.reporting.words import CHANGES, clean, count, value_words
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~])")
 
 
 def plan_markdown(plan: FleetPlan) -> str:
@@ -37,8 +37,8 @@ def drift_markdown(plan: FleetPlan, *, unmanaged: bool = False) -> str:
 
 
 def escaped(text: str) -> str:
-    """The text as itself, whatever signs of Markdown are in it; nobody is mentioned, nothing is a link."""
-    return _SPECIAL.sub(r"\\\1", clean(text))
+    """The text as itself, whatever signs of Markdown are in it; nobody is mentioned."""
+    return _SPECIAL.sub(r"\\\1", clean(text)).replace("@", "@<!-- -->")
 
 
 def _general(plan: FleetPlan) -> list[str]:

@@ -28,11 +28,13 @@ _STATE_WORDS = (
 
 def plan_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
     """What would change, merchant by merchant; those in sync are only counted."""
+    return "\n".join([*_plan_lines(plan, paint), paint("strong", "Plan: ") + plan_summary(plan)])
+
+
+def _plan_lines(plan: FleetPlan, paint: Paint) -> list[str]:
     lines = [line for each in plan.plans if _worth_showing(each) for line in [*merchant_lines(each, paint), ""]]
     lines += general_lines(plan, paint)
-    if plan.refusal:
-        lines += [*refusal_lines(plan.refusal, paint), ""]
-    return "\n".join([*lines, paint("strong", "Plan: ") + plan_summary(plan)])
+    return [*lines, *refusal_lines(plan.refusal, paint), ""] if plan.refusal else lines
 
 
 def plan_summary(plan: FleetPlan) -> str:
@@ -111,8 +113,9 @@ def untouched_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
 
 
 def report_text(report: FleetReport, paint: Paint = PLAIN) -> str:
-    """What became of a plan: what went wrong by name, the rest in numbers."""
-    lines = []
+    """What became of a plan, merchant by merchant, then in numbers. A plan that nobody was asked about comes first."""
+    asked = any(each.changes for each in report.plan.plans)
+    lines = [] if asked else _plan_lines(report.plan, paint)
     for name, outcome in sorted(report.outcomes.items()):
         lines += _outcome_lines(name, outcome, paint)
     if report.stopped:

@@ -1,0 +1,60 @@
+"""Small fleets to report on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from controller.model.plan import (
+    Actor,
+    Change,
+    ChangeClass,
+    ChangeKind,
+    Condition,
+    Direction,
+    FieldChange,
+    Finding,
+    Plan,
+    State,
+    Truth,
+)
+from controller.model.report import Cost, FleetPlan, FleetReport
+from controller.model.values import Option
+
+NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+
+
+def finding(code="mapping-changed", merchant="acme", actor=Actor.APPLY, **more):
+    return Finding(code, merchant, "someone changed it", "merchantctl apply", actor, **more)
+
+
+def remap(live="610", wanted="820"):
+    change = FieldChange(
+        "mapping.sales.accounts.gratuity",
+        Option("a", "Tips", live),
+        Option("b", "Tips payable", wanted),
+        Direction.DRIFT,
+    )
+    return Change(ChangeKind.SET_CONFIGURATION, (ChangeClass.REMAP,), (change,))
+
+
+def merchant(name="acme", state=State.IN_SYNC, **more):
+    return Plan(name, state, **more)
+
+
+def changing(name="acme"):
+    return merchant(name, State.CHANGE, changes=(remap(),), fingerprint="f" * 64)
+
+
+def waiting(name="acme"):
+    found = finding("connection-pending", name, Actor.MERCHANT, link="https://link.example/x")
+    unmet = Condition("AccountingConnected", Truth.FALSE, "connection-pending", NOW)
+    return merchant(name, State.WAITING, findings=(found,), conditions=(Condition("CompanyReady", Truth.TRUE), unmet))
+
+
+def fleet(*plans, **more):
+    facts = {"manifests": "0" * 64, "complete": True, "unmanaged": (), "refusal": None, "cost": Cost(3, 1, 0.1)}
+    return FleetPlan(plans=plans, **facts | more)
+
+
+def report(plan, outcomes, **more):
+    return FleetReport(plan, outcomes, NOW, NOW, **more)

@@ -1,0 +1,55 @@
+"""Markdown, HTML and CSV: the same facts, and nothing that a stranger's name could do there."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+from controller.model.plan import Direction
+from controller.model.report import Excess, Refusal
+from controller.reporting.csv import COLUMNS, drift_csv
+from controller.reporting.html import drift_html, plan_html
+from controller.reporting.markdown import drift_markdown, plan_markdown
+from tests.unit.reporting.fleets import changing, finding, fleet, merchant, waiting
+
+REFUSED = fleet(changing(), refusal=Refusal((Excess("remap", 60, 50, "--allow remap"),)))
+
+
+def test_markdown_shows_changes_as_a_table():
+    assert "| mapping.sales.accounts.gratuity | Tips (610) | Tips payable (820) | drift |" in plan_markdown(REFUSED)
+    assert "remap: 60, and the limit is 50. To allow it: `--allow remap`" in plan_markdown(REFUSED)
+
+
+def test_markdown_keeps_a_row_a_row_whatever_is_in_it():
+    evil = replace(finding(), cause="a | b\n| c <img> @everyone")
+    row = next(line for line in drift_markdown(fleet(merchant(findings=(evil,)))).splitlines() if "mapping" in line)
+    assert r"a \| b\\x0a\| c \<img\> @<!-- -->everyone" in row
+
+
+def test_html_escapes_what_it_shows():
+    evil = replace(finding(), cause="<script>alert(1)</script>", link="javascript:alert(1)")
+    page = drift_html(fleet(merchant("<b>", findings=(evil,)), unmanaged=("<i>",)), unmanaged=True)
+    assert "<script" not in page
+    assert "<b>" not in page
+    assert "<i>" not in page
+    assert "javascript:" not in page
+
+
+def test_html_shows_changes_refusal_and_link():
+    assert "<td>Tips (610)</td>" in plan_html(REFUSED)
+    assert "To allow it: --allow remap" in plan_html(REFUSED)
+    assert '<a href="https://link.example/x"' in drift_html(fleet(waiting()))
+
+
+def test_csv_has_a_row_for_each_finding():
+    found = finding(direction=Direction.DRIFT, field="enabled", live=False, wanted=True)
+    rows = list(csv.DictReader(io.StringIO(drift_csv(fleet(merchant(findings=(found,)), waiting("bolt"))))))
+    assert tuple(rows[0]) == COLUMNS
+    assert (rows[0]["merchant"], rows[0]["live"], rows[0]["wanted"]) == ("acme", "false", "true")
+    assert rows[1]["link"] == "https://link.example/x"
+
+
+def test_csv_holds_no_formula():
+    rows = list(csv.reader(io.StringIO(drift_csv(fleet(merchant(findings=(finding(merchant="=1+1"),)))))))
+    assert rows[1][0] == "'=1+1"

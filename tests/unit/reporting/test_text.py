@@ -1,0 +1,139 @@
+"""What people read on a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from controller.model.plan import Direction, State
+from controller.model.report import Done, Excess, Failed, Moved, Nothing, Refusal, Skipped
+from controller.model.values import Option, Ref
+from controller.reporting.paint import Paint
+from controller.reporting.text import plan_text, report_text, untouched_text
+from controller.reporting.text_drift import drift_text, merchant_text, status_text
+from controller.reporting.words import clean, columns, value_words
+from tests.unit.reporting.fleets import NOW, changing, finding, fleet, merchant, report, waiting
+
+REFUSAL = Refusal((Excess("unlink", 7, 1, "--allow unlink", tuple(f"m-{i}" for i in range(7))),))
+
+
+def test_a_plan_shows_each_field_with_both_values_and_who_moved():
+    assert plan_text(fleet(changing(), merchant("bolt"))).splitlines() == [
+        "acme  change",
+        "  ~ set the configuration  (remap)",
+        "      mapping.sales.accounts.gratuity  Tips (610)  ->  Tips payable (820)  drift",
+        "",
+        "Plan: 1 to change, 1 in sync. 1 write and 3 reads, under a minute.",
+    ]
+
+
+def test_a_finding_shows_cause_remedy_and_link():
+    assert plan_text(fleet(waiting())).splitlines()[:5] == [
+        "acme  waiting",
+        "  ! connection-pending",
+        "      someone changed it",
+        "      > merchantctl apply",
+        "      https://link.example/x",
+    ]
+
+
+def test_a_refusal_names_count_limit_and_the_flag_that_lifts_it():
+    text = plan_text(fleet(changing(), refusal=REFUSAL))
+    assert "  unlink: 7, and the limit is 1. To allow it: --allow unlink" in text
+    assert "m-0, m-1, m-2, m-3, m-4 and 2 more" in text
+
+
+def test_what_could_not_be_read_is_said():
+    assert "Not everything was read: page 2 failed" in plan_text(fleet(complete=False, incomplete=("page 2 failed",)))
+    assert "Not everything was read." in plan_text(fleet(complete=False))
+
+
+def test_notes_for_the_whole_fleet_are_shown():
+    assert "Note: the data is 3 days old" in plan_text(fleet(notes=("the data is 3 days old",)))
+
+
+def test_a_report_names_what_went_wrong_and_counts_the_rest():
+    plan = fleet(*(changing(name) for name in "abcd"), merchant("e"))
+    outcomes = {
+        "a": Done(1),
+        "b": Failed("the key is wrong", again=False, writes=1),
+        "c": Moved("enabled"),
+        "d": Skipped("stopped"),
+        "e": Nothing(),
+    }
+    lines = report_text(report(plan, outcomes, stopped="too many failures", resume_at=NOW)).splitlines()
+    assert lines == [
+        "a  done",
+        "b  failed  the key is wrong  (trying again will not help until something changes)",
+        "c  moved  enabled moved since the plan was made; not written over. Plan again.",
+        "d  skipped  stopped",
+        "Ended early: too many failures",
+        "Writes may go on after 2026-11-22 06:00 UTC.",
+        "Apply: 1 done, 1 failed, 1 moved, 1 skipped, 1 in sync; 2 writes.",
+    ]
+
+
+def test_a_report_of_a_plan_that_nobody_was_asked_about_shows_why_nothing_was_done():
+    assert "connection-pending" in report_text(report(fleet(waiting()), {"acme": Nothing()}))
+
+
+def test_a_declined_plan_is_not_shown_twice():
+    assert untouched_text(fleet(changing())) == "Nothing was done."
+
+
+def test_a_refused_plan_is_shown_with_the_refusal():
+    assert "Refused by a safety limit" in untouched_text(fleet(changing(), refusal=REFUSAL))
+
+
+def test_a_drift_report_ends_with_numbers_by_code():
+    found = finding(direction=Direction.DRIFT, since=NOW)
+    lines = drift_text(fleet(merchant(findings=(found,)), merchant("bolt"))).splitlines()
+    assert lines[:2] == ["acme", "  ! mapping-changed  drift  since 2026-11-22 06:00 UTC"]
+    assert lines[-2:] == ["  mapping-changed  1", "Drift: 1 of 2 merchants with findings."]
+
+
+def test_unmanaged_companies_are_one_line_until_they_are_asked_for():
+    plan = fleet(merchant(), unmanaged=("x", "y"))
+    assert "company-unmanaged: 2 companies that no manifest claims; --unmanaged lists them" in drift_text(plan)
+    assert "  x\n  y" in drift_text(plan, unmanaged=True)
+
+
+def test_status_says_for_what_each_merchant_waits():
+    lines = status_text(fleet(waiting())).splitlines()
+    assert lines[1].split() == ["acme", "waiting", "Unknown", "AccountingConnected:", "connection-pending"]
+
+
+def test_one_merchant_in_depth_shows_conditions_in_their_order():
+    lines = merchant_text(waiting()).splitlines()
+    assert lines[:3] == [
+        "acme  waiting",
+        "  CompanyReady         True",
+        "  AccountingConnected  False  2026-11-22 06:00 UTC  connection-pending",
+    ]
+
+
+def test_colour_is_put_on_and_left_out():
+    assert "\x1b[" in plan_text(fleet(changing()), Paint(colour=True))
+    assert "\x1b[" not in plan_text(fleet(changing(), waiting("bolt")))
+
+
+def test_a_name_from_a_stranger_cannot_steer_the_terminal():
+    evil = replace(finding(), live=Option("a", "\x1b[2JTips\n! fake"), cause="a\x1b]0;x\x07b")
+    text = plan_text(fleet(merchant("acme", State.BLOCKED, findings=(evil,))))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "\n! fake" not in text
+
+
+def test_values_are_told_in_words():
+    assert value_words(None) == "nothing"
+    assert value_words(True) == "true"
+    assert value_words(NOW) == "2026-11-22 06:00 UTC"
+    assert value_words(("Location", "Item")) == "[Location, Item]"
+    assert value_words(Option("id-1")) == "id-1"
+    assert value_words(Ref("code", "200")) == "code 200"
+    assert clean("a\tb") == "a\\x09b"
+
+
+def test_columns_are_as_wide_as_their_widest_cell():
+    assert columns([("a", "bb"), ("ccc", "d")], "  ") == ["  a    bb", "  ccc  d"]
+    assert columns([], "  ") == []
