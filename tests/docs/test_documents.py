@@ -1,0 +1,174 @@
+"""What the documents claim is asked of the program: pages made from it, commands, manifests, make targets, imports."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from itertools import dropwhile, groupby, takewhile
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from controller.cli.commands import COMMANDS
+from controller.cli.main import group, run
+from controller.reporting.verdict import BLOCKED, CHANGES, ERROR, FINE, INVALID, LOCKED, REFUSED, UNREAD, USAGE
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
+FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]+\]\((?P<target>[^)#:]+)(#[^)]*)?\)")
+CODE_PATH = re.compile(r"`(?P<path>(?:controller|state|tests|docs|manifests|benchmarks)/[\w/.*-]+)`")
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def text_of(document: Path) -> str:
+    return document.read_text(encoding="utf-8")
+
+
+def fenced(document: Path, language: str) -> Iterator[str]:
+    return (match["text"] for match in FENCE.finditer(text_of(document)) if match["language"] == language)
+
+
+def lines_to_type(document: Path) -> Iterator[str]:
+    """Every line of the shell blocks, and every command in running text; `<name>` stands for a name."""
+    lines = [line for block in fenced(document, "sh") for line in block.splitlines()]
+    prose = FENCE.sub("", text_of(document))
+    lines += [code for code in re.findall(r"`([^`\n]+)`", prose) if code.startswith(("merchantctl ", "make "))]
+    return (re.sub(r"<(\w+)>", r"\1", line) for line in lines)
+
+
+def commands(line: str, name: str) -> Iterator[tuple[str, ...]]:
+    """The words after `name`, for every part of the line that calls it."""
+    words = shlex.split(line, comments=True)
+    for is_joint, part in groupby(words, key=lambda word: word in ("&&", "|", ";")):
+        call = tuple(dropwhile(lambda word: re.fullmatch(r"\w+=.*", word), () if is_joint else part))
+        if call and call[0] == name:
+            yield tuple(takewhile(lambda word: word != ">", call[1:]))
+
+
+def calls(name: str) -> list[tuple[str, tuple[str, ...]]]:
+    """(document, words after `name`), once each."""
+    found = ((each.name, words) for each in DOCUMENTS for line in lines_to_type(each) for words in commands(line, name))
+    return sorted({(where, words) for where, words in found if words})
+
+
+MERCHANTCTL = calls("merchantctl")
+MAKE = calls("make")
+
+
+@pytest.mark.parametrize("page", ["cli.md", "manifests.md"])
+def test_a_generated_page_is_what_the_program_says(page):
+    assert text_of(ROOT / "docs" / page) == generator().PAGES[page](), "run: python docs/generate.py"
+
+
+def test_the_readme_shows_the_verbs_of_the_main_job():
+    shown = {words[0] for where, words in MERCHANTCTL if where == "README.md"}
+    assert {"validate", "plan", "apply", "link", "status", "drift", "emulator"} <= shown
+
+
+@pytest.mark.parametrize(("where", "words"), MERCHANTCTL)
+def test_a_command_line_in_a_document_is_one_that_the_program_reads(where, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "backup.json").write_text("{}", encoding="utf-8")
+    flags = tuple(takewhile(lambda word: word not in COMMANDS, words))
+    verb, *rest = words[len(flags) :] or pytest.fail(f"{where}: there is no verb in {words}")
+    root = group.make_context("merchantctl", [*flags, verb])
+    command = group.get_command(root, verb)
+    while isinstance(command, click.Group) and rest:
+        assert rest[0] in command.commands, f"{where}: there is no {verb} {rest[0]}"
+        command, *rest = command.commands[rest[0]], *rest[1:]
+    if not isinstance(command, click.Group):
+        command.make_context(verb, rest, parent=root)
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_a_verb_explains_itself_with_an_example(verb, capsys):
+    assert run([verb, "--help"]) == 0
+    assert "merchantctl" in capsys.readouterr().out.partition("Example")[2]
+
+
+def test_what_the_readme_calls_missing_is_missing():
+    missing = text_of(ROOT / "README.md").partition("## What is not there yet")[2].partition("\n## ")[0]
+    verbs = set(re.findall(r"`(\w+)`", missing))
+    assert {"run", "rollout", "import"} <= verbs
+    assert not verbs & set(COMMANDS)
+
+
+@pytest.mark.parametrize(("where", "words"), MAKE)
+def test_a_make_target_in_a_document_exists(where, words):
+    makefile = text_of(ROOT / "Makefile")
+    targets = [word for word in words if "=" not in word]
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets), where
+
+
+def test_every_manifest_in_the_documents_is_sound(tmp_path):
+    from controller.desired.fleet import load
+
+    blocks = [text for document in DOCUMENTS for text in fenced(document, "yaml") if "kind: Merchant" in text]
+    assert blocks
+    profiles = [text_of(file) for file in sorted((ROOT / "manifests" / "profiles").glob("*.yaml"))]
+    for number, block in enumerate(blocks):
+        root = tmp_path / str(number)
+        root.mkdir()
+        (root / "fleet.yaml").write_text("\n---\n".join([*profiles, block]), encoding="utf-8")
+        fleet = load(root, None)
+        assert fleet.merchants
+        assert not fleet.complaints, [str(each) for each in fleet.complaints]
+
+
+def test_the_readme_lists_every_exit_code():
+    table = text_of(ROOT / "README.md").partition("## Exit codes")[2].partition("\n## ")[0]
+    told = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for code in row.split(",")}
+    ours = {FINE, ERROR, CHANGES, BLOCKED, REFUSED, UNREAD, LOCKED, USAGE, INVALID}
+    assert told == ours | {130, 143}
+
+
+def test_the_import_diagram_is_the_contract_that_lint_holds():
+    contracts = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = next(each["layers"] for each in contracts if each["type"] == "layers")
+    drawn = next(fenced(ROOT / "docs" / "architecture.md", "layers"))
+    assert [line.split("  ")[0].strip() for line in drawn.splitlines()] == layers
+
+
+def test_every_package_has_its_line_in_the_architecture():
+    page = text_of(ROOT / "docs" / "architecture.md")
+    packages = [folder.name for folder in (ROOT / "controller").iterdir() if (folder / "__init__.py").exists()]
+    assert not [name for name in packages if f"| `controller/{name}` |" not in page]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_link_or_a_path_in_a_document_leads_somewhere(document):
+    text = text_of(document)
+    links = [document.parent / match["target"] for match in LINK.finditer(text)]
+    paths = [ROOT / match["path"] for match in CODE_PATH.finditer(text) if "*" not in match["path"]]
+    assert not [str(each) for each in [*links, *paths] if not each.exists()]
+
+
+def test_no_document_asks_for_more_than_the_settings_know():
+    """Every variable that a document names is one that the program reads."""
+    from controller import settings
+
+    known = {row.variable for row in settings._ROWS} | {"CODAT_API_KEY", "CODAT_API_KEY_FILE"}
+    elsewhere = {"MERCHANTCTL_DEBUG", "MERCHANTCTL_API_SPECS"}
+    pages = (text_of(document) for document in DOCUMENTS if document.name != "CHANGELOG.md")
+    named = {word for page in pages for word in re.findall(r"\b(?:CODAT|MERCHANTCTL)_[A-Z_]+", page)}
+    assert named <= known | elsewhere
+
+
+def test_decisions_are_numbered_once_each():
+    numbers = [file.name[:4] for file in (ROOT / "docs" / "decisions").glob("*.md")]
+    assert len(numbers) == len(set(numbers))
+    assert all(number.isdigit() for number in numbers)
