@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from controller.cli.options import output, path_argument
+
 if TYPE_CHECKING:
     from controller.model.merchant import Fleet
 
@@ -23,8 +25,8 @@ Exit codes: 0 sound, 64 no such path, 65 complaints.
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("path", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@path_argument
+@output("text", "json")
 @click.pass_context
 def command(context: click.Context, path: Path | None, output: str) -> None:
     """Check the manifests offline: shape, profiles, names, schedules, dependency rules.

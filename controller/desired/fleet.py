@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from controller.desired.check import Problem, problems
 from controller.desired.compile import Base, merchant
 from controller.desired.layers import Document, Layers, declared, stacked
 from controller.desired.schema import KINDS, MERCHANT, PROFILE
-from controller.desired.source import Node
+from controller.desired.source import MAX_COMPLAINTS, Node, Text
 from controller.model.errors import UsageError
 from controller.model.merchant import Complaint, Fleet, Wanted
 from controller.model.values import COMPANY_NAME
@@ -101,9 +102,18 @@ def _read(root: Path) -> _Pile:
             continue
         text = source.read(file.content, file.name)
         pile.complaints.extend(text.complaints)
-        for node in text.documents:
-            _take(pile, file.name, node, text.whole)
+        _take_all(pile, file.name, text)
     return pile
+
+
+def _take_all(pile: _Pile, file: str, text: Text) -> None:
+    before = len(pile.complaints)
+    for node in text.documents:
+        if len(pile.complaints) - before >= MAX_COMPLAINTS:
+            what = f"more than {MAX_COMPLAINTS} complaints in this file: the rest of it was not looked at"
+            pile.complaints.append(Complaint(file, *node.position, what, "mend those first"))
+            return
+        _take(pile, file, node, text.whole)
 
 
 def _take(pile: _Pile, file: str, node: Node, sound: bool) -> None:
@@ -112,7 +122,7 @@ def _take(pile: _Pile, file: str, node: Node, sound: bool) -> None:
     if not isinstance(kind, str) or kind not in KINDS:
         pile.complaints.append(_not_a_manifest(file, node, kind))
         return
-    found = [_complaint(file, node, problem) for problem in problems(kind, node.value)]
+    found = [_complaint(file, node, problem) for problem in islice(problems(kind, node.value), MAX_COMPLAINTS)]
     pile.complaints.extend(found)
     named = node.get("metadata", "name")
     if named is None or not isinstance(named.value, str):

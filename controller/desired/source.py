@@ -28,7 +28,9 @@ from controller.model.merchant import Complaint
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 32
 MAX_NODES = 20_000
-MAX_COMPLAINTS = 1_000
+MAX_NODES_OF_A_FILE = 400_000
+MAX_DOCUMENTS = 20_000
+MAX_COMPLAINTS = 500
 MAX_NUMBER_LENGTH = 18
 
 _WORDS = {
@@ -156,6 +158,7 @@ class _Reader:
         self._event: Callable[[], Any] = CParser(content).get_event
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._nodes = 0
+        self._nodes_before = 0
 
     def documents(self) -> list[Node]:
         found: list[Node] = []
@@ -165,16 +168,21 @@ class _Reader:
                 if type(event) is StreamEndEvent:
                     break
                 if type(event) is DocumentStartEvent:
-                    self._add_document(found)
+                    self._add_document(event, found)
         except _Unreadable:
             pass
         except YAMLError as error:
             self.complaints.append(_syntax(error, self.content, self.file))
         return found
 
-    def _add_document(self, found: list[Node]) -> None:
+    def _add_document(self, start: Any, found: list[Node]) -> None:
         self._anchors.clear()
+        self._nodes_before += self._nodes
         self._nodes = 0
+        if len(found) >= MAX_DOCUMENTS or self._nodes_before > MAX_NODES_OF_A_FILE:
+            raise self._stop(
+                start, f"too much for one file after {len(found)} documents", "split it into several files"
+            )
         node = self._node(self._event(), 0)
         if node.value is not None:
             found.append(node)
@@ -183,6 +191,8 @@ class _Reader:
         kind = type(event)
         if kind is ScalarEvent and event.tag is None and event.anchor is None:
             self._nodes += 1
+            if self._nodes > MAX_NODES:
+                self._count(0, event)
             return Node(self._scalar(event) if event.implicit[0] else event.value, event.start_mark)
         self._count(1, event)
         if kind is AliasEvent:
@@ -221,7 +231,6 @@ class _Reader:
             keys[key] = event.start_mark
             children[key] = child
             value[key] = child.value
-        self._count(len(keys), start)
         return Node(value, start.start_mark, children, keys)
 
     def _key(self, event: Any, depth: int) -> str | None:
