@@ -129,6 +129,13 @@ def test_every_manifest_in_the_documents_is_sound(tmp_path):
         assert not fleet.complaints, [str(each) for each in fleet.complaints]
 
 
+def test_the_report_in_the_readme_is_one_that_a_scenario_holds():
+    reports = [text_of(file).strip() for file in (ROOT / "tests" / "scenarios").glob("*/report.txt")]
+    shown = [block.strip() for block in fenced(ROOT / "README.md", "text")]
+    assert shown
+    assert all(block in reports for block in shown)
+
+
 def test_the_readme_lists_every_exit_code():
     table = text_of(ROOT / "README.md").partition("## Exit codes")[2].partition("\n## ")[0]
     told = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for code in row.split(",")}
