@@ -73,7 +73,7 @@ class Place:
     def __init__(self, folder: Path, emulator: Any) -> None:
         self.folder, self.emulator = folder, emulator
         self.manifests = folder / "manifests"
-        self.manifests.mkdir()
+        self.manifests.mkdir(exist_ok=True)
         self.database = folder / "state.db"
         self.settings = Settings(
             api_key=emulator.api_key,
