@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from controller.cli.options import output
-from controller.model.errors import InvalidManifests, MerchantctlError
+from controller.model.errors import InvalidManifests, UsageError
 from controller.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,16 +36,13 @@ def command(settings: Settings, name: str, field: str | None, output: str) -> No
 
     wanted = _merchant(load(settings.manifests), name)
     paths = sorted(path for path in wanted.origins if field is None or _at_or_below(path, field))
-    if field is not None and not paths:
-        raise MerchantctlError(
-            f"{name} does not declare {field}: it is not managed, and the live value stays. "
-            f"`merchantctl explain {name}` lists what is declared."
-        )
     if output == "json":
         fields = [_as_json(wanted, path) for path in paths]
         document = {"schemaVersion": 1, "kind": "Explanation", "complete": True, "merchant": name, "fields": fields}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
+    if field is not None and not paths:
+        click.echo(f"{field}: not managed: no layer declares it, and the live value stays, whoever set it.")
     for path in paths:
         _tell(wanted, path)
 
@@ -57,9 +54,9 @@ def _merchant(fleet: Fleet, name: str) -> Wanted:
         raise InvalidManifests(fleet.complaints)
     from difflib import get_close_matches
 
-    near = get_close_matches(name, fleet.known, n=1)
+    near = get_close_matches(name, sorted(fleet.known), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise MerchantctlError(f"no manifest declares a merchant {name!r}.{hint}")
+    raise UsageError(f"no manifest declares a merchant {name!r}.{hint}")
 
 
 def _at_or_below(path: str, field: str) -> bool:

@@ -7,7 +7,6 @@ import sys
 import click
 
 from controller.cli.options import output, scope, selection
-from controller.model.errors import MerchantctlError
 from controller.settings import Settings
 
 _EXAMPLES = """
@@ -39,7 +38,5 @@ def command(
     whom = scope(None, (name,) if name else targets, selector)
     with progress("Looking") as tell:
         plan = await_now(look(settings, whom, on_progress=tell))
-    if name and not plan.plans:
-        raise MerchantctlError(f"no manifest declares a merchant {name!r}. `merchantctl status` lists them all.")
     click.echo(status_as(output, plan, paint_for(sys.stdout), in_depth=name is not None))
     ctx.exit(exit_code("status", plan))

@@ -1,0 +1,52 @@
+"""`merchantctl("plan", "-o", "json")` in an empty folder, as a script would see it: exit code, stdout, stderr."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from controller.cli.main import run
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working folder, and no setting from outside."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("CODAT_API_KEY", "CODAT_API_KEY_FILE", "CODAT_BASE_URL", "NO_COLOR", "MERCHANTCTL_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MERCHANTCTL_CREATE_SETTLE", "0")
+    return tmp_path
+
+
+@pytest.fixture
+def merchantctl(folder, capfd):
+    def call(*arguments: str) -> Ended:
+        capfd.readouterr()
+        code = run(list(arguments))
+        printed = capfd.readouterr()
+        return Ended(code, printed.out, printed.err)
+
+    return call
+
+
+@pytest.fixture
+def served(emulator, monkeypatch, folder):
+    """The emulator, and settings that lead to it."""
+    monkeypatch.setenv("CODAT_BASE_URL", emulator.url)
+    monkeypatch.setenv("CODAT_API_KEY", emulator.api_key)
+    monkeypatch.setenv("MERCHANTCTL_REQUESTS_PER_MINUTE", "0")
+    return emulator

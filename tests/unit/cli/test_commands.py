@@ -1,0 +1,278 @@
+"""The commands as a script drives them, against a served copy of the API."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+MANIFEST = """\
+apiVersion: merchantctl/v1
+kind: MappingProfile
+metadata: {name: small}
+spec:
+  connection: {platform: xero}
+  enabled: true
+  mapping: {sales: {accounts: {sales: {code: "200"}}}}
+---
+apiVersion: merchantctl/v1
+kind: Merchant
+metadata: {name: m-00000, labels: {tier: gold}}
+spec: {profile: small}
+---
+apiVersion: merchantctl/v1
+kind: Merchant
+metadata: {name: m-00001}
+spec:
+  profile: small
+  mapping: {sales: {accounts: {sales: {code: "200"}}}}
+"""
+NEW = """\
+apiVersion: merchantctl/v1
+kind: Merchant
+metadata: {name: newcomer}
+spec: {connection: {platform: xero}}
+"""
+
+
+@pytest.fixture
+def fleet(served, folder):
+    """Two merchants, provisioned and in sync, that no apply has touched yet."""
+    (folder / "manifests").mkdir()
+    (folder / "manifests" / "fleet.yaml").write_text(MANIFEST)
+    return served.seed(2, "configured")
+
+
+def portal(served, merchant, patch):
+    served.control("PATCH", f"/companies/{merchant['companyId']}/configuration", patch)
+
+
+def test_a_fleet_in_sync_is_0_whatever_is_asked(merchantctl, fleet):
+    for arguments in (("plan", "--detailed-exitcode"), ("apply", "--yes"), ("drift",), ("status",)):
+        ended = merchantctl(*arguments)
+        assert (ended.code, ended.err) == (0, "")
+
+
+def test_a_plan_is_2_with_the_detailed_exit_code_and_writes_nothing(merchantctl, served, fleet):
+    portal(served, fleet[0], {"enabled": False})
+    assert merchantctl("plan").code == 0
+    ended = merchantctl("plan", "--detailed-exitcode", "-o", "json")
+    assert ended.code == 2
+    assert [each["state"] for each in ended.json["merchants"]] == ["change", "in-sync"]
+    assert {call.split()[0] for call in served.counts()} <= {"GET", "POST"}
+    assert not [call for call in served.counts() if call.startswith("POST /config")]
+
+
+def test_drift_is_2_and_apply_mends_it_with_one_write(merchantctl, served, fleet):
+    merchantctl("apply", "--yes")
+    portal(served, fleet[0], {"enabled": False})
+    ended = merchantctl("drift", "-o", "json")
+    assert (ended.code, ended.json["summary"]) == (2, {"sync-disabled": 1})
+    applied = merchantctl("apply", "--yes", "-o", "json")
+    assert (applied.code, applied.json["kind"]) == (0, "ApplyReport")
+    assert applied.json["merchants"][0]["outcome"] == {"result": "done", "writes": 1, "findings": []}
+    assert merchantctl("drift").code == 0
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "html", "csv"])
+def test_drift_comes_in_every_format(merchantctl, served, fleet, form):
+    portal(served, fleet[0], {"enabled": False})
+    ended = merchantctl("drift", "-o", form)
+    assert ended.code == 2
+    assert "sync-disabled" in ended.out.replace("\\", "")
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
+def test_a_plan_comes_in_every_format(merchantctl, served, fleet, form):
+    portal(served, fleet[0], {"enabled": False})
+    ended = merchantctl("plan", "-o", form)
+    assert ended.code == 0
+    assert "m-00000" in ended.out
+
+
+def test_without_a_terminal_apply_wants_yes_before_it_asks_anybody(merchantctl, served, fleet, monkeypatch):
+    before = served.counts()
+    with open(os.devnull) as nobody:
+        monkeypatch.setattr("sys.stdin", nobody)
+        assert merchantctl("apply").code == 64
+    assert served.counts() == before
+
+
+def test_someone_who_says_no_at_the_terminal_ends_with_1_and_nothing_done(served, fleet, folder):
+    portal(served, fleet[0], {"enabled": False})
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", "from controller.__main__ import main; main()", "apply"]
+    process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.write(ours, b"n\n")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Carry it out?" in err
+    assert "Nothing was done." in out
+    assert not [call for call in served.counts() if call.startswith("POST /config")]
+
+
+def test_targets_and_selectors_narrow_a_run(merchantctl, fleet):
+    def names(*arguments):
+        return [each["merchant"] for each in merchantctl("plan", "-o", "json", *arguments).json["merchants"]]
+
+    assert names("--target", "m-*1") == ["m-00001"]
+    assert names("--target", "m-00000", "--target", "m-00001") == ["m-00000", "m-00001"]
+    assert names("-l", "tier=gold") == ["m-00000"]
+    assert names("-l", "tier!=gold") == ["m-00001"]
+
+
+def test_a_saved_plan_is_carried_out_and_readable_by_its_owner_alone(merchantctl, served, fleet, folder):
+    portal(served, fleet[0], {"enabled": False})
+    merchantctl("plan", "--out", "plans/today.plan")
+    assert (folder / "plans" / "today.plan").stat().st_mode & 0o777 == 0o600
+    assert merchantctl("apply", "plans/today.plan", "--yes").code == 0
+    assert served.configuration(fleet[0])["enabled"] is True
+
+
+def test_an_edited_saved_plan_is_refused_before_anything_is_asked(merchantctl, served, fleet, folder):
+    merchantctl("plan", "--out", "today.plan")
+    plan = folder / "today.plan"
+    plan.write_text(plan.read_text().replace("m-00000", "m-00009"))
+    before = served.counts()
+    ended = merchantctl("apply", "today.plan", "--yes")
+    assert ended.code == 1
+    assert "edited" in ended.err
+    assert served.counts() == before
+
+
+def test_a_saved_plan_takes_no_target(merchantctl, fleet):
+    merchantctl("plan", "--out", "today.plan")
+    assert merchantctl("apply", "today.plan", "--yes", "--target", "m-00000").code == 64
+
+
+def test_a_refused_apply_is_4_with_the_numbers_and_the_flag(merchantctl, served, fleet):
+    for each in fleet:
+        portal(served, each, {"enabled": False})
+    ended = merchantctl("apply", "--yes", "--max-changes", "1")
+    assert ended.code == 4
+    assert "Refused by a safety limit" in ended.out
+    assert "--max-changes" in ended.out
+
+
+def test_invalid_manifests_are_65_with_every_address(merchantctl, fleet, folder):
+    (folder / "manifests" / "broken.yaml").write_text("kind: Merchnat\nmetadata: {name: x}\n")
+    for verb in ("plan", "apply", "status"):
+        ended = merchantctl(verb, *(["--yes"] if verb == "apply" else []))
+        assert (ended.code, ended.out) == (65, "")
+        assert "manifests/broken.yaml:1:7" in ended.err
+
+
+def test_drift_reports_on_the_readable_part_and_is_65(merchantctl, fleet, folder):
+    (folder / "manifests" / "broken.yaml").write_text("kind: Merchnat\nmetadata: {name: x}\n")
+    ended = merchantctl("drift", "-o", "json")
+    assert ended.code == 65
+    assert ended.json["complete"] is False
+    assert ended.json["complaints"][0]["file"] == "manifests/broken.yaml"
+
+
+def test_what_cannot_be_read_is_5(merchantctl, served, fleet):
+    served.fault("GET /config/companies/{companyId}/sync/commerce", "status", times=100, code=500)
+    ended = merchantctl("drift", "-o", "json")
+    assert ended.code == 5
+    assert "unknown" in ended.json["summary"]
+
+
+def test_a_wrong_key_is_1_and_shown_to_nobody(merchantctl, fleet, monkeypatch):
+    monkeypatch.setenv("CODAT_API_KEY", "wrong-key-42")
+    ended = merchantctl("plan")
+    assert ended.code != 0
+    assert "wrong-key-42" not in ended.out + ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_newcomer_waits_for_consent_and_link_prints_what_to_send(merchantctl, served, fleet, folder):
+    (folder / "manifests" / "new.yaml").write_text(NEW)
+    assert merchantctl("link", "newcomer").code == 1
+    assert merchantctl("apply", "--yes").code == 0
+    status = merchantctl("status", "newcomer", "-o", "json").json["merchants"][0]
+    assert status["findings"][0]["code"] == "connection-pending"
+    link = merchantctl("link", "newcomer")
+    assert (link.code, link.out.strip()) == (0, status["findings"][0]["link"])
+    assert "otp=" in merchantctl("link", "newcomer", "--sync-flow").out
+
+
+def test_a_merchant_that_nobody_declares_is_wrong_usage(merchantctl, fleet):
+    for verb in ("status", "explain", "link"):
+        ended = merchantctl(verb, "nobody")
+        assert ended.code == 64
+        assert "'nobody'" in ended.err
+
+
+def test_status_of_one_merchant_shows_its_conditions(merchantctl, fleet):
+    assert "AccountingConnected  True" in merchantctl("status", "m-00000").out
+    assert "2 of 2 merchants ready." in merchantctl("status").out
+
+
+def test_refresh_asks_for_everyone(merchantctl, served, fleet):
+    merchantctl("apply", "--yes")
+    ended = merchantctl("refresh", "-o", "json")
+    assert ended.code == 0
+    assert [each["result"] for each in ended.json["merchants"]] == ["asked", "asked"]
+
+
+def test_explain_names_file_and_line_of_every_layer_the_winner_first(merchantctl, fleet):
+    ended = merchantctl("explain", "m-00001", "mapping.sales.accounts.sales", "-o", "json")
+    origins = ended.json["fields"][0]["origins"]
+    assert [(each["manifest"], each["file"], each["line"]) for each in origins] == [
+        ("Merchant m-00001", "manifests/fleet.yaml", 19),
+        ("MappingProfile small", "manifests/fleet.yaml", 7),
+    ]
+    text = merchantctl("explain", "m-00001", "mapping").out
+    assert "MappingProfile small, overridden" in text
+
+
+def test_explain_of_what_nobody_declares_says_that_it_is_not_managed(merchantctl, fleet):
+    ended = merchantctl("explain", "m-00000", "mapping.fees")
+    assert ended.code == 0
+    assert "mapping.fees: not managed" in ended.out
+    assert "Did you mean 'm-0000" in merchantctl("explain", "m-0000").err
+
+
+def test_history_tells_what_was_done_and_found(merchantctl, served, fleet):
+    portal(served, fleet[0], {"enabled": False})
+    merchantctl("apply", "--yes")
+    history = merchantctl("history", "m-00000", "-o", "json").json
+    assert history["events"][-1]["what"] == "done"
+    assert history["findings"][0]["code"] == "sync-disabled"
+    assert "found" in merchantctl("history", "m-00000").out
+
+
+def test_state_can_be_listed_shown_renamed_and_forgotten(merchantctl, fleet):
+    merchantctl("apply", "--yes")
+    listed = merchantctl("state", "list", "-o", "json").json["merchants"]
+    assert [each["companyId"] for each in listed] == [each["companyId"] for each in fleet]
+    assert merchantctl("state", "show", "m-00000", "-o", "json").json["tables"]["merchants"]
+    assert merchantctl("state", "mv", "m-00000", "other").code == 0
+    assert merchantctl("state", "rm", "other").code == 0
+    assert merchantctl("state", "show", "other").code == 1
+    assert "m-00000" not in merchantctl("state", "list").out
+
+
+def test_state_goes_out_and_into_an_empty_one(merchantctl, fleet, folder):
+    merchantctl("apply", "--yes")
+    merchantctl("state", "export", "--out", "backup.json")
+    assert merchantctl("--state", "sqlite:///other.db", "state", "import", "backup.json").code == 0
+    listed = merchantctl("--state", "sqlite:///other.db", "state", "list").out
+    assert listed == merchantctl("state", "list").out
+    assert merchantctl("state", "import", "backup.json").code == 1
+    (folder / "no.json").write_text("[]")
+    assert merchantctl("state", "import", "no.json").code == 64
+
+
+def test_the_key_is_in_no_output_state_or_plan(merchantctl, served, fleet, folder):
+    portal(served, fleet[0], {"enabled": False})
+    printed = ""
+    for arguments in (("plan", "--out", "a.plan"), ("drift", "-o", "json"), ("apply", "--yes"), ("state", "export")):
+        ended = merchantctl("-vv", *arguments)
+        printed += ended.out + ended.err
+    files = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert served.api_key not in printed
+    assert served.api_key.encode() not in files

@@ -1,0 +1,140 @@
+"""What every command shares: help, mistyped words, settings, and how errors end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from controller.cli.commands import COMMANDS
+from controller.cli.main import group, run
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_with_an_example(merchantctl, name):
+    ended = merchantctl(name, "--help")
+    assert ended.code == 0
+    assert "Example" in ended.out
+
+
+def test_the_help_names_every_command(merchantctl):
+    shown = merchantctl("--help").out
+    assert all(f"  {name} " in shown for name in COMMANDS)
+
+
+def test_help_imports_no_command():
+    loaded = "import sys; from controller.cli.main import run; run(['--help']); print(sorted(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout
+    modules = out.splitlines()[-1]
+    for heavy in ("controller.app", "controller.cli.plan", "httpx", "sqlalchemy", "pydantic", "rich", "asyncio"):
+        assert f"'{heavy}'" not in modules
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest(merchantctl):
+    ended = merchantctl("plna")
+    assert ended.code == 64
+    assert "Did you mean 'plan'?" in ended.err
+
+
+def test_a_mistyped_option_is_answered_with_the_nearest(merchantctl):
+    ended = merchantctl("plan", "--detailed-exitcod")
+    assert ended.code == 64
+    assert "--detailed-exitcode" in ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan", "-o", "yaml"),
+        ("apply", "--allow", "everything"),
+        ("apply", "--max-changes", "-1"),
+        ("link",),
+        ("--requests-per-minute", "many", "plan"),
+        ("--base-url", "nowhere", "plan"),
+        ("plan", "-l", "a in b"),
+        ("plan", "nowhere.yaml"),
+        ("plan",),
+    ],
+)
+def test_wrong_usage_is_64(merchantctl, arguments):
+    ended = merchantctl(*arguments)
+    assert ended.code == 64
+    assert ended.out == ""
+    assert "Traceback" not in ended.err
+
+
+def test_wrong_settings_do_not_keep_help_or_version_away(merchantctl, folder):
+    (folder / "merchantctl.toml").write_text("nonsense = 1")
+    assert merchantctl("plan").code == 64
+    assert merchantctl("plan", "--help").code == 0
+    assert merchantctl("version").code == 0
+
+
+def test_without_a_key_the_way_to_give_one_is_named(merchantctl, folder):
+    (folder / "manifests").mkdir()
+    ended = merchantctl("plan")
+    assert ended.code == 64
+    assert "CODAT_API_KEY" in ended.err
+
+
+@pytest.fixture
+def broken_command(monkeypatch):
+    """A command with a fault of ours in it: its error repeats the key in both of its spellings."""
+
+    @click.command()
+    def command():
+        raise RuntimeError("asked with sesame-1234 as c2VzYW1lLTEyMzQ=\nsecond line")
+
+    monkeypatch.setenv("CODAT_API_KEY", "sesame-1234")
+    monkeypatch.setattr(group, "get_command", lambda ctx, name: command)
+
+
+def test_a_fault_of_ours_is_one_line_without_the_key(merchantctl, broken_command):
+    ended = merchantctl("version")
+    assert ended.code == 1
+    assert len(ended.err.splitlines()) == 1
+    assert "Please report it" in ended.err
+    assert "sesame" not in ended.err
+    assert "c2VzYW1l" not in ended.err
+
+
+def test_the_traceback_is_shown_on_request_and_without_the_key(merchantctl, broken_command, monkeypatch):
+    monkeypatch.setenv("MERCHANTCTL_DEBUG", "1")
+    ended = merchantctl("version")
+    assert "Traceback" in ended.err
+    assert "sesame" not in ended.err
+    assert "c2VzYW1l" not in ended.err
+
+
+def test_an_interrupted_command_is_130(merchantctl, monkeypatch):
+    def interrupted(ctx, name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(group, "get_command", interrupted)
+    assert merchantctl("version").code == 130
+
+
+def test_a_reader_that_goes_away_is_no_noise():
+    script = "from controller.cli.main import run; import sys; sys.exit(run(['completion', 'bash']))"
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.wait(20)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_has_its_completion(merchantctl, shell):
+    ended = merchantctl("completion", shell)
+    assert ended.code == 0
+    assert "_MERCHANTCTL_COMPLETE" in ended.out
+
+
+def test_completion_knows_the_commands(folder, monkeypatch, capfd):
+    monkeypatch.setenv("_MERCHANTCTL_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "merchantctl ref")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    with pytest.raises(SystemExit):
+        run([])
+    assert "refresh" in capfd.readouterr().out
