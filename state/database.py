@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Executable, Table, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from state import migrations
@@ -173,7 +173,10 @@ def _foreign_errors_stop_here(url: URL) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        fact = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        cause = getattr(error, "orig", None)
+        if cause is not None and not isinstance(error, DBAPIError):
+            raise cause from None  # a value that fits no column: the caller's fault, not the database's
+        fact = str(cause or error).strip().splitlines()[0]
         place = url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
         raise StateUnusable(f"the state {place} cannot be used: {fact}. {_next_step(fact)}") from error
 

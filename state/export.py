@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Table, insert, select
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from state.database import Database, count_ids_on
@@ -74,12 +74,18 @@ async def _import(transaction: AsyncConnection, table: Table, rows: Any) -> None
         return
     try:
         await transaction.execute(insert(table), [_columns(table, row) for row in rows])
-    except (AttributeError, KeyError, TypeError, ValueError, StatementError) as error:
+    except _MISFITS as error:
         raise UnusableExport(
             f"the export's table {table.name!r} has a row that does not fit; nothing was changed."
         ) from error
     if "id" in table.c:
         await count_ids_on(transaction, table)
+
+
+_MISFITS = (
+    *(AttributeError, KeyError, TypeError, ValueError),  # while a row was read
+    *(DataError, IntegrityError, InterfaceError, ProgrammingError),  # while it was written
+)
 
 
 def _columns(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,119 @@
+"""Opening a state: where, what is found there, and what is left behind."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from state import open_state
+from state.errors import StateUnusable
+
+SOURCE = Path(__file__).parents[3]
+
+OPEN_AND_NOTE = """
+import asyncio, sys
+from state import open_state
+async def main():
+    async with open_state(sys.argv[1]) as store:
+        for n in range(20):
+            await store.bind(f"{sys.argv[2]}-{n}", company_id="c", company_name="n")
+asyncio.run(main())
+"""
+
+
+async def test_a_relative_address_is_a_file_below_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with open_state("sqlite:///var/deep/state.db"):
+        assert (tmp_path / "var/deep/state.db").is_file()
+
+
+async def test_four_slashes_are_an_absolute_address(tmp_path):
+    async with open_state(f"sqlite:////{str(tmp_path).lstrip('/')}/state.db"):
+        assert (tmp_path / "state.db").is_file()
+
+
+@pytest.mark.parametrize("url", ["mysql://root:hush@h/d", "no url", "sqlite://", "sqlite:///:memory:", ""])
+async def test_an_address_that_can_hold_no_state_is_refused_with_the_way_to_write_one(url):
+    with pytest.raises(StateUnusable, match="sqlite:///") as refused:
+        async with open_state(url):
+            pass
+    assert "hush" not in str(refused.value)
+
+
+async def test_a_server_that_is_not_there_is_told_without_its_password():
+    pytest.importorskip("psycopg")
+    with pytest.raises(StateUnusable, match=r"postgresql://me:\*\*\*@127\.0\.0\.1:1/d") as refused:
+        async with open_state("postgresql://me:hush@127.0.0.1:1/d"):
+            pass
+    assert "hush" not in str(refused.value)
+
+
+async def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StateUnusable, match="folder"):
+        async with open_state(f"sqlite:///{tmp_path}/file/state.db"):
+            pass
+
+
+async def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path):
+    file = tmp_path / "state.db"
+    async with open_state(f"sqlite:///{file}") as store:
+        await store.bind("acme", company_id="c", company_name="n")
+    with closing(sqlite3.connect(file)) as raw, raw:
+        raw.execute("UPDATE state_version SET version_num = '9999'")
+    before = file.read_bytes()
+    with pytest.raises(StateUnusable, match="newer merchantctl"):
+        async with open_state(f"sqlite:///{file}"):
+            pass
+    assert file.read_bytes() == before
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path):
+    file = tmp_path / "state.db"
+    file.write_text("apiVersion: merchantctl/v1\n" * 100)
+    before = file.read_bytes()
+    with pytest.raises(StateUnusable, match="not a database"):
+        async with open_state(f"sqlite:///{file}"):
+            pass
+    assert file.read_bytes() == before
+
+
+async def test_a_database_of_somebody_elses_is_refused(tmp_path):
+    file = tmp_path / "state.db"
+    with closing(sqlite3.connect(file)) as raw, raw:
+        raw.execute("CREATE TABLE runs (mileage INTEGER)")
+    with pytest.raises(StateUnusable, match="somebody else's"):
+        async with open_state(f"sqlite:///{file}"):
+            pass
+
+
+async def test_a_commit_is_on_disk_when_it_returns(tmp_path):
+    """WAL with synchronous=FULL: an intent must survive a loss of power, not only of the process."""
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store, store._database.writing() as connection:
+        assert (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar() == "wal"
+        assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar() == 2
+
+
+async def test_nothing_stays_behind_when_it_is_closed(tmp_path):
+    before = set(threading.enumerate())
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        await asyncio.gather(store.recall(), store.recall(), store.bind("a", company_id="c", company_name="n"))
+    assert set(threading.enumerate()) <= before
+    assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
+
+
+def test_many_processes_may_open_a_new_state_and_write_at_once(url):
+    command = [sys.executable, "-c", OPEN_AND_NOTE, url]
+    children = [subprocess.Popen([*command, f"p{n}"], cwd=SOURCE, stderr=subprocess.PIPE) for n in range(4)]
+    assert [child.communicate(timeout=120)[1].decode() for child in children] == [""] * 4
+
+    async def count() -> int:
+        async with open_state(url) as store:
+            return len(await store.list_bindings())
+
+    assert asyncio.run(count()) == 4 * 20
