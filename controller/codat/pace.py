@@ -92,6 +92,11 @@ class Pace:
         """Nothing is left, and more comes later than is worth waiting for."""
         return self._left <= 0 and self._left_until - self._loop.time() > PATIENCE
 
+    @property
+    def seconds_until_more(self) -> float:
+        """Until the period that the service spoke of ends."""
+        return max(0.0, self._left_until - self._loop.time())
+
     def _wait(self) -> float:
         """Seconds until the next may leave; infinite = until somebody comes back."""
         now = self._loop.time()

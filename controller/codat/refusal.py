@@ -92,9 +92,9 @@ def unreadable(address: str, status: int, *, write: bool) -> errors.RemoteError:
     return kind(f"{address}: {status}, but the answer is cut short or not what was asked for", status=status)
 
 
-def used_up(address: str, quota: Quota | None) -> errors.LimitReached:
-    """Not sent: the service said before that nothing is left of the quota."""
-    resume_at = quota.resets_at if quota else None
+def used_up(address: str, seconds: float) -> errors.LimitReached:
+    """Not sent: the service said before that nothing is left of the quota for so long."""
+    resume_at = _in(seconds)
     return errors.LimitReached(f"{address}: not sent: {_until(resume_at)}", status=429, resume_at=resume_at)
 
 
@@ -129,26 +129,25 @@ def _messages(wire: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _too_many(answer: Answer, text: str, correlation_id: str | None) -> errors.RemoteError:
     """429: wait, or give up where the wait is longer than a run can take."""
-    wait = retry_after(answer.headers)
     quota = Quota.of(answer.headers)
-    spent = quota is not None and quota.remaining == 0 and quota.seconds_left > PATIENCE
-    if quota is not None and spent and wait is None:
-        wait = quota.seconds_left
-    if spent or (wait is not None and wait > PATIENCE):
-        resume_at = _in(max(wait or 0.0, quota.seconds_left if quota and spent else 0.0))
+    period = quota.seconds_left if quota and quota.remaining == 0 else 0.0
+    asked_for = retry_after(answer.headers)
+    wait = max(asked_for or 0.0, period)
+    if wait > PATIENCE:
+        resume_at = _in(wait)
         return errors.LimitReached(
             f"{text}: {_until(resume_at)}", status=429, resume_at=resume_at, correlation_id=correlation_id
         )
-    return errors.RateLimited(text, retry_at=None if wait is None else _in(wait), correlation_id=correlation_id)
+    retry_at = None if asked_for is None else _in(asked_for)
+    return errors.RateLimited(text, retry_at=retry_at, correlation_id=correlation_id)
 
 
 def _in(seconds: float) -> datetime:
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
-def _until(resume_at: datetime | None) -> str:
-    when = f" before {resume_at:%Y-%m-%d %H:%M:%S} UTC" if resume_at else ""
-    return f"the quota is used up, nothing more goes through{when}"
+def _until(resume_at: datetime) -> str:
+    return f"the quota is used up; nothing more goes through before {resume_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _text(address: str, status: int, words: Words) -> str:

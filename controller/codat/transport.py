@@ -18,7 +18,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from controller.codat.pace import Pace
+from controller.codat.pace import PATIENCE, Pace
 from controller.codat.quota import Quota, count
 from controller.codat.refusal import Answer, Lost, lost, refused, retry_after, unreadable, used_up
 from controller.model.errors import RateLimited, RemoteError, Transient, UsageError
@@ -33,6 +33,9 @@ LONGEST = 150.0
 IDLE = 3.0
 """Seconds after which an idle connection is not used again: a server that closes one just as a write
 enters it leaves that write's outcome unknown, and common servers close after 5."""
+
+UNTOLD = 0.5
+"""Seconds that everyone waits after a 429 that does not say how long."""
 
 ATTEMPTS = 5
 DEADLINE = 300.0
@@ -111,7 +114,7 @@ class Transport:
     def _believe(self, outcome: Answer | Lost | None, address: str, parse: Callable[[bytes], T], *, write: bool) -> T:
         """The parsed body of a success; every other outcome is raised as what it means."""
         if outcome is None:
-            raise used_up(address, self.quota)
+            raise used_up(address, self._pace.seconds_until_more)
         if isinstance(outcome, Lost):
             raise lost(outcome, address, write=write)
         if not 200 <= outcome.status < 300:
@@ -132,10 +135,10 @@ class Transport:
         seconds = patience.next(asked_for, limited=limited) if may_help else None
         if seconds is None:
             raise problem from None
-        if limited:
-            self._pace.pause(seconds)
-        else:
+        if not limited:
             await asyncio.sleep(seconds)
+        elif asked_for is None:
+            self._pace.pause(seconds)
 
     async def _exchange(self, request: httpx.Request) -> Answer | Lost | None:
         """Send once. None: not sent, since the service said that its quota is used up."""
@@ -148,7 +151,7 @@ class Transport:
                 response = await self._network.handle_async_request(request)
                 answer = self._answer(response, await response.aread())
             welcome = answer.status != 429
-            self._heed(answer.headers)
+            self._heed(answer)
             return answer
         except (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, ValueError) as problem:
             return Lost(self._safe(problem), isinstance(problem.__cause__, aiohttp.ClientConnectorError))
@@ -169,13 +172,21 @@ class Transport:
         else:
             self.writes += 1
 
-    def _heed(self, headers: Mapping[str, str]) -> None:
-        """Remember the quota; parse its end only while it runs low, since dates are dear."""
-        self._last_headers = headers
-        left = count(headers.get("x-rate-limit-remaining"))
+    def _heed(self, answer: Answer) -> None:
+        """Let the pace know before anyone takes this place. Dates are dear: read only while the quota runs low."""
+        self._last_headers = answer.headers
+        left = count(answer.headers.get("x-rate-limit-remaining"))
         if left is not None and (left <= 2 * self._pace.at_once or self._pace.runs_low):
             quota = self.quota
             self._pace.told(left, quota.seconds_left if quota else 0.0)
+        if answer.status == 429:
+            self._hold(retry_after(answer.headers))
+
+    def _hold(self, seconds: float | None) -> None:
+        if seconds is not None and seconds > PATIENCE:
+            self._pace.told(0, seconds)
+        else:
+            self._pace.pause(UNTOLD if seconds is None else seconds)
 
     def _answer(self, response: httpx.Response, body: bytes) -> Answer:
         """What came back; the words of a refusal without the key, should it echo ours."""
@@ -202,7 +213,7 @@ class Patience:
     def next(self, asked_for: float | None, *, limited: bool) -> float | None:
         """Seconds to wait before the next try, None = no more. A service that is merely busy gets more tries."""
         self._tries += 1
-        if self._tries > ATTEMPTS and not limited:
+        if (self._tries > ATTEMPTS and not limited) or (asked_for or 0.0) > PATIENCE:
             return None
         backed_off = min(30.0, 0.25 * 2 ** (self._tries - 2)) * random.uniform(0.5, 1.0)
         seconds = max(asked_for, 0.05) if asked_for is not None else backed_off

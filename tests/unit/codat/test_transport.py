@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import traceback
@@ -288,3 +289,29 @@ def _everything_told(problem: RemoteError) -> str:
     assert problem.__cause__ is None
     assert problem.__context__ is None
     return "".join(whole.format()) + repr(problem) + str(problem) + repr(vars(problem))
+
+
+async def test_after_a_429_nobody_else_is_let_in_until_it_is_over(raw: RawServer) -> None:
+    """Four are under way when it is said; the forty behind them find the door shut, and none draws another."""
+    raw.usual = answer(429, Retry_After="1")
+    asyncio.get_running_loop().call_later(0.5, setattr, raw, "usual", answer(200, DOCUMENT))
+    async with open_client(raw.url, KEY, requests_per_minute=0, concurrency=4) as client:
+        await asyncio.gather(*(client.configuration("c1") for _ in range(44)))
+    assert len(raw.seen) == 48
+
+
+async def test_a_429_that_asks_for_hours_sends_everyone_home(raw: RawServer) -> None:
+    raw.usual = answer(429, Retry_After="7200")
+    async with open_client(raw.url, KEY, requests_per_minute=0, concurrency=2) as client:
+        outcomes = await asyncio.gather(*(client.company("c1") for _ in range(20)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {LimitReached}
+    assert all(timedelta(minutes=119) < one.resume_at - datetime.now(UTC) <= timedelta(hours=2) for one in outcomes)
+    assert len(raw.seen) <= 2
+
+
+async def test_a_service_that_is_away_for_long_is_not_waited_for(raw: RawServer) -> None:
+    raw.usual = answer(503, Retry_After="3600")
+    async with open_at(raw) as client:
+        with pytest.raises(Transient):
+            await client.company("c1")
+    assert len(raw.seen) == 1
