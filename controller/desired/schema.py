@@ -117,7 +117,9 @@ def _distinct(words: Sequence[str]) -> Sequence[str]:
     return words
 
 
-_NAME = r"^[^\s\p{C}]([^\p{C}]{0,198}[^\s\p{C}])?$"
+_PRINTABLE = r"[^\x00-\x1f\x7f-\x9f]"
+_ENDS = r"[^\s\x00-\x1f\x7f-\x9f]"
+_NAME = f"^{_ENDS}({_PRINTABLE}{{0,198}}{_ENDS})?$"
 _LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]{0,250}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 _LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"

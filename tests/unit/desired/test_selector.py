@@ -45,8 +45,21 @@ def test_what_does_not_select(selector: str) -> None:
 
 @pytest.mark.parametrize(
     "selector",
-    ["=", "tier=gold,", ",", "tier in", "tier in (", "tier in ()", "tier in (a", "tier in a", "tier gold", "a=b=c"]
-    + ["!", "!!a", "tier ~ gold", "tier=(a)", "(a)", "tier notin (a,)", "a,,b"],
+    [
+        *(
+            "=",
+            "tier=gold,",
+            ",",
+            "tier in",
+            "tier in (",
+            "tier in ()",
+            "tier in (a",
+            "tier in a",
+            "tier gold",
+            "a=b=c",
+        ),
+        *("!", "!!a", "tier ~ gold", "tier=(a)", "(a)", "tier notin (a,)", "a,,b"),
+    ],
 )
 def test_a_selector_that_cannot_be_read_is_shown_with_a_pointer(selector: str) -> None:
     with pytest.raises(UsageError) as error:
