@@ -1,6 +1,6 @@
 """In sync before, and nothing moved since: in sync still, at the price of a hash instead of a parse.
 
-same live bytes, company and connections · same manifest · same last applied · same UTC hour · same age of data
+same live bytes, company and connections · same manifest · same last applied · same UTC hours · same age of data
     → same verdict
 """
 
@@ -55,7 +55,8 @@ def key_of(merchant: str, glimpse: Glimpse, world: World) -> str | None:
         return None
     if glimpse.namesakes or world.data:
         return None
-    facts = (wanted.digest, _hour(wanted, world.now()), _standing(company, memory, world.now()), _applied(memory))
+    hours = _hour(wanted, world.now()), _live_hour(glimpse.document, world.now())
+    facts = (wanted.digest, hours, _standing(company, memory, world.now()), _applied(memory))
     return hashlib.sha256(repr(facts).encode() + glimpse.document).hexdigest()
 
 
@@ -64,6 +65,12 @@ def _hour(wanted: Wanted, now: datetime) -> int | None:
     if not isinstance(clock, Clock):
         return None
     return utc_hour(clock, now, start if isinstance(start, datetime) else None)
+
+
+def _live_hour(document: bytes, now: datetime) -> str:
+    """Where live may have a time zone of its own, its hour moves without a byte: such a verdict is good for an hour."""
+    zoned = document.count(b'"timeZone"') > document.count(b'"timeZone":null')
+    return f"{now:%Y-%m-%dT%H}" if zoned else ""
 
 
 def _standing(company: Company, memory: Memory, now: datetime) -> tuple[object, ...]:
