@@ -94,7 +94,10 @@ def _unknown_word(path: tuple[str | int, ...], error: ErrorDetails) -> tuple[str
 def _wrong_type(path: tuple[str | int, ...], error: ErrorDetails) -> tuple[str, str]:
     given, name = error["input"], _dotted(path) or "a manifest"
     if given is None:
-        return f"{name} cannot be null", "leave it out: what is not declared is not managed"
+        remedy = (
+            "leave it out: what is not declared is not managed" if len(path) > 1 and path[0] == "spec" else "fill it in"
+        )
+        return f"{name} cannot be null", remedy
     remedy = _TYPES.get(error["type"], error["msg"])
     if error["type"] == "string_type" and isinstance(given, int | float):
         remedy = f'quote it: "{given}"'

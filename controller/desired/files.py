@@ -40,7 +40,7 @@ def below(root: Path) -> Iterator[File]:
 def shown(path: str) -> str:
     """A path as the user would type it from the current folder, always printable."""
     relative = os.path.relpath(path)
-    return _printable(path if relative.startswith("..") else relative)
+    return _printable(os.path.normpath(path) if relative.startswith("..") else relative)
 
 
 def _printable(path: str) -> str:

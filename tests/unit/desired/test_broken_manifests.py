@@ -208,9 +208,9 @@ def test_the_manifests_that_the_mutants_come_from_are_good(tmp_path: Path) -> No
 
 def assert_complaints(content: bytes, root: Path) -> None:
     (root / "broken.yaml").write_bytes(content)
-    begun = time.monotonic()
+    begun = time.process_time()
     fleet = load(root)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
     assert fleet.complaints
     assert not fleet.whole
     assert all(ADDRESS.search(str(complaint)) for complaint in fleet.complaints), fleet.complaints

@@ -285,6 +285,7 @@ def test_a_path_below_the_root_holds_its_merchants_but_not_the_whole(tmp_path: P
     assert load(tmp_path, tmp_path / "gb" / "acme.yaml").merchants == part.merchants
     assert load(tmp_path, tmp_path).whole
     assert load(tmp_path, tmp_path / "gb" / "..").whole
+    assert load(tmp_path / "gb" / "..", tmp_path / "gb").merchants.keys() == part.merchants.keys()
 
 
 def test_a_path_outside_the_root_is_a_root_of_its_own_and_never_the_whole(tmp_path: Path) -> None:
