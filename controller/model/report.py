@@ -97,7 +97,7 @@ class FleetPlan:
     notes: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
     complaints: tuple[Complaint, ...] = ()
-    scope: Scope = Scope()
+    scope: Scope = field(default_factory=Scope)
 
 
 @dataclass(frozen=True, slots=True)
