@@ -10,11 +10,12 @@ nothing of `controller` is known.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from state.applied import Applied
 from state.bindings import Binding
 from state.database import open_database
+from state.errors import StateProblem
 from state.findings import FindingRow, Noted
 from state.intents import Intent
 from state.lock import LockRow, Owner
@@ -51,4 +52,5 @@ async def open_state(url: str) -> AsyncIterator[Store]:
         try:
             yield store
         finally:
-            await store.release_what_is_held()
+            with suppress(StateProblem):  # the lock of a process that is gone is no obstacle
+                await store.release_what_is_held()

@@ -64,8 +64,7 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     """The database at a user's URL, made and brought up to date as needed. Raises StateUnusable."""
     database = _connect(_parse(url))
     try:
-        async with database.writing() as connection:
-            await connection.run_sync(_migrate)
+        await _bring_up_to_date(database)
         yield database
     finally:
         await database.close()
@@ -94,8 +93,13 @@ async def count_ids_on(connection: AsyncConnection, table: Table) -> None:
         await connection.execute(select(func.setval(sequence, func.max(table.c.id))).having(func.count() > 0))
 
 
-def _migrate(connection: Connection) -> None:
-    migrations.upgrade(connection)
+async def _bring_up_to_date(database: Database) -> None:
+    """Who finds it up to date waits for no writer."""
+    async with database.reading() as connection:
+        if await connection.run_sync(migrations.is_current):
+            return
+    async with database.writing() as connection:
+        await connection.run_sync(migrations.upgrade)
 
 
 # -- From a user's URL to engines ------------------------------------------------------------------------------------

@@ -25,6 +25,10 @@ VERSION_TABLE = "state_version"
 _version = Table(VERSION_TABLE, MetaData(), Column("version_num", String))
 
 
+def is_current(connection: Connection) -> bool:
+    return _found(connection) == HEAD
+
+
 def upgrade(connection: Connection) -> None:
     """Bring the database to HEAD, inside the caller's transaction. Raises StateUnusable."""
     found = _found(connection)

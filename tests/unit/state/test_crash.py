@@ -104,6 +104,8 @@ async def test_a_reader_waits_for_no_writer(tmp_path: Path):
         await store.bind("acme", company_id="c", company_name="n")
         writer = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
         writer.execute("BEGIN IMMEDIATE")
+        async with open_state(url) as plan:
+            assert set(await plan.recall()) == {"acme"}
         assert set(await store.recall()) == {"acme"}
         noting = asyncio.create_task(store.note_findings([FindingRow("acme", "x")], judged=["acme"], at=NOON))
         await asyncio.sleep(0.1)
