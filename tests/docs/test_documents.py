@@ -16,6 +16,8 @@ import pytest
 
 from controller.cli.commands import COMMANDS
 from controller.cli.main import group, run
+from controller.model.run import ALLOWABLE
+from controller.planning.safety import FLOORS, SHRINK
 from controller.reporting.verdict import BLOCKED, CHANGES, ERROR, FINE, INVALID, LOCKED, REFUSED, UNREAD, USAGE
 
 ROOT = Path(__file__).parents[2]
@@ -173,6 +175,26 @@ def test_no_document_asks_for_more_than_the_settings_know():
     pages = (text_of(document) for document in DOCUMENTS if document.name != "CHANGELOG.md")
     named = {word for page in pages for word in re.findall(r"\b(?:CODAT|MERCHANTCTL)_[A-Z_]+", page)}
     assert named <= known | elsewhere
+
+
+def test_the_settings_table_has_every_setting_with_its_default():
+    from controller import settings
+
+    table = text_of(ROOT / "docs" / "operating.md").partition("## Setting up")[2].partition("\n## ")[0]
+    for row in settings._ROWS:
+        line = next(line for line in table.splitlines() if f"`{row.variable}`, `{row.name}`" in line)
+        assert row.default in line.split("|")[-2]
+
+
+def test_the_table_of_limits_is_that_of_the_judge():
+    table = text_of(ROOT / "docs" / "operating.md").partition("## Limits")[2].partition("\n## ")[0]
+    floors = {cls.value: floor for cls, floor in FLOORS.items()} | {"shrink": SHRINK}
+    assert set(floors) == set(ALLOWABLE)
+    for word, (least, percent) in floors.items():
+        line = next(line for line in table.splitlines() if f"`{word}`" in line.partition(" | ")[0])
+        limit = f"the larger of {least} and {percent} %" if percent else str(least)
+        assert limit in line
+        assert f"`--allow {word}`" in line
 
 
 def test_decisions_are_numbered_once_each():
