@@ -101,10 +101,9 @@ class Transport:
         parse: Callable[[bytes], T],
         query: Query | None,
     ) -> T:
-        patience = Patience()
+        request, patience = self._request(method, path, body, query), Patience()
         while True:
-            # aiohttp takes the headers of a request away with it: each attempt gets its own.
-            outcome = await self._exchange(self._request(method, path, body, query))
+            outcome = await self._exchange(request)
             try:
                 return self._believe(outcome, f"{method} {path}", parse, write=method != "GET")
             except RemoteError as error:
