@@ -21,8 +21,7 @@ from controller.desired.fleet import load
 from controller.model.merchant import Wanted
 from controller.model.observed import DATA_TYPES, Absent, Company, Configuration, Memory, Observed, Pull, Unread
 from controller.model.plan import Plan
-from controller.model.values import Option, Values
-from controller.planning.case import Case
+from controller.model.values import Values
 from controller.planning.diff import remembered_as
 from controller.planning.plan import declared_values, make_plan
 
@@ -116,12 +115,6 @@ def memory(applied: Values | None = None, **changes: Any) -> Memory:
     return replace(usual, **changes)
 
 
-def case(wish: Wanted | None = None, seen: Observed | None = None, last: Memory | None = None) -> Case:
-    seen = seen or observed()
-    found = seen.company if isinstance(seen.company, Company) else None
-    return Case(wish or wanted(), seen, last or memory(), NOW, company=found)
-
-
 def plan(wish: Wanted | None = None, seen: Observed | None = None, last: Memory | None = None) -> Plan:
     """The plan of the usual merchant, but for what is given."""
     return make_plan(wish or wanted(), seen or observed(), last or memory(), NOW)
@@ -141,4 +134,3 @@ def classes(plan: Plan) -> list[str]:
 
 NOTHING = Memory()
 NOWHERE = Observed(Absent())
-TIPS = Option("acc-tips", "Tips payable", "825")

@@ -112,39 +112,51 @@ def _first(
     case: Case, live: Configuration, resolved: Resolved, difference: Difference, findings: tuple[Finding, ...]
 ) -> Verdict:
     """The first configuration: complete or not at all."""
-    if not any(path.startswith(("mapping.", "schedule.")) for path in case.wanted.fields):
-        cause, remedy = (
-            "nobody has configured the mapping, and no manifest declares one",
-            "the Sync Flow, or a manifest",
-        )
-        return _conclude(case, live, resolved, (), (case.found("not-configured", cause, remedy, Actor.MERCHANT),))
     values = _overlaid(live, difference.send)
-    unclear = {locate(live.values, each.field) for each in resolved.problems}
-    lacks = tuple(path for path in lacking(values, live) if path not in unclear)
-    if resolved.problems or lacks:
-        cause = f"the first configuration lacks {', '.join(lacks)}" if lacks else "a reference has no single answer"
-        blocked = case.found("not-configured", cause, "declare them, or mend the references", Actor.US)
-        return _conclude(case, live, resolved, (), (*findings, blocked))
-    broken = _broken(case, values, live)
-    if broken:
-        return _conclude(case, live, resolved, (), (*findings, *broken))
-    cls, warning = _first_class(case, values)
-    remedy = "merchantctl apply"
-    if cls is ChangeClass.RE_CREATE:
-        remedy = "move startDate to where the books end, or merchantctl apply --allow re-create"
-    cause = "never configured" if case.memory.configured_at is None else "its mapping went with the deleted connection"
-    pending = case.found("not-configured", cause + warning, remedy, Actor.APPLY, direction=Direction.PENDING)
+    incomplete = _incomplete(case, live, resolved, values)
+    broken = () if incomplete else _broken(case, values, live)
+    if incomplete or broken:
+        return _conclude(case, live, resolved, (), (*findings, *incomplete, *broken))
+    cls, pending = _complete(case, values)
     change = Change(ChangeKind.SET_CONFIGURATION, (cls,), difference.send)
     return _conclude(case, live, resolved, (change,), (*findings, pending))
 
 
-def _first_class(case: Case, values: Mapping[str, Value]) -> tuple[ChangeClass, str]:
-    """Whether a first configuration would book again what was booked before."""
+def _incomplete(
+    case: Case, live: Configuration, resolved: Resolved, values: Mapping[str, Value]
+) -> tuple[Finding, ...]:
+    """What a first configuration lacks; what is declared but has no answer is told by its own finding."""
+    if not any(path.startswith(("mapping.", "schedule.")) for path in case.wanted.fields):
+        cause = "nobody has configured the mapping, and no manifest declares one"
+        remedy = f"merchantctl link {case.wanted.name} --sync-flow, or declare it in a manifest"
+        return (case.found("not-configured", cause, remedy, Actor.MERCHANT),)
+    unclear = {locate(live.values, each.field) for each in resolved.problems}
+    lacks = [path for path in lacking(values, live) if path not in unclear]
+    if lacks:
+        cause = f"the first configuration lacks {', '.join(lacks)}"
+        return (case.found("not-configured", cause, "declare what is lacking", Actor.US),)
+    if resolved.problems:
+        cause = f"no single answer for {', '.join(each.field for each in resolved.problems)}"
+        return (case.found("not-configured", cause, "mend these references", Actor.US),)
+    return ()
+
+
+def _complete(case: Case, values: Mapping[str, Value]) -> tuple[ChangeClass, Finding]:
+    """How dangerous a first configuration is: whether it would book again what was booked before."""
     start, seen = values.get(START_DATE), case.memory.configured_at
-    booked = max((each for each in (seen, case.observed.last_success) if each), default=None)
-    if seen is None or booked is None or not isinstance(start, datetime) or start >= booked:
-        return ChangeClass.CONFIGURE, ""
-    return ChangeClass.RE_CREATE, f"; warning: startDate {start:%Y-%m-%d} would replay books up to {booked:%Y-%m-%d}"
+    if seen is None:
+        return ChangeClass.CONFIGURE, _not_configured(case, "never configured", "merchantctl apply")
+    cause = "its mapping went with the deleted connection"
+    booked = max(seen, case.observed.last_success or seen)
+    if not isinstance(start, datetime) or start >= booked:
+        return ChangeClass.CONFIGURE, _not_configured(case, cause, "merchantctl apply")
+    cause += f"; warning: startDate {start:%Y-%m-%d} would replay books up to {booked:%Y-%m-%d}"
+    remedy = "move startDate to where the books end, or merchantctl apply --allow re-create"
+    return ChangeClass.RE_CREATE, _not_configured(case, cause, remedy)
+
+
+def _not_configured(case: Case, cause: str, remedy: str) -> Finding:
+    return case.found("not-configured", cause, remedy, Actor.APPLY, direction=Direction.PENDING)
 
 
 def _update(
