@@ -11,11 +11,13 @@ from controller.model.observed import Listing
 from controller.model.plan import ChangeKind, Plan
 from controller.model.report import Cost, FleetPlan, FleetReport, Outcome, Skipped
 from controller.planning.safety import Fold, judge
-from controller.reconcile.record import events
+from controller.reconcile.record import events, note_configured
 from controller.reconcile.survey import PAGE, Run, lost_merchants, now, settled
 from controller.reconcile.sweep import carry_out_all, consider_all, unread
 from controller.reconcile.world import World
+from controller.reporting.verdict import exit_code
 from state import FindingRow, Store
+from state.errors import StateProblem
 
 
 async def reconcile(
@@ -27,9 +29,11 @@ async def reconcile(
     plan, moved = still_holding(await think(run, world), saved)
     if plan.refusal or not _agreed(plan, agree):
         return await told(plan, run.store)
+    number = await run.store.begin_run("apply", started)
     outcomes = await carry_out_all(plan.plans, world, run.width, run.tell)
     outcomes |= await _lost_answers(run, plan, world)
-    return await _reported(run, plan, world, moved | outcomes, started)
+    report = FleetReport(plan, moved | outcomes, started, now(), run.stop.why, run.stop.resume_at, run.stop.signal)
+    return await _noted(number, report, world)
 
 
 async def think(run: Run, world: World) -> FleetPlan:
@@ -87,15 +91,13 @@ def _unwatched(done: int, of: int) -> None:
     """A second round is short: it has no progress of its own."""
 
 
-async def _reported(
-    run: Run, plan: FleetPlan, world: World, outcomes: Mapping[str, Outcome], started: datetime
-) -> FleetReport:
-    """The report, and the run's lines in the history."""
-    number = await run.store.begin_run("apply", started)
-    await run.store.note_events(number, events(number, plan.plans, outcomes, world))
-    await run.store.end_run(number, 0, {"merchants": len(plan.plans)}, now())
-    plan = await told(plan, run.store)
-    return FleetReport(plan, outcomes, started, now(), run.stop.why, run.stop.resume_at, run.stop.signal)
+async def _noted(number: int, report: FleetReport, world: World) -> FleetReport:
+    """The run's lines in the history, and when everyone was last seen well."""
+    plans, store = report.plan.plans, world.store
+    await note_configured(plans, report.outcomes, world)
+    await store.note_events(number, events(number, plans, report.outcomes, world))
+    await store.end_run(number, exit_code("apply", report), {"merchants": len(plans)}, report.ended)
+    return replace(report, plan=await told(report.plan, store))
 
 
 def _within(later: Plan, earlier: Plan) -> Plan:
@@ -129,9 +131,12 @@ def _cost(run: Run, plans: Sequence[Plan], listing: Listing | None) -> Cost:
 
 
 async def told(plan: FleetPlan, store: Store) -> FleetPlan:
-    """The plan with each finding's first sight, noted in the ledger."""
+    """The plan with each finding's first sight; the ledger is best effort and never ends a run."""
     seen = [FindingRow(each.merchant, each.code, each.field or "") for one in plan.plans for each in one.findings]
-    since = await store.note_findings(seen, judged=[each.merchant for each in plan.plans], at=now())
+    try:
+        since = await store.note_findings(seen, judged=[each.merchant for each in plan.plans], at=now())
+    except StateProblem:
+        return plan
     return replace(plan, plans=tuple(_dated(each, since) for each in plan.plans))
 
 

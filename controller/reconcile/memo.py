@@ -17,6 +17,7 @@ from controller.model.values import LOCAL_TIME, START_DATE, Clock, to_json
 from controller.planning.plan import CONDITIONS
 from controller.planning.reference_data import STALE
 from controller.reconcile.observe import Glimpse
+from controller.reconcile.record import Applied
 from controller.reconcile.world import World
 
 ALL_MET = (*(Condition(kind, Truth.TRUE) for kind in CONDITIONS), Condition("Ready", Truth.TRUE))
@@ -79,5 +80,8 @@ def _standing(company: Company, memory: Memory, now: datetime) -> tuple[object, 
     return company.id, company.name, connections, memory.company_id, memory.connection_id, stale
 
 
-def _applied(memory: Memory) -> tuple[object, ...]:
-    return tuple((path, repr(to_json(value))) for path, value in sorted(memory.applied.items()))
+def _applied(memory: Memory) -> str:
+    """As state keeps it, where it comes from there."""
+    if isinstance(memory.applied, Applied):
+        return memory.applied.text
+    return repr(sorted((path, repr(to_json(value))) for path, value in memory.applied.items()))

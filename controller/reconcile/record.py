@@ -6,7 +6,8 @@ last applied: the declared values, except those that policy keeps as somebody el
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from controller.model.merchant import Wanted
@@ -21,11 +22,29 @@ from state import Memory as Row
 
 
 def memory_of(row: Row) -> Memory:
-    """State's row in the subject's own values."""
-    applied = {path: from_json(path, value) for path, value in row.applied.items()}
-    return Memory(
-        row.company_id, row.connection_id, applied, row.configured_at, deletion=row.deletion, retired_at=row.retired_at
-    )
+    """State's row in the subject's own values; what was applied is parsed only when it is asked for."""
+    return Memory(row.company_id, row.connection_id, Applied(row), row.configured_at, row.deletion, row.retired_at)
+
+
+class Applied(Mapping[str, Value]):
+    """What was set last, by field path. In a fleet that is in sync nobody asks."""
+
+    def __init__(self, row: Row) -> None:
+        self.text = row.applied_json
+        self._row = row
+
+    @cached_property
+    def _values(self) -> dict[str, Value]:
+        return {path: from_json(path, value) for path, value in self._row.applied.items()}
+
+    def __getitem__(self, path: str) -> Value:
+        return self._values[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 async def remember(plan: Plan, outcome: Outcome, world: World) -> None:
@@ -34,7 +53,7 @@ async def remember(plan: Plan, outcome: Outcome, world: World) -> None:
         return
     wanted, memory = world.wanted[plan.merchant], world.memory(plan.merchant)
     await _bind(plan, wanted, memory, world)
-    if plan.configured or _configures(plan):
+    if memory.configured_at is None and is_configured(plan):
         await world.store.saw_configured([plan.merchant], world.now())
     if plan.retires and _taken_down(plan):
         await world.store.retire(plan.merchant, world.now())
@@ -49,8 +68,17 @@ async def _bind(plan: Plan, wanted: Wanted, memory: Memory, world: World) -> Non
         await world.store.bind_connection(plan.merchant, plan.connection_id)
 
 
-def _configures(plan: Plan) -> bool:
-    return any(change.kind is ChangeKind.SET_CONFIGURATION for change in plan.changes)
+def is_configured(plan: Plan) -> bool:
+    """Whether a merchant whose plan was carried out is configured."""
+    return plan.configured or any(change.kind is ChangeKind.SET_CONFIGURATION for change in plan.changes)
+
+
+async def note_configured(plans: Iterable[Plan], outcomes: Mapping[str, Outcome], world: World) -> None:
+    """When the whole fleet was last seen configured, in one go."""
+    well = {name for name, outcome in outcomes.items() if isinstance(outcome, Done | Nothing)}
+    await world.store.saw_configured(
+        [plan.merchant for plan in plans if plan.merchant in well and is_configured(plan)], world.now()
+    )
 
 
 def _taken_down(plan: Plan) -> bool:
