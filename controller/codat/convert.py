@@ -302,7 +302,8 @@ def _account(root: Node, path: str) -> Node:
 
 
 def _tax_rate(root: Node, rate: str, path: str) -> Node:
-    for key in _offered(root, "configuration", "sales", "taxRates"):
+    offered = _offered(root, "configuration", "sales", "taxRates")
+    for key in reversed(offered):  # the last of two spellings of one rate, which is the one that reading shows
         if canonical_rate(key) == canonical_rate(rate):
             return child(root, "configuration", "sales", "taxRates", key)
     raise NotOffered(f"live offers no {path}")

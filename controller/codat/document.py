@@ -1,6 +1,6 @@
 """A configuration document as JSON that can be changed in one place and stays the same in every other.
 
-Numbers with a fraction or an exponent are kept as the very text they came in: a float would round them.
+Numbers are kept as the very text they came in: a float would round them.
 """
 
 from __future__ import annotations

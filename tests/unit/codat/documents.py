@@ -64,7 +64,7 @@ DOCUMENTS = _object(
             invoiceStatus=_object(selectedInvoiceStatus=WORDS, invoiceStatusOptions=st.lists(WORDS, max_size=2)),
             salesCustomer=_object(selectedCustomerId=IDS, customerOptions=_options()),
             taxRates=st.dictionaries(
-                st.sampled_from(["0", "5", "17.50", "20.0", "exempt"]), st.none() | _TAX_RATE, max_size=3
+                st.sampled_from(["0", "5", "17.50", "20", "20.0", "exempt"]), st.none() | _TAX_RATE, max_size=3
             ),
             newTaxRates=ANYTHING,
             grouping=_object(
