@@ -1,0 +1,175 @@
+"""`merchantctl` as processes: exit codes, saved plans, the lock, signals."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.place import CONFIGURE, CREATE_COMPANY, Place, writes
+
+
+def test_the_way_of_a_merchant_in_exit_codes(place: Place) -> None:
+    place.profile()
+    place.merchant("ann")
+    assert place.run("validate").returncode == 0
+    assert place.run("plan").returncode == 0
+    assert place.run("plan", "--detailed-exitcode").returncode == 2
+    assert place.run("apply").returncode == 64, "no terminal and no --yes"
+    assert place.run("apply", "--yes").returncode == 0
+    waiting = place.run("plan", "--detailed-exitcode")
+    assert place.accounting("ann")["linkUrl"] in waiting.stdout
+    assert place.run("link", "ann").stdout.strip() == place.accounting("ann")["linkUrl"]
+    place.consent()
+    assert place.run("apply", "--yes").returncode == 0
+    assert place.run("plan", "--detailed-exitcode").returncode == 0
+    assert place.run("drift").returncode == 0
+    place.edit("ann", {"enabled": False})
+    assert place.run("drift").returncode == 2
+    assert place.run("apply", "--yes").returncode == 0
+    assert place.run("drift").returncode == 0
+
+
+def test_a_broken_manifest_stops_plan_and_apply_while_drift_reports_on_the_rest(place: Place) -> None:
+    place.provisioned("ann")
+    place.edit("ann", {"enabled": False})
+    (place.manifests / "broken.yaml").write_text("kind: Merchant\nkind: Merchant\n")
+    with place.counted() as counts:
+        for verb in (("validate",), ("plan",), ("apply", "--yes")):
+            done = place.run(*verb)
+            assert done.returncode == 65
+            assert "broken.yaml:2:1" in done.stdout + done.stderr
+    assert counts == {}
+    done = place.run("drift", "-o", "json")
+    assert done.returncode == 65
+    report = json.loads(done.stdout)
+    assert report["complete"] is False
+    assert "sync-disabled" in report["summary"]
+
+
+def test_the_key_is_in_nothing_that_is_told_or_kept(place: Place) -> None:
+    place.profile()
+    place.merchant("ann")
+    told = [place.run("-vv", *verb) for verb in (("plan", "--out", "plan.json"), ("apply", "--yes"), ("drift",))]
+    kept = b"".join(file.read_bytes() for file in place.folder.rglob("*") if file.is_file())
+    assert place.emulator.api_key not in "".join(each.stdout + each.stderr for each in told)
+    assert place.emulator.api_key.encode() not in kept
+
+
+# -- Saved plans
+
+
+def test_a_saved_plan_is_carried_out_but_for_the_merchants_that_moved(place: Place) -> None:
+    place.provisioned("ann", "bob")
+    for name in ("ann", "bob"):
+        place.edit(name, {"enabled": False})
+    assert place.run("plan", "--out", "plan.json").returncode == 0
+    place.edit("ann", {"schedule": {"syncHourUtc": 9}})
+    with place.counted() as counts:
+        done = place.run("apply", "plan.json", "--yes")
+    assert done.returncode == 3, done.stderr
+    assert writes(counts) == {CONFIGURE: 1}
+    assert place.document("ann")["enabled"] is False
+    assert place.document("bob")["enabled"] is True
+    assert "ann" in done.stdout
+
+
+def test_a_saved_plan_that_was_edited_is_refused(place: Place) -> None:
+    place.profile()
+    place.merchant("ann")
+    place.run("plan", "--out", "plan.json")
+    saved = place.folder / "plan.json"
+    saved.write_text(saved.read_text().replace("create-company", "delete-company"))
+    with place.counted() as counts:
+        assert place.run("apply", "plan.json", "--yes").returncode == 1
+    assert counts == {}
+
+
+def test_a_saved_plan_of_other_manifests_is_refused(place: Place) -> None:
+    place.profile()
+    place.merchant("ann")
+    place.run("plan", "--out", "plan.json")
+    place.merchant("bob")
+    with place.counted() as counts:
+        done = place.run("apply", "plan.json", "--yes")
+    assert done.returncode == 1
+    assert "new plan" in done.stderr
+    assert counts == {}
+
+
+# -- Two at once, and being stopped
+
+
+def _begin(place: Place, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "controller", *arguments]
+    return subprocess.Popen(
+        command, cwd=place.folder, env=place.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _until_it_writes(place: Place) -> None:
+    deadline = time.monotonic() + 30
+    while not place.emulator.counts().get(CREATE_COMPANY):
+        assert time.monotonic() < deadline, "nothing was written"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def slow(place: Place) -> Place:
+    """Thirty merchants to create, one at a time, a fifth of a second for each request."""
+    place.profile()
+    for number in range(30):
+        place.merchant(f"m-{number:02}")
+    place.emulator.control("POST", "/latency", {"ms": 200})
+    return place
+
+
+def test_a_second_apply_on_the_same_state_is_locked_out_and_plan_is_not(slow: Place) -> None:
+    first = _begin(slow, "apply", "--yes", "--parallelism", "1")
+    try:
+        _until_it_writes(slow)
+        second = slow.run("apply", "--yes")
+        assert second.returncode == 6, second.stderr
+        assert slow.run("plan").returncode == 0
+    finally:
+        first.kill()
+        first.communicate()
+    slow.emulator.control("POST", "/latency", {"ms": 0})
+    third = slow.run("apply", "--yes")
+    assert third.returncode == 0, f"the lock of the dead is taken over: {third.stderr}"
+    assert sorted(each["name"] for each in slow.companies()) == [f"m-{number:02}" for number in range(30)]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_after_the_requests_in_flight_with_a_report(
+    slow: Place, number: signal.Signals, code: int
+) -> None:
+    process = _begin(slow, "apply", "--yes", "--parallelism", "2")
+    _until_it_writes(slow)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == code, err
+    assert "m-29" in out
+    assert len(slow.companies()) < 30
+    slow.emulator.control("POST", "/latency", {"ms": 0})
+    assert slow.run("apply", "--yes").returncode == 0
+    assert sorted(each["name"] for each in slow.companies()) == [f"m-{number:02}" for number in range(30)]
+
+
+@pytest.mark.parametrize("after", [0.05, 0.4, 1.1])
+def test_a_run_killed_at_any_moment_is_made_good_by_the_next(slow: Place, after: float, tmp_path: Path) -> None:
+    process = _begin(slow, "apply", "--yes", "--parallelism", "4")
+    _until_it_writes(slow)
+    time.sleep(after)
+    process.kill()
+    process.communicate()
+    slow.emulator.control("POST", "/latency", {"ms": 0})
+    assert slow.run("apply", "--yes").returncode == 0
+    companies = slow.companies()
+    assert sorted(each["name"] for each in companies) == [f"m-{number:02}" for number in range(30)]
+    assert all(len(each["dataConnections"]) == 2 for each in companies)

@@ -1,0 +1,184 @@
+"""What is refused, what is left alone, and what happens when a manifest goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.model.errors import InvalidManifests
+from controller.model.report import FleetPlan
+from tests.end_to_end.place import COMPANIES, CONFIGURE, Place, changes, findings, states, writes
+
+SEVEN = tuple(f"m-{number}" for number in range(7))
+ALL = ("delete", "unlink", "disable", "shrink")
+
+
+def test_over_a_limit_nothing_is_written_and_the_flag_that_lifts_it_is_named(place: Place) -> None:
+    place.provisioned(*SEVEN)
+    for name in SEVEN[:2]:
+        place.merchant(name, enabled=False)
+    place.merchant("new")
+    with place.counted() as counts:
+        done = place.run("apply", "--yes")
+    assert done.returncode == 4, done.stderr
+    assert "--allow disable" in done.stdout + done.stderr
+    assert writes(counts) == {}
+    assert place.run("plan").returncode == 0
+    with place.counted() as lifted:
+        assert place.run("apply", "--yes", "--allow", "disable").returncode == 0
+    assert writes(lifted)[CONFIGURE] == 2
+
+
+def test_a_cap_on_all_changes_refuses_what_has_no_limit_of_its_own(place: Place) -> None:
+    place.profile()
+    place.merchant("ann")
+    with place.counted() as counts:
+        refused = place.apply(max_changes=1)
+    assert isinstance(refused, FleetPlan)
+    assert refused.refusal
+    assert writes(counts) == {}
+
+
+@pytest.mark.parametrize(
+    ("policy", "kinds", "accounting"),
+    [
+        ("Retain", None, "Linked"),
+        ("Disable", ["set-configuration"], "Linked"),
+        ("Unlink", ["set-configuration", "unlink-connection"], "Unlinked"),
+        ("Delete", ["set-configuration", "unlink-connection", "delete-company"], None),
+    ],
+)
+def test_a_manifest_that_goes_takes_its_merchant_down_as_far_as_its_policy_says_and_once(
+    place: Place, policy: str, kinds: list[str] | None, accounting: str | None
+) -> None:
+    place.provisioned("ann", "bob", policy={"deletion": policy})
+    place.gone("ann")
+    assert changes(place.plan()) == ({"ann": kinds} if kinds else {})
+    place.apply(allow=("delete",))
+    assert [each["name"] for each in place.companies()] == (["ann", "bob"] if accounting else ["bob"])
+    if accounting:
+        assert place.accounting("ann")["status"] == accounting
+        assert place.document("ann")["enabled"] is (policy == "Retain")
+        place.edit("ann", {"enabled": True})
+    with place.counted() as counts:
+        place.apply(allow=("delete",))
+    assert writes(counts) == {}, "a removal that was carried out is not done again"
+
+
+def test_deleting_needs_the_policy_and_the_flag(place: Place) -> None:
+    place.provisioned("ann", "bob", policy={"deletion": "Delete"})
+    place.gone("ann")
+    with place.counted() as counts:
+        assert place.run("apply", "--yes").returncode == 4
+    assert writes(counts) == {}
+
+
+def test_a_manifest_that_comes_back_is_provisioned_again(place: Place) -> None:
+    place.provisioned("ann", "bob", policy={"deletion": "Delete"})
+    place.gone("ann")
+    place.apply(allow=("delete",))
+    place.merchant("ann")
+    place.apply()
+    place.consent()
+    place.apply()
+    assert states(place.plan()) == {"ann": "in-sync", "bob": "in-sync"}
+
+
+def _empty(place: Place) -> dict:
+    for file in place.manifests.iterdir():
+        file.unlink()
+    return {}
+
+
+def _broken(place: Place) -> dict:
+    place.gone("m-0")
+    (place.manifests / "broken.yaml").write_text("kind: [")
+    return {}
+
+
+def _below(place: Place) -> dict:
+    place.gone("m-0")
+    return {"path": place.manifests / "merchant-m-1.yaml"}
+
+
+def _targeted(place: Place) -> dict:
+    place.gone("m-0")
+    return {"targets": ("m-1",)}
+
+
+@pytest.mark.parametrize("narrowed", [_empty, _broken, _below, _targeted])
+def test_what_was_not_seen_is_never_unlinked_disabled_or_deleted(place: Place, narrowed) -> None:  # type: ignore[no-untyped-def]
+    place.provisioned(*SEVEN[:3], policy={"deletion": "Delete"})
+    scope = narrowed(place)
+    with place.counted() as counts:
+        try:
+            place.apply(*scope.get("targets", ()), path=scope.get("path"), allow=ALL[:3])
+        except InvalidManifests:
+            assert narrowed is _broken
+    assert writes(counts) == {}
+
+
+def test_a_list_that_cannot_be_read_creates_nothing_and_exits_5(place: Place) -> None:
+    place.provisioned("ann")
+    place.merchant("new")
+    place.emulator.fault(COMPANIES, "status", code=404, times=2)
+    with place.counted() as counts:
+        done = place.run("apply", "--yes")
+    assert done.returncode == 5, done.stderr
+    assert writes(counts) == {}
+
+
+def test_one_merchant_that_cannot_be_read_stops_no_other(place: Place) -> None:
+    place.provisioned("ann", "bob")
+    for name in ("ann", "bob"):
+        place.edit(name, {"enabled": False})
+    company = place.company("ann")["id"]
+    place.emulator.fault(f"GET /config/companies/{company}/sync/commerce", "status", code=404)
+    with place.counted() as counts:
+        report = place.apply(allow=ALL)
+    assert "unknown" in findings(report.plan, "ann")
+    assert writes(counts) == {CONFIGURE: 1}
+    assert place.document("bob")["enabled"] is True
+
+
+def test_a_declared_field_that_moves_while_the_plan_is_read_stops_that_merchant(place: Place) -> None:
+    place.provisioned("ann", "bob")
+    for name in ("ann", "bob"):
+        place.edit(name, {"enabled": False})
+
+    def agree(plan: FleetPlan) -> bool:
+        place.edit("ann", {"schedule": {"syncHourUtc": 9}})
+        return True
+
+    with place.counted() as counts:
+        report = place.apply(agree=agree)
+    assert writes(counts) == {CONFIGURE: 1}
+    assert "schedule.time" in report.outcomes["ann"].what
+    assert place.document("ann")["schedule"]["syncHourUtc"] == 9
+
+
+def test_a_company_limit_ends_the_writes_with_the_report_kept(place: Place) -> None:
+    place.profile()
+    for name in SEVEN:
+        place.merchant(name)
+    place.emulator.fault("POST /meta/companies/sync", "status", code=402, times=100)
+    with place.counted() as counts:
+        report = place.apply(parallelism=1)
+    assert writes(counts) == {"POST /meta/companies/sync": 1}
+    assert report.stopped
+    assert len(report.outcomes) == 7
+
+
+def test_a_refusal_for_good_is_not_tried_again_until_something_moves(place: Place, tmp_path: Path) -> None:
+    place.provisioned("ann")
+    place.edit("ann", {"enabled": False})
+    place.emulator.fault(CONFIGURE, "status", code=400)
+    place.apply()
+    with place.counted() as counts:
+        place.apply()
+    assert writes(counts) == {}
+    place.edit("ann", {"schedule": {"syncHourUtc": 9}})
+    with place.counted() as moved:
+        place.apply()
+    assert writes(moved) == {CONFIGURE: 1}
