@@ -88,11 +88,11 @@ def _agreement(output: str, yes: bool) -> Callable[[FleetPlan], bool]:
     """Shows the plan, on stderr where stdout is for a program, and asks unless `--yes`."""
 
     def agree(plan: FleetPlan) -> bool:
-        from controller.cli.terminal import paint_for
+        from controller.cli.terminal import ask, paint_for
         from controller.reporting.text import plan_text
 
         stream = sys.stdout if output == "text" else sys.stderr
         click.echo(plan_text(plan, paint_for(stream)) + "\n", file=stream)
-        return yes or click.confirm("Carry it out?", err=True)
+        return yes or ask("Carry it out?")
 
     return agree

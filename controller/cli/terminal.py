@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from controller.model.errors import MerchantctlError
 from controller.reporting.paint import Paint
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 T = TypeVar("T")
 
@@ -40,14 +44,60 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda done, of: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    bar = _Bar(what)
+    try:
+        yield bar.tell
+    finally:
+        bar.hide()
 
-    console = Console(stderr=True, no_color=not paint_for(sys.stderr).colour)
-    parts = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+class _Bar:
+    """A bar that is away while nothing is under way: between thinking and writing, a question may be asked."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._shown: tuple[Progress, TaskID] | None = None
+
+    def tell(self, done: int, of: int) -> None:
+        if done >= of:
+            self.hide()
+            return
+        bar, task = self._shown = self._shown or self._show()
+        bar.update(task, completed=done, total=of)
+
+    def hide(self) -> None:
+        if self._shown:
+            self._shown[0].stop()
+            self._shown = None
+
+    def _show(self) -> tuple[Progress, TaskID]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True, no_color=not paint_for(sys.stderr).colour)
+        parts = (TextColumn(self._what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        bar = Progress(*parts, console=console, transient=True)
+        bar.start()
+        return bar, bar.add_task(self._what, total=None)
+
+
+def ask(question: str) -> bool:
+    """Yes or no, asked on stderr. Raises Abort when it is answered with Ctrl-C."""
+    with _signals_that_interrupt():
+        return click.confirm(question, err=True)
+
+
+@contextmanager
+def _signals_that_interrupt() -> Iterator[None]:
+    """A run that ends gently on a signal looks for it between requests: too late for one who is being asked."""
+    gentle = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        for number, handler in gentle.items():
+            signal.signal(number, handler)
 
 
 def write_whole(path: Path, text: str) -> None:

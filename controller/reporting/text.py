@@ -113,7 +113,7 @@ def untouched_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
 
 
 def report_text(report: FleetReport, paint: Paint = PLAIN) -> str:
-    """What became of a plan, merchant by merchant, then in numbers. A plan that nobody was asked about comes first."""
+    """What became of a plan: whoever is worth a word by name, then the numbers. A plan not shown yet comes first."""
     asked = any(each.changes for each in report.plan.plans)
     lines = [] if asked else _plan_lines(report.plan, paint)
     for name, outcome in sorted(report.outcomes.items()):
@@ -148,7 +148,7 @@ def _outcome_word(outcome: Outcome) -> str:
 def _outcome_lines(name: str, outcome: Outcome, paint: Paint) -> list[str]:
     who = paint("strong", clean(name))
     match outcome:
-        case Nothing():
+        case Nothing() | Done(findings=()):
             return []
         case Done(findings=findings):
             lines = [line for each in findings for line in finding_lines(each, paint)]

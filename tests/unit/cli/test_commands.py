@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 
@@ -101,17 +102,35 @@ def test_without_a_terminal_apply_wants_yes_before_it_asks_anybody(merchantctl, 
     assert served.counts() == before
 
 
-def test_someone_who_says_no_at_the_terminal_ends_with_1_and_nothing_done(served, fleet, folder):
+@pytest.mark.parametrize(("keys", "code"), [(b"n\n", 1)], ids=["no"])
+def test_someone_who_does_not_agree_at_the_terminal_has_nothing_done(served, fleet, folder, keys, code):
     portal(served, fleet[0], {"enabled": False})
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", "from controller.__main__ import main; main()", "apply"]
-    process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    os.write(ours, b"n\n")
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "Carry it out?" in err
-    assert "Nothing was done." in out
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        asked = b""
+        while b"[y/N]" not in asked:
+            asked += process.stderr.read(1)
+        if keys:
+            os.write(ours, keys)
+        else:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == code
     assert not [call for call in served.counts() if call.startswith("POST /config")]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_plan_that_is_stopped_by_a_signal_says_so_in_its_code_and_in_one_line(served, fleet, folder, number, code):
+    served.fault("GET /meta/companies", "delay", ms=20_000)
+    command = [sys.executable, "-c", "from controller.__main__ import main; main()", "plan"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not served.counts().get("GET /meta/companies"):
+            assert process.poll() is None
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, b"")
+    assert len(err.splitlines()) <= 2
 
 
 def test_targets_and_selectors_narrow_a_run(merchantctl, fleet):
