@@ -91,6 +91,12 @@ def test_a_merchant_that_we_deleted_ourselves_and_that_is_back_is_new():
     assert classes(plan) == ["create", "create"]
 
 
+def test_a_merchant_that_we_deleted_and_that_is_back_gets_no_company_beside_a_namesake():
+    plan = build.plan(seen=Observed(Absent(), namesakes=(TWIN,)), last=build.memory(retired_at=build.NOW))
+    assert codes(plan) == ["company-missing"]
+    assert plan.changes == ()
+
+
 def test_a_company_that_could_not_be_read_is_neither_missing_nor_created():
     for last in (build.NOTHING, build.memory()):
         plan = build.plan(seen=Observed(Unread("page 2 failed")), last=last)
