@@ -31,9 +31,9 @@ KILLS = ("killed before the request", "killed after the request", "killed before
 FAULTS = (*KILLS, *REQUEST_FAULTS)
 
 COMMITS = frozenset(
-    {"bind", "bind_connection", "saw_configured", "retire", "unretire", "record_applied"}
+    {"bind", "bind_connection", "saw_configured", "retire", "unretire", "record_applied", "record_applied_many"}
     | {"begin_intent", "close_intent", "settle_company", "settle_connection", "quarantine", "release"}
-    | {"note_findings", "begin_run", "end_run", "note_events", "note_writes"}
+    | {"note_findings", "remember_verdicts", "begin_run", "end_run", "note_events", "note_writes"}
 )
 """The store's methods that commit, but for the lock's: a dead process's lock is taken over, and we live on."""
 
