@@ -150,10 +150,16 @@ def still_holding(plan: FleetPlan, saved: Mapping[str, Any] | None) -> tuple[Fle
     """The plans that were saved and still hold; the merchants that moved since are skipped by name."""
     if saved is None:
         return plan, {}
-    prints = {each["merchant"]: each["fingerprint"] for each in saved["merchants"] if each["changes"]}
-    holding = tuple(each for each in plan.plans if prints.get(each.merchant) == each.fingerprint)
-    names = {each.merchant for each in holding}
-    moved: dict[str, Outcome] = {
-        name: Skipped("moved since the plan was saved; make a new plan") for name in prints if name not in names
-    }
+    written = {each["merchant"]: each for each in saved["merchants"]}
+    told = tuple(each for each in plan.plans if each.merchant in written)
+    holding = tuple(each for each in told if _as_saved(each, written[each.merchant]))
+    gone = set(written) - {each.merchant for each in holding}
+    why = "moved since the plan was saved; make a new plan"
+    moved: dict[str, Outcome] = {name: Skipped(why) for name in sorted(gone)}
     return replace(plan, plans=holding), moved
+
+
+def _as_saved(plan: Plan, written: Mapping[str, Any]) -> bool:
+    """A merchant that neither the saved plan nor this one would touch may move as it likes."""
+    untouched = not plan.changes and not written["changes"]
+    return untouched or plan.fingerprint == written["fingerprint"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from importlib.metadata import version
 
 from controller.model.merchant import Wanted
 from controller.model.observed import Company, Memory
@@ -20,6 +21,8 @@ from controller.reconcile.observe import Glimpse
 from controller.reconcile.record import Applied
 from controller.reconcile.world import World
 
+VERSION = version("merchantctl")
+"""Another version may judge otherwise."""
 ALL_MET = (*(Condition(kind, Truth.TRUE) for kind in CONDITIONS), Condition("Ready", Truth.TRUE))
 
 
@@ -57,7 +60,7 @@ def key_of(merchant: str, glimpse: Glimpse, world: World) -> str | None:
     if glimpse.namesakes or world.data:
         return None
     hours = _hour(wanted, world.now()), _live_hour(glimpse.document, world.now())
-    facts = (wanted.digest, hours, _standing(company, memory, world.now()), _applied(memory))
+    facts = (VERSION, wanted.digest, hours, _standing(company, memory, world.now()), _applied(memory))
     return hashlib.sha256(repr(facts).encode() + glimpse.document).hexdigest()
 
 

@@ -95,21 +95,21 @@ async def _note_applied(plan: Plan, wanted: Wanted, memory: Memory, world: World
 
 def applied_now(plan: Plan, wanted: Wanted, memory: Memory) -> dict[str, Value]:
     """Last applied after this plan: what was declared and stands; where it was not compared, what was before."""
-    if not plan.declared:
+    if not plan.declared or not is_configured(plan):
         return {**memory.applied, **_sent(plan), COMPANY_NAME: wanted.company_name}
-    kept = {each.field for each in plan.findings if each.direction} - set(_sent(plan))
+    kept = {remembered_as(each.field) for each in plan.findings if each.direction and each.field} - set(_sent(plan))
     values: dict[str, Value] = {COMPANY_NAME: wanted.company_name}
-    for path, value in plan.declared.items():
+    for path, value in ((remembered_as(path), value) for path, value in plan.declared.items()):
         if path not in kept:
-            values[remembered_as(path)] = value
-        elif remembered_as(path) in memory.applied:
-            values[remembered_as(path)] = memory.applied[remembered_as(path)]
+            values[path] = value
+        elif path in memory.applied:
+            values[path] = memory.applied[path]
     return values
 
 
 def _sent(plan: Plan) -> dict[str, Value]:
     of_configuration = (each for each in plan.changes if each.kind is ChangeKind.SET_CONFIGURATION)
-    return {field.field: field.wanted for change in of_configuration for field in change.fields}
+    return {remembered_as(field.field): field.wanted for change in of_configuration for field in change.fields}
 
 
 def events(run: int, plans: Iterable[Plan], outcomes: Mapping[str, Outcome], world: World) -> tuple[Event, ...]:

@@ -32,7 +32,7 @@ class Inventory:
 
 @dataclass(slots=True)
 class Stop:
-    """Why nothing new is begun any more; the one thing in a run that changes while it runs."""
+    """Why nothing new is begun any more; it changes while a run runs."""
 
     why: str | None = None
     resume_at: datetime | None = None
