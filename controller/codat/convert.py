@@ -31,6 +31,7 @@ from controller.model.values import (
     Value,
     account_key,
     account_path,
+    locate,
     tax_rate_key,
     tax_rate_path,
 )
@@ -243,20 +244,6 @@ def write_fields(document: bytes, values: Mapping[str, Value]) -> bytes:
     return json_document.serialise(root)
 
 
-def locate(paths: Iterable[str], path: str) -> str | None:
-    """The path under which live has this field; None when it has not.
-
-    Account keys compare without regard to case, in their own section first and then in any (REFERENCE 7 rows
-    25, 26). Every other path is its own.
-    """
-    wanted = account_key(path)
-    candidates = tuple(paths)
-    if path in candidates or not wanted:
-        return path if path in candidates else None
-    found = [(at, candidate) for candidate in candidates if (at := account_key(candidate)) and _alike(at, wanted)]
-    return min(found, key=lambda pair: pair[0][0] != wanted[0])[1] if found else None
-
-
 def canonical_rate(key: str) -> str:
     """A tax rate's key as decimal text without trailing zeros; what is no number stays as it is."""
     try:
@@ -267,10 +254,6 @@ def canonical_rate(key: str) -> str:
         return key
     text = f"{number:f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
-
-
-def _alike(at: tuple[str, str], wanted: tuple[str, str]) -> bool:
-    return at[1].casefold() == wanted[1].casefold()
 
 
 def _write(root: Node, path: str, value: Value) -> None:
