@@ -18,8 +18,9 @@ from state.database import open_database
 from state.errors import StateProblem
 from state.findings import FindingRow, Noted
 from state.intents import Intent
-from state.lock import LockRow, Owner
+from state.lock import LockRow
 from state.memory import Memory
+from state.process import Owner
 from state.quarantine import Quarantine
 from state.runs import Event
 from state.store import Store

@@ -11,10 +11,8 @@ StateProblem
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from state.lock import Owner
+from state.process import Owner
 
 
 class StateProblem(Exception):

@@ -8,6 +8,7 @@ from typing import Any
 
 from state import applied, bindings, editing, export, findings, intents, lock, memory, quarantine, runs, verdicts
 from state.database import Database
+from state.process import Owner
 from state.quarantine import Quarantine
 
 
@@ -19,7 +20,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._held: lock.Owner | None = None
+        self._held: Owner | None = None
 
     # -- What a plan needs
 
@@ -146,12 +147,12 @@ class Store:
 
     # -- The lock
 
-    async def acquire_lock(self, owner: lock.Owner, *, timeout: float) -> None:  # noqa: ASYNC109  (how long to ask, not to run)
+    async def acquire_lock(self, owner: Owner, *, timeout: float) -> None:  # noqa: ASYNC109  (how long to ask, not to run)
         """Wait at most `timeout` seconds for a living holder; a dead one is no obstacle. Raises StateLocked."""
         await lock.acquire_lock(self._database, owner, patience=timeout)
         self._held = owner
 
-    async def release_lock(self, owner: lock.Owner) -> None:
+    async def release_lock(self, owner: Owner) -> None:
         """Give back what this store took; closing the store does so too."""
         if self._held == owner:
             await lock.release_lock(self._database, owner)

@@ -11,7 +11,7 @@ import pytest
 
 from state import LockRow, Owner, Store, open_state
 from state.errors import StateLocked
-from state.lock import mark_of_process
+from state.process import mark_of_process
 
 SOURCE = Path(__file__).parents[3]
 
