@@ -181,6 +181,7 @@ def _about_platform(document: Document, layers: Layers) -> Iterator[Complaint]:
 
 def _broken_rules(layers: Layers) -> Iterator[Complaint]:
     yield from _broken_implications(layers)
+    yield from _one_key_twice(layers)
     yield from _same_accounts(layers)
     yield from _broken_schedule(layers)
 
@@ -192,6 +193,17 @@ def _broken_implications(layers: Layers) -> Iterator[Complaint]:
             remedy = f"{switch} is true at {layers.origins[switch][-1]}: change one of them"
             shown = "null" if refused is None else str(refused).lower() if refused is False else str(refused)
             yield _complaint(layers, (switch, path), f"{path} is {shown}: {why}", remedy)
+
+
+def _one_key_twice(layers: Layers) -> Iterator[Complaint]:
+    """A key is one account, in whichever section live has it: declared in two, nobody knows which one counts."""
+    seen: dict[str, str] = {}
+    for path in layers.values:
+        key = account_key(path)
+        first = seen.setdefault(key[1].lower(), path) if key else path
+        if first != path:
+            what = f"{first} and {path} are one account, found in whichever section live has it (REFERENCE 7 row 25)"
+            yield _complaint(layers, (path, first), what, "keep one of them, or name the other in spec.unmanaged")
 
 
 def _same_accounts(layers: Layers) -> Iterator[Complaint]:

@@ -246,6 +246,23 @@ def test_two_layers_that_contradict_each_other_are_complained_of_at_the_later_on
     assert "base.yaml" in only.remedy
 
 
+def test_one_account_key_in_two_sections_is_a_complaint_even_when_two_layers_declare_it(tmp_path: Path) -> None:
+    accounts = {"accounts": {"card": {"code": "610"}}}
+    text = complaint(
+        tmp_path, merchant(mapping={"sales": {"accounts": {"CARD": {"code": "611"}}}, "payments": accounts})
+    )
+    assert "mapping.sales.accounts.CARD and mapping.payments.accounts.card are one account" in text
+    base = profile(mapping={"sales": {"accounts": {"prepaid": {"code": "830"}}}})
+    later = merchant(profile="base", mapping={"payments": {"accounts": {"prePaid": {"code": "831"}}}})
+    assert "fleet.yaml:3:" in complaint(tmp_path, base, later)
+    apart = merchant(
+        profile="base",
+        mapping={"payments": {"accounts": {"prePaid": None}}},
+        unmanaged=["mapping.sales.accounts.prepaid"],
+    )
+    assert set(wanted(tmp_path, base, apart).fields) == {"mapping.payments.accounts.prePaid"}
+
+
 def test_all_complaints_come_at_once_in_the_order_of_their_addresses(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("[\n")
     (tmp_path / "a.yaml").write_text(merchant(enabled="no", policy={"adopt": 1}, mappin={}))
