@@ -16,6 +16,7 @@ from controller.reconcile.survey import PAGE, Run, lost_merchants, now, settled
 from controller.reconcile.sweep import carry_out_all, consider_all, unread
 from controller.reconcile.world import World
 from controller.reporting.verdict import exit_code
+from controller.reporting.words import count
 from state import FindingRow, Store
 from state.errors import StateProblem
 
@@ -116,9 +117,9 @@ def _notes(plans: Sequence[Plan], strangers: Sequence[str], world: World) -> tup
     creates = sum(1 for plan in plans for each in plan.changes if each.kind is ChangeKind.CREATE_COMPANY)
     if world.memories or not creates or not strangers:
         return ()
+    there, wanted = count(len(strangers), "company", "companies"), count(creates, "company", "companies")
     return (
-        f"the state is empty, and {len(strangers)} companies exist that no manifest names: "
-        f"is this the right state before {creates} companies are created?",
+        f"the state is empty, while {there} exist that no manifest names: is it the right one to create {wanted} with?",
     )
 
 
