@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from controller.codat import document as json_document
 from controller.codat import wire
 from controller.codat.document import Node, child
-from controller.codat.instants import instant, start_date, sync_hour, utc_text
+from controller.codat.instants import instant, local_clock, start_date, sync_hour, utc_text
 from controller.model.errors import Permanent, Transient
 from controller.model.observed import Company, Configuration, Connection, Pull, Record
 from controller.model.values import (
@@ -144,6 +144,7 @@ def read_configuration(document: bytes, now: datetime) -> Configuration:
         choices=_choices(config),
         required=frozenset(row.path for row in rows if row.required),
         document=document,
+        clock=local_clock(config.schedule.sync_hour_utc, config.schedule.time_zone) if config.schedule else None,
     )
 
 

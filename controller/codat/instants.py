@@ -46,13 +46,21 @@ def sync_hour(hour: int | None, zone_name: str | None, now: datetime, start: dat
 
     A live `timeZone` means that the hour is local to it; without one it is UTC.
     """
-    zone = zone_of(zone_name)
-    if hour is None or zone is UTC:
+    if hour is None or zone_of(zone_name) is UTC:
         return hour
-    if zone is None or zone_name is None or not 0 <= hour <= 23:
+    clock = local_clock(hour, zone_name)
+    if clock is None:
         return f"{hour} in {zone_name}"
-    when = next_occurrence(Clock(f"{hour:02}:00", zone_name), now, start)
+    when = next_occurrence(clock, now, start)
     return f"{when:%H:%M} UTC" if when.minute else when.hour
+
+
+def local_clock(hour: int | None, zone_name: str | None) -> Clock | None:
+    """The sync hour in live's own time zone; None without a zone, or with one that nobody knows."""
+    zone = zone_of(zone_name)
+    if hour is None or not 0 <= hour <= 23 or zone is UTC or zone is None or zone_name is None:
+        return None
+    return Clock(f"{hour:02}:00", zone_name)
 
 
 def utc_text(when: datetime) -> str:

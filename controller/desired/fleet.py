@@ -64,7 +64,8 @@ def _fleet(root: Path, part: str | None, configured_root: bool) -> Fleet:
     merchants = dict(sorted(chosen.items()))
     known = frozenset(pile.known)
     whole = configured_root and not part and not complaints
-    return Fleet(merchants, known, complaints, whole, _digest(wanted for _, wanted in compiled))
+    profiles = frozenset(name for kind, name in pile.documents if kind == PROFILE)
+    return Fleet(merchants, known, complaints, whole, _digest(wanted for _, wanted in compiled), profiles)
 
 
 def _is_at_or_below(file: str, part: str) -> bool:

@@ -99,6 +99,7 @@ class Fleet:
 
     merchants  by name, in the order of their names
     known      every merchant name that the whole root declares, whatever PATH was asked for
+    profiles   every profile name that the whole root declares
     whole      the whole configured root was read (no PATH below it) and everything in it parsed:
                only then does an absent manifest mean anything
     digest     sha256 over all compiled merchants
@@ -109,3 +110,4 @@ class Fleet:
     complaints: tuple[Complaint, ...]
     whole: bool
     digest: str
+    profiles: frozenset[str] = frozenset()

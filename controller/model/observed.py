@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from controller.model.values import Option, Value
+from controller.model.values import Clock, Option, Value
 
 LINKED, PENDING, UNLINKED, DEAUTHORIZED = "Linked", "PendingAuth", "Unlinked", "Deauthorized"
 
@@ -67,6 +67,7 @@ class Configuration:
     choices   the allowed words of frequency, invoice status, grouping period and group-by fields
     required  account paths that need a selection
     document  the JSON as it came: the one thing a write starts from
+    clock     the sync hour as live says it, where live keeps a time zone of its own (REFERENCE 7 row 8)
     """
 
     enabled: bool
@@ -77,6 +78,7 @@ class Configuration:
     choices: Mapping[str, tuple[str, ...]]
     required: frozenset[str]
     document: bytes
+    clock: Clock | None = None
 
     @property
     def offers_options(self) -> bool:
