@@ -67,6 +67,12 @@ class Agenda:
         """Forget every entry."""
         self._entries.clear()
 
+    def copy(self) -> Agenda:
+        """The same entries, in an agenda of its own."""
+        copy = Agenda()
+        copy._entries, copy._order = list(self._entries), count(next(self._order))
+        return copy
+
 
 def stamp(moment: datetime) -> str:
     """A UTC stamp as the service writes them: `2022-04-22T16:58:26.818587Z` (REFERENCE 1.5)."""

@@ -1,4 +1,4 @@
-"""Controls of the whole copy: reset, seed, clock, counts, faults, limits, settings, and their manual.
+"""Controls of the whole copy: reset, snapshot, seed, clock, counts, faults, limits, settings, and their manual.
 
 Under `/_emulator/`, without a key, from loopback only; never present on the real API.
 """
@@ -42,6 +42,20 @@ _SETTABLE = {
 async def reset(request: Request) -> Response:
     """An empty world on the real time; faults, latency, limits and counts are gone."""
     world_of(request).reset()
+    front_of(request).reset()
+    return nothing()
+
+
+async def snapshot(request: Request) -> Response:
+    """Keeps the world as it is, for `restore`, until the next snapshot or reset."""
+    world_of(request).take_snapshot()
+    return nothing()
+
+
+async def restore(request: Request) -> Response:
+    """The world as in the last snapshot; faults, latency, limits and counts are gone. 400 without a snapshot."""
+    if not world_of(request).restore():
+        raise ApiError(400, "There is no snapshot: POST /_emulator/snapshot takes one")
     front_of(request).reset()
     return nothing()
 
@@ -173,6 +187,8 @@ def _time(world: World) -> dict[str, Any]:
 routes = [
     Route("/_emulator/", show_manual, methods=["GET"]),
     Route("/_emulator/reset", reset, methods=["POST"]),
+    Route("/_emulator/snapshot", snapshot, methods=["POST"]),
+    Route("/_emulator/restore", restore, methods=["POST"]),
     Route("/_emulator/seed", seed, methods=["POST"]),
     Route("/_emulator/requests", requests, methods=["GET"]),
     Route("/_emulator/clock", show_clock, methods=["GET"]),

@@ -143,6 +143,7 @@ class World:
     last_alive: datetime = NEVER
     """The emulated moment up to which a world read from a data file had lived: what came after is due."""
     _earlier: World | None = None
+    _snapshot: World | None = None
     _started_with: Settings = field(init=False)
     _age: int = 0
     """How often the world was reset: nothing of an earlier age is ever seen again."""
@@ -200,6 +201,29 @@ class World:
         age = self.now() - self._earlier.now()
         return self._earlier if age.total_seconds() <= no_older_than else None
 
+    def take_snapshot(self) -> None:
+        """Keep all of it for `restore`, until the next snapshot or reset."""
+        snapshot = self._copy()
+        snapshot.settings, snapshot.agenda = replace(self.settings), self.agenda.copy()
+        snapshot.clock = Clock(self.clock.offset)
+        self._snapshot = snapshot
+
+    def restore(self) -> bool:
+        """All of it as in the snapshot, with a clock that went on since; False where there is none."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            return False
+        self.reset()
+        for key, company in snapshot.companies.items():
+            self.companies[key] = company
+        for name, rows in snapshot.tables.items():
+            for key, row in rows.items():
+                self.table(name)[key] = row
+        self.settings, self.agenda = replace(snapshot.settings), snapshot.agenda.copy()
+        self.clock.advance(snapshot.clock.offset)
+        self._snapshot = snapshot
+        return True
+
     def reset(self) -> None:
         """An empty world on the real time, with the settings it was started with."""
         for rows in (self.companies, *self.tables.values()):
@@ -208,5 +232,5 @@ class World:
         self.agenda.clear()
         self.clock = Clock()
         self.documents.clear()
-        self._earlier = None
+        self._earlier = self._snapshot = None
         self._age += 1

@@ -19,6 +19,10 @@ def offered(emulator, merchant, section="sales", row="sales"):
     return [each["name"] for each in document["configuration"][section]["accounts"][row]["accountOptions"]]
 
 
+def options(emulator, merchant):
+    return emulator.configuration(merchant)["configuration"]["sales"]["accounts"]["sales"]["accountOptions"]
+
+
 def by_name(emulator, merchant, name, kind="accounts"):
     fields = {"customers": "customerName", "suppliers": "supplierName"}
     return next(each for each in rows(emulator, merchant, kind) if each[fields.get(kind, "name")] == name)
@@ -253,6 +257,59 @@ def test_reset_empties_everything(emulator):
     assert emulator.control("GET", "/faults") == {"faults": []}
     assert emulator.control("GET", "/settings")["merge"] is False
     assert emulator.counts() == {"GET /companies": 1}
+
+
+def test_a_snapshot_brings_everything_back(emulator):
+    emulator.control("PATCH", "/settings", {"merge": True})
+    merchant = emulator.merchant("acme")
+    emulator.authorize(merchant)
+    emulator.advance("P2D")
+    (other,) = emulator.seed(1, "configured")
+    document = emulator.configuration(other)
+    emulator.control("POST", "/snapshot")
+    emulator.control("PATCH", f"{company_path(other)}/configuration", {"enabled": False})
+    emulator.api.delete(company_path(merchant))
+    emulator.control("PATCH", "/settings", {"merge": False})
+    emulator.fault("GET /companies", "drop")
+    emulator.advance("P400D")
+
+    emulator.control("POST", "/restore")
+
+    assert emulator.configuration(other) == document
+    assert emulator.api.get(company_path(merchant)).json()["name"] == "acme"
+    assert emulator.control("GET", "/settings")["merge"] is True
+    assert emulator.control("GET", "/faults") == {"faults": []}
+    assert emulator.control("GET", "/clock")["aheadSeconds"] == 2 * 86400
+    assert emulator.counts().keys().isdisjoint({"DELETE /companies/{companyId}"})
+
+
+def test_a_snapshot_holds_what_was_still_to_come(emulator):
+    merchant = emulator.merchant("acme")
+    emulator.authorize(merchant)
+    emulator.control("POST", "/snapshot")
+    emulator.advance("PT1M")
+    for _ in range(2):
+        emulator.control("POST", "/restore")
+        assert not options(emulator, merchant)
+        emulator.advance("PT1M")
+        assert options(emulator, merchant)
+
+
+def test_a_restored_world_shows_nothing_that_came_after_its_snapshot(emulator):
+    emulator.control("POST", "/snapshot")
+    emulator.seed(1)
+    emulator.merchant("acme")
+    emulator.control("POST", "/restore")
+    emulator.fault("GET /companies", "stale")
+    assert emulator.api.get("/companies").json()["totalResults"] == 0
+
+
+def test_without_a_snapshot_nothing_is_restored(emulator):
+    emulator.control("POST", "/snapshot")
+    emulator.control("POST", "/reset")
+    emulator.merchant("acme")
+    assert emulator.api.post("/_emulator/restore").status_code == 400
+    assert emulator.api.get("/companies").json()["totalResults"] == 1
 
 
 @pytest.mark.parametrize(
