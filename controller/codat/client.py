@@ -72,6 +72,11 @@ class Reader:
         """The quota as of the last answer; None before the first, or where the service does not say."""
         return self._transport.quota
 
+    @property
+    def resume_at(self) -> datetime | None:
+        """When requests go through again, once the service said that its quota is used up; None while they do."""
+        return self._transport.resume_at
+
     async def companies(self) -> Listing:
         """#2: all companies with their connections. A page that fails makes it incomplete; only Unauthorized raises."""
         largest, smaller = PAGE_SIZES

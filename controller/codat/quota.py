@@ -39,6 +39,11 @@ class Quota:
         return max(0.0, (self.resets_at - datetime.now(UTC)).total_seconds()) if self.resets_at else 0.0
 
 
+def after(seconds: float) -> datetime:
+    """The instant so many seconds from now, to the nearest second: the service means a whole one, midnight mostly."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds + 0.5)).replace(microsecond=0)
+
+
 def count(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() else None
 

@@ -18,12 +18,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from controller.codat.pace import PATIENCE
-from controller.codat.quota import Quota, seconds_until
+from controller.codat.quota import Quota, after, seconds_until
 from controller.model import errors
+
+
+_FULL = "the account is at its limit; raise it at the service, or make room"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def refused(answer: Answer, address: str, *, write: bool) -> errors.RemoteError:
         case 401 | 403:
             return errors.Unauthorized(f"{text}: check the API key", status=status, correlation_id=known)
         case 402:
-            return errors.LimitReached(text, status=status, correlation_id=known)
+            return errors.LimitReached(f"{text}: {_FULL}", status=status, correlation_id=known)
         case 404:
             return errors.NotFound(text, status=status, correlation_id=known)
         case 409:
@@ -94,7 +97,7 @@ def unreadable(address: str, status: int, *, write: bool) -> errors.RemoteError:
 
 def used_up(address: str, seconds: float) -> errors.LimitReached:
     """Not sent: the service said before that nothing is left of the quota for so long."""
-    resume_at = _in(seconds)
+    resume_at = after(seconds)
     return errors.LimitReached(f"{address}: not sent: {_until(resume_at)}", status=429, resume_at=resume_at)
 
 
@@ -134,16 +137,12 @@ def _too_many(answer: Answer, text: str, correlation_id: str | None) -> errors.R
     asked_for = retry_after(answer.headers)
     wait = max(asked_for or 0.0, period)
     if wait > PATIENCE:
-        resume_at = _in(wait)
+        resume_at = after(wait)
         return errors.LimitReached(
             f"{text}: {_until(resume_at)}", status=429, resume_at=resume_at, correlation_id=correlation_id
         )
-    retry_at = None if asked_for is None else _in(asked_for)
+    retry_at = None if asked_for is None else after(asked_for)
     return errors.RateLimited(text, retry_at=retry_at, correlation_id=correlation_id)
-
-
-def _in(seconds: float) -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def _until(resume_at: datetime) -> str:

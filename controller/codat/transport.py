@@ -11,6 +11,7 @@ import random
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from time import monotonic
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from controller.codat.pace import PATIENCE, Pace
-from controller.codat.quota import Quota, count
+from controller.codat.quota import Quota, after, count
 from controller.codat.refusal import Answer, Lost, lost, refused, retry_after, unreadable, used_up
 from controller.model.errors import RateLimited, RemoteError, Transient, UsageError
 
@@ -84,6 +85,11 @@ class Transport:
     def quota(self) -> Quota | None:
         """What the last answer said of the quota."""
         return Quota.of(self._last_headers)
+
+    @property
+    def resume_at(self) -> datetime | None:
+        """When there will be more of a quota that is used up; None while requests go through."""
+        return after(self._pace.seconds_until_more) if self._pace.used_up else None
 
     async def read(self, path: str, parse: Callable[[bytes], T], query: Query | None = None) -> T:
         """GET, asked again while that may help. `parse` raises ValueError for what it does not believe."""
