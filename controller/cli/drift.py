@@ -27,7 +27,7 @@ Exit codes: 0 no drift, 2 drift, 5 something could not be read, 64 wrong usage,
 @path_argument
 @selection
 @output("text", "json", "markdown", "html", "csv")
-@click.option("--data", is_flag=True, help="Ask for the state of each merchant's reference data, too.")
+@click.option("--data", is_flag=True, help="Ask for each merchant's reference data by type, and say how old it is.")
 @click.option("--unmanaged", is_flag=True, help="List the companies that no manifest claims.")
 @click.pass_context
 def command(
@@ -50,7 +50,7 @@ def command(
     whom = scope(path, targets, selector)
     with progress("Looking") as tell:
         plan = await_now(look(settings, whom, strict=False, data=data, on_progress=tell))
-    click.echo(drift_as(output, plan, paint_for(sys.stdout), unmanaged=unmanaged))
+    click.echo(drift_as(output, plan, paint_for(sys.stdout), unmanaged=unmanaged, data=data))
     for complaint in plan.complaints:
         click.echo(str(complaint), err=True)
     ctx.exit(exit_code("drift", plan))

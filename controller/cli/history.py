@@ -28,7 +28,7 @@ Examples:
 def command(settings: Settings, name: str, output: str) -> None:
     """Show what was done to the merchant NAME and what was found, the oldest first."""
     from controller.cli.remembering import ask_state
-    from controller.reporting.as_json import instant
+    from controller.reporting.words import instant
 
     events, findings = ask_state(settings, lambda store: _past_of(store, name))
     if output == "text":

@@ -25,7 +25,7 @@ def plan_as(form: str, plan: FleetPlan, paint: Paint) -> str:
     return plan_text(plan, paint)
 
 
-def drift_as(form: str, plan: FleetPlan, paint: Paint, *, unmanaged: bool) -> str:
+def drift_as(form: str, plan: FleetPlan, paint: Paint, *, unmanaged: bool, data: bool) -> str:
     match form:
         case "json":
             from controller.reporting.as_json import drift_json, dumps
@@ -45,7 +45,7 @@ def drift_as(form: str, plan: FleetPlan, paint: Paint, *, unmanaged: bool) -> st
             return drift_csv(plan)
     from controller.reporting.text_drift import drift_text
 
-    return drift_text(plan, paint, unmanaged=unmanaged)
+    return drift_text(plan, paint, unmanaged=unmanaged, data=data)
 
 
 def status_as(form: str, plan: FleetPlan, paint: Paint, *, in_depth: bool) -> str:

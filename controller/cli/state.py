@@ -141,7 +141,7 @@ def unlock(settings: Settings) -> None:
 
 
 def _binding(each: Any) -> dict[str, Any]:
-    from controller.reporting.as_json import instant
+    from controller.reporting.words import instant
 
     return {
         "merchant": each.merchant,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -125,6 +126,24 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class DataAge:
+    """How old the reference data is that a merchant was judged on.
+
+    last_sync  when the service last read anything of the books (REFERENCE 3.2); None where it does not say
+    types      by data type its last successful pull, where the data status was asked for; None = never
+    """
+
+    last_sync: datetime | None
+    types: Mapping[str, datetime | None] = field(default_factory=dict)
+
+    @property
+    def oldest(self) -> datetime | None:
+        """The age of the oldest part, as far as it is known."""
+        pulled = [each for each in self.types.values() if each]
+        return min(pulled) if pulled else self.last_sync
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to do about one merchant.
 
@@ -136,6 +155,7 @@ class Plan:
     seen         what stood live at the declared fields, where the configuration is to change
     fingerprint  sha256 of what was seen (company name, connections, live values of declared fields, resolved ids):
                  a saved plan holds for a merchant as long as this does
+    data         the age of what it was judged on; None where nothing of the books was looked at
     """
 
     merchant: str
@@ -151,3 +171,4 @@ class Plan:
     declared: dict[str, Value] = field(default_factory=dict)
     seen: dict[str, Value] = field(default_factory=dict)
     fingerprint: str = ""
+    data: DataAge | None = None

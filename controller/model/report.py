@@ -83,6 +83,7 @@ class Cost:
 class FleetPlan:
     """All plans of a run, judged. `unmanaged` counts companies that no manifest and no binding claims.
 
+    made       when: what the ages of the data are counted from
     complete   everything that was asked for was read
     notes      sentences for the whole fleet (an empty state beside unmanaged companies, say)
     """
@@ -93,6 +94,7 @@ class FleetPlan:
     unmanaged: tuple[str, ...]
     refusal: Refusal | None
     cost: Cost
+    made: datetime
     counts: Mapping[ChangeClass, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()

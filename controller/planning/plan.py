@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from controller.model.merchant import Deletion, LinkState, Wanted
-from controller.model.observed import LINKED, Company, Configuration, Memory, Observed
+from controller.model.observed import DATA_TYPES, LINKED, Company, Configuration, Memory, Observed, Unread
 from controller.model.plan import (
     Actor,
     Change,
     ChangeClass,
     ChangeKind,
     Condition,
+    DataAge,
     Direction,
     FieldChange,
     Finding,
@@ -84,7 +85,18 @@ def _concluded(case: Case, verdicts: list[Verdict]) -> Plan:
         declared=declared,
         seen=_seen(case, changes),
         fingerprint=fingerprint(case, declared),
+        data=_data(case),
     )
+
+
+def _data(case: Case) -> DataAge | None:
+    """How old the books are that were looked at; the data status tells it by type where it was asked for."""
+    if case.connection is None or not isinstance(case.observed.configuration, Configuration):
+        return None
+    pulls = case.observed.pulls
+    if pulls is None or isinstance(pulls, Unread):
+        return DataAge(case.connection.last_sync)
+    return DataAge(case.connection.last_sync, {name: pulls[name].last_success for name in DATA_TYPES if name in pulls})
 
 
 def _down(case: Case) -> Iterable[Change]:

@@ -63,6 +63,7 @@ def _judged(run: Run, world: World, plans: Sequence[Plan]) -> FleetPlan:
         unmanaged=strangers,
         refusal=refusal,
         cost=_cost(run, plans, listing),
+        made=world.now(),
         counts=counts,
         notes=_notes(plans, strangers, world),
         incomplete=incomplete,

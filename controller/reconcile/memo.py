@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from controller.model.merchant import Wanted
 from controller.model.observed import Company, Memory
-from controller.model.plan import Condition, Plan, State, Truth
+from controller.model.plan import Condition, DataAge, Plan, State, Truth
 from controller.model.schedule import utc_hour
 from controller.model.values import LOCAL_TIME, START_DATE, Clock, to_json
 from controller.planning.plan import CONDITIONS
@@ -40,7 +40,13 @@ def recognised(merchant: str, glimpse: Glimpse, world: World) -> Plan | None:
         connection_id=memory.connection_id,
         configured=True,
         fingerprint=known.removeprefix(key).strip(),
+        data=_data(glimpse.company),
     )
+
+
+def _data(company: Company) -> DataAge:
+    """Of the one accounting connection: with two there would have been a finding, and no verdict."""
+    return DataAge(next((each.last_sync for each in company.connections if each.source_type == "Accounting"), None))
 
 
 def verdict_of(plan: Plan, glimpse: Glimpse, world: World) -> str | None:

@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from controller.model.errors import MerchantctlError
@@ -18,6 +17,8 @@ from controller.model.plan import Change, Condition, FieldChange, Finding, Plan
 from controller.model.report import Done, Failed, FleetPlan, FleetReport, Moved, Nothing, Outcome, Refusal, Skipped
 from controller.model.run import Scope
 from controller.model.values import to_json
+from controller.reporting.freshness import data_json, freshness_json
+from controller.reporting.words import instant
 
 SCHEMA_VERSION = 1
 
@@ -42,12 +43,17 @@ def plan_json(plan: FleetPlan) -> Json:
 
 
 def drift_json(plan: FleetPlan, *, unmanaged: bool = False) -> Json:
-    """A drift report. A finding's `since` is when it was first seen; `unmanaged` lists what is otherwise counted."""
+    """A drift report. A finding's `since` is when it was first seen; `unmanaged` lists what is otherwise counted.
+
+    `data` tells the age of what was judged, by merchant too: those without findings have no place of their own.
+    """
     findings = findings_of(plan)
     counted = Counter(each.code for each in findings)
     if plan.unmanaged:
         counted["company-unmanaged"] += len(plan.unmanaged)
+    ages = {each.merchant: data_json(each.data) for each in plan.plans if each.data}
     return _head("DriftReport", plan) | {
+        "data": freshness_json(plan) | {"merchants": ages},
         "summary": dict(sorted(counted.items())),
         "findings": [finding_json(each) for each in findings],
         "unmanaged": list(plan.unmanaged) if unmanaged else len(plan.unmanaged),
@@ -62,6 +68,7 @@ def status_json(plan: FleetPlan) -> Json:
                 "merchant": each.merchant,
                 "conditions": [_condition(condition) for condition in each.conditions],
                 "findings": [finding_json(finding) for finding in each.findings],
+                "data": data_json(each.data),
             }
             for each in plan.plans
         ]
@@ -145,10 +152,6 @@ def findings_of(plan: FleetPlan) -> list[Finding]:
     return [finding for each in plan.plans for finding in each.findings]
 
 
-def instant(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def dumps(document: Mapping[str, Any]) -> str:
     """For stdout and files: readable, in the documented order."""
     return json.dumps(document, indent=2, ensure_ascii=False)
@@ -201,6 +204,7 @@ def _head(kind: str, plan: FleetPlan) -> Json:
         "complete": plan.complete,
         "incomplete": list(plan.incomplete),
         "notes": list(plan.notes),
+        "data": freshness_json(plan),
     }
     return head | ({"complaints": complaints_json(plan.complaints)} if plan.complaints else {})
 
@@ -216,6 +220,7 @@ def _merchant(plan: Plan) -> Json:
         "state": plan.state.value,
         "changes": [_change(each) for each in plan.changes],
         "findings": [finding_json(each) for each in plan.findings],
+        "data": data_json(plan.data),
         "fingerprint": plan.fingerprint,
     }
 

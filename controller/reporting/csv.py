@@ -7,8 +7,7 @@ import io
 
 from controller.model.plan import Finding
 from controller.model.report import FleetPlan
-from controller.reporting.as_json import instant
-from controller.reporting.words import value_words
+from controller.reporting.words import instant, value_words
 
 COLUMNS = ("merchant", "code", "field", "live", "wanted", "direction", "since", "cause", "remedy", "actor", "link")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

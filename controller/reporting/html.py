@@ -7,6 +7,7 @@ from html import escape
 
 from controller.model.plan import Finding, Plan, State
 from controller.model.report import FleetPlan, Refusal
+from controller.reporting.freshness import freshness
 from controller.reporting.text import plan_summary
 from controller.reporting.text_drift import drift_summary
 from controller.reporting.words import CHANGES, clean, count, value_words
@@ -56,7 +57,8 @@ def _list(texts: tuple[str, ...] | list[str]) -> str:
 
 def _general(plan: FleetPlan) -> list[str]:
     complaints = [f"Invalid: {each}" for each in plan.complaints]
-    return [_list([*complaints, *(f"Not read: {why}" for why in plan.incomplete), *plan.notes])]
+    age = filter(None, [freshness(plan)])
+    return [_list([*complaints, *(f"Not read: {why}" for why in plan.incomplete), *plan.notes, *age])]
 
 
 def _refusal(refusal: Refusal) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from controller.model.plan import Finding, Plan, State
 from controller.model.report import FleetPlan, Refusal
+from controller.reporting.freshness import freshness
 from controller.reporting.text import plan_summary
 from controller.reporting.text_drift import drift_summary
 from controller.reporting.words import CHANGES, clean, count, value_words
@@ -42,9 +43,11 @@ def escaped(text: str) -> str:
 
 
 def _general(plan: FleetPlan) -> list[str]:
+    age = freshness(plan)
     unread = [f"- **Not read:** {escaped(why)}" for why in plan.incomplete]
     complaints = [f"- **Invalid:** {escaped(str(each))}" for each in plan.complaints]
     lines = [*complaints, *unread, *(f"- {escaped(note)}" for note in plan.notes)]
+    lines += [f"- {age}"] if age else []
     return [*lines, ""] if lines else []
 
 

@@ -14,6 +14,7 @@ from collections import Counter
 
 from controller.model.plan import Change, Finding, Plan, State
 from controller.model.report import Done, Failed, FleetPlan, FleetReport, Moved, Nothing, Outcome, Refusal, Skipped
+from controller.reporting.freshness import freshness
 from controller.reporting.paint import PLAIN, Paint
 from controller.reporting.words import CHANGES, clean, columns, count, listed, minutes_words, moment, value_words
 
@@ -28,7 +29,15 @@ _STATE_WORDS = (
 
 def plan_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
     """What would change, merchant by merchant; those in sync are only counted."""
-    return "\n".join([*_plan_lines(plan, paint), paint("strong", "Plan: ") + plan_summary(plan)])
+    return "\n".join(
+        [*_plan_lines(plan, paint), *age_lines(plan, paint), paint("strong", "Plan: ") + plan_summary(plan)]
+    )
+
+
+def age_lines(plan: FleetPlan, paint: Paint) -> list[str]:
+    """How old the data is that was judged, where any was."""
+    words = freshness(plan)
+    return [paint("quiet", words)] if words else []
 
 
 def _plan_lines(plan: FleetPlan, paint: Paint) -> list[str]:
@@ -115,7 +124,7 @@ def untouched_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
 def report_text(report: FleetReport, paint: Paint = PLAIN) -> str:
     """What became of a plan: whoever is worth a word by name, then the numbers. A plan not shown yet comes first."""
     asked = any(each.changes for each in report.plan.plans)
-    lines = [] if asked else _plan_lines(report.plan, paint)
+    lines = [] if asked else [*_plan_lines(report.plan, paint), *age_lines(report.plan, paint)]
     for name, outcome in sorted(report.outcomes.items()):
         lines += _outcome_lines(name, outcome, paint)
     if report.stopped:

@@ -6,14 +6,15 @@ from collections import Counter
 
 from controller.model.plan import Plan, Truth
 from controller.model.report import FleetPlan
+from controller.reporting.freshness import data_rows, since_words
 from controller.reporting.paint import PLAIN, Paint
-from controller.reporting.text import finding_lines, general_lines, merchant_lines
+from controller.reporting.text import age_lines, finding_lines, general_lines, merchant_lines
 from controller.reporting.verdict import drifted
 from controller.reporting.words import clean, columns, count, moment
 
 
-def drift_text(plan: FleetPlan, paint: Paint = PLAIN, *, unmanaged: bool = False) -> str:
-    """What was found, merchant by merchant; then the numbers by code."""
+def drift_text(plan: FleetPlan, paint: Paint = PLAIN, *, unmanaged: bool = False, data: bool = False) -> str:
+    """What was found, merchant by merchant; with `data` the age of each one's; then the numbers by code."""
     lines: list[str] = []
     for each in plan.plans:
         if each.findings:
@@ -21,9 +22,10 @@ def drift_text(plan: FleetPlan, paint: Paint = PLAIN, *, unmanaged: bool = False
             lines += [paint("strong", clean(each.merchant)), *found, ""]
     lines += general_lines(plan, paint)
     lines += _unmanaged_lines(plan, unmanaged)
+    lines += _data_lines(plan, paint) if data else []
     codes = Counter(finding.code for each in plan.plans for finding in each.findings)
     lines += columns([(code, f"{number:,}") for code, number in sorted(codes.items())], "  ")
-    return "\n".join([*lines, paint("strong", "Drift: ") + drift_summary(plan)])
+    return "\n".join([*lines, *age_lines(plan, paint), paint("strong", "Drift: ") + drift_summary(plan)])
 
 
 def drift_summary(plan: FleetPlan) -> str:
@@ -41,7 +43,9 @@ def status_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
     lines = columns([("MERCHANT", "STATE", "READY", "WAITS FOR"), *rows], "") if rows else ["no merchants"]
     ready = sum(row[2] == "True" for row in rows)
     summary = f"{ready:,} of {count(len(rows), 'merchant')} ready."
-    return "\n".join([*lines, "", *general_lines(plan, paint), paint("strong", "Status: ") + summary])
+    return "\n".join(
+        [*lines, "", *general_lines(plan, paint), *age_lines(plan, paint), paint("strong", "Status: ") + summary]
+    )
 
 
 def merchant_text(plan: Plan, paint: Paint = PLAIN) -> str:
@@ -51,7 +55,8 @@ def merchant_text(plan: Plan, paint: Paint = PLAIN) -> str:
         for each in plan.conditions
     ]
     head, *rest = merchant_lines(plan, paint)
-    return "\n".join([head, *columns(rows, "  "), *rest])
+    age = [paint("quiet", f"  judged on {since_words(plan.data)}")] if plan.data else []
+    return "\n".join([head, *columns(rows, "  "), *rest, *age])
 
 
 def _status_row(plan: Plan) -> tuple[str, str, str, str]:
@@ -59,6 +64,12 @@ def _status_row(plan: Plan) -> tuple[str, str, str, str]:
     ready = next((each.status.value for each in plan.conditions if each.type == "Ready"), Truth.UNKNOWN.value)
     waits = "" if unmet is None else f"{unmet.type}: {unmet.reason}" if unmet.reason else unmet.type
     return clean(plan.merchant), plan.state.value, ready, clean(waits)
+
+
+def _data_lines(plan: FleetPlan, paint: Paint) -> list[str]:
+    rows = data_rows(plan)
+    head, *lines = columns([("MERCHANT", "PULLED", "OLDEST TYPE"), *rows], "")
+    return [paint("strong", head), *lines, ""] if rows else []
 
 
 def _unmanaged_lines(plan: FleetPlan, every: bool) -> list[str]:

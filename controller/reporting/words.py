@@ -47,8 +47,13 @@ def _option_words(option: Option) -> str:
     return clean(f"{option.name} ({option.code})" if option.code else option.name)
 
 
-def moment(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+def instant(at: datetime | None) -> str | None:
+    """ISO 8601 UTC to the second, for programs."""
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

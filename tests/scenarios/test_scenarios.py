@@ -151,11 +151,11 @@ def remembered(folder: Path) -> Memory:
 
 def entry(plan: Plan) -> Json:
     (merchant,) = plan_json(fleet_of(plan))["merchants"]
-    return {key: value for key, value in merchant.items() if key != "fingerprint"}
+    return {key: value for key, value in merchant.items() if key not in ("fingerprint", "data")}
 
 
 def fleet_of(plan: Plan) -> FleetPlan:
-    return FleetPlan((plan,), "", True, (), None, Cost(reads=2, writes=len(plan.changes), minutes=0.0))
+    return FleetPlan((plan,), "", True, (), None, Cost(reads=2, writes=len(plan.changes), minutes=0.0), build.NOW)
 
 
 def expect(path: Path, text: str) -> None:

@@ -52,7 +52,14 @@ def waiting(name="acme"):
 
 
 def fleet(*plans, **more):
-    facts = {"manifests": "0" * 64, "complete": True, "unmanaged": (), "refusal": None, "cost": Cost(3, 1, 0.1)}
+    facts = {
+        "manifests": "0" * 64,
+        "complete": True,
+        "unmanaged": (),
+        "refusal": None,
+        "cost": Cost(3, 1, 0.1),
+        "made": NOW,
+    }
     return FleetPlan(plans=plans, **facts | more)
 
 

@@ -48,9 +48,10 @@ def test_a_plan_says_what_changes_in_each_merchant():
                 }
             ],
             "findings": [],
+            "data": None,
             "fingerprint": "f" * 64,
         },
-        {"merchant": "bolt", "state": "in-sync", "changes": [], "findings": [], "fingerprint": ""},
+        {"merchant": "bolt", "state": "in-sync", "changes": [], "findings": [], "data": None, "fingerprint": ""},
     ]
 
 
