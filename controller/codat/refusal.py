@@ -25,7 +25,6 @@ from controller.codat.pace import PATIENCE
 from controller.codat.quota import Quota, after, seconds_until
 from controller.model import errors
 
-
 _FULL = "the account is at its limit; raise it at the service, or make room"
 
 
