@@ -54,13 +54,17 @@ Outcome = Nothing | Done | Failed | Moved | Skipped
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """One limit that the plans go over, and the flag that lifts exactly it."""
+    """One limit that the plans go over, and the flag that lifts exactly it.
+
+    count   changes in all; `before` of them were made earlier, within the window that the limit covers
+    """
 
     limit_of: str
     count: int
     limit: int
     flag: str
     merchants: tuple[str, ...] = ()
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class FleetPlan:
     made       when: what the ages of the data are counted from
     complete   everything that was asked for was read
     notes      sentences for the whole fleet (an empty state beside unmanaged companies, say)
+    resume_at  when requests go through again, where a used-up quota keeps something from being read or done
     """
 
     plans: tuple[Plan, ...]
@@ -100,11 +105,15 @@ class FleetPlan:
     incomplete: tuple[str, ...] = ()
     complaints: tuple[Complaint, ...] = ()
     scope: Scope = field(default_factory=Scope)
+    resume_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
-    """What a run did. `stopped` says why writes ended early, `resume_at` when they may go on."""
+    """What a run did. `stopped` says why writes ended early, `resume_at` when they may go on.
+
+    asked  the plan was shown and agreed to before the first write
+    """
 
     plan: FleetPlan
     outcomes: Mapping[str, Outcome]
@@ -113,3 +122,4 @@ class FleetReport:
     stopped: str | None = None
     resume_at: datetime | None = None
     signal: int | None = None
+    asked: bool = True

@@ -14,19 +14,32 @@ class Scope:
 
     targets   names or shell globs, any of which may match
     selector  kubectl's label selector
+    names     exactly these merchants, as far as they are declared; None = whoever the others leave
     """
 
     path: Path | None = None
     targets: tuple[str, ...] = ()
     selector: str | None = None
+    names: frozenset[str] | None = None
+
+    @property
+    def everyone(self) -> bool:
+        return self.names is None and not (self.path or self.targets or self.selector)
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """How far a run may go: classes whose limit is lifted (`shrink` among them), and a cap on all changes."""
+    """How far a run may go.
+
+    allow        classes whose limit is lifted, `shrink` among them
+    max_changes  a cap on all changes
+    unattended   nobody asked for this very run: the limits cover the last 24 hours, and whoever failed for now
+                 is left alone for a while
+    """
 
     allow: frozenset[str] = frozenset()
     max_changes: int | None = None
+    unattended: bool = False
 
 
 ALLOWABLE = ("delete", "re-create", "shrink", "unlink", "disable", "remap", "reschedule")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from controller.model.plan import ChangeClass, Plan
 from controller.model.report import Excess, Refusal
@@ -26,6 +27,9 @@ FLOORS = {
 }
 """At least so many, and so many per cent of the bound merchants."""
 SHRINK = (1, 10)
+
+WINDOW = timedelta(hours=24)
+"""What an unattended run is judged together with: small runs in a row must not add up to an accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,9 @@ def _over(
     before: Mapping[ChangeClass, int],
 ) -> Iterable[Excess]:
     for cls, floor in FLOORS.items():
-        most, number = limit(floor, fold.bound), counts.get(cls, 0)
-        if number and number + before.get(cls, 0) > most and cls.value not in leave.allow:
-            yield Excess(cls.value, number + before.get(cls, 0), most, f"--allow {cls.value}", _touched(plans, cls))
+        most, number, made = limit(floor, fold.bound), counts.get(cls, 0), before.get(cls, 0)
+        if number and number + made > most and cls.value not in leave.allow:
+            yield Excess(cls.value, number + made, most, f"--allow {cls.value}", _touched(plans, cls), made)
 
 
 def _touched(plans: tuple[Plan, ...], cls: ChangeClass) -> tuple[str, ...]:

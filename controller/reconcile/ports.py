@@ -6,12 +6,23 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
+from controller.codat.quota import Quota
 from controller.model.observed import Absent, Company, Connection, Listing, Pull, Record
 from controller.model.values import RefKind
 
 
 class Reading(Protocol):
-    """Looking. Raises RemoteError; only a 404 is Absent."""
+    """Looking. Raises RemoteError; only a 404 is Absent.
+
+    quota      as of the last answer; None where the service does not say
+    resume_at  when requests go through again, once the quota is used up; None while they do
+    """
+
+    @property
+    def quota(self) -> Quota | None: ...
+
+    @property
+    def resume_at(self) -> datetime | None: ...
 
     async def companies(self) -> Listing: ...
 
