@@ -17,6 +17,7 @@ from state.bindings import Binding
 from state.database import open_database
 from state.errors import StateProblem
 from state.findings import FindingRow, Noted
+from state.inbox import Arrival, Delivery
 from state.intents import Intent
 from state.lock import LockRow
 from state.memory import Memory
@@ -27,7 +28,9 @@ from state.store import Store
 
 __all__ = [
     "Applied",
+    "Arrival",
     "Binding",
+    "Delivery",
     "Event",
     "FindingRow",
     "Intent",

@@ -77,6 +77,13 @@ async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[Mappi
     await connection.execute(_upsert(connection.dialect.name, table, tuple(rows[0])), list(rows))
 
 
+async def insert_new(connection: AsyncConnection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert a row unless one with that primary key exists; whether it was inserted."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(table).on_conflict_do_nothing().values(row).returning(*table.primary_key)
+    return (await connection.execute(statement)).first() is not None
+
+
 @cache
 def _upsert(dialect: str, table: Table, columns: tuple[str, ...]) -> Executable:
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert

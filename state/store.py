@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from state import applied, bindings, editing, export, findings, intents, lock, memory, quarantine, runs, verdicts
+from state import applied, bindings, editing, export, findings, inbox, intents, lock, memory, quarantine, runs, verdicts
 from state.database import Database
 from state.process import Owner
 from state.quarantine import Quarantine
@@ -144,6 +144,22 @@ class Store:
     async def release(self, merchant: str) -> None:
         """Out of quarantine."""
         await quarantine.release(self._database, merchant)
+
+    # -- Webhooks
+
+    async def remember_delivery(self, delivery: inbox.Delivery) -> inbox.Arrival:
+        """On disk before this returns. The same id again changes nothing, and says who still waits because of it."""
+        return await inbox.remember(self._database, delivery)
+
+    async def merchants_told_of(self) -> tuple[str, ...]:
+        """Merchants that a delivery is about and nobody has looked at since."""
+        return await inbox.merchants_told_of(self._database)
+
+    async def close_deliveries(
+        self, merchants: Collection[str] | None, *, received_until: datetime, at: datetime
+    ) -> None:
+        """What came until then about these merchants (`None`: about anybody) was looked at."""
+        await inbox.close(self._database, merchants, received_until, at)
 
     # -- The lock
 

@@ -9,6 +9,7 @@ events       what happened to a merchant in a run
 writes       how many changes of each class a run made: the rolling window of the safety limits
 quarantine   merchants not to be tried again before `until`, or before their `key` changes
 verdicts     memo: the key under which a merchant was last seen in sync
+inbox        webhook deliveries; open while `handled_at` is null
 lock         at most one row: who may write over there
 """
 
@@ -48,6 +49,7 @@ merchants = Table(
     Column("connection_id", String),
     Column("configured_at", UtcTime),
     Column("retired_at", UtcTime),
+    Index(None, "company_id"),
 )
 
 applied = Table(
@@ -135,6 +137,17 @@ verdicts = Table(
     metadata,
     Column("merchant", String, primary_key=True),
     Column("key", String, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("received_at", UtcTime, nullable=False),
+    Column("event", String, nullable=False),
+    Column("company_id", String),
+    Column("handled_at", UtcTime),
+    Index(None, "handled_at"),
 )
 
 lock = Table(
