@@ -135,15 +135,22 @@ def _waits(case: Case, connection: Connection) -> Finding:
     code, cause, moved = WAITS.get(connection.status, strange)
     if connection.error and connection.status == PENDING:
         code, cause = "connection-error", f"linking failed: {connection.error}"
-    return case.found(
+    return replace(consent(case.wanted.name, connection), code=code, cause=cause, direction=moved)
+
+
+def consent(merchant: str, connection: Connection) -> Finding:
+    """What a new connection waits for. The service may leave the link out of an answer (REFERENCE 7 row 51)."""
+    code, cause, _ = WAITS[PENDING]
+    remedy = "send the merchant the link, to give consent"
+    return Finding(
         code,
+        merchant,
         cause,
-        "send the merchant the link, to give consent",
+        remedy if connection.link_url else f"{remedy}: merchantctl link {merchant}",
         Actor.MERCHANT,
         field="connection.state",
         live=connection.status,
         wanted=LINKED,
-        direction=moved,
         link=connection.link_url or None,
     )
 

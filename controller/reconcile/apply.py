@@ -13,10 +13,11 @@ from typing import TypeVar
 
 from controller.codat.convert import read_configuration, write_fields
 from controller.model.errors import LimitReached, OutcomeUnknown, Permanent, RemoteError, Transient
-from controller.model.observed import LINKED, Absent, Configuration
-from controller.model.plan import Change, ChangeKind, Plan
+from controller.model.observed import LINKED, PENDING, Absent, Configuration
+from controller.model.plan import Change, ChangeKind, Finding, Plan
 from controller.model.report import Done, Failed, Moved, Nothing, Outcome
 from controller.model.values import Value, locate, same
+from controller.planning.connection import consent
 from controller.planning.diff import moves
 from controller.planning.plan import declared_values
 from controller.planning.rules import violations
@@ -25,14 +26,18 @@ from controller.reconcile.world import World
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a merchant's changes are: the company they are for, and the writes done."""
+    """How far a merchant's changes are: the company they are for, the writes done, what they brought to light."""
 
     company_id: str | None
     connection_id: str | None
     writes: int = 0
+    findings: tuple[Finding, ...] = ()
 
-    def wrote(self, *, company_id: str | None = None, connection_id: str | None = None) -> Progress:
-        return Progress(company_id or self.company_id, connection_id or self.connection_id, self.writes + 1)
+    def wrote(
+        self, *, company_id: str | None = None, connection_id: str | None = None, findings: tuple[Finding, ...] = ()
+    ) -> Progress:
+        ids = company_id or self.company_id, connection_id or self.connection_id
+        return Progress(*ids, self.writes + 1, (*self.findings, *findings))
 
 
 class Halt(Exception):
@@ -56,7 +61,7 @@ async def apply(plan: Plan, world: World) -> Outcome:
         return Failed(str(error), again=True, writes=done.writes, status=error.status)
     except RemoteError as error:
         return Failed(str(error), isinstance(error, Transient), done.writes, error.status)
-    return Done(done.writes) if plan.changes else Nothing()
+    return Done(done.writes, done.findings) if plan.changes else Nothing()
 
 
 async def _create_company(plan: Plan, change: Change, done: Progress, world: World) -> Progress:
@@ -79,7 +84,8 @@ async def _create_connection(plan: Plan, change: Change, done: Progress, world: 
     )
     connection = await _begun(intent, world, world.api.create_connection(company_id, platform))
     await world.store.settle_connection(intent, plan.merchant, connection_id=connection.id, at=world.now())
-    return done.wrote(connection_id=connection.id)
+    waits = (consent(plan.merchant, connection),) if connection.status == PENDING else ()
+    return done.wrote(connection_id=connection.id, findings=waits)
 
 
 T = TypeVar("T")

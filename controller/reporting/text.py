@@ -127,11 +127,25 @@ def report_text(report: FleetReport, paint: Paint = PLAIN) -> str:
     lines = [] if asked else [*_plan_lines(report.plan, paint), *age_lines(report.plan, paint)]
     for name, outcome in sorted(report.outcomes.items()):
         lines += _outcome_lines(name, outcome, paint)
+    lines += _link_lines(report, paint)
     if report.stopped:
         lines.append(paint("bad", "Ended early: ") + clean(report.stopped))
     if report.resume_at:
         lines.append(f"Writes may go on after {moment(report.resume_at)}.")
     return "\n".join([*lines, paint("strong", "Apply: ") + report_summary(report)])
+
+
+def _link_lines(report: FleetReport, paint: Paint) -> list[str]:
+    """What the new connections wait for: the link that each merchant has to get."""
+    links = [
+        (clean(name), clean(each.link))
+        for name, outcome in sorted(report.outcomes.items())
+        for each in (outcome.findings if isinstance(outcome, Done) else ())
+        if each.link
+    ]
+    return (
+        [paint("strong", "Send each merchant its link, to give consent:"), *columns(links, "  "), ""] if links else []
+    )
 
 
 def report_summary(report: FleetReport) -> str:
@@ -157,11 +171,11 @@ def _outcome_word(outcome: Outcome) -> str:
 def _outcome_lines(name: str, outcome: Outcome, paint: Paint) -> list[str]:
     who = paint("strong", clean(name))
     match outcome:
-        case Nothing() | Done(findings=()):
+        case Nothing():
             return []
         case Done(findings=findings):
-            lines = [line for each in findings for line in finding_lines(each, paint)]
-            return [f"{who}  {paint('good', 'done')}", *lines]
+            lines = [line for each in findings if not each.link for line in finding_lines(each, paint)]
+            return [f"{who}  {paint('good', 'done')}", *lines] if lines else []
         case Failed():
             again = "trying again may help" if outcome.again else "trying again will not help until something changes"
             return [f"{who}  {paint('bad', 'failed')}  {clean(outcome.reason)}  ({again})"]

@@ -71,6 +71,19 @@ def test_a_report_names_what_went_wrong_and_counts_the_rest():
     ]
 
 
+def test_a_report_lists_the_links_to_send_to_the_merchants_whose_connections_are_new():
+    link = waiting("bolt").findings
+    outcomes = {"acme": Done(2, waiting().findings), "bolt": Done(2, link)}
+    lines = report_text(report(fleet(changing(), changing("bolt")), outcomes)).splitlines()
+    assert lines == [
+        "Send each merchant its link, to give consent:",
+        "  acme  https://link.example/x",
+        "  bolt  https://link.example/x",
+        "",
+        "Apply: 2 done; 4 writes.",
+    ]
+
+
 def test_a_report_of_a_plan_that_nobody_was_asked_about_shows_why_nothing_was_done():
     assert "connection-pending" in report_text(report(fleet(waiting()), {"acme": Nothing()}))
 
