@@ -5,6 +5,7 @@ MerchantctlError                   a sentence for a person: fact, then next step
 ├─ InvalidManifests         65     carries every complaint
 ├─ Locked                    6     another run holds the state
 ├─ StateError                1     the state cannot be opened or does not fit this version
+├─ Stopped             130, 143    a signal came before anything was written
 ├─ WritesForbidden           1     a read-only client was asked to write: a fault of ours
 └─ RemoteError               1     the API said no, or nothing
    ├─ Transient                    asking again may help
@@ -55,6 +56,14 @@ class Locked(MerchantctlError):
 
 class StateError(MerchantctlError):
     """The state cannot be opened, or does not fit this version."""
+
+
+class Stopped(MerchantctlError):
+    """A signal came while everyone was still only looked at: nothing was written. `exit_code` tells which."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("stopped by a signal; nothing was written")
+        self.exit_code = 128 + number
 
 
 class WritesForbidden(MerchantctlError):

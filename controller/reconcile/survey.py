@@ -66,6 +66,7 @@ async def survey(run: Run) -> World:
         stopping=run.stop,
         verdicts=await run.store.verdicts(),
         data=run.data,
+        unattended=run.leave.unattended,
     )
 
 
@@ -100,7 +101,7 @@ def _farewell(name: str, memory: Memory) -> Wanted:
 
 def lost_merchants(fleet: Fleet, scope: Scope, memories: Mapping[str, Memory]) -> tuple[str, ...] | None:
     """Bound merchants whose manifest is gone; None where the run saw too little of the manifests to say so."""
-    if not fleet.whole or scope.path or scope.targets or scope.selector:
+    if not fleet.whole or not scope.everyone:
         return None
     bound = (name for name, memory in memories.items() if memory.company_id and not memory.retired_at)
     return tuple(sorted(name for name in bound if name not in fleet.known))
@@ -115,5 +116,7 @@ def chosen(fleet: Fleet, scope: Scope) -> dict[str, Wanted]:
 
 
 def _in_scope(name: str, wanted: Wanted, scope: Scope) -> bool:
+    if scope.names is not None and name not in scope.names:
+        return False
     named = not scope.targets or any(fnmatchcase(name, target) for target in scope.targets)
     return named and (scope.selector is None or matches(scope.selector, wanted.labels))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from controller.model.errors import RemoteError, Unauthorized
+from controller.model.errors import RemoteError, Stopped, Unauthorized
 from controller.model.plan import Actor, Finding, Plan, State
 from controller.model.report import Outcome, Skipped
 from controller.reconcile.cycle import carry_out, consider
@@ -18,9 +18,14 @@ V = TypeVar("V")
 
 
 async def consider_all(merchants: Sequence[str], world: World, width: int, on_progress: OnProgress) -> list[Plan]:
-    """A plan for every merchant, in their order; what cannot be read becomes a plan that says so."""
+    """A plan for every merchant, in their order; what cannot be read becomes a plan that says so.
+
+    Raises Stopped after a signal: while everyone is still only looked at, nothing is lost by that.
+    """
 
     async def one(merchant: str) -> Plan:
+        if world.stopping.signal:
+            raise Stopped(world.stopping.signal)
         try:
             return await consider(merchant, world)
         except Unauthorized:
@@ -35,8 +40,6 @@ async def carry_out_all(plans: Sequence[Plan], world: World, width: int, on_prog
     """Each plan's outcome. After a stop no new merchant is begun; requests in flight finish."""
 
     async def one(plan: Plan) -> Outcome:
-        if plan.changes and world.stopping.why:
-            return Skipped(world.stopping.why)
         return await carry_out(plan, world)
 
     outcomes = await each(plans, one, width, on_progress)
@@ -53,9 +56,12 @@ async def each(keys: Sequence[K], one: Callable[[K], Awaitable[V]], width: int, 
             results[index] = await one(key)
             on_progress(len(results), len(keys))
 
-    async with asyncio.TaskGroup() as workers:
-        for _ in range(min(width, len(keys))):
-            workers.create_task(work())
+    try:
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(width, len(keys))):
+                workers.create_task(work())
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from None
     return [results[index] for index in range(len(keys))]
 
 
