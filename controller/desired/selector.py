@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import NoReturn
 
 from controller.model.errors import UsageError
@@ -34,7 +34,7 @@ def matches(selector: str, labels: Mapping[str, str]) -> bool:
     return all(requirement.holds(labels) for requirement in parse(selector))
 
 
-@cache
+@lru_cache(maxsize=256)
 def parse(selector: str) -> tuple[Requirement, ...]:
     """The conditions of a selector, all of which must hold. Raises UsageError that points at what is wrong."""
     if not selector.strip():

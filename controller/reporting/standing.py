@@ -1,0 +1,44 @@
+"""How a merchant stands once a pass has ended: its plan, and what became of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from controller.model.plan import Plan
+from controller.model.report import Done, Failed, Moved, Outcome, Skipped
+
+
+class Standing(StrEnum):
+    """The states of a plan, and what only a pass that writes can tell; what asks for attention first.
+
+    failed   a write did not succeed
+    done     written to just now; the next look tells the state
+    """
+
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    UNKNOWN = "unknown"
+    CHANGE = "change"
+    WAITING = "waiting"
+    DONE = "done"
+    IN_SYNC = "in-sync"
+
+
+def standing(plan: Plan, outcome: Outcome | None) -> Standing:
+    """A change that moved under us, or was skipped, is still to be made."""
+    match outcome:
+        case Failed():
+            return Standing.FAILED
+        case Done():
+            return Standing.DONE
+    return Standing(plan.state.value)
+
+
+def reason(outcome: Outcome | None) -> str:
+    """Why a plan was not carried out; empty when it was, or needed no carrying out."""
+    match outcome:
+        case Failed(reason=why) | Skipped(reason=why):
+            return why
+        case Moved(what=what):
+            return f"{what} moved since the plan was made"
+    return ""
