@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from controller.model.values import Clock, Option, Value
+from controller.model.values import CONNECTION_STATE, Clock, Option, Value
 
 LINKED, PENDING, UNLINKED, DEAUTHORIZED = "Linked", "PendingAuth", "Unlinked", "Deauthorized"
 
@@ -141,3 +141,9 @@ class Memory:
     configured_at: datetime | None = None
     deletion: str = "Retain"
     retired_at: datetime | None = None
+
+    @property
+    def unlinked(self) -> bool:
+        """We unlinked it ourselves: the manifest said so, or went with such a policy."""
+        said = self.applied.get(CONNECTION_STATE) == UNLINKED
+        return said or (self.retired_at is not None and self.deletion in ("Unlink", "Delete"))

@@ -133,6 +133,8 @@ WAITS = {
 def _waits(case: Case, connection: Connection) -> Finding:
     strange = ("connection-error", f"the service says {connection.status!r}, which this version does not know", None)
     code, cause, moved = WAITS.get(connection.status, strange)
+    if connection.status == UNLINKED and case.memory.unlinked:
+        cause, moved = "we unlinked it as the manifest said then; now it is to be linked again", Direction.PENDING
     if connection.error and connection.status == PENDING:
         code, cause = "connection-error", f"linking failed: {connection.error}"
     return replace(consent(case.wanted.name, connection), code=code, cause=cause, direction=moved)

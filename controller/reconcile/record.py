@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from controller.model.merchant import Wanted
+from controller.model.merchant import LinkState, Wanted
 from controller.model.observed import Memory
-from controller.model.plan import ChangeKind, Plan, State
+from controller.model.plan import ChangeKind, Plan, State, Truth
 from controller.model.report import Done, Nothing, Outcome
-from controller.model.values import COMPANY_NAME, Value, from_json, to_json
+from controller.model.values import COMPANY_NAME, CONNECTION_STATE, Value, from_json, to_json
 from controller.planning.diff import remembered_as
 from controller.reconcile.world import World
 from state import Event
@@ -59,6 +59,8 @@ async def remember(plan: Plan, outcome: Outcome, world: World) -> None:
         await world.store.retire(plan.merchant, world.now())
     elif plan.company_id or plan.changes:
         await _note_applied(plan, wanted, memory, world)
+    if memory.retired_at and not wanted.retired:
+        await world.store.unretire(plan.merchant)
 
 
 async def _bind(plan: Plan, wanted: Wanted, memory: Memory, world: World) -> None:
@@ -96,7 +98,8 @@ async def _note_applied(plan: Plan, wanted: Wanted, memory: Memory, world: World
 def applied_now(plan: Plan, wanted: Wanted, memory: Memory) -> dict[str, Value]:
     """Last applied after this plan: what was declared and stands; where it was not compared, what was before."""
     if not plan.declared or not is_configured(plan):
-        return {**memory.applied, **_sent(plan), COMPANY_NAME: wanted.company_name}
+        before = {path: value for path, value in memory.applied.items() if path != CONNECTION_STATE}
+        return {**before, **_sent(plan), **_severed(plan, wanted, memory), COMPANY_NAME: wanted.company_name}
     kept = {remembered_as(each.field) for each in plan.findings if each.direction and each.field} - set(_sent(plan))
     values: dict[str, Value] = {COMPANY_NAME: wanted.company_name}
     for path, value in ((remembered_as(path), value) for path, value in plan.declared.items()):
@@ -105,6 +108,14 @@ def applied_now(plan: Plan, wanted: Wanted, memory: Memory) -> dict[str, Value]:
         elif path in memory.applied:
             values[path] = memory.applied[path]
     return values
+
+
+def _severed(plan: Plan, wanted: Wanted, memory: Memory) -> dict[str, Value]:
+    """That we unlinked the connection, until it is linked again: what lies unlinked then is nobody's drift."""
+    if wanted.link_state is LinkState.UNLINKED:
+        return {CONNECTION_STATE: LinkState.UNLINKED.value}
+    linked = any(each.type == "AccountingConnected" and each.status is Truth.TRUE for each in plan.conditions)
+    return {CONNECTION_STATE: LinkState.UNLINKED.value} if memory.unlinked and not linked else {}
 
 
 def _sent(plan: Plan) -> dict[str, Value]:

@@ -13,7 +13,7 @@ from controller.model.report import Done, Failed, FleetPlan, FleetReport, Moved,
 FINE, ERROR, CHANGES, BLOCKED, REFUSED, UNREAD, LOCKED, USAGE, INVALID = 0, 1, 2, 3, 4, 5, 6, 64, 65
 
 DRIFT_CODES = frozenset(
-    {"company-missing", "connection-unlinked", "connection-deauthorized", "connection-deleted"}
+    {"company-missing", "company-renamed", "connection-unlinked", "connection-deauthorized", "connection-deleted"}
     | {
         f"{kind}-{fate}"
         for kind in ("account", "tax-rate", "customer", "supplier")
@@ -50,10 +50,7 @@ def declined(result: FleetPlan | FleetReport) -> bool:
 
 def unread(plan: FleetPlan) -> bool:
     """Something that was asked for could not be read."""
-    return not plan.complete or any(
-        each.state is State.UNKNOWN or any(finding.code == "unknown" for finding in each.findings)
-        for each in plan.plans
-    )
+    return not plan.complete or any(each.unread for each in plan.plans)
 
 
 def drifted(plan: FleetPlan) -> bool:
@@ -62,12 +59,13 @@ def drifted(plan: FleetPlan) -> bool:
 
 
 def is_drift(finding: Finding) -> bool:
-    """Whether a finding counts for the 2 of `drift`. A rename that the manifest asks for is pending, not drift."""
+    """Whether a finding counts for the 2 of `drift`.
+
+    A rename that the manifest asks for, and a connection that we unlinked ourselves, are pending: nobody else moved.
+    """
     if finding.direction in (Direction.DRIFT, Direction.CONFLICT):
         return True
-    if finding.code == "company-renamed":
-        return finding.direction is not Direction.PENDING
-    return finding.code in DRIFT_CODES
+    return finding.code in DRIFT_CODES and finding.direction is not Direction.PENDING
 
 
 def blocked(plan: Plan) -> bool:

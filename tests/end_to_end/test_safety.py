@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.model.errors import InvalidManifests
+from controller.model.plan import Direction
 from controller.model.report import FleetPlan
 from tests.end_to_end.place import COMPANIES, CONFIGURE, Place, changes, findings, states, writes
 
@@ -83,6 +84,45 @@ def test_a_manifest_that_comes_back_is_provisioned_again(place: Place) -> None:
     place.consent()
     place.apply()
     assert states(place.plan()) == {"ann": "in-sync", "bob": "in-sync"}
+
+
+def test_a_merchant_that_we_unlinked_is_no_drift_when_it_is_wanted_linked_again(place: Place) -> None:
+    place.provisioned("ann", "bob")
+    place.merchant("ann", connection={"state": "Unlinked"})
+    place.apply(allow=("unlink",))
+    place.merchant("ann")
+    for _ in range(2):
+        assert findings(place.plan(), "ann")["connection-unlinked"].direction is Direction.PENDING
+        assert place.run("drift").returncode == 0
+        place.apply()
+    _relink(place, "ann")
+    place.apply()
+    place.emulator.api.patch(f"/meta{_connection(place, 'ann')}", json={"status": "Unlinked"})
+    assert findings(place.plan(), "ann")["connection-unlinked"].direction is Direction.DRIFT
+    assert place.run("drift").returncode == 2
+
+
+def test_a_manifest_that_went_and_came_back_can_go_again(place: Place) -> None:
+    place.provisioned("ann", "bob", policy={"deletion": "Unlink"})
+    place.gone("ann")
+    place.apply(allow=("unlink",))
+    place.merchant("ann", policy={"deletion": "Unlink"})
+    assert findings(place.plan(), "ann")["connection-unlinked"].direction is Direction.PENDING
+    place.apply()
+    assert findings(place.plan(), "ann")["connection-unlinked"].direction is Direction.PENDING
+    _relink(place, "ann")
+    place.apply()
+    place.gone("ann")
+    assert changes(place.plan())["ann"] == ["set-configuration", "unlink-connection"]
+
+
+def _connection(place: Place, name: str) -> str:
+    return f"/companies/{place.company(name)['id']}/connections/{place.accounting(name)['id']}"
+
+
+def _relink(place: Place, name: str) -> None:
+    place.emulator.control("POST", f"{_connection(place, name)}/authorize")
+    place.emulator.advance("PT1M")
 
 
 def _empty(place: Place) -> dict:
