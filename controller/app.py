@@ -4,6 +4,7 @@ look             plan, drift, status: reads only, with a client that cannot writ
 plan_and_apply   plan everyone, judge once, ask, write
 refresh          ask the service to pull reference data again
 link             what to send to a merchant
+import_fleet     the companies that exist, as manifests
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Leave, Scope
 from controller.planning.connection import choose
 from controller.reconcile.fleet import reconcile, think, told
+from controller.reconcile.importing import Choice, Imported, Known, gather
 from controller.reconcile.observe import observe
+from controller.reconcile.record import memory_of
 from controller.reconcile.refresh import refresh_all
-from controller.reconcile.survey import Run, survey
+from controller.reconcile.survey import Run, now, survey
 from controller.reconcile.world import Stop, World
 from controller.settings import Settings
 from state import Owner, Store, open_state
@@ -37,6 +40,9 @@ from state.errors import StateLocked, StateUnusable
 
 PACE = 950
 """Requests a minute that a plan's cost is reckoned with where the run itself is not paced."""
+
+NOBODY = Fleet({}, frozenset(), (), whole=False, digest="")
+"""The fleet of a folder without manifests."""
 
 OnProgress = Callable[[int, int], None]
 
@@ -72,7 +78,7 @@ async def look(
     fleet = manifests(settings, scope, strict=strict)
     async with remembered(settings) as store, _reading(settings) as api:
         run = _run(settings, Order(scope), fleet, store, api, on_progress, data)
-        return await told(await think(run, await survey(run)), store)
+        return await told(await think(run, await survey(run), again=True), store)
 
 
 async def plan_and_apply(settings: Settings, order: Order, on_progress: OnProgress = silent) -> FleetReport | FleetPlan:
@@ -110,6 +116,29 @@ async def link(settings: Settings, name: str, *, sync_flow: bool, redirect_url: 
         if connection is None:
             raise MerchantctlError(f"{name} has no accounting connection yet; merchantctl apply creates it")
         return connection.link_url
+
+
+async def import_fleet(
+    settings: Settings, choice: Choice, out: Path | None, on_progress: OnProgress = silent
+) -> Imported:
+    """The companies that exist, as manifests to be written to `out`; None = nowhere, beside no others.
+
+    What manifests there declare already is passed over. InvalidManifests where they cannot be read.
+    """
+    fleet = _neighbours(settings, out) if out else NOBODY
+    async with remembered(settings) as store, _reading(settings) as api:
+        memories = {name: memory_of(row) for name, row in (await store.recall()).items()}
+        return await gather(api, choice, Known(fleet, memories), now, settings.parallelism, on_progress)
+
+
+def _neighbours(settings: Settings, out: Path) -> Fleet:
+    """The manifests that new ones at `out` will stand beside: those of the root that it is in, else its own."""
+    inside = out.resolve().is_relative_to(settings.manifests.resolve())
+    root = settings.manifests if inside else out
+    fleet = load(root) if root.exists() else NOBODY
+    if fleet.complaints:
+        raise InvalidManifests(fleet.complaints)
+    return fleet
 
 
 async def _company_of(name: str, world: World) -> Company:

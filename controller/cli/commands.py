@@ -31,6 +31,7 @@ COMMANDS = {
     "link": Row("link", "Print the link that a merchant needs."),
     "history": Row("history", "Show what happened to a merchant."),
     "explain": Row("explain", "Show which file and line a value comes from."),
+    "import": Row("import_", "Write manifests that say what is live."),
     "state": Row("state", "List, show, correct, export and unlock what is remembered."),
     "schema": Row("schema", "Print the JSON Schema of the manifests.", settings=False),
     "emulator": Row("emulator", "Serve a local copy of the API.", settings=False),

@@ -29,7 +29,7 @@ from controller.model.values import (
 TIME_ZONE = "schedule.timeZone"
 _TAX_RATES = "mapping.sales.taxRates"
 _DECLARING = ("company", "connection", "enabled", "schedule", "mapping", "policy")
-_INSTEAD = {SYNC_HOUR: (LOCAL_TIME, TIME_ZONE), LOCAL_TIME: (SYNC_HOUR,)}
+INSTEAD = {SYNC_HOUR: (LOCAL_TIME, TIME_ZONE), LOCAL_TIME: (SYNC_HOUR,)}
 """A later layer that says the hour in one way does not mean the other way of an earlier layer."""
 
 
@@ -137,8 +137,8 @@ def _value(node: Node) -> Declared:
 
 def _displaced(path: str, lower: Mapping[str, Declared]) -> tuple[str, ...]:
     """What an upper layer's path takes the place of, besides itself: account keys are compared without case."""
-    if path in _INSTEAD:
-        return tuple(other for other in _INSTEAD[path] if other in lower)
+    if path in INSTEAD:
+        return tuple(other for other in INSTEAD[path] if other in lower)
     if path in lower or not account_key(path):
         return ()
     return tuple(other for other in lower if other.lower() == path.lower())

@@ -26,6 +26,11 @@ def key_of(word: str) -> str | None:
     return NAMES.get(word) or (word if word in KEYS else None)
 
 
+def name_of(key: str) -> str | None:
+    """What people call a platform: its name, else its key; None for one that no manifest can name."""
+    return next((name for name, each in NAMES.items() if each == key), key if key in KEYS else None)
+
+
 def nearest(word: str) -> str:
     """What may have been meant, the nearest first; all names when nothing is near."""
     return ", ".join(get_close_matches(word.lower(), [*NAMES, *sorted(KEYS)], n=3, cutoff=0.5) or NAMES)

@@ -289,6 +289,11 @@ class MappingProfile(TypedDict):
 KINDS: Mapping[str, type] = {MERCHANT: Merchant, PROFILE: MappingProfile}
 
 
+def is_name(text: str) -> bool:
+    """Whether a manifest may be called that."""
+    return bool(re.fullmatch(_NAME, text))
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of one document, for editors and other tools."""
     document: TypeAdapter[Any] = TypeAdapter(Annotated[Merchant | MappingProfile, Field(discriminator="kind")])

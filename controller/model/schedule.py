@@ -47,6 +47,11 @@ def midnight_utc(day: date, zone: str | None) -> datetime:
     return _instant(day, time(0), ZoneInfo(zone) if zone else UTC)
 
 
+def local_date(instant: datetime, zone: str | None) -> date:
+    """The local date of an instant; UTC without a zone."""
+    return instant.astimezone(ZoneInfo(zone) if zone else UTC).date()
+
+
 def complaint_about(clock: Clock) -> str | None:
     """None if this time is a whole UTC hour in winter and in summer, else what is wrong and the nearest that are."""
     wrong = complaint_about_zone(clock.zone)
