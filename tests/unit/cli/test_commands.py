@@ -248,6 +248,15 @@ def test_explain_names_file_and_line_of_every_layer_the_winner_first(merchantctl
     assert "MappingProfile small, overridden" in text
 
 
+def test_explain_tells_a_default_from_a_line_of_a_manifest(merchantctl, fleet):
+    fields = {each["field"]: each for each in merchantctl("explain", "m-00000", "-o", "json").json["fields"]}
+    assert fields["policy.drift"] == {"field": "policy.drift", "value": "Correct", "default": True, "origins": []}
+    assert fields["connection.state"]["value"] == "Linked"
+    assert fields["company.name"]["origins"][0]["file"] == "manifests/fleet.yaml"
+    assert merchantctl("explain", "m-00000", "policy").out.splitlines()[:2] == ["policy.adopt: true", "    default"]
+    assert "Did you mean policy.drift?" in merchantctl("explain", "m-00000", "polcy.drift").out
+
+
 def test_explain_of_what_nobody_declares_says_that_it_is_not_managed(merchantctl, fleet):
     ended = merchantctl("explain", "m-00000", "mapping.fees")
     assert ended.code == 0
