@@ -9,6 +9,7 @@ import asyncio
 import tempfile
 import time
 from base64 import b64encode
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,21 @@ def _cost(work: Any) -> tuple[float, float]:
 async def _bare(url: str) -> None:
     headers = {"Authorization": "Basic " + b64encode(b"emulator").decode()}
     async with httpx.AsyncClient(transport=AiohttpTransport(), base_url=url, headers=headers, timeout=30) as client:
-        listing = (await client.get("/meta/companies", params={"page": 1, "pageSize": 5000})).json()
-        waiting = iter([each["id"] for each in listing["results"]])
+        waiting = iter([each["id"] async for each in _listed(client)])
 
         async def work() -> None:
             for company in waiting:
                 await client.get(f"/config/companies/{company}/sync/commerce")
 
         await asyncio.gather(*(work() for _ in range(_WIDTH)))
+
+
+async def _listed(client: httpx.AsyncClient) -> AsyncIterator[dict[str, Any]]:
+    number = seen = 0
+    total = 1
+    while seen < total:
+        number += 1
+        page = (await client.get("/meta/companies", params={"page": number, "pageSize": 5000})).json()
+        total, seen = page["totalResults"], seen + len(page["results"])
+        for company in page["results"]:
+            yield company
