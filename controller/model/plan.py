@@ -171,4 +171,10 @@ class Plan:
     declared: dict[str, Value] = field(default_factory=dict)
     seen: dict[str, Value] = field(default_factory=dict)
     fingerprint: str = ""
+
+    @property
+    def unread(self) -> bool:
+        """Something about this merchant could not be read."""
+        return self.state is State.UNKNOWN or any(finding.code == "unknown" for finding in self.findings)
+
     data: DataAge | None = None

@@ -110,9 +110,10 @@ class FleetPlan:
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
-    """What a run did. `stopped` says why writes ended early, `resume_at` when they may go on.
+    """What a run did.
 
-    asked  the plan was shown and agreed to before the first write
+    stopped    why writes ended early; `remedy` what to do about it, `resume_at` when they may go on
+    asked      the plan was shown and agreed to before the first write
     """
 
     plan: FleetPlan
@@ -120,6 +121,7 @@ class FleetReport:
     started: datetime
     ended: datetime
     stopped: str | None = None
+    remedy: str = ""
     resume_at: datetime | None = None
     signal: int | None = None
     asked: bool = True

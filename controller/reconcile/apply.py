@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from controller.codat.convert import read_configuration, write_fields
-from controller.model.errors import LimitReached, OutcomeUnknown, Permanent, RemoteError, Transient
+from controller.model.errors import OutcomeUnknown, Permanent, RemoteError, Transient
 from controller.model.observed import LINKED, PENDING, Absent, Configuration
 from controller.model.plan import Change, ChangeKind, Finding, Plan
 from controller.model.report import Done, Failed, Moved, Nothing, Outcome
@@ -21,6 +21,7 @@ from controller.planning.connection import consent
 from controller.planning.diff import moves
 from controller.planning.plan import declared_values
 from controller.planning.rules import violations
+from controller.reconcile.trouble import failure
 from controller.reconcile.world import World
 
 
@@ -56,11 +57,8 @@ async def apply(plan: Plan, world: World) -> Outcome:
             done = await DOING[change.kind](plan, change, done, world)
     except Halt as halt:
         return halt.outcome
-    except LimitReached as error:
-        world.stopping.because(str(error), resume_at=error.resume_at)
-        return Failed(str(error), again=True, writes=done.writes, status=error.status)
     except RemoteError as error:
-        return Failed(str(error), isinstance(error, Transient), done.writes, error.status)
+        return failure(error, change, done.writes, world)
     return Done(done.writes, done.findings) if plan.changes else Nothing()
 
 
@@ -161,11 +159,17 @@ async def _set_configuration(plan: Plan, change: Change, done: Progress, world: 
         return not await _unlike(change, company_id, world)
 
     await _or_look(world.api.set_configuration(company_id, document), happened)
-    unlike = await _unlike(change, company_id, world)
-    if unlike:
-        again = f"after the write {unlike} stands otherwise again: somebody else writes too"
-        raise Halt(Moved(again, done.writes + 1))
+    await _read_back(change, company_id, done.wrote(), world)
     return done.wrote()
+
+
+async def _read_back(change: Change, company_id: str, done: Progress, world: World) -> None:
+    try:
+        unlike = await _unlike(change, company_id, world)
+    except RemoteError as error:
+        raise Halt(failure(error, change, done.writes, world)) from None
+    if unlike:
+        raise Halt(Moved(f"after the write {unlike} stands otherwise again: somebody else writes too", done.writes))
 
 
 def _stop_if_moved(plan: Plan, fresh: Configuration, done: Progress, world: World) -> None:

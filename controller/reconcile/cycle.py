@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from controller.model.plan import Plan
-from controller.model.report import Outcome, Skipped
+from controller.model.report import Outcome
 from controller.planning.plan import make_plan
 from controller.reconcile.apply import apply
+from controller.reconcile.lately import note_made
 from controller.reconcile.memo import recognised, verdict_of
 from controller.reconcile.observe import Glimpse, glance, inspect
 from controller.reconcile.record import remember
-from controller.reconcile.trouble import held_back, note_trouble
+from controller.reconcile.trouble import held_back, not_begun, note_trouble
 from controller.reconcile.world import World
 
 
@@ -30,10 +31,11 @@ async def _thought(merchant: str, glimpse: Glimpse, world: World) -> Plan:
 
 
 async def carry_out(plan: Plan, world: World) -> Outcome:
-    """Act and remember; a merchant that failed for good before is left alone until something moves."""
-    if world.stopping.why:
-        return Skipped(world.stopping.why)
+    """Act and remember. After a stop no merchant is begun; one that failed for good is left alone until it moves."""
+    if plan.changes and world.stopping.why:
+        return not_begun(world.stopping)
     outcome = held_back(plan, world) or await apply(plan, world)
+    await note_made(plan, outcome, world)
     await note_trouble(plan, outcome, world)
     await remember(plan, outcome, world)
     return outcome

@@ -7,13 +7,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from controller.model.errors import Stopped
 from controller.model.observed import Listing
-from controller.model.plan import ChangeKind, Plan
-from controller.model.report import Cost, FleetPlan, FleetReport, Outcome, Skipped
+from controller.model.plan import ChangeClass, ChangeKind, Plan, State
+from controller.model.report import Cost, Done, Failed, FleetPlan, FleetReport, Outcome, Skipped
 from controller.planning.safety import Fold, judge
+from controller.reconcile.budget import cost, cost_of_looking, shortfall
+from controller.reconcile.lately import made_lately
 from controller.reconcile.record import events, note_configured
-from controller.reconcile.survey import PAGE, Run, lost_merchants, now, settled
+from controller.reconcile.survey import Run, lost_merchants, now, settled
 from controller.reconcile.sweep import carry_out_all, consider_all, unread
+from controller.reconcile.trouble import LATER, USED_UP
 from controller.reconcile.world import World
 from controller.reporting.verdict import exit_code
 from controller.reporting.words import count
@@ -28,22 +32,33 @@ async def reconcile(
     started = now()
     world = await settled(run)
     plan, moved = still_holding(await think(run, world), saved)
-    if plan.refusal or not _agreed(plan, agree):
+    if plan.resume_at:
+        run.stop.because(USED_UP, remedy=LATER, resume_at=plan.resume_at)
+    can = run.stop.why is None
+    if plan.refusal or (can and not _agreed(plan, agree)):
         return await told(plan, run.store)
     number = await run.store.begin_run("apply", started)
+    world = replace(world, run=number)
     outcomes = await carry_out_all(plan.plans, world, run.width, run.tell)
-    outcomes |= await _lost_answers(run, plan, world)
-    report = FleetReport(plan, moved | outcomes, started, now(), run.stop.why, run.stop.resume_at, run.stop.signal)
-    return await _noted(number, report, world)
+    outcomes |= await _lost_answers(run, plan, world, outcomes)
+    stop = run.stop
+    end = (started, now(), stop.why, stop.remedy, stop.resume_at, stop.signal)
+    return await _noted(number, FleetReport(plan, moved | outcomes, *end, asked=can), world)
 
 
-async def think(run: Run, world: World) -> FleetPlan:
-    """Everyone's plan, judged at once; nothing has been written yet."""
+async def think(run: Run, world: World, *, again: bool = False) -> FleetPlan:
+    """Everyone's plan, judged at once; nothing has been written yet.
+
+    again  another run carries it out, and has to look again: that is part of the cost
+    """
     free = sorted(name for name in world.wanted if name not in world.unsettled)
     plans = await consider_all(free, world, run.width, run.tell)
     await run.store.remember_verdicts(world.judged)
     plans += [unread(name, "a create was begun whose outcome could not be seen yet") for name in world.unsettled]
-    return _judged(run, world, sorted(plans, key=lambda plan: plan.merchant))
+    plans.sort(key=lambda plan: plan.merchant)
+    looking = cost_of_looking(plans, _listing(world)) if again else 0
+    cost_ = cost(plans, looking, run.pace, run.api.quota)
+    return _judged(run, world, plans, cost_, await made_lately(run))
 
 
 def _agreed(plan: FleetPlan, agree: Callable[[FleetPlan], bool]) -> bool:
@@ -51,25 +66,39 @@ def _agreed(plan: FleetPlan, agree: Callable[[FleetPlan], bool]) -> bool:
     return not any(each.changes for each in plan.plans) or agree(plan)
 
 
-def _judged(run: Run, world: World, plans: Sequence[Plan]) -> FleetPlan:
-    counts, refusal = judge(plans, _fold(run, world), run.leave)
-    listing = world.inventory.listing if world.inventory else None
-    incomplete = (listing.why,) if listing and not listing.complete else ()
-    strangers = _unmanaged(listing, plans, world)
+def _judged(run: Run, world: World, plans: Sequence[Plan], cost: Cost, before: Mapping[ChangeClass, int]) -> FleetPlan:
+    counts, refusal = judge(plans, _fold(run, world), run.leave, before)
+    incomplete = _unseen(run, world, plans)
+    strangers = _unmanaged(_listing(world), plans, world)
     return FleetPlan(
         plans=tuple(plans),
         manifests=run.fleet.digest,
-        complete=not incomplete and not run.fleet.complaints,
+        complete=not (incomplete or run.fleet.complaints or any(each.unread for each in plans)),
         unmanaged=strangers,
         refusal=refusal,
-        cost=_cost(run, plans, listing),
+        cost=cost,
         made=world.now(),
         counts=counts,
-        notes=_notes(plans, strangers, world),
+        notes=(*_notes(plans, strangers, world), *shortfall(cost, run.api.quota)),
         incomplete=incomplete,
         complaints=run.fleet.complaints,
         scope=run.scope,
+        resume_at=run.api.resume_at if any(each.unread or each.changes for each in plans) else None,
     )
+
+
+def _listing(world: World) -> Listing | None:
+    return world.inventory.listing if world.inventory else None
+
+
+def _unseen(run: Run, world: World, plans: Sequence[Plan]) -> tuple[str, ...]:
+    """What was not read, in sentences for the whole fleet."""
+    listing, back = _listing(world), run.api.resume_at
+    listed = (listing.why,) if listing and not listing.complete else ()
+    unread = sum(each.unread for each in plans)
+    if not back or not unread:
+        return listed
+    return (*listed, f"{USED_UP} until {back:%Y-%m-%d %H:%M} UTC: {unread} of {len(plans)} merchants were not read")
 
 
 def _fold(run: Run, world: World) -> Fold:
@@ -77,16 +106,28 @@ def _fold(run: Run, world: World) -> Fold:
     return Fold(bound, lost_merchants(run.fleet, run.scope, world.memories), len(run.fleet.known))
 
 
-async def _lost_answers(run: Run, plan: FleetPlan, world: World) -> dict[str, Outcome]:
+async def _lost_answers(run: Run, plan: FleetPlan, world: World, first: Mapping[str, Outcome]) -> dict[str, Outcome]:
     """Creates whose answer was lost in this very run: settled, then planned and carried out once more."""
     lost = {intent.merchant for intent in await run.store.open_intents()}
     again = [each for each in plan.plans if each.merchant in lost]
     if not again or run.stop.why:
         return {}
-    anew = await settled(run)
-    later = await consider_all([each.merchant for each in again], anew, run.width, _unwatched)
-    agreed = [_within(new, old) for new, old in zip(later, again, strict=True)]
-    return await carry_out_all(agreed, anew, run.width, _unwatched)
+    anew = replace(await settled(run), run=world.run)
+    clear = [each for each in again if each.merchant not in anew.unsettled]
+    try:
+        later = await consider_all([each.merchant for each in clear], anew, run.width, _unwatched)
+    except Stopped:
+        return {}
+    agreed = [_within(new, old) for new, old in zip(later, clear, strict=True)]
+    outcomes = await carry_out_all(agreed, anew, run.width, _unwatched)
+    return outcomes | {each.merchant: made for each in later if (made := _was_made(each, first.get(each.merchant)))}
+
+
+def _was_made(later: Plan, before: Outcome | None) -> Done | None:
+    """Nothing is left to do: the write whose answer was lost was done. What it waits for is told as after any."""
+    if later.changes or later.state is State.UNKNOWN or not isinstance(before, Failed):
+        return None
+    return Done(before.writes + 1, tuple(finding for finding in later.findings if finding.link))
 
 
 def _unwatched(done: int, of: int) -> None:
@@ -122,14 +163,6 @@ def _notes(plans: Sequence[Plan], strangers: Sequence[str], world: World) -> tup
     return (
         f"the state is empty, while {there} exist that no manifest names: is it the right one to create {wanted} with?",
     )
-
-
-def _cost(run: Run, plans: Sequence[Plan], listing: Listing | None) -> Cost:
-    """Requests that carrying the plans out takes; a configuration is read before and after its POST."""
-    kinds = [change.kind for plan in plans for change in plan.changes]
-    pages = 1 + len(listing.companies) // PAGE if listing else 0
-    reads = pages + len(plans) + 2 * kinds.count(ChangeKind.SET_CONFIGURATION) + kinds.count(ChangeKind.RENAME_COMPANY)
-    return Cost(reads, len(kinds), round((reads + len(kinds)) / run.pace, 2))
 
 
 async def told(plan: FleetPlan, store: Store) -> FleetPlan:

@@ -1,19 +1,29 @@
-"""What keeps one merchant's trouble from becoming everybody's: the quarantine and the breaker.
+"""What keeps one merchant's trouble from becoming everybody's: quarantine, back-off, the breaker, a limit reached.
 
-a permanent refusal   waits until the manifest or live moves: same key, not tried again
-many failures in turn pause all writes: the trouble is not the merchants'
+refused for good        left alone until the manifest or live moves: the same key is not tried again
+failed for now          left alone by an unattended run for 1, 2, 4 … 60 minutes; a person's run tries at once
+many failures in a row  pause all writes: the trouble is not the merchants', and none of them is left alone for it
+a limit of the service  ends all writes: the daily quota, or (402) the number of companies
 """
 
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 
-from controller.model.plan import Plan
-from controller.model.report import Done, Failed, Outcome, Skipped
-from controller.reconcile.world import World
+from controller.model.errors import LimitReached, RemoteError, Transient
+from controller.model.plan import Change, ChangeKind, Plan
+from controller.model.report import Done, Failed, Nothing, Outcome, Skipped
+from controller.reconcile.world import Stop, World
 
 IN_A_ROW = 10
 """So many failures with no success between them pause the writes."""
+
+FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+
+USED_UP = "the service's quota of requests is used up"
+THE_REST = "merchantctl apply does the rest"
+LATER = f"once it is back, {THE_REST}"
 
 
 def quarantine_key(plan: Plan, world: World) -> str:
@@ -23,31 +33,74 @@ def quarantine_key(plan: Plan, world: World) -> str:
 
 
 def held_back(plan: Plan, world: World) -> Skipped | None:
-    """The reason not to try, when the very same thing was refused for good before."""
-    before = world.quarantined.get(plan.merchant) if plan.changes else None
-    if before is None or before.key != quarantine_key(plan, world):
+    """The reason not to try, when the very same thing was refused for good before, or failed a moment ago."""
+    stay = world.quarantined.get(plan.merchant) if plan.changes else None
+    if stay is None or stay.key != quarantine_key(plan, world):
         return None
-    return Skipped(f"refused before and nothing moved since: {before.reason}")
+    if stay.until is None:
+        return Skipped(f"refused before and nothing moved since: {stay.reason}")
+    if world.unattended and world.now() < stay.until:
+        return Skipped(f"failed {stay.tries} times, tried again after {stay.until:%H:%M:%S} UTC: {stay.reason}")
+    return None
+
+
+def not_begun(stop: Stop) -> Skipped:
+    return Skipped(f"not begun: {stop.why}")
+
+
+def back_off(tries: int) -> timedelta:
+    """How long an unattended run leaves a merchant alone after so many failures in a row."""
+    doublings = min(tries - 1, 10)
+    return min(LONGEST_WAIT, FIRST_WAIT * (1 << doublings))
+
+
+def failure(error: RemoteError, change: Change, writes: int, world: World) -> Failed | Skipped:
+    """What an error means for its merchant, and for the whole run where a limit of the service is reached."""
+    if not isinstance(error, LimitReached):
+        return Failed(str(error), isinstance(error, Transient), writes, error.status)
+    if error.status == 429:
+        world.stopping.because(USED_UP, remedy=LATER, resume_at=error.resume_at)
+    elif change.kind is ChangeKind.CREATE_COMPANY:
+        room = "raise it at the service, or make room there; then " + THE_REST
+        world.stopping.because("the account is at its limit of companies", remedy=room)
+    untouched = error.status == 429 and not writes
+    return not_begun(world.stopping) if untouched else Failed(str(error), True, writes, error.status)
 
 
 async def note_trouble(plan: Plan, outcome: Outcome, world: World) -> None:
+    """Called for every merchant that was not skipped. After a stop nobody is blamed any more."""
     match outcome:
-        case Failed(reason, again) if not again and world.stopping.why is None:
-            await world.store.quarantine(
-                plan.merchant, key=quarantine_key(plan, world), reason=reason, until=None, tries=1
-            )
-            _failed(world, reason)
-        case Failed(reason):
-            _failed(world, reason)
+        case Failed() if world.stopping.why is None:
+            await _quarantine(plan, outcome, world)
+            await _pause_after_many(plan, world)
         case Done():
-            world.stopping.failures = 0
-            if plan.merchant in world.quarantined:
-                await world.store.release(plan.merchant)
+            world.stopping.failed.clear()
+            await _release(plan, world)
+        case Nothing() if not plan.unread:
+            await _release(plan, world)
         case _:
             pass
 
 
-def _failed(world: World, reason: str) -> None:
-    world.stopping.failures += 1
-    if world.stopping.failures >= IN_A_ROW:
-        world.stopping.because(f"{IN_A_ROW} merchants in a row failed, the last with: {reason}")
+async def _quarantine(plan: Plan, failed: Failed, world: World) -> None:
+    before = world.quarantined.get(plan.merchant)
+    tries = 1 + (before.tries if before else 0)
+    until = world.now() + back_off(tries) if failed.again else None
+    key = quarantine_key(plan, world)
+    await world.store.quarantine(plan.merchant, key=key, reason=failed.reason, until=until, tries=tries)
+
+
+async def _pause_after_many(plan: Plan, world: World) -> None:
+    stop = world.stopping
+    stop.failed.append(plan.merchant)
+    if len(stop.failed) < IN_A_ROW:
+        return
+    mended = "their lines say with what; once that is mended, " + THE_REST
+    stop.because(f"{IN_A_ROW} merchants in a row failed", remedy=mended)
+    for merchant in stop.failed:
+        await world.store.release(merchant)
+
+
+async def _release(plan: Plan, world: World) -> None:
+    if plan.merchant in world.quarantined:
+        await world.store.release(plan.merchant)

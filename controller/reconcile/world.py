@@ -32,18 +32,25 @@ class Inventory:
 
 @dataclass(slots=True)
 class Stop:
-    """Why nothing new is begun any more; it changes while a run runs."""
+    """Why nothing new is begun any more; it changes while a run runs.
+
+    remedy  what to do before the rest can be done
+    failed  merchants that failed since the last success, in their order
+    """
 
     why: str | None = None
+    remedy: str = ""
     resume_at: datetime | None = None
     signal: int | None = None
-    failures: int = 0
+    failed: list[str] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def because(self, why: str, *, resume_at: datetime | None = None, signal: int | None = None) -> None:
+    def because(
+        self, why: str, *, remedy: str = "", resume_at: datetime | None = None, signal: int | None = None
+    ) -> None:
         """The first reason stays."""
         if self.why is None:
-            self.why, self.resume_at, self.signal = why, resume_at, signal
+            self.why, self.remedy, self.resume_at, self.signal = why, remedy, resume_at, signal
             self.asked.set()
 
 
@@ -54,6 +61,8 @@ class World:
     claimed    company ids that state binds to some merchant
     verdicts   under which key each merchant was last found in sync; `judged` gathers this run's
     unsettled  merchants with a create whose outcome could not be seen: left alone
+    unattended nobody asked for this run: see `Leave`
+    run        its number in the history, once it writes
     """
 
     api: Api
@@ -69,6 +78,8 @@ class World:
     judged: dict[str, str] = field(default_factory=dict)
     data: bool = False
     unsettled: frozenset[str] = frozenset()
+    unattended: bool = False
+    run: int = 0
 
     def memory(self, merchant: str) -> Memory:
         return self.memories.get(merchant, Memory())

@@ -97,6 +97,7 @@ def report_json(result: FleetReport | FleetPlan) -> Json:
             "started": instant(result.started),
             "ended": instant(result.ended),
             "stopped": result.stopped,
+            "remedy": result.remedy or None,
             "resumeAt": instant(result.resume_at),
         }
     return report
@@ -139,6 +140,7 @@ def refusal_json(refusal: Refusal) -> Json:
             {
                 "class": each.limit_of,
                 "count": each.count,
+                "before": each.before,
                 "limit": each.limit,
                 "flag": each.flag,
                 "merchants": list(each.merchants),
@@ -206,6 +208,7 @@ def _head(kind: str, plan: FleetPlan) -> Json:
         "notes": list(plan.notes),
         "data": freshness_json(plan),
     }
+    head |= {"resumeAt": instant(plan.resume_at)} if plan.resume_at else {}
     return head | ({"complaints": complaints_json(plan.complaints)} if plan.complaints else {})
 
 

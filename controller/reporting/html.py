@@ -8,7 +8,7 @@ from html import escape
 from controller.model.plan import Finding, Plan, State
 from controller.model.report import FleetPlan, Refusal
 from controller.reporting.freshness import freshness
-from controller.reporting.text import plan_summary
+from controller.reporting.text import excess_words, plan_summary
 from controller.reporting.text_drift import drift_summary
 from controller.reporting.words import CHANGES, clean, count, value_words
 
@@ -62,10 +62,7 @@ def _general(plan: FleetPlan) -> list[str]:
 
 
 def _refusal(refusal: Refusal) -> str:
-    limits = [
-        f"{each.limit_of}: {each.count:,}, and the limit is {each.limit:,}. To allow it: {each.flag}"
-        for each in refusal.excesses
-    ]
+    limits = [f"{excess_words(each)}. To allow it: {each.flag}" for each in refusal.excesses]
     return f'<div class="refused"><b>Refused by a safety limit: nothing is written.</b>{_list(limits)}</div>'
 
 

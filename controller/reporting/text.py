@@ -13,7 +13,18 @@ from __future__ import annotations
 from collections import Counter
 
 from controller.model.plan import Change, Finding, Plan, State
-from controller.model.report import Done, Failed, FleetPlan, FleetReport, Moved, Nothing, Outcome, Refusal, Skipped
+from controller.model.report import (
+    Done,
+    Excess,
+    Failed,
+    FleetPlan,
+    FleetReport,
+    Moved,
+    Nothing,
+    Outcome,
+    Refusal,
+    Skipped,
+)
 from controller.reporting.freshness import freshness
 from controller.reporting.paint import PLAIN, Paint
 from controller.reporting.words import CHANGES, clean, columns, count, listed, minutes_words, moment, value_words
@@ -70,10 +81,16 @@ def refusal_lines(refusal: Refusal, paint: Paint) -> list[str]:
     """Why nothing is written: each limit in numbers, and the flag that lifts exactly it."""
     lines = [paint("bad", "Refused by a safety limit: nothing is written.")]
     for each in refusal.excesses:
-        lines.append(f"  {each.limit_of}: {each.count:,}, and the limit is {each.limit:,}. To allow it: {each.flag}")
+        lines.append(f"  {excess_words(each)}. To allow it: {each.flag}")
         if each.merchants:
             lines.append(paint("quiet", f"      {listed(each.merchants)}"))
     return lines
+
+
+def excess_words(excess: Excess) -> str:
+    """`disable: 3, 2 of them within the last 24 hours, and the limit is 2`"""
+    before = f", {excess.before:,} of them within the last 24 hours" if excess.before else ""
+    return f"{excess.limit_of}: {excess.count:,}{before}, and the limit is {excess.limit:,}"
 
 
 def merchant_lines(plan: Plan, paint: Paint) -> list[str]:
@@ -123,13 +140,14 @@ def untouched_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
 
 def report_text(report: FleetReport, paint: Paint = PLAIN) -> str:
     """What became of a plan: whoever is worth a word by name, then the numbers. A plan not shown yet comes first."""
-    asked = any(each.changes for each in report.plan.plans)
+    asked = report.asked and any(each.changes for each in report.plan.plans)
     lines = [] if asked else [*_plan_lines(report.plan, paint), *age_lines(report.plan, paint)]
     for name, outcome in sorted(report.outcomes.items()):
         lines += _outcome_lines(name, outcome, paint)
     lines += _link_lines(report, paint)
     if report.stopped:
-        lines.append(paint("bad", "Ended early: ") + clean(report.stopped))
+        why = "; ".join(filter(None, (report.stopped, report.remedy)))
+        lines.append(paint("bad", "Ended early: ") + clean(why))
     if report.resume_at:
         lines.append(f"Writes may go on after {moment(report.resume_at)}.")
     return "\n".join([*lines, paint("strong", "Apply: ") + report_summary(report)])

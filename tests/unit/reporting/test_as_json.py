@@ -99,9 +99,15 @@ def test_what_apply_did_stands_beside_what_was_planned():
 
 
 def test_a_refusal_is_told_in_numbers():
-    refusal = Refusal((Excess("delete", 2, 0, "--allow delete", ("acme",)),))
-    assert plan_json(fleet(refusal=refusal))["refusal"] == {
-        "excesses": [{"class": "delete", "count": 2, "limit": 0, "flag": "--allow delete", "merchants": ["acme"]}]
+    refusal = Refusal((Excess("delete", 2, 0, "--allow delete", ("acme",), before=1),))
+    (told,) = plan_json(fleet(refusal=refusal))["refusal"]["excesses"]
+    assert told == {
+        "class": "delete",
+        "count": 2,
+        "before": 1,
+        "limit": 0,
+        "flag": "--allow delete",
+        "merchants": ["acme"],
     }
 
 

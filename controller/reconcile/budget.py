@@ -1,0 +1,54 @@
+"""What carrying plans out asks of the API, and whether the service's quota has room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, timedelta
+
+from controller.codat.pace import PATIENCE
+from controller.codat.quota import Quota
+from controller.model.observed import Listing
+from controller.model.plan import ChangeKind, Plan
+from controller.model.report import Cost
+from controller.reconcile.survey import PAGE
+
+DAY = timedelta(days=1)
+
+
+def cost_of_looking(plans: Iterable[Plan], listing: Listing | None) -> int:
+    """Reads until everyone is planned."""
+    return (1 + len(listing.companies) // PAGE if listing else 0) + len(tuple(plans))
+
+
+def cost(plans: Iterable[Plan], looking: int, pace: int, quota: Quota | None) -> Cost:
+    """Requests that carrying the plans out takes, after so many reads; a configuration is read before and after."""
+    kinds = [change.kind for plan in plans for change in plan.changes]
+    reads = looking + 2 * kinds.count(ChangeKind.SET_CONFIGURATION) + kinds.count(ChangeKind.RENAME_COMPANY)
+    return Cost(reads, len(kinds), round(_minutes(reads + len(kinds), pace, quota), 2))
+
+
+def shortfall(cost: Cost, quota: Quota | None) -> tuple[str, ...]:
+    """A sentence for people where the quota ends before the plan does, else nothing."""
+    requests = cost.reads + cost.writes
+    if not cost.writes or quota is None or not _beyond(requests, quota):
+        return ()
+    assert quota.resets_at is not None, "a quota that never returns has no seconds left"
+    back = f"{quota.resets_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return (
+        f"carrying this out takes {requests:,} requests, and the service's quota has {quota.remaining:,} left before "
+        f"{back}: apply ends there, and another one after that does the rest",
+    )
+
+
+def _minutes(requests: int, pace: int, quota: Quota | None) -> float:
+    """At the present pace, and with the waiting where the quota has to return first."""
+    more = _beyond(requests, quota) if quota else 0
+    if quota is None or not more:
+        return requests / pace
+    days = (more - 1) // quota.limit if quota.limit else 0
+    return (timedelta(seconds=quota.seconds_left) + days * DAY) / timedelta(minutes=1) + more / pace
+
+
+def _beyond(requests: int, quota: Quota) -> int:
+    """Requests that the quota has no room for before it returns; one that returns in a moment has room for all."""
+    return max(0, requests - quota.remaining) if quota.seconds_left > PATIENCE else 0
