@@ -4,6 +4,7 @@ look             plan, drift, status: reads only, with a client that cannot writ
 plan_and_apply   plan everyone, judge once, ask, write
 refresh          ask the service to pull reference data again
 link             what to send to a merchant
+look_up          every declared reference in its merchant's own books, nothing planned
 import_fleet     the companies that exist, as manifests
 """
 
@@ -22,6 +23,7 @@ from controller.codat.client import open_client
 from controller.codat.read_only import open_read_only
 from controller.desired.fleet import load
 from controller.model.errors import InvalidManifests, Locked, MerchantctlError, StateError, UsageError
+from controller.model.lookup import FleetLookup
 from controller.model.merchant import Fleet
 from controller.model.observed import Company
 from controller.model.report import FleetPlan, FleetReport
@@ -29,6 +31,7 @@ from controller.model.run import Leave, Scope
 from controller.planning.connection import choose
 from controller.reconcile.fleet import reconcile, think, told
 from controller.reconcile.importing import Choice, Imported, Known, gather
+from controller.reconcile.lookup import look_up_all
 from controller.reconcile.observe import observe
 from controller.reconcile.record import memory_of
 from controller.reconcile.refresh import refresh_all
@@ -76,9 +79,16 @@ async def look(
     Not `strict`: what parses of broken manifests is reported on (`drift`), instead of InvalidManifests.
     """
     fleet = manifests(settings, scope, strict=strict)
-    async with remembered(settings) as store, _reading(settings) as api:
-        run = _run(settings, Order(scope), fleet, store, api, on_progress, data)
+    async with remembered(settings) as store, reading(settings) as api:
+        run = run_of(settings, Order(scope), fleet, store, api, on_progress, data)
         return await told(await think(run, await survey(run), again=True), store)
+
+
+async def look_up(settings: Settings, scope: Scope, on_progress: OnProgress = silent) -> FleetLookup:
+    """Looks up every reference of everyone in scope; the manifests are sound. Notes nothing down."""
+    fleet = manifests(settings, scope, strict=True)
+    async with remembered(settings) as store, reading(settings) as api:
+        return await look_up_all(run_of(settings, Order(scope), fleet, store, api, on_progress))
 
 
 async def plan_and_apply(settings: Settings, order: Order, on_progress: OnProgress = silent) -> FleetReport | FleetPlan:
@@ -87,9 +97,9 @@ async def plan_and_apply(settings: Settings, order: Order, on_progress: OnProgre
     fleet = manifests(settings, order.scope, strict=True)
     if order.saved and order.saved["manifests"] != fleet.digest:
         raise MerchantctlError("the manifests are not those that this plan was made from; make a new plan")
-    async with remembered(settings) as store, held(store, order.lock_timeout), _writing(settings) as api:
-        run = _run(settings, order, fleet, store, api, on_progress)
-        with stopped_by_signals(run.stop):
+    async with remembered(settings) as store, held(store, order.lock_timeout), writing(settings) as api:
+        run = run_of(settings, order, fleet, store, api, on_progress)
+        with stopped_by_signals(lambda number: run.stop.because(f"stopped by {number.name}", signal=number)):
             return await reconcile(run, order.agree, order.saved)
 
 
@@ -98,16 +108,16 @@ async def refresh(
 ) -> Mapping[str, str]:
     """Asks the service to pull the reference data of every Linked merchant in scope again."""
     fleet = manifests(settings, scope, strict=True)
-    async with remembered(settings) as store, _writing(settings) as api:
-        return await refresh_all(_run(settings, Order(scope), fleet, store, api, on_progress), api, wait=wait)
+    async with remembered(settings) as store, writing(settings) as api:
+        return await refresh_all(run_of(settings, Order(scope), fleet, store, api, on_progress), api, wait=wait)
 
 
 async def link(settings: Settings, name: str, *, sync_flow: bool, redirect_url: str | None) -> str:
     """The address to send to a merchant: the connection's link, or the Sync Flow with its 30-second password."""
     scope = Scope(targets=(name,))
     fleet = manifests(settings, Scope(), strict=True)
-    async with remembered(settings) as store, _reading(settings) as api:
-        world = await survey(_run(settings, Order(scope), fleet, store, api, silent))
+    async with remembered(settings) as store, reading(settings) as api:
+        world = await survey(run_of(settings, Order(scope), fleet, store, api, silent))
         company, platform = await _company_of(name, world), world.wanted[name].platform
         if (sync_flow or redirect_url) and platform:
             return str(await api.sync_flow_url(company.id, platform, redirect_url))
@@ -126,7 +136,7 @@ async def import_fleet(
     What manifests there declare already is passed over. InvalidManifests where they cannot be read.
     """
     fleet = _neighbours(settings, out) if out else NOBODY
-    async with remembered(settings) as store, _reading(settings) as api:
+    async with remembered(settings) as store, reading(settings) as api:
         memories = {name: memory_of(row) for name, row in (await store.recall()).items()}
         return await gather(api, choice, Known(fleet, memories), now, settings.parallelism, on_progress)
 
@@ -163,7 +173,7 @@ def scope_of(saved: Mapping[str, Any]) -> Scope:
     return Scope(path, tuple(scope.get("targets") or ()), scope.get("selector"))
 
 
-def _run(
+def run_of(
     settings: Settings, order: Order, fleet: Fleet, store: Store, api: Any, tell: OnProgress, data: bool = False
 ) -> Run:
     return Run(
@@ -205,14 +215,16 @@ async def held(store: Store, patience: float) -> AsyncIterator[None]:
 
 
 @contextmanager
-def stopped_by_signals(stop: Stop) -> Iterator[None]:
+def stopped_by_signals(begin_nothing_new: Callable[[signal.Signals], None]) -> Iterator[None]:
     """The first Ctrl-C or TERM begins nothing new; the second ends the run at once."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    came: list[int] = []
 
     def asked(number: int) -> None:
-        if stop.signal is not None and task:
+        if came and task:
             task.cancel()
-        stop.because(f"stopped by {signal.Signals(number).name}", signal=number)
+        came.append(number)
+        begin_nothing_new(signal.Signals(number))
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked, number)
@@ -229,9 +241,11 @@ def _key(settings: Settings) -> str:
     raise UsageError("no API key: set CODAT_API_KEY, or CODAT_API_KEY_FILE to a file that holds it")
 
 
-def _reading(settings: Settings) -> Any:
+def reading(settings: Settings) -> Any:
+    """A client that cannot write."""
     return open_read_only(settings.base_url, _key(settings), requests_per_minute=settings.requests_per_minute)
 
 
-def _writing(settings: Settings) -> Any:
+def writing(settings: Settings) -> Any:
+    """A client that may write."""
     return open_client(settings.base_url, _key(settings), requests_per_minute=settings.requests_per_minute)

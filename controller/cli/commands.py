@@ -22,7 +22,7 @@ class Row:
 
 
 COMMANDS = {
-    "validate": Row("validate", "Check the manifests, offline."),
+    "validate": Row("validate", "Check the manifests; with --online in the merchants' books, too."),
     "plan": Row("plan", "Show what would change. Writes nothing."),
     "apply": Row("apply", "Show the plan, ask, and carry it out."),
     "drift": Row("drift", "Report what moved since. Writes nothing."),

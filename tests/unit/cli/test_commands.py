@@ -304,3 +304,51 @@ def test_the_key_is_in_no_output_state_or_plan(merchantctl, served, fleet, folde
     files = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert served.api_key not in printed
     assert served.api_key.encode() not in files
+
+
+# -- validate --online
+
+
+def test_validate_online_looks_every_reference_up_and_writes_nothing(merchantctl, served, fleet):
+    ended = merchantctl("validate", "--online")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == "2 merchants: all sound.\nOnline: 2 merchants looked up.\n"
+    assert {call.split()[0] for call in served.counts()} <= {"GET", "POST"}
+    assert not [call for call in served.counts() if call.startswith("POST /config")]
+
+
+def test_validate_online_names_what_a_profile_gets_wrong_once_with_its_address_and_the_nearest(
+    merchantctl, served, fleet, folder
+):
+    manifests = folder / "manifests" / "fleet.yaml"
+    manifests.write_text(MANIFEST.replace('sales: {code: "200"}', "sales: {name: Salez}"))
+    ended = merchantctl("validate", "--online")
+    assert ended.code == 3
+    assert "manifests/fleet.yaml:7:" in ended.err
+    assert "name 'Salez' matches none of the options of m-0000" in ended.err
+    assert "Sales" in ended.err
+    document = merchantctl("validate", "--online", "-o", "json").json
+    assert {each["problem"] for each in document["online"]["references"]} == {"unresolved"}
+
+
+def test_validate_online_counts_who_has_nothing_to_look_in_yet_and_tells_what_it_could_not_read(
+    merchantctl, served, fleet, folder
+):
+    (folder / "manifests" / "new.yaml").write_text(NEW)
+    early = merchantctl("validate", "--online")
+    assert (early.code, early.out.splitlines()[1]) == (
+        0,
+        "Online: 2 merchants looked up, 1 too early (not created yet).",
+    )
+    path = f"GET /config/companies/{fleet[0]['companyId']}/sync/commerce"
+    served.fault(path, "status", times=9, code=418)
+    unread = merchantctl("validate", "--online")
+    assert unread.code == 5
+    assert "m-00000: could not be read" in unread.err
+
+
+def test_validate_online_asks_nobody_while_the_manifests_are_not_sound(merchantctl, served, fleet, folder):
+    (folder / "manifests" / "broken.yaml").write_text("kind: Merchand\n")
+    before = served.counts()
+    assert merchantctl("validate", "--online").code == 65
+    assert served.counts() == before
