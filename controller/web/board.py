@@ -1,0 +1,159 @@
+"""The dashboard as a value: who stands how, who must act, what drifted last, and the part that was asked for. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+from controller.desired.selector import parse
+from controller.model.latest import Latest
+from controller.model.plan import Actor, Finding, Plan, Truth
+from controller.model.report import Outcome
+from controller.reporting.standing import Standing, standing
+from controller.reporting.verdict import is_drift
+
+ON_A_PAGE = 50
+NEWEST = 8
+TOP_CODES = 6
+
+_FIRST = {each: place for place, each in enumerate(Standing)}
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One merchant in the list. `since` is its newest finding's first sight."""
+
+    merchant: str
+    standing: Standing
+    waits_for: str
+    findings: tuple[Finding, ...]
+    outcome: Outcome | None
+    labels: Mapping[str, str]
+    since: datetime | None
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(each.code for each in self.findings))
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """How many merchants wait for this one to act, and the codes of those findings, the most common first."""
+
+    actor: Actor
+    merchants: int
+    codes: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything that the first page tells but the list; `rows` are all merchants, who needs attention first."""
+
+    rows: tuple[Row, ...]
+    standings: Mapping[Standing, int]
+    needs: tuple[Need, ...]
+    drifted: int
+    newest: tuple[Finding, ...]
+    codes: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which merchants somebody wants to see; empty words ask for all. `name` is a part of it, or a shell glob."""
+
+    state: str = ""
+    code: str = ""
+    actor: str = ""
+    drift: str = ""
+    label: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One page of a list. Pages count from 1."""
+
+    rows: tuple[Row, ...]
+    found: int
+    page: int
+    pages: int
+
+
+def board(latest: Latest) -> Board:
+    """The moment, put in order."""
+    rows = tuple(sorted(_rows(latest), key=_urgency))
+    drift = [finding for row in rows for finding in row.findings if is_drift(finding)]
+    return Board(
+        rows=rows,
+        standings=Counter(row.standing for row in rows),
+        needs=tuple(_need(actor, rows) for actor in _WHO_ACTS),
+        drifted=len({finding.merchant for finding in drift}),
+        newest=tuple(sorted(drift, key=lambda each: each.since or _LONG_AGO, reverse=True)[:NEWEST]),
+        codes=tuple(sorted(Counter(code for row in rows for code in row.codes).items())),
+    )
+
+
+def row(plan: Plan, outcome: Outcome | None, labels: Mapping[str, str]) -> Row:
+    since = max((each.since for each in plan.findings if each.since), default=None)
+    return Row(plan.merchant, standing(plan, outcome), waits_for(plan), plan.findings, outcome, labels, since)
+
+
+def chosen(rows: Iterable[Row], asked: Asked) -> list[Row]:
+    """Those that were asked for, in the same order. Raises UsageError for a selector that is none."""
+    wanted, name = parse(asked.label), asked.name.casefold()
+    return [
+        each
+        for each in rows
+        if asked.state in ("", each.standing.value)
+        and (not asked.code or asked.code in each.codes)
+        and (not asked.actor or any(finding.actor.value == asked.actor for finding in each.findings))
+        and (not asked.drift or any(is_drift(finding) for finding in each.findings))
+        and _is_called(each.merchant.casefold(), name)
+        and all(requirement.holds(each.labels) for requirement in wanted)
+    ]
+
+
+def sheet(rows: Sequence[Row], page: int) -> Sheet:
+    """That page, or the nearest there is."""
+    pages = max(1, -(-len(rows) // ON_A_PAGE))
+    page = min(max(1, page), pages)
+    return Sheet(tuple(rows[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]), len(rows), page, pages)
+
+
+def waits_for(plan: Plan) -> str:
+    """The first condition that is not met, and why."""
+    unmet = next((each for each in plan.conditions if each.status is not Truth.TRUE), None)
+    if unmet is None:
+        return ""
+    return f"{unmet.type}: {unmet.reason}" if unmet.reason else unmet.type
+
+
+_WHO_ACTS = (Actor.US, Actor.MERCHANT, Actor.SERVICE, Actor.APPLY)
+
+
+def _rows(latest: Latest) -> Iterable[Row]:
+    declared = latest.fleet.merchants if latest.fleet else {}
+    for plan in latest.plan.plans if latest.plan else ():
+        wanted = declared.get(plan.merchant)
+        yield row(plan, latest.outcomes.get(plan.merchant), wanted.labels if wanted else {})
+
+
+def _urgency(row: Row) -> tuple[int, float, str]:
+    return _FIRST[row.standing], -row.since.timestamp() if row.since else 0.0, row.merchant
+
+
+def _need(actor: Actor, rows: Iterable[Row]) -> Need:
+    codes, merchants = Counter[str](), 0
+    for each in rows:
+        theirs = {finding.code for finding in each.findings if finding.actor is actor}
+        codes.update(theirs)
+        merchants += bool(theirs)
+    return Need(actor, merchants, tuple(codes.most_common(TOP_CODES)))
+
+
+def _is_called(merchant: str, name: str) -> bool:
+    return fnmatchcase(merchant, name) if set("*?[") & set(name) else name in merchant

@@ -1,0 +1,208 @@
+"""Webhooks as the service delivers them, on a real port and with a real state."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from standardwebhooks import Webhook
+
+from controller.web import webhook
+from controller.web.ports import Secrets, secrets_of
+from tests.web.conftest import AUTHORIZATION, SECRET, Site
+
+OTHER = "whsec_YW5vdGhlci1zaWduaW5nLWtleQ=="
+
+
+def connected(company: str) -> bytes:
+    payload = {"referenceCompany": {"id": company, "name": "acme"}, "connection": {"status": "Linked"}}
+    return json.dumps({"id": str(uuid4()), "eventType": "connection.connected", "payload": payload}).encode()
+
+
+def signed(body: bytes, secret: str = SECRET, prefix: str = "webhook", **changes: str) -> dict[str, str]:
+    message, now = changes.get("id", f"msg_{uuid4().hex}"), datetime.now(UTC)
+    at = datetime.fromtimestamp(int(changes.get("timestamp", now.timestamp())), UTC)
+    facts = {
+        "id": message,
+        "timestamp": str(int(at.timestamp())),
+        "signature": Webhook(secret).sign(message, at, body.decode("utf-8", "surrogatepass")),
+    }
+    return {f"{prefix}-{name}": value for name, value in (facts | changes).items()}
+
+
+@pytest.fixture
+def company(site: Site) -> str:
+    """The company of a merchant of ours, `acme-…`."""
+    company = str(uuid4())
+    site.bind(f"acme-{company}", company)
+    return company
+
+
+def remembered(site: Site) -> int:
+    with sqlite3.connect(site.state) as database:
+        return database.execute("SELECT count(*) FROM inbox").fetchone()[0]
+
+
+@pytest.mark.parametrize("prefix", ["webhook", "svix"])
+def test_a_signed_delivery_puts_its_merchant_into_the_queue(site, company, prefix):
+    body = connected(company)
+    answer = site.api.post("/webhooks", content=body, headers=signed(body, prefix=prefix))
+    assert (answer.status_code, site.enqueued) == (202, [f"acme-{company}"])
+    assert f"acme-{company}" in site.ask(lambda store: store.merchants_told_of())
+
+
+def test_a_legacy_delivery_needs_the_header_that_was_agreed(site, company):
+    body = {"AlertId": str(uuid4()), "RuleType": "Data sync completed", "CompanyId": company, "Data": {}}
+    assert site.api.post("/webhooks", json=body).status_code == 401
+    assert site.api.post("/webhooks", json=body, headers={"Authorization": "Bearer Agreed"}).status_code == 401
+    assert site.enqueued == []
+    assert site.api.post("/webhooks", json=body, headers={"Authorization": AUTHORIZATION}).status_code == 202
+    assert site.enqueued == [f"acme-{company}"]
+
+
+def test_a_repetition_is_accepted_and_nobody_is_looked_at_once_that_was_done(site, company):
+    body = connected(company)
+    headers = signed(body)
+    assert site.api.post("/webhooks", content=body, headers=headers).status_code == 202
+    now = datetime.now(UTC)
+    site.ask(lambda store: store.close_deliveries(None, received_until=now, at=now))
+    again = site.api.post("/webhooks", content=body, headers=signed(body, id=headers["webhook-id"]))
+    assert (again.status_code, site.enqueued) == (202, [f"acme-{company}"])
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"signature": "v1,AAAA"},
+        {"signature": "nonsense"},
+        {"signature": "v1," * 50},
+        {"signature": ""},
+        {"timestamp": "soon"},
+        {"timestamp": "-1"},
+        {"timestamp": "99999999999"},
+        {"timestamp": "1e9"},
+        {"timestamp": "nan"},
+        {"id": ""},
+    ],
+)
+def test_what_is_not_properly_signed_is_refused_and_not_remembered(site, company, spoilt):
+    body, before = connected(company), remembered(site)
+    headers = signed(body) | {f"webhook-{name}": value for name, value in spoilt.items()}
+    assert site.api.post("/webhooks", content=body, headers=headers).status_code == 401
+    assert (remembered(site), site.enqueued) == (before, [])
+
+
+@pytest.mark.parametrize("age", [-301, 301])
+def test_a_stale_signature_is_refused_however_right_it_is(site, company, age):
+    body = connected(company)
+    stamp = str(int(datetime.now(UTC).timestamp()) - age - (1 if age > 0 else -1))
+    assert site.api.post("/webhooks", content=body, headers=signed(body, timestamp=stamp)).status_code == 401
+
+
+def test_the_signature_is_of_the_raw_bytes(site, company):
+    body = connected(company)
+    same_json = json.dumps(json.loads(body), indent=1).encode()
+    assert site.api.post("/webhooks", content=same_json, headers=signed(body)).status_code == 401
+
+
+def test_one_good_signature_among_several_is_enough(site, company):
+    body = connected(company)
+    headers = signed(body)
+    headers["webhook-signature"] = f"v1a,xyz broken v1,AAAA {headers['webhook-signature']} v1,"
+    assert site.api.post("/webhooks", content=body, headers=headers).status_code == 202
+
+
+def test_while_a_secret_is_replaced_both_are_good(site, company):
+    site.secrets = secrets_of(f"{OTHER}, {SECRET}", None)
+    for secret in (SECRET, OTHER):
+        body = connected(company)
+        assert site.api.post("/webhooks", content=body, headers=signed(body, secret)).status_code == 202
+    site.secrets = secrets_of(OTHER, None)
+    body = connected(company)
+    assert site.api.post("/webhooks", content=body, headers=signed(body, SECRET)).status_code == 401
+
+
+def test_without_a_secret_there_is_no_such_page(site):
+    site.secrets = Secrets()
+    assert site.api.post("/webhooks", content=b"{}").status_code == 404
+
+
+def test_a_company_that_is_nobodys_is_accepted_and_means_nothing(site):
+    body = connected("somebody-elses")
+    assert site.api.post("/webhooks", content=body, headers=signed(body)).status_code == 202
+    assert site.enqueued == []
+
+
+def test_a_rate_limit_is_noted_and_counted(site):
+    body = b'{"eventType": "client.rateLimit.reached", "payload": {"dailyQuota": 1000}}'
+    assert site.api.post("/webhooks", content=body, headers=signed(body)).text == "noted\n"
+    assert site.enqueued == []
+    assert 'webhook_deliveries_total{result="rate-limit"} ' in site.api.get("/metrics").text
+
+
+@pytest.mark.parametrize("body", [b"", b"nothing", b"[1]", b"null", b"[" * 60_000, b"{", b"1" * 5000])
+def test_what_is_no_json_object_is_refused_for_good(site, body):
+    assert site.api.post("/webhooks", content=body, headers=signed(body)).status_code == 400
+
+
+def test_what_is_no_text_cannot_have_been_signed(site):
+    headers = signed(b"{}")
+    assert site.api.post("/webhooks", content=b"\xff\xfe{}", headers=headers).status_code == 401
+
+
+def test_a_body_that_is_too_large_is_not_read_to_its_end(site):
+    pieces = iter([b"x" * 100_000] * 20)
+    assert site.api.post("/webhooks", content=pieces, headers=signed(b"")).status_code == 413
+
+
+def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(site, company, monkeypatch):
+    monkeypatch.setattr(webhook, "PATIENCE", 0.05)
+    body = connected(company)
+    headers = signed(body)
+    with sqlite3.connect(site.state, isolation_level=None) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        answer = site.api.post("/webhooks", content=body, headers=headers)
+        somebody.execute("ROLLBACK")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+    monkeypatch.undo()
+    assert site.api.post("/webhooks", content=body, headers=headers).status_code == 202
+    assert set(site.enqueued) == {f"acme-{company}"}
+
+
+def test_a_state_that_is_out_of_order_is_no_reason_to_lose_an_event(tmp_path):
+    with Site(tmp_path) as site:
+        with sqlite3.connect(site.state) as database:
+            database.execute("DROP TABLE inbox")
+        body = connected("company")
+        assert site.api.post("/webhooks", content=body, headers=signed(body)).status_code == 503
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = ["eventType", "EVENTTYPE", "payload", "id", "RuleType", "Type", "CompanyId", "AlertId", "Data"]
+events = st.dictionaries(st.sampled_from(NAMES), json_values | st.sampled_from(["company.created", "\ud800", "\x00"]))
+payloads = st.fixed_dictionaries({"referenceCompany": json_values | st.fixed_dictionaries({"id": json_values})})
+bodies = events | st.builds(lambda event, payload: event | {"payload": payload, "eventType": "x"}, events, payloads)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=bodies | json_values)
+def test_whatever_json_is_sent_the_answer_is_never_an_error_of_ours(site, body):
+    raw = json.dumps(body).encode()
+    answer = site.api.post("/webhooks", content=raw, headers=signed(raw))
+    assert answer.status_code == (202 if isinstance(body, dict) else 400)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(raw=st.binary(max_size=200))
+def test_whatever_bytes_are_sent_by_whoever_knows_the_header_the_answer_is_never_an_error_of_ours(site, raw):
+    answer = site.api.post("/webhooks", content=raw, headers={"Authorization": AUTHORIZATION})
+    assert answer.status_code in (202, 400)
