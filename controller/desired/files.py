@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +37,23 @@ def below(root: Path) -> Iterator[File]:
             yield File(name, Complaint(name, 1, 1, f"more than {MAX_FILES} files", "split the root"))
             return
         yield _read(path, name, inside)
+
+
+def marks(root: Path) -> str:
+    """Another text once a file has come, gone or been written; reads no file. For a root that is gone, too."""
+    paths = [str(root)] if root.is_file() else _paths(str(root), os.path.realpath(root))
+    digest = sha256()
+    for path in islice(paths, MAX_FILES):
+        digest.update(f"{path}\0{_mark(path)}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _mark(path: str) -> tuple[int, ...]:
+    try:
+        kind = os.stat(path)
+    except OSError:
+        return ()
+    return kind.st_ino, kind.st_size, kind.st_mtime_ns, kind.st_ctime_ns
 
 
 def shown(path: str) -> str:
