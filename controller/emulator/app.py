@@ -130,7 +130,8 @@ class Application:
             await sending.hang_up(scope)
             return
         call.status = response.status_code
-        headers = self.front.limits.headers(self.world.now(), _address(request))
+        answered = self.world.now()
+        headers = [sending.date(answered), *self.front.limits.headers(answered, _address(request))]
         if fault and fault.do == "truncate" and response.body:
             await sending.cut_short(scope, send, response, headers)
         else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -25,6 +27,11 @@ def refusal(error: ApiError) -> Response:
 def garbage() -> Response:
     """200 with what is no JSON, as some gateway might say."""
     return Response(_GARBAGE, media_type="application/json")
+
+
+def date(now: datetime) -> tuple[bytes, bytes]:
+    """The `Date` of an answer given at that emulated moment: a caller reckons waits from it, not from its own clock."""
+    return b"date", format_datetime(now, usegmt=True).encode()
 
 
 async def whole(send: Send, response: Response, more_headers: Headers) -> None:

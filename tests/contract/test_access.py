@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
@@ -99,6 +100,16 @@ def test_headers_say_a_million_until_a_limit_is_set(emulator):
     reset = datetime.fromisoformat(headers["X-Rate-Limit-Reset"])
     assert (reset.hour, reset.minute, reset.second) == (0, 0, 0)
     assert "Retry-After" not in headers
+
+
+def test_an_answer_is_dated_by_the_emulated_clock_that_the_reset_is_told_by(emulator):
+    """A client of a moved clock once took the end of the minute for hours away, and the quota for used up."""
+    emulator.advance("PT5H")
+
+    dated = parsedate_to_datetime(emulator.api.get("/companies").headers["Date"])
+
+    now = datetime.fromisoformat(emulator.control("GET", "/clock")["now"])
+    assert abs((now - dated).total_seconds()) < 3
 
 
 def at_the_start_of_a_minute(emulator) -> None:
