@@ -67,18 +67,20 @@ def both_linked(company: Company) -> bool:
 
 
 async def _company(merchant: str, world: World) -> tuple[Company | Absent | Unread, tuple[Company, ...]]:
-    bound = world.memory(merchant).company_id
-    found = await _bound(bound, world) if bound else _unbound(merchant, world)
+    memory = world.memory(merchant)
+    found = await _bound(memory.company_id, memory, world) if memory.company_id else _unbound(merchant, world)
     name = world.wanted[merchant].company_name
     others = free(world.inventory.by_name.get(name, ()), merchant, world.claimed) if world.inventory else ()
     known = found.id if isinstance(found, Company) else None
     return found, tuple(each for each in others if each.id != known)
 
 
-async def _bound(company_id: str, world: World) -> Company | Absent | Unread:
-    """By the listing where it has it; what it lacks is asked for by id, since a listing alone proves nothing."""
+async def _bound(company_id: str, memory: Memory, world: World) -> Company | Absent | Unread:
+    """By the listing where that has all we bound; what it lacks is asked for by id: a listing alone proves nothing."""
     listed = world.inventory.by_id.get(company_id) if world.inventory else None
-    return listed if listed else await _read(world.api.company(company_id))
+    if listed and memory.connection_id in (None, *(each.id for each in listed.connections)):
+        return listed
+    return await _read(world.api.company(company_id))
 
 
 def _unbound(merchant: str, world: World) -> Company | Absent | Unread:
