@@ -65,7 +65,7 @@ def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any
     """The settings of a run in the folder `cwd`. `flags` by setting name; None = not given. Raises BadSettings."""
     written = _read_toml(cwd / TOML)
     values = {row.name: _first(row, flags, environ, written) for row in _ROWS}
-    secrets = {name: _secret(variable, environ, cwd) for name, variable in _SECRETS.items()}
+    secrets: dict[str, Any] = {name: _secret(variable, environ, cwd) for name, variable in _SECRETS.items()}
     return Settings(api_key=_api_key(environ, cwd), **secrets, **values)
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "apply": Row("apply", "Show the plan, ask, and carry it out."),
     "drift": Row("drift", "Report what moved since. Writes nothing."),
     "status": Row("status", "Show how far each merchant has come."),
+    "run": Row("run", "Stay, and keep every merchant as declared."),
     "refresh": Row("refresh", "Ask the service to read the merchants' books again."),
     "link": Row("link", "Print the link that a merchant needs."),
     "history": Row("history", "Show what happened to a merchant."),

@@ -1,0 +1,92 @@
+"""Where the controller that stays is put together: `merchantctl run`.
+
+manifests ─ state ─ client ─▶ on duty, until a signal
+                               ├─ told of each pass: the log, the metrics, the chat
+                               └─ web: what was seen last; who is to be looked at
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from controller.app import Order, held, reading, remembered, run_of, silent, stopped_by_signals, writing
+from controller.model.latest import Latest
+from controller.model.run import Leave, Scope
+from controller.reconcile.survey import now
+from controller.reporting.log import start_log
+from controller.reporting.metrics import Meters
+from controller.reporting.verdict import exit_code
+from controller.runtime.duty import Board, Duty
+from controller.runtime.revision import Revisions
+from controller.runtime.service import leave, look_once, serve
+from controller.runtime.telling import Voice
+from controller.runtime.workqueue import WorkQueue
+from controller.settings import Settings
+from controller.web.app import create_app
+from controller.web.listening import listening
+from controller.web.ports import Window, secrets_of
+from state import Store
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """What `run` was told on the command line: to stay or to look `once`, to mend or only to report."""
+
+    once: bool = False
+    report_only: bool = False
+
+
+async def keep_watch(settings: Settings, shift: Shift) -> int:
+    """The controller, until a signal or for one look; its exit code. Broken manifests are refused at the start."""
+    start_log([settings.api_key, settings.webhook_secret, settings.webhook_authorization, settings.notify_url])
+    revisions, meters = Revisions(settings.manifests), Meters()
+    client = reading(settings) if shift.report_only else writing(settings)
+    async with remembered(settings) as store, client as api:
+        duty = _duty(settings, shift, revisions, store, api, Voice(meters, settings.notify_url))
+        with stopped_by_signals(lambda signal: leave(duty, signal)):
+            if shift.once:
+                return exit_code("drift" if shift.report_only else "apply", await look_once(duty))
+            async with _web(settings, duty, meters) as address:
+                log.info("on duty", web=address, merchants=len(revisions.fleet.merchants), mends=duty.mends)
+                await serve(duty)
+    return 128 + (duty.board.signal or 0)
+
+
+def _duty(settings: Settings, shift: Shift, revisions: Revisions, store: Store, api: Any, voice: Voice) -> Duty:
+    order = Order(Scope(), Leave(unattended=True))
+    return Duty(
+        run=run_of(settings, order, revisions.fleet, store, api, silent),
+        mends=not shift.report_only,
+        resync=settings.resync,
+        queue=WorkQueue(),
+        revisions=revisions,
+        board=Board(Latest(fleet=revisions.fleet, report_only=shift.report_only)),
+        hold=lambda: held(store, patience=0),
+        tell=voice.tell,
+    )
+
+
+def _web(settings: Settings, duty: Duty, meters: Meters) -> AbstractAsyncContextManager[str | None]:
+    if settings.listen is None:
+        return nullcontext()
+    window = Window(
+        latest=lambda: _moment(duty),
+        store=duty.run.store,
+        enqueue=duty.queue.add,
+        ready=lambda: None if duty.board.latest.at else "nobody has been looked at yet",
+        meters=meters,
+        now=now,
+        secrets=secrets_of(settings.webhook_secret, settings.webhook_authorization),
+    )
+    return listening(create_app(window), *settings.listen)
+
+
+def _moment(duty: Duty) -> Latest:
+    timetable = duty.board.timetable
+    return replace(duty.board.latest, queued=len(duty.queue), next_at=timetable.next("resync") if timetable else None)

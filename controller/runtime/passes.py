@@ -1,0 +1,74 @@
+"""A pass: one look at some merchants or everyone, and what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.model.plan import Plan
+from controller.model.report import FleetPlan, FleetReport
+from controller.model.run import Scope
+from controller.runtime.workqueue import EVERYONE
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """Nothing was seen or done, and why. `retry_at`: not before then, where that is known."""
+
+    reason: str
+    retry_at: datetime | None = None
+
+
+Seen = FleetPlan | FleetReport | Setback
+"""A report of what was written; a plan where nothing was (refused, or only reported on); or a setback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Who was looked at, from when to when (UTC), and what was seen."""
+
+    keys: tuple[str, ...]
+    seen: Seen
+    began: datetime
+    ended: datetime
+
+    @property
+    def everyone(self) -> bool:
+        return EVERYONE in self.keys
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The merchants looked at; None = everyone."""
+        return None if self.everyone else self.keys
+
+    @property
+    def seconds(self) -> float:
+        return (self.ended - self.began).total_seconds()
+
+    @property
+    def plan(self) -> FleetPlan | None:
+        return self.seen.plan if isinstance(self.seen, FleetReport) else _or_none(self.seen)
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        return self.plan.plans if self.plan else ()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the pass did not come as far as it should have; None when it did."""
+        match self.seen:
+            case Setback(reason=reason):
+                return reason
+            case FleetReport(stopped=str(why)):
+                return why
+        return next(iter(self.plan.incomplete), None) if self.plan else None
+
+
+def scope_of(keys: Sequence[str]) -> Scope:
+    """Whom the keys stand for: only a look at everyone sees that a manifest is gone."""
+    return Scope() if EVERYONE in keys else Scope(names=frozenset(keys))
+
+
+def _or_none(seen: FleetPlan | Setback) -> FleetPlan | None:
+    return seen if isinstance(seen, FleetPlan) else None

@@ -1,0 +1,122 @@
+"""The controller that stays: whoever is due is looked at, until it is told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from signal import Signals
+
+import structlog
+
+from controller.model.errors import LimitReached, MerchantctlError, RateLimited, Unauthorized
+from controller.model.report import FleetPlan, FleetReport
+from controller.reconcile.fleet import reconcile, think, told
+from controller.reconcile.survey import now, survey
+from controller.runtime.again import again
+from controller.runtime.duty import Duty
+from controller.runtime.passes import Pass, Seen, Setback, scope_of
+from controller.runtime.scheduler import Timer, ticking
+from controller.runtime.workqueue import EVERYONE
+from state.errors import StateLocked
+
+LOCKED_FOR = timedelta(seconds=5)
+"""How long a state that another run holds is left to it before it is asked for again."""
+POLL = 3.0
+"""Seconds between two looks at the folder of manifests."""
+
+log = structlog.get_logger()
+
+
+async def serve(duty: Duty) -> None:
+    """Looks at whoever is due, until it is told to leave. Raises Unauthorized when the key is refused."""
+    duty.queue.add([EVERYONE, *await duty.run.store.merchants_told_of()])
+    with ticking(*timers(duty)) as duty.board.timetable:
+        while keys := await duty.queue.due():
+            await look_at(keys, duty)
+
+
+async def look_at(keys: tuple[str, ...], duty: Duty) -> None:
+    """One pass, whatever comes of it: it is noted and told, and whoever needs another look gets one."""
+    began = now()
+    done = Pass(keys, await attempt(keys, duty), began, now())
+    await note(done, duty)
+    for key, seconds in again(done, duty.board.failing_since, await quarantines(duty)).items():
+        duty.queue.add([key], after=seconds)
+    await duty.tell(done, duty.board.latest)
+
+
+async def look_once(duty: Duty) -> FleetPlan | FleetReport:
+    """One look at everyone, noted and told like any other. Raises what an apply would raise."""
+    began = now()
+    seen = await once((EVERYONE,), duty)
+    done = Pass((EVERYONE,), seen, began, now())
+    await note(done, duty)
+    await duty.tell(done, duty.board.latest)
+    return seen
+
+
+async def attempt(keys: tuple[str, ...], duty: Duty) -> Seen:
+    """A pass whose failure is a result like any other; only a refused key and an unusable state end everything."""
+    try:
+        return await once(keys, duty)
+    except Unauthorized:
+        raise
+    except StateLocked as error:
+        return Setback(str(error), now() + LOCKED_FOR)
+    except (LimitReached, RateLimited) as error:
+        return Setback(str(error), error.resume_at if isinstance(error, LimitReached) else error.retry_at)
+    except MerchantctlError as error:
+        return Setback(str(error))
+
+
+async def once(keys: tuple[str, ...], duty: Duty) -> FleetPlan | FleetReport:
+    """One pass: the newest manifests that are whole, the state's lock, plan, judge, write. Raises what prevents it."""
+    run = replace(duty.run, fleet=duty.revisions.fleet, scope=scope_of(keys), stop=duty.board.new_stop())
+    if not duty.mends:
+        return await told(await think(run, await survey(run)), run.store)
+    async with duty.hold():
+        return await reconcile(run, agree=lambda plan: True)
+
+
+async def note(done: Pass, duty: Duty) -> None:
+    """On the board, and in the inbox: whoever was looked at has been told of for the last time."""
+    duty.board.note(done, duty.revisions.fleet)
+    if not isinstance(done.seen, Setback):
+        await duty.run.store.close_deliveries(done.names, received_until=done.began, at=done.ended)
+
+
+async def quarantines(duty: Duty) -> Mapping[str, datetime]:
+    """Until when merchants that failed are left alone; without those that wait for a change."""
+    stays = await duty.run.store.quarantined()
+    return {name: stay.until for name, stay in stays.items() if stay.until}
+
+
+def leave(duty: Duty, signal: Signals) -> None:
+    """The pass in hand ends as an apply does on a signal; there is no other after it."""
+    duty.board.leave(signal)
+    duty.queue.close()
+
+
+def timers(duty: Duty) -> tuple[Timer, ...]:
+    """What happens by the clock. A timer only says whom to look at, or does its own small piece of work."""
+
+    async def resync() -> None:
+        duty.queue.add([EVERYONE])
+
+    async def reread() -> None:
+        if await duty.revisions.renewed():
+            duty.queue.add([EVERYONE])
+        _tell_complaints(duty)
+
+    return Timer("resync", duty.resync, resync), Timer("manifests", POLL, reread), *duty.chores
+
+
+def _tell_complaints(duty: Duty) -> None:
+    """Said once for each state of the disk."""
+    complaints, before = duty.revisions.complaints, duty.board.latest.complaints
+    duty.board.latest = replace(duty.board.latest, complaints=complaints)
+    if complaints and complaints != before:
+        log.error("manifests broken", kept="the last good revision", complaints=[str(each) for each in complaints])
+    elif before and not complaints:
+        log.info("manifests whole again")
