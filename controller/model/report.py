@@ -87,16 +87,18 @@ class Cost:
 class FleetPlan:
     """All plans of a run, judged. `unmanaged` counts companies that no manifest and no binding claims.
 
+    Its repr is short: `asyncio.run` makes one of what it returns, and nobody reads that of 10,000 plans.
+
     made       when: what the ages of the data are counted from
     complete   everything that was asked for was read
     notes      sentences for the whole fleet (an empty state beside unmanaged companies, say)
     resume_at  when requests go through again, where a used-up quota keeps something from being read or done
     """
 
-    plans: tuple[Plan, ...]
+    plans: tuple[Plan, ...] = field(repr=False)
     manifests: str
     complete: bool
-    unmanaged: tuple[str, ...]
+    unmanaged: tuple[str, ...] = field(repr=False)
     refusal: Refusal | None
     cost: Cost
     made: datetime
@@ -117,7 +119,7 @@ class FleetReport:
     """
 
     plan: FleetPlan
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[str, Outcome] = field(repr=False)
     started: datetime
     ended: datetime
     stopped: str | None = None
