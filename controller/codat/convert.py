@@ -19,6 +19,7 @@ from controller.codat.document import Node, child
 from controller.codat.instants import instant, local_clock, start_date, sync_hour, utc_text
 from controller.model.errors import Permanent, Transient
 from controller.model.observed import Company, Configuration, Connection, Pull, Record
+from controller.model.sync import Dataset, Sync
 from controller.model.values import (
     CUSTOMER,
     ENABLED,
@@ -98,6 +99,28 @@ def record_from(record: wire.Record) -> Record:
 
 def pull_from(data_type: str, pull: wire.Pull) -> Pull:
     return Pull(data_type, pull.current_status, lenient_instant(pull.last_successful_sync))
+
+
+def sync_from(sync: wire.Sync) -> Sync:
+    """ValueError without a code: nothing else says how it stands."""
+    if sync.sync_status_code is None:
+        raise ValueError("a sync without its status code")
+    covered = sync.sync_date_range_utc or wire.DateRange()
+    return Sync(
+        id=sync.commerce_sync_id or sync.sync_id or "",
+        code=sync.sync_status_code,
+        status=sync.sync_status or "",
+        message=sync.error_message or sync.sync_exception_message or "",
+        began=lenient_instant(sync.sync_utc),
+        start=lenient_instant(covered.start),
+        finish=lenient_instant(covered.finish),
+        pushed=bool(sync.data_pushed),
+    )
+
+
+def dataset_from(dataset: wire.Dataset) -> Dataset:
+    words = dataset.error_message or dataset.status_description or ""
+    return Dataset(dataset.id, dataset.data_type or "", dataset.status or "", words)
 
 
 def lenient_instant(text: str | None) -> datetime | None:
@@ -233,8 +256,9 @@ def _grouping(sales: wire.Sales) -> tuple[wire.GroupingPeriod, wire.GroupingLeve
 def write_fields(document: bytes, values: Mapping[str, Value]) -> bytes:
     """The document with only these fields changed; all the rest, unknown fields included, keeps its meaning.
 
-    With the sync hour `timeZone` becomes null: the hour is UTC (REFERENCE 7 row 8). NotOffered for an account
-    or a tax rate that live does not have, Transient for a document that cannot be read.
+    With the sync hour `timeZone` becomes null: the hour is UTC (REFERENCE 7 row 8), and a start that was local to
+    the zone is written as the instant it was. NotOffered for an account or a tax rate that live does not have,
+    Transient for a document that cannot be read.
     """
     try:
         root = json_document.parse(document)
@@ -266,9 +290,18 @@ def _write(root: Node, path: str, value: Value) -> None:
         *way, name = _PLACES[path]
         child(root, *way)[name] = _plain(value)
         if path == SYNC_HOUR:
-            child(root, *way)["timeZone"] = None
+            _to_utc(child(root, *way))
     else:
         raise NotOffered(f"{path} is no field of a configuration")
+
+
+def _to_utc(schedule: Node) -> None:
+    """The schedule without its time zone; a start that was local to it stays the same instant."""
+    start, zone = schedule.get("startDate"), schedule.get("timeZone")
+    begins = start_date(start, zone) if isinstance(start, str) and isinstance(zone, str) else None
+    if isinstance(begins, datetime):
+        schedule["startDate"] = utc_text(begins)
+    schedule["timeZone"] = None
 
 
 def _account(root: Node, path: str) -> Node:

@@ -197,6 +197,12 @@ def test_writing_the_hour_makes_it_utc() -> None:
     assert schedule == {"syncHourUtc": 3, "timeZone": None}
 
 
+def test_a_start_that_was_local_to_the_zone_stays_the_same_instant_when_the_hour_becomes_utc() -> None:
+    live = document(schedule={"syncHourUtc": 0, "timeZone": "America/New_York", "startDate": "2026-12-03T00:00:00"})
+    schedule = json.loads(write_fields(live, {"schedule.syncHourUtc": 3}))["schedule"]
+    assert schedule == {"syncHourUtc": 3, "timeZone": None, "startDate": "2026-12-03T05:00:00Z"}
+
+
 def test_a_start_is_written_as_a_utc_instant() -> None:
     after = json.loads(write_fields(document(), {"schedule.startDate": datetime(2026, 12, 1, tzinfo=UTC)}))
     assert after["schedule"]["startDate"] == "2026-12-01T00:00:00Z"
