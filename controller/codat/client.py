@@ -16,12 +16,14 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from controller.codat import convert, wire
+from controller.codat.instants import utc_text
 from controller.codat.inventory import Inventory
 from controller.codat.pace import Pace
 from controller.codat.quota import Quota
 from controller.codat.transport import Query, Transport, open_network
 from controller.model.errors import NotFound, Rejected, RemoteError, Unauthorized
 from controller.model.observed import Absent, Company, Connection, Listing, Pull, Record
+from controller.model.sync import Dataset, Sync
 from controller.model.values import RefKind
 
 T = TypeVar("T")
@@ -124,6 +126,18 @@ class Reader:
         except NotFound:
             return None
 
+    async def latest_sync(self, company_id: str) -> Sync | None:
+        """#38: the latest sync, whether it runs, went well or failed; None when there was none."""
+        try:
+            return await self._transport.read(f"/meta{_company(company_id)}/sync/commerce/status", _sync)
+        except NotFound:
+            return None
+
+    async def dataset(self, company_id: str, dataset_id: str) -> Dataset:
+        """#26: how an upload stands."""
+        path = f"/meta{_company(company_id)}/pull/history/{quote(dataset_id, safe='')}"
+        return await self._transport.read(path, _dataset)
+
     async def sync_flow_url(self, company_id: str, platform: str, redirect_url: str | None) -> str:
         """#17: where a merchant sets everything up, with a one-time password good for 30 s. Never store it.
 
@@ -181,6 +195,21 @@ class Client(Reader):
         """#24: asks for a new pull of one data type; needs a linked connection."""
         path = f"{_company(company_id)}/data/queue/{quote(data_type, safe='')}"
         await self._transport.write("POST", path, None, _nothing)
+
+    async def sync_latest(self, company_id: str, until: datetime | None) -> Sync:
+        """#36: a sync from the end of the last success (else the start date) to `until`, None = now."""
+        body = {} if until is None else {"syncTo": utc_text(until)}
+        return await self._write("POST", f"{_company(company_id)}/sync/commerce/latest", body, _sync)
+
+    async def sync_range(self, company_id: str, start: datetime, finish: datetime) -> Sync:
+        """#37: a sync of a range. One that overlaps what was synchronised is refused or fails."""
+        body = {"dateRange": {"start": utc_text(start), "finish": utc_text(finish)}}
+        return await self._write("POST", f"{_company(company_id)}/sync/historic", body, _sync)
+
+    async def upload(self, company_id: str, data_type: str, body: Mapping[str, Any]) -> str:
+        """#41: whole records of one commerce data type, one call at a time; the id of the dataset that they became."""
+        path = f"/data{_company(company_id)}/sync/{quote(data_type, safe='')}"
+        return await self._write("POST", path, body, _uploaded)
 
     async def _write(self, method: str, path: str, body: object, parse: Callable[[bytes], T]) -> T:
         return await self._transport.write(method, path, json.dumps(body).encode(), parse)
@@ -247,3 +276,18 @@ def _sync_end(body: bytes) -> datetime | None:
     sync = wire.Sync.model_validate_json(body)
     covered = sync.sync_date_range_utc.finish if sync.sync_date_range_utc else None
     return convert.lenient_instant(covered) or convert.lenient_instant(sync.sync_utc)
+
+
+def _sync(body: bytes) -> Sync:
+    """One object, or the first of an array (REFERENCE 7 row 15)."""
+    value = json.loads(body)
+    row = value[0] if isinstance(value, list) and value else value
+    return convert.sync_from(wire.Sync.model_validate(row))
+
+
+def _uploaded(body: bytes) -> str:
+    return wire.Uploaded.model_validate_json(body).dataset_id
+
+
+def _dataset(body: bytes) -> Dataset:
+    return convert.dataset_from(wire.Dataset.model_validate_json(body))

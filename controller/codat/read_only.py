@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import NoReturn
+from datetime import datetime
+from typing import Any, NoReturn
 
 import httpx
 
@@ -61,6 +62,15 @@ class ReadOnly(Reader):
 
     async def refresh_type(self, company_id: str, data_type: str) -> NoReturn:
         _refuse("refresh")
+
+    async def sync_latest(self, company_id: str, until: datetime | None) -> NoReturn:
+        _refuse("sync")
+
+    async def sync_range(self, company_id: str, start: datetime, finish: datetime) -> NoReturn:
+        _refuse("sync")
+
+    async def upload(self, company_id: str, data_type: str, body: Mapping[str, Any]) -> NoReturn:
+        _refuse("upload")
 
 
 def _refuse(what: str) -> NoReturn:

@@ -77,14 +77,38 @@ class Pull(Wire):
 
 
 class DateRange(Wire):
+    start: str | None = None
     finish: str | None = None
 
 
 class Sync(Wire):
-    """REFERENCE 3.12"""
+    """REFERENCE 3.12; its id goes by two names."""
 
     sync_date_range_utc: DateRange | None = None
+    commerce_sync_id: str | None = None
+    sync_id: str | None = None
+    sync_status_code: int | None = None
+    sync_status: str | None = None
+    error_message: str | None = None
+    sync_exception_message: str | None = None
     sync_utc: str | None = None
+    data_pushed: bool | None = None
+
+
+class Uploaded(Wire):
+    """REFERENCE 3.13"""
+
+    dataset_id: str
+
+
+class Dataset(Wire):
+    """REFERENCE 3.9"""
+
+    id: str
+    data_type: str | None = None
+    status: str | None = None
+    status_description: str | None = None
+    error_message: str | None = None
 
 
 class SyncFlow(Wire):

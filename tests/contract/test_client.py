@@ -24,6 +24,7 @@ from controller.model.errors import (
 )
 from controller.model.names import strip_name
 from controller.model.observed import DATA_TYPES, Absent, Configuration
+from controller.model.sync import Progress
 from controller.model.values import Option, RefKind
 
 CARD = "mapping.payments.accounts.card"
@@ -367,3 +368,57 @@ async def test_no_429_is_drawn_from_a_server_that_is_limited_a_little_above_our_
         asked = [client.configuration(merchant["companyId"]) for merchant in merchants * 4]
         assert len(await asyncio.gather(*asked)) == 4000
         assert client.reads == 4000  # one attempt each: none was refused
+
+
+# Syncs and uploads
+
+
+ORDERS = {"orders": [{"id": "o-1", "createdDate": "2026-11-21T10:00:00Z", "totalAmount": 12.5}]}
+
+
+async def test_a_manual_sync_runs_and_ends_and_is_the_latest_one(client: Client, emulator: Any) -> None:
+    (merchant,) = emulator.seed(1, "configured")
+    assert await client.latest_sync(merchant["companyId"]) is None
+    await client.upload(merchant["companyId"], "commerce-orders", ORDERS)
+    for kind in ("payments", "transactions"):
+        await client.upload(merchant["companyId"], f"commerce-{kind}", {kind: []})
+    begun = await client.sync_latest(merchant["companyId"], None)
+    assert begun.progress in (Progress.RUNNING, Progress.SUCCESS)
+    emulator.advance("PT1M")
+    ended = await client.latest_sync(merchant["companyId"])
+    assert ended is not None
+    assert (ended.id, ended.progress, ended.start, ended.finish) == (
+        begun.id,
+        Progress.SUCCESS,
+        begun.start,
+        begun.finish,
+    )
+
+
+async def test_a_range_that_was_synchronised_is_not_synchronised_again(client: Client, emulator: Any) -> None:
+    (merchant,) = emulator.seed(1, "configured")
+    for kind in ("orders", "payments", "transactions"):
+        await client.upload(merchant["companyId"], f"commerce-{kind}", {kind: []})
+    finish = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
+    first = await client.sync_range(merchant["companyId"], finish - timedelta(days=1), finish)
+    emulator.advance("PT1M")
+    again = await client.sync_range(merchant["companyId"], finish - timedelta(hours=1), finish)
+    assert first.finish == finish
+    assert (again.progress, again.code) == (Progress.FAILED, 5080)
+    assert "overlaps" in again.message
+
+
+async def test_an_upload_stands_in_the_pull_history_until_it_is_complete(client: Client, emulator: Any) -> None:
+    (merchant,) = emulator.seed(1, "configured")
+    dataset_id = await client.upload(merchant["companyId"], "commerce-orders", ORDERS)
+    begun = await client.dataset(merchant["companyId"], dataset_id)
+    assert (begun.id, begun.data_type) == (dataset_id, "commerce-orders")
+    emulator.advance("PT1M")
+    assert (await client.dataset(merchant["companyId"], dataset_id)).progress is Progress.SUCCESS
+
+
+async def test_records_of_another_shape_are_refused_by_name(client: Client, emulator: Any) -> None:
+    (merchant,) = emulator.seed(1, "configured")
+    with pytest.raises(Rejected) as refused:
+        await client.upload(merchant["companyId"], "commerce-orders", {"orders": [{"totalAmount": "12"}]})
+    assert refused.value.messages

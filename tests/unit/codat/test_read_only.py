@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,6 +16,15 @@ from tests.unit.codat.raw_server import RawServer, answer
 
 WRITES = sorted(set(dir(Client)) - set(dir(Reader)))
 READS = sorted(name for name in dir(Reader) if not name.startswith("_"))
+
+
+FITTING = {
+    ("set_configuration", 1): b"{}",
+    ("sync_latest", 1): None,
+    ("sync_range", 1): datetime(2026, 12, 1, tzinfo=UTC),
+    ("sync_range", 2): datetime(2026, 12, 2, tzinfo=UTC),
+}
+"""What a method needs that takes more than text, by the place of the argument."""
 
 
 def arguments(method: object) -> list[str]:
@@ -39,9 +49,7 @@ async def test_even_a_client_that_would_write_sends_nothing_over_a_network_that_
         client = Client(Transport(raw.url, "key", OnlyGet(network), Pace(0, 4)))
         method = getattr(client, name)
         with pytest.raises(WritesForbidden):
-            await method(
-                *[b"{}" if name == "set_configuration" and i else "x" for i, _ in enumerate(arguments(method))]
-            )
+            await method(*[FITTING.get((name, i), "x") for i, _ in enumerate(arguments(method))])
     assert all(seen.startswith("GET ") for seen in raw.seen)
 
 
