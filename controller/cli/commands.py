@@ -22,6 +22,7 @@ class Row:
 
 
 COMMANDS = {
+    "init": Row("init", "Write a starter repository.", settings=False),
     "validate": Row("validate", "Check the manifests; with --online in the merchants' books, too."),
     "plan": Row("plan", "Show what would change. Writes nothing."),
     "apply": Row("apply", "Show the plan, ask, and carry it out."),

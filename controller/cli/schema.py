@@ -17,8 +17,13 @@ In VS Code (YAML extension), begin a manifest with
 @click.command(epilog=_EXAMPLES)
 def command() -> None:
     """Print the JSON Schema of manifests, for editors."""
+    click.echo(schema_text(), nl=False)
+
+
+def schema_text() -> str:
+    """The schema as the text of a file."""
     import json
 
     from controller.desired.schema import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    return json.dumps(json_schema(), indent=2) + "\n"
