@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.web import dashboard, health, merchant, pages, webhook
+from controller.web.board import Boards
 from controller.web.ports import Window
 
 _FOR_MACHINES = {"/webhooks", "/healthz", "/readyz", "/metrics"}
@@ -37,7 +38,7 @@ def create_app(window: Window) -> ASGIApp:
         ],
         exception_handlers={404: _not_found},
     )
-    app.state.window = window
+    app.state.window, app.state.boards = window, Boards()
     return OwnNameOnly(app)
 
 

@@ -16,28 +16,35 @@ from controller.reporting.standing import Standing, standing
 from controller.reporting.verdict import is_drift
 
 ON_A_PAGE = 50
-NEWEST = 8
+NEWEST = 6
 TOP_CODES = 6
-
-_FIRST = {each: place for place, each in enumerate(Standing)}
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One merchant in the list. `since` is its newest finding's first sight."""
 
-    merchant: str
-    standing: Standing
-    waits_for: str
-    findings: tuple[Finding, ...]
+    plan: Plan
     outcome: Outcome | None
     labels: Mapping[str, str]
+    standing: Standing
     since: datetime | None
 
     @property
+    def merchant(self) -> str:
+        return self.plan.merchant
+
+    @property
     def codes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(each.code for each in self.findings))
+        return tuple(dict.fromkeys(each.code for each in self.plan.findings))
+
+    @property
+    def waits_for(self) -> str:
+        """The first condition that is not met, and why."""
+        unmet = next((each for each in self.plan.conditions if each.status is not Truth.TRUE), None)
+        if unmet is None:
+            return ""
+        return f"{unmet.type}: {unmet.reason}" if unmet.reason else unmet.type
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """Everything that the first page tells but the list; `rows` are all merchants, who needs attention first."""
+    """The whole fleet; `rows` are all merchants, those first that need attention."""
 
     rows: tuple[Row, ...]
     standings: Mapping[Standing, int]
@@ -86,20 +93,30 @@ class Sheet:
 def board(latest: Latest) -> Board:
     """The moment, put in order."""
     rows = tuple(sorted(_rows(latest), key=_urgency))
-    drift = [finding for row in rows for finding in row.findings if is_drift(finding)]
+    talked_of = [row for row in rows if row.plan.findings]
+    drift = [finding for row in talked_of for finding in row.plan.findings if is_drift(finding)]
     return Board(
         rows=rows,
         standings=Counter(row.standing for row in rows),
-        needs=tuple(_need(actor, rows) for actor in _WHO_ACTS),
+        needs=tuple(_need(actor, talked_of) for actor in _WHO_ACTS),
         drifted=len({finding.merchant for finding in drift}),
         newest=tuple(sorted(drift, key=lambda each: each.since or _LONG_AGO, reverse=True)[:NEWEST]),
-        codes=tuple(sorted(Counter(code for row in rows for code in row.codes).items())),
+        codes=tuple(sorted(Counter(code for row in talked_of for code in row.codes).items())),
     )
 
 
-def row(plan: Plan, outcome: Outcome | None, labels: Mapping[str, str]) -> Row:
-    since = max((each.since for each in plan.findings if each.since), default=None)
-    return Row(plan.merchant, standing(plan, outcome), waits_for(plan), plan.findings, outcome, labels, since)
+class Boards:
+    """The board of the latest moment, made once however often it is looked at."""
+
+    def __init__(self) -> None:
+        self._made_of: tuple[object, ...] = ()
+        self._board: Board | None = None
+
+    def of(self, latest: Latest) -> Board:
+        facts = (latest.plan, latest.outcomes, latest.fleet)
+        if self._board is None or any(now is not then for now, then in zip(facts, self._made_of, strict=True)):
+            self._made_of, self._board = facts, board(latest)
+        return self._board
 
 
 def chosen(rows: Iterable[Row], asked: Asked) -> list[Row]:
@@ -108,10 +125,10 @@ def chosen(rows: Iterable[Row], asked: Asked) -> list[Row]:
     return [
         each
         for each in rows
-        if asked.state in ("", each.standing.value)
+        if asked.state in ("", each.standing)
         and (not asked.code or asked.code in each.codes)
-        and (not asked.actor or any(finding.actor.value == asked.actor for finding in each.findings))
-        and (not asked.drift or any(is_drift(finding) for finding in each.findings))
+        and (not asked.actor or any(finding.actor == asked.actor for finding in each.plan.findings))
+        and (not asked.drift or any(is_drift(finding) for finding in each.plan.findings))
         and _is_called(each.merchant.casefold(), name)
         and all(requirement.holds(each.labels) for requirement in wanted)
     ]
@@ -124,22 +141,12 @@ def sheet(rows: Sequence[Row], page: int) -> Sheet:
     return Sheet(tuple(rows[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]), len(rows), page, pages)
 
 
-def waits_for(plan: Plan) -> str:
-    """The first condition that is not met, and why."""
-    unmet = next((each for each in plan.conditions if each.status is not Truth.TRUE), None)
-    if unmet is None:
-        return ""
-    return f"{unmet.type}: {unmet.reason}" if unmet.reason else unmet.type
-
-
-_WHO_ACTS = (Actor.US, Actor.MERCHANT, Actor.SERVICE, Actor.APPLY)
-
-
 def _rows(latest: Latest) -> Iterable[Row]:
     declared = latest.fleet.merchants if latest.fleet else {}
     for plan in latest.plan.plans if latest.plan else ():
-        wanted = declared.get(plan.merchant)
-        yield row(plan, latest.outcomes.get(plan.merchant), wanted.labels if wanted else {})
+        wanted, outcome = declared.get(plan.merchant), latest.outcomes.get(plan.merchant)
+        since = max((each.since for each in plan.findings if each.since), default=None) if plan.findings else None
+        yield Row(plan, outcome, wanted.labels if wanted else {}, standing(plan, outcome), since)
 
 
 def _urgency(row: Row) -> tuple[int, float, str]:
@@ -147,13 +154,15 @@ def _urgency(row: Row) -> tuple[int, float, str]:
 
 
 def _need(actor: Actor, rows: Iterable[Row]) -> Need:
-    codes, merchants = Counter[str](), 0
-    for each in rows:
-        theirs = {finding.code for finding in each.findings if finding.actor is actor}
-        codes.update(theirs)
-        merchants += bool(theirs)
-    return Need(actor, merchants, tuple(codes.most_common(TOP_CODES)))
+    theirs = [codes for row in rows if (codes := {each.code for each in row.plan.findings if each.actor is actor})]
+    tally = Counter(code for codes in theirs for code in codes)
+    return Need(actor, len(theirs), tuple(tally.most_common(TOP_CODES)))
 
 
 def _is_called(merchant: str, name: str) -> bool:
     return fnmatchcase(merchant, name) if set("*?[") & set(name) else name in merchant
+
+
+_FIRST = {each: place for place, each in enumerate(Standing)}
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_WHO_ACTS = (Actor.US, Actor.MERCHANT, Actor.SERVICE, Actor.APPLY)

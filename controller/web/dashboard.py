@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from controller.model.errors import UsageError
 from controller.model.plan import Actor
 from controller.reporting.standing import Standing
-from controller.web.board import Asked, Board, Sheet, board, chosen, sheet
+from controller.web.board import Asked, Board, Sheet, chosen, sheet
 from controller.web.health import running_version
 from controller.web.pages import page
 from controller.web.ports import Window
@@ -19,7 +19,7 @@ ACTORS = {
     Actor.US: "Our side",
     Actor.MERCHANT: "Merchants",
     Actor.SERVICE: "The service",
-    Actor.APPLY: "The next pass",
+    Actor.APPLY: "The next apply",
     Actor.NOBODY: "Nobody",
 }
 """Who must act, as a heading."""
@@ -29,7 +29,7 @@ async def show(request: Request) -> Response:
     """GET /, with `state`, `code`, `actor`, `drift`, `label`, `name` and `page`."""
     window: Window = request.app.state.window
     latest = window.latest()
-    seen, asked = board(latest), _asked(request)
+    seen, asked = request.app.state.boards.of(latest), _asked(request)
     listed, complaint = _listed(seen, asked, _page(request))
     return page(
         "dashboard.html",
@@ -82,4 +82,4 @@ class _Links:
 
 
 def _said(asked: Asked) -> dict[str, str]:
-    return {key: value for key, value in asdict(replace(asked)).items() if value}
+    return {key: value for key, value in asdict(asked).items() if value}

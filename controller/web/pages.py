@@ -67,8 +67,8 @@ def _safe_link(link: str | None) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """Names come from strangers: no sign that steers a page's direction or hides."""
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """Names come from strangers: no sign is let through that hides, or turns a line around."""
+    return value if isinstance(value, Markup) else clean(str(value))
 
 
 def _templates() -> Environment:

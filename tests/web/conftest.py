@@ -24,7 +24,7 @@ import uvicorn
 from controller.model.latest import Latest
 from controller.reporting.metrics import Meters
 from controller.web.app import create_app
-from controller.web.ports import Window, secrets_of
+from controller.web.ports import Secrets, Window, secrets_of
 from state import Store, open_state
 
 SECRET = "whsec_ZW11bGF0b3Itc2lnbmluZy1rZXktMDAx"
@@ -42,6 +42,7 @@ class Site:
         self.secrets = secrets_of(SECRET, AUTHORIZATION)
         self.meters = Meters()
         self._host = host
+        self._apps: dict[Secrets, Any] = {}
         self._listening = Event()
         self._thread = Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -76,8 +77,10 @@ class Site:
                 await self.server.serve([listener])
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        """Made for each request, so that a test may change what the window shows."""
-        await create_app(self._window())(scope, receive, send)
+        """A test may change the secrets; everything else the window asks for each time."""
+        if self.secrets not in self._apps:
+            self._apps[self.secrets] = create_app(self._window())
+        await self._apps[self.secrets](scope, receive, send)
 
     def _window(self) -> Window:
         return Window(

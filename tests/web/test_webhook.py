@@ -193,7 +193,7 @@ payloads = st.fixed_dictionaries({"referenceCompany": json_values | st.fixed_dic
 bodies = events | st.builds(lambda event, payload: event | {"payload": payload, "eventType": "x"}, events, payloads)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=bodies | json_values)
 def test_whatever_json_is_sent_the_answer_is_never_an_error_of_ours(site, body):
     raw = json.dumps(body).encode()
@@ -201,7 +201,7 @@ def test_whatever_json_is_sent_the_answer_is_never_an_error_of_ours(site, body):
     assert answer.status_code == (202 if isinstance(body, dict) else 400)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.binary(max_size=200))
 def test_whatever_bytes_are_sent_by_whoever_knows_the_header_the_answer_is_never_an_error_of_ours(site, raw):
     answer = site.api.post("/webhooks", content=raw, headers={"Authorization": AUTHORIZATION})

@@ -1,0 +1,214 @@
+"""The pages that people look at, over real HTTP."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from controller.model.latest import Latest
+from controller.model.merchant import Complaint, Fleet, Wanted
+from controller.model.plan import Actor, Direction, State
+from controller.model.report import Done, Excess, Failed, Refusal
+from state import Event
+from tests.unit.reporting.fleets import changing, finding, fleet, merchant, waiting
+from tests.web.conftest import Site
+
+NOW = datetime.now(UTC)
+NASTY = '<script>alert("x")</script> & {{ 7*7 }} ⁦'
+
+
+def declared(*names: str, **labels: str) -> Fleet:
+    merchants = {name: Wanted(name, name, platform="gbol", labels=labels) for name in names}
+    return Fleet(merchants, frozenset(merchants), (), True, "0" * 64)
+
+
+def latest(*plans, **more) -> Latest:
+    return Latest(plan=fleet(*plans), at=NOW - timedelta(minutes=12), **more)
+
+
+def drifted(name: str, since: datetime = NOW, code: str = "mapping-changed"):
+    found = finding(code, name, direction=Direction.DRIFT, field="enabled", since=since)
+    return merchant(name, State.CHANGE, findings=(found,))
+
+
+def listed(answer: httpx.Response) -> list[str]:
+    """The merchants of the list, in its order."""
+    rows = answer.text.split("<h2>Merchants</h2>")[1]
+    return re.findall(r'href="/merchants/([^"]+)"', rows)
+
+
+def test_before_the_first_look_the_page_says_so(site):
+    answer = site.api.get("/")
+    assert answer.status_code == 200
+    assert "The first look at the fleet is under way" in answer.text
+
+
+def test_the_numbers_are_those_of_the_fleet(site):
+    site.latest = latest(merchant("a"), merchant("b"), waiting("c"), changing("d"), outcomes={"d": Failed("no", True)})
+    text = " ".join(site.api.get("/").text.split())
+    for number, words in ((4, "merchants"), (2, "in-sync"), (1, "waiting"), (1, "failed"), (0, "change")):
+        assert f"<b>{number}</b>{words}</a>" in text
+    assert "everyone looked at" in text
+    assert "12 minutes ago" in text
+
+
+def test_who_needs_attention_comes_first_and_newest_drift_stands_by_itself(site):
+    old, new = NOW - timedelta(days=2), NOW - timedelta(hours=1)
+    site.latest = latest(merchant("a"), drifted("b", old), drifted("c", new), waiting("d"))
+    page = site.api.get("/")
+    assert listed(page) == ["c", "b", "d", "a"]
+    newest = page.text.split("Newest drift")[1].split("<h2>")[0]
+    assert newest.index("/merchants/c") < newest.index("/merchants/b")
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"state": "waiting"}, ["shop-b"]),
+        ({"code": "connection-pending"}, ["shop-b"]),
+        ({"actor": "merchant"}, ["shop-b"]),
+        ({"drift": "yes"}, ["shop-c"]),
+        ({"name": "SHOP"}, ["shop-c", "shop-b"]),
+        ({"name": "*-a"}, ["cafe-a"]),
+        ({"label": "country in (gb,ie), !tier"}, ["shop-c", "shop-b", "cafe-a"]),
+        ({"label": "country=fr"}, []),
+        ({"state": "no-such-state"}, []),
+        ({"name": "shop", "drift": "yes"}, ["shop-c"]),
+    ],
+)
+def test_the_list_is_filtered_by_state_finding_actor_drift_label_and_name(site, asked, found):
+    plans = [merchant("cafe-a"), waiting("shop-b"), drifted("shop-c")]
+    site.latest = latest(*plans, fleet=declared("cafe-a", "shop-b", "shop-c", country="gb"))
+    assert listed(site.api.get("/", params=asked)) == found
+
+
+def test_a_selector_that_is_none_is_explained(site):
+    site.latest = latest(merchant("a"))
+    answer = site.api.get("/", params={"label": "a in b"})
+    assert answer.status_code == 400
+    assert "expected ( here" in answer.text
+
+
+def test_ten_thousand_merchants_are_shown_a_page_at_a_time(site):
+    site.latest = latest(*(merchant(f"m-{n:05d}") for n in range(10_000)))
+    first = site.api.get("/")
+    assert listed(first) == [f"m-{n:05d}" for n in range(50)]
+    assert len(first.content) < 40_000
+    assert listed(site.api.get("/", params={"page": 200}))[-1] == "m-09999"
+    assert "page 200 of 200" in site.api.get("/", params={"page": 900}).text
+    assert "page 1 of 200" in site.api.get("/", params={"page": "-1e9"}).text
+    assert "name=m-00&amp;page=2" in site.api.get("/", params={"name": "m-00"}).text
+
+
+def test_whatever_a_merchant_is_called_it_is_text(site):
+    plan = merchant(NASTY, State.BLOCKED, findings=(finding("unknown", NASTY, Actor.US, link="javascript:alert(1)"),))
+    site.latest = latest(plan, drifted(NASTY + "2"), complaints=(Complaint("a.yaml", 1, 1, NASTY),), trouble=NASTY)
+    name = {"name": NASTY, "label": ""}
+    for page in (site.api.get("/"), site.api.get("/", params=name), site.api.get(f"/merchants/{quote(NASTY, '')}")):
+        assert page.status_code == 200
+        assert "<script>alert" not in page.text
+        assert "&lt;script&gt;alert" in page.text
+        assert "javascript:" not in page.text
+        assert "⁦" not in page.text
+
+
+def test_a_refusal_complaints_and_what_was_not_read_stand_at_the_top(site):
+    refusal = Refusal((Excess("disable", 7, 1, "--allow disable"),))
+    plan = replace(fleet(merchant("a")), refusal=refusal, complete=False, incomplete=("page 2 was not read",))
+    complaint = Complaint("manifests/a.yaml", 7, 5, "unknown key")
+    site.latest = Latest(plan=plan, complaints=(complaint,), trouble="no answer from the service", report_only=True)
+    site.not_ready = "the first look is under way"
+    text = site.api.get("/").text
+    for words in ("disable: 7", "--allow disable", "manifests/a.yaml:7:5", "page 2 was not read", "no answer from",
+                  "reports only", "the first look is under way"):  # fmt: skip
+        assert words in text
+
+
+def test_a_page_loads_nothing_foreign_and_may_not_be_framed(site):
+    answer = site.api.get("/")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    own = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert all(each.startswith(("/", "data:,")) for each in own)
+    for part in ("/style.css", "/refresh.js"):
+        assert site.api.get(part).status_code == 200
+
+
+def test_a_merchants_page_tells_findings_changes_consent_and_history(site):
+    name = "page/of one?"
+    plan = replace(changing(name), findings=waiting(name).findings, conditions=waiting(name).conditions)
+    site.latest = latest(plan, fleet=declared(name, country="gb"))
+
+    async def something_happened(store):
+        run = await store.begin_run("run", NOW)
+        what = {"changes": [{"kind": "create-company", "fields": []}], "reason": "402: limit of companies"}
+        await store.note_events(run, [Event(NOW - timedelta(days=3), run, name, "failed", what)])
+
+    site.ask(something_happened)
+    text = " ".join(site.api.get(f"/merchants/{quote(name, '')}").text.split())
+    for words in ("connection-pending", "https://link.example/x", "Set the configuration", "Tips payable (820)",
+                  "AccountingConnected", "country=gb", "create-company: 402: limit", "3 days ago"):  # fmt: skip
+        assert words in text
+
+
+def test_what_was_put_right_is_told_as_done(site):
+    site.latest = latest(changing("acme"), outcomes={"acme": Done(1)})
+    text = site.api.get("/merchants/acme").text
+    assert "Changed in the last pass" in text
+    assert '<span class="badge done">done</span>' in text
+
+
+def test_a_merchant_that_is_only_remembered_still_has_a_page(site):
+    async def something_happened(store):
+        await store.note_events(await store.begin_run("run", NOW), [Event(NOW, 1, "gone-by", "done")])
+
+    site.ask(something_happened)
+    assert "No manifest declares this merchant any more" in site.api.get("/merchants/gone-by").text
+
+
+def test_nobody_and_nothing_are_not_found(site):
+    assert site.api.get("/merchants/nobody").status_code == 404
+    assert site.api.get("/no-such-page").status_code == 404
+    assert site.api.post("/").status_code == 405
+
+
+def test_over_loopback_only_a_name_of_loopback_is_answered(site):
+    """A page of a stranger may point its own name at us; it must not read along."""
+    for name in ("127.0.0.1", "localhost:8788", "[::1]:1", "LOCALHOST"):
+        assert site.api.get("/", headers={"Host": name}).status_code == 200
+    for path in ("/", "/merchants/acme", "/style.css", "/nothing"):
+        assert site.api.get(path, headers={"Host": "rebound.example"}).status_code == 421
+    for path in ("/healthz", "/metrics"):
+        assert site.api.get(path, headers={"Host": "controller.internal"}).status_code == 200
+    assert site.api.post("/webhooks", headers={"Host": "hooks.example.com"}).status_code == 401
+
+
+def test_health_readiness_and_metrics(site):
+    site.latest = latest(waiting("secret-merchant-name"))
+    assert site.api.get("/healthz").text == "ok\n"
+    assert site.api.get("/readyz").status_code == 200
+    site.not_ready = "the state cannot be used"
+    assert (site.api.get("/readyz").status_code, site.api.get("/readyz").text) == (503, "the state cannot be used\n")
+    metrics = site.api.get("/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'merchantctl_merchants{state="waiting"} 1.0' in metrics.text
+    assert "secret-merchant-name" not in metrics.text
+
+
+def test_a_history_that_cannot_be_read_takes_nothing_else_away(tmp_path):
+    import sqlite3
+
+    with Site(tmp_path) as site:
+        site.latest = latest(waiting("acme"))
+        with sqlite3.connect(site.state) as database:
+            database.execute("DROP TABLE events")
+        answer = site.api.get("/merchants/acme")
+        assert answer.status_code == 200
+        assert "connection-pending" in answer.text
+        assert "cannot be used" in answer.text
