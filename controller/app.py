@@ -4,6 +4,7 @@ look             plan, drift, status: reads only, with a client that cannot writ
 plan_and_apply   plan everyone, judge once, ask, write
 refresh          ask the service to pull reference data again
 link             what to send to a merchant
+sync, latest_sync, push   one merchant's manual sync, how the last one went, commerce data for it
 look_up          every declared reference in its merchant's own books, nothing planned
 import_fleet     the companies that exist, as manifests
 """
@@ -22,13 +23,16 @@ from typing import Any
 from controller.codat.client import open_client
 from controller.codat.read_only import open_read_only
 from controller.desired.fleet import load
+from controller.model.commerce import uploads
 from controller.model.errors import InvalidManifests, Locked, MerchantctlError, StateError, UsageError
 from controller.model.lookup import FleetLookup
 from controller.model.merchant import Fleet
 from controller.model.observed import Company
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Leave, Scope
+from controller.model.sync import Dataset, Prospect, Span, Sync, Unsent
 from controller.planning.connection import choose
+from controller.reconcile import syncing
 from controller.reconcile.fleet import reconcile, think, told
 from controller.reconcile.importing import Choice, Imported, Known, gather
 from controller.reconcile.lookup import look_up_all
@@ -36,6 +40,7 @@ from controller.reconcile.observe import observe
 from controller.reconcile.record import memory_of
 from controller.reconcile.refresh import refresh_all
 from controller.reconcile.survey import Run, now, survey
+from controller.reconcile.uploading import upload_all
 from controller.reconcile.world import Stop, World
 from controller.settings import Settings
 from state import Owner, Store, open_state
@@ -114,18 +119,62 @@ async def refresh(
 
 async def link(settings: Settings, name: str, *, sync_flow: bool, redirect_url: str | None) -> str:
     """The address to send to a merchant: the connection's link, or the Sync Flow with its 30-second password."""
-    scope = Scope(targets=(name,))
-    fleet = manifests(settings, Scope(), strict=True)
-    async with remembered(settings) as store, reading(settings) as api:
-        world = await survey(run_of(settings, Order(scope), fleet, store, api, silent))
-        company, platform = await _company_of(name, world), world.wanted[name].platform
-        if (sync_flow or redirect_url) and platform:
-            return str(await api.sync_flow_url(company.id, platform, redirect_url))
+    async with _company(settings, name, reading) as (api, company, world):
+        platform = world.wanted[name].platform
+        if sync_flow or redirect_url:
+            return str(await api.sync_flow_url(company.id, _declared(platform, name), redirect_url))
         ours = [each for each in company.connections if platform in (None, each.platform)]
         connection = choose(ours, world.memory(name).connection_id)
-        if connection is None:
-            raise MerchantctlError(f"{name} has no accounting connection yet; merchantctl apply creates it")
+        if connection is None or not connection.link_url:
+            raise MerchantctlError(f"{name} has no accounting connection with a link yet; merchantctl apply creates it")
         return connection.link_url
+
+
+def _declared(platform: str | None, name: str) -> str:
+    if platform is None:
+        raise MerchantctlError(
+            f"no layer of {name} declares connection.platform, which the Sync Flow is for; declare it"
+        )
+    return platform
+
+
+async def sync(
+    settings: Settings, name: str, span: Span, agree: Callable[[Prospect], bool], *, wait: bool
+) -> Sync | None:
+    """A manual sync, begun once `agree` has seen what it would cover; None when it said no."""
+    async with _company(settings, name, writing) as (api, company, _):
+        if not agree(await syncing.prospect(name, company, span, api, now())):
+            return None
+        begun = await syncing.begin(name, company.id, span, api)
+        return await syncing.ended(company.id, begun, api) if wait else begun
+
+
+async def latest_sync(settings: Settings, name: str, *, wait: bool) -> Sync | None:
+    """The latest sync of a merchant, once it has ended where wished; None when there was none."""
+    async with _company(settings, name, reading) as (api, company, _):
+        latest: Sync | None = await api.latest_sync(company.id)
+        return await syncing.ended(company.id, latest, api) if latest and wait else latest
+
+
+async def push(
+    settings: Settings, name: str, document: Mapping[str, Any], *, wait: bool
+) -> tuple[Dataset | Unsent, ...]:
+    """Sends a sound document's commerce data (see `model.commerce`), and tells how each upload stands."""
+    async with _company(settings, name, writing) as (api, company, _):
+        return await upload_all(name, company, uploads(document), api, wait=wait)
+
+
+@asynccontextmanager
+async def _company(
+    settings: Settings, name: str, client: Callable[[Settings], Any]
+) -> AsyncIterator[tuple[Any, Company, World]]:
+    """One declared merchant's company, and a client to speak of it. UsageError for a name that no manifest has."""
+    fleet = manifests(settings, Scope(), strict=True)
+    async with remembered(settings) as store, client(settings) as api:
+        world = await survey(run_of(settings, Order(Scope(targets=(name,))), fleet, store, api, silent))
+        if name not in world.wanted:
+            raise UsageError(f"no merchant is called {name!r}; merchantctl status lists them")
+        yield api, await _company_of(name, world), world
 
 
 async def import_fleet(

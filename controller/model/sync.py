@@ -75,3 +75,12 @@ class Dataset:
             if self.status.endswith("Error") or self.status == "PrerequisiteNotMet"
             else Progress.RUNNING
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """An upload that the service refused, or whose answer was lost: what came after it was not sent."""
+
+    data_type: str
+    records: int
+    reason: str
