@@ -84,8 +84,8 @@ def _refuse(found: list[Complaint]) -> None:
 
 
 def _refuse_earlier_start(before: Company, after: Company) -> None:
-    """`startDate` may not move earlier once set (REFERENCE 4.5 #13); a portal edit may have left none."""
-    if before.chosen is None:
+    """`startDate` may not move earlier once configured (REFERENCE 4.5 #13, 7); a portal edit may have left none."""
+    if not before.configured:
         return
     try:
         start = validation.start_of(document.shown(before))

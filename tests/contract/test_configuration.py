@@ -418,6 +418,14 @@ def test_a_schedule_that_a_portal_edit_spoiled_can_be_put_right(emulator, garbag
     assert emulator.save(merchant, document).json() == document
 
 
+def test_a_first_configuration_may_begin_before_what_the_portal_had(emulator):
+    (merchant,) = emulator.seed(1, "configured")
+    document = emulator.configuration(merchant)
+    later = {"configured": False, "schedule": {"startDate": "2031-05-01T00:00:00Z"}}
+    emulator.control("PATCH", f"/companies/{merchant['companyId']}/configuration", later)
+    assert emulator.save(merchant, document).status_code == 200
+
+
 def test_a_start_without_an_offset_is_local_to_the_time_zone(emulator):
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
