@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Coroutine
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -37,7 +37,7 @@ PATIENCE = 3.0
 AGAIN_AFTER = "10"
 """Seconds, for `Retry-After`."""
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 async def receive(request: Request) -> Response:
@@ -92,14 +92,14 @@ async def _note(window: Window, delivery: Delivery, about_limits: bool) -> str:
     try:
         arrival = await window.store.remember_delivery(delivery)
     except StateProblem as problem:
-        log.warning("a webhook could not be remembered: %s", problem)
+        log.warning("webhook not remembered", why=str(problem))
         return "unavailable"
     if arrival.merchants:
         window.enqueue(arrival.merchants)
     if not arrival.first:
         return "repeated"
     if about_limits:
-        log.warning("the service says: %s", delivery.event)
+        log.warning("rate limit", said=delivery.event)
         return "rate-limit"
     return "accepted" if arrival.merchants else "nobodys"
 

@@ -1,0 +1,67 @@
+"""Metrics: numbers for Prometheus, whose labels stay few however large the fleet is."""
+
+from dataclasses import replace
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from controller.model.latest import Latest
+from controller.model.plan import Actor, Direction
+from controller.model.report import Done, Excess, Failed, Refusal
+from controller.reporting.metrics import Meters, exposition
+from tests.unit.reporting.fleets import NOW, changing, finding, fleet, merchant, report, waiting
+
+
+def samples(latest=None, meters=None):
+    """Value by name and labels."""
+    text = exposition(meters or Meters(), latest or Latest(), "1.2.3").decode()
+    return {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_the_moment_is_told_as_gauges():
+    drift = finding("mapping-changed", "d", direction=Direction.DRIFT)
+    plans = [merchant("a"), merchant("b"), waiting("c"), replace(changing("d"), findings=(drift,)), changing("e")]
+    latest = Latest(plan=fleet(*plans), outcomes={"e": Failed("no", True)}, at=NOW, queued=7, trouble="no answer")
+    told = samples(latest)
+    assert told["merchantctl_merchants", "in-sync"] == 2
+    assert told["merchantctl_merchants", "waiting"] == 1
+    assert told["merchantctl_merchants", "change"] == 1
+    assert told["merchantctl_merchants", "failed"] == 1
+    assert told["merchantctl_merchants", "blocked"] == 0
+    assert told["merchantctl_findings", "connection-pending"] == 1
+    assert told["merchantctl_merchants_needing", Actor.MERCHANT.value] == 1
+    assert told["merchantctl_merchants_drifted",] == 1
+    assert told["merchantctl_queue_merchants",] == 7
+    assert told["merchantctl_last_pass_failed",] == 1
+    assert told["merchantctl_everyone_looked_at_timestamp_seconds",] == NOW.timestamp()
+    assert told["merchantctl_info", "1.2.3"] == 1
+
+
+def test_what_happened_is_counted():
+    meters, refusal = Meters(), Refusal((Excess("disable", 7, 1, "--allow disable"),))
+    done = report(fleet(changing("a"), changing("b")), {"a": Done(2), "b": Failed("no", True, writes=1)})
+    meters.pass_ended(done, everyone=True, seconds=3)
+    meters.pass_ended(fleet(refusal=refusal), everyone=True, seconds=1)
+    meters.pass_ended(None, everyone=False, seconds=1)
+    meters.delivery("accepted")
+    meters.notified(arrived=False)
+    told = samples(meters=meters)
+    assert told["merchantctl_passes_total", "done", "everyone"] == 1
+    assert told["merchantctl_passes_total", "everyone", "refused"] == 1
+    assert told["merchantctl_passes_total", "failed", "named"] == 1
+    assert told["merchantctl_writes_total",] == 3
+    assert told["merchantctl_outcomes_total", "failed"] == 1
+    assert told["merchantctl_webhook_deliveries_total", "accepted"] == 1
+    assert told["merchantctl_notifications_total", "failed"] == 1
+    assert told["merchantctl_pass_seconds_sum", "everyone"] == 4
+
+
+def test_every_name_is_ours_and_no_merchant_is_named():
+    plans = [replace(waiting(f"merchant-{n}"), company_id=f"company-{n}") for n in range(200)]
+    told = samples(Latest(plan=fleet(*plans)))
+    assert all(name.startswith("merchantctl_") for name, *_ in told)
+    assert not any("merchant-" in label or "company-1" in label for _, *labels in told for label in labels)
+    assert len(told) < 120

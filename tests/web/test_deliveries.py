@@ -1,0 +1,113 @@
+"""Both generations of the service's own deliveries, from the emulator to the endpoint and into the queue."""
+
+from __future__ import annotations
+
+import sqlite3
+from time import monotonic, sleep
+
+import pytest
+
+from controller.web.ports import Secrets, secrets_of
+
+EVENTS = ["connection.connected", "connection.deleted", "read.completed", "read.completed.initial"]
+AUTHORIZATION = "Basic bWVyY2hhbnRjdGw6YWdyZWVk"
+
+
+@pytest.fixture
+def consumer(emulator, site) -> str:
+    """A consumer of the newer generation that delivers to the site, which knows its secret."""
+    made = emulator.api.post("/webhooks", json={"url": f"{site.url}/webhooks", "eventTypes": EVENTS}).json()
+    (known,) = emulator.control("GET", "/webhooks")["consumers"]
+    site.secrets = secrets_of(known["secret"], None)
+    return made["id"]
+
+
+def rule(emulator, site, name: str) -> None:
+    notifiers = {"emails": [], "webhook": f"{site.url}/webhooks"}
+    assert emulator.api.post("/rules", json={"type": name, "notifiers": notifiers}).is_success
+
+
+def merchant(emulator, site, name: str) -> dict:
+    """A company at the service, bound to a merchant of that name."""
+    made = emulator.merchant(name)
+    site.bind(name, made["companyId"])
+    return made
+
+
+def settled(emulator, count: int) -> list[dict]:
+    """The first deliveries, once each has had an attempt that was answered."""
+    until = monotonic() + 10
+    while monotonic() < until:
+        deliveries = emulator.control("GET", "/webhooks")["deliveries"]
+        if len(deliveries) >= count and all(each["attempts"] and each["state"] != "pending" for each in deliveries):
+            return deliveries
+        sleep(0.02)
+    raise AssertionError(deliveries)
+
+
+def test_consent_is_heard_of_at_once(emulator, site, consumer):
+    acme = merchant(emulator, site, "consent-1")
+    emulator.authorize(acme)
+    assert settled(emulator, 1)[0]["state"] == "delivered"
+    assert site.enqueued == ["consent-1"]
+
+
+def test_before_august_2024_the_headers_began_with_svix(emulator, site, consumer):
+    emulator.control("PATCH", f"/webhooks/{consumer}", {"prefix": "svix"})
+    emulator.authorize(merchant(emulator, site, "consent-2"))
+    settled(emulator, 1)
+    assert site.enqueued == ["consent-2"]
+
+
+def test_what_is_sent_again_is_known(emulator, site, consumer):
+    emulator.authorize(merchant(emulator, site, "consent-3"))
+    settled(emulator, 1)
+    emulator.control("POST", "/webhooks/replay")
+    settled(emulator, 2)
+    with sqlite3.connect(site.state) as database:
+        counted = database.execute(
+            "SELECT count(*) FROM inbox JOIN merchants USING (company_id) WHERE merchant = 'consent-3'"
+        )
+        assert counted.fetchone() == (1,)
+
+
+def test_pulled_data_are_heard_of(emulator, site, consumer):
+    emulator.authorize(merchant(emulator, site, "consent-4"))
+    emulator.advance("PT1M")
+    settled(emulator, 3)
+    assert set(site.enqueued) == {"consent-4"}
+
+
+def test_a_wrong_secret_loses_nothing_as_the_newer_service_comes_again(emulator, site, consumer):
+    right, site.secrets = site.secrets, secrets_of("whsec_YW5vdGhlcg==", None)
+    emulator.authorize(merchant(emulator, site, "consent-5"))
+    until = monotonic() + 10
+    while not emulator.control("GET", "/webhooks")["deliveries"][0]["attempts"] and monotonic() < until:
+        sleep(0.02)
+    assert site.enqueued == []
+    site.secrets = right
+    emulator.advance("PT6S")
+    settled(emulator, 1)
+    assert set(site.enqueued) == {"consent-5"}
+
+
+@pytest.mark.parametrize("name", ["DataConnectionStatusChanged", "Sync Connection Deleted"])
+def test_the_legacy_generation_is_heard_with_the_header_of_the_profile(emulator, site, name):
+    """A deleted connection is told with all zeros for its id: the company alone matters."""
+    site.secrets = secrets_of(None, AUTHORIZATION)
+    emulator.api.put("/profile", json={"name": "Tills", "redirectUrl": "", "alertAuthHeader": AUTHORIZATION})
+    acme = merchant(emulator, site, f"legacy {name}")
+    rule(emulator, site, name)
+    emulator.authorize(acme)
+    emulator.api.delete(f"/companies/{acme['companyId']}/connections/{acme['accountingConnectionId']}")
+    assert all(each["state"] == "delivered" for each in settled(emulator, 1))
+    assert set(site.enqueued) == {f"legacy {name}"}
+
+
+def test_legacy_deliveries_without_the_header_are_given_up(emulator, site):
+    site.secrets = Secrets(authorization=(b"Bearer another",))
+    acme = merchant(emulator, site, "legacy-2")
+    rule(emulator, site, "DataConnectionStatusChanged")
+    emulator.authorize(acme)
+    assert {each["state"] for each in settled(emulator, 1)} == {"failed"}
+    assert site.enqueued == []
