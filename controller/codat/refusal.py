@@ -106,6 +106,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return seconds_until(value, headers) if value else None
 
 
+def wait_of(headers: Mapping[str, str]) -> float | None:
+    """Seconds until a 429 with these headers is over: as asked for, or until a quota that is spent returns."""
+    quota, asked_for = Quota.of(headers), retry_after(headers)
+    period = quota.seconds_left if quota and quota.remaining == 0 else 0.0
+    return max(asked_for or 0.0, period) or asked_for
+
+
 def read_words(body: bytes) -> Words:
     try:
         wire = json.loads(body)
@@ -131,11 +138,8 @@ def _messages(wire: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _too_many(answer: Answer, text: str, correlation_id: str | None) -> errors.RemoteError:
     """429: wait, or give up where the wait is longer than a run can take."""
-    quota = Quota.of(answer.headers)
-    period = quota.seconds_left if quota and quota.remaining == 0 else 0.0
-    asked_for = retry_after(answer.headers)
-    wait = max(asked_for or 0.0, period)
-    if wait > PATIENCE:
+    wait, asked_for = wait_of(answer.headers), retry_after(answer.headers)
+    if wait is not None and wait > PATIENCE:
         resume_at = after(wait)
         return errors.LimitReached(
             f"{text}: {_until(resume_at)}", status=429, resume_at=resume_at, correlation_id=correlation_id

@@ -21,7 +21,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from controller.codat.pace import PATIENCE, Pace
 from controller.codat.quota import Quota, after, count
-from controller.codat.refusal import Answer, Lost, lost, refused, retry_after, unreadable, used_up
+from controller.codat.refusal import Answer, Lost, lost, refused, retry_after, unreadable, used_up, wait_of
 from controller.model.errors import RateLimited, RemoteError, Transient, UsageError
 
 T = TypeVar("T")
@@ -185,7 +185,7 @@ class Transport:
             quota = self.quota
             self._pace.told(left, quota.seconds_left if quota else 0.0)
         if answer.status == 429:
-            self._hold(retry_after(answer.headers))
+            self._hold(wait_of(answer.headers))
 
     def _hold(self, seconds: float | None) -> None:
         if seconds is not None and seconds > PATIENCE:

@@ -7,21 +7,14 @@ from datetime import UTC, timedelta
 
 from controller.codat.pace import PATIENCE
 from controller.codat.quota import Quota
-from controller.model.observed import Listing
 from controller.model.plan import ChangeKind, Plan
 from controller.model.report import Cost
-from controller.reconcile.survey import PAGE
 
 DAY = timedelta(days=1)
 
 
-def cost_of_looking(plans: Iterable[Plan], listing: Listing | None) -> int:
-    """Reads until everyone is planned."""
-    return (1 + len(listing.companies) // PAGE if listing else 0) + len(tuple(plans))
-
-
 def cost(plans: Iterable[Plan], looking: int, pace: int, quota: Quota | None) -> Cost:
-    """Requests that carrying the plans out takes, after so many reads; a configuration is read before and after."""
+    """Requests that carrying the plans out takes, `looking` reads among them. A configuration is read twice more."""
     kinds = [change.kind for plan in plans for change in plan.changes]
     reads = looking + 2 * kinds.count(ChangeKind.SET_CONFIGURATION) + kinds.count(ChangeKind.RENAME_COMPANY)
     return Cost(reads, len(kinds), round(_minutes(reads + len(kinds), pace, quota), 2))

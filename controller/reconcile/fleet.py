@@ -12,7 +12,7 @@ from controller.model.observed import Listing
 from controller.model.plan import ChangeClass, ChangeKind, Plan, State
 from controller.model.report import Cost, Done, Failed, FleetPlan, FleetReport, Outcome, Skipped
 from controller.planning.safety import Fold, judge
-from controller.reconcile.budget import cost, cost_of_looking, shortfall
+from controller.reconcile.budget import cost, shortfall
 from controller.reconcile.lately import made_lately
 from controller.reconcile.record import events, note_configured
 from controller.reconcile.survey import Run, lost_merchants, now, settled
@@ -56,7 +56,7 @@ async def think(run: Run, world: World, *, again: bool = False) -> FleetPlan:
     await run.store.remember_verdicts(world.judged)
     plans += [unread(name, "a create was begun whose outcome could not be seen yet") for name in world.unsettled]
     plans.sort(key=lambda plan: plan.merchant)
-    looking = cost_of_looking(plans, _listing(world)) if again else 0
+    looking = run.api.reads - world.reads_before if again else 0
     cost_ = cost(plans, looking, run.pace, run.api.quota)
     return _judged(run, world, plans, cost_, await made_lately(run))
 

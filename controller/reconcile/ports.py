@@ -14,9 +14,13 @@ from controller.model.values import RefKind
 class Reading(Protocol):
     """Looking. Raises RemoteError; only a 404 is Absent.
 
+    reads      sent so far
     quota      as of the last answer; None where the service does not say
     resume_at  when requests go through again, once the quota is used up; None while they do
     """
+
+    @property
+    def reads(self) -> int: ...
 
     @property
     def quota(self) -> Quota | None: ...

@@ -51,7 +51,9 @@ class Run:
 
 async def survey(run: Run) -> World:
     """What is wished, remembered and listed. One bound merchant is asked for by id; more cost one listing."""
-    memories = {name: memory_of(row) for name, row in (await run.store.recall()).items()}
+    reads = run.api.reads
+    syncs = await run.store.syncs()
+    memories = {name: memory_of(row, syncs.get(name)) for name, row in (await run.store.recall()).items()}
     wanted = chosen(run.fleet, run.scope) | _farewells(run, memories)
     inventory = Inventory.of(await run.api.companies()) if _needs_listing(wanted, memories) else None
     return World(
@@ -67,6 +69,7 @@ async def survey(run: Run) -> World:
         verdicts=await run.store.verdicts(),
         data=run.data,
         unattended=run.leave.unattended,
+        reads_before=reads,
     )
 
 

@@ -62,6 +62,7 @@ class World:
     verdicts   under which key each merchant was last found in sync; `judged` gathers this run's
     unsettled  merchants with a create whose outcome could not be seen: left alone
     unattended nobody asked for this run: see `Leave`
+    reads_before   reads that the client had sent before this look
     run        its number in the history, once it writes
     """
 
@@ -79,6 +80,7 @@ class World:
     data: bool = False
     unsettled: frozenset[str] = frozenset()
     unattended: bool = False
+    reads_before: int = 0
     run: int = 0
 
     def memory(self, merchant: str) -> Memory:

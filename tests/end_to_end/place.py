@@ -115,8 +115,9 @@ class Place:
         agree: Callable[[FleetPlan], bool] = lambda plan: True,
         path: Path | None = None,
         parallelism: int | None = None,
+        unattended: bool = False,
     ) -> FleetReport | FleetPlan:
-        leave = Leave(frozenset(allow), max_changes)
+        leave = Leave(frozenset(allow), max_changes, unattended)
         order = Order(Scope(path, targets), leave, agree, saved, parallelism)
         return asyncio.run(plan_and_apply(self.settings, order))
 
