@@ -31,6 +31,8 @@ COMMANDS = {
     "run": Row("run", "Stay, and keep every merchant as declared."),
     "refresh": Row("refresh", "Ask the service to read the merchants' books again."),
     "link": Row("link", "Print the link that a merchant needs."),
+    "sync": Row("sync", "Put one merchant's sales into the books now, for testing."),
+    "push": Row("push", "Send one merchant's commerce data from a file."),
     "history": Row("history", "Show what happened to a merchant."),
     "explain": Row("explain", "Show which file and line a value comes from."),
     "import": Row("import_", "Write manifests that say what is live."),
