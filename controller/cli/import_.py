@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ Examples:
 Run again, it adds the companies that no manifest declares yet.
 \b
 Exit codes: 0 fine, 3 some companies are such that no manifest can adopt them, 5 some could not
-be read (the others are written), 1 a file is in the way, 64 wrong usage, 65 invalid manifests.
+be read (the others are written), 64 wrong usage, 65 the manifests already there are invalid.
 """
 
 
@@ -58,7 +58,7 @@ def _zone(ctx: click.Context, parameter: click.Parameter, name: str | None) -> s
 @click.option(
     "--time-zone", "zone", metavar="ZONE", callback=_zone, help="Say UTC hours as times there, where that is the same."
 )
-@click.option("--overwrite", is_flag=True, help="Import what is declared already, too, and write over files.")
+@click.option("--overwrite", is_flag=True, help="Import what is declared already, too, over files of the same names.")
 @click.pass_context
 def command(ctx: click.Context, /, out: str | None, overwrite: bool, **choice: Any) -> None:
     """Write manifests that say what is live. Cannot write to the API; the plan right after has nothing to do."""
@@ -74,7 +74,7 @@ def command(ctx: click.Context, /, out: str | None, overwrite: bool, **choice: A
         _print(found)
     else:
         _write(found, folder, overwrite=overwrite)
-    click.echo("\n".join(_told(found, folder)), err=folder is None)
+    click.echo("\n".join(_told(found, settings, folder)), err=folder is None)
     ctx.exit(_exit_code(found))
 
 
@@ -88,42 +88,51 @@ def _print(found: Imported) -> None:
 
 
 def _write(found: Imported, folder: Path, *, overwrite: bool) -> None:
-    """One file for each manifest: `profiles/xero.yaml`, `merchants/acme-coffee.yaml`."""
-    from controller.cli.files import write_all
+    """One file a manifest, `merchants/acme-coffee.yaml`; where another file is called that, `acme-coffee-2.yaml`."""
+    from controller.cli.files import write
+    from controller.desired.draft import free
     from controller.desired.writing import yaml_text
 
-    files = {place: yaml_text([manifest]) for place, manifest in _places(found.manifests, folder)}
-    write_all(files, overwrite=overwrite)
+    there = () if overwrite else folder.glob("*/*")
+    taken = {str(path.relative_to(folder).with_suffix("")) for path in there}
+    for manifest in found.manifests:
+        place = free(_place(manifest), taken)
+        taken.add(place)
+        write(folder / f"{place}.yaml", yaml_text([manifest]), overwrite=overwrite)
 
 
-def _places(manifests: Iterable[Manifest], folder: Path) -> Iterator[tuple[Path, Manifest]]:
-    from controller.desired.draft import free, slug
+def _place(manifest: Manifest) -> str:
+    """Where a manifest stands below the folder, without its ending."""
+    from controller.desired.draft import slug
     from controller.desired.schema import PROFILE
 
-    taken: set[str] = set()
-    for manifest in manifests:
-        below = "profiles" if manifest.kind == PROFILE else "merchants"
-        name = free(f"{below}/{slug(manifest.name)}", taken)
-        taken.add(name)
-        yield folder / f"{name}.yaml", manifest
+    return f"{'profiles' if manifest.kind == PROFILE else 'merchants'}/{slug(manifest.name)}"
 
 
 # What is told -------------------------------------------------------------------------------------------
 
 
-def _told(found: Imported, folder: Path | None) -> Iterator[str]:
-    from controller.desired.schema import PROFILE
-    from controller.reporting.words import clean, count
-
-    shared = sum(1 for each in found.manifests if each.kind == PROFILE)
-    written = f"{count(len(found.manifests) - shared, 'merchant')} and {count(shared, 'profile')}"
-    where = f" to {folder}" if folder else ""
-    passed = f"; {count(found.declared, 'company', 'companies')} declared already" if found.declared else ""
-    yield f"Imported {written}{where}{passed}."
+def _told(found: Imported, settings: Settings, folder: Path | None) -> Iterator[str]:
+    yield _sentence(found, folder)
     yield from _left_out(found)
     yield from _undeclared(found)
     if folder and found.manifests:
-        yield clean("Next: merchantctl validate && merchantctl plan, which has nothing to do; then commit them.")
+        inside = folder.resolve().is_relative_to(settings.manifests.resolve())
+        merchantctl = "merchantctl" if inside else f"merchantctl --manifests {folder}"
+        yield f"Next: {merchantctl} plan, which has nothing to do; then commit them."
+
+
+def _sentence(found: Imported, folder: Path | None) -> str:
+    from controller.desired.schema import PROFILE
+    from controller.reporting.words import count
+
+    declared = count(found.declared, "company", "companies")
+    if not found.manifests:
+        return f"Nothing to import{f': {declared} declared already' if found.declared else ''}."
+    shared = sum(1 for each in found.manifests if each.kind == PROFILE)
+    written = f"{count(len(found.manifests) - shared, 'merchant')} and {count(shared, 'profile')}"
+    passed = f"; {declared} declared already" if found.declared else ""
+    return f"Imported {written}{f' to {folder}' if folder else ''}{passed}."
 
 
 def _left_out(found: Imported) -> Iterator[str]:

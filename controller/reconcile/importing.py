@@ -15,6 +15,7 @@ from functools import cached_property
 from controller.codat.convert import read_configuration
 from controller.desired.draft import PLATFORM, Draft, Wish, fitting, manifests, named, spelled
 from controller.desired.platforms import name_of
+from controller.desired.schema import is_name
 from controller.desired.writing import Manifest
 from controller.model.errors import NotReady, RemoteError, Transient, Unauthorized
 from controller.model.merchant import Fleet
@@ -205,11 +206,11 @@ def _remembered_connection(company: Company, known: Known) -> str | None:
 
 def _names(candidates: Sequence[Candidate | LeftOut], known: Known) -> dict[str, str]:
     """Company id → merchant name: the one that the state has bound, else a free one made of the company's name."""
-    bound = known.names
-    taken = {*bound.values(), *known.fleet.known}
+    companies = [one.company for one in candidates if isinstance(one, Candidate)]
+    taken = {*known.names.values(), *known.fleet.known}
     names: dict[str, str] = {}
-    for company in (one.company for one in candidates if isinstance(one, Candidate)):
-        names[company.id] = bound.get(company.id) or named(company.name, taken)
+    for company in sorted(companies, key=lambda one: not is_name(one.name)):
+        names[company.id] = known.names.get(company.id) or named(company.name, taken)
         taken.add(names[company.id])
     return names
 

@@ -1,0 +1,349 @@
+"""`merchantctl import`, through the front door and against the emulator: files, exit codes, what is left out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from controller.desired.fleet import load
+from controller.model.values import Ref
+
+
+def plan(merchantctl, *arguments: str):
+    return {each["merchant"]: each for each in merchantctl(*arguments, "plan", "-o", "json").json["merchants"]}
+
+
+def untouched(merchantctl, *arguments: str) -> bool:
+    """Whether the plan has nothing to do for anybody."""
+    return not any(each["changes"] for each in plan(merchantctl, *arguments).values())
+
+
+def text_of(name: str, root: str = "manifests") -> str:
+    return (Path(root) / f"{name}.yaml").read_text()
+
+
+def portal(served, merchant, patch) -> None:
+    served.control("PATCH", f"/companies/{merchant['companyId']}/configuration", patch)
+
+
+def connection(served, merchant, verb: str) -> None:
+    if verb == "unlink":
+        path = f"/meta/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
+        assert served.api.patch(path, json={"status": "Unlinked"}).is_success
+    elif verb == "delete":
+        path = f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
+        assert served.api.delete(path).is_success
+
+
+# -- A good result
+
+
+def test_a_fleet_becomes_a_profile_and_a_short_file_for_each_merchant(merchantctl, served, folder):
+    served.seed(3, "configured", "gbol", prefix="uk-")
+    done = merchantctl("import")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("Imported 3 merchants and 1 profile to manifests.")
+    assert text_of("merchants/uk-00001") == (
+        "apiVersion: merchantctl/v1\nkind: Merchant\nmetadata: {name: uk-00001}\nspec:\n  profile: xero\n"
+    )
+    profile = text_of("profiles/xero")
+    assert '        sales: {code: "200"}  # Sales\n' in profile
+    assert "      customer: {name: POS daily takings}\n" in profile
+    assert merchantctl("validate").code == 0
+    assert untouched(merchantctl)
+    assert merchantctl("drift").code == 0
+
+
+def test_a_merchant_says_what_is_different_and_nothing_else(merchantctl, served):
+    merchants = served.seed(3, "configured", "gbol", prefix="uk-")
+    portal(served, merchants[1], {"enabled": False, "schedule": {"syncHourUtc": 5}})
+    cash = {"payments": {"accounts": {"cash": {"selectedAccountId": None}}}}
+    portal(served, merchants[2], {"configuration": {**cash, "sales": {"taxRates": {"20": None}}}})
+    merchantctl("import")
+    assert text_of("merchants/uk-00001").partition("spec:\n")[2] == (
+        "  profile: xero\n  enabled: false\n  schedule: {syncHourUtc: 5}\n"
+    )
+    cleared = text_of("merchants/uk-00002")
+    assert "      accounts: {cash: null}\n" in cleared or "accounts:\n        cash: null\n" in cleared
+    assert untouched(merchantctl)
+
+
+def test_nothing_but_get_is_asked_and_each_configuration_once(merchantctl, served):
+    served.seed(4, "configured", prefix="c-")
+    served.seed(2, "pending", prefix="p-")
+    before = served.counts()
+    merchantctl("import")
+    asked = {call: number - before.get(call, 0) for call, number in served.counts().items()}
+    assert {call: number for call, number in asked.items() if number} == {
+        "GET /meta/companies": 1,
+        "GET /config/companies/{companyId}/sync/commerce": 4,
+    }
+
+
+def test_without_profiles_everyone_stands_alone(merchantctl, served):
+    served.seed(2, "configured", prefix="uk-")
+    merchantctl("import", "--no-profiles")
+    assert not Path("manifests/profiles").exists()
+    assert untouched(merchantctl)
+
+
+def test_stdout_takes_the_manifests_and_stderr_the_summary(merchantctl, served, folder):
+    served.seed(2, "configured", prefix="uk-")
+    done = merchantctl("import", "--out", "-")
+    assert done.err.startswith("Imported 2 merchants and 1 profile.")
+    assert not Path("manifests").exists()
+    (folder / "all.yaml").write_text(done.out)
+    assert sorted(load(folder / "all.yaml").merchants) == ["uk-00000", "uk-00001"]
+
+
+def test_companies_are_chosen_by_name_platform_and_number(merchantctl, served):
+    served.seed(3, "configured", "gbol", prefix="uk-")
+    served.seed(3, "configured", "qhyg", prefix="us-")
+    merchantctl("import", "--out", "by-name", "--match", "u?-*1")
+    merchantctl("import", "--out", "by-platform", "--platform", "quickbooks-online", "--limit", "2")
+    assert sorted(load(Path("by-name")).merchants) == ["uk-00001", "us-00001"]
+    assert sorted(load(Path("by-platform")).merchants) == ["us-00000", "us-00001"]
+
+
+@pytest.mark.parametrize("flag", [("--platform", "xerox"), ("--time-zone", "Mars"), ("--limit", "0")])
+def test_a_choice_that_makes_no_sense_is_wrong_usage(merchantctl, served, flag):
+    assert merchantctl("import", *flag).code == 64
+
+
+def test_no_key_is_wrong_usage_and_a_refused_one_is_unread(merchantctl, served, monkeypatch):
+    monkeypatch.setenv("CODAT_API_KEY", "wrong")
+    assert merchantctl("import").code == 5
+    monkeypatch.delenv("CODAT_API_KEY")
+    assert merchantctl("import").code == 64
+
+
+# -- Time
+
+
+def test_a_wall_clock_is_written_where_live_keeps_a_zone(merchantctl, served):
+    (merchant,) = served.seed(1, "configured", prefix="uk-")
+    portal(served, merchant, {"schedule": {"timeZone": "Europe/London", "startDate": "2026-06-01T00:00:00"}})
+    merchantctl("import")
+    written = text_of("merchants/uk-00000")
+    assert "startDate: 2026-06-01\n" in written
+    assert 'time: "00:00"\n' in written
+    assert "timeZone: Europe/London\n" in written
+    assert untouched(merchantctl)
+
+
+def test_a_utc_hour_is_said_in_a_zone_where_that_is_the_same(merchantctl, served):
+    fits, other = served.seed(2, "configured", "qhyg", prefix="us-")
+    portal(served, fits, {"schedule": {"syncHourUtc": 5, "startDate": "2026-01-01T05:00:00Z"}})
+    portal(served, other, {"schedule": {"syncHourUtc": 5, "startDate": "2026-01-01T00:00:00Z"}})
+    served_hour = merchantctl("import", "--no-profiles", "--time-zone", "America/New_York")
+    assert served_hour.code == 0
+    local, utc = text_of("merchants/us-00000"), text_of("merchants/us-00001")
+    assert "startDate: 2026-01-01\n" in local
+    assert "timeZone: America/New_York\n" in local
+    assert "syncHourUtc: 5" in utc
+    assert untouched(merchantctl)
+
+
+# -- What cannot be said, and what cannot be adopted
+
+
+def test_what_no_manifest_can_say_is_left_to_live_and_told(merchantctl, served):
+    (merchant,) = served.seed(1, "configured", prefix="uk-")
+    portal(served, merchant, {"schedule": {"selectedFrequency": "Monthly", "startDate": "2026-06-01T10:30:00Z"}})
+    done = merchantctl("import")
+    assert done.code == 0
+    assert "schedule.frequency of uk-00000" in done.out
+    written = text_of("merchants/uk-00000")
+    assert written.startswith("# Not managed: schedule.frequency, ")
+    assert "frequency:" not in written
+    assert "startDate:" not in written
+    assert untouched(merchantctl)
+
+
+def test_two_companies_of_one_name_are_left_out_and_said(merchantctl, served):
+    served.seed(1, "configured", prefix="twin-")
+    served.seed(1, "configured", prefix="twin-")
+    served.seed(1, "configured", prefix="only-")
+    done = merchantctl("import")
+    assert done.code == 3
+    assert done.out.count("twin-00000 (") == 2
+    assert "2 companies bear this name" in done.out
+    assert [*load(Path("manifests")).merchants] == ["only-00000"]
+    assert untouched(merchantctl)
+
+
+def test_a_company_that_cannot_be_read_is_listed_and_the_others_are_written(merchantctl, served):
+    merchants = served.seed(3, "configured", prefix="uk-")
+    path = f"/config/companies/{merchants[1]['companyId']}/sync/commerce"
+    served.fault(f"GET {path}", "status", times=99, code=400)
+    done = merchantctl("import")
+    assert done.code == 5
+    assert f"uk-00001 ({merchants[1]['companyId']})" in done.out
+    assert sorted(load(Path("manifests")).merchants) == ["uk-00000", "uk-00002"]
+
+
+def test_an_incomplete_listing_is_no_ground_to_import_anything(merchantctl, served):
+    served.seed(2, "configured", prefix="uk-")
+    served.fault("GET /meta/companies", "status", times=99, code=400)
+    done = merchantctl("import")
+    assert done.code == 5
+    assert "nothing was imported" in done.err
+    assert not Path("manifests").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("no connection", {"connection.state": "Unlinked"}),
+        ("waits for consent", {"platform": "gbol"}),
+        ("linked, never configured", {"platform": "gbol"}),
+        ("unlinked", {"platform": "gbol", "connection.state": "Unlinked"}),
+        ("access revoked", {"platform": "gbol"}),
+    ],
+)
+def test_a_merchant_that_is_not_running_is_adopted_as_it_stands(merchantctl, served, state, said):
+    seeded = {"linked, never configured": "linked", "unlinked": "configured", "access revoked": "configured"}
+    (merchant,) = served.seed(1, seeded.get(state, "pending"), prefix="one-")
+    if state == "access revoked":
+        served.deauthorize(merchant)
+    elif state == "unlinked":
+        connection(served, merchant, "unlink")
+    elif state == "no connection":
+        connection(served, merchant, "delete")
+    served.seed(3, "configured", prefix="usual-")
+    assert merchantctl("import").code == 0
+    wanted = load(Path("manifests")).merchants["one-00000"]
+    assert wanted.platform == said.get("platform")
+    assert wanted.link_state == said.get("connection.state", "Linked")
+    mapped = state in ("unlinked", "access revoked")
+    assert ("mapping.sales.accounts.sales" in wanted.fields) is mapped
+    assert untouched(merchantctl)
+    assert merchantctl("plan", "--detailed-exitcode").code == 0
+    assert merchantctl("drift").code == (2 if state == "access revoked" else 0)
+
+
+# -- Beside what is there
+
+
+def test_run_again_it_adds_what_no_manifest_declares(merchantctl, served):
+    served.seed(2, "configured", prefix="a-")
+    merchantctl("import")
+    first = text_of("profiles/xero")
+    served.seed(2, "configured", prefix="b-")
+    done = merchantctl("import")
+    assert "2 companies declared already" in done.out
+    assert text_of("profiles/xero") == first
+    assert load(Path("manifests")).merchants["b-00001"].profile == "xero-2"
+    assert merchantctl("import").out == "Nothing to import: 4 companies declared already.\n"
+    assert untouched(merchantctl)
+
+
+def test_a_file_that_is_there_is_never_written_over_unless_asked_to(merchantctl, served):
+    served.seed(1, "configured", prefix="a-")
+    there = Path("manifests/merchants/a-00000.yaml")
+    there.parent.mkdir(parents=True)
+    there.write_text("# ours\n")
+    merchantctl("import")
+    assert there.read_text() == "# ours\n"
+    assert "kind: Merchant" in text_of("merchants/a-00000-2")
+    assert merchantctl("import", "--overwrite").code == 0
+    assert "kind: Merchant" in there.read_text()
+
+
+def test_broken_manifests_beside_it_stop_the_import(merchantctl, served):
+    served.seed(1, "configured", prefix="a-")
+    Path("manifests").mkdir()
+    Path("manifests/broken.yaml").write_text("kind: Merchan\n")
+    done = merchantctl("import")
+    assert done.code == 65
+    assert "broken.yaml:1:7" in done.err
+
+
+def test_a_merchant_that_the_state_knows_keeps_its_name_there(merchantctl, served):
+    served.seed(2, "configured", prefix="shop-")
+    merchantctl("import")
+    manifest = Path("manifests/merchants/shop-00000.yaml")
+    named = manifest.read_text().replace("{name: shop-00000}", "{name: acme}")
+    manifest.write_text(named.replace("spec:\n", "spec:\n  company: {name: shop-00000}\n"))
+    assert merchantctl("apply", "--yes").code == 0
+    merchantctl("import", "--out", "elsewhere")
+    assert sorted(load(Path("elsewhere")).merchants) == ["acme", "shop-00001"]
+    assert load(Path("elsewhere")).merchants["acme"].company_name == "shop-00000"
+    assert untouched(merchantctl, "--manifests", "elsewhere")
+
+
+def test_a_company_name_that_cannot_name_a_manifest_is_given_beside_one_that_can(merchantctl, served):
+    for name in ("  Padded Shop ", "padded-shop", "Hudson Hardware & Paint"):
+        served.merchant(name)
+    assert merchantctl("import").code == 0
+    merchants = load(Path("manifests")).merchants
+    assert {name: wanted.company_name for name, wanted in merchants.items()} == {
+        "padded-shop-2": "  Padded Shop ",
+        "padded-shop": "padded-shop",
+        "Hudson Hardware & Paint": "Hudson Hardware & Paint",
+    }
+    assert Path("manifests/merchants/hudson-hardware-paint.yaml").is_file()
+    assert untouched(merchantctl)
+
+
+# -- There and back
+
+
+def test_what_was_imported_makes_the_same_merchants_anew_in_an_empty_world(merchantctl, served):
+    merchants = served.seed(3, "configured", "gbol", prefix="uk-") + served.seed(2, "configured", "qhyg", prefix="us-")
+    rows = served.configuration(merchants[1])["configuration"]["payments"]["accounts"]["cash"]["accountOptions"]
+    patch = {"payments": {"accounts": {"cash": {"selectedAccountId": rows[0]["id"]}}}}
+    portal(served, merchants[1], {"schedule": {"syncHourUtc": 3}, "configuration": patch})
+    before = {merchant["name"]: chosen(served.configuration(merchant)) for merchant in merchants}
+    merchantctl("import")
+    served.control("POST", "/reset")
+    Path("var/merchantctl.db").unlink()
+    assert merchantctl("apply", "--yes").code == 0
+    for company in companies(served):
+        (pending,) = [each for each in company["dataConnections"] if each["status"] == "PendingAuth"]
+        served.control("POST", f"/companies/{company['id']}/connections/{pending['id']}/authorize")
+    served.advance("PT1M")
+    assert merchantctl("apply", "--yes").code == 0
+    after = {
+        company["name"]: chosen(served.configuration({"companyId": company["id"]})) for company in companies(served)
+    }
+    assert after == before
+
+
+def companies(served):
+    return served.api.get("/meta/companies", params={"page": 1, "pageSize": 100}).json()["results"]
+
+
+def chosen(document):
+    """What is selected, by the names and codes of the books: ids differ from company to company."""
+    named = {}
+
+    def walk(node):
+        if isinstance(node, list):
+            return [walk(each) for each in node]
+        if not isinstance(node, dict):
+            return named.get(node, node) if isinstance(node, str) else node
+        for options in (value for key, value in node.items() if key.endswith("Options") and isinstance(value, list)):
+            named.update({each["id"]: each["name"] for each in options if isinstance(each, dict)})
+        return {
+            key: walk(value) for key, value in node.items() if not key.endswith("Options") or key.startswith("selected")
+        }
+
+    whole = walk(document)
+    whole["configuration"]["sales"].pop("newTaxRates")
+    return json.loads(json.dumps({key: whole[key] for key in ("enabled", "configured", "schedule", "configuration")}))
+
+
+def test_a_reference_is_by_id_where_neither_code_nor_name_is_unique(merchantctl, served):
+    (merchant,) = served.seed(1, "configured", "qhyg", prefix="us-")
+    accounts = served.configuration(merchant)["configuration"]["payments"]["accounts"]
+    cash, card = accounts["cash"]["selectedAccountId"], accounts["card"]["selectedAccountId"]
+    served.control("PATCH", f"/companies/{merchant['companyId']}/accounts/{cash}", {"name": "POS card clearing"})
+    merchantctl("import")
+    fields = load(Path("manifests")).merchants["us-00000"].fields
+    assert fields["mapping.payments.accounts.cash"] == Ref("id", cash)
+    assert fields["mapping.payments.accounts.card"] == Ref("id", card)
+    assert fields["mapping.payments.accounts.payout"] == Ref("name", "Checking")
+    assert untouched(merchantctl)
