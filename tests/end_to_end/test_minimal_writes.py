@@ -29,7 +29,11 @@ def test_new_merchants_cost_one_create_of_each_kind_then_one_post_then_nothing(p
     for name in NAMES:
         place.merchant(name)
     with place.counted() as first:
-        place.apply()
+        report = place.apply()
+    assert {name: links(report, name) for name in NAMES} == {
+        name: [place.accounting(name)["linkUrl"]] for name in NAMES
+    }
+    assert not [call for call in first if "{connectionId}" in call], "the create's own answer has the link"
     place.consent()
     with place.counted() as second:
         place.apply()
@@ -39,6 +43,19 @@ def test_new_merchants_cost_one_create_of_each_kind_then_one_post_then_nothing(p
     assert writes(second) == {CONFIGURE: 3}
     assert writes(third) == {}
     assert states(place.plan()) == dict.fromkeys(NAMES, "in-sync")
+
+
+def links(report: Any, name: str) -> list[str]:
+    return [finding.link for finding in report.outcomes[name].findings]
+
+
+def test_the_link_of_a_connection_whose_create_lost_its_answer_is_shown_too(place: Place) -> None:
+    place.profile()
+    place.merchant("ann")
+    place.emulator.fault(CREATE_CONNECTION, "lose-answer")
+    report = place.apply()
+    assert links(report, "ann") == [place.accounting("ann")["linkUrl"]]
+    assert report.outcomes["ann"].writes == 2
 
 
 def test_a_profile_edit_costs_one_post_for_each_merchant_that_it_touches(place: Place) -> None:
