@@ -14,7 +14,8 @@ from difflib import get_close_matches
 from hashlib import sha256
 from typing import Any
 
-from controller.desired.layers import TIME_ZONE, Document, Layers, declared, stacked, without
+from controller.desired.document import Document
+from controller.desired.layers import TIME_ZONE, Layers, declared, stacked, without
 from controller.desired.platforms import key_of
 from controller.model.merchant import Complaint, Deletion, Drift, LinkState, Policy, Wanted
 from controller.model.schedule import complaint_about, midnight_utc
@@ -92,8 +93,7 @@ def merchant(document: Document, base: Base) -> tuple[Wanted | None, list[Compla
 
 def _variant(document: Document, base: Base, own: Layers, layers: Layers) -> Compiled:
     fields = frozenset(item for item in own.values.items() if item[0].startswith(_FIELD_ROOTS))
-    unmanaged = document.node.get("spec", "unmanaged")
-    key = (fields, tuple(unmanaged.value) if unmanaged else ())
+    key = (fields, tuple(word.text for word in document.unmanaged))
     if key not in base.variants:
         base.variants[key] = _compiled(layers)
     return base.variants[key]
@@ -107,16 +107,14 @@ def _compiled(layers: Layers) -> Compiled:
 
 def _wanted(document: Document, layers: Layers, compiled: Compiled) -> Wanted:
     values: Mapping[str, Any] = layers.values
-    labels = document.node.get("metadata", "labels")
-    profile = document.node.get("spec", "profile")
-    head = {
+    head: dict[str, Any] = {
         "name": document.name,
         "company_name": api_name(values[COMPANY_NAME]),
         "platform": key_of(values[PLATFORM]) if PLATFORM in values else None,
         "link_state": LinkState(values.get(CONNECTION_STATE, LinkState.LINKED)),
         "books": values.get("company.books"),
-        "labels": labels.value if labels else {},
-        "profile": profile.value if profile else None,
+        "labels": document.labels,
+        "profile": document.base.text if document.base else None,
     }
     policy = _policy(values)
     said = head | {"policy": [policy.drift, policy.deletion, policy.adopt], "fields": compiled.digest}
@@ -145,15 +143,14 @@ def _fields(values: Mapping[str, Declared]) -> dict[str, Declared]:
 def _unmanaged(document: Document, lower: Layers, own: Layers) -> tuple[Layers, list[Complaint]]:
     """`lower` without what the merchant un-declares."""
     complaints: list[Complaint] = []
-    node = document.node.get("spec", "unmanaged")
-    for entry in node.items if node else ():
-        rest = without(lower, entry.value)
-        if entry.value in own.values:
+    for path, position in document.unmanaged:
+        rest = without(lower, path)
+        if path in own.values:
             remedy = "keep one: declare it, or leave it alone"
-            complaints.append(document.complaint(entry, f"{entry.value} is unmanaged and declared at once", remedy))
+            complaints.append(document.complaint(position, f"{path} is unmanaged and declared at once", remedy))
         elif rest is None:
-            what = f"no profile of this merchant declares {entry.value!r}"
-            complaints.append(document.complaint(entry, what, _known_paths(lower, entry.value)))
+            what = f"no profile of this merchant declares {path!r}"
+            complaints.append(document.complaint(position, what, _known_paths(lower, path)))
         else:
             lower = rest
     return lower, complaints

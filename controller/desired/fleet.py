@@ -16,7 +16,8 @@ from typing import Any
 from controller.desired import files, source
 from controller.desired.check import Problem, problems
 from controller.desired.compile import Base, merchant
-from controller.desired.layers import Document, Layers, declared, stacked
+from controller.desired.document import Document, Word, flat
+from controller.desired.layers import Layers, declared, stacked
 from controller.desired.schema import KINDS, MERCHANT, PROFILE
 from controller.desired.source import MAX_COMPLAINTS, Node, Text
 from controller.model.errors import UsageError
@@ -128,15 +129,20 @@ def _take(pile: _Pile, file: str, node: Node, sound: bool) -> None:
     named = node.get("metadata", "name")
     if named is None or not isinstance(named.value, str):
         return
-    key = (kind, named.value)
-    if kind == MERCHANT:
-        pile.known.add(named.value)
-    if found or not sound:
+    name, sound = Word(named.value, named.position), sound and not found
+    _put(pile, flat(file, kind, name, node) if sound else Document(file, kind, *name), sound)
+
+
+def _put(pile: _Pile, document: Document, sound: bool) -> None:
+    key = (document.kind, document.name)
+    if document.kind == MERCHANT:
+        pile.known.add(document.name)
+    if not sound:
         pile.unsound.add(key)
     if key in pile.documents:
-        _complain_of_twins(pile, pile.documents[key], Document(file, kind, named.value, node))
+        _complain_of_twins(pile, pile.documents[key], document)
     else:
-        pile.documents[key] = Document(file, kind, named.value, node)
+        pile.documents[key] = document
 
 
 def _not_a_manifest(file: str, node: Node, kind: Any) -> Complaint:
@@ -172,8 +178,12 @@ def _child(node: Node, key: str | int) -> Node | None:
 def _complain_of_twins(pile: _Pile, first: Document, second: Document) -> None:
     pile.unsound.add((first.kind, first.name))
     for one, other in ((first, second), (second, first)):
-        what = f"two of kind {one.kind} are called {one.name!r}, the other at {other.origin(other.named.position)}"
+        what = f"two of kind {one.kind} are called {one.name!r}, the other at {_at(other)}"
         pile.complaints.append(one.complaint(one.named, what, "rename or remove one"))
+
+
+def _at(document: Document) -> str:
+    return f"{document.file}:{document.named.line}:{document.named.column}"
 
 
 def _compile(pile: _Pile) -> list[tuple[Document, Wanted]]:
@@ -197,13 +207,12 @@ def _compile(pile: _Pile) -> list[tuple[Document, Wanted]]:
 
 def _profile_of(pile: _Pile, document: Document, bases: dict[str, Base | None]) -> Base | None:
     """What a merchant builds on; None when that is not there or not sound, which has its own complaint."""
-    node = document.node.get("spec", "profile")
-    if node is None:
+    if document.base is None:
         return bases[_NOTHING]
-    if (PROFILE, node.value) not in pile.documents:
-        pile.complaints.append(_unknown_profile(pile, document, node))
+    if (PROFILE, document.base.text) not in pile.documents:
+        pile.complaints.append(_unknown_profile(pile, document, document.base))
         return None
-    return bases[node.value]
+    return bases[document.base.text]
 
 
 def _base(pile: _Pile, name: str, bases: dict[str, Base | None], chain: tuple[str, ...]) -> Base | None:
@@ -214,37 +223,38 @@ def _base(pile: _Pile, name: str, bases: dict[str, Base | None], chain: tuple[st
     bases[name] = None
     if (PROFILE, name) in pile.unsound:
         return None
-    node = document.node.get("spec", "extends")
     lower = bases[_NOTHING]
-    if node is not None:
-        lower = _extended(pile, document, node, bases, (*chain, name))
+    if document.base is not None:
+        lower = _extended(pile, document, document.base, bases, (*chain, name))
     if lower is not None:
         bases[name] = Base(stacked(lower.layers, declared(document)))
     return bases[name]
 
 
 def _extended(
-    pile: _Pile, document: Document, node: Node, bases: dict[str, Base | None], chain: tuple[str, ...]
+    pile: _Pile, document: Document, base: Word, bases: dict[str, Base | None], chain: tuple[str, ...]
 ) -> Base | None:
-    if node.value in chain:
-        loop = " → ".join((*chain[chain.index(node.value) :], node.value))
-        pile.complaints.append(document.complaint(node, f"profiles extend each other: {loop}", "break the circle"))
+    if base.text in chain:
+        loop = " → ".join((*chain[chain.index(base.text) :], base.text))
+        pile.complaints.append(
+            document.complaint(base.position, f"profiles extend each other: {loop}", "break the circle")
+        )
         return None
     if len(chain) > MAX_CHAIN:
         what = f"a chain of more than {MAX_CHAIN} profiles"
-        pile.complaints.append(document.complaint(node, what, "join some of them"))
+        pile.complaints.append(document.complaint(base.position, what, "join some of them"))
         return None
-    if (PROFILE, node.value) not in pile.documents:
-        pile.complaints.append(_unknown_profile(pile, document, node))
+    if (PROFILE, base.text) not in pile.documents:
+        pile.complaints.append(_unknown_profile(pile, document, base))
         return None
-    return _base(pile, node.value, bases, chain)
+    return _base(pile, base.text, bases, chain)
 
 
-def _unknown_profile(pile: _Pile, document: Document, node: Node) -> Complaint:
+def _unknown_profile(pile: _Pile, document: Document, base: Word) -> Complaint:
     names = [name for kind, name in pile.documents if kind == PROFILE]
-    near = get_close_matches(node.value, names, n=1, cutoff=0.5)
+    near = get_close_matches(base.text, names, n=1, cutoff=0.5)
     remedy = f"did you mean {near[0]!r}?" if near else f"profiles: {', '.join(sorted(names)[:10]) or 'none was found'}"
-    return document.complaint(node, f"there is no MappingProfile {node.value!r}", remedy)
+    return document.complaint(base.position, f"there is no MappingProfile {base.text!r}", remedy)
 
 
 def _one_company_each(pile: _Pile, compiled: list[tuple[Document, Wanted]]) -> list[tuple[Document, Wanted]]:

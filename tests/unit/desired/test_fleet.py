@@ -159,6 +159,12 @@ def test_an_hour_in_utc_takes_the_place_of_a_profiles_time_and_zone(tmp_path: Pa
     assert [origin.manifest for origin in acme.origins["schedule.syncHourUtc"]][-1] == "Merchant acme"
 
 
+def test_a_merchant_that_says_its_hour_in_both_ways_is_complained_of_on_any_profile(tmp_path: Path) -> None:
+    both = {"timeZone": "America/Chicago", "time": "00:00", "syncHourUtc": 6}
+    words = complaint(tmp_path, merchant(profile="base", schedule=both), profile(**BASE))
+    assert "stands instead of time and timeZone, but schedule.time and schedule.timeZone is declared too" in words
+
+
 def test_a_zone_of_the_merchant_moves_the_profiles_time(tmp_path: Path) -> None:
     acme = wanted(tmp_path, merchant(profile="base", schedule={"timeZone": "America/Chicago"}), profile(**BASE))
     assert acme.fields["schedule.time"] == Clock("00:00", "America/Chicago")
