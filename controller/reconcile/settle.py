@@ -18,10 +18,13 @@ from state import Intent
 
 
 async def settle(world: World, wait: float) -> frozenset[str]:
-    """Settles every open intent; merchants whose intent could not be settled come back and are left alone."""
+    """Settles every open intent; merchants whose intent could not be settled come back and are left alone.
+
+    There is no second look to wait for where the service's quota is used up.
+    """
     first = await _look(await world.store.open_intents(), world, last=False)
-    if not first:
-        return frozenset()
+    if not first or world.api.resume_at:
+        return frozenset(intent.merchant for intent in first)
     await asyncio.sleep(wait)
     return frozenset(intent.merchant for intent in await _look(first, world, last=True))
 

@@ -15,6 +15,7 @@ from controller.model.errors import LimitReached, RemoteError, Transient
 from controller.model.plan import Change, ChangeKind, Plan
 from controller.model.report import Done, Failed, Nothing, Outcome, Skipped
 from controller.reconcile.world import Stop, World
+from controller.reporting.words import count
 
 IN_A_ROW = 10
 """So many failures with no success between them pause the writes."""
@@ -40,7 +41,8 @@ def held_back(plan: Plan, world: World) -> Skipped | None:
     if stay.until is None:
         return Skipped(f"refused before and nothing moved since: {stay.reason}")
     if world.unattended and world.now() < stay.until:
-        return Skipped(f"failed {stay.tries} times, tried again after {stay.until:%H:%M:%S} UTC: {stay.reason}")
+        failures = count(stay.tries, "failure")
+        return Skipped(f"left alone until {stay.until:%H:%M:%S} UTC after {failures}: {stay.reason}")
     return None
 
 

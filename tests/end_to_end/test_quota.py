@@ -135,6 +135,31 @@ def test_a_quota_that_ends_while_everyone_is_read_writes_nothing_and_asks_nobody
     assert exit_code("apply", place.apply()) == 0
 
 
+def test_a_quota_that_is_just_enough_for_reading_ends_the_run_before_the_first_write(place: Place) -> None:
+    drifted_fleet(place)
+    only(place, 1 + 6)
+    with place.counted() as counts:
+        report = place.apply()
+    assert writes(counts) == {}
+    assert exit_code("apply", report) == 3
+    assert results(report) == ["skipped"] * 6
+    assert report.plan.complete
+    assert is_midnight(report.resume_at, place)
+
+
+def test_a_lost_create_is_not_waited_for_while_no_look_goes_through(place: Place) -> None:
+    new_fleet(place)
+    place.emulator.fault(CREATE_COMPANY, "lose-answer")
+    only(place, 2)
+    place.apply(parallelism=1)
+    place.patiently(60)
+    assert states(place.apply().plan)["m-0"] == "unknown"
+    next_day(place)
+    place.patiently(0.01)
+    assert exit_code("apply", place.apply()) == 0
+    assert [each["name"] for each in place.companies()] == list(SIX)
+
+
 def test_a_quota_that_is_spent_before_the_list_is_read_creates_nothing(place: Place) -> None:
     place.provisioned("ann")
     place.merchant("new")
