@@ -25,6 +25,7 @@ from state.process import Owner
 from state.quarantine import Quarantine
 from state.runs import Event
 from state.store import Store
+from state.syncs import SyncRow
 
 __all__ = [
     "Applied",
@@ -40,6 +41,7 @@ __all__ = [
     "Owner",
     "Quarantine",
     "Store",
+    "SyncRow",
     "open_state",
 ]
 

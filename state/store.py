@@ -6,10 +6,25 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from state import applied, bindings, editing, export, findings, inbox, intents, lock, memory, quarantine, runs, verdicts
+from state import (
+    applied,
+    bindings,
+    editing,
+    export,
+    findings,
+    inbox,
+    intents,
+    lock,
+    memory,
+    quarantine,
+    runs,
+    syncs,
+    verdicts,
+)
 from state.database import Database
 from state.process import Owner
 from state.quarantine import Quarantine
+from state.syncs import SyncRow
 
 
 class Store:
@@ -34,6 +49,13 @@ class Store:
 
     async def remember_verdicts(self, keys: Mapping[str, str]) -> None:
         await verdicts.remember_verdicts(self._database, keys)
+
+    async def syncs(self) -> dict[str, SyncRow]:
+        """By merchant: how its latest sync stood when it was last read."""
+        return await syncs.of_all(self._database)
+
+    async def note_syncs(self, rows: Iterable[SyncRow]) -> None:
+        await syncs.note(self._database, rows)
 
     # -- Who is who
 

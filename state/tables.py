@@ -9,6 +9,7 @@ events       what happened to a merchant in a run
 writes       how many changes of each class a run made: the rolling window of the safety limits
 quarantine   merchants not to be tried again before `until`, or before their `key` changes
 verdicts     memo: the key under which a merchant was last seen in sync
+syncs        how each merchant's latest sync stood when it was last read
 inbox        webhook deliveries; open while `handled_at` is null
 lock         at most one row: who may write over there
 """
@@ -148,6 +149,17 @@ inbox = Table(
     Column("company_id", String),
     Column("handled_at", UtcTime),
     Index(None, "handled_at"),
+)
+
+syncs = Table(
+    "syncs",
+    metadata,
+    Column("merchant", String, primary_key=True),
+    Column("code", Integer),
+    Column("message", String, nullable=False),
+    Column("ran_at", UtcTime),
+    Column("since", UtcTime, nullable=False),
+    Column("read_at", UtcTime, nullable=False),
 )
 
 lock = Table(

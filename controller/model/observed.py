@@ -126,6 +126,27 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class LastSync:
+    """How a merchant's latest sync stood when it was last read (REFERENCE 3.12, 5.5).
+
+    code     None = there was no sync yet
+    ran_at   when it ran, as far as the service says
+    since    when it, or that there was none, was read first
+    """
+
+    code: int | None
+    message: str
+    ran_at: datetime | None
+    since: datetime
+    read_at: datetime
+
+    @property
+    def days_without(self) -> int:
+        """Whole days, when it was read, without another sync."""
+        return (self.read_at - (self.ran_at or self.since)).days
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What we remember of a merchant: the third leg of the comparison.
 
@@ -133,6 +154,7 @@ class Memory:
     configured_at  when we last saw it configured; None = never
     deletion       the deletion policy as of the last apply
     retired_at     its removal was carried out then: a tombstone
+    sync           its latest sync, as `run` read it; None where that was never read
     """
 
     company_id: str | None = None
@@ -141,6 +163,7 @@ class Memory:
     configured_at: datetime | None = None
     deletion: str = "Retain"
     retired_at: datetime | None = None
+    sync: LastSync | None = None
 
     @property
     def unlinked(self) -> bool:

@@ -31,6 +31,7 @@ from controller.planning.case import Case, Verdict
 from controller.planning.company import company_ready
 from controller.planning.configuration import configured, right_books
 from controller.planning.connection import accounting_connected, commerce_connected
+from controller.planning.last_sync import last_sync
 from controller.planning.reference_data import data_ready
 
 STEPS: tuple[Callable[[Case], Verdict], ...] = (
@@ -67,7 +68,7 @@ def make_plan(wanted: Wanted, observed: Observed, memory: Memory, now: datetime)
 
 
 def _concluded(case: Case, verdicts: list[Verdict]) -> Plan:
-    findings = tuple(finding for each in verdicts for finding in each.findings)
+    findings = (*(finding for each in verdicts for finding in each.findings), *last_sync(case))
     unread = any(each.code == "unknown" for each in findings)
     changes = (*(change for each in verdicts for change in each.changes), *(() if unread else _down(case)))
     declared = verdicts[-1].declared if verdicts else {}

@@ -1,7 +1,7 @@
 """In sync before, and nothing moved since: in sync still, at the price of a hash instead of a parse.
 
-same live bytes, company and connections · same manifest · same last applied · same UTC hours · same age of data
-    → same verdict
+same live bytes, company and connections · same manifest · same last applied and last sync · same UTC hours ·
+same age of data → same verdict
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def key_of(merchant: str, glimpse: Glimpse, world: World) -> str | None:
     if glimpse.namesakes or world.data:
         return None
     hours = _hour(wanted, world.now()), _live_hour(glimpse.document, world.now())
-    facts = (VERSION, wanted.digest, hours, _standing(company, memory, world.now()), _applied(memory))
+    standing = _standing(company, memory, world.now())
+    facts = (VERSION, wanted.digest, hours, standing, _applied(memory), _last_sync(memory))
     return hashlib.sha256(repr(facts).encode() + glimpse.document).hexdigest()
 
 
@@ -87,6 +88,12 @@ def _standing(company: Company, memory: Memory, now: datetime) -> tuple[object, 
     connections = tuple((each.id, each.platform, each.source_type, each.status) for each in company.connections)
     stale = any(each.last_sync and now - each.last_sync > STALE for each in company.connections)
     return company.id, company.name, connections, memory.company_id, memory.connection_id, stale
+
+
+def _last_sync(memory: Memory) -> tuple[object, ...]:
+    """Another day without a sync may be one too many."""
+    sync = memory.sync
+    return (sync.code, sync.message, sync.days_without) if sync else ()
 
 
 def _applied(memory: Memory) -> str:

@@ -11,19 +11,21 @@ from functools import cached_property
 from typing import Any
 
 from controller.model.merchant import LinkState, Wanted
-from controller.model.observed import Memory
+from controller.model.observed import LastSync, Memory
 from controller.model.plan import ChangeKind, Plan, State, Truth
 from controller.model.report import Done, Nothing, Outcome
 from controller.model.values import COMPANY_NAME, CONNECTION_STATE, Value, from_json, to_json
 from controller.planning.diff import remembered_as
 from controller.reconcile.world import World
-from state import Event
+from state import Event, SyncRow
 from state import Memory as Row
 
 
-def memory_of(row: Row) -> Memory:
-    """State's row in the subject's own values; what was applied is parsed only when it is asked for."""
-    return Memory(row.company_id, row.connection_id, Applied(row), row.configured_at, row.deletion, row.retired_at)
+def memory_of(row: Row, sync: SyncRow | None = None) -> Memory:
+    """State's rows in the subject's own values; what was applied is parsed only when it is asked for."""
+    last = LastSync(sync.code, sync.message, sync.ran_at, sync.since, sync.read_at) if sync else None
+    ids, applied = (row.company_id, row.connection_id), Applied(row)
+    return Memory(*ids, applied, row.configured_at, row.deletion, row.retired_at, last)
 
 
 class Applied(Mapping[str, Value]):

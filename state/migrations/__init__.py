@@ -17,7 +17,7 @@ from state.tables import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest step: a state that stands there costs one query to open, and no Alembic."""
 
 VERSION_TABLE = "state_version"
@@ -26,12 +26,12 @@ _version = Table(VERSION_TABLE, MetaData(), Column("version_num", String))
 
 
 def is_current(connection: Connection) -> bool:
-    return _found(connection) == HEAD
+    return step_of(connection) == HEAD
 
 
 def upgrade(connection: Connection) -> None:
     """Bring the database to HEAD, inside the caller's transaction. Raises StateUnusable."""
-    found = _found(connection)
+    found = step_of(connection)
     if found != HEAD:
         _refuse_what_is_not_ours(found)
         _run_steps(connection)
@@ -46,7 +46,8 @@ def script() -> Config:
     return config
 
 
-def _found(connection: Connection) -> str | None:
+def step_of(connection: Connection) -> str | None:
+    """The step that a database stands at; None for an empty one. Raises StateUnusable where it is somebody else's."""
     tables = set(inspect(connection).get_table_names())
     if VERSION_TABLE in tables:
         return connection.scalar(select(_version.c.version_num))

@@ -27,6 +27,7 @@ from controller.model.observed import (
     Absent,
     Company,
     Configuration,
+    LastSync,
     Memory,
     Observed,
     Pull,
@@ -55,12 +56,12 @@ OTHER_CODES = """
     connection-missing connection-deleted connection-pending connection-unlinked connection-deauthorized
     connection-wrong-platform connection-duplicate connection-error
     commerce-connection-missing commerce-connection-unlinked
-    data-not-pulled data-pull-failed data-stale
+    data-not-pulled data-pull-failed data-stale last-sync-failed sync-overdue
     mapping-changed mapping-invalid schedule-changed sync-disabled sync-enabled not-configured
     unknown
 """
 CODES = {*REFERENCE_CODES, *OTHER_CODES.split()}
-"""Every finding code that a plan can hold; `last-sync-failed` and `sync-overdue` come from the sync's own status."""
+"""Every finding code that a plan can hold."""
 
 
 def read(folder: Path, name: str) -> Json:
@@ -146,7 +147,15 @@ def remembered(folder: Path) -> Memory:
         company_id=last.get("companyId", "company-1"),
         connection_id=last.get("connectionId", "accounting-1"),
         configured_at=seen if last.get("configured", True) else None,
+        sync=remembered_sync(last["sync"]) if "sync" in last else None,
     )
+
+
+def remembered_sync(row: Json) -> LastSync:
+    ran_at, since, read_at = (
+        datetime.fromisoformat(row[key]) if row.get(key) else None for key in ("ranAt", "since", "readAt")
+    )
+    return LastSync(row.get("code"), row.get("message", ""), ran_at, since or ran_at, read_at or build.NOW)
 
 
 def entry(plan: Plan) -> Json:
