@@ -22,9 +22,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from controller.model.latest import Latest
-from controller.model.plan import Actor, Plan
+from controller.model.plan import Actor, Finding
 from controller.model.report import Done, Failed, FleetPlan, FleetReport, Moved
-from controller.reporting.standing import Standing, standing
+from controller.reporting.standing import Standing, standing, still_open
 from controller.reporting.verdict import is_drift
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -113,18 +113,19 @@ class _Known(Collector):
 def _of_plan(plan: FleetPlan, latest: Latest) -> Iterator[Metric]:
     standings = Tally(standing(each, latest.outcomes.get(each.merchant)).value for each in plan.plans)
     yield _by("merchants", "Merchants, by how they stand.", "state", {each: standings[each] for each in Standing})
-    codes = Tally(finding.code for each in plan.plans for finding in each.findings)
+    findings = [still_open(each, latest.outcomes.get(each.merchant)) for each in plan.plans if each.findings]
+    codes = Tally(finding.code for theirs in findings for finding in theirs)
     yield _by("findings", "Findings, by code.", "code", codes)
-    yield _by("merchants_needing", "Merchants with a finding that this one must act on.", "actor", _needing(plan.plans))
-    drifting = sum(any(is_drift(finding) for finding in each.findings) for each in plan.plans)
-    yield _one("merchants_drifted", "Merchants that somebody else changed.", drifting)
+    yield _by("merchants_needing", "Merchants with a finding that this one must act on.", "actor", _needing(findings))
+    drifted = sum(any(is_drift(finding) for finding in theirs) for theirs in findings)
+    yield _one("merchants_drifted", "Merchants that somebody else changed and that are not put right.", drifted)
     yield _one("unmanaged_companies", "Companies that no manifest claims.", len(plan.unmanaged))
     yield _one("complete", "1 when everything that was asked for could be read.", plan.complete)
     yield _one("refused", "1 while a safety limit keeps all writes back.", plan.refusal is not None)
 
 
-def _needing(plans: Iterable[Plan]) -> dict[str, int]:
-    needs = Tally(actor for each in plans for actor in {finding.actor.value for finding in each.findings})
+def _needing(findings: Iterable[tuple[Finding, ...]]) -> dict[str, int]:
+    needs = Tally(actor for theirs in findings for actor in {each.actor.value for each in theirs})
     return {actor.value: needs[actor.value] for actor in Actor}
 
 

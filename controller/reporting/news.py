@@ -28,9 +28,10 @@ IN_FULL = 100
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What is new. Falsy when nothing is."""
+    """What is new. Falsy when nothing is. The drift of `mended` merchants is put right already."""
 
     drift: tuple[Finding, ...] = ()
+    mended: frozenset[str] = frozenset()
     failures: tuple[tuple[str, str], ...] = ()
     refusal: Refusal | None = None
     complaints: tuple[Complaint, ...] = ()
@@ -47,6 +48,7 @@ def news(before: Latest, now: Latest, *, since: datetime) -> News:
     """
     return News(
         drift=tuple(_new_drift(before, now, since)),
+        mended=_mended(now),
         failures=tuple(sorted(_failures(now) - _failures(before))),
         refusal=_new_refusal(before, now),
         complaints=tuple(each for each in now.complaints if each not in before.complaints),
@@ -60,7 +62,7 @@ def message(news: News) -> dict[str, Any]:
         "text": "\n".join(_lines(news)),
         "schemaVersion": SCHEMA_VERSION,
         "kind": "News",
-        "drift": {"count": len(news.drift), "findings": [finding_json(each) for each in news.drift[:IN_FULL]]},
+        "drift": {"count": len(news.drift), "findings": [_drift_json(each, news) for each in news.drift[:IN_FULL]]},
         "failures": {
             "count": len(news.failures),
             "merchants": [{"merchant": name, "reason": why} for name, why in news.failures[:IN_FULL]],
@@ -69,6 +71,10 @@ def message(news: News) -> dict[str, Any]:
         "complaints": complaints_json(news.complaints[:IN_FULL]),
         "trouble": news.trouble,
     }
+
+
+def _drift_json(finding: Finding, news: News) -> dict[str, Any]:
+    return finding_json(finding) | {"mended": finding.merchant in news.mended}
 
 
 def _new_drift(before: Latest, now: Latest, since: datetime) -> Iterable[Finding]:
@@ -81,8 +87,12 @@ def _new_drift(before: Latest, now: Latest, since: datetime) -> Iterable[Finding
 
 def _standing_drift(latest: Latest) -> Iterable[Finding]:
     """Drift that was put right does not stand any more: should it come again, it is new."""
-    mended = {name for name, outcome in latest.outcomes.items() if isinstance(outcome, Done)}
+    mended = _mended(latest)
     return (finding for finding in _drift(latest.plan) if finding.merchant not in mended)
+
+
+def _mended(latest: Latest) -> frozenset[str]:
+    return frozenset(name for name, outcome in latest.outcomes.items() if isinstance(outcome, Done))
 
 
 def _drift(plan: FleetPlan | None) -> Iterable[Finding]:
@@ -111,7 +121,7 @@ def _lines(news: News) -> list[str]:
         lines.append(f"{excess_words(excess)}. To allow it: merchantctl apply {excess.flag}")
     lines += _some([_told(str(each)) for each in news.complaints])
     lines += _some([f"{_told(name)}: {_told(why)}" for name, why in news.failures])
-    return lines + _some([_finding(each) for each in news.drift])
+    return lines + _some([_finding(each, news) for each in news.drift])
 
 
 def _headline(news: News) -> str:
@@ -123,9 +133,10 @@ def _headline(news: News) -> str:
     return "; ".join(parts)
 
 
-def _finding(finding: Finding) -> str:
+def _finding(finding: Finding, news: News) -> str:
     field = f" {_told(finding.field)}" if finding.field else ""
-    return f"{_told(finding.merchant)}: {finding.code}{field}. {_told(finding.cause)} {_told(finding.remedy)}"
+    remedy = "Put right." if finding.merchant in news.mended else _told(finding.remedy)
+    return f"{_told(finding.merchant)}: {finding.code}{field}. {_told(finding.cause)} {remedy}"
 
 
 def _some(lines: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from controller.model.plan import Plan
+from controller.model.plan import Actor, Finding, Plan
 from controller.model.report import Done, Failed, Moved, Outcome, Skipped
 
 
@@ -32,6 +32,13 @@ def standing(plan: Plan, outcome: Outcome | None) -> Standing:
         case Done():
             return Standing.DONE
     return Standing(plan.state.value)
+
+
+def still_open(plan: Plan, outcome: Outcome | None) -> tuple[Finding, ...]:
+    """The findings that stand once the plan was carried out: what `apply` was to mend is mended."""
+    if not isinstance(outcome, Done):
+        return plan.findings
+    return tuple(each for each in plan.findings if each.actor is not Actor.APPLY) + outcome.findings
 
 
 def reason(outcome: Outcome | None) -> str:

@@ -12,7 +12,7 @@ from controller.desired.selector import parse
 from controller.model.latest import Latest
 from controller.model.plan import Actor, Finding, Plan, Truth
 from controller.model.report import Outcome
-from controller.reporting.standing import Standing, standing
+from controller.reporting.standing import Standing, standing, still_open
 from controller.reporting.verdict import is_drift
 
 ON_A_PAGE = 50
@@ -22,12 +22,13 @@ TOP_CODES = 6
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One merchant in the list. `since` is its newest finding's first sight."""
+    """One merchant in the list. `findings` still stand; `since` is the first sight of the newest of them."""
 
     plan: Plan
     outcome: Outcome | None
     labels: Mapping[str, str]
     standing: Standing
+    findings: tuple[Finding, ...]
     since: datetime | None
 
     @property
@@ -36,11 +37,13 @@ class Row:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(each.code for each in self.plan.findings))
+        return tuple(dict.fromkeys(each.code for each in self.findings))
 
     @property
     def waits_for(self) -> str:
-        """The first condition that is not met, and why."""
+        """The first condition that was not met, and why; nothing once that was seen to."""
+        if self.standing is Standing.DONE:
+            return ""
         unmet = next((each for each in self.plan.conditions if each.status is not Truth.TRUE), None)
         if unmet is None:
             return ""
@@ -57,6 +60,14 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """Something that somebody else changed, and whether it is put right already."""
+
+    finding: Finding
+    mended: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """The whole fleet; `rows` are all merchants, those first that need attention."""
 
@@ -64,7 +75,7 @@ class Board:
     standings: Mapping[Standing, int]
     needs: tuple[Need, ...]
     drifted: int
-    newest: tuple[Finding, ...]
+    newest: tuple[Moved, ...]
     codes: tuple[tuple[str, int], ...]
 
 
@@ -93,14 +104,13 @@ class Sheet:
 def board(latest: Latest) -> Board:
     """The moment, put in order."""
     rows = tuple(sorted(_rows(latest), key=_urgency))
-    talked_of = [row for row in rows if row.plan.findings]
-    drift = [finding for row in talked_of for finding in row.plan.findings if is_drift(finding)]
+    talked_of = [row for row in rows if row.findings]
     return Board(
         rows=rows,
         standings=Counter(row.standing for row in rows),
         needs=tuple(_need(actor, talked_of) for actor in _WHO_ACTS),
-        drifted=len({finding.merchant for finding in drift}),
-        newest=tuple(sorted(drift, key=lambda each: each.since or _LONG_AGO, reverse=True)[:NEWEST]),
+        drifted=sum(any(is_drift(finding) for finding in row.findings) for row in talked_of),
+        newest=_newest(rows),
         codes=tuple(sorted(Counter(code for row in talked_of for code in row.codes).items())),
     )
 
@@ -127,8 +137,8 @@ def chosen(rows: Iterable[Row], asked: Asked) -> list[Row]:
         for each in rows
         if asked.state in ("", each.standing)
         and (not asked.code or asked.code in each.codes)
-        and (not asked.actor or any(finding.actor == asked.actor for finding in each.plan.findings))
-        and (not asked.drift or any(is_drift(finding) for finding in each.plan.findings))
+        and (not asked.actor or any(finding.actor == asked.actor for finding in each.findings))
+        and (not asked.drift or any(is_drift(finding) for finding in each.findings))
         and _is_called(each.merchant.casefold(), name)
         and all(requirement.holds(each.labels) for requirement in wanted)
     ]
@@ -145,8 +155,19 @@ def _rows(latest: Latest) -> Iterable[Row]:
     declared = latest.fleet.merchants if latest.fleet else {}
     for plan in latest.plan.plans if latest.plan else ():
         wanted, outcome = declared.get(plan.merchant), latest.outcomes.get(plan.merchant)
-        since = max((each.since for each in plan.findings if each.since), default=None) if plan.findings else None
-        yield Row(plan, outcome, wanted.labels if wanted else {}, standing(plan, outcome), since)
+        findings = still_open(plan, outcome)
+        since = max((each.since for each in findings if each.since), default=None) if findings else None
+        yield Row(plan, outcome, wanted.labels if wanted else {}, standing(plan, outcome), findings, since)
+
+
+def _newest(rows: Iterable[Row]) -> tuple[Moved, ...]:
+    moved = [
+        Moved(finding, finding not in row.findings)
+        for row in rows
+        for finding in row.plan.findings
+        if is_drift(finding)
+    ]
+    return tuple(sorted(moved, key=lambda each: each.finding.since or _LONG_AGO, reverse=True)[:NEWEST])
 
 
 def _urgency(row: Row) -> tuple[int, float, str]:
@@ -154,7 +175,7 @@ def _urgency(row: Row) -> tuple[int, float, str]:
 
 
 def _need(actor: Actor, rows: Iterable[Row]) -> Need:
-    theirs = [codes for row in rows if (codes := {each.code for each in row.plan.findings if each.actor is actor})]
+    theirs = [codes for row in rows if (codes := {each.code for each in row.findings if each.actor is actor})]
     tally = Counter(code for codes in theirs for code in codes)
     return Need(actor, len(theirs), tuple(tally.most_common(TOP_CODES)))
 

@@ -25,6 +25,17 @@ ACTORS = {
 """Who must act, as a heading."""
 
 
+MEANING = {
+    Standing.FAILED: "a write did not succeed",
+    Standing.BLOCKED: "our side must mend something first",
+    Standing.UNKNOWN: "could not be read",
+    Standing.CHANGE: "the next apply has something to do",
+    Standing.WAITING: "for the merchant's consent, or for data",
+    Standing.DONE: "written to in the last pass; the next look tells how it stands",
+    Standing.IN_SYNC: "live is as declared",
+}
+
+
 async def show(request: Request) -> Response:
     """GET /, with `state`, `code`, `actor`, `drift`, `label`, `name` and `page`."""
     window: Window = request.app.state.window
@@ -43,6 +54,7 @@ async def show(request: Request) -> Response:
         complaint=complaint,
         links=_Links(asked),
         STANDINGS=tuple(Standing),
+        MEANING=MEANING,
         ACTORS=ACTORS,
         version=running_version(),
         webhooks=bool(window.secrets),

@@ -9,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from controller.model.latest import Latest
-from controller.model.plan import Plan
+from controller.model.plan import Actor, Plan
 from controller.reporting.standing import standing
-from controller.web.dashboard import ACTORS
 from controller.web.health import running_version
 from controller.web.pages import page
 from controller.web.ports import Window
@@ -20,6 +19,15 @@ from state.errors import StateProblem
 
 LINES = 100
 """So much of the past is shown, the newest first; `merchantctl history` has all of it."""
+
+ACTS = {
+    Actor.US: "our side must act",
+    Actor.MERCHANT: "the merchant must act",
+    Actor.SERVICE: "the service must act",
+    Actor.APPLY: "the next apply mends it",
+    Actor.NOBODY: "",
+}
+"""Who must act, of one finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ async def show(request: Request) -> Response:
         past=past,
         complaint=complaint,
         now=window.now(),
-        ACTORS=ACTORS,
+        ACTS=ACTS,
         version=running_version(),
     )
 

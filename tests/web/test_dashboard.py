@@ -87,6 +87,14 @@ def test_the_list_is_filtered_by_state_finding_actor_drift_label_and_name(site, 
     assert listed(site.api.get("/", params=asked)) == found
 
 
+def test_drift_that_was_put_right_is_told_and_needs_nobody(site):
+    site.latest = latest(drifted("acme"), outcomes={"acme": Done(1)})
+    text = " ".join(site.api.get("/").text.split())
+    assert "<b>0</b>drifted" in text
+    assert "put right" in text.split("Newest drift")[1]
+    assert "mapping-changed" not in text.split("<h2>Merchants</h2>")[1]
+
+
 def test_a_selector_that_is_none_is_explained(site):
     site.latest = latest(merchant("a"))
     answer = site.api.get("/", params={"label": "a in b"})

@@ -90,6 +90,12 @@ def test_the_message_says_it_in_words_and_in_fields():
     assert sent["refusal"]["excesses"][0]["flag"] == "--allow disable"
 
 
+def test_what_was_put_right_at_once_asks_for_nothing():
+    sent = message(told(Latest(plan=fleet()), moment(drift(), outcomes={"acme": Done(1)})))
+    assert sent["text"].endswith("someone changed it Put right.")
+    assert sent["drift"]["findings"][0]["mended"] is True
+
+
 def test_a_thousand_findings_are_one_short_message():
     sent = message(told(Latest(plan=fleet()), moment(*(drift(f"m-{n:04d}") for n in range(1000)))))
     assert len(sent["text"].splitlines()) == 14
