@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 
 TOML = "merchantctl.toml"
 PRODUCTION = "https://api.codat.io"
+DEFAULT = "default"
 
 
 class BadSettings(ValueError):
@@ -67,6 +68,19 @@ def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any
     values = {row.name: _first(row, flags, environ, written) for row in _ROWS}
     secrets: dict[str, Any] = {name: _secret(variable, environ, cwd) for name, variable in _SECRETS.items()}
     return Settings(api_key=_api_key(environ, cwd), **secrets, **values)
+
+
+def sources(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) -> dict[str, str]:
+    """By setting where it comes from: a flag, a variable, the toml's key, DEFAULT. A secret only where it is set."""
+    written = _read_toml(cwd / TOML)
+    variables = {"api_key": "CODAT_API_KEY", **_SECRETS}
+    secrets = {
+        name: each
+        for name, variable in variables.items()
+        for each in (f"{variable}_FILE", variable)
+        if environ.get(each)
+    }
+    return {row.name: _said(row, flags, environ, written)[0] for row in _ROWS} | secrets
 
 
 def _url(text: str) -> str:
@@ -165,17 +179,25 @@ _SECRETS = {
 
 
 def _first(row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], written: Mapping[str, str]) -> Any:
-    """The value of the strongest source that has one; an empty variable counts as not set."""
-    if flags.get(row.name) is not None:
-        address, text = "--" + row.name.replace("_", "-"), str(flags[row.name])
-    elif environ.get(row.variable):
-        address, text = row.variable, environ[row.variable]
-    else:
-        address, text = f"{TOML}: {row.name}", written.get(row.name, row.default)
+    """The value of the strongest source that has one."""
+    address, text = _said(row, flags, environ, written)
     try:
         return row.parse(text)
     except ValueError as error:
         raise BadSettings(f"{address}: {text!r} {error}") from None
+
+
+def _said(
+    row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], written: Mapping[str, str]
+) -> tuple[str, str]:
+    """Where a setting comes from, and what stands there; an empty variable counts as not set."""
+    if flags.get(row.name) is not None:
+        return "--" + row.name.replace("_", "-"), str(flags[row.name])
+    if environ.get(row.variable):
+        return row.variable, environ[row.variable]
+    if row.name in written:
+        return f"{TOML}: {row.name}", written[row.name]
+    return DEFAULT, row.default
 
 
 def _read_toml(path: Path) -> dict[str, str]:

@@ -79,6 +79,17 @@ class Reader:
         """When requests go through again, once the service said that its quota is used up; None while they do."""
         return self._transport.resume_at
 
+    @property
+    def server_time(self) -> datetime | None:
+        """The service's own clock as of the last answer, to the second; None where it did not say."""
+        return self._transport.server_time
+
+    async def hello(self) -> int:
+        """#2, one row of it: how many companies there are. That it answers at all is what is asked."""
+        query = {"page": 1, "pageSize": 1}
+        page = await self._transport.read("/meta/companies", wire.CompanyPage.model_validate_json, query)
+        return page.total_results
+
     async def companies(self) -> Listing:
         """#2: all companies with their connections. A page that fails makes it incomplete; only Unauthorized raises."""
         largest, smaller = PAGE_SIZES

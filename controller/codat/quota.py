@@ -44,6 +44,11 @@ def after(seconds: float) -> datetime:
     return (datetime.now(UTC) + timedelta(seconds=seconds + 0.5)).replace(microsecond=0)
 
 
+def date_of(headers: Mapping[str, str]) -> datetime | None:
+    """The service's own clock as of an answer, to the second."""
+    return _date(headers.get("date", ""))
+
+
 def count(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() else None
 
@@ -57,7 +62,7 @@ def seconds_until(text: str, headers: Mapping[str, str]) -> float | None:
     if number is not None and number < _EPOCH_FROM:
         return max(0.0, number)
     then = datetime.fromtimestamp(min(number, 1e11), UTC) if number is not None else _date(text)
-    now = _date(headers.get("date", "")) or datetime.now(UTC)
+    now = date_of(headers) or datetime.now(UTC)
     return None if then is None else max(0.0, (then - now).total_seconds())
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import cache
 from time import monotonic
 from typing import TypeVar
 
@@ -20,7 +22,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from controller.codat.pace import PATIENCE, Pace
-from controller.codat.quota import Quota, after, count
+from controller.codat.quota import Quota, after, count, date_of
 from controller.codat.refusal import Answer, Lost, lost, refused, retry_after, unreadable, used_up, wait_of
 from controller.model.errors import RateLimited, RemoteError, Transient, UsageError
 
@@ -50,11 +52,17 @@ async def open_network(concurrency: int) -> AsyncIterator[httpx.AsyncBaseTranspo
     aiohttp would silently send PUT and DELETE again on a dropped connection; its switch is private, and a test
     that counts requests at the server holds it.
     """
-    trusted = httpx.create_ssl_context(trust_env=False)
+    trusted = _trusted()
     connector = aiohttp.TCPConnector(limit=concurrency, ssl=trusted, keepalive_timeout=IDLE)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         session._retry_connection = False
         yield AiohttpTransport(verify=trusted, trust_env=False, client=session)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates to trust. Reading them takes as long as twenty requests, so once is enough for a process."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class Transport:
@@ -90,6 +98,11 @@ class Transport:
     def resume_at(self) -> datetime | None:
         """When there will be more of a quota that is used up; None while requests go through."""
         return after(self._pace.seconds_until_more) if self._pace.used_up else None
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The service's own clock as of the last answer, to the second; None where it did not say."""
+        return date_of(self._last_headers)
 
     async def read(self, path: str, parse: Callable[[bytes], T], query: Query | None = None) -> T:
         """GET, asked again while that may help. `parse` raises ValueError for what it does not believe."""
