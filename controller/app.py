@@ -24,10 +24,10 @@ from controller.codat.client import open_client
 from controller.codat.read_only import open_read_only
 from controller.desired.fleet import load
 from controller.model.commerce import uploads
-from controller.model.errors import InvalidManifests, Locked, MerchantctlError, StateError, UsageError
+from controller.model.errors import InvalidManifests, Locked, MerchantctlError, StateError, Transient, UsageError
 from controller.model.lookup import FleetLookup
 from controller.model.merchant import Fleet
-from controller.model.observed import Company
+from controller.model.observed import Company, Unread
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Leave, Scope
 from controller.model.sync import Dataset, Prospect, Span, Sync, Unsent
@@ -202,6 +202,8 @@ def _neighbours(settings: Settings, out: Path) -> Fleet:
 
 async def _company_of(name: str, world: World) -> Company:
     company = (await observe(name, world)).company
+    if isinstance(company, Unread):
+        raise Transient(f"the company of {name} could not be read: {company.reason}")
     if not isinstance(company, Company):
         raise MerchantctlError(f"{name} has no company yet; merchantctl apply creates it")
     return company

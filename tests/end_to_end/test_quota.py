@@ -204,6 +204,15 @@ def test_a_quota_that_is_just_enough_is_nobodys_trouble(place: Place) -> None:
         assert result.resume_at is None
 
 
+def test_a_link_that_could_not_be_read_is_no_missing_company(place: Place) -> None:
+    new_fleet(place)
+    place.apply()
+    only(place, 0)
+    done = place.run("link", "m-0")
+    assert done.returncode == 5, done.stderr
+    assert "could not be read" in done.stderr
+
+
 # -- What a plan says of it
 
 
