@@ -21,19 +21,30 @@ from typing import Any
 import controller.codat.transport
 import controller.reconcile.settle
 from controller.desired.fleet import load
+from controller.model.plan import Plan, State
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import ALLOWABLE
 from controller.reporting.as_json import plan_json
 from state import open_state
 from tests.crash import wishes, witness
+from tests.crash.declaring import NAMES, Declaring
 from tests.crash.disturbance import READ_FAULTS, REQUEST_FAULTS, Disturbance, disturbed
+from tests.crash.people import People
 from tests.crash.witness import Licence, Sight
-from tests.end_to_end.place import PROFILE, Place, changes, writes
+from tests.end_to_end.place import Place, changes, writes
 
-NAMES = ("ann", "bob", "cat")
 PATIENCE = 5
 OPEN = "select merchant, kind, name from intents where closed_at is null"
 EVERYTHING = frozenset(ALLOWABLE)
+BOOKS = (
+    ("accounts", "Tips payable"),
+    ("accounts", "Sales"),
+    ("accounts", "Till cash"),
+    ("taxRates", "20% (VAT on income)"),
+    ("customers", "POS daily takings"),
+    ("suppliers", "Card processor"),
+)
+"""The rows that people edit."""
 LINK, OFF = ("Unlink", "Delete"), ("Disable", "Unlink", "Delete")
 
 
@@ -86,145 +97,26 @@ class Wrong(AssertionError):
 
 
 class History:
-    """The fleet from its beginning. Every method is one deed; what it finds wrong it raises as `Wrong`."""
+    """The fleet from its beginning: `declaring` edits its manifests, `people` do what they like, runs are watched.
+
+    policies  by merchant, the deletion policies of which state may know by now
+    weather   what goes wrong in the next run
+    saved     a plan that somebody put aside
+    sound     nothing was found wrong so far
+    """
 
     def __init__(self, folder: Path, emulator: Any) -> None:
         emulator.control("POST", "/reset")
         folder.mkdir()
         self.emulator, self.place = emulator, Place(folder, emulator)
         self.place.patiently(5.01)
-        self.profile = wishes.flat(PROFILE)
-        self.own: dict[str, dict[str, Any]] = {}
-        self.unmanaged: dict[str, set[str]] = {name: set() for name in NAMES}
+        self.declaring = Declaring(self.place)
+        self.people = People(self.place, self.company)
         self.policies: dict[str, set[str]] = {name: {"Retain"} for name in NAMES}
         self.weather = Storm(order=emulator.fault)
-        self.touched = True
         self.saved: dict[str, Any] | None = None
         self.sound = True
-        self.runs = 0
-        self._write()
-
-    # -- What is declared
-
-    def appear(self, name: str) -> None:
-        self.own.setdefault(name, {})
-        self._write()
-
-    def disappear(self, name: str) -> None:
-        self.own.pop(name, None)
-        self.unmanaged[name].clear()
-        self._write()
-
-    def declare(self, name: str, path: str, wish: Any) -> None:
-        """`name` may be the profile's; a wish that makes the manifests unsound is not written."""
-        self._edit(name, lambda fields: fields.update({path: wish}))
-
-    def undeclare(self, name: str, path: str) -> None:
-        self._edit(name, lambda fields: fields.pop(path, None))
-
-    def leave_alone(self, name: str, path: str) -> None:
-        """Or no longer."""
-        self.unmanaged[name] ^= {path}
-        if not self._written():
-            self.unmanaged[name] ^= {path}
-            self._write()
-
-    def _edit(self, name: str, edit: Callable[[dict[str, Any]], object]) -> None:
-        fields = self.profile if name == "uk" else self.own.get(name)
-        if fields is None:
-            return
-        before = dict(fields)
-        edit(fields)
-        if not self._written():
-            fields.clear()
-            fields.update(before)
-            self._write()
-
-    def _written(self) -> bool:
-        self._write()
-        return not load(self.place.manifests, None).complaints
-
-    def _write(self) -> None:
-        self.touched = True
-        for path in self.place.manifests.iterdir():
-            path.unlink()
-        self.place._write("MappingProfile", "uk", wishes.nested(self.profile))
-        for name, own in self.own.items():
-            unmanaged = {"unmanaged": sorted(self.unmanaged[name])} if self.unmanaged[name] else {}
-            self.place._write("Merchant", name, {"profile": "uk", **wishes.nested(own), **unmanaged})
-
-    def wished(self, name: str, path: str, usual: Any = None) -> Any:
-        return self.own[name].get(path, self.profile.get(path, usual))
-
-    def fields(self, name: str) -> dict[str, Any]:
-        return wishes.declared(self.profile, self.own[name], self.unmanaged[name])
-
-    # -- What somebody does over there
-
-    def found(self, name: str, state: str) -> None:
-        """A company of that name that somebody else made: `linked` or `configured`."""
-        (merchant,) = self.emulator.seed(1, state, prefix=f"{name}-")
-        answer = self.emulator.api.put(f"/companies/{merchant['companyId']}", json={"name": name})
-        assert answer.is_success, answer.text
-
-    def call(self, method: str, path: str, body: Any = None) -> None:
-        """Somebody uses the API or a control; what is not possible just now is not done."""
-        self.touched = True
-        self.emulator.api.request(method, path, json=body)
-
-    def portal(self, name: str, patch: dict[str, Any]) -> None:
-        if company := self.company(name):
-            self.call("PATCH", f"/_emulator/companies/{company['id']}/configuration", patch)
-
-    def choose(self, name: str, path: str, number: int) -> None:
-        """Somebody selects one of a row's options in the portal; at the end come nothing, and what is not there."""
-        company = self.company(name)
-        document = witness._document(self.place, company["id"]) if company else None
-        if document is None:
-            return
-        choices = [each["id"] for each in wishes._options(document, path)] + [None, "nowhere"]
-        patch: Any = choices[number % len(choices)]
-        for key in reversed(wishes._where(path)):
-            patch = {key: patch}
-        self.portal(name, patch)
-
-    def connection(self, name: str, deed: str) -> None:
-        """`authorize`, `deauthorize`, `fail`, `unlink` or `delete`: the merchant, the platform or another user."""
-        for each in self._accounting(name):
-            at = f"/companies/{self.company(name)['id']}/connections/{each['id']}"
-            if deed == "unlink":
-                self.call("PATCH", f"/meta{at}", {"status": "Unlinked"})
-            elif deed == "delete":
-                self.call("DELETE", at)
-            else:
-                self.call("POST", f"/_emulator{at}/{deed}")
-
-    def rename_company(self, name: str, new: str) -> None:
-        if (company := self.company(name)) and new not in {each["name"] for each in self.place.companies()}:
-            self.call("PUT", f"/companies/{company['id']}", {"name": new})
-
-    def delete_company(self, name: str) -> None:
-        if company := self.company(name):
-            self.call("DELETE", f"/companies/{company['id']}")
-
-    def books(self, name: str, kind: str, row: str, deed: Any, pull: bool) -> None:
-        """Somebody edits a row of the books by its name: new fields, or None to delete, or "add" for one more."""
-        company = self.company(name)
-        if company is None:
-            return
-        at, query = f"/_emulator/companies/{company['id']}/{kind}", f"?pull={str(pull).lower()}"
-        answer = self.emulator.api.get(at)
-        rows = answer.json()["results"] if answer.is_success else []
-        key = {"customers": "customerName", "suppliers": "supplierName"}.get(kind, "name")
-        same = [each for each in rows if each[key] == row and not each["metadata"]["isDeleted"]]
-        if deed == "add":
-            like = {field: rows[0][field] for field in ("fullyQualifiedCategory",) if rows and field in rows[0]}
-            self.call("POST", at + query, {key: row, **like})
-        elif same:
-            self.call("PATCH" if deed else "DELETE", f"{at}/{same[0]['id']}{query}", deed)
-
-    def time(self, duration: str) -> None:
-        self.emulator.advance(duration)
+        self._moved = -1
 
     def company(self, name: str) -> dict[str, Any] | None:
         """Whose company it is: the bound one, else the one that bears a name of this merchant."""
@@ -232,12 +124,8 @@ class History:
         bound = next((each for each, owner in self.owners().items() if owner == name), None)
         if bound in companies:
             return companies[bound]
-        called = {name, self.wished(name, "company.name", name)} if name in self.own else {name}
+        called = {name, self.declaring.called(name)}
         return next((each for each in companies.values() if each["name"] in called), None)
-
-    def _accounting(self, name: str) -> list[dict[str, Any]]:
-        company = self.company(name)
-        return [each for each in company["dataConnections"] if each["sourceType"] == "Accounting"] if company else []
 
     # -- Runs
 
@@ -255,11 +143,8 @@ class History:
         """A plan of other manifests is refused whole, and nothing else of it is asked here."""
         if self.saved is not None:
             saved, self.saved = self.saved, None
-            if self.saved_holds(saved):
+            if saved["manifests"] == load(self.place.manifests, None).digest:
                 self.apply(saved=saved)
-
-    def saved_holds(self, saved: dict[str, Any]) -> bool:
-        return bool(saved["manifests"] == load(self.place.manifests, None).digest)
 
     def apply(
         self,
@@ -271,12 +156,10 @@ class History:
         """One apply in the weather of the moment, watched. `meanwhile` happens while a person reads the plan."""
         storm, self.weather = self.weather, Storm(order=self.emulator.fault)
         quiet = storm.fault is None and not storm.faults
-        if self.touched and not quiet:
-            self.emulator.advance("PT6S")
-        self.touched = False
+        self._let_time_pass(quiet)
         sights = [witness.look(self.place)]
         licences = self.licences(targets, allow)
-        self.promise(targets)
+        self._promise(targets)
 
         def agree(plan: FleetPlan) -> bool:
             if meanwhile:
@@ -289,13 +172,19 @@ class History:
                 storm,
                 lambda: self.place.apply(*targets, allow=tuple(allow), saved=saved, agree=agree, parallelism=1),
             )
-        self.runs += 1
         self._watched(report, sights[-1], licences, allow)
         if quiet and isinstance(report, FleetReport):
             self.right(witness.miscounted(report, counts))
         if isinstance(report, FleetPlan):
             self.right([f"refused, and wrote {writes(counts)}"] if writes(counts) else [])
         return report
+
+    def _let_time_pass(self, quiet: bool) -> None:
+        """What somebody did is older than any answer may be: else nobody could tell that it was lost by us."""
+        moved = self.declaring.edits + self.people.deeds
+        if moved != self._moved and not quiet:
+            self.emulator.advance("PT6S")
+        self._moved = moved
 
     def _watched(self, report: Any, before: Sight, licences: dict[str, Licence], allow: frozenset[str]) -> None:
         after, owners = witness.look(self.place), self.owners()
@@ -327,24 +216,24 @@ class History:
             self.sound = False
             raise Wrong("; ".join(found))
 
-    def promise(self, targets: tuple[str, ...]) -> None:
-        """A policy that an apply may store from now on."""
-        for name in self.own:
+    def _promise(self, targets: tuple[str, ...]) -> None:
+        """Policies that an apply may store from now on."""
+        for name in self.declaring.own:
             if not targets or name in targets:
-                self.policies[name].add(self.wished(name, "policy.deletion", "Retain"))
+                self.policies[name].add(self.declaring.wished(name, "policy.deletion", "Retain"))
 
     def licences(self, targets: tuple[str, ...], allow: frozenset[str]) -> dict[str, Licence]:
         """By merchant what a run may do to it now."""
-        named = {name: self._licence(name) for name in self.own if not targets or name in targets}
-        gone = {name: self._farewell(name, allow) for name in NAMES if name not in self.own and not targets}
+        own = self.declaring.own
+        named = {name: self._licence(name) for name in own if not targets or name in targets}
+        gone = {name: self._farewell(name, allow) for name in NAMES if name not in own and not targets}
         return named | gone
 
     def _licence(self, name: str) -> Licence:
-        linked = self.wished(name, "connection.state", "Linked") == "Linked"
-        names = frozenset({self.wished(name, "company.name", name)})
-        if not linked:
+        names = frozenset({self.declaring.called(name)})
+        if not self.declaring.linked(name):
             return Licence(names=names, disables=True, unlinks=True)
-        fields = self.fields(name)
+        fields = self.declaring.fields(name)
         return Licence(fields, names, connects=True, disables=fields.get("enabled") is False)
 
     def _farewell(self, name: str, allow: frozenset[str]) -> Licence:
@@ -389,37 +278,72 @@ class History:
         return plan
 
     def not_as_declared(self, plan: FleetPlan) -> Iterator[str]:
+        """What stands otherwise than declared, though nothing hinders it; what is called in sync and is not."""
         sight, now = witness.look(self.place), datetime.now(UTC)
         companies = {owner: company_id for company_id, owner in self.owners().items()}
         for each in plan.plans:
-            if each.merchant in self.own:
-                yield from self._not_as_declared(each, companies.get(each.merchant), sight, now)
+            if each.merchant in self.declaring.own:
+                company_id = companies.get(each.merchant, "")
+                yield from (f"{each.merchant}: {wrong}" for wrong in self._otherwise(each, company_id, sight, now))
 
-    def _not_as_declared(self, plan: Any, company_id: str | None, sight: Sight, now: datetime) -> Iterator[str]:
-        name, state = plan.merchant, plan.state.value
-        codes = [each.code for each in plan.findings]
-        reports = self.wished(name, "policy.drift", "Correct") == "Report"
+    def _otherwise(self, plan: Plan, company_id: str, sight: Sight, now: datetime) -> Iterator[str]:
+        name, reports, in_sync = plan.merchant, self.declaring.reports(plan.merchant), plan.state is State.IN_SYNC
+        told = f"{plan.state.value} {[each.code for each in plan.findings]}"
         if company_id not in sight.companies:
-            if not reports:
-                yield f"{name}: {state} without a company: {codes}"
+            yield from () if reports else (f"no company: {told}",)
             return
-        company, document = sight.companies[company_id], sight.documents[company_id]
-        if company["name"] != self.wished(name, "company.name", name) and not reports:
-            yield f"{name}: the company is called {company['name']!r}"
-        if self.wished(name, "connection.state", "Linked") == "Unlinked":
-            if sight.linked(company_id):
-                yield f"{name}: linked, though wanted Unlinked"
-            return
-        if len(sight.linked(company_id)) != 1 or document is None:
-            if state == "in-sync":
-                yield f"{name}: in sync without a linked connection"
-            return
-        fields = self.fields(name)
-        otherwise, hindered = wishes.unlike(document, fields, now), wishes.obstacles(document, fields, now)
-        if state == "in-sync" and otherwise and not reports:
-            yield f"{name}: in sync, but {otherwise}"
-        if not hindered and not reports and (otherwise or state != "in-sync"):
-            yield f"{name}: {state} for {codes}, though nothing hinders: {otherwise}"
+        if sight.companies[company_id]["name"] != self.declaring.called(name) and not reports:
+            yield f"the company is called {sight.companies[company_id]['name']!r}: {told}"
+        document, linked = sight.documents[company_id], len(sight.linked(company_id))
+        if not self.declaring.linked(name):
+            yield from (f"linked, though wanted Unlinked: {told}",) if linked else ()
+        elif linked != 1 or document is None:
+            yield from ("in sync without a linked connection",) if in_sync else ()
+        elif not reports:
+            fields = self.declaring.fields(name)
+            otherwise, hindered = wishes.unlike(document, fields, now), wishes.obstacles(document, fields, now)
+            if (otherwise and in_sync) or (not hindered and (otherwise or not in_sync)):
+                yield f"{told}, but {otherwise}, hindered by {hindered}"
+
+    def mended(self) -> None:
+        """Everybody puts right what hinders; after that, nobody is hindered, and all is as declared."""
+        self.declaring.mend()
+        for name in self.declaring.own:
+            self._mended(name)
+        self.apply()
+        self.apply()
+        for name in self.declaring.own:
+            self._mended(name)
+        plan = self.calm()
+        unwell = {each.merchant: [found.code for found in each.findings] for each in plan.plans if not self._well(each)}
+        self.right([f"mended, and still {unwell}"] if unwell else [])
+
+    def _mended(self, name: str) -> None:
+        for kind, row in BOOKS:
+            self.people.mend_books(name, kind, row)
+        if self.declaring.linked(name):
+            self.people.mend_start(name, datetime(2026, 1, 1, tzinfo=UTC))
+            self.people.connection(name, "authorize")
+        self.emulator.advance("PT1M")
+
+    def _well(self, plan: Plan) -> bool:
+        return plan.merchant not in self.declaring.own or plan.state is State.IN_SYNC
+
+    def values(self) -> dict[str, Any]:
+        """What stands at all declared fields, references by name: the same in any world with these manifests."""
+        now, linked = datetime.now(UTC), filter(self.declaring.linked, self.declaring.own)
+        fields = {name: self.declaring.fields(name) for name in linked}
+        return {name: wishes.meaning(self.people.document(name) or {}, each, now) for name, each in fields.items()}
+
+    def anew(self, folder: Path) -> None:
+        """The same manifests in a world that has seen nothing else end with the same values. The old world is over."""
+        before, other = self.values(), History(folder, self.emulator)
+        other.declaring.take_over(self.declaring)
+        other.apply()
+        other.mended()
+        after = other.values()
+        moved = [name for name in before | after if before.get(name) != after.get(name)]
+        self.right(f"{name} anew is {after.get(name)}, not {before.get(name)}" for name in moved)
 
 
 async def _unlock(place: Place) -> None:

@@ -97,7 +97,7 @@ def others(document: Document | None, paths: Iterable[str]) -> dict[str, Any]:
     if any(path in HOURS for path in paths):
         ours.add("schedule.timeZone")
     rest = {path: value for path, value in _leaves("", document) if path not in ours and value not in (None, [])}
-    return rest | {path: _instant(document) for path in ("schedule.startDate",) if path in rest}
+    return rest | {path: begins(document) for path in ("schedule.startDate",) if path in rest}
 
 
 def obstacles(document: Document, fields: Fields, now: datetime) -> list[str]:
@@ -124,12 +124,24 @@ def _refused(laid: Document, live: Document) -> list[str]:
         found = [f"{each.item}: {each.message}" for each in validation.complaints(laid, laid, laid)]
     except ApiError as error:
         return [str(error)]
-    begins = _instant(laid)
-    if begins is None:
+    start = begins(laid)
+    if start is None:
         found.append("no start date")
-    elif live["configured"] and _instant(live) and begins < _instant(live):
+    elif live["configured"] and (before := begins(live)) and start < before:
         found.append("an earlier start date")
     return found
+
+
+def offered(document: Document, path: str) -> list[str]:
+    """The ids that a reference's row offers."""
+    return [each["id"] for each in _options(document, path)]
+
+
+def patch(path: str, value: Any) -> Any:
+    """A merge patch of the document that sets one field."""
+    for key in reversed(_where(path)):
+        value = {key: value}
+    return value
 
 
 class Unresolved:
@@ -145,7 +157,7 @@ class Unresolved:
 def _stands(document: Document, path: str, now: datetime) -> Any:
     value = _at(document, _where(path))
     if path == "schedule.startDate":
-        return _instant(document)
+        return begins(document)
     if path in HOURS:
         return _hour(value, document["schedule"].get("timeZone"), document, now)
     return (value or []) if path.startswith("mapping.sales.grouping.invoice") else value
@@ -158,15 +170,15 @@ def _wanted(document: Document, path: str, wish: Any, fields: Fields, now: datet
         ids = [each["id"] for each in _options(document, path) if each.get(key) == word]
         return ids[0] if len(ids) == 1 else Unresolved(ids)
     if path == "schedule.startDate":
-        return _midnight(*wish)
+        return midnight(*wish)
     if path == "schedule.time":
-        begins = fields.get("schedule.startDate")
-        after = max(now, _midnight(*begins)) if begins else now
+        start = fields.get("schedule.startDate")
+        after = max(now, midnight(*start)) if start else now
         return _next(time.fromisoformat(wish[0]), wish[1], after).hour
     return wish
 
 
-def _midnight(day: str, zone: str) -> datetime:
+def midnight(day: str, zone: str) -> datetime:
     return datetime.combine(date.fromisoformat(day), time(), ZoneInfo(zone)).astimezone(UTC)
 
 
@@ -174,7 +186,7 @@ def _hour(hour: Any, zone: str | None, document: Document, now: datetime) -> Any
     """The UTC hour; an hour beside a time zone is local to it."""
     if not zone or not isinstance(hour, int):
         return hour
-    return _next(time(hour), zone, max(now, _instant(document) or now)).hour
+    return _next(time(hour), zone, max(now, begins(document) or now)).hour
 
 
 def _next(wall: time, zone: str, after: datetime) -> datetime:
@@ -186,7 +198,7 @@ def _next(wall: time, zone: str, after: datetime) -> datetime:
         day += timedelta(days=1)
 
 
-def _instant(document: Document) -> datetime | None:
+def begins(document: Document) -> datetime | None:
     """The start date as an instant; one without an offset is local to the document's time zone."""
     schedule = document["schedule"]
     when = datetime.fromisoformat(schedule["startDate"])
