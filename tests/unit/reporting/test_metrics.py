@@ -1,6 +1,8 @@
 """Metrics: numbers for Prometheus, whose labels stay few however large the fleet is."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -65,3 +67,13 @@ def test_every_name_is_ours_and_no_merchant_is_named():
     assert all(name.startswith("merchantctl_") for name, *_ in told)
     assert not any("merchant-" in label or "company-1" in label for _, *labels in told for label in labels)
     assert len(told) < 120
+
+
+def test_every_metric_has_its_line_in_the_documents():
+    latest = Latest(plan=fleet(waiting()), at=NOW, next_at=NOW)
+    text = exposition(Meters(), latest, "1.2.3").decode()
+    told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    page = (Path(__file__).parents[3] / "docs" / "operating.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`(merchantctl_\w+)", page))
+    ours = {name for name in told if not name.startswith("merchantctl_process_")}
+    assert ours == listed - {"merchantctl_process_"}
