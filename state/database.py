@@ -70,6 +70,20 @@ async def open_database(url: str) -> AsyncIterator[Database]:
         await database.close()
 
 
+@asynccontextmanager
+async def existing_database(url: str) -> AsyncIterator[Database | None]:
+    """The database as it is, to be looked at: not made and not brought up to date. None where there is no file."""
+    parsed = _parse(url)
+    if not _may_be_there(parsed):
+        yield None
+        return
+    database = _connect(parsed)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
 async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows, or set their columns where a row with that primary key exists. All rows name the same columns."""
     if not rows:
@@ -120,6 +134,10 @@ def _parse(url: str) -> URL:
             "the address of the state is not a URL. Write `sqlite:///folder/file.db` (relative), "
             "`sqlite:////folder/file.db` (absolute) or `postgresql://user@host/database`."
         ) from None
+
+
+def _may_be_there(url: URL) -> bool:
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
 
 
 def _connect(url: URL) -> Database:

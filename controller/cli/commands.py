@@ -37,6 +37,7 @@ COMMANDS = {
     "explain": Row("explain", "Show which file and line a value comes from."),
     "import": Row("import_", "Write manifests that say what is live."),
     "state": Row("state", "List, show, correct, export and unlock what is remembered."),
+    "doctor": Row("doctor", "Look whether everything is in place.", settings=False),
     "schema": Row("schema", "Print the JSON Schema of the manifests.", settings=False),
     "emulator": Row("emulator", "Serve a local copy of the API.", settings=False),
     "demo": Row("demo", "Tell the whole story against a local copy of the API.", settings=False),

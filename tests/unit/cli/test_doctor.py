@@ -1,0 +1,88 @@
+"""`doctor` names what is wrong and what to do, changes nothing, and never shows the key."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+NEEDED = ("settings", "base URL", "API key", "API", "clock", "quota", "state", "lock", "manifests", "versions")
+MANIFEST = """\
+apiVersion: merchantctl/v1
+kind: Merchant
+metadata: {name: ann}
+spec: {connection: {platform: xero}}
+"""
+
+
+@pytest.fixture
+def place(served, folder):
+    (folder / "manifests").mkdir()
+    (folder / "manifests" / "ann.yaml").write_text(MANIFEST)
+    return served
+
+
+def failed(ended):
+    return {each["name"]: each for each in ended.json["checks"] if not each["ok"]}
+
+
+def test_where_all_is_well_every_check_says_so_with_one_request_and_no_file_made(merchantctl, place, folder):
+    ended = merchantctl("doctor", "-o", "json")
+    assert ended.code == 0, ended.out
+    assert tuple(each["name"] for each in ended.json["checks"]) == NEEDED
+    assert place.counts() == {"GET /meta/companies": 1}
+    assert not (folder / "var").exists(), "looking makes no state"
+    text = merchantctl("doctor").out
+    assert "found in CODAT_API_KEY" in text
+    assert text.endswith("Doctor: all is well.\n")
+    assert place.api_key not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "check", "step"),
+    [
+        ("CODAT_API_KEY", "wrong", "API", "set the key of this account"),
+        ("CODAT_API_KEY", "", "API key", "set CODAT_API_KEY"),
+        ("CODAT_BASE_URL", "http://127.0.0.1:1", "API", "check the address"),
+        ("CODAT_BASE_URL", "ftp://x", "settings", "mend it"),
+        ("MERCHANTCTL_MANIFESTS", "nowhere", "manifests", ""),
+        ("MERCHANTCTL_STATE", "postgresql://u:hidden@127.0.0.1:1/x", "state", ""),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_next_step(merchantctl, place, monkeypatch, name, value, check, step):
+    monkeypatch.setattr("controller.codat.transport.ATTEMPTS", 1)
+    monkeypatch.setenv(name, value)
+    ended = merchantctl("doctor", "-o", "json")
+    assert ended.code == 1
+    assert list(failed(ended)) == [check]
+    assert failed(ended)[check]["step"].startswith(step)
+    assert "hidden" not in ended.out + ended.err
+
+
+def test_another_server_in_its_place_is_told_from_the_api(merchantctl, place):
+    place.fault("GET /meta/companies", "garbage", times=9)
+    assert "not as the API" in failed(merchantctl("doctor", "-o", "json"))["API"]["fact"]
+
+
+def test_a_clock_that_is_off_is_told_in_seconds(merchantctl, place):
+    place.advance("PT1H")
+    check = failed(merchantctl("doctor", "-o", "json"))["clock"]
+    assert "behind the service's" in check["fact"]
+
+
+def test_the_holder_of_the_lock_and_the_step_of_the_tables_are_told(merchantctl, place, folder):
+    assert merchantctl("state", "list").code == 0
+    database = sqlite3.connect(folder / "var" / "merchantctl.db")
+    database.execute("INSERT INTO lock VALUES (1, 'elsewhere', 42, 'x', 'merchantctl run', '2026-11-22 05:00:00')")
+    database.commit()
+    text = merchantctl("doctor").out
+    assert "held by `merchantctl run` (pid 42 on elsewhere)" in text
+    database.execute("UPDATE state_version SET version_num = '9999'")
+    database.commit()
+    database.close()
+    assert "use the newer merchantctl" in failed(merchantctl("doctor", "-o", "json"))["state"]["step"]
+
+
+def test_manifests_with_complaints_show_the_first(merchantctl, place, folder):
+    (folder / "manifests" / "bad.yaml").write_text("kind: Merchand\n")
+    assert "bad.yaml:1:" in failed(merchantctl("doctor", "-o", "json"))["manifests"]["fact"]
