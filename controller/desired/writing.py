@@ -78,11 +78,13 @@ def _entry(key: str, value: Any, way: Place, asides: Mapping[Place, str]) -> Ite
 
 
 def _fits(value: Any, line: str) -> bool:
-    """Whether a value stands on the line of its key."""
-    if isinstance(value, Mapping):
-        small = len(value) <= _ON_ONE_LINE and not any(isinstance(each, Mapping) for each in value.values())
-        return small and len(line) <= _WIDTH
-    return not isinstance(value, list) or len(line) <= _WIDTH
+    """Whether a value stands on the line of its key: text does however long it is, and so does what is empty."""
+    if not value or not isinstance(value, Mapping | list):
+        return True
+    if isinstance(value, list):
+        return len(line) <= _WIDTH
+    small = len(value) <= _ON_ONE_LINE and not any(isinstance(each, Mapping) for each in value.values())
+    return small and len(line) <= _WIDTH
 
 
 def _flow(value: Any) -> str:

@@ -1,0 +1,108 @@
+"""Which companies an import takes, from a listing alone: those that a manifest can adopt."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from controller.model.merchant import Fleet, Wanted
+from controller.model.observed import Company, Connection, Listing, Memory
+from controller.reconcile.importing import Choice, Imported, Known, gather
+from tests import build
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The reading half of the API, of which an import of merchants without consent needs only the listing."""
+
+    found: tuple[Company, ...]
+
+    async def companies(self) -> Listing:
+        return Listing(self.found, True)
+
+
+def company(id_: str, name: str, *connections: tuple[str, str]) -> Company:
+    """With accounting connections of these platforms and statuses; one that waits for consent unless said."""
+    waiting = connections or (("gbol", "PendingAuth"),)
+    ours = (Connection(f"{id_}-{n}", platform, "Accounting", status) for n, (platform, status) in enumerate(waiting))
+    return Company(id_, name, tuple(ours))
+
+
+def imported(*companies: Company, known: Known | None = None, choice: Choice | None = None) -> Imported:
+    nobody = Known(Fleet({}, frozenset(), (), False, ""), {})
+    work = gather(Listed(companies), choice or Choice(), known or nobody, lambda: build.NOW, 2, lambda done, of: None)
+    return asyncio.run(work)
+
+
+def bound(**companies: str) -> Known:
+    """What the state remembers: merchant=company id."""
+    memories = {name: Memory(company_id) for name, company_id in companies.items()}
+    return Known(Fleet({}, frozenset(), (), False, ""), memories)
+
+
+def names(found: Imported) -> list[str]:
+    return [each.name for each in found.manifests]
+
+
+def left_out(found: Imported) -> dict[str, str]:
+    return {each.company.id: each.why for each in found.left_out}
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        (company("1", "shop", ("zzzz", "PendingAuth")), "platform 'zzzz'"),
+        (company("1", "shop", ("gbol", "Linked"), ("qhyg", "Linked")), "2 accounting connections"),
+        (company("1", "shop", ("gbol", "Unlinked"), ("gbol", "PendingAuth")), "2 accounting connections"),
+        (company("1", "merchant_1"), "rename it"),
+        (company("1", "café"), "rename it"),
+        (company("1", "   "), "rename it"),
+    ],
+)
+def test_what_no_manifest_can_adopt_is_left_out_with_the_reason(odd, why):
+    found = imported(odd, company("2", "usual"))
+    assert names(found) == ["usual"]
+    assert why in left_out(found)["1"]
+    assert not found.left_out[0].unread
+
+
+def test_of_two_connections_the_linked_one_counts_and_else_the_one_that_state_has_bound():
+    spare = company("1", "shop", ("qhyg", "PendingAuth"), ("gbol", "PendingAuth"))
+    known = Known(Fleet({}, frozenset(), (), False, ""), {"shop": Memory("1", "1-1")})
+    (manifest,) = imported(spare, known=known).manifests
+    assert manifest.spec == {"connection": {"platform": "xero"}}
+
+
+def test_of_namesakes_only_the_one_that_state_has_bound_is_taken():
+    twins = company("1", "shop"), company("2", "shop")
+    assert [*left_out(imported(*twins))] == ["1", "2"]
+    found = imported(*twins, known=bound(acme="2"))
+    assert names(found) == ["acme"]
+    assert [*left_out(found)] == ["1"]
+    assert [*left_out(imported(*twins, known=bound(a="1", b="2")))] == ["1", "2"]
+
+
+def test_a_namesake_that_was_not_asked_for_is_a_namesake_all_the_same():
+    twins = company("1", "shop", ("gbol", "PendingAuth")), company("2", "shop", ("qhyg", "PendingAuth"))
+    found = imported(*twins, choice=Choice(platform="gbol"))
+    assert (names(found), [*left_out(found)]) == ([], ["1"])
+
+
+def test_a_name_that_state_has_bound_to_another_company_is_not_given_away():
+    assert names(imported(company("1", "acme"), company("2", "shop"), known=bound(acme="2"))) == ["acme-2", "acme"]
+
+
+def test_a_company_that_a_manifest_declares_or_has_bound_is_passed_over():
+    fleet = Fleet({"acme": Wanted("acme", "Acme")}, frozenset({"acme", "beta"}), (), True, "")
+    known = Known(fleet, {"beta": Memory("2")})
+    found = imported(company("1", "Acme"), company("2", "renamed"), company("3", "beta"), known=known)
+    assert found.declared == 2
+    assert [(each.name, each.spec.get("company")) for each in found.manifests] == [("beta-2", {"name": "beta"})]
+
+
+def test_the_limit_counts_what_is_new_in_the_order_of_names():
+    fleet = Fleet({"a": Wanted("a", "a")}, frozenset({"a"}), (), True, "")
+    found = imported(*(company(name, name) for name in "dcba"), known=Known(fleet, {}), choice=Choice(limit=2))
+    assert names(found) == ["b", "c"]
