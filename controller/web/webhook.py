@@ -5,6 +5,7 @@ answer  when                                     the service then (REFERENCE 6.3
 400     proven, but no JSON object               legacy gives up, newer repeats: neither happens in earnest
 401     no valid proof; nothing is remembered    legacy gives up; newer repeats for a day, time to mend a secret
 404     no secret is set here                    as 401
+408     the body did not come to its end         both repeat
 413     longer than any event                    as 400
 503     our state is locked or out of order      both repeat
 """
@@ -34,6 +35,9 @@ LARGEST = 1_000_000
 PATIENCE = 3.0
 """Seconds to wait for the state before the service is asked to come again; it waits 15 for us (REFERENCE 6.5)."""
 
+WHOLE_WITHIN = 10.0
+"""Seconds in which a body must have come."""
+
 AGAIN_AFTER = "10"
 """Seconds, for `Retry-After`."""
 
@@ -53,8 +57,9 @@ async def _taken(window: Window, request: Request) -> str:
     if not window.secrets:
         return "no-secret"
     try:
-        body = await _body(request)
-    except ClientDisconnect:
+        async with asyncio.timeout(WHOLE_WITHIN):
+            body = await _body(request)
+    except (ClientDisconnect, TimeoutError):
         return "cut-short"
     if body is None:
         return "too-large"
@@ -72,7 +77,7 @@ _ANSWERS = {
     "repeated": (202, "known already"),
     "nobodys": (202, "accepted; about no merchant of ours"),
     "rate-limit": (202, "noted"),
-    "cut-short": (400, "the body ended early"),
+    "cut-short": (408, "the body did not come to its end"),
     "no-json": (400, "not a JSON object"),
     "not-proven": (401, "neither a fresh signature nor the agreed Authorization header"),
     "no-secret": (404, "no webhook secret is set here"),

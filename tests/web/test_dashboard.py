@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from controller.model.latest import Latest
 from controller.model.merchant import Complaint, Fleet, Wanted
@@ -207,6 +209,18 @@ def test_health_readiness_and_metrics(site):
     assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'merchantctl_merchants{state="waiting"} 1.0' in metrics.text
     assert "secret-merchant-name" not in metrics.text
+
+
+ASKED = ["state", "code", "actor", "drift", "label", "name", "page", "other"]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=st.dictionaries(st.sampled_from(ASKED), st.binary(max_size=20)), name=st.binary(min_size=1, max_size=20))
+def test_whatever_is_asked_for_the_page_stands(site, asked, name):
+    site.latest = latest(merchant("a"), waiting("b"))
+    words = "&".join(f"{key}={quote(value, '')}" for key, value in asked.items())
+    assert site.api.get(f"/?{words}").status_code in (200, 400)
+    assert site.api.get(f"/merchants/x{quote(name, '')}").status_code == 404
 
 
 def test_a_history_that_cannot_be_read_takes_nothing_else_away(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -158,6 +159,14 @@ def test_what_is_no_text_cannot_have_been_signed(site):
 def test_a_body_that_is_too_large_is_not_read_to_its_end(site):
     pieces = iter([b"x" * 100_000] * 20)
     assert site.api.post("/webhooks", content=pieces, headers=signed(b"")).status_code == 413
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(site, monkeypatch):
+    monkeypatch.setattr(webhook, "WHOLE_WITHIN", 0.05)
+    head = f"POST /webhooks HTTP/1.1\r\nHost: {site.api.base_url.host}\r\nContent-Length: 10\r\n\r\n{{"
+    with socket.create_connection((site.api.base_url.host, site.api.base_url.port), timeout=10) as line:
+        line.sendall(head.encode())
+        assert b" 408 " in line.recv(100)
 
 
 def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(site, company, monkeypatch):

@@ -1,0 +1,34 @@
+"""The dashboard in a browser: its policy lets its style and its script in; the form and the links lead on."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.model.plan import State
+from tests.contract import webdriver
+from tests.unit.reporting.fleets import merchant, waiting
+from tests.web.test_dashboard import latest
+
+pytestmark = pytest.mark.skipif(bool(webdriver.missing()), reason=f"not installed: {webdriver.missing()}")
+
+_LOADED = "return performance.getEntriesByType('resource').map(each => [each.name, each.responseStatus])"
+
+
+def test_somebody_looks_for_a_merchant_that_waits(site):
+    site.latest = latest(merchant("acme"), waiting("shop-1"), merchant("shop-2", State.BLOCKED))
+    with webdriver.browser() as window:
+        assert window.open(f"{site.url}/") == 200
+        loaded = dict(window.script(_LOADED))
+        assert loaded == {f"{site.url}/style.css": 200, f"{site.url}/refresh.js": 200}
+        assert window.script("return getComputedStyle(document.querySelector('.tile')).borderTopStyle") == "solid"
+        window.script("document.querySelector('[name=name]').value = 'shop'")
+        window.choose("state", offered(window).index("waiting"))
+        window.click("//button")
+        assert window.reads("1 of 3")
+        window.click("//a[text()='shop-1']")
+        assert window.reads("https://link.example/x")
+        assert "connection-pending" in window.text()
+
+
+def offered(window) -> list[str]:
+    return window.script("return [...document.querySelectorAll('[name=state] option')].map(each => each.text)")
