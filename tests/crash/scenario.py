@@ -6,6 +6,8 @@ bob   linked, bound  mapped on the profile            the first configuration
 cat   configured     Unlinked                         switched off, unlinked
 dan   configured     by another name, mapped          renamed, configured
 eve   configured     gone, policy Delete              switched off, unlinked, deleted
+fay   configured,    by her name                      adopted
+      not bound
 """
 
 from __future__ import annotations
@@ -13,18 +15,26 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from controller.model.plan import State
 from controller.model.report import FleetPlan, FleetReport
 from state import open_state
 from tests.crash.disturbance import Disturbance, disturbed
-from tests.end_to_end.place import Place, changes, writes
+from tests.end_to_end.place import COMPANIES, COMPANY, CONFIGURATION, Place, changes, writes
 
-PATIENCE = 4
+PATIENCE = 6
 """So many further applies at most until all is well."""
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+LAGGING = {COMPANIES: 3, CONFIGURATION: 2}
+"""How often each kind of read is behind, at the start of the run after a crash."""
+ALLOWED = ("delete", "re-create", "unlink", "disable", "shrink")
+"""Everything: no limit hides what would go wrong."""
+NOTE = {"note": "the merchant's own"}
+"""What no manifest declares."""
 
 
 def prepare(folder: Path, emulator: Any) -> Place:
@@ -33,8 +43,8 @@ def prepare(folder: Path, emulator: Any) -> Place:
     folder.mkdir()
     place = Place(folder, emulator)
     (bob,) = emulator.seed(1, "linked", prefix="bob-")
-    names = [emulator.seed(1, "configured", prefix=f"{name}-")[0]["name"] for name in ("cat", "dan", "eve")]
-    cat, dan, eve = names
+    names = [emulator.seed(1, "configured", prefix=f"{name}-")[0]["name"] for name in ("cat", "dan", "eve", "fay")]
+    cat, dan, eve, fay = names
     xero = {"connection": {"platform": "xero"}}
     for name in (bob["name"], cat, dan):
         place.merchant(name, profile=None, **xero)
@@ -45,13 +55,51 @@ def prepare(folder: Path, emulator: Any) -> Place:
     place.merchant(bob["name"])
     place.merchant(cat, profile=None, connection={"platform": "xero", "state": "Unlinked"})
     place.merchant(dan, company={"name": "dan and sons"}, unmanaged=["schedule.startDate"], enabled=False)
+    place.merchant(fay, profile=None, **xero)
     place.gone(eve)
     emulator.advance("PT10S")
     return place
 
 
+class Stage:
+    """The world before the run, made once and set up anew for each point."""
+
+    def __init__(self, folder: Path, emulator: Any) -> None:
+        self._folder, self._emulator = folder, emulator
+        before = prepare(folder / "before", emulator)
+        self._companies = {each["name"][:3]: each["id"] for each in before.companies()}
+        self._noted: set[str] = set()
+        emulator.control("POST", "/snapshot")
+
+    def set_up(self, name: str) -> Place:
+        self._emulator.control("POST", "/restore")
+        self._noted.clear()
+        shutil.copytree(self._folder / "before", self._folder / name)
+        return Place(self._folder / name, self._emulator)
+
+    def edit(self, fault: str, request: str) -> None:
+        """The merchants in the portal. What they set between our last read and our POST is lost: API has no ETag."""
+        if fault == "declared field edited":
+            self._patch("bob", {"enabled": False})
+            self._patch("dan", {"enabled": True})
+        else:
+            for name, company_id in self._companies.items():
+                if request != f"POST /config/companies/{company_id}/sync/commerce":
+                    self._patch(name, NOTE)
+                    self._noted.add(company_id)
+
+    def lost_edits(self, place: Place) -> list[str]:
+        """Of the companies that are still there, those whose merchant's own is gone."""
+        noted = [each for each in place.companies() if each["id"] in self._noted]
+        return [f"{each['name']}: an undeclared field was lost" for each in noted if not _has_note(place, each)]
+
+    def _patch(self, name: str, patch: dict[str, Any]) -> None:
+        """A company that is deleted already has no portal."""
+        self._emulator.api.patch(f"/_emulator/companies/{self._companies[name]}/configuration", json=patch)
+
+
 def act(place: Place) -> FleetReport | FleetPlan:
-    return place.apply(allow=("delete", "unlink", "disable", "shrink"), parallelism=1)
+    return place.apply(allow=ALLOWED, parallelism=1)
 
 
 def undergo(place: Place, disturbance: Disturbance) -> FleetReport | FleetPlan | None:
@@ -62,7 +110,8 @@ def undergo(place: Place, disturbance: Disturbance) -> FleetReport | FleetPlan |
     except BaseException:
         if not disturbance.dead:
             raise
-        return None
+    asyncio.run(_unlock(place))
+    return None
 
 
 def learn(place: Place) -> Disturbance:
@@ -77,9 +126,20 @@ def recover(place: Place) -> int:
     for number in range(1, PATIENCE + 1):
         with place.counted() as counts:
             report = act(place)
-        if isinstance(report, FleetReport) and not writes(counts) and not changes(report.plan):
+        if isinstance(report, FleetReport) and not writes(counts) and _settled(report):
             return number
     raise AssertionError(f"after {PATIENCE} applies there still is {changes(place.plan())}")
+
+
+def _settled(report: FleetReport) -> bool:
+    return all(not each.changes and each.state is not State.UNKNOWN for each in report.plan.plans)
+
+
+def lag(place: Place) -> None:
+    """For a while, what is read is as it was before the last write: a company too, at the first look for a create."""
+    first_look = {COMPANY: 1} if asyncio.run(_open_intents(place)) else {}
+    for match, times in (LAGGING | first_look).items():
+        place.emulator.fault(match, "stale", times=times)
 
 
 def complaints(place: Place, undisturbed: Any) -> list[str]:
@@ -103,9 +163,18 @@ def _end_of(place: Place, company: dict[str, Any]) -> Any:
     connections = sorted((each["sourceType"], each["status"]) for each in company["dataConnections"])
     if any(status == "PendingAuth" for _, status in connections):
         return connections, None
-    document = place.emulator.api.get(f"/config/companies/{company['id']}/sync/commerce").json()
-    document.pop("companyId", None)
+    document = _document(place, company)
+    for ours in ("companyId", *NOTE):
+        document.pop(ours, None)
     return connections, UUID.sub(lambda match: match[0][-4:], json.dumps(document, sort_keys=True))
+
+
+def _has_note(place: Place, company: dict[str, Any]) -> bool:
+    return NOTE.items() <= _document(place, company).items()
+
+
+def _document(place: Place, company: dict[str, Any]) -> dict[str, Any]:
+    return dict(place.emulator.api.get(f"/config/companies/{company['id']}/sync/commerce").json())
 
 
 def twins(place: Place) -> list[str]:
@@ -122,3 +191,9 @@ def twins(place: Place) -> list[str]:
 async def _open_intents(place: Place) -> tuple[Any, ...]:
     async with open_state(place.settings.state) as store:
         return await store.open_intents()
+
+
+async def _unlock(place: Place) -> None:
+    """A process that died in a test lives on as the test, and would hold its lock."""
+    async with open_state(place.settings.state) as store:
+        await store.break_lock()

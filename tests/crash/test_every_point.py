@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.crash.disturbance import FAULTS, REQUEST_FAULTS, Disturbance
-from tests.crash.scenario import complaints, end_state, learn, prepare, recover, undergo
+from tests.crash.disturbance import FAULTS
+from tests.crash.proof import Proof
 
-AT_LEAST = 13
-"""So many points a fault has at least: a proof that explores nothing proves nothing. All in all they are about 250."""
+HUNDREDS = 400
+"""A proof that explores little proves little. How many points there were the last line of a test run says."""
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_run_disturbed_at_any_point_ends_as_the_undisturbed_one(tmp_path: Path, emulator: Any, fault: str) -> None:
-    place = prepare(tmp_path / "undisturbed", emulator)
-    trace = learn(place)
-    recover(place)
-    undisturbed = end_state(place)
-    assert complaints(place, undisturbed) == []
-    points = points_of(fault, trace)
-    assert len(points) >= AT_LEAST
-    wrong: list[str] = []
-    for at, point in points:
-        place = prepare(tmp_path / str(at), emulator)
-        disturbance = Disturbance(fault, at, order=emulator.fault)
-        undergo(place, disturbance)
-        assert disturbance.dead == (fault not in REQUEST_FAULTS), f"{fault} at {point} did not happen"
-        assert emulator.control("GET", "/faults")["faults"] == [], f"{fault} at {point} did not happen"
-        recover(place)
-        wrong += [f"{fault} at {at} {point}: {each}" for each in complaints(place, undisturbed)]
-    assert wrong == []
+def test_a_run_disturbed_at_any_point_ends_as_the_undisturbed_one(
+    tmp_path: Path, emulator: Any, fault: str, record_property: Callable[[str, object], None]
+) -> None:
+    proof = Proof(tmp_path, emulator)
+    points = proof.points(fault)
+    assert list(proof.try_all(fault, points)) == []
+    record_property("crash points", len(points))
 
 
-def points_of(fault: str, trace: Disturbance) -> list[tuple[int, str]]:
-    """The points of the trace that a fault can happen at, by number; only a read can be stale."""
-    points = enumerate(trace.commits if "commit" in fault else trace.requests)
-    return [(at, point) for at, point in points if fault != "stale" or point.startswith("GET ")]
+def test_the_points_are_hundreds(tmp_path: Path, emulator: Any) -> None:
+    proof = Proof(tmp_path, emulator)
+    assert sum(len(proof.points(fault)) for fault in FAULTS) >= HUNDREDS

@@ -5,44 +5,46 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.crash.disturbance import KILLS
-from tests.crash.scenario import complaints, end_state, learn, prepare, recover
-from tests.crash.test_every_point import points_of
+from tests.crash.proof import Point, Proof
+from tests.end_to_end.place import Place
 
 FEW = 5
 """Points of each kind of death, spread over the run."""
 
 
 @pytest.mark.parametrize("fault", KILLS)
-def test_a_process_killed_at_a_point_is_made_good_by_the_next(tmp_path: Path, emulator: Any, fault: str) -> None:
-    _kill_at_points(tmp_path, emulator, fault, FEW)
+def test_a_process_killed_at_a_point_is_made_good_by_the_next(
+    tmp_path: Path, emulator: Any, fault: str, record_property: Callable[[str, object], None]
+) -> None:
+    proof = Proof(tmp_path, emulator)
+    points = proof.points(fault)
+    some = points[:: len(points) // FEW]
+    _kill(proof, fault, some)
+    record_property("real kills", len(some))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("fault", KILLS)
 def test_a_process_killed_at_every_point_is_made_good(tmp_path: Path, emulator: Any, fault: str) -> None:
-    _kill_at_points(tmp_path, emulator, fault, None)
+    proof = Proof(tmp_path, emulator)
+    _kill(proof, fault, proof.points(fault))
 
 
-def _kill_at_points(tmp_path: Path, emulator: Any, fault: str, few: int | None) -> None:
-    place = prepare(tmp_path / "undisturbed", emulator)
-    points = points_of(fault, learn(place))
-    recover(place)
-    undisturbed = end_state(place)
-    step = max(1, len(points) // few) if few else 1
-    for at, point in points[::step]:
-        place = prepare(tmp_path / str(at), emulator)
+def _kill(proof: Proof, fault: str, points: list[Point]) -> None:
+    for at, point in points:
+        place = proof.stage.set_up(f"{fault} at {at}")
         assert _victim(place, fault, at) == -signal.SIGKILL, f"{fault} at {at} {point} did not happen"
-        recover(place)
-        assert complaints(place, undisturbed) == [], f"{fault} at {at} {point}"
+        assert list(proof.made_good(place, fault)) == [], f"{fault} at {at} {point}"
 
 
-def _victim(place: Any, fault: str, at: int) -> int:
+def _victim(place: Place, fault: str, at: int) -> int:
     command = [sys.executable, "-m", "tests.crash.victim", str(place.folder), place.emulator.url]
     root = Path(__file__).parents[2]
     done = subprocess.run([*command, place.emulator.api_key, fault, str(at)], cwd=root, timeout=60, check=False)
