@@ -62,15 +62,15 @@ class _Bar:
         if done >= of:
             self.hide()
             return
-        bar, task = self._shown = self._shown or self._show()
-        bar.update(task, completed=done, total=of)
+        bar, task = self._shown = self._shown or self._show(of)
+        bar.update(task, completed=done)
 
     def hide(self) -> None:
         if self._shown:
             self._shown[0].stop()
             self._shown = None
 
-    def _show(self) -> tuple[Progress, TaskID]:
+    def _show(self, of: int) -> tuple[Progress, TaskID]:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -78,7 +78,7 @@ class _Bar:
         parts = (TextColumn(self._what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         bar = Progress(*parts, console=console, transient=True)
         bar.start()
-        return bar, bar.add_task(self._what, total=None)
+        return bar, bar.add_task(self._what, total=of)
 
 
 def ask(question: str) -> bool:

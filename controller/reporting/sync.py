@@ -70,7 +70,7 @@ def sync_json(name: str, sync: Sync | None) -> dict[str, Any]:
 
 def push_text(name: str, uploads: Sequence[Dataset | Unsent], paint: Paint = PLAIN) -> str:
     """One line an upload; then how many records went."""
-    rows = [(each.data_type, count(each.records, "record"), *_fate(each)) for each in uploads]
+    rows = [(each.data_type, count(each.records, "record"), *_fate(each, paint)) for each in uploads]
     sent = sum(each.records for each in uploads if isinstance(each, Dataset))
     return "\n".join(
         [*columns(rows, "  "), f"{paint('strong', 'Push:')} {count(sent, 'record')} of {clean(name)} sent."]
@@ -82,10 +82,12 @@ def push_json(name: str, uploads: Sequence[Dataset | Unsent]) -> dict[str, Any]:
     return {"schemaVersion": 1, "kind": "Push", "complete": True, "merchant": name, "uploads": shown}
 
 
-def _fate(upload: Dataset | Unsent) -> tuple[str, str]:
+def _fate(upload: Dataset | Unsent, paint: Paint) -> tuple[str, str]:
     if isinstance(upload, Unsent):
-        return "failed", clean(upload.reason)
-    return upload.progress.value, clean(" ".join(filter(None, (upload.status, upload.message))))
+        return paint("bad", "failed"), clean(upload.reason)
+    return paint(_STYLES[upload.progress], upload.progress.value), clean(
+        " ".join(filter(None, (upload.status, upload.message)))
+    )
 
 
 def _upload_json(upload: Dataset | Unsent) -> dict[str, Any]:

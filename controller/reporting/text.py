@@ -110,7 +110,14 @@ def change_lines(change: Change, paint: Paint) -> list[str]:
     classes = ", ".join(each.value for each in change.classes)
     head = f"  {paint.word(sign)} {words}" + (paint("quiet", f"  ({classes})") if classes else "")
     rows = [
-        (each.field, value_words(each.live), "->", value_words(each.wanted), each.direction.value, clean(each.why))
+        (
+            each.field,
+            value_words(each.live),
+            "->",
+            value_words(each.wanted),
+            paint.word(each.direction.value),
+            clean(each.why),
+        )
         for each in change.fields
     ]
     return [head, *columns(rows, " " * 6)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from controller.model.plan import Plan, Truth
+from controller.model.plan import Plan, State, Truth
 from controller.model.report import FleetPlan
 from controller.reporting.freshness import data_rows, since_words
 from controller.reporting.paint import PLAIN, Paint
@@ -39,9 +39,10 @@ def drift_summary(plan: FleetPlan) -> str:
 
 def status_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
     """One line a merchant: how far it has come, and the first thing it waits for."""
-    rows = [_status_row(each) for each in plan.plans]
-    lines = columns([("MERCHANT", "STATE", "READY", "WAITS FOR"), *rows], "") if rows else ["no merchants"]
-    ready = sum(row[2] == "True" for row in rows)
+    rows = [_status_row(each, paint) for each in plan.plans]
+    head = tuple(paint("strong", word) for word in ("MERCHANT", "STATE", "READY", "WAITS FOR"))
+    lines = columns([head, *rows], "") if rows else ["no merchants"]
+    ready = sum(_is_ready(each) for each in plan.plans)
     summary = f"{ready:,} of {count(len(rows), 'merchant')} ready."
     return "\n".join(
         [*lines, "", *general_lines(plan, paint), *age_lines(plan, paint), paint("strong", "Status: ") + summary]
@@ -51,7 +52,7 @@ def status_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
 def merchant_text(plan: Plan, paint: Paint = PLAIN) -> str:
     """One merchant in depth: its conditions in the order of its way, changes to come, findings."""
     rows = [
-        (each.type, each.status.value, moment(each.since) if each.since else "", clean(each.reason))
+        (each.type, paint.word(each.status.value), moment(each.since) if each.since else "", clean(each.reason))
         for each in plan.conditions
     ]
     head, *rest = merchant_lines(plan, paint)
@@ -59,17 +60,28 @@ def merchant_text(plan: Plan, paint: Paint = PLAIN) -> str:
     return "\n".join([head, *columns(rows, "  "), *rest, *age])
 
 
-def _status_row(plan: Plan) -> tuple[str, str, str, str]:
+def _status_row(plan: Plan, paint: Paint) -> tuple[str, str, str, str]:
     unmet = next((each for each in plan.conditions if each.status is not Truth.TRUE), None)
     ready = next((each.status.value for each in plan.conditions if each.type == "Ready"), Truth.UNKNOWN.value)
     waits = "" if unmet is None else f"{unmet.type}: {unmet.reason}" if unmet.reason else unmet.type
-    return clean(plan.merchant), plan.state.value, ready, clean(waits)
+    reason = _rests(plan) if plan.state is State.IN_SYNC else waits
+    return clean(plan.merchant), paint.word(plan.state.value), paint.word(ready), clean(reason)
+
+
+def _rests(plan: Plan) -> str:
+    """In sync and not ready is how the manifest wants it: unlinked or off. It waits for nothing."""
+    reasons = [each.reason for each in plan.conditions if each.type in ("AccountingConnected", "Ready") and each.reason]
+    return f"nothing: {reasons[0]}" if reasons and not _is_ready(plan) else ""
+
+
+def _is_ready(plan: Plan) -> bool:
+    return any(each.type == "Ready" and each.status is Truth.TRUE for each in plan.conditions)
 
 
 def _data_lines(plan: FleetPlan, paint: Paint) -> list[str]:
     rows = data_rows(plan)
-    head, *lines = columns([("MERCHANT", "PULLED", "OLDEST TYPE"), *rows], "")
-    return [paint("strong", head), *lines, ""] if rows else []
+    head = tuple(paint("strong", word) for word in ("MERCHANT", "PULLED", "OLDEST TYPE"))
+    return [*columns([head, *rows], ""), ""] if rows else []
 
 
 def _unmanaged_lines(plan: FleetPlan, every: bool) -> list[str]:

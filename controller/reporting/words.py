@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -76,10 +77,19 @@ def minutes_words(minutes: float) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], indent: str, gap: str = "  ") -> list[str]:
-    """The rows as lines, every column but the last as wide as its widest cell."""
+    """The rows as lines, every column but the last as wide as its widest cell; colour takes no room."""
     if not rows:
         return []
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        indent + gap.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    widths = [max(_shown_width(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [indent + gap.join(map(_padded, row, widths)).rstrip() for row in rows]
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9]+m")
+
+
+def _shown_width(cell: str) -> int:
+    return len(_COLOUR.sub("", cell)) if "\x1b" in cell else len(cell)
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - _shown_width(cell))

@@ -1,7 +1,8 @@
 """Answers against the published OpenAPI files, where they are at hand.
 
 The files are not ours to ship: `MERCHANTCTL_API_SPECS` names their folder; failing that, a folder beside
-the repository is tried (`folder`). A path is judged by the first file that has it, eldest era first. Where REFERENCE says that a file is wrong or was overtaken, `KNOWN_FAULTS` says so by name.
+the repository is tried (`folder`). A path is judged by the first file that has it, eldest era first. Where
+REFERENCE says that a file is wrong or was overtaken, `KNOWN_FAULTS` says so by name.
 """
 
 from __future__ import annotations

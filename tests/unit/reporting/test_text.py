@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model.plan import Direction, State
+from controller.model.plan import Condition, Direction, State, Truth
 from controller.model.report import Done, Excess, Failed, Moved, Nothing, Refusal, Skipped
 from controller.model.values import Option, Ref
 from controller.reporting.paint import Paint
@@ -144,6 +144,23 @@ def test_values_are_told_in_words():
     assert value_words(Option("id-1")) == "id-1"
     assert value_words(Ref("code", "200")) == "code 200"
     assert clean("a\tb") == "a\\x09b"
+
+
+def test_colour_takes_no_room_in_columns():
+    red = Paint(colour=True)("bad", "ab")
+    assert columns([(red, "x"), ("abcd", "y")], "") == [f"{red}    x", "abcd  y"]
+
+
+def test_who_is_in_sync_and_not_ready_waits_for_nothing_and_the_reason_is_told():
+    unlinked = Condition("AccountingConnected", Truth.TRUE, "unlinked, as wanted")
+    ready = Condition("Ready", Truth.FALSE, "DataReady")
+    off = merchant("off", conditions=(unlinked, Condition("DataReady", Truth.UNKNOWN, "not asked"), ready))
+    assert status_text(fleet(off)).splitlines()[1].split(maxsplit=3) == [
+        "off",
+        "in-sync",
+        "False",
+        "nothing: unlinked, as wanted",
+    ]
 
 
 def test_columns_are_as_wide_as_their_widest_cell():
