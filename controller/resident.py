@@ -7,6 +7,7 @@ manifests ─ state ─ client ─▶ on duty, until a signal
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +22,10 @@ from controller.reporting.log import start_log
 from controller.reporting.metrics import Meters
 from controller.reporting.verdict import exit_code
 from controller.runtime.duty import Board, Duty
+from controller.runtime.refresh import Refresher
 from controller.runtime.revision import Revisions
+from controller.runtime.rota import Rota
+from controller.runtime.scheduler import Timer
 from controller.runtime.service import leave, look_once, serve
 from controller.runtime.telling import Voice
 from controller.runtime.workqueue import WorkQueue
@@ -59,17 +63,27 @@ async def keep_watch(settings: Settings, shift: Shift) -> int:
 
 
 def _duty(settings: Settings, shift: Shift, revisions: Revisions, store: Store, api: Any, voice: Voice) -> Duty:
-    order = Order(Scope(), Leave(unattended=True))
+    queue, board = WorkQueue(), Board(Latest(fleet=revisions.fleet, report_only=shift.report_only))
     return Duty(
-        run=run_of(settings, order, revisions.fleet, store, api, silent),
+        run=run_of(settings, Order(Scope(), Leave(unattended=True)), revisions.fleet, store, api, silent),
         mends=not shift.report_only,
         resync=settings.resync,
-        queue=WorkQueue(),
+        queue=queue,
         revisions=revisions,
-        board=Board(Latest(fleet=revisions.fleet, report_only=shift.report_only)),
+        board=board,
         hold=lambda: held(store, patience=0),
         tell=voice.tell,
+        chores=tuple(_chores(settings, shift, store, api, queue, board)),
     )
+
+
+def _chores(
+    settings: Settings, shift: Shift, store: Store, api: Any, queue: WorkQueue, board: Board
+) -> Iterator[Timer]:
+    if settings.sync_rota:
+        yield Rota(api, store, queue, lambda: board.latest, now, settings.sync_rota).timer
+    if settings.refresh_after and not shift.report_only:
+        yield Refresher(api, lambda: board.latest, now, settings.refresh_after).timer
 
 
 def _web(settings: Settings, duty: Duty, meters: Meters) -> AbstractAsyncContextManager[str | None]:

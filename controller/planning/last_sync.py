@@ -38,13 +38,19 @@ def last_sync(case: Case) -> Iterator[Finding]:
         return
     if not (live.configured and live.enabled):
         return
-    if sync.code is not None and sync.code // 1000 in (4, 5):
-        yield _failed(case, sync, sync.code)
+    if is_failure(sync.code):
+        yield _failed(case, sync)
     elif _is_late(sync, live):
         yield _overdue(case, sync, str(live.values[FREQUENCY]))
 
 
-def _failed(case: Case, sync: LastSync, code: int) -> Finding:
+def is_failure(code: int | None) -> bool:
+    """By the code's class, the one thing to go by (REFERENCE 5.5)."""
+    return code is not None and code // 1000 in (4, 5)
+
+
+def _failed(case: Case, sync: LastSync) -> Finding:
+    code = sync.code or 0
     means, remedy = FAILURES.get(code, FAILURES[5000] if code >= 5000 else _CLIENT)
     when = f" of {sync.ran_at:%Y-%m-%d %H:%M} UTC" if sync.ran_at else ""
     says = f": {sync.message}" if sync.message else ""

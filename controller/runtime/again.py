@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from controller.model.plan import ChangeKind, Plan
 from controller.model.report import FleetReport
-from controller.runtime.passes import Pass, Setback
+from controller.runtime.passes import Pass
 
 FIRST_WAITS = {
     "unknown": timedelta(seconds=15),
@@ -46,17 +46,8 @@ def _wants_repeating(done: Pass) -> bool:
 
 
 def _after_trouble(done: Pass, failing_since: datetime | None) -> float:
-    retry_at = _told(done)
-    wait = retry_at - done.ended if retry_at else doubled(failing_since, done.ended, AFTER_A_SETBACK)
+    wait = done.retry_at - done.ended if done.retry_at else doubled(failing_since, done.ended, AFTER_A_SETBACK)
     return max(wait, AFTER_A_SETBACK).total_seconds()
-
-
-def _told(done: Pass) -> datetime | None:
-    """When the service said that it may go on."""
-    match done.seen:
-        case Setback(retry_at=when) | FleetReport(resume_at=when):
-            return when
-    return None
 
 
 def doubled(since: datetime | None, now: datetime, first: timedelta) -> timedelta:

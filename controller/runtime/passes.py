@@ -48,7 +48,12 @@ class Pass:
 
     @property
     def plan(self) -> FleetPlan | None:
-        return self.seen.plan if isinstance(self.seen, FleetReport) else _or_none(self.seen)
+        match self.seen:
+            case FleetReport(plan=plan):
+                return plan
+            case FleetPlan():
+                return self.seen
+        return None
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -64,11 +69,14 @@ class Pass:
                 return why
         return next(iter(self.plan.incomplete), None) if self.plan else None
 
+    @property
+    def retry_at(self) -> datetime | None:
+        """When the service goes on, where it said so."""
+        match self.seen:
+            case Setback(retry_at=when) | FleetPlan(resume_at=when) | FleetReport(resume_at=when):
+                return when
+
 
 def scope_of(keys: Sequence[str]) -> Scope:
     """Whom the keys stand for: only a look at everyone sees that a manifest is gone."""
     return Scope() if EVERYONE in keys else Scope(names=frozenset(keys))
-
-
-def _or_none(seen: FleetPlan | Setback) -> FleetPlan | None:
-    return seen if isinstance(seen, FleetPlan) else None
