@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -118,7 +119,7 @@ def _told(found: Imported, settings: Settings, folder: Path | None) -> Iterator[
     yield from _undeclared(found)
     if folder and found.manifests:
         inside = folder.resolve().is_relative_to(settings.manifests.resolve())
-        merchantctl = "merchantctl" if inside else f"merchantctl --manifests {folder}"
+        merchantctl = "merchantctl" if inside else f"merchantctl --manifests {quote(str(folder))}"
         yield f"Next: {merchantctl} plan, which has nothing to do; then commit them."
 
 

@@ -24,6 +24,8 @@ from controller.model.schedule import complaint_about_zone
 API_VERSION = "merchantctl/v1"
 MERCHANT, PROFILE = "Merchant", "MappingProfile"
 PLAUSIBLE_YEARS = range(2000, 2100)
+LONGEST = 500
+"""Characters of any text."""
 
 ACCOUNT_KEYS = (
     *("sales", "refund", "gratuity", "prepaid", "prePaid"),
@@ -136,7 +138,7 @@ PATTERN_WORDS = {
 }
 
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
 LabelKey = Annotated[str, StringConstraints(pattern=_LABEL_KEY)]
 LabelValue = Annotated[str, StringConstraints(pattern=_LABEL_VALUE)]
 AccountKey = Annotated[str, StringConstraints(pattern=_ACCOUNT_KEY), AfterValidator(_no_slip)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -58,28 +58,33 @@ class Adopted:
 
 def adopt(live: Configuration, now: datetime, zone: str | None = None) -> Adopted:
     """The wishes that leave `live` as it is. `zone`: say UTC hours in this zone, where that means the same."""
-    schedule = _schedule(live, now, zone)
-    refused = {locate(live.values, path) or path: why for path, why in violations(live.values, live)}
-    wishes = dict(_mapping(live)) | schedule
-    left = {path: why for path, why in refused.items() if live.values.get(path) is not None}
-    left |= _unsaid_schedule(live, schedule)
-    wishes = {path: wish for path, wish in wishes.items() if path not in refused}
-    left |= _not_kept(wishes, live, now)
-    kept = {path: wish for path, wish in wishes.items() if path not in left}
-    return Adopted(kept, _zone_of(kept, live), _called(kept, live), left)
+    schedule, refused = _schedule(live, now, zone), _refused(live)
+    wishes = {path: wish for path, wish in (*_mapping(live), *schedule.items()) if path not in refused}
+    lost = _not_kept(wishes, live, now)
+    kept = {path: wish for path, wish in wishes.items() if path not in lost}
+    left = {**_unsaid_schedule(schedule), **refused, **lost}
+    told = {path: why for path, why in left.items() if live.values.get(path) is not None}
+    return Adopted(kept, _zone_of(kept, live), _called(kept, live), told)
+
+
+def _refused(live: Configuration) -> dict[str, str]:
+    """What the service would not take again as it stands, and account keys that live has a second time."""
+    found = {locate(live.values, path) or path: why for path, why in violations(live.values, live)}
+    keys: dict[str, str] = {}
+    for path in live.values:
+        key = account_key(path)
+        if key and keys.setdefault(key[1].lower(), path) != path:
+            found[path] = f"it is one account with {keys[key[1].lower()]}, which live has, too"
+    return found
 
 
 # The mapping and the switch -----------------------------------------------------------------------------
 
 
 def _mapping(live: Configuration) -> Iterator[tuple[str, Declared]]:
-    """Everything but the schedule's hour and start; an account key that live has twice is said once."""
-    words, seen = _words(live), set[str]()
+    """Everything but the schedule's hour and start."""
+    words = _words(live)
     for path, value in live.values.items():
-        key = account_key(path)
-        if key and key[1].lower() in seen:
-            continue
-        seen |= {key[1].lower()} if key else set()
         if isinstance(value, Option):
             yield path, _reference(value, ref_kind(path), words)
         elif path not in (START_DATE, SYNC_HOUR) and (value is not None or _can_be_null(path)):
@@ -145,28 +150,32 @@ def _on_the_wall(live: Configuration, clock: Clock, now: datetime) -> dict[str, 
 
 def _start(live: Configuration, zone: str | None) -> dict[str, Declared]:
     """The start date, where it is a midnight of the zone: a manifest says dates."""
+    start = _start_of(live)
+    return {START_DATE: start} if start and midnight_utc(local_date(start, zone), zone) == start else {}
+
+
+def _start_of(live: Configuration) -> datetime | None:
+    """Live's start as an instant; none in the last year that there is, where a zone may be in the next one already."""
     start = live.values.get(START_DATE)
-    if not isinstance(start, datetime) or midnight_utc(local_date(start, zone), zone) != start:
-        return {}
-    return {START_DATE: start}
+    return start if isinstance(start, datetime) and start.year < MAXYEAR else None
 
 
 def _clock_in(zone: str, live: Configuration, now: datetime) -> Clock | None:
     """What a clock in this zone shows at live's UTC hour, the next time that it comes."""
-    hour, start = live.values.get(SYNC_HOUR), live.values.get(START_DATE)
+    hour = live.values.get(SYNC_HOUR)
     if not isinstance(hour, int) or hour not in range(24):
         return None
-    after = max(now, start) if isinstance(start, datetime) else now
+    after = max(now, _start_of(live) or now)
     today = after.astimezone(UTC).replace(hour=hour, minute=0, second=0, microsecond=0)
     due = today if today > after else today + _DAY
     return Clock(f"{due.astimezone(ZoneInfo(zone)):%H:%M}", zone)
 
 
-def _unsaid_schedule(live: Configuration, said: Mapping[str, Declared]) -> dict[str, str]:
+def _unsaid_schedule(said: Mapping[str, Declared]) -> dict[str, str]:
     left = {}
-    if live.values.get(START_DATE) is not None and START_DATE not in said:
+    if START_DATE not in said:
         left[START_DATE] = "it is no midnight of the zone in which the hour is meant"
-    if live.values.get(SYNC_HOUR) is not None and not {LOCAL_TIME, SYNC_HOUR} & set(said):
+    if not {LOCAL_TIME, SYNC_HOUR} & set(said):
         left[SYNC_HOUR] = "it is no whole UTC hour all year"
     return left
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from controller.codat.convert import read_configuration
 from controller.desired.draft import PLATFORM, Draft, Wish, fitting, manifests, named, spelled
 from controller.desired.platforms import name_of
-from controller.desired.schema import is_name
+from controller.desired.schema import LONGEST, is_name
 from controller.desired.writing import Manifest
 from controller.model.errors import NotReady, RemoteError, Transient, Unauthorized
 from controller.model.merchant import Fleet
@@ -181,8 +181,8 @@ def _sorted_out(companies: Sequence[Company], listing: Listing, known: Known) ->
 
 
 def _candidate(company: Company, namesakes: Sequence[Company], known: Known) -> Candidate | LeftOut:
-    if strip_name(company.name) != company.name or not company.name.strip():
-        return LeftOut(company, "a manifest cannot find it: its name is not one that the service keeps; rename it")
+    if not _can_be_found(company.name):
+        return LeftOut(company, "no manifest finds it: its name is empty, too long, or not as the service keeps names")
     if len(namesakes) > 1 and [each.id for each in namesakes if each.id in known.names] != [company.id]:
         ids = ", ".join(each.id for each in namesakes)
         return LeftOut(company, f"{len(namesakes)} companies bear this name ({ids}): rename or delete the wrong ones")
@@ -197,6 +197,11 @@ def _candidate(company: Company, namesakes: Sequence[Company], known: Known) -> 
     if name_of(chosen.platform) is None:
         return LeftOut(company, f"no manifest can name its accounting platform {chosen.platform!r}")
     return Candidate(company, chosen)
+
+
+def _can_be_found(name: str) -> bool:
+    """Whether a manifest that names it would be taken for it: names are compared as the service keeps them."""
+    return strip_name(name) == name and bool(name.strip()) and len(name) <= LONGEST
 
 
 def _remembered_connection(company: Company, known: Known) -> str | None:

@@ -84,8 +84,9 @@ def test_nothing_selected_is_null_where_a_manifest_can_say_null_and_is_nothing_l
 def test_an_account_that_live_has_under_two_keys_is_declared_once():
     both = account("gratuity", "1", [{"id": "1", "name": "A"}])["configuration"]
     other = account("GRATUITY", "2", [{"id": "2", "name": "B"}], "payments")["configuration"]
-    fields = adopted({"configuration": both | other}).fields
-    assert [path for path in fields if path.lower().endswith(".gratuity")] == [GRATUITY]
+    found = adopted({"configuration": both | other})
+    assert [path for path in found.fields if path.lower().endswith(".gratuity")] == [GRATUITY]
+    assert [*found.left] == ["mapping.payments.accounts.GRATUITY"]
 
 
 # -- Rules of the service that live breaks
@@ -200,6 +201,11 @@ def test_a_clock_of_summer_is_said_in_summer():
 def test_a_start_that_is_yet_to_come_says_the_hour_as_it_will_be_then():
     words = schedule(timeZone="Europe/London", syncHourUtc=0, startDate="2027-07-01")
     assert adopted(words).fields["schedule.time"] == Clock("00:00", "Europe/London")
+
+
+@pytest.mark.parametrize("zone", [None, "Asia/Tokyo", "America/New_York"])
+def test_the_end_of_time_is_no_start(zone):
+    assert "schedule.startDate" in adopted(schedule(startDate="9999-12-31T23:00:00Z"), zone=zone).left
 
 
 def test_the_skeletons_date_is_no_start():

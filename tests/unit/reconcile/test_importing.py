@@ -56,9 +56,10 @@ def left_out(found: Imported) -> dict[str, str]:
         (company("1", "shop", ("zzzz", "PendingAuth")), "platform 'zzzz'"),
         (company("1", "shop", ("gbol", "Linked"), ("qhyg", "Linked")), "2 accounting connections"),
         (company("1", "shop", ("gbol", "Unlinked"), ("gbol", "PendingAuth")), "2 accounting connections"),
-        (company("1", "merchant_1"), "rename it"),
-        (company("1", "café"), "rename it"),
-        (company("1", "   "), "rename it"),
+        (company("1", "merchant_1"), "no manifest finds it"),
+        (company("1", "café"), "no manifest finds it"),
+        (company("1", "x" * 501), "no manifest finds it"),
+        (company("1", "   "), "no manifest finds it"),
     ],
 )
 def test_what_no_manifest_can_adopt_is_left_out_with_the_reason(odd, why):
