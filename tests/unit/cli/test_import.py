@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from controller.desired import source as yaml_source
 from controller.desired.fleet import load
+from controller.desired.schema import json_schema
 from controller.model.values import Ref
 
 
@@ -347,3 +350,16 @@ def test_a_reference_is_by_id_where_neither_code_nor_name_is_unique(merchantctl,
     assert fields["mapping.payments.accounts.card"] == Ref("id", card)
     assert fields["mapping.payments.accounts.payout"] == Ref("name", "Checking")
     assert untouched(merchantctl)
+
+
+def test_what_is_written_is_as_the_schema_for_editors_wants_it(merchantctl, served):
+    merchants = served.seed(3, "configured", prefix="uk-")
+    portal(served, merchants[0], {"configuration": {"payments": {"accounts": {"cash": {"selectedAccountId": None}}}}})
+    portal(served, merchants[1], {"schedule": {"selectedFrequency": "Monthly"}})
+    merchantctl("import")
+    validator = jsonschema.Draft202012Validator(json_schema())
+    found = [yaml_source.read(file.read_bytes(), file.name) for file in Path("manifests").rglob("*.yaml")]
+    documents = [node.value for text in found for node in text.documents]
+    assert len(documents) == 4
+    for document in documents:
+        validator.validate(document)
