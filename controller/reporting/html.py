@@ -71,7 +71,12 @@ def _merchant(plan: Plan) -> str:
     for change in plan.changes:
         parts.append(f"<h3>{CHANGES[change.kind][1].capitalize()}</h3>")
         rows = [
-            (_text(each.field), _text(value_words(each.live)), _text(value_words(each.wanted)), each.direction.value)
+            (
+                _text(each.field),
+                _text(value_words(each.live, each.field)),
+                _text(value_words(each.wanted, each.field)),
+                each.direction.value,
+            )
             for each in change.fields
         ]
         parts.append(_table(("field", "live", "wanted", "direction"), rows))

@@ -62,7 +62,7 @@ def _merchant(plan: Plan) -> list[str]:
     for change in plan.changes:
         lines += [f"**{CHANGES[change.kind][1].capitalize()}**", ""]
         rows = [
-            (each.field, value_words(each.live), value_words(each.wanted), each.direction.value)
+            (each.field, value_words(each.live, each.field), value_words(each.wanted, each.field), each.direction.value)
             for each in change.fields
         ]
         lines += [*_table(("field", "live", "wanted", "direction"), rows), ""] if rows else []

@@ -112,9 +112,9 @@ def change_lines(change: Change, paint: Paint) -> list[str]:
     rows = [
         (
             each.field,
-            value_words(each.live),
+            value_words(each.live, each.field),
             "->",
-            value_words(each.wanted),
+            value_words(each.wanted, each.field),
             paint.word(each.direction.value),
             clean(each.why),
         )
@@ -130,7 +130,8 @@ def finding_lines(finding: Finding, paint: Paint) -> list[str]:
     field = f"  {clean(finding.field)}" if finding.field else ""
     lines = [f"  {paint('bad', '!')} {finding.code}{field}{direction}{since}"]
     if finding.live is not None or finding.wanted is not None:
-        lines.append(f"      live {value_words(finding.live)}, wanted {value_words(finding.wanted)}")
+        live, wanted = (value_words(each, finding.field) for each in (finding.live, finding.wanted))
+        lines.append(f"      live {live}, wanted {wanted}")
     lines += [f"      {clean(line)}" for line in finding.cause.splitlines() if line]
     lines += [f"      {paint('strong', '>')} {clean(line)}" for line in finding.remedy.splitlines() if line]
     return lines + ([f"      {paint('link', clean(finding.link))}"] if finding.link else [])

@@ -9,7 +9,7 @@ from controller.model.report import FleetPlan
 from controller.reporting.freshness import data_rows, since_words
 from controller.reporting.paint import PLAIN, Paint
 from controller.reporting.text import age_lines, finding_lines, general_lines, merchant_lines
-from controller.reporting.verdict import drifted
+from controller.reporting.verdict import is_drift
 from controller.reporting.words import clean, columns, count, moment
 
 
@@ -29,12 +29,12 @@ def drift_text(plan: FleetPlan, paint: Paint = PLAIN, *, unmanaged: bool = False
 
 
 def drift_summary(plan: FleetPlan) -> str:
-    """`2 of 10 merchants have findings.`"""
-    found = sum(bool(each.findings) for each in plan.plans)
-    if not found:
-        return f"none in {count(len(plan.plans), 'merchant')}."
-    verdict = "" if drifted(plan) else " None of them is drift."
-    return f"{found:,} of {count(len(plan.plans), 'merchant')} with findings.{verdict}"
+    """`2 of 10 merchants; 3 more with findings that are no drift.`"""
+    moved = sum(any(map(is_drift, each.findings)) for each in plan.plans)
+    others = sum(bool(each.findings) for each in plan.plans) - moved
+    of = count(len(plan.plans), "merchant")
+    head = f"{moved:,} of {of}" if moved else f"none in {of}"
+    return f"{head}; {others:,} {'more ' if moved else ''}with findings that are no drift." if others else f"{head}."
 
 
 def status_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:

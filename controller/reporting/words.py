@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from controller.model.plan import ChangeKind
-from controller.model.values import Option, Ref, Value
+from controller.model.values import LOCAL_TIME, SYNC_HOUR, Option, Ref, Value
 
 CHANGES = {
     ChangeKind.CREATE_COMPANY: ("+", "create the company"),
@@ -24,8 +24,16 @@ def clean(text: str) -> str:
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
-def value_words(value: Value | Ref) -> str:
-    """A live or wanted value: `Sales (200)`, `[Location, Item]`, `2026-12-01 00:00 UTC`, `nothing`; `code 200`, too."""
+_HOURS = (SYNC_HOUR, LOCAL_TIME)
+
+
+def value_words(value: Value | Ref, field: str | None = None) -> str:
+    """What stands at a field, or should: `Sales (200)`, `[Location, Item]`, `2026-12-01 00:00 UTC`, `09:00 UTC`.
+
+    None is `nothing`; a reference that has no answer yet is as it was written: `code 200`.
+    """
+    if field in _HOURS and isinstance(value, int):
+        return f"{value:02}:00 UTC"
     match value:
         case None:
             return "nothing"

@@ -100,7 +100,7 @@ def test_a_drift_report_ends_with_numbers_by_code():
     found = finding(direction=Direction.DRIFT, since=NOW)
     lines = drift_text(fleet(merchant(findings=(found,)), merchant("bolt"))).splitlines()
     assert lines[:2] == ["acme", "  ! mapping-changed  drift  since 2026-11-22 06:00 UTC"]
-    assert lines[-2:] == ["  mapping-changed  1", "Drift: 1 of 2 merchants with findings."]
+    assert lines[-2:] == ["  mapping-changed  1", "Drift: 1 of 2 merchants."]
 
 
 def test_unmanaged_companies_are_one_line_until_they_are_asked_for():
@@ -137,12 +137,14 @@ def test_a_name_from_a_stranger_cannot_steer_the_terminal():
 
 
 def test_values_are_told_in_words():
-    assert value_words(None) == "nothing"
-    assert value_words(True) == "true"
-    assert value_words(NOW) == "2026-11-22 06:00 UTC"
-    assert value_words(("Location", "Item")) == "[Location, Item]"
-    assert value_words(Option("id-1")) == "id-1"
-    assert value_words(Ref("code", "200")) == "code 200"
+    assert value_words(None, "enabled") == "nothing"
+    assert value_words(True, "enabled") == "true"
+    assert value_words(NOW, "schedule.startDate") == "2026-11-22 06:00 UTC"
+    assert value_words(9, "schedule.time") == "09:00 UTC"
+    assert value_words("18:30 UTC", "schedule.time") == "18:30 UTC"
+    assert value_words(("Location", "Item"), None) == "[Location, Item]"
+    assert value_words(Option("id-1"), None) == "id-1"
+    assert value_words(Ref("code", "200"), None) == "code 200"
     assert clean("a\tb") == "a\\x09b"
 
 
