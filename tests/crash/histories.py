@@ -187,7 +187,8 @@ class History:
         self._moved = moved
 
     def _watched(self, report: Any, before: Sight, licences: dict[str, Licence], allow: frozenset[str]) -> None:
-        after, owners = witness.look(self.place), self.owners()
+        after = witness.look(self.place)
+        owners = self._meant(after) | self.owners()
         self.right(witness.unlicensed(before, after, owners, licences))
         self.right(witness.over_the_limits(before, after, allow))
         if isinstance(report, FleetReport):
@@ -245,6 +246,15 @@ class History:
         )
 
     # -- What is known here
+
+    def _meant(self, sight: Sight) -> dict[str, str]:
+        """Company id → merchant, by the name: what a run may adopt."""
+        by_name = {self.declaring.called(name): name for name in self.declaring.own}
+        return {
+            company_id: by_name[company["name"]]
+            for company_id, company in sight.companies.items()
+            if company["name"] in by_name
+        }
 
     def owners(self) -> dict[str, str]:
         """Company id → merchant, as state has it."""
