@@ -211,7 +211,7 @@ async def _company_of(name: str, world: World) -> Company:
 
 def manifests(settings: Settings, scope: Scope, *, strict: bool) -> Fleet:
     """The fleet as declared. Raises InvalidManifests with every complaint at once."""
-    fleet = load(settings.manifests, scope.path)
+    fleet = load(settings.manifests, scope.path, settings.cache)
     if fleet.complaints and strict:
         raise InvalidManifests(fleet.complaints)
     return fleet

@@ -8,6 +8,7 @@ manifests            --manifests             MERCHANTCTL_MANIFESTS            ma
 requests_per_minute  --requests-per-minute   MERCHANTCTL_REQUESTS_PER_MINUTE  950; 0 = unpaced
 parallelism          (of `apply`)            MERCHANTCTL_PARALLELISM          16
 create_settle        (none)                  MERCHANTCTL_CREATE_SETTLE        5 seconds
+cache                (none)                  MERCHANTCTL_CACHE                ~/.cache/merchantctl; off = none
 
 of `run`
 resync               --resync                MERCHANTCTL_RESYNC               1h
@@ -20,6 +21,7 @@ webhook_secret, webhook_authorization        MERCHANTCTL_WEBHOOK_SECRET[_FILE], 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -40,6 +42,7 @@ class BadSettings(ValueError):
 class Settings:
     """`requests_per_minute` 0 = unpaced; times are in seconds, 0 = never. No secret is in a repr.
 
+    cache                  folder for what spares parsing manifests again; None = nothing is kept
     listen                 host and port of the web; None = no web
     webhook_secret         signing secrets of the newer webhooks, separated by spaces or commas
     webhook_authorization  the legacy webhooks' Authorization header, one a line
@@ -53,6 +56,7 @@ class Settings:
     requests_per_minute: int
     parallelism: int = 16
     create_settle: float = 5.0
+    cache: Path | None = None
     resync: float = 3600.0
     listen: tuple[str, int] | None = None
     refresh_after: float = 86_400.0
@@ -111,6 +115,12 @@ def _whole(lowest: int) -> Callable[[str], int]:
     return parse
 
 
+def _cache(text: str) -> Path | None:
+    """None for `off`, and for a home that nobody has."""
+    folder = os.path.expanduser(text)
+    return None if text == "off" or folder.startswith("~") else Path(folder)
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -164,6 +174,7 @@ _ROWS = (
     _Row("requests_per_minute", "MERCHANTCTL_REQUESTS_PER_MINUTE", _whole(0), "950"),
     _Row("parallelism", "MERCHANTCTL_PARALLELISM", _whole(1), "16"),
     _Row("create_settle", "MERCHANTCTL_CREATE_SETTLE", _seconds, "5"),
+    _Row("cache", "MERCHANTCTL_CACHE", _cache, "~/.cache/merchantctl"),
     _Row("resync", "MERCHANTCTL_RESYNC", _span(1), "1h"),
     _Row("listen", "MERCHANTCTL_LISTEN", _address, "127.0.0.1:8788"),
     _Row("refresh_after", "MERCHANTCTL_REFRESH_AFTER", _span(0), "24h"),

@@ -46,7 +46,7 @@ def command(settings: Settings, name: str, field: str | None, output: str) -> No
     """Show which file and line the fields of the merchant NAME come from, or those at or below FIELD. Asks nobody."""
     from controller.desired.fleet import load
 
-    wanted = _merchant(load(settings.manifests), name)
+    wanted = _merchant(load(settings.manifests, cache=settings.cache), name)
     everything = sorted({*wanted.origins, *_DEFAULTS})
     paths = [path for path in everything if field is None or _at_or_below(path, field)]
     if output == "json":

@@ -45,7 +45,7 @@ def command(context: click.Context, /, path: Path | None, output: str, online: b
     from controller.reporting.verdict import INVALID
 
     settings: Settings = context.obj
-    fleet = load(settings.manifests, path)
+    fleet = load(settings.manifests, path, settings.cache)
     looked = _looked_up(settings, path) if online and not fleet.complaints else None
     if output == "json":
         click.echo(_as_json(fleet, looked))

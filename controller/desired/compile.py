@@ -5,12 +5,12 @@ Pure. A complaint about a value that a profile declares stands at the profile, h
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -101,7 +101,7 @@ def _variant(document: Document, base: Base, own: Layers, layers: Layers) -> Com
 
 def _compiled(layers: Layers) -> Compiled:
     fields = _fields(layers.values)
-    digest = _digest({path: to_json(value) for path, value in fields.items()})
+    digest = _digest(sorted((path, to_json(value)) for path, value in fields.items()))
     return Compiled(fields, digest, sound=not any(_broken_rules(layers)))
 
 
@@ -111,22 +111,27 @@ def _wanted(document: Document, layers: Layers, compiled: Compiled) -> Wanted:
         "name": document.name,
         "company_name": api_name(values[COMPANY_NAME]),
         "platform": key_of(values[PLATFORM]) if PLATFORM in values else None,
-        "link_state": LinkState(values.get(CONNECTION_STATE, LinkState.LINKED)),
         "books": values.get("company.books"),
-        "labels": document.labels,
         "profile": document.base.text if document.base else None,
     }
-    policy = _policy(values)
-    said = head | {"policy": [policy.drift, policy.deletion, policy.adopt], "fields": compiled.digest}
-    return Wanted(**head, fields=compiled.fields, policy=policy, origins=layers.origins, digest=_digest(said))
-
-
-def _policy(values: Mapping[str, Any]) -> Policy:
-    return Policy(
-        Drift(values.get("policy.drift", Drift.CORRECT)),
-        Deletion(values.get("policy.deletion", Deletion.RETAIN)),
-        values.get("policy.adopt", True),
+    state = LinkState(values.get(CONNECTION_STATE, LinkState.LINKED))
+    policy = _policy(values.get("policy.drift"), values.get("policy.deletion"), values.get("policy.adopt"))
+    words = f"{state} {policy.drift} {policy.deletion} {policy.adopt}"
+    digest = _digest((*head.values(), words, sorted(document.labels.items()), compiled.digest))
+    return Wanted(
+        **head,
+        link_state=state,
+        fields=compiled.fields,
+        policy=policy,
+        labels=document.labels,
+        origins=layers.origins,
+        digest=digest,
     )
+
+
+@cache
+def _policy(drift: str | None, deletion: str | None, adopt: bool | None) -> Policy:
+    return Policy(Drift(drift or Drift.CORRECT), Deletion(deletion or Deletion.RETAIN), adopt is not False)
 
 
 def _fields(values: Mapping[str, Declared]) -> dict[str, Declared]:
@@ -233,8 +238,5 @@ def _complaint(layers: Layers, paths: tuple[str, ...], what: str, remedy: str) -
     return Complaint(origin.file, origin.line, origin.column, what, remedy)
 
 
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-
-
-def _digest(value: Any) -> str:
-    return sha256(_canonical(value).encode()).hexdigest()
+def _digest(value: object) -> str:
+    return sha256(repr(value).encode(errors="surrogatepass")).hexdigest()

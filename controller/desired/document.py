@@ -5,10 +5,11 @@ All that later steps need of a manifest is here, so the tree that the parser mad
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from sys import intern
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from controller.desired.schema import MERCHANT, canonical_rate
 from controller.desired.source import Node, Position
@@ -34,7 +35,8 @@ class Document:
     named      where its name is written
     base       the profile that it builds on
     unmanaged  the paths that a merchant un-declares
-    values     what it declares, by field path; `places` say where
+    values     what it declares, by field path; `places` say in which line and column
+    sound      False where something is wrong with it: only who it is counts then
     """
 
     file: str
@@ -45,7 +47,8 @@ class Document:
     unmanaged: tuple[Word, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Declared] = field(default_factory=dict)
-    places: Mapping[str, Position] = field(default_factory=dict)
+    places: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    sound: bool = True
 
     @property
     def manifest(self) -> str:
@@ -53,7 +56,8 @@ class Document:
 
     def origin(self, path: str) -> Origin:
         """Where it declares this path."""
-        return Origin(self.file, *self.places[path], self.manifest)
+        line, column = self.places[path]
+        return Origin(self.file, line, column, self.manifest)
 
     def complaint(self, position: Position, what: str, remedy: str) -> Complaint:
         return Complaint(self.file, *position, what, remedy)
@@ -63,8 +67,8 @@ def flat(file: str, kind: str, name: Word, node: Node) -> Document:
     """A manifest whose shape is sound."""
     spec, labels = node.children["spec"], node.get("metadata", "labels")
     leaves = dict(_leaves(spec))
-    values = {path: _value(leaf) for path, leaf in leaves.items()}
-    places = {path: leaf.position for path, leaf in leaves.items()}
+    values = {path: declared(leaf.value) for path, leaf in leaves.items()}
+    places: dict[str, Sequence[int]] = {path: leaf.position for path, leaf in leaves.items()}
     if kind == MERCHANT and COMPANY_NAME not in values:
         values[COMPANY_NAME], places[COMPANY_NAME] = name
     unmanaged = spec.get("unmanaged")
@@ -95,9 +99,15 @@ def _is_reference(prefix: str, path: str) -> bool:
     return prefix == TAX_RATES or prefix.endswith(".accounts") or path in (CUSTOMER, SUPPLIER)
 
 
-def _value(node: Node) -> Declared:
-    value = node.value
+def declared(value: Any) -> Declared:
+    """A plain value of a sound manifest as what it means: a mapping that is left in one is a reference."""
     if isinstance(value, dict):
         ((by, text),) = value.items()
-        return Ref(by, text)
+        return _ref(by, text)
     return tuple(value) if isinstance(value, list) else value
+
+
+@lru_cache(10_000)
+def _ref(by: Literal["id", "code", "name"], text: str) -> Ref:
+    """Profiles and merchants say the same few references over and over: one value each."""
+    return Ref(by, text)

@@ -83,12 +83,13 @@ def _spelled(wish: Declared, zone: str | None) -> Wish:
 
 def fitting(draft: Draft) -> tuple[Draft, dict[str, str]]:
     """The draft without what the shape of a manifest has no words for, and by field path why not."""
-    manifest = _alone(draft).values
-    wrong = {
-        problem.path[1:]: problem.what for problem in problems(MERCHANT, manifest) if problem.path[:1] == ("spec",)
-    }
-    unsaid = {path: what for path in draft.said for at, what in wrong.items() if _touches(place_of(path), at)}
+    wrong = {problem.path[1:]: problem.what for problem in problems(MERCHANT, _alone(draft).values)}
+    unsaid = {path: _why(what) for path in draft.said for at, what in wrong.items() if _touches(place_of(path), at)}
     return replace(draft, said={path: wish for path, wish in draft.said.items() if path not in unsaid}), unsaid
+
+
+def _why(what: str) -> str:
+    return f"no manifest can say it: {what.removeprefix('spec.')}"
 
 
 def _touches(place: Place, at: tuple[str | int, ...]) -> bool:

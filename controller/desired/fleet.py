@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -17,9 +17,10 @@ from controller.desired import files, source
 from controller.desired.check import Problem, problems
 from controller.desired.compile import Base, merchant
 from controller.desired.document import Document, Word, flat
+from controller.desired.kept import Kept
 from controller.desired.layers import Layers, declared, stacked
 from controller.desired.schema import KINDS, MERCHANT, PROFILE
-from controller.desired.source import MAX_COMPLAINTS, Node, Text
+from controller.desired.source import MAX_COMPLAINTS, Node, Position
 from controller.model.errors import UsageError
 from controller.model.merchant import Complaint, Fleet, Wanted
 from controller.model.values import COMPANY_NAME
@@ -29,9 +30,10 @@ _NOTHING = ""
 """What a manifest without a profile builds on: no profile can be called that."""
 
 
-def load(root: Path, path: Path | None = None) -> Fleet:
+def load(root: Path, path: Path | None = None, cache: Path | None = None) -> Fleet:
     """The merchants at or below `path` (a file or folder; None = all), compiled on the whole root.
 
+    What large roots hold is kept in the folder `cache`, so that next time only changed files need be parsed.
     A path that is not below the root is read as a root of its own. Raises UsageError when root or path is not
     there; whatever is wrong with a manifest is one of the fleet's complaints, sorted by address.
     """
@@ -39,12 +41,12 @@ def load(root: Path, path: Path | None = None) -> Fleet:
         raise UsageError(f"there is no {path}: name a file or folder of manifests")
     part = _part_of(root, path) if path is not None else None
     if path is not None and part is None:
-        return _fleet(path, None, configured_root=False)
+        return _fleet(path, None, Kept.of(path, cache), configured_root=False)
     if not root.exists():
         raise UsageError(
             f"there are no manifests at {root}: create them with `merchantctl init`, or set MERCHANTCTL_MANIFESTS"
         )
-    return _fleet(root, part, configured_root=True)
+    return _fleet(root, part, Kept.of(root, cache), configured_root=True)
 
 
 def _part_of(root: Path, path: Path) -> str | None:
@@ -56,9 +58,10 @@ def _part_of(root: Path, path: Path) -> str | None:
     return "" if relative == Path() else files.shown(str(root / relative))
 
 
-def _fleet(root: Path, part: str | None, configured_root: bool) -> Fleet:
+def _fleet(root: Path, part: str | None, kept: Kept, configured_root: bool) -> Fleet:
     with _without_garbage_collection():
-        pile = _read(root)
+        pile = _read(root, kept)
+        kept.save()
         compiled = _compile(pile)
     complaints = tuple(sorted(set(pile.complaints)))
     chosen = {wanted.name: wanted for document, wanted in compiled if not part or _is_at_or_below(document.file, part)}
@@ -96,48 +99,66 @@ class _Pile:
     complaints: list[Complaint] = field(default_factory=list)
 
 
-def _read(root: Path) -> _Pile:
+def _read(root: Path, kept: Kept) -> _Pile:
     pile = _Pile()
     for file in files.below(root):
         if isinstance(file.content, Complaint):
             pile.complaints.append(file.content)
-            continue
-        text = source.read(file.content, file.name)
-        pile.complaints.extend(text.complaints)
-        _take_all(pile, file.name, text)
+        else:
+            documents = kept.documents(file.content, file.name)
+            _put_all(pile, _parsed(pile, file.name, file.content, kept) if documents is None else documents)
     return pile
 
 
-def _take_all(pile: _Pile, file: str, text: Text) -> None:
-    before = len(pile.complaints)
+def _parsed(pile: _Pile, file: str, content: bytes, kept: Kept) -> list[Document]:
+    """The manifests of one file, the complaints about it on the pile; one without a complaint is kept."""
+    text = source.read(content, file)
+    complaints, documents = [*text.complaints], []
     for node in text.documents:
-        if len(pile.complaints) - before >= MAX_COMPLAINTS:
-            what = f"more than {MAX_COMPLAINTS} complaints in this file: the rest of it was not looked at"
-            pile.complaints.append(Complaint(file, *node.position, what, "mend those first"))
-            return
-        _take(pile, file, node, text.whole)
+        if len(complaints) >= MAX_COMPLAINTS:
+            complaints.append(_enough(file, node.position))
+            break
+        document, found = _checked(file, node, text.whole)
+        complaints.extend(found)
+        documents.extend([document] if document else [])
+    pile.complaints.extend(complaints)
+    if not complaints:
+        kept.keep(content, documents)
+    return documents
 
 
-def _take(pile: _Pile, file: str, node: Node, sound: bool) -> None:
-    """Puts one document on the pile; `sound` is False when its file has complaints already."""
+def _enough(file: str, position: Position) -> Complaint:
+    what = f"more than {MAX_COMPLAINTS} complaints in this file: the rest of it was not looked at"
+    return Complaint(file, *position, what, "mend those first")
+
+
+def _checked(file: str, node: Node, whole: bool) -> tuple[Document | None, list[Complaint]]:
+    """One manifest and the complaints about its shape; None where it has no name. `whole`: its file could be read."""
     kind = node.value.get("kind") if isinstance(node.value, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
-        pile.complaints.append(_not_a_manifest(file, node, kind))
-        return
+        return None, [_not_a_manifest(file, node, kind)]
     found = [_complaint(file, node, problem) for problem in islice(problems(kind, node.value), MAX_COMPLAINTS)]
-    pile.complaints.extend(found)
     named = node.get("metadata", "name")
     if named is None or not isinstance(named.value, str):
-        return
-    name, sound = Word(named.value, named.position), sound and not found
-    _put(pile, flat(file, kind, name, node) if sound else Document(file, kind, *name), sound)
+        return None, found
+    name = Word(named.value, named.position)
+    return (Document(file, kind, *name, sound=False) if found or not whole else flat(file, kind, name, node)), found
 
 
-def _put(pile: _Pile, document: Document, sound: bool) -> None:
+def _put_all(pile: _Pile, documents: Sequence[Document]) -> None:
+    before = len(pile.complaints)
+    for document in documents:
+        if len(pile.complaints) - before >= MAX_COMPLAINTS:
+            pile.complaints.append(_enough(document.file, document.named))
+            return
+        _put(pile, document)
+
+
+def _put(pile: _Pile, document: Document) -> None:
     key = (document.kind, document.name)
     if document.kind == MERCHANT:
         pile.known.add(document.name)
-    if not sound:
+    if not document.sound:
         pile.unsound.add(key)
     if key in pile.documents:
         _complain_of_twins(pile, pile.documents[key], document)
