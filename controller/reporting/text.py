@@ -52,7 +52,10 @@ def age_lines(plan: FleetPlan, paint: Paint) -> list[str]:
 
 
 def _plan_lines(plan: FleetPlan, paint: Paint) -> list[str]:
-    lines = [line for each in plan.plans if _worth_showing(each) for line in [*merchant_lines(each, paint), ""]]
+    shown = [each for each in plan.plans if _worth_showing(each)]
+    lines = [line for each in shown if not _only_adopts(each) for line in [*merchant_lines(each, paint), ""]]
+    adopted = [line for each in shown if _only_adopts(each) for line in merchant_lines(each, paint)]
+    lines += [*adopted, ""] if adopted else []
     lines += general_lines(plan, paint)
     return [*lines, *refusal_lines(plan.refusal, paint), ""] if plan.refusal else lines
 
@@ -95,14 +98,20 @@ def excess_words(excess: Excess) -> str:
 
 def merchant_lines(plan: Plan, paint: Paint) -> list[str]:
     """One merchant in a block."""
-    lines = [f"{paint('strong', clean(plan.merchant))}  {paint.word(plan.state.value)}"]
-    if plan.adopts:
-        lines.append(paint("quiet", "  adopts the existing company of that name"))
+    adopts = paint("quiet", "  adopts the existing company of that name") if plan.adopts else ""
+    lines = [f"{paint('strong', clean(plan.merchant))}  {paint.word(plan.state.value)}{adopts}"]
     for change in plan.changes:
         lines += change_lines(change, paint)
+    goes = {field.field for change in plan.changes for field in change.fields}
     for finding in plan.findings:
-        lines += finding_lines(finding, paint)
+        lines += _cause_lines(finding, paint) if finding.field in goes else finding_lines(finding, paint)
     return lines
+
+
+def _cause_lines(finding: Finding, paint: Paint) -> list[str]:
+    """A finding whose values and remedy stand above it already, as the change that puts it right."""
+    head, *_ = finding_lines(finding, paint)
+    return [head, *(f"      {clean(line)}" for line in finding.cause.splitlines() if line)]
 
 
 def change_lines(change: Change, paint: Paint) -> list[str]:
@@ -210,6 +219,11 @@ def _outcome_lines(name: str, outcome: Outcome, paint: Paint) -> list[str]:
             return [f"{who}  {paint('bad', 'moved')}  {what}"]
         case Skipped():
             return [f"{who}  {paint('change', 'skipped')}  {clean(outcome.reason)}"]
+
+
+def _only_adopts(plan: Plan) -> bool:
+    """Nothing to do but to remember whose company it is: one line."""
+    return plan.adopts and not plan.changes and not plan.findings
 
 
 def _worth_showing(plan: Plan) -> bool:

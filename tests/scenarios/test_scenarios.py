@@ -79,7 +79,7 @@ def observed(live: Json, now: datetime) -> Observed:
     company = seen_company(live)
     others = tuple(Company(each, build.company().name) for each in live.get("namesakes", ()))
     if not isinstance(company, Company) or not both_linked(company):
-        return Observed(company, others)
+        return Observed(company, others, live.get("holder"))
     last = live.get("lastSuccess")
     return Observed(
         company,
