@@ -157,7 +157,7 @@ def test_what_no_manifest_can_say_is_left_to_live_and_told(merchantctl, served):
     portal(served, merchant, {"schedule": {"selectedFrequency": "Monthly", "startDate": "2026-06-01T10:30:00Z"}})
     done = merchantctl("import")
     assert done.code == 0
-    assert "schedule.frequency of uk-00000" in done.out
+    assert "schedule.frequency of uk-00000: no manifest can say it: schedule.frequency cannot be 'Monthly'" in done.out
     written = text_of("merchants/uk-00000")
     assert written.startswith("# Not managed: schedule.frequency, ")
     assert "frequency:" not in written
