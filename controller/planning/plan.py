@@ -130,13 +130,13 @@ def _conditions(case: Case, verdicts: list[Verdict]) -> tuple[Condition, ...]:
     """What each step said, what was not reached as unknown, and Ready, which is derived."""
     said = [condition for each in verdicts for condition in (each.condition, *each.more)]
     reached = {condition.type for condition in said}
-    waits = next((each.type for each in said if each.status is not Truth.TRUE), "")
-    why = f"waits for {waits}" if waits else "not asked"
+    waits = next((each for each in said if each.status is not Truth.TRUE), None)
+    why = f"waits for {waits.type}" if waits else "not asked"
     said += [Condition(kind, Truth.UNKNOWN, why) for kind in CONDITIONS if kind not in reached]
     return (*said, _ready(case, waits))
 
 
-def _ready(case: Case, waits: str) -> Condition:
+def _ready(case: Case, waits: Condition | None) -> Condition:
     """Derived: both connections Linked, configured and enabled, so that the service synchronises."""
     live = case.observed.configuration
     linked = (
@@ -146,7 +146,9 @@ def _ready(case: Case, waits: str) -> Condition:
     )
     if isinstance(live, Configuration) and live.configured and live.enabled and linked >= {"commerce", "accounting"}:
         return Condition("Ready", Truth.TRUE)
-    return Condition("Ready", Truth.FALSE, waits or "not switched on")
+    if waits is None:
+        return Condition("Ready", Truth.FALSE, "not switched on")
+    return Condition("Ready", Truth.UNKNOWN if waits.status is Truth.UNKNOWN else Truth.FALSE, waits.type)
 
 
 def fingerprint(case: Case, declared: dict[str, Value]) -> str:

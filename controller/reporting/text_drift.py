@@ -30,12 +30,12 @@ def drift_text(plan: FleetPlan, paint: Paint = PLAIN, *, unmanaged: bool = False
 
 def drift_summary(plan: FleetPlan) -> str:
     """`2 of 10 merchants; 3 more with findings that are no drift; 1 that could not be read.`"""
-    moved = [each for each in plan.plans if any(map(is_drift, each.findings))]
-    others = [each for each in plan.plans if each.findings and each not in moved]
+    moved = sum(any(map(is_drift, each.findings)) for each in plan.plans)
+    others = [each for each in plan.plans if each.findings and not any(map(is_drift, each.findings))]
     unread = sum(each.unread for each in others)
     known = len(others) - unread
     of = count(len(plan.plans), "merchant")
-    words = [f"{len(moved):,} of {of}" if moved else f"none in {of}"]
+    words = [f"{moved:,} of {of}" if moved else f"none in {of}"]
     words += [f"{known:,} {'more ' if moved else ''}with findings that are no drift"] if known else []
     words += [f"{unread:,} that could not be read"] if unread else []
     return "; ".join(words) + "."

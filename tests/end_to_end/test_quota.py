@@ -11,6 +11,7 @@ import pytest
 from controller.model.report import FleetPlan, FleetReport
 from controller.reporting.as_json import drift_json, plan_json, report_json, status_json
 from controller.reporting.text import plan_text, report_text
+from controller.reporting.text_drift import drift_text
 from controller.reporting.verdict import exit_code
 from tests.end_to_end.place import (
     COMPANIES,
@@ -182,6 +183,8 @@ def test_who_was_not_read_is_unknown_and_never_in_sync_nor_missing(place: Place)
     for document in (plan_json(plan), drift_json(plan), status_json(plan)):
         assert document["complete"] is False
         assert is_midnight(document["resumeAt"], place)
+    assert [each.conditions[-1].status for each in plan.plans if each.unread] == ["Unknown"] * 4
+    assert drift_text(plan).endswith("Drift: none in 6 merchants; 4 that could not be read.")
     used_up = r"quota of requests is used up until \d{4}-\d\d-\d\d \d\d:\d\d UTC: 4 of 6 merchants were not read"
     assert re.search(used_up, plan_text(plan))
 
