@@ -7,8 +7,9 @@ manifests ─ state ─ client ─▶ on duty, until a signal
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, nullcontext
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,16 +90,27 @@ def _chores(
 def _web(settings: Settings, duty: Duty, meters: Meters) -> AbstractAsyncContextManager[str | None]:
     if settings.listen is None:
         return nullcontext()
-    window = Window(
-        latest=lambda: _moment(duty),
-        store=duty.run.store,
-        enqueue=duty.queue.add,
-        ready=lambda: None if duty.board.latest.at else "nobody has been looked at yet",
-        meters=meters,
-        now=now,
-        secrets=secrets_of(settings.webhook_secret, settings.webhook_authorization),
-    )
-    return listening(create_app(window), *settings.listen)
+    secrets = secrets_of(settings.webhook_secret, settings.webhook_authorization)
+    loop = asyncio.get_running_loop()
+
+    def enqueue(names: Iterable[str]) -> None:
+        loop.call_soon_threadsafe(duty.queue.add, tuple(names))
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Window]:
+        """In the web's own thread and with a store of its own; what crosses over are values and names."""
+        async with remembered(settings) as store:
+            yield Window(
+                latest=lambda: _moment(duty),
+                store=store,
+                enqueue=enqueue,
+                ready=lambda: None if duty.board.ready else "no look at everyone has come through yet",
+                meters=meters,
+                now=now,
+                secrets=secrets,
+            )
+
+    return listening(create_app(opening), *settings.listen)
 
 
 def _moment(duty: Duty) -> Latest:

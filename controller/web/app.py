@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import ip_address
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -17,29 +20,36 @@ from controller.web.ports import Window
 
 _FOR_MACHINES = {"/webhooks", "/healthz", "/readyz", "/metrics"}
 
+_ROUTES = (
+    Route("/", dashboard.show, methods=["GET"]),
+    Route("/merchants/{name:path}", merchant.show, methods=["GET"]),
+    Route("/webhooks", webhook.receive, methods=["POST"]),
+    Route("/healthz", health.healthz, methods=["GET"]),
+    Route("/readyz", health.readyz, methods=["GET"]),
+    Route("/metrics", health.metrics, methods=["GET"]),
+    Route("/style.css", pages.style, methods=["GET"]),
+    Route("/refresh.js", pages.script, methods=["GET"]),
+)
+
 _NOT_OUR_NAME = (
     "This page is for browsers on its own machine: open it by 127.0.0.1 or localhost. "
     "A proxy in front of it has to send such a name as Host.\n"
 )
 
 
-def create_app(window: Window) -> ASGIApp:
-    """Serves what `window` shows. Nothing in it writes but the inbox."""
+def create_app(opening: Callable[[], AbstractAsyncContextManager[Window]]) -> Starlette:
+    """Serves what a window shows, which is opened in the loop that serves it. Nothing in it writes but the inbox."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with opening() as app.state.window:
+            yield
+
     app = Starlette(
-        routes=[
-            Route("/", dashboard.show, methods=["GET"]),
-            Route("/merchants/{name:path}", merchant.show, methods=["GET"]),
-            Route("/webhooks", webhook.receive, methods=["POST"]),
-            Route("/healthz", health.healthz, methods=["GET"]),
-            Route("/readyz", health.readyz, methods=["GET"]),
-            Route("/metrics", health.metrics, methods=["GET"]),
-            Route("/style.css", pages.style, methods=["GET"]),
-            Route("/refresh.js", pages.script, methods=["GET"]),
-        ],
-        exception_handlers={404: _not_found},
+        routes=_ROUTES, exception_handlers={404: _not_found}, middleware=[Middleware(OwnNameOnly)], lifespan=lifespan
     )
-    app.state.window, app.state.boards = window, Boards()
-    return OwnNameOnly(app)
+    app.state.boards = Boards()
+    return app
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

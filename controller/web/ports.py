@@ -40,9 +40,10 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The web's view of the controller.
+    """The web's view of the controller, from a thread of its own.
 
     latest   what is known now; asked anew for each page
+    store    opened in the web's own loop
     enqueue  these merchants are to be looked at, as soon as may be
     ready    None, or why this process should not be sent anything yet
     """

@@ -10,8 +10,9 @@ site.ask(lambda store: ...)    a question to its store
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
@@ -19,11 +20,11 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from controller.model.latest import Latest
 from controller.reporting.metrics import Meters
 from controller.web.app import create_app
+from controller.web.listening import listening
 from controller.web.ports import Secrets, Window, secrets_of
 from state import Store, open_state
 
@@ -32,34 +33,40 @@ AUTHORIZATION = "Bearer agreed"
 
 
 class Site:
-    """A running application, in a thread with a loop of its own."""
+    """A running application, as `run` has it: in a thread with a loop and a state of its own."""
 
-    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
+    def __init__(self, folder: Path) -> None:
         self.state = folder / "state.db"
         self.latest = Latest()
         self.not_ready: str | None = None
         self.enqueued: list[str] = []
-        self.secrets = secrets_of(SECRET, AUTHORIZATION)
         self.meters = Meters()
-        self._host = host
-        self._apps: dict[Secrets, Any] = {}
-        self._listening = Event()
+        self._app = create_app(self._opening)
+        self._listening, self._leave = Event(), Event()
         self._thread = Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
     def __enter__(self) -> Site:
         self._thread.start()
-        assert self._listening.wait(20)
+        assert self._listening.wait(30)
         self.api = httpx.Client(base_url=self.url, trust_env=False, timeout=20)
         return self
 
     def __exit__(self, *failure: object) -> None:
         self.api.close()
-        self.server.should_exit = True
+        self._leave.set()
         self._thread.join(20)
+
+    @property
+    def secrets(self) -> Secrets:
+        return self._app.state.window.secrets
+
+    @secrets.setter
+    def secrets(self, secrets: Secrets) -> None:
+        self._app.state.window = replace(self._app.state.window, secrets=secrets)
 
     def ask(self, question: Callable[[Store], Awaitable[Any]]) -> Any:
         async def asked() -> Any:
-            return await question(self.store)
+            return await question(self._app.state.window.store)
 
         return asyncio.run_coroutine_threadsafe(asked(), self.loop).result(20)
 
@@ -67,41 +74,23 @@ class Site:
         self.ask(lambda store: store.bind(merchant, company_id=company_id, company_name=merchant))
 
     async def _serve(self) -> None:
+        async with listening(self._app, "127.0.0.1", 0) as self.url:
+            self._listening.set()
+            await asyncio.to_thread(self._leave.wait)
+
+    @asynccontextmanager
+    async def _opening(self) -> AsyncIterator[Window]:
         self.loop = asyncio.get_running_loop()
-        with socket.socket() as listener:
-            listener.bind((self._host, 0))
-            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            async with open_state(f"sqlite:///{self.state}") as self.store:
-                config = uvicorn.Config(self._app, interface="asgi3", log_config=None, access_log=False)
-                self.server = _Server(config, self._listening.set)
-                await self.server.serve([listener])
-
-    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        """A test may change the secrets; everything else the window asks for each time."""
-        if self.secrets not in self._apps:
-            self._apps[self.secrets] = create_app(self._window())
-        await self._apps[self.secrets](scope, receive, send)
-
-    def _window(self) -> Window:
-        return Window(
-            latest=lambda: self.latest,
-            store=self.store,
-            enqueue=self.enqueued.extend,
-            ready=lambda: self.not_ready,
-            meters=self.meters,
-            now=lambda: datetime.now(UTC),
-            secrets=self.secrets,
-        )
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._announce = announce
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._announce()
+        async with open_state(f"sqlite:///{self.state}") as store:
+            yield Window(
+                latest=lambda: self.latest,
+                store=store,
+                enqueue=self.enqueued.extend,
+                ready=lambda: self.not_ready,
+                meters=self.meters,
+                now=lambda: datetime.now(UTC),
+                secrets=secrets_of(SECRET, AUTHORIZATION),
+            )
 
 
 @pytest.fixture(scope="session")
