@@ -24,6 +24,7 @@ class Board:
 
     stop           of the pass in hand
     signal         the signal that ends the service, once it came
+    ready          a pass over everyone has come through
     failing_since  since when no pass has come through
     timetable      of the timers, while they tick
     """
@@ -31,6 +32,7 @@ class Board:
     latest: Latest
     stop: Stop = field(default_factory=Stop)
     signal: Signals | None = None
+    ready: bool = False
     failing_since: datetime | None = None
     timetable: Timetable | None = None
 
@@ -51,6 +53,7 @@ class Board:
         if not isinstance(done.seen, Setback):
             self.latest = after(self.latest, done.seen, fleet, everyone=done.everyone, at=done.ended)
         self.latest = replace(self.latest, trouble=done.trouble)
+        self.ready = self.ready or (done.everyone and not done.trouble)
         self.failing_since = (self.failing_since or done.began) if done.trouble else None
 
 
