@@ -111,6 +111,7 @@ class Observed:
 
     company        the bound or the one unbound company of that name
     namesakes      other companies that bear the wanted name and belong to no other merchant
+    holder         the merchant whose company bears the wanted name, and keeps it, where ours is not there
     configuration  Unread(failed=False) when not both connections are Linked: it would not be compared
     records        what `/data` says of each selected id that its own options lack: Absent when not there
     pulls          data status by type; None when it was not needed
@@ -119,6 +120,7 @@ class Observed:
 
     company: Company | Absent | Unread
     namesakes: tuple[Company, ...] = ()
+    holder: str | None = None
     configuration: Configuration | Unread = Unread("not needed", failed=False)
     records: Mapping[tuple[str, str], Record | Absent | Unread] = field(default_factory=dict)
     pulls: Mapping[str, Pull] | Unread | None = None

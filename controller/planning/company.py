@@ -3,6 +3,7 @@
 bound ─┬─ seen ───────── name differs → rename
        └─ 404 ────────── company-missing → re-create; taken down by ourselves before → create
 unbound ─ namesakes: 0 → create · 1 → adopt (or unmanaged) · 2 → blocked; nothing to take down
+                        └ another merchant's → blocked
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ def _adopted(case: Case, company: Company) -> Verdict:
 def _nowhere(case: Case) -> Verdict:
     if case.wanted.retired:
         return Verdict(case, met(READY, "gone"), go=False)
+    if case.observed.holder:
+        return stop(case, READY, _held(case, case.observed.holder))
     if case.memory.company_id is None or _taken_down_before(case):
         return Verdict(case, unmet(READY, "not created yet"), go=False, changes=_creates(case, ChangeClass.CREATE))
     kept = case.wanted.policy.drift is Drift.REPORT or bool(case.observed.namesakes)
@@ -130,6 +133,16 @@ def _duplicates(case: Case, companies: tuple[Company, ...] = ()) -> tuple[Findin
             Actor.US if companies else Actor.NOBODY,
             field=COMPANY_NAME,
         ),
+    )
+
+
+def _held(case: Case, holder: str) -> Finding:
+    return case.found(
+        "company-duplicate",
+        f"the company of the name {case.wanted.company_name!r} belongs to {holder}; none is created beside it",
+        f"merchantctl state mv {holder} {case.wanted.name}, if that is the same merchant; else choose another name",
+        Actor.US,
+        field=COMPANY_NAME,
     )
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from controller.codat.convert import read_configuration
 from controller.model.errors import NotReady, RemoteError, Unauthorized
+from controller.model.merchant import Drift, Wanted
 from controller.model.observed import (
     LINKED,
     Absent,
@@ -37,6 +38,7 @@ class Glimpse:
     company: Company | Absent | Unread
     namesakes: tuple[Company, ...] = ()
     document: bytes | Unread | None = None
+    holder: str | None = None
 
 
 async def observe(merchant: str, world: World) -> Observed:
@@ -47,6 +49,8 @@ async def observe(merchant: str, world: World) -> Observed:
 async def glance(merchant: str, world: World) -> Glimpse:
     """What every look costs: the company where the listing lacks it, and at most one configuration."""
     found, namesakes = await _company(merchant, world)
+    if isinstance(found, Absent):
+        return Glimpse(found, namesakes, holder=_holder(merchant, world))
     if not isinstance(found, Company) or not both_linked(found):
         return Glimpse(found, namesakes)
     return Glimpse(found, namesakes, await _document(world.api, found.id))
@@ -54,7 +58,7 @@ async def glance(merchant: str, world: World) -> Glimpse:
 
 async def inspect(merchant: str, glimpse: Glimpse, world: World) -> Observed:
     """The glimpse read closely, with the further reads that it calls for."""
-    seen = Observed(glimpse.company, glimpse.namesakes)
+    seen = Observed(glimpse.company, glimpse.namesakes, glimpse.holder)
     if not isinstance(glimpse.company, Company) or glimpse.document is None:
         return seen
     return await _inside(seen, glimpse, glimpse.company.id, world.memory(merchant), world)
@@ -89,6 +93,20 @@ def _unbound(merchant: str, world: World) -> Company | Absent | Unread:
         return Unread(world.inventory.listing.why)
     named = free(world.inventory.by_name.get(world.wanted[merchant].company_name, ()), merchant, world.claimed)
     return named[0] if named else Absent()
+
+
+def _holder(merchant: str, world: World) -> str | None:
+    """Whose company bears the wanted name, unless that one is about to be renamed itself."""
+    name = world.wanted[merchant].company_name
+    named = world.inventory.by_name.get(name, ()) if world.inventory else ()
+    owners = (owner for each in named if (owner := world.claimed.get(each.id, merchant)) != merchant)
+    return next((owner for owner in owners if not _gives_up(name, world.wanted.get(owner))), None)
+
+
+def _gives_up(name: str, owner: Wanted | None) -> bool:
+    if owner is None or owner.retired:
+        return False
+    return owner.company_name != name and owner.policy.drift is Drift.CORRECT
 
 
 async def _inside(seen: Observed, glimpse: Glimpse, company_id: str, memory: Memory, world: World) -> Observed:

@@ -222,3 +222,26 @@ def test_a_refusal_for_good_is_not_tried_again_until_something_moves(place: Plac
     with place.counted() as moved:
         place.apply()
     assert writes(moved) == {CONFIGURE: 1}
+
+
+# -- A merchant's own name
+
+
+def test_a_merchant_renamed_in_the_manifests_alone_gets_no_second_company(place: Place) -> None:
+    """It did: one merchant's rename is a removal and a new merchant of the same company name."""
+    place.provisioned("ann", company={"name": "Ann Ltd"})
+    place.gone("ann")
+    place.merchant("bob", company={"name": "Ann Ltd"})
+    with place.counted() as counts:
+        assert place.run("apply", "--yes").returncode == 3
+    assert writes(counts) == {}
+    assert place.run("state", "mv", "ann", "bob").returncode == 0
+    assert states(place.plan()) == {"bob": "in-sync"}
+
+
+def test_a_new_merchant_may_take_the_name_that_another_gives_up(place: Place) -> None:
+    place.provisioned("ann")
+    place.merchant("ann", company={"name": "ann and sons"})
+    place.merchant("bob", company={"name": "ann"})
+    place.apply()
+    assert [each["name"] for each in place.companies()] == ["ann", "ann and sons"]

@@ -30,6 +30,15 @@ def test_without_a_declared_platform_no_connection_is_created():
     assert kinds(plan) == ["create-company"]
 
 
+def test_nothing_is_created_beside_the_company_of_another_merchant():
+    for last in (build.NOTHING, build.memory(), build.memory(retired_at=build.NOW)):
+        plan = build.plan(seen=Observed(Absent(), holder="acme"), last=last)
+        assert codes(plan) == ["company-duplicate"]
+        assert plan.changes == ()
+        assert plan.state is State.BLOCKED
+        assert "merchantctl state mv acme acme-coffee" in plan.findings[0].remedy
+
+
 def test_the_one_company_of_that_name_is_adopted_and_that_is_no_change():
     plan = build.plan(last=build.NOTHING)
     assert plan.adopts
