@@ -84,6 +84,8 @@ def ordered(order: Mapping[str, Any]) -> Fault:
         raise ApiError(400, f'"match" is a method and a path, like "GET /companies/{{companyId}}"; got {match!r}')
     if do not in KINDS:
         raise ApiError(400, f'"do" is one of {", ".join(KINDS)}; got {do!r}')
+    if do == "stale" and not match.startswith("GET "):
+        raise ApiError(400, f"only a GET can be stale; {match!r} would be done on a world that is gone")
     retry_after = order.get("retryAfter")
     return Fault(
         match=match,

@@ -150,6 +150,11 @@ def test_nothing_from_before_a_reset_is_ever_seen_again(emulator):
     assert names(emulator) == []
 
 
+def test_a_write_is_never_done_on_an_earlier_world(emulator):
+    with pytest.raises(AssertionError, match="only a GET can be stale"):
+        emulator.fault("DELETE /companies/{companyId}", "stale")
+
+
 def test_a_deleted_company_may_still_be_seen_in_a_stale_list(emulator):
     company = create(emulator).json()
     emulator.api.delete(f"/companies/{company['id']}")
