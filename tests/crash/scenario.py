@@ -17,11 +17,15 @@ import json
 import re
 import shutil
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from controller.model.plan import State
 from controller.model.report import FleetPlan, FleetReport
+from controller.reconcile import settle
 from state import open_state
 from tests.crash.disturbance import Disturbance, disturbed
 from tests.end_to_end.place import COMPANIES, COMPANY, CONFIGURATION, Place, changes, writes
@@ -102,16 +106,33 @@ def act(place: Place) -> FleetReport | FleetPlan:
     return place.apply(allow=ALLOWED, parallelism=1)
 
 
-def undergo(place: Place, disturbance: Disturbance) -> FleetReport | FleetPlan | None:
-    """The run with its disturbance; None when the process died of it."""
+def undergo(place: Place, *disturbances: Disturbance) -> FleetReport | FleetPlan | None:
+    """The run with its disturbances; None when the process died of one."""
     try:
-        with disturbed(disturbance):
-            return act(place)
+        with ExitStack() as stack:
+            for each in disturbances:
+                stack.enter_context(disturbed(each))
+            with time_passes(place):
+                return act(place)
     except BaseException:
-        if not disturbance.dead:
+        if not any(each.dead for each in disturbances):
             raise
     asyncio.run(_unlock(place))
     return None
+
+
+@contextmanager
+def time_passes(place: Place) -> Iterator[None]:
+    """The wait between the two looks for a create takes no time here, and all of it over there."""
+
+    async def sleep(seconds: float) -> None:
+        place.emulator.advance("PT6S")
+
+    settle.asyncio = SimpleNamespace(sleep=sleep)
+    try:
+        yield
+    finally:
+        settle.asyncio = asyncio
 
 
 def learn(place: Place) -> Disturbance:
@@ -124,7 +145,7 @@ def learn(place: Place) -> Disturbance:
 def recover(place: Place) -> int:
     """Applies until one finds nothing to do and writes nothing, and how many that took."""
     for number in range(1, PATIENCE + 1):
-        with place.counted() as counts:
+        with place.counted() as counts, time_passes(place):
             report = act(place)
         if isinstance(report, FleetReport) and not writes(counts) and _settled(report):
             return number
