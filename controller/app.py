@@ -120,13 +120,14 @@ async def refresh(
 async def link(settings: Settings, name: str, *, sync_flow: bool, redirect_url: str | None) -> str:
     """The address to send to a merchant: the connection's link, or the Sync Flow with its 30-second password."""
     async with _company(settings, name, reading) as (api, company, world):
-        platform = world.wanted[name].platform
+        wanted = world.wanted[name]
         if sync_flow or redirect_url:
-            return str(await api.sync_flow_url(company.id, _declared(platform, name), redirect_url))
-        ours = [each for each in company.connections if platform in (None, each.platform)]
+            return str(await api.sync_flow_url(company.id, _declared(wanted.platform, name), redirect_url))
+        books = [each for each in company.connections if each.source_type == "Accounting"]
+        ours = [each for each in books if wanted.platform in (None, each.platform)]
         connection = choose(ours, world.memory(name).connection_id)
         if connection is None or not connection.link_url:
-            raise MerchantctlError(f"{name} has no accounting connection with a link yet; merchantctl apply creates it")
+            raise MerchantctlError(f"{name} has no accounting connection with a link; see merchantctl status {name}")
         return connection.link_url
 
 

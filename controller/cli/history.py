@@ -68,4 +68,12 @@ def _tell(name: str, events: tuple[Event, ...], findings: tuple[Noted, ...]) -> 
 
 
 def _detail(event: Event) -> str:
-    return ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in event.detail.items())
+    """`set the configuration: enabled, schedule.time`, and why it went no further."""
+    from controller.model.plan import ChangeKind
+    from controller.reporting.words import CHANGES
+
+    told = [
+        ": ".join(filter(None, (CHANGES[ChangeKind(change["kind"])][1], ", ".join(change["fields"]))))
+        for change in event.detail.get("changes", ())
+    ]
+    return "; ".join([*told, *filter(None, [event.detail.get("reason")])])

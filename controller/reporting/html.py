@@ -7,10 +7,11 @@ from html import escape
 
 from controller.model.plan import Finding, Plan, State
 from controller.model.report import FleetPlan, Refusal
+from controller.model.values import Ref, Value
 from controller.reporting.freshness import freshness
 from controller.reporting.text import excess_words, plan_summary
 from controller.reporting.text_drift import drift_summary
-from controller.reporting.words import CHANGES, clean, count, value_words
+from controller.reporting.words import CHANGES, clean, count, finding_words, value_words
 
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
@@ -85,10 +86,22 @@ def _merchant(plan: Plan) -> str:
 
 def _findings(findings: tuple[Finding, ...]) -> str:
     rows = [
-        (each.code, _text(each.field or ""), _text(each.cause), _text(each.remedy) + _link(each.link))
+        (
+            finding_words(each),
+            _text(each.field or ""),
+            _value(each, each.live),
+            _value(each, each.wanted),
+            _text(each.cause),
+            _text(each.remedy) + _link(each.link),
+        )
         for each in findings
     ]
-    return _table(("finding", "field", "cause", "what to do"), rows)
+    return _table(("finding", "field", "live", "wanted", "cause", "what to do"), rows)
+
+
+def _value(finding: Finding, value: Value | Ref) -> str:
+    """Empty where the finding is about no value at all."""
+    return "" if finding.live is None and finding.wanted is None else _text(value_words(value, finding.field))
 
 
 def _link(link: str | None) -> str:

@@ -10,8 +10,9 @@ from controller.model.report import FleetPlan, Refusal
 from controller.reporting.freshness import freshness
 from controller.reporting.text import excess_words, plan_summary
 from controller.reporting.text_drift import drift_summary
-from controller.reporting.words import CHANGES, clean, count, value_words
+from controller.reporting.words import CHANGES, clean, count, finding_words, value_words
 
+_ADDRESS = re.compile(r"https?://[^\s<>|\\]+")
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~])")
 
 
@@ -70,12 +71,28 @@ def _merchant(plan: Plan) -> list[str]:
 
 
 def _findings(findings: tuple[Finding, ...]) -> list[str]:
-    rows = [
-        (each.code, each.field or "", each.cause, " ".join(filter(None, (each.remedy, each.link)))) for each in findings
-    ]
-    return _table(("finding", "field", "cause", "what to do"), rows)
+    rows = [(*map(escaped, _facts(each)), f"{escaped(each.remedy)}{_link(each.link)}") for each in findings]
+    return _rows(("finding", "field", "live", "wanted", "cause", "what to do"), rows)
+
+
+def _facts(finding: Finding) -> tuple[str, str, str, str, str]:
+    """Values only where the finding is about one: for a company that is gone, `nothing` would say nothing."""
+    about_a_value = finding.live is not None or finding.wanted is not None
+    live, wanted = (
+        value_words(each, finding.field) if about_a_value else "" for each in (finding.live, finding.wanted)
+    )
+    return finding_words(finding), finding.field or "", live, wanted, finding.cause
+
+
+def _link(link: str | None) -> str:
+    """As itself: an escaped address leads nowhere."""
+    return f" <{link}>" if link and _ADDRESS.fullmatch(link) else ""
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    lines = [head, ("---",) * len(head), *(tuple(escaped(cell) for cell in row) for row in rows)]
-    return ["| " + " | ".join(line) + " |" for line in lines]
+    return _rows(head, [tuple(map(escaped, row)) for row in rows])
+
+
+def _rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """The cells are Markdown already."""
+    return ["| " + " | ".join(line) + " |" for line in (head, ("---",) * len(head), *rows)]

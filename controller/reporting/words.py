@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from controller.model.plan import ChangeKind
+from controller.model.plan import ChangeKind, Finding
 from controller.model.values import LOCAL_TIME, SYNC_HOUR, Option, Ref, Value
 
 CHANGES = {
@@ -59,6 +59,11 @@ def _option_words(option: Option) -> str:
 def instant(at: datetime | None) -> str | None:
     """ISO 8601 UTC to the second, for programs."""
     return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def finding_words(finding: Finding) -> str:
+    """`mapping-changed (drift)`"""
+    return f"{finding.code} ({finding.direction.value})" if finding.direction else finding.code
 
 
 def moment(at: datetime) -> str:

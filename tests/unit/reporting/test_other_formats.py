@@ -27,6 +27,24 @@ def test_markdown_keeps_a_row_a_row_whatever_is_in_it():
     assert r"a \| b\\x0a\| c \<img\> @<!-- -->everyone" in row
 
 
+def test_findings_show_both_values_and_who_moved_where_they_are_about_a_value():
+    off = finding("sync-disabled", direction=Direction.DRIFT, field="enabled", live=False, wanted=True)
+    plan = fleet(merchant(findings=(off, finding("company-duplicate"))))
+    table = drift_markdown(plan).splitlines()
+    assert "| sync-disabled (drift) | enabled | false | true | someone changed it | merchantctl apply |" in table
+    assert "| company-duplicate |  |  |  | someone changed it | merchantctl apply |" in table
+    assert "<td>sync-disabled (drift)</td><td>enabled</td><td>false</td><td>true</td>" in drift_html(plan)
+
+
+def test_a_link_leads_where_it_says_and_a_strange_one_is_left_out():
+    here, strange = (
+        drift_markdown(fleet(merchant(findings=(finding(link=link),))))
+        for link in ("https://link.example/a_b~c", "javascript:alert(1)")
+    )
+    assert "merchantctl apply <https://link.example/a_b~c> |" in here
+    assert "javascript" not in strange
+
+
 def test_html_escapes_what_it_shows():
     evil = replace(finding(), cause="<script>alert(1)</script>", link="javascript:alert(1)")
     page = drift_html(fleet(merchant("<b>", findings=(evil,)), unmanaged=("<i>",)), unmanaged=True)
