@@ -61,7 +61,6 @@ PLAIN: dict[str, list[Any]] = {
         "2027-08-01T00:00:00",
         "2026-06-01",
         "x",
-        "9999-12-31T23:30:00Z",
     ],
     "configuration.sales.syncSales": [False],
     "configuration.payments.syncPayments": [False],
