@@ -98,6 +98,6 @@ def test_nobody_is_lost_or_handed_out_before_his_time_or_twice_for_one_asking(ad
         times = [time for time, keys in taken if name in keys]
         assert len(times) <= len(askings)
         for due, asked in askings:
-            assert any(asked <= time <= due + busy for time in answers), (name, due, asked, taken)
+            assert any(asked <= time <= due + busy for time in times), (name, due, asked, taken)
         for time in times:
             assert any(due <= time and asked <= time for due, asked in askings)
