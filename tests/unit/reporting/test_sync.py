@@ -1,0 +1,73 @@
+"""A manual sync in words: what it would do, how it went, and the next step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from controller.model.commerce import MOST, complaints, uploads
+from controller.model.sync import Dataset, Progress, Prospect, Sync
+from controller.reporting.sync import prospect_text, sync_text
+from tests.unit.reporting.fleets import NOW
+
+DONE = Sync("id", 2000, "Complete", "", NOW, NOW - timedelta(days=1), NOW, pushed=True)
+
+
+def test_a_prospect_warns_only_while_scheduled_syncs_are_on():
+    off = Prospect(NOW - timedelta(days=1), NOW, enabled=False)
+    assert prospect_text("acme", off) == (
+        "Sync acme from 2026-11-21 06:00 UTC to 2026-11-22 06:00 UTC: sales go into the merchant's books."
+    )
+    assert "books them again" in prospect_text("acme", replace(off, enabled=True))
+
+
+def test_a_sync_that_went_well_needs_no_step_and_one_that_failed_has_one():
+    assert sync_text("acme", DONE) == (
+        "acme  done (2000)  2026-11-21 06:00 UTC to 2026-11-22 06:00 UTC  begun 2026-11-22 06:00 UTC"
+    )
+    wrong = replace(DONE, code=4000, message="Customer x is not active.")
+    assert sync_text("acme", wrong).splitlines()[1:] == [
+        "  Customer x is not active.",
+        "  > merchantctl plan --target acme",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "progress"),
+    [(1000, "running"), (1010, "running"), (2040, "success"), (4260, "failed"), (5130, "failed"), (0, "failed")],
+)
+def test_how_a_sync_stands_is_told_by_its_code(code, progress):
+    assert replace(DONE, code=code).progress == progress
+
+
+@pytest.mark.parametrize(
+    ("status", "progress"),
+    [
+        ("Queued", "running"),
+        ("Polishing", "running"),
+        ("Complete", "success"),
+        ("FetchError", "failed"),
+        ("PrerequisiteNotMet", "failed"),
+        ("Cancelled", "failed"),
+    ],
+)
+def test_how_an_upload_stands_is_told_by_its_status_and_a_strange_one_is_running(status, progress):
+    assert Dataset("id", "commerce-orders", status).progress is Progress(progress)
+
+
+def test_many_records_go_in_several_requests_and_orders_before_what_refers_to_them():
+    orders = [{"id": str(number)} for number in range(MOST + 1)]
+    parts = list(uploads({"transactions": [{"id": "t"}], "orders": orders, "contractVersion": "9"}))
+    assert [(each.data_type, each.records) for each in parts] == [
+        ("commerce-orders", MOST),
+        ("commerce-orders", 1),
+        ("commerce-transactions", 1),
+    ]
+    assert all(each.body["contractVersion"] == "9" for each in parts)
+
+
+@pytest.mark.parametrize("document", [[], {}, {"orders": {}}, {"orders": [3]}, {"orders": [{"id": ""}]}, {"sales": []}])
+def test_what_is_no_commerce_data_has_a_complaint(document):
+    assert list(complaints(document))
