@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -76,10 +77,13 @@ class OwnNameOnly:
 
 
 def _welcome(request: Request) -> bool:
-    if request.url.path in _FOR_MACHINES:
-        return True
     server = request.scope.get("server")
-    return not server or not _is_loopback(server[0]) or _is_loopback(request.url.hostname or "")
+    if request.scope["path"] in _FOR_MACHINES or not server or not _is_loopback(server[0]):
+        return True
+    try:
+        return _is_loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or "")
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -194,6 +194,8 @@ def test_over_loopback_only_a_name_of_loopback_is_answered(site):
         assert site.api.get("/", headers={"Host": name}).status_code == 200
     for path in ("/", "/merchants/acme", "/style.css", "/nothing"):
         assert site.api.get(path, headers={"Host": "rebound.example"}).status_code == 421
+    for name in ("", "[::1", "127.0.0.1.rebound.example", "127.0.0.1@rebound.example", "::", "[x]:1", "a:b:c"):
+        assert site.api.get("/", headers={"Host": name}).status_code == 421
     for path in ("/healthz", "/metrics"):
         assert site.api.get(path, headers={"Host": "controller.internal"}).status_code == 200
     assert site.api.post("/webhooks", headers={"Host": "hooks.example.com"}).status_code == 401
