@@ -4,6 +4,9 @@
     sweep     a fleet: bounded concurrency, one failure never stops another, a pause when many fail in a row
     observe   what the API says of one merchant, and how sure that is
     apply     a plan's changes, one after another, each with its intent on disk before it cannot be taken back
+    trouble   one merchant's trouble kept from the others: quarantine, back-off, the breaker, a limit reached
+    lately    what was changed in the last 24 hours, for runs that nobody asked for
+    budget    what carrying plans out costs, and whether the day's quota has room for it
     settle    creates whose answer was lost: look twice before anything is created anew
     record    what we remember afterwards
     ports     what the above need of the API and of the state

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 from controller.codat.pace import PATIENCE
-from controller.codat.quota import Quota
+from controller.codat.quota import Quota, after
 from controller.model.plan import ChangeKind, Plan
 from controller.model.report import Cost
 
@@ -25,8 +25,7 @@ def shortfall(cost: Cost, quota: Quota | None) -> tuple[str, ...]:
     requests = cost.reads + cost.writes
     if not cost.writes or quota is None or not _beyond(requests, quota):
         return ()
-    assert quota.resets_at is not None, "a quota that never returns has no seconds left"
-    back = f"{quota.resets_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    back = f"{after(quota.seconds_left):%Y-%m-%d %H:%M} UTC"
     return (
         f"carrying this out takes {requests:,} requests, and the service's quota has {quota.remaining:,} left before "
         f"{back}: apply ends there, and another one after that does the rest",

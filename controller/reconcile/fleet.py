@@ -195,6 +195,6 @@ def still_holding(plan: FleetPlan, saved: Mapping[str, Any] | None) -> tuple[Fle
 
 
 def _as_saved(plan: Plan, written: Mapping[str, Any]) -> bool:
-    """A merchant that neither the saved plan nor this one would touch may move as it likes."""
-    untouched = not plan.changes and not written["changes"]
+    """Whoever neither plan would touch may move as they like; whoever could not be read has not been seen to move."""
+    untouched = not plan.changes and (plan.unread or not written["changes"])
     return untouched or plan.fingerprint == written["fingerprint"]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from controller.model.report import FleetPlan, FleetReport
+from controller.model.report import FleetPlan, FleetReport, Skipped
 from controller.reporting.as_json import drift_json, plan_json, report_json, status_json
 from controller.reporting.text import plan_text, report_text
 from controller.reporting.text_drift import drift_text
@@ -134,6 +134,21 @@ def test_a_quota_that_ends_while_everyone_is_read_writes_nothing_and_asks_nobody
     assert text.count("unknown  since") == 3, "the plan was not shown before, and is shown with the report"
     next_day(place)
     assert exit_code("apply", place.apply()) == 0
+
+
+def test_a_saved_plan_says_of_who_was_not_read_that_and_not_that_it_moved(place: Place) -> None:
+    drifted_fleet(place)
+    saved = plan_json(place.plan())
+    only(place, 1 + 2)
+    report = place.apply(saved=saved)
+    assert exit_code("apply", report) == 5
+    assert sorted(states(report.plan).values()) == ["change"] * 2 + ["unknown"] * 4
+    assert {each.reason for each in report.outcomes.values() if isinstance(each, Skipped)} == {
+        "not begun: the service's quota of requests is used up"
+    }
+    next_day(place)
+    assert exit_code("apply", place.apply(saved=saved)) == 0
+    assert all(place.document(name)["enabled"] for name in SIX)
 
 
 def test_a_quota_that_is_just_enough_for_reading_ends_the_run_before_the_first_write(place: Place) -> None:
