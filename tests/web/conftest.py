@@ -10,10 +10,12 @@ site.ask(lambda store: ...)    a question to its store
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -106,3 +108,33 @@ def site(served: Site) -> Site:
     served.enqueued.clear()
     served.secrets = secrets_of(SECRET, AUTHORIZATION)
     return served
+
+
+class Chat:
+    """What it was sent, and what it answers: `answers` first, then 200."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.heard: list[dict] = []
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    chat = Chat()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            chat.heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(chat.answers.pop(0) if chat.answers else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    chat.url = f"http://127.0.0.1:{server.server_port}/services/T0/secret"
+    yield chat
+    server.shutdown()
+    server.server_close()
