@@ -10,13 +10,19 @@ import pytest
 from controller.web.ports import Secrets, secrets_of
 
 EVENTS = ["connection.connected", "connection.deleted", "read.completed", "read.completed.initial"]
+EVENTS_OF_2024 = ["DataConnectionStatusChanged", "SyncConnectionDeleted"]
+"""From March to October 2024 the newer service sent legacy bodies, signed."""
 AUTHORIZATION = "Basic bWVyY2hhbnRjdGw6YWdyZWVk"
 
 
 @pytest.fixture
 def consumer(emulator, site) -> str:
     """A consumer of the newer generation that delivers to the site, which knows its secret."""
-    made = emulator.api.post("/webhooks", json={"url": f"{site.url}/webhooks", "eventTypes": EVENTS}).json()
+    return subscribed(emulator, site, EVENTS)
+
+
+def subscribed(emulator, site, events: list[str]) -> str:
+    made = emulator.api.post("/webhooks", json={"url": f"{site.url}/webhooks", "eventTypes": events}).json()
     (known,) = emulator.control("GET", "/webhooks")["consumers"]
     site.secrets = secrets_of(known["secret"], None)
     return made["id"]
@@ -57,6 +63,15 @@ def test_before_august_2024_the_headers_began_with_svix(emulator, site, consumer
     emulator.authorize(merchant(emulator, site, "consent-2"))
     settled(emulator, 1)
     assert site.enqueued == ["consent-2"]
+
+
+def test_legacy_bodies_under_signatures_are_heard_as_well(emulator, site):
+    subscribed(emulator, site, EVENTS_OF_2024)
+    acme = merchant(emulator, site, "of-2024")
+    emulator.authorize(acme)
+    emulator.api.delete(f"/companies/{acme['companyId']}/connections/{acme['accountingConnectionId']}")
+    assert all(each["state"] == "delivered" for each in settled(emulator, 2))
+    assert set(site.enqueued) == {"of-2024"}
 
 
 def test_what_is_sent_again_is_known(emulator, site, consumer):
