@@ -73,7 +73,7 @@ def _duty(settings: Settings, shift: Shift, revisions: Revisions, store: Store, 
         revisions=revisions,
         board=board,
         hold=lambda: held(store, patience=0),
-        tell=voice.tell,
+        voice=voice,
         chores=tuple(_chores(settings, shift, store, api, queue, board)),
     )
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from signal import Signals
 
 from controller.model.latest import Latest, after
-from controller.model.merchant import Fleet
+from controller.model.merchant import Complaint, Fleet
 from controller.reconcile.survey import Run
 from controller.reconcile.world import Stop
 from controller.runtime.passes import Pass, Setback
 from controller.runtime.revision import Revisions
 from controller.runtime.scheduler import Timer, Timetable
+from controller.runtime.telling import Voice
 from controller.runtime.workqueue import Queue
 
 
@@ -56,6 +57,12 @@ class Board:
         self.ready = self.ready or (done.everyone and not done.trouble)
         self.failing_since = (self.failing_since or done.began) if done.trouble else None
 
+    def complain(self, complaints: tuple[Complaint, ...]) -> bool:
+        """What is wrong with the manifests on disk; whether that is new."""
+        moved = complaints != self.latest.complaints
+        self.latest = replace(self.latest, complaints=complaints)
+        return moved
+
 
 @dataclass(frozen=True, slots=True)
 class Duty:
@@ -65,7 +72,7 @@ class Duty:
     mends    False: drift is reported, nothing is written
     resync   seconds from one look at everyone to the next
     hold     the state's lock, for one pass
-    tell     who hears of each pass: the log, the metrics, the chat; answers for its own failures
+    voice    tells the log, the metrics and the chat
     chores   what else is done by the clock
     """
 
@@ -76,5 +83,5 @@ class Duty:
     revisions: Revisions
     board: Board
     hold: Callable[[], AbstractAsyncContextManager[None]]
-    tell: Callable[[Pass, Latest], Awaitable[None]]
+    voice: Voice
     chores: tuple[Timer, ...] = ()

@@ -11,14 +11,15 @@ import structlog
 
 from controller.model.errors import LimitReached, MerchantctlError, RateLimited, Unauthorized
 from controller.model.report import FleetPlan, FleetReport
-from controller.reconcile.fleet import reconcile, think, told
+from controller.reconcile.fleet import reconcile, think
+from controller.reconcile.ledger import told
 from controller.reconcile.survey import now, survey
 from controller.runtime.again import again
 from controller.runtime.duty import Duty
 from controller.runtime.passes import Pass, Seen, Setback, scope_of
 from controller.runtime.scheduler import Timer, ticking
 from controller.runtime.workqueue import EVERYONE
-from state.errors import StateLocked
+from state.errors import StateLocked, StateProblem
 
 LOCKED_FOR = timedelta(seconds=5)
 """How long a state that another run holds is left to it before it is asked for again."""
@@ -37,22 +38,16 @@ async def serve(duty: Duty) -> None:
 
 
 async def look_at(keys: tuple[str, ...], duty: Duty) -> None:
-    """One pass, whatever comes of it: it is noted and told, and whoever needs another look gets one."""
+    """One pass, whatever comes of it."""
     began = now()
-    done = Pass(keys, await attempt(keys, duty), began, now())
-    await note(done, duty)
-    for key, seconds in again(done, duty.board.failing_since, await quarantines(duty)).items():
-        duty.queue.add([key], after=seconds)
-    await duty.tell(done, duty.board.latest)
+    await conclude(Pass(keys, await attempt(keys, duty), began, now()), duty)
 
 
 async def look_once(duty: Duty) -> FleetPlan | FleetReport:
-    """One look at everyone, noted and told like any other. Raises what an apply would raise."""
+    """One pass over everyone. Raises what an apply would raise."""
     began = now()
     seen = await once((EVERYONE,), duty)
-    done = Pass((EVERYONE,), seen, began, now())
-    await note(done, duty)
-    await duty.tell(done, duty.board.latest)
+    await conclude(Pass((EVERYONE,), seen, began, now()), duty)
     return seen
 
 
@@ -60,14 +55,17 @@ async def attempt(keys: tuple[str, ...], duty: Duty) -> Seen:
     """A pass whose failure is a result like any other; only a refused key and an unusable state end everything."""
     try:
         return await once(keys, duty)
-    except Unauthorized:
-        raise
     except StateLocked as error:
         return Setback(str(error), now() + LOCKED_FOR)
+    except (Unauthorized, StateProblem):
+        raise
     except (LimitReached, RateLimited) as error:
         return Setback(str(error), error.resume_at if isinstance(error, LimitReached) else error.retry_at)
     except MerchantctlError as error:
         return Setback(str(error))
+    except Exception as error:
+        log.exception("a fault of merchantctl itself; please report it")
+        return Setback(f"a fault of merchantctl itself: {type(error).__name__}: {error}")
 
 
 async def once(keys: tuple[str, ...], duty: Duty) -> FleetPlan | FleetReport:
@@ -79,11 +77,14 @@ async def once(keys: tuple[str, ...], duty: Duty) -> FleetPlan | FleetReport:
         return await reconcile(run, agree=lambda plan: True)
 
 
-async def note(done: Pass, duty: Duty) -> None:
-    """On the board, and in the inbox: whoever was looked at has been told of for the last time."""
+async def conclude(done: Pass, duty: Duty) -> None:
+    """What was seen is noted and told, and whoever needs another look is put down for one."""
     duty.board.note(done, duty.revisions.fleet)
     if not isinstance(done.seen, Setback):
         await duty.run.store.close_deliveries(done.names, received_until=done.began, at=done.ended)
+    for key, seconds in again(done, duty.board.failing_since, await quarantines(duty)).items():
+        duty.queue.add([key], after=seconds)
+    await duty.voice.looked(done, duty.board.latest)
 
 
 async def quarantines(duty: Duty) -> Mapping[str, datetime]:
@@ -107,16 +108,7 @@ def timers(duty: Duty) -> tuple[Timer, ...]:
     async def reread() -> None:
         if await duty.revisions.renewed():
             duty.queue.add([EVERYONE])
-        _tell_complaints(duty)
+        if duty.board.complain(duty.revisions.complaints):
+            await duty.voice.manifests(duty.board.latest, now())
 
     return Timer("resync", duty.resync, resync), Timer("manifests", POLL, reread), *duty.chores
-
-
-def _tell_complaints(duty: Duty) -> None:
-    """Said once for each state of the disk."""
-    complaints, before = duty.revisions.complaints, duty.board.latest.complaints
-    duty.board.latest = replace(duty.board.latest, complaints=complaints)
-    if complaints and complaints != before:
-        log.error("manifests broken", kept="the last good revision", complaints=[str(each) for each in complaints])
-    elif before and not complaints:
-        log.info("manifests whole again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -31,14 +32,25 @@ class Voice:
     notify_url: str | None = field(default=None, repr=False)
     told: Latest = field(default_factory=Latest)
 
-    async def tell(self, done: Pass, latest: Latest) -> None:
+    async def looked(self, done: Pass, latest: Latest) -> None:
+        """A pass has ended."""
         result = None if isinstance(done.seen, Setback) else done.seen
         self.meters.pass_ended(result, everyone=done.everyone, seconds=done.seconds)
         (log.warning if done.trouble or _refusal(done) else log.info)("looked", **line(done))
-        await self._post(done, latest)
+        await self.news(latest, done.began)
 
-    async def _post(self, done: Pass, latest: Latest) -> None:
-        fresh = news(self.told, latest, since=done.began)
+    async def manifests(self, latest: Latest, at: datetime) -> None:
+        """What is on disk is broken now, or otherwise broken, or whole again."""
+        if latest.complaints:
+            told = [str(each) for each in latest.complaints[:NAMED]]
+            log.error("manifests broken", number=len(latest.complaints), complaints=told, kept="the last good ones")
+        else:
+            log.info("manifests whole again")
+        await self.news(latest, at)
+
+    async def news(self, latest: Latest, since: datetime) -> None:
+        """To the chat, what was not known before; `since` is when somebody began to look."""
+        fresh = news(self.told, latest, since=since)
         self.told = latest
         if fresh and self.notify_url:
             failure = await post(self.notify_url, message(fresh))

@@ -34,7 +34,7 @@ def test_broken_manifests_leave_the_last_good_revision_in_use(place: Place) -> N
         (place.manifests / "broken.yaml").write_text("kind: [")
         place.gone("bob")
         told = watch.until(lambda: [line for line in watch.log if line["event"] == "manifests broken"])[0]
-        assert "broken.yaml:1" in told["complaints"][0]
+        assert "broken.yaml:2" in told["complaints"][0]
         place.edit("bob", {"enabled": False})
         watch.until(lambda: place.document("bob")["enabled"])
         (place.manifests / "broken.yaml").unlink()
@@ -45,7 +45,7 @@ def test_broken_manifests_leave_the_last_good_revision_in_use(place: Place) -> N
 def test_broken_manifests_at_the_start_end_it_with_65(place: Place) -> None:
     (place.manifests / "broken.yaml").write_text("kind: [")
     done = place.run("run")
-    assert (done.returncode, "broken.yaml:1" in done.stderr) == (65, True)
+    assert (done.returncode, "broken.yaml:2" in done.stderr) == (65, True)
 
 
 def test_an_api_that_fails_or_vanishes_ends_nothing(place: Place) -> None:
