@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from controller.model.plan import Actor, Finding, Plan
+from controller.model.plan import Actor, ChangeKind, Finding, Plan
 from controller.model.report import Done, Failed, Moved, Outcome, Skipped
 
 
@@ -12,7 +12,7 @@ class Standing(StrEnum):
     """The states of a plan, and what only a pass that writes can tell; what asks for attention first.
 
     failed   a write did not succeed
-    done     written to just now; the next look tells the state
+    done     created or severed just now; the next look tells the state
     """
 
     FAILED = "failed"
@@ -30,8 +30,15 @@ def standing(plan: Plan, outcome: Outcome | None) -> Standing:
         case Failed():
             return Standing.FAILED
         case Done():
-            return Standing.DONE
+            return _written(plan, outcome)
     return Standing(plan.state.value)
+
+
+def _written(plan: Plan, outcome: Done) -> Standing:
+    """A configuration was read back after it was written: it stands. What else was made has a way to go yet."""
+    if any(finding.actor is Actor.US for finding in still_open(plan, outcome)):
+        return Standing.BLOCKED
+    return Standing.IN_SYNC if all(change.kind in _READ_BACK for change in plan.changes) else Standing.DONE
 
 
 def still_open(plan: Plan, outcome: Outcome | None) -> tuple[Finding, ...]:
@@ -49,3 +56,6 @@ def reason(outcome: Outcome | None) -> str:
         case Moved(what=what):
             return f"{what} moved since the plan was made"
     return ""
+
+
+_READ_BACK = (ChangeKind.SET_CONFIGURATION, ChangeKind.RENAME_COMPANY)

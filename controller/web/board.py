@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from controller.desired.selector import parse
 from controller.model.latest import Latest
 from controller.model.plan import Actor, Finding, Plan, Truth
-from controller.model.report import Outcome
+from controller.model.report import Done, Outcome
 from controller.reporting.standing import Standing, standing, still_open
 from controller.reporting.verdict import is_drift
 
@@ -42,7 +42,7 @@ class Row:
     @property
     def waits_for(self) -> str:
         """The first condition that was not met, and why; nothing once that was seen to."""
-        if self.standing is Standing.DONE:
+        if isinstance(self.outcome, Done):
             return ""
         unmet = next((each for each in self.plan.conditions if each.status is not Truth.TRUE), None)
         if unmet is None:

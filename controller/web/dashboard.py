@@ -31,7 +31,7 @@ MEANING = {
     Standing.UNKNOWN: "could not be read",
     Standing.CHANGE: "the next apply has something to do",
     Standing.WAITING: "for the merchant's consent, or for data",
-    Standing.DONE: "written to in the last pass; the next look tells how it stands",
+    Standing.DONE: "created or severed in the last pass; the next look tells how it stands",
     Standing.IN_SYNC: "live is as declared",
 }
 

@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from controller.model.latest import Latest
 from controller.model.plan import Actor, Plan
-from controller.reporting.standing import standing
+from controller.model.report import Done
+from controller.reporting.standing import standing, still_open
 from controller.web.health import running_version
 from controller.web.pages import page
 from controller.web.ports import Window
@@ -55,6 +56,8 @@ async def show(request: Request) -> Response:
         plan=plan,
         wanted=wanted,
         outcome=outcome,
+        written=isinstance(outcome, Done),
+        findings=still_open(plan, outcome) if plan else (),
         standing=standing(plan, outcome) if plan else None,
         past=past,
         complaint=complaint,

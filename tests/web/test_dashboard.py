@@ -167,11 +167,11 @@ def test_a_merchants_page_tells_findings_changes_consent_and_history(site):
         assert words in text
 
 
-def test_what_was_put_right_is_told_as_done(site):
+def test_what_was_put_right_is_told_with_what_was_changed(site):
     site.latest = latest(changing("acme"), outcomes={"acme": Done(1)})
     text = site.api.get("/merchants/acme").text
     assert "Changed in the last pass" in text
-    assert '<span class="badge done">done</span>' in text
+    assert '<span class="badge in-sync">in-sync</span>' in text
 
 
 def test_a_merchant_that_is_only_remembered_still_has_a_page(site):
