@@ -11,7 +11,7 @@ import pytest
 from tests.crash.disturbance import FAULTS
 from tests.crash.proof import Proof
 
-HUNDREDS = 400
+HUNDREDS = 300
 """A proof that explores little proves little. How many points there were the last line of a test run says."""
 
 
