@@ -33,8 +33,9 @@ from controller.model.run import Leave, Scope
 from controller.model.sync import Dataset, Prospect, Span, Sync, Unsent
 from controller.planning.connection import choose
 from controller.reconcile import syncing
-from controller.reconcile.fleet import reconcile, think, told
+from controller.reconcile.fleet import reconcile, think
 from controller.reconcile.importing import Choice, Imported, Known, gather
+from controller.reconcile.ledger import told
 from controller.reconcile.lookup import look_up_all
 from controller.reconcile.observe import observe
 from controller.reconcile.record import memory_of

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controller.model.merchant import Wanted
 from controller.model.observed import Company, Listing, Memory
+from controller.model.report import FleetReport
 from controller.reconcile.ports import Api
 from state import Quarantine, Store
 
@@ -52,6 +53,10 @@ class Stop:
         if self.why is None:
             self.why, self.remedy, self.resume_at, self.signal = why, remedy, resume_at, signal
             self.asked.set()
+
+    def told_in(self, report: FleetReport) -> FleetReport:
+        """The report, with why it ends where it ends."""
+        return replace(report, stopped=self.why, remedy=self.remedy, resume_at=self.resume_at, signal=self.signal)
 
 
 @dataclass(frozen=True, slots=True)
