@@ -36,8 +36,11 @@ def standing(plan: Plan, outcome: Outcome | None) -> Standing:
 
 def _written(plan: Plan, outcome: Done) -> Standing:
     """A configuration was read back after it was written: it stands. What else was made has a way to go yet."""
-    if any(finding.actor is Actor.US for finding in still_open(plan, outcome)):
+    actors = {finding.actor for finding in still_open(plan, outcome)}
+    if Actor.US in actors:
         return Standing.BLOCKED
+    if Actor.MERCHANT in actors or Actor.SERVICE in actors:
+        return Standing.WAITING
     return Standing.IN_SYNC if all(change.kind in _READ_BACK for change in plan.changes) else Standing.DONE
 
 

@@ -41,9 +41,9 @@ class Row:
 
     @property
     def waits_for(self) -> str:
-        """The first condition that was not met, and why; nothing once that was seen to."""
+        """The first condition that is not met, and why; after a write the first thing that it left open."""
         if isinstance(self.outcome, Done):
-            return ""
+            return next(iter(self.codes), "")
         unmet = next((each for each in self.plan.conditions if each.status is not Truth.TRUE), None)
         if unmet is None:
             return ""

@@ -21,6 +21,12 @@ def test_what_was_created_has_a_way_to_go_yet():
     assert standing(plan, Done(1)) is Standing.DONE
 
 
+def test_a_connection_that_was_made_waits_for_its_merchant():
+    asked = finding("connection-pending", actor=Actor.MERCHANT)
+    plan = merchant(state=State.CHANGE, changes=(Change(ChangeKind.CREATE_CONNECTION, (ChangeClass.CREATE,)),))
+    assert standing(plan, Done(1, findings=(asked,))) is Standing.WAITING
+
+
 def test_what_our_side_must_mend_still_blocks_after_a_write():
     assert standing(replace(changing(), findings=(APPLY, US)), Done(1)) is Standing.BLOCKED
     assert standing(changing(), Done(1, findings=(US,))) is Standing.BLOCKED
