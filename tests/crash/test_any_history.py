@@ -238,7 +238,7 @@ def _one_look_at_the_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "create_ssl_context", cache(httpx.create_ssl_context))
 
 
-def explored(emulator: Any, examples: int, steps: int, *, at_random: bool, shrink: bool = True) -> int:
+def explored(emulator: Any, examples: int, steps: int, *, at_random: bool) -> int:
     """Runs so many histories of so many steps; how many steps they were in all."""
     machine = type("AnyHistory", (AnyHistory,), {"emulator": emulator, "steps": 0})
     bounds = settings(
@@ -247,7 +247,7 @@ def explored(emulator: Any, examples: int, steps: int, *, at_random: bool, shrin
         derandomize=not at_random,
         database=None,
         deadline=None,
-        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
+        phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
         print_blob=True,
     )

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.crash.histories import History, Storm, Wrong
-from tests.crash.test_any_history import explored
 from tests.crash.test_the_proof_can_fail import every_list_is_complete, no_fresh_read, no_intents
 
 Bug = Callable[[pytest.MonkeyPatch], None]
@@ -63,10 +62,3 @@ def test_with_a_planted_bug_somebody_does(
     bug(monkeypatch)
     with pytest.raises(Wrong):
         course(History(tmp_path / "place", emulator))
-
-
-@pytest.mark.soak
-def test_an_old_document_believed_is_found_at_random_too(emulator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    no_fresh_read(monkeypatch)
-    with pytest.raises(Wrong):
-        explored(emulator, 100, 25, at_random=True, shrink=False)
