@@ -50,7 +50,7 @@ class Shift:
 async def keep_watch(settings: Settings, shift: Shift) -> int:
     """The controller, until a signal or for one look; its exit code. Broken manifests are refused at the start."""
     start_log([settings.api_key, settings.webhook_secret, settings.webhook_authorization, settings.notify_url])
-    revisions, meters = Revisions(settings.manifests), Meters()
+    revisions, meters = Revisions(settings.manifests, settings.cache), Meters()
     client = reading(settings) if shift.report_only else writing(settings)
     async with remembered(settings) as store, client as api:
         duty = _duty(settings, shift, revisions, store, api, Voice(meters, settings.notify_url))

@@ -18,11 +18,11 @@ from controller.model.merchant import Complaint, Fleet
 class Revisions:
     """`fleet` is in use. `complaints` are about what is on disk: none, where that is the same."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, cache: Path | None = None) -> None:
         """Raises InvalidManifests, UsageError: a controller begins with manifests that are whole."""
-        self._root = root
+        self._root, self._cache = root, cache
         self._marks = self._glimpsed = marks(root)
-        self.fleet = load(root)
+        self.fleet = load(root, None, cache)
         self.complaints: tuple[Complaint, ...] = ()
         if self.fleet.complaints:
             raise InvalidManifests(self.fleet.complaints)
@@ -37,7 +37,7 @@ class Revisions:
 
     def _load(self) -> Fleet:
         try:
-            return load(self._root)
+            return load(self._root, None, self._cache)
         except UsageError as error:
             return Fleet({}, frozenset(), (Complaint(str(self._root), 0, 0, str(error)),), False, "")
 
