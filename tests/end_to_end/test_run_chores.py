@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from controller.app import Order, run_of, silent
 from controller.codat.client import Client, open_client
 from controller.model.latest import Latest
 from controller.model.report import FleetPlan
+from controller.model.run import Scope
+from controller.reporting.metrics import Meters
+from controller.runtime.duty import Board, Duty
 from controller.runtime.refresh import Refresher
+from controller.runtime.revision import Revisions
 from controller.runtime.rota import Rota
-from controller.runtime.workqueue import WorkQueue
+from controller.runtime.service import look_at
+from controller.runtime.telling import Voice
+from controller.runtime.workqueue import EVERYONE, WorkQueue
 from state import Store, open_state
 from tests.end_to_end.place import PROFILE, Place, findings, states, writes
 
@@ -81,3 +89,26 @@ def test_data_that_has_grown_old_is_asked_for_once(place: Place) -> None:
     with place.counted() as counts:
         with_real_things(place, story)
     assert writes(counts) == {REFRESH: 2}
+
+
+def test_a_fault_of_ours_ends_a_pass_and_not_the_service(place: Place) -> None:
+    place.provisioned("ann")
+
+    async def story(api: Client, store: Store) -> Duty:
+        revisions = Revisions(place.manifests)
+        duty = Duty(
+            run=run_of(place.settings, Order(Scope()), revisions.fleet, store, api, silent),
+            mends=True,
+            resync=3600,
+            queue=WorkQueue(),
+            revisions=revisions,
+            board=Board(Latest()),
+            hold=lambda: nullcontext(1 / 0),
+            voice=Voice(Meters()),
+        )
+        await look_at((EVERYONE,), duty)
+        return duty
+
+    duty = with_real_things(place, story)
+    assert "ZeroDivisionError" in duty.board.latest.trouble
+    assert len(duty.queue) == 1, "everyone is tried again"
