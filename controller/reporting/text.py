@@ -25,6 +25,7 @@ from controller.model.report import (
     Refusal,
     Skipped,
 )
+from controller.reporting.alike import told_once
 from controller.reporting.freshness import freshness
 from controller.reporting.paint import PLAIN, Paint
 from controller.reporting.words import CHANGES, clean, columns, count, listed, minutes_words, moment, value_words
@@ -39,7 +40,7 @@ _STATE_WORDS = (
 
 
 def plan_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
-    """What would change, merchant by merchant; those in sync are only counted."""
+    """What would change, merchant by merchant, many alike as one; those in sync are only counted."""
     return "\n".join(
         [*_plan_lines(plan, paint), *age_lines(plan, paint), paint("strong", "Plan: ") + plan_summary(plan)]
     )
@@ -53,7 +54,8 @@ def age_lines(plan: FleetPlan, paint: Paint) -> list[str]:
 
 def _plan_lines(plan: FleetPlan, paint: Paint) -> list[str]:
     shown = [each for each in plan.plans if _worth_showing(each)]
-    lines = [line for each in shown if not _only_adopts(each) for line in [*merchant_lines(each, paint), ""]]
+    blocks = ((each.merchant, merchant_lines(each, paint)) for each in shown if not _only_adopts(each))
+    lines = [line for block in told_once(blocks, paint) for line in (*block, "")]
     adopted = [line for each in shown if _only_adopts(each) for line in merchant_lines(each, paint)]
     lines += [*adopted, ""] if adopted else []
     lines += general_lines(plan, paint)
@@ -159,8 +161,8 @@ def report_text(report: FleetReport, paint: Paint = PLAIN) -> str:
     """What became of a plan: whoever is worth a word by name, then the numbers. A plan not shown yet comes first."""
     asked = report.asked and any(each.changes for each in report.plan.plans)
     lines = [] if asked else [*_plan_lines(report.plan, paint), *age_lines(report.plan, paint)]
-    for name, outcome in sorted(report.outcomes.items()):
-        lines += _outcome_lines(name, outcome, paint)
+    outcomes = ((name, _outcome_lines(name, outcome, paint)) for name, outcome in sorted(report.outcomes.items()))
+    lines += [line for block in told_once(((name, told) for name, told in outcomes if told), paint) for line in block]
     lines += _link_lines(report, paint)
     if report.stopped:
         why = "; ".join(filter(None, (report.stopped, report.remedy)))

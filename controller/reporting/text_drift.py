@@ -6,6 +6,7 @@ from collections import Counter
 
 from controller.model.plan import Plan, State, Truth
 from controller.model.report import FleetPlan
+from controller.reporting.alike import told_once
 from controller.reporting.freshness import data_rows, since_words
 from controller.reporting.paint import PLAIN, Paint
 from controller.reporting.text import age_lines, finding_lines, general_lines, merchant_lines
@@ -14,18 +15,20 @@ from controller.reporting.words import clean, columns, count, moment
 
 
 def drift_text(plan: FleetPlan, paint: Paint = PLAIN, *, unmanaged: bool = False, data: bool = False) -> str:
-    """What was found, merchant by merchant; with `data` the age of each one's; then the numbers by code."""
-    lines: list[str] = []
-    for each in plan.plans:
-        if each.findings:
-            found = [line for finding in each.findings for line in finding_lines(finding, paint)]
-            lines += [paint("strong", clean(each.merchant)), *found, ""]
+    """What was found, merchant by merchant, many alike as one; with `data` each one's age; then numbers by code."""
+    blocks = ((each.merchant, _found_lines(each, paint)) for each in plan.plans if each.findings)
+    lines = [line for block in told_once(blocks, paint) for line in (*block, "")]
     lines += general_lines(plan, paint)
     lines += _unmanaged_lines(plan, unmanaged)
     lines += _data_lines(plan, paint) if data else []
     codes = Counter(finding.code for each in plan.plans for finding in each.findings)
     lines += columns([(code, f"{number:,}") for code, number in sorted(codes.items())], "  ")
     return "\n".join([*lines, *age_lines(plan, paint), paint("strong", "Drift: ") + drift_summary(plan)])
+
+
+def _found_lines(plan: Plan, paint: Paint) -> list[str]:
+    found = [line for finding in plan.findings for line in finding_lines(finding, paint)]
+    return [paint("strong", clean(plan.merchant)), *found]
 
 
 def drift_summary(plan: FleetPlan) -> str:
