@@ -23,6 +23,7 @@ from state.lock import LockRow
 from state.memory import Memory
 from state.process import Owner
 from state.quarantine import Quarantine
+from state.rollouts import HoldRow, MemberRow, RolloutRow
 from state.runs import Event
 from state.store import Store
 from state.syncs import SyncRow
@@ -34,12 +35,15 @@ __all__ = [
     "Delivery",
     "Event",
     "FindingRow",
+    "HoldRow",
     "Intent",
     "LockRow",
+    "MemberRow",
     "Memory",
     "Noted",
     "Owner",
     "Quarantine",
+    "RolloutRow",
     "Store",
     "SyncRow",
     "open_state",

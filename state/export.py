@@ -15,11 +15,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from state.database import Database, count_ids_on
 from state.errors import UnusableExport
-from state.tables import UtcTime, applied, events, findings, intents, merchants, quarantine, runs, writes
+from state.tables import (
+    UtcTime,
+    applied,
+    events,
+    findings,
+    intents,
+    merchants,
+    quarantine,
+    rollout_merchants,
+    rollouts,
+    runs,
+    writes,
+)
 
 SCHEMA_VERSION = 1
 
-TABLES = (merchants, applied, intents, findings, quarantine, runs, events, writes)
+TABLES = (merchants, applied, intents, findings, quarantine, runs, events, writes, rollouts, rollout_merchants)
 
 
 async def export_all(database: Database) -> dict[str, Any]:

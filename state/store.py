@@ -17,6 +17,7 @@ from state import (
     lock,
     memory,
     quarantine,
+    rollouts,
     runs,
     syncs,
     verdicts,
@@ -166,6 +167,44 @@ class Store:
     async def release(self, merchant: str) -> None:
         """Out of quarantine."""
         await quarantine.release(self._database, merchant)
+
+    # -- Rollouts
+
+    async def begin_rollout(
+        self, name: str, terms: Mapping[str, Any], members: Iterable[rollouts.MemberRow], owner: Owner, at: datetime
+    ) -> int:
+        """A rollout at its first wave, `running` in this owner's hands, with all its merchants; its id."""
+        row = {"name": name, "state": "running", "reason": "", "since": at, "started_at": at}
+        return await rollouts.begin(self._database, {**row, "terms": dict(terms), "wave": 1}, owner, members)
+
+    async def rollout(self, name: str | None = None) -> rollouts.RolloutRow | None:
+        """By its name, else the newest."""
+        return await rollouts.find(self._database, name)
+
+    async def rollout_merchants(self, rollout_id: int) -> tuple[rollouts.MemberRow, ...]:
+        """In the order of waves and names."""
+        return await rollouts.members(self._database, rollout_id)
+
+    async def turn_rollout(
+        self, rollout_id: int, *, of: Collection[str], owner: Owner | None = None, **columns: Any
+    ) -> bool:
+        """Changes a rollout that is in one of these states and, where one is named, in this owner's hands; whether."""
+        return await rollouts.turn(self._database, rollout_id, of, owner, columns)
+
+    async def note_rollout_merchant(self, rollout_id: int, merchant: str, **columns: Any) -> None:
+        await rollouts.note_member(self._database, rollout_id, merchant, columns)
+
+    async def hold_rollout(self, rollout_id: int) -> None:
+        """Other runs leave all its merchants alone."""
+        await rollouts.hold_all(self._database, rollout_id)
+
+    async def rollout_holds(self) -> tuple[rollouts.HoldRow, ...]:
+        """The merchants that other runs leave alone."""
+        return await rollouts.holds(self._database)
+
+    async def let_go(self, merchants: Collection[str]) -> None:
+        """No rollout holds these any more."""
+        await rollouts.let_go(self._database, merchants)
 
     # -- Webhooks
 

@@ -11,6 +11,8 @@ quarantine   merchants not to be tried again before `until`, or before their `ke
 verdicts     memo: the key under which a merchant was last seen in sync
 syncs        how each merchant's latest sync stood when it was last read
 inbox        webhook deliveries; open while `handled_at` is null
+rollouts     bulk changes in waves: what each was told, and where it stands
+rollout_merchants   what a rollout did to whom; others leave a merchant alone while it is `held`
 lock         at most one row: who may write over there
 """
 
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, Index, Integer, MetaData, String, Table
+from sqlalchemy import JSON, Boolean, Column, DateTime, Dialect, Index, Integer, MetaData, String, Table
 from sqlalchemy.types import TypeDecorator
 
 
@@ -160,6 +162,37 @@ syncs = Table(
     Column("ran_at", UtcTime),
     Column("since", UtcTime, nullable=False),
     Column("read_at", UtcTime, nullable=False),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("terms", JSON, nullable=False),
+    Column("wave", Integer, nullable=False),
+    Column("soak_until", UtcTime),
+    Column("owner", String, nullable=False),
+    Index(None, "name", unique=True),
+)
+
+rollout_merchants = Table(
+    "rollout_merchants",
+    metadata,
+    Column("rollout_id", Integer, primary_key=True, autoincrement=False),
+    Column("merchant", String, primary_key=True),
+    Column("wave", Integer, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("changed", JSON, nullable=False),
+    Column("held", Boolean, nullable=False),
+    Index(None, "merchant"),
+    Index(None, "held"),
 )
 
 lock = Table(

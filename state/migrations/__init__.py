@@ -17,7 +17,7 @@ from state.tables import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest step: a state that stands there costs one query to open, and no Alembic."""
 
 VERSION_TABLE = "state_version"

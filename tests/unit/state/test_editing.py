@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from state import Event, FindingRow, Store, SyncRow, open_state
+from state import Event, FindingRow, MemberRow, Owner, Store, SyncRow, open_state
 from state.errors import MerchantTaken, UnknownMerchant, UnusableExport
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 5, tzinfo=UTC)
+SOMEBODY = Owner("host", 1, "mark", "merchantctl rollout")
 
 
 async def fill(store: Store, merchant: str = "acme") -> None:
@@ -22,6 +23,7 @@ async def fill(store: Store, merchant: str = "acme") -> None:
     await store.end_run(run, 0, {"writes": 1}, NOON)
     await store.remember_verdicts({merchant: "v"})
     await store.note_syncs([SyncRow(merchant, 2000, "", NOON, NOON, NOON)])
+    await store.begin_rollout(f"of {merchant}", {"soak": 0}, [MemberRow(merchant, 1, "d", "done")], SOMEBODY, NOON)
 
 
 async def test_show_tells_all_that_is_remembered_of_one_merchant(store: Store):
@@ -30,6 +32,7 @@ async def test_show_tells_all_that_is_remembered_of_one_merchant(store: Store):
     shown = await store.show("acme")
     assert {table: len(rows) for table, rows in shown.items()} == {
         "merchants": 1, "applied": 1, "intents": 1, "findings": 1, "quarantine": 1, "syncs": 1,
+        "rollout_merchants": 1,
     }  # fmt: skip
     assert shown["merchants"][0]["company_id"] == "c-acme"
     assert shown["applied"][0] == {
@@ -50,6 +53,7 @@ async def test_a_renamed_merchant_takes_everything_along(store: Store):
     assert set(await store.first_seen()) == {("acme-coffee", "company-renamed", "")}
     assert set(await store.quarantined()) == {"acme-coffee"}
     assert set(await store.syncs()) == {"acme-coffee"}
+    assert [hold.merchant for hold in await store.rollout_holds()] == ["acme-coffee"]
     assert len(await store.history("acme-coffee")) == 1
 
 
