@@ -27,6 +27,7 @@ import pytest
 
 from controller.emulator.server import running
 from controller.emulator.world import Settings
+from tests.postgresql import postgresql as postgresql
 
 Merchant = dict[str, str]
 

@@ -2,6 +2,7 @@
 
     service    the story: whoever is due is looked at, until it is told to stop
     workqueue  who is due when: names of merchants, or EVERYONE
+    tasks      the same promise over several machines that share one state
     duty       what the service was given, and what it keeps
     passes     one look, and what it came to
     again      who is to be looked at once more after a pass, and when; pure

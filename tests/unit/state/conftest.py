@@ -1,42 +1,14 @@
-"""A state in SQLite and one in PostgreSQL: every test that takes `url` or `store` runs on both.
-
-PostgreSQL is that of MERCHANTCTL_TEST_PG_DSN, else one of our own, started from the system's binaries as a plain user.
-Where there is neither, its half is skipped; where CI is set, that is a failure.
-"""
+"""A state in SQLite and one in PostgreSQL: every test that takes `url` or `store` runs on both."""
 
 from __future__ import annotations
 
-import glob
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-import time
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
 
 from state import Store, open_state
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The URL of a database that tests may make schemas in."""
-    if dsn := os.environ.get("MERCHANTCTL_TEST_PG_DSN"):
-        yield dsn
-        return
-    binaries = _binaries()
-    if binaries is None:
-        _missing("no PostgreSQL: neither MERCHANTCTL_TEST_PG_DSN nor initdb of the system")
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    try:
-        yield from _served(binaries, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+from tests.postgresql import empty_schema
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -45,70 +17,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/var/state.db"
         return
-    pytest.importorskip("psycopg")
-    server = request.getfixturevalue("postgresql")
-    schema = f"t{uuid.uuid4().hex}"
-    _execute(server, f"CREATE SCHEMA {schema}")
-    yield make_url(server).update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(False)
-    _execute(server, f"DROP SCHEMA {schema} CASCADE")
+    with empty_schema(request.getfixturevalue("postgresql")) as url:
+        yield url
 
 
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[Store]:
     async with open_state(url) as opened:
         yield opened
-
-
-def _execute(server: str, statement: str) -> None:
-    engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"))
-    with engine.begin() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
-
-
-def _binaries() -> Path | None:
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb")) or [shutil.which("initdb")]
-    return Path(found[-1]).parent if found[-1] else None
-
-
-def _missing(reason: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def _served(binaries: Path, folder: Path) -> Iterator[str]:
-    who = _plain_user(folder)
-    subprocess.run(
-        [binaries / "initdb", "-D", folder / "data", "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C"],
-        check=True, capture_output=True, cwd=folder, **who,
-    )  # fmt: skip
-    server = subprocess.Popen(
-        [binaries / "postgres", "-D", folder / "data", "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **who,
-    )  # fmt: skip
-    try:
-        _await_server(binaries, folder)
-        yield f"postgresql://tester@/postgres?host={folder}"
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def _await_server(binaries: Path, folder: Path) -> None:
-    for _ in range(300):
-        asked = subprocess.run([binaries / "pg_isready", "-q", "-h", folder], check=False)
-        if asked.returncode == 0:
-            return
-        time.sleep(0.1)
-    pytest.fail("PostgreSQL does not start")
-
-
-def _plain_user(folder: Path) -> dict[str, object]:
-    """PostgreSQL refuses to run as root: then it runs as somebody else, who owns the folder."""
-    if os.getuid() != 0:
-        return {}
-    names = {entry.pw_name: entry for entry in pwd.getpwall()}
-    entry = names.get("postgres") or names["nobody"]
-    os.chown(folder, entry.pw_uid, entry.pw_gid)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
