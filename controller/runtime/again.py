@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from controller.model.plan import ChangeKind, Plan
-from controller.model.report import FleetReport
 from controller.runtime.passes import Pass
 
 FIRST_WAITS = {
@@ -31,7 +30,7 @@ _BEGINNINGS = (ChangeKind.CREATE_COMPANY, ChangeKind.CREATE_CONNECTION)
 
 def again(done: Pass, failing_since: datetime | None, quarantined: Mapping[str, datetime]) -> dict[str, float]:
     """Seconds by key. `quarantined` says until when a merchant that failed is left alone."""
-    looks = dict.fromkeys(done.keys, _after_trouble(done, failing_since)) if _wants_repeating(done) else {}
+    looks = dict.fromkeys(done.keys, _before_repeating(done, failing_since)) if done.cut_short else {}
     for plan in done.plans:
         wait = _wait(plan, done.ended, quarantined.get(plan.merchant))
         if wait is not None:
@@ -39,13 +38,7 @@ def again(done: Pass, failing_since: datetime | None, quarantined: Mapping[str, 
     return looks
 
 
-def _wants_repeating(done: Pass) -> bool:
-    """A signal ends the whole service."""
-    by_signal = isinstance(done.seen, FleetReport) and done.seen.signal is not None
-    return done.trouble is not None and not by_signal
-
-
-def _after_trouble(done: Pass, failing_since: datetime | None) -> float:
+def _before_repeating(done: Pass, failing_since: datetime | None) -> float:
     wait = done.retry_at - done.ended if done.retry_at else doubled(failing_since, done.ended, AFTER_A_SETBACK)
     return max(wait, AFTER_A_SETBACK).total_seconds()
 

@@ -54,7 +54,7 @@ class Board:
         if not isinstance(done.seen, Setback):
             self.latest = after(self.latest, done.seen, fleet, everyone=done.everyone, at=done.ended)
         self.latest = replace(self.latest, trouble=done.trouble)
-        self.ready = self.ready or (done.everyone and not done.trouble)
+        self.ready = self.ready or (done.everyone and not done.cut_short)
         self.failing_since = (self.failing_since or done.began) if done.trouble else None
 
     def complain(self, complaints: tuple[Complaint, ...]) -> bool:

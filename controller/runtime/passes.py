@@ -14,10 +14,15 @@ from controller.runtime.workqueue import EVERYONE
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """Nothing was seen or done, and why. `retry_at`: not before then, where that is known."""
+    """Nothing was seen or done, and why.
+
+    retry_at  not before then, where that is known
+    harmless  another run had its turn, or a signal came: nobody has to mend anything
+    """
 
     reason: str
     retry_at: datetime | None = None
+    harmless: bool = False
 
 
 Seen = FleetPlan | FleetReport | Setback
@@ -60,7 +65,7 @@ class Pass:
         return self.plan.plans if self.plan else ()
 
     @property
-    def trouble(self) -> str | None:
+    def cut_short(self) -> str | None:
         """Why the pass did not come as far as it should have; None when it did."""
         match self.seen:
             case Setback(reason=reason):
@@ -68,6 +73,16 @@ class Pass:
             case FleetReport(stopped=str(why)):
                 return why
         return next(iter(self.plan.incomplete), None) if self.plan else None
+
+    @property
+    def trouble(self) -> str | None:
+        """The same, where somebody may have to mend something."""
+        match self.seen:
+            case Setback(harmless=True):
+                return None
+            case FleetReport(signal=int()):
+                return None
+        return self.cut_short
 
     @property
     def retry_at(self) -> datetime | None:

@@ -9,7 +9,7 @@ from signal import Signals
 
 import structlog
 
-from controller.model.errors import LimitReached, MerchantctlError, RateLimited, Unauthorized
+from controller.model.errors import LimitReached, MerchantctlError, RateLimited, Stopped, Unauthorized
 from controller.model.report import FleetPlan, FleetReport
 from controller.reconcile.fleet import reconcile, think
 from controller.reconcile.ledger import told
@@ -56,7 +56,9 @@ async def attempt(keys: tuple[str, ...], duty: Duty) -> Seen:
     try:
         return await once(keys, duty)
     except StateLocked as error:
-        return Setback(str(error), now() + LOCKED_FOR)
+        return Setback(str(error), now() + LOCKED_FOR, harmless=True)
+    except Stopped as error:
+        return Setback(str(error), harmless=True)
     except (Unauthorized, StateProblem):
         raise
     except (LimitReached, RateLimited) as error:

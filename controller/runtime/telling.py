@@ -73,7 +73,7 @@ def line(done: Pass) -> dict[str, Any]:
         "seconds": round(done.seconds, 2),
         "failures": failed[:NAMED],
         "refused": _refusal(done),
-        "trouble": done.trouble,
+        "cut_short": done.cut_short,
     }
     return {key: value for key, value in facts.items() if value not in (None, [])}
 

@@ -53,15 +53,15 @@ def test_an_api_that_fails_or_vanishes_ends_nothing(place: Place) -> None:
     place.emulator.fault(COMPANIES, "status", code=503, times=5)
     place.emulator.fault(CONFIGURE, "drop", times=1)
     with watching(place) as watch:
-        watch.until(lambda: [each for each in watch.looks if "503" in each.get("trouble", "")])
-        watch.until(lambda: [each for each in watch.looks if "trouble" not in each])
+        watch.until(lambda: [each for each in watch.looks if "503" in each.get("cut_short", "")])
+        watch.until(lambda: [each for each in watch.looks if "cut_short" not in each])
 
 
 def test_an_address_where_nobody_answers_is_asked_again(place: Place) -> None:
     place.profile()
     place.merchant("ann")
     with watching(place, CODAT_BASE_URL="http://127.0.0.1:9") as watch:
-        watch.until(lambda: len([each for each in watch.looks if each.get("trouble")]) >= 2)
+        watch.until(lambda: len([each for each in watch.looks if each.get("cut_short")]) >= 2)
         assert httpx.get(watch.address + "/readyz").status_code == 503
 
 
@@ -89,7 +89,7 @@ def test_a_signal_in_the_middle_of_a_pass_lets_the_requests_in_flight_finish(pla
     with watching(place, MERCHANTCTL_PARALLELISM="2") as watch:
         watch.until(lambda: place.emulator.counts().get(CREATE_COMPANY))
         assert watch.told(signal.SIGTERM) == 143
-        assert watch.looks[-1]["trouble"] == "stopped by SIGTERM"
+        assert watch.looks[-1]["cut_short"] == "stopped by SIGTERM"
     place.emulator.control("POST", "/latency", {"ms": 0})
     assert 0 < len(place.companies()) < 30
     assert place.run("apply", "--yes").returncode == 0
@@ -145,7 +145,7 @@ def test_a_run_by_hand_fits_in_between(place: Place) -> None:
     with watching(place, "--resync", "1s") as watch:
         watch.until(lambda: watch.looks)
         assert place.run("apply", "--yes", "--lock-timeout", "20").returncode == 0
-        watch.next_look(trouble=None)
+        watch.next_look(cut_short=None)
 
 
 def test_a_port_that_is_taken_is_said(place: Place) -> None:

@@ -75,5 +75,12 @@ def test_an_incomplete_list_is_read_again():
     assert looks(fleet(plan(), incomplete=("page 2: 503",))) == {EVERYONE: 5}
 
 
-def test_after_a_signal_nobody_is_put_down_for_the_pass_it_ended():
-    assert looks(FleetReport(fleet(), {}, NOW, NOW, "stopped by SIGTERM", signal=15)) == {}
+def test_another_runs_turn_is_no_trouble_and_soon_over():
+    locked = Pass(("ann",), Setback("locked", NOW + timedelta(seconds=5), harmless=True), NOW, NOW)
+    assert (again(locked, None, {}), locked.trouble) == ({"ann": 5}, None)
+
+
+def test_a_signal_is_no_trouble():
+    assert (
+        Pass((EVERYONE,), FleetReport(fleet(), {}, NOW, NOW, "stopped by SIGTERM", signal=15), NOW, NOW).trouble is None
+    )

@@ -35,5 +35,5 @@ def test_a_refusal_is_said_with_the_flag_that_lifts_it():
 
 def test_a_setback_says_why_and_claims_nothing_about_merchants():
     assert said(Setback("no answer"), "ann", "bob") == {
-        "whom": "2 named", "writes": 0, "findings": 0, "seconds": 0.0, "trouble": "no answer",
+        "whom": "2 named", "writes": 0, "findings": 0, "seconds": 0.0, "cut_short": "no answer",
     }  # fmt: skip
