@@ -146,6 +146,11 @@ def _span(lowest: float) -> Callable[[str], float]:
     return parse
 
 
+def duration(text: str) -> float:
+    """A time as `90`, `90s`, `15m`, `1h`, `7d`, in seconds. ValueError says what is wrong with it."""
+    return _span(0)(text)
+
+
 def _address(text: str) -> tuple[str, int] | None:
     if text in ("", "off"):
         return None

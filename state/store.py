@@ -95,9 +95,12 @@ class Store:
     async def begin_intent(
         self, merchant: str, kind: str, *, name: str, company_id: str | None, platform: str | None, at: datetime
     ) -> int:
-        """A create is about to be asked for. On disk before this returns; the id closes or settles it."""
+        """A create is about to be asked for. On disk before this returns; the id closes or settles it.
+
+        Raises StateLocked, StateUnusable where this store held the lock and lost it.
+        """
         columns = {"merchant": merchant, "kind": kind, "name": name, "company_id": company_id, "platform": platform}
-        return await intents.begin_intent(self._database, {**columns, "begun_at": at})
+        return await intents.begin_intent(self._database, {**columns, "begun_at": at}, self._held)
 
     async def close_intent(self, intent_id: int, *, outcome: str, at: datetime) -> None:
         """It is known that nothing was made, or nothing that is ours. A closed intent stays as it is."""
@@ -186,10 +189,10 @@ class Store:
         return await rollouts.members(self._database, rollout_id)
 
     async def turn_rollout(
-        self, rollout_id: int, *, of: Collection[str], owner: Owner | None = None, **columns: Any
+        self, rollout_id: int, *, of: Collection[str], of_owner: Owner | None = None, **columns: Any
     ) -> bool:
-        """Changes a rollout that is in one of these states and, where one is named, in this owner's hands; whether."""
-        return await rollouts.turn(self._database, rollout_id, of, owner, columns)
+        """Changes a rollout that is in one of these states and, where one is named, in that owner's hands; whether."""
+        return await rollouts.turn(self._database, rollout_id, of, of_owner, columns)
 
     async def note_rollout_merchant(self, rollout_id: int, merchant: str, **columns: Any) -> None:
         await rollouts.note_member(self._database, rollout_id, merchant, columns)

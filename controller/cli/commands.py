@@ -29,6 +29,7 @@ COMMANDS = {
     "drift": Row("drift", "Report what moved since. Writes nothing."),
     "status": Row("status", "Show how far each merchant has come."),
     "run": Row("run", "Stay, and keep every merchant as declared."),
+    "rollout": Row("rollout", "Bring a change to many merchants in waves."),
     "refresh": Row("refresh", "Ask the service to read the merchants' books again."),
     "link": Row("link", "Print the link that a merchant needs."),
     "sync": Row("sync", "Put one merchant's sales into the books now, for testing."),

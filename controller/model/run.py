@@ -35,11 +35,13 @@ class Leave:
     max_changes  a cap on all changes
     unattended   nobody asked for this very run: the limits cover the last 24 hours, and whoever failed for now
                  is left alone for a while
+    rollout      it is a rollout's own run: whom rollouts hold is no obstacle
     """
 
     allow: frozenset[str] = frozenset()
     max_changes: int | None = None
     unattended: bool = False
+    rollout: bool = False
 
 
 ALLOWABLE = ("delete", "re-create", "shrink", "unlink", "disable", "remap", "reschedule")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from controller.model.plan import Plan
 from controller.model.report import Outcome
 from controller.planning.plan import make_plan
@@ -12,6 +14,9 @@ from controller.reconcile.observe import Glimpse, glance, inspect
 from controller.reconcile.record import remember
 from controller.reconcile.trouble import held_back, not_begun, note_trouble
 from controller.reconcile.world import World
+
+Act = Callable[[Plan, World], Awaitable[Outcome]]
+"""How one merchant's plan is carried out: `carry_out`, or that with something around it."""
 
 
 async def consider(merchant: str, world: World) -> Plan:

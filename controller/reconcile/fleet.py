@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from controller.model.report import FleetPlan, FleetReport
+from controller.model.report import FleetPlan, FleetReport, Outcome
+from controller.planning.holds import withheld
 from controller.reconcile.budget import cost
+from controller.reconcile.cycle import Act, carry_out
 from controller.reconcile.judging import judged
 from controller.reconcile.lately import made_lately
 from controller.reconcile.ledger import told
@@ -22,19 +25,28 @@ from controller.reporting.verdict import exit_code
 
 
 async def reconcile(
-    run: Run, agree: Callable[[FleetPlan], bool], saved: Mapping[str, Any] | None = None
+    run: Run, agree: Callable[[FleetPlan], bool], saved: Mapping[str, Any] | None = None, act: Act = carry_out
 ) -> FleetReport | FleetPlan:
     """Plans everyone, judges the plans at once, asks once, writes. Refused or declined: the plan alone comes back."""
     started = now()
     world = await settled(run)
     plan, moved = still_holding(await think(run, world), saved)
-    may = _may_begin(plan, run.stop)
-    if plan.refusal or (may and not _agreed(plan, agree)):
+    may = may_begin(plan, run.stop)
+    if plan.refusal or (may and not agreed(plan, agree)):
         return await told(plan, run.store)
+    report = await carried_out(plan, run, world, act, started, moved)
+    return replace(report, asked=may)
+
+
+async def carried_out(
+    plan: FleetPlan, run: Run, world: World, act: Act, started: datetime, moved: Mapping[str, Outcome]
+) -> FleetReport:
+    """An agreed plan, merchant by merchant, and what became of each. `moved`: those that it does not hold for."""
+    await run.store.let_go(world.freed)
     world = replace(world, run=await run.store.begin_run("apply", started))
-    outcomes = await carry_out_all(plan.plans, world, run.width, run.tell)
+    outcomes = await carry_out_all(plan.plans, world, run.width, run.tell, act)
     outcomes |= await second_round(run, plan, world, outcomes)
-    report = FleetReport(plan, moved | outcomes, started, now(), asked=may)
+    report = FleetReport(plan, {**moved, **outcomes}, started, now())
     return await _noted(run.stop.told_in(report), world)
 
 
@@ -46,6 +58,7 @@ async def think(run: Run, world: World, *, again: bool = False) -> FleetPlan:
     free = sorted(name for name in world.wanted if name not in world.unsettled)
     plans = await consider_all(free, world, run.width, run.tell)
     await run.store.remember_verdicts(world.judged)
+    plans = [withheld(plan, world.holds.get(plan.merchant)) for plan in plans]
     plans += [unread(name, "a create was begun whose outcome could not be seen yet") for name in world.unsettled]
     plans.sort(key=lambda plan: plan.merchant)
     looking = run.api.reads - world.reads_before if again else 0
@@ -53,14 +66,14 @@ async def think(run: Run, world: World, *, again: bool = False) -> FleetPlan:
     return judged(run, world, plans, cost_, await made_lately(run))
 
 
-def _may_begin(plan: FleetPlan, stop: Stop) -> bool:
+def may_begin(plan: FleetPlan, stop: Stop) -> bool:
     """Whether anything may be written: no signal came meanwhile, and the day's quota is not used up."""
     if plan.resume_at:
         stop.because(USED_UP, remedy=LATER, resume_at=plan.resume_at)
     return stop.why is None
 
 
-def _agreed(plan: FleetPlan, agree: Callable[[FleetPlan], bool]) -> bool:
+def agreed(plan: FleetPlan, agree: Callable[[FleetPlan], bool]) -> bool:
     """Nobody is asked about nothing."""
     return not any(each.changes for each in plan.plans) or agree(plan)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from controller.model.observed import Listing
 from controller.model.plan import ChangeClass, ChangeKind, Plan
 from controller.model.report import Cost, FleetPlan
+from controller.planning.holds import is_withheld
 from controller.planning.safety import Fold, judge
 from controller.reconcile.budget import shortfall
 from controller.reconcile.survey import Run, lost_merchants
@@ -28,7 +30,7 @@ def judged(run: Run, world: World, plans: Sequence[Plan], cost: Cost, before: Ma
         cost=cost,
         made=world.now(),
         counts=counts,
-        notes=(*_notes(plans, strangers, world), *shortfall(cost, run.api.quota)),
+        notes=(*_notes(plans, strangers, world), *_left_to_rollouts(plans, world), *shortfall(cost, run.api.quota)),
         incomplete=incomplete,
         complaints=run.fleet.complaints,
         scope=run.scope,
@@ -68,4 +70,13 @@ def _notes(plans: Sequence[Plan], strangers: Sequence[str], world: World) -> tup
     there, wanted = count(len(strangers), "company", "companies"), count(creates, "company", "companies")
     return (
         f"the state is empty, while {there} exist that no manifest names: is it the right one to create {wanted} with?",
+    )
+
+
+def _left_to_rollouts(plans: Sequence[Plan], world: World) -> tuple[str, ...]:
+    """One sentence per rollout that keeps this run from writing."""
+    held = Counter(world.holds[plan.merchant].rollout for plan in plans if is_withheld(plan))
+    return tuple(
+        f"{count(number, 'merchant')} left to rollout {name}: merchantctl rollout status {name}"
+        for name, number in sorted(held.items())
     )

@@ -16,6 +16,7 @@ from controller.model.plan import ChangeKind, Plan, State, Truth
 from controller.model.report import Done, Nothing, Outcome
 from controller.model.values import COMPANY_NAME, CONNECTION_STATE, Value, from_json, to_json
 from controller.planning.diff import remembered_as
+from controller.planning.holds import is_withheld
 from controller.reconcile.world import World
 from state import Event, SyncRow
 from state import Memory as Row
@@ -59,7 +60,7 @@ async def remember(plan: Plan, outcome: Outcome, world: World) -> None:
         await world.store.saw_configured([plan.merchant], world.now())
     if plan.retires and _taken_down(plan):
         await world.store.retire(plan.merchant, world.now())
-    elif plan.company_id or plan.changes:
+    elif (plan.company_id or plan.changes) and not is_withheld(plan):
         await _note_applied(plan, wanted, memory, world)
     if memory.retired_at and not wanted.retired:
         await world.store.unretire(plan.merchant)

@@ -13,6 +13,7 @@ from controller.model.merchant import Deletion, Fleet, LinkState, Wanted
 from controller.model.observed import Memory
 from controller.model.run import Leave, Scope
 from controller.model.values import COMPANY_NAME, ENABLED
+from controller.reconcile.holding import held_and_freed
 from controller.reconcile.ports import Api
 from controller.reconcile.record import memory_of
 from controller.reconcile.settle import settle
@@ -50,12 +51,13 @@ class Run:
 
 
 async def survey(run: Run) -> World:
-    """What is wished, remembered and listed. One bound merchant is asked for by id; more cost one listing."""
+    """What is wished, remembered and listed. One bound merchant asked for by name is read by id; else one listing."""
     reads = run.api.reads
     syncs = await run.store.syncs()
     memories = {name: memory_of(row, syncs.get(name)) for name, row in (await run.store.recall()).items()}
     wanted = chosen(run.fleet, run.scope) | _farewells(run, memories)
-    inventory = Inventory.of(await run.api.companies()) if _needs_listing(wanted, memories) else None
+    held, freed = await held_and_freed(run.store, wanted, run.leave)
+    inventory = Inventory.of(await run.api.companies()) if _needs_listing(run.scope, wanted, memories) else None
     return World(
         api=run.api,
         store=run.store,
@@ -68,6 +70,8 @@ async def survey(run: Run) -> World:
         stopping=run.stop,
         verdicts=await run.store.verdicts(),
         data=run.data,
+        holds=held,
+        freed=freed,
         unattended=run.leave.unattended,
         reads_before=reads,
     )
@@ -82,11 +86,14 @@ async def settled(run: Run) -> World:
     return replace(await survey(run), unsettled=unsettled)
 
 
-def _needs_listing(wanted: Mapping[str, Wanted], memories: Mapping[str, Memory]) -> bool:
-    """An unbound merchant can only be found by name; beyond a page's worth a listing is the cheaper read."""
+def _needs_listing(scope: Scope, wanted: Mapping[str, Wanted], memories: Mapping[str, Memory]) -> bool:
+    """A whole fleet is told of namesakes and strangers too, and an unbound merchant can only be found by name.
+
+    For bound merchants alone, beyond a page's worth a listing is the cheaper read.
+    """
     unbound = any(name not in memories or memories[name].company_id is None for name in wanted)
     bound = sum(1 for memory in memories.values() if memory.company_id)
-    return bool(wanted) and (unbound or len(wanted) > 1 + bound // PAGE)
+    return bool(wanted) and (scope.everyone or unbound or len(wanted) > 1 + bound // PAGE)
 
 
 def _farewells(run: Run, memories: Mapping[str, Memory]) -> dict[str, Wanted]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from controller.model.errors import RemoteError, Stopped, Unauthorized
 from controller.model.plan import Actor, Finding, Plan, State
 from controller.model.report import Outcome
-from controller.reconcile.cycle import carry_out, consider
+from controller.reconcile.cycle import Act, carry_out, consider
 from controller.reconcile.world import World
 
 OnProgress = Callable[[int, int], None]
@@ -36,9 +36,11 @@ async def consider_all(merchants: Sequence[str], world: World, width: int, on_pr
     return await each(merchants, one, width, on_progress)
 
 
-async def carry_out_all(plans: Sequence[Plan], world: World, width: int, on_progress: OnProgress) -> dict[str, Outcome]:
+async def carry_out_all(
+    plans: Sequence[Plan], world: World, width: int, on_progress: OnProgress, act: Act = carry_out
+) -> dict[str, Outcome]:
     """Each plan's outcome. After a stop no new merchant is begun; requests in flight finish."""
-    outcomes = await each(plans, lambda plan: carry_out(plan, world), width, on_progress)
+    outcomes = await each(plans, lambda plan: act(plan, world), width, on_progress)
     return {plan.merchant: outcome for plan, outcome in zip(plans, outcomes, strict=True)}
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from controller.model.merchant import Wanted
 from controller.model.observed import Company, Listing, Memory
 from controller.model.report import FleetReport
+from controller.planning.holds import Hold
 from controller.reconcile.ports import Api
 from state import Quarantine, Store
 
@@ -66,6 +67,7 @@ class World:
     claimed    company ids that state binds to some merchant
     verdicts   under which key each merchant was last found in sync; `judged` gathers this run's
     unsettled  merchants with a create whose outcome could not be seen: left alone
+    holds      merchants that are left to a rollout; `freed` are those that it holds no more
     unattended nobody asked for this run: see `Leave`
     reads_before   reads that the client had sent before this look
     run        its number in the history, once it writes
@@ -84,6 +86,8 @@ class World:
     judged: dict[str, str] = field(default_factory=dict)
     data: bool = False
     unsettled: frozenset[str] = frozenset()
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    freed: tuple[str, ...] = ()
     unattended: bool = False
     reads_before: int = 0
     run: int = 0

@@ -105,7 +105,6 @@ def test_a_verb_explains_itself_with_an_example(verb, capsys):
 def test_what_the_readme_calls_missing_is_missing():
     missing = text_of(ROOT / "README.md").partition("## What is not there yet")[2].partition("\n## ")[0]
     verbs = set(re.findall(r"`(\w+)`", missing))
-    assert verbs
     assert not verbs & set(COMMANDS)
 
 

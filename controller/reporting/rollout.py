@@ -1,0 +1,153 @@
+"""A rollout, before and after: its waves in a table, who failed and why, and what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from controller.model.rollout import TO_DO, UNDER_WAY, MemberState, Prospect, Rollout, RolloutState
+from controller.reporting.paint import PLAIN, Paint
+from controller.reporting.text import plan_text
+from controller.reporting.words import clean, columns, count, instant, moment
+
+_SHOWN = 20
+"""Merchants named with their reasons; the JSON has all."""
+
+
+def prospect_text(prospect: Prospect, paint: Paint = PLAIN) -> str:
+    """The plan of everyone in it, the waves, and what it leaves to others."""
+    lines = [plan_text(prospect.plan, paint), ""]
+    lines += [paint("change", "Note: ") + each for each in prospect.left]
+    if not prospect.waves:
+        return "\n".join([*lines, "Nothing to roll out."])
+    sizes = [(f"wave {number}", count(len(wave), "merchant")) for number, wave in enumerate(prospect.waves, 1)]
+    return "\n".join([*lines, paint("strong", f"Rollout {clean(prospect.name)}:"), *columns(sizes, "  ")])
+
+
+def rollout_text(rollout: Rollout, paint: Paint = PLAIN) -> str:
+    """Where it stands, wave by wave, and the next step."""
+    colour = _COLOURS[rollout.state]
+    head = f"{paint('strong', clean(rollout.name))}  {paint(colour, rollout.state.value)} since {moment(rollout.since)}"
+    lines = [head, *([f"  {clean(rollout.reason)}"] if rollout.reason else [])]
+    rows = [("WAVE", "MERCHANTS", *_COLUMNS.values(), "")]
+    for number in range(1, rollout.waves + 1):
+        wave = wave_json(rollout, number)
+        cells = (str(wave[each]) if wave[each] else "-" for each in _COLUMNS)
+        rows.append((str(number), f"{wave['merchants']:,}", *cells, _note(rollout, number)))
+    lines += columns(rows, "  ")
+    lines += _trouble_lines(rollout, paint)
+    return "\n".join([*lines, *(f"{paint('strong', '>')} {each}" for each in next_steps(rollout))])
+
+
+def rollout_json(rollout: Rollout) -> dict[str, Any]:
+    """`state` and `reason`; per wave how many are done, failed, left to others and to do; everyone by name."""
+    return {
+        "schemaVersion": 1,
+        "kind": "Rollout",
+        "complete": True,
+        "name": rollout.name,
+        "state": rollout.state.value,
+        "reason": rollout.reason or None,
+        "since": instant(rollout.since),
+        "started": instant(rollout.started_at),
+        "wave": rollout.wave,
+        "soakUntil": instant(rollout.soak_until),
+        "terms": {
+            "waves": list(rollout.terms.waves),
+            "soakSeconds": rollout.terms.soak,
+            "maxFailures": rollout.terms.max_failures,
+            "step": rollout.terms.step,
+            "allow": list(rollout.terms.allow),
+        },
+        "waves": [wave_json(rollout, number) for number in range(1, rollout.waves + 1)],
+        "merchants": [
+            {"merchant": each.merchant, "wave": each.wave, "state": each.state.value, "reason": each.reason or None}
+            for each in rollout.members
+        ],
+    }
+
+
+def wave_json(rollout: Rollout, number: int) -> dict[str, Any]:
+    """A wave in numbers: `left` is still to be reached, `toApply` what it leaves to an apply."""
+    counted = Counter(each.state for each in rollout.of_wave(number))
+    return {
+        "wave": number,
+        "merchants": counted.total(),
+        "done": counted[MemberState.DONE],
+        "failed": counted[MemberState.FAILED],
+        "left": counted[MemberState.AHEAD] + counted[MemberState.BEGUN],
+        "toApply": counted[MemberState.LEFT],
+        "undone": counted[MemberState.UNDONE],
+        "kept": counted[MemberState.KEPT],
+    }
+
+
+def next_steps(rollout: Rollout) -> tuple[str, ...]:
+    """What to do about it, in commands."""
+    name = clean(rollout.name)
+    return tuple(step.format(name=name) for step in _NEXT_STEPS[rollout.state])
+
+
+def rolled_code(rollout: Rollout, signal: int | None) -> int:
+    """130 or 143 on a signal; 3 where it stopped before its end, or somebody failed; a pause by --step is 0."""
+    if signal:
+        return 128 + signal
+    failed = any(each.state is MemberState.FAILED for each in rollout.members)
+    if rollout.state is RolloutState.PAUSED:
+        return 0 if rollout.terms.step and _through(rollout) else 3
+    return 0 if rollout.state in (RolloutState.DONE, RolloutState.UNDONE) and not failed else 3
+
+
+def _through(rollout: Rollout) -> bool:
+    """The wave before the one in hand ended well, and this one is not begun."""
+    return all(each.state is MemberState.AHEAD for each in rollout.of_wave(rollout.wave)) and rollout.wave > 1
+
+
+def _note(rollout: Rollout, number: int) -> str:
+    if number != rollout.wave or rollout.state not in UNDER_WAY:
+        return ""
+    return f"watched until {moment(rollout.soak_until)}" if rollout.soak_until else "in hand"
+
+
+def _trouble_lines(rollout: Rollout, paint: Paint) -> list[str]:
+    troubled = [each for each in rollout.members if each.reason and each.state not in (MemberState.DONE, *TO_DO[:2])]
+    lines = [
+        f"{paint('strong', clean(each.merchant))}  {paint('bad', each.state.value)}  {clean(each.reason)}"
+        for each in troubled[:_SHOWN]
+    ]
+    more = len(troubled) - _SHOWN
+    return [*lines, f"and {more:,} more: -o json lists all"] if more > 0 else lines
+
+
+_COLUMNS = {
+    "done": "DONE",
+    "failed": "FAILED",
+    "left": "LEFT",
+    "toApply": "TO APPLY",
+    "undone": "UNDONE",
+    "kept": "KEPT",
+}
+
+_COLOURS = {
+    RolloutState.RUNNING: "change",
+    RolloutState.PAUSED: "change",
+    RolloutState.ABORTED: "bad",
+    RolloutState.DONE: "good",
+    RolloutState.UNDOING: "bad",
+    RolloutState.UNDONE: "change",
+}
+
+_NEXT_STEPS = {
+    RolloutState.RUNNING: ("merchantctl rollout pause {name} stops it between two merchants",),
+    RolloutState.PAUSED: (
+        "merchantctl rollout resume {name} goes on where it stands; whoever failed is tried again",
+        "merchantctl rollout abort {name} leaves everyone as they are; undo puts back what it changed",
+    ),
+    RolloutState.ABORTED: (
+        "what is done stays, and nobody else is touched until the manifests change",
+        "merchantctl rollout undo {name} puts back what it changed; rollout start goes on with another one",
+    ),
+    RolloutState.DONE: (),
+    RolloutState.UNDOING: ("merchantctl rollout undo {name} finishes it",),
+    RolloutState.UNDONE: ("change the manifests back: until they say something else, its merchants are left alone",),
+}
