@@ -123,6 +123,8 @@ def _fitting(context: Mapping[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     match value:
+        case None:
+            return "null"
         case bool():
             return str(value).lower()
         case dict():

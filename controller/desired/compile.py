@@ -14,7 +14,7 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from controller.desired.document import Document
+from controller.desired.document import UNREADABLE, Document
 from controller.desired.layers import TIME_ZONE, Layers, declared, stacked, without
 from controller.desired.platforms import key_of
 from controller.model.merchant import Complaint, Deletion, Drift, LinkState, Policy, Wanted
@@ -89,6 +89,13 @@ def merchant(document: Document, base: Base) -> tuple[Wanted | None, list[Compla
         complaints.extend(_broken_rules(layers))
     complaints += [*_about_company(document, layers), *_about_platform(document, layers)]
     return (None if complaints else _wanted(document, layers, compiled)), complaints
+
+
+def broken_rules(document: Document, base: Base) -> list[Complaint]:
+    """The rules that a merchant breaks as far as it and its profiles can be read: where one of them is not sound."""
+    own = declared(document)
+    lower, _ = _unmanaged(document, base.layers, own)
+    return list(_broken_rules(stacked(lower, own)))
 
 
 def _variant(document: Document, base: Base, own: Layers, layers: Layers) -> Compiled:
@@ -200,8 +207,8 @@ def _broken_implications(layers: Layers) -> Iterator[Complaint]:
 def _one_key_twice(layers: Layers) -> Iterator[Complaint]:
     """A key is one account, in whichever section live has it: declared in two, nobody knows which one counts."""
     seen: dict[str, str] = {}
-    for path in layers.values:
-        key = account_key(path)
+    for path, value in layers.values.items():
+        key = account_key(path) if value != UNREADABLE else None
         first = seen.setdefault(key[1].lower(), path) if key else path
         if first != path:
             what = f"{first} and {path} are one account, found in whichever section live has it (REFERENCE 7 row 25)"
@@ -227,7 +234,7 @@ def _broken_schedule(layers: Layers) -> Iterator[Complaint]:
         yield _complaint(layers, (SYNC_HOUR, *said), what, "keep one of the two ways")
     elif LOCAL_TIME in values and TIME_ZONE not in values:
         yield _complaint(layers, (LOCAL_TIME,), f"{LOCAL_TIME} has no {TIME_ZONE}", "add timeZone: Europe/London")
-    elif LOCAL_TIME in values:
+    elif LOCAL_TIME in values and UNREADABLE not in (values[LOCAL_TIME], values[TIME_ZONE]):
         wrong = complaint_about(Clock(str(values[LOCAL_TIME]), str(values[TIME_ZONE])))
         if wrong:
             yield _complaint(layers, (LOCAL_TIME, TIME_ZONE), wrong, "the API takes whole UTC hours")

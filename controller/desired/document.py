@@ -5,13 +5,13 @@ All that later steps need of a manifest is here, so the tree that the parser mad
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from sys import intern
 from typing import Any, Literal, NamedTuple
 
-from controller.desired.schema import MERCHANT, canonical_rate
+from controller.desired.schema import MERCHANT, canonical_rate, is_rate
 from controller.desired.source import Node, Position
 from controller.model.merchant import Complaint, Origin
 from controller.model.values import COMPANY_NAME, CUSTOMER, SUPPLIER, Declared, Ref, tax_rate_path
@@ -19,6 +19,9 @@ from controller.model.values import COMPANY_NAME, CUSTOMER, SUPPLIER, Declared, 
 TAX_RATES = "mapping.sales.taxRates"
 _DECLARING = ("company", "connection", "enabled", "schedule", "mapping", "policy")
 _BUILDS_ON = ("profile", "extends")
+
+UNREADABLE: Declared = ()
+"""Stands for a value that has a complaint of its own: it is there, and breaks no rule."""
 
 
 class Word(NamedTuple):
@@ -36,7 +39,7 @@ class Document:
     base       the profile that it builds on
     unmanaged  the paths that a merchant un-declares
     values     what it declares, by field path; `places` say in which line and column
-    sound      False where something is wrong with it: only who it is counts then
+    sound      False where something is wrong with it: it becomes no merchant, and the rest of it is checked
     """
 
     file: str
@@ -63,24 +66,27 @@ class Document:
         return Complaint(self.file, *position, what, remedy)
 
 
-def flat(file: str, kind: str, name: Word, node: Node) -> Document:
-    """A manifest whose shape is sound."""
+def flat(file: str, kind: str, name: Word, node: Node, wrong: Collection[int] = ()) -> Document:
+    """A manifest that has a spec; `wrong` are the `id`s of the nodes in it that have a complaint of their own."""
     spec, labels = node.children["spec"], node.get("metadata", "labels")
     leaves = dict(_leaves(spec))
-    values = {path: declared(leaf.value) for path, leaf in leaves.items()}
+    values = {path: UNREADABLE if id(leaf) in wrong else declared(leaf.value) for path, leaf in leaves.items()}
     places: dict[str, Sequence[int]] = {path: leaf.position for path, leaf in leaves.items()}
     if kind == MERCHANT and COMPANY_NAME not in values:
         values[COMPANY_NAME], places[COMPANY_NAME] = name
-    unmanaged = spec.get("unmanaged")
+    unmanaged, bases = spec.get("unmanaged"), [spec.get(key) for key in _BUILDS_ON]
     return Document(
         file,
         kind,
         *name,
-        base=next((Word(each.value, each.position) for key in _BUILDS_ON if (each := spec.get(key))), None),
-        unmanaged=tuple(Word(each.value, each.position) for each in unmanaged.items) if unmanaged else (),
+        base=next((Word(each.value, each.position) for each in bases if each and id(each) not in wrong), None),
+        unmanaged=tuple(Word(each.value, each.position) for each in unmanaged.items if id(each) not in wrong)
+        if unmanaged
+        else (),
         labels=labels.value if labels else {},
         values=values,
         places=places,
+        sound=not wrong,
     )
 
 
@@ -88,11 +94,17 @@ def _leaves(parent: Node, prefix: str = "") -> Iterator[tuple[str, Node]]:
     for key, child in parent.children.items():
         if not prefix and key not in _DECLARING:
             continue
-        path = tax_rate_path(canonical_rate(key)) if prefix == TAX_RATES else f"{prefix}.{key}" if prefix else key
+        path = _path(prefix, key)
         if child.is_mapping and not _is_reference(prefix, path):
             yield from _leaves(child, path)
         else:
             yield intern(path), child
+
+
+def _path(prefix: str, key: str) -> str:
+    if prefix == TAX_RATES and is_rate(key):
+        return tax_rate_path(canonical_rate(key))
+    return f"{prefix}.{key}" if prefix else key
 
 
 def _is_reference(prefix: str, path: str) -> bool:

@@ -6,7 +6,7 @@ import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from hashlib import sha256
 from itertools import islice
@@ -15,7 +15,7 @@ from typing import Any
 
 from controller.desired import files, source
 from controller.desired.check import Problem, problems
-from controller.desired.compile import Base, merchant
+from controller.desired.compile import Base, broken_rules, merchant
 from controller.desired.document import Document, Word, flat
 from controller.desired.kept import Kept
 from controller.desired.layers import Layers, declared, stacked
@@ -114,11 +114,11 @@ def _parsed(pile: _Pile, file: str, content: bytes, kept: Kept) -> list[Document
     """The manifests of one file, the complaints about it on the pile; one without a complaint is kept."""
     text = source.read(content, file)
     complaints, documents = [*text.complaints], []
-    for node in text.documents:
+    for number, node in enumerate(text.documents):
         if len(complaints) >= MAX_COMPLAINTS:
             complaints.append(_enough(file, node.position))
             break
-        document, found = _checked(file, node, text.whole)
+        document, found = _checked(file, node, marred=number in text.marred)
         complaints.extend(found)
         documents.extend([document] if document else [])
     pile.complaints.extend(complaints)
@@ -132,17 +132,39 @@ def _enough(file: str, position: Position) -> Complaint:
     return Complaint(file, *position, what, "mend those first")
 
 
-def _checked(file: str, node: Node, whole: bool) -> tuple[Document | None, list[Complaint]]:
-    """One manifest and the complaints about its shape; None where it has no name. `whole`: its file could be read."""
+def _checked(file: str, node: Node, marred: bool) -> tuple[Document | None, list[Complaint]]:
+    """One manifest and the complaints about its shape; None where it has no name. `marred`: not all of it was read."""
     kind = node.value.get("kind") if isinstance(node.value, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
         return None, [_not_a_manifest(file, node, kind)]
-    found = [_complaint(file, node, problem) for problem in islice(problems(kind, node.value), MAX_COMPLAINTS)]
+    found = list(islice(problems(kind, node.value), MAX_COMPLAINTS))
+    complaints = [_complaint(file, node, problem) for problem in found]
     named = node.get("metadata", "name")
     if named is None or not isinstance(named.value, str):
-        return None, found
-    name = Word(named.value, named.position)
-    return (Document(file, kind, *name, sound=False) if found or not whole else flat(file, kind, name, node)), found
+        return None, complaints
+    name, spec = Word(named.value, named.position), node.get("spec")
+    if spec is None or not spec.is_mapping or len(found) >= MAX_COMPLAINTS:
+        return Document(file, kind, *name, sound=False), complaints
+    document = flat(file, kind, name, node, {each for problem in found for each in _wrong(node, problem)})
+    return (replace(document, sound=False) if marred else document), complaints
+
+
+def _wrong(node: Node, problem: Problem) -> Iterator[int]:
+    """The `id`s of what a problem makes unreadable: the nodes on the way to it, and all below it."""
+    for key in problem.path:
+        child = _child(node, key)
+        if child is None:
+            break
+        yield id(child)
+        node = child
+    if problem.path:
+        yield from map(id, _below(node))
+
+
+def _below(node: Node) -> Iterator[Node]:
+    for child in (*node.children.values(), *node.items):
+        yield child
+        yield from _below(child)
 
 
 def _put_all(pile: _Pile, documents: Sequence[Document]) -> None:
@@ -214,10 +236,11 @@ def _compile(pile: _Pile) -> list[tuple[Document, Wanted]]:
             _base(pile, name, bases, ())
     compiled: list[tuple[Document, Wanted]] = []
     for key, document in pile.documents.items():
-        if key[0] != MERCHANT or key in pile.unsound:
-            continue
-        base = _profile_of(pile, document, bases)
+        base = _profile_of(pile, document, bases) if key[0] == MERCHANT else None
         if base is None:
+            continue
+        if key in pile.unsound or not _is_sound(pile, base):
+            pile.complaints.extend(broken_rules(document, base))
             continue
         wanted, complaints = merchant(document, base)
         pile.complaints.extend(complaints)
@@ -226,8 +249,12 @@ def _compile(pile: _Pile) -> list[tuple[Document, Wanted]]:
     return _one_company_each(pile, compiled)
 
 
+def _is_sound(pile: _Pile, base: Base) -> bool:
+    return all((each.kind, each.name) not in pile.unsound for each in base.layers.documents)
+
+
 def _profile_of(pile: _Pile, document: Document, bases: dict[str, Base | None]) -> Base | None:
-    """What a merchant builds on; None when that is not there or not sound, which has its own complaint."""
+    """What a merchant builds on; None when that is not there, which has its own complaint."""
     if document.base is None:
         return bases[_NOTHING]
     if (PROFILE, document.base.text) not in pile.documents:
@@ -237,13 +264,11 @@ def _profile_of(pile: _Pile, document: Document, bases: dict[str, Base | None]) 
 
 
 def _base(pile: _Pile, name: str, bases: dict[str, Base | None], chain: tuple[str, ...]) -> Base | None:
-    """A profile on those it extends, compiled once; None when one of them is not sound."""
+    """A profile on those it extends, compiled once; None when one of them is not there."""
     if name in bases:
         return bases[name]
     document = pile.documents[PROFILE, name]
     bases[name] = None
-    if (PROFILE, name) in pile.unsound:
-        return None
     lower = bases[_NOTHING]
     if document.base is not None:
         lower = _extended(pile, document, document.base, bases, (*chain, name))

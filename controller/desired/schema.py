@@ -97,8 +97,13 @@ def _no_slip(key: str) -> str:
     return key
 
 
+def is_rate(key: str) -> bool:
+    """Whether a tax rate may be written like that."""
+    return bool(_RATE.fullmatch(key))
+
+
 def _rate(key: str) -> str:
-    if not _RATE.fullmatch(key):
+    if not is_rate(key):
         raise _wrong(f"{key!r} is not a tax rate", 'write the rate as a decimal number, such as "17.5"')
     return key
 

@@ -102,21 +102,21 @@ class Node(NamedTuple):
 
 
 class Text(NamedTuple):
-    """What a file holds: its documents, and what is wrong with it. Not `whole`: some of it could not be read."""
+    """What a file holds: its documents, and what is wrong with it; `marred`: those not all there."""
 
     documents: tuple[Node, ...]
     complaints: tuple[Complaint, ...]
-    whole: bool
+    marred: frozenset[int] = frozenset()
 
 
 def read(content: bytes, file: str) -> Text:
     """The documents of one file, empty ones left out; `file` is how complaints call it."""
     mishap = _unfit(content, file)
     if mishap:
-        return Text((), (mishap,), False)
+        return Text((), (mishap,))
     reader = _Reader(content, file)
     documents = reader.documents()
-    return Text(tuple(documents), tuple(reader.complaints), not reader.complaints)
+    return Text(tuple(documents), tuple(reader.complaints), frozenset(reader.marred))
 
 
 def too_large(file: str, size: int) -> Complaint:
@@ -155,6 +155,7 @@ class _Reader:
         self.content = content
         self.file = file
         self.complaints: list[Complaint] = []
+        self.marred: list[int] = []
         self._event: Callable[[], Any] = CParser(content).get_event
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._nodes = 0
@@ -183,8 +184,10 @@ class _Reader:
             raise self._stop(
                 start, f"too much for one file after {len(found)} documents", "split it into several files"
             )
+        before = len(self.complaints)
         node = self._node(self._event(), 0)
         if node.value is not None:
+            self.marred += [len(found)] if len(self.complaints) > before else []
             found.append(node)
 
     def _node(self, event: Any, depth: int) -> Node:
