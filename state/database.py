@@ -5,18 +5,21 @@ at a time, over all processes; a reader sees one moment and waits for nobody.
 
     SQLite       one writing connection whose transactions begin IMMEDIATE, two reading ones; WAL, synchronous=FULL
     PostgreSQL   one pool; a writing transaction begins with an advisory lock
+
+Only PostgreSQL, with processes on many machines, knows who of them lives: see `Claim`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Executable, Table, event, func, make_url, select
+from sqlalchemy import URL, Connection, Executable, Table, event, func, make_url, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -29,6 +32,14 @@ BUSY_TIMEOUT_MS = 60_000
 
 ADVISORY_LOCK = 7_216_033_805
 """PostgreSQL's name for our one writer: any number, as long as it stays the same."""
+
+
+class Claim(Enum):
+    """What only one living process can have; a dead one has lost it with its connection."""
+
+    OURS = "nobody who lives had it"
+    THEIRS = "somebody who lives has it"
+    UNKNOWABLE = "this database does not know who lives"
 
 
 class Database:
@@ -53,7 +64,18 @@ class Database:
             async with self._reader.connect() as connection:
                 yield connection
 
+    async def claim(self) -> Claim:
+        """Take the claim, if nobody who lives has it; to be asked for in a writing transaction."""
+        return Claim.UNKNOWABLE
+
+    async def unclaim(self) -> None:
+        """Give the claim back, if it is ours."""
+
+    async def evict(self) -> None:
+        """Take the claim from whoever has it."""
+
     async def close(self) -> None:
+        await self.unclaim()
         async with self._turn:
             await self._reader.dispose()
             await self._writer.dispose()
@@ -188,13 +210,63 @@ def _postgresql(url: URL) -> Database:
 
 
 class _OneWriter(Database):
-    """PostgreSQL would let many write at once: hold it to the promise of this file."""
+    """PostgreSQL would let many write at once: hold it to the promise of this file.
+
+    The claim is an advisory lock of one connection, kept open for it. The server asks that connection's other end
+    for a sign of life when it is silent, and ends it half a minute after the last one.
+    """
+
+    _claim: AsyncConnection | None = None
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         async with super().writing() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
             yield connection
+
+    async def claim(self) -> Claim:
+        with _foreign_errors_stop_here(self._writer.url):
+            connection = await self._writer.connect()
+            try:
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await connection.execute(_SIGNS_OF_LIFE)
+                if not await connection.scalar(_CLAIM):
+                    return Claim.THEIRS
+                self._claim = connection
+                return Claim.OURS
+            finally:
+                if self._claim is not connection:
+                    await connection.close()
+
+    async def unclaim(self) -> None:
+        connection, self._claim = self._claim, None
+        if connection:
+            with suppress(SQLAlchemyError):  # a connection that is broken has lost the claim already
+                await connection.execute(select(func.pg_advisory_unlock_all()))
+            await connection.invalidate()
+            await connection.close()
+
+    async def evict(self) -> None:
+        async with self.reading() as connection:
+            await connection.execute(_EVICT)
+
+
+CLAIM = 1_907_311_642
+"""PostgreSQL's name for our claim, with the number of the table `lock`: each state in a database has its own."""
+
+_SIGNS_OF_LIFE = text(
+    "SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), "
+    "set_config('tcp_keepalives_count', '4', false)"
+)
+
+_CLAIM = text("SELECT pg_try_advisory_lock((CAST(:claim AS bigint) << 32) | CAST(to_regclass('lock') AS oid)::bigint)")
+_CLAIM = _CLAIM.bindparams(claim=CLAIM)
+
+_EVICT = text(
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "AND classid = :claim AND objid = CAST(to_regclass('lock') AS oid)"
+).bindparams(claim=CLAIM)
 
 
 @contextmanager

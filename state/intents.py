@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from state.bindings import set_columns
 from state.database import Database
+from state.lock import assure
+from state.process import Owner
 from state.tables import intents
 
 
@@ -34,9 +36,11 @@ class Intent:
     begun_at: datetime
 
 
-async def begin_intent(database: Database, columns: Mapping[str, Any]) -> int:
-    """Durable before it returns; the id is for `close` or `settle`."""
+async def begin_intent(database: Database, columns: Mapping[str, Any], held: Owner | None) -> int:
+    """Durable before it returns; the id is for `close` or `settle`. Whoever lost the lock he `held` begins nothing."""
     async with database.writing() as transaction:
+        if held:
+            await assure(transaction, held)
         result = await transaction.execute(insert(intents).returning(intents.c.id), columns)
         return int(result.scalar_one())
 
