@@ -73,13 +73,14 @@ def command(ctx: click.Context, /, what: Path | None, output: str, yes: bool, **
 
 
 def _saved_plan(what: Path | None) -> dict[str, Any] | None:
-    """The saved plan in that file, recognised by its content; None when it is a manifest, a folder or nothing."""
-    if what is None or not what.is_file():
+    """The saved plan in that file or pipe (- = stdin), known by its content; None when it is something else."""
+    if what is None or what.is_dir():
         return None
     from controller.reporting.as_json import read_saved_plan
 
     try:
-        return read_saved_plan(what.read_text(encoding="utf-8"))
+        with click.open_file(str(what), encoding="utf-8") as file:
+            return read_saved_plan(file.read())
     except (OSError, UnicodeDecodeError):
         return None
 

@@ -121,12 +121,13 @@ class Place:
         order = Order(Scope(path, targets), leave, agree, saved, parallelism)
         return asyncio.run(plan_and_apply(self.settings, order))
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`merchantctl` as a process of its own."""
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """`merchantctl` as a process of its own, its input a pipe."""
         return subprocess.run(
             [sys.executable, "-m", "controller", *arguments],
             cwd=self.folder,
             env=self.environment(),
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=120,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -61,6 +62,16 @@ def test_the_key_is_in_nothing_that_is_told_or_kept(place: Place) -> None:
     assert place.emulator.api_key.encode() not in kept
 
 
+def test_a_condition_that_is_not_met_says_since_when(place: Place) -> None:
+    place.provisioned("ann")
+    place.edit("ann", {"enabled": False})
+    (ann,) = json.loads(place.run("status", "-o", "json").stdout)["merchants"]
+    (finding,) = ann["findings"]
+    assert finding["code"] == "sync-disabled"
+    told = {each["type"]: each["since"] for each in ann["conditions"] if each["status"] != "True"}
+    assert told == {"Switched": finding["since"], "Ready": finding["since"]}
+
+
 # -- Saved plans
 
 
@@ -100,6 +111,16 @@ def test_a_saved_plan_of_other_manifests_is_refused(place: Place) -> None:
     assert done.returncode == 1
     assert "new plan" in done.stderr
     assert counts == {}
+
+
+@pytest.mark.parametrize("where", ["-", "/dev/stdin"])
+def test_a_plan_is_recognised_in_a_pipe(place: Place, where: str) -> None:
+    place.profile()
+    place.merchant("ann")
+    planned = place.run("plan", "-o", "json")
+    done = place.run("apply", where, "--yes", stdin=planned.stdout)
+    assert done.returncode == 0, done.stderr
+    assert [company["name"] for company in place.companies()] == ["ann"]
 
 
 # -- Two at once, and being stopped
@@ -154,7 +175,8 @@ def test_a_signal_ends_a_run_after_the_requests_in_flight_with_a_report(
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == code, err
-    assert "m-29" in out
+    (told,) = re.findall(r"(\d+) done, (\d+) skipped", out)
+    assert sum(map(int, told)) == 30
     assert len(slow.companies()) < 30
     slow.emulator.control("POST", "/latency", {"ms": 0})
     assert slow.run("apply", "--yes").returncode == 0
