@@ -58,6 +58,20 @@ def test_the_link_of_a_connection_whose_create_lost_its_answer_is_shown_too(plac
     assert report.outcomes["ann"].writes == 2
 
 
+def test_a_whole_fleet_of_one_is_told_of_namesakes_and_strangers_a_target_alone_is_not(place: Place) -> None:
+    place.provisioned("ann")
+    for name in ("ann", "stranger"):
+        place.emulator.api.post("/meta/companies/sync", json={"name": name})
+    with place.counted() as whole:
+        plan = place.plan()
+    with place.counted() as target:
+        place.plan("ann")
+    assert list(findings(plan, "ann")) == ["company-duplicate"]
+    assert sorted(plan.unmanaged) == ["ann", "stranger"]
+    assert whole == {COMPANIES: 1, CONFIGURATION: 1}
+    assert target == {COMPANY: 1, CONFIGURATION: 1}
+
+
 def test_a_profile_edit_costs_one_post_for_each_merchant_that_it_touches(place: Place) -> None:
     place.profile("other")
     place.merchant("dan", profile="other")
