@@ -42,7 +42,7 @@ def drift_as(form: str, plan: FleetPlan, paint: Paint, *, unmanaged: bool, data:
         case "csv":
             from controller.reporting.csv import drift_csv
 
-            return drift_csv(plan)
+            return drift_csv(plan, unmanaged=unmanaged)
     from controller.reporting.text_drift import drift_text
 
     return drift_text(plan, paint, unmanaged=unmanaged, data=data)

@@ -9,14 +9,15 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from controller.model.errors import MerchantctlError
 from controller.model.merchant import Complaint
-from controller.model.plan import Change, Condition, FieldChange, Finding, Plan
+from controller.model.plan import Actor, Change, Condition, FieldChange, Finding, Plan
 from controller.model.report import Done, Failed, FleetPlan, FleetReport, Moved, Nothing, Outcome, Refusal, Skipped
 from controller.model.run import Scope
-from controller.model.values import to_json
+from controller.model.values import COMPANY_NAME, to_json
 from controller.reporting.freshness import data_json, freshness_json
 from controller.reporting.words import instant
 
@@ -43,7 +44,7 @@ def plan_json(plan: FleetPlan) -> Json:
 
 
 def drift_json(plan: FleetPlan, *, unmanaged: bool = False) -> Json:
-    """A drift report. A finding's `since` is when it was first seen; `unmanaged` lists what is otherwise counted.
+    """A drift report. A finding's `since` is when it was first seen; `unmanaged` lists companies otherwise counted.
 
     `data` tells the age of what was judged, by merchant too: those without findings have no place of their own.
     """
@@ -55,7 +56,7 @@ def drift_json(plan: FleetPlan, *, unmanaged: bool = False) -> Json:
     return _head("DriftReport", plan) | {
         "data": freshness_json(plan) | {"merchants": ages},
         "summary": dict(sorted(counted.items())),
-        "findings": [finding_json(each) for each in findings],
+        "findings": [finding_json(each) for each in (*findings, *(strangers(plan) if unmanaged else ()))],
         "unmanaged": list(plan.unmanaged) if unmanaged else len(plan.unmanaged),
     }
 
@@ -152,6 +153,13 @@ def refusal_json(refusal: Refusal) -> Json:
 
 def findings_of(plan: FleetPlan) -> list[Finding]:
     return [finding for each in plan.plans for finding in each.findings]
+
+
+def strangers(plan: FleetPlan) -> list[Finding]:
+    """A finding for each company that no manifest claims, by the company's name for want of a merchant's."""
+    cause, remedy = "no manifest claims this company", "merchantctl import writes a manifest that adopts it"
+    about = partial(Finding, "company-unmanaged", cause=cause, remedy=remedy, actor=Actor.NOBODY, field=COMPANY_NAME)
+    return [about(merchant=name, live=name) for name in plan.unmanaged]
 
 
 def dumps(document: Mapping[str, Any]) -> str:

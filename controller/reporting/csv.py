@@ -7,18 +7,19 @@ import io
 
 from controller.model.plan import Finding
 from controller.model.report import FleetPlan
+from controller.reporting.as_json import findings_of, strangers
 from controller.reporting.words import instant, value_words
 
 COLUMNS = ("merchant", "code", "field", "live", "wanted", "direction", "since", "cause", "remedy", "actor", "link")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def drift_csv(plan: FleetPlan) -> str:
-    """A header and one row a finding, without the line end of the last."""
+def drift_csv(plan: FleetPlan, *, unmanaged: bool = False) -> str:
+    """A header and one row a finding, without the line end of the last; `unmanaged` adds what no manifest claims."""
     sheet = io.StringIO()
     writer = csv.writer(sheet, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(_row(finding) for each in plan.plans for finding in each.findings)
+    writer.writerows(_row(finding) for finding in (*findings_of(plan), *(strangers(plan) if unmanaged else ())))
     return sheet.getvalue().rstrip("\n")
 
 

@@ -77,7 +77,13 @@ def test_a_drift_report_counts_findings_by_code():
 
 
 def test_unmanaged_companies_are_listed_when_asked_for():
-    assert drift_json(fleet(unmanaged=("x", "y")), unmanaged=True)["unmanaged"] == ["x", "y"]
+    document = drift_json(fleet(unmanaged=("x", "y")), unmanaged=True)
+    assert document["unmanaged"] == ["x", "y"]
+    assert document["summary"] == {"company-unmanaged": 2}
+    assert [(each["code"], each["live"]) for each in document["findings"]] == [
+        ("company-unmanaged", "x"),
+        ("company-unmanaged", "y"),
+    ]
 
 
 def test_a_status_holds_conditions_in_their_order():

@@ -68,6 +68,12 @@ def test_csv_has_a_row_for_each_finding():
     assert rows[1]["link"] == "https://link.example/x"
 
 
+def test_csv_lists_unmanaged_companies_when_asked_for():
+    assert len(drift_csv(fleet(unmanaged=("x",))).splitlines()) == 1
+    (row,) = csv.DictReader(io.StringIO(drift_csv(fleet(unmanaged=("x",)), unmanaged=True)))
+    assert (row["code"], row["live"]) == ("company-unmanaged", "x")
+
+
 def test_csv_holds_no_formula():
     rows = list(csv.reader(io.StringIO(drift_csv(fleet(merchant(findings=(finding(merchant="=1+1"),)))))))
     assert rows[1][0] == "'=1+1"
