@@ -13,14 +13,27 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from controller.app import OnProgress, Order, held, manifests, remembered, run_of, silent, stopped_by_signals, writing
+from controller.app import (
+    NOBODY,
+    OnProgress,
+    Order,
+    held,
+    manifests,
+    remembered,
+    run_of,
+    silent,
+    stopped_by_signals,
+    writing,
+)
 from controller.model.merchant import Fleet
+from controller.model.report import FleetPlan
 from controller.model.rollout import Prospect, Rollout, Terms
 from controller.model.run import Leave, Scope
 from controller.reconcile import rollout_record
 from controller.reconcile.rollout import Hands, roll
 from controller.reconcile.rollout import start as begin
 from controller.reconcile.survey import Run
+from controller.reconcile.undoing import undo as put_back
 from controller.settings import Settings
 from state import Owner
 
@@ -70,6 +83,16 @@ async def resume(settings: Settings, name: str | None, max_failures: int | None,
     async with _at_work(settings, fleet, Scope(), watcher) as (run, hands):
         rollout = await rollout_record.taken_up(run.store, name, fleet.merchants, hands.owner, max_failures)
         return await _rolled(rollout, replace(run, leave=_leave(rollout.terms)), hands)
+
+
+async def undo(
+    settings: Settings, name: str | None, allow: tuple[str, ...], agree: Callable[[FleetPlan], bool], watcher: Watcher
+) -> Rolled | FleetPlan:
+    """What it changed, put back; no manifest is looked at. Refused or declined: the plan alone comes back."""
+    async with _at_work(settings, NOBODY, Scope(), watcher) as (run, _), held(run.store, 0):
+        run = replace(run, leave=Leave(allow=frozenset(allow), rollout=True))
+        undone = await put_back(run, name, agree)
+        return undone if isinstance(undone, FleetPlan) else Rolled(undone, run.stop.signal)
 
 
 async def pause(settings: Settings, name: str | None) -> Rollout:

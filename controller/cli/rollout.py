@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,8 +16,12 @@ from controller.model.run import ALLOWABLE
 from controller.settings import Settings
 
 if TYPE_CHECKING:
-    from controller.model.rollout import Prospect, Rollout, Terms
+    from controller.model.report import FleetPlan
+    from controller.model.rollout import Rollout, Terms
+    from controller.reporting.paint import Paint
     from controller.rollouts import Rolled, Watcher
+
+T = TypeVar("T")
 
 _EXAMPLES = """
 \b
@@ -81,16 +85,20 @@ def start(
     """Plan everyone, or the manifests at PATH, show the waves, ask, and carry them out."""
     from controller.cli.terminal import await_now
     from controller.model.rollout import Prospect
+    from controller.reporting.rollout import prospect_text
     from controller.rollouts import Opening
     from controller.rollouts import start as begin
 
     terms = _terms(**given)
     _terminal_or(yes)
-    opening = Opening(scope(path, targets, selector), terms, _agreement(output, yes), name)
+    agree = _agreement(output, yes, prospect_text, "Roll it out?")
+    opening = Opening(scope(path, targets, selector), terms, agree, name)
     with _watching() as watcher:
         result = await_now(begin(_settings(ctx), opening, watcher))
     if isinstance(result, Prospect):
-        ctx.exit(_untouched(result, output))
+        for sentence in () if result.waves else result.left:
+            click.echo(sentence, err=True)
+        ctx.exit(_untouched(result.plan, output))
     ctx.exit(_told(result, output))
 
 
@@ -153,6 +161,29 @@ def _watching() -> Iterator[Watcher]:
         yield Watcher(lambda sentence: click.echo(sentence, err=True), tell)
 
 
+@command.command(epilog="Example: merchantctl rollout undo --allow remap")
+@_name
+@_allow
+@_yes
+@output("text", "json")
+@click.pass_context
+def undo(ctx: click.Context, /, name: str | None, allow: tuple[str, ...], yes: bool, output: str) -> None:
+    """Put back what the rollout changed. What somebody else has changed since is left alone, and named.
+
+    Its merchants are then left alone until the manifests ask for something else.
+    """
+    from controller.cli.terminal import await_now
+    from controller.model.report import FleetPlan
+    from controller.reporting.text import plan_text
+    from controller.rollouts import undo as put_back
+
+    _terminal_or(yes)
+    with _watching() as watcher:
+        agree = _agreement(output, yes, plan_text, "Put it back?")
+        result = await_now(put_back(_settings(ctx), name, allow, agree, watcher))
+    ctx.exit(_untouched(result, output) if isinstance(result, FleetPlan) else _told(result, output))
+
+
 def _settings(ctx: click.Context) -> Settings:
     settings: Settings = ctx.obj
     return settings
@@ -180,31 +211,27 @@ def _terminal_or(yes: bool) -> None:
         raise UsageError("there is no terminal to ask on; say --yes to go on without asking. Nothing was done.")
 
 
-def _agreement(output: str, yes: bool) -> Callable[[Prospect], bool]:
-    """Shows plan and waves, on stderr where stdout is for a program, and asks unless `--yes`."""
+def _agreement(output: str, yes: bool, words: Callable[[T, Paint], str], question: str) -> Callable[[T], bool]:
+    """Shows what would be done, on stderr where stdout is for a program, and asks unless `--yes`."""
 
-    def agree(prospect: Prospect) -> bool:
+    def agree(what: T) -> bool:
         from controller.cli.terminal import ask, paint_for
-        from controller.reporting.rollout import prospect_text
 
         stream = sys.stdout if output == "text" else sys.stderr
-        click.echo(prospect_text(prospect, paint_for(stream)) + "\n", file=stream)
-        return yes or ask("Roll it out?")
+        click.echo(words(what, paint_for(stream)) + "\n", file=stream)
+        return yes or ask(question)
 
     return agree
 
 
-def _untouched(prospect: Prospect, output: str) -> int:
-    """What is said where nothing was begun, and its exit code."""
+def _untouched(plan: FleetPlan, output: str) -> int:
+    """What is said where nothing was done, and its exit code."""
     from controller.cli.render import report_as
     from controller.cli.terminal import paint_for
-    from controller.reporting.rollout import prospect_text
     from controller.reporting.verdict import exit_code
 
-    paint = paint_for(sys.stdout)
-    empty = output == "text" and not prospect.waves
-    click.echo(prospect_text(prospect, paint) if empty else report_as(output, prospect.plan, paint))
-    return exit_code("apply", prospect.plan)
+    click.echo(report_as(output, plan, paint_for(sys.stdout)))
+    return exit_code("apply", plan)
 
 
 def _told(result: Rolled, output: str) -> int:

@@ -9,6 +9,7 @@ from controller.model.observed import LastSync
 from controller.model.plan import ChangeClass, ChangeKind, Direction, Plan, State
 from controller.model.report import Done, Failed, Moved, Nothing, Outcome, Skipped
 from controller.model.rollout import Member, MemberState, Rollout
+from controller.planning.diff import remembered_as
 from controller.planning.last_sync import is_failure
 
 ROLLED = frozenset({ChangeKind.SET_CONFIGURATION, ChangeKind.RENAME_COMPANY})
@@ -51,8 +52,8 @@ def not_well(plan: Plan, fields: Collection[str], sync: LastSync | None, written
     if plan.state is not State.IN_SYNC:
         found = plan.findings[0] if plan.findings else None
         return f"{found.code} {found.field or ''}".strip() + f": {found.cause}" if found else plan.state.value
-    moved = (each.field for each in plan.findings if each.field in fields and each.direction is not Direction.PENDING)
-    field = next(moved, None)
+    moved = (each.field for each in plan.findings if each.direction in (Direction.DRIFT, Direction.CONFLICT))
+    field = next((each for each in moved if each and remembered_as(each) in fields), None)
     if field:
         return f"{field} was changed since"
     failed = sync is not None and is_failure(sync.code) and sync.ran_at is not None and sync.ran_at >= written

@@ -22,6 +22,7 @@ from controller.model.report import FleetPlan, Outcome, Skipped
 from controller.model.rollout import TO_DO, UNDER_WAY, Member, MemberState, Prospect, Rollout, RolloutState, Terms
 from controller.model.run import Scope
 from controller.model.values import to_json
+from controller.planning.diff import remembered_as
 from controller.planning.gate import came_through, closed, not_well, rolls
 from controller.planning.waves import waves
 from controller.reconcile.budget import cost
@@ -29,7 +30,7 @@ from controller.reconcile.cycle import Act, carry_out
 from controller.reconcile.fleet import may_begin, reconcile, think
 from controller.reconcile.judging import judged
 from controller.reconcile.lately import made_lately
-from controller.reconcile.rollout_record import found, newest, next_step, told
+from controller.reconcile.rollout_record import found, newest, told
 from controller.reconcile.survey import Run, now, settled, survey
 from controller.reconcile.trouble import not_begun
 from controller.reconcile.world import World
@@ -59,8 +60,9 @@ async def start(
     """Plans everyone in scope, judges the whole rollout, asks, and writes its record. Refused or declined: what it
     would have been. The caller holds the lock."""
     last = await newest(run.store)
-    if last and last.state in (*UNDER_WAY, RolloutState.UNDOING):
-        raise MerchantctlError(f"{told(last)}, and there is one at a time: {next_step(last)}")
+    if last and last.state in UNDER_WAY:
+        step = f"merchantctl rollout resume {last.name}, or abort it"
+        raise MerchantctlError(f"{told(last)}, and there is one at a time: {step}")
     prospect = await prospect_of(run, name or f"rollout-{last.id + 1 if last else 1}", terms)
     if prospect.plan.refusal or not prospect.waves or not may_begin(prospect.plan, run.stop) or not agree(prospect):
         return prospect
@@ -179,7 +181,7 @@ async def _note(rollout: Rollout, merchant: str, world: World, **columns: Any) -
 def _changed(changes: tuple[Change, ...]) -> dict[str, Any]:
     """What stands and what is about to be written, by field: the POST goes out only where it still stands so."""
     fields = (field for change in changes for field in change.fields)
-    return {each.field: {"before": to_json(each.live), "wrote": to_json(each.wanted)} for each in fields}
+    return {remembered_as(each.field): {"before": to_json(each.live), "wrote": to_json(each.wanted)} for each in fields}
 
 
 async def _watched_over(rollout: Rollout, run: Run, hands: Hands) -> str:

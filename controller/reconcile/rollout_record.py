@@ -97,12 +97,6 @@ def told(rollout: Rollout) -> str:
     return f"rollout {rollout.name} is {rollout.state} at wave {rollout.wave} of {rollout.waves}"
 
 
-def next_step(rollout: Rollout) -> str:
-    if rollout.state is RolloutState.UNDOING:
-        return f"merchantctl rollout undo {rollout.name} finishes it"
-    return f"merchantctl rollout resume {rollout.name}, or abort it"
-
-
 async def _row(store: Store, name: str | None) -> RolloutRow:
     row = await store.rollout(name)
     if row is None:

@@ -18,8 +18,6 @@ def prospect_text(prospect: Prospect, paint: Paint = PLAIN) -> str:
     """The plan of everyone in it, the waves, and what it leaves to others."""
     lines = [plan_text(prospect.plan, paint), ""]
     lines += [paint("change", "Note: ") + each for each in prospect.left]
-    if not prospect.waves:
-        return "\n".join([*lines, "Nothing to roll out."])
     sizes = [(f"wave {number}", count(len(wave), "merchant")) for number, wave in enumerate(prospect.waves, 1)]
     return "\n".join([*lines, paint("strong", f"Rollout {clean(prospect.name)}:"), *columns(sizes, "  ")])
 
@@ -92,7 +90,7 @@ def rolled_code(rollout: Rollout, signal: int | None) -> int:
     """130 or 143 on a signal; 3 where it stopped before its end, or somebody failed; a pause by --step is 0."""
     if signal:
         return 128 + signal
-    failed = any(each.state is MemberState.FAILED for each in rollout.members)
+    failed = any(each.state in (MemberState.FAILED, MemberState.KEPT) for each in rollout.members)
     if rollout.state is RolloutState.PAUSED:
         return 0 if rollout.terms.step and _through(rollout) else 3
     return 0 if rollout.state in (RolloutState.DONE, RolloutState.UNDONE) and not failed else 3
