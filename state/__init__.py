@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 
 from state.applied import Applied
 from state.bindings import Binding
-from state.database import open_database
+from state.database import open_database, postgresql_url
 from state.errors import StateProblem
 from state.findings import FindingRow, Noted
 from state.inbox import Arrival, Delivery
@@ -47,6 +47,7 @@ __all__ = [
     "Store",
     "SyncRow",
     "open_state",
+    "postgresql_url",
 ]
 
 

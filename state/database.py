@@ -106,6 +106,14 @@ async def existing_database(url: str) -> AsyncIterator[Database | None]:
         await database.close()
 
 
+def postgresql_url(url: str) -> str | None:
+    """A user's URL as PostgreSQL's own library reads it; None for a state elsewhere. Raises StateUnusable."""
+    parsed = _parse(url)
+    if not parsed.get_backend_name().startswith("postgres"):
+        return None
+    return parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows, or set their columns where a row with that primary key exists. All rows name the same columns."""
     if not rows:

@@ -14,7 +14,7 @@ from controller.reconcile.survey import Run
 from controller.reconcile.world import Stop
 from controller.runtime.passes import Pass, Setback
 from controller.runtime.revision import Revisions
-from controller.runtime.scheduler import Timer, Timetable
+from controller.runtime.scheduler import Timer
 from controller.runtime.telling import Voice
 from controller.runtime.workqueue import Queue
 
@@ -27,7 +27,7 @@ class Board:
     signal         the signal that ends the service, once it came
     ready          a pass over everyone has come through
     failing_since  since when no pass has come through
-    timetable      of the timers, while they tick
+    next_at        when everyone is looked at again at the latest
     """
 
     latest: Latest
@@ -35,7 +35,7 @@ class Board:
     signal: Signals | None = None
     ready: bool = False
     failing_since: datetime | None = None
-    timetable: Timetable | None = None
+    next_at: datetime | None = None
 
     def new_stop(self) -> Stop:
         """For a pass that begins; where the signal came just before, it ends before it begins."""
@@ -70,7 +70,7 @@ class Duty:
 
     run      an apply of everyone that nobody is asked about; each pass narrows it
     mends    False: drift is reported, nothing is written
-    resync   seconds from one look at everyone to the next
+    resync   seconds from the end of one look at everyone to the next
     hold     the state's lock, for one pass
     voice    tells the log, the metrics and the chat
     chores   what else is done by the clock

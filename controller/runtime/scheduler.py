@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
@@ -20,20 +20,8 @@ class Timer:
     do: Callable[[], Coroutine[Any, Any, None]]
 
 
-class Timetable:
-    """The timers of a running service."""
-
-    def __init__(self, scheduler: AsyncIOScheduler) -> None:
-        self._scheduler = scheduler
-
-    def next(self, name: str) -> datetime | None:
-        """When that timer fires next; None when there is no such timer."""
-        job = self._scheduler.get_job(name)
-        return job.next_run_time if job else None
-
-
 @contextmanager
-def ticking(*timers: Timer) -> Iterator[Timetable]:
+def ticking(*timers: Timer) -> Iterator[None]:
     """The timers fire while this lasts, the first time after one interval."""
     scheduler = AsyncIOScheduler(timezone=UTC)
     for timer in timers:
@@ -48,6 +36,6 @@ def ticking(*timers: Timer) -> Iterator[Timetable]:
         )
     scheduler.start()
     try:
-        yield Timetable(scheduler)
+        yield
     finally:
         scheduler.shutdown(wait=False)

@@ -13,7 +13,7 @@ from controller.model.errors import LimitReached, MerchantctlError, RateLimited,
 from controller.model.report import FleetPlan, FleetReport
 from controller.reconcile.fleet import reconcile, think
 from controller.reconcile.ledger import told
-from controller.reconcile.survey import now, survey
+from controller.reconcile.survey import Run, now, survey
 from controller.runtime.again import again
 from controller.runtime.duty import Duty
 from controller.runtime.passes import Pass, Seen, Setback, scope_of
@@ -30,9 +30,12 @@ log = structlog.get_logger()
 
 
 async def serve(duty: Duty) -> None:
-    """Looks at whoever is due, until it is told to leave. Raises Unauthorized when the key is refused."""
-    duty.queue.add([EVERYONE, *await duty.run.store.merchants_told_of()])
-    with ticking(*timers(duty)) as duty.board.timetable:
+    """Looks at everyone, then at whoever is due, until it is told to leave. Raises Unauthorized for a refused key.
+
+    The first look is every process's own, whoever else shares the queue: what it shows is what it saw.
+    """
+    with ticking(*timers(duty)):
+        await look_at((EVERYONE, *await duty.run.store.merchants_told_of()), duty)
         while keys := await duty.queue.due():
             await look_at(keys, duty)
 
@@ -72,16 +75,23 @@ async def attempt(keys: tuple[str, ...], duty: Duty) -> Seen:
 
 async def once(keys: tuple[str, ...], duty: Duty) -> FleetPlan | FleetReport:
     """One pass: the newest manifests that are whole, the state's lock, plan, judge, write. Raises what prevents it."""
-    run = replace(duty.run, fleet=duty.revisions.fleet, scope=scope_of(keys), stop=duty.board.new_stop())
     if not duty.mends:
+        run = _run(keys, duty)
         return await told(await think(run, await survey(run)), run.store)
     async with duty.hold():
-        return await reconcile(run, agree=lambda plan: True)
+        return await reconcile(_run(keys, duty), agree=lambda plan: True)
+
+
+def _run(keys: tuple[str, ...], duty: Duty) -> Run:
+    return replace(duty.run, fleet=duty.revisions.fleet, scope=scope_of(keys), stop=duty.board.new_stop())
 
 
 async def conclude(done: Pass, duty: Duty) -> None:
     """What was seen is noted and told, and whoever needs another look is put down for one."""
     duty.board.note(done, duty.revisions.fleet)
+    if done.everyone:
+        duty.queue.add([EVERYONE], after=duty.resync)
+        duty.board.next_at = done.ended + timedelta(seconds=duty.resync)
     if not isinstance(done.seen, Setback):
         await duty.run.store.close_deliveries(done.names, received_until=done.began, at=done.ended)
     for key, seconds in again(done, duty.board.failing_since, await quarantines(duty)).items():
@@ -104,13 +114,10 @@ def leave(duty: Duty, signal: Signals) -> None:
 def timers(duty: Duty) -> tuple[Timer, ...]:
     """What happens by the clock. A timer only says whom to look at, or does its own small piece of work."""
 
-    async def resync() -> None:
-        duty.queue.add([EVERYONE])
-
     async def reread() -> None:
         if await duty.revisions.renewed():
             duty.queue.add([EVERYONE])
         if duty.board.complain(duty.revisions.complaints):
             await duty.voice.manifests(duty.board.latest, now())
 
-    return Timer("resync", duty.resync, resync), Timer("manifests", POLL, reread), *duty.chores
+    return Timer("manifests", POLL, reread), *duty.chores
