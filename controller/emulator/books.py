@@ -42,6 +42,8 @@ KINDS: Mapping[str, Kind] = {
 """By data type."""
 EDITABLE = ("chartOfAccounts", "taxRates", "customers", "suppliers")
 _ARCHIVED_WHEN_DELETED = ("taxRates", "customers", "suppliers")
+_KIND = ("type", "fullyQualifiedCategory", "isBankAccount", "validDatatypeLinks")
+"""The fields of an account that say of what kind it is."""
 Edited = Mapping[str, tuple[BooksRow, ...]]
 """The lists of some books that are no longer as they started, by data type."""
 
@@ -87,7 +89,8 @@ def add(world: World, company_id: str, platform: str, data_type: str, fields: Ma
     present = rows(company, platform, data_type)
     row_id = str(fields.get("id") or _next_id(platform, present))
     now = {"metadata": {"isDeleted": False}, "sourceModifiedDate": stamp(world.now())}
-    new = {"id": row_id, **_usual(platform, data_type, fields), **fields, **now}
+    said = {**_as_before(present, data_type, fields), **fields}
+    new = {"id": row_id, **_usual(platform, data_type, said), **said, **now}
     new["id"] = row_id
     if any(each["id"] == row_id for each in present):
         raise ApiError(400, f"There is a row of {data_type} with ID {row_id} already.")
@@ -165,6 +168,15 @@ def _usual(platform: str, data_type: str, fields: Mapping[str, Any]) -> dict[str
             ("", fields.get("nominalCode"), name, "", category, _links(category), 0.0), start.currency
         )
     return _fields(start, data_type, ("", name))
+
+
+def _as_before(present: tuple[BooksRow, ...], data_type: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The kind of account that the books knew by this code or name: made anew, it is of that again."""
+    if data_type != "chartOfAccounts" or any(key in fields for key in _KIND):
+        return {}
+    words = [word for word in ("nominalCode", "name") if fields.get(word)]
+    before = [each for each in present if any(each[word] == fields[word] for word in words)]
+    return {key: before[-1][key] for key in _KIND} if before else {}
 
 
 def _category(fields: Mapping[str, Any]) -> str:

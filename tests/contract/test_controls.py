@@ -108,6 +108,20 @@ def test_a_new_account_is_offered_where_it_qualifies(emulator, platform):
     assert bank["id"] in [each["id"] for each in banks]
 
 
+@pytest.mark.parametrize("again", [{"nominalCode": "611"}, {"name": "Till cash"}], ids=["code", "name"])
+def test_an_account_made_anew_is_offered_where_its_predecessor_was(emulator, again):
+    (merchant,) = emulator.seed(1, "linked")
+    old = by_name(emulator, merchant, "Till cash")["id"]
+    emulator.control("DELETE", f"{company_path(merchant)}/accounts/{old}")
+    assert "Till cash" not in offered(emulator, merchant, "payments", "cash")
+
+    new = emulator.control("POST", f"{company_path(merchant)}/accounts", {"name": "Till", **again})
+
+    assert new["id"] != old
+    assert offered(emulator, merchant, "payments", "cash")[-1] == new["name"]
+    assert new["name"] not in offered(emulator, merchant)
+
+
 def test_two_accounts_may_have_the_same_name(emulator):
     (merchant,) = emulator.seed(1, "linked")
 
