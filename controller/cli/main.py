@@ -62,6 +62,7 @@ def group(ctx: click.Context, /, no_color: bool, verbose: int, **flags: str | No
 
 def run(arguments: list[str]) -> int:
     """Run one command line; its exit code. Nothing but that and what was printed comes out."""
+    _reopen_what_was_closed()
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code = group.main(arguments, prog_name="merchantctl", standalone_mode=False)
@@ -84,6 +85,13 @@ def run(arguments: list[str]) -> int:
         return _leave_the_pipe()
     except Exception as error:
         return _own_fault(error)
+
+
+def _reopen_what_was_closed() -> None:
+    """A stream that the caller closed (`<&-`) reads empty and writes nowhere, and no file of ours gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

@@ -138,3 +138,12 @@ def test_completion_knows_the_commands(folder, monkeypatch, capfd):
     with pytest.raises(SystemExit):
         run([])
     assert "refresh" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(("closed", "code"), [("<&-", 64), (">&-", 64), ("2>&-", 64)])
+def test_a_stream_that_is_closed_is_no_fault(folder, closed, code):
+    (folder / "manifests").mkdir()
+    command = f"CODAT_API_KEY=k {sys.executable} -m controller apply {closed}"
+    ended = subprocess.run(["sh", "-c", command], input="", capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    assert "fault" not in ended.stderr
