@@ -5,7 +5,7 @@ add(acme) ──▶ a job that waits ──▶ in one process's hand ──▶ l
 
 Procrastinate keeps the jobs, wakes whoever listens, and knows who is alive. What it has no words for (the earliest of
 two times wins; back into the queue beside one that waits already) is one statement each, so that nobody is ever lost
-between two. Its worker is not used: it takes jobs whenever it can, we when we can look (decision 21).
+between two. Its worker is not used: it takes jobs whenever it can, we when we can look (decision 22).
 """
 
 from __future__ import annotations
