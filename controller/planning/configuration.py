@@ -25,7 +25,7 @@ from controller.model.plan import (
 from controller.model.schedule import next_change, utc_hour
 from controller.model.values import ENABLED, LOCAL_TIME, START_DATE, SYNC_HOUR, Clock, Value, locate
 from controller.planning.case import Case, Verdict, met, stop, unmet
-from controller.planning.diff import compare
+from controller.planning.diff import compare, remembered_as
 from controller.planning.reference_data import BOOKS, wrong_books
 from controller.planning.references import dangling_findings, problem_findings
 from controller.planning.resolve import Resolved, resolve
@@ -210,7 +210,7 @@ def _class_of(change: FieldChange) -> ChangeClass | None:
 
 
 def _differs(case: Case, change: FieldChange, difference: Difference, goes: bool) -> Finding:
-    code, cause = _told(change)
+    code, cause = _told(change, recorded=remembered_as(change.field) in case.memory.applied)
     first = "" if goes else "mend what blocks this merchant, then "
     actor, remedy = Actor.APPLY, f"{first}merchantctl apply"
     if change in difference.kept:
@@ -237,9 +237,11 @@ WHO = {
 }
 
 
-def _told(change: FieldChange) -> tuple[str, str]:
-    cause = change.why or WHO[change.direction]
-    if change.field == ENABLED and change.direction is Direction.DRIFT:
+def _told(change: FieldChange, recorded: bool) -> tuple[str, str]:
+    """`recorded`: we set the field before, so that it is known who moved."""
+    drifted = change.direction is Direction.DRIFT
+    cause = change.why or ("live differs, and we never set it" if drifted and not recorded else WHO[change.direction])
+    if change.field == ENABLED and drifted and recorded:
         cause = "the merchant or the service switched it " + ("off" if change.wanted else "on")
     if change.field == ENABLED:
         return ("sync-disabled" if change.wanted else "sync-enabled"), cause
