@@ -7,6 +7,7 @@ never left, or the answer was 429. Every other loss is OutcomeUnknown, for whoev
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 from base64 import b64encode
@@ -27,6 +28,8 @@ from controller.codat.refusal import Answer, Lost, lost, refused, retry_after, u
 from controller.model.errors import RateLimited, RemoteError, Transient, UsageError
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 Query = Mapping[str, str | int]
 
 TIME_OUT = {"connect": 10.0, "read": 60.0, "pool": None}
@@ -123,6 +126,7 @@ class Transport:
         request, patience = self._request(method, path, body, query), Patience()
         while True:
             outcome = await self._exchange(request)
+            _LOG.debug("%s %s: %s", method, path, outcome.status if isinstance(outcome, Answer) else "no answer")
             try:
                 return self._believe(outcome, f"{method} {path}", parse, write=method != "GET")
             except RemoteError as error:
@@ -153,6 +157,7 @@ class Transport:
         seconds = patience.next(asked_for, limited=limited) if may_help else None
         if seconds is None:
             raise problem from None
+        _LOG.info("%s: again in %.1f s", problem, seconds)
         if not limited:
             await asyncio.sleep(seconds)
         elif asked_for is None:

@@ -62,6 +62,21 @@ def test_the_key_is_in_nothing_that_is_told_or_kept(place: Place) -> None:
     assert place.emulator.api_key.encode() not in kept
 
 
+def test_verbose_names_what_is_asked_again_and_twice_every_request(place: Place) -> None:
+    place.profile()
+    place.merchant("ann")
+    told = []
+    for flags in ((), ("-v",), ("-vv",)):
+        place.emulator.fault("GET /meta/companies", "status", code=503)
+        told.append(place.run(*flags, "plan").stderr)
+    quiet, more, most = told
+    assert quiet == ""
+    assert "again in" in more
+    assert "GET /meta/companies: 200" not in more
+    assert "GET /meta/companies: 200" in most
+    assert place.emulator.api_key not in most
+
+
 def test_a_condition_that_is_not_met_says_since_when(place: Place) -> None:
     place.provisioned("ann")
     place.edit("ann", {"enabled": False})
