@@ -56,8 +56,13 @@ def not_well(plan: Plan, fields: Collection[str], sync: LastSync | None, written
     field = next((each for each in moved if each and remembered_as(each) in fields), None)
     if field:
         return f"{field} was changed since"
-    failed = sync is not None and is_failure(sync.code) and sync.ran_at is not None and sync.ran_at >= written
-    return f"its sync failed since with {sync.code}: {sync.message}" if failed and sync else ""
+    return _sync_failed(sync, written.replace(microsecond=0)) if sync else ""
+
+
+def _sync_failed(sync: LastSync, since: datetime) -> str:
+    """One that failed before the wave was written is none of its business."""
+    failed = is_failure(sync.code) and sync.ran_at is not None and sync.ran_at >= since
+    return f"its sync failed since with {sync.code}: {sync.message}" if failed else ""
 
 
 def closed(rollout: Rollout) -> str:

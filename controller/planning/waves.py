@@ -34,14 +34,15 @@ def waves(population: Mapping[str, Labels], specs: Sequence[str], selects: Selec
     found: list[tuple[str, ...]] = []
     for spec in (*specs, "100%"):
         wave = _next(spec, left, population, selects)
-        left = [name for name in left if name not in frozenset(wave)]
+        gone = frozenset(wave)
+        left = [name for name in left if name not in gone]
         found.append(wave)
     return tuple(wave for wave in found if wave)
 
 
 def is_selector(spec: str) -> bool:
     """Whether a wave is given by labels. Raises UsageError for a number or a share that is none."""
-    if re.fullmatch(r"[0-9.]+%?", spec) is None:
+    if re.fullmatch(r"[0-9.]*%?", spec) is None:
         return True
     share = _SHARE.fullmatch(spec)
     in_range = 0 < Fraction(share[1]) <= 100 if share else bool(_NUMBER.fullmatch(spec)) and int(spec) > 0

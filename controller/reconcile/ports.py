@@ -8,6 +8,7 @@ from typing import Protocol
 
 from controller.codat.quota import Quota
 from controller.model.observed import Absent, Company, Connection, Listing, Pull, Record
+from controller.model.sync import Sync
 from controller.model.values import RefKind
 
 
@@ -39,6 +40,8 @@ class Reading(Protocol):
     async def record(self, company_id: str, kind: RefKind, record_id: str) -> Record | Absent: ...
 
     async def last_successful_sync(self, company_id: str) -> datetime | None: ...
+
+    async def latest_sync(self, company_id: str) -> Sync | None: ...
 
 
 class Api(Reading, Protocol):

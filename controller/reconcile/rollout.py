@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.desired.selector import matches
-from controller.model.errors import MerchantctlError
+from controller.model.errors import MerchantctlError, RemoteError, Unauthorized
 from controller.model.merchant import Wanted
 from controller.model.plan import Change, Plan, State
 from controller.model.report import FleetPlan, Outcome, Skipped
@@ -29,13 +29,15 @@ from controller.reconcile.budget import cost
 from controller.reconcile.cycle import Act, carry_out
 from controller.reconcile.fleet import may_begin, reconcile, think
 from controller.reconcile.judging import judged
+from controller.reconcile.last_sync import read_sync
 from controller.reconcile.lately import made_lately
 from controller.reconcile.rollout_record import found, newest, told
 from controller.reconcile.survey import Run, now, settled, survey
+from controller.reconcile.sweep import each
 from controller.reconcile.trouble import not_begun
 from controller.reconcile.world import World
 from controller.reporting.words import count, moment
-from state import MemberRow, Owner
+from state import MemberRow, Owner, SyncRow
 from state.errors import StateLocked
 
 POLL = 0.5
@@ -204,11 +206,29 @@ async def _look_again(rollout: Rollout, written: datetime, run: Run) -> None:
     if not done:
         return
     look = replace(run, scope=Scope(names=frozenset(done)))
+    await _read_syncs(await survey(look), run)
     world = await survey(look)
     for plan in (await think(look, world)).plans:
         why = not_well(plan, done[plan.merchant].changed, world.memory(plan.merchant).sync, written)
         if why:
             await _note(rollout, plan.merchant, world, state=MemberState.FAILED.value, reason=why)
+
+
+async def _read_syncs(world: World, run: Run) -> None:
+    """How everyone's latest sync went; what cannot be read is not held against anybody."""
+    known = await run.store.syncs()
+    companies = [(name, id_) for name in sorted(world.wanted) if (id_ := world.memory(name).company_id)]
+
+    async def read(who: tuple[str, str]) -> SyncRow | None:
+        try:
+            return await read_sync(*who, known.get(who[0]), run.api, now())
+        except Unauthorized:
+            raise
+        except RemoteError:
+            return None
+
+    rows = await each(companies, read, run.width, run.tell)
+    await run.store.note_syncs(row for row in rows if row)
 
 
 async def _turned(rollout: Rollout, why: str, run: Run, hands: Hands) -> None:

@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Protocol
 
 import structlog
 
 from controller.model.errors import RemoteError
 from controller.model.latest import Latest
 from controller.model.plan import Plan, Truth
-from controller.model.sync import Sync
 from controller.planning.last_sync import is_failure
+from controller.reconcile.last_sync import SyncReading, read_sync
 from controller.runtime.scheduler import Timer
 from controller.runtime.workqueue import Queue
 from state import Store, SyncRow
@@ -25,13 +24,7 @@ from state import Store, SyncRow
 EVERY = 60.0
 """Seconds from one few to the next."""
 
-LONGEST_MESSAGE = 1000
-
 log = structlog.get_logger()
-
-
-class SyncReading(Protocol):
-    async def latest_sync(self, company_id: str) -> Sync | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +48,9 @@ class Rota:
         rows: list[SyncRow] = []
         try:
             for plan in self._next(known):
-                rows.append(await self._read(plan, known.get(plan.merchant)))
+                assert plan.company_id is not None, "in service is only who has a company"
+                before = known.get(plan.merchant)
+                rows.append(await read_sync(plan.merchant, plan.company_id, before, self.api, self.now()))
         except RemoteError as error:
             log.warning("sync status not read", why=str(error))
         await self.store.note_syncs(rows)
@@ -65,14 +60,6 @@ class Rota:
         plan = self.latest().plan
         ready = in_service(plan.plans) if plan else []
         return next_few(ready, known, self.now(), self.round, self.timer.seconds)
-
-    async def _read(self, plan: Plan, before: SyncRow | None) -> SyncRow:
-        assert plan.company_id is not None, "in service is only who has a company"
-        sync, now = await self.api.latest_sync(plan.company_id), self.now()
-        code, ran_at = (sync.code, sync.began) if sync else (None, None)
-        same = before is not None and before.ran_at == ran_at and (before.code is None) == (code is None)
-        since = before.since if before and same else now
-        return SyncRow(plan.merchant, code, sync.message[:LONGEST_MESSAGE] if sync else "", ran_at, since, now)
 
 
 def in_service(plans: Iterable[Plan]) -> list[Plan]:

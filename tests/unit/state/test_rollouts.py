@@ -1,0 +1,83 @@
+"""Rollouts: who may turn one, what it did to whom, and whom it holds."""
+
+from datetime import UTC, datetime, timedelta
+
+from state import HoldRow, MemberRow, Owner, Store
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ONE, OTHER = Owner("host", 1, "mark", "merchantctl rollout"), Owner("host", 2, "mark", "merchantctl rollout")
+TERMS = {"waves": ["1", "100%"], "soak": 0}
+
+
+async def begun(store: Store, name: str = "spring", *merchants: str) -> int:
+    members = [
+        MemberRow(each, wave, f"wish of {each}", "ahead") for wave, each in enumerate(merchants or ("a", "b"), 1)
+    ]
+    return await store.begin_rollout(name, TERMS, members, ONE, NOON)
+
+
+async def test_a_rollout_begins_at_its_first_wave_in_its_owners_hands(store: Store):
+    await begun(store)
+    row = await store.rollout("spring")
+    assert row is not None
+    assert (row.state, row.wave, row.owner, row.terms, row.since) == ("running", 1, ONE, TERMS, NOON)
+    assert await store.rollout() == row
+    assert await store.rollout("autumn") is None
+
+
+async def test_a_rollout_is_turned_only_from_where_and_from_whom_it_is_believed_to_be(store: Store):
+    id_ = await begun(store)
+    assert not await store.turn_rollout(id_, of=["paused"], state="running")
+    assert not await store.turn_rollout(id_, of=["running"], of_owner=OTHER, wave=2)
+    assert await store.turn_rollout(id_, of=["running"], of_owner=ONE, owner=OTHER, wave=2, soak_until=NOON)
+    row = await store.rollout()
+    assert row is not None
+    assert (row.owner, row.wave, row.soak_until) == (OTHER, 2, NOON)
+
+
+async def test_what_was_done_to_a_merchant_is_kept_by_field(store: Store):
+    id_ = await begun(store)
+    changed = {
+        "enabled": {"before": True, "wrote": False},
+        "mapping.sales.customer": {"before": None, "wrote": {"id": "7"}},
+    }
+    await store.note_rollout_merchant(id_, "b", state="begun", changed=changed, held=False)
+    first, second = await store.rollout_merchants(id_)
+    assert (first.merchant, first.state, first.changed, first.held) == ("a", "ahead", {}, True)
+    assert (second.merchant, second.state, second.changed, second.held) == ("b", "begun", changed, False)
+
+
+async def test_whom_it_has_not_reached_it_holds_until_let_go(store: Store):
+    id_ = await begun(store)
+    await store.note_rollout_merchant(id_, "a", held=False)
+    assert await store.rollout_holds() == (HoldRow("b", "wish of b", 2, "spring", "running"),)
+    await store.let_go(["b", "nobody"])
+    assert await store.rollout_holds() == ()
+    await store.hold_rollout(id_)
+    assert {row.merchant for row in await store.rollout_holds()} == {"a", "b"}
+
+
+async def test_another_rollout_takes_over_whom_an_older_one_held(store: Store):
+    await begun(store, "spring", "a", "b")
+    await begun(store, "autumn", "b", "c")
+    assert {row.merchant: row.rollout for row in await store.rollout_holds()} == {
+        "a": "spring",
+        "b": "autumn",
+        "c": "autumn",
+    }
+    newest = await store.rollout()
+    assert newest is not None
+    assert newest.name == "autumn"
+
+
+async def test_a_rollout_survives_the_way_through_an_export(store: Store, tmp_path):
+    from state import open_state
+
+    id_ = await begun(store)
+    await store.turn_rollout(id_, of=["running"], soak_until=NOON + timedelta(hours=1))
+    document = await store.export()
+    async with open_state(f"sqlite:///{tmp_path}/copy.db") as copy:
+        await copy.import_(document)
+        assert await copy.rollout() == await store.rollout()
+        assert await copy.rollout_holds() == await store.rollout_holds()
+        assert await begun(copy, "autumn") > id_
