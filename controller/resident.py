@@ -120,7 +120,7 @@ def _chores(settings: Settings, shift: Shift, store: Store, api: Any, queue: Que
     if settings.sync_rota:
         yield Rota(api, store, queue, lambda: board.latest, now, settings.sync_rota).timer
     if settings.refresh_after and not shift.report_only:
-        yield Refresher(api, lambda: board.latest, now, settings.refresh_after).timer
+        yield Refresher(api, store, lambda: board.latest, now, settings.refresh_after).timer
 
 
 def _web(settings: Settings, duty: Duty, meters: Meters) -> AbstractAsyncContextManager[str | None]:

@@ -10,19 +10,30 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from state.database import Database
 from state.errors import MerchantTaken, UnknownMerchant
 from state.export import as_json
-from state.tables import applied, events, findings, intents, merchants, quarantine, rollout_merchants, syncs, verdicts
+from state.tables import (
+    applied,
+    events,
+    findings,
+    intents,
+    merchants,
+    pulls,
+    quarantine,
+    rollout_merchants,
+    syncs,
+    verdicts,
+)
 
 ROOTS = (merchants, applied, intents)
 """A merchant is known when one of these holds it; the rest are notes about it."""
 
-NOTES = (findings, quarantine, syncs, verdicts, rollout_merchants)
+NOTES = (findings, quarantine, syncs, pulls, verdicts, rollout_merchants)
 
 
 async def show(database: Database, merchant: str) -> dict[str, list[dict[str, Any]]]:
     """Every row about a merchant but its history, as JSON, by table. Raises UnknownMerchant."""
     async with database.reading() as transaction:
         await _must_be_known(transaction, merchant)
-        tables = (*ROOTS, findings, quarantine, syncs, rollout_merchants)
+        tables = (*ROOTS, findings, quarantine, syncs, pulls, rollout_merchants)
         return {table.name: await _rows(transaction, table, merchant) for table in tables}
 
 

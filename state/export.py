@@ -1,6 +1,6 @@
 """The whole state as one JSON document, and back: for copies, and for the way from SQLite to PostgreSQL.
 
-The lock belongs to a moment, verdicts and syncs to a memo, deliveries to the webhooks: they are not exported.
+The lock belongs to a moment, verdicts, syncs and pulls to a memo, deliveries to the webhooks: they are not exported.
 """
 
 from __future__ import annotations

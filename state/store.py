@@ -16,6 +16,7 @@ from state import (
     intents,
     lock,
     memory,
+    pulls,
     quarantine,
     rollouts,
     runs,
@@ -57,6 +58,14 @@ class Store:
 
     async def note_syncs(self, rows: Iterable[SyncRow]) -> None:
         await syncs.note(self._database, rows)
+
+    async def pulls(self) -> dict[str, datetime]:
+        """By merchant: when its reference data was last asked for by `run`."""
+        return await pulls.of_all(self._database)
+
+    async def note_pulls(self, merchants: Iterable[str], at: datetime) -> None:
+        """It was asked for now."""
+        await pulls.note(self._database, merchants, at)
 
     # -- Who is who
 

@@ -10,6 +10,7 @@ writes       how many changes of each class a run made: the rolling window of th
 quarantine   merchants not to be tried again before `until`, or before their `key` changes
 verdicts     memo: the key under which a merchant was last seen in sync
 syncs        how each merchant's latest sync stood when it was last read
+pulls        whose reference data was asked for, and when
 inbox        webhook deliveries; open while `handled_at` is null
 rollouts     bulk changes in waves: what each was told, and where it stands
 rollout_merchants   what a rollout did to whom; others leave a merchant alone while it is `held`
@@ -193,6 +194,13 @@ rollout_merchants = Table(
     Column("held", Boolean, nullable=False),
     Index(None, "merchant"),
     Index(None, "held"),
+)
+
+pulls = Table(
+    "pulls",
+    metadata,
+    Column("merchant", String, primary_key=True),
+    Column("asked_at", UtcTime, nullable=False),
 )
 
 lock = Table(

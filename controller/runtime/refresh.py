@@ -6,7 +6,7 @@ The service re-reads a merchant's books only when asked (REFERENCE 3.8); what wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Protocol
@@ -17,6 +17,7 @@ from controller.model.errors import RemoteError
 from controller.model.latest import Latest
 from controller.model.plan import Plan
 from controller.runtime.scheduler import Timer
+from state import Store
 
 EVERY = 300.0
 """Seconds from one few to the next."""
@@ -30,13 +31,13 @@ class Refreshing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Refresher:
-    """Asks for new pulls. `after`: how many seconds old data may grow; `asked`: when whom was asked for last."""
+    """Asks for new pulls. `after`: how many seconds old data may grow. When it asked for whom is in the state."""
 
     api: Refreshing
+    store: Store
     latest: Callable[[], Latest]
     now: Callable[[], datetime]
     after: float
-    asked: dict[str, datetime] = field(default_factory=dict)
 
     @property
     def timer(self) -> Timer:
@@ -44,13 +45,13 @@ class Refresher:
 
     async def ask_some(self) -> None:
         """The next few. A refusal ends it for this time."""
-        plan = self.latest().plan
-        few = aged(plan.plans if plan else (), self.asked, self.now(), self.after, self.timer.seconds)
+        plan, asked = self.latest().plan, await self.store.pulls()
+        few = aged(plan.plans if plan else (), asked, self.now(), self.after, self.timer.seconds)
         try:
             for each in few:
                 assert each.company_id is not None, "data is only known of who has a company"
                 await self.api.refresh(each.company_id)
-                self.asked[each.merchant] = self.now()
+                await self.store.note_pulls([each.merchant], self.now())
         except RemoteError as error:
             log.warning("reference data not asked for", why=str(error))
         if few:

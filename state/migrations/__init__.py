@@ -17,7 +17,7 @@ from state.tables import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest step: a state that stands there costs one query to open, and no Alembic."""
 
 VERSION_TABLE = "state_version"

@@ -23,6 +23,7 @@ async def fill(store: Store, merchant: str = "acme") -> None:
     await store.end_run(run, 0, {"writes": 1}, NOON)
     await store.remember_verdicts({merchant: "v"})
     await store.note_syncs([SyncRow(merchant, 2000, "", NOON, NOON, NOON)])
+    await store.note_pulls([merchant], NOON)
     await store.begin_rollout(f"of {merchant}", {"soak": 0}, [MemberRow(merchant, 1, "d", "done")], SOMEBODY, NOON)
 
 
@@ -32,7 +33,7 @@ async def test_show_tells_all_that_is_remembered_of_one_merchant(store: Store):
     shown = await store.show("acme")
     assert {table: len(rows) for table, rows in shown.items()} == {
         "merchants": 1, "applied": 1, "intents": 1, "findings": 1, "quarantine": 1, "syncs": 1,
-        "rollout_merchants": 1,
+        "pulls": 1, "rollout_merchants": 1,
     }  # fmt: skip
     assert shown["merchants"][0]["company_id"] == "c-acme"
     assert shown["applied"][0] == {
