@@ -12,6 +12,10 @@
     saved     a saved plan, held against what is seen now
     settle    creates whose answer was lost: look twice before anything is created anew
     second_round  the same in the very run that lost them
+    rollout   a change in waves: the story; rollout_record is what is remembered of it, and who may turn it
+    undoing   a rollout put back
+    holding   whom rollouts hold
+    last_sync how a merchant's latest sync went, read and remembered
     record    what we remember afterwards
     ledger    since when each finding is seen
     ports     what the above need of the API and of the state
