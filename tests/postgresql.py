@@ -10,6 +10,7 @@ import glob
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -93,7 +94,7 @@ def _served(binaries: Path, folder: Path) -> Iterator[str]:
         _await_server(binaries, folder)
         yield f"postgresql://tester@/postgres?host={folder}"
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # TERM would wait for everybody who is connected
         server.wait(30)
 
 
