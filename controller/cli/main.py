@@ -45,6 +45,7 @@ Exit codes: 0 fine, 1 error, 2 changes or drift, 3 some merchants failed or are 
 
 
 @click.group(cls=CommandTable, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="merchantctl", message="merchantctl %(version)s")
 @click.option("--base-url", metavar="URL", help="Where the API is.")
 @click.option("--state", metavar="URL", help="Where to remember: sqlite:///relative.db, sqlite:////absolute.db.")
 @click.option("--manifests", metavar="DIR", help="The root folder of the manifests.")

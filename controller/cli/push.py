@@ -55,6 +55,7 @@ def command(ctx: click.Context, /, name: str, file: Any, wait: bool, output: str
 def _checked(name: str, content: bytes) -> dict[str, Any]:
     """The document in the file. Prints what is wrong with it, and raises UsageError."""
     from controller.model.commerce import complaints
+    from controller.reporting.words import count
 
     try:
         document = json.loads(content)
@@ -65,5 +66,5 @@ def _checked(name: str, content: bytes) -> dict[str, Any]:
         click.echo(f"{name}: {each}", err=True)
     if wrong:
         more = f", {_SHOWN} of them shown" if len(wrong) > _SHOWN else ""
-        raise UsageError(f"{len(wrong)} complaints about {name}{more}; nothing was sent")
+        raise UsageError(f"{count(len(wrong), 'complaint')} about {name}{more}; nothing was sent")
     return dict(document)

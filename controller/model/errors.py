@@ -44,7 +44,8 @@ class InvalidManifests(MerchantctlError):
     exit_code = 65
 
     def __init__(self, complaints: tuple[Complaint, ...]) -> None:
-        super().__init__(f"{len(complaints)} complaints about the manifests; nothing was done")
+        number = "1 complaint" if len(complaints) == 1 else f"{len(complaints)} complaints"
+        super().__init__(f"{number} about the manifests; nothing was done")
         self.complaints = complaints
 
 

@@ -11,14 +11,14 @@ from controller.reporting.words import listed
 MANY = 5
 """So many that say the same, but for the name, are one block."""
 NAMED = 12
-"""So many of the others are named under it; JSON has them all."""
+"""So many of the others are named under it, where a number will do; JSON has them all."""
 
 Block = tuple[str, Sequence[str]]
 """A merchant and the lines about it."""
 
 
-def told_once(blocks: Iterable[Block], paint: Paint) -> list[list[str]]:
-    """The blocks' lines in their order; of many alike the first speaks for all."""
+def told_once(blocks: Iterable[Block], paint: Paint, named: int = NAMED) -> list[list[str]]:
+    """The blocks' lines in their order; of many alike the first speaks for all, and `named` others are named."""
     blocks = list(blocks)
     alike = _alike(blocks)
     told: list[list[str]] = []
@@ -27,7 +27,7 @@ def told_once(blocks: Iterable[Block], paint: Paint) -> list[list[str]]:
         if len(group) < MANY:
             told.append([*block])
         elif name == group[0]:
-            told.append([*block, paint("strong", "  likewise ") + listed(group[1:], NAMED)])
+            told.append([*block, paint("strong", "  likewise ") + listed(group[1:], named)])
     return told
 
 

@@ -161,8 +161,7 @@ def report_text(report: FleetReport, paint: Paint = PLAIN) -> str:
     """What became of a plan: whoever is worth a word by name, then the numbers. A plan not shown yet comes first."""
     asked = report.asked and any(each.changes for each in report.plan.plans)
     lines = [] if asked else [*_plan_lines(report.plan, paint), *age_lines(report.plan, paint)]
-    outcomes = ((name, _outcome_lines(name, outcome, paint)) for name, outcome in sorted(report.outcomes.items()))
-    lines += [line for block in told_once(((name, told) for name, told in outcomes if told), paint) for line in block]
+    lines += _outcomes_lines(report, paint)
     lines += _link_lines(report, paint)
     if report.stopped:
         why = "; ".join(filter(None, (report.stopped, report.remedy)))
@@ -170,6 +169,13 @@ def report_text(report: FleetReport, paint: Paint = PLAIN) -> str:
     if report.resume_at:
         lines.append(f"Writes may go on after {moment(report.resume_at)}.")
     return "\n".join([*lines, paint("strong", "Apply: ") + report_summary(report)])
+
+
+def _outcomes_lines(report: FleetReport, paint: Paint) -> list[str]:
+    """Whoever is worth a word, and each of them by name."""
+    outcomes = ((name, _outcome_lines(name, outcome, paint)) for name, outcome in sorted(report.outcomes.items()))
+    told = told_once(((name, lines) for name, lines in outcomes if lines), paint, named=len(report.outcomes))
+    return [line for block in told for line in block]
 
 
 def _link_lines(report: FleetReport, paint: Paint) -> list[str]:
