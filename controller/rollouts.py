@@ -43,12 +43,13 @@ BETWEEN_WAVES = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What `rollout start` was told. `agree` is asked once, with the whole prospect."""
+    """What `rollout start` was told. `agree` is asked once, with the whole prospect; `lock_timeout` is in seconds."""
 
     scope: Scope
     terms: Terms
     agree: Callable[[Prospect], bool]
     name: str | None = None
+    lock_timeout: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ async def start(settings: Settings, opening: Opening, watcher: Watcher) -> Rolle
     fleet = manifests(settings, opening.scope, strict=True)
     async with _at_work(settings, fleet, opening.scope, watcher) as (run, hands):
         run = replace(run, leave=_leave(opening.terms))
-        async with held(run.store, 0):
+        async with held(run.store, opening.lock_timeout):
             begun = await begin(run, opening.name, opening.terms, hands, opening.agree)
         return begun if isinstance(begun, Prospect) else await _rolled(begun, run, hands)
 
@@ -85,13 +86,21 @@ async def resume(settings: Settings, name: str | None, max_failures: int | None,
         return await _rolled(rollout, replace(run, leave=_leave(rollout.terms)), hands)
 
 
-async def undo(
-    settings: Settings, name: str | None, allow: tuple[str, ...], agree: Callable[[FleetPlan], bool], watcher: Watcher
-) -> Rolled | FleetPlan:
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """What `rollout undo` was told. `name` None: the newest."""
+
+    name: str | None
+    allow: tuple[str, ...]
+    agree: Callable[[FleetPlan], bool]
+    lock_timeout: float = 0
+
+
+async def undo(settings: Settings, told: Undoing, watcher: Watcher) -> Rolled | FleetPlan:
     """What it changed, put back; no manifest is looked at. Refused or declined: the plan alone comes back."""
-    async with _at_work(settings, NOBODY, Scope(), watcher) as (run, _), held(run.store, 0):
-        run = replace(run, leave=Leave(allow=frozenset(allow), rollout=True))
-        undone = await put_back(run, name, agree)
+    async with _at_work(settings, NOBODY, Scope(), watcher) as (run, _), held(run.store, told.lock_timeout):
+        run = replace(run, leave=Leave(allow=frozenset(told.allow), rollout=True))
+        undone = await put_back(run, told.name, told.agree)
         return undone if isinstance(undone, FleetPlan) else Rolled(undone, run.stop.signal)
 
 

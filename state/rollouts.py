@@ -105,7 +105,7 @@ async def turn(
     database: Database, rollout_id: int, states: Collection[str], owner: Owner | None, columns: Mapping[str, Any]
 ) -> bool:
     """Changes a rollout that is in one of these states and, where one is named, in this owner's hands; whether."""
-    query = update(rollouts).where(rollouts.c.id == rollout_id, rollouts.c.state.in_(states))
+    query = update(rollouts).where(rollouts.c.id == rollout_id, rollouts.c.state.in_(map(str, states)))
     if owner:
         query = query.where(rollouts.c.owner == _written(owner))
     written = {name: _written(value) if isinstance(value, Owner) else value for name, value in columns.items()}

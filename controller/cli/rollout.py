@@ -44,6 +44,9 @@ _allow = click.option(
     "--allow", multiple=True, type=click.Choice(ALLOWABLE), help="Lift the limit on this class; may be repeated."
 )
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
+_lock_timeout = click.option(
+    "--lock-timeout", type=click.FloatRange(0), default=0, metavar="SECONDS", help="Wait so long for another run."
+)
 _name = click.argument("name", required=False)
 
 
@@ -67,6 +70,7 @@ def command() -> None:
 @click.option("--max-failures", type=click.IntRange(0), default=0, metavar="N", help="Tolerate N of each wave.")
 @click.option("--step", is_flag=True, help="Pause after every wave; resume does the next one.")
 @_allow
+@_lock_timeout
 @click.option("--name", metavar="NAME", help="What to call it; else rollout-1, rollout-2 …")
 @_yes
 @output("text", "json")
@@ -77,7 +81,6 @@ def start(
     path: Path | None,
     targets: tuple[str, ...],
     selector: str | None,
-    name: str | None,
     yes: bool,
     output: str,
     **given: Any,
@@ -89,10 +92,11 @@ def start(
     from controller.rollouts import Opening
     from controller.rollouts import start as begin
 
+    name, lock_timeout = given.pop("name"), given.pop("lock_timeout")
     terms = _terms(**given)
     _terminal_or(yes)
     agree = _agreement(output, yes, prospect_text, "Roll it out?")
-    opening = Opening(scope(path, targets, selector), terms, agree, name)
+    opening = Opening(scope(path, targets, selector), terms, agree, name, lock_timeout)
     with _watching() as watcher:
         result = await_now(begin(_settings(ctx), opening, watcher))
     if isinstance(result, Prospect):
@@ -164,10 +168,13 @@ def _watching() -> Iterator[Watcher]:
 @command.command(epilog="Example: merchantctl rollout undo --allow remap")
 @_name
 @_allow
+@_lock_timeout
 @_yes
 @output("text", "json")
 @click.pass_context
-def undo(ctx: click.Context, /, name: str | None, allow: tuple[str, ...], yes: bool, output: str) -> None:
+def undo(
+    ctx: click.Context, /, name: str | None, allow: tuple[str, ...], lock_timeout: float, yes: bool, output: str
+) -> None:
     """Put back what the rollout changed. What somebody else has changed since is left alone, and named.
 
     Its merchants are then left alone until the manifests ask for something else.
@@ -175,12 +182,13 @@ def undo(ctx: click.Context, /, name: str | None, allow: tuple[str, ...], yes: b
     from controller.cli.terminal import await_now
     from controller.model.report import FleetPlan
     from controller.reporting.text import plan_text
+    from controller.rollouts import Undoing
     from controller.rollouts import undo as put_back
 
     _terminal_or(yes)
+    told = Undoing(name, allow, _agreement(output, yes, plan_text, "Put it back?"), lock_timeout)
     with _watching() as watcher:
-        agree = _agreement(output, yes, plan_text, "Put it back?")
-        result = await_now(put_back(_settings(ctx), name, allow, agree, watcher))
+        result = await_now(put_back(_settings(ctx), told, watcher))
     ctx.exit(_untouched(result, output) if isinstance(result, FleetPlan) else _told(result, output))
 
 

@@ -89,7 +89,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One rollout. `wave` is the one in hand, from 1; it is watched until `soak_until` once it is written."""
+    """One rollout.
+
+    wave        the one in hand, from 1; it is watched until `soak_until` once it is written
+    forsaken    it is said to run, and its process is known to be dead
+    """
 
     id: int
     name: str
@@ -101,6 +105,7 @@ class Rollout:
     wave: int
     soak_until: datetime | None
     members: tuple[Member, ...] = field(repr=False)
+    forsaken: bool = False
 
     @property
     def waves(self) -> int:

@@ -25,21 +25,21 @@ async def found(store: Store, name: str | None) -> Rollout:
 
 async def pause(store: Store, name: str | None) -> Rollout:
     """The process that carries it out notices between two merchants. Raises MerchantctlError where none runs."""
-    return await _stopped(store, name, (RolloutState.RUNNING,), RolloutState.PAUSED, "paused by hand")
+    return await _stopped(store, name, (RolloutState.RUNNING,), RolloutState.PAUSED)
 
 
 async def abort(store: Store, name: str | None) -> Rollout:
     """No further wave; what is done stays. Raises MerchantctlError where it is over already."""
-    return await _stopped(store, name, UNDER_WAY, RolloutState.ABORTED, "aborted by hand")
+    return await _stopped(store, name, UNDER_WAY, RolloutState.ABORTED)
 
 
-async def _stopped(
-    store: Store, name: str | None, of: tuple[RolloutState, ...], state: RolloutState, reason: str
-) -> Rollout:
+async def _stopped(store: Store, name: str | None, of: tuple[RolloutState, ...], state: RolloutState) -> Rollout:
     row = await _row(store, name)
-    if not await store.turn_rollout(row.id, of=[*of], state=state.value, reason=reason, since=now()):
-        raise MerchantctlError(f"{told(await found(store, row.name))}: there is nothing to {reason.split('ed ')[0]}")
-    return await found(store, row.name)
+    turned = await store.turn_rollout(row.id, of=of, state=state.value, reason=f"{state} by hand", since=now())
+    rollout = await found(store, row.name)
+    if not turned:
+        raise MerchantctlError(f"{told(rollout)}, so it cannot be {state}; merchantctl rollout status says more")
+    return rollout
 
 
 async def taken_up(
@@ -117,6 +117,7 @@ async def _whole(store: Store, row: RolloutRow) -> Rollout:
         terms=Terms.of_json(row.terms),
         wave=row.wave,
         soak_until=row.soak_until,
+        forsaken=row.state == RolloutState.RUNNING and row.owner.is_dead(),
         members=tuple(_members(rows)),
     )
 

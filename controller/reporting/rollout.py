@@ -46,6 +46,7 @@ def rollout_json(rollout: Rollout) -> dict[str, Any]:
         "name": rollout.name,
         "state": rollout.state.value,
         "reason": rollout.reason or None,
+        "forsaken": rollout.forsaken,
         "since": instant(rollout.since),
         "started": instant(rollout.started_at),
         "wave": rollout.wave,
@@ -83,6 +84,8 @@ def wave_json(rollout: Rollout, number: int) -> dict[str, Any]:
 def next_steps(rollout: Rollout) -> tuple[str, ...]:
     """What to do about it, in commands."""
     name = clean(rollout.name)
+    if rollout.forsaken:
+        return (f"the process that carried it out is dead: merchantctl rollout resume {name} goes on",)
     return tuple(step.format(name=name) for step in _NEXT_STEPS[rollout.state])
 
 

@@ -16,7 +16,7 @@ from controller.model.errors import MerchantctlError
 from controller.model.report import FleetPlan
 from controller.model.rollout import UNDER_WAY, Prospect, RolloutState, Terms
 from controller.model.run import Scope
-from controller.rollouts import Opening, Watcher
+from controller.rollouts import Opening, Undoing, Watcher
 from state import open_state
 from tests.crash.disturbance import AT_COMMITS, Disturbance, disturbed
 from tests.end_to_end.place import CONFIGURE, Place, writes
@@ -79,7 +79,7 @@ def go(place: Place) -> None:
 def go_back(place: Place) -> None:
     asyncio.run(_unlocked(place))
     if asyncio.run(rollouts.look_up(place.settings, None)).state is not RolloutState.UNDONE:
-        undone = asyncio.run(rollouts.undo(place.settings, None, (), lambda plan: True, WATCHER))
+        undone = asyncio.run(rollouts.undo(place.settings, Undoing(None, (), lambda plan: True), WATCHER))
         assert not isinstance(undone, FleetPlan)
 
 

@@ -21,7 +21,7 @@ from controller.model.rollout import MemberState, Prospect, Rollout, RolloutStat
 from controller.model.run import Scope
 from controller.reporting.rollout import rolled_code, rollout_json
 from controller.reporting.verdict import exit_code
-from controller.rollouts import Opening, Rolled, Watcher
+from controller.rollouts import Opening, Rolled, Undoing, Watcher
 from tests.end_to_end.place import CONFIGURE, Place, writes
 
 TIPS, CARDS = "Tips payable", "Gift cards outstanding"
@@ -102,7 +102,7 @@ def resume(place: Place, max_failures: int | None = None) -> Rollout:
 
 
 def undo(place: Place, *allow: str) -> Rollout:
-    undone = asyncio.run(rollouts.undo(place.settings, None, allow, lambda plan: True, UNWATCHED))
+    undone = asyncio.run(rollouts.undo(place.settings, Undoing(None, allow, lambda plan: True), UNWATCHED))
     assert isinstance(undone, Rolled)
     return undone.rollout
 
@@ -272,6 +272,17 @@ def test_after_an_abort_nobody_else_is_touched_until_the_manifests_change(place:
     assert stand_at(place, CARDS) == FLEET, "the hold had ended for good"
 
 
+def test_what_is_over_can_be_neither_paused_nor_aborted_nor_resumed(place: Place):
+    start(place, step=True)
+    with pytest.raises(MerchantctlError, match="is paused at wave 2 of 2, so it cannot be paused"):
+        asyncio.run(rollouts.pause(place.settings, None))
+    abort(place)
+    with pytest.raises(MerchantctlError, match="so it cannot be aborted"):
+        abort(place)
+    with pytest.raises(MerchantctlError, match="is aborted at wave 2 of 2: merchantctl rollout start begins another"):
+        resume(place)
+
+
 def test_another_rollout_takes_over_what_an_aborted_one_held(place: Place):
     start(place, step=True)
     abort(place)
@@ -322,7 +333,7 @@ def test_undo_is_judged_by_the_limits(place: Place):
     place.profile(schedule={}, mapping={}, enabled=True)
     start(place)
     with place.counted() as counts:
-        refused = asyncio.run(rollouts.undo(place.settings, None, (), lambda plan: True, UNWATCHED))
+        refused = asyncio.run(rollouts.undo(place.settings, Undoing(None, (), lambda plan: True), UNWATCHED))
     assert isinstance(refused, FleetPlan)
     assert refused.refusal is not None
     assert writes(counts) == {}
@@ -362,6 +373,7 @@ def test_a_rollout_killed_in_a_wave_ends_with_every_merchant_written_to_once_and
             time.sleep(0.02)
         process.kill()
         process.wait()
+        assert standing(place).forsaken
         place.emulator.control("DELETE", "/faults")
         resumed = place.run("rollout", "resume")
     assert resumed.returncode == 0, resumed.stderr
