@@ -102,12 +102,6 @@ def test_a_verb_explains_itself_with_an_example(verb, capsys):
     assert "merchantctl" in capsys.readouterr().out.partition("Example")[2]
 
 
-def test_what_the_readme_calls_missing_is_missing():
-    missing = text_of(ROOT / "README.md").partition("## What is not there yet")[2].partition("\n## ")[0]
-    verbs = set(re.findall(r"`(\w+)`", missing))
-    assert not verbs & set(COMMANDS)
-
-
 @pytest.mark.parametrize(("where", "words"), MAKE)
 def test_a_make_target_in_a_document_exists(where, words):
     makefile = text_of(ROOT / "Makefile")
