@@ -30,7 +30,7 @@ def declared(*names: str, **labels: str) -> Fleet:
 
 
 def latest(*plans, **more) -> Latest:
-    return Latest(plan=fleet(*plans), at=NOW - timedelta(minutes=12), **more)
+    return Latest(plan=fleet(*plans), at=datetime.now(UTC) - timedelta(minutes=12), **more)
 
 
 def drifted(name: str, since: datetime = NOW, code: str = "mapping-changed"):
