@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Tests wait more than they compute: two more at a time than there are cores.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
 
 .PHONY: setup demo test lint format bench soak lock clean help
 
@@ -21,7 +23,7 @@ demo: setup      ## the whole story against a local copy of the API
 	$(BIN)/merchantctl demo
 
 test: setup      ## all tests but the soak
-	$(BIN)/python -m pytest -n auto -m "not soak"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not soak"
 
 lint: setup      ## style, types, architecture
 	$(BIN)/ruff check .
@@ -37,7 +39,7 @@ bench: setup     ## figures, as ratios within one run
 	$(BIN)/python -m benchmarks
 
 soak: setup      ## every crash point as a process, many seeds: long
-	$(BIN)/python -m pytest -n auto -m soak
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
 
 lock:            ## requirements.lock anew; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
