@@ -12,7 +12,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from controller.cli.emulator import command
+from controller.cli.main import group
 
 START = [sys.executable, "-c", "from controller.cli.emulator import command; command()", "--port", "0"]
 
@@ -131,7 +131,7 @@ def test_a_file_that_is_not_ours_is_left_alone(tmp_path, content):
     file = tmp_path / "notes.txt"
     file.write_bytes(content)
 
-    answer = CliRunner().invoke(command, ["--port", "0", "--data", str(file)])
+    answer = CliRunner().invoke(group, ["emulator", "--port", "0", "--data", str(file)])
 
     assert answer.exit_code == 1
     assert "notes.txt" in answer.output
@@ -139,7 +139,7 @@ def test_a_file_that_is_not_ours_is_left_alone(tmp_path, content):
 
 
 def test_help_shows_examples():
-    answer = CliRunner().invoke(command, ["--help"])
+    answer = CliRunner().invoke(group, ["emulator", "--help"])
 
     assert answer.exit_code == 0
     for word in ("--data", "--strict", "--merge", "CODAT_BASE_URL"):

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from controller.cli.schema import command as schema_command
+from controller.cli.main import group
 from controller.desired.fleet import load
 from controller.desired.schema import json_schema
 from controller.desired.source import Node, read
@@ -33,7 +33,7 @@ def documents() -> list[Node]:
 
 def test_the_schema_is_a_schema_and_the_command_prints_it() -> None:
     Draft202012Validator.check_schema(json_schema())
-    assert json.loads(CliRunner().invoke(schema_command).output) == json_schema()
+    assert json.loads(CliRunner().invoke(group, ["schema"]).output) == json_schema()
 
 
 @pytest.mark.parametrize("manifest", [document.value for document in documents()])
