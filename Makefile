@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 # Tests wait more than they compute: two more at a time than there are cores.
 WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
+# Bytecode is kept whatever the environment says: each worker, and each of the processes that tests start, would
+# compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test lint format bench soak lock clean help
 
@@ -17,6 +20,7 @@ $(READY): requirements.lock pyproject.toml
 	@sh .ci/venv "$(PYTHON)" "$(VENV)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q controller state
 	@touch $(READY)
 
 demo: setup      ## the whole story against a local copy of the API

@@ -11,15 +11,15 @@ import os
 import time
 from typing import Any
 
-from benchmarks.stage import AUTHORIZATION, Figure, ask, served
+from benchmarks.stage import AUTHORIZATION, Figure, ask, serve_emulator_process
 
-COMPANIES = 10_000
+COMPANY_COUNT = 10_000
 _IN_FLIGHT = 16
 
 
-def measure(companies: int = COMPANIES) -> list[Figure]:
+def measure(companies: int = COMPANY_COUNT) -> list[Figure]:
     begun = time.perf_counter()
-    with served() as (url, pid):
+    with serve_emulator_process() as (url, pid):
         figures = [Figure("start", time.perf_counter() - begun, "s")]
         order = {"companies": companies, "state": "configured"}
         seeded, took = _timed(url, "POST", "/_emulator/seed", order)

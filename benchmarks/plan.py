@@ -8,10 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.stage import Figure, ask, in_sync, served
+from benchmarks.stage import Figure, ask, fleet_in_sync, serve_emulator_process
 from controller.settings import Settings
 
-SMALL, LARGE = 1_000, 10_000
+SMALL_FLEET, LARGE_FLEET = 1_000, 10_000
 _PLAN = """
 import sys
 from controller.cli.main import run
@@ -23,13 +23,13 @@ sys.exit(code)
 """The command as it is, which tells its own peak in KiB: what the system says of a child includes its parent's."""
 
 
-def measure(small: int = SMALL, large: int = LARGE) -> list[Figure]:
+def measure(small: int = SMALL_FLEET, large: int = LARGE_FLEET) -> list[Figure]:
     return [*_fleet(small), *_fleet(large, "250")]
 
 
 def _fleet(merchants: int, memory: str = "") -> list[Figure]:
-    with served() as (url, _), tempfile.TemporaryDirectory() as folder:
-        settings = in_sync(url, Path(folder), merchants)
+    with serve_emulator_process() as (url, _), tempfile.TemporaryDirectory() as folder:
+        settings = fleet_in_sync(url, Path(folder), merchants)
         first, _ = _plan(settings)
         again, asked = _plan(settings)
         _, of_one = _plan(settings, "--target", "m-00007")
@@ -46,12 +46,12 @@ def _plan(settings: Settings, *arguments: str) -> tuple[float, int]:
     """Peak memory of the process in MiB, and the requests that it made."""
     before = ask(settings.base_url, "GET", "/_emulator/requests")["total"]
     command = [sys.executable, "-c", _PLAN, *arguments]
-    done = subprocess.run(command, env=_surroundings(settings), capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=command_environment(settings), capture_output=True, text=True, check=True)
     peak = int(done.stderr.split()[-1]) / 1024
     return peak, ask(settings.base_url, "GET", "/_emulator/requests")["total"] - before
 
 
-def _surroundings(settings: Settings) -> dict[str, str]:
+def command_environment(settings: Settings) -> dict[str, str]:
     return os.environ | {
         "CODAT_API_KEY": str(settings.api_key),
         "CODAT_BASE_URL": settings.base_url,

@@ -18,8 +18,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 from controller.settings import Settings
 from state import open_state
 
-KEY = "emulator"
-AUTHORIZATION = "Basic " + b64encode(KEY.encode()).decode()
+BENCHMARK_API_KEY = "emulator"
+AUTHORIZATION = "Basic " + b64encode(BENCHMARK_API_KEY.encode()).decode()
 _COMMAND = "from controller.cli.emulator import command; command()"
 _MANIFEST = """apiVersion: merchantctl/v1
 kind: Merchant
@@ -44,7 +44,7 @@ class Figure:
 
 
 @contextmanager
-def served() -> Iterator[tuple[str, int]]:
+def serve_emulator_process() -> Iterator[tuple[str, int]]:
     """An emulator of its own on a free port: its address and its process id."""
     command = [sys.executable, "-c", _COMMAND, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -62,14 +62,14 @@ def ask(url: str, method: str, path: str, body: Any = None) -> Any:
         return json.loads(answer.read())
 
 
-def seconds(work: Any) -> tuple[float, float]:
+def measure_seconds(work: Any) -> tuple[float, float]:
     """CPU and wall of one piece of work in this process."""
     cpu, wall = time.process_time(), time.perf_counter()
     work()
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
-def declared(folder: Path, merchants: int) -> Path:
+def write_manifests(folder: Path, merchants: int) -> Path:
     """One manifest a merchant."""
     folder.mkdir()
     for number in range(merchants):
@@ -78,12 +78,14 @@ def declared(folder: Path, merchants: int) -> Path:
     return folder
 
 
-def in_sync(url: str, folder: Path, merchants: int) -> Settings:
+def fleet_in_sync(url: str, folder: Path, merchants: int) -> Settings:
     """A fleet that is configured over there, declared here, and bound as after its first apply."""
     seeded = ask(url, "POST", "/_emulator/seed", {"companies": merchants, "platform": "gbol", "state": "configured"})
     place = f"sqlite:///{folder / 'state.db'}"
     asyncio.run(_bind(place, seeded["merchants"]))
-    return Settings(KEY, url, place, declared(folder / "manifests", merchants), 0, cache=folder / "cache")
+    return Settings(
+        BENCHMARK_API_KEY, url, place, write_manifests(folder / "manifests", merchants), 0, cache=folder / "cache"
+    )
 
 
 async def _bind(place: str, seeded: list[dict[str, str]]) -> None:

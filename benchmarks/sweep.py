@@ -16,20 +16,21 @@ from typing import Any
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from benchmarks.stage import AUTHORIZATION, Figure, in_sync, seconds, served
-from controller import app
+from benchmarks.stage import AUTHORIZATION, Figure, fleet_in_sync, measure_seconds, serve_emulator_process
 from controller.model.run import Scope
+from controller.operations.bootstrap import load_manifests
+from controller.operations.plan import plan_only
 from controller.settings import Settings
 
-MERCHANTS = 10_000
+SWEEP_MERCHANTS = 10_000
 _TURNS = 3
 _WIDTH = 16
 
 
-def measure(merchants: int = MERCHANTS) -> list[Figure]:
-    with served() as (url, _), tempfile.TemporaryDirectory() as folder:
-        settings = in_sync(url, Path(folder), merchants)
-        first, _ = seconds(lambda: _sweep(settings))
+def measure(merchants: int = SWEEP_MERCHANTS) -> list[Figure]:
+    with serve_emulator_process() as (url, _), tempfile.TemporaryDirectory() as folder:
+        settings = fleet_in_sync(url, Path(folder), merchants)
+        first, _ = measure_seconds(lambda: _sweep(settings))
         turns = [_turn(settings, url) for _ in range(_TURNS)]
     cpu, wall, loaded, bare = (median(each) for each in zip(*turns, strict=True))
     return [
@@ -42,14 +43,14 @@ def measure(merchants: int = MERCHANTS) -> list[Figure]:
 
 
 def _turn(settings: Settings, url: str) -> tuple[float, float, float, float]:
-    bare = seconds(lambda: asyncio.run(_bare(url)))
-    ours = seconds(lambda: _sweep(settings))
-    loaded = seconds(lambda: app.manifests(settings, Scope(), strict=True))
+    bare = measure_seconds(lambda: asyncio.run(_bare(url)))
+    ours = measure_seconds(lambda: _sweep(settings))
+    loaded = measure_seconds(lambda: load_manifests(settings, Scope(), strict=True))
     return (ours[0] - loaded[0]) / bare[0], (ours[1] - loaded[1]) / bare[1], loaded[0], bare[0]
 
 
 def _sweep(settings: Settings) -> None:
-    plan = asyncio.run(app.look(settings, Scope()))
+    plan = asyncio.run(plan_only(settings, Scope()))
     assert not any(each.changes or each.findings for each in plan.plans)
 
 

@@ -6,9 +6,24 @@ import sys
 
 
 def main() -> None:
+    try:
+        from controller import signals
+
+        signals.exit_on_signal()
+    except KeyboardInterrupt:  # in the moment before
+        sys.exit(130)
+
     from controller.cli.main import run
 
-    sys.exit(run(sys.argv[1:]))
+    try:
+        signals.unwind_on_signal()
+        code = run(sys.argv[1:])
+        signals.exit_on_signal()
+    except KeyboardInterrupt:  # in the moment after
+        code = 130
+    except SystemExit as stopped:
+        code = signals.exit_code_of(stopped)
+    signals.exit_process(code)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,28 @@
 setting              flag                    environment                      default
 api_key              (none, on purpose)      CODAT_API_KEY[_FILE]             none
 base_url             --base-url              CODAT_BASE_URL                   the production API
+allow_http           --allow-http            MERCHANTCTL_ALLOW_HTTP           no; http only to loopback
 state                --state                 MERCHANTCTL_STATE                sqlite:///var/merchantctl.db
 manifests            --manifests             MERCHANTCTL_MANIFESTS            manifests
 requests_per_minute  --requests-per-minute   MERCHANTCTL_REQUESTS_PER_MINUTE  950; 0 = unpaced
 parallelism          (of `apply`)            MERCHANTCTL_PARALLELISM          16
 create_settle        (none)                  MERCHANTCTL_CREATE_SETTLE        5 seconds
+create_settle_late   (none)                  MERCHANTCTL_CREATE_SETTLE_LATE   60 seconds
+lock_lease           (none)                  MERCHANTCTL_LOCK_LEASE           45 seconds
+keep                 (none)                  MERCHANTCTL_KEEP                 400d
 cache                (none)                  MERCHANTCTL_CACHE                ~/.cache/merchantctl; off = none
 
 of `run`
 resync               --resync                MERCHANTCTL_RESYNC               1h
 listen               --listen                MERCHANTCTL_LISTEN               127.0.0.1:8788; off = no web
 refresh_after        (none)                  MERCHANTCTL_REFRESH_AFTER        24h; 0 = never
-sync_rota            (none)                  MERCHANTCTL_SYNC_ROTA            24h; 0 = never
+sync_poll_interval   (none)                  MERCHANTCTL_SYNC_POLL_INTERVAL   24h; 0 = never
 notify_url           (none, on purpose)      MERCHANTCTL_NOTIFY_URL[_FILE]    none
+listen_webhooks      (none)                  MERCHANTCTL_LISTEN_WEBHOOKS      off = on `listen`
+listen_metrics       (none)                  MERCHANTCTL_LISTEN_METRICS       off = on `listen`
+web_guard            --web-guard             MERCHANTCTL_WEB_GUARD            none; header:NAME or network
+web_hosts            (none)                  MERCHANTCTL_WEB_HOSTS            none; names, separated by commas
+web_token            (none, on purpose)      MERCHANTCTL_WEB_TOKEN[_FILE]     none
 webhook_secret, webhook_authorization        MERCHANTCTL_WEBHOOK_SECRET[_FILE], MERCHANTCTL_WEBHOOK_AUTHORIZATION[_FILE]
 """
 
@@ -23,18 +32,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-TOML = "merchantctl.toml"
-PRODUCTION = "https://api.codat.io"
-DEFAULT = "default"
+from controller.quick_dataclasses import dataclass
+from controller.text import mask_passwords
+
+SETTINGS_FILE = "merchantctl.toml"
+PRODUCTION_URL = "https://api.codat.io"
+DEFAULT_SOURCE = "default"
 
 
-class BadSettings(ValueError):
+class InvalidSettings(ValueError):
     """A setting does not make sense: where it stands, what is wrong, what would be right."""
 
 
@@ -42,10 +56,19 @@ class BadSettings(ValueError):
 class Settings:
     """`requests_per_minute` 0 = unpaced; times are in seconds, 0 = never. No secret is in a repr.
 
+    allow_http             plain http also beyond loopback: somebody said that the way is encrypted otherwise
+    lock_lease             without a sign of life for so long a run loses its lock on a state in PostgreSQL
+    keep                   how long the state remembers what is over: history, closed findings, ended creates
     cache                  folder for what spares parsing manifests again; None = nothing is kept
     listen                 host and port of the web; None = no web
+    listen_webhooks        a port for webhooks alone; None = they are on `listen`; likewise listen_metrics
+    web_guard              what asks who is there beyond loopback: `header:NAME` that a proxy sets, or `network`
+    web_hosts              names under which the pages may be asked for
+    web_token              what a request for a page has to show
     webhook_secret         signing secrets of the newer webhooks, separated by spaces or commas
     webhook_authorization  the legacy webhooks' Authorization header, one a line
+    exposed                files of secrets that others on this machine can read
+    base_url_from_file     nobody but merchantctl.toml says so: a file that comes with the manifests
     notify_url             where news is posted to: whoever knows it may post there, so it is a secret
     """
 
@@ -54,35 +77,47 @@ class Settings:
     state: str
     manifests: Path
     requests_per_minute: int
+    allow_http: bool = False
     parallelism: int = 16
     create_settle: float = 5.0
+    create_settle_late: float = 60.0
+    lock_lease: float = 45.0
+    keep: float = 400 * 86_400.0
     cache: Path | None = None
     resync: float = 3600.0
     listen: tuple[str, int] | None = None
     refresh_after: float = 86_400.0
-    sync_rota: float = 86_400.0
+    sync_poll_interval: float = 86_400.0
+    listen_webhooks: tuple[str, int] | None = None
+    listen_metrics: tuple[str, int] | None = None
+    web_guard: str | None = None
+    web_hosts: tuple[str, ...] = ()
+    web_token: str | None = field(default=None, repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
     webhook_authorization: str | None = field(default=None, repr=False)
     notify_url: str | None = field(default=None, repr=False)
+    base_url_from_file: bool = False
+    exposed: tuple[Path, ...] = ()
 
 
 def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) -> Settings:
     """The settings of a run in the folder `cwd`. `flags` by setting name; None = not given. Raises BadSettings."""
-    written = _read_toml(cwd / TOML)
+    written = _read_toml(cwd / SETTINGS_FILE)
+    _refuse_renamed(environ)
     values = {row.name: _first(row, flags, environ, written) for row in _ROWS}
     secrets: dict[str, Any] = {name: _secret(variable, environ, cwd) for name, variable in _SECRETS.items()}
-    return Settings(api_key=_api_key(environ, cwd), **secrets, **values)
+    _check_encrypted(values["base_url"], values["allow_http"])
+    from_file = _said(_ROWS[0], flags, environ, written)[0].startswith(SETTINGS_FILE)
+    key, exposed = _api_key(environ, cwd), tuple(_exposed(environ, cwd))
+    return Settings(base_url_from_file=from_file, api_key=key, exposed=exposed, **secrets, **values)
 
 
-def sources(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) -> dict[str, str]:
+def setting_sources(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) -> dict[str, str]:
     """By setting where it comes from: a flag, a variable, the toml's key, DEFAULT. A secret only where it is set."""
-    written = _read_toml(cwd / TOML)
+    written = _read_toml(cwd / SETTINGS_FILE)
     variables = {"api_key": "CODAT_API_KEY", **_SECRETS}
     secrets = {
-        name: each
-        for name, variable in variables.items()
-        for each in (f"{variable}_FILE", variable)
-        if environ.get(each)
+        name: each for name, variable in variables.items() for each in (f"{variable}_FILE", variable) if each in environ
     }
     return {row.name: _said(row, flags, environ, written)[0] for row in _ROWS} | secrets
 
@@ -92,6 +127,31 @@ def _url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise ValueError("is not the address of an API, like https://api.codat.io")
     return text.rstrip("/")
+
+
+def _check_encrypted(base_url: str, allow_http: bool) -> None:
+    """Every request bears the key: on the way to another machine it is encrypted, unless somebody insists."""
+    parts = urlsplit(base_url)
+    if parts.scheme == "https" or allow_http or _is_loopback(parts.hostname or ""):
+        return
+    raise InvalidSettings(
+        f"{base_url} is not https: the API key would travel readable for everyone on the way. Use https; or, where "
+        "something else encrypts the way, --allow-http or MERCHANTCTL_ALLOW_HTTP=yes"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _yes(text: str) -> bool:
+    answers = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+    if text.lower() not in answers:
+        raise ValueError("is neither yes nor no")
+    return answers[text.lower()]
 
 
 def _state_url(text: str) -> str:
@@ -131,7 +191,7 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _span(lowest: float) -> Callable[[str], float]:
+def _span(lowest: float, longest_days: int = 365) -> Callable[[str], float]:
     """A time as `90`, `90s`, `15m`, `1h`, `7d`, in seconds."""
 
     def parse(text: str) -> float:
@@ -139,14 +199,15 @@ def _span(lowest: float) -> Callable[[str], float]:
         if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", number, re.ASCII):
             raise ValueError("is no time like 90s, 15m, 1h or 7d")
         seconds = float(number) * _UNITS[unit]
-        if not lowest <= seconds <= _LONGEST:
-            raise ValueError(f"is not between {lowest:g} seconds and 365 days")
+        if not lowest <= seconds <= longest_days * DAY:
+            least = f"{lowest / DAY:g} days" if lowest >= DAY else f"{lowest:g} seconds"
+            raise ValueError(f"is not between {least} and {longest_days:,} days")
         return seconds
 
     return parse
 
 
-def duration(text: str) -> float:
+def parse_duration(text: str) -> float:
     """A time as `90`, `90s`, `15m`, `1h`, `7d`, in seconds. ValueError says what is wrong with it."""
     return _span(0)(text)
 
@@ -160,8 +221,26 @@ def _address(text: str) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_LONGEST = 365 * _UNITS["d"]
+def _guard(text: str) -> str | None:
+    """`header:NAME`, or `network`; None where nothing guards the port."""
+    name = text.removeprefix("header:")
+    if text in ("", "none", "network"):
+        return text if text == "network" else None
+    if name == text or not re.fullmatch(r"[A-Za-z0-9-]+", name):
+        raise ValueError("is neither header:NAME, like header:X-Forwarded-User, nor network")
+    return text
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", name):
+            raise ValueError(f"holds {name!r}, which is no host name; list names without port, separated by commas")
+    return names
+
+
+DAY = 86_400.0
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,25 +252,41 @@ class _Row:
 
 
 _ROWS = (
-    _Row("base_url", "CODAT_BASE_URL", _url, PRODUCTION),
+    _Row("base_url", "CODAT_BASE_URL", _url, PRODUCTION_URL),
+    _Row("allow_http", "MERCHANTCTL_ALLOW_HTTP", _yes, "no"),
     _Row("state", "MERCHANTCTL_STATE", _state_url, "sqlite:///var/merchantctl.db"),
     _Row("manifests", "MERCHANTCTL_MANIFESTS", _folder, "manifests"),
     _Row("requests_per_minute", "MERCHANTCTL_REQUESTS_PER_MINUTE", _whole(0), "950"),
     _Row("parallelism", "MERCHANTCTL_PARALLELISM", _whole(1), "16"),
     _Row("create_settle", "MERCHANTCTL_CREATE_SETTLE", _seconds, "5"),
+    _Row("create_settle_late", "MERCHANTCTL_CREATE_SETTLE_LATE", _seconds, "60"),
+    _Row("lock_lease", "MERCHANTCTL_LOCK_LEASE", _span(1), "45s"),
+    _Row("keep", "MERCHANTCTL_KEEP", _span(30 * DAY, 36_500), "400d"),
     _Row("cache", "MERCHANTCTL_CACHE", _cache, "~/.cache/merchantctl"),
     _Row("resync", "MERCHANTCTL_RESYNC", _span(1), "1h"),
     _Row("listen", "MERCHANTCTL_LISTEN", _address, "127.0.0.1:8788"),
+    _Row("listen_webhooks", "MERCHANTCTL_LISTEN_WEBHOOKS", _address, "off"),
+    _Row("listen_metrics", "MERCHANTCTL_LISTEN_METRICS", _address, "off"),
+    _Row("web_guard", "MERCHANTCTL_WEB_GUARD", _guard, ""),
+    _Row("web_hosts", "MERCHANTCTL_WEB_HOSTS", _hosts, ""),
     _Row("refresh_after", "MERCHANTCTL_REFRESH_AFTER", _span(0), "24h"),
-    _Row("sync_rota", "MERCHANTCTL_SYNC_ROTA", _span(0), "24h"),
+    _Row("sync_poll_interval", "MERCHANTCTL_SYNC_POLL_INTERVAL", _span(0), "24h"),
 )
 
 _SECRETS = {
+    "web_token": "MERCHANTCTL_WEB_TOKEN",
     "webhook_secret": "MERCHANTCTL_WEBHOOK_SECRET",
     "webhook_authorization": "MERCHANTCTL_WEBHOOK_AUTHORIZATION",
     "notify_url": "MERCHANTCTL_NOTIFY_URL",
 }
 """Each by its variable, or by a file that the variable with `_FILE` names; never by a flag or in the toml."""
+
+
+_RENAMED = {
+    "MERCHANTCTL_SYNC_ROTA": "MERCHANTCTL_SYNC_POLL_INTERVAL",
+    "sync_rota": "sync_poll_interval",
+}
+"""Variables and keys of earlier versions, each with its name now. They are refused, never silently ignored."""
 
 
 def _first(row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], written: Mapping[str, str]) -> Any:
@@ -200,74 +295,139 @@ def _first(row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], writ
     try:
         return row.parse(text)
     except ValueError as error:
-        raise BadSettings(f"{address}: {text!r} {error}") from None
+        raise InvalidSettings(f"{address}: {mask_passwords(repr(text))} {error}") from None
 
 
 def _said(
     row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], written: Mapping[str, str]
 ) -> tuple[str, str]:
-    """Where a setting comes from, and what stands there; an empty variable counts as not set."""
+    """Where a setting comes from, and what stands there."""
     if flags.get(row.name) is not None:
         return "--" + row.name.replace("_", "-"), str(flags[row.name])
-    if environ.get(row.variable):
-        return row.variable, environ[row.variable]
+    if (text := _variable(row.variable, environ)) is not None:
+        return row.variable, text
     if row.name in written:
-        return f"{TOML}: {row.name}", written[row.name]
-    return DEFAULT, row.default
+        return f"{SETTINGS_FILE}: {row.name}", written[row.name]
+    return DEFAULT_SOURCE, row.default
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str | None:
+    """What a variable holds; None where it is not set.
+
+    Set and empty is a mistake: a CI that does not know a secret passes on nothing, and the default of a setting (the
+    production address, a state on a throw-away runner) is not what was meant.
+    """
+    text = environ.get(name)
+    if text is not None and not text.strip():
+        raise InvalidSettings(f"{name} is set and empty: give it a value, or unset it")
+    return text
 
 
 def _read_toml(path: Path) -> dict[str, str]:
     import tomllib
 
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise BadSettings(f"{TOML}: cannot be read: {error}") from None
+        raise InvalidSettings(f"{SETTINGS_FILE}: cannot be read: {error}") from None
     for key, value in table.items():
         _refuse_strange(key, value)
     return {key: str(value) for key, value in table.items()}
 
 
+def _refuse_renamed(environ: Mapping[str, str]) -> None:
+    for name in _RENAMED:
+        if name in environ:
+            raise InvalidSettings(f"{name} is called {_RENAMED[name]} now: set that, and unset {name}")
+
+
 def _refuse_strange(key: str, value: object) -> None:
-    known = [row.name for row in _ROWS]
+    known = [row.name for row in _ROWS if row.name != "allow_http"]
+    if key in _RENAMED:
+        raise InvalidSettings(f"{SETTINGS_FILE}: {key}: is called {_RENAMED[key]} now")
     if key.startswith("api_key"):
-        raise BadSettings(f"{TOML}: {key}: a key does not belong in a file; set CODAT_API_KEY or CODAT_API_KEY_FILE")
+        raise InvalidSettings(
+            f"{SETTINGS_FILE}: {key}: a key does not belong in a file; set CODAT_API_KEY or CODAT_API_KEY_FILE"
+        )
     if key in _SECRETS:
         variable = _SECRETS[key]
-        raise BadSettings(f"{TOML}: {key}: a secret does not belong in a file; set {variable} or {variable}_FILE")
+        raise InvalidSettings(
+            f"{SETTINGS_FILE}: {key}: a secret does not belong in a file; set {variable} or {variable}_FILE"
+        )
+    if key == "cache":
+        raise InvalidSettings(
+            f"{SETTINGS_FILE}: {key}: a repository may not say where manifests are kept; set MERCHANTCTL_CACHE"
+        )
     if key not in known:
-        raise BadSettings(f"{TOML}: {key}: unknown setting; known are {', '.join(known)}")
+        raise InvalidSettings(f"{SETTINGS_FILE}: {key}: unknown setting; known are {', '.join(known)}")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadSettings(f"{TOML}: {key}: {value!r} is neither text nor a number")
+        raise InvalidSettings(f"{SETTINGS_FILE}: {key}: {value!r} is neither text nor a number")
 
 
 def _api_key(environ: Mapping[str, str], cwd: Path) -> str | None:
     key = _secret("CODAT_API_KEY", environ, cwd)
-    source = "CODAT_API_KEY" if environ.get("CODAT_API_KEY", "").strip() else "CODAT_API_KEY_FILE"
-    return _printable(key, source) if key else None
+    source = "CODAT_API_KEY" if "CODAT_API_KEY" in environ else "CODAT_API_KEY_FILE"
+    return _one_word(key, source) if key else None
 
 
 def _secret(variable: str, environ: Mapping[str, str], cwd: Path) -> str | None:
-    """A secret, without the line end that editors leave. No message ever shows it."""
-    if secret := environ.get(variable, "").strip():
-        return secret
-    file = environ.get(f"{variable}_FILE", "")
+    """A secret, without the line end and the byte order mark that editors leave. No message ever shows it."""
+    if secret := _variable(variable, environ):
+        return secret.removeprefix("\ufeff").strip()
+    file = _variable(f"{variable}_FILE", environ)
     if not file:
         return None
     try:
-        secret = (cwd / file).read_text(encoding="utf-8").strip()
+        secret = (cwd / file).read_text(encoding="utf-8-sig").strip()
     except OSError as error:
-        raise BadSettings(f"{variable}_FILE: {file} cannot be read: {error.strerror}") from None
+        raise InvalidSettings(f"{variable}_FILE: {file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise BadSettings(f"{variable}_FILE: {file} is not text") from None
+        raise InvalidSettings(f"{variable}_FILE: {file} is not text") from None
     if not secret:
-        raise BadSettings(f"{variable}_FILE: {file} is empty")
+        raise InvalidSettings(f"{variable}_FILE: {file} is empty")
     return secret
 
 
-def _printable(key: str, address: str) -> str:
+def _exposed(environ: Mapping[str, str], cwd: Path) -> Iterator[Path]:
+    """Files of secrets in use that others on this machine can read, and their owner, who runs this, can shut.
+
+    As ssh and kubectl see it: somebody else's file is theirs to guard, and what an orchestrator mounts (read-only, or
+    swapped in behind `..data` as Kubernetes does) has the mode that it was given, for whoever is in this container.
+    """
+    for variable in ("CODAT_API_KEY", *_SECRETS.values()):
+        if variable in environ or f"{variable}_FILE" not in environ:
+            continue
+        file = cwd / environ[f"{variable}_FILE"]
+        with suppress(OSError):
+            kind, real = file.stat(), file.resolve()
+            mounted = os.statvfs(real).f_flag & os.ST_RDONLY or any(each.startswith("..") for each in real.parts)
+            if kind.st_mode & 0o066 and kind.st_uid == os.geteuid() and not mounted:
+                yield file
+
+
+def exposed_words(file: Path) -> str:
+    return f"{file} can be read by others than its owner"
+
+
+def _one_word(key: str, address: str) -> str:
+    if key.startswith("Basic ") or _is_base64_form(key):
+        raise InvalidSettings(
+            f"{address}: this is the Base64 form of a key, as the Authorization header bears it; set the key itself"
+        )
     if not key.isprintable() or " " in key:
-        raise BadSettings(f"{address}: the key holds a space, a line end or a control character; it is one word")
+        raise InvalidSettings(f"{address}: the key holds a space, a line end or a control character; it is one word")
     return key
+
+
+def _is_base64_form(key: str) -> bool:
+    """Whether this decodes to a word of sixteen signs or more: no key made at random does."""
+    import binascii
+    from base64 import b64decode
+
+    try:
+        word = b64decode(key, validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        return False
+    return len(word) >= 16 and word.isprintable() and " " not in word

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from controller.cli.main import group
-from controller.desired.schema import json_schema
+from controller.desired.json_schema import json_schema
 
 HERE = Path(__file__).parent
 WIDTH = 100
@@ -33,6 +33,11 @@ Rules that no table can show:
   empty list.
 - Layers: the root of the `extends` chain, …, the profile, the merchant; later wins. Mappings merge key by key;
   a reference, a list and a scalar are replaced whole. `unmanaged` un-declares what a profile declares.
+- `renamedFrom` moves what is remembered under the old name, once. The old name must have no manifest, unless that one
+  is renamed itself (chains, swaps); no two manifests may name one.
+- Text is read in one Unicode form (NFC). A name has no white space at its ends, none twice, and none that is no
+  ordinary space; of `company.name` the service keeps ASCII letters, digits, spaces and `-'&@.,?!`, and no two
+  merchants may share what is left. A company is found whose white space alone is other.
 - A reference is exactly one of `id`, `code` and `name`. `code` and `name` are looked up in each merchant's own
   options; no match, or more than one, is a finding and no write for that merchant.
 - `time` in `timeZone` has to be a whole hour of UTC in winter and in summer; `syncHourUtc` may stand instead of both.
@@ -81,12 +86,7 @@ def _table(name: str, shapes: Mapping[str, Any]) -> str:
         f"| `{key}` | {_type(each)} | {'yes' if key in required else ''} | {each.get('description', '')} |"
         for key, each in shape["properties"].items()
     ]
-    return "\n".join([f"\n## {_title(name)}\n", "| key | holds | required | meaning |", "|---|---|---|---|", *rows])
-
-
-def _title(name: str) -> str:
-    """`_AccountFields` is an Account."""
-    return name.lstrip("_").removesuffix("Fields")
+    return "\n".join([f"\n## {name}\n", "| key | holds | required | meaning |", "|---|---|---|---|", *rows])
 
 
 def _below(shape: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -100,7 +100,7 @@ def _below(shape: Mapping[str, Any]) -> Mapping[str, Any]:
 def _type(shape: Mapping[str, Any]) -> str:
     """A schema's type in words; a pipe inside a table cell would end it."""
     if "$ref" in shape:
-        title = _title(shape["$ref"].rsplit("/", 1)[-1])
+        title = shape["$ref"].rsplit("/", 1)[-1]
         return f"[{title}](#{title.lower()})"
     if "anyOf" in shape:
         return " or ".join(_type(each) for each in shape["anyOf"])

@@ -1,67 +1,88 @@
-"""What we remember between runs: who is bound to what, what we set last, what was begun, what was found.
+"""The recorded state: bindings, last applied values, open intents, findings, runs, rollouts, webhook deliveries.
 
 Here: one database, SQLite or PostgreSQL, behind `open_state`. Never here: a request, a manifest, a decision, a secret;
 nothing of `controller` is known.
 
     async with open_state("sqlite:///var/merchantctl.db") as store:
-        memories = await store.recall()
+        records = await store.load_records()
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from state.applied import Applied
+from state.account import RemoteAccount
+from state.alerts import DueAlert
+from state.applied import AppliedRow
 from state.bindings import Binding
+from state.claims import DEFAULT_LEASE_S
+from state.conditions import ConditionsRow
 from state.database import open_database, postgresql_url
 from state.errors import StateProblem
-from state.findings import FindingRow, Noted
-from state.inbox import Arrival, Delivery
+from state.export import check_export
+from state.findings import FindingEnding, FindingRow, OccurrenceRow
+from state.inbox import DeliveryReceipt, ReceivedDelivery
 from state.intents import Intent
-from state.lock import LockRow
-from state.memory import Memory
-from state.process import Owner
+from state.lock import LockWait
+from state.process import LockRow, ProcessIdentity
 from state.quarantine import Quarantine
+from state.records import MerchantRecord
 from state.rollouts import HoldRow, MemberRow, RolloutRow
-from state.runs import Event
+from state.runs import EventRow, RunAuthor
 from state.store import Store
 from state.syncs import SyncRow
 
 __all__ = [
-    "Applied",
-    "Arrival",
+    "DEFAULT_LEASE_S",
+    "AppliedRow",
     "Binding",
-    "Delivery",
-    "Event",
+    "ConditionsRow",
+    "DeliveryReceipt",
+    "DueAlert",
+    "EventRow",
+    "FindingEnding",
     "FindingRow",
     "HoldRow",
     "Intent",
     "LockRow",
+    "LockWait",
     "MemberRow",
-    "Memory",
-    "Noted",
-    "Owner",
+    "MerchantRecord",
+    "OccurrenceRow",
+    "ProcessIdentity",
     "Quarantine",
+    "ReceivedDelivery",
+    "RemoteAccount",
     "RolloutRow",
+    "RunAuthor",
     "Store",
     "SyncRow",
+    "check_export",
     "open_state",
     "postgresql_url",
 ]
 
 
 @asynccontextmanager
-async def open_state(url: str) -> AsyncIterator[Store]:
-    """The state at `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…`, made where there is none.
+async def open_state(
+    url: str, *, read_only: Callable[[str], None] | None = None, lease: float = DEFAULT_LEASE_S
+) -> AsyncIterator[Store]:
+    """Open the state at `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…`; create it if missing.
 
-    On leaving, a lock that the store still holds is given back and all connections are closed.
+    read_only  allows a state that cannot be written: it is called with a sentence for people, and this process works
+               on a temporary copy, so that whatever it writes is lost
+    lease      seconds without a heartbeat after which PostgreSQL ends this process's lock, and rolls back a write
+               that it is in the middle of
+
+    On exit, the lock is released if the store still holds it, and all connections are closed.
     Raises StateUnusable.
     """
-    async with open_database(url) as database:
-        store = Store(database)
+    async with open_database(url, read_only, lease) as database:
+        store = Store(database, lease)
         try:
             yield store
         finally:
-            with suppress(StateProblem):  # the lock of a process that is gone is no obstacle
-                await store.release_what_is_held()
+            # A lock that cannot be released now hinders nobody: it ends with this process, or after its lease.
+            with suppress(StateProblem):
+                await store.release_held_lock()

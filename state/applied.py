@@ -1,4 +1,4 @@
-"""What we last set on each merchant: the third leg of the three-way comparison."""
+"""The last applied values of each merchant: the third side of the three-way comparison."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from state.tables import applied
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """Every field we hold a merchant to, as JSON values by field path, and its deletion policy at that moment."""
+class AppliedRow:
+    """Every managed field of a merchant as JSON value by field path, and its deletion policy, as of `at`."""
 
     merchant: str
     fields: Mapping[str, Any]
@@ -21,11 +21,10 @@ class Applied:
     at: datetime
 
 
-async def record_applied(database: Database, rows: Iterable[Applied]) -> None:
-    """Replace the whole map of each merchant named, in one transaction."""
+async def record_applied(database: Database, rows: Iterable[AppliedRow]) -> None:
+    """Replace all last applied values of each merchant named, in one transaction."""
+    columns = [
+        {"merchant": row.merchant, "fields": dict(row.fields), "deletion": row.deletion, "at": row.at} for row in rows
+    ]
     async with database.writing() as transaction:
-        await upsert(transaction, applied, [_columns(row) for row in rows])
-
-
-def _columns(row: Applied) -> dict[str, Any]:
-    return {"merchant": row.merchant, "fields": dict(row.fields), "deletion": row.deletion, "at": row.at}
+        await upsert(transaction, applied, columns)

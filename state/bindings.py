@@ -1,4 +1,4 @@
-"""Which company and connection over there belong to which merchant of ours, and who has been taken down for good."""
+"""Bindings: which company and connection at Codat belong to which merchant, and which merchants were taken down."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import func, select, update
 
+from state.async_engine import AsyncConnection
 from state.database import Database, upsert
+from state.errors import CompanyTaken
 from state.tables import merchants
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One merchant's ids. `retired_at` is its tombstone: the removal was carried out then."""
+    """One merchant's ids at Codat.
+
+    configured_at  when it was last seen configured; None = never
+    retired_at     its tombstone: its removal was carried out then
+    contested      another merchant has the same company, recorded before the state refused that
+    left_at        since when it has no manifest, while its deletion policy leaves the company as it is
+    """
 
     merchant: str
     company_id: str | None
@@ -24,35 +31,69 @@ class Binding:
     connection_id: str | None
     configured_at: datetime | None
     retired_at: datetime | None
+    contested: bool = False
+    left_at: datetime | None = None
 
 
 async def bind(database: Database, merchant: str, *, company_id: str | None, company_name: str | None) -> None:
+    """Bind a company to a merchant (None: unbind). Raises CompanyTaken."""
     async with database.writing() as transaction:
-        await set_columns(transaction, merchant, company_id=company_id, company_name=company_name)
+        await upsert_binding(transaction, merchant, company_id=company_id, company_name=company_name)
 
 
 async def bind_connection(database: Database, merchant: str, connection_id: str | None) -> None:
+    """Bind a connection to a merchant (None: unbind)."""
     async with database.writing() as transaction:
-        await set_columns(transaction, merchant, connection_id=connection_id)
+        await upsert_binding(transaction, merchant, connection_id=connection_id)
 
 
-async def saw_configured(database: Database, seen: Iterable[str], at: datetime) -> None:
+async def mark_configured(database: Database, names: Iterable[str], at: datetime) -> None:
+    """Record that these merchants were seen configured at that instant."""
     async with database.writing() as transaction:
-        await upsert(transaction, merchants, [{"merchant": merchant, "configured_at": at} for merchant in seen])
+        await upsert(transaction, merchants, [{"merchant": name, "configured_at": at} for name in names])
 
 
 async def retire(database: Database, merchant: str, at: datetime | None) -> None:
     """Set a tombstone, or take it away (`at` is None)."""
     async with database.writing() as transaction:
-        await set_columns(transaction, merchant, retired_at=at)
+        await upsert_binding(transaction, merchant, retired_at=at)
 
 
-async def set_columns(transaction: AsyncConnection, merchant: str, **columns: Any) -> None:
-    """Within a transaction of the caller's: what else belongs to the same commit is the caller's to know."""
+async def mark_without_manifest(database: Database, names: Iterable[str], at: datetime | None) -> None:
+    """Record since when these merchants have no manifest, their companies left as they are; None: they have one."""
+    rows = [{"merchant": name, "left_at": at} for name in names]
+    if rows:
+        async with database.writing() as transaction:
+            await upsert(transaction, merchants, rows)
+
+
+async def upsert_binding(transaction: AsyncConnection, merchant: str, **columns: Any) -> None:
+    """Set columns of a merchant's binding, within the caller's transaction.
+
+    Raises CompanyTaken where another merchant has the company.
+    """
+    company_id = columns.get("company_id")
+    if company_id:
+        others = (merchants.c.company_id == company_id) & (merchants.c.merchant != merchant)
+        not_retired = select(merchants.c.merchant).where(others, merchants.c.retired_at.is_(None)).limit(1)
+        other = await transaction.scalar(not_retired)
+        if other is not None:
+            raise CompanyTaken(merchant, company_id, other)
+        # One company is one merchant's: a merchant that was taken down gives it up before another gets it.
+        await transaction.execute(update(merchants).where(others).values(company_id=None, connection_id=None))
     await upsert(transaction, merchants, [{"merchant": merchant, **columns}])
 
 
+async def clear_settled_contests(transaction: AsyncConnection) -> None:
+    """Clear `contested` where a merchant is the only one left with its company."""
+    shared = select(merchants.c.company_id).where(merchants.c.company_id.is_not(None))
+    shared = shared.group_by(merchants.c.company_id).having(func.count() > 1)
+    sole_owner = merchants.c.contested.is_not(None) & merchants.c.company_id.not_in(shared)
+    await transaction.execute(update(merchants).where(sole_owner).values(contested=None))
+
+
 async def list_bindings(database: Database) -> tuple[Binding, ...]:
+    """All bindings, tombstones too, by merchant name."""
     async with database.reading() as transaction:
         rows = await transaction.execute(select(merchants).order_by(merchants.c.merchant))
-        return tuple(Binding(*row) for row in rows)
+        return tuple(Binding(**(row | {"contested": bool(row["contested"])})) for row in map(dict, rows.mappings()))

@@ -6,56 +6,72 @@ at a time, over all processes; a reader sees one moment and waits for nobody.
     SQLite       one writing connection whose transactions begin IMMEDIATE, two reading ones; WAL, synchronous=FULL
     PostgreSQL   one pool; a writing transaction begins with an advisory lock
 
-Only PostgreSQL, with processes on many machines, knows who of them lives: see `Claim`.
+Who waits for a writer says so after SAID_AFTER, and gives up after LONGEST_WAIT. Who holds the lock of the state, and
+whether he lives, is known by its `claim`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from enum import Enum
+import logging
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, Executable, Table, event, func, make_url, select, text
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import URL, Connection, Executable, Table, create_engine, event, func, make_url, select, text
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from state import migrations
-from state.errors import StateUnusable
+from state.async_engine import AsyncConnection, AsyncEngine
+from state.claims import DEFAULT_LEASE_S, Claim, FileClaim, PostgresClaim
+from state.errors import StateBusy, StateUnusable, UnfitValue
+from state.mounts import refuse_network_folder
+from state.process import LockRow, ProcessIdentity
+from state.read_only import temporary_copy, unwritable_reason
+from state.sqlite_engine import create_sqlite_engine
+from state.tables import lock
 
-BUSY_TIMEOUT_MS = 60_000
-"""How long a writer waits for a writer in another process before it gives up."""
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
-ADVISORY_LOCK = 7_216_033_805
+LONGEST_WAIT = 60.0
+"""Seconds that a writer waits for a writer in another process before it gives up."""
+
+WRITER_WAIT_LOGGED_AFTER_S = 2.0
+"""Seconds of such a wait after which it is said."""
+
+WRITER_ATTEMPT_MS = 500
+"""How long one attempt of it takes: so late is a signal noticed."""
+
+WRITER_LOCK_KEY = 7_216_033_805
 """PostgreSQL's name for our one writer: any number, as long as it stays the same."""
 
 
-class Claim(Enum):
-    """What only one living process can have; a dead one has lost it with its connection."""
-
-    OURS = "nobody who lives had it"
-    THEIRS = "somebody who lives has it"
-    UNKNOWABLE = "this database does not know who lives"
+_LOG = logging.getLogger(__name__)
 
 
 class Database:
     """Where transactions come from. `close` ends its threads and connections."""
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+    _SIZE: Executable
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, claim: Claim, rollout_claim: Claim) -> None:
+        self.claim, self.rollout_claim = claim, rollout_claim
         self._writer = writer
         self._reader = reader
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that may write: durable when the block ends, undone when the block raises."""
+        """A transaction that may write: durable when the block ends, undone when the block raises. Raises StateBusy."""
         with _foreign_errors_stop_here(self._writer.url):
-            async with self._turn, self._writer.begin() as connection:
-                yield connection
+            async with self._turn, AsyncExitStack() as stack:
+                yield await self._begun(stack)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -64,46 +80,128 @@ class Database:
             async with self._reader.connect() as connection:
                 yield connection
 
-    async def claim(self) -> Claim:
-        """Take the claim, if nobody who lives has it; to be asked for in a writing transaction."""
-        return Claim.UNKNOWABLE
+    async def lock_row(self) -> LockRow | None:
+        """Who holds the lock on the state, dead or alive."""
+        async with self.reading() as connection:
+            return await lock_row(connection)
 
-    async def unclaim(self) -> None:
-        """Give the claim back, if it is ours."""
+    async def holder_silent_for(self) -> float | None:
+        """Seconds since the last sign of life of whoever has the claim; None where nobody who lives has it."""
+        with _foreign_errors_stop_here(self._reader.url):
+            return await self.claim.silent_for()
 
-    async def evict(self) -> None:
-        """Take the claim from whoever has it."""
+    async def rollout_silent_for(self) -> float | None:
+        """The same of whoever carries a rollout out."""
+        with _foreign_errors_stop_here(self._reader.url):
+            return await self.rollout_claim.silent_for()
+
+    async def size(self) -> int:
+        """Bytes on disk, those included that were freed and will be used again."""
+        async with self.reading() as connection:
+            return int(await connection.scalar(self._SIZE) or 0)
 
     async def close(self) -> None:
-        await self.unclaim()
+        await self.claim.give_back()
+        await self.rollout_claim.give_back()
         async with self._turn:
             await self._reader.dispose()
             await self._writer.dispose()
 
+    async def _begun(self, stack: AsyncExitStack) -> AsyncConnection:
+        """A writing transaction, once no other process is in the middle of one."""
+        now, place, said = asyncio.get_running_loop().time, without_password(self._writer.url), False
+        began = now()
+        while True:
+            try:
+                return await stack.enter_async_context(self._attempt())
+            except DBAPIError as error:
+                if not _is_busy(error):
+                    raise
+            waited = now() - began
+            if waited >= LONGEST_WAIT:
+                raise StateBusy(place, waited, await self._lock_row_if_readable())
+            if waited >= WRITER_WAIT_LOGGED_AFTER_S and not said:
+                said, holder = True, await self._lock_row_if_readable()
+                by = f"; {holder.description} holds its lock" if holder else ""
+                _LOG.warning(
+                    "another process is in the middle of a write to the state %s%s; waiting up to %.0f s for it",
+                    place,
+                    by,
+                    LONGEST_WAIT - waited,
+                )
+
+    async def _lock_row_if_readable(self) -> LockRow | None:
+        """For a sentence about a wait. Whoever is in the way may be making the tables at this moment."""
+        with suppress(StateUnusable):
+            return await self.lock_row()
+        return None
+
+    @asynccontextmanager
+    async def _attempt(self) -> AsyncIterator[AsyncConnection]:
+        async with self._writer.begin() as connection:
+            yield connection
+
+
+async def lock_row(connection: AsyncConnection) -> LockRow | None:
+    columns = (lock.c.host, lock.c.pid, lock.c.started, lock.c.command, lock.c.since)
+    row = (await connection.execute(select(*columns).where(lock.c.ended_at.is_(None)))).one_or_none()
+    return LockRow(ProcessIdentity(*row[:4]), row.since) if row else None
+
+
+def _is_busy(error: DBAPIError) -> bool:
+    """Somebody else writes: SQLite says so in words, PostgreSQL with lock_not_available."""
+    return "database is locked" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "55P03"
+
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncIterator[Database]:
-    """The database at a user's URL, made and brought up to date as needed. Raises StateUnusable."""
-    database = _connect(_parse(url))
-    try:
-        await _bring_up_to_date(database)
-        yield database
-    finally:
-        await database.close()
+async def open_database(
+    url: str, read_only: Callable[[str], None] | None = None, lease: float = DEFAULT_LEASE_S
+) -> AsyncIterator[Database]:
+    """The database at a user's URL, made and brought up to date as needed. Raises StateUnusable.
+
+    read_only  it may be one that cannot be written: this is called with a sentence then, and what is noted is lost
+    lease      seconds without a sign of life after which its claim lapses, and its open transactions end
+    """
+    parsed = _parse(url)
+    with _writable_or_a_copy(parsed, read_only) as at:
+        database = _connect(at, parsed, lease)
+        try:
+            await _bring_up_to_date(database)
+            yield database
+        finally:
+            await database.close()
+
+
+@contextmanager
+def _writable_or_a_copy(url: URL, read_only: Callable[[str], None] | None) -> Iterator[URL]:
+    path = url.database if url.get_backend_name() == "sqlite" else None
+    why = unwritable_reason(path) if path and path != ":memory:" else None
+    if path is None or why is None:
+        yield url
+        return
+    if read_only is None:
+        raise StateUnusable(
+            f"the state {without_password(url)} cannot be written: {why}. "
+            "Give this user the right to, or name another place with MERCHANTCTL_STATE."
+        )
+    read_only(f"the state {without_password(url)} cannot be written: {why}. Nothing of this look is noted there.")
+    with temporary_copy(path) as copy:
+        yield url.set(database=copy)
 
 
 @asynccontextmanager
-async def existing_database(url: str) -> AsyncIterator[Database | None]:
+async def open_existing_database(url: str) -> AsyncIterator[Database | None]:
     """The database as it is, to be looked at: not made and not brought up to date. None where there is no file."""
     parsed = _parse(url)
     if not _may_be_there(parsed):
         yield None
         return
-    database = _connect(parsed)
-    try:
-        yield database
-    finally:
-        await database.close()
+    with _writable_or_a_copy(parsed, lambda sentence: None) as at:
+        database = _connect(at, parsed, DEFAULT_LEASE_S)
+        try:
+            yield database
+        finally:
+            await database.close()
 
 
 def postgresql_url(url: str) -> str | None:
@@ -123,21 +221,34 @@ async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[Mappi
 
 async def insert_new(connection: AsyncConnection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row unless one with that primary key exists; whether it was inserted."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(table).on_conflict_do_nothing().values(row).returning(*table.primary_key)
+    insert = _insert(connection.dialect.name, table)
+    statement = insert.on_conflict_do_nothing().values(row).returning(*table.primary_key)
     return (await connection.execute(statement)).first() is not None
 
 
 @cache
 def _upsert(dialect: str, table: Table, columns: tuple[str, ...]) -> Executable:
-    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement = insert(table)
+    statement = _insert(dialect, table)
     keys = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in columns if name not in keys}
     return statement.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
-async def count_ids_on(connection: AsyncConnection, table: Table) -> None:
+def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say what a row is to do that is there already: each dialect has its own, of the same words.
+
+    Only the dialect in use is loaded: PostgreSQL's takes as long as all that a `plan` on SQLite asks of the state.
+    """
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
+
+
+async def advance_id_sequence(connection: AsyncConnection, table: Table) -> None:
     """After rows came in with ids of their own: let the next id be a new one. SQLite does so by itself."""
     if connection.dialect.name == "postgresql":
         sequence = func.pg_get_serial_sequence(table.name, "id")
@@ -170,34 +281,95 @@ def _may_be_there(url: URL) -> bool:
     return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
 
 
-def _connect(url: URL) -> Database:
-    kinds = {"sqlite": _sqlite, "postgresql": _postgresql, "postgres": _postgresql}
-    kind = kinds.get(url.get_backend_name())
-    if kind is None:
-        raise StateUnusable(
-            f"the state cannot be kept in {url.get_backend_name()!r}. Use `sqlite:///…` or `postgresql://…`."
-        )
-    return kind(url)
+def _connect(url: URL, original: URL, lease: float) -> Database:
+    """`original`: the state itself, where `url` is that of a copy of it to look into."""
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        return _sqlite(url, original)
+    if backend in ("postgresql", "postgres"):
+        return _postgresql(url, lease)
+    raise StateUnusable(f"the state cannot be kept in {backend!r}. Use `sqlite:///…` or `postgresql://…`.")
 
 
-def _sqlite(url: URL) -> Database:
+def _sqlite(url: URL, original: URL) -> Database:
     if not url.database or url.database == ":memory:":
         raise StateUnusable("the state needs a file to be remembered in, as in `sqlite:///var/merchantctl.db`.")
+    refuse_network_folder(str(original.database))
     try:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StateUnusable(f"the folder of the state {url.database} cannot be made: {error.strerror}.") from error
-    url = url.set(drivername="sqlite+aiosqlite")
-    return Database(_sqlite_engine(url, 1, "BEGIN IMMEDIATE"), _sqlite_engine(url, 2, "BEGIN"))
+    _keep_private(url.database)
+    writer = _sqlite_engine(url, 1, "BEGIN IMMEDIATE", WRITER_ATTEMPT_MS)
+    reader = _sqlite_engine(url, 2, "BEGIN", int(LONGEST_WAIT * 1000))
+    beside = str(original.database)
+    return _SqliteDatabase(url, writer, reader, FileClaim(f"{beside}.lock"), FileClaim(f"{beside}.rollout.lock"))
 
 
-def _sqlite_engine(url: URL, connections: int, begin: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=connections, max_overflow=0, pool_timeout=None)
+class _SqliteDatabase(Database):
+    """SQLite goes on with a file that somebody has removed or replaced, and what it writes is gone with it. So before
+    each transaction, and thus before each request that writes, the file has to be the one that was opened."""
+
+    _SIZE = text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+
+    def __init__(self, url: URL, writer: AsyncEngine, reader: AsyncEngine, claim: Claim, rollout_claim: Claim) -> None:
+        super().__init__(writer, reader, claim, rollout_claim)
+        self._url = url
+        self._opened = _identity(str(url.database))
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        self._check_same_file()
+        async with super().writing() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        self._check_same_file()
+        async with super().reading() as connection:
+            yield connection
+
+    def _check_same_file(self) -> None:
+        found = _identity(str(self._url.database))
+        if self._opened is None or found == self._opened:
+            return
+        what = "was deleted" if found is None else "was replaced by another file"
+        raise StateUnusable(
+            f"the state {without_password(self._url)} {what} while this ran: nothing more is written. "
+            "Put the file back from a copy, then run this again; without it every company is adopted by name."
+        )
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file stands at a path; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _keep_private(path: str) -> None:
+    """For its owner's eyes alone, as saved plans and exports are: it names every merchant, company and account.
+
+    One that is there is not opened: closing it would end the locks of a SQLite in this process that has it open.
+    SQLite gives the files beside it (`-wal`, `-shm`) the permissions of the database when it makes them.
+    """
+    with suppress(OSError):  # what cannot be made or tightened here is said when it is opened, or by `doctor`
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    for each in (path, f"{path}-wal", f"{path}-shm"):
+        with suppress(OSError):
+            if stat.S_IMODE(os.stat(each).st_mode) & 0o077:
+                os.chmod(each, 0o600)
+
+
+def _sqlite_engine(url: URL, connections: int, begin: str, busy_ms: int) -> AsyncEngine:
+    engine = create_sqlite_engine(url, connections)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver begins no transaction of its own: `begin` below does
-        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=FULL"):
+        for pragma in (f"busy_timeout={busy_ms}", "journal_mode=WAL", "synchronous=FULL"):
             cursor = connection.cursor()
             cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
@@ -209,72 +381,65 @@ def _sqlite_engine(url: URL, connections: int, begin: str) -> AsyncEngine:
     return engine
 
 
-def _postgresql(url: URL) -> Database:
+def _postgresql(url: URL, lease: float) -> Database:
+    """Known to the server by process and host; a server that does not answer is not waited for."""
+    known = {"connect_timeout": 10, "application_name": f"merchantctl {os.getpid()}@{socket.gethostname()}"[:63]}
+    arguments = {key: value for key, value in known.items() if key not in url.query}
     try:
-        engine = create_async_engine(url.set(drivername="postgresql+psycopg"), pool_timeout=None, pool_pre_ping=True)
+        engine = create_engine(
+            url.set(drivername="postgresql+psycopg_async"),
+            pool_timeout=None,
+            pool_pre_ping=True,
+            connect_args=arguments,
+        )
     except ModuleNotFoundError:
         raise StateUnusable("a state in PostgreSQL needs `pip install 'merchantctl[postgres]'`.") from None
-    return _OneWriter(engine, engine)
+    pool = AsyncEngine(engine)
+    return _PostgresDatabase(pool, pool, lease)
 
 
-class _OneWriter(Database):
+class _PostgresDatabase(Database):
     """PostgreSQL would let many write at once: hold it to the promise of this file.
 
-    The claim is an advisory lock of one connection, kept open for it. The server asks that connection's other end
-    for a sign of life when it is silent, and ends it half a minute after the last one.
+    The server ends the transaction of a process that stands still in the middle of one, after its lease.
     """
 
-    _claim: AsyncConnection | None = None
+    _SIZE = text(
+        "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' "
+        "AND relnamespace = to_regnamespace(current_schema())"
+    )
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, lease: float) -> None:
+        claim, rollout_claim = (PostgresClaim(writer, lease, table) for table in ("lock", "rollouts"))
+        super().__init__(writer, reader, claim, rollout_claim)
+        self._lease = lease
+
+    async def _lock_row_if_readable(self) -> LockRow | None:
+        """For a sentence about a wait. Whoever is in the way may be making the tables at this moment."""
+        with suppress(StateUnusable):
+            return await self.lock_row()
+        return None
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        async with super().writing() as connection:
-            await connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+    async def _attempt(self) -> AsyncIterator[AsyncConnection]:
+        async with super()._attempt() as connection:
+            await connection.execute(_OUR_TURN, {"lease": f"{self._lease * 1000:.0f}"})
             yield connection
 
-    async def claim(self) -> Claim:
-        with _foreign_errors_stop_here(self._writer.url):
-            connection = await self._writer.connect()
-            try:
-                await connection.execution_options(isolation_level="AUTOCOMMIT")
-                await connection.execute(_SIGNS_OF_LIFE)
-                if not await connection.scalar(_CLAIM):
-                    return Claim.THEIRS
-                self._claim = connection
-                return Claim.OURS
-            finally:
-                if self._claim is not connection:
-                    await connection.close()
 
-    async def unclaim(self) -> None:
-        connection, self._claim = self._claim, None
-        if connection:
-            with suppress(SQLAlchemyError):  # a connection that is broken has lost the claim already
-                await connection.execute(select(func.pg_advisory_unlock_all()))
-            await connection.invalidate()
-            await connection.close()
-
-    async def evict(self) -> None:
-        async with self.reading() as connection:
-            await connection.execute(_EVICT)
+_OUR_TURN = text(
+    "SELECT set_config('idle_in_transaction_session_timeout', :lease, true), "
+    "set_config('lock_timeout', :attempt, true), "
+    "pg_advisory_xact_lock(:writer), set_config('lock_timeout', '0', true)"
+).bindparams(attempt=f"{WRITER_ATTEMPT_MS}", writer=WRITER_LOCK_KEY)
+"""Evaluated from left to right: only our turn is waited for so briefly, no table."""
 
 
-CLAIM = 1_907_311_642
-"""PostgreSQL's name for our claim, with the number of the table `lock`: each state in a database has its own."""
-
-_SIGNS_OF_LIFE = text(
-    "SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), "
-    "set_config('tcp_keepalives_count', '4', false)"
-)
-
-_CLAIM = text("SELECT pg_try_advisory_lock((CAST(:claim AS bigint) << 32) | CAST(to_regclass('lock') AS oid)::bigint)")
-_CLAIM = _CLAIM.bindparams(claim=CLAIM)
-
-_EVICT = text(
-    "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted "
-    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-    "AND classid = :claim AND objid = CAST(to_regclass('lock') AS oid)"
-).bindparams(claim=CLAIM)
+def without_password(url: URL) -> str:
+    """The address for people: without our driver, and no password, not as a parameter either."""
+    secret = {key: "***" for key in url.query if "pass" in key.lower()}
+    shown = url.set(drivername=url.get_backend_name()).update_query_dict(secret)
+    return shown.render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -283,11 +448,24 @@ def _foreign_errors_stop_here(url: URL) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None)
+        if isinstance(error, DataError | IntegrityError):
+            raise UnfitValue(f"a value does not fit the state: {str(cause).strip().splitlines()[0]}.") from error
         if cause is not None and not isinstance(error, DBAPIError):
             raise cause from None  # a value that fits no column: the caller's fault, not the database's
-        fact = str(cause or error).strip().splitlines()[0]
-        place = url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
+        fact = _fact(str(cause or error))
+        place = without_password(url)
         raise StateUnusable(f"the state {place} cannot be used: {fact}. {_next_step(fact)}") from error
+
+
+def _fact(said: str) -> str:
+    """What the database said; SQLite does not say that no file at all can be opened any more."""
+    fact = said.strip().splitlines()[0]
+    if "unable to open" in fact:
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            return f"{fact}: {os.strerror(error.errno or 0)}"
+    return fact
 
 
 def _next_step(fact: str) -> str:
@@ -298,8 +476,10 @@ def _next_step(fact: str) -> str:
 
 
 _NEXT_STEPS = {
-    "is locked": "Another process is writing to it and does not end: end it, then run this again.",
+    "is locked": "Another process has it open and does not end: end it, then run this again.",
     "not a database": "Something else is in that file: put it away, or name another place with MERCHANTCTL_STATE.",
-    "disk is full": "Make room, then run this again: nothing was half written.",
+    "disk is full": "Make room, then run this again: it finds what was done until then.",
+    "disk I/O error": "Look at the disk and the room on it, then run this again: it finds what was done until then.",
+    "Too many open files": "Allow more open files, as with `ulimit -n 1024`, then run this again.",
     "malformed": "The file is damaged: restore it from a copy, or start anew, which adopts every company by name.",
 }

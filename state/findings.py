@@ -1,100 +1,260 @@
-"""The drift ledger: when each finding was first seen, last seen, and gone."""
+"""The drift ledger: every occurrence of a finding, with its values, when it came, and when and how it ended."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select, tuple_, update
 
-from state.database import Database, upsert
-from state.tables import findings
+from state.async_engine import AsyncConnection
+from state.database import Database
+from state.tables import occurrences
 
-Key = tuple[str, str, str]
+FindingKey = tuple[str, str, str]
 """(merchant, code, field); the field is empty where a finding has none."""
+
+MAX_MERCHANTS_IN_QUERY = 500
+"""For more merchants than this all rows are read: databases limit the parameters of a query."""
 
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """One finding as a look at the world saw it."""
+    """One finding as a run saw it; values as JSON.
+
+    wish     what the manifest says about it, as text that differs whenever that differs
+    is_news  it is to be announced
+    """
 
     merchant: str
     code: str
     field: str = ""
+    direction: str | None = None
+    live: Any = None
+    wanted: Any = None
+    cause: str | None = None
+    wish: str | None = None
+    is_news: bool = False
 
     @property
-    def key(self) -> Key:
+    def key(self) -> FindingKey:
         return (self.merchant, self.code, self.field)
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
-    """One line of the ledger. `cleared_at` is None while it is open; one that comes back begins anew."""
+class FindingEnding:
+    """The end of an open finding.
 
+    how         a word of the caller's
+    run         the run that ended it
+    now_wanted  the desired value at its end
+    at          when it ended; None = at the time of the look
+    """
+
+    key: FindingKey
+    how: str
+    run: int | None = None
+    now_wanted: Any = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OccurrenceRow:
+    """One occurrence of a finding.
+
+    tried_run   the run that wrote what should end it, and has not seen that it did
+    gone_at     None while it is open; a finding that comes back is another occurrence
+    how         how it ended; None in rows of an earlier version
+    now_wanted  the desired value when it ended
+    """
+
+    id: int
     merchant: str
     code: str
     field: str
-    first_seen: datetime
+    direction: str | None
+    live: Any
+    wanted: Any
+    cause: str | None
+    wish: str | None
+    found_at: datetime
+    found_run: int | None
     last_seen: datetime
-    cleared_at: datetime | None
+    tried_run: int | None
+    gone_at: datetime | None
+    gone_run: int | None
+    how: str | None
+    now_wanted: Any
+
+    @property
+    def key(self) -> FindingKey:
+        return (self.merchant, self.code, self.field)
 
 
 async def note_findings(
-    database: Database, seen: Iterable[FindingRow], *, judged: Collection[str], at: datetime
-) -> dict[Key, datetime]:
-    """When each of `seen` was first seen. What `judged` merchants do not show any more is marked as cleared."""
-    keys, judged = {row.key for row in seen}, frozenset(judged)
-    if not keys and not await _anything_open(database):
+    database: Database,
+    seen: Sequence[FindingRow],
+    *,
+    gone: Iterable[FindingEnding] = (),
+    tried: Collection[FindingKey] = (),
+    at: datetime,
+    run: int | None = None,
+) -> dict[FindingKey, datetime]:
+    """Record the findings of one look, all in one commit.
+
+    seen   the findings of the look: a new one gets a row, an open one is updated
+    gone   endings of open findings, also of some that are among `seen`
+    tried  keys of open findings that this run wrote to
+
+    Returns by key when each of `seen` was found: `at`, if it is new.
+    """
+    endings = tuple(gone)
+    if not seen and not endings and not tried:
         return {}
+    seen_by_key = {row.key: row for row in seen}
+    merchants = {key[0] for key in (*seen_by_key, *(ending.key for ending in endings), *tried)}
+    open_query = _select_of(merchants, _IS_OPEN)
     async with database.writing() as transaction:
-        since = await _open_since(transaction)
-        await _keep(transaction, {key: since.get(key, at) for key in keys}, at)
-        await _clear(transaction, {key for key in since.keys() - keys if key[0] in judged}, at)
-    return {key: since.get(key, at) for key in keys}
+        open_rows = {row.key: row for row in await _read(transaction, open_query)}
+        continuing = {key: row for key, row in open_rows.items() if key in seen_by_key}
+        if continuing:
+            ids = [{"row_id": row.id} for row in continuing.values()]
+            await transaction.execute(_UPDATE_BY_ID.values(last_seen=at), ids)
+        for key, row in seen_by_key.items():
+            # Another direction: who changed the value is seen differently now, say because somebody set to a third
+            # value what the manifest asked for. The occurrence stays the same, its story is corrected.
+            if key in continuing and continuing[key].direction != row.direction:
+                await _correct(transaction, continuing[key].id, row)
+        new_rows = [_new_columns(row, at, run) for key, row in seen_by_key.items() if key not in continuing]
+        if new_rows:
+            await transaction.execute(insert(occurrences), new_rows)
+            # Read again for the ids of the new rows: they may be among `gone` and `tried`.
+            open_rows = {row.key: row for row in await _read(transaction, open_query)}
+        await _end(
+            transaction, [(open_rows[ending.key].id, ending) for ending in endings if ending.key in open_rows], at
+        )
+        tried_ids = [{"row_id": open_rows[key].id} for key in tried if key in open_rows]
+        if tried_ids:
+            await transaction.execute(_UPDATE_BY_ID.values(tried_run=run), tried_ids)
+    return {key: continuing[key].found_at if key in continuing else at for key in seen_by_key}
 
 
-async def findings_of(database: Database, merchant: str) -> tuple[Noted, ...]:
-    """Open and cleared ones, the oldest first."""
-    query = select(findings).where(findings.c.merchant == merchant)
+async def open_findings(database: Database, merchants: Collection[str] | None) -> tuple[OccurrenceRow, ...]:
+    """The open findings of these merchants (None: all)."""
     async with database.reading() as transaction:
-        rows = await transaction.execute(query.order_by(findings.c.first_seen, findings.c.code, findings.c.field))
-        return tuple(Noted(*row) for row in rows)
+        return await _read(transaction, _select_of(merchants, _IS_OPEN))
 
 
-async def first_seen(database: Database, merchants: Collection[str] | None) -> dict[Key, datetime]:
-    """Since when each open finding of these merchants stands; `None` = everyone."""
+async def findings_of(database: Database, merchant: str) -> tuple[OccurrenceRow, ...]:
+    """All occurrences of a merchant's findings, open and ended, the oldest first."""
     async with database.reading() as transaction:
-        since = await _open_since(transaction)
-    wanted = None if merchants is None else frozenset(merchants)
-    return {key: at for key, at in since.items() if wanted is None or key[0] in wanted}
+        return await _read(transaction, _select_of([merchant]))
 
 
-async def _anything_open(database: Database) -> bool:
+async def times_found(database: Database, merchants: Collection[str], since: datetime) -> dict[FindingKey, int]:
+    """By key how often each finding of these merchants came since then; there may be those of others too."""
+    if not merchants:
+        return {}
+    columns = (occurrences.c.merchant, occurrences.c.code, occurrences.c.field)
+    query = select(*columns, func.count()).where(occurrences.c.found_at >= since).group_by(*columns)
+    if len(merchants) <= MAX_MERCHANTS_IN_QUERY:
+        query = query.where(occurrences.c.merchant.in_(merchants))
     async with database.reading() as transaction:
-        return await transaction.scalar(select(findings.c.code).where(_IS_OPEN).limit(1)) is not None
+        rows = await transaction.execute(query)
+        return {(merchant, code, field): int(number) for merchant, code, field, number in rows}
 
 
-async def _open_since(transaction: AsyncConnection) -> dict[Key, datetime]:
-    columns = (findings.c.merchant, findings.c.code, findings.c.field, findings.c.first_seen)
-    rows = await transaction.execute(select(*columns).where(_IS_OPEN))
-    return {(merchant, code, field): at for merchant, code, field, at in rows}
+async def recurring(database: Database, since: datetime, min_count: int) -> tuple[OccurrenceRow, ...]:
+    """All occurrences since then of findings that came at least `min_count` times, the oldest first."""
+    columns = (occurrences.c.merchant, occurrences.c.code, occurrences.c.field)
+    is_recent = occurrences.c.found_at >= since
+    recurring_keys = select(*columns).where(is_recent).group_by(*columns).having(func.count() >= min_count)
+    async with database.reading() as transaction:
+        return await _read(transaction, _select_of(None, is_recent, tuple_(*columns).in_(recurring_keys)))
 
 
-async def _keep(transaction: AsyncConnection, since: dict[Key, datetime], at: datetime) -> None:
+async def merchants_with_finding(database: Database, code: str) -> tuple[str, ...]:
+    """The merchants with an open finding of that code."""
+    async with database.reading() as transaction:
+        rows = await transaction.execute(select(occurrences.c.merchant).where(_IS_OPEN, occurrences.c.code == code))
+        return tuple(rows.scalars())
+
+
+async def first_seen(database: Database, merchants: Collection[str] | None) -> dict[FindingKey, datetime]:
+    """By key when each open finding of these merchants (None: all) was found."""
+    return {row.key: row.found_at for row in await open_findings(database, merchants)}
+
+
+async def end_findings_of(transaction: AsyncConnection, merchant: str, at: datetime, how: str) -> None:
+    """End all open findings of a merchant, within the caller's transaction."""
+    statement = update(occurrences).where(_IS_OPEN, occurrences.c.merchant == merchant)
+    await transaction.execute(statement.values(gone_at=at, how=how))
+
+
+def _select_of(merchants: Collection[str] | None, *conditions: ColumnElement[bool]) -> Select[Any]:
+    query = select(*(occurrences.c[name] for name in FIELDS)).where(*conditions)
+    if merchants is not None and len(merchants) <= MAX_MERCHANTS_IN_QUERY:
+        query = query.where(occurrences.c.merchant.in_(merchants))
+    return query.order_by(occurrences.c.id)
+
+
+async def _read(transaction: AsyncConnection, query: Select[Any]) -> tuple[OccurrenceRow, ...]:
+    return tuple(OccurrenceRow(*row) for row in await transaction.execute(query))
+
+
+def _new_columns(row: FindingRow, at: datetime, run: int | None) -> Mapping[str, Any]:
+    return {
+        "merchant": row.merchant,
+        "code": row.code,
+        "field": row.field,
+        "direction": row.direction,
+        "live": row.live,
+        "wanted": row.wanted,
+        "cause": row.cause,
+        "wish": row.wish,
+        "found_at": at,
+        "found_run": run,
+        "last_seen": at,
+        "told": ANNOUNCE_DUE if row.is_news else ANNOUNCE_NEVER,
+    }
+
+
+async def _correct(transaction: AsyncConnection, row_id: int, row: FindingRow) -> None:
+    """Set direction and values of an open occurrence anew; announce it, if it is news now and was not before."""
+    values = {"direction": row.direction, "live": row.live, "wanted": row.wanted, "cause": row.cause}
+    await transaction.execute(update(occurrences).where(occurrences.c.id == row_id).values(values))
+    if row.is_news:
+        not_announced = (occurrences.c.id == row_id) & (occurrences.c.told == ANNOUNCE_NEVER)
+        await transaction.execute(update(occurrences).where(not_announced).values(told=ANNOUNCE_DUE))
+
+
+async def _end(transaction: AsyncConnection, endings: Sequence[tuple[int, FindingEnding]], at: datetime) -> None:
     rows = [
-        {"merchant": merchant, "code": code, "field": field, "first_seen": first, "last_seen": at, "cleared_at": None}
-        for (merchant, code, field), first in since.items()
+        {
+            "row_id": row_id,
+            "ended_at": ending.at or at,
+            "ended_run": ending.run,
+            "ended_how": ending.how,
+            "wanted_then": ending.now_wanted,
+        }
+        for row_id, ending in endings
     ]
-    await upsert(transaction, findings, rows)
+    if rows:
+        statement = _UPDATE_BY_ID.values(
+            gone_at=bindparam("ended_at"),
+            gone_run=bindparam("ended_run"),
+            how=bindparam("ended_how"),
+            now_wanted=bindparam("wanted_then"),
+        )
+        await transaction.execute(statement, rows)
 
 
-async def _clear(transaction: AsyncConnection, gone: Collection[Key], at: datetime) -> None:
-    if gone:
-        one = (findings.c.merchant == bindparam("m")) & (findings.c.code == bindparam("c"))
-        statement = update(findings).where(one & (findings.c.field == bindparam("f"))).values(cleared_at=at)
-        await transaction.execute(statement, [{"m": merchant, "c": code, "f": field} for merchant, code, field in gone])
+_IS_OPEN = occurrences.c.gone_at.is_(None)
+_UPDATE_BY_ID = update(occurrences).where(occurrences.c.id == bindparam("row_id"))
 
+FIELDS = tuple(OccurrenceRow.__dataclass_fields__)
 
-_IS_OPEN = findings.c.cleared_at.is_(None)
+ANNOUNCE_NEVER, ANNOUNCE_DUE, ANNOUNCED_FOUND, ANNOUNCED_GONE = "", "due", "found", "gone"
+"""What was announced of an occurrence: nothing, and nothing is to be; nothing yet; that it came; that it ended."""

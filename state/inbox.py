@@ -1,4 +1,4 @@
-"""Webhook deliveries: remembered before they are acknowledged, known when repeated, closed once looked at."""
+"""Webhook deliveries: saved before they are acknowledged, recognised when repeated, closed by the pass that follows."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, select, true, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from state.database import Database, insert_new
-from state.memory import NAMES_IN_ONE_QUERY
+from state.records import MAX_NAMES_IN_QUERY
 from state.tables import inbox, merchants
 
-KEPT = timedelta(days=7)
-"""How long a closed delivery is known again. The service repeats one for about 28 hours (REFERENCE 6.5)."""
+CLOSED_DELIVERY_RETENTION = timedelta(days=7)
+"""How long a repeated delivery is recognised after it was closed. Codat repeats for about 28 hours (API notes 6.5)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class ReceivedDelivery:
     """One event as it came in.
 
-    id          constant over repetitions of the same delivery
-    event       the sender's word for what happened, of either generation
-    company_id  whom it is about; None for events of the whole account
+    id          the same in all repetitions of one delivery
+    event       Codat's event type, of either webhook generation
+    company_id  the company it is about; None for events of the whole account
     """
 
     id: str
@@ -33,19 +32,24 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """What a delivery turned out to be: heard for the `first` time or again, and which merchants wait to be looked at
-    because of it. There are none when no merchant is bound to that company, or when they were looked at since.
+class DeliveryReceipt:
+    """What became of a delivery.
+
+    is_first   False for a repetition
+    merchants  those that wait for a pass because of it: none where no merchant is bound to its company, or where a
+               pass has looked at them since
     """
 
-    first: bool
+    is_first: bool
     merchants: tuple[str, ...]
 
 
-async def remember(database: Database, delivery: Delivery) -> Arrival:
-    """Durable before it returns. One that is about no merchant of ours is closed from the start."""
+async def save_delivery(database: Database, delivery: ReceivedDelivery) -> DeliveryReceipt:
+    """Save a delivery, durably before it returns. One that is about no bound merchant is closed at once."""
     async with database.writing() as transaction:
-        bound = await _bound_to(transaction, delivery.company_id)
+        bound_to_company = merchants.c.company_id == delivery.company_id
+        query = select(merchants.c.merchant).where(bound_to_company, _IS_NOT_RETIRED).order_by(merchants.c.merchant)
+        bound = tuple((await transaction.execute(query)).scalars())
         row = {
             "id": delivery.id,
             "received_at": delivery.received_at,
@@ -53,54 +57,46 @@ async def remember(database: Database, delivery: Delivery) -> Arrival:
             "company_id": delivery.company_id,
             "handled_at": None if bound else delivery.received_at,
         }
-        first = await insert_new(transaction, inbox, row)
-        still_open = first or await transaction.scalar(select(inbox.c.id).where(inbox.c.id == delivery.id, _IS_OPEN))
-        return Arrival(first, bound if still_open else ())
+        is_first = await insert_new(transaction, inbox, row)
+        is_open = is_first or await transaction.scalar(select(inbox.c.id).where(inbox.c.id == delivery.id, _IS_OPEN))
+        return DeliveryReceipt(is_first, bound if is_open else ())
 
 
-async def merchants_told_of(database: Database) -> tuple[str, ...]:
-    """Whom open deliveries are about: nobody has looked at them since."""
-    told = select(merchants.c.merchant).distinct().join(inbox, inbox.c.company_id == merchants.c.company_id)
+async def merchants_with_open_deliveries(database: Database) -> tuple[str, ...]:
+    """The merchants that open deliveries are about: no pass has looked at them since."""
+    query = select(merchants.c.merchant).distinct().join(inbox, inbox.c.company_id == merchants.c.company_id)
     async with database.reading() as transaction:
-        rows = await transaction.execute(told.where(_IS_OPEN, _IS_ALIVE).order_by(merchants.c.merchant))
+        rows = await transaction.execute(query.where(_IS_OPEN, _IS_NOT_RETIRED).order_by(merchants.c.merchant))
         return tuple(rows.scalars())
 
 
-async def close(database: Database, names: Collection[str] | None, received_until: datetime, at: datetime) -> None:
-    """These merchants, or everyone, were looked at by a pass that began at `received_until`.
+async def close_deliveries(
+    database: Database, names: Collection[str] | None, received_until: datetime, at: datetime
+) -> None:
+    """Close the deliveries about these merchants (None: all) that came before a pass over them began.
 
-    After a look at everyone nothing is open that came before it, and what was closed long ago is forgotten.
+    names           the merchants of the pass; None = all, and then deliveries closed long ago are deleted too
+    received_until  when the pass began: what came later is still to be looked at
     """
-    if names is not None and not await _anything_open(database):
-        return
+    if names is not None:
+        # Most passes over single merchants follow no delivery: do not make them wait for the one writer.
+        async with database.reading() as transaction:
+            if await transaction.scalar(select(inbox.c.id).where(_IS_OPEN).limit(1)) is None:
+                return
     async with database.writing() as transaction:
-        for about in (true(),) if names is None else _about(sorted(names)):
+        for is_about in (true(),) if names is None else _batched_conditions(sorted(names)):
             open_until = _IS_OPEN & (inbox.c.received_at <= received_until)
-            await transaction.execute(update(inbox).where(open_until, about).values(handled_at=at))
+            await transaction.execute(update(inbox).where(open_until, is_about).values(handled_at=at))
         if names is None:
-            await transaction.execute(delete(inbox).where(inbox.c.handled_at < at - KEPT))
+            await transaction.execute(delete(inbox).where(inbox.c.handled_at < at - CLOSED_DELIVERY_RETENTION))
 
 
-def _about(names: Sequence[str]) -> Iterator[ColumnElement[bool]]:
-    """Deliveries about these merchants, some names at a time: databases limit the names of a query."""
-    for start in range(0, len(names), NAMES_IN_ONE_QUERY):
-        some = merchants.c.merchant.in_(names[start : start + NAMES_IN_ONE_QUERY])
-        yield inbox.c.company_id.in_(select(merchants.c.company_id).where(some))
-
-
-async def _bound_to(transaction: AsyncConnection, company_id: str | None) -> tuple[str, ...]:
-    rows = await transaction.execute(
-        select(merchants.c.merchant)
-        .where(merchants.c.company_id == company_id, _IS_ALIVE)
-        .order_by(merchants.c.merchant)
-    )
-    return tuple(rows.scalars())
-
-
-async def _anything_open(database: Database) -> bool:
-    async with database.reading() as transaction:
-        return await transaction.scalar(select(inbox.c.id).where(_IS_OPEN).limit(1)) is not None
+def _batched_conditions(names: Sequence[str]) -> Iterator[ColumnElement[bool]]:
+    """Conditions for deliveries about these merchants, some names each: databases limit the names of a query."""
+    for start in range(0, len(names), MAX_NAMES_IN_QUERY):
+        batch = merchants.c.merchant.in_(names[start : start + MAX_NAMES_IN_QUERY])
+        yield inbox.c.company_id.in_(select(merchants.c.company_id).where(batch))
 
 
 _IS_OPEN = inbox.c.handled_at.is_(None)
-_IS_ALIVE = merchants.c.retired_at.is_(None)
+_IS_NOT_RETIRED = merchants.c.retired_at.is_(None)

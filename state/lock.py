@@ -1,115 +1,194 @@
-"""One run at a time may write over there: a row that names its holder.
+"""The lock: one run at a time may write to Codat. A row names its holder, and a claim proves that the holder lives.
 
-A dead holder's lock is taken over. PostgreSQL knows who is dead, wherever he ran: his connection is gone, and the claim
-with it. In SQLite only a process of this host can be known to be dead; any other's lock ends by `state unlock`.
+The claim decides (`state.claims`): a dead holder has lost it, wherever it ran, and the next run takes over at once. A
+holder in PostgreSQL that sends no heartbeat, because it is stopped, hangs or is cut off, loses it after its lease.
+
+A holder proves the lock before each write to Codat (`prove_lock`); one that has lost it writes nothing more. A request
+that was under way at that moment cannot be called back, so the next holder is told when a lock was lost rather than
+released.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NoReturn
 
-from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import delete, select, update
 
-from state.database import Claim, Database, upsert
-from state.errors import StateLocked, StateUnusable
-from state.process import Owner
+from state.async_engine import AsyncConnection
+from state.claims import HEARTBEATS_PER_LEASE, Claim
+from state.database import Database, lock_row, upsert
+from state.errors import LeaseLost, LockEnded, StateLocked
+from state.process import LockRow, ProcessIdentity
 from state.tables import lock
 
-ASK_AGAIN_SECONDS = 0.2
+ACQUIRE_RETRY_INTERVAL_S = 0.2
+
+WAIT_LOG_INTERVAL_S = 30.0
+"""Seconds from one log line about a long wait to the next."""
+
+MAX_PROOF_ATTEMPTS = 3
+"""How many times a proof is asked for before its lateness counts as a lost lease."""
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class LockRow:
-    """Who holds the lock, since when (aware, UTC)."""
+class LockWait:
+    """A wait for the lock of another run.
 
-    owner: Owner
-    since: datetime
+    silent_for_s  seconds since that run's last heartbeat
+    waited_s      seconds waited so far
+    timeout_s     seconds to wait at most
+    """
 
-
-async def acquire_lock(database: Database, owner: Owner, *, patience: float) -> None:
-    """Take the lock, waiting at most `patience` seconds for a living holder. Raises StateLocked."""
-    deadline = asyncio.get_running_loop().time() + patience
-    while holder := await _try(database, owner):
-        if asyncio.get_running_loop().time() >= deadline:
-            raise StateLocked(holder.owner, holder.since)
-        await asyncio.sleep(ASK_AGAIN_SECONDS)
+    holder: LockRow
+    silent_for_s: float
+    waited_s: float
+    timeout_s: float
 
 
-async def release_lock(database: Database, owner: Owner) -> None:
-    """Give the lock back; nothing happens where somebody else holds it by now."""
+OnLockWait = Callable[[LockWait], None]
+
+
+async def acquire_lock(
+    database: Database, owner: ProcessIdentity, *, timeout_s: float, on_wait: OnLockWait | None = None
+) -> datetime | None:
+    """Take the lock, waiting at most `timeout_s` seconds for a living holder. Raises StateLocked.
+
+    on_wait  called after each attempt in vain; the default writes to the log
+
+    Returns when an earlier holder lost the lock without releasing it, None where there was none: a request that it had
+    sent may still be under way.
+    """
+    now = asyncio.get_running_loop().time
+    started_at, report = now(), on_wait or _log_waits()
+    while isinstance(result := await _try_to_acquire(database, owner), LockRow):
+        silent, waited = await database.holder_silent_for() or 0.0, now() - started_at
+        if waited >= timeout_s:
+            raise StateLocked(result.owner, result.since, silent)
+        report(LockWait(result, silent, waited, timeout_s))
+        await asyncio.sleep(ACQUIRE_RETRY_INTERVAL_S)
+    return result
+
+
+def _log_waits() -> OnLockWait:
+    """A callback that logs a wait at once, and then once every WAIT_LOG_INTERVAL_S."""
+    next_log_s = 0.0
+
+    def log_wait(wait: LockWait) -> None:
+        nonlocal next_log_s
+        if wait.waited_s < next_log_s:
+            return
+        next_log_s = wait.waited_s + WAIT_LOG_INTERVAL_S
+        _LOG.warning(
+            "the state is locked by %s, which gave its last sign of life %.0f s ago; waiting up to %.0f s for it",
+            wait.holder.description,
+            wait.silent_for_s,
+            wait.timeout_s - wait.waited_s,
+        )
+
+    return log_wait
+
+
+async def keep_lock_alive(database: Database, lease_s: float) -> None:
+    """Send heartbeats until cancelled; returns where the lock is lost, which the next `prove_lock` raises too."""
+    try:
+        await keep_alive(database.claim, lease_s)
+    except LeaseLost as error:
+        _LOG.warning("%s", error)
+
+
+async def keep_alive(claim: Claim, lease_s: float) -> NoReturn:
+    """Renew a claim until cancelled. Raises LeaseLost."""
+    while True:
+        await asyncio.sleep(lease_s / HEARTBEATS_PER_LEASE)
+        await claim.renew()
+
+
+async def prove_lock(database: Database, owner: ProcessIdentity, lease_s: float) -> None:
+    """Prove that the lock is this owner's now. Raises as `require_lock`, and LeaseLost where it lapsed."""
+    for _ in range(MAX_PROOF_ATTEMPTS):
+        asked_at = _since_boot()
+        async with database.reading() as transaction:
+            await require_lock(transaction, owner)
+        await database.claim.renew()
+        # Where this process was stopped between question and answer, the answer is old: the lease may have lapsed
+        # since. Only a quick answer leaves most of the lease for the write that follows.
+        if _since_boot() - asked_at < lease_s / 3:
+            return
+    raise LeaseLost
+
+
+def _since_boot() -> float:
+    """Seconds since boot, including those that the machine was suspended, where the system counts them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+async def release_lock(database: Database, owner: ProcessIdentity) -> None:
+    """Release the lock; nothing happens where another process holds it by now."""
     async with database.writing() as transaction:
-        if await _is_held_by(owner, transaction):
+        holder = await lock_row(transaction)
+        if holder is not None and holder.owner.is_same_process(owner):
             await transaction.execute(delete(lock))
-        await database.unclaim()
+        await database.claim.give_back()
 
 
 async def lock_holder(database: Database) -> LockRow | None:
-    async with database.reading() as transaction:
-        return await _holder(transaction)
+    """The recorded holder, dead or alive; None where nobody holds the lock."""
+    return await database.lock_row()
 
 
-async def break_lock(database: Database) -> LockRow | None:
-    """End whoever's lock it is, dead or alive; returns what was there."""
+async def break_lock(database: Database, expected_owner: ProcessIdentity | None = None) -> LockRow | None:
+    """End the lock of its holder, dead or alive, by hand; returns the holder. `acquire_lock` tells the next one when.
+
+    Raises StateLocked where the holder is not the expected owner, if one is given.
+    """
     async with database.writing() as transaction:
-        await database.evict()
-        holder = await _holder(transaction)
-        await transaction.execute(delete(lock))
+        holder = await lock_row(transaction)
+        if holder and expected_owner and not holder.owner.is_same_process(expected_owner):
+            raise StateLocked(holder.owner, holder.since)
+        await database.claim.revoke()
+        await transaction.execute(update(lock).where(lock.c.ended_at.is_(None)).values(ended_at=_now()))
         return holder
 
 
-async def assure(transaction: AsyncConnection, owner: Owner) -> None:
-    """Raises StateLocked where another run has taken this owner's lock, StateUnusable where it was ended by hand."""
-    holder = await _holder(transaction)
+async def require_lock(transaction: AsyncConnection, owner: ProcessIdentity) -> None:
+    """Raises StateLocked where another run has taken this owner's lock, LockEnded where it was ended by hand."""
+    holder = await lock_row(transaction)
     if holder is None:
-        raise StateUnusable(
-            "`merchantctl state unlock` has ended this run's lock: nothing more is begun. Run it again."
-        )
+        raise LockEnded
     if not holder.owner.is_same_process(owner):
         raise StateLocked(holder.owner, holder.since)
 
 
-async def _try(database: Database, owner: Owner) -> LockRow | None:
-    """The living holder that is in the way, or None: then the lock is ours."""
-    claim = Claim.UNKNOWABLE
+async def _try_to_acquire(database: Database, owner: ProcessIdentity) -> LockRow | datetime | None:
+    """The living holder, if there is one. Else the lock is ours now, and this is when another lost it, or None."""
+    is_ours = False
     try:
         async with database.writing() as transaction:
-            holder, claim = await _holder(transaction), await database.claim()
-            if _is_taken(holder, claim):
-                return holder or LockRow(_NAMELESS, _now())
-            await _sign(transaction, owner)
-            return None
+            holder, is_ours = await lock_row(transaction), await database.claim.take()
+            if not is_ours:
+                # A holder without a row has taken its claim and could not write its name.
+                return holder or LockRow(_UNNAMED_HOLDER, _now())
+            # A row without a living claim: its holder died. `ended_at`: its lock was broken by hand.
+            lost_at = _now() if holder else await transaction.scalar(select(lock.c.ended_at))
+            columns = {"host": owner.host, "pid": owner.pid, "started": owner.started, "command": owner.command}
+            await upsert(transaction, lock, [{"id": 1, **columns, "since": _now(), "ended_at": None}])
+            return lost_at
     except BaseException:
-        if claim is Claim.OURS:
-            await database.unclaim()
+        # The row was rolled back, so the claim must go too: else nobody could take the lock while this process lives.
+        if is_ours:
+            await database.claim.give_back()
         raise
 
 
-async def _sign(transaction: AsyncConnection, owner: Owner) -> None:
-    columns = {"host": owner.host, "pid": owner.pid, "started": owner.started, "command": owner.command}
-    await upsert(transaction, lock, [{"id": 1, **columns, "since": _now()}])
-
-
-def _is_taken(holder: LockRow | None, claim: Claim) -> bool:
-    if claim is Claim.UNKNOWABLE:
-        return holder is not None and not holder.owner.is_dead()
-    return claim is Claim.THEIRS
-
-
-_NAMELESS = Owner("an unknown host", 0, "", "a run that could not write its name")
-
-
-async def _is_held_by(owner: Owner, transaction: AsyncConnection) -> bool:
-    holder = await _holder(transaction)
-    return holder is not None and holder.owner.is_same_process(owner)
-
-
-async def _holder(transaction: AsyncConnection) -> LockRow | None:
-    columns = (lock.c.host, lock.c.pid, lock.c.started, lock.c.command, lock.c.since)
-    row = (await transaction.execute(select(*columns))).one_or_none()
-    return row and LockRow(Owner(*row[:4]), row.since)
+_UNNAMED_HOLDER = ProcessIdentity("an unknown host", 0, "", "a run that could not write its name")
 
 
 def _now() -> datetime:

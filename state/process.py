@@ -1,7 +1,7 @@
-"""Who a process is, and how to know that it is dead.
+"""Process identity: names a process for people, and tells one process from another.
 
-A process is dead when it ran on this host and no process with its pid and its start exists any more. Of one on
-another host, or in another container, nobody here can know.
+It does not show whether the process lives: a pid says nothing outside its host and pid namespace. A claim on the state
+proves that (`state.claims`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ import os
 import socket
 import subprocess
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """A process. `started` marks its start, so that a pid used again is not taken for it; `command` is for people."""
+class ProcessIdentity:
+    """A process.
+
+    started  mark of its start (`process_start_mark`), which tells it from a later process with the same pid
+    command  for people
+    """
 
     host: str
     pid: int
@@ -23,41 +28,44 @@ class Owner:
     command: str
 
     @classmethod
-    def this_process(cls, command: str) -> Owner:
-        return cls(socket.gethostname(), os.getpid(), mark_of_process(os.getpid()) or "", command)
+    def current(cls, command: str) -> ProcessIdentity:
+        return cls(socket.gethostname(), os.getpid(), process_start_mark(os.getpid()) or "", command)
 
-    def is_dead(self) -> bool:
-        """True only where it is certain."""
-        here = Owner.this_process("")
-        if self.host != here.host or _surroundings(self.started) != _surroundings(here.started):
-            return False
-        return mark_of_process(self.pid) != self.started
-
-    def is_same_process(self, other: Owner) -> bool:
+    def is_same_process(self, other: ProcessIdentity) -> bool:
         return (self.host, self.pid, self.started) == (other.host, other.pid, other.started)
 
 
-def mark_of_process(pid: int) -> str | None:
-    """`surroundings/start`, the same for as long as the process lives; None when there is no such process."""
+@dataclass(frozen=True, slots=True)
+class LockRow:
+    """The lock's holder, and since when it holds it (aware, UTC)."""
+
+    owner: ProcessIdentity
+    since: datetime
+
+    @property
+    def description(self) -> str:
+        owner = self.owner
+        return f"`{owner.command}` (pid {owner.pid} on {owner.host}) since {self.since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def process_start_mark(pid: int) -> str | None:
+    """`pid namespace/start`, the same for as long as the process lives; None when there is no such process."""
     if not Path("/proc/self/stat").exists():
-        return _mark_by_ps(pid)
+        return _start_mark_from_ps(pid)
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    state, *fields = stat.rpartition(")")[2].split()  # the name in brackets may hold anything
-    if state in "ZX":
+    # The second field is the program's name in brackets, which may hold spaces and brackets: count from its end.
+    state, *fields = stat.rpartition(")")[2].split()
+    if state in "ZX":  # a zombie has exited, and waits for its parent only
         return None
+    # Start times count from boot, so the same number after a reboot is another process: the boot id tells.
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{os.readlink('/proc/self/ns/pid')}/{boot} {fields[18]}"
 
 
-def _mark_by_ps(pid: int) -> str | None:
+def _start_mark_from_ps(pid: int) -> str | None:
     answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     start = answer.stdout.strip()
     return f"host/{start}" if start else None
-
-
-def _surroundings(mark: str) -> str:
-    """The pid namespace: a pid of another one means nothing here."""
-    return mark.partition("/")[0]

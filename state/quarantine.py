@@ -1,8 +1,8 @@
-"""Merchants that are left alone for a while: until a time, or until what made them fail has changed."""
+"""Quarantine: merchants that are left alone after failures, until a time or until their inputs change."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -13,10 +13,10 @@ from state.tables import quarantine
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """One merchant's stay.
+    """One merchant's quarantine.
 
-    key    what it failed with (manifest and live state, hashed): another key lets it out
-    until  not before then; None = only another key lets it out
+    key    hash of manifest and live state that it failed with: with another key the merchant is tried again
+    until  it is tried again from then on; None = only with another key
     tries  failures in a row
     """
 
@@ -27,18 +27,19 @@ class Quarantine:
     tries: int
 
 
-async def put_in(database: Database, stay: Quarantine) -> None:
-    row = {name: getattr(stay, name) for name in Quarantine.__dataclass_fields__}
+async def put_in_quarantine(database: Database, entry: Quarantine) -> None:
+    """Put a merchant in quarantine, or replace its entry."""
     async with database.writing() as transaction:
-        await upsert(transaction, quarantine, [row])
+        await upsert(transaction, quarantine, [asdict(entry)])
 
 
-async def release(database: Database, merchant: str) -> None:
+async def release_from_quarantine(database: Database, merchant: str) -> None:
     async with database.writing() as transaction:
         await transaction.execute(delete(quarantine).where(quarantine.c.merchant == merchant))
 
 
-async def quarantined(database: Database) -> dict[str, Quarantine]:
+async def load_quarantined(database: Database) -> dict[str, Quarantine]:
+    """By merchant, those whose time is over included."""
     async with database.reading() as transaction:
         rows = await transaction.execute(select(quarantine).order_by(quarantine.c.merchant))
         return {row.merchant: Quarantine(*row) for row in rows}

@@ -1,13 +1,15 @@
-"""Bulk changes in waves: what each rollout was told, where it stands, and what it did to whom.
+"""Rollouts: bulk changes in waves, with their spec, their state, and what each did to which merchant.
 
-A rollout in somebody's hands names that process as its `owner`: its row changes only where state and owner are still
-those that the writer believes in, so a pause from another terminal is never overwritten.
+A rollout names the process that carries it out as its `owner`. Its row is changed by compare-and-set on state and
+owner, so that a pause from another terminal is never overwritten. Whether the owner lives is known by its claim
+(`state.claims`), which it keeps between the waves, too.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,7 +17,9 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select, update
 
 from state.database import Database
-from state.process import Owner
+from state.errors import LeaseLost
+from state.lock import keep_alive
+from state.process import ProcessIdentity
 from state.tables import rollout_merchants, rollouts
 
 
@@ -23,10 +27,10 @@ from state.tables import rollout_merchants, rollouts
 class RolloutRow:
     """One rollout.
 
-    state       the caller's word for where it stands, and since when; `reason` says why
-    terms       what it was told at its start, as JSON
-    wave        the wave in hand, from 1
-    soak_until  the wave in hand is written and watched until then
+    state       the caller's word; `reason` says why it is in that state, `since` since when
+    terms       the spec it was started with, as JSON
+    wave        the current wave, from 1
+    soak_until  end of the current wave's soak; None while it is still being written
     owner       the process that carries it out, or did last
     """
 
@@ -39,16 +43,16 @@ class RolloutRow:
     terms: Mapping[str, Any]
     wave: int
     soak_until: datetime | None
-    owner: Owner
+    owner: ProcessIdentity
 
 
 @dataclass(frozen=True, slots=True)
 class MemberRow:
     """One merchant of a rollout.
 
-    digest   of the wish that the rollout began with
-    changed  by field path {"before": …, "wrote": …}: noted before it is written
-    held     other runs leave the merchant alone
+    digest   of the desired merchant as the rollout began with it
+    changed  by field path {"before": …, "wrote": …, "stood": …}: recorded before it is written to Codat
+    held     other runs do not write to the merchant
     """
 
     merchant: str
@@ -62,7 +66,7 @@ class MemberRow:
 
 @dataclass(frozen=True, slots=True)
 class HoldRow:
-    """A merchant that a rollout holds, and the wish that it is held from."""
+    """A merchant that a rollout holds, and the digest of the desired merchant that it is held back from."""
 
     merchant: str
     digest: str
@@ -71,27 +75,49 @@ class HoldRow:
     state: str
 
 
-async def begin(database: Database, row: Mapping[str, Any], owner: Owner, members: Iterable[MemberRow]) -> int:
-    """The rollout with all its merchants, in one commit; whoever held one of them before holds it no more."""
+async def begin_rollout(
+    database: Database, row: Mapping[str, Any], owner: ProcessIdentity, members: Iterable[MemberRow]
+) -> int:
+    """Insert a rollout with all its members, in one commit; an earlier rollout releases them. Returns its id."""
     async with database.writing() as transaction:
-        result = await transaction.execute(insert(rollouts).returning(rollouts.c.id), {**row, "owner": _written(owner)})
-        rollout_id = int(result.scalar_one())
-        rows = [{**asdict(each), "rollout_id": rollout_id} for each in members]
-        await transaction.execute(_LET_GO, [{"whose": each["merchant"]} for each in rows])
-        await transaction.execute(insert(rollout_merchants), rows)
+        columns = {**row, "owner": _owner_json(owner)}
+        rollout_id = int((await transaction.execute(insert(rollouts).returning(rollouts.c.id), columns)).scalar_one())
+        member_rows = [{**asdict(member), "rollout_id": rollout_id} for member in members]
+        await transaction.execute(_RELEASE_HOLD, [{"whose": member["merchant"]} for member in member_rows])
+        await transaction.execute(insert(rollout_merchants), member_rows)
     return rollout_id
 
 
-async def find(database: Database, name: str | None) -> RolloutRow | None:
-    """By its name; None = the newest."""
+async def find_rollout(database: Database, name: str | None) -> RolloutRow | None:
+    """The rollout of that name (None: the newest); None where there is none."""
     query = select(rollouts).order_by(rollouts.c.id.desc()).limit(1)
     async with database.reading() as transaction:
-        found = (await transaction.execute(query if name is None else query.where(rollouts.c.name == name))).first()
-    return None if found is None else _rollout(found)
+        row = (await transaction.execute(query if name is None else query.where(rollouts.c.name == name))).first()
+    return None if row is None else _from_row(row)
 
 
-async def members(database: Database, rollout_id: int) -> tuple[MemberRow, ...]:
-    """In the order of waves and names."""
+async def take_up(database: Database, *, from_whoever: bool) -> bool:
+    """Take the claim to carry a rollout out; False where another living process has it.
+
+    from_whoever  take it from that one: it was told to stop
+    """
+    async with database.writing():
+        if await database.rollout_claim.take():
+            return True
+        if not from_whoever:
+            return False
+        await database.rollout_claim.revoke()
+        return await database.rollout_claim.take()
+
+
+async def keep_claim_alive(database: Database, lease_s: float) -> None:
+    """Send heartbeats until cancelled; returns where the claim is lost: the row names another owner then."""
+    with suppress(LeaseLost):
+        await keep_alive(database.rollout_claim, lease_s)
+
+
+async def load_members(database: Database, rollout_id: int) -> tuple[MemberRow, ...]:
+    """All members of a rollout, by wave and name."""
     columns = [rollout_merchants.c[name] for name in MemberRow.__dataclass_fields__]
     order = rollout_merchants.c.wave, rollout_merchants.c.merchant
     async with database.reading() as transaction:
@@ -101,59 +127,75 @@ async def members(database: Database, rollout_id: int) -> tuple[MemberRow, ...]:
         return tuple(MemberRow(*row) for row in rows)
 
 
-async def turn(
-    database: Database, rollout_id: int, states: Collection[str], owner: Owner | None, columns: Mapping[str, Any]
+async def compare_and_set(
+    database: Database,
+    rollout_id: int,
+    states: Collection[str],
+    owner: ProcessIdentity | None,
+    columns: Mapping[str, Any],
 ) -> bool:
-    """Changes a rollout that is in one of these states and, where one is named, in this owner's hands; whether."""
-    query = update(rollouts).where(rollouts.c.id == rollout_id, rollouts.c.state.in_(map(str, states)))
+    """Set columns of a rollout, if it is in one of these states and, where one is given, has this owner.
+
+    Returns whether it was changed.
+    """
+    statement = update(rollouts).where(rollouts.c.id == rollout_id, rollouts.c.state.in_(map(str, states)))
     if owner:
-        query = query.where(rollouts.c.owner == _written(owner))
-    written = {name: _written(value) if isinstance(value, Owner) else value for name, value in columns.items()}
+        statement = statement.where(rollouts.c.owner == _owner_json(owner))
+    values = {
+        name: _owner_json(value) if isinstance(value, ProcessIdentity) else value for name, value in columns.items()
+    }
     async with database.writing() as transaction:
-        return bool((await transaction.execute(query.values(**written))).rowcount)
+        return bool(await transaction.execute_and_count(statement.values(**values)))
 
 
-async def note_member(database: Database, rollout_id: int, merchant: str, columns: Mapping[str, Any]) -> None:
-    which = (rollout_merchants.c.rollout_id == rollout_id) & (rollout_merchants.c.merchant == merchant)
+async def update_member(database: Database, rollout_id: int, merchant: str, columns: Mapping[str, Any]) -> None:
+    """Set columns of one member."""
+    is_member = (rollout_merchants.c.rollout_id == rollout_id) & (rollout_merchants.c.merchant == merchant)
     async with database.writing() as transaction:
-        await transaction.execute(update(rollout_merchants).where(which).values(**columns))
+        await transaction.execute(update(rollout_merchants).where(is_member).values(**columns))
 
 
-async def hold_all(database: Database, rollout_id: int) -> None:
-    """Every merchant of the rollout, those that it was done with too."""
-    which = rollout_merchants.c.rollout_id == rollout_id
+async def hold_members(database: Database, rollout_id: int) -> None:
+    """Hold every member of the rollout, those that it was done with too."""
+    is_member = rollout_merchants.c.rollout_id == rollout_id
     async with database.writing() as transaction:
-        await transaction.execute(update(rollout_merchants).where(which).values(held=True))
+        await transaction.execute(update(rollout_merchants).where(is_member).values(held=True))
 
 
-async def holds(database: Database) -> tuple[HoldRow, ...]:
-    which = (rollout_merchants.c.merchant, rollout_merchants.c.digest, rollout_merchants.c.wave)
-    columns = (*which, rollouts.c.name, rollouts.c.state)
+async def load_holds(database: Database) -> tuple[HoldRow, ...]:
+    """All merchants that a rollout holds."""
+    member_columns = (rollout_merchants.c.merchant, rollout_merchants.c.digest, rollout_merchants.c.wave)
+    columns = (*member_columns, rollouts.c.name, rollouts.c.state)
     joined = rollout_merchants.join(rollouts, rollouts.c.id == rollout_merchants.c.rollout_id)
     async with database.reading() as transaction:
         rows = await transaction.execute(select(*columns).select_from(joined).where(rollout_merchants.c.held))
         return tuple(HoldRow(*row) for row in rows)
 
 
-async def let_go(database: Database, merchants: Collection[str]) -> None:
-    """No rollout holds these any more."""
+async def release_holds(database: Database, merchants: Collection[str]) -> None:
+    """Release these merchants from whichever rollout holds them."""
     if merchants:
         async with database.writing() as transaction:
-            await transaction.execute(_LET_GO, [{"whose": name} for name in merchants])
+            await transaction.execute(_RELEASE_HOLD, [{"whose": name} for name in merchants])
 
 
-_LET_GO = (
+_RELEASE_HOLD = (
     update(rollout_merchants)
     .where(rollout_merchants.c.merchant == bindparam("whose"), rollout_merchants.c.held)
     .values(held=False)
 )
 
 
-def _written(owner: Owner) -> str:
-    """One spelling for one process: the databases compare it."""
+def parse_owner(owner_json: str) -> ProcessIdentity:
+    """The process in a row's `owner`."""
+    return ProcessIdentity(**json.loads(owner_json))
+
+
+def _owner_json(owner: ProcessIdentity) -> str:
+    """A process as text, always spelled the same: the database compares it."""
     return json.dumps(asdict(owner), sort_keys=True)
 
 
-def _rollout(row: Row[Any]) -> RolloutRow:
-    columns = {name: getattr(row, name) for name in RolloutRow.__dataclass_fields__}
-    return RolloutRow(**columns | {"owner": Owner(**json.loads(row.owner))})
+def _from_row(row: Row[Any]) -> RolloutRow:
+    values = {name: getattr(row, name) for name in RolloutRow.__dataclass_fields__}
+    return RolloutRow(**values | {"owner": parse_owner(row.owner)})

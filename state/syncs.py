@@ -1,4 +1,4 @@
-"""How each merchant's latest sync stood when it was last read. Read anew by and by; may be lost at any time."""
+"""The latest sync of each merchant, as last read from Codat. A cache: may be lost at any time."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from state.tables import syncs
 class SyncRow:
     """One merchant's latest sync.
 
-    code     the service's own word for how it went; None = there was no sync yet
-    ran_at   when it ran, as far as the service says
-    since    when it, or that there was none, was read first
+    code     Codat's code for its outcome; None = there was no sync yet
+    ran_at   when it ran, as far as Codat says
+    since    when this sync, or that there was none, was read first
     read_at  when it was read last
+    detail   what only Codat's raw message said; None where it said no more
     """
 
     merchant: str
@@ -28,18 +29,19 @@ class SyncRow:
     ran_at: datetime | None
     since: datetime
     read_at: datetime
+    detail: str | None = None
 
 
-async def note(database: Database, rows: Iterable[SyncRow]) -> None:
-    """These take the place of what was read before."""
+async def note_syncs(database: Database, rows: Iterable[SyncRow]) -> None:
+    """Replace the rows of these merchants."""
     columns = [asdict(row) for row in rows]
     if columns:
         async with database.writing() as transaction:
             await upsert(transaction, syncs, columns)
 
 
-async def of_all(database: Database) -> dict[str, SyncRow]:
-    """By merchant."""
+async def load_syncs(database: Database) -> dict[str, SyncRow]:
+    """By merchant its latest sync."""
     async with database.reading() as transaction:
         rows = await transaction.execute(select(*(syncs.c[name] for name in SyncRow.__dataclass_fields__)))
         return {row.merchant: SyncRow(*row) for row in rows}

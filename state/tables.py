@@ -1,44 +1,51 @@
-"""The tables, as SQLAlchemy knows them. `migrations/` makes them; a test asserts that the two agree.
+"""The tables, as SQLAlchemy knows them, and as a new state gets them. How long rows of each stay is decided in
+`retention.py`; the indexes over a part of a table are in `partial_indexes.py`.
 
-merchants    one row per merchant we have ever touched: its ids over there, and its tombstone
-applied      what we set last on each: the third leg of the diff
-intents      creates begun; open while `closed_at` is null
-findings     drift ledger: one row per (merchant, code, field); open while `cleared_at` is null
+merchants    one row per merchant ever touched: its ids at Codat, and its tombstone
+applied      last applied values of each merchant: the third side of the diff
+intents      creates that were begun; open while `closed_at` is null
+occurrences  drift ledger: one row for each time that a finding came; open while `gone_at` is null
 runs         what was started, when, and how it ended
 events       what happened to a merchant in a run
-writes       how many changes of each class a run made: the rolling window of the safety limits
+writes       how many changes of each class a run made, and whether a person had confirmed them: the rolling window of
+             the change limits
 quarantine   merchants not to be tried again before `until`, or before their `key` changes
-verdicts     memo: the key under which a merchant was last seen in sync
-syncs        how each merchant's latest sync stood when it was last read
-pulls        whose reference data was asked for, and when
+verdicts     in-sync cache: the key under which a merchant was last found in sync
+syncs        cache: the latest sync of each merchant, as last read
+pulls        when a refresh of a merchant's reference data was requested last
 inbox        webhook deliveries; open while `handled_at` is null
-rollouts     bulk changes in waves: what each was told, and where it stands
-rollout_merchants   what a rollout did to whom; others leave a merchant alone while it is `held`
-lock         at most one row: who may write over there
+rollouts     bulk changes in waves: spec and state of each
+rollout_merchants   what a rollout did to which merchant; other runs do not write to it while it is `held`
+lock         at most one row: the run that may write to Codat; with `ended_at`, whose lock was ended by hand and when
+renames      by new name, the name that a merchant's rows had before they were renamed
+told         what was announced and still stands
+conditions   since when each condition of a merchant has its status
+account      at most one row: the Codat account and base URL that everything above belongs to
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, Boolean, Column, DateTime, Dialect, Index, Integer, MetaData, String, Table
+from sqlalchemy import JSON, Boolean, Column, DateTime, Dialect, Index, Integer, MetaData, String, Table, false
 from sqlalchemy.types import TypeDecorator
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An instant. Aware both ways, UTC in the database; a naive datetime is a fault of the caller."""
+    """An instant: aware in Python, UTC in the database. A naive datetime raises ValueError."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         if value is not None and value.tzinfo is None:
             raise ValueError(f"{value!r} has no time zone")
         return value and value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         if value is None:
             return None
+        # SQLite has no time zones: what it returns is naive, and UTC as it was written.
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
@@ -53,8 +60,11 @@ merchants = Table(
     Column("connection_id", String),
     Column("configured_at", UtcTime),
     Column("retired_at", UtcTime),
+    Column("contested", Boolean),
+    Column("left_at", UtcTime),
     Index(None, "company_id"),
 )
+"""`contested`: set by a migration where two merchants had one company; else NULL."""
 
 applied = Table(
     "applied",
@@ -77,19 +87,53 @@ intents = Table(
     Column("begun_at", UtcTime, nullable=False),
     Column("closed_at", UtcTime),
     Column("outcome", String),
+    Column("key", String),
+    Column("missed_at", UtcTime),
     Index(None, "closed_at"),
 )
 
-findings = Table(
-    "findings",
+occurrences = Table(
+    "occurrences",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("merchant", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("field", String, nullable=False),
+    Column("direction", String),
+    Column("live", JSON(none_as_null=True)),
+    Column("wanted", JSON(none_as_null=True)),
+    Column("cause", String),
+    Column("wish", String),
+    Column("found_at", UtcTime, nullable=False),
+    Column("found_run", Integer),
+    Column("last_seen", UtcTime, nullable=False),
+    Column("tried_run", Integer),
+    Column("gone_at", UtcTime),
+    Column("gone_run", Integer),
+    Column("how", String),
+    Column("now_wanted", JSON(none_as_null=True)),
+    Column("told", String, nullable=False),
+    Column("told_from", UtcTime),
+    Index(None, "merchant"),
+    Index(None, "found_at"),
+    Index(None, "gone_at"),
+)
+"""`told`: what was announced of it; `told_from`: since when a process has claimed to announce it."""
+
+told = Table(
+    "told",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("identity", String, primary_key=True),
+    Column("since", UtcTime, nullable=False),
+)
+
+conditions = Table(
+    "conditions",
     metadata,
     Column("merchant", String, primary_key=True),
-    Column("code", String, primary_key=True),
-    Column("field", String, primary_key=True),
-    Column("first_seen", UtcTime, nullable=False),
-    Column("last_seen", UtcTime, nullable=False),
-    Column("cleared_at", UtcTime),
-    Index(None, "cleared_at"),
+    Column("standing", String, nullable=False),
+    Column("since", JSON, nullable=False),
 )
 
 runs = Table(
@@ -101,6 +145,10 @@ runs = Table(
     Column("ended_at", UtcTime),
     Column("exit_code", Integer),
     Column("summary", JSON(none_as_null=True)),
+    Column("whose", String),
+    Column("host", String),
+    Column("revision", String),
+    Index(None, "started_at"),
 )
 
 events = Table(
@@ -113,6 +161,7 @@ events = Table(
     Column("what", String, nullable=False),
     Column("detail", JSON, nullable=False),
     Index(None, "merchant"),
+    Index(None, "at"),
 )
 
 writes = Table(
@@ -123,6 +172,7 @@ writes = Table(
     Column("at", UtcTime, nullable=False),
     Column("change_class", String, nullable=False),
     Column("count", Integer, nullable=False),
+    Column("confirmed", Boolean, nullable=False, server_default=false()),
     Index(None, "at"),
 )
 
@@ -163,6 +213,7 @@ syncs = Table(
     Column("ran_at", UtcTime),
     Column("since", UtcTime, nullable=False),
     Column("read_at", UtcTime, nullable=False),
+    Column("detail", String),
 )
 
 rollouts = Table(
@@ -211,5 +262,24 @@ lock = Table(
     Column("pid", Integer, nullable=False),
     Column("started", String, nullable=False),
     Column("command", String, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+)
+
+renames = Table(
+    "renames",
+    metadata,
+    Column("merchant", String, primary_key=True),
+    Column("renamed_from", String, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("base_url", String, nullable=False),
+    Column("client_id", String),
+    Column("key_hash", String, nullable=False),
     Column("since", UtcTime, nullable=False),
 )

@@ -1,4 +1,4 @@
-"""The usual merchant as values: in sync, with everything that a document of REFERENCE 4.9 has, only fewer of each.
+"""The usual merchant as values: in sync, with everything that a document of API notes 4.9 has, only fewer of each.
 
 Tests say what is unusual. `scenarios/usual.json` holds what is live, `scenarios/usual.yaml` what is declared.
 """
@@ -17,27 +17,36 @@ from typing import Any
 
 from controller.codat import wire
 from controller.codat.convert import company_from, read_configuration
-from controller.desired.fleet import load
-from controller.model.merchant import Wanted
-from controller.model.observed import DATA_TYPES, Absent, Company, Configuration, Memory, Observed, Pull, Unread
+from controller.desired.loader import load_fleet
+from controller.model.desired import DesiredMerchant
+from controller.model.observed import (
+    REQUIRED_DATA_TYPES,
+    Absent,
+    Company,
+    Configuration,
+    DataTypeStatus,
+    Observed,
+    RecordedState,
+    Unread,
+)
 from controller.model.plan import Plan
 from controller.model.values import Values
-from controller.planning.diff import remembered_as
+from controller.planning.diff import recorded_path
 from controller.planning.plan import declared_values, make_plan
 
 SCENARIOS = Path(__file__).parent / "scenarios"
-NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
+USUAL_NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 Json = dict[str, Any]
 
 
-def merged(document: Json, patch: Json) -> Json:
+def merge_patch(document: Json, patch: Json) -> Json:
     """JSON Merge Patch (RFC 7396): null removes."""
     result = dict(document)
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
         elif isinstance(value, dict) and isinstance(result.get(key), dict):
-            result[key] = merged(result[key], value)
+            result[key] = merge_patch(result[key], value)
         else:
             result[key] = value
     return result
@@ -48,49 +57,49 @@ def _usual() -> Json:
     return json.loads((SCENARIOS / "usual.json").read_text())
 
 
-def usual(part: str) -> Json:
+def usual_json(part: str) -> Json:
     """The API's own JSON: `company` or `configuration`."""
     return deepcopy(_usual()[part])
 
 
-def document(patch: Json | None = None) -> Json:
+def usual_document(patch: Json | None = None) -> Json:
     """The usual configuration document, with a merge patch."""
-    return merged(usual("configuration"), patch or {})
+    return merge_patch(usual_json("configuration"), patch or {})
 
 
-def configuration(patch: Json | None = None, now: datetime = NOW) -> Configuration:
+def usual_configuration(patch: Json | None = None, now: datetime = USUAL_NOW) -> Configuration:
     """The usual configuration in our spelling, with a merge patch on the document."""
-    return read_configuration(json.dumps(document(patch)).encode(), now)
+    return read_configuration(json.dumps(usual_document(patch)).encode(), now)
 
 
-def company(patch: Json | None = None) -> Company:
-    return company_from(wire.Company.model_validate(merged(usual("company"), patch or {})))
+def usual_company(patch: Json | None = None) -> Company:
+    return company_from(wire.CompanyJson.model_validate(merge_patch(usual_json("company"), patch or {})))
 
 
-def connected(status: str = "Linked", **more: Any) -> Company:
+def company_with_connection(status: str = "Linked", **more: Any) -> Company:
     """The usual company whose accounting connection is different."""
-    commerce, accounting = usual("company")["dataConnections"]
-    return company({"dataConnections": [commerce, {**accounting, "status": status, **more}]})
+    commerce, accounting = usual_json("company")["dataConnections"]
+    return usual_company({"dataConnections": [commerce, {**accounting, "status": status, **more}]})
 
 
 @cache
-def _declared() -> Wanted:
-    return declared(SCENARIOS / "001-in-sync")
+def _declared() -> DesiredMerchant:
+    return load_declared(SCENARIOS / "001-in-sync")
 
 
-def declared(scenario: Path) -> Wanted:
+def load_declared(scenario: Path) -> DesiredMerchant:
     """The one merchant that a scenario's manifest declares, on the usual profile."""
     with TemporaryDirectory() as folder:
         root = Path(folder)
         for source in (SCENARIOS / "usual.yaml", scenario / "manifest.yaml"):
             (root / source.name).write_bytes(source.read_bytes())
-        fleet = load(root)
-    assert not fleet.complaints, "\n".join(str(each) for each in fleet.complaints)
+        fleet = load_fleet(root)
+    assert not fleet.diagnostics, "\n".join(str(each) for each in fleet.diagnostics)
     (only,) = fleet.merchants.values()
     return only
 
 
-def wanted(fields: Json | None = None, without: Iterable[str] = (), **changes: Any) -> Wanted:
+def desired_merchant(fields: Json | None = None, without: Iterable[str] = (), **changes: Any) -> DesiredMerchant:
     """The usual wish with more fields, without some of them, and otherwise changed."""
     usual = _declared()
     kept = {path: wish for path, wish in usual.fields.items() if path not in set(without)}
@@ -99,38 +108,42 @@ def wanted(fields: Json | None = None, without: Iterable[str] = (), **changes: A
 
 def observed(live: Configuration | Unread | None = None, **changes: Any) -> Observed:
     """The usual company with this configuration (None: the usual one)."""
-    return replace(Observed(company(), configuration=live or configuration()), **changes)
+    return replace(Observed(usual_company(), configuration=live or usual_configuration()), **changes)
 
 
-def pulled(**unlike: Pull | None) -> dict[str, Pull]:
+def data_statuses(**unlike: DataTypeStatus | None) -> dict[str, DataTypeStatus]:
     """All six data types pulled this morning, but for some; None leaves a type out."""
-    usual = {name: Pull(name, "Complete", NOW) for name in DATA_TYPES}
+    usual = {name: DataTypeStatus(name, "Complete", USUAL_NOW) for name in REQUIRED_DATA_TYPES}
     return {name: pull for name, pull in {**usual, **unlike}.items() if pull}
 
 
-def memory(applied: Values | None = None, **changes: Any) -> Memory:
+def recorded_state(applied: Values | None = None, **changes: Any) -> RecordedState:
     """What we remember after the usual merchant was applied, with other last applied values."""
-    values = {remembered_as(path): value for path, value in declared_values(_declared(), configuration()).items()}
-    usual = Memory("company-1", "accounting-1", {"company.name": "acme-coffee", **values, **(applied or {})}, NOW)
+    values = {recorded_path(path): value for path, value in declared_values(_declared(), usual_configuration()).items()}
+    usual = RecordedState(
+        "company-1", "accounting-1", {"company.name": "acme-coffee", **values, **(applied or {})}, USUAL_NOW
+    )
     return replace(usual, **changes)
 
 
-def plan(wish: Wanted | None = None, seen: Observed | None = None, last: Memory | None = None) -> Plan:
+def make_usual_plan(
+    wish: DesiredMerchant | None = None, seen: Observed | None = None, last: RecordedState | None = None
+) -> Plan:
     """The plan of the usual merchant, but for what is given."""
-    return make_plan(wish or wanted(), seen or observed(), last or memory(), NOW)
+    return make_plan(wish or desired_merchant(), seen or observed(), last or recorded_state(), USUAL_NOW)
 
 
-def codes(plan: Plan) -> list[str]:
+def finding_codes(plan: Plan) -> list[str]:
     return [finding.code for finding in plan.findings]
 
 
-def kinds(plan: Plan) -> list[str]:
+def change_kinds(plan: Plan) -> list[str]:
     return [str(change.kind) for change in plan.changes]
 
 
-def classes(plan: Plan) -> list[str]:
+def change_classes(plan: Plan) -> list[str]:
     return [str(cls) for change in plan.changes for cls in change.classes]
 
 
-NOTHING = Memory()
-NOWHERE = Observed(Absent())
+NOTHING_RECORDED = RecordedState()
+COMPANY_ABSENT = Observed(Absent())

@@ -18,29 +18,56 @@ for each pytest process (safe under xdist). It is an `Emulator`:
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
+import tempfile
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings as hypothesis_settings
 
-from controller.emulator.server import running
-from controller.emulator.world import Settings
+from controller.emulator.http.app import build_application
+from controller.emulator.http.server import running_emulator
+from controller.emulator.service.world import EmulatorSettings, World
+from controller.environment import REAL_ENVIRONMENT, Environment
+from tests import in_process
+from tests.in_process import TEST_ACCOUNT
 from tests.postgresql import postgresql as postgresql
+from tests.postgresql import server_of_the_run
 
 Merchant = dict[str, str]
 
+MEMORY = "/dev/shm"
+"""Where Linux has files in memory: states are synced at every commit, of which there are tens of thousands."""
+ROOM_FOR_A_RUN = 2 * 1024**3
+"""Bytes; a container often has less there, and then the files of tests are where they are elsewhere."""
+
+hypothesis_settings.register_profile("any machine", deadline=None)
+hypothesis_settings.load_profile("any machine")  # no test depends on how fast it is, or on what else it does
+
 
 class Emulator:
-    """A running emulator and the hand that plays merchant, platform, network and time."""
+    """A running emulator and the hand that plays merchant, platform, network and time.
 
-    def __init__(self, url: str, api_key: str) -> None:
-        self.url, self.api_key = url, api_key
+    environment  the real one, or the one whose network reaches an emulator that has no socket
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        environment: Environment = REAL_ENVIRONMENT,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url, self.api_key, self.environment = url, api_key, environment
         credential = b64encode(api_key.encode()).decode()
-        self.api = httpx.Client(
-            base_url=url, headers={"Authorization": f"Basic {credential}"}, trust_env=False, timeout=30
-        )
+        headers = {"Authorization": f"Basic {credential}"}
+        self.api = httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30, transport=transport)
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.api.request(method, f"/_emulator{path}", json=body)
@@ -96,8 +123,8 @@ def _connection(merchant: Merchant) -> str:
 @pytest.fixture(scope="session")
 def emulator_server() -> Iterator[Emulator]:
     """The server behind `emulator`, for the whole session of one pytest process."""
-    settings = Settings(api_key="key-of-the-tests")
-    with running(settings) as url:
+    settings = EmulatorSettings(api_key="key-of-the-tests", account=TEST_ACCOUNT)
+    with running_emulator(settings) as url:
         yield Emulator(url, settings.api_key)
 
 
@@ -106,6 +133,52 @@ def emulator(emulator_server: Emulator) -> Emulator:
     """An empty emulator on the real time."""
     emulator_server.control("POST", "/reset")
     return emulator_server
+
+
+@pytest.fixture
+def emulator_in_process() -> Emulator:
+    """An empty emulator without a socket, reached by its `environment`, and by `place.environment`.
+
+    For tests in which neither sockets nor other processes are the subject. Its waits are nobody's: no latency, no
+    `delay` fault while somebody talks to it by `api` or `control`.
+    """
+    return in_process_emulator()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """What a command sets up for its own process ends with the test: `-vv`, and handlers to a stderr that is closed."""
+    root, packages = logging.getLogger(), [logging.getLogger(name) for name in ("controller", "state")]
+    handlers, levels = list(root.handlers), [(logger, logger.level) for logger in (root, *packages)]
+    yield
+    root.handlers[:] = [each for each in root.handlers if each in handlers]
+    for logger, level in levels:
+        logger.setLevel(level)
+
+
+def in_process_emulator() -> Emulator:
+    """A new emulator without a socket."""
+    settings = EmulatorSettings(api_key="key-of-the-tests", base_url="http://127.0.0.1", account=TEST_ACCOUNT)
+    application = build_application(World(settings))
+    environment = Environment(network=in_process.network_to(application))
+    return Emulator(settings.base_url, settings.api_key, environment, in_process.SyncAsgiTransport(application))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):  # a worker of xdist is part of the run of the process that started it
+        return
+    if "TMPDIR" not in os.environ and _free_bytes(MEMORY) > ROOM_FOR_A_RUN:
+        os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
+    around = ExitStack()
+    around.enter_context(server_of_the_run())
+    config.add_cleanup(around.close)
+
+
+def _free_bytes(folder: str) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

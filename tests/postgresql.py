@@ -1,42 +1,61 @@
 """A PostgreSQL for tests.
 
-That of MERCHANTCTL_TEST_PG_DSN, else one of our own, started from the system's binaries as a plain user. Where there is
-neither, what needs it is skipped; where CI is set, that is a failure.
+That of MERCHANTCTL_TEST_PG_DSN, else one of our own, started from the system's binaries as a plain user: one for all
+processes of a test run, by the first that needs it. Where there is neither, what needs it is skipped; where CI is set,
+that is a failure.
 """
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from sqlalchemy import Connection, create_engine, make_url, text
 
+FOLDER_OF_THE_RUN = "MERCHANTCTL_TEST_PG_FOLDER"
+"""The environment variable by which the processes of a test run find the folder of their server."""
+
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
+def postgresql() -> str:
     """The URL of a database that tests may make schemas in."""
     if dsn := os.environ.get("MERCHANTCTL_TEST_PG_DSN"):
-        yield dsn
-        return
+        return dsn
     binaries = _binaries()
     if binaries is None:
         _missing("no PostgreSQL: neither MERCHANTCTL_TEST_PG_DSN nor initdb of the system")
+    folder = Path(os.environ[FOLDER_OF_THE_RUN])
+    with (folder / "starting").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not _is_running(folder):
+            _start(binaries, folder)
+    # Advisory locks are those of a database: each process of the run has one of its own.
+    database = f"tests_{os.getpid()}"
+    execute(f"postgresql://tester@/postgres?host={folder}", f"CREATE DATABASE {database}")
+    return f"postgresql://tester@/{database}?host={folder}"
+
+
+@contextmanager
+def server_of_the_run() -> Iterator[None]:
+    """Around a whole test run: a folder for its server, which is stopped at the end if anybody has started it."""
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    os.environ[FOLDER_OF_THE_RUN] = str(folder)
     try:
-        yield from _served(binaries, folder)
+        yield
     finally:
+        if _is_running(folder):
+            _control(_binaries(), folder, "stop", "--mode=fast")
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -55,7 +74,7 @@ def execute(server: str, statement: str) -> None:
         connection.execute(text(statement))
 
 
-def asked(server: str, query: str) -> Any:
+def query_value(server: str, query: str) -> Any:
     """The one value that a query comes to."""
     with _connected(server) as connection:
         return connection.scalar(text(query))
@@ -63,8 +82,8 @@ def asked(server: str, query: str) -> Any:
 
 @contextmanager
 def _connected(server: str) -> Iterator[Connection]:
-    engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"))
-    with engine.begin() as connection:
+    engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
         yield connection
     engine.dispose()
 
@@ -74,40 +93,34 @@ def _binaries() -> Path | None:
     return Path(found[-1]).parent if found[-1] else None
 
 
-def _missing(reason: str) -> None:
+def _missing(reason: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
 
 
-def _served(binaries: Path, folder: Path) -> Iterator[str]:
+def _is_running(folder: Path) -> bool:
+    return (folder / "data" / "postmaster.pid").exists()
+
+
+def _start(binaries: Path, folder: Path) -> None:
     who = _plain_user(folder)
     subprocess.run(
-        [binaries / "initdb", "-D", folder / "data", "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C"],
+        [binaries / "initdb", "-D", folder / "data", "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
         check=True, capture_output=True, cwd=folder, **who,
     )  # fmt: skip
-    server = subprocess.Popen(
-        [binaries / "postgres", "-D", folder / "data", "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **who,
-    )  # fmt: skip
-    try:
-        _await_server(binaries, folder)
-        yield f"postgresql://tester@/postgres?host={folder}"
-    finally:
-        server.send_signal(signal.SIGINT)  # TERM would wait for everybody who is connected
-        server.wait(30)
+    options = f"-k {folder} -c listen_addresses= -c fsync=off -c full_page_writes=off"
+    _control(binaries, folder, "start", f"--log={folder / 'data' / 'log'}", f"--options={options}")
 
 
-def _await_server(binaries: Path, folder: Path) -> None:
-    for _ in range(300):
-        asked = subprocess.run([binaries / "pg_isready", "-q", "-h", folder], check=False)
-        if asked.returncode == 0:
-            return
-        time.sleep(0.1)
-    pytest.fail("PostgreSQL does not start")
+def _control(binaries: Path | None, folder: Path, *words: str) -> None:
+    """Starts or stops the server, and waits until that is done."""
+    assert binaries
+    command = [binaries / "pg_ctl", "--wait", "--silent", f"--pgdata={folder / 'data'}", *words]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, **_plain_user(folder))
 
 
-def _plain_user(folder: Path) -> dict[str, object]:
+def _plain_user(folder: Path) -> dict[str, Any]:
     """PostgreSQL refuses to run as root: then it runs as somebody else, who owns the folder."""
     if os.getuid() != 0:
         return {}

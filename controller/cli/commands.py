@@ -1,54 +1,66 @@
-"""Which commands there are. A command's module is imported when it is called, not before: `--help` stays quick."""
+"""The table of commands. A command's module is imported only when it is called: `--help` stays quick."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
+from shlex import quote
 
 import click
 
-from controller.settings import load_settings
+from controller.quick_dataclasses import dataclass
+from controller.settings import PRODUCTION_URL, exposed_words, load_settings
+from controller.text import escape_control
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A command: the module that exports it as `command`, its line in the help, and whether it has settings."""
+class CommandEntry:
+    """One command.
+
+    module          in `controller.cli`, exports the command as `command`
+    summary         its line in the help
+    needs_settings  the settings are loaded before it runs
+    talks_to_api    it prints a base URL that is not production (`run` writes that to its log)
+    """
 
     module: str
-    line: str
-    settings: bool = True
+    summary: str
+    needs_settings: bool = True
+    talks_to_api: bool = False
 
 
 COMMANDS = {
-    "init": Row("init", "Write a starter repository.", settings=False),
-    "validate": Row("validate", "Check the manifests; with --online in the merchants' books, too."),
-    "plan": Row("plan", "Show what would change. Writes nothing."),
-    "apply": Row("apply", "Show the plan, ask, and carry it out."),
-    "drift": Row("drift", "Report what moved since. Writes nothing."),
-    "status": Row("status", "Show how far each merchant has come."),
-    "run": Row("run", "Stay, and keep every merchant as declared."),
-    "rollout": Row("rollout", "Bring a change to many merchants in waves."),
-    "refresh": Row("refresh", "Ask the service to read the merchants' books again."),
-    "link": Row("link", "Print the link that a merchant needs."),
-    "sync": Row("sync", "Put one merchant's sales into the books now, for testing."),
-    "push": Row("push", "Send one merchant's commerce data from a file."),
-    "history": Row("history", "Show what happened to a merchant."),
-    "explain": Row("explain", "Show which file and line a value comes from."),
-    "import": Row("import_", "Write manifests that say what is live."),
-    "state": Row("state", "List, show, correct, export and unlock what is remembered."),
-    "doctor": Row("doctor", "Look whether everything is in place.", settings=False),
-    "schema": Row("schema", "Print the JSON Schema of the manifests.", settings=False),
-    "emulator": Row("emulator", "Serve a local copy of the API.", settings=False),
-    "demo": Row("demo", "Tell the whole story against a local copy of the API.", settings=False),
-    "completion": Row("completion", "Print a script that completes commands in your shell.", settings=False),
-    "version": Row("version", "Print the version.", settings=False),
+    "init": CommandEntry("init", "Write a starter repository.", needs_settings=False),
+    "validate": CommandEntry("validate", "Check the manifests; with --online in the merchants' books, too."),
+    "plan": CommandEntry("plan", "Show what would change. Writes nothing.", talks_to_api=True),
+    "apply": CommandEntry("apply", "Show the plan, ask, and carry it out.", talks_to_api=True),
+    "drift": CommandEntry("drift", "Report what moved since. Writes nothing.", talks_to_api=True),
+    "status": CommandEntry("status", "Show how far each merchant has come.", talks_to_api=True),
+    "run": CommandEntry("run", "Stay, and keep every merchant as declared."),
+    "rollout": CommandEntry("rollout", "Bring a change to many merchants in waves.", talks_to_api=True),
+    "refresh": CommandEntry("refresh", "Ask Codat to read the merchants' books again.", talks_to_api=True),
+    "link": CommandEntry("link", "Print the link that a merchant needs.", talks_to_api=True),
+    "sync": CommandEntry("sync", "Put one merchant's sales into the books now, for testing.", talks_to_api=True),
+    "push": CommandEntry("push", "Send one merchant's commerce data from a file.", talks_to_api=True),
+    "history": CommandEntry("history", "Show what happened to a merchant."),
+    "explain": CommandEntry("explain", "Show which file and line a value comes from."),
+    "import": CommandEntry("import_", "Write manifests that say what is live.", talks_to_api=True),
+    "state": CommandEntry("state", "List, show, correct, export and unlock what is remembered."),
+    "doctor": CommandEntry("doctor", "Look whether everything is in place.", needs_settings=False),
+    "schema": CommandEntry("schema", "Print the JSON Schema of the manifests.", needs_settings=False),
+    "emulator": CommandEntry("emulator", "Serve a local copy of the API.", needs_settings=False),
+    "demo": CommandEntry("demo", "Tell the whole story against a local copy of the API.", needs_settings=False),
+    "completion": CommandEntry(
+        "completion", "Print a script that completes commands in your shell.", needs_settings=False
+    ),
+    "version": CommandEntry("version", "Print the version.", needs_settings=False),
 }
 
 
 class CommandTable(click.Group):
-    """The commands of the table, each with its settings read just before it runs."""
+    """The click group of all commands; loads the settings just before a command that needs them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -66,13 +78,29 @@ class CommandTable(click.Group):
         if name not in COMMANDS:
             from difflib import get_close_matches
 
-            near = get_close_matches(name, COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else " See merchantctl --help."
+            matches = get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean {matches[0]!r}?" if matches else " See merchantctl --help."
             ctx.fail(f"No such command {name!r}.{hint}")
-        if COMMANDS[name].settings and not ctx.resilient_parsing and not {"-h", "--help"} & set(rest):
+        if COMMANDS[name].needs_settings and not ctx.resilient_parsing and not {"-h", "--help"} & set(rest):
             ctx.obj = load_settings(os.environ, Path.cwd(), ctx.params)
+            if COMMANDS[name].talks_to_api or "--online" in rest:
+                _print_base_url(ctx.obj.base_url)
+                _warn_of_exposed_files(ctx.obj.exposed)
         return name, self.get_command(ctx, name), rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, row.line) for name, row in COMMANDS.items()])
+            formatter.write_dl([(name, row.summary) for name, row in COMMANDS.items()])
+
+
+def _warn_of_exposed_files(files: Iterable[Path]) -> None:
+    """Warn of files with secrets that others can read, as ssh and kubectl do."""
+    for file in files:
+        warning = escape_control(f"{exposed_words(file)}: chmod 600 {quote(str(file))}")
+        click.echo(f"merchantctl: warning: {warning}", err=True)
+
+
+def _print_base_url(base_url: str) -> None:
+    """Print a base URL other than production: who uses the emulator beside it sees which one answers."""
+    if base_url != PRODUCTION_URL:
+        click.echo(f"merchantctl: the API at {escape_control(base_url)}", err=True)

@@ -12,194 +12,246 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
 
-from controller.cli.demo_stage import KEY, Company, Stage
+from controller.cli.demo_stage import DEMO_API_KEY, DemoCompany, DemoStage
+from controller.quick_dataclasses import dataclass
 
-MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
+SOURCE_ROOT = Path(__file__).resolve().parents[2]
+PACKAGED_MANIFESTS = SOURCE_ROOT / "controller" / "example_manifests"
+EXAMPLE_MANIFESTS = PACKAGED_MANIFESTS if PACKAGED_MANIFESTS.is_dir() else SOURCE_ROOT / "manifests"
+"""The example fleet: a wheel brings it along, a checkout has it beside the packages."""
 CREATE_COMPANY = "POST /meta/companies/sync"
 CREATE_CONNECTION = "POST /meta/companies/{companyId}/connections"
 CONFIGURE = "POST /config/companies/{companyId}/sync/commerce"
 
 
 @dataclass(slots=True)
-class Checks:
+class ClaimChecks:
     """What the story claims, and whether it held."""
 
-    told: list[tuple[bool, str]] = field(default_factory=list)
+    results: list[tuple[bool, str]] = field(default_factory=list)
 
-    def that(self, held: bool, claim: str) -> None:
-        self.told.append((held, claim))
+    def expect(self, held: bool, claim: str) -> None:
+        self.results.append((held, claim))
 
     def __bool__(self) -> bool:
-        return all(held for held, _ in self.told)
+        return all(held for held, _ in self.results)
 
 
 @dataclass(slots=True)
-class Teller:
-    """Runs real commands in a folder of their own, shown as a person would type them."""
+class DemoRunner:
+    """Runs real commands in a folder of their own, shown as a person would type them.
+
+    verbose  show all that a command prints, not only its first lines and its last
+    """
 
     folder: Path
     url: str
+    verbose: bool = False
 
-    def says(self, words: str) -> None:
+    def narrate(self, words: str) -> None:
         click.secho(f"\n── {words}", bold=True)
 
-    def runs(self, *arguments: str, quiet: bool = False) -> tuple[int, str]:
-        """(exit code, stdout) of one command; shown unless it is asked only for its JSON."""
+    def run(self, *arguments: str, quiet: bool = False, lines: int = 3) -> tuple[int, str]:
+        """(exit code, stdout) of one command; shown unless `quiet`, its first `lines` and the last one."""
         if not quiet:
             click.secho(f"$ merchantctl {' '.join(arguments)}", fg="cyan")
         done = subprocess.run(
             [sys.executable, "-m", "controller", *arguments],
             cwd=self.folder,
-            env=self._environment(),
+            env=self.environment(),
             capture_output=True,
             text=True,
             check=False,
         )
         if not quiet:
-            click.echo(done.stdout + done.stderr, nl=False)
-            click.secho(f"(exit {done.returncode})", dim=True)
+            if self.verbose:
+                click.echo(done.stdout + done.stderr, nl=False)
+            else:
+                click.echo(_shortened(done.stdout or done.stderr, lines), nl=False)
+            if done.returncode:
+                click.secho(f"(exit {done.returncode})", dim=True)
         return done.returncode, done.stdout
 
-    def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CODAT_", "MERCHANTCTL_"))}
-        ours = {
-            "CODAT_API_KEY": KEY,
+    def settings(self) -> dict[str, str]:
+        """The variables that say which API, manifests and state the demo works with."""
+        return {
+            "CODAT_API_KEY": DEMO_API_KEY,
             "CODAT_BASE_URL": self.url,
-            "MERCHANTCTL_MANIFESTS": str(MANIFESTS),
+            "MERCHANTCTL_MANIFESTS": str(EXAMPLE_MANIFESTS),
             "MERCHANTCTL_STATE": f"sqlite:///{self.folder / 'demo.db'}",
-            "PYTHONPATH": os.pathsep.join([str(MANIFESTS.parent), kept.get("PYTHONPATH", "")]).rstrip(os.pathsep),
         }
-        return kept | ours
+
+    def environment(self) -> dict[str, str]:
+        """This process's variables, with the demo's own in place of the user's."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CODAT_", "MERCHANTCTL_"))}
+        source = {
+            "PYTHONPATH": os.pathsep.join([str(SOURCE_ROOT), kept.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        }
+        return kept | self.settings() | source
+
+
+def _shortened(printed: str, lines: int) -> str:
+    """The first lines and the last one; how many are left out between them."""
+    rows = [row for row in printed.splitlines() if row.strip()]
+    if len(rows) > lines + 2:
+        rows = [*rows[:lines], f"  … {len(rows) - lines - 1} more lines", rows[-1]]
+    return "".join(f"{row}\n" for row in rows)
 
 
 _EXAMPLES = """
 \b
 Examples:
-  merchantctl demo              the story, with every command shown
+  merchantctl demo              the story, with every command and the gist of what it prints
+  merchantctl demo -v           all that the commands print
 """
 
 
 @click.command(epilog=_EXAMPLES)
-def command() -> None:
-    """Provision a fleet, let people meddle, report the drift, put it right; exits 1 if any claim fails."""
-    if not MANIFESTS.is_dir():
-        raise click.ClickException("the demo reads the example manifests; run it from a checkout of the project")
-    with Stage.open() as stage, tempfile.TemporaryDirectory(prefix="merchantctl-demo-") as folder:
-        teller, checks = Teller(Path(folder), stage.url), Checks()
-        for chapter in (provision, consent, meddle, mend, tidy):
+@click.option("-v", "--verbose", is_flag=True, help="Show all that the commands print.")
+def command(verbose: bool) -> None:
+    """Provision a fleet, let people meddle, report the drift, put it right; exits 1 if any claim fails.
+
+    What it made stays in a temporary folder, and the end says how to look at it in the dashboard.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="merchantctl-demo-"))
+    with DemoStage.open(folder / "world.db") as stage:
+        teller, checks = DemoRunner(folder, stage.url, verbose), ClaimChecks()
+        for chapter in (provision, consent, cause_drift, correct_drift, restore_merchants):
             chapter(teller, stage, checks)
-        conclude(stage, checks)
+        print_checks(stage, checks, verbose=verbose)
+    print_next_steps(teller)
     if not checks:
         raise SystemExit(1)
 
 
-def provision(teller: Teller, stage: Stage, checks: Checks) -> None:
+def provision(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
     """N merchants cost N companies and, where they are wanted linked, a connection each."""
-    teller.says("The manifests say what each merchant should be")
-    checks.that(teller.runs("validate")[0] == 0, "the example manifests are valid")
-    teller.says("What would change? Nothing is written")
-    teller.runs("plan")
-    _, text = teller.runs("plan", "-o", "json", quiet=True)
-    checks.that(stage.writes() == 0, "plan makes no request but GET")
+    teller.narrate("The manifests say what each merchant should be")
+    checks.expect(teller.run("validate")[0] == 0, "the example manifests are valid")
+    teller.narrate("What would change? Nothing is written")
+    teller.run("plan")
+    _, text = teller.run("plan", "-o", "json", quiet=True)
+    checks.expect(stage.writes() == 0, "plan makes no request but GET")
     kinds = [change["kind"] for each in json.loads(text)["merchants"] for change in each["changes"]]
-    teller.says("Do it")
-    checks.that(teller.runs("apply", "--yes")[0] == 0, "the first apply succeeds")
+    teller.narrate("Do it")
+    checks.expect(teller.run("apply", "--yes")[0] == 0, "the first apply succeeds")
     counts = stage.counts()
     made, linked = kinds.count("create-company"), kinds.count("create-connection")
-    checks.that(counts.get(CREATE_COMPANY) == made, f"{made} new merchants cost {made} company creates")
-    checks.that(counts.get(CREATE_CONNECTION) == linked, f"{linked} connections were created, once each")
-    checks.that(stage.writes() == made + linked, "and nothing else was written")
+    checks.expect(counts.get(CREATE_COMPANY) == made, f"{made} new merchants cost {made} company creates")
+    checks.expect(counts.get(CREATE_CONNECTION) == linked, f"{linked} connections were created, once each")
+    checks.expect(stage.writes() == made + linked, "and nothing else was written")
 
 
-def consent(teller: Teller, stage: Stage, checks: Checks) -> None:
+def consent(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
     """Merchants open their links; the next apply configures each with one POST, the one after writes nothing."""
-    teller.says("The merchants open their links and consent; the service reads their books")
+    teller.narrate("The merchants open their links and consent; Codat reads their books")
     linked = stage.authorise_everyone()
-    teller.says("Now the mapping can be made: one POST a merchant")
-    checks.that(teller.runs("apply", "--yes")[0] == 0, "the second apply succeeds")
+    teller.narrate("Now the mapping can be made: one POST a merchant")
+    checks.expect(teller.run("apply", "--yes")[0] == 0, "the second apply succeeds")
     posts = stage.counts().get(CONFIGURE, 0)
-    checks.that(posts == linked, f"{linked} merchants that consented cost {linked} configuration posts")
+    checks.expect(posts == linked, f"{linked} merchants that consented cost {linked} configuration posts")
     before = stage.writes()
-    teller.says("In sync")
-    checks.that(teller.runs("plan", "--detailed-exitcode")[0] == 0, "the plan is empty")
-    teller.runs("apply", "--yes", quiet=True)
-    checks.that(stage.writes() == before, "a further apply writes nothing")
+    teller.narrate("In sync")
+    checks.expect(teller.run("plan", "--detailed-exitcode")[0] == 0, "the plan is empty")
+    teller.run("apply", "--yes", quiet=True)
+    checks.expect(stage.writes() == before, "a further apply writes nothing")
 
 
 @dataclass(frozen=True, slots=True)
-class Meddling:
+class DriftCase:
     """What somebody does behind our back to one merchant, and how the drift report must call it."""
 
-    words: str
+    description: str
     code: str
-    do: Callable[[Stage, Company], None]
+    act: Callable[[DemoStage, DemoCompany], None]
 
 
-MEDDLINGS = (
-    Meddling(
+DRIFT_CASES = (
+    DriftCase(
         "deletes the refunds account in the books", "account-deleted", lambda s, c: s.edit_account(c, delete=True)
     ),
-    Meddling("archives the refunds account", "account-archived", lambda s, c: s.edit_account(c, delete=False)),
-    Meddling("revokes the access at the accounting platform", "connection-deauthorized", lambda s, c: s.deauthorise(c)),
-    Meddling("unlinks the connection", "connection-unlinked", lambda s, c: s.unlink(c)),
-    Meddling("renames the company", "company-renamed", lambda s, c: s.rename(c, "Somebody Else")),
-    Meddling("switches the sync off, and adds a note of their own", "sync-disabled", lambda s, c: s.switch_off(c)),
+    DriftCase("archives the refunds account", "account-archived", lambda s, c: s.edit_account(c, delete=False)),
+    DriftCase(
+        "revokes the access at the accounting platform", "connection-deauthorized", lambda s, c: s.deauthorise(c)
+    ),
+    DriftCase("unlinks the connection", "connection-unlinked", lambda s, c: s.unlink(c)),
+    DriftCase("renames the company", "company-renamed", lambda s, c: s.rename(c, "Somebody Else")),
+    DriftCase("switches the sync off, and adds a note of their own", "sync-disabled", lambda s, c: s.disable_sync(c)),
 )
-MENDED = ("company-renamed", "sync-disabled")
+CORRECTED_CODES = ("company-renamed", "sync-disabled")
 
 
-def meddle(teller: Teller, stage: Stage, checks: Checks) -> None:
+def cause_drift(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
     """Six merchants drift in six ways; the report names each, with cause and remedy."""
-    victims = stage.victims(len(MEDDLINGS))
-    for meddling, company in zip(MEDDLINGS, victims, strict=True):
-        teller.says(f"{company.name}: somebody {meddling.words}")
-        meddling.do(stage, company)
-    code, _ = teller.runs("drift")
-    checks.that(code == 2, "drift exits 2")
-    _, text = teller.runs("drift", "-o", "json", quiet=True)
+    victims = stage.pick_linked(len(DRIFT_CASES))
+    teller.narrate("People meddle")
+    for meddling, company in zip(DRIFT_CASES, victims, strict=True):
+        click.echo(f"  {company.name}: somebody {meddling.description}")
+        meddling.act(stage, company)
+    teller.narrate("The report names each, with cause and remedy")
+    code, _ = teller.run("drift", lines=12)
+    checks.expect(code == 2, "drift exits 2")
+    _, text = teller.run("drift", "-o", "json", quiet=True)
     found = json.loads(text)["findings"]
-    for meddling, company in zip(MEDDLINGS, victims, strict=True):
+    for meddling, company in zip(DRIFT_CASES, victims, strict=True):
         named = [each for each in found if each["merchant"] == company.name and each["code"] == meddling.code]
         told = bool(named and named[0]["cause"] and named[0]["remedy"])
-        checks.that(told, f"drift says {meddling.code} of {company.name}, with cause and remedy")
+        checks.expect(told, f"drift says {meddling.code} of {company.name}, with cause and remedy")
 
 
-def mend(teller: Teller, stage: Stage, checks: Checks) -> None:
+def correct_drift(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
     """Apply mends what is ours to mend and leaves what is not."""
     before = stage.writes()
-    teller.says("Put right what may be put right")
-    code, _ = teller.runs("apply", "--yes")
-    checks.that(code == 3, "apply exits 3: two merchants' mappings need a person")
-    checks.that(stage.writes() - before == len(MENDED), f"{len(MENDED)} merchants were mended with one write each")
-    checks.that(stage.notes_kept(), "the field that nobody declared is as the merchant left it")
+    teller.narrate("Put right what may be put right")
+    code, _ = teller.run("apply", "--yes")
+    checks.expect(code == 3, "apply exits 3: two merchants' mappings need a person")
+    checks.expect(
+        stage.writes() - before == len(CORRECTED_CODES),
+        f"{len(CORRECTED_CODES)} merchants were mended with one write each",
+    )
+    checks.expect(stage.is_note_kept(), "the field that nobody declared is as the merchant left it")
     left = {each["code"] for each in _drift(teller)["findings"]}
-    checks.that(not left & set(MENDED), "what was mended is reported no more")
+    checks.expect(not left & set(CORRECTED_CODES), "what was mended is reported no more")
 
 
-def tidy(teller: Teller, stage: Stage, checks: Checks) -> None:
+def restore_merchants(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
     """The people do their part: consent again, and restore the accounts."""
-    teller.says("The merchants consent again and mend their books")
-    stage.people_do_their_part()
-    teller.runs("apply", "--yes")
-    checks.that(teller.runs("plan", "--detailed-exitcode")[0] == 0, "in the end everything is in sync")
+    teller.narrate("The merchants consent again and mend their books")
+    stage.restore_consent_and_accounts()
+    teller.run("apply", "--yes")
+    checks.expect(teller.run("plan", "--detailed-exitcode")[0] == 0, "in the end everything is in sync")
 
 
-def conclude(stage: Stage, checks: Checks) -> None:
-    click.secho("\n── What was checked", bold=True)
-    for name, number in sorted(stage.counts().items()):
+def print_checks(stage: DemoStage, checks: ClaimChecks, *, verbose: bool) -> None:
+    """The claims, and with `verbose` the requests that the server counted."""
+    click.secho("\n── What was checked, against the requests that the server counted", bold=True)
+    for name, number in sorted(stage.counts().items()) if verbose else ():
         click.echo(f"  {number:4d}  {name}")
-    twins = stage.twins()
-    checks.that(twins == 0, f"twins: {twins}")
-    for held, claim in checks.told:
+    twins = stage.count_duplicates()
+    checks.expect(twins == 0, f"twins: {twins}")
+    for held, claim in checks.results:
         click.secho(f"  {'ok  ' if held else 'FAIL'}  {claim}", fg="green" if held else "red")
 
 
-def _drift(teller: Teller) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(teller.runs("drift", "-o", "json", quiet=True)[1])
+def print_next_steps(teller: DemoRunner) -> None:
+    """How to open the dashboard on what the demo made."""
+    program = sys.argv[0] if Path(sys.argv[0]).name == "merchantctl" else f"{sys.executable} -m controller"
+    port = teller.url.rpartition(":")[2]
+    settings = " ".join(f"{name}={quote(value)}" for name, value in teller.settings().items())
+    click.secho("\n── See it in the dashboard", bold=True)
+    click.echo(f"All of it is kept in {teller.folder}. In one terminal, the copy of the API:")
+    click.echo(f"  {program} emulator --port {port} --data {quote(str(teller.folder / 'world.db'))}")
+    click.echo("In another one the controller; then open http://127.0.0.1:8788/ in a browser:")
+    click.echo(f"  {settings} {program} run")
+
+
+def _drift(teller: DemoRunner) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(teller.run("drift", "-o", "json", quiet=True)[1])
     return report

@@ -7,18 +7,21 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-KEY = "emulator"
-BRITISH = ("gbol", "fbrh")
+from controller.quick_dataclasses import dataclass
+
+DEMO_API_KEY = "emulator"
+UK_PLATFORMS = ("gbol", "fbrh")
 """Xero and FreeAgent: their books here hold the same accounts."""
-NOTE = "please ring before noon"
+MERCHANT_NOTE = "please ring before noon"
 
 
 @dataclass(frozen=True, slots=True)
-class Company:
+class DemoCompany:
     id: str
     name: str
     connection: str
@@ -27,22 +30,22 @@ class Company:
 
 
 @dataclass(slots=True)
-class Stage:
-    """What happens at the service and in the merchants' books; `touched` is who was meddled with, in order."""
+class DemoStage:
+    """What happens at Codat and in the merchants' books; `touched` is who was meddled with, in order."""
 
     url: str
-    touched: list[Company] = field(default_factory=list)
-    noted: Company | None = None
+    meddled_with: list[DemoCompany] = field(default_factory=list)
+    company_with_note: DemoCompany | None = None
     own_writes: int = 0
 
     @classmethod
     @contextmanager
-    def open(cls) -> Iterator[Stage]:
-        """A copy of the API on a free loopback port, gone when the story is."""
-        from controller.emulator.server import running
-        from controller.emulator.world import Settings
+    def open(cls, data: Path) -> Iterator[DemoStage]:
+        """A copy of the API on a free loopback port while the story lasts; what is in it stays in the file `data`."""
+        from controller.emulator.http.server import running_emulator
+        from controller.emulator.service.world import EmulatorSettings
 
-        with running(Settings(api_key=KEY)) as url:
+        with running_emulator(EmulatorSettings(api_key=DEMO_API_KEY), data=str(data)) as url:
             yield cls(url)
 
     def counts(self) -> dict[str, int]:
@@ -54,16 +57,16 @@ class Stage:
         """Requests by the controller that changed something."""
         return sum(number for name, number in self.counts().items() if not name.startswith("GET")) - self.own_writes
 
-    def companies(self) -> list[Company]:
+    def companies(self) -> list[DemoCompany]:
         found = self._call("GET", "/companies?page=1&pageSize=100")["results"]
         return [self._company(each) for each in found]
 
-    def _company(self, raw: dict[str, Any]) -> Company:
+    def _company(self, raw: dict[str, Any]) -> DemoCompany:
         accounting = [each for each in raw["dataConnections"] if each["sourceType"] == "Accounting"]
         first = accounting[0] if accounting else {"id": "", "integrationKey": "", "status": ""}
-        return Company(raw["id"], raw["name"], first["id"], first["integrationKey"], first["status"])
+        return DemoCompany(raw["id"], raw["name"], first["id"], first["integrationKey"], first["status"])
 
-    def twins(self) -> int:
+    def count_duplicates(self) -> int:
         names = Counter(company.name for company in self.companies())
         return sum(number - 1 for number in names.values())
 
@@ -75,50 +78,55 @@ class Stage:
         self._control("POST", "clock", {"advance": "PT2M"})
         return len(waiting)
 
-    def victims(self, number: int) -> list[Company]:
+    def pick_linked(self, number: int) -> list[DemoCompany]:
         """British merchants that are Linked and switched on, first come first served."""
-        able = (each for each in self.companies() if each.platform in BRITISH and each.status == "Linked")
-        self.touched = [each for each in able if self._configuration(each)["enabled"]][:number]
-        return self.touched
+        able = (each for each in self.companies() if each.platform in UK_PLATFORMS and each.status == "Linked")
+        self.meddled_with = [each for each in able if self._configuration(each)["enabled"]][:number]
+        return self.meddled_with
 
-    def edit_account(self, company: Company, *, delete: bool) -> None:
+    def edit_account(self, company: DemoCompany, *, delete: bool) -> None:
         account = self._configuration(company)["configuration"]["sales"]["accounts"]["refund"]["selectedAccountId"]
         path = f"companies/{company.id}/accounts/{account}"
         self._control("DELETE", path) if delete else self._control("PATCH", path, {"status": "Archived"})
 
-    def deauthorise(self, company: Company) -> None:
+    def deauthorise(self, company: DemoCompany) -> None:
         self._connection(company, "deauthorize")
 
-    def unlink(self, company: Company) -> None:
+    def unlink(self, company: DemoCompany) -> None:
         path = f"/companies/{company.id}/connections/{company.connection}"
         self._write("PATCH", path, {"status": "Unlinked"})
 
-    def rename(self, company: Company, name: str) -> None:
+    def rename(self, company: DemoCompany, name: str) -> None:
         self._write("PUT", f"/companies/{company.id}", {"name": name})
 
-    def switch_off(self, company: Company) -> None:
-        self.noted = company
-        self._control("PATCH", f"companies/{company.id}/configuration", {"enabled": False, "merchantNote": NOTE})
+    def disable_sync(self, company: DemoCompany) -> None:
+        self.company_with_note = company
+        self._control(
+            "PATCH", f"companies/{company.id}/configuration", {"enabled": False, "merchantNote": MERCHANT_NOTE}
+        )
 
-    def notes_kept(self) -> bool:
-        return self.noted is not None and self._configuration(self.noted).get("merchantNote") == NOTE
+    def is_note_kept(self) -> bool:
+        return (
+            self.company_with_note is not None
+            and self._configuration(self.company_with_note).get("merchantNote") == MERCHANT_NOTE
+        )
 
-    def people_do_their_part(self) -> None:
+    def restore_consent_and_accounts(self) -> None:
         """Consent anew where it was lost, and the accounts back in the books."""
         for company in self.companies():
-            if company.status in ("Deauthorized", "Unlinked") and company.id in {each.id for each in self.touched}:
+            if company.status in ("Deauthorized", "Unlinked") and company.id in {each.id for each in self.meddled_with}:
                 self._connection(company, "authorize")
-        deleted, archived = self.touched[:2]
+        deleted, archived = self.meddled_with[:2]
         self._control("POST", f"companies/{deleted.id}/accounts", _refunds_account())
         account = self._configuration(archived)["configuration"]["sales"]["accounts"]["refund"]["selectedAccountId"]
         self._control("PATCH", f"companies/{archived.id}/accounts/{account}", {"status": "Active"})
         self._control("POST", "clock", {"advance": "PT2M"})
 
-    def _configuration(self, company: Company) -> dict[str, Any]:
+    def _configuration(self, company: DemoCompany) -> dict[str, Any]:
         document: dict[str, Any] = self._call("GET", f"/config/companies/{company.id}/sync/commerce")
         return document
 
-    def _connection(self, company: Company, what: str) -> None:
+    def _connection(self, company: DemoCompany, what: str) -> None:
         self._control("POST", f"companies/{company.id}/connections/{company.connection}/{what}")
 
     def _write(self, method: str, path: str, body: Any) -> None:
@@ -129,7 +137,10 @@ class Stage:
         return self._call(method, f"/_emulator/{path}", body)
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        headers = {"Authorization": f"Basic {b64encode(KEY.encode()).decode()}", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Basic {b64encode(DEMO_API_KEY.encode()).decode()}",
+            "Content-Type": "application/json",
+        }
         data = None if body is None else json.dumps(body).encode()
         with urlopen(Request(self.url + path, data, headers, method=method), timeout=30) as answer:
             content = answer.read()

@@ -1,4 +1,4 @@
-"""`merchantctl doctor`: is everything in place?"""
+"""`merchantctl doctor`: check settings, API, state and manifests."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli.options import output
+from controller.cli.options import output_option
 
 if TYPE_CHECKING:
-    from controller.cli.checks import Check
+    from controller.cli.doctor_checks import DoctorCheck
 
 _EXAMPLES = """
 \b
@@ -26,51 +26,61 @@ Exit codes: 0 all is well, 1 something is not.
 
 
 @click.command(epilog=_EXAMPLES)
-@output("text", "json")
+@output_option()
 @click.pass_context
 def command(ctx: click.Context, /, output: str) -> None:
     """Look at settings, key, API, clock, quota, state, lock and manifests, and say what to do where one is not well.
 
-    Makes one GET request, and changes nothing.
+    Makes two GET requests, and changes nothing.
     """
-    from controller.cli.terminal import await_now
+    from controller.cli.terminal import run_async
 
-    checks = await_now(_examined(ctx, tell=output == "text"))
+    checks = run_async(_run_checks(ctx, print_each=output == "text"))
     if output == "json":
-        click.echo(_as_json(checks))
-    elif all(each.ok for each in checks):
-        click.echo("Doctor: all is well.")
+        click.echo(_as_json(checks, ctx))
+    elif all(check.ok for check in checks):
+        warnings = sum(check.warns for check in checks)
+        click.echo(f"Doctor: all is well{f', with {warnings} to look at' if warnings else ''}.")
     else:
-        click.echo(f"Doctor: {sum(not each.ok for each in checks)} of {len(checks)} checks failed.")
-    ctx.exit(0 if all(each.ok for each in checks) else 1)
+        click.echo(f"Doctor: {sum(not check.ok for check in checks)} of {len(checks)} checks failed.")
+    ctx.exit(0 if all(check.ok for check in checks) else 1)
 
 
-async def _examined(ctx: click.Context, *, tell: bool) -> list[Check]:
-    """All checks; told one by one, since the network may take its time."""
-    from controller.cli.checks import examine
+async def _run_checks(ctx: click.Context, *, print_each: bool) -> list[DoctorCheck]:
+    """Run all checks; each is printed as soon as it is known, since the network may be slow."""
+    from controller.cli.doctor_checks import run_checks
 
     checks = []
-    async for check in examine(os.environ, Path.cwd(), ctx.find_root().params):
+    async for check in run_checks(os.environ, Path.cwd(), ctx.find_root().params):
         checks.append(check)
-        if tell:
-            _tell(check)
+        if print_each:
+            _print_check(check)
     return checks
 
 
-def _tell(check: Check) -> None:
+def _print_check(check: DoctorCheck) -> None:
     from controller.cli.terminal import paint_for
-    from controller.reporting.words import clean
+    from controller.reporting.formatting import clean
 
     paint = paint_for(sys.stdout)
     mark = paint("good", "ok  ") if check.ok else paint("bad", "FAIL")
+    mark = paint("change", "warn") if check.ok and check.warns else mark
     click.echo(f"{mark}  {check.name:<12}  {clean(check.fact)}")
     if check.step:
         click.echo(f"{'':<20}{paint('strong', '>')} {clean(check.step)}")
 
 
-def _as_json(checks: list[Check]) -> str:
-    import json
+def _as_json(checks: list[DoctorCheck], ctx: click.Context) -> str:
     from dataclasses import asdict
 
-    document = {"schemaVersion": 1, "kind": "Doctor", "complete": all(each.ok for each in checks)}
-    return json.dumps(document | {"checks": [asdict(each) for each in checks]}, indent=2, ensure_ascii=False)
+    from controller.cli.documents import manifests_revision, render_document
+    from controller.settings import InvalidSettings, load_settings
+
+    try:
+        settings = load_settings(os.environ, Path.cwd(), ctx.find_root().params)
+        provenance: tuple[str | None, str | None] = settings.base_url, manifests_revision(settings)
+    except InvalidSettings:  # a check of the document says so
+        provenance = None, None
+
+    document = {"schemaVersion": 1, "kind": "Doctor", "complete": all(check.ok for check in checks)}
+    return render_document(document | {"checks": [asdict(check) for check in checks]}, *provenance)

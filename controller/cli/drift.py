@@ -1,4 +1,4 @@
-"""`merchantctl drift`: what has moved since we set it."""
+"""`merchantctl drift`: what was changed outside merchantctl."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from controller.cli.options import output, path_argument, scope, selection
+from controller.cli.formats import DRIFT_FORMATS, View, render_isolated
+from controller.cli.options import output_option, parse_scope, path_argument, record_option, selection_options
 from controller.settings import Settings
 
 _EXAMPLES = """
@@ -16,19 +17,22 @@ Examples:
   merchantctl drift                     everyone, each finding with cause and remedy
   merchantctl drift -o markdown         for a pull request or a chat
   merchantctl drift --data              also how old each merchant's reference data is
+  merchantctl drift --syncs             also read how each merchant's latest sync went
   merchantctl drift --unmanaged         also list companies that no manifest claims
 \b
-Exit codes: 0 no drift, 2 drift, 5 something could not be read, 64 wrong usage,
+Exit codes: 0 no drift, 2 drift or a failed sync, 5 something could not be read, 64 wrong usage,
 65 some manifests are invalid (the others are reported on).
 """
 
 
 @click.command(epilog=_EXAMPLES)
 @path_argument
-@selection
-@output("text", "json", "markdown", "html", "csv")
+@selection_options
+@output_option(DRIFT_FORMATS)
 @click.option("--data", is_flag=True, help="Ask for each merchant's reference data by type, and say how old it is.")
+@click.option("--syncs", is_flag=True, help="Read each merchant's latest sync: one request more for each.")
 @click.option("--unmanaged", is_flag=True, help="List the companies that no manifest claims.")
+@record_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -37,20 +41,26 @@ def command(
     targets: tuple[str, ...],
     selector: str | None,
     output: str,
-    data: bool,
-    unmanaged: bool,
+    **flags: bool,
 ) -> None:
     """Report what has moved since, for everyone or for the manifests at PATH. Cannot write to the API."""
-    from controller.app import look
-    from controller.cli.render import drift_as
-    from controller.cli.terminal import await_now, paint_for, progress
-    from controller.reporting.verdict import exit_code
+    from dataclasses import replace
+
+    from controller.cli.terminal import paint_for, print_notice, progress, run_async
+    from controller.model.exit_codes import exit_code
+    from controller.operations.plan import PlanOptions, plan_only
+    from controller.planning.limits import without_release_all
 
     settings: Settings = ctx.obj
-    whom = scope(path, targets, selector)
-    with progress("Looking") as tell:
-        plan = await_now(look(settings, whom, strict=False, data=data, on_progress=tell))
-    click.echo(drift_as(output, plan, paint_for(sys.stdout), unmanaged=unmanaged, data=data))
-    for complaint in plan.complaints:
-        click.echo(str(complaint), err=True)
+    scope = parse_scope(path, targets, selector)
+    also_read = [part for part in ("data", "syncs") if flags[part]]
+    options = PlanOptions(also_read, strict=False, record_as="drift" if flags["record"] else None)
+    with progress("Looking") as on_progress:
+        plan = run_async(plan_only(settings, scope, options, on_progress=on_progress, on_message=print_notice))
+    plan = replace(plan, findings=tuple(map(without_release_all, plan.findings)))
+    view = View(paint_for(sys.stdout), unmanaged=flags["unmanaged"], data=flags["data"])
+    text, plan = render_isolated(plan, DRIFT_FORMATS[output], view)
+    click.echo(text)
+    for diagnostic in plan.diagnostics:
+        click.echo(str(diagnostic), err=True)
     ctx.exit(exit_code("drift", plan))

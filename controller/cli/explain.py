@@ -1,4 +1,4 @@
-"""`merchantctl explain`: where a value comes from."""
+"""`merchantctl explain`: which file and line a value comes from."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import output
+from controller.cli.options import MerchantNameParameter, output_option
 from controller.model.errors import InvalidManifests, UsageError
 from controller.settings import Settings
 
 if TYPE_CHECKING:
-    from controller.model.merchant import Fleet, Origin, Wanted
+    from controller.model.desired import DesiredMerchant, Fleet, Origin
 
 _EXAMPLES = """
 \b
@@ -23,7 +23,7 @@ Examples:
 \b
 The layer that won stands first. A field that no layer declares is not managed.
 """
-_OTHERS = {
+_MERCHANT_FIELDS = {
     "company.name": lambda wanted: wanted.company_name,
     "company.books": lambda wanted: wanted.books,
     "connection.platform": lambda wanted: wanted.platform,
@@ -32,111 +32,114 @@ _OTHERS = {
     "policy.deletion": lambda wanted: wanted.policy.deletion.value,
     "policy.adopt": lambda wanted: wanted.policy.adopt,
 }
-"""What is no field of the configuration, and where a merchant keeps it."""
-_DEFAULTS = ("connection.state", "policy.drift", "policy.deletion", "policy.adopt")
-"""What holds though no layer says so."""
+"""Fields outside the configuration, and how to read them from a merchant."""
+_FIELDS_WITH_DEFAULT = ("connection.state", "policy.drift", "policy.deletion", "policy.adopt")
+"""Fields that have a default where no layer declares them."""
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name")
+@click.argument("name", type=MerchantNameParameter())
 @click.argument("field", required=False)
-@output("text", "json")
+@output_option()
 @click.pass_obj
 def command(settings: Settings, name: str, field: str | None, output: str) -> None:
     """Show which file and line the fields of the merchant NAME come from, or those at or below FIELD. Asks nobody."""
-    from controller.desired.fleet import load
+    from controller.cli.documents import render_document
+    from controller.desired.loader import load_fleet
 
-    wanted = _merchant(load(settings.manifests, cache=settings.cache), name)
-    everything = sorted({*wanted.origins, *_DEFAULTS})
-    paths = [path for path in everything if field is None or _at_or_below(path, field)]
+    fleet = load_fleet(settings.manifests, cache=settings.cache)
+    desired = _find_merchant(fleet, name)
+    known_paths = sorted({*desired.origins, *_FIELDS_WITH_DEFAULT})
+    paths = [path for path in known_paths if field is None or _is_at_or_below(path, field)]
     if output == "json":
-        fields = [_as_json(wanted, path) for path in paths]
+        fields = [_as_json(desired, path) for path in paths]
         document = {"schemaVersion": 1, "kind": "Explanation", "complete": True, "merchant": name, "fields": fields}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(render_document(document, settings.base_url, fleet.digest))
         return
     if field is not None and not paths:
-        click.echo(_unmanaged(field, everything))
+        click.echo(_unmanaged_text(field, known_paths))
     for path in paths:
-        _tell(wanted, path)
+        _print_field(desired, path)
 
 
-def _merchant(fleet: Fleet, name: str) -> Wanted:
+def _find_merchant(fleet: Fleet, name: str) -> DesiredMerchant:
     if name in fleet.merchants:
         return fleet.merchants[name]
-    if fleet.complaints and (name in fleet.known or not fleet.merchants):
-        raise InvalidManifests(fleet.complaints)
+    if fleet.diagnostics and (name in fleet.known_names or not fleet.merchants):
+        raise InvalidManifests(fleet.diagnostics)
     from difflib import get_close_matches
 
-    near = get_close_matches(name, sorted(fleet.known), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    matches = get_close_matches(name, sorted(fleet.known_names), n=1)
+    hint = f" Did you mean {matches[0]!r}?" if matches else ""
     raise UsageError(f"no manifest declares a merchant {name!r}.{hint}")
 
 
-def _unmanaged(field: str, declared: list[str]) -> str:
+def _unmanaged_text(field: str, declared: list[str]) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(field, declared, n=1, cutoff=0.8)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    matches = get_close_matches(field, declared, n=1, cutoff=0.8)
+    hint = f" Did you mean {matches[0]}?" if matches else ""
     return f"{field}: not managed: no layer declares it, and the live value stays, whoever set it.{hint}"
 
 
-def _at_or_below(path: str, field: str) -> bool:
-    mine, theirs = _plain(path), _plain(field)
-    return mine == theirs or mine.startswith(f"{theirs}.")
+def _is_at_or_below(path: str, field: str) -> bool:
+    own, wanted = _normalized(path), _normalized(field)
+    return own == wanted or own.startswith(f"{wanted}.")
 
 
-def _plain(path: str) -> str:
-    """One spelling: taxRates.20 is taxRates["20"], and account keys have no case."""
+def _normalized(path: str) -> str:
+    """A path in one spelling: taxRates.20 is taxRates["20"], and account keys are case-insensitive."""
     return path.replace('["', ".").replace('"]', "").lower()
 
 
-def _value(wanted: Wanted, path: str) -> Any:
-    """The compiled value: a field of the configuration as declared, else the merchant's own."""
-    from controller.model.values import LOCAL_TIME, Clock
+def _value(desired: DesiredMerchant, path: str) -> Any:
+    """The compiled value of a field; None where it is not declared and has no default."""
+    from controller.model.values import LOCAL_TIME_PATH, LocalTime
 
-    if path in wanted.fields:
-        declared = wanted.fields[path]
-        return declared.time if isinstance(declared, Clock) else declared
-    if path in _OTHERS:
-        return _OTHERS[path](wanted)
-    clock = wanted.fields.get(LOCAL_TIME)
-    return clock.zone if isinstance(clock, Clock) else None
+    if path in desired.fields:
+        declared = desired.fields[path]
+        return declared.time if isinstance(declared, LocalTime) else declared
+    if path in _MERCHANT_FIELDS:
+        return _MERCHANT_FIELDS[path](desired)
+    local_time = desired.fields.get(LOCAL_TIME_PATH)
+    return local_time.zone if isinstance(local_time, LocalTime) else None
 
 
-def _as_json(wanted: Wanted, path: str) -> dict[str, Any]:
-    from controller.model.values import to_json
+def _as_json(desired: DesiredMerchant, path: str) -> dict[str, Any]:
+    from controller.model.values import value_to_json
 
     layers = [
-        {"manifest": each.manifest, "file": each.file, "line": each.line, "column": each.column}
-        for each in _layers(wanted, path)
+        {"manifest": origin.manifest, "file": origin.file, "line": origin.line, "column": origin.column}
+        for origin in _layers(desired, path)
     ]
-    return {"field": path, "value": to_json(_value(wanted, path)), "default": not layers, "origins": layers}
+    return {"field": path, "value": value_to_json(_value(desired, path)), "default": not layers, "origins": layers}
 
 
-def _layers(wanted: Wanted, path: str) -> tuple[Origin, ...]:
-    """The layer that won first; none where a default holds."""
-    return tuple(reversed(wanted.origins.get(path, ())))
+def _layers(desired: DesiredMerchant, path: str) -> tuple[Origin, ...]:
+    """The layers that declare a field, the winning one first; none where it has its default."""
+    return tuple(reversed(desired.origins.get(path, ())))
 
 
-def _tell(wanted: Wanted, path: str) -> None:
-    from controller.reporting.words import clean, columns
+def _print_field(desired: DesiredMerchant, path: str) -> None:
+    from controller.reporting.formatting import align_columns, clean
 
-    value = _value(wanted, path)
-    unsaid = value is None and path not in wanted.fields
-    click.echo(path if unsaid else f"{path}: {clean(_words(value))}")
-    layers = _layers(wanted, path)
+    value = _value(desired, path)
+    has_no_value = value is None and path not in desired.fields
+    click.echo(path if has_no_value else f"{path}: {clean(_yaml_text(value))}")
+    layers = _layers(desired, path)
     rows = [
-        (str(each), f"{each.manifest}, overridden" if place else each.manifest) for place, each in enumerate(layers)
+        (str(origin), f"{origin.manifest}, overridden" if position else origin.manifest)
+        for position, origin in enumerate(layers)
     ]
-    for line in columns(rows, "    ") or ["    default"]:
+    for line in align_columns(rows, "    ") or ["    default"]:
         click.echo(clean(line))
 
 
-def _words(value: Any) -> str:
-    """As a manifest would write it."""
-    from controller.model.values import Ref, to_json
+def _yaml_text(value: Any) -> str:
+    """A value as a manifest would write it."""
+    from controller.model.values import Ref, value_to_json
 
     if isinstance(value, Ref):
         return f"{{{value.by}: {value.value}}}"
-    plain = to_json(value)
-    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    json_value = value_to_json(value)
+    return json_value if isinstance(json_value, str) else json.dumps(json_value, ensure_ascii=False)

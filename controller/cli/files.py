@@ -1,17 +1,69 @@
-"""New files for people to keep in Git, never by accident over one that is there."""
+"""Files that people keep in Git: written inside their root only, completely or not at all, never over another file."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 from controller.model.errors import MerchantctlError
 
 
-def write(path: Path, text: str, *, overwrite: bool = False) -> None:
-    """One file, readable for whoever the umask lets; folders are created as needed."""
+def read_file(path: Path) -> bytes:
+    """The content of a file. Raises MerchantctlError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w" if overwrite else "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        return path.read_bytes()
     except OSError as error:
-        raise MerchantctlError(f"{path} cannot be written: {error.strerror}. Mend that and run it again.") from None
+        raise MerchantctlError(f"{path} cannot be read: {error.strerror}. Mend that and run it again.") from None
+
+
+def write_new_file(path: Path, text: str, root: Path) -> None:
+    """Write a file that does not exist yet, with the umask's permissions; folders are created as needed.
+
+    Raises MerchantctlError, also where the path leads out of `root`.
+    """
+    try:
+        _require_inside(root, path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            try:
+                file.write(text)
+                file.flush()
+            except BaseException:
+                # On a full disk: an empty manifest left behind would be taken for a declaration.
+                path.unlink()
+                raise
+    except OSError as error:
+        raise _write_error(path, error) from None
+
+
+def overwrite_file(path: Path, content: bytes, root: Path) -> None:
+    """Replace the content of an existing file atomically, keeping its permissions. Raises MerchantctlError."""
+    try:
+        # The link's target is replaced, so that a link, as mounted volumes have them, stays a link.
+        target = Path(os.path.realpath(path))
+        _require_inside(root, target)
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            os.chmod(temporary, target.stat().st_mode & 0o7777)
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise _write_error(path, error) from None
+
+
+def _require_inside(root: Path, path: Path) -> None:
+    """Raises MerchantctlError where a path leads out of the root, as by a link."""
+    real_root, real_path = os.path.realpath(root), os.path.realpath(path)
+    if real_path != real_root and not real_path.startswith(real_root.rstrip(os.sep) + os.sep):
+        raise MerchantctlError(
+            f"{path} leads out of {root}, to {real_path}: nothing is written there. Put a folder in place of the link."
+        )
+
+
+def _write_error(path: Path, error: OSError) -> MerchantctlError:
+    return MerchantctlError(f"{path} cannot be written: {error.strerror}. Mend that and run it again.")

@@ -1,4 +1,4 @@
-"""`merchantctl import`: the companies that exist, as manifests."""
+"""`merchantctl import`: write manifests of the companies that exist."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from controller.model.errors import MerchantctlError
 from controller.settings import Settings
 
 if TYPE_CHECKING:
-    from controller.desired.writing import Manifest
-    from controller.reconcile.importing import Imported
+    from controller.desired.yaml_writer import NewManifest
+    from controller.operations.import_ import ImportResult
 
 _STDOUT = "-"
-_SHOWN = 20
+MAX_REASONS_SHOWN = 20
 _EXAMPLES = """
 \b
 Examples:
@@ -33,136 +34,185 @@ be read (the others are written), 64 wrong usage, 65 the manifests already there
 """
 
 
-def _platform(ctx: click.Context, parameter: click.Parameter, word: str | None) -> str | None:
-    from controller.desired.platforms import key_of, nearest
+def _parse_platform(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    from controller.model.platforms import key_of, nearest
 
-    if word is None or key_of(word):
-        return key_of(word) if word else None
-    raise click.BadParameter(f"there is no accounting platform {word!r}; the nearest: {nearest(word)}")
+    if value is None or key_of(value):
+        return key_of(value) if value else None
+    raise click.BadParameter(f"there is no accounting platform {value!r}; the nearest: {nearest(value)}")
 
 
-def _zone(ctx: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
-    from controller.model.schedule import complaint_about_zone
+def _parse_zone(ctx: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    from controller.model.schedule import time_zone_problem
 
-    wrong = complaint_about_zone(name) if name is not None else None
-    if wrong:
-        raise click.BadParameter(wrong)
+    problem = time_zone_problem(name) if name is not None else None
+    if problem:
+        raise click.BadParameter(problem)
     return name
 
 
 @click.command(epilog=_EXAMPLES)
 @click.option("--out", metavar="DIR", help="Where to write; - for stdout. Default: the manifests root.")
 @click.option("--match", metavar="GLOB", help="Only companies of such names.")
-@click.option("--platform", metavar="PLATFORM", callback=_platform, help="Only companies on this accounting platform.")
+@click.option(
+    "--platform", metavar="PLATFORM", callback=_parse_platform, help="Only companies on this accounting platform."
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="N companies at most, in the order of names.")
 @click.option("--profiles/--no-profiles", default=True, help="Share in a profile what most merchants have in common.")
 @click.option(
-    "--time-zone", "zone", metavar="ZONE", callback=_zone, help="Say UTC hours as times there, where that is the same."
+    "--time-zone",
+    "zone",
+    metavar="ZONE",
+    callback=_parse_zone,
+    help="Say UTC hours as times there, where that is the same.",
 )
-@click.option("--overwrite", is_flag=True, help="Import what is declared already, too, over files of the same names.")
+@click.option(
+    "--overwrite", is_flag=True, help="Import what is declared already, too: each merchant over its own document."
+)
 @click.pass_context
-def command(ctx: click.Context, /, out: str | None, overwrite: bool, **choice: Any) -> None:
+def command(ctx: click.Context, /, out: str | None, overwrite: bool, **options: Any) -> None:
     """Write manifests that say what is live. Cannot write to the API; the plan right after has nothing to do."""
-    from controller.app import import_fleet
-    from controller.cli.terminal import await_now, progress
-    from controller.reconcile.importing import Choice
+    from controller.cli.terminal import progress, run_async
+    from controller.operations.import_ import ImportOptions, import_fleet
 
     settings: Settings = ctx.obj
     folder = None if out == _STDOUT else Path(out) if out else settings.manifests
-    with progress("Reading") as tell:
-        found = await_now(import_fleet(settings, Choice(**choice), None if overwrite else folder, tell))
+    with progress("Reading") as on_progress:
+        result = run_async(import_fleet(settings, ImportOptions(**options, reimport=overwrite), folder, on_progress))
     if folder is None:
-        _print(found)
+        _print_manifests(result)
     else:
-        _write(found, folder, overwrite=overwrite)
-    click.echo("\n".join(_told(found, settings, folder)), err=folder is None)
-    ctx.exit(_exit_code(found))
+        _write_manifests(result, folder, _enclosing_root(folder, settings))
+    click.echo("\n".join(_summary_lines(result, settings, folder)), err=folder is None)
+    ctx.exit(_exit_code(result))
 
 
 # Files --------------------------------------------------------------------------------------------------
 
 
-def _print(found: Imported) -> None:
-    from controller.desired.writing import yaml_text
+def _print_manifests(result: ImportResult) -> None:
+    from controller.desired.yaml_writer import yaml_text
 
-    click.echo(yaml_text(found.manifests), nl=False)
-
-
-def _write(found: Imported, folder: Path, *, overwrite: bool) -> None:
-    """One file a manifest, `merchants/acme-coffee.yaml`; where another file is called that, `acme-coffee-2.yaml`."""
-    from controller.cli.files import write
-    from controller.desired.draft import free
-    from controller.desired.writing import yaml_text
-
-    there = () if overwrite else folder.glob("*/*")
-    taken = {str(path.relative_to(folder).with_suffix("")) for path in there}
-    for manifest in found.manifests:
-        place = free(_place(manifest), taken)
-        taken.add(place)
-        write(folder / f"{place}.yaml", yaml_text([manifest]), overwrite=overwrite)
+    click.echo(yaml_text(result.manifests), nl=False)
 
 
-def _place(manifest: Manifest) -> str:
+def _enclosing_root(folder: Path, settings: Settings) -> Path:
+    """The root outside which nothing is written: the manifests root, if the folder is in it, else the folder."""
+    return settings.manifests if folder.resolve().is_relative_to(settings.manifests.resolve()) else folder
+
+
+def _write_manifests(result: ImportResult, folder: Path, root: Path) -> None:
+    """Write all manifests below the folder.
+
+    A merchant that is declared already is rewritten in its file; every other manifest gets a file of its own, as
+    `merchants/acme-coffee.yaml`, or `acme-coffee-2.yaml` where that name is taken.
+    """
+    from controller.cli.files import overwrite_file, write_new_file
+    from controller.desired.generate import unique_name
+    from controller.desired.yaml_writer import yaml_text
+
+    contents = _rewrite_declared(result)
+    taken_paths = {str(path.relative_to(folder).with_suffix("")) for path in folder.glob("*/*")}
+    for manifest in result.manifests:
+        if manifest.name not in result.declared_in or not _is_merchant(manifest):
+            relative_path = unique_name(_relative_path(manifest), taken_paths)
+            taken_paths.add(relative_path)
+            write_new_file(folder / f"{relative_path}.yaml", yaml_text([manifest]), root)
+    for file, (before, after) in contents.items():
+        if before != after:
+            overwrite_file(Path(file), after, root)
+
+
+def _rewrite_declared(result: ImportResult) -> dict[str, tuple[bytes, bytes]]:
+    """By file that declares an imported merchant: its content, and its new content. Nothing is written yet."""
+    from controller.cli.files import read_file
+    from controller.desired.yaml_rewriter import rewrite_merchant
+
+    contents: dict[str, tuple[bytes, bytes]] = {}
+    for manifest in filter(_is_merchant, result.manifests):
+        file = result.declared_in.get(manifest.name)
+        if file is None:
+            continue
+        # A file may declare several merchants: each rewrite continues from the one before.
+        before, current = contents.get(file) or (read_file(Path(file)),) * 2
+        after = rewrite_merchant(current, manifest)
+        if after is None:
+            raise MerchantctlError(
+                f"{file} declares {manifest.name} in a way that cannot be written anew. Move that document into a file "
+                "of its own, or remove it, and run the import again. Nothing was written."
+            )
+        contents[file] = before, after
+    return contents
+
+
+def _is_merchant(manifest: NewManifest) -> bool:
+    from controller.desired.schema import MERCHANT_KIND
+
+    return manifest.kind == MERCHANT_KIND
+
+
+def _relative_path(manifest: NewManifest) -> str:
     """Where a manifest stands below the folder, without its ending."""
-    from controller.desired.draft import slug
-    from controller.desired.schema import PROFILE
+    from controller.desired.generate import slug
+    from controller.desired.schema import PROFILE_KIND
 
-    return f"{'profiles' if manifest.kind == PROFILE else 'merchants'}/{slug(manifest.name)}"
+    return f"{'profiles' if manifest.kind == PROFILE_KIND else 'merchants'}/{slug(manifest.name)}"
 
 
 # What is told -------------------------------------------------------------------------------------------
 
 
-def _told(found: Imported, settings: Settings, folder: Path | None) -> Iterator[str]:
-    yield _sentence(found, folder)
-    yield from _left_out(found)
-    yield from _undeclared(found)
-    if folder and found.manifests:
-        inside = folder.resolve().is_relative_to(settings.manifests.resolve())
-        merchantctl = "merchantctl" if inside else f"merchantctl --manifests {quote(str(folder))}"
-        yield f"Next: {merchantctl} plan, which has nothing to do; then commit them."
+def _summary_lines(result: ImportResult, settings: Settings, folder: Path | None) -> Iterator[str]:
+    yield _summary_line(result, folder)
+    yield from _skipped_lines(result)
+    yield from _unmanaged_lines(result)
+    if folder and result.manifests:
+        is_default_root = folder.resolve().is_relative_to(settings.manifests.resolve())
+        program = "merchantctl" if is_default_root else f"merchantctl --manifests {quote(str(folder))}"
+        yield f"Next: {program} plan, which has nothing to do; then commit them."
 
 
-def _sentence(found: Imported, folder: Path | None) -> str:
-    from controller.desired.schema import PROFILE
-    from controller.reporting.words import count
+def _summary_line(result: ImportResult, folder: Path | None) -> str:
+    from controller.desired.schema import PROFILE_KIND
+    from controller.reporting.formatting import format_count
 
-    declared = count(found.declared, "company", "companies")
-    if not found.manifests:
-        return f"Nothing to import{f': {declared} declared already' if found.declared else ''}."
-    shared = sum(1 for each in found.manifests if each.kind == PROFILE)
-    written = f"{count(len(found.manifests) - shared, 'merchant')} and {count(shared, 'profile')}"
-    passed = f"; {declared} declared already" if found.declared else ""
-    return f"Imported {written}{f' to {folder}' if folder else ''}{passed}."
-
-
-def _left_out(found: Imported) -> Iterator[str]:
-    from controller.reporting.words import clean, count
-
-    if found.left_out:
-        yield f"Left out, {count(len(found.left_out), 'company', 'companies')}:"
-    for each in found.left_out:
-        yield f"  {clean(each.company.name)} ({each.company.id})  {clean(each.why)}"
+    declared = format_count(result.already_declared, "company", "companies")
+    if not result.manifests:
+        return f"Nothing to import{f': {declared} declared already' if result.already_declared else ''}."
+    profiles = sum(1 for manifest in result.manifests if manifest.kind == PROFILE_KIND)
+    written = f"{format_count(len(result.manifests) - profiles, 'merchant')} and {format_count(profiles, 'profile')}"
+    skipped_text = f"; {declared} declared already" if result.already_declared else ""
+    return f"Imported {written}{f' to {folder}' if folder else ''}{skipped_text}."
 
 
-def _undeclared(found: Imported) -> Iterator[str]:
-    """Fields by reason, so that a thousand merchants alike are one line."""
-    from controller.reporting.words import clean, count, listed
+def _skipped_lines(result: ImportResult) -> Iterator[str]:
+    from controller.reporting.formatting import clean, format_count
 
-    alike: dict[tuple[str, str], list[str]] = {}
-    for each in found.undeclared:
-        alike.setdefault((each.field, each.why), []).append(each.merchant)
-    if alike:
+    if result.skipped:
+        yield f"Left out, {format_count(len(result.skipped), 'company', 'companies')}:"
+    for skipped in result.skipped:
+        yield f"  {clean(skipped.company.name)} ({skipped.company.id})  {clean(skipped.reason)}"
+
+
+def _unmanaged_lines(result: ImportResult) -> Iterator[str]:
+    """Unmanaged fields, merchants with the same reason on one line."""
+    from controller.reporting.formatting import clean, format_count, format_list
+
+    merchants_by_reason: dict[tuple[str, str], list[str]] = {}
+    for item in result.unmanaged:
+        merchants_by_reason.setdefault((item.field, item.reason), []).append(item.merchant)
+    if merchants_by_reason:
         yield "Not managed, so that live keeps it:"
-    for (field, why), merchants in sorted(alike.items())[:_SHOWN]:
-        yield f"  {clean(field)} of {listed(merchants, 3)}: {clean(why)}"
-    if len(alike) > _SHOWN:
-        yield f"  and {count(len(alike) - _SHOWN, 'more reason')}; each manifest says its own"
+    for (field, reason), merchants in sorted(merchants_by_reason.items())[:MAX_REASONS_SHOWN]:
+        yield f"  {clean(field)} of {format_list(merchants, 3)}: {clean(reason)}"
+    more = len(merchants_by_reason) - MAX_REASONS_SHOWN
+    if more > 0:
+        yield f"  and {format_count(more, 'more reason')}; each manifest says its own"
 
 
-def _exit_code(found: Imported) -> int:
-    from controller.reporting.verdict import BLOCKED, FINE, UNREAD
+def _exit_code(result: ImportResult) -> int:
+    from controller.model.exit_codes import EXIT_BLOCKED, EXIT_OK, EXIT_UNREAD
 
-    if any(each.unread for each in found.left_out):
-        return UNREAD
-    return BLOCKED if found.left_out else FINE
+    if any(skipped.unread for skipped in result.skipped):
+        return EXIT_UNREAD
+    return EXIT_BLOCKED if result.skipped else EXIT_OK

@@ -1,4 +1,4 @@
-"""`merchantctl init`: a repository to start from. What is there already stays as it is."""
+"""`merchantctl init`: write a starter repository. Existing files are kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from controller.cli.files import write
+from controller.cli.files import write_new_file
 from controller.model.errors import UsageError
 
 _EXAMPLES = """
@@ -20,22 +20,23 @@ Examples:
 \b
 Exit codes: 0 fine, 1 a file cannot be written, 64 wrong usage.
 """
-_SCHEMA = "manifests.schema.json"
-_MANIFESTS = "manifests"
-_FILES = {
+_SCHEMA_FILE = "manifests.schema.json"
+_MANIFESTS_FOLDER = "manifests"
+_STARTER_FILES = {
     "README.md": "README.md",
     "merchantctl.toml": "merchantctl.toml",
     ".gitignore": "gitignore",
     ".github/workflows/merchantctl.yaml": "workflow.yaml",
+    ".github/actions/install-merchantctl/action.yaml": "install.yaml",
     ".vscode/settings.json": "vscode.json",
 }
-"""Where each of the texts in `starter` goes."""
+"""By path in the new repository, the file of `starter` with its content."""
 
-_MANIFEST_FILES = {
-    f"{_MANIFESTS}/profiles/uk-xero.yaml": "profile.yaml",
-    f"{_MANIFESTS}/merchants/example-merchant.yaml": "merchant.yaml",
+_EXAMPLE_MANIFESTS = {
+    f"{_MANIFESTS_FOLDER}/profiles/uk-xero.yaml": "profile.yaml",
+    f"{_MANIFESTS_FOLDER}/merchants/example-merchant.yaml": "merchant.yaml",
 }
-"""Examples: only for a folder without manifests, since `apply` creates whatever stands there."""
+"""Written only into a folder without manifests, since `apply` creates whatever is declared."""
 
 
 @click.command(epilog=_EXAMPLES)
@@ -44,24 +45,24 @@ def command(folder: Path) -> None:
     """Write a starter repository: example manifests, a CI workflow, the editor's schema. Overwrites nothing."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder: name one, or none for the current one")
-    has_manifests = any((folder / _MANIFESTS).rglob("*.y*ml"))
-    for place, text in _texts(examples=not has_manifests):
-        path = folder / place
+    has_manifests = any((folder / _MANIFESTS_FOLDER).rglob("*.y*ml"))
+    for relative_path, text in _starter_texts(examples=not has_manifests):
+        path = folder / relative_path
         if path.exists():
             click.echo(f"  kept     {path}")
         else:
-            write(path, text)
+            write_new_file(path, text, folder)
             click.echo(f"  created  {path}")
     if has_manifests:
-        click.echo(f"No examples: {folder / _MANIFESTS} has manifests already.")
+        click.echo(f"No examples: {folder / _MANIFESTS_FOLDER} has manifests already.")
     click.echo(f"Next: {folder / 'README.md'} says what to do.")
 
 
-def _texts(*, examples: bool) -> Iterator[tuple[str, str]]:
-    """Every file by its place below the folder."""
+def _starter_texts(*, examples: bool) -> Iterator[tuple[str, str]]:
+    """(relative path, content) of every file."""
     from controller.cli.schema import schema_text
 
     starter = files("controller.cli") / "starter"
-    for place, name in ((_MANIFEST_FILES if examples else {}) | _FILES).items():
-        yield place, (starter / name).read_text(encoding="utf-8")
-    yield _SCHEMA, schema_text()
+    for relative_path, name in ((_EXAMPLE_MANIFESTS if examples else {}) | _STARTER_FILES).items():
+        yield relative_path, (starter / name).read_text(encoding="utf-8")
+    yield _SCHEMA_FILE, schema_text()

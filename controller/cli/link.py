@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from controller.cli.options import MerchantNameParameter
 from controller.settings import Settings
+from controller.text import escape_control, is_web_address
 
 _EXAMPLES = """
 \b
@@ -16,14 +18,17 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name")
+@click.argument("name", type=MerchantNameParameter())
 @click.option("--sync-flow", is_flag=True, help="The Sync Flow with its one-time password, valid for 30 seconds.")
 @click.option("--redirect-url", metavar="URL", help="The Sync Flow, and where it leads at its end.")
 @click.pass_context
 def command(ctx: click.Context, /, name: str, sync_flow: bool, redirect_url: str | None) -> None:
     """Print the link for the merchant NAME: printed once, never stored."""
-    from controller.app import link
-    from controller.cli.terminal import await_now
+    from controller.cli.terminal import run_async
+    from controller.operations.link import link
 
     settings: Settings = ctx.obj
-    click.echo(await_now(link(settings, name, sync_flow=sync_flow, redirect_url=redirect_url)))
+    url = run_async(link(settings, name, sync_flow=sync_flow, redirect_url=redirect_url))
+    if not is_web_address(url):
+        raise click.ClickException(f"Codat gave an address that is no web page: {escape_control(url)}")
+    click.echo(url)

@@ -1,33 +1,40 @@
-"""The front door: which command, under which settings, and which exit code when it goes wrong.
+"""The command line's entry point: global options, and the exit code for each kind of error.
 
 what happened                                    exit code
 a usage error (click's, or a setting)            64
-an error that we know by name                    its own: 64, 65, 6, 1
+a MerchantctlError                               its own: 64, 65, 6, 1
 Ctrl-C · SIGTERM                                 130 · 143
 the reader of a pipe went away                   1, quietly
-anything else: a fault of ours                   1, one line; where, with MERCHANTCTL_DEBUG=1
+a full disk, no file descriptor, no folder       1, with what to do about it
+anything else: a bug in merchantctl              1, one line; a traceback with MERCHANTCTL_DEBUG=1
 """
 
 from __future__ import annotations
 
+import errno
 import os
-import signal
+import re
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from controller.cli.commands import CommandTable
 from controller.model.errors import InvalidManifests, MerchantctlError
-from controller.settings import PRODUCTION, BadSettings, load_settings
+from controller.settings import PRODUCTION_URL, InvalidSettings, load_settings
+from controller.text import escape_control, mask_passwords
+
+if TYPE_CHECKING:
+    from controller.model.desired import Diagnostic
 
 _EPILOG = f"""
 \b
 Settings: flag > environment > merchantctl.toml
   CODAT_API_KEY or CODAT_API_KEY_FILE    the API key, never a flag
-  CODAT_BASE_URL                         default {PRODUCTION}
+  CODAT_BASE_URL                         default {PRODUCTION_URL}
   MERCHANTCTL_STATE                      default sqlite:///var/merchantctl.db
   MERCHANTCTL_MANIFESTS                  default manifests
   MERCHANTCTL_REQUESTS_PER_MINUTE        default 950
@@ -47,13 +54,14 @@ Exit codes: 0 fine, 1 error, 2 changes or drift, 3 some merchants failed or are 
 @click.group(cls=CommandTable, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="merchantctl", message="merchantctl %(version)s")
 @click.option("--base-url", metavar="URL", help="Where the API is.")
+@click.option("--allow-http", is_flag=True, default=None, help="Plain http beyond loopback, though it shows the key.")
 @click.option("--state", metavar="URL", help="Where to remember: sqlite:///relative.db, sqlite:////absolute.db.")
 @click.option("--manifests", metavar="DIR", help="The root folder of the manifests.")
 @click.option("--requests-per-minute", metavar="N", help="Pace below this many requests a minute; 0 = unpaced.")
 @click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
 @click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for every request.")
 @click.pass_context
-def group(ctx: click.Context, /, no_color: bool, verbose: int, **flags: str | None) -> None:
+def group(ctx: click.Context, /, no_color: bool, verbose: int, **flags: object) -> None:
     """Says what each Sync for Commerce merchant should be, and makes it so."""
     if no_color:
         ctx.color = False
@@ -62,9 +70,8 @@ def group(ctx: click.Context, /, no_color: bool, verbose: int, **flags: str | No
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line; its exit code. Nothing but that and what was printed comes out."""
-    _reopen_what_was_closed()
-    signal.signal(signal.SIGTERM, _terminated)
+    """Run one command line; returns its exit code. Never raises."""
+    _reopen_closed_streams()
     try:
         code = group.main(arguments, prog_name="merchantctl", standalone_mode=False)
         sys.stdout.flush()
@@ -72,71 +79,127 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return MerchantctlError.exit_code if type(error) is click.ClickException else 64
-    except BadSettings as error:
-        return _say(str(error), 64)
+    except InvalidSettings as error:
+        _print_json_error(arguments, str(error), 64)
+        return _print_error(str(error), 64)
     except InvalidManifests as error:
-        for complaint in error.complaints:
-            click.echo(str(complaint), err=True)
-        return _say(str(error), error.exit_code)
+        _print_json_error(arguments, str(error), error.exit_code, error.diagnostics)
+        for diagnostic in error.diagnostics:
+            click.echo(str(diagnostic), err=True)
+        return _print_error(str(error), error.exit_code)
     except MerchantctlError as error:
-        return _say(str(error), error.exit_code)
+        _print_json_error(arguments, str(error), error.exit_code)
+        return _print_error(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        return _say("Stopped.", 130)
+        return _print_error("Stopped.", 130)
     except BrokenPipeError:
-        return _leave_the_pipe()
+        # Python flushes stdout at exit and would report the broken pipe once more: give it somewhere to flush to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _handle_os_error(error)
     except Exception as error:
-        return _own_fault(error)
+        return _handle_internal_error(error)
 
 
-def _reopen_what_was_closed() -> None:
-    """A stream that the caller closed (`<&-`) reads empty and writes nowhere, and no file of ours gets its number."""
+def _reopen_closed_streams() -> None:
+    """Open /dev/null for each standard stream that the caller closed, as with `<&-`."""
+    # Else the next file opened would get its number, and text for stdout could land in the state.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
-def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
+def _print_error(message: str, exit_code: int) -> int:
+    click.echo(f"merchantctl: {escape_control(_redact_api_key(message))}", err=True)
+    return exit_code
 
 
-def _say(message: str, code: int) -> int:
-    click.echo(f"merchantctl: {_scrub(message)}", err=True)
-    return code
+def _print_json_error(
+    arguments: list[str], message: str, exit_code: int, diagnostics: Sequence[Diagnostic] = ()
+) -> None:
+    """Print the error as a JSON document on stdout, where the command line asks for JSON."""
+    from controller.cli.documents import render_document
+    from controller.reporting.as_json import error_json
+
+    command_line = " ".join(arguments)
+    if re.search(r"(^| )(-o ?|--output[ =])json( |$)", command_line):
+        with suppress(BrokenPipeError):
+            click.echo(render_document(error_json(_redact_api_key(message), exit_code, diagnostics), base_url=None))
 
 
-def _leave_the_pipe() -> int:
-    """Python flushes stdout at exit and would complain once more: give it somewhere to flush to."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+_REMEDIES = {
+    errno.ENOSPC: "Make room, then run it again",
+    errno.EDQUOT: "Make room, then run it again",
+    errno.EMFILE: "Allow more open files, as with `ulimit -n 1024`, then run it again",
+    errno.ENFILE: "End other programs, then run it again: this machine has no open file left",
+    errno.EROFS: "Name a place that can be written to",
+    errno.EIO: "Look at the disk",
+}
+
+
+def _handle_os_error(error: OSError) -> int:
+    """Report what the machine lacks, with a remedy; any other OSError is a bug in merchantctl."""
+    if error.errno in _REMEDIES:
+        problem, remedy = os.strerror(error.errno or 0), _REMEDIES[error.errno or 0]
+    elif not _has_current_folder():
+        problem, remedy = "the current folder is gone", "Change to one that is there"
+    else:
+        return _handle_internal_error(error)
+    # On a full disk stdout may still hold text that it could not write: Python would fail again when it exits.
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    prefix = f"{error.filename}: " if error.filename else ""
+    with suppress(OSError):
+        return _print_error(f"{prefix}{problem}. {remedy}.", 1)
     return 1
 
 
-def _own_fault(error: Exception) -> int:
+def _has_current_folder() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
+
+
+def _handle_internal_error(error: Exception) -> int:
     if os.environ.get("MERCHANTCTL_DEBUG") == "1":
         import traceback
 
-        click.echo(_scrub("".join(traceback.format_exception(error))), err=True)
-    what = f"{type(error).__name__}: {error}".splitlines()[0]
-    return _say(f"a fault of merchantctl itself: {what}. Please report it; MERCHANTCTL_DEBUG=1 shows where.", 1)
+        click.echo(_redact_api_key("".join(traceback.format_exception(error))), err=True)
+    summary = f"{type(error).__name__}: {error}".splitlines()[0]
+    return _print_error(
+        f"a fault of merchantctl itself: {summary}. Please report it; MERCHANTCTL_DEBUG=1 shows where.", 1
+    )
 
 
-def _scrub(text: str) -> str:
-    """The text without the API key, plain or as the Authorization header spells it."""
+def _redact_api_key(text: str) -> str:
+    """The text without the API key, in plain text or as the Authorization header encodes it, and without passwords."""
     from base64 import b64encode
 
     try:
         key = load_settings(os.environ, Path.cwd(), {}).api_key
-    except (BadSettings, OSError):
+    except (InvalidSettings, OSError):
         key = os.environ.get("CODAT_API_KEY", "").strip()
     for secret in (key, key and b64encode(key.encode()).decode()):
         if secret:
             text = text.replace(secret, "[API key]")
-    return text
+    return mask_passwords(text)
 
 
 def _log_to_stderr(verbose: int) -> None:
     import logging
 
+    class OneLine(logging.Formatter):
+        """One line a record: paths and errors hold names from outside, with any characters."""
+
+        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+            return escape_control(super().formatMessage(record))
+
     level = logging.DEBUG if verbose > 1 else logging.INFO
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     for name in ("controller", "state"):
         logging.getLogger(name).setLevel(level)

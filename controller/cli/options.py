@@ -2,41 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from controller.model.run import Scope
+from controller.model.errors import UsageError
+from controller.model.names import nfc
+from controller.model.run import ALLOW_CLASSES, RELEASABLE_BY_COUNT, RELEASABLE_BY_NAME, Scope
 
 Command = Callable[..., Any]
 
 
+class MerchantNameParameter(click.ParamType[str]):
+    """A merchant's name, normalised to NFC as manifests are: terminals may complete a file's name in another form."""
+
+    name = "name"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return nfc(value)
+
+
+class AllowParameter(click.ParamType[str]):
+    """A value of `--allow`: CLASS, or CLASS=NAME and CLASS:NUMBER for classes where single merchants are held."""
+
+    name = "allow"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        by_name = "|".join(f"{change_class.value}=NAME" for change_class in RELEASABLE_BY_NAME)
+        return f"[{'|'.join(ALLOW_CLASSES)}|{by_name}]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in ALLOW_CLASSES:
+            return value
+        cls, separator, target = value.partition("=" if "=" in value else ":")
+        if cls not in ALLOW_CLASSES:
+            classes = ", ".join(ALLOW_CLASSES)
+            self.fail(f"{cls!r} is no class of changes; there are {classes}.", param, ctx)
+        if cls not in RELEASABLE_BY_NAME:
+            self.fail(f"the limit on {cls} is lifted for a whole run: --allow {cls}.", param, ctx)
+        if separator == ":" and cls not in RELEASABLE_BY_COUNT:
+            self.fail(f"{cls} is released by name: --allow {cls}=NAME.", param, ctx)
+        if separator == ":" and not (target.isascii() and target.isdigit() and int(target)):
+            self.fail(f"{target!r} is no number of merchants; --allow {cls}:57 releases 57.", param, ctx)
+        if not target:
+            self.fail(f"it names nobody; --allow {cls}=NAME releases one merchant.", param, ctx)
+        return f"{cls}={nfc(target)}" if separator == "=" else f"{cls}:{int(target)}"
+
+
 def path_argument(command: Command) -> Command:
+    """`[PATH]`: the manifests that a command covers."""
     return click.argument("path", required=False, type=click.Path(path_type=Path))(command)
 
 
-def selection(command: Command) -> Command:
+def selection_options(command: Command) -> Command:
     """`--target` and `-l`."""
     target = click.option(
-        "--target", "targets", metavar="NAME", multiple=True, help="By name or shell glob; may be repeated."
+        "--target",
+        "targets",
+        metavar="NAME",
+        multiple=True,
+        type=MerchantNameParameter(),
+        help="By name, else by shell glob; may be repeated.",
     )
     label = click.option("-l", "--selector", metavar="SELECTOR", help="By label, as in kubectl: tier=gold,country!=us")
     return target(label(command))
 
 
-def output(*formats: str) -> Callable[[Command], Command]:
-    """`-o`, of these formats; the first is the default."""
+def output_option(formats: Iterable[str] = ("text", "json")) -> Callable[[Command], Command]:
+    """`-o`, of these formats (a table of `controller/cli/formats.py`, where there is one); the first is the default."""
+    choices = tuple(formats)
     return click.option(
-        "-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help="How to print it."
+        "-o", "--output", type=click.Choice(choices), default=choices[0], show_default=True, help="How to print it."
     )
 
 
-def scope(path: Path | None, targets: tuple[str, ...], selector: str | None) -> Scope:
-    """Whom the command line is about. Raises UsageError on a selector that cannot be read."""
-    if selector is not None:
-        from controller.desired.selector import parse
+def record_option(command: Command) -> Command:
+    """`--record`."""
+    return click.option(
+        "--record",
+        is_flag=True,
+        help="Note in the ledger what came and what went: for looks under the manifests in force.",
+    )(command)
 
-        parse(selector)
+
+def parse_scope(path: Path | None, targets: tuple[str, ...], selector: str | None) -> Scope:
+    """The scope of a command line. Raises UsageError for an empty or invalid selector."""
+    if selector is not None:
+        from controller.desired.selector import parse_selector
+
+        if not parse_selector(selector):
+            raise UsageError("-l is empty: name labels, or leave it out to mean everyone. Nothing was done.")
     return Scope(path=path, targets=targets, selector=selector)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from controller.cli.options import output, path_argument, scope, selection
+from controller.cli.formats import PLAN_FORMATS, View, render_isolated
+from controller.cli.options import output_option, parse_scope, path_argument, record_option, selection_options
 from controller.settings import Settings
 
 _EXAMPLES = """
@@ -25,12 +26,13 @@ Exit codes: 0 fine (2 changes or blocked merchants, with --detailed-exitcode),
 
 @click.command(epilog=_EXAMPLES)
 @path_argument
-@selection
-@output("text", "json", "markdown", "html")
+@selection_options
+@output_option(PLAN_FORMATS)
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Save it for `apply FILE`."
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to do.")
+@record_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -40,20 +42,22 @@ def command(
     selector: str | None,
     output: str,
     out: Path | None,
-    detailed_exitcode: bool,
+    **flags: bool,
 ) -> None:
     """Show what would change, for everyone or for the manifests at PATH. Cannot write to the API."""
-    from controller.app import look
-    from controller.cli.render import plan_as
-    from controller.cli.terminal import await_now, paint_for, progress, write_whole
-    from controller.reporting.as_json import dumps, plan_json
-    from controller.reporting.verdict import exit_code
+    from controller.cli.terminal import paint_for, print_notice, progress, run_async, write_atomically
+    from controller.model.exit_codes import exit_code
+    from controller.operations.plan import PlanOptions, plan_only
 
     settings: Settings = ctx.obj
-    whom = scope(path, targets, selector)
-    with progress("Looking") as tell:
-        plan = await_now(look(settings, whom, on_progress=tell))
+    scope = parse_scope(path, targets, selector)
+    options = PlanOptions(record_as="plan" if flags["record"] else None)
+    with progress("Looking") as on_progress:
+        plan = run_async(plan_only(settings, scope, options, on_progress=on_progress, on_message=print_notice))
+    view = View(paint_for(sys.stdout))
+    text, plan = render_isolated(plan, PLAN_FORMATS[output], view)
     if out:
-        write_whole(out, dumps(plan_json(plan)) + "\n")
-    click.echo(plan_as(output, plan, paint_for(sys.stdout)))
-    ctx.exit(exit_code("plan", plan, detailed_exitcode))
+        document, plan = render_isolated(plan, PLAN_FORMATS["json"], view)
+        write_atomically(out, document + "\n")
+    click.echo(text)
+    ctx.exit(exit_code("plan", plan, flags["detailed_exitcode"]))

@@ -1,4 +1,4 @@
-"""`merchantctl refresh`: asks the service to read the merchants' books again."""
+"""`merchantctl refresh`: ask Codat to read the merchants' books again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from controller.cli.options import output, path_argument, scope, selection
+from controller.cli.options import output_option, parse_scope, path_argument, selection_options
 from controller.settings import Settings
 
 _EXAMPLES = """
@@ -17,16 +17,16 @@ Examples:
 \b
 Exit codes: 0 asked of everyone who has given consent, 3 some could not be asked.
 """
-_ASKED = ("asked", "done")
-_WAITING = "not "
-"""How the answer begins where nothing could be asked yet: waiting for consent is no failure."""
+_REQUESTED_RESULTS = ("asked", "done")
+_NOT_YET_PREFIX = "not "
+"""Begin of a result where nothing can be requested yet: waiting for consent is no failure."""
 
 
 @click.command(epilog=_EXAMPLES)
 @path_argument
-@selection
-@output("text", "json")
-@click.option("--wait", is_flag=True, help="Wait until the service has pulled everything.")
+@selection_options
+@output_option()
+@click.option("--wait", is_flag=True, help="Wait until Codat has pulled everything.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -37,25 +37,26 @@ def command(
     output: str,
     wait: bool,
 ) -> None:
-    """Ask the service to pull the reference data again: what a merchant's options offer is as old as the last pull."""
-    import json
-
-    from controller.app import refresh
-    from controller.cli.terminal import await_now, progress
-    from controller.reporting.words import clean, count
+    """Ask Codat to pull the reference data again: what a merchant's options offer is as old as the last pull."""
+    from controller.cli.documents import manifests_revision, render_document
+    from controller.cli.terminal import progress, run_async
+    from controller.operations.refresh import refresh
+    from controller.reporting.formatting import clean, format_count
 
     settings: Settings = ctx.obj
-    whom = scope(path, targets, selector)
-    with progress("Refreshing") as tell:
-        answers = await_now(refresh(settings, whom, wait=wait, on_progress=tell))
-    left_out = {name: answer for name, answer in answers.items() if answer not in _ASKED}
-    failed = [answer for answer in left_out.values() if not answer.startswith(_WAITING)]
+    scope = parse_scope(path, targets, selector)
+    with progress("Refreshing") as on_progress:
+        results = run_async(refresh(settings, scope, wait=wait, on_progress=on_progress))
+    not_requested = {name: result for name, result in results.items() if result not in _REQUESTED_RESULTS}
+    failed = [result for result in not_requested.values() if not result.startswith(_NOT_YET_PREFIX)]
     if output == "json":
-        merchants = [{"merchant": name, "result": answer} for name, answer in sorted(answers.items())]
+        merchants = [{"merchant": name, "result": result} for name, result in sorted(results.items())]
         document = {"schemaVersion": 1, "kind": "Refresh", "complete": not failed, "merchants": merchants}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(render_document(document, settings.base_url, manifests_revision(settings)))
     else:
-        for name, answer in sorted(left_out.items()):
-            click.echo(f"{clean(name)}  {clean(answer)}")
-        click.echo(f"Refresh: {count(len(answers) - len(left_out), 'merchant')} {'done' if wait else 'asked'}.")
+        for name, result in sorted(not_requested.items()):
+            click.echo(f"{clean(name)}  {clean(result)}")
+        click.echo(
+            f"Refresh: {format_count(len(results) - len(not_requested), 'merchant')} {'done' if wait else 'asked'}."
+        )
     ctx.exit(3 if failed else 0)

@@ -1,4 +1,4 @@
-"""`merchantctl rollout`: a bulk change in waves."""
+"""`merchantctl rollout`: start, show, pause, resume, abort and undo a bulk change in waves."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from controller.cli.options import output, path_argument, scope, selection
+from controller.cli.options import output_option, parse_scope, path_argument, selection_options
 from controller.model.errors import UsageError
-from controller.model.run import ALLOWABLE
+from controller.model.run import ALLOW_CLASSES
 from controller.settings import Settings
 
 if TYPE_CHECKING:
     from controller.model.report import FleetPlan
-    from controller.model.rollout import Rollout, Terms
+    from controller.model.rollout import Rollout, RolloutSpec
     from controller.reporting.paint import Paint
-    from controller.rollouts import Rolled, Watcher
+    from controller.rollout.operations import ProgressSink, RolloutResult
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ Exit codes: 0 fine, 1 error or declined, 3 it stopped before its end or some mer
 """
 
 _allow = click.option(
-    "--allow", multiple=True, type=click.Choice(ALLOWABLE), help="Lift the limit on this class; may be repeated."
+    "--allow", multiple=True, type=click.Choice(ALLOW_CLASSES), help="Lift the limit on this class; may be repeated."
 )
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 _lock_timeout = click.option(
@@ -57,7 +57,7 @@ def command() -> None:
 
 @command.command(epilog=_EXAMPLES)
 @path_argument
-@selection
+@selection_options
 @click.option(
     "--wave",
     "waves",
@@ -73,7 +73,7 @@ def command() -> None:
 @_lock_timeout
 @click.option("--name", metavar="NAME", help="What to call it; else rollout-1, rollout-2 …")
 @_yes
-@output("text", "json")
+@output_option()
 @click.pass_context
 def start(
     ctx: click.Context,
@@ -83,39 +83,38 @@ def start(
     selector: str | None,
     yes: bool,
     output: str,
-    **given: Any,
+    **options: Any,
 ) -> None:
     """Plan everyone, or the manifests at PATH, show the waves, ask, and carry them out."""
-    from controller.cli.terminal import await_now
-    from controller.model.rollout import Prospect
-    from controller.reporting.rollout import prospect_text
-    from controller.rollouts import Opening
-    from controller.rollouts import start as begin
+    from controller.cli.terminal import run_async
+    from controller.model.rollout import RolloutPreview
+    from controller.reporting.rollout import preview_text
+    from controller.rollout.operations import StartRequest, start_rollout
 
-    name, lock_timeout = given.pop("name"), given.pop("lock_timeout")
-    terms = _terms(**given)
-    _terminal_or(yes)
-    agree = _agreement(output, yes, prospect_text, "Roll it out?")
-    opening = Opening(scope(path, targets, selector), terms, agree, name, lock_timeout)
-    with _watching() as watcher:
-        result = await_now(begin(_settings(ctx), opening, watcher))
-    if isinstance(result, Prospect):
-        for sentence in () if result.waves else result.left:
+    name, lock_timeout = options.pop("name"), options.pop("lock_timeout")
+    rollout_spec = _parse_spec(**options)
+    _require_terminal(yes)
+    confirm = _show_and_confirm(output, yes, preview_text, "Roll it out?")
+    request = StartRequest(parse_scope(path, targets, selector), rollout_spec, confirm, name, lock_timeout)
+    with _progress_sink() as sink:
+        result = run_async(start_rollout(_settings(ctx), request, sink))
+    if isinstance(result, RolloutPreview):
+        for sentence in () if result.waves else result.not_included:
             click.echo(sentence, err=True)
-        ctx.exit(_untouched(result.plan, output))
-    ctx.exit(_told(result, output))
+        ctx.exit(_report_unchanged(result.plan, output))
+    ctx.exit(_report_result(result, output))
 
 
 @command.command(epilog="Example: merchantctl rollout status -o json")
 @_name
-@output("text", "json")
+@output_option()
 @click.pass_context
 def status(ctx: click.Context, /, name: str | None, output: str) -> None:
     """Show how far the rollout NAME is, or the newest one."""
-    from controller.cli.terminal import await_now
-    from controller.rollouts import look_up
+    from controller.cli.terminal import run_async
+    from controller.rollout.operations import load_status
 
-    _show(await_now(look_up(_settings(ctx), name)), output)
+    _print_rollout(run_async(load_status(_settings(ctx), name)), output)
 
 
 @command.command(epilog="Example: merchantctl rollout pause")
@@ -123,25 +122,25 @@ def status(ctx: click.Context, /, name: str | None, output: str) -> None:
 @click.pass_context
 def pause(ctx: click.Context, /, name: str | None) -> None:
     """Stop the running rollout between two merchants; resume goes on."""
-    from controller.cli.terminal import await_now
-    from controller.rollouts import pause as stop
+    from controller.cli.terminal import run_async
+    from controller.rollout.operations import pause_rollout
 
-    _show(await_now(stop(_settings(ctx), name)), "text")
+    _print_rollout(run_async(pause_rollout(_settings(ctx), name)), "text")
 
 
 @command.command(epilog="Example: merchantctl rollout resume --max-failures 2")
 @_name
 @click.option("--max-failures", type=click.IntRange(0), metavar="N", help="Tolerate N of each wave from now on.")
-@output("text", "json")
+@output_option()
 @click.pass_context
 def resume(ctx: click.Context, /, name: str | None, max_failures: int | None, output: str) -> None:
     """Go on where the rollout stands; whoever failed in the wave in hand is tried again."""
-    from controller.cli.terminal import await_now
-    from controller.rollouts import resume as go_on
+    from controller.cli.terminal import run_async
+    from controller.rollout.operations import resume_rollout
 
-    with _watching() as watcher:
-        result = await_now(go_on(_settings(ctx), name, max_failures, watcher))
-    ctx.exit(_told(result, output))
+    with _progress_sink() as sink:
+        result = run_async(resume_rollout(_settings(ctx), name, max_failures, sink))
+    ctx.exit(_report_result(result, output))
 
 
 @command.command(epilog="Example: merchantctl rollout abort")
@@ -149,28 +148,28 @@ def resume(ctx: click.Context, /, name: str | None, max_failures: int | None, ou
 @click.pass_context
 def abort(ctx: click.Context, /, name: str | None) -> None:
     """No further waves. What is done stays, and nobody else is touched until the manifests change."""
-    from controller.cli.terminal import await_now
-    from controller.rollouts import abort as end
+    from controller.cli.terminal import run_async
+    from controller.rollout.operations import abort_rollout
 
-    _show(await_now(end(_settings(ctx), name)), "text")
+    _print_rollout(run_async(abort_rollout(_settings(ctx), name)), "text")
 
 
 @contextmanager
-def _watching() -> Iterator[Watcher]:
-    """Each step as a line on stderr, and a bar while merchants are gone through."""
+def _progress_sink() -> Iterator[ProgressSink]:
+    """Progress on stderr: a line for each step, and a bar over the merchants of a wave."""
     from controller.cli.terminal import progress
-    from controller.rollouts import Watcher
+    from controller.rollout.operations import ProgressSink
 
-    with progress("Working") as tell:
-        yield Watcher(lambda sentence: click.echo(sentence, err=True), tell)
+    with progress("Working") as on_progress:
+        yield ProgressSink(lambda sentence: click.echo(sentence, err=True), on_progress)
 
 
-@command.command(epilog="Example: merchantctl rollout undo --allow remap")
+@command.command(epilog="Example: merchantctl rollout undo --allow disable")
 @_name
 @_allow
 @_lock_timeout
 @_yes
-@output("text", "json")
+@output_option()
 @click.pass_context
 def undo(
     ctx: click.Context, /, name: str | None, allow: tuple[str, ...], lock_timeout: float, yes: bool, output: str
@@ -179,17 +178,16 @@ def undo(
 
     Its merchants are then left alone until the manifests ask for something else.
     """
-    from controller.cli.terminal import await_now
+    from controller.cli.terminal import run_async
     from controller.model.report import FleetPlan
     from controller.reporting.text import plan_text
-    from controller.rollouts import Undoing
-    from controller.rollouts import undo as put_back
+    from controller.rollout.operations import UndoRequest, undo_rollout
 
-    _terminal_or(yes)
-    told = Undoing(name, allow, _agreement(output, yes, plan_text, "Put it back?"), lock_timeout)
-    with _watching() as watcher:
-        result = await_now(put_back(_settings(ctx), told, watcher))
-    ctx.exit(_untouched(result, output) if isinstance(result, FleetPlan) else _told(result, output))
+    _require_terminal(yes)
+    request = UndoRequest(name, allow, _show_and_confirm(output, yes, plan_text, "Put it back?"), lock_timeout)
+    with _progress_sink() as sink:
+        result = run_async(undo_rollout(_settings(ctx), request, sink))
+    ctx.exit(_report_unchanged(result, output) if isinstance(result, FleetPlan) else _report_result(result, output))
 
 
 def _settings(ctx: click.Context) -> Settings:
@@ -197,61 +195,68 @@ def _settings(ctx: click.Context) -> Settings:
     return settings
 
 
-def _terms(waves: tuple[str, ...], soak: str, max_failures: int, step: bool, allow: tuple[str, ...]) -> Terms:
-    """Raises UsageError where a wave or a time cannot be read."""
-    from controller.desired.selector import parse
-    from controller.model.rollout import Terms
-    from controller.planning.waves import USUAL, is_selector
-    from controller.settings import duration
+def _parse_spec(
+    waves: tuple[str, ...], soak: str, max_failures: int, step: bool, allow: tuple[str, ...]
+) -> RolloutSpec:
+    """The spec of a rollout. Raises UsageError for an invalid wave or time."""
+    from controller.desired.selector import parse_selector
+    from controller.model.rollout import RolloutSpec
+    from controller.rollout.waves import DEFAULT_WAVES, is_selector
+    from controller.settings import parse_duration
 
-    for spec in waves:
-        if is_selector(spec):
-            parse(spec)
+    for wave in waves:
+        if is_selector(wave):
+            parse_selector(wave)
     try:
-        seconds = duration(soak)
+        seconds = parse_duration(soak)
     except ValueError as error:
         raise UsageError(f"--soak {soak!r} {error}") from None
-    return Terms(waves or USUAL, seconds, max_failures, step, allow)
+    return RolloutSpec(waves or DEFAULT_WAVES, seconds, max_failures, step, allow)
 
 
-def _terminal_or(yes: bool) -> None:
+def _require_terminal(yes: bool) -> None:
     if not yes and not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on; say --yes to go on without asking. Nothing was done.")
 
 
-def _agreement(output: str, yes: bool, words: Callable[[T, Paint], str], question: str) -> Callable[[T], bool]:
-    """Shows what would be done, on stderr where stdout is for a program, and asks unless `--yes`."""
+def _show_and_confirm(output: str, yes: bool, render: Callable[[T, Paint], str], question: str) -> Callable[[T], bool]:
+    """A callback that shows what would be done, on stderr where stdout is for a program, and asks unless `--yes`."""
 
-    def agree(what: T) -> bool:
-        from controller.cli.terminal import ask, paint_for
+    def confirm_shown(subject: T) -> bool:
+        from controller.cli.terminal import confirm, paint_for
 
         stream = sys.stdout if output == "text" else sys.stderr
-        click.echo(words(what, paint_for(stream)) + "\n", file=stream)
-        return yes or ask(question)
+        click.echo(render(subject, paint_for(stream)) + "\n", file=stream)
+        return yes or confirm(question)
 
-    return agree
+    return confirm_shown
 
 
-def _untouched(plan: FleetPlan, output: str) -> int:
-    """What is said where nothing was done, and its exit code."""
-    from controller.cli.render import report_as
+def _report_unchanged(plan: FleetPlan, output: str) -> int:
+    """Print why nothing was done; returns the exit code."""
+    from controller.cli.formats import APPLY_FORMATS, View
     from controller.cli.terminal import paint_for
-    from controller.reporting.verdict import exit_code
+    from controller.model.exit_codes import exit_code
 
-    click.echo(report_as(output, plan, paint_for(sys.stdout)))
+    click.echo(APPLY_FORMATS[output](plan, View(paint_for(sys.stdout))))
     return exit_code("apply", plan)
 
 
-def _told(result: Rolled, output: str) -> int:
-    from controller.reporting.rollout import rolled_code
+def _report_result(result: RolloutResult, output: str) -> int:
+    """Print where the rollout stands; returns the exit code."""
+    from controller.reporting.rollout import rollout_exit_code
 
-    _show(result.rollout, output)
-    return rolled_code(result.rollout, result.signal)
+    _print_rollout(result.rollout, output)
+    return rollout_exit_code(result.rollout, result.signal)
 
 
-def _show(rollout: Rollout, output: str) -> None:
+def _print_rollout(rollout: Rollout, output: str) -> None:
+    from controller.cli.documents import manifests_revision, render_document
     from controller.cli.terminal import paint_for
-    from controller.reporting.as_json import dumps
     from controller.reporting.rollout import rollout_json, rollout_text
 
-    click.echo(dumps(rollout_json(rollout)) if output == "json" else rollout_text(rollout, paint_for(sys.stdout)))
+    if output == "json":
+        settings = _settings(click.get_current_context())
+        click.echo(render_document(rollout_json(rollout), settings.base_url, manifests_revision(settings)))
+    else:
+        click.echo(rollout_text(rollout, paint_for(sys.stdout)))

@@ -1,4 +1,4 @@
-"""`merchantctl run`: the controller that stays."""
+"""`merchantctl run`: the daemon."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from controller.settings import load_settings
+from controller.settings import Settings, load_settings
 
 _EXAMPLES = """
 \b
@@ -15,13 +15,16 @@ Examples:
   merchantctl run                          mend drift, hourly and when webhooks or manifests say so
   merchantctl run --report-only            look, and never write to the API
   merchantctl run --once                   one look at everyone, for cron
-  merchantctl run --resync 15m --listen 0.0.0.0:8788
+  merchantctl run --resync 15m --listen 0.0.0.0:8788 --web-guard header:X-Forwarded-User
 \b
-The safety limits hold for any 24 hours together. What goes over one waits for
+While Codat refuses the API key, nothing is written, /readyz and the log say so, and the key is
+read again: put a good one into CODAT_API_KEY_FILE.
+\b
+The safety limits hold for any 24 hours together. Whoever goes over one is parked, and waits for
 `merchantctl apply --allow CLASS`, which may run beside this with --lock-timeout.
 \b
 Exit codes: those of apply, or of drift with --report-only, where --once ends; else
-65 invalid manifests at the start, 1 the state cannot be used, 5 the API key is refused,
+65 invalid manifests at the start, 1 the state cannot be used,
 130/143 stopped by a signal.
 """
 
@@ -31,12 +34,24 @@ Exit codes: those of apply, or of drift with --report-only, where --once ends; e
 @click.option("--report-only", is_flag=True, help="Report what moved; write nothing to the API.")
 @click.option("--resync", metavar="TIME", help="From one look at everyone to the next: 90s, 15m, 1h.")
 @click.option("--listen", metavar="HOST:PORT", help="Where dashboard, webhooks and metrics are served; off = nowhere.")
+@click.option(
+    "--web-guard",
+    metavar="header:NAME|network",
+    help="What keeps strangers off the pages beyond loopback, where no MERCHANTCTL_WEB_TOKEN is set: a proxy that sets "
+    "this header, or something else.",
+)
 @click.pass_context
 def command(ctx: click.Context, /, once: bool, report_only: bool, **flags: str | None) -> None:
     """Stay, and keep every merchant as declared: look at everyone again and again, and at once at whom a webhook
     or a changed manifest is about. Logs to stderr."""
-    from controller.cli.terminal import await_now
-    from controller.resident import Shift, keep_watch
+    from controller.cli.terminal import run_async
+    from controller.daemon.bootstrap import RunOptions, run_daemon
 
-    settings = load_settings(os.environ, Path.cwd(), ctx.find_root().params | flags)
-    ctx.exit(await_now(keep_watch(settings, Shift(once, report_only))))
+    def current_settings() -> Settings:
+        return load_settings(os.environ, Path.cwd(), ctx.find_root().params | flags)
+
+    ctx.exit(
+        run_async(
+            run_daemon(current_settings(), RunOptions(once, report_only), read_key=lambda: current_settings().api_key)
+        )
+    )

@@ -24,6 +24,6 @@ def schema_text() -> str:
     """The schema as the text of a file."""
     import json
 
-    from controller.desired.schema import json_schema
+    from controller.desired.json_schema import json_schema
 
     return json.dumps(json_schema(), indent=2) + "\n"

@@ -1,17 +1,22 @@
-"""`merchantctl state`: look into what is remembered, and correct it by hand."""
+"""`merchantctl state`: inspect the recorded state, and correct it by hand."""
 
 from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import output
-from controller.model.errors import UsageError
+from controller.cli.options import MerchantNameParameter, output_option
+from controller.model.errors import LockedByOtherRun, MerchantctlError, UsageError
 from controller.settings import Settings
+from controller.text import dump_json, escape_control
+
+if TYPE_CHECKING:
+    from state import Binding, LockRow, Store
 
 _EXAMPLES = """
 \b
@@ -20,10 +25,11 @@ Examples:
   merchantctl state show acme-coffee              everything remembered of one merchant
   merchantctl state mv acme-coffee acme           the manifest was renamed, the company is the same
   merchantctl state rm acme-coffee                forget; the next plan adopts by name
+  merchantctl state rebind                        the same account has a new address
   merchantctl state export > backup.json          and: merchantctl state import backup.json
   merchantctl state unlock                        the run that held the lock is dead
 \b
-Nothing here asks or changes the API. rm, mv and import exit 6 while a run is under way.
+Nothing here changes the API, and only rebind asks it. rm, mv and import exit 6 while a run is under way.
 """
 
 
@@ -33,42 +39,42 @@ def command() -> None:
 
 
 @command.command("list", epilog="Example: merchantctl state list -o json")
-@output("text", "json")
+@output_option()
 @click.pass_obj
 def list_(settings: Settings, output: str) -> None:
     """List the merchants that are remembered, with their company and connection."""
-    from controller.cli.remembering import ask_state
-    from controller.reporting.words import clean, columns
+    from controller.cli.state_access import query_state
+    from controller.reporting.formatting import align_columns, clean
 
-    bindings = ask_state(settings, lambda store: store.list_bindings())
+    bindings = query_state(settings, lambda store: store.list_bindings())
     if output == "json":
-        _print_json("StateList", merchants=[_binding(each) for each in bindings])
+        _print_json(settings, "StateList", merchants=[_binding_json(binding) for binding in bindings])
         return
     rows = [
-        (clean(each.merchant), each.company_id or "-", each.connection_id or "-", "retired" if each.retired_at else "")
-        for each in bindings
+        (clean(binding.merchant), binding.company_id or "-", binding.connection_id or "-", _binding_status(binding))
+        for binding in bindings
     ]
-    for line in columns([("MERCHANT", "COMPANY", "CONNECTION", ""), *rows], ""):
+    for line in align_columns([("MERCHANT", "COMPANY", "CONNECTION", ""), *rows], ""):
         click.echo(line)
 
 
 @command.command(epilog="Example: merchantctl state show acme-coffee")
 @click.argument("name")
-@output("text", "json")
+@output_option()
 @click.pass_obj
 def show(settings: Settings, name: str, output: str) -> None:
     """Show everything that is remembered of the merchant NAME."""
-    from controller.cli.remembering import ask_state
+    from controller.cli.state_access import query_state
 
-    tables = ask_state(settings, lambda store: store.show(name))
+    tables = query_state(settings, lambda store: store.show_merchant(name))
     if output == "json":
-        _print_json("StateShow", merchant=name, tables=tables)
+        _print_json(settings, "StateShow", merchant=name, tables=tables)
         return
     for table, rows in tables.items():
         for row in rows:
             click.echo(table)
             for column, value in row.items():
-                click.echo(f"  {column}: {json.dumps(value, ensure_ascii=False)}")
+                click.echo(f"  {column}: {escape_control(json.dumps(value, ensure_ascii=False))}")
 
 
 @command.command(epilog="Example: merchantctl state rm acme-coffee")
@@ -76,21 +82,25 @@ def show(settings: Settings, name: str, output: str) -> None:
 @click.pass_obj
 def rm(settings: Settings, name: str) -> None:
     """Forget the merchant NAME. Its company stays as it is; the next plan adopts it by name."""
-    from controller.cli.remembering import mend_state
+    from controller.cli.state_access import edit_state
+    from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 
-    mend_state(settings, lambda store: store.forget(name))
+    edit_state(settings, lambda store: store.forget_merchant(name, under_way=ACTIVE_ROLLOUT_STATES))
     click.echo(f"{name} is forgotten.")
 
 
 @command.command(epilog="Example: merchantctl state mv acme-coffee acme")
 @click.argument("old")
-@click.argument("new")
+@click.argument("new", type=MerchantNameParameter())
 @click.pass_obj
 def mv(settings: Settings, old: str, new: str) -> None:
     """Remember the merchant OLD under the name NEW: its manifest was renamed."""
-    from controller.cli.remembering import mend_state
+    from controller.cli.state_access import edit_state
+    from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 
-    mend_state(settings, lambda store: store.rename_merchant(old, new))
+    edit_state(
+        settings, lambda store: store.rename_merchant(old, new, at=datetime.now(UTC), under_way=ACTIVE_ROLLOUT_STATES)
+    )
     click.echo(f"{old} is now {new}.")
 
 
@@ -99,14 +109,29 @@ def mv(settings: Settings, old: str, new: str) -> None:
 @click.pass_obj
 def export(settings: Settings, out: Path | None) -> None:
     """Print everything that is remembered as one JSON document."""
-    from controller.cli.remembering import ask_state
-    from controller.cli.terminal import write_whole
+    from controller.cli.state_access import query_state
+    from controller.cli.terminal import write_atomically
 
-    text = json.dumps(ask_state(settings, lambda store: store.export()), indent=2, ensure_ascii=False)
+    text = dump_json(query_state(settings, lambda store: store.export()))
     if out:
-        write_whole(out, text + "\n")
+        write_atomically(out, text + "\n")
     else:
         click.echo(text)
+
+
+@command.command(epilog="Example: merchantctl --base-url https://api.codat.io state rebind")
+@click.pass_obj
+def rebind(settings: Settings) -> None:
+    """Bind the state to the address in use now, where at least 90 % of its companies are there.
+
+    For a new address of the same account. Another account needs another state.
+    """
+    from controller.cli.terminal import run_async
+    from controller.operations.rebind import rebind as rebind_state
+
+    account = run_async(rebind_state(settings))
+    account_text = f", account {account.client_id}" if account.client_id else ""
+    click.echo(f"The state belongs to {account.base_url}{account_text}.")
 
 
 @command.command("import", epilog="Example: merchantctl state import backup.json")
@@ -114,7 +139,8 @@ def export(settings: Settings, out: Path | None) -> None:
 @click.pass_obj
 def import_(settings: Settings, file: Any) -> None:
     """Fill an empty state from an exported FILE (- = stdin)."""
-    from controller.cli.remembering import mend_state
+    from controller.cli.state_access import edit_state
+    from controller.operations.check_state_export import check_state_export
 
     try:
         document = json.load(file)
@@ -122,37 +148,93 @@ def import_(settings: Settings, file: Any) -> None:
         raise UsageError(f"{file.name} is not an export: {error}") from None
     if not isinstance(document, dict):
         raise UsageError(f"{file.name} is not an export: it is no JSON object")
-    mend_state(settings, lambda store: store.import_(document))
+    check_state_export(document)
+    edit_state(settings, lambda store: store.import_(document))
     click.echo("Imported.")
 
 
-@command.command(epilog="Example: merchantctl state unlock")
-@click.pass_obj
-def unlock(settings: Settings) -> None:
-    """Take the lock from a run that is dead. From a living one it takes the protection against twins: make sure."""
-    from controller.cli.remembering import ask_state
+_UNLOCK_EXAMPLES = """
+\b
+Examples:
+  merchantctl state unlock                the holder is dead
+  merchantctl state unlock --force        it hangs for good and cannot be ended
+\b
+A dead run's lock is taken over by the next one anyway, wherever it ran.
+\b
+Exit codes: 0 unlocked, or it was not locked; 1 declined; 6 the holder lives; 64 no terminal to ask on.
+"""
 
-    broken = ask_state(settings, lambda store: store.break_lock())
-    if broken is None:
+
+@command.command(epilog=_UNLOCK_EXAMPLES)
+@click.option("--force", is_flag=True, help="Also from a holder that lives; asks first.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def unlock(settings: Settings, force: bool, yes: bool) -> None:
+    """Take the lock from a run that is dead."""
+    from controller.cli.state_access import break_lock, query_state
+    from controller.cli.terminal import confirm
+    from state.errors import MAX_HEARTBEAT_SILENCE_S
+
+    holder, silent = query_state(settings, _load_lock)
+    if holder is None:
         click.echo("It was not locked.", err=True)
         return
-    owner = broken.owner
-    click.echo(f"Unlocked: it was held by `{owner.command}` (pid {owner.pid} on {owner.host}) since {broken.since}.")
+    if silent is not None:
+        life_sign = (
+            "and lives"
+            if silent < MAX_HEARTBEAT_SILENCE_S
+            else f"and lives, though it gave no sign of it for {silent:.0f} s"
+        )
+        if not force:
+            raise LockedByOtherRun(f"{_holder_text(holder)}, {life_sign}. {_WAIT_REMEDY}")
+        click.echo(f"{_holder_text(holder)}, {life_sign}. {_FORCE_WARNING}", err=True)
+        if not yes and not sys.stdin.isatty():
+            raise UsageError("there is no terminal to ask on; say --yes to unlock without asking. Nothing was done.")
+        if not yes and not confirm("Take the lock from it?"):
+            raise MerchantctlError("It stays locked.")
+    break_lock(settings, holder.owner)
+    click.echo(f"Unlocked: {_holder_text(holder)}.")
 
 
-def _binding(each: Any) -> dict[str, Any]:
-    from controller.reporting.words import instant
+_WAIT_REMEDY = "Wait for it to end, or end it. Only if it hangs and cannot be ended: merchantctl state unlock --force"
+_FORCE_WARNING = (
+    "Without the lock it begins nothing new, but a request that it has under way goes on: another run that starts now "
+    "can make a company or a connection a second time, or have its configuration overwritten."
+)
+
+
+async def _load_lock(store: Store) -> tuple[LockRow | None, float | None]:
+    """The lock's holder, and the seconds since its last heartbeat; None where it is dead."""
+    return await store.lock_holder(), await store.holder_silent_for()
+
+
+def _holder_text(holder: LockRow) -> str:
+    from controller.reporting.formatting import clean, format_time
+
+    owner = holder.owner
+    process = f"`{clean(owner.command)}` (pid {owner.pid} on {clean(owner.host)})"
+    return f"{process} holds the lock since {format_time(holder.since)}"
+
+
+def _binding_status(binding: Binding) -> str:
+    return "retired" if binding.retired_at else "without a manifest" if binding.left_at else ""
+
+
+def _binding_json(binding: Binding) -> dict[str, Any]:
+    from controller.reporting.formatting import format_iso
 
     return {
-        "merchant": each.merchant,
-        "companyId": each.company_id,
-        "companyName": each.company_name,
-        "connectionId": each.connection_id,
-        "configuredAt": instant(each.configured_at),
-        "retiredAt": instant(each.retired_at),
+        "merchant": binding.merchant,
+        "companyId": binding.company_id,
+        "companyName": binding.company_name,
+        "connectionId": binding.connection_id,
+        "configuredAt": format_iso(binding.configured_at),
+        "retiredAt": format_iso(binding.retired_at),
+        "leftAt": format_iso(binding.left_at),
     }
 
 
-def _print_json(kind: str, **content: Any) -> None:
-    json.dump({"schemaVersion": 1, "kind": kind, "complete": True, **content}, sys.stdout, indent=2, ensure_ascii=False)
-    click.echo()
+def _print_json(settings: Settings, kind: str, **content: Any) -> None:
+    from controller.cli.documents import render_document
+
+    click.echo(render_document({"schemaVersion": 1, "kind": kind, "complete": True, **content}, settings.base_url))

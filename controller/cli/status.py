@@ -1,12 +1,14 @@
-"""`merchantctl status`: how far each merchant has come."""
+"""`merchantctl status`: the conditions of each merchant."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import click
 
-from controller.cli.options import output, scope, selection
+from controller.cli.formats import STATUS_FORMATS, View, render_isolated
+from controller.cli.options import MerchantNameParameter, output_option, parse_scope, selection_options
 from controller.settings import Settings
 
 _EXAMPLES = """
@@ -21,22 +23,24 @@ Exit codes: 0 fine, 5 something could not be read.
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", required=False)
-@selection
-@output("text", "json")
+@click.argument("name", required=False, type=MerchantNameParameter())
+@selection_options
+@output_option(STATUS_FORMATS)
 @click.pass_context
 def command(
     ctx: click.Context, /, name: str | None, targets: tuple[str, ...], selector: str | None, output: str
 ) -> None:
     """Show the conditions of all merchants, or of the merchant NAME in depth."""
-    from controller.app import look
-    from controller.cli.render import status_as
-    from controller.cli.terminal import await_now, paint_for, progress
-    from controller.reporting.verdict import exit_code
+    from controller.cli.terminal import paint_for, print_notice, progress, run_async
+    from controller.model.exit_codes import exit_code
+    from controller.operations.plan import PlanOptions, plan_only
 
     settings: Settings = ctx.obj
-    whom = scope(None, (name,) if name else targets, selector)
-    with progress("Looking") as tell:
-        plan = await_now(look(settings, whom, on_progress=tell))
-    click.echo(status_as(output, plan, paint_for(sys.stdout), in_depth=name is not None))
+    scope = replace(parse_scope(None, () if name else targets, selector), name=name)
+    options = PlanOptions(dated=True)
+    with progress("Looking") as on_progress:
+        plan = run_async(plan_only(settings, scope, options, on_progress=on_progress, on_message=print_notice))
+    view = View(paint_for(sys.stdout), in_depth=name is not None)
+    text, plan = render_isolated(plan, STATUS_FORMATS[output], view)
+    click.echo(text)
     ctx.exit(exit_code("status", plan))

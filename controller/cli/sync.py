@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import output
+from controller.cli.options import MerchantNameParameter, output_option
 from controller.model.errors import UsageError
 from controller.settings import Settings
 
 if TYPE_CHECKING:
-    from controller.model.sync import Prospect, Span, Sync
+    from controller.model.syncs_and_uploads import Sync, SyncPreview, SyncRange
 
 _EXAMPLES = """
 \b
@@ -30,8 +30,8 @@ be read, 64 wrong usage or no terminal to ask on.
 """
 
 
-class Instant(click.ParamType[datetime]):
-    """`2026-11-20` or `2026-11-20T12:00[+01:00]`, as an aware instant."""
+class InstantParameter(click.ParamType[datetime]):
+    """A date or time like `2026-11-20` or `2026-11-20T12:00[+01:00]`, as an aware instant; UTC unless it says more."""
 
     name = "when"
 
@@ -44,37 +44,41 @@ class Instant(click.ParamType[datetime]):
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name")
-@click.option("--to", "until", type=Instant(), metavar="WHEN", help="From the last success until WHEN; default: now.")
-@click.option("--start", type=Instant(), metavar="WHEN", help="The first instant of a range; with --finish.")
-@click.option("--finish", type=Instant(), metavar="WHEN", help="The end of that range.")
+@click.argument("name", type=MerchantNameParameter())
+@click.option(
+    "--to", "until", type=InstantParameter(), metavar="WHEN", help="From the last success until WHEN; default: now."
+)
+@click.option("--start", type=InstantParameter(), metavar="WHEN", help="The first instant of a range; with --finish.")
+@click.option("--finish", type=InstantParameter(), metavar="WHEN", help="The end of that range.")
 @click.option("--status", "only_status", is_flag=True, help="Show the latest sync instead; begins none.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended, for a quarter of an hour at most.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@output("text", "json")
+@output_option()
 @click.pass_context
-def command(ctx: click.Context, /, name: str, wait: bool, yes: bool, output: str, **given: Any) -> None:
+def command(ctx: click.Context, /, name: str, wait: bool, yes: bool, output: str, **options: Any) -> None:
     """Put the sales of the merchant NAME into the books now: for testing, since schedules do it day by day."""
-    from controller.app import latest_sync, sync
-    from controller.cli.terminal import await_now
+    from controller.cli.terminal import run_async
+    from controller.operations.sync import latest_sync, sync
 
     settings: Settings = ctx.obj
-    span = _span(**given)
-    if given["only_status"]:
-        found = await_now(latest_sync(settings, name, wait=wait))
+    sync_range = _parse_range(**options)
+    if options["only_status"]:
+        latest = run_async(latest_sync(settings, name, wait=wait))
     else:
         if not yes and not sys.stdin.isatty():
             raise UsageError("there is no terminal to ask on; say --yes to sync without asking. Nothing was done.")
-        found = await_now(sync(settings, name, span, _agreement(name, yes), wait=wait))
-        if found is None:
+        latest = run_async(sync(settings, name, sync_range, _confirmation(name, yes), wait=wait))
+        if latest is None:
             click.echo("Nothing was done.", err=True)
             ctx.exit(1)
-    _tell(name, found, output)
-    ctx.exit(_verdict(found))
+    _print_sync(settings, name, latest, output)
+    ctx.exit(_exit_code(latest))
 
 
-def _span(until: datetime | None, start: datetime | None, finish: datetime | None, only_status: bool) -> Span:
-    from controller.model.sync import Span
+def _parse_range(
+    until: datetime | None, start: datetime | None, finish: datetime | None, only_status: bool
+) -> SyncRange:
+    from controller.model.syncs_and_uploads import SyncRange
 
     if only_status and (until or start or finish):
         raise UsageError("--status begins no sync: leave out --to, --start and --finish")
@@ -82,36 +86,35 @@ def _span(until: datetime | None, start: datetime | None, finish: datetime | Non
         raise UsageError("say --start and --finish together, or --to alone")
     if start and finish and finish <= start:
         raise UsageError("--finish must be later than --start")
-    return Span(start, finish or until)
+    return SyncRange(start, finish or until)
 
 
-def _agreement(name: str, yes: bool) -> Callable[[Prospect], bool]:
-    """Shows on stderr what would be covered, with its warning, and asks unless `--yes`."""
+def _confirmation(name: str, yes: bool) -> Callable[[SyncPreview], bool]:
+    """A callback that shows on stderr what the sync would cover, with its warning, and asks unless `--yes`."""
 
-    def agree(prospect: Prospect) -> bool:
-        from controller.cli.terminal import ask
-        from controller.reporting.sync import prospect_text
+    def confirm_sync(preview: SyncPreview) -> bool:
+        from controller.cli.terminal import confirm
+        from controller.reporting.sync_and_upload import sync_preview_text
 
-        click.echo(prospect_text(name, prospect), err=True)
-        return yes or ask("Sync now?")
+        click.echo(sync_preview_text(name, preview), err=True)
+        return yes or confirm("Sync now?")
 
-    return agree
+    return confirm_sync
 
 
-def _tell(name: str, found: Sync | None, output: str) -> None:
-    import json
-
+def _print_sync(settings: Settings, name: str, latest: Sync | None, output: str) -> None:
+    from controller.cli.documents import manifests_revision, render_document
     from controller.cli.terminal import paint_for
-    from controller.reporting.sync import sync_json, sync_text
+    from controller.reporting.sync_and_upload import sync_json, sync_text
 
     if output == "json":
-        click.echo(json.dumps(sync_json(name, found), indent=2, ensure_ascii=False))
+        click.echo(render_document(sync_json(name, latest), settings.base_url, manifests_revision(settings)))
     else:
-        click.echo(sync_text(name, found, paint_for(sys.stdout)) if found else f"{name} was never synchronised.")
+        click.echo(sync_text(name, latest, paint_for(sys.stdout)) if latest else f"{name} was never synchronised.")
 
 
-def _verdict(found: Sync | None) -> int:
-    from controller.model.sync import Progress
-    from controller.reporting.verdict import BLOCKED, FINE
+def _exit_code(latest: Sync | None) -> int:
+    from controller.model.exit_codes import EXIT_BLOCKED, EXIT_OK
+    from controller.model.syncs_and_uploads import TransferStatus
 
-    return BLOCKED if found and found.progress is Progress.FAILED else FINE
+    return EXIT_BLOCKED if latest and latest.transfer_status is TransferStatus.FAILED else EXIT_OK

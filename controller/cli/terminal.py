@@ -1,8 +1,9 @@
-"""The terminal: colour, progress, and files written whole. Results go to stdout, everything else to stderr."""
+"""The terminal: colour, progress, questions, and files written atomically. Results go to stdout, the rest to stderr."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from controller import signals
 from controller.model.errors import MerchantctlError
 from controller.reporting.paint import Paint
+from controller.text import escape_control
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -23,94 +26,114 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def await_now(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end. A run that was broken off by a second signal ends as an interrupted one."""
-    try:
-        return asyncio.run(work)
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, on an event loop of its own. Warnings, as of waits and retries, go to stderr."""
+
+    class Sentence(logging.Formatter):
+        """One line a record: messages hold text from outside."""
+
+        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+            return f"merchantctl: {escape_control(super().formatMessage(record))}"
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Sentence("%(message)s"))
+    # Without effect where logging is set up already, as by `-v`.
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    return asyncio.run(coroutine)
+
+
+def print_notice(sentence: str) -> None:
+    """Print something worth knowing about a run, beside its result, on stderr."""
+    click.echo(f"merchantctl: {escape_control(sentence)}", err=True)
 
 
 def paint_for(stream: Any) -> Paint:
-    """Colour only on a terminal, without NO_COLOR, TERM=dumb or --no-color."""
+    """The Paint for a stream: with colour only on a terminal, without NO_COLOR, TERM=dumb or --no-color."""
     allowed = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     ctx = click.get_current_context(silent=True)
     return Paint(allowed and stream.isatty() and (ctx is None or ctx.find_root().color is not False))
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr while something is done for many merchants; nothing where nobody watches."""
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr; nothing where stderr is no terminal. Yields a callback for (done, total)."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield lambda done, of: None
+        yield lambda done, total: None
         return
-    bar = _Bar(what)
+    progress_bar = _ProgressBar(label)
     try:
-        yield bar.tell
+        yield progress_bar.update
     finally:
-        bar.hide()
+        progress_bar.hide()
 
 
-class _Bar:
-    """A bar that is away while nothing is under way: between thinking and writing, a question may be asked."""
+class _ProgressBar:
+    """A bar that is hidden whenever all is done: between planning and writing, a question may be asked there."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._shown: tuple[Progress, TaskID] | None = None
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._bar: tuple[Progress, TaskID] | None = None
 
-    def tell(self, done: int, of: int) -> None:
-        if done >= of:
+    def update(self, done: int, total: int) -> None:
+        if done >= total:
             self.hide()
             return
-        bar, task = self._shown = self._shown or self._show(of)
+        bar, task = self._bar = self._bar or self._start(total)
         bar.update(task, completed=done)
 
     def hide(self) -> None:
-        if self._shown:
-            self._shown[0].stop()
-            self._shown = None
+        if self._bar:
+            self._bar[0].stop()
+            self._bar = None
 
-    def _show(self, of: int) -> tuple[Progress, TaskID]:
+    def _start(self, total: int) -> tuple[Progress, TaskID]:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True, no_color=not paint_for(sys.stderr).colour)
-        parts = (TextColumn(self._what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        bar = Progress(*parts, console=console, transient=True)
+        columns = (TextColumn(self._label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        bar = Progress(*columns, console=console, transient=True)
         bar.start()
-        return bar, bar.add_task(self._what, total=of)
+        return bar, bar.add_task(self._label, total=total)
 
 
-def ask(question: str) -> bool:
-    """Yes or no, asked on stderr. Raises Abort when it is answered with Ctrl-C."""
-    with _signals_that_interrupt():
+def confirm(question: str) -> bool:
+    """Ask a yes-or-no question on stderr. Raises Abort on Ctrl-C."""
+    with _interrupting_signals():
         return click.confirm(question, err=True)
 
 
 @contextmanager
-def _signals_that_interrupt() -> Iterator[None]:
-    """A run that ends gently on a signal looks for it between requests: too late for one who is being asked."""
-    gentle = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+def _interrupting_signals() -> Iterator[None]:
+    """Let signals interrupt at once, in place of the handlers of the run."""
+    # Those only note the signal, and the run ends at its next request: while it waits for an answer none would come.
+    previous_handlers = {number: signal.getsignal(number) for number in signals.STOP_SIGNALS}
+    signals.unwind_on_signal()
     try:
         yield
     finally:
-        for number, handler in gentle.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """The file as a whole or not at all, for its owner's eyes only; folders are created as needed."""
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file completely or not at all, readable for its owner only; folders are created as needed.
+
+    Raises MerchantctlError. Only a regular file is replaced: a link may lead elsewhere, and a device keeps nothing.
+    """
+    if path.is_symlink():
+        raise MerchantctlError(f"{path} is a link, and links are not followed. Name the file itself.")
+    if path.exists() and not path.is_file():
+        raise MerchantctlError(f"{path} is no regular file. Name another file.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        number, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
-            os.replace(draft, path)
+            os.replace(temporary, path)
         except BaseException:
-            os.unlink(draft)
+            os.unlink(temporary)
             raise
     except OSError as error:
         raise MerchantctlError(f"{path} cannot be written: {error.strerror}. Name another file.") from None

@@ -1,63 +1,108 @@
-"""Everything we say to the API, one method a sentence: `Reader` only looks, `Client` writes too.
+"""The API's operations, one method each: `Reader` only reads, `Client` writes too.
 
-Errors are those of `model.errors`: Transient where asking again may help, Permanent where not, OutcomeUnknown where
-a write may or may not have been done. Numbers of operations are those of REFERENCE 3.0.
+Errors are those of `model.errors`: TransientError where a retry may help, PermanentError where not, OutcomeUnknown
+where a write may or may not have been done. Numbers like #12 are those of API notes 3.0.
+
+A write that rests on a read goes through `Client.read_then_write`: the API has no ETag, and the undeclared parts of a
+document must not be overwritten with what they were a minute ago.
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import quote
-
-from pydantic import TypeAdapter
 
 from controller.codat import convert, wire
-from controller.codat.instants import utc_text
-from controller.codat.inventory import Inventory
-from controller.codat.pace import Pace
-from controller.codat.quota import Quota
-from controller.codat.transport import Query, Transport, open_network
-from controller.model.errors import NotFound, Rejected, RemoteError, Unauthorized
-from controller.model.observed import Absent, Company, Connection, Listing, Pull, Record
-from controller.model.sync import Dataset, Sync
+from controller.codat.answer_body import MAX_LISTING_BYTES, format_size
+from controller.codat.answer_parsing import UnreadableAnswer, parse_answer, parse_rows, problem_at, sanitize_json
+from controller.codat.dates import format_utc
+from controller.codat.network import OpenNetwork, open_network
+from controller.codat.pagination import PageRequest, list_companies
+from controller.codat.quota_headers import Quota
+from controller.codat.rate_limiter import RateLimiter
+from controller.codat.transport import ClockFunction, Query, SleepFunction, Transport, utc_now
+from controller.codat.wire_model import UnexpectedRow
+from controller.model.errors import InvalidId, NotFound, Rejected, RemoteError, UnexpectedAnswer
+from controller.model.ids import is_id
+from controller.model.observed import (
+    REQUIRED_DATA_TYPES,
+    Absent,
+    BooksRecord,
+    Company,
+    Connection,
+    DataTypeStatus,
+    Listing,
+)
+from controller.model.platforms import COMMERCE_KEY
+from controller.model.syncs_and_uploads import Sync, UploadStatus
 from controller.model.values import RefKind
 
 T = TypeVar("T")
 
 PAGE_SIZES = (5000, 2000)
-"""The two documented maxima (REFERENCE 1.6, 7 row 18): the first that is not refused."""
+"""The two documented maxima (API notes 1.6, 7 #18): the first that Codat accepts is used."""
 
-COMMERCE = "lqai"
-"""Our side of every company: the platform key of Partner Commerce (REFERENCE 5.3)."""
+LISTING_ORDERS: tuple[Query, ...] = ({"orderBy": "created"}, {})
+"""By creation, new companies stand at the end. Should Codat refuse that, its own order: pages are proven to join."""
 
-_ROWS = {
+_QUERY_TOKENS = ("&&", "||", "{", "}")
+"""What a value in a query cannot contain, since the language has no escape (API notes 1.7)."""
+
+_RECORD_PATHS = {
     RefKind.ACCOUNT: "accounts",
     RefKind.TAX_RATE: "taxRates",
     RefKind.CUSTOMER: "customers",
     RefKind.SUPPLIER: "suppliers",
 }
-_DATA_STATUS: TypeAdapter[dict[str, wire.Pull]] = TypeAdapter(dict[str, wire.Pull])
-_KEPT_BY_RENAME = ("description", "tags")
+_FIELDS_KEPT_BY_RENAME = ("description", "tags")
+
+
+class ListingSize:
+    """Counts the bytes of all pages of one listing, all tries together."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def add(self, page: bytes) -> None:
+        """UnreadableAnswer beyond MAX_LISTING_BYTES."""
+        self._bytes += len(page)
+        if self._bytes > MAX_LISTING_BYTES:
+            raise UnreadableAnswer(
+                f"all pages together have more than {format_size(MAX_LISTING_BYTES)}, the most that is read"
+            )
 
 
 @asynccontextmanager
 async def open_client(
-    base_url: str, api_key: str, *, requests_per_minute: int = 950, concurrency: int = 16
+    base_url: str,
+    api_key: str,
+    *,
+    requests_per_minute: int = 950,
+    concurrency: int = 16,
+    network: OpenNetwork = open_network,
+    sleep: SleepFunction = asyncio.sleep,
+    clock: ClockFunction = utc_now,
 ) -> AsyncIterator[Client]:
-    """A client that may write. `requests_per_minute` 0 = unpaced. UsageError for an unusable base URL."""
-    async with open_network(concurrency) as network:
-        yield Client(Transport(base_url, api_key, network, Pace(requests_per_minute, concurrency)))
+    """A client that may write. `requests_per_minute` 0 = unlimited. UsageError for an unusable base URL."""
+    async with network(base_url, concurrency) as opened:
+        yield Client(Transport(base_url, api_key, opened, RateLimiter(requests_per_minute, concurrency), sleep, clock))
 
 
 class Reader:
-    """What can be asked without changing anything."""
+    """The operations that change nothing at Codat."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    def use_key(self, api_key: str) -> None:
+        """Send all further requests with this key."""
+        self._transport.use_key(api_key)
 
     @property
     def reads(self) -> int:
@@ -71,190 +116,295 @@ class Reader:
 
     @property
     def quota(self) -> Quota | None:
-        """The quota as of the last answer; None before the first, or where the service does not say."""
+        """The quota as of the last answer; None before the first, or where Codat does not say."""
         return self._transport.quota
 
     @property
     def resume_at(self) -> datetime | None:
-        """When requests go through again, once the service said that its quota is used up; None while they do."""
+        """When requests go through again, once Codat said that its quota is used up; None while they do."""
         return self._transport.resume_at
 
     @property
     def server_time(self) -> datetime | None:
-        """The service's own clock as of the last answer, to the second; None where it did not say."""
+        """Codat's own clock as of the last answer, to the second; None where it did not say."""
         return self._transport.server_time
 
-    async def hello(self) -> int:
-        """#2, one row of it: how many companies there are. That it answers at all is what is asked."""
+    @property
+    def base_url(self) -> str:
+        """The API's address, without a slash at its end."""
+        return self._transport.base_url
+
+    @property
+    def key_hash(self) -> str:
+        """A hash of the API key: enough to see that it is another one."""
+        return self._transport.key_hash
+
+    async def client_id(self) -> str | None:
+        """#47: Codat's id of the account; None where it does not tell this key (API notes 3.16)."""
+        try:
+            settings = await self._transport.read("/profile/syncSettings", _parse_object)
+        except RemoteError:
+            return None
+        client_id = settings.get("clientId")
+        return client_id if isinstance(client_id, str) and client_id else None
+
+    @property
+    def skew(self) -> timedelta | None:
+        """What has to be added to our clock to have Codat's; None where the last answer did not say its time."""
+        return self._transport.skew
+
+    async def ping(self) -> int:
+        """#2, one row of it: returns how many companies there are, and proves that the API answers."""
         query = {"page": 1, "pageSize": 1}
-        page = await self._transport.read("/meta/companies", wire.CompanyPage.model_validate_json, query)
+        page = await self._transport.read("/meta/companies", partial(parse_answer, wire.CompanyPageJson), query)
         return page.total_results
 
     async def companies(self) -> Listing:
-        """#2: all companies with their connections. A page that fails makes it incomplete; only Unauthorized raises."""
-        largest, smaller = PAGE_SIZES
-        inventory = Inventory()
-        try:
+        """#2: all companies with their connections; `pagination` says when the listing counts as complete.
+
+        The larger page size and the order of creation are asked for, unless Codat refuses them. A page that fails
+        makes the listing incomplete. Raises only ApiUnusable.
+        """
+        refusal = ""
+        for order, page_size in itertools.product(LISTING_ORDERS, PAGE_SIZES):
+            fetch = partial(self._company_page, order, ListingSize())
             try:
-                await self._fill(inventory, largest)
-            except Rejected:
-                inventory = Inventory()
-                await self._fill(inventory, smaller)
-        except Unauthorized:
-            raise
-        except RemoteError as problem:
-            inventory.doubt(str(problem))
-        return inventory.listing()
+                return await list_companies(fetch, page_size, self._transport.now)
+            except Rejected as error:
+                refusal = str(error)
+        return Listing((), False, self._transport.now(), refusal)
 
     async def company(self, company_id: str) -> Company | Absent:
-        """#3: one company with its connections; Absent when the service says 404."""
+        """#3: one company with its connections; Absent when Codat itself says 404.
+
+        That alone does not prove that it was deleted: the listing must not have it either.
+        """
         try:
-            return await self._transport.read(_company(company_id), _owned_company(company_id))
+            company = await self._transport.read(_company_path(company_id), _own_company_parser(company_id))
         except NotFound:
             return Absent()
+        if company.unreadable_parts:
+            raise UnexpectedAnswer(f"GET {_company_path(company_id)}: cannot be read: {company.unreadable_parts}")
+        return company
 
     async def configuration(self, company_id: str) -> bytes:
-        """#12: the document as it came, proven to be whole JSON and this company's own."""
-        return await self._transport.read(_configuration(company_id), _owned_document(company_id))
+        """#12: the document, byte for byte; checked to be whole JSON, and this company's own."""
+        return await self._transport.read(_configuration_path(company_id), _own_document_parser(company_id))
 
-    async def data_status(self, company_id: str) -> Mapping[str, Pull]:
-        """#22: how each data type stands; types that were never requested may be missing."""
-        return await self._transport.read(f"{_company(company_id)}/dataStatus", _pulls)
+    async def data_status(self, company_id: str) -> Mapping[str, DataTypeStatus]:
+        """#22: by data type, how its last pull went; types that were never requested may be missing."""
+        return await self._transport.read(f"{_company_path(company_id)}/dataStatus", _parse_data_status)
 
-    async def record(self, company_id: str, kind: RefKind, record_id: str) -> Record | Absent:
+    async def record(self, company_id: str, kind: RefKind, record_id: str) -> BooksRecord | Absent:
         """#27, #29-31: one row of the cached books, deleted ones included; Absent when there is none of that id.
 
-        NotFound when nothing at all is cached, NotReady when the type was never pulled.
+        NotFound when nothing at all is cached, DataNotReady when the type was never pulled. UnexpectedAnswer when
+        the answer does not say: a row that cannot be read, or rows that were not asked for.
         """
+        path = f"{_company_path(company_id)}/data/{_RECORD_PATHS[kind]}"
+        if not record_id.isprintable() or any(token in record_id for token in _QUERY_TOKENS):
+            raise UnexpectedAnswer(f"GET {path}: there is no way to ask for a record of the id {record_id!r}")
         query: Query = {"page": 1, "pageSize": 100, "query": f"id={record_id}"}
-        rows = await self._transport.read(f"{_company(company_id)}/data/{_ROWS[kind]}", _record_page, query)
-        return next((row for row in rows if row.id == record_id), Absent())
+        page = await self._transport.read(path, partial(parse_answer, wire.RecordPageJson), query)
+        for row in page.results:
+            if isinstance(row, wire.RecordJson) and row.id == record_id:
+                return convert.record_from(row)
+        # The record may be in the row that we could not read, or the filter was ignored: neither proves its absence.
+        if page.results or page.total_results:
+            fault = next((f": {row.why}" for row in page.results if isinstance(row, UnexpectedRow)), "")
+            raise UnexpectedAnswer(f"GET {path}: the answer does not say whether there is a record {record_id}{fault}")
+        return Absent()
 
     async def last_successful_sync(self, company_id: str) -> datetime | None:
         """#39: the end of what the last successful sync covered, else when it ran; None when there was none."""
+        path = f"{_company_path(company_id)}/sync/status/lastSuccessful"
         try:
-            return await self._transport.read(f"{_company(company_id)}/sync/status/lastSuccessful", _sync_end)
+            sync = await self._transport.read(path, partial(parse_answer, wire.SyncJson))
         except NotFound:
             return None
+        covered_until = sync.sync_date_range_utc.finish if sync.sync_date_range_utc else None
+        return convert.parse_instant_or_none(covered_until) or convert.parse_instant_or_none(sync.sync_utc)
 
     async def latest_sync(self, company_id: str) -> Sync | None:
         """#38: the latest sync, whether it runs, went well or failed; None when there was none."""
         try:
-            return await self._transport.read(f"/meta{_company(company_id)}/sync/commerce/status", _sync)
+            return await self._transport.read(f"/meta{_company_path(company_id)}/sync/commerce/status", _parse_sync)
         except NotFound:
             return None
 
-    async def dataset(self, company_id: str, dataset_id: str) -> Dataset:
-        """#26: how an upload stands."""
-        path = f"/meta{_company(company_id)}/pull/history/{quote(dataset_id, safe='')}"
-        return await self._transport.read(path, _dataset)
+    async def upload_status(self, company_id: str, dataset_id: str) -> UploadStatus:
+        """#26: what became of an upload so far."""
+        path = f"/meta{_company_path(company_id)}/pull/history/{_checked_id(dataset_id)}"
+        return convert.upload_status_from(await self._transport.read(path, partial(parse_answer, wire.DatasetJson)))
 
     async def sync_flow_url(self, company_id: str, platform: str, redirect_url: str | None) -> str:
-        """#17: where a merchant sets everything up, with a one-time password good for 30 s. Never store it.
+        """#17: the page where a merchant sets everything up. Never store it: it has a one-time password, good for 30 s.
 
-        Only for a company that exists: for an unknown one the service would create it.
+        Only for a company that exists: an unknown one Codat would create.
         """
         query = {"merchantIdentifier": company_id} | ({"redirectUrl": redirect_url} if redirect_url else {})
-        path = f"/config/sync/commerce/{COMMERCE}/{quote(platform, safe='')}/start"
-        return (await self._transport.read(path, wire.SyncFlow.model_validate_json, query)).url
+        path = f"/config/sync/commerce/{COMMERCE_KEY}/{_checked_id(platform)}/start"
+        return (await self._transport.read(path, partial(parse_answer, wire.SyncFlowJson), query)).url
 
-    async def _fill(self, inventory: Inventory, size: int) -> None:
-        number = 1
-        while not inventory.finished:
-            query = {"page": number, "pageSize": size}
-            page = await self._transport.read("/meta/companies", wire.CompanyPage.model_validate_json, query)
-            inventory.add(page)
-            number += 1
+    async def _company_page(self, order: Query, size: ListingSize, page: PageRequest) -> wire.CompanyPageJson:
+        def parse(body: bytes) -> wire.CompanyPageJson:
+            size.add(body)
+            return parse_answer(wire.CompanyPageJson, body)
+
+        query: Query = {"page": page.number, "pageSize": page.size, **order}
+        return await self._transport.read("/meta/companies", parse, query)
 
 
 class Client(Reader):
-    """Reader, and what changes something. Each of these may raise OutcomeUnknown: then look before asking again."""
+    """Reader, and the operations that write. Each may raise OutcomeUnknown: then read what became of it first."""
 
-    async def create_company(self, name: str) -> Company:
-        """#1: a company with its commerce connection. Never idempotent."""
-        return await self._write("POST", "/meta/companies/sync", {"name": name}, _any_company)
+    async def read_then_write(self, read_and_write: Callable[[Client], Awaitable[T]]) -> T:
+        """A read and the write that rests on it, with no wait between the two.
 
-    async def rename_company(self, company_id: str, name: str) -> Company:
-        """#4: a full replace, so description and tags are read first and sent back as they were."""
-        before: dict[str, Any] = await self._transport.read(_company(company_id), _object)
-        kept = {key: before[key] for key in _KEPT_BY_RENAME if key in before}
-        return await self._write("PUT", _company(company_id), {"name": name, **kept}, _owned_company(company_id))
+            async def read_and_write(api):
+                fresh = await api.configuration(company_id)
+                return await api.set_configuration(company_id, changed(fresh))
+
+            await client.read_then_write(read_and_write)
+
+        `read_and_write` makes one read and at most one write, through the client that it is given. The two take their
+        places in the budget together. A write that would have to wait (a pause after 429), was answered 429 or never
+        left was not done: after the wait `read_and_write` is run again from its read, so that no document is sent
+        that grew old. Its other errors are raised as they are. It is bounded as any request: by MAX_RETRY_S and,
+        where nothing is sent at all, by MAX_ATTEMPTS.
+        """
+        return await self._transport.read_then_write(lambda transport: read_and_write(Client(transport)))
+
+    async def create_company(self, name: str, key: str | None = None) -> Company:
+        """#1: a company with its commerce connection. Never idempotent; `key` names the request (API notes 1.9)."""
+        return await self._write("POST", "/meta/companies/sync", {"name": name}, _parse_company, key)
+
+    async def rename_company(
+        self, company_id: str, name: str, before_write: Callable[[], Awaitable[None]] | None = None
+    ) -> tuple[str, ...]:
+        """#4: a full replace, so description and tags are read first and sent back as they were.
+
+        Returns which of the two Codat did not store. `before_write` is awaited each time just before the write.
+        """
+
+        async def read_and_replace(api: Client) -> tuple[str, ...]:
+            before = await api._transport.read(_company_path(company_id), _parse_object)
+            kept = {key: before[key] for key in _FIELDS_KEPT_BY_RENAME if key in before}
+            if before_write:
+                await before_write()
+            after = await api._write(
+                "PUT", _company_path(company_id), {"name": name, **kept}, _own_object_parser(company_id)
+            )
+            return tuple(key for key, value in kept.items() if value and after.get(key) != value)
+
+        return await self.read_then_write(read_and_replace)
 
     async def delete_company(self, company_id: str) -> None:
-        """#5: for good, with connections, configuration and data."""
-        await self._transport.write("DELETE", _company(company_id), None, _nothing)
+        """#5: delete it for good, with connections, configuration and data."""
+        await self._transport.write("DELETE", _company_path(company_id), None, _ignore_body)
 
-    async def create_connection(self, company_id: str, platform: str) -> Connection:
-        """#7: a connection that waits for its merchant. Never idempotent. The body is a bare JSON string."""
-        return await self._write("POST", f"/meta{_company(company_id)}/connections", platform, _connection)
+    async def create_connection(self, company_id: str, platform: str, key: str | None = None) -> Connection:
+        """#7: a connection that waits for its merchant. Never idempotent; `key` as of `create_company`."""
+        # The body is the platform's key as a bare JSON string.
+        return await self._write(
+            "POST", f"/meta{_company_path(company_id)}/connections", platform, _parse_connection, key
+        )
 
     async def unlink(self, company_id: str, connection_id: str) -> Connection:
-        """#9: access is revoked, the configuration stays. Only a linked connection can be unlinked."""
-        path = f"/meta{_company(company_id)}/connections/{quote(connection_id, safe='')}"
-        return await self._write("PATCH", path, {"status": "Unlinked"}, _connection)
+        """#9: revoke access; the configuration stays. Only a linked connection can be unlinked."""
+        path = f"/meta{_company_path(company_id)}/connections/{_checked_id(connection_id)}"
+        return await self._write("PATCH", path, {"status": "Unlinked"}, _parse_connection)
 
     async def set_configuration(self, company_id: str, document: bytes) -> bytes:
-        """#13: replaces the whole document; returns it as stored."""
-        path, parse = _configuration(company_id), _owned_document(company_id)
+        """#13: replace the whole document; returns it as stored."""
+        path, parse = _configuration_path(company_id), _own_document_parser(company_id)
         return await self._transport.write("POST", path, document, parse)
 
     async def refresh(self, company_id: str) -> None:
-        """#23: asks for a new pull of every data type that is fetched on first link."""
-        await self._transport.write("POST", f"{_company(company_id)}/data/all", None, _nothing)
+        """#23: ask for a new pull of every data type that is fetched on first link."""
+        await self._transport.write("POST", f"{_company_path(company_id)}/data/all", None, _ignore_body)
 
     async def refresh_type(self, company_id: str, data_type: str) -> None:
-        """#24: asks for a new pull of one data type; needs a linked connection."""
-        path = f"{_company(company_id)}/data/queue/{quote(data_type, safe='')}"
-        await self._transport.write("POST", path, None, _nothing)
+        """#24: ask for a new pull of one data type; needs a linked connection."""
+        path = f"{_company_path(company_id)}/data/queue/{_checked_id(data_type)}"
+        await self._transport.write("POST", path, None, _ignore_body)
 
     async def sync_latest(self, company_id: str, until: datetime | None) -> Sync:
         """#36: a sync from the end of the last success (else the start date) to `until`, None = now."""
-        body = {} if until is None else {"syncTo": utc_text(until)}
-        return await self._write("POST", f"{_company(company_id)}/sync/commerce/latest", body, _sync)
+        body = {} if until is None else {"syncTo": format_utc(until)}
+        return await self._write("POST", f"{_company_path(company_id)}/sync/commerce/latest", body, _parse_sync)
 
     async def sync_range(self, company_id: str, start: datetime, finish: datetime) -> Sync:
-        """#37: a sync of a range. One that overlaps what was synchronised is refused or fails."""
-        body = {"dateRange": {"start": utc_text(start), "finish": utc_text(finish)}}
-        return await self._write("POST", f"{_company(company_id)}/sync/historic", body, _sync)
+        """#37: a sync of a range. One that overlaps what was synchronised is rejected or fails."""
+        body = {"dateRange": {"start": format_utc(start), "finish": format_utc(finish)}}
+        return await self._write("POST", f"{_company_path(company_id)}/sync/historic", body, _parse_sync)
 
     async def upload(self, company_id: str, data_type: str, body: Mapping[str, Any]) -> str:
-        """#41: whole records of one commerce data type, one call at a time; the id of the dataset that they became."""
-        path = f"/data{_company(company_id)}/sync/{quote(data_type, safe='')}"
-        return await self._write("POST", path, body, _uploaded)
+        """#41: upload whole records of one commerce data type; returns the id of their dataset. One call at a time."""
+        path = f"/data{_company_path(company_id)}/sync/{_checked_id(data_type)}"
+        return (await self._write("POST", path, body, partial(parse_answer, wire.UploadedJson))).dataset_id
 
-    async def _write(self, method: str, path: str, body: object, parse: Callable[[bytes], T]) -> T:
-        return await self._transport.write(method, path, json.dumps(body).encode(), parse)
+    async def _write(
+        self, method: str, path: str, body: object, parse: Callable[[bytes], T], key: str | None = None
+    ) -> T:
+        return await self._transport.write(method, path, json.dumps(body).encode(), parse, key)
 
 
 # Addresses and answers ----------------------------------------------------------------------------------
 
 
-def _company(company_id: str) -> str:
-    return f"/companies/{quote(company_id, safe='')}"
+def _checked_id(id_: str) -> str:
+    """An id or key for a URL path; every one goes through here. InvalidId, and nothing is sent."""
+    if not is_id(id_):
+        raise InvalidId(f"{id_!r} is not an id of Codat's; nothing was sent")
+    return id_
 
 
-def _configuration(company_id: str) -> str:
-    return f"/config{_company(company_id)}/sync/commerce"
+def _company_path(company_id: str) -> str:
+    return f"/companies/{_checked_id(company_id)}"
 
 
-def _nothing(_: bytes) -> None:
-    """Any success will do, whatever its body."""
+def _configuration_path(company_id: str) -> str:
+    return f"/config{_company_path(company_id)}/sync/commerce"
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    value = json.loads(body)
+def _ignore_body(_: bytes) -> None:
+    """For writes whose success has no body worth reading."""
+
+
+def _parse_object(body: bytes) -> dict[str, object]:
+    """A JSON object as it is; ValueError for anything else."""
+    value = json.loads(sanitize_json(body))
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value
 
 
-def _any_company(body: bytes) -> Company:
-    return convert.company_from(wire.Company.model_validate_json(body))
+def _parse_company(body: bytes) -> Company:
+    """UnreadableAnswer only without an id; `unreadable_parts` says what else could not be read."""
+    company = convert.company_from(parse_answer(wire.CompanyJson, body))
+    if not is_id(company.id):
+        raise UnreadableAnswer("its id is none")
+    return company
 
 
-def _owned_company(company_id: str) -> Callable[[bytes], Company]:
+def _own_object_parser(company_id: str) -> Callable[[bytes], dict[str, object]]:
+    """Parses this company as a JSON object; ValueError for the answer about another one."""
+
+    def parse(body: bytes) -> dict[str, object]:
+        company = _parse_object(body)
+        if company.get("id") != company_id:
+            raise ValueError("another company")
+        return company
+
+    return parse
+
+
+def _own_company_parser(company_id: str) -> Callable[[bytes], Company]:
+    """Parses this company; ValueError for the answer about another one."""
+
     def parse(body: bytes) -> Company:
-        company = _any_company(body)
+        company = _parse_company(body)
         if company.id != company_id:
             raise ValueError("another company")
         return company
@@ -262,43 +412,37 @@ def _owned_company(company_id: str) -> Callable[[bytes], Company]:
     return parse
 
 
-def _owned_document(company_id: str) -> Callable[[bytes], bytes]:
+def _own_document_parser(company_id: str) -> Callable[[bytes], bytes]:
+    """Checks that the document is this company's, and returns it byte for byte: the undeclared parts go back as is."""
+
     def parse(body: bytes) -> bytes:
-        if wire.Owner.model_validate_json(body).company_id != company_id:
+        if parse_answer(wire.DocumentOwnerJson, body).company_id != company_id:
             raise ValueError("the document of another company")
         return body
 
     return parse
 
 
-def _connection(body: bytes) -> Connection:
-    return convert.connection_from(wire.Connection.model_validate_json(body))
+def _parse_connection(body: bytes) -> Connection:
+    connection = convert.connection_from(parse_answer(wire.ConnectionJson, body))
+    if not is_id(connection.id):
+        raise UnreadableAnswer("its id is none")
+    return connection
 
 
-def _pulls(body: bytes) -> Mapping[str, Pull]:
-    return {name: convert.pull_from(name, pull) for name, pull in _DATA_STATUS.validate_json(body).items()}
+def _parse_data_status(body: bytes) -> Mapping[str, DataTypeStatus]:
+    """By data type. UnreadableAnswer for a required one that cannot be read; another is left out."""
+    statuses = {}
+    for data_type, row in parse_rows(wire.DataTypeStatusJson, body).items():
+        if isinstance(row, wire.DataTypeStatusJson):
+            statuses[data_type] = convert.data_type_status_from(data_type, row)
+        elif data_type in REQUIRED_DATA_TYPES:
+            raise UnreadableAnswer(problem_at(f".{data_type}", row.why))
+    return statuses
 
 
-def _record_page(body: bytes) -> list[Record]:
-    return [convert.record_from(row) for row in wire.RecordPage.model_validate_json(body).results]
-
-
-def _sync_end(body: bytes) -> datetime | None:
-    sync = wire.Sync.model_validate_json(body)
-    covered = sync.sync_date_range_utc.finish if sync.sync_date_range_utc else None
-    return convert.lenient_instant(covered) or convert.lenient_instant(sync.sync_utc)
-
-
-def _sync(body: bytes) -> Sync:
-    """One object, or the first of an array (REFERENCE 7 row 15)."""
-    value = json.loads(body)
+def _parse_sync(body: bytes) -> Sync:
+    """From one object, or the first of an array (API notes 7 #15)."""
+    value = json.loads(sanitize_json(body))
     row = value[0] if isinstance(value, list) and value else value
-    return convert.sync_from(wire.Sync.model_validate(row))
-
-
-def _uploaded(body: bytes) -> str:
-    return wire.Uploaded.model_validate_json(body).dataset_id
-
-
-def _dataset(body: bytes) -> Dataset:
-    return convert.dataset_from(wire.Dataset.model_validate_json(body))
+    return convert.sync_from(wire.SyncJson.model_validate(row))

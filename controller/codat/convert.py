@@ -1,4 +1,4 @@
-"""Wire ⇄ model: the one border of spelling. Pure: `now` is an argument.
+"""Wire ⇄ model: the only place that knows both spellings. Pure: `now` is an argument.
 
 wire                                                        model
 configuration.sales.accounts.card.selectedAccountId   ⇄     mapping.sales.accounts.card
@@ -8,246 +8,338 @@ schedule.syncHourUtc with schedule.timeZone            →     schedule.syncHour
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 
-from controller.codat import document as json_document
-from controller.codat import wire
-from controller.codat.document import Node, child
-from controller.codat.instants import instant, local_clock, start_date, sync_hour, utc_text
-from controller.model.errors import Permanent, Transient
-from controller.model.observed import Company, Configuration, Connection, Pull, Record
-from controller.model.sync import Dataset, Sync
+from pydantic_core import ValidationError
+
+from controller.codat import raw_json, wire
+from controller.codat.answer_parsing import problem_at, sanitize_json
+from controller.codat.dates import format_utc, local_sync_time, parse_instant, parse_start_date, utc_sync_hour
+from controller.codat.raw_json import JsonObject, ensure_object
+from controller.codat.wire_model import UnexpectedRow, describe_validation_error
+from controller.model.errors import PermanentError, TransientError
+from controller.model.ids import is_id
+from controller.model.names import nfc
+from controller.model.observed import (
+    DEAUTHORIZED,
+    LINKED,
+    PENDING_AUTH,
+    UNLINKED,
+    BooksRecord,
+    Company,
+    Configuration,
+    Connection,
+    DataTypeStatus,
+)
+from controller.model.platforms import COMMERCE_KEY, NAMES
+from controller.model.syncs_and_uploads import Sync, UploadStatus
 from controller.model.values import (
-    CUSTOMER,
-    ENABLED,
-    FREQUENCY,
-    SECTIONS,
-    START_DATE,
-    SUPPLIER,
-    SYNC_HOUR,
+    CUSTOMER_PATH,
+    ENABLED_PATH,
+    FEES_SYNC_PATH,
+    FREQUENCY_PATH,
+    GROUPING_PERIOD_PATH,
+    INVOICE_GROUPING_PATH,
+    INVOICE_LINE_GROUPING_PATH,
+    INVOICE_STATUS_PATH,
+    MAPPING_SECTIONS,
+    PAYMENTS_SYNC_PATH,
+    SALES_SYNC_PATH,
+    START_DATE_PATH,
+    SUPPLIER_PATH,
+    SYNC_HOUR_PATH,
     Option,
     Value,
-    account_key,
     account_path,
-    locate,
-    tax_rate_key,
+    canonical_tax_rate,
+    parse_account_path,
+    parse_tax_rate_path,
+    resolve_live_path,
     tax_rate_path,
 )
+from controller.quick_dataclasses import dataclass
 
-SALES_SYNC, PAYMENTS_SYNC, FEES_SYNC = (f"mapping.{section}.sync" for section in SECTIONS)
-INVOICE_STATUS = "mapping.sales.invoiceStatus"
-PERIOD = "mapping.sales.grouping.period"
-INVOICE = "mapping.sales.grouping.invoice"
-INVOICE_LINE = "mapping.sales.grouping.invoiceLine"
-
-KNOWN_STATUSES = {word.lower(): word for word in ("Linked", "PendingAuth", "Unlinked", "Deauthorized")}
-KNOWN_SOURCES = {
+KNOWN_STATUSES = {status.lower(): status for status in (LINKED, PENDING_AUTH, UNLINKED, DEAUTHORIZED)}
+KNOWN_SOURCE_TYPES = {
     word.lower(): word for word in ("Accounting", "Banking", "BankFeed", "Commerce", "Expense", "Other", "Unknown")
 }
-PLATFORM_KEYS = {
-    "xero": "gbol",
-    "quickbooks online": "qhyg",
-    "freeagent": "fbrh",
-    "exact (netherlands)": "qudb",
-    "exact (uk)": "pbbf",
-    "myob business": "pdvj",
-    "myob": "pdvj",
-    "sage accounting": "tgff",
-    "sandbox": "mqjo",
+PLATFORM_KEYS_BY_DISPLAY_NAME = {
+    "xero": NAMES["xero"],
+    "quickbooks online": NAMES["quickbooks-online"],
+    "freeagent": NAMES["freeagent"],
+    "exact (netherlands)": NAMES["exact-nl"],
+    "exact (uk)": NAMES["exact-uk"],
+    "myob business": NAMES["myob"],
+    "myob": NAMES["myob"],
+    "sage accounting": NAMES["sage-accounting"],
+    "sandbox": NAMES["sandbox"],
 }
-"""For the connections that bear no `integrationKey` (REFERENCE 3.2, 7 row 37)."""
+"""By `platformName` in lower case: for connections that have no `integrationKey` (API notes 3.2, 7 #37)."""
 
 
-class NotOffered(Permanent):
-    """A field was to be written that the live document has no place for: its keys are never invented."""
+class FieldNotOffered(PermanentError):
+    """The live document has no place for a field that was to be written: its keys are never invented."""
 
 
 # Companies and connections ------------------------------------------------------------------------------
 
 
-def company_from(company: wire.Company) -> Company:
-    connections = tuple(map(connection_from, company.data_connections or ()))
-    return Company(company.id, company.name or "", connections)
+def _nfc_or_none(text: str | None) -> str | None:
+    """A name or code in the Unicode form in which they are compared. The document itself goes back as it came."""
+    return None if text is None else nfc(text)
 
 
-def connection_from(connection: wire.Connection) -> Connection:
-    """Known words in their documented spelling, unknown ones as they are. Bad dates count as none."""
-    source = _known(connection.source_type, KNOWN_SOURCES)
+def company_from(company: wire.CompanyJson) -> Company:
+    """The company, with `unreadable_parts` for what of it could not be read.
+
+    A connection that could not be read must not be taken for one that is not there.
+    """
+    rows, unreadable = company.data_connections, [] if company.name else [".name: missing"]
+    if rows is None:
+        unreadable.append(".dataConnections: missing")
+    connections = []
+    for index, row in enumerate(rows or ()):
+        if problem := row.why if isinstance(row, UnexpectedRow) else _missing_part(row):
+            unreadable.append(problem_at(f".dataConnections[{index}]", problem))
+        elif isinstance(row, wire.ConnectionJson):
+            connections.append(connection_from(row))
+    return Company(company.id, nfc(company.name or ""), tuple(connections), "; ".join(unreadable))
+
+
+def _missing_part(connection: wire.ConnectionJson) -> str:
+    """What is missing without which it could be taken for another connection, or for none (API notes 3.2); else ""."""
+    if not is_id(connection.id):
+        return ".id: not an id"
+    if not connection.source_type:
+        return ".sourceType: missing"
+    return "" if connection.status else ".status: missing"
+
+
+def connection_from(connection: wire.ConnectionJson) -> Connection:
+    """Known words in their documented spelling, unknown ones as they are; None for a date that is none.
+
+    `error` is the latest one that is not resolved, in Codat's words.
+    """
+    source_type = _documented_spelling(connection.source_type, KNOWN_SOURCE_TYPES)
+    platform = connection.integration_key
+    if not platform:
+        name = connection.platform_name or ""
+        platform = COMMERCE_KEY if source_type == "Commerce" else PLATFORM_KEYS_BY_DISPLAY_NAME.get(name.lower(), name)
+    error = None
+    for row in connection.data_connection_errors or ():
+        if isinstance(row, UnexpectedRow):
+            error = f"an error that cannot be read: {row.why}"
+        elif (row.status or "").lower() != "resolved":
+            error = row.error_message or row.status_text
     return Connection(
         id=connection.id,
-        platform=connection.integration_key or _platform_key(connection.platform_name or "", source),
-        source_type=source,
-        status=_known(connection.status, KNOWN_STATUSES),
+        platform=platform,
+        source_type=source_type,
+        status=_documented_spelling(connection.status, KNOWN_STATUSES),
         link_url=connection.link_url or "",
-        last_sync=lenient_instant(connection.last_sync),
-        error=_error(connection.data_connection_errors or ()),
+        last_pulled_at=parse_instant_or_none(connection.last_sync),
+        error=error,
     )
 
 
-def record_from(record: wire.Record) -> Record:
-    return Record(
+def record_from(record: wire.RecordJson) -> BooksRecord:
+    return BooksRecord(
         id=record.id,
-        name=record.name or record.customer_name or record.supplier_name,
-        code=record.nominal_code or record.code,
+        name=_nfc_or_none(record.name or record.customer_name or record.supplier_name),
+        code=_nfc_or_none(record.nominal_code or record.code),
         status=record.status or "Unknown",
         deleted=bool(record.metadata and record.metadata.is_deleted),
     )
 
 
-def pull_from(data_type: str, pull: wire.Pull) -> Pull:
-    return Pull(data_type, pull.current_status, lenient_instant(pull.last_successful_sync))
+def data_type_status_from(data_type: str, status: wire.DataTypeStatusJson) -> DataTypeStatus:
+    return DataTypeStatus(data_type, status.current_status, parse_instant_or_none(status.last_successful_sync))
 
 
-def sync_from(sync: wire.Sync) -> Sync:
-    """ValueError without a code: nothing else says how it stands."""
+def sync_from(sync: wire.SyncJson) -> Sync:
+    """ValueError without a status code: nothing else says whether it runs, succeeded or failed."""
     if sync.sync_status_code is None:
         raise ValueError("a sync without its status code")
-    covered = sync.sync_date_range_utc or wire.DateRange()
+    raw_message = sync.sync_exception_message or ""
+    covered = sync.sync_date_range_utc or wire.DateRangeJson()
     return Sync(
         id=sync.commerce_sync_id or sync.sync_id or "",
         code=sync.sync_status_code,
         status=sync.sync_status or "",
         message=sync.error_message or sync.sync_exception_message or "",
-        began=lenient_instant(sync.sync_utc),
-        start=lenient_instant(covered.start),
-        finish=lenient_instant(covered.finish),
-        pushed=bool(sync.data_pushed),
+        started_at=parse_instant_or_none(sync.sync_utc),
+        covers_from=parse_instant_or_none(covered.start),
+        covers_until=parse_instant_or_none(covered.finish),
+        data_pushed=bool(sync.data_pushed),
+        # The friendly message of a deleted account does not name it; the raw one does.
+        detail="" if raw_message == (sync.error_message or raw_message) else raw_message,
     )
 
 
-def dataset_from(dataset: wire.Dataset) -> Dataset:
-    words = dataset.error_message or dataset.status_description or ""
-    return Dataset(dataset.id, dataset.data_type or "", dataset.status or "", words)
+def upload_status_from(dataset: wire.DatasetJson) -> UploadStatus:
+    message = dataset.error_message or dataset.status_description or ""
+    return UploadStatus(dataset.id, dataset.data_type or "", dataset.status or "", message)
 
 
-def lenient_instant(text: str | None) -> datetime | None:
+def parse_instant_or_none(text: str | None) -> datetime | None:
+    """An aware UTC instant; None for anything else. For dates that only inform."""
     try:
-        return instant(text)
+        return parse_instant(text)
     except (ValueError, OverflowError):
         return None
 
 
-def _known(word: str | None, known: Mapping[str, str]) -> str:
-    return known.get((word or "").lower(), word or "")
-
-
-def _platform_key(name: str, source: str) -> str:
-    return "lqai" if source == "Commerce" else PLATFORM_KEYS.get(name.lower(), name)
-
-
-def _error(problems: Iterable[wire.ConnectionProblem]) -> str | None:
-    """The latest problem that is not resolved, in the service's words."""
-    open_ones = [problem for problem in problems if (problem.status or "").lower() != "resolved"]
-    return (open_ones[-1].error_message or open_ones[-1].status_text) if open_ones else None
+def _documented_spelling(word: str | None, documented: Mapping[str, str]) -> str:
+    return documented.get((word or "").lower(), word or "")
 
 
 # The configuration, read --------------------------------------------------------------------------------
 
 
 def read_configuration(document: bytes, now: datetime) -> Configuration:
-    """The document in our spelling; Transient when it cannot be read. `now` (aware) dates a local sync hour.
+    """The document in our spelling; TransientError when it cannot be read. `now` (aware) dates a local sync hour.
 
-    Null and absent are alike. A section that is null does not sync; a group-by list that is null is empty.
+    Null and absent are alike. A section that is null does not sync; a group-by list that is null is empty. A row in a
+    form that we do not know is in `unreadable_fields`; the others are read.
     """
+    problem = ""
     try:
-        config = wire.Configuration.model_validate_json(document)
-        rows = tuple(_rows(config))
-        values = {**_plain_values(config, now), **{row.path: row.selected for row in rows}}
+        config = wire.ConfigurationJson.model_validate_json(sanitize_json(document))
+        rows = tuple(_reference_rows(config))
+        values = _read_plain_values(config, now) | {row.path: row.selected for row in rows}
+    except ValidationError as error:
+        problem = describe_validation_error(error)
     except (ValueError, OverflowError):
-        raise Transient("a configuration document cannot be read: cut short, or in a shape we do not know") from None
+        problem = "in a shape we do not know"
+    if problem:
+        raise TransientError(f"a configuration document cannot be read: {problem}")
     return Configuration(
         enabled=bool(config.enabled),
         configured=bool(config.configured),
-        books=config.accounting_software_company_name,
+        books=_nfc_or_none(config.accounting_software_company_name),
         values=values,
         options={row.path: row.options for row in rows},
-        choices=_choices(config),
-        required=frozenset(row.path for row in rows if row.required),
+        allowed_words=_read_allowed_words(config),
+        required_paths=frozenset(row.path for row in rows if row.required),
         document=document,
-        clock=local_clock(config.schedule.sync_hour_utc, config.schedule.time_zone) if config.schedule else None,
+        local_time=local_sync_time(config.schedule.sync_hour_utc, config.schedule.time_zone)
+        if config.schedule
+        else None,
+        unreadable_fields={row.path: row.unreadable_reason for row in rows if row.unreadable_reason},
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """A reference: where it stands, what is selected, what may be."""
+class _ReferenceRow:
+    """A field that holds a reference: what is selected, what may be, and what of it could not be read."""
 
     path: str
     selected: Option | None
     options: tuple[Option, ...]
     required: bool = False
+    unreadable_reason: str = ""
 
 
-def _row(path: str, selected: str | None, offered: list[wire.Option] | None, required: bool = False) -> _Row:
-    options = tuple(Option(option.id, option.name, option.nominal_code) for option in offered or ())
-    own = next((option for option in options if option.id == selected), None)
-    return _Row(path, own or (Option(selected) if selected else None), options, required)
+def _reference_row(
+    path: str,
+    options_place: str,
+    selected_id: str | None,
+    offered: list[wire.OptionJson | UnexpectedRow] | None,
+    required: bool = False,
+) -> _ReferenceRow:
+    """The row with its options, each id once. `options_place` is where they stand on the wire, for messages."""
+    options: dict[str, Option] = {}
+    unreadable_reason = ""
+    for index, option in enumerate(offered or ()):
+        if isinstance(option, wire.OptionJson):
+            name, code = _nfc_or_none(option.name), _nfc_or_none(option.nominal_code)
+            kind = option.classification if isinstance(option.classification, str) else None
+            options.setdefault(option.id, Option(option.id, name, code, kind=kind))
+            continue
+        unreadable_reason = unreadable_reason or problem_at(f"{options_place}[{index}]", option.why)
+        # Its id still proves that the merchant has it: a reference to it must not be called deleted.
+        if isinstance(option_id := option.get("id"), str):
+            options.setdefault(option_id, Option(option_id))
+    selected = options.get(selected_id) or Option(selected_id) if selected_id else None
+    return _ReferenceRow(path, selected, tuple(options.values()), required, unreadable_reason)
 
 
-def _rows(config: wire.Configuration) -> Iterator[_Row]:
-    mapping = config.configuration or wire.Mapping()
+def _reference_rows(config: wire.ConfigurationJson) -> Iterator[_ReferenceRow]:
+    mapping = config.configuration or wire.MappingJson()
     sales, payments, fees = (
-        mapping.sales or wire.Sales(),
-        mapping.payments or wire.Payments(),
-        mapping.fees or wire.Fees(),
+        mapping.sales or wire.SalesJson(),
+        mapping.payments or wire.PaymentsJson(),
+        mapping.fees or wire.FeesJson(),
     )
-    for section, accounts in zip(SECTIONS, (sales.accounts, payments.accounts, fees.accounts), strict=True):
+    for section, accounts in zip(MAPPING_SECTIONS, (sales.accounts, payments.accounts, fees.accounts), strict=True):
         for key, row in (accounts or {}).items():
-            row = row or wire.Account()
-            yield _row(account_path(section, key), row.selected_account_id, row.account_options, bool(row.required))
+            path, place = account_path(section, key), f"configuration.{section}.accounts.{key}"
+            if isinstance(row, UnexpectedRow):
+                yield _ReferenceRow(path, None, (), unreadable_reason=problem_at(place, row.why))
+                continue
+            row = row or wire.AccountJson()
+            options_place = f"{place}.accountOptions"
+            yield _reference_row(path, options_place, row.selected_account_id, row.account_options, bool(row.required))
     for key, rate in (sales.tax_rates or {}).items():
-        rate = rate or wire.TaxRate()
-        yield _row(tax_rate_path(canonical_rate(key)), rate.selected_tax_rate_id, rate.tax_rate_options)
-    customer, supplier = sales.sales_customer or wire.Customer(), fees.fees_supplier or wire.Supplier()
-    yield _row(CUSTOMER, customer.selected_customer_id, customer.customer_options)
-    yield _row(SUPPLIER, supplier.selected_supplier_id, supplier.supplier_options)
+        path, place = tax_rate_path(canonical_tax_rate(key)), f"configuration.sales.taxRates.{key}"
+        if isinstance(rate, UnexpectedRow):
+            yield _ReferenceRow(path, None, (), unreadable_reason=problem_at(place, rate.why))
+            continue
+        rate = rate or wire.TaxRateJson()
+        yield _reference_row(path, f"{place}.taxRateOptions", rate.selected_tax_rate_id, rate.tax_rate_options)
+    customer, supplier = sales.sales_customer or wire.CustomerJson(), fees.fees_supplier or wire.SupplierJson()
+    place = "configuration.sales.salesCustomer.customerOptions"
+    yield _reference_row(CUSTOMER_PATH, place, customer.selected_customer_id, customer.customer_options)
+    place = "configuration.fees.feesSupplier.supplierOptions"
+    yield _reference_row(SUPPLIER_PATH, place, supplier.selected_supplier_id, supplier.supplier_options)
 
 
-def _plain_values(config: wire.Configuration, now: datetime) -> dict[str, Value]:
-    schedule, mapping = config.schedule or wire.Schedule(), config.configuration or wire.Mapping()
+def _read_plain_values(config: wire.ConfigurationJson, now: datetime) -> dict[str, Value]:
+    schedule, mapping = config.schedule or wire.ScheduleJson(), config.configuration or wire.MappingJson()
     sales, payments, fees = (
-        mapping.sales or wire.Sales(),
-        mapping.payments or wire.Payments(),
-        mapping.fees or wire.Fees(),
+        mapping.sales or wire.SalesJson(),
+        mapping.payments or wire.PaymentsJson(),
+        mapping.fees or wire.FeesJson(),
     )
     period, levels = _grouping(sales)
-    start = start_date(schedule.start_date, schedule.time_zone)
-    begins = start if isinstance(start, datetime) else None
+    start = parse_start_date(schedule.start_date, schedule.time_zone)
+    start_or_none = start if isinstance(start, datetime) else None
     return {
-        ENABLED: bool(config.enabled),
-        FREQUENCY: schedule.selected_frequency,
-        START_DATE: start,
-        SYNC_HOUR: sync_hour(schedule.sync_hour_utc, schedule.time_zone, now, begins),
-        SALES_SYNC: bool(sales.sync_sales),
-        PAYMENTS_SYNC: bool(payments.sync_payments),
-        FEES_SYNC: bool(fees.sync_fees),
-        INVOICE_STATUS: (sales.invoice_status or wire.InvoiceStatus()).selected_invoice_status,
-        PERIOD: period.selected_grouping_period,
-        INVOICE: tuple((levels.invoice_level or wire.GroupBy()).selected_group_by_options or ()),
-        INVOICE_LINE: tuple((levels.invoice_line_level or wire.GroupBy()).selected_group_by_options or ()),
+        ENABLED_PATH: bool(config.enabled),
+        FREQUENCY_PATH: schedule.selected_frequency,
+        START_DATE_PATH: start,
+        SYNC_HOUR_PATH: utc_sync_hour(schedule.sync_hour_utc, schedule.time_zone, now, start_or_none),
+        SALES_SYNC_PATH: bool(sales.sync_sales),
+        PAYMENTS_SYNC_PATH: bool(payments.sync_payments),
+        FEES_SYNC_PATH: bool(fees.sync_fees),
+        INVOICE_STATUS_PATH: (sales.invoice_status or wire.InvoiceStatusJson()).selected_invoice_status,
+        GROUPING_PERIOD_PATH: period.selected_grouping_period,
+        INVOICE_GROUPING_PATH: tuple((levels.invoice_level or wire.GroupByJson()).selected_group_by_options or ()),
+        INVOICE_LINE_GROUPING_PATH: tuple(
+            (levels.invoice_line_level or wire.GroupByJson()).selected_group_by_options or ()
+        ),
     }
 
 
-def _choices(config: wire.Configuration) -> dict[str, tuple[str, ...]]:
-    schedule, mapping = config.schedule or wire.Schedule(), config.configuration or wire.Mapping()
-    sales = mapping.sales or wire.Sales()
+def _read_allowed_words(config: wire.ConfigurationJson) -> dict[str, tuple[str, ...]]:
+    schedule, mapping = config.schedule or wire.ScheduleJson(), config.configuration or wire.MappingJson()
+    sales = mapping.sales or wire.SalesJson()
     period, levels = _grouping(sales)
-    offered = {
-        FREQUENCY: schedule.frequency_options,
-        INVOICE_STATUS: (sales.invoice_status or wire.InvoiceStatus()).invoice_status_options,
-        PERIOD: period.grouping_period_options,
-        INVOICE: (levels.invoice_level or wire.GroupBy()).group_by_options,
-        INVOICE_LINE: (levels.invoice_line_level or wire.GroupBy()).group_by_options,
+    words_by_path = {
+        FREQUENCY_PATH: schedule.frequency_options,
+        INVOICE_STATUS_PATH: (sales.invoice_status or wire.InvoiceStatusJson()).invoice_status_options,
+        GROUPING_PERIOD_PATH: period.grouping_period_options,
+        INVOICE_GROUPING_PATH: (levels.invoice_level or wire.GroupByJson()).group_by_options,
+        INVOICE_LINE_GROUPING_PATH: (levels.invoice_line_level or wire.GroupByJson()).group_by_options,
     }
-    return {path: tuple(words or ()) for path, words in offered.items()}
+    return {path: tuple(word for word in words or () if isinstance(word, str)) for path, words in words_by_path.items()}
 
 
-def _grouping(sales: wire.Sales) -> tuple[wire.GroupingPeriod, wire.GroupingLevels]:
-    grouping = sales.grouping or wire.Grouping()
-    return grouping.grouping_period or wire.GroupingPeriod(), grouping.grouping_levels or wire.GroupingLevels()
+def _grouping(sales: wire.SalesJson) -> tuple[wire.GroupingPeriodJson, wire.GroupingLevelsJson]:
+    grouping = sales.grouping or wire.GroupingJson()
+    return grouping.grouping_period or wire.GroupingPeriodJson(), grouping.grouping_levels or wire.GroupingLevelsJson()
 
 
 # The configuration, written -----------------------------------------------------------------------------
@@ -256,111 +348,199 @@ def _grouping(sales: wire.Sales) -> tuple[wire.GroupingPeriod, wire.GroupingLeve
 def write_fields(document: bytes, values: Mapping[str, Value]) -> bytes:
     """The document with only these fields changed; all the rest, unknown fields included, keeps its meaning.
 
-    With the sync hour `timeZone` becomes null: the hour is UTC (REFERENCE 7 row 8), and a start that was local to
-    the zone is written as the instant it was. NotOffered for an account or a tax rate that live does not have,
-    Transient for a document that cannot be read.
+    With the sync hour `timeZone` becomes null: the hour is UTC (API notes 7 #8), and a start that was local to
+    the zone is written as the instant it was. FieldNotOffered for an account or a tax rate that live does not have,
+    TransientError for a document that cannot be read.
     """
+    root = _parse_document(document)
     try:
-        root = json_document.parse(document)
-    except (ValueError, RecursionError):
-        raise Transient("a configuration document cannot be read: cut short, or not JSON") from None
+        for path, value in values.items():
+            _write_field(root, path, value)
+    except ValueError as error:
+        raise TransientError(f"a configuration document cannot be written to: {error}") from None
+    return raw_json.serialise(root)
+
+
+DocumentChanges = dict[str, tuple[str | None, str | None]]
+"""By JSON pointer: (value before, value after), as JSON text; None where there is nothing."""
+
+
+def changes_by_field(document: bytes, values: Mapping[str, Value]) -> dict[str, DocumentChanges]:
+    """By field, all that `write_fields` changes in the document for it: a sync hour takes the time zone along.
+
+    Raises as `write_fields` does.
+    """
+    root, changes = _parse_document(document), {}
     for path, value in values.items():
-        _write(root, path, value)
-    return json_document.serialise(root)
+        before = deepcopy(root)
+        _write_field(root, path, value)
+        changes[path] = raw_json.differences_by_pointer(before, root)
+        if path == SYNC_HOUR_PATH:
+            # What one of the three means depends on the others, so undo needs all of them, changed or not.
+            changes[path] = raw_json.values_by_pointer(before, root, "schedule", _SYNC_TIME_KEYS) | changes[path]
+    return changes
 
 
-def canonical_rate(key: str) -> str:
-    """A tax rate's key as decimal text without trailing zeros; what is no number stays as it is."""
-    try:
-        number = Decimal(key.strip())
-    except InvalidOperation:
-        return key
-    if not number.is_finite():
-        return key
-    text = f"{number:f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+def restore_values(document: bytes, previous: Sequence[Mapping[str, str | None]]) -> bytes:
+    """The document with its former values, given by JSON pointer and as JSON text; None: nothing stood there.
+
+    The start keeps the instant that live has, since Codat lets none move earlier, in its former spelling where that
+    means the same instant. Raises FieldNotOffered where the place is not there any more.
+    """
+    root = _parse_document(document)
+    schedule = _object_or_empty(root, "schedule")
+    live_text, live_zone = schedule.get("startDate"), schedule.get("timeZone")
+    live_start = parse_start_date(live_text, live_zone) if isinstance(live_text, str) else None
+    places = {pointer: text for values in previous for pointer, text in values.items()}
+    former_text = places.pop(_START_DATE_POINTER, None)
+    # From the deepest place up, so that an object that our write had made is empty by the time it is removed.
+    for pointer in sorted(places, key=lambda pointer: pointer.count("/"), reverse=True):
+        _restore_at(root, pointer, places[pointer])
+    former = raw_json.parse_value(former_text) if former_text is not None else None
+    # With the same text our write left the start alone, as it does where it does not know the zone.
+    if isinstance(live_start, datetime) and live_text != former:
+        # Read in the zone that stands now, which may just have been restored.
+        same = (
+            text
+            for text in (former, live_text)
+            if isinstance(text, str) and parse_start_date(text, schedule.get("timeZone")) == live_start
+        )
+        schedule["startDate"] = next(same, format_utc(live_start))
+    return raw_json.serialise(root)
 
 
-def _write(root: Node, path: str, value: Value) -> None:
-    if account_key(path):
-        _account(root, path)["selectedAccountId"] = _id(value)
-    elif (rate := tax_rate_key(path)) is not None:
-        _tax_rate(root, rate, path)["selectedTaxRateId"] = _id(value)
-    elif path in _PLACES:
-        *way, name = _PLACES[path]
-        child(root, *way)[name] = _plain(value)
-        if path == SYNC_HOUR:
-            _to_utc(child(root, *way))
+def sync_hour_at(places: Mapping[str, str | None], now: datetime) -> Value:
+    """The sync hour, as `Configuration` has it, of a schedule with these values by JSON pointer, as JSON text."""
+    root: JsonObject = {"schedule": {}}
+    for pointer, text in places.items():
+        if pointer.startswith("/schedule/"):
+            _restore_at(root, pointer, text)
+    return read_configuration(raw_json.serialise(root), now).values[SYNC_HOUR_PATH]
+
+
+_SYNC_TIME_KEYS = ("startDate", "syncHourUtc", "timeZone")
+_START_DATE_POINTER = "/schedule/startDate"
+
+
+def _restore_at(root: JsonObject, pointer: str, text: str | None) -> None:
+    """Set the place to this JSON text, or remove it (None). FieldNotOffered where its parent is gone."""
+    *parent_keys, name = raw_json.pointer_keys(pointer)
+    parent: object = root
+    for key in parent_keys:
+        parent = parent.get(key) if isinstance(parent, dict) else None
+    if not isinstance(parent, dict):
+        if text is None:
+            return
+        raise FieldNotOffered(f"live has no {pointer} any more")
+    # An object that our write had made, in which somebody else has set a value since: theirs to keep.
+    if isinstance(parent.get(name), dict) and not _holds_no_value(parent[name]):
+        return
+    if text is None:
+        parent.pop(name, None)
     else:
-        raise NotOffered(f"{path} is no field of a configuration")
+        parent[name] = raw_json.parse_value(text)
 
 
-def _to_utc(schedule: Node) -> None:
-    """The schedule without its time zone; a start that was local to it stays the same instant."""
-    start, zone = schedule.get("startDate"), schedule.get("timeZone")
-    begins = start_date(start, zone) if isinstance(start, str) and isinstance(zone, str) else None
-    if isinstance(begins, datetime):
-        schedule["startDate"] = utc_text(begins)
+def _holds_no_value(node: object) -> bool:
+    """Whether this is an object with nothing but such objects in it."""
+    return isinstance(node, dict) and all(map(_holds_no_value, node.values()))
+
+
+def _parse_document(document: bytes) -> JsonObject:
+    try:
+        return raw_json.parse_object(document)
+    except (ValueError, RecursionError):
+        raise TransientError("a configuration document cannot be read: cut short, or not JSON") from None
+
+
+def _write_field(root: JsonObject, path: str, value: Value) -> None:
+    if parse_account_path(path):
+        _account_object(root, path)["selectedAccountId"] = _option_id(value)
+    elif (rate := parse_tax_rate_path(path)) is not None:
+        _tax_rate_object(root, rate, path)["selectedTaxRateId"] = _option_id(value)
+    elif path in _WIRE_KEYS:
+        *parent_keys, name = _WIRE_KEYS[path]
+        parent = ensure_object(root, *parent_keys)
+        parent[name] = _wire_value(value)
+        if path == SYNC_HOUR_PATH:
+            _drop_time_zone(parent)
+    else:
+        raise FieldNotOffered(f"{path} is no field of a configuration")
+
+
+def _drop_time_zone(schedule: JsonObject) -> None:
+    """Remove the schedule's time zone; a start that was local to it stays the same instant."""
+    text, zone = schedule.get("startDate"), schedule.get("timeZone")
+    start = parse_start_date(text, zone) if isinstance(text, str) and isinstance(zone, str) else None
+    if isinstance(start, datetime):
+        schedule["startDate"] = format_utc(start)
     schedule["timeZone"] = None
 
 
-def _account(root: Node, path: str) -> Node:
-    """The account's row, wherever live has it."""
-    rows = {
+def _account_object(root: JsonObject, path: str) -> JsonObject:
+    """The account's row, in whichever section live has it."""
+    places = {
         account_path(section, key): (section, key)
-        for section in SECTIONS
-        for key in _offered(root, "configuration", section, "accounts")
+        for section in MAPPING_SECTIONS
+        for key in _object_or_empty(root, "configuration", section, "accounts")
     }
-    live = locate(rows, path)
-    if live is None:
-        raise NotOffered(f"live offers no {path}")
-    section, key = rows[live]
-    return child(root, "configuration", section, "accounts", key)
+    live_path = resolve_live_path(places, path)
+    if live_path is None:
+        raise FieldNotOffered(f"live offers no {path}")
+    section, key = places[live_path]
+    return ensure_object(root, "configuration", section, "accounts", key)
 
 
-def _tax_rate(root: Node, rate: str, path: str) -> Node:
-    offered = _offered(root, "configuration", "sales", "taxRates")
-    for key in reversed(offered):  # the last of two spellings of one rate, which is the one that reading shows
-        if canonical_rate(key) == canonical_rate(rate):
-            return child(root, "configuration", "sales", "taxRates", key)
-    raise NotOffered(f"live offers no {path}")
+def _tax_rate_object(root: JsonObject, rate: str, path: str) -> JsonObject:
+    # Of two spellings of one rate the last: it is the one that `read_configuration` shows.
+    for key in reversed(_object_or_empty(root, "configuration", "sales", "taxRates")):
+        if canonical_tax_rate(key) == canonical_tax_rate(rate):
+            return ensure_object(root, "configuration", "sales", "taxRates", key)
+    raise FieldNotOffered(f"live offers no {path}")
 
 
-def _offered(root: Node, *keys: str) -> Node:
-    """The object at these keys to look at, empty where there is none; nothing is made."""
+def _object_or_empty(root: JsonObject, *keys: str) -> JsonObject:
+    """The object at these keys, to read: where there is none, an empty one that is not part of the document."""
     for key in keys:
-        below = root.get(key)
-        root = below if isinstance(below, dict) else {}
+        child = root.get(key)
+        root = child if isinstance(child, dict) else {}
     return root
 
 
-def _id(value: Value) -> str | None:
+def _option_id(value: Value) -> str | None:
     if value is None or isinstance(value, Option):
         return value.id if value else None
     raise TypeError("a reference is written as an option, or as None")
 
 
-def _plain(value: Value) -> str | int | bool | list[str] | None:
+def _wire_value(value: Value) -> str | int | bool | list[str] | None:
     if isinstance(value, Option):
         return value.id
     if isinstance(value, datetime):
-        return utc_text(value)
+        return format_utc(value)
     return list(value) if isinstance(value, tuple) else value
 
 
-_PLACES: Mapping[str, tuple[str, ...]] = {
-    ENABLED: ("enabled",),
-    FREQUENCY: ("schedule", "selectedFrequency"),
-    START_DATE: ("schedule", "startDate"),
-    SYNC_HOUR: ("schedule", "syncHourUtc"),
-    SALES_SYNC: ("configuration", "sales", "syncSales"),
-    PAYMENTS_SYNC: ("configuration", "payments", "syncPayments"),
-    FEES_SYNC: ("configuration", "fees", "syncFees"),
-    INVOICE_STATUS: ("configuration", "sales", "invoiceStatus", "selectedInvoiceStatus"),
-    CUSTOMER: ("configuration", "sales", "salesCustomer", "selectedCustomerId"),
-    PERIOD: ("configuration", "sales", "grouping", "groupingPeriod", "selectedGroupingPeriod"),
-    INVOICE: ("configuration", "sales", "grouping", "groupingLevels", "invoiceLevel", "selectedGroupByOptions"),
-    INVOICE_LINE: (
+_WIRE_KEYS: Mapping[str, tuple[str, ...]] = {
+    ENABLED_PATH: ("enabled",),
+    FREQUENCY_PATH: ("schedule", "selectedFrequency"),
+    START_DATE_PATH: ("schedule", "startDate"),
+    SYNC_HOUR_PATH: ("schedule", "syncHourUtc"),
+    SALES_SYNC_PATH: ("configuration", "sales", "syncSales"),
+    PAYMENTS_SYNC_PATH: ("configuration", "payments", "syncPayments"),
+    FEES_SYNC_PATH: ("configuration", "fees", "syncFees"),
+    INVOICE_STATUS_PATH: ("configuration", "sales", "invoiceStatus", "selectedInvoiceStatus"),
+    CUSTOMER_PATH: ("configuration", "sales", "salesCustomer", "selectedCustomerId"),
+    GROUPING_PERIOD_PATH: ("configuration", "sales", "grouping", "groupingPeriod", "selectedGroupingPeriod"),
+    INVOICE_GROUPING_PATH: (
+        "configuration",
+        "sales",
+        "grouping",
+        "groupingLevels",
+        "invoiceLevel",
+        "selectedGroupByOptions",
+    ),
+    INVOICE_LINE_GROUPING_PATH: (
         "configuration",
         "sales",
         "grouping",
@@ -368,5 +548,5 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
         "invoiceLineLevel",
         "selectedGroupByOptions",
     ),
-    SUPPLIER: ("configuration", "fees", "feesSupplier", "selectedSupplierId"),
+    SUPPLIER_PATH: ("configuration", "fees", "feesSupplier", "selectedSupplierId"),
 }

@@ -1,31 +1,41 @@
-"""The same client with the writing hand tied, twice: its methods refuse, and so does the network below them."""
+"""Read-only client: its write methods raise, and the network below it rejects every method but GET."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NoReturn
 
 import httpx
 
-from controller.codat.client import Reader
-from controller.codat.pace import Pace
-from controller.codat.transport import Transport, open_network
+from controller.codat.client import Client
+from controller.codat.network import OpenNetwork, open_network
+from controller.codat.rate_limiter import RateLimiter
+from controller.codat.transport import ClockFunction, SleepFunction, Transport, utc_now
 from controller.model.errors import WritesForbidden
 
 
 @asynccontextmanager
 async def open_read_only(
-    base_url: str, api_key: str, *, requests_per_minute: int = 950, concurrency: int = 16
-) -> AsyncIterator[ReadOnly]:
-    """A client that cannot write, whatever it is asked. Parameters as of `client.open_client`."""
-    async with open_network(concurrency) as network:
-        yield ReadOnly(Transport(base_url, api_key, OnlyGet(network), Pace(requests_per_minute, concurrency)))
+    base_url: str,
+    api_key: str,
+    *,
+    requests_per_minute: int = 950,
+    concurrency: int = 16,
+    network: OpenNetwork = open_network,
+    sleep: SleepFunction = asyncio.sleep,
+    clock: ClockFunction = utc_now,
+) -> AsyncIterator[ReadOnlyClient]:
+    """A client that cannot write. Parameters as of `client.open_client`."""
+    async with network(base_url, concurrency) as opened:
+        rate_limiter = RateLimiter(requests_per_minute, concurrency)
+        yield ReadOnlyClient(Transport(base_url, api_key, GetOnlyTransport(opened), rate_limiter, sleep, clock))
 
 
-class OnlyGet(httpx.AsyncBaseTransport):
-    """A network that takes nothing but GET."""
+class GetOnlyTransport(httpx.AsyncBaseTransport):
+    """Sends GET requests only; raises WritesForbidden for any other."""
 
     def __init__(self, network: httpx.AsyncBaseTransport) -> None:
         self._network = network
@@ -36,19 +46,24 @@ class OnlyGet(httpx.AsyncBaseTransport):
         return await self._network.handle_async_request(request)
 
 
-class ReadOnly(Reader):
-    """Reader, and every writing method of Client as a refusal (WritesForbidden)."""
+class ReadOnlyClient(Client):
+    """A Client whose every writing method raises WritesForbidden."""
 
-    async def create_company(self, name: str) -> NoReturn:
+    async def read_then_write(self, read_and_write: Callable[[Client], Awaitable[object]]) -> NoReturn:
+        _refuse("read, then write")
+
+    async def create_company(self, name: str, key: str | None = None) -> NoReturn:
         _refuse("create company")
 
-    async def rename_company(self, company_id: str, name: str) -> NoReturn:
+    async def rename_company(
+        self, company_id: str, name: str, before_write: Callable[[], Awaitable[None]] | None = None
+    ) -> NoReturn:
         _refuse("rename company")
 
     async def delete_company(self, company_id: str) -> NoReturn:
         _refuse("delete company")
 
-    async def create_connection(self, company_id: str, platform: str) -> NoReturn:
+    async def create_connection(self, company_id: str, platform: str, key: str | None = None) -> NoReturn:
         _refuse("create connection")
 
     async def unlink(self, company_id: str, connection_id: str) -> NoReturn:
@@ -73,5 +88,5 @@ class ReadOnly(Reader):
         _refuse("upload")
 
 
-def _refuse(what: str) -> NoReturn:
-    raise WritesForbidden(f"{what}: this client only reads; nothing was sent")
+def _refuse(operation: str) -> NoReturn:
+    raise WritesForbidden(f"{operation}: this client only reads; nothing was sent")

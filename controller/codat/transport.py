@@ -1,7 +1,11 @@
-"""One request: authorization, time-outs, what may be asked again and what must not.
+"""One request: authorization, time-outs, what may be retried and what must not.
 
-A read is asked again while that may help. A write is asked again only when it certainly was not done: it provably
-never left, or the answer was 429. Every other loss is OutcomeUnknown, for whoever asked to look (REFERENCE 1.9).
+A read is retried while that may help. A write is retried only when it certainly was not done: it provably never
+left, or the answer was 429. Every other write without an answer is OutcomeUnknown, and the caller has to read what
+became of it (API notes 1.9).
+
+A write that rests on a read (the API has no ETag) goes through `read_then_write`: both take their places in the
+budget together. Where the write would have to wait or to be retried, the caller's read is done again first.
 """
 
 from __future__ import annotations
@@ -9,216 +13,403 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from datetime import datetime
-from functools import cache
-from time import monotonic
+from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
+from dataclasses import field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import TypeVar
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
-from controller.codat.pace import PATIENCE, Pace
-from controller.codat.quota import Quota, after, count, date_of
-from controller.codat.refusal import Answer, Lost, lost, refused, retry_after, unreadable, used_up, wait_of
-from controller.model.errors import RateLimited, RemoteError, Transient, UsageError
+from controller.codat.answer_body import AnswerTooLarge, read_body, read_error_body
+from controller.codat.answer_parsing import UnreadableAnswer, sanitize_text
+from controller.codat.circuit_breaker import CircuitBreaker
+from controller.codat.error_mapping import (
+    ApiAnswer,
+    NoAnswer,
+    error_for_answer,
+    error_for_exhausted_quota,
+    error_for_no_answer,
+    error_for_unreadable_answer,
+    retry_after_seconds,
+    throttle_seconds,
+)
+from controller.codat.network import NETWORK_ERRORS, was_not_sent
+from controller.codat.quota_headers import Quota, parse_count, seconds_from_now, server_date
+from controller.codat.rate_limiter import MAX_QUOTA_WAIT_S, RateLimiter, Reservation
+from controller.model.errors import (
+    ApiKeyRefused,
+    RateLimited,
+    RemoteError,
+    TransientError,
+    Unauthorized,
+    UsageError,
+)
+from controller.quick_dataclasses import dataclass
 
 T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 Query = Mapping[str, str | int]
-
-TIME_OUT = {"connect": 10.0, "read": 60.0, "pool": None}
-LONGEST = 150.0
-"""Seconds that one exchange may take in all, however slowly its answer drips."""
-
-IDLE = 3.0
-"""Seconds after which an idle connection is not used again: a server that closes one just as a write
-enters it leaves that write's outcome unknown, and common servers close after 5."""
-
-UNTOLD = 0.5
-"""Seconds that everyone waits after a 429 that does not say how long."""
-
-ATTEMPTS = 5
-DEADLINE = 300.0
-"""How often, and for how many seconds from its first try, one request is asked."""
+SleepFunction = Callable[[float], Awaitable[None]]
+ClockFunction = Callable[[], datetime]
 
 
-@asynccontextmanager
-async def open_network(concurrency: int) -> AsyncIterator[httpx.AsyncBaseTransport]:
-    """The wire itself, for so many requests at once.
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
-    aiohttp would silently send PUT and DELETE again on a dropped connection; its switch is private, and a test
-    that counts requests at the server holds it.
+
+TIMEOUTS_S = {"connect": 10.0, "read": 60.0, "pool": None}
+
+MAX_EXCHANGE_S = 150.0
+"""Seconds that one request and its answer may take in all, however slowly the answer trickles in."""
+
+MIN_THROTTLE_WAIT_S = 0.5
+"""Seconds to send nothing after a 429 at the least: when it does not say how long, or says «now»."""
+
+MAX_ATTEMPTS = 5
+"""How often one request is sent, unless it is answered 429: then only the time limits."""
+
+MAX_RETRY_S = 300.0
+"""Seconds from the first attempt in which another may begin."""
+
+MAX_BACKOFF_S = 30.0
+
+READ_AND_WRITE_PLACES = 2
+"""Places in the budget that a read and its write take together."""
+
+
+KEY_CHECK_PATH = "/meta/companies"
+"""A request that is about no merchant: refused here, the key itself is refused."""
+
+KEY_PROOF_VALIDITY = timedelta(seconds=30)
+"""How long a key that was proven good is not checked again: 403 may come for many merchants at once."""
+
+
+@dataclass(slots=True)
+class RequestCounters:
+    """Requests sent so far, every attempt counted, and the headers of the last answer.
+
+    last_date_header  the last answer's `Date` as it came
+    skew              what had to be added to our clock to have Codat's when that text first came
     """
-    trusted = _trusted()
-    connector = aiohttp.TCPConnector(limit=concurrency, ssl=trusted, keepalive_timeout=IDLE)
-    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
-        session._retry_connection = False
-        yield AiohttpTransport(verify=trusted, trust_env=False, client=session)
+
+    reads: int = 0
+    writes: int = 0
+    last_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    last_date_header: str = ""
+    skew: timedelta | None = None
+
+    def compare_clocks(self, headers: Mapping[str, str], now: datetime) -> None:
+        """Update `skew` from an answer's `Date`; `now` is our clock."""
+        # Parsing a date is slow and many answers bear the same second. Only the first of them tells the skew to
+        # the second anyway: later ones of that second would make our clock look ahead.
+        date_header = headers.get("date", "")
+        if date_header != self.last_date_header:
+            server_time = server_date(headers)
+            self.last_date_header, self.skew = date_header, server_time - now if server_time else None
 
 
-@cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates to trust. Reading them takes as long as twenty requests, so once is enough for a process."""
-    return httpx.create_ssl_context(trust_env=False)
+@dataclass(slots=True)
+class KeyProof:
+    """When the key was last seen to be good where no merchant is asked about. `lock`: one check at a time."""
+
+    proven_at: datetime | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+
+class NotWritten(Exception):
+    """Inside `read_then_write`: the write was not done and may not wait.
+
+    No RemoteError, so that no caller's `read_and_write` that handles those takes it for an answer.
+    """
+
+    def __init__(self, problem: RemoteError, outcome: ApiAnswer | NoAnswer | None) -> None:
+        super().__init__()
+        self.problem, self.outcome = problem, outcome
 
 
 class Transport:
-    """Sends requests to one API with one key, and turns what comes back into values or typed errors.
+    """Sends requests to one API with one key, and turns what comes back into values or typed errors."""
 
-    reads, writes  requests sent so far, every attempt counted
-    """
-
-    def __init__(self, base_url: str, api_key: str, network: httpx.AsyncBaseTransport, pace: Pace) -> None:
-        self._base = _checked(base_url)
-        credential = b64encode(api_key.encode()).decode()
-        self._secrets = tuple(filter(None, (api_key, credential)))
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        network: httpx.AsyncBaseTransport,
+        rate_limiter: RateLimiter,
+        sleep: SleepFunction = asyncio.sleep,
+        clock: ClockFunction = utc_now,
+    ) -> None:
+        self.base_url = _validated_base_url(base_url)
+        self.key_hash = ""
+        self._secrets: tuple[str, ...] = ()
         self._headers = httpx.Headers(
-            {
-                "Authorization": f"Basic {credential}",
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip, deflate",
-                "User-Agent": "merchantctl",
-            }
+            {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "merchantctl"}
         )
+        self._key_proof = KeyProof()
+        self.use_key(api_key)
+        self._breaker = CircuitBreaker()
         self._network = network
-        self._pace = pace
-        self._last_headers: Mapping[str, str] = {}
-        self.reads = 0
-        self.writes = 0
+        self._rate_limiter = rate_limiter
+        self._sleep = sleep
+        self.now = clock
+        self._counters = RequestCounters()
+        self._reservation: Reservation | None = None
+
+    @property
+    def reads(self) -> int:
+        """Reading requests sent so far, every attempt counted."""
+        return self._counters.reads
+
+    @property
+    def writes(self) -> int:
+        """Writing requests sent so far, every attempt counted."""
+        return self._counters.writes
+
+    def use_key(self, api_key: str) -> None:
+        """Send all further requests with this key."""
+        self.key_hash = sha256(b"merchantctl " + api_key.encode()).hexdigest()
+        credential = b64encode(api_key.encode()).decode()
+        # Old keys stay secret: an answer under way may still echo one.
+        self._secrets = tuple(filter(None, {*self._secrets, api_key, credential}))
+        self._headers["Authorization"] = f"Basic {credential}"
+        self._key_proof.proven_at = None
 
     @property
     def quota(self) -> Quota | None:
         """What the last answer said of the quota."""
-        return Quota.of(self._last_headers)
+        return Quota.from_headers(self._counters.last_headers)
 
     @property
     def resume_at(self) -> datetime | None:
-        """When there will be more of a quota that is used up; None while requests go through."""
-        return after(self._pace.seconds_until_more) if self._pace.used_up else None
+        """When a quota that is used up will be reset; None while requests go through."""
+        return seconds_from_now(self._rate_limiter.seconds_until_reset) if self._rate_limiter.is_exhausted else None
 
     @property
     def server_time(self) -> datetime | None:
-        """The service's own clock as of the last answer, to the second; None where it did not say."""
-        return date_of(self._last_headers)
+        """Codat's own clock as of the last answer, to the second; None where it did not say."""
+        return server_date(self._counters.last_headers)
+
+    @property
+    def skew(self) -> timedelta | None:
+        """What has to be added to our clock to have Codat's; None where the last answer did not say its time."""
+        return self._counters.skew
 
     async def read(self, path: str, parse: Callable[[bytes], T], query: Query | None = None) -> T:
-        """GET, asked again while that may help. `parse` raises ValueError for what it does not believe."""
-        return await self._ask("GET", path, None, parse, query)
+        """GET, retried while that may help. `parse` raises ValueError for a body that is not what was asked for."""
+        return await self._send_with_retries("GET", path, None, parse, query)
 
-    async def write(self, method: str, path: str, body: bytes | None, parse: Callable[[bytes], T]) -> T:
-        """A change, sent again only when it certainly was not done."""
-        return await self._ask(method, path, body, parse, None)
+    async def write(
+        self, method: str, path: str, body: bytes | None, parse: Callable[[bytes], T], key: str | None = None
+    ) -> T:
+        """A change, retried only when it certainly was not done. `key` is its Idempotency-Key (API notes 1.9)."""
+        return await self._send_with_retries(method, path, body, parse, None, key)
 
-    async def _ask(
+    async def read_then_write(self, read_and_write: Callable[[Transport], Awaitable[T]]) -> T:
+        """Run `read_and_write`: one read and the write that rests on it, both through the transport that it is given.
+
+        Neither waits in the queue after the other. Where the write would have to wait (429, a pause, not sent), or
+        was refused so that it certainly was not done, it is run again from its read once the wait is over.
+        """
+        retries, address = RetryBudget(), "a read and its write"
+        while True:
+            reservation = await self._rate_limiter.reserve(READ_AND_WRITE_PLACES)
+            if reservation is None:
+                raise error_for_exhausted_quota(address, self._rate_limiter.seconds_until_reset)
+            # Shares everything with this transport (counters, breaker, limiter) but the reservation.
+            transport = copy(self)
+            transport._reservation = reservation
+            try:
+                return await read_and_write(transport)
+            except NotWritten as not_written:
+                problem, outcome = not_written.problem, not_written.outcome
+            finally:
+                reservation.close()
+            await self._wait_to_retry(problem, outcome, retries, write=True)
+
+    async def _send_with_retries(
         self,
         method: str,
         path: str,
         body: bytes | None,
         parse: Callable[[bytes], T],
         query: Query | None,
+        key: str | None = None,
     ) -> T:
-        request, patience = self._request(method, path, body, query), Patience()
+        request, retries, write = self._build_request(method, path, body, query), RetryBudget(), method != "GET"
+        if key:
+            request.headers["Idempotency-Key"] = key
+        address = f"{method} {path}"
         while True:
-            outcome = await self._exchange(request)
-            _LOG.debug("%s %s: %s", method, path, outcome.status if isinstance(outcome, Answer) else "no answer")
+            if write and self._reservation:
+                assert self._reservation.remaining, "read_then_write allows one read and one write"
+                # Another request was answered 429 since our read. What we read would grow old while we wait.
+                if self._rate_limiter.is_paused:
+                    raise NotWritten(RateLimited(f"{address}: not sent: Codat is busy", retry_at=None), None)
+            outcome = await self._send_once(request)
+            _LOG.debug("%s: %s", address, outcome.status if isinstance(outcome, ApiAnswer) else "no answer")
             try:
-                return self._believe(outcome, f"{method} {path}", parse, write=method != "GET")
+                value = self._value_or_raise(outcome, address, parse, write=write)
             except RemoteError as error:
                 problem = error
-            await self._wait(problem, outcome, patience, write=method != "GET")
+            else:
+                self._breaker.record_answer()
+                return value
+            self._breaker.record_failure(problem)
+            if isinstance(problem, Unauthorized):
+                await self._raise_if_key_refused(problem, path)
+            # Certainly not done, so a retry would be safe; but its document is as old as the read before it.
+            if write and self._reservation and (isinstance(problem, RateLimited) or problem.not_sent):
+                raise NotWritten(problem, outcome) from None
+            await self._wait_to_retry(problem, outcome, retries, write=write)
+            if self._reservation:
+                await self._reservation.renew()
 
-    def _believe(self, outcome: Answer | Lost | None, address: str, parse: Callable[[bytes], T], *, write: bool) -> T:
+    def _value_or_raise(
+        self, outcome: ApiAnswer | NoAnswer | None, address: str, parse: Callable[[bytes], T], *, write: bool
+    ) -> T:
         """The parsed body of a success; every other outcome is raised as what it means."""
         if outcome is None:
-            raise used_up(address, self._pace.seconds_until_more)
-        if isinstance(outcome, Lost):
-            raise lost(outcome, address, write=write)
+            raise error_for_exhausted_quota(address, self._rate_limiter.seconds_until_reset)
+        if isinstance(outcome, NoAnswer):
+            raise error_for_no_answer(outcome, address, write=write)
         if not 200 <= outcome.status < 300:
-            raise refused(outcome, address, write=write)
+            raise error_for_answer(outcome, address, write=write)
+        if outcome.unreadable_reason:
+            raise error_for_unreadable_answer(address, outcome.status, outcome.unreadable_reason, write=write)
+        reason = ""
         try:
             return parse(outcome.body)
+        except UnreadableAnswer as error:
+            reason = self._without_secrets(sanitize_text(str(error)))
         except (ValueError, RecursionError):
-            problem = unreadable(address, outcome.status, write=write)
-        raise problem
+            pass
+        # Raised outside of `except`: the foreign exception quotes the body, and must not be its context.
+        raise error_for_unreadable_answer(address, outcome.status, reason, write=write)
 
-    async def _wait(
-        self, problem: RemoteError, outcome: Answer | Lost | None, patience: Patience, *, write: bool
+    async def _raise_if_key_refused(self, problem: Unauthorized, path: str) -> None:
+        """ApiKeyRefused where the key is to blame, and not what was asked for (API notes 2.6)."""
+        if self._reservation:  # nothing more is sent with it, and the check below needs a place itself
+            self._reservation.close()
+            self._reservation = None
+        if path == KEY_CHECK_PATH or await self._is_key_refused():
+            raise ApiKeyRefused(f"{problem}: Codat refuses the API key; check the API key") from None
+
+    async def _is_key_refused(self) -> bool:
+        """Whether the key is refused where no merchant is asked about; False where that is not answered."""
+        async with self._key_proof.lock:
+            if self._key_proof.proven_at and self.now() - self._key_proof.proven_at < KEY_PROOF_VALIDITY:
+                return False
+            request = self._build_request("GET", KEY_CHECK_PATH, None, {"page": 1, "pageSize": 1})
+            outcome = await self._send_once(request)
+            if not isinstance(outcome, ApiAnswer):
+                return False
+            if 200 <= outcome.status < 300:
+                self._key_proof.proven_at = self.now()
+            return outcome.status in (401, 403)
+
+    async def _wait_to_retry(
+        self, problem: RemoteError, outcome: ApiAnswer | NoAnswer | None, retries: RetryBudget, *, write: bool
     ) -> None:
-        """Let the time pass after which asking again may help; raise the problem where it may not."""
-        limited = isinstance(problem, RateLimited)
-        may_help = limited or problem.not_sent or (not write and type(problem) is Transient)
-        asked_for = retry_after(outcome.headers) if isinstance(outcome, Answer) else None
-        seconds = patience.next(asked_for, limited=limited) if may_help else None
-        if seconds is None:
+        """Wait until a retry may help; raise the problem where it may not, or must not be."""
+        throttled = isinstance(problem, RateLimited)
+        # Exactly TransientError: its subclasses (not ready, of another form) would be answered the same at once.
+        unanswered_read = not write and type(problem) is TransientError and self._breaker.may_retry
+        retryable = throttled or (write and problem.not_sent) or unanswered_read
+        retry_after_s = retry_after_seconds(outcome.headers) if isinstance(outcome, ApiAnswer) else None
+        delay_s = retries.next_delay(retry_after_s, throttled=throttled) if retryable else None
+        if delay_s is None:
+            if not write:
+                self._breaker.record_given_up(problem)
             raise problem from None
-        _LOG.info("%s: again in %.1f s", problem, seconds)
-        if not limited:
-            await asyncio.sleep(seconds)
-        elif asked_for is None:
-            self._pace.pause(seconds)
+        _LOG.info("%s: again in %.1f s", problem, delay_s)
+        if throttled:
+            # A 429 is about the whole account: pause every request, and let this one queue with the others.
+            self._rate_limiter.pause(delay_s)
+        else:
+            await self._sleep(delay_s)
 
-    async def _exchange(self, request: httpx.Request) -> Answer | Lost | None:
-        """Send once. None: not sent, since the service said that its quota is used up."""
-        if not await self._pace.enter():
+    async def _send_once(self, request: httpx.Request) -> ApiAnswer | NoAnswer | None:
+        """What came back. None: not sent, since Codat said that its quota is used up."""
+        if not await self._take_place():
             return None
-        welcome = True
+        throttled = False
         try:
-            self._count(request)
-            async with asyncio.timeout(LONGEST):
+            if request.method == "GET":
+                self._counters.reads += 1
+            else:
+                self._counters.writes += 1
+            async with asyncio.timeout(MAX_EXCHANGE_S):
                 response = await self._network.handle_async_request(request)
-                answer = self._answer(response, await response.aread())
-            welcome = answer.status != 429
-            self._heed(answer)
+                self._counters.compare_clocks(response.headers, self.now())
+                answer = await self._read_answer(response)
+            throttled = answer.status == 429
+            # Before `finally` frees this place for the next request, which must know of the 429 or the quota.
+            self._update_rate_limiter(answer)
             return answer
-        except (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, ValueError) as problem:
-            return Lost(self._safe(problem), isinstance(problem.__cause__, aiohttp.ClientConnectorError))
+        except NETWORK_ERRORS as problem:
+            description = f"{type(problem.__cause__ or problem).__name__} {problem}".strip()
+            # Only a failure to connect proves that nothing left.
+            not_sent = was_not_sent(problem)
+            return NoAnswer(self._without_secrets(sanitize_text(description)), not_sent)
         finally:
-            self._pace.leave(welcome=welcome)
+            if self._reservation:
+                self._rate_limiter.record_answer(throttled=throttled)
+            else:
+                self._rate_limiter.release(throttled=throttled)
 
-    def _request(self, method: str, path: str, body: bytes | None, query: Query | None) -> httpx.Request:
+    async def _take_place(self) -> bool:
+        """Take a place in the budget, the reservation's where there is one. False: the quota is used up."""
+        if self._reservation is None:
+            return await self._rate_limiter.acquire()
+        # A pause began, or this is a retry: wait for all places anew, so that the write still follows its read at once.
+        must_wait = self._reservation.is_blocked or not self._reservation.remaining
+        if must_wait and not await self._reservation.renew():
+            return False
+        self._reservation.use()
+        return True
+
+    def _build_request(self, method: str, path: str, body: bytes | None, query: Query | None) -> httpx.Request:
         headers = (
             self._headers if body is None else httpx.Headers({**self._headers, "Content-Type": "application/json"})
         )
+        url = self.base_url + path
         return httpx.Request(
-            method, self._base + path, params=query, headers=headers, content=body, extensions={"timeout": TIME_OUT}
+            method, url, params=query, headers=headers, content=body, extensions={"timeout": TIMEOUTS_S}
         )
 
-    def _count(self, request: httpx.Request) -> None:
-        if request.method == "GET":
-            self.reads += 1
-        else:
-            self.writes += 1
-
-    def _heed(self, answer: Answer) -> None:
-        """Let the pace know before anyone takes this place. Dates are dear: read only while the quota runs low."""
-        self._last_headers = answer.headers
-        left = count(answer.headers.get("x-rate-limit-remaining"))
-        if left is not None and (left <= 2 * self._pace.at_once or self._pace.runs_low):
+    def _update_rate_limiter(self, answer: ApiAnswer) -> None:
+        """Tell the rate limiter what this answer says of the quota and of a pause."""
+        self._counters.last_headers = answer.headers
+        remaining = parse_count(answer.headers.get("x-rate-limit-remaining"))
+        # The reset is a date, slow to parse, and matters only once requests in flight could use up what remains.
+        if remaining is not None and (
+            remaining <= 2 * self._rate_limiter.max_in_flight or self._rate_limiter.knows_quota
+        ):
             quota = self.quota
-            self._pace.told(left, quota.seconds_left if quota else 0.0)
-        if answer.status == 429:
-            self._hold(wait_of(answer.headers))
-
-    def _hold(self, seconds: float | None) -> None:
-        if seconds is not None and seconds > PATIENCE:
-            self._pace.told(0, seconds)
+            self._rate_limiter.update_quota(remaining, quota.seconds_left if quota else 0.0)
+        if answer.status != 429:
+            return
+        seconds = throttle_seconds(answer.headers)
+        if seconds is not None and seconds > MAX_QUOTA_WAIT_S:
+            # Too long to wait for: as if the quota were used up, so that requests fail at once and say until when.
+            self._rate_limiter.update_quota(0, seconds)
         else:
-            self._pace.pause(UNTOLD if seconds is None else seconds)
+            self._rate_limiter.pause(max(seconds or 0.0, MIN_THROTTLE_WAIT_S))
 
-    def _answer(self, response: httpx.Response, body: bytes) -> Answer:
-        """What came back; the words of a refusal without the key, should it echo ours."""
-        safe = body if response.is_success else self._without_secrets(body.decode(errors="replace")).encode()
-        return Answer(response.status_code, response.headers, safe)
-
-    def _safe(self, problem: BaseException) -> str:
-        """A foreign exception in words."""
-        return self._without_secrets(f"{type(problem.__cause__ or problem).__name__} {problem}".strip())
+    async def _read_answer(self, response: httpx.Response) -> ApiAnswer:
+        """The answer with its body; that of an error without the key, should Codat echo it."""
+        status, headers = response.status_code, response.headers
+        if not response.is_success:
+            error_text = (await read_error_body(response)).decode(errors="replace")
+            return ApiAnswer(status, headers, self._without_secrets(error_text).encode())
+        try:
+            return ApiAnswer(status, headers, await read_body(response))
+        except AnswerTooLarge as error:
+            return ApiAnswer(status, headers, b"", unreadable_reason=str(error))
 
     def _without_secrets(self, text: str) -> str:
         for secret in self._secrets:
@@ -226,24 +417,31 @@ class Transport:
         return text
 
 
-class Patience:
-    """How long one request goes on: half a second, doubled each time, at random between half and all of it."""
+class RetryBudget:
+    """How often and how long one request is retried.
+
+    The first delay is a quarter of a second, doubled each time, at random between half and all of it. What Codat asks
+    for counts where it is longer: a `Retry-After: 0` does not mean that a retry at once would help.
+    """
 
     def __init__(self) -> None:
-        self._began = monotonic()
-        self._tries = 1
+        self._now = asyncio.get_running_loop().time
+        self._started_at = self._now()
+        self._backoff_s = 0.25
+        self._attempts = 1
 
-    def next(self, asked_for: float | None, *, limited: bool) -> float | None:
-        """Seconds to wait before the next try, None = no more. A service that is merely busy gets more tries."""
-        self._tries += 1
-        if (self._tries > ATTEMPTS and not limited) or (asked_for or 0.0) > PATIENCE:
+    def next_delay(self, retry_after_s: float | None, *, throttled: bool) -> float | None:
+        """Seconds to wait before the next attempt, None = no more. A 429 is no failed attempt: only time limits it."""
+        self._attempts += 1
+        if (self._attempts > MAX_ATTEMPTS and not throttled) or (retry_after_s or 0.0) > MAX_QUOTA_WAIT_S:
             return None
-        backed_off = min(30.0, 0.25 * 2 ** (self._tries - 2)) * random.uniform(0.5, 1.0)
-        seconds = max(asked_for, 0.05) if asked_for is not None else backed_off
-        return seconds if monotonic() + seconds - self._began <= DEADLINE else None
+        delay_s = max(retry_after_s or 0.0, self._backoff_s * random.uniform(0.5, 1.0))
+        self._backoff_s = min(MAX_BACKOFF_S, 2 * self._backoff_s)
+        return delay_s if self._now() + delay_s - self._started_at <= MAX_RETRY_S else None
 
 
-def _checked(base_url: str) -> str:
+def _validated_base_url(base_url: str) -> str:
+    """Without its last slash. UsageError for what cannot be the base of an API."""
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:

@@ -1,27 +1,25 @@
-"""The service's JSON, as it is: every field may be absent or null, enums are open, unknown fields are no fault.
+"""Codat's JSON: every field may be absent or null, enums are open, unknown fields are ignored.
 
-Only what we read is named. What is sent back is never made from these but from the document as it came
-(`document`), so nothing unknown is lost.
+Lists and maps are read row by row: a row in a form that we do not know is an `UnexpectedRow`; the others are read.
+
+Only fields that we read are here. A document that is sent back is never made from these models but from the document
+as it came (`raw_json`), so nothing unknown is lost.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: WireModel reads the annotations, and strings would have to be compiled anew.
+from types import MappingProxyType
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
-
-class Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True, frozen=True)
+from controller.codat.wire_model import TolerantRow, WireModel
 
 
-class ConnectionProblem(Wire):
+class ConnectionErrorJson(WireModel):
     error_message: str | None = None
     status_text: str | None = None
     status: str | None = None
 
 
-class Connection(Wire):
-    """REFERENCE 3.2"""
+class ConnectionJson(WireModel):
+    """API notes 3.2"""
 
     id: str
     integration_key: str | None = None
@@ -30,30 +28,40 @@ class Connection(Wire):
     status: str | None = None
     link_url: str | None = None
     last_sync: str | None = None
-    data_connection_errors: list[ConnectionProblem] | None = None
+    data_connection_errors: list[TolerantRow[ConnectionErrorJson]] | None = None
 
 
-class Company(Wire):
-    """REFERENCE 3.1"""
+class CompanyJson(WireModel):
+    """API notes 3.1"""
 
     id: str
     name: str | None = None
-    data_connections: list[Connection] | None = None
+    data_connections: list[TolerantRow[ConnectionJson]] | None = None
 
 
-class CompanyPage(Wire):
-    """REFERENCE 1.6"""
+class PageLinksJson(WireModel):
+    """Links to other pages; `next` is None on the last one."""
 
-    results: list[Company]
+    next: object = None
+
+
+class CompanyPageJson(WireModel):
+    """API notes 1.6"""
+
+    NAMES = MappingProxyType({"links": "_links"})
+
+    results: list[TolerantRow[CompanyJson]]
     total_results: int
+    page_number: int | None = None
+    links: PageLinksJson | None = None
 
 
-class Metadata(Wire):
+class RecordMetadataJson(WireModel):
     is_deleted: bool | None = None
 
 
-class Record(Wire):
-    """An account, tax rate, customer or supplier (REFERENCE 3.10)."""
+class RecordJson(WireModel):
+    """An account, tax rate, customer or supplier (API notes 3.10)."""
 
     id: str
     name: str | None = None
@@ -62,29 +70,30 @@ class Record(Wire):
     nominal_code: str | None = None
     code: str | None = None
     status: str | None = None
-    metadata: Metadata | None = None
+    metadata: RecordMetadataJson | None = None
 
 
-class RecordPage(Wire):
-    results: list[Record]
+class RecordPageJson(WireModel):
+    results: list[TolerantRow[RecordJson]]
+    total_results: int | None = None
 
 
-class Pull(Wire):
-    """One data type in the data status (REFERENCE 3.8)."""
+class DataTypeStatusJson(WireModel):
+    """One data type in the data status (API notes 3.8)."""
 
     current_status: str | None = None
     last_successful_sync: str | None = None
 
 
-class DateRange(Wire):
+class DateRangeJson(WireModel):
     start: str | None = None
     finish: str | None = None
 
 
-class Sync(Wire):
-    """REFERENCE 3.12; its id goes by two names."""
+class SyncJson(WireModel):
+    """API notes 3.12; its id has one of two names."""
 
-    sync_date_range_utc: DateRange | None = None
+    sync_date_range_utc: DateRangeJson | None = None
     commerce_sync_id: str | None = None
     sync_id: str | None = None
     sync_status_code: int | None = None
@@ -95,14 +104,14 @@ class Sync(Wire):
     data_pushed: bool | None = None
 
 
-class Uploaded(Wire):
-    """REFERENCE 3.13"""
+class UploadedJson(WireModel):
+    """API notes 3.13"""
 
     dataset_id: str
 
 
-class Dataset(Wire):
-    """REFERENCE 3.9"""
+class DatasetJson(WireModel):
+    """API notes 3.9"""
 
     id: str
     data_type: str | None = None
@@ -111,112 +120,115 @@ class Dataset(Wire):
     error_message: str | None = None
 
 
-class SyncFlow(Wire):
-    """REFERENCE 3.5"""
+class SyncFlowJson(WireModel):
+    """API notes 3.5"""
 
     url: str
 
 
-class Owner(Wire):
-    """Whose document this is: reading it proves the JSON whole without making anything of the rest."""
+class DocumentOwnerJson(WireModel):
+    """Whose configuration document this is; parsing it also proves that the JSON is complete."""
 
     company_id: str
 
 
-class Option(Wire):
+class OptionJson(WireModel):
+    """API notes 4.3. `classification` only informs: of whatever form it is, the option is read."""
+
     id: str
     name: str | None = None
     nominal_code: str | None = None
+    classification: object = None
 
 
-class Account(Wire):
-    """ConfigAccount (REFERENCE 4.3)."""
+class AccountJson(WireModel):
+    """ConfigAccount (API notes 4.3)."""
 
     selected_account_id: str | None = None
     required: bool | None = None
-    account_options: list[Option] | None = None
+    account_options: list[TolerantRow[OptionJson]] | None = None
 
 
-class TaxRate(Wire):
+class TaxRateJson(WireModel):
     selected_tax_rate_id: str | None = None
-    tax_rate_options: list[Option] | None = None
+    tax_rate_options: list[TolerantRow[OptionJson]] | None = None
 
 
-class InvoiceStatus(Wire):
+class InvoiceStatusJson(WireModel):
     selected_invoice_status: str | None = None
-    invoice_status_options: list[str] | None = None
+    invoice_status_options: list[TolerantRow[str]] | None = None
 
 
-class Customer(Wire):
+class CustomerJson(WireModel):
     selected_customer_id: str | None = None
-    customer_options: list[Option] | None = None
+    customer_options: list[TolerantRow[OptionJson]] | None = None
 
 
-class Supplier(Wire):
+class SupplierJson(WireModel):
     selected_supplier_id: str | None = None
-    supplier_options: list[Option] | None = None
+    supplier_options: list[TolerantRow[OptionJson]] | None = None
 
 
-class GroupingPeriod(Wire):
+class GroupingPeriodJson(WireModel):
     selected_grouping_period: str | None = None
-    grouping_period_options: list[str] | None = None
+    grouping_period_options: list[TolerantRow[str]] | None = None
 
 
-class GroupBy(Wire):
+class GroupByJson(WireModel):
     selected_group_by_options: list[str] | None = None
-    group_by_options: list[str] | None = None
+    group_by_options: list[TolerantRow[str]] | None = None
 
 
-class GroupingLevels(Wire):
-    invoice_level: GroupBy | None = None
-    invoice_line_level: GroupBy | None = None
+class GroupingLevelsJson(WireModel):
+    invoice_level: GroupByJson | None = None
+    invoice_line_level: GroupByJson | None = None
 
 
-class Grouping(Wire):
-    grouping_period: GroupingPeriod | None = None
-    grouping_levels: GroupingLevels | None = None
+class GroupingJson(WireModel):
+    grouping_period: GroupingPeriodJson | None = None
+    grouping_levels: GroupingLevelsJson | None = None
 
 
-class Sales(Wire):
+class SalesJson(WireModel):
     sync_sales: bool | None = None
-    accounts: dict[str, Account | None] | None = None
-    invoice_status: InvoiceStatus | None = None
-    sales_customer: Customer | None = None
-    tax_rates: dict[str, TaxRate | None] | None = None
-    grouping: Grouping | None = None
+    accounts: dict[str, TolerantRow[AccountJson | None]] | None = None
+    invoice_status: InvoiceStatusJson | None = None
+    sales_customer: CustomerJson | None = None
+    tax_rates: dict[str, TolerantRow[TaxRateJson | None]] | None = None
+    grouping: GroupingJson | None = None
 
 
-class Payments(Wire):
+class PaymentsJson(WireModel):
     sync_payments: bool | None = None
-    accounts: dict[str, Account | None] | None = None
+    accounts: dict[str, TolerantRow[AccountJson | None]] | None = None
 
 
-class Fees(Wire):
+class FeesJson(WireModel):
     sync_fees: bool | None = None
-    accounts: dict[str, Account | None] | None = None
-    fees_supplier: Supplier | None = None
+    accounts: dict[str, TolerantRow[AccountJson | None]] | None = None
+    fees_supplier: SupplierJson | None = None
 
 
-class Mapping(Wire):
-    sales: Sales | None = None
-    payments: Payments | None = None
-    fees: Fees | None = None
+class MappingJson(WireModel):
+    sales: SalesJson | None = None
+    payments: PaymentsJson | None = None
+    fees: FeesJson | None = None
 
 
-class Schedule(Wire):
+class ScheduleJson(WireModel):
     selected_frequency: str | None = None
-    frequency_options: list[str] | None = None
+    frequency_options: list[TolerantRow[str]] | None = None
     start_date: str | None = None
     sync_hour_utc: int | None = None
     time_zone: str | None = None
 
 
-class Configuration(Wire):
-    """The configuration document (REFERENCE 4.2)."""
+class ConfigurationJson(WireModel):
+    """The configuration document (API notes 4.2)."""
 
     company_id: str | None = None
     accounting_software_company_name: str | None = None
     enabled: bool | None = None
     configured: bool | None = None
-    schedule: Schedule | None = None
-    configuration: Mapping | None = None
+    schedule: ScheduleJson | None = None
+    configuration: MappingJson | None = None

@@ -1,132 +1,135 @@
-"""Layers to a `Wanted`: the platform's key, the clock, the start as an instant, and the rules that can be seen offline.
+"""Layers to a `DesiredMerchant`: the platform's key, the start as an instant, and the rules that can be checked here.
 
-Pure. A complaint about a value that a profile declares stands at the profile, however many merchants compile it.
+Pure. A diagnostic about a value that a profile declares is about the profile, however many merchants build on it.
 """
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from controller.desired.document import UNREADABLE, Document
-from controller.desired.layers import TIME_ZONE, Layers, declared, stacked, without
-from controller.desired.platforms import key_of
-from controller.model.merchant import Complaint, Deletion, Drift, LinkState, Policy, Wanted
-from controller.model.schedule import complaint_about, midnight_utc
-from controller.model.values import (
-    COMPANY_NAME,
-    CONNECTION_STATE,
-    CUSTOMER,
-    LOCAL_TIME,
-    START_DATE,
-    SUPPLIER,
-    SYNC_HOUR,
-    Clock,
-    Declared,
-    Ref,
-    account_key,
-    to_json,
+from controller.desired.manifest import INVALID_VALUE, ParsedManifest
+from controller.desired.merge import TIME_ZONE_PATH, Layers, merge_layers, own_layer, without_path
+from controller.model.desired import (
+    DeletionPolicy,
+    DesiredMerchant,
+    Diagnostic,
+    DriftPolicy,
+    LinkState,
+    MerchantPolicy,
 )
+from controller.model.names import find_invisible_flaw, normalize_company_name, remove_invisible
+from controller.model.platforms import key_of
+from controller.model.schedule import local_time_problem, midnight_utc
+from controller.model.values import (
+    COMPANY_NAME_PATH,
+    CONNECTION_STATE_PATH,
+    CUSTOMER_PATH,
+    FEES_SYNC_PATH,
+    INVOICE_STATUS_PATH,
+    LOCAL_TIME_PATH,
+    PAYMENTS_SYNC_PATH,
+    PLATFORM_PATH,
+    SALES_SYNC_PATH,
+    START_DATE_PATH,
+    SUPPLIER_PATH,
+    SYNC_HOUR_PATH,
+    DeclaredValue,
+    LocalTime,
+    Ref,
+    account_path,
+    parse_account_path,
+    value_to_json,
+)
+from controller.quick_dataclasses import dataclass
 
-PLATFORM = "connection.platform"
-_FORBIDDEN = re.compile(r"[^A-Za-z0-9\s\-',&@.?!]", re.ASCII)
 _FIELD_ROOTS = ("mapping.", "schedule.", "enabled")
-_SALES_SYNC, _PAYMENTS_SYNC, _FEES_SYNC = "mapping.sales.sync", "mapping.payments.sync", "mapping.fees.sync"
-_INVOICE_STATUS = "mapping.sales.invoiceStatus"
 
 #   when this is true …   this must not be …          …that               why
-_IMPLICATIONS: tuple[tuple[str, str, Declared, str], ...] = (
-    (_PAYMENTS_SYNC, _SALES_SYNC, False, "payments are synchronised only with sales (REFERENCE 4.5 #2)"),
-    (_PAYMENTS_SYNC, _INVOICE_STATUS, "Draft", "payments need invoices that are not drafts (REFERENCE 4.5 #3)"),
-    (_FEES_SYNC, "mapping.payments.accounts.card", None, "fees need a payment account (REFERENCE 4.5 #4)"),
-    (_FEES_SYNC, SUPPLIER, None, "fees need a supplier (REFERENCE 4.5 #5)"),
-    (_SALES_SYNC, CUSTOMER, None, "sales need a customer (REFERENCE 4.5 #6)"),
+_REFUSED_WITH_SWITCH: tuple[tuple[str, str, DeclaredValue, str], ...] = (
+    (PAYMENTS_SYNC_PATH, SALES_SYNC_PATH, False, "payments are synchronised only with sales (API notes 4.5 #2)"),
+    (PAYMENTS_SYNC_PATH, INVOICE_STATUS_PATH, "Draft", "payments need invoices that are not drafts (API notes 4.5 #3)"),
+    (FEES_SYNC_PATH, account_path("payments", "card"), None, "fees need a payment account (API notes 4.5 #4)"),
+    (FEES_SYNC_PATH, SUPPLIER_PATH, None, "fees need a supplier (API notes 4.5 #5)"),
+    (SALES_SYNC_PATH, CUSTOMER_PATH, None, "sales need a customer (API notes 4.5 #6)"),
 )
-_MUST_DIFFER = (
-    ("prepaid", "prepaidpayment", "sold and redeemed gift cards need two accounts (REFERENCE 4.5 #9)"),
-    ("card", "payout", "card takings and payouts need two accounts (REFERENCE 4.5 #10)"),
+_ACCOUNTS_THAT_DIFFER = (
+    ("prepaid", "prepaidpayment", "sold and redeemed gift cards need two accounts (API notes 4.5 #9)"),
+    ("card", "payout", "card takings and payouts need two accounts (API notes 4.5 #10)"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
-    """The fields of some layers, and whether their rules hold. Shared by all merchants that say the same."""
+class CompiledFields:
+    """The fields of some layers, and whether they keep the rules. Shared by all merchants with the same layers."""
 
-    fields: Mapping[str, Declared]
+    fields: Mapping[str, DeclaredValue]
     digest: str
-    sound: bool
+    is_valid: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
-    """What merchants build on: the layers of a profile, and what they compile to with the merchants' own words.
+class BaseProfile:
+    """What merchants build on: the layers of a profile, and what they compile to.
 
-    variants  by a merchant's own fields and what it un-declares: most merchants of a profile differ in nothing
+    compiled_variants  by a merchant's own fields and what it un-declares; most merchants of a profile differ in neither
     """
 
     layers: Layers
-    variants: dict[Hashable, Compiled] = field(default_factory=dict)
+    compiled_variants: dict[Hashable, CompiledFields] = field(default_factory=dict)
 
 
-def api_name(name: str) -> str:
-    """A company's name as the API stores it: forbidden characters are silently removed (REFERENCE 3.1)."""
-    return _FORBIDDEN.sub("", name)
+def compile_merchant(document: ParsedManifest, base: BaseProfile) -> tuple[DesiredMerchant | None, list[Diagnostic]]:
+    """One merchant on its base, compiled; None and the diagnostics where something is wrong with it."""
+    own = own_layer(document)
+    lower, diagnostics = _without_unmanaged(document, base.layers, own)
+    layers = merge_layers(lower, own)
+    # Compiling is slow and thousands of merchants have the same fields, so each variant is compiled once.
+    own_fields = frozenset(item for item in own.values.items() if item[0].startswith(_FIELD_ROOTS))
+    variant = (own_fields, tuple(path.text for path in document.unmanaged))
+    if variant not in base.compiled_variants:
+        fields = _configuration_fields(layers.values)
+        digest = _digest(sorted((path, value_to_json(value)) for path, value in fields.items()))
+        is_valid = not any(_broken_rules(layers))
+        base.compiled_variants[variant] = CompiledFields(fields, digest, is_valid)
+    compiled = base.compiled_variants[variant]
+    if not compiled.is_valid:
+        diagnostics.extend(_broken_rules(layers))
+    diagnostics += [*_check_company_name(layers), *_check_platform(document, layers)]
+    return (None if diagnostics else _desired_merchant(document, layers, compiled)), diagnostics
 
 
-def merchant(document: Document, base: Base) -> tuple[Wanted | None, list[Complaint]]:
-    """One merchant on what it builds on: compiled, or None and the complaints."""
-    own = declared(document)
-    lower, complaints = _unmanaged(document, base.layers, own)
-    layers = stacked(lower, own)
-    compiled = _variant(document, base, own, layers)
-    if not compiled.sound:
-        complaints.extend(_broken_rules(layers))
-    complaints += [*_about_company(document, layers), *_about_platform(document, layers)]
-    return (None if complaints else _wanted(document, layers, compiled)), complaints
+def check_rules(document: ParsedManifest, base: BaseProfile) -> list[Diagnostic]:
+    """The rules that an invalid merchant, or one with an invalid profile, breaks as far as it can be read."""
+    own = own_layer(document)
+    lower, _ = _without_unmanaged(document, base.layers, own)
+    return list(_broken_rules(merge_layers(lower, own)))
 
 
-def broken_rules(document: Document, base: Base) -> list[Complaint]:
-    """The rules that a merchant breaks as far as it and its profiles can be read: where one of them is not sound."""
-    own = declared(document)
-    lower, _ = _unmanaged(document, base.layers, own)
-    return list(_broken_rules(stacked(lower, own)))
-
-
-def _variant(document: Document, base: Base, own: Layers, layers: Layers) -> Compiled:
-    fields = frozenset(item for item in own.values.items() if item[0].startswith(_FIELD_ROOTS))
-    key = (fields, tuple(word.text for word in document.unmanaged))
-    if key not in base.variants:
-        base.variants[key] = _compiled(layers)
-    return base.variants[key]
-
-
-def _compiled(layers: Layers) -> Compiled:
-    fields = _fields(layers.values)
-    digest = _digest(sorted((path, to_json(value)) for path, value in fields.items()))
-    return Compiled(fields, digest, sound=not any(_broken_rules(layers)))
-
-
-def _wanted(document: Document, layers: Layers, compiled: Compiled) -> Wanted:
+def _desired_merchant(document: ParsedManifest, layers: Layers, compiled: CompiledFields) -> DesiredMerchant:
     values: Mapping[str, Any] = layers.values
     head: dict[str, Any] = {
         "name": document.name,
-        "company_name": api_name(values[COMPANY_NAME]),
-        "platform": key_of(values[PLATFORM]) if PLATFORM in values else None,
+        "company_name": normalize_company_name(values[COMPANY_NAME_PATH]),
+        "platform": key_of(values[PLATFORM_PATH]) if PLATFORM_PATH in values else None,
         "books": values.get("company.books"),
-        "profile": document.base.text if document.base else None,
+        "profile": document.base_profile.text if document.base_profile else None,
     }
-    state = LinkState(values.get(CONNECTION_STATE, LinkState.LINKED))
+    state = LinkState(values.get(CONNECTION_STATE_PATH, LinkState.LINKED))
     policy = _policy(values.get("policy.drift"), values.get("policy.deletion"), values.get("policy.adopt"))
-    words = f"{state} {policy.drift} {policy.deletion} {policy.adopt}"
-    digest = _digest((*head.values(), words, sorted(document.labels.items()), compiled.digest))
-    return Wanted(
+    behaviour = f"{state} {policy.drift} {policy.deletion} {policy.adopt}"
+    # Without the name, so that a renamed merchant is the same merchant.
+    unnamed = [value for key, value in head.items() if key != "name"]
+    digest = _digest((*unnamed, behaviour, sorted(document.labels.items()), compiled.digest))
+    return DesiredMerchant(
         **head,
+        manifest_company_name=values[COMPANY_NAME_PATH],
         link_state=state,
         fields=compiled.fields,
         policy=policy,
@@ -137,112 +140,129 @@ def _wanted(document: Document, layers: Layers, compiled: Compiled) -> Wanted:
 
 
 @cache
-def _policy(drift: str | None, deletion: str | None, adopt: bool | None) -> Policy:
-    return Policy(Drift(drift or Drift.CORRECT), Deletion(deletion or Deletion.RETAIN), adopt is not False)
+def _policy(drift: str | None, deletion: str | None, adopt: bool | None) -> MerchantPolicy:
+    """One value for all merchants with the same policy."""
+    return MerchantPolicy(
+        DriftPolicy(drift or DriftPolicy.CORRECT), DeletionPolicy(deletion or DeletionPolicy.RETAIN), adopt is not False
+    )
 
 
-def _fields(values: Mapping[str, Declared]) -> dict[str, Declared]:
-    """The declared values that live in the configuration, ready to be resolved."""
+def _configuration_fields(values: Mapping[str, DeclaredValue]) -> dict[str, DeclaredValue]:
+    """The declared values of Codat's configuration document, ready to be resolved."""
     fields = {path: value for path, value in values.items() if path.startswith(_FIELD_ROOTS)}
-    zone = fields.pop(TIME_ZONE, None)
-    if LOCAL_TIME in fields and zone:
-        fields[LOCAL_TIME] = Clock(str(fields[LOCAL_TIME]), str(zone))
-    if START_DATE in fields:
-        fields[START_DATE] = midnight_utc(date.fromisoformat(str(fields[START_DATE])), str(zone) if zone else None)
+    zone = fields.pop(TIME_ZONE_PATH, None)
+    if LOCAL_TIME_PATH in fields and zone:
+        fields[LOCAL_TIME_PATH] = LocalTime(str(fields[LOCAL_TIME_PATH]), str(zone))
+    if START_DATE_PATH in fields:
+        fields[START_DATE_PATH] = midnight_utc(
+            date.fromisoformat(str(fields[START_DATE_PATH])), str(zone) if zone else None
+        )
     return fields
 
 
-def _unmanaged(document: Document, lower: Layers, own: Layers) -> tuple[Layers, list[Complaint]]:
-    """`lower` without what the merchant un-declares."""
-    complaints: list[Complaint] = []
+def _without_unmanaged(document: ParsedManifest, lower: Layers, own: Layers) -> tuple[Layers, list[Diagnostic]]:
+    """`lower` without what the merchant un-declares, and what is wrong with its list."""
+    diagnostics: list[Diagnostic] = []
     for path, position in document.unmanaged:
-        rest = without(lower, path)
+        rest = without_path(lower, path)
         if path in own.values:
             remedy = "keep one: declare it, or leave it alone"
-            complaints.append(document.complaint(position, f"{path} is unmanaged and declared at once", remedy))
+            diagnostics.append(document.diagnostic_at(position, f"{path} is unmanaged and declared at once", remedy))
         elif rest is None:
             what = f"no profile of this merchant declares {path!r}"
-            complaints.append(document.complaint(position, what, _known_paths(lower, path)))
+            remedy = "remove it: what nobody declares is not managed anyway"
+            if nearest := get_close_matches(path, lower.values, n=2, cutoff=0.7):
+                remedy = f"did you mean {' or '.join(nearest)}?"
+            diagnostics.append(document.diagnostic_at(position, what, remedy))
         else:
             lower = rest
-    return lower, complaints
+    return lower, diagnostics
 
 
-def _known_paths(layers: Layers, path: str) -> str:
-    near = get_close_matches(path, layers.values, n=2, cutoff=0.7)
-    return f"did you mean {' or '.join(near)}?" if near else "remove it: what nobody declares is not managed anyway"
+def _check_company_name(layers: Layers) -> Iterator[Diagnostic]:
+    """A diagnostic where Codat would keep nothing of the name, or where what it keeps has an invisible flaw."""
+    name = str(layers.values[COMPANY_NAME_PATH])
+    kept = normalize_company_name(name)
+    if not kept.strip():
+        what = f"nothing is left of the company name {name!r} once the API strips it (API notes 3.1)"
+        remedy = "use ASCII letters and digits in company.name"
+    # A flaw of the name itself has its diagnostic already.
+    elif (wrong := find_invisible_flaw(kept)) and not find_invisible_flaw(name):
+        what = f"the API strips the company name {name!r} to {kept!r} (API notes 3.1): {wrong}"
+        remedy = f"write company: {{name: {json.dumps(remove_invisible(kept))}}}"
+    else:
+        return
+    origin = layers.origins[COMPANY_NAME_PATH][-1]
+    yield Diagnostic(origin.file, origin.line, origin.column, what, remedy)
 
 
-def _about_company(document: Document, layers: Layers) -> Iterator[Complaint]:
-    name = str(layers.values[COMPANY_NAME])
-    if not api_name(name).strip():
-        what = f"nothing is left of the company name {name!r} once the API strips it (REFERENCE 3.1)"
-        origin = layers.origins[COMPANY_NAME][-1]
-        yield Complaint(origin.file, origin.line, origin.column, what, "use ASCII letters and digits in company.name")
-
-
-def _about_platform(document: Document, layers: Layers) -> Iterator[Complaint]:
-    if PLATFORM in layers.values or layers.values.get(CONNECTION_STATE) == LinkState.UNLINKED:
+def _check_platform(document: ParsedManifest, layers: Layers) -> Iterator[Diagnostic]:
+    if PLATFORM_PATH in layers.values or layers.values.get(CONNECTION_STATE_PATH) == LinkState.UNLINKED:
         return
     what = f"no layer of {document.name} declares connection.platform"
-    yield document.complaint(document.named, what, "add connection: {platform: xero}, or a profile that has it")
+    yield document.diagnostic_at(
+        document.name_position, what, "add connection: {platform: xero}, or a profile that has it"
+    )
 
 
-def _broken_rules(layers: Layers) -> Iterator[Complaint]:
+def _broken_rules(layers: Layers) -> Iterator[Diagnostic]:
     yield from _broken_implications(layers)
-    yield from _one_key_twice(layers)
-    yield from _same_accounts(layers)
+    yield from _duplicate_account_keys(layers)
+    yield from _equal_accounts(layers)
     yield from _broken_schedule(layers)
 
 
-def _broken_implications(layers: Layers) -> Iterator[Complaint]:
+def _broken_implications(layers: Layers) -> Iterator[Diagnostic]:
+    """Values that Codat would refuse while another field is true. Only what is declared: the rest may be live."""
     values = layers.values
-    for switch, path, refused, why in _IMPLICATIONS:
+    for switch, path, refused, why in _REFUSED_WITH_SWITCH:
         if values.get(switch) is True and path in values and values[path] == refused:
             remedy = f"{switch} is true at {layers.origins[switch][-1]}: change one of them"
             shown = "null" if refused is None else str(refused).lower() if refused is False else str(refused)
-            yield _complaint(layers, (switch, path), f"{path} is {shown}: {why}", remedy)
+            yield _diagnostic(layers, (switch, path), f"{path} is {shown}: {why}", remedy)
 
 
-def _one_key_twice(layers: Layers) -> Iterator[Complaint]:
-    """A key is one account, in whichever section live has it: declared in two, nobody knows which one counts."""
+def _duplicate_account_keys(layers: Layers) -> Iterator[Diagnostic]:
+    """Account keys that are declared in two sections: a key is one account, in whichever section live has it."""
     seen: dict[str, str] = {}
     for path, value in layers.values.items():
-        key = account_key(path) if value != UNREADABLE else None
+        key = parse_account_path(path) if value != INVALID_VALUE else None
         first = seen.setdefault(key[1].lower(), path) if key else path
         if first != path:
-            what = f"{first} and {path} are one account, found in whichever section live has it (REFERENCE 7 row 25)"
-            yield _complaint(layers, (path, first), what, "keep one of them, or name the other in spec.unmanaged")
+            what = f"{first} and {path} are one account, found in whichever section live has it (API notes 7 #25)"
+            yield _diagnostic(layers, (path, first), what, "keep one of them, or name the other in spec.unmanaged")
 
 
-def _same_accounts(layers: Layers) -> Iterator[Complaint]:
-    accounts = {key[1].lower(): path for path in layers.values if (key := account_key(path))}
-    for one, other, why in _MUST_DIFFER:
+def _equal_accounts(layers: Layers) -> Iterator[Diagnostic]:
+    accounts = {key[1].lower(): path for path in layers.values if (key := parse_account_path(path))}
+    for one, other, why in _ACCOUNTS_THAT_DIFFER:
         if one not in accounts or other not in accounts:
             continue
         paths = accounts[one], accounts[other]
         reference = layers.values[paths[0]]
         if isinstance(reference, Ref) and reference == layers.values[paths[1]]:
-            yield _complaint(layers, paths, f"{paths[0]} and {paths[1]} are the same: {why}", "choose another account")
+            yield _diagnostic(layers, paths, f"{paths[0]} and {paths[1]} are the same: {why}", "choose another account")
 
 
-def _broken_schedule(layers: Layers) -> Iterator[Complaint]:
+def _broken_schedule(layers: Layers) -> Iterator[Diagnostic]:
     values = layers.values
-    said = [path for path in (LOCAL_TIME, TIME_ZONE) if path in values]
-    if SYNC_HOUR in values and said:
-        what = f"{SYNC_HOUR} stands instead of time and timeZone, but {' and '.join(said)} is declared too"
-        yield _complaint(layers, (SYNC_HOUR, *said), what, "keep one of the two ways")
-    elif LOCAL_TIME in values and TIME_ZONE not in values:
-        yield _complaint(layers, (LOCAL_TIME,), f"{LOCAL_TIME} has no {TIME_ZONE}", "add timeZone: Europe/London")
-    elif LOCAL_TIME in values and UNREADABLE not in (values[LOCAL_TIME], values[TIME_ZONE]):
-        wrong = complaint_about(Clock(str(values[LOCAL_TIME]), str(values[TIME_ZONE])))
-        if wrong:
-            yield _complaint(layers, (LOCAL_TIME, TIME_ZONE), wrong, "the API takes whole UTC hours")
+    local_paths = [path for path in (LOCAL_TIME_PATH, TIME_ZONE_PATH) if path in values]
+    if SYNC_HOUR_PATH in values and local_paths:
+        what = f"{SYNC_HOUR_PATH} stands instead of time and timeZone, but {' and '.join(local_paths)} is declared too"
+        yield _diagnostic(layers, (SYNC_HOUR_PATH, *local_paths), what, "keep one of the two ways")
+    elif LOCAL_TIME_PATH in values and TIME_ZONE_PATH not in values:
+        yield _diagnostic(
+            layers, (LOCAL_TIME_PATH,), f"{LOCAL_TIME_PATH} has no {TIME_ZONE_PATH}", "add timeZone: Europe/London"
+        )
+    elif LOCAL_TIME_PATH in values and INVALID_VALUE not in (values[LOCAL_TIME_PATH], values[TIME_ZONE_PATH]):
+        problem = local_time_problem(LocalTime(str(values[LOCAL_TIME_PATH]), str(values[TIME_ZONE_PATH])))
+        if problem:
+            yield _diagnostic(layers, (LOCAL_TIME_PATH, TIME_ZONE_PATH), problem, "the API takes whole UTC hours")
 
 
-def _complaint(layers: Layers, paths: tuple[str, ...], what: str, remedy: str) -> Complaint:
+def _diagnostic(layers: Layers, paths: tuple[str, ...], what: str, remedy: str) -> Diagnostic:
     origin = layers.blame(*paths)
-    return Complaint(origin.file, origin.line, origin.column, what, remedy)
+    return Diagnostic(origin.file, origin.line, origin.column, what, remedy)
 
 
 def _digest(value: object) -> str:

@@ -1,30 +1,34 @@
 """The shape of a manifest: which keys there are and what each may hold. The JSON Schema for editors comes from here.
 
-Typed dictionaries, because in a manifest «absent», «null» and «empty» are three different wishes: a key that is
-not there stays absent, and null is allowed only where the type says so.
+Shapes are what pydantic's engine, `pydantic_core`, takes. pydantic itself would make them of typed dictionaries, and
+takes as long for that as a whole `validate` may.
+
+In a manifest «absent», «null» and «empty» mean three different things: an absent key stays absent, and null is allowed
+only where the shape says so.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Any
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter, with_config
-from pydantic_core import PydanticCustomError
-from typing_extensions import TypedDict
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core.core_schema import TypedDictField
 
-from controller.desired.platforms import KEYS, NAMES, key_of, nearest
-from controller.model.schedule import complaint_about_zone
+from controller.model.manifest_text import quote_yaml
+from controller.model.names import find_invisible_flaw, remove_invisible
+from controller.model.platforms import KEYS, NAMES, key_of, nearest
+from controller.model.schedule import time_zone_problem
+from controller.model.values import canonical_tax_rate
 
 API_VERSION = "merchantctl/v1"
-MERCHANT, PROFILE = "Merchant", "MappingProfile"
+MERCHANT_KIND, PROFILE_KIND = "Merchant", "MappingProfile"
 PLAUSIBLE_YEARS = range(2000, 2100)
-LONGEST = 500
+MAX_MANIFEST_TEXT_LENGTH = 500
 """Characters of any text."""
 
 ACCOUNT_KEYS = (
@@ -33,19 +37,13 @@ ACCOUNT_KEYS = (
     *("custom", "manual", "payout", "prepaidPayment"),
     *("paymentFee", "paymentFeeRefund", "loan", "loanPayment", "loanFee", "cashback"),
 )
-"""The account types that REFERENCE 4.4 lists. A service may offer more: other words are taken too."""
+"""The account types that API notes 4.4 lists. Codat may offer more: other words are accepted, too."""
 
-_RATE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,9})?")
+_TAX_RATE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,9})?")
 _KNOWN_ACCOUNTS = {key.lower(): key for key in ACCOUNT_KEYS}
-_STRICT = ConfigDict(strict=True, extra="forbid")
 
 
-def canonical_rate(text: str) -> str:
-    """A tax rate's key as the service writes it (REFERENCE 4.2): "20.0" is "20"."""
-    return format(Decimal(text).normalize(), "f")
-
-
-def _wrong(what: str, remedy: str) -> PydanticCustomError:
+def _error(what: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("manifest", "{what}", {"what": what, "remedy": remedy})
 
 
@@ -53,19 +51,28 @@ def _exactly_one(reference: Mapping[str, str]) -> Mapping[str, str]:
     if len(reference) == 1:
         return reference
     given = " and ".join(reference) or "none of them"
-    raise _wrong(f"a reference is exactly one of id, code and name; here: {given}", "keep one")
+    raise _error(f"a reference is exactly one of id, code and name; here: {given}", "keep one")
+
+
+def _without_invisible_flaw(name: Any) -> Any:
+    """An invisible character in a name would make a second merchant, or a company that nobody finds again."""
+    flaw = find_invisible_flaw(name) if isinstance(name, str) else None
+    if not flaw:
+        return name
+    intended = remove_invisible(name)
+    raise _error(f"in the name {name!r} {flaw}", f"write {quote_yaml(intended)}" if intended else "write a name")
 
 
 def _known_platform(word: str) -> str:
     if key_of(word):
         return word
-    raise _wrong(f"there is no accounting platform {word!r}", f"the nearest: {nearest(word)}")
+    raise _error(f"there is no accounting platform {word!r}", f"the nearest: {nearest(word)}")
 
 
 def _known_zone(zone: str) -> str:
-    wrong = complaint_about_zone(zone)
-    if wrong:
-        raise _wrong(wrong, "name a zone of the IANA database, such as Europe/London")
+    problem = time_zone_problem(zone)
+    if problem:
+        raise _error(problem, "name a zone of the IANA database, such as Europe/London")
     return zone
 
 
@@ -73,236 +80,267 @@ def _plausible_date(text: str) -> str:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise _wrong(f"there is no date {text}", "write YYYY-MM-DD") from None
+        raise _error(f"there is no date {text}", "write YYYY-MM-DD") from None
     if day.year not in PLAUSIBLE_YEARS:
-        raise _wrong(f"a start in the year {day.year}", "name the first day to sync, such as 2026-12-01")
+        raise _error(f"a start in the year {day.year}", "name the first day to sync, such as 2026-12-01")
     return text
 
 
-def _accounts_once(accounts: Mapping[str, Any]) -> Mapping[str, Any]:
+def _no_duplicate_accounts(accounts: Mapping[str, Any]) -> Mapping[str, Any]:
     seen: dict[str, str] = {}
     for key in accounts:
         if key.lower() in seen:
-            raise _wrong(f"{seen[key.lower()]!r} and {key!r} are the same account", "keep one of them")
+            raise _error(f"{seen[key.lower()]!r} and {key!r} are the same account", "keep one of them")
         seen[key.lower()] = key
     return accounts
 
 
 @cache
-def _no_slip(key: str) -> str:
-    """A word this close to a known account type is a slip of the pen, not a type that only the service knows."""
-    near = get_close_matches(key.lower(), _KNOWN_ACCOUNTS, n=1, cutoff=0.85)
-    if near and near[0] != key.lower():
-        raise _wrong(f"there is no account {key!r}", f"did you mean {_KNOWN_ACCOUNTS[near[0]]!r}?")
+def _no_typing_error(key: str) -> str:
+    """A word this similar to a known account type is a typing error, not a type that only Codat knows."""
+    nearest = get_close_matches(key.lower(), _KNOWN_ACCOUNTS, n=1, cutoff=0.85)
+    if nearest and nearest[0] != key.lower():
+        raise _error(f"there is no account {key!r}", f"did you mean {_KNOWN_ACCOUNTS[nearest[0]]!r}?")
     return key
 
 
-def is_rate(key: str) -> bool:
+def is_tax_rate(key: str) -> bool:
     """Whether a tax rate may be written like that."""
-    return bool(_RATE.fullmatch(key))
+    return bool(_TAX_RATE.fullmatch(key))
 
 
-def _rate(key: str) -> str:
-    if not is_rate(key):
-        raise _wrong(f"{key!r} is not a tax rate", 'write the rate as a decimal number, such as "17.5"')
+def _valid_tax_rate(key: str) -> str:
+    if not is_tax_rate(key):
+        raise _error(f"{key!r} is not a tax rate", 'write the rate as a decimal number, such as "17.5"')
     return key
 
 
-def _rates_once(rates: Mapping[str, Any]) -> Mapping[str, Any]:
+def _no_duplicate_tax_rates(rates: Mapping[str, Any]) -> Mapping[str, Any]:
     seen: dict[str, str] = {}
     for key in rates:
-        rate = canonical_rate(key)
+        rate = canonical_tax_rate(key)
         if rate in seen:
-            raise _wrong(f"{seen[rate]!r} and {key!r} are the same tax rate", "keep one of them")
+            raise _error(f"{seen[rate]!r} and {key!r} are the same tax rate", "keep one of them")
         seen[rate] = key
     return rates
 
 
-def _distinct(words: Sequence[str]) -> Sequence[str]:
+def _no_duplicates(words: Sequence[str]) -> Sequence[str]:
     if len(set(words)) < len(words):
-        raise _wrong("an entry stands here twice", "keep one of them")
+        raise _error("an entry stands here twice", "keep one of them")
     return words
 
 
 _PRINTABLE = r"[^\x00-\x1f\x7f-\x9f]"
-_ENDS = r"[^\s\x00-\x1f\x7f-\x9f]"
-_NAME = f"^{_ENDS}({_PRINTABLE}{{0,198}}{_ENDS})?$"
-_LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]{0,250}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
-_LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
-_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
-_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_ACCOUNT_KEY = r"^[A-Za-z][A-Za-z0-9]{0,63}$"
+_PRINTABLE_NO_SPACE = r"[^\s\x00-\x1f\x7f-\x9f]"
+_NAME_PATTERN = f"^{_PRINTABLE_NO_SPACE}({_PRINTABLE}{{0,198}}{_PRINTABLE_NO_SPACE})?$"
+_LABEL_KEY_PATTERN = r"^([a-z0-9]([-a-z0-9.]{0,250}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+_LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
+_TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_DATE_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_ACCOUNT_KEY_PATTERN = r"^[A-Za-z][A-Za-z0-9]{0,63}$"
 
-PATTERN_WORDS = {
-    _NAME: "a name is 1 to 200 printable characters without space at its ends",
-    _LABEL_KEY: "a label's key is up to 63 letters, digits, '-', '_' and '.', as in Kubernetes",
-    _LABEL_VALUE: "a label's value is up to 63 letters, digits, '-', '_' and '.', as in Kubernetes",
-    _TIME: 'write HH:MM on a 24-hour clock, such as "00:00"',
-    _DATE: "write the local date as YYYY-MM-DD, such as 2026-12-01",
-    _ACCOUNT_KEY: "write the account type as one word, such as paymentFee",
+PATTERN_REMEDIES = {
+    _NAME_PATTERN: "a name is 1 to 200 printable characters without space at its ends",
+    _LABEL_KEY_PATTERN: "a label's key is up to 63 letters, digits, '-', '_' and '.', as in Kubernetes",
+    _LABEL_VALUE_PATTERN: "a label's value is up to 63 letters, digits, '-', '_' and '.', as in Kubernetes",
+    _TIME_PATTERN: 'write HH:MM on a 24-hour clock, such as "00:00"',
+    _DATE_PATTERN: "write the local date as YYYY-MM-DD, such as 2026-12-01",
+    _ACCOUNT_KEY_PATTERN: "write the account type as one word, such as paymentFee",
 }
 
-Name = Annotated[str, StringConstraints(pattern=_NAME)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
-LabelKey = Annotated[str, StringConstraints(pattern=_LABEL_KEY)]
-LabelValue = Annotated[str, StringConstraints(pattern=_LABEL_VALUE)]
-AccountKey = Annotated[str, StringConstraints(pattern=_ACCOUNT_KEY), AfterValidator(_no_slip)]
-Platform = Annotated[
-    str, AfterValidator(_known_platform), Field(json_schema_extra={"enum": [*NAMES, *sorted(KEYS - {*NAMES.values()})]})
-]
-Zone = Annotated[str, AfterValidator(_known_zone)]
-Day = Annotated[str, StringConstraints(pattern=_DATE), AfterValidator(_plausible_date)]
-TimeOfDay = Annotated[str, StringConstraints(pattern=_TIME)]
-Words = Annotated[list[Text], AfterValidator(_distinct)]
+
+# -- How shapes are written below. All are strict: no number counts as a text
 
 
-@with_config(_STRICT)
-class _AccountFields(TypedDict):
-    id: NotRequired[Annotated[Text, Field(description="The record's own id in the merchant's books")]]
-    code: NotRequired[Annotated[Text, Field(description="Nominal code, looked up in each merchant's options")]]
-    name: NotRequired[Annotated[Text, Field(description="Name, looked up in each merchant's options")]]
+def _text(pattern: str | None = None) -> CoreSchema:
+    return core_schema.str_schema(pattern=pattern, strict=True)
 
 
-@with_config(_STRICT)
-class _RecordFields(TypedDict):
-    id: NotRequired[Annotated[Text, Field(description="The record's own id in the merchant's books")]]
-    name: NotRequired[Annotated[Text, Field(description="Name, looked up in each merchant's options")]]
+def _one_of(*words: str) -> CoreSchema:
+    return core_schema.literal_schema(list(words))
 
 
-_ONE = Field(json_schema_extra={"minProperties": 1, "maxProperties": 1})
-AccountRef = Annotated[_AccountFields, AfterValidator(_exactly_one), _ONE]
-RecordRef = Annotated[_RecordFields, AfterValidator(_exactly_one), _ONE]
-Accounts = Annotated[dict[AccountKey, AccountRef | None], AfterValidator(_accounts_once)]
-TaxRates = Annotated[dict[Annotated[str, AfterValidator(_rate)], RecordRef], AfterValidator(_rates_once)]
+def _or_null(shape: CoreSchema) -> CoreSchema:
+    return core_schema.nullable_schema(shape)
 
 
-@with_config(_STRICT)
-class Grouping(TypedDict):
-    period: NotRequired[Literal["Daily"]]
-    invoice: NotRequired[Annotated[Words, Field(description="Group-by levels of an invoice; [] = none")]]
-    invoiceLine: NotRequired[Annotated[Words, Field(description="Group-by levels of a line; [] = none")]]
+def _checked(shape: CoreSchema, check: Callable[[Any], Any], **json: object) -> CoreSchema:
+    """With a rule of its own, which raises `_error`, asked of what has the shape. `json`: more of its JSON Schema."""
+    return core_schema.no_info_after_validator_function(check, shape, metadata={"json": json})
 
 
-@with_config(_STRICT)
-class Sales(TypedDict):
-    sync: NotRequired[bool]
-    accounts: NotRequired[Accounts]
-    invoiceStatus: NotRequired[Literal["Submitted", "Draft"]]
-    customer: NotRequired[RecordRef | None]
-    taxRates: NotRequired[Annotated[TaxRates, Field(description="By decimal rate; each offered rate needs one")]]
-    grouping: NotRequired[Grouping]
+def _first_checked(shape: CoreSchema, check: Callable[[Any], Any]) -> CoreSchema:
+    """The same, asked before the shape."""
+    return core_schema.no_info_before_validator_function(check, shape)
 
 
-@with_config(_STRICT)
-class Payments(TypedDict):
-    sync: NotRequired[bool]
-    accounts: NotRequired[Accounts]
+def _by(key: CoreSchema, value: CoreSchema) -> CoreSchema:
+    """A mapping with free keys."""
+    return core_schema.dict_schema(key, value, strict=True)
 
 
-@with_config(_STRICT)
-class Fees(TypedDict):
-    sync: NotRequired[bool]
-    supplier: NotRequired[RecordRef | None]
-    accounts: NotRequired[Accounts]
+def _mapping(title: str, /, **keys: TypedDictField) -> CoreSchema:
+    """A mapping with these keys and no other."""
+    return core_schema.typed_dict_schema(keys, cls_name=title, strict=True, extra_behavior="forbid")
 
 
-@with_config(_STRICT)
-class Mappings(TypedDict):
-    sales: NotRequired[Sales]
-    payments: NotRequired[Payments]
-    fees: NotRequired[Fees]
+def _optional(shape: CoreSchema, description: str = "", *, required: bool = False) -> TypedDictField:
+    return core_schema.typed_dict_field(shape, required=required, metadata={"description": description})
 
 
-@with_config(_STRICT)
-class Schedule(TypedDict):
-    frequency: NotRequired[Literal["Daily"]]
-    startDate: NotRequired[Annotated[Day, Field(description="First local day to sync; 00:00 in timeZone")]]
-    time: NotRequired[Annotated[TimeOfDay, Field(description="Wall clock in timeZone; needs timeZone")]]
-    timeZone: NotRequired[Annotated[Zone, Field(description="IANA zone, such as Europe/London")]]
-    syncHourUtc: NotRequired[Annotated[int, Field(ge=0, le=23, description="Instead of time and timeZone")]]
+def _required(shape: CoreSchema, description: str = "") -> TypedDictField:
+    return _optional(shape, description, required=True)
 
 
-@with_config(_STRICT)
-class Connection(TypedDict):
-    platform: NotRequired[Annotated[Platform, Field(description="A name or a four-letter key")]]
-    state: NotRequired[Annotated[Literal["Linked", "Unlinked"], Field(description="Default: Linked")]]
+# -- What stands under keys
+
+_FLAG = core_schema.bool_schema(strict=True)
+_TEXT = core_schema.str_schema(min_length=1, max_length=MAX_MANIFEST_TEXT_LENGTH, strict=True)
+_DISTINCT_TEXTS = _checked(core_schema.list_schema(_TEXT, strict=True), _no_duplicates)
+_NAME = _first_checked(_text(_NAME_PATTERN), _without_invisible_flaw)
+_PLATFORM = _checked(_text(), _known_platform, enum=[*NAMES, *sorted(KEYS - {*NAMES.values()})])
+_DAY = _checked(_text(_DATE_PATTERN), _plausible_date)
+_ACCOUNT_KEY = _checked(_text(_ACCOUNT_KEY_PATTERN), _no_typing_error)
+_TAX_RATE_KEY = _checked(_text(), _valid_tax_rate)
+_LABELS = _by(_text(_LABEL_KEY_PATTERN), _text(_LABEL_VALUE_PATTERN))
+
+_ACCOUNT = _mapping(
+    "Account",
+    id=_optional(_TEXT, "The record's own id in the merchant's books"),
+    code=_optional(_TEXT, "Nominal code, looked up in each merchant's options"),
+    name=_optional(_TEXT, "Name, looked up in each merchant's options"),
+)
+
+_RECORD = _mapping(
+    "Record",
+    id=_optional(_TEXT, "The record's own id in the merchant's books"),
+    name=_optional(_TEXT, "Name, looked up in each merchant's options"),
+)
+
+_ACCOUNT_REF = _checked(_ACCOUNT, _exactly_one, minProperties=1, maxProperties=1)
+_RECORD_REF = _checked(_RECORD, _exactly_one, minProperties=1, maxProperties=1)
+_ACCOUNTS = _checked(_by(_ACCOUNT_KEY, _or_null(_ACCOUNT_REF)), _no_duplicate_accounts)
+_TAX_RATES = _checked(_by(_TAX_RATE_KEY, _RECORD_REF), _no_duplicate_tax_rates)
+
+_GROUPING = _mapping(
+    "Grouping",
+    period=_optional(_one_of("Daily")),
+    invoice=_optional(_DISTINCT_TEXTS, "Group-by levels of an invoice; [] = none"),
+    invoiceLine=_optional(_DISTINCT_TEXTS, "Group-by levels of a line; [] = none"),
+)
+
+_SALES = _mapping(
+    "Sales",
+    sync=_optional(_FLAG),
+    accounts=_optional(_ACCOUNTS),
+    invoiceStatus=_optional(_one_of("Submitted", "Draft")),
+    customer=_optional(_or_null(_RECORD_REF)),
+    taxRates=_optional(_TAX_RATES, "By decimal rate; each offered rate needs one"),
+    grouping=_optional(_GROUPING),
+)
+
+_PAYMENTS = _mapping(
+    "Payments",
+    sync=_optional(_FLAG),
+    accounts=_optional(_ACCOUNTS),
+)
+
+_FEES = _mapping(
+    "Fees",
+    sync=_optional(_FLAG),
+    supplier=_optional(_or_null(_RECORD_REF)),
+    accounts=_optional(_ACCOUNTS),
+)
+
+_MAPPING = _mapping(
+    "Mapping",
+    sales=_optional(_SALES),
+    payments=_optional(_PAYMENTS),
+    fees=_optional(_FEES),
+)
+
+_SCHEDULE = _mapping(
+    "Schedule",
+    frequency=_optional(_one_of("Daily")),
+    startDate=_optional(_DAY, "First local day to sync; 00:00 in timeZone"),
+    time=_optional(_text(_TIME_PATTERN), "Wall clock in timeZone; needs timeZone"),
+    timeZone=_optional(_checked(_text(), _known_zone), "IANA zone, such as Europe/London"),
+    syncHourUtc=_optional(core_schema.int_schema(ge=0, le=23, strict=True), "Instead of time and timeZone"),
+)
+
+_CONNECTION = _mapping(
+    "Connection",
+    platform=_optional(_PLATFORM, "A name or a four-letter key"),
+    state=_optional(_one_of("Linked", "Unlinked"), "Default: Linked"),
+)
+
+_COMPANY = _mapping(
+    "Company",
+    name=_optional(_first_checked(_TEXT, _without_invisible_flaw), "Default: metadata.name"),
+    books=_optional(_TEXT, "Name of the books that must be linked"),
+)
+
+_POLICY = _mapping(
+    "Policy",
+    drift=_optional(_one_of("Correct", "Report"), "Default: Correct"),
+    deletion=_optional(_one_of("Retain", "Disable", "Unlink", "Delete"), "Default: Retain"),
+    adopt=_optional(_FLAG, "Take over the one company of that name. Default: true"),
+)
+
+_PROFILE_SPEC = _mapping(
+    "ProfileSpec",
+    extends=_optional(_NAME, "The profile that this one builds on"),
+    connection=_optional(_CONNECTION),
+    enabled=_optional(_FLAG),
+    schedule=_optional(_SCHEDULE),
+    mapping=_optional(_MAPPING),
+    policy=_optional(_POLICY),
+)
+
+_MERCHANT_SPEC = _mapping(
+    "MerchantSpec",
+    profile=_optional(_NAME, "The profile that this merchant builds on"),
+    company=_optional(_COMPANY),
+    connection=_optional(_CONNECTION),
+    enabled=_optional(_FLAG),
+    schedule=_optional(_SCHEDULE),
+    mapping=_optional(_MAPPING),
+    policy=_optional(_POLICY),
+    unmanaged=_optional(_DISTINCT_TEXTS, "Field paths of the profile to leave alone"),
+)
+
+_MERCHANT_METADATA = _mapping(
+    "MerchantMetadata",
+    name=_required(_NAME, "Your own merchant id, unique in the fleet"),
+    renamedFrom=_optional(_text(_NAME_PATTERN), "Its name before: what is remembered of it moves"),
+    labels=_optional(_LABELS, "For selectors and waves"),
+)
+
+_PROFILE_METADATA = _mapping(
+    "ProfileMetadata",
+    name=_required(_NAME, "What merchants and other profiles call it"),
+    labels=_optional(_LABELS),
+)
 
 
-@with_config(_STRICT)
-class CompanyFields(TypedDict):
-    name: NotRequired[Annotated[Text, Field(description="Default: metadata.name")]]
-    books: NotRequired[Annotated[Text, Field(description="Name of the books that must be linked")]]
+def _document(kind: str, metadata: CoreSchema, spec: CoreSchema) -> CoreSchema:
+    return _mapping(
+        kind,
+        apiVersion=_required(_one_of(API_VERSION)),
+        kind=_required(_one_of(kind)),
+        metadata=_required(metadata),
+        spec=_required(spec),
+    )
 
 
-@with_config(_STRICT)
-class PolicyFields(TypedDict):
-    drift: NotRequired[Annotated[Literal["Correct", "Report"], Field(description="Default: Correct")]]
-    deletion: NotRequired[
-        Annotated[Literal["Retain", "Disable", "Unlink", "Delete"], Field(description="Default: Retain")]
-    ]
-    adopt: NotRequired[Annotated[bool, Field(description="Take over the one company of that name. Default: true")]]
+MANIFEST_KINDS: Mapping[str, CoreSchema] = {
+    MERCHANT_KIND: _document(MERCHANT_KIND, _MERCHANT_METADATA, _MERCHANT_SPEC),
+    PROFILE_KIND: _document(PROFILE_KIND, _PROFILE_METADATA, _PROFILE_SPEC),
+}
+"""By kind of document."""
 
 
-@with_config(_STRICT)
-class ProfileSpec(TypedDict):
-    extends: NotRequired[Annotated[Name, Field(description="The profile that this one builds on")]]
-    connection: NotRequired[Connection]
-    enabled: NotRequired[bool]
-    schedule: NotRequired[Schedule]
-    mapping: NotRequired[Mappings]
-    policy: NotRequired[PolicyFields]
-
-
-@with_config(_STRICT)
-class MerchantSpec(TypedDict):
-    profile: NotRequired[Annotated[Name, Field(description="The profile that this merchant builds on")]]
-    company: NotRequired[CompanyFields]
-    connection: NotRequired[Connection]
-    enabled: NotRequired[bool]
-    schedule: NotRequired[Schedule]
-    mapping: NotRequired[Mappings]
-    policy: NotRequired[PolicyFields]
-    unmanaged: NotRequired[Annotated[Words, Field(description="Field paths of the profile to leave alone")]]
-
-
-@with_config(_STRICT)
-class MerchantMetadata(TypedDict):
-    name: Annotated[Name, Field(description="Your own merchant id, unique in the fleet")]
-    labels: NotRequired[Annotated[dict[LabelKey, LabelValue], Field(description="For selectors and waves")]]
-
-
-@with_config(_STRICT)
-class ProfileMetadata(TypedDict):
-    name: Annotated[Name, Field(description="What merchants and other profiles call it")]
-    labels: NotRequired[dict[LabelKey, LabelValue]]
-
-
-@with_config(_STRICT)
-class Merchant(TypedDict):
-    apiVersion: Literal["merchantctl/v1"]
-    kind: Literal["Merchant"]
-    metadata: MerchantMetadata
-    spec: MerchantSpec
-
-
-@with_config(_STRICT)
-class MappingProfile(TypedDict):
-    apiVersion: Literal["merchantctl/v1"]
-    kind: Literal["MappingProfile"]
-    metadata: ProfileMetadata
-    spec: ProfileSpec
-
-
-KINDS: Mapping[str, type] = {MERCHANT: Merchant, PROFILE: MappingProfile}
-
-
-def is_name(text: str) -> bool:
-    """Whether a manifest may be called that."""
-    return bool(re.fullmatch(_NAME, text))
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of one document, for editors and other tools."""
-    document: TypeAdapter[Any] = TypeAdapter(Annotated[Merchant | MappingProfile, Field(discriminator="kind")])
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "merchantctl manifest"}
-    return head | document.json_schema()
+def is_manifest_name(text: str) -> bool:
+    """Whether a manifest may have this name."""
+    return bool(re.fullmatch(_NAME_PATTERN, text)) and find_invisible_flaw(text) is None

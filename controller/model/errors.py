@@ -1,35 +1,45 @@
-"""What can go wrong, and whether asking again helps.
+"""What can go wrong, and whether trying again helps.
 
 MerchantctlError                   a sentence for a person: fact, then next step; `exit_code`
 ├─ UsageError               64     the command line or the settings do not make sense
-├─ InvalidManifests         65     carries every complaint
-├─ Locked                    6     another run holds the state
-├─ StateError                1     the state cannot be opened or does not fit this version
-├─ Stopped             130, 143    a signal came before anything was written
-├─ WritesForbidden           1     a read-only client was asked to write: a fault of ours
-└─ RemoteError               1     the API said no, or nothing
-   ├─ Transient                    asking again may help
-   │  ├─ RateLimited               asked too often; `retry_at`
-   │  ├─ NotReady                  409: reference data not pulled yet
-   │  └─ OutcomeUnknown            a write was sent and its answer was lost: look before asking again
-   └─ Permanent                    asking again cannot help
-      ├─ NotFound                  404
-      ├─ Rejected                  400: `messages` of the service's validation
-      ├─ Unauthorized              401, 403: the key
-      └─ LimitReached              402, or a daily quota: no more writes today; `resume_at`
+├─ InvalidManifests         65     carries every diagnostic
+├─ LockedByOtherRun          6     another run holds the state's lock
+├─ StateError                1     the state cannot be opened, or does not fit this version
+├─ WrongAccount              1     the state is another account's, or the address is a new one
+├─ StoppedBySignal    130, 143     a signal came before anything was written
+├─ WritesForbidden           1     a read-only client was told to write: a bug of ours
+├─ ApiUnusable               5     about no single merchant: the run ends
+│  ├─ ApiKeyRefused                a request that is about no merchant was refused, too
+│  └─ ApiNotAnswering              many reads in a row were not answered
+└─ RemoteError               5     the API refused, or did not answer
+   ├─ TransientError               trying again may help
+   │  ├─ RateLimited               429; `retry_at`
+   │  ├─ DataNotReady              409: reference data not pulled yet
+   │  ├─ UnexpectedAnswer          an answer of a form that we do not know: nothing may be concluded
+   │  └─ OutcomeUnknown            a write was sent and its answer was lost: read what became of it first
+   └─ PermanentError               trying again cannot help
+      ├─ NotFound                  404, in Codat's own words
+      ├─ InvalidId                 what should be an id is none; nothing was sent
+      ├─ Rejected                  400: `messages` of Codat's validation
+      ├─ Unauthorized              401, 403: about this one resource, as long as it is not ApiKeyRefused
+      └─ RemoteLimitReached        402, or a daily quota: no more writes until `resume_at`
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from controller.model.merchant import Complaint
+from controller.model.desired import Diagnostic
+from controller.text import escape_control
 
 
 class MerchantctlError(Exception):
-    """A sentence for a person, with the next step in it."""
+    """A sentence for a person, on one line, with the next step in it."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(escape_control(message))
 
 
 class UsageError(MerchantctlError):
@@ -39,18 +49,18 @@ class UsageError(MerchantctlError):
 
 
 class InvalidManifests(MerchantctlError):
-    """The manifests do not say what each merchant should be; `complaints` holds every reason at once."""
+    """The manifests are not valid; `diagnostics` has everything that is wrong with them."""
 
     exit_code = 65
 
-    def __init__(self, complaints: tuple[Complaint, ...]) -> None:
-        number = "1 complaint" if len(complaints) == 1 else f"{len(complaints)} complaints"
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        number = "1 complaint" if len(diagnostics) == 1 else f"{len(diagnostics)} complaints"
         super().__init__(f"{number} about the manifests; nothing was done")
-        self.complaints = complaints
+        self.diagnostics = diagnostics
 
 
-class Locked(MerchantctlError):
-    """Another run holds the state."""
+class LockedByOtherRun(MerchantctlError):
+    """Another run holds the state's lock."""
 
     exit_code = 6
 
@@ -59,8 +69,12 @@ class StateError(MerchantctlError):
     """The state cannot be opened, or does not fit this version."""
 
 
-class Stopped(MerchantctlError):
-    """A signal came while everyone was still only looked at: nothing was written. `exit_code` tells which."""
+class WrongAccount(MerchantctlError):
+    """The state belongs to another account or address than this run talks to: nothing further is read."""
+
+
+class StoppedBySignal(MerchantctlError):
+    """A signal came before anything was written. `exit_code` tells which."""
 
     def __init__(self, number: int) -> None:
         super().__init__("stopped by a signal; nothing was written")
@@ -71,11 +85,26 @@ class WritesForbidden(MerchantctlError):
     """A read-only client was asked to write."""
 
 
-class RemoteError(MerchantctlError):
-    """The API refused or did not answer. Carries no secret: neither headers nor the key.
+class ApiUnusable(MerchantctlError):
+    """The API is unusable for every merchant. No RemoteError: whatever isolates a merchant's errors lets it pass."""
 
-    `status` is the HTTP status, None when there was no answer; `correlation_id` is the service's own
-    (REFERENCE 1.3), None when it gave none; `not_sent` is True only when the request provably never left.
+    exit_code = 5
+
+
+class ApiKeyRefused(ApiUnusable):
+    """Codat refuses the API key: a request that is about no merchant was answered 401 or 403 as well."""
+
+
+class ApiNotAnswering(ApiUnusable):
+    """Many reads in a row, of whichever merchants, were not answered: Codat is down or in maintenance."""
+
+
+class RemoteError(MerchantctlError):
+    """The API refused, or did not answer. Contains no secret: neither headers nor the key.
+
+    status          the HTTP status, None when there was no answer
+    correlation_id  Codat's own (API notes 1.3), None when it gave none
+    not_sent        True only when the request provably never left
     """
 
     exit_code = 5
@@ -94,48 +123,61 @@ class RemoteError(MerchantctlError):
         self.not_sent = not_sent
 
 
-class Transient(RemoteError):
-    """Asking again may help."""
+class TransientError(RemoteError):
+    """Trying again may help."""
 
 
-class RateLimited(Transient):
-    """Asked too often (REFERENCE 2.3)."""
+class RateLimited(TransientError):
+    """429: too many requests (API notes 2.3)."""
 
     def __init__(self, message: str, *, retry_at: datetime | None, correlation_id: str | None = None) -> None:
         super().__init__(message, status=429, correlation_id=correlation_id)
         self.retry_at = retry_at
 
 
-class NotReady(Transient):
-    """409: the reference data was never pulled, or is being pulled (REFERENCE 2.6)."""
+class DataNotReady(TransientError):
+    """409: the reference data was never pulled, or is being pulled (API notes 2.6)."""
 
 
-class OutcomeUnknown(Transient):
-    """A write may or may not have been carried out. Look before asking again (REFERENCE 1.9)."""
+class UnexpectedAnswer(TransientError):
+    """Readable, and of a form that we do not know. A retry at once would bring the same."""
 
 
-class Permanent(RemoteError):
-    """Asking again cannot help until something changes."""
+class OutcomeUnknown(TransientError):
+    """A write may or may not have been carried out. Read what became of it before trying again (API notes 1.9).
+
+    seen_undone  it was read, and what the write was to do was not there
+    """
+
+    seen_undone = False
 
 
-class NotFound(Permanent):
-    """404: the company, connection or record is not there."""
+class PermanentError(RemoteError):
+    """Trying again cannot help until something changes."""
 
 
-class Rejected(Permanent):
-    """400: the service's own validation. `messages` holds every sentence of it (REFERENCE 4.8)."""
+class NotFound(PermanentError):
+    """404 in Codat's own words: the company, connection or record is not there. A gateway's is a TransientError."""
+
+
+class InvalidId(PermanentError):
+    """What should be an id of Codat's does not look like one; in a path it would be another request."""
+
+
+class Rejected(PermanentError):
+    """400: Codat's own validation. `messages` has every sentence of it (API notes 4.8)."""
 
     def __init__(self, message: str, *, messages: tuple[str, ...] = (), correlation_id: str | None = None) -> None:
         super().__init__(message, status=400, correlation_id=correlation_id)
         self.messages = messages
 
 
-class Unauthorized(Permanent):
-    """401 or 403: the API key is missing, wrong, outdated or not allowed."""
+class Unauthorized(PermanentError):
+    """401 or 403 (API notes 2.6): the key may not access this resource. For the key itself see `ApiKeyRefused`."""
 
 
-class LimitReached(Permanent):
-    """402, or the daily quota is used up: further writes make no sense before `resume_at` (None = a human acts)."""
+class RemoteLimitReached(PermanentError):
+    """402, or the daily quota is used up: no write can succeed before `resume_at` (None = a person must act)."""
 
     def __init__(
         self,

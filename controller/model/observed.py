@@ -1,53 +1,86 @@
-"""What was seen of a merchant at the API, with «could not be read» told apart from «is not there»."""
+"""What was read of a merchant at the API, with «could not be read» told apart from «is not there»."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import field
+from datetime import datetime, timedelta
 
-from controller.model.values import CONNECTION_STATE, Clock, Option, Value
+from controller.model.names import company_name_key
+from controller.model.syncs_and_uploads import is_failure
+from controller.model.values import CONNECTION_STATE_PATH, LocalTime, Option, Value
+from controller.quick_dataclasses import dataclass
 
-LINKED, PENDING, UNLINKED, DEAUTHORIZED = "Linked", "PendingAuth", "Unlinked", "Deauthorized"
+LINKED, PENDING_AUTH, UNLINKED, DEAUTHORIZED = "Linked", "PendingAuth", "Unlinked", "Deauthorized"
 
-DATA_TYPES = ("chartOfAccounts", "taxRates", "bankAccounts", "suppliers", "customers", "company")
-"""What has to be pulled before a mapping can be made (REFERENCE 5.8)."""
+MAX_SYNC_READING_AGE = timedelta(hours=26)
+"""A daily sync, and two hours of delay at Codat: an older reading may be about the sync before the latest."""
+
+REQUIRED_DATA_TYPES = ("chartOfAccounts", "taxRates", "bankAccounts", "suppliers", "customers", "company")
+"""What Codat has to pull before a mapping can be made (API notes 5.8)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One link of a company to a platform (REFERENCE 3.2). `status` may be a word this version does not know."""
+    """One link of a company to a platform (API notes 3.2). `status` may be one that this version does not know."""
 
     id: str
     platform: str
     source_type: str
     status: str
     link_url: str = ""
-    last_sync: datetime | None = None
+    last_pulled_at: datetime | None = None
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """A company with its connections (REFERENCE 3.1). Deleted connections never appear."""
+    """A company with its connections (API notes 3.1). Deleted connections are never in it.
+
+    unreadable_parts  what of it is in a form that we do not know, with its JSON path: a connection may be missing then
+    """
 
     id: str
     name: str
     connections: tuple[Connection, ...] = ()
+    unreadable_parts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The inventory, de-duplicated by id. `complete` is False when a page failed or the totals moved; `why` says so."""
+    """All companies, each once.
+
+    complete           False when a page failed or the pages contradicted each other; `incomplete_reason` says why
+    began_at           when its first page was asked for, by our clock: companies created later may be missing
+    """
 
     companies: tuple[Company, ...]
     complete: bool
-    why: str = ""
+    began_at: datetime
+    incomplete_reason: str = ""
+
+
+CompaniesByName = Mapping[str, tuple[Company, ...]]
+"""Companies by `company_name_key`: see `companies_named`."""
+
+
+def group_by_name(companies: Iterable[Company]) -> CompaniesByName:
+    groups: dict[str, tuple[Company, ...]] = defaultdict(tuple)
+    for company in companies:
+        groups[company_name_key(company.name)] += (company,)
+    return dict(groups)
+
+
+def companies_named(name: str, companies: CompaniesByName) -> tuple[Company, ...]:
+    """The companies of exactly this name; where there is none, those of the name as Codat may have trimmed it."""
+    same_key = companies.get(company_name_key(name), ())
+    return tuple(company for company in same_key if company.name == name) or same_key
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Looked, completely: it is not there."""
+    """Everything was read, and it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +93,16 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The configuration document in our spelling (REFERENCE 4), made by `codat.convert`.
+    """The configuration document in our spelling (API notes 4), made by `codat.convert`.
 
-    values    every field that live offers, by field path in live's own spelling of account keys
-    options   per reference path its own options; an empty tuple when live offers none
-    choices   the allowed words of frequency, invoice status, grouping period and group-by fields
-    required  account paths that need a selection
-    document  the JSON as it came: the one thing a write starts from
-    clock     the sync hour as live says it, where live keeps a time zone of its own (REFERENCE 7 row 8)
+    books              the name of the linked books
+    values             every field that live offers, by field path in live's own spelling of account keys
+    options            by reference path, its own options; an empty tuple when live offers none
+    allowed_words      of frequency, invoice status, grouping period and group-by fields
+    required_paths     accounts that need a selection
+    document           the JSON as it came: the only thing that a write starts from
+    local_time         the sync hour in live's own time zone, where live has one (API notes 7 #8)
+    unreadable_fields  by field path, what of its row or options is in a form that we do not know, with its JSON path
     """
 
     enabled: bool
@@ -75,10 +110,11 @@ class Configuration:
     books: str | None
     values: Mapping[str, Value]
     options: Mapping[str, tuple[Option, ...]]
-    choices: Mapping[str, tuple[str, ...]]
-    required: frozenset[str]
+    allowed_words: Mapping[str, tuple[str, ...]]
+    required_paths: frozenset[str]
     document: bytes
-    clock: Clock | None = None
+    local_time: LocalTime | None = None
+    unreadable_fields: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def offers_options(self) -> bool:
@@ -86,8 +122,8 @@ class Configuration:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A row of `/data/{type}`: tells archived from deleted (REFERENCE 3.10)."""
+class BooksRecord:
+    """A row of `/data/{type}`: tells archived from deleted (API notes 3.10)."""
 
     id: str
     name: str | None
@@ -97,78 +133,106 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
-    """How a data type stands (REFERENCE 3.8). `status` is None when it was never requested."""
+class DataTypeStatus:
+    """The state of a data type's pulls (API notes 3.8). `status` is None when it was never requested."""
 
     data_type: str
     status: str | None
-    last_success: datetime | None
+    last_pulled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarName:
+    """What has a name that readers take for the desired one: a company, or a manifest whose company is still to come.
+
+    merchant  whose company or manifest it is; None = nobody's
+    """
+
+    name: str
+    company_id: str | None = None
+    merchant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One merchant, as looked at.
+    """One merchant, as it was read.
 
-    company        the bound or the one unbound company of that name
-    namesakes      other companies that bear the wanted name and belong to no other merchant
-    holder         the merchant whose company bears the wanted name, and keeps it, where ours is not there
-    configuration  Unread(failed=False) when not both connections are Linked: it would not be compared
-    records        what `/data` says of each selected id that its own options lack: Absent when not there
-    pulls          data status by type; None when it was not needed
-    last_success   end of the last successful sync; asked only when a once configured merchant is not any more
+    company               the bound company, or the one unbound company of that name
+    same_name_companies   other companies of the desired name that belong to no other merchant
+    name_owner            the merchant whose company has the desired name, and keeps it, where ours is not there
+    configuration         Unread(failed=False) when not both connections are Linked: it would not be compared
+    records               what the books have of each selected id that its own options lack, by (kind, id)
+    data_status           by data type; None when it was not needed
+    last_successful_sync  its end; read only when a merchant that was configured is not any more
+    listing_is_complete   every company was listed, so that no other one of the name was missed
+    similar_names         what readers would take for the desired company, where ours is not there
     """
 
     company: Company | Absent | Unread
-    namesakes: tuple[Company, ...] = ()
-    holder: str | None = None
+    same_name_companies: tuple[Company, ...] = ()
+    name_owner: str | None = None
     configuration: Configuration | Unread = Unread("not needed", failed=False)
-    records: Mapping[tuple[str, str], Record | Absent | Unread] = field(default_factory=dict)
-    pulls: Mapping[str, Pull] | Unread | None = None
-    last_success: datetime | None = None
+    records: Mapping[tuple[str, str], BooksRecord | Absent | Unread] = field(default_factory=dict)
+    data_status: Mapping[str, DataTypeStatus] | Unread | None = None
+    last_successful_sync: datetime | None = None
+    listing_is_complete: bool = False
+    similar_names: tuple[SimilarName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LastSync:
-    """How a merchant's latest sync stood when it was last read (REFERENCE 3.12, 5.5).
+    """The latest sync of a merchant, as of when it was read last (API notes 3.12, 5.5).
 
-    code     None = there was no sync yet
-    ran_at   when it ran, as far as the service says
-    since    when it, or that there was none, was read first
+    code           None = there was no sync yet
+    ran_at         when it ran, as far as Codat says
+    first_read_at  when it, or that there was none, was read first
+    detail         what only the raw message says
     """
 
     code: int | None
     message: str
     ran_at: datetime | None
-    since: datetime
+    first_read_at: datetime
     read_at: datetime
+    detail: str = ""
 
     @property
-    def days_without(self) -> int:
-        """Whole days, when it was read, without another sync."""
-        return (self.read_at - (self.ran_at or self.since)).days
+    def failed(self) -> bool:
+        return is_failure(self.code)
+
+    def is_recent(self, now: datetime) -> bool:
+        """Whether it was read so recently that it is about the latest sync of a daily schedule."""
+        return now - self.read_at <= MAX_SYNC_READING_AGE
+
+    @property
+    def days_without_sync(self) -> int:
+        """Whole days that had passed, when it was read, since the last sync."""
+        return (self.read_at - (self.ran_at or self.first_read_at)).days
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What we remember of a merchant: the third leg of the comparison.
+class RecordedState:
+    """What the state has of a merchant: the third side of the comparison.
 
-    applied        the values we set last, by field path
-    configured_at  when we last saw it configured; None = never
-    deletion       the deletion policy as of the last apply
-    retired_at     its removal was carried out then: a tombstone
-    sync           its latest sync, as `run` read it; None where that was never read
+    last_applied        the values that we set last, by field path
+    last_configured_at  when we last saw it configured; None = never
+    deletion_policy     as of the last apply
+    removed_at          its removal was carried out then: a tombstone
+    last_sync           as `run` read it; None where it was never read
+    retained_since      its manifest is gone since, and its policy retains everything
     """
 
     company_id: str | None = None
     connection_id: str | None = None
-    applied: Mapping[str, Value] = field(default_factory=dict)
-    configured_at: datetime | None = None
-    deletion: str = "Retain"
-    retired_at: datetime | None = None
-    sync: LastSync | None = None
+    last_applied: Mapping[str, Value] = field(default_factory=dict)
+    last_configured_at: datetime | None = None
+    deletion_policy: str = "Retain"
+    removed_at: datetime | None = None
+    last_sync: LastSync | None = None
+    retained_since: datetime | None = None
 
     @property
-    def unlinked(self) -> bool:
-        """We unlinked it ourselves: the manifest said so, or went with such a policy."""
-        said = self.applied.get(CONNECTION_STATE) == UNLINKED
-        return said or (self.retired_at is not None and self.deletion in ("Unlink", "Delete"))
+    def unlinked_by_us(self) -> bool:
+        """Whether we unlinked it: the manifest said so, or went with a policy that does."""
+        was_declared = self.last_applied.get(CONNECTION_STATE_PATH) == UNLINKED
+        return was_declared or (self.removed_at is not None and self.deletion_policy in ("Unlink", "Delete"))

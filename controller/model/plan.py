@@ -1,17 +1,21 @@
-"""What has to change for one merchant, and what was found: values that are stored, compared, printed, refused."""
+"""What has to change for one merchant, and what was found: values that are stored, compared, printed and refused."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from controller.model.observed import LastSync
+from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, SYNC_OVERDUE
 from controller.model.values import Ref, Value
+from controller.quick_dataclasses import dataclass
+from controller.text import escape_control
 
 
 class Direction(StrEnum):
-    """Who moved, by comparison with what we set last."""
+    """Who changed a field, by comparison with what we set last."""
 
     PENDING = "pending"
     DRIFT = "drift"
@@ -28,7 +32,7 @@ class ChangeKind(StrEnum):
 
 
 class ChangeClass(StrEnum):
-    """How dangerous a change is: the words of `--allow`, the worst first."""
+    """How dangerous a change is, the worst first; the values are the words of `--allow`."""
 
     DELETE = "delete"
     RE_CREATE = "re-create"
@@ -42,19 +46,23 @@ class ChangeClass(StrEnum):
     RENAME = "rename"
 
 
-class State(StrEnum):
-    """What a merchant is, seen from its plan."""
+class PlanStatus(StrEnum):
+    """How a merchant stands, as of its plan; in the order of a summary. `STATUS_MEANINGS` says what each one means."""
 
-    IN_SYNC = "in-sync"
     CHANGE = "change"
     WAITING = "waiting"
     BLOCKED = "blocked"
     UNKNOWN = "unknown"
+    DRIFTED = "drifted"
+    IN_SYNC = "in-sync"
 
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that is to change. `why` is set where the manifest did not move but the wish did (an offset, say)."""
+    """One field that is to change.
+
+    why  set where nobody changed the manifest and its value means another one now (a zone's offset, say)
+    """
 
     field: str
     live: Value
@@ -65,7 +73,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One request to come. `classes` holds every class it touches, the worst first."""
+    """One write to come. `classes` has every class of its fields, the worst first."""
 
     kind: ChangeKind
     classes: tuple[ChangeClass, ...]
@@ -73,23 +81,63 @@ class Change:
 
 
 class Actor(StrEnum):
-    """Who must act on a finding that we cannot mend."""
+    """Who must act on a finding. The values are what JSON, the database and metrics have."""
 
     NOBODY = "nobody"
     APPLY = "apply"
     MERCHANT = "merchant"
-    SERVICE = "service"
-    US = "us"
+    CODAT = "service"
+    OPERATOR = "us"
+
+
+class CheckedPart(StrEnum):
+    """What a pass may have checked of one merchant; `model.finding_evidence` has which findings rest on which.
+
+    COMPANY             the company itself: by its id, or by its row in the listing
+    NAMES               what else has its name: a complete listing
+    COMMERCE_CONNECTION, ACCOUNTING_CONNECTION   its connections
+    REFERENCE_DATA      whether there is anything to choose from
+    DATA_AGE            how old that is
+    PULLS               how the pull of each data type went
+    BOOKS               which books are linked
+    MAPPING             the document field by field: mapping, schedule, switch
+    SYNC                how the latest sync went
+    EVERYTHING          nothing that was asked for could not be read
+    """
+
+    COMPANY = "company"
+    NAMES = "names"
+    COMMERCE_CONNECTION = "commerce"
+    ACCOUNTING_CONNECTION = "connection"
+    REFERENCE_DATA = "data"
+    DATA_AGE = "age"
+    PULLS = "pulls"
+    BOOKS = "books"
+    MAPPING = "mapping"
+    SYNC = "sync"
+    EVERYTHING = "whole"
+
+
+RECHECK_UNREAD_AFTER = timedelta(seconds=15)
+RECHECK_WAITING_AFTER = timedelta(minutes=1)
+"""How soon a look may be worth while for what waits for a pull or a consent; for all merchants it costs one listing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One drift or problem. `cause` says what happened, `remedy` is a command or who must act.
+    """One drift or problem.
 
-    actor  who must act: the merchant (consent), the service (a pull), us (mend the manifest or the account),
-           apply (the plan has the change), or nobody (worth knowing)
-    link   the address to send to the merchant, where that is the remedy
-    since  when it was first seen; filled in from the ledger
+    cause        what happened
+    remedy       what to do: steps, a line each, to paste from. A command begins with `merchantctl`, a value follows
+                 `write PATH: `; both end with the line, at a semicolon, or (a value) where a bracket explains it
+    actor        who must act: the merchant (consent), Codat (a pull), the operator (a manifest, the account), apply
+                 (the plan has the change), or nobody (worth knowing)
+    link         the address to send to the merchant, where that is the remedy
+    since        when it was first seen; from the history
+    affected_merchants   those that a finding about the fleet is about; its `merchant` is empty then
+    manifest     where the field is declared, as in `manifests/acme.yaml:7:5`
+    occurrences  how often it came within 30 days, this time included; from the history
+    recheck_after  when another look may find it gone, where that is to be expected without anybody's doing
     """
 
     code: str
@@ -103,13 +151,36 @@ class Finding:
     direction: Direction | None = None
     link: str | None = None
     since: datetime | None = None
+    affected_merchants: tuple[str, ...] = ()
+    manifest: str | None = None
+    occurrences: int | None = None
+    recheck_after: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        # Names and Codat's words are part of these sentences. Escaped here, no output format has to do it.
+        object.__setattr__(self, "cause", escape_control(self.cause))
+        object.__setattr__(self, "remedy", "\n".join(map(escape_control, self.remedy.split("\n"))))
+
+    @property
+    def one_line_remedy(self) -> str:
+        """The remedy on one line."""
+        return self.remedy.replace("\n", "; ")
+
+    @property
+    def waits_for(self) -> Actor:
+        """Who must act before the merchant can be as declared: nobody for a past sync, whoever may act on it."""
+        return Actor.NOBODY if self.code in (LAST_SYNC_FAILED, SYNC_OVERDUE) else self.actor
 
     @property
     def key(self) -> tuple[str, str, str]:
         return (self.merchant, self.code, self.field or "")
 
 
-class Truth(StrEnum):
+SYNCING_CONDITION = "Syncing"
+"""The condition whether sales arrive in the books: False where the last sync failed or is overdue."""
+
+
+class ConditionStatus(StrEnum):
     TRUE = "True"
     FALSE = "False"
     UNKNOWN = "Unknown"
@@ -117,64 +188,138 @@ class Truth(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One step of a merchant's way, in the order in which a merchant meets them."""
+    """One step on a merchant's way to syncing; a merchant meets them in order."""
 
     type: str
-    status: Truth
+    status: ConditionStatus
     reason: str = ""
     since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DataAge:
-    """How old the reference data is that a merchant was judged on.
+    """How old the reference data is that a plan rests on.
 
-    last_sync  when the service last read anything of the books (REFERENCE 3.2); None where it does not say
-    types      by data type its last successful pull, where the data status was asked for; None = never
+    last_pulled_at     when Codat last read anything of the books (API notes 3.2); None where it does not say
+    pulled_at_by_type  by data type its last successful pull, where the data status was read; None = never
     """
 
-    last_sync: datetime | None
-    types: Mapping[str, datetime | None] = field(default_factory=dict)
+    last_pulled_at: datetime | None
+    pulled_at_by_type: Mapping[str, datetime | None] = field(default_factory=dict)
 
     @property
     def oldest(self) -> datetime | None:
-        """The age of the oldest part, as far as it is known."""
-        pulled = [each for each in self.types.values() if each]
-        return min(pulled) if pulled else self.last_sync
+        """When the oldest part was pulled, as far as it is known."""
+        pulled = [pulled_at for pulled_at in self.pulled_at_by_type.values() if pulled_at]
+        return min(pulled) if pulled else self.last_pulled_at
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSchedule:
+    """When Codat begins syncs, as of the live configuration."""
+
+    frequency: str | None
+    hour_utc: int | None
+    starts_at: datetime | None
+
+    def next_sync(self, now: datetime) -> datetime | None:
+        """When the next is due; None where the schedule does not tell: only of a daily one is the day known."""
+        if self.frequency != "Daily" or self.hour_utc is None:
+            return None
+        after = max(now, self.starts_at) if self.starts_at else now
+        due = after.astimezone(UTC).replace(hour=self.hour_utc, minute=0, second=0, microsecond=0)
+        return due if due > after else due + timedelta(days=1)
+
+
+class HeldBy(StrEnum):
+    """What keeps a merchant's changes from being written."""
+
+    ROLLOUT = "rollout"
+    QUARANTINE = "quarantine"
+    LIMIT = "limit"
+    MASS_LOSS = "mass-loss"
+    CLOCK_SKEW = "clock-skew"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a merchant's changes are shown and not written. `until`: when it ends by itself, where that is known."""
+
+    by: HeldBy
+    reason: str
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to do about one merchant.
 
-    company_id   the company the changes are for; None when it is to be created
-    adopts       the company is taken over by name and not bound yet
-    retires      carrying this plan out takes the merchant down for good: leave a tombstone
-    configured   live is configured
-    declared     every declared field's wanted value, resolved: what «last applied» becomes once all is well
-    seen         what stood live at the declared fields, where the configuration is to change
-    fingerprint  sha256 of what was seen (company name, connections, live values of declared fields, resolved ids):
-                 a saved plan holds for a merchant as long as this does
-    data         the age of what it was judged on; None where nothing of the books was looked at
+    Its findings are for people. Whatever a run does next rests on the other fields.
+
+    held_changes      changes that are shown and not written, and `hold`, the reason
+    company_id        the company of the changes; None when it is to be created
+    adopts            the company is taken over by name, and not bound yet
+    is_removal        carrying it out takes the merchant down for good and leaves a tombstone
+    configured        live is configured
+    resolved_values   every declared field's desired value, resolved: what «last applied» becomes once all is well
+    differences       by declared field that differs live, who moved; not a selection whose option is gone, since what
+                      we set still counts as set
+    observed_values   the live values of the declared fields, where the configuration is to change
+    document_changes  by field, what its change does to the document, by JSON pointer: (value before, value after) as
+                      JSON text; recorded for a rollout, which may have to restore it
+    fingerprint       sha256 of what it rests on (company name, connections, live values of declared fields, resolved
+                      ids): a saved plan holds for a merchant as long as this stays the same
+    renamed_from      the name under which the merchant is recorded until this plan is carried out
+    last_sync         the latest sync, as it was read last; None = never read
+    schedule          when syncs are due; None where no configuration was read
+    checked_parts     what of the merchant was checked: a finding that rests on anything else may still be there
+    data_age          of the reference data; None where none was read
     """
 
     merchant: str
-    state: State
+    status: PlanStatus
     changes: tuple[Change, ...] = ()
+    held_changes: tuple[Change, ...] = ()
+    hold: Hold | None = None
     findings: tuple[Finding, ...] = ()
     conditions: tuple[Condition, ...] = ()
     company_id: str | None = None
     connection_id: str | None = None
     adopts: bool = False
-    retires: bool = False
+    is_removal: bool = False
     configured: bool = False
-    declared: dict[str, Value] = field(default_factory=dict)
-    seen: dict[str, Value] = field(default_factory=dict)
+    resolved_values: dict[str, Value] = field(default_factory=dict)
+    differences: Mapping[str, Direction] = field(default_factory=dict)
+    observed_values: dict[str, Value] = field(default_factory=dict)
+    document_changes: Mapping[str, Mapping[str, tuple[str | None, str | None]]] = field(default_factory=dict)
     fingerprint: str = ""
+    renamed_from: str | None = None
+    last_sync: LastSync | None = None
+    schedule: SyncSchedule | None = None
+    checked_parts: frozenset[CheckedPart] = frozenset()
 
     @property
-    def unread(self) -> bool:
-        """Something about this merchant could not be read."""
-        return self.state is State.UNKNOWN or any(finding.code == "unknown" for finding in self.findings)
+    def ready_condition(self) -> Condition | None:
+        return next((condition for condition in self.conditions if condition.type == "Ready"), None)
 
-    data: DataAge | None = None
+    @property
+    def first_unmet(self) -> Condition | None:
+        """The first condition that is not met, None when all are."""
+        for condition in self.conditions:
+            # A last sync that was never read keeps nothing waiting.
+            sync_not_read = condition.type == SYNCING_CONDITION and condition.status is ConditionStatus.UNKNOWN
+            if condition.status is not ConditionStatus.TRUE and not sync_not_read:
+                return condition
+        return None
+
+    def sync_failed(self, now: datetime) -> bool:
+        """Whether the last sync failed, and was read recently enough to count."""
+        failed = any(finding.code == LAST_SYNC_FAILED for finding in self.findings)
+        return failed and self.last_sync is not None and self.last_sync.is_recent(now)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether something about this merchant could not be read."""
+        return self.status is PlanStatus.UNKNOWN or any(finding.code == "unknown" for finding in self.findings)
+
+    data_age: DataAge | None = None

@@ -1,24 +1,31 @@
-"""What became of a plan, of one merchant and of a fleet."""
+"""What became of a plan: of one merchant, and of the fleet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
+from typing import ClassVar
 
-from controller.model.merchant import Complaint
+from controller.model.desired import Diagnostic
 from controller.model.plan import ChangeClass, Finding, Plan
 from controller.model.run import Scope
+from controller.quick_dataclasses import dataclass
+from controller.text import escape_control
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class Unchanged:
     """There was nothing to do."""
 
+    word: ClassVar[str] = "nothing"
+
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """Every change was made; `writes` requests changed something. `findings` are what the making brought to light."""
+class Applied:
+    """Every change was made, in `writes` requests. `findings` are what was found while making them."""
+
+    word: ClassVar[str] = "done"
 
     writes: int
     findings: tuple[Finding, ...] = ()
@@ -26,57 +33,86 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A change could not be made. `writes` were done before; `again` says whether trying again may help."""
+    """A change could not be made.
+
+    retryable  trying again may help
+    writes     requests of the plan that succeeded before it
+    status     the HTTP status, None where there was no answer
+    unsure     a request was sent whose answer was lost: it may have been done
+    """
+
+    word: ClassVar[str] = "failed"
 
     reason: str
-    again: bool
+    retryable: bool
     writes: int = 0
     status: int | None = None
+    unsure: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", escape_control(self.reason))
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """Live moved between the plan and the write: nothing was written over it. `what` names the fields."""
+class ChangedSincePlan:
+    """Live changed between the plan and the write, so it was not overwritten.
+
+    what    what changed, in a sentence of its own
+    writes  requests of the plan that succeeded before it
+    """
+
+    word: ClassVar[str] = "moved"
 
     what: str
     writes: int = 0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "what", escape_control(self.what))
+
+    @property
+    def sentence(self) -> str:
+        """What changed, that it was not overwritten, and what had been written before."""
+        made = f"; {self.writes} of this merchant's changes had been made before that" if self.writes else ""
+        return f"somebody else moved it since the plan was made, so it was not written over: {self.what}{made}"
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Not tried: the run was paused, stopped, refused, or the merchant is quarantined."""
+    """Not tried: the rollout was paused, the run stopped or refused, or the merchant is quarantined."""
+
+    word: ClassVar[str] = "skipped"
 
     reason: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", escape_control(self.reason))
 
-Outcome = Nothing | Done | Failed | Moved | Skipped
+
+Outcome = Unchanged | Applied | Failed | ChangedSincePlan | Skipped
+"""What became of one merchant's plan. `word` is its name in JSON, the history and the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
-class Excess:
-    """One limit that the plans go over, and the flag that lifts exactly it.
+class LimitExceeded:
+    """One limit that the plans exceed, and the flag that lifts exactly this one."""
 
-    count   changes in all; `before` of them were made earlier, within the window that the limit covers
-    """
-
-    limit_of: str
+    limited_class: str
     count: int
     limit: int
     flag: str
     merchants: tuple[str, ...] = ()
-    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing at all is written."""
+    """Why a run writes nothing at all."""
 
-    excesses: tuple[Excess, ...]
+    exceeded_limits: tuple[LimitExceeded, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """What carrying the plans out asks of the API: requests, and minutes at the present pace."""
+class RequestEstimate:
+    """What carrying the plans out takes: requests, and minutes at the present rate."""
 
     reads: int
     writes: int
@@ -84,46 +120,80 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class FleetPlan:
-    """All plans of a run, judged. `unmanaged` counts companies that no manifest and no binding claims.
+class RetainedMerchant:
+    """A merchant whose manifest is gone, and whose policy `deletion: Retain` leaves everything as it is.
 
-    Its repr is short: `asyncio.run` makes one of what it returns, and nobody reads that of 10,000 plans.
-
-    made       when: what the ages of the data are counted from
-    complete   everything that was asked for was read
-    notes      sentences for the whole fleet (an empty state beside unmanaged companies, say)
-    resume_at  when requests go through again, where a used-up quota keeps something from being read or done
+    retained_since  None = its manifest went only now, or nobody knows when
     """
 
+    merchant: str
+    company_id: str
+    company_name: str
+    retained_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """All plans of a run, after the limits.
+
+    is_complete      everything that was asked for was read
+    unmanaged_names  companies that no manifest and no binding claims
+    made_at          when: ages of data are counted from here
+    counts           changes by class
+    findings         about the fleet, not one merchant (`mass-loss`)
+    notes            sentences about the fleet (an empty state beside unmanaged companies, say)
+    resume_at        when requests go through again, where a used-up quota keeps something from being read or done
+    retained         merchants without a manifest that stay as they are; known only in a run over everyone
+    base_url, environment   which API it is about, its password masked
+    """
+
+    # Not in the repr: `asyncio.run` makes one of what it returns, and 10,000 plans would take seconds.
     plans: tuple[Plan, ...] = field(repr=False)
-    manifests: str
-    complete: bool
-    unmanaged: tuple[str, ...] = field(repr=False)
+    fleet_digest: str
+    is_complete: bool
+    unmanaged_names: tuple[str, ...] = field(repr=False)
     refusal: Refusal | None
-    cost: Cost
-    made: datetime
+    request_estimate: RequestEstimate
+    made_at: datetime
     counts: Mapping[ChangeClass, int] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
-    incomplete: tuple[str, ...] = ()
-    complaints: tuple[Complaint, ...] = ()
+    unread_reasons: tuple[str, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
     scope: Scope = field(default_factory=Scope)
     resume_at: datetime | None = None
+    retained: tuple[RetainedMerchant, ...] = ()
+    base_url: str = ""
+    environment: str | None = None
+
+    @property
+    def revision(self) -> str:
+        """A hash of the manifests that it was made from."""
+        return self.fleet_digest
+
+    @property
+    def unmanaged_count(self) -> int:
+        """Companies that no manifest claims: unknown ones, and those of retained merchants."""
+        return len(self.unmanaged_names) + len(self.retained)
 
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
     """What a run did.
 
-    stopped    why writes ended early; `remedy` what to do about it, `resume_at` when they may go on
-    asked      the plan was shown and agreed to before the first write
+    stop_reason   why writing ended early; `remedy` what to do about it, `resume_at` when it may go on
+    signal        the number of the signal that ended it
+    api_unusable  it ended early because the key was refused, or nothing was answered
+    confirmed     the plan was shown and agreed to before the first write
     """
 
     plan: FleetPlan
     outcomes: Mapping[str, Outcome] = field(repr=False)
-    started: datetime
-    ended: datetime
-    stopped: str | None = None
+    started_at: datetime
+    ended_at: datetime
+    stop_reason: str | None = None
     remedy: str = ""
     resume_at: datetime | None = None
     signal: int | None = None
-    asked: bool = True
+    api_unusable: bool = False
+    confirmed: bool = True

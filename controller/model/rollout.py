@@ -1,18 +1,19 @@
-"""A bulk change in waves: what it was told, where it stands, and what it did to whom."""
+"""A bulk change in waves: how it was started, where it stands, and what it did to which merchant."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from controller.model.report import FleetPlan
+from controller.quick_dataclasses import dataclass
 
 
 class RolloutState(StrEnum):
-    """Where a rollout stands. One that is running or paused is under way: there is one such at a time."""
+    """The state of a rollout. One that is running or paused is active: there is at most one such."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -22,42 +23,43 @@ class RolloutState(StrEnum):
     UNDONE = "undone"
 
 
-UNDER_WAY = (RolloutState.RUNNING, RolloutState.PAUSED)
+ACTIVE_ROLLOUT_STATES = (RolloutState.RUNNING, RolloutState.PAUSED)
+ENDED = (RolloutState.ABORTED, RolloutState.DONE, RolloutState.UNDONE)
 
 
 class MemberState(StrEnum):
-    """How far the rollout is with one merchant.
+    """How far the rollout is with one merchant. The values are those in the database.
 
-    ahead    not reached yet
-    begun    what it stood at is noted, and it may have been written
-    done     as wanted
-    failed   could not be written or read, is blocked, or is not as it was left
-    left     waits for somebody, or needs what a rollout does not do: apply sees to it
-    undone   put back
-    kept     not put back: somebody has changed since what the rollout wrote
+    PENDING       not reached yet
+    IN_PROGRESS   its former values are recorded, and it may have been written
+    DONE          as desired
+    FAILED        could not be written or read, is blocked, or is not as the rollout left it
+    DEFERRED      waits for somebody, or needs what a rollout does not do: apply sees to it
+    UNDONE        its former values were restored
+    NOT_REVERTED  not restored: somebody has changed since what the rollout wrote
     """
 
-    AHEAD = "ahead"
-    BEGUN = "begun"
+    PENDING = "ahead"
+    IN_PROGRESS = "begun"
     DONE = "done"
     FAILED = "failed"
-    LEFT = "left"
+    DEFERRED = "left"
     UNDONE = "undone"
-    KEPT = "kept"
+    NOT_REVERTED = "kept"
 
 
-TO_DO = (MemberState.AHEAD, MemberState.BEGUN, MemberState.FAILED)
-"""What a wave has before it; of one that is in hand again, those that failed are tried again."""
+UNFINISHED_STATES = (MemberState.PENDING, MemberState.IN_PROGRESS, MemberState.FAILED)
+"""Members that a wave still has to write; when a wave is resumed, those that failed are tried again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What a rollout was told at its start.
+class RolloutSpec:
+    """How a rollout was started.
 
-    waves         the words of `--wave`
-    soak          seconds from the last write of a wave to another look at it
-    max_failures  so many of one wave are tolerated
-    step          every wave ends with a pause
+    waves         the values of `--wave`
+    soak          seconds between the last write of a wave and the check of its merchants
+    max_failures  failures that are tolerated in one wave
+    step          pause after every wave
     allow         the limits that were lifted
     """
 
@@ -67,22 +69,27 @@ class Terms:
     step: bool = False
     allow: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def of_json(cls, terms: Mapping[str, Any]) -> Terms:
-        return cls(**{**terms, "waves": tuple(terms["waves"]), "allow": tuple(terms["allow"])})
+    def from_json(cls, spec: Mapping[str, Any]) -> RolloutSpec:
+        return cls(**{**spec, "waves": tuple(spec["waves"]), "allow": tuple(spec["allow"])})
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """One merchant of a rollout. `changed`: by field path {"before": …, "wrote": …}, as JSON."""
+class RolloutMember:
+    """One merchant of a rollout.
+
+    digest   of what it was desired to be at the rollout's start
+    changed  by field path {"before": …, "wrote": …, "stood": …}, as JSON; `stood` has the document's former values by
+             JSON pointer, and is missing in rollouts of older versions
+    """
 
     merchant: str
     wave: int
     digest: str
-    state: MemberState = MemberState.AHEAD
+    state: MemberState = MemberState.PENDING
     reason: str = ""
     changed: Mapping[str, Any] = field(default_factory=dict)
 
@@ -91,8 +98,8 @@ class Member:
 class Rollout:
     """One rollout.
 
-    wave        the one in hand, from 1; it is watched until `soak_until` once it is written
-    forsaken    it is said to run, and its process is known to be dead
+    current_wave  from 1; once it is written, it is watched until `soak_until`
+    orphaned      its state is running, and no process that lives carries it out
     """
 
     id: int
@@ -101,31 +108,33 @@ class Rollout:
     reason: str
     since: datetime
     started_at: datetime
-    terms: Terms
-    wave: int
+    spec: RolloutSpec
+    current_wave: int
     soak_until: datetime | None
-    members: tuple[Member, ...] = field(repr=False)
-    forsaken: bool = False
+    members: tuple[RolloutMember, ...] = field(repr=False)
+    orphaned: bool = False
 
     @property
-    def waves(self) -> int:
-        return max((each.wave for each in self.members), default=0)
+    def wave_count(self) -> int:
+        return max((member.wave for member in self.members), default=0)
 
-    def of_wave(self, wave: int, *states: MemberState) -> tuple[Member, ...]:
+    def members_of_wave(self, wave: int, *states: MemberState) -> tuple[RolloutMember, ...]:
         """The merchants of a wave, of these states where some are named."""
-        return tuple(each for each in self.members if each.wave == wave and (not states or each.state in states))
+        return tuple(
+            member for member in self.members if member.wave == wave and (not states or member.state in states)
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class RolloutPreview:
     """What a rollout would do, before anybody agreed to it.
 
-    plan     of its population alone, judged as a whole
-    waves    names in the order in which they go
-    left     what else the plan of everyone in scope holds and a rollout does not do, in sentences
+    plan          of its merchants alone, after the limits
+    waves         merchants by wave, in order
+    not_included  what the plan of everyone in scope has besides, and a rollout does not do, in sentences
     """
 
     name: str
     plan: FleetPlan
     waves: tuple[tuple[str, ...], ...] = field(repr=False)
-    left: tuple[str, ...] = ()
+    not_included: tuple[str, ...] = ()

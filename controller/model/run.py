@@ -1,57 +1,101 @@
-"""What a run is asked to do: whom, and how far it may go."""
+"""What a run is to do: for which merchants, and how far it may go."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from controller.model.plan import ChangeClass
+from controller.quick_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whom a run is about. Only a scope without path, targets and selector sees that a manifest is gone.
+    """The merchants that a run is about. Only a scope without any field set can tell that a manifest is gone.
 
-    targets   names or shell globs, any of which may match
-    selector  kubectl's label selector
-    names     exactly these merchants, as far as they are declared; None = whoever the others leave
+    path      manifests at or below it
+    targets   names or shell globs, any of which may match; an exact name wins over a glob
+    selector  a label selector
+    names     exactly these merchants, as far as they are declared; None = those that the other fields leave
+    name      exactly this merchant, for verbs about one: never a glob
     """
 
     path: Path | None = None
     targets: tuple[str, ...] = ()
     selector: str | None = None
     names: frozenset[str] | None = None
+    name: str | None = None
 
     @property
-    def everyone(self) -> bool:
-        return self.names is None and not (self.path or self.targets or self.selector)
+    def is_everyone(self) -> bool:
+        return self.names is None and self.name is None and not (self.path or self.targets or self.selector)
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class RunPolicy:
     """How far a run may go.
 
-    allow        classes whose limit is lifted, `shrink` among them
-    max_changes  a cap on all changes
-    unattended   nobody asked for this very run: the limits cover the last 24 hours, and whoever failed for now
-                 is left alone for a while
-    rollout      it is a rollout's own run: whom rollouts hold is no obstacle
+    allowed            the words of `--allow`: `unlink` lifts that limit, `re-create=acme` releases one merchant,
+                       `re-create:57` releases all that are held, if they are so many
+    max_changes        a cap on all changes
+    automatic          nobody asked for this very run: the limits cover the last 24 hours, and merchants that failed for
+                       now are left alone for a while
+    for_rollout        it is a rollout's own run, which no rollout's hold stops
+    retry_quarantined  quarantined merchants are tried, too, as are all that the scope names
     """
 
-    allow: frozenset[str] = frozenset()
+    allowed: frozenset[str] = frozenset()
     max_changes: int | None = None
-    unattended: bool = False
-    rollout: bool = False
+    automatic: bool = False
+    for_rollout: bool = False
+    retry_quarantined: bool = False
+
+    def lifts(self, change_class: ChangeClass) -> bool:
+        """Whether the limit on this class is lifted."""
+        return change_class.value in self.allowed
+
+    def released_merchants(self, change_class: ChangeClass) -> frozenset[str]:
+        """The merchants that are released from this class by name."""
+        prefix = f"{change_class.value}="
+        return frozenset(word.removeprefix(prefix) for word in self.allowed if word.startswith(prefix))
+
+    def released_counts(self, change_class: ChangeClass) -> frozenset[int]:
+        """The numbers by which merchants are released from this class; one, unless the flag is repeated."""
+        prefix = f"{change_class.value}:"
+        return frozenset(int(word.removeprefix(prefix)) for word in self.allowed if word.startswith(prefix))
 
 
-ALLOWABLE = ("delete", "re-create", "shrink", "unlink", "disable", "remap", "reschedule")
-"""The words of `--allow`."""
+class Records(StrEnum):
+    """What a run writes of findings into the history: only a run under the manifests in force tells what came and went.
 
-LIMITED = (
-    ChangeClass.DELETE,
-    ChangeClass.RE_CREATE,
-    ChangeClass.UNLINK,
-    ChangeClass.DISABLE,
-    ChangeClass.REMAP,
-    ChangeClass.RESCHEDULE,
-)
+    ALL     what it finds, and what is over
+    MENDED  only that what it corrected is over: it is about a part of the manifests in force
+    NONE    nothing: it only read, had other manifests, or was the undo of a rollout
+    """
+
+    ALL = "all"
+    MENDED = "mended"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who a run was: `apply`, `run` or the name of a rollout; of which user, and on which host."""
+
+    verb: str
+    user: str = ""
+    host: str = ""
+
+    def __str__(self) -> str:
+        by = f" of {self.user}" if self.user else ""
+        return f"{self.verb}{by} on {self.host}" if self.host else f"{self.verb}{by}"
+
+
+ALLOW_CLASSES = ("delete", "re-create", "shrink", "unlink", "disable", "remap", "reschedule")
+"""The classes that `--allow` accepts: those of the tables in `planning.limits`."""
+
+RELEASABLE_BY_COUNT = (ChangeClass.DELETE, ChangeClass.RE_CREATE)
+"""Classes that a number releases, too (`re-create:57`)."""
+
+RELEASABLE_BY_NAME = (*RELEASABLE_BY_COUNT, ChangeClass.REMAP)
+"""Classes that a merchant's name releases (`re-create=acme`)."""

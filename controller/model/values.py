@@ -14,21 +14,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import field
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Literal
 
-SECTIONS = ("sales", "payments", "fees")
-CUSTOMER = "mapping.sales.customer"
-SUPPLIER = "mapping.fees.supplier"
-ENABLED = "enabled"
-COMPANY_NAME = "company.name"
-CONNECTION_STATE = "connection.state"
-FREQUENCY = "schedule.frequency"
-START_DATE = "schedule.startDate"
-LOCAL_TIME = "schedule.time"
-SYNC_HOUR = "schedule.syncHourUtc"
+from controller.model.names import nfc
+from controller.quick_dataclasses import dataclass
+
+MAPPING_SECTIONS = ("sales", "payments", "fees")
+CUSTOMER_PATH = "mapping.sales.customer"
+SUPPLIER_PATH = "mapping.fees.supplier"
+ENABLED_PATH = "enabled"
+COMPANY_NAME_PATH = "company.name"
+CONNECTION_STATE_PATH = "connection.state"
+PLATFORM_PATH = "connection.platform"
+SALES_SYNC_PATH, PAYMENTS_SYNC_PATH, FEES_SYNC_PATH = (f"mapping.{section}.sync" for section in MAPPING_SECTIONS)
+INVOICE_STATUS_PATH = "mapping.sales.invoiceStatus"
+GROUPING_PERIOD_PATH = "mapping.sales.grouping.period"
+INVOICE_GROUPING_PATH = "mapping.sales.grouping.invoice"
+INVOICE_LINE_GROUPING_PATH = "mapping.sales.grouping.invoiceLine"
+FREQUENCY_PATH = "schedule.frequency"
+START_DATE_PATH = "schedule.startDate"
+LOCAL_TIME_PATH = "schedule.time"
+SYNC_HOUR_PATH = "schedule.syncHourUtc"
 
 
 class RefKind(StrEnum):
@@ -53,15 +63,21 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One entry of a merchant's own options. Two are the same selection when their ids are."""
+    """One entry of a merchant's own options. Two are the same selection when their ids are.
+
+    matched_by  of one that we set: the key by which the manifest's reference led here (id, code, name); None = unknown
+    kind        what Codat says of an account: Bank or Nominal (API notes 4.3); None where it does not
+    """
 
     id: str
     name: str | None = None
     code: str | None = None
+    matched_by: str | None = field(default=None, compare=False)
+    kind: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class LocalTime:
     """A wall-clock time of day in an IANA zone; becomes a UTC hour when a plan is made (see `model.schedule`)."""
 
     time: str
@@ -69,10 +85,10 @@ class Clock:
 
 
 Value = bool | int | str | tuple[str, ...] | datetime | Option | None
-"""What stands live, or is wanted once resolved. None means cleared or not set."""
+"""A live value, or a desired one once it is resolved. None means cleared or not set."""
 
-Declared = bool | int | str | tuple[str, ...] | datetime | Ref | Clock | None
-"""What a manifest says, before it is resolved for one merchant. None is the manifest's `null`: clear."""
+DeclaredValue = bool | int | str | tuple[str, ...] | datetime | Ref | LocalTime | None
+"""A value as a manifest declares it, before it is resolved for one merchant. None is `null`: clear."""
 
 Values = Mapping[str, Value]
 
@@ -85,17 +101,32 @@ def tax_rate_path(rate: str) -> str:
     return f'mapping.sales.taxRates["{rate}"]'
 
 
+def canonical_tax_rate(text: str) -> str:
+    """A tax rate's key without trailing zeros, as Codat writes it (API notes 4.2): "20.0" is "20".
+
+    What is no decimal number stays as it is.
+    """
+    try:
+        rate = Decimal(text.strip())
+    except InvalidOperation:
+        return text
+    if not rate.is_finite():
+        return text
+    digits = f"{rate:f}"
+    return (digits.rstrip("0").rstrip(".") if "." in digits else digits) or "0"
+
+
 _ACCOUNT = re.compile(r"mapping\.(sales|payments|fees)\.accounts\.(.+)")
 _TAX_RATE = re.compile(r'mapping\.sales\.taxRates\["(.+)"\]')
 
 
-def account_key(path: str) -> tuple[str, str] | None:
+def parse_account_path(path: str) -> tuple[str, str] | None:
     """(section, key) of an account's path, else None."""
     match = _ACCOUNT.fullmatch(path)
     return (match[1], match[2]) if match else None
 
 
-def tax_rate_key(path: str) -> str | None:
+def parse_tax_rate_path(path: str) -> str | None:
     """The rate of a tax rate's path, else None."""
     match = _TAX_RATE.fullmatch(path)
     return match[1] if match else None
@@ -103,58 +134,78 @@ def tax_rate_key(path: str) -> str | None:
 
 def ref_kind(path: str) -> RefKind | None:
     """What a path's reference points at; None where the path holds a plain value."""
-    if path == CUSTOMER:
+    if path == CUSTOMER_PATH:
         return RefKind.CUSTOMER
-    if path == SUPPLIER:
+    if path == SUPPLIER_PATH:
         return RefKind.SUPPLIER
-    if account_key(path):
+    if parse_account_path(path):
         return RefKind.ACCOUNT
-    return RefKind.TAX_RATE if tax_rate_key(path) else None
+    return RefKind.TAX_RATE if parse_tax_rate_path(path) else None
 
 
-def locate(paths: Collection[str], path: str) -> str | None:
+def resolve_live_path(paths: Collection[str], path: str) -> str | None:
     """Live's own path for a declared one, or None where live does not offer it.
 
-    Account keys compare without case and are found in whichever section live has them, the declared one
-    first (REFERENCE 7 rows 25, 26). A wall-clock time stands where live keeps the UTC hour.
+    Account keys compare without case and are found in whichever section live has them, the declared one first (API
+    notes 7 #25, #26). Live has the UTC hour of a declared local time.
     """
-    if path == LOCAL_TIME:
-        return SYNC_HOUR
+    if path == LOCAL_TIME_PATH:
+        return SYNC_HOUR_PATH
     if path in paths:
         return path
-    wanted = account_key(path)
-    if wanted is None:
-        return None if tax_rate_key(path) else path
-    section, key = wanted
-    found = [(account_key(each), each) for each in paths]
-    fitting = [(parts[0], each) for parts, each in found if parts and parts[1].lower() == key.lower()]
-    return min(fitting, key=lambda pair: (pair[0] != section, pair[1]))[1] if fitting else None
+    account = parse_account_path(path)
+    if account is None:
+        return None if parse_tax_rate_path(path) else path
+    section, key = account
+    same_key = []
+    for live_path in paths:
+        live_account = parse_account_path(live_path)
+        if live_account and live_account[1].lower() == key.lower():
+            same_key.append((live_account[0] != section, live_path))
+    return min(same_key)[1] if same_key else None
 
 
-def same(a: Value, b: Value) -> bool:
-    """Whether two values of one field are the same; selections are compared by id alone."""
+def values_equal(a: Value, b: Value) -> bool:
+    """Whether two values of one field are equal: selections by id alone, words without case, lists as sets.
+
+    Codat stores words in its own case, and lists of them in its own order.
+    """
     if isinstance(a, Option) and isinstance(b, Option):
         return a.id == b.id
+    if isinstance(a, str) and isinstance(b, str):
+        return a.casefold() == b.casefold()
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return {word.casefold() for word in a} == {word.casefold() for word in b}
     return type(a) is type(b) and a == b
 
 
-def to_json(value: Value | Ref | Clock) -> Any:
+def value_to_json(value: Value | Ref | LocalTime) -> Any:
     """A value as plans, reports and state write it: an Option as `{id, code, name}`, an instant as ISO 8601 UTC."""
     if isinstance(value, Option):
         return {"id": value.id, "code": value.code, "name": value.name}
     if isinstance(value, Ref):
         return {"id": None, "code": None, "name": None} | {value.by: value.value}
-    if isinstance(value, Clock):
+    if isinstance(value, LocalTime):
         return f"{value.time} {value.zone}"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     return list(value) if isinstance(value, tuple) else value
 
 
-def from_json(path: str, value: Any) -> Value:
-    """The inverse of `to_json` for a resolved value at this path."""
+def value_from_json(path: str, value: Any) -> Value:
+    """The inverse of `value_to_json` for a resolved value of this path. A start that is no instant stays text.
+
+    Text is in NFC, in which it is compared; earlier versions wrote it in other forms, too.
+    """
     if isinstance(value, dict):
-        return Option(value["id"], value.get("name"), value.get("code"))
-    if path == START_DATE and isinstance(value, str):
-        return datetime.fromisoformat(value)
+        name, code = value.get("name"), value.get("code")
+        return Option(value["id"], name and nfc(name), code and nfc(code), value.get("by"))
+    if isinstance(value, str) and path == START_DATE_PATH:
+        try:
+            instant = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+        return instant if instant.tzinfo else value
+    if isinstance(value, str):
+        return nfc(value)
     return tuple(value) if isinstance(value, list) else value

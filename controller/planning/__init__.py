@@ -1,8 +1,17 @@
-"""What has to change: pure functions from what is wanted, observed and remembered to a plan.
+"""What has to change: pure functions from what is desired, observed and recorded to a plan.
 
-Here: resolving names, comparing three ways, the rules a document must keep, the order of changes, the limits.
+Here: resolving names, comparing three ways, the rules that a document must keep, the order of changes, the limits.
 Never here: a clock, a file, a request, a log line. The time comes in as a value.
 
-    make_plan     one merchant's plan (plan.py; its steps in company, connection, configuration)
-    judge         all plans against the limits, once, before the first write (safety.py)
+    plan          `make_plan`: one merchant's plan, step by step
+    context       what the steps are given, and what each returns
+    company · connection · reference_data · configuration   the steps
+    resolve · suggestions    a reference → one of the merchant's options, or what may have been meant
+    references    selections that are gone, archived, moved or unclear
+    diff · rules · zone_rules   who changed a field; what Codat accepts; which tzdata release an hour came from
+    remedies      commands and values that a person can paste
+    last_sync · flapping        findings from earlier runs
+    limits · parking · holds · clock_skew   all plans of a run: what is refused or held
+    renames       `metadata.renamedFrom`, and who claims a removed merchant's company
+    from_live     the way back: live → what a manifest would have to say
 """

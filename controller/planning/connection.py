@@ -3,124 +3,137 @@
 accounting: none, never had one → create        PendingAuth   ┐
             none, bound id gone → re-create     Unlinked      ├ wait for the merchant
             of another platform → report        Deauthorized  ┘
-            Linked, wanted Unlinked → configuration off, then unlink
+            Linked, declared Unlinked → configuration off, then unlink
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model.merchant import Drift
-from controller.model.observed import DEAUTHORIZED, LINKED, PENDING, UNLINKED, Company, Connection
-from controller.model.plan import Actor, ChangeClass, Direction, Finding
-from controller.planning.case import Case, Verdict, met, stop, unmet
-from controller.planning.company import new_connection
+from controller.model.desired import DriftPolicy
+from controller.model.observed import DEAUTHORIZED, LINKED, PENDING_AUTH, UNLINKED, Company, Connection
+from controller.model.plan import RECHECK_WAITING_AFTER, Actor, ChangeClass, Direction, Finding
+from controller.model.platforms import name_of
+from controller.planning.company import create_connection_change, re_create_command, re_create_remedy
+from controller.planning.context import PlanningContext, StepResult, condition_met, condition_unmet, stop_result
+from controller.planning.remedies import APPLY_COMMAND, avoid_replay_remedy, command_line, in_order
 
-COMMERCE = "CommerceConnected"
-ACCOUNTING = "AccountingConnected"
-
-
-def commerce_connected(case: Case) -> Verdict:
-    """The connection that stands for our own platform: made with the company, never by us alone."""
-    found = [each for each in _company(case).connections if each.source_type.lower() == "commerce"]
-    if any(each.status == LINKED for each in found):
-        return Verdict(case, met(COMMERCE))
-    code = "commerce-connection-unlinked" if found else "commerce-connection-missing"
-    cause = f"the commerce connection is {found[0].status}" if found else "the company has no commerce connection"
-    remedy = "ask the service's support to restore it, or delete the company and apply with --allow re-create"
-    finding = case.found(code, cause, remedy, Actor.US)
-    return Verdict(case, unmet(COMMERCE, code), go=case.goes_down, findings=(finding,))
+COMMERCE_CONNECTED = "CommerceConnected"
+ACCOUNTING_CONNECTED = "AccountingConnected"
 
 
-def accounting_connected(case: Case) -> Verdict:
-    """One accounting connection of the wanted platform, Linked; the link to send where consent is missing."""
-    all_of_them = [each for each in _company(case).connections if each.source_type.lower() == "accounting"]
-    if case.goes_down:
-        return _wanted_unlinked(case, all_of_them)
-    if not all_of_them:
-        return _none(case)
-    ours = [each for each in all_of_them if case.wanted.platform in (None, each.platform)]
-    if not ours:
-        return stop(case, ACCOUNTING, _wrong_platform(case, all_of_them[0]))
-    chosen = choose(ours, case.memory.connection_id)
-    case = replace(case, connection=chosen)
-    if chosen is None or sum(each.status == LINKED for each in all_of_them) > 1:
-        return stop(case, ACCOUNTING, _duplicate(case, all_of_them, Actor.US))
-    spare = (_duplicate(case, all_of_them, Actor.NOBODY),) if len(all_of_them) > 1 else ()
-    return _by_status(case, chosen, spare)
+def check_commerce_connection(context: PlanningContext) -> StepResult:
+    """The connection that stands for the commerce side: Codat creates it with the company, and only Codat can."""
+    connections = [
+        connection for connection in _company(context).connections if connection.source_type.lower() == "commerce"
+    ]
+    if any(connection.status == LINKED for connection in connections):
+        return StepResult(context, condition_met(COMMERCE_CONNECTED))
+    code = "commerce-connection-unlinked" if connections else "commerce-connection-missing"
+    cause = (
+        f"the commerce connection is {connections[0].status}"
+        if connections
+        else "the company has no commerce connection"
+    )
+    ask_support = "ask Codat's support to restore it; or delete the company there, and have it made anew:"
+    remedy = in_order(ask_support, re_create_remedy(context))
+    finding = context.finding(code, cause, remedy, Actor.OPERATOR)
+    return StepResult(
+        context, condition_unmet(COMMERCE_CONNECTED, code), proceed=context.is_taken_down, findings=(finding,)
+    )
 
 
-def choose(connections: list[Connection], bound: str | None) -> Connection | None:
-    """The one that is meant: of the Linked ones, or of all where none is, the bound one, else the only one.
+def check_accounting_connection(context: PlanningContext) -> StepResult:
+    """One accounting connection of the declared platform, Linked; with the link to send where consent is missing."""
+    connections = [
+        connection for connection in _company(context).connections if connection.source_type.lower() == "accounting"
+    ]
+    if context.is_taken_down:
+        return _check_taken_down(context, connections)
+    if not connections:
+        return _check_no_connection(context)
+    of_platform = [connection for connection in connections if context.desired.platform in (None, connection.platform)]
+    if not of_platform:
+        return stop_result(context, ACCOUNTING_CONNECTED, _wrong_platform_finding(context, connections[0]))
+    chosen = choose_connection(of_platform, context.recorded.connection_id)
+    context = replace(context, connection=chosen)
+    if chosen is None or sum(connection.status == LINKED for connection in connections) > 1:
+        return stop_result(context, ACCOUNTING_CONNECTED, _duplicate_finding(context, connections, Actor.OPERATOR))
+    findings = (_duplicate_finding(context, connections, Actor.NOBODY),) if len(connections) > 1 else ()
+    if chosen.status != LINKED:
+        return stop_result(context, ACCOUNTING_CONNECTED, _waiting_finding(context, chosen), *findings)
+    return StepResult(context, condition_met(ACCOUNTING_CONNECTED), findings=findings)
 
-    A Linked one goes before the bound one, since the Sync Flow makes a connection of its own (REFERENCE 5.10).
+
+def choose_connection(connections: list[Connection], bound_id: str | None) -> Connection | None:
+    """The one connection that is meant: of the Linked ones, or of all where none is, the bound one, else the only one.
+
+    None where several could be meant. A Linked one goes before the bound one, since the Sync Flow makes a connection of
+    its own (API notes 5.10).
     """
-    few = [each for each in connections if each.status == LINKED] or connections
-    ours = [each for each in few if each.id == bound] or few
-    return ours[0] if len(ours) == 1 else None
+    candidates = [connection for connection in connections if connection.status == LINKED] or connections
+    candidates = [connection for connection in candidates if connection.id == bound_id] or candidates
+    return candidates[0] if len(candidates) == 1 else None
 
 
-def _company(case: Case) -> Company:
-    assert case.company is not None, "a connection is judged after its company"
-    return case.company
+def _company(context: PlanningContext) -> Company:
+    assert context.company is not None, "a connection is judged after its company"
+    return context.company
 
 
-def _wanted_unlinked(case: Case, connections: list[Connection]) -> Verdict:
-    """None, PendingAuth, Unlinked and Deauthorized all satisfy; Linked goes on, to be switched off first."""
-    linked = [each for each in connections if each.status == LINKED]
+def _check_taken_down(context: PlanningContext, connections: list[Connection]) -> StepResult:
+    """For a merchant to be taken down: any status but Linked will do; a Linked one must be switched off first."""
+    linked = [connection for connection in connections if connection.status == LINKED]
     if not linked:
-        bound = choose(connections, case.memory.connection_id)
-        return Verdict(replace(case, connection=bound), met(ACCOUNTING, "unlinked, as wanted"), go=False)
-    first = choose(linked, case.memory.connection_id) or linked[0]
-    return Verdict(replace(case, connection=first), met(ACCOUNTING, "linked, to be unlinked"))
+        context = replace(context, connection=choose_connection(connections, context.recorded.connection_id))
+        return StepResult(context, condition_met(ACCOUNTING_CONNECTED, "unlinked, as wanted"), proceed=False)
+    connection = choose_connection(linked, context.recorded.connection_id) or linked[0]
+    return StepResult(
+        replace(context, connection=connection), condition_met(ACCOUNTING_CONNECTED, "linked, to be unlinked")
+    )
 
 
-def _none(case: Case) -> Verdict:
-    if case.wanted.platform is None:
-        return stop(case, ACCOUNTING, _no_platform(case))
-    if case.memory.connection_id is None:
-        finding = case.found(
+def _check_no_connection(context: PlanningContext) -> StepResult:
+    if context.desired.platform is None:
+        return stop_result(context, ACCOUNTING_CONNECTED, _no_platform_finding(context))
+    if context.recorded.connection_id is None:
+        finding = context.finding(
             "connection-missing",
             "the company has no accounting connection yet",
-            "merchantctl apply creates it",
+            APPLY_COMMAND,
             Actor.APPLY,
             field="connection.platform",
-            wanted=case.wanted.platform,
+            wanted=context.desired.platform,
             direction=Direction.PENDING,
         )
-        return stop(case, ACCOUNTING, finding, changes=(new_connection(case, ChangeClass.CREATE),))
-    kept = case.wanted.policy.drift is Drift.REPORT
-    finding = case.found(
+        return stop_result(
+            context, ACCOUNTING_CONNECTED, finding, changes=(create_connection_change(context, ChangeClass.CREATE),)
+        )
+    is_reported_only = context.desired.policy.drift is DriftPolicy.REPORT
+    finding = context.finding(
         "connection-deleted",
-        f"accounting connection {case.memory.connection_id} was deleted, and the mapping with it",
-        "policy drift: Report writes nothing; set drift: Correct to have it made anew"
-        if kept
-        else "merchantctl apply --allow re-create, and new consent from the merchant",
-        Actor.US if kept else Actor.APPLY,
+        f"accounting connection {context.recorded.connection_id} was deleted, and the mapping with it",
+        re_create_remedy(context),
+        Actor.OPERATOR if is_reported_only else Actor.APPLY,
         direction=Direction.DRIFT,
     )
-    changes = () if kept else (new_connection(case, ChangeClass.RE_CREATE),)
-    return stop(case, ACCOUNTING, finding, changes=changes)
+    changes = () if is_reported_only else (create_connection_change(context, ChangeClass.RE_CREATE),)
+    return stop_result(context, ACCOUNTING_CONNECTED, finding, changes=changes)
 
 
-def _no_platform(case: Case) -> Finding:
-    return case.found(
+def _no_platform_finding(context: PlanningContext) -> Finding:
+    return context.finding(
         "connection-missing",
         "the company has no accounting connection, and no manifest says of which platform it should be",
-        "declare connection.platform",
-        Actor.US,
+        f"in the manifest of {context.desired.name} write connection: {{platform: xero}}; or another one; "
+        f"then {APPLY_COMMAND}",
+        Actor.OPERATOR,
         field="connection.platform",
     )
 
 
-def _by_status(case: Case, chosen: Connection, spare: tuple[Finding, ...]) -> Verdict:
-    if chosen.status == LINKED:
-        return Verdict(case, met(ACCOUNTING), findings=spare)
-    return stop(case, ACCOUNTING, _waits(case, chosen), *spare)
-
-
-WAITS = {
-    PENDING: ("connection-pending", "the merchant has not given consent yet", None),
+WAITING_STATUSES = {
+    PENDING_AUTH: ("connection-pending", "the merchant has not given consent yet", None),
     UNLINKED: ("connection-unlinked", "somebody unlinked the accounting connection", Direction.DRIFT),
     DEAUTHORIZED: (
         "connection-deauthorized",
@@ -130,25 +143,40 @@ WAITS = {
 }
 
 
-def _waits(case: Case, connection: Connection) -> Finding:
-    strange = ("connection-error", f"the service says {connection.status!r}, which this version does not know", None)
-    code, cause, moved = WAITS.get(connection.status, strange)
-    if connection.status == UNLINKED and case.memory.unlinked:
-        cause, moved = "we unlinked it as the manifest said then; now it is to be linked again", Direction.PENDING
-    if connection.error and connection.status == PENDING:
+def _waiting_finding(context: PlanningContext, connection: Connection) -> Finding:
+    """What a connection that is not Linked waits for."""
+    unknown_status = (
+        "connection-error",
+        f"Codat says {connection.status!r}, which this version does not know",
+        None,
+    )
+    code, cause, direction = WAITING_STATUSES.get(connection.status, unknown_status)
+    if connection.status == UNLINKED and context.recorded.unlinked_by_us:
+        cause, direction = "we unlinked it as the manifest said then; now it is to be linked again", Direction.PENDING
+    if connection.error and connection.status == PENDING_AUTH:
         code, cause = "connection-error", f"linking failed: {connection.error}"
-    return replace(consent(case.wanted.name, connection), code=code, cause=cause, direction=moved)
+    recheck_after = RECHECK_WAITING_AFTER if code == "connection-pending" else None
+    return replace(
+        consent_finding(context.desired.name, connection),
+        code=code,
+        cause=cause,
+        direction=direction,
+        recheck_after=recheck_after,
+    )
 
 
-def consent(merchant: str, connection: Connection) -> Finding:
-    """What a new connection waits for. The service may leave the link out of an answer (REFERENCE 7 row 51)."""
-    code, cause, _ = WAITS[PENDING]
+def consent_finding(merchant: str, connection: Connection) -> Finding:
+    """What a new connection waits for: the merchant's consent.
+
+    The link is in the finding; where Codat left it out of its answer (API notes 7 #51), the remedy is a command for it.
+    """
+    code, cause, _ = WAITING_STATUSES[PENDING_AUTH]
     remedy = "send the merchant the link, to give consent"
     return Finding(
         code,
         merchant,
         cause,
-        remedy if connection.link_url else f"{remedy}: merchantctl link {merchant}",
+        remedy if connection.link_url else f"{remedy}: {command_line('link', merchant)}",
         Actor.MERCHANT,
         field="connection.state",
         live=connection.status,
@@ -157,24 +185,28 @@ def consent(merchant: str, connection: Connection) -> Finding:
     )
 
 
-def _wrong_platform(case: Case, other: Connection) -> Finding:
-    again = " --allow re-create" if case.memory.connection_id else ""
-    return case.found(
+def _wrong_platform_finding(context: PlanningContext, other: Connection) -> Finding:
+    next_command = re_create_command(context) if context.recorded.connection_id else APPLY_COMMAND
+    return context.finding(
         "connection-wrong-platform",
-        f"the company is connected to {other.platform!r}, not to {case.wanted.platform!r}",
-        f"delete connection {other.id} at the service, then merchantctl apply{again}",
-        Actor.US,
+        f"the company is connected to {name_of(other.platform) or other.platform}, "
+        f"not to {name_of(context.desired.platform or '') or context.desired.platform}",
+        in_order(avoid_replay_remedy(context), f"delete connection {other.id} at Codat; then {next_command}"),
+        Actor.OPERATOR,
         field="connection.platform",
         live=other.platform,
-        wanted=case.wanted.platform,
+        wanted=context.desired.platform,
     )
 
 
-def _duplicate(case: Case, connections: list[Connection], actor: Actor) -> Finding:
-    ids = ", ".join(f"{each.id} ({each.platform}, {each.status})" for each in connections)
-    return case.found(
+def _duplicate_finding(context: PlanningContext, connections: list[Connection], actor: Actor) -> Finding:
+    ids = ", ".join(
+        f"{connection.id} ({name_of(connection.platform) or connection.platform}, {connection.status})"
+        for connection in connections
+    )
+    return context.finding(
         "connection-duplicate",
         f"the company has {len(connections)} accounting connections: {ids}",
-        "delete the wrong one at the service",
+        "delete the wrong one at Codat; then merchantctl plan",
         actor,
     )

@@ -1,21 +1,24 @@
-"""Whom a rollout holds: their plans keep what was found, and lose what would be written."""
+"""Changes that are held: for a rollout, or until a person releases them. The findings stay in the plan."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from shlex import quote
 
-from controller.model.merchant import Wanted
-from controller.model.plan import Actor, Finding, Plan, State
-from controller.model.rollout import UNDER_WAY
+from controller.model.desired import DesiredMerchant
+from controller.model.plan import Actor, ChangeClass, Finding, HeldBy, Hold, Plan, PlanStatus
+from controller.model.rollout import ACTIVE_ROLLOUT_STATES
+from controller.quick_dataclasses import dataclass
 
-HELD = "rollout-held"
+ROLLOUT_HELD_CODE = "rollout-held"
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """Why a merchant is left to a rollout: its wave is still to come, or it was called back.
+class RolloutHold:
+    """Why a merchant is left to a rollout: its wave has not come yet, or the rollout gave it up.
 
-    digest  of the wish that the rollout began with: another one ends a hold of a rollout that is over
+    state   the rollout's
+    digest  of the desired values that the rollout began with: others end the hold of a rollout that is over
     """
 
     rollout: str
@@ -24,43 +27,61 @@ class Hold:
     digest: str
 
     @property
-    def under_way(self) -> bool:
-        return self.state in UNDER_WAY
+    def is_active(self) -> bool:
+        return self.state in ACTIVE_ROLLOUT_STATES
 
 
-def holds(hold: Hold, wanted: Wanted) -> bool:
-    """While the rollout is under way, whatever is wished; then as long as the same is wished as at its start."""
-    return not wanted.retired and (hold.under_way or hold.digest == wanted.digest)
+def is_hold_in_force(hold: RolloutHold, desired: DesiredMerchant) -> bool:
+    """While the rollout is active, always; after it, as long as the manifest desires the same as at its start."""
+    return not desired.removal and (hold.is_active or hold.digest == desired.digest)
 
 
-def withheld(plan: Plan, hold: Hold | None) -> Plan:
-    """The plan of a merchant that is held: nothing is written, what was found stays told."""
+def apply_hold(plan: Plan, hold: RolloutHold | None) -> Plan:
+    """The plan with its changes held where there is a hold; unchanged where there is none, or nothing to write."""
     if hold is None or not plan.changes:
         return plan
-    finding = _finding(plan.merchant, hold)
-    told = (_left_to(each, finding.remedy) for each in plan.findings)
-    return replace(plan, state=State.WAITING, changes=(), seen={}, findings=(finding, *told))
+    finding = _hold_finding(plan.merchant, hold)
+    return hold_changes(plan, PlanStatus.WAITING, Hold(HeldBy.ROLLOUT, finding.cause), finding, actor=Actor.NOBODY)
 
 
-def is_withheld(plan: Plan) -> bool:
-    return any(each.code == HELD for each in plan.findings)
+def hold_changes(plan: Plan, status: PlanStatus, hold: Hold, *reasons: Finding, actor: Actor = Actor.OPERATOR) -> Plan:
+    """The plan with all of its changes held: shown, and not written.
+
+    Findings that the next apply was to correct now wait for `actor`, with the remedy of the first reason.
+    """
+    findings = plan.findings
+    if reasons:
+        remedy = reasons[0].remedy
+        findings = tuple(
+            replace(finding, actor=actor, remedy=remedy) if finding.actor is Actor.APPLY else finding
+            for finding in findings
+        )
+    return replace(
+        plan,
+        status=status,
+        changes=(),
+        held_changes=plan.changes,
+        hold=hold,
+        observed_values={},
+        findings=(*reasons, *findings),
+    )
 
 
-def _left_to(finding: Finding, remedy: str) -> Finding:
-    """What the next apply would have mended waits as well."""
-    return replace(finding, actor=Actor.NOBODY, remedy=remedy) if finding.actor is Actor.APPLY else finding
+def allow_command(cls: ChangeClass, merchant: str) -> str:
+    """The command that releases this merchant's changes of a class."""
+    return f"merchantctl apply --allow {quote(f'{cls.value}={merchant}')}"
 
 
-def _finding(merchant: str, hold: Hold) -> Finding:
-    cause, remedy = _under_way(hold) if hold.under_way else _over(hold)
-    return Finding(HELD, merchant, cause, remedy, Actor.NOBODY)
+def is_held_for_rollout(plan: Plan) -> bool:
+    return plan.hold is not None and plan.hold.by is HeldBy.ROLLOUT
 
 
-def _under_way(hold: Hold) -> tuple[str, str]:
-    cause = f"rollout {hold.rollout} is {hold.state}, and wave {hold.wave} has not reached this merchant"
-    return cause, f"merchantctl rollout resume {hold.rollout}, or abort it"
-
-
-def _over(hold: Hold) -> tuple[str, str]:
-    cause = f"rollout {hold.rollout} was {hold.state}, and the manifests still ask for what it was to bring"
-    return cause, "change the manifests back, or merchantctl rollout start"
+def _hold_finding(merchant: str, hold: RolloutHold) -> Finding:
+    if hold.is_active:
+        name = quote(hold.rollout)
+        cause = f"rollout {hold.rollout} is {hold.state}, and wave {hold.wave} has not reached this merchant"
+        remedy = f"merchantctl rollout resume {name}; or merchantctl rollout abort {name}"
+    else:
+        cause = f"rollout {hold.rollout} was {hold.state}, and the manifests still ask for what it was to bring"
+        remedy = "change the manifests back; or merchantctl rollout start"
+    return Finding(ROLLOUT_HELD_CODE, merchant, cause, remedy, Actor.NOBODY)

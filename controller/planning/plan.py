@@ -1,4 +1,4 @@
-"""One merchant's plan: the conditions in their order, each asked only while the ones before it are met.
+"""One merchant's plan: conditions in order, each checked only while the ones before it are met.
 
 CompanyReady → CommerceConnected → AccountingConnected → DataReady → RightBooks → Mapped, Scheduled, Switched → Ready
 """
@@ -7,42 +7,57 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
-from controller.model.merchant import Deletion, LinkState, Wanted
-from controller.model.observed import DATA_TYPES, LINKED, Company, Configuration, Memory, Observed, Unread
+from controller.model.desired import DeletionPolicy, DesiredMerchant, LinkState, Origin
+from controller.model.drift import is_drift
+from controller.model.observed import (
+    LINKED,
+    REQUIRED_DATA_TYPES,
+    Configuration,
+    Observed,
+    RecordedState,
+    Unread,
+)
 from controller.model.plan import (
     Actor,
     Change,
     ChangeClass,
     ChangeKind,
+    CheckedPart,
     Condition,
+    ConditionStatus,
     DataAge,
     Direction,
     FieldChange,
     Finding,
     Plan,
-    State,
-    Truth,
+    PlanStatus,
 )
-from controller.model.values import Option, Value, locate, to_json
-from controller.planning.case import Case, Verdict
-from controller.planning.company import company_ready
-from controller.planning.configuration import configured, right_books
-from controller.planning.connection import accounting_connected, commerce_connected
-from controller.planning.last_sync import last_sync
-from controller.planning.reference_data import data_ready
+from controller.model.values import Option, Value, parse_account_path, resolve_live_path, value_to_json
+from controller.planning.company import check_company
+from controller.planning.configuration import check_books, check_configuration
+from controller.planning.connection import check_accounting_connection, check_commerce_connection
+from controller.planning.context import PlanningContext, StepResult, condition_met
+from controller.planning.last_sync import last_sync_findings, sync_schedule_of, syncing_condition
+from controller.planning.reference_data import DATA_READY, check_reference_data
 
-STEPS: tuple[Callable[[Case], Verdict], ...] = (
-    company_ready,
-    commerce_connected,
-    accounting_connected,
-    data_ready,
-    right_books,
-    configured,
+STEPS: tuple[tuple[Callable[[PlanningContext], StepResult], CheckedPart], ...] = (
+    (check_company, CheckedPart.COMPANY),
+    (check_commerce_connection, CheckedPart.COMMERCE_CONNECTION),
+    (check_accounting_connection, CheckedPart.ACCOUNTING_CONNECTION),
+    (check_reference_data, CheckedPart.REFERENCE_DATA),
+    (check_books, CheckedPart.BOOKS),
+    (check_configuration, CheckedPart.MAPPING),
 )
-CONDITIONS = (
+"""Each step, and the part of the merchant that it checks."""
+
+NOT_CHECKED_WHEN_DOWN = frozenset({*CheckedPart} - {CheckedPart.COMPANY, CheckedPart.NAMES, CheckedPart.EVERYTHING})
+"""Parts that count as checked for a merchant that is to be taken down: whatever they hold, nothing is to be done."""
+
+CONDITION_ORDER = (
     "CompanyReady",
     "CommerceConnected",
     "AccountingConnected",
@@ -54,130 +69,187 @@ CONDITIONS = (
 )
 
 
-def make_plan(wanted: Wanted, observed: Observed, memory: Memory, now: datetime) -> Plan:
-    """What has to change for one merchant so that live is as declared, and everything that was found."""
-    case = Case(wanted, observed, memory, now)
-    verdicts: list[Verdict] = []
-    left_alone = wanted.retired is Deletion.RETAIN or (wanted.retired and memory.retired_at)
-    for step in () if left_alone else STEPS:
-        verdicts.append(step(case))
-        case = verdicts[-1].settled
-        if not verdicts[-1].go:
+def make_plan(
+    desired: DesiredMerchant, observed: Observed, recorded: RecordedState, now: datetime, *, remap: bool = False
+) -> Plan:
+    """What has to change for one merchant so that live is as declared, and everything that was found.
+
+    `remap`: a person wants its references followed to where renumbered books have moved them.
+    """
+    context = PlanningContext(desired, observed, recorded, now, remap_allowed=remap)
+    results: list[StepResult] = []
+    checked: set[CheckedPart] = set()
+    # Retained, or already taken down: no step may find anything to change.
+    is_left_alone = desired.removal is DeletionPolicy.RETAIN or (desired.removal and recorded.removed_at)
+    for step, part in () if is_left_alone else STEPS:
+        result = step(context)
+        results.append(result)
+        context = result.context
+        if result.condition.status is not ConditionStatus.UNKNOWN:
+            checked.add(part)
+        if not result.proceed:
             break
-    return _concluded(case, verdicts)
+    return conclude_plan(context, results, _checked_parts(context, results, checked))
 
 
-def _concluded(case: Case, verdicts: list[Verdict]) -> Plan:
-    findings = (*(finding for each in verdicts for finding in each.findings), *last_sync(case))
-    unread = any(each.code == "unknown" for each in findings)
-    changes = (*(change for each in verdicts for change in each.changes), *(() if unread else _down(case)))
-    declared = verdicts[-1].declared if verdicts else {}
+def _checked_parts(
+    context: PlanningContext, results: list[StepResult], checked_by_steps: set[CheckedPart]
+) -> frozenset[CheckedPart]:
+    """What was checked: by the steps, and beside them what they had the means to check."""
+    if not results:
+        return frozenset(CheckedPart)
+    observed, connection = context.observed, context.connection
+    parts = set(checked_by_steps)
+    if observed.listing_is_complete:
+        parts.add(CheckedPart.NAMES)
+    data_ready = any(result.condition == condition_met(DATA_READY) for result in results)
+    if data_ready and connection is not None and connection.last_pulled_at is not None:
+        parts.add(CheckedPart.DATA_AGE)
+    if isinstance(observed.data_status, Mapping):
+        parts.add(CheckedPart.PULLS)
+    if isinstance(observed.configuration, Configuration) and context.recorded.last_sync:
+        parts.add(CheckedPart.SYNC)
+    unread = any(result.condition.status is ConditionStatus.UNKNOWN for result in results)
+    if context.is_taken_down and not unread:
+        parts |= NOT_CHECKED_WHEN_DOWN
+    return frozenset(parts)
+
+
+def conclude_plan(
+    context: PlanningContext, results: list[StepResult], checked_parts: frozenset[CheckedPart] = frozenset()
+) -> Plan:
+    """The plan that the steps' results amount to. `checked_parts`: what they checked."""
+    live = context.observed.configuration
+    findings = (*(finding for result in results for finding in result.findings), *last_sync_findings(context))
+    unread = any(finding.code == "unknown" for finding in findings)
+    changes = tuple(change for result in results for change in result.changes)
+    # What could not be read may still be on; once the connection is unlinked, nobody can switch it off.
+    if not unread:
+        changes = (*changes, *_take_down_changes(context))
+    resolved_values = results[-1].resolved_values if results else {}
+    sets_configuration = any(change.kind is ChangeKind.SET_CONFIGURATION for change in changes)
     return Plan(
-        merchant=case.wanted.name,
-        state=_state(changes, findings),
+        merchant=context.desired.name,
+        status=_status(changes, findings),
         changes=changes,
         findings=findings,
-        conditions=_conditions(case, verdicts),
-        company_id=case.company.id if case.company else None,
-        connection_id=case.connection.id if case.connection else None,
-        adopts=bool(case.company) and case.memory.company_id is None,
-        retires=bool(case.wanted.retired) and case.wanted.retired is not Deletion.RETAIN,
-        configured=isinstance(case.observed.configuration, Configuration) and case.observed.configuration.configured,
-        declared=declared,
-        seen=_seen(case, changes),
-        fingerprint=fingerprint(case, declared),
-        data=_data(case),
+        conditions=_conditions(context, results, findings),
+        company_id=context.company.id if context.company else None,
+        connection_id=context.connection.id if context.connection else None,
+        adopts=bool(context.company) and context.recorded.company_id is None,
+        is_removal=bool(context.desired.removal) and context.desired.removal is not DeletionPolicy.RETAIN,
+        configured=isinstance(live, Configuration) and live.configured,
+        resolved_values=resolved_values,
+        differences={field: moved for result in results for field, moved in result.differences.items()},
+        observed_values=declared_values(context.desired, live)
+        if sets_configuration and isinstance(live, Configuration)
+        else {},
+        fingerprint=fingerprint(context, resolved_values),
+        data_age=_data_age(context),
+        last_sync=context.recorded.last_sync,
+        schedule=sync_schedule_of(live),
+        checked_parts=checked_parts | {CheckedPart.EVERYTHING} if checked_parts and not unread else checked_parts,
     )
 
 
-def _data(case: Case) -> DataAge | None:
-    """How old the books are that were looked at; the data status tells it by type where it was asked for."""
-    if case.connection is None or not isinstance(case.observed.configuration, Configuration):
+def _data_age(context: PlanningContext) -> DataAge | None:
+    """How old the reference data is, by type where the data status was read; None where none was read."""
+    if context.connection is None or not isinstance(context.observed.configuration, Configuration):
         return None
-    pulls = case.observed.pulls
-    if pulls is None or isinstance(pulls, Unread):
-        return DataAge(case.connection.last_sync)
-    return DataAge(case.connection.last_sync, {name: pulls[name].last_success for name in DATA_TYPES if name in pulls})
+    statuses = context.observed.data_status
+    if statuses is None or isinstance(statuses, Unread):
+        return DataAge(context.connection.last_pulled_at)
+    pulled_at = {name: statuses[name].last_pulled_at for name in REQUIRED_DATA_TYPES if name in statuses}
+    return DataAge(context.connection.last_pulled_at, pulled_at)
 
 
-def _down(case: Case) -> Iterable[Change]:
-    """After the configuration is off: unlink, then delete, as far as the manifest or its last policy goes.
-
-    Only where everything was read: whether the configuration is off must be known before it is out of reach.
-    """
-    retired, connection, company = case.wanted.retired, case.connection, case.company
-    unlinks = case.wanted.link_state is LinkState.UNLINKED or retired in (Deletion.UNLINK, Deletion.DELETE)
+def _take_down_changes(context: PlanningContext) -> Iterable[Change]:
+    """What follows once the configuration is off: unlink, then delete, as far as the manifest or its policy goes."""
+    removal, connection, company = context.desired.removal, context.connection, context.company
+    unlinks = context.desired.link_state is LinkState.UNLINKED or removal in (
+        DeletionPolicy.UNLINK,
+        DeletionPolicy.DELETE,
+    )
     if unlinks and connection and connection.status == LINKED:
         field = FieldChange("connection.state", LINKED, "Unlinked", Direction.PENDING)
         yield Change(ChangeKind.UNLINK_CONNECTION, (ChangeClass.UNLINK,), (field,))
-    if retired is Deletion.DELETE and company:
+    if removal is DeletionPolicy.DELETE and company:
         field = FieldChange("company.name", company.name, None, Direction.PENDING)
         yield Change(ChangeKind.DELETE_COMPANY, (ChangeClass.DELETE,), (field,))
 
 
-def _state(changes: tuple[Change, ...], findings: tuple[Finding, ...]) -> State:
+def _status(changes: tuple[Change, ...], findings: tuple[Finding, ...]) -> PlanStatus:
     if changes:
-        return State.CHANGE
-    if any(each.code == "unknown" for each in findings):
-        return State.UNKNOWN
-    actors = {each.actor for each in findings}
-    if Actor.US in actors:
-        return State.BLOCKED
-    return State.WAITING if actors & {Actor.MERCHANT, Actor.SERVICE} else State.IN_SYNC
+        return PlanStatus.CHANGE
+    if any(finding.code == "unknown" for finding in findings):
+        return PlanStatus.UNKNOWN
+    actors = {finding.waits_for for finding in findings}
+    if Actor.OPERATOR in actors:
+        return PlanStatus.BLOCKED
+    if actors & {Actor.MERCHANT, Actor.CODAT}:
+        return PlanStatus.WAITING
+    return PlanStatus.DRIFTED if any(map(is_drift, findings)) else PlanStatus.IN_SYNC
 
 
-def _conditions(case: Case, verdicts: list[Verdict]) -> tuple[Condition, ...]:
-    """What each step said, what was not reached as unknown, and Ready, which is derived."""
-    said = [condition for each in verdicts for condition in (each.condition, *each.more)]
-    reached = {condition.type for condition in said}
-    waits = next((each for each in said if each.status is not Truth.TRUE), None)
-    why = f"waits for {waits.type}" if waits else "not asked"
-    said += [Condition(kind, Truth.UNKNOWN, why) for kind in CONDITIONS if kind not in reached]
-    return (*said, _ready(case, waits))
+def _conditions(
+    context: PlanningContext, results: list[StepResult], findings: tuple[Finding, ...]
+) -> tuple[Condition, ...]:
+    """The steps' conditions, those that no step reached as Unknown, then Ready and Syncing, which are derived."""
+    conditions = [condition for result in results for condition in (result.condition, *result.more_conditions)]
+    reached = {condition.type for condition in conditions}
+    unmet = next((condition for condition in conditions if condition.status is not ConditionStatus.TRUE), None)
+    reason = f"waits for {unmet.type}" if unmet else "not asked"
+    conditions += [Condition(kind, ConditionStatus.UNKNOWN, reason) for kind in CONDITION_ORDER if kind not in reached]
+    ready = _ready_condition(context, unmet)
+    return (*conditions, ready, syncing_condition(context.recorded.last_sync, ready, findings, context.now))
 
 
-def _ready(case: Case, waits: Condition | None) -> Condition:
-    """Derived: both connections Linked, configured and enabled, so that the service synchronises."""
-    live = case.observed.configuration
-    linked = (
-        {each.source_type.lower() for each in case.company.connections if each.status == LINKED}
-        if case.company
-        else set()
-    )
+def _ready_condition(context: PlanningContext, unmet: Condition | None) -> Condition:
+    """True where both connections are Linked and the configuration is enabled, so that Codat synchronises."""
+    live = context.observed.configuration
+    connections = context.company.connections if context.company else ()
+    linked = {connection.source_type.lower() for connection in connections if connection.status == LINKED}
     if isinstance(live, Configuration) and live.configured and live.enabled and linked >= {"commerce", "accounting"}:
-        return Condition("Ready", Truth.TRUE)
-    if waits is None:
-        return Condition("Ready", Truth.FALSE, "not switched on")
-    return Condition("Ready", Truth.UNKNOWN if waits.status is Truth.UNKNOWN else Truth.FALSE, waits.type)
+        return Condition("Ready", ConditionStatus.TRUE)
+    if unmet is None:
+        return Condition("Ready", ConditionStatus.FALSE, "not switched on")
+    status = ConditionStatus.UNKNOWN if unmet.status is ConditionStatus.UNKNOWN else ConditionStatus.FALSE
+    return Condition("Ready", status, unmet.type)
 
 
-def fingerprint(case: Case, declared: dict[str, Value]) -> str:
-    """What a saved plan rests on: if this moved, the plan holds for the merchant no longer."""
-    company, live = case.company, case.observed.configuration
-    seen = {
+def fingerprint(context: PlanningContext, resolved_values: dict[str, Value]) -> str:
+    """A hash of what the plan rests on: a saved plan is out of date for this merchant once it has changed."""
+    company, live = context.company, context.observed.configuration
+    connections = company.connections if company else ()
+    basis = {
         "company": company.name if company else None,
-        "connections": _connections(company),
-        "live": _spelled(declared_values(case.wanted, live)) if isinstance(live, Configuration) else None,
-        "wanted": _spelled(declared),
+        "connections": sorted([connection.id, connection.status] for connection in connections),
+        "live": _comparable(declared_values(context.desired, live)) if isinstance(live, Configuration) else None,
+        "wanted": _comparable(resolved_values),
     }
-    return hashlib.sha256(json.dumps(seen, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(basis, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _spelled(values: dict[str, Value]) -> dict[str, object]:
-    """Selections by their ids alone: a new name in the books makes no plan stale."""
-    return {path: value.id if isinstance(value, Option) else to_json(value) for path, value in sorted(values.items())}
+def _comparable(values: dict[str, Value]) -> dict[str, object]:
+    """Values as JSON; selections by their ids alone, so that a new name in the books makes no plan out of date."""
+    return {
+        path: value.id if isinstance(value, Option) else value_to_json(value) for path, value in sorted(values.items())
+    }
 
 
-def _connections(company: Company | None) -> list[list[str]]:
-    return sorted([each.id, each.status] for each in company.connections) if company else []
+def declared_values(desired: DesiredMerchant, live: Configuration) -> dict[str, Value]:
+    """The live value of each declared field, by the manifest's own path."""
+    return {path: live.values.get(resolve_live_path(live.values, path) or path) for path in sorted(desired.fields)}
 
 
-def _seen(case: Case, changes: tuple[Change, ...]) -> dict[str, Value]:
-    live = case.observed.configuration
-    writes = any(change.kind is ChangeKind.SET_CONFIGURATION for change in changes)
-    return declared_values(case.wanted, live) if writes and isinstance(live, Configuration) else {}
+def with_manifest(plan: Plan, origins: Mapping[str, tuple[Origin, ...]]) -> Plan:
+    """The plan with each finding's place in the manifests: the layer whose value won."""
 
+    def with_place(finding: Finding) -> Finding:
+        path: str | None = finding.field or ""
+        if path not in origins:  # a finding may name live's spelling of an account, the manifest another
+            path = resolve_live_path(origins, path or "") if parse_account_path(path or "") else None
+        layers = origins.get(path or "", ())
+        return replace(finding, manifest=str(layers[-1])) if layers else finding
 
-def declared_values(wanted: Wanted, live: Configuration) -> dict[str, Value]:
-    """What stands live at each declared field, by the manifest's own path."""
-    return {path: live.values.get(locate(live.values, path) or path) for path in sorted(wanted.fields)}
+    return replace(plan, findings=tuple(map(with_place, plan.findings))) if plan.findings else plan

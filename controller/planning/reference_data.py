@@ -1,4 +1,4 @@
-"""Is there anything to choose from, and is it of the right books? Whoever goes down does not wait for either.
+"""Is there reference data to choose from, and is it of the right books? A merchant to be taken down needs neither.
 
 configured, with options ───────────────────────────┐
 not yet: all six types pulled, and options offered ─┴─▶ the right books? ─▶ on to the mapping
@@ -9,84 +9,112 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from controller.model.observed import DATA_TYPES, Configuration, Pull, Unread
-from controller.model.plan import Actor, Finding
-from controller.planning.case import Case, Verdict, met, stop, unknown
+from controller.model.manifest_text import quote_yaml
+from controller.model.names import company_name_key
+from controller.model.observed import REQUIRED_DATA_TYPES, Configuration, DataTypeStatus, Unread
+from controller.model.plan import RECHECK_WAITING_AFTER, Actor, Finding
+from controller.planning.context import PlanningContext, StepResult, condition_met, stop_result, unknown_result
+from controller.planning.remedies import command_line, refresh_command
 
-DATA, BOOKS = "DataReady", "RightBooks"
-STALE = timedelta(days=30)
-ERRORS = ("Error", "PrerequisiteNotMet")
-REFRESH = "merchantctl refresh, then wait a minute"
+BOOKS_PATH = "company.books"
+DATA_READY, RIGHT_BOOKS = "DataReady", "RightBooks"
+
+STALE_AFTER = timedelta(days=30)
+FAILED_PULL_SUFFIXES = ("Error", "PrerequisiteNotMet")
 
 
-def data_ready(case: Case) -> Verdict:
-    """Configured with options, or all six data types pulled (REFERENCE 5.8: an earlier success is enough)."""
-    live, pulls = case.observed.configuration, case.observed.pulls
+def check_reference_data(context: PlanningContext) -> StepResult:
+    """Configured with options, or all six data types pulled (API notes 5.8: an earlier success is enough)."""
+    live, statuses = context.observed.configuration, context.observed.data_status
     if isinstance(live, Unread) and live.failed:
-        return unknown(case, DATA, "the configuration", live.reason)
-    if case.goes_down:
-        return Verdict(case, met(DATA, "not needed any more"), go=isinstance(live, Configuration))
-    if isinstance(pulls, Unread):
-        return unknown(case, DATA, "the data status", pulls.reason)
-    offers = isinstance(live, Configuration) and live.offers_options
-    if offers and isinstance(live, Configuration) and live.configured:
-        return Verdict(case, met(DATA), findings=(*_failed(case, pulls or {}, Actor.NOBODY), *_stale(case)))
-    missing = tuple(name for name in DATA_TYPES if not _succeeded(pulls or {}, name))
-    if missing:
-        return stop(case, DATA, *_unready(case, pulls or {}, missing))
-    if not offers:
-        cause = "everything is pulled, but the service offers nothing to choose from yet"
-        return stop(case, DATA, case.found("data-not-pulled", cause, REFRESH, Actor.SERVICE))
-    return Verdict(case, met(DATA), findings=(*_failed(case, pulls or {}, Actor.NOBODY), *_stale(case)))
+        return unknown_result(context, DATA_READY, "the configuration", live.reason)
+    if context.is_taken_down:
+        return StepResult(
+            context, condition_met(DATA_READY, "not needed any more"), proceed=isinstance(live, Configuration)
+        )
+    if isinstance(statuses, Unread):
+        return unknown_result(context, DATA_READY, "the data status", statuses.reason)
+    statuses = statuses or {}
+    offers_options = isinstance(live, Configuration) and live.offers_options
+    is_configured = isinstance(live, Configuration) and live.configured
+    # What is configured was pulled once; its data may be old, but there is something to choose from.
+    if not (offers_options and is_configured):
+        unpulled = tuple(name for name in REQUIRED_DATA_TYPES if not _succeeded(statuses, name))
+        if unpulled:
+            return stop_result(context, DATA_READY, *_not_pulled_findings(context, statuses, unpulled))
+        if not offers_options:
+            cause = "everything is pulled, but Codat offers nothing to choose from yet"
+            finding = context.finding(
+                "data-not-pulled", cause, refresh_command(context), Actor.CODAT, recheck_after=RECHECK_WAITING_AFTER
+            )
+            return stop_result(context, DATA_READY, finding)
+    findings = (*_failed_pull_findings(context, statuses, Actor.NOBODY), *_stale_findings(context))
+    return StepResult(context, condition_met(DATA_READY), findings=findings)
 
 
-def _unready(case: Case, pulls: Mapping[str, Pull], missing: tuple[str, ...]) -> tuple[Finding, ...]:
-    waiting = [name for name in missing if not (name in pulls and _ended_badly(pulls[name]))]
-    cause = f"not pulled yet: {', '.join(waiting)}"
-    not_pulled = (case.found("data-not-pulled", cause, REFRESH, Actor.SERVICE),) if waiting else ()
-    return (*_failed(case, pulls, Actor.SERVICE), *not_pulled)
+def _not_pulled_findings(
+    context: PlanningContext, statuses: Mapping[str, DataTypeStatus], missing: tuple[str, ...]
+) -> tuple[Finding, ...]:
+    unpulled = [name for name in missing if not (name in statuses and _pull_failed(statuses[name]))]
+    if not unpulled:
+        return _failed_pull_findings(context, statuses, Actor.CODAT)
+    running = [name for name in unpulled if name in statuses and statuses[name].status]
+    cause, remedy = f"not pulled yet: {', '.join(unpulled)}", refresh_command(context)
+    if running:
+        # A pull is running: `refresh` would make Codat begin it again from the start.
+        cause += f"; Codat is at it ({', '.join(f'{name}: {statuses[name].status}' for name in running)})"
+        remedy = f"wait a minute; then {command_line('plan', '--target', context.desired.name)}"
+    return (
+        *_failed_pull_findings(context, statuses, Actor.CODAT),
+        context.finding("data-not-pulled", cause, remedy, Actor.CODAT, recheck_after=RECHECK_WAITING_AFTER),
+    )
 
 
-def _failed(case: Case, pulls: Mapping[str, Pull], actor: Actor) -> tuple[Finding, ...]:
-    """One finding for all types whose last pull failed; `AuthError` needs the merchant (REFERENCE 5.4)."""
-    failed = [pulls[name] for name in DATA_TYPES if name in pulls and _ended_badly(pulls[name])]
+def _failed_pull_findings(
+    context: PlanningContext, statuses: Mapping[str, DataTypeStatus], actor: Actor
+) -> tuple[Finding, ...]:
+    """One finding for all types whose last pull failed; after `AuthError` the merchant must act (API notes 5.4)."""
+    failed = [statuses[name] for name in REQUIRED_DATA_TYPES if name in statuses and _pull_failed(statuses[name])]
     if not failed:
         return ()
-    cause = "the last pull failed: " + ", ".join(f"{pull.data_type} ({pull.status})" for pull in failed)
-    if all(pull.status != "AuthError" for pull in failed):
-        return (case.found("data-pull-failed", cause, REFRESH, actor),)
-    link = case.connection.link_url or None if case.connection else None
-    remedy = "send the merchant the link, to authorise again; then merchantctl refresh"
-    return (case.found("data-pull-failed", cause, remedy, Actor.MERCHANT, link=link),)
+    cause = "the last pull failed: " + ", ".join(f"{status.data_type} ({status.status})" for status in failed)
+    if all(status.status != "AuthError" for status in failed):
+        return (context.finding("data-pull-failed", cause, refresh_command(context), actor),)
+    link = context.connection.link_url or None if context.connection else None
+    remedy = f"send the merchant the link, to authorise again; then {refresh_command(context)}"
+    return (context.finding("data-pull-failed", cause, remedy, Actor.MERCHANT, link=link),)
 
 
-def _succeeded(pulls: Mapping[str, Pull], name: str) -> bool:
-    return name in pulls and (pulls[name].last_success is not None or pulls[name].status == "Complete")
+def _succeeded(statuses: Mapping[str, DataTypeStatus], name: str) -> bool:
+    return name in statuses and (statuses[name].last_pulled_at is not None or statuses[name].status == "Complete")
 
 
-def _ended_badly(pull: Pull) -> bool:
-    return bool(pull.status) and str(pull.status).endswith(ERRORS)
+def _pull_failed(status: DataTypeStatus) -> bool:
+    return bool(status.status) and str(status.status).endswith(FAILED_PULL_SUFFIXES)
 
 
-def _stale(case: Case) -> tuple[Finding, ...]:
-    last = case.connection.last_sync if case.connection else None
-    if last is None or case.now - last <= STALE:
+def _stale_findings(context: PlanningContext) -> tuple[Finding, ...]:
+    last = context.connection.last_pulled_at if context.connection else None
+    if last is None or context.now - last <= STALE_AFTER:
         return ()
-    cause = f"the reference data is {(case.now - last).days} days old; what was deleted since is still offered"
-    return (case.found("data-stale", cause, "merchantctl refresh", Actor.NOBODY),)
+    cause = f"the reference data is {(context.now - last).days} days old; what was deleted since is still offered"
+    return (context.finding("data-stale", cause, refresh_command(context), Actor.NOBODY),)
 
 
-def wrong_books(case: Case) -> Finding | None:
-    """The guard that the merchant linked the books that were meant; None when they did, or nobody asked."""
-    live, books = case.observed.configuration, case.wanted.books
-    if isinstance(live, Unread) or not books or not live.books or live.books == books or case.goes_down:
+def wrong_books_finding(context: PlanningContext) -> Finding | None:
+    """A finding where the merchant linked other books than the manifest names; None where it names none."""
+    live, books = context.observed.configuration, context.desired.books
+    if isinstance(live, Unread) or not books or not live.books or context.is_taken_down:
         return None
-    return case.found(
+    if company_name_key(live.books) == company_name_key(books):
+        return None
+    return context.finding(
         "company-wrong-books",
         f"the linked books are {live.books!r}, not {books!r}",
-        "have the merchant link the right books, or mend company.books",
-        Actor.US,
-        field="company.books",
+        f"have the merchant link the right books; or in the manifest of {context.desired.name} write company.books: "
+        f"{quote_yaml(live.books)}",
+        Actor.OPERATOR,
+        field=BOOKS_PATH,
         live=live.books,
         wanted=books,
     )

@@ -1,19 +1,40 @@
-"""What a mapping points at: accounts, customers, suppliers and tax rates that are gone, archived, new or unclear."""
+"""Findings about references: accounts, customers, suppliers and tax rates that are gone, archived, moved or unclear."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from controller.model.observed import Absent, Configuration, Record, Unread
-from controller.model.plan import Actor, Direction, Finding
-from controller.model.values import Option, Ref, Value, locate, ref_kind, same
-from controller.planning.case import Case
-from controller.planning.resolve import Problem, Resolved
+from controller.model.manifest_text import reference_as_yaml
+from controller.model.observed import Absent, BooksRecord, Configuration, Unread
+from controller.model.plan import RECHECK_UNREAD_AFTER, Actor, ChangeClass, Direction, FieldChange, Finding
+from controller.model.values import (
+    Option,
+    Ref,
+    Value,
+    parse_account_path,
+    parse_tax_rate_path,
+    ref_kind,
+    resolve_live_path,
+    values_equal,
+)
+from controller.planning.context import PlanningContext
+from controller.planning.holds import allow_command
+from controller.planning.remedies import (
+    APPLY_COMMAND,
+    choose_option_remedy,
+    command_line,
+    in_order,
+    possible_values,
+    refresh_command,
+    undeclare_remedy,
+    write_in_manifest,
+)
+from controller.planning.resolve import ResolutionProblem, ResolvedFields, describe_near_misses, led_to
+from controller.quick_dataclasses import dataclass
 
 
-def dangling(live: Configuration) -> dict[str, Option]:
-    """Live's selections that their own options lack; only where options were read at all."""
+def find_dangling(live: Configuration) -> dict[str, Option]:
+    """Live's selections that its own options lack, by live's path; empty where no options were read at all."""
     if not live.offers_options:
         return {}
     return {
@@ -23,124 +44,248 @@ def dangling(live: Configuration) -> dict[str, Option]:
     }
 
 
-def dangling_findings(case: Case, live: Configuration, resolved: Resolved, kept: frozenset[str]) -> tuple[Finding, ...]:
-    """A finding for every selection that is not offered any more; `kept` are the fields that policy leaves alone."""
-    found = dangling(live)
-    declared = {locate(live.values, path): path for path in case.wanted.fields} if found else {}
-    return tuple(_gone(case, Gone(place, declared.get(place), at), resolved, kept) for place, at in found.items())
+def dangling_findings(
+    context: PlanningContext, live: Configuration, resolved: ResolvedFields, left_alone: frozenset[str]
+) -> tuple[Finding, ...]:
+    """A finding for every selection that is not offered any more. `left_alone`: fields that policy does not correct."""
+    dangling = find_dangling(live)
+    declared = {resolve_live_path(live.values, path): path for path in context.desired.fields} if dangling else {}
+    selections = (
+        DanglingSelection(live_path, declared.get(live_path), option) for live_path, option in dangling.items()
+    )
+    return tuple(_dangling_finding(context, selection, live, resolved, left_alone) for selection in selections)
+
+
+def moved_in_the_books(context: PlanningContext, live: Configuration, path: str, resolved: Value) -> Option | None:
+    """The option that the manifest's reference led to before, where the same reference leads to another now.
+
+    Then the books were renumbered or renamed, and nobody asked for another account. None where that option is not
+    offered any more.
+    """
+    ref, last = context.desired.fields.get(path), context.recorded.last_applied.get(path)
+    if not (isinstance(ref, Ref) and isinstance(last, Option) and isinstance(resolved, Option)):
+        return None
+    if values_equal(last, resolved):
+        return None
+    if not led_to(ref, last):
+        return None
+    offered = live.options.get(resolve_live_path(live.values, path) or path, ())
+    return next((option for option in offered if values_equal(option, last)), None)
+
+
+def remapped_finding(
+    context: PlanningContext, change: FieldChange, old: Option, live: Configuration, *, kept: bool, followed: bool
+) -> Finding:
+    """Renumbered or renamed books made the manifest's reference mean another option.
+
+    old       the option that it led to before, as the books call it now
+    kept      policy leaves live as it is
+    followed  a person released it, and the plan writes the new option
+    """
+    ref, new = context.desired.fields[change.field], change.wanted
+    assert isinstance(ref, Ref)
+    assert isinstance(new, Option)
+    last = context.recorded.last_applied.get(change.field)
+    old_name = _name_and_code(last) if isinstance(last, Option) else old.id
+    cause = (
+        f"the books moved: {ref} led to {old_name} ({old.id}), which is now {_name_and_code(old)}; "
+        f"the same reference now leads to {_name_and_code(new)} ({new.id})"
+    )
+    offered = live.options.get(resolve_live_path(live.values, change.field) or change.field, ())
+    stay = f"to stay with it: {write_in_manifest(context, change.field)}: {reference_as_yaml(old, among=offered)}"
+    follow = allow_command(ChangeClass.REMAP, context.desired.name)
+    actor, remedy = Actor.OPERATOR, f"{stay}\nto follow it to {_name_and_code(new)}: {follow}"
+    if kept:
+        actor, remedy = Actor.NOBODY, f"policy drift: Report keeps live; {stay}"
+    elif followed:
+        actor, remedy = Actor.APPLY, APPLY_COMMAND
+    code = f"{ref_kind(change.field)}-remapped"
+    fields = {"field": change.field, "live": change.live, "wanted": new, "direction": Direction.DRIFT}
+    return context.finding(code, cause, remedy, actor, **fields)
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """A selection that is not offered any more: live's own path, the manifest's (None: undeclared), what it was."""
+class DanglingSelection:
+    """A live selection that is not offered any more. `declared_path`: the manifest's path, None where undeclared."""
 
-    place: str
-    declared: str | None
+    live_path: str
+    declared_path: str | None
     selected: Option
 
 
-def _gone(case: Case, gone: Gone, resolved: Resolved, kept: frozenset[str]) -> Finding:
-    """What `/data` says of it, and who can mend it."""
-    kind, path, selected = ref_kind(gone.place), gone.declared or gone.place, _as_remembered(case, gone)
-    record = case.observed.records.get((str(kind), selected.id), Unread("it was not asked for"))
+def _dangling_finding(
+    context: PlanningContext,
+    dangling: DanglingSelection,
+    live: Configuration,
+    resolved: ResolvedFields,
+    left_alone: frozenset[str],
+) -> Finding:
+    """What the books say of a selection that is not offered any more, and who can correct it."""
+    kind, path, selected = (
+        ref_kind(dangling.live_path),
+        dangling.declared_path or dangling.live_path,
+        _last_known(context, dangling),
+    )
+    record = context.observed.records.get((str(kind), selected.id), Unread("it was not asked for"))
     if isinstance(record, Unread):
         cause = f"{selected.id} is not offered any more, and why could not be read: {record.reason}"
-        return case.found("unknown", cause, "run it again", Actor.SERVICE, field=path, live=selected)
-    wish = resolved.values.get(path)
-    word, cause = _what_became(case, gone, record, wish)
-    actor, remedy = _who_mends(case, gone, resolved, kept)
-    asked = case.wanted.fields.get(path)
-    more = {
+        return context.finding(
+            "unknown", cause, "run it again", Actor.CODAT, field=path, live=selected, recheck_after=RECHECK_UNREAD_AFTER
+        )
+    resolved_value = resolved.values.get(path)
+    word, cause = _word_and_cause(context, dangling, record, resolved_value)
+    actor, remedy = _actor_and_remedy(context, dangling, record, live, resolved, left_alone)
+    declared = context.desired.fields.get(path)
+    fields = {
         "field": path,
-        "live": Option(selected.id, record.name, record.code) if isinstance(record, Record) else selected,
-        "wanted": asked if wish is None and isinstance(asked, Ref) else wish,
+        "live": Option(selected.id, record.name, record.code) if isinstance(record, BooksRecord) else selected,
+        "wanted": declared if resolved_value is None and isinstance(declared, Ref) else resolved_value,
         "direction": Direction.DRIFT,
     }
-    return case.found(f"{kind}-{word}", cause, remedy, actor, **more)
+    return context.finding(f"{kind}-{word}", cause, remedy, actor, **fields)
 
 
-def _what_became(case: Case, gone: Gone, record: Record | Absent, wish: Value) -> tuple[str, str]:
-    called = _called(_as_remembered(case, gone), record)
+def _word_and_cause(
+    context: PlanningContext, dangling: DanglingSelection, record: BooksRecord | Absent, resolved_value: Value
+) -> tuple[str, str]:
+    """The end of the finding's code, and its cause."""
+    name = _describe(_last_known(context, dangling), record)
     if isinstance(record, Absent) or record.deleted:
-        if isinstance(wish, Option) and _was_meant(case, gone):
-            return "recreated", f"{called} was deleted in the books, and the same reference now means {wish.id}"
-        return "deleted", f"{called} was deleted in the books"
+        if isinstance(resolved_value, Option) and _reference_led_to(context, dangling):
+            return "recreated", f"{name} was deleted in the books, and the same reference now means {resolved_value.id}"
+        return "deleted", f"{name} was deleted in the books"
     if record.status == "Archived":
-        return "archived", f"{called} is archived in the books"
-    return "unresolved", f"{called} is {record.status.lower()} in the books but not offered here"
+        return "archived", f"{name} is archived in the books"
+    kind = ref_kind(dangling.live_path)
+    why = "its type was changed in the books, or the options are older than they are"
+    return (
+        "unresolved",
+        f"{name} is {record.status.lower()} in the books, but no {kind} for this field any more: {why}",
+    )
 
 
-def _was_meant(case: Case, gone: Gone) -> bool:
-    """Whether the manifest's reference is the one that led to what is gone now."""
-    ref, last = case.wanted.fields.get(gone.declared or ""), _as_remembered(case, gone)
+def _reference_led_to(context: PlanningContext, dangling: DanglingSelection) -> bool:
+    """Whether the manifest's reference, by code or name, is the one that led to what is gone now."""
+    ref, last = context.desired.fields.get(dangling.declared_path or ""), _last_known(context, dangling)
     return isinstance(ref, Ref) and ref.by != "id" and getattr(last, ref.by) == ref.value
 
 
-def _as_remembered(case: Case, gone: Gone) -> Option:
-    """What is gone has no name any more but the one that we remember."""
-    last = case.memory.applied.get(gone.declared or "")
-    return last if isinstance(last, Option) and same(last, gone.selected) else gone.selected
+def _last_known(context: PlanningContext, dangling: DanglingSelection) -> Option:
+    """The selection with the name that we recorded; Codat returns none for what is gone."""
+    last = context.recorded.last_applied.get(dangling.declared_path or "")
+    return last if isinstance(last, Option) and values_equal(last, dangling.selected) else dangling.selected
 
 
-def _called(selected: Option, record: Record | Absent) -> str:
-    name = record.name if isinstance(record, Record) else selected.name
+def _describe(selected: Option, record: BooksRecord | Absent) -> str:
+    name = record.name if isinstance(record, BooksRecord) else selected.name
     return f"{name!r} ({selected.id})" if name else selected.id
 
 
-def _who_mends(case: Case, gone: Gone, resolved: Resolved, kept: frozenset[str]) -> tuple[Actor, str]:
-    if gone.declared is None:
-        flow = f"merchantctl link {case.wanted.name} --sync-flow"
-        return Actor.MERCHANT, f"restore it in the books and refresh, or choose another: {flow}, or a manifest"
-    if gone.declared in kept:
-        return Actor.US, "policy drift: Report keeps it; set drift: Correct to have the manifest's one selected"
-    if gone.declared in resolved.values:
-        return Actor.APPLY, "merchantctl apply puts it as the manifest says"
-    near = next((each.candidates for each in resolved.problems if each.field == gone.declared), ())
-    return Actor.US, f"restore it in the books and merchantctl refresh, or name another; nearest: {_list(near)}"
+def _actor_and_remedy(
+    context: PlanningContext,
+    dangling: DanglingSelection,
+    record: BooksRecord | Absent,
+    live: Configuration,
+    resolved: ResolvedFields,
+    left_alone: frozenset[str],
+) -> tuple[Actor, str]:
+    path = dangling.declared_path
+    if path is None:
+        choose = command_line("link", context.desired.name, "--sync-flow")
+        choose += (
+            f"\nor in the manifest of {context.desired.name} write {dangling.live_path}: "
+            f"{possible_values(dangling.live_path, live)}"
+        )
+        restore = _restore_remedy(context, record, None)
+        return Actor.MERCHANT, in_order(restore, f"{'or ' if restore else ''}choose another: {choose}")
+    if path in left_alone:
+        manifest = f"in the manifest of {context.desired.name}"
+        return Actor.OPERATOR, (
+            f"policy drift: Report keeps it; {manifest} write policy: {{drift: Correct}}; then {APPLY_COMMAND}"
+        )
+    if path in resolved.values:
+        return Actor.APPLY, APPLY_COMMAND
+    problem = next(problem for problem in resolved.problems if problem.field == path)
+    restore, other = (
+        _restore_remedy(context, record, context.desired.fields[path]),
+        choose_option_remedy(context, problem, live, dangling.live_path),
+    )
+    other = other or f"{write_in_manifest(context, path)}: {possible_values(dangling.live_path, live)}"
+    return Actor.OPERATOR, in_order(restore, f"or {other}" if restore else other)
 
 
-def problem_findings(case: Case, live: Configuration, resolved: Resolved) -> tuple[Finding, ...]:
-    """References without a single answer; those that dangle have their finding already."""
-    gone = dangling(live)
-    open_ = [each for each in resolved.problems if (locate(live.values, each.field) or each.field) not in gone]
-    return tuple(_unclear(case, problem, live) for problem in open_)
+def _restore_remedy(context: PlanningContext, record: BooksRecord | Absent, declared: object) -> str:
+    """How the same record becomes available again; empty where it cannot: added again, it has another id."""
+    if isinstance(record, Absent) or record.deleted:
+        if not isinstance(declared, Ref) or declared.by == "id":
+            return ""
+        return f"add it to the books again; then {refresh_command(context)} && {APPLY_COMMAND}"
+    if record.status == "Archived":
+        return f"restore it in the books; then {refresh_command(context)}"
+    return f"give it its former type back in the books; then {refresh_command(context)}"
 
 
-def _unclear(case: Case, problem: Problem, live: Configuration) -> Finding:
-    wish = case.wanted.fields[problem.field]
-    more: dict[str, Any] = {"field": problem.field, "wanted": wish if isinstance(wish, Ref) else None}
+def problem_findings(context: PlanningContext, live: Configuration, resolved: ResolvedFields) -> tuple[Finding, ...]:
+    """A finding for each reference without a single answer; those that dangle have one already."""
+    dangling = find_dangling(live)
+    return tuple(
+        _problem_finding(context, problem, live)
+        for problem in resolved.problems
+        if (resolve_live_path(live.values, problem.field) or problem.field) not in dangling
+    )
+
+
+def _problem_finding(context: PlanningContext, problem: ResolutionProblem, live: Configuration) -> Finding:
+    declared = context.desired.fields[problem.field]
+    live_path = resolve_live_path(live.values, problem.field) or problem.field
+    fields: dict[str, Any] = {"field": problem.field, "wanted": declared if isinstance(declared, Ref) else None}
     if problem.kind == "not-offered":
-        cause = "the service offers no such account or tax rate for this merchant"
-        remedy = f"un-declare it for this merchant: unmanaged: ['{problem.field}']"
-        return case.found("mapping-invalid", cause, remedy, Actor.US, **more)
-    more["live"] = live.values.get(locate(live.values, problem.field) or problem.field)
+        remedy = undeclare_remedy(context, problem.field)
+        return context.finding(
+            "mapping-invalid", _not_offered_cause(problem.field, live), remedy, Actor.OPERATOR, **fields
+        )
+    fields["live"] = live.values.get(live_path)
     code = f"{ref_kind(problem.field)}-{problem.kind}"
-    return case.found(code, _cause(case, problem, live), _choice(problem), Actor.US, **more)
+    remedy = choose_option_remedy(context, problem, live, live_path) or _nothing_similar_remedy(
+        context, problem.field, live_path, live
+    )
+    return context.finding(code, _problem_cause(context, problem, live_path, live), remedy, Actor.OPERATOR, **fields)
 
 
-def _choice(problem: Problem) -> str:
-    """What could be written instead; where a name fits several, only their ids tell them apart."""
-    if not problem.candidates:
-        return "add it to the merchant's books and merchantctl refresh: there is nothing to choose from"
+def _not_offered_cause(path: str, live: Configuration) -> str:
+    """Codat decides for each merchant which accounts and tax rates can be mapped; nobody can add one."""
+    if key := parse_tax_rate_path(path):
+        rates = ", ".join(sorted(filter(None, map(parse_tax_rate_path, live.values)), key=float)) or "none"
+        return f"Codat offers no tax rate {key} for this merchant; it offers {rates}"
+    section, account = parse_account_path(path) or ("", path)
+    keys = [parts[1] for live_path in live.values if (parts := parse_account_path(live_path)) and parts[0] == section]
+    offered = f"in {section} it offers {', '.join(keys) or 'none'}"
+    return f"Codat offers no account {account} for this merchant; {offered}"
+
+
+def _nothing_similar_remedy(context: PlanningContext, path: str, live_path: str, live: Configuration) -> str:
+    offered = len(live.options.get(live_path, ()))
+    add = f"add it to the merchant's books; then {refresh_command(context)} && {APPLY_COMMAND}"
+    if not offered:
+        return f"there is nothing to choose from: {add}"
+    other = f"or {write_in_manifest(context, path)}: {possible_values(live_path, live)}"
+    return f"nothing similar is offered: {add}\n{other}"
+
+
+def _problem_cause(context: PlanningContext, problem: ResolutionProblem, live_path: str, live: Configuration) -> str:
     if problem.kind == "ambiguous":
-        return "write one of: " + ", ".join(f"{{id: {each.id}}}" for each in problem.candidates)
-    return f"write one of: {_list(problem.candidates)}"
+        return f"{problem.reference} matches {len(problem.candidates)} of this merchant's options"
+    if problem.renamed_option:
+        how = "renumbered" if problem.reference.startswith("code") else "renamed"
+        return (
+            f"{problem.reference} was {how} in the books: {problem.renamed_option.id} is now "
+            f"{_name_and_code(problem.renamed_option)}"
+        )
+    ref, options = context.desired.fields[problem.field], live.options.get(live_path, ())
+    near_misses = f"; {words}" if isinstance(ref, Ref) and (words := describe_near_misses(ref, options)) else ""
+    return f"{problem.reference} matches none of this merchant's options{near_misses}"
 
 
-def _cause(case: Case, problem: Problem, live: Configuration) -> str:
-    if problem.kind == "ambiguous":
-        return f"{problem.wish} matches {len(problem.candidates)} of this merchant's options"
-    last, ref = case.memory.applied.get(problem.field), case.wanted.fields[problem.field]
-    options = live.options.get(locate(live.values, problem.field) or "", ())
-    renamed = next((each for each in options if isinstance(last, Option) and same(each, last)), None)
-    if renamed and isinstance(ref, Ref) and getattr(last, ref.by) == ref.value:
-        return f"{problem.wish} was renamed in the books: {renamed.id} is now {_list((renamed,))}"
-    return f"{problem.wish} matches none of this merchant's options"
-
-
-def _list(options: tuple[Option, ...]) -> str:
-    return "; ".join(_word(each) for each in options) or "none"
-
-
-def _word(option: Option) -> str:
+def _name_and_code(option: Option) -> str:
+    """`Sales returns (code 205)`"""
     return (option.name or option.id) + (f" (code {option.code})" if option.code else "")

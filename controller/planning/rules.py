@@ -1,8 +1,8 @@
-"""The rules that a whole configuration must keep before it may be sent (REFERENCE 4.5), and what a first one needs.
+"""The rules that a configuration must keep before it may be sent (API notes 4.5), and what a first one needs.
 
-payments ──needs──▶ sales, invoices not Draft          every selection ∈ its own options
-fees ─────needs──▶ payments' card account, a supplier   every offered tax rate has one
-sales ────needs──▶ a customer                           every required account has one
+payments ──need──▶ sales, invoices not Draft           every selection ∈ its own options
+fees ─────need──▶ payments' card account, a supplier    every offered tax rate has a selection
+sales ────need──▶ a customer                            every required account has a selection
 """
 
 from __future__ import annotations
@@ -11,117 +11,123 @@ from collections.abc import Callable, Iterator
 
 from controller.model.observed import Configuration
 from controller.model.values import (
-    CUSTOMER,
-    FREQUENCY,
-    START_DATE,
-    SUPPLIER,
+    CUSTOMER_PATH,
+    FREQUENCY_PATH,
+    GROUPING_PERIOD_PATH,
+    INVOICE_GROUPING_PATH,
+    INVOICE_LINE_GROUPING_PATH,
+    INVOICE_STATUS_PATH,
+    PAYMENTS_SYNC_PATH,
+    START_DATE_PATH,
+    SUPPLIER_PATH,
     Option,
     Values,
-    account_key,
     account_path,
-    locate,
-    tax_rate_key,
+    parse_account_path,
+    parse_tax_rate_path,
+    resolve_live_path,
 )
 
-Violation = tuple[str, str]
-"""A field path and the sentence about it."""
+RuleViolation = tuple[str, str]
+"""(live's field path, a sentence that says what is wrong there)"""
 
-PERIOD = "mapping.sales.grouping.period"
-STATUS = "mapping.sales.invoiceStatus"
-GROUPINGS = ("mapping.sales.grouping.invoice", "mapping.sales.grouping.invoiceLine")
+GROUP_BY_PATHS = (INVOICE_GROUPING_PATH, INVOICE_LINE_GROUPING_PATH)
 
 
-def violations(values: Values, live: Configuration) -> tuple[Violation, ...]:
+def find_violations(values: Values, live: Configuration) -> tuple[RuleViolation, ...]:
     """Every rule that the document with these values would break, against live's own options."""
-    return tuple(found for rule in RULES for found in rule(values, live))
+    return tuple(found for rule in CONFIGURATION_RULES for found in rule(values, live))
 
 
-def lacking(values: Values, live: Configuration) -> tuple[str, ...]:
-    """What a first configuration needs and neither the manifest nor live has."""
-    needed = [FREQUENCY, START_DATE, STATUS, PERIOD]
-    needed += [CUSTOMER] if switched_on(values, "sales") else []
-    needed += sorted(path for path in live.required if _enabled_row(values, path))
-    needed += sorted(path for path in values if tax_rate_key(path))
+def missing_fields(values: Values, live: Configuration) -> tuple[str, ...]:
+    """Live's paths of what a first configuration needs and these values lack."""
+    needed = [FREQUENCY_PATH, START_DATE_PATH, INVOICE_STATUS_PATH, GROUPING_PERIOD_PATH]
+    needed += [CUSTOMER_PATH] if is_section_on(values, "sales") else []
+    needed += sorted(path for path in live.required_paths if _is_in_enabled_section(values, path))
+    needed += sorted(path for path in values if parse_tax_rate_path(path))
     return tuple(path for path in needed if values.get(path) is None)
 
 
-def switched_on(values: Values, section: str) -> bool:
+def is_section_on(values: Values, section: str) -> bool:
     return values.get(f"mapping.{section}.sync") is True
 
 
-def _enabled_row(values: Values, path: str) -> bool:
-    parts = account_key(path)
-    return parts is not None and switched_on(values, parts[0])
+def _is_in_enabled_section(values: Values, path: str) -> bool:
+    parts = parse_account_path(path)
+    return parts is not None and is_section_on(values, parts[0])
 
 
-def _chain(values: Values, live: Configuration) -> Iterator[Violation]:
-    """4.5 #2, #3, #4: fees lean on payments, payments on sales and on invoices that are not drafts."""
-    status = values.get(STATUS)
-    if switched_on(values, "payments") and not switched_on(values, "sales"):
-        yield "mapping.payments.sync", "payments need sales to be synchronised"
-    if switched_on(values, "payments") and isinstance(status, str) and status.lower() == "draft":
-        yield STATUS, "payments cannot be synchronised while invoices are drafts"
-    card = locate(values, account_path("payments", "card"))
-    if switched_on(values, "fees") and (card is None or values.get(card) is None):
+def _sections_depend(values: Values, _live: Configuration) -> Iterator[RuleViolation]:
+    """4.5 #2, #3, #4: fees need payments, payments need sales, and invoices that are not drafts."""
+    status = values.get(INVOICE_STATUS_PATH)
+    if is_section_on(values, "payments") and not is_section_on(values, "sales"):
+        yield PAYMENTS_SYNC_PATH, "payments need sales to be synchronised"
+    if is_section_on(values, "payments") and isinstance(status, str) and status.lower() == "draft":
+        yield INVOICE_STATUS_PATH, "payments cannot be synchronised while invoices are drafts"
+    card = resolve_live_path(values, account_path("payments", "card"))
+    if is_section_on(values, "fees") and (card is None or values.get(card) is None):
         yield account_path("payments", "card"), "fees need a payment account"
 
 
-def _parties(values: Values, live: Configuration) -> Iterator[Violation]:
-    """4.5 #5, #6: sales are billed to somebody, fees are owed to somebody."""
-    if switched_on(values, "sales") and values.get(CUSTOMER) is None:
-        yield CUSTOMER, "sales need a customer"
-    if switched_on(values, "fees") and values.get(SUPPLIER) is None:
-        yield SUPPLIER, "fees need a supplier"
+def _customer_and_supplier(values: Values, _live: Configuration) -> Iterator[RuleViolation]:
+    """4.5 #5, #6: sales need a customer, fees a supplier."""
+    if is_section_on(values, "sales") and values.get(CUSTOMER_PATH) is None:
+        yield CUSTOMER_PATH, "sales need a customer"
+    if is_section_on(values, "fees") and values.get(SUPPLIER_PATH) is None:
+        yield SUPPLIER_PATH, "fees need a supplier"
 
 
-def _required(values: Values, live: Configuration) -> Iterator[Violation]:
+def _required_rows(values: Values, live: Configuration) -> Iterator[RuleViolation]:
     """4.5 #7, #12: required accounts and every offered tax rate have a selection."""
-    for path in sorted(live.required):
-        if _enabled_row(values, path) and values.get(path) is None:
+    for path in sorted(live.required_paths):
+        if _is_in_enabled_section(values, path) and values.get(path) is None:
             yield path, "this account is required"
     for path in sorted(values):
-        if tax_rate_key(path) and switched_on(values, "sales") and values[path] is None:
+        if parse_tax_rate_path(path) and is_section_on(values, "sales") and values[path] is None:
             yield path, "every tax rate that is offered needs one"
 
 
-def _own_options(values: Values, live: Configuration) -> Iterator[Violation]:
-    """4.5 #8: a selection is one of its own options, in sections that are off too (REFERENCE 4.5, below the table)."""
+def _own_options(values: Values, live: Configuration) -> Iterator[RuleViolation]:
+    """4.5 #8: a selection is one of its own options, in sections that are off too (API notes 4.5, below the table)."""
     for path, value in values.items():
         if isinstance(value, Option) and all(value.id != option.id for option in live.options.get(path, ())):
             yield path, f"{value.id} is not among this merchant's options"
 
 
-def _apart(values: Values, live: Configuration) -> Iterator[Violation]:
+def _accounts_differ(values: Values, _live: Configuration) -> Iterator[RuleViolation]:
     """4.5 #9, #10: two pairs of accounts must differ."""
     for one, other in (
         (("sales", "prepaid"), ("payments", "prepaidPayment")),
         (("payments", "card"), ("payments", "payout")),
     ):
-        first, second = (values.get(locate(values, account_path(*row)) or "") for row in (one, other))
+        path, other_path = (resolve_live_path(values, account_path(*row)) or account_path(*row) for row in (one, other))
+        first, second = values.get(path), values.get(other_path)
         if isinstance(first, Option) and isinstance(second, Option) and first.id == second.id:
-            yield account_path(*one), f"must not be the account of {account_path(*other)}"
+            account = f"{first.name} ({first.id})" if first.name else first.id
+            yield path, f"{account} must not be the account of {other_path} too"
 
 
-def _words(values: Values, live: Configuration) -> Iterator[Violation]:
-    """4.5 #11: frequency, invoice status and grouping are words that live offers; sales that are off need none."""
-    for path in (FREQUENCY, STATUS, PERIOD):
-        offered, word = live.choices.get(path, ()), values.get(path)
-        if word is None and (path == FREQUENCY or switched_on(values, "sales")):
+def _offered_words(values: Values, live: Configuration) -> Iterator[RuleViolation]:
+    """4.5 #11: frequency, invoice status and grouping are words that live offers; without sales none are needed."""
+    for path in (FREQUENCY_PATH, INVOICE_STATUS_PATH, GROUPING_PERIOD_PATH):
+        offered, word = live.allowed_words.get(path, ()), values.get(path)
+        if word is None and (path == FREQUENCY_PATH or is_section_on(values, "sales")):
             yield path, "needs a value"
-        if isinstance(word, str) and offered and word.lower() not in {each.lower() for each in offered}:
+        if isinstance(word, str) and offered and word.lower() not in {option.lower() for option in offered}:
             yield path, f"{word!r} is not one of {', '.join(offered)}"
-    for path in GROUPINGS:
-        chosen, offered = values.get(path), live.choices.get(path, ())
-        strange = [word for word in chosen if word not in offered] if isinstance(chosen, tuple) else []
-        if strange:
-            yield path, f"{', '.join(strange)} is not offered; these are: {', '.join(offered)}"
+    for path in GROUP_BY_PATHS:
+        chosen, offered = values.get(path), live.allowed_words.get(path, ())
+        known = {option.lower() for option in offered}
+        unknown = [word for word in chosen if word.lower() not in known] if isinstance(chosen, tuple) else []
+        if unknown:
+            yield path, f"{', '.join(unknown)} is not offered; these are: {', '.join(offered)}"
 
 
-RULES: tuple[Callable[[Values, Configuration], Iterator[Violation]], ...] = (
-    _chain,
-    _parties,
-    _required,
+CONFIGURATION_RULES: tuple[Callable[[Values, Configuration], Iterator[RuleViolation]], ...] = (
+    _sections_depend,
+    _customer_and_supplier,
+    _required_rows,
     _own_options,
-    _apart,
-    _words,
+    _accounts_differ,
+    _offered_words,
 )

@@ -1,24 +1,29 @@
-"""The shell around planning: look, think, act, remember, tell.
+"""One run: observe, plan, apply, record.
 
-    fleet     a fleet, once: the story of every run
-    cycle     one merchant, once: the story
-    sweep     many merchants: bounded concurrency, one failure never stops another, a pause when many fail in a row
-    observe   what the API says of one merchant, and how sure that is
-    apply     a plan's changes, one after another, each with its intent on disk before it cannot be taken back
-    trouble   one merchant's trouble kept from the others: quarantine, back-off, the breaker, a limit reached
-    lately    what was changed in the last 24 hours, for runs that nobody asked for
-    budget    what carrying plans out costs, and whether the day's quota has room for it
-    judging   all plans together: limits, what was not seen, what is said of the fleet as a whole
-    saved     a saved plan, held against what is seen now
-    settle    creates whose answer was lost: look twice before anything is created anew
-    second_round  the same in the very run that lost them
-    rollout   a change in waves: the story; rollout_record is what is remembered of it, and who may turn it
-    undoing   a rollout put back
-    holding   whom rollouts hold
-    last_sync how a merchant's latest sync went, read and remembered
-    record    what we remember afterwards
-    ledger    since when each finding is seen
-    ports     what the above need of the API and of the state
+    fleet              a run over a fleet: the story
+    plan_merchant      one merchant: the story
+    load_snapshot      what is desired, recorded and listed, read once for a run
+    snapshot           that, as one value
+    observe            what Codat says of one merchant, and how sure that is
+    in_sync_cache      merchants that need no new plan, since nothing of theirs changed
+    fleet_plan         all plans together: limits, what could not be read, what is said of the fleet as a whole
+    saved_plan         a saved plan, compared with what is planned now
+    apply              a plan's changes, one after another, each with its intent on disk before it cannot be undone
+    create_listing     the listing that company creates rest on
+    duplicate_creates  after creates: whether somebody made the same company meanwhile
+    recover_intents    creates whose answer was lost: looked for before anything is created anew
+    retry_lost_creates the same within the very run that lost them
+    fence              the lock is proven just before a write leaves
+    concurrency        many merchants at a time; one failure never stops another
+    failure_policy     quarantine, backoff, the circuit breaker, a limit of the account
+    change_window      what was changed in the last 24 hours, for runs that nobody asked for
+    request_estimate   what the plans cost in requests, and whether the day's quota has room for it
+    persist            what is recorded afterwards
+    finding_history    since when each finding is open
+    identity, account  whose company is whose; which account the state belongs to
+    rollout_holds      merchants that a rollout holds
+    last_sync          how a merchant's latest sync went, read and recorded
+    ports              what the above need of the API and of the state
 
-Never here: a rule about what should change (planning), a format (reporting), a schedule (runtime).
+Never here: a rule about what should change (planning), a format (reporting), a schedule (daemon).
 """

@@ -1,4 +1,4 @@
-"""A fleet, once: think about everyone, judge once, ask, then act. The story of every run that writes."""
+"""A fleet, once: think about everyone, judge once, ask, then applier. The story of every run that writes."""
 
 from __future__ import annotations
 
@@ -7,81 +7,156 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from controller.model.errors import ApiUnusable
+from controller.model.exit_codes import exit_code
+from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome
-from controller.planning.holds import withheld
-from controller.reconcile.budget import cost
-from controller.reconcile.cycle import Act, carry_out
-from controller.reconcile.judging import judged
-from controller.reconcile.lately import made_lately
-from controller.reconcile.ledger import told
-from controller.reconcile.record import events, note_configured
-from controller.reconcile.saved import still_holding
-from controller.reconcile.second_round import second_round
-from controller.reconcile.survey import Run, now, settled
-from controller.reconcile.sweep import carry_out_all, consider_all, unread
-from controller.reconcile.trouble import LATER, USED_UP
-from controller.reconcile.world import Stop, World
-from controller.reporting.verdict import exit_code
+from controller.planning.holds import apply_hold
+from controller.planning.limits import count_changes
+from controller.planning.renames import RenamePlan, with_rename
+from controller.reconcile.change_window import recent_automatic_changes
+from controller.reconcile.concurrency import apply_all, plan_all
+from controller.reconcile.context import RunContext, StopSignal
+from controller.reconcile.duplicate_creates import fail_duplicate_creates
+from controller.reconcile.failure_policy import (
+    ONCE_QUOTA_IS_BACK,
+    QUOTA_USED_UP,
+    hold_if_quarantined,
+    note_skipping_unfit,
+    stop_for_unusable_api,
+)
+from controller.reconcile.finding_history import ExecutedRun, begin_run, record_and_date
+from controller.reconcile.fleet_plan import build_fleet_plan
+from controller.reconcile.identity import apply_renames, rename_events
+from controller.reconcile.load_snapshot import recover_then_snapshot
+from controller.reconcile.persist import history_events, persist_configured
+from controller.reconcile.plan_merchant import Applier, apply_and_record
+from controller.reconcile.retry_lost_creates import retry_lost_creates
+from controller.reconcile.saved_plan import drop_stale
+from controller.reconcile.snapshot import RunSnapshot
+from controller.reporting.formatting import format_count
+from state import EventRow
+from state.errors import StateUnusable
 
 
 async def reconcile(
-    run: Run, agree: Callable[[FleetPlan], bool], saved: Mapping[str, Any] | None = None, act: Act = carry_out
+    run: RunContext,
+    confirm: Callable[[FleetPlan], bool],
+    saved_plan: Mapping[str, Any] | None = None,
+    applier: Applier = apply_and_record,
 ) -> FleetReport | FleetPlan:
     """Plans everyone, judges the plans at once, asks once, writes. Refused or declined: the plan alone comes back."""
-    started = now()
-    world = await settled(run)
-    plan, moved = still_holding(await think(run, world), saved)
-    may = may_begin(plan, run.stop)
-    if plan.refusal or (may and not agreed(plan, agree)):
-        return await told(plan, run.store)
-    report = await carried_out(plan, run, world, act, started, moved)
-    return replace(report, asked=may)
+    started = run.now()
+    snapshot = await recover_then_snapshot(run)
+    plan, stale = drop_stale(await plan_fleet(snapshot), saved_plan)
+    writable = may_write(plan, run.stop)
+    if plan.refusal:
+        return await record_and_date(plan, run, run.now())
+    if writable:
+        plan, agreed = confirm_showable(plan, confirm)
+        if not agreed:
+            return await record_and_date(plan, run, run.now())
+    # Stopped before anybody was asked: it goes through `execute` all the same, which begins nothing after a stop.
+    report = await execute(plan, snapshot, applier, started, stale)
+    return replace(report, confirmed=writable)
 
 
-async def carried_out(
-    plan: FleetPlan, run: Run, world: World, act: Act, started: datetime, moved: Mapping[str, Outcome]
-) -> FleetReport:
-    """An agreed plan, merchant by merchant, and what became of each. `moved`: those that it does not hold for."""
-    await run.store.let_go(world.freed)
-    world = replace(world, run=await run.store.begin_run("apply", started))
-    outcomes = await carry_out_all(plan.plans, world, run.width, run.tell, act)
-    outcomes |= await second_round(run, plan, world, outcomes)
-    report = FleetReport(plan, {**moved, **outcomes}, started, now())
-    return await _noted(run.stop.told_in(report), world)
-
-
-async def think(run: Run, world: World, *, again: bool = False) -> FleetPlan:
+async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -> FleetPlan:
     """Everyone's plan, judged at once; nothing has been written yet.
 
-    again  another run carries it out, and has to look again: that is part of the cost
+    will_be_repeated  another run carries the plan out and has to read all of this again: part of the estimated cost
     """
-    free = sorted(name for name in world.wanted if name not in world.unsettled)
-    plans = await consider_all(free, world, run.width, run.tell)
-    await run.store.remember_verdicts(world.judged)
-    plans = [withheld(plan, world.holds.get(plan.merchant)) for plan in plans]
-    plans += [unread(name, "a create was begun whose outcome could not be seen yet") for name in world.unsettled]
-    plans.sort(key=lambda plan: plan.merchant)
-    looking = run.api.reads - world.reads_before if again else 0
-    cost_ = cost(plans, looking, run.pace, run.api.quota)
-    return judged(run, world, plans, cost_, await made_lately(run))
+    run, renames = snapshot.run, snapshot.renames
+    plans = await plan_all(sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress)
+    await run.store.save_in_sync_keys(snapshot.new_in_sync_keys)
+    plans = [hold_if_quarantined(apply_hold(plan, snapshot.holds.get(plan.merchant)), snapshot) for plan in plans]
+    plans = [with_rename(plan, renames.acting.get(plan.merchant), renames.already.get(plan.merchant)) for plan in plans]
+    reads_to_repeat = run.api.reads - snapshot.reads_at_start if will_be_repeated else 0
+    return build_fleet_plan(snapshot, plans, reads_to_repeat, await recent_automatic_changes(run))
 
 
-def may_begin(plan: FleetPlan, stop: Stop) -> bool:
+async def execute(
+    plan: FleetPlan, snapshot: RunSnapshot, applier: Applier, started: datetime, stale: Mapping[str, Outcome]
+) -> FleetReport:
+    """Carries a confirmed plan out, merchant by merchant. `stale`: outcomes of those that it holds for no longer."""
+    run = snapshot.run
+    if snapshot.account_to_record:
+        await run.store.bind_account(snapshot.account_to_record)
+    await apply_renames(run.fleet, snapshot.renames, run.store, started)
+    await run.store.release_holds(snapshot.released_holds)
+    run_id = await begin_run(run, started)
+    await run.store.note_events(run_id, rename_events(run_id, started, snapshot.renames))
+    snapshot = replace(snapshot, run_id=run_id, renames=RenamePlan())
+
+    writes_before = run.api.writes
+    try:
+        outcomes = await apply_all(plan.plans, snapshot, run.parallelism, run.on_progress, applier)
+    except StateUnusable as error:
+        writes = format_count(run.api.writes - writes_before, "writing request")
+        error.args = (f"{error} By then {writes} had been sent.",)
+        raise
+    try:
+        outcomes |= await retry_lost_creates(plan, snapshot, outcomes)
+        plan, outcomes = await fail_duplicate_creates(plan, snapshot, outcomes)
+    except ApiUnusable as error:
+        stop_for_unusable_api(error, 0, snapshot)
+    report = FleetReport(plan, {**stale, **outcomes}, started, run.now())
+    return await _record_run(run.stop.add_to_report(report), snapshot)
+
+
+def may_write(plan: FleetPlan, stop: StopSignal) -> bool:
     """Whether anything may be written: no signal came meanwhile, and the day's quota is not used up."""
     if plan.resume_at:
-        stop.because(USED_UP, remedy=LATER, resume_at=plan.resume_at)
-    return stop.why is None
+        stop.request(QUOTA_USED_UP, remedy=ONCE_QUOTA_IS_BACK, resume_at=plan.resume_at)
+    return stop.reason is None
 
 
-def agreed(plan: FleetPlan, agree: Callable[[FleetPlan], bool]) -> bool:
-    """Nobody is asked about nothing."""
-    return not any(each.changes for each in plan.plans) or agree(plan)
+class PlanNotShown(Exception):
+    """Somebody was to agree to a plan of which a part could not be shown. `plans`, by merchant, say so instead."""
+
+    def __init__(self, plans: Mapping[str, Plan]) -> None:
+        super().__init__(", ".join(plans))
+        self.plans = plans
 
 
-async def _noted(report: FleetReport, world: World) -> FleetReport:
-    """The run's lines in the history, and when everyone was last seen well."""
-    plans, store = report.plan.plans, world.store
-    await note_configured(plans, report.outcomes, world)
-    await store.note_events(world.run, events(world.run, plans, report.outcomes, world))
-    await store.end_run(world.run, exit_code("apply", report), {"merchants": len(plans)}, report.ended)
-    return replace(report, plan=await told(report.plan, store))
+def confirm_showable(plan: FleetPlan, confirm: Callable[[FleetPlan], bool]) -> tuple[FleetPlan, bool]:
+    """What was agreed to, and whether. A merchant that cannot be shown is not written to; the others are asked about
+    all the same."""
+    try:
+        return plan, confirmed(plan, confirm)
+    except PlanNotShown as hidden:
+        plans = tuple(hidden.plans.get(each.merchant, each) for each in plan.plans)
+        plan = replace(plan, plans=plans, counts=count_changes(plans), is_complete=False)
+    return plan, confirmed(plan, confirm)
+
+
+def confirmed(plan: FleetPlan, confirm: Callable[[FleetPlan], bool]) -> bool:
+    """Whether the plan may be carried out. Nobody is asked about one without changes."""
+    return not any(merchant.changes for merchant in plan.plans) or confirm(plan)
+
+
+async def _record_run(report: FleetReport, snapshot: RunSnapshot) -> FleetReport:
+    """The run's lines in the history, when everyone was last seen configured, and the findings' ages in the report."""
+    run, run_id, plans = snapshot.run, snapshot.run_id, report.plan.plans
+    await persist_configured(plans, report.outcomes, snapshot)
+    events = history_events(run_id, plans, report.outcomes, snapshot)
+    await note_skipping_unfit(lambda rows: run.store.note_events(run_id, rows), events)
+    await _record_retained(report.plan, snapshot)
+    await run.store.end_run(run_id, exit_code("apply", report), {"merchants": len(plans)}, report.ended_at)
+    executed = ExecutedRun(report.outcomes, run_id, report.ended_at)
+    return replace(report, plan=await record_and_date(report.plan, run, report.started_at, executed))
+
+
+async def _record_retained(plan: FleetPlan, snapshot: RunSnapshot) -> None:
+    """A merchant whose manifest is gone while all stays as it is leaves a line in the history, and so does its
+    return."""
+    store, run_id, now = snapshot.run.store, snapshot.run_id, snapshot.run.now()
+    leaving = [retained.merchant for retained in plan.retained if retained.retained_since is None]
+    back = [name for name in snapshot.desired if snapshot.recorded_state(name).retained_since]
+    await store.mark_without_manifest(leaving, now)
+    await store.mark_without_manifest(back, None)
+    why = "its manifest is gone; deletion: Retain keeps company, connection and sync as they are"
+    events = [EventRow(now, run_id, name, "left management", {"reason": why}) for name in leaving]
+    events += [EventRow(now, run_id, name, "came back", {"reason": "it has a manifest again"}) for name in back]
+    if events:
+        await store.note_events(run_id, events)

@@ -2,23 +2,72 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
-from controller.model.sync import Sync
+from controller.codat.client import Reader
+from controller.model.errors import RemoteError, StoppedBySignal
+from controller.model.observed import RecordedState
+from controller.reconcile.concurrency import map_bounded
+from controller.reconcile.failure_policy import ends_run
+from controller.reconcile.observe import has_both_links
+from controller.reconcile.persist import last_sync_from_row
+from controller.reconcile.snapshot import RunSnapshot
 from state import SyncRow
+from state.errors import StateProblem
 
-LONGEST_MESSAGE = 1000
-
-
-class SyncReading(Protocol):
-    async def latest_sync(self, company_id: str) -> Sync | None: ...
+MAX_SYNC_MESSAGE_CHARS = 1000
 
 
-async def read_sync(merchant: str, company_id: str, before: SyncRow | None, api: SyncReading, now: datetime) -> SyncRow:
+async def read_sync(merchant: str, company_id: str, before: SyncRow | None, api: Reader, now: datetime) -> SyncRow:
     """What is to be remembered, beside what was read before. Raises RemoteError."""
     sync = await api.latest_sync(company_id)
-    code, ran_at = (sync.code, sync.began) if sync else (None, None)
+    code, ran_at = (sync.code, sync.started_at) if sync else (None, None)
     same = before is not None and before.ran_at == ran_at and (before.code is None) == (code is None)
     since = before.since if before and same else now
-    return SyncRow(merchant, code, sync.message[:LONGEST_MESSAGE] if sync else "", ran_at, since, now)
+    message, detail = (text[:MAX_SYNC_MESSAGE_CHARS] for text in ((sync.message, sync.detail) if sync else ("", "")))
+    return SyncRow(merchant, code, message, ran_at, since, now, detail or None)
+
+
+async def with_latest_syncs(snapshot: RunSnapshot) -> RunSnapshot:
+    """The snapshot, with each merchant's latest sync as it is now, where that was asked for: one request each.
+
+    Only of whom the listing shows linked on both sides, or who is not in it. What cannot be read is the merchant's own
+    trouble, and the report says so; what was read is remembered, best effort.
+    """
+    run = snapshot.run
+    if not run.read_syncs:
+        return snapshot
+    known, unread = await run.store.syncs(), dict[str, str]()
+
+    async def read(name: str) -> SyncRow | None:
+        if run.stop.signal:
+            raise StoppedBySignal(run.stop.signal)
+        company_id = snapshot.recorded_state(name).company_id
+        assert company_id is not None, "only bound merchants are asked about"
+        try:
+            return await read_sync(name, company_id, known.get(name), run.api, run.service_now())
+        except RemoteError as error:
+            unread[name] = str(error)
+        except Exception as error:
+            if ends_run(error):
+                raise
+            unread[name] = f"{type(error).__name__}: {error}"
+        return None
+
+    names = [name for name in snapshot.desired if _may_sync(snapshot.recorded_state(name), snapshot)]
+    rows = [row for row in await map_bounded(names, read, run.parallelism, run.on_progress) if row]
+    with suppress(StateProblem):  # the report has them all the same; the next reading is remembered again
+        await run.store.note_syncs(rows)
+    fresh = {
+        row.merchant: replace(snapshot.recorded_state(row.merchant), last_sync=last_sync_from_row(row)) for row in rows
+    }
+    return replace(snapshot, recorded={**snapshot.recorded, **fresh}, syncs_unread=unread)
+
+
+def _may_sync(recorded: RecordedState, snapshot: RunSnapshot) -> bool:
+    if recorded.company_id is None or recorded.removed_at:
+        return False
+    company = snapshot.company_index.by_id.get(recorded.company_id) if snapshot.company_index else None
+    return company is None or has_both_links(company)

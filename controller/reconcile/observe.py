@@ -1,5 +1,8 @@
 """What the API says of one merchant, read as sparingly as may be, and how sure that is.
 
+A company is Absent only where Codat says so of its id *and* a complete listing lacks it: a gateway's 404, or a
+404 while the listing failed too, proves nothing.
+
 a sweep        the listing, and one configuration per merchant whose two connections are Linked
 one target     its company by id instead of the listing
 only if needed data status, the rows of dangling selections, the last successful sync
@@ -7,128 +10,247 @@ only if needed data status, the rows of dangling selections, the last successful
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Awaitable, Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from controller.codat.client import Reader
 from controller.codat.convert import read_configuration
-from controller.model.errors import NotReady, RemoteError, Unauthorized
-from controller.model.merchant import Drift, Wanted
+from controller.model.desired import DesiredMerchant, DriftPolicy
+from controller.model.errors import DataNotReady, RemoteError
 from controller.model.observed import (
     LINKED,
     Absent,
+    BooksRecord,
     Company,
     Configuration,
-    Memory,
     Observed,
-    Record,
+    RecordedState,
+    SimilarName,
     Unread,
 )
-from controller.model.values import ref_kind
-from controller.planning.references import dangling
-from controller.reconcile.ports import Reading
-from controller.reconcile.world import World, free
+from controller.model.values import ref_kind, resolve_live_path
+from controller.planning.references import find_dangling
+from controller.quick_dataclasses import dataclass
+from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
+class BasicObservation:
     """The first look: the company, and the configuration as it came. `document` is None where none is compared."""
 
     company: Company | Absent | Unread
-    namesakes: tuple[Company, ...] = ()
+    same_name_companies: tuple[Company, ...] = ()
     document: bytes | Unread | None = None
-    holder: str | None = None
+    name_holder: str | None = None
+    similar_names: tuple[SimilarName, ...] = ()
 
 
-async def observe(merchant: str, world: World) -> Observed:
+async def observe(merchant: str, snapshot: RunSnapshot) -> Observed:
     """One merchant, as it stands."""
-    return await inspect(merchant, await glance(merchant, world), world)
+    return await observe_details(merchant, await observe_basic(merchant, snapshot), snapshot)
 
 
-async def glance(merchant: str, world: World) -> Glimpse:
+async def observe_basic(merchant: str, snapshot: RunSnapshot) -> BasicObservation:
     """What every look costs: the company where the listing lacks it, and at most one configuration."""
-    found, namesakes = await _company(merchant, world)
+    found, namesakes = await _company(merchant, snapshot)
     if isinstance(found, Absent):
-        return Glimpse(found, namesakes, holder=_holder(merchant, world))
-    if not isinstance(found, Company) or not both_linked(found):
-        return Glimpse(found, namesakes)
-    return Glimpse(found, namesakes, await _document(world.api, found.id))
+        alike = snapshot.similar_names.similar_to(merchant, snapshot.desired[merchant].company_name)
+        return BasicObservation(found, namesakes, name_holder=_name_holder(merchant, snapshot), similar_names=alike)
+    if not isinstance(found, Company) or not has_both_links(found):
+        return BasicObservation(found, namesakes)
+    return BasicObservation(found, namesakes, await _read_document(snapshot.run.api, found.id))
 
 
-async def inspect(merchant: str, glimpse: Glimpse, world: World) -> Observed:
-    """The glimpse read closely, with the further reads that it calls for."""
-    seen = Observed(glimpse.company, glimpse.namesakes, glimpse.holder)
-    if not isinstance(glimpse.company, Company) or glimpse.document is None:
-        return seen
-    return await _inside(seen, glimpse, glimpse.company.id, world.memory(merchant), world)
+async def observe_details(merchant: str, basic: BasicObservation, snapshot: RunSnapshot) -> Observed:
+    """The basic observation read closely, with the further reads that it calls for."""
+    listed = snapshot.company_index is not None and snapshot.company_index.listing.complete
+    observed = Observed(
+        basic.company,
+        basic.same_name_companies,
+        basic.name_holder,
+        listing_is_complete=listed,
+        similar_names=basic.similar_names,
+    )
+    if not isinstance(basic.company, Company) or basic.document is None:
+        return observed
+    return await _with_configuration(observed, basic, basic.company.id, merchant, snapshot)
 
 
-def both_linked(company: Company) -> bool:
+def has_both_links(company: Company) -> bool:
     """Whether a configuration can be read and would be compared: a Linked connection of each kind."""
     linked = {each.source_type.lower() for each in company.connections if each.status == LINKED}
     return {"commerce", "accounting"} <= linked
 
 
-async def _company(merchant: str, world: World) -> tuple[Company | Absent | Unread, tuple[Company, ...]]:
-    memory = world.memory(merchant)
-    found = await _bound(memory.company_id, memory, world) if memory.company_id else _unbound(merchant, world)
-    name = world.wanted[merchant].company_name
-    others = free(world.inventory.by_name.get(name, ()), merchant, world.claimed) if world.inventory else ()
+async def _company(merchant: str, snapshot: RunSnapshot) -> tuple[Company | Absent | Unread, tuple[Company, ...]]:
+    recorded = snapshot.recorded_state(merchant)
+    found = (
+        await _bound_company(recorded.company_id, recorded, snapshot)
+        if recorded.company_id
+        else _unbound_company(merchant, snapshot)
+    )
+    name = snapshot.desired[merchant].company_name
+    others = (
+        not_bound_to_others(snapshot.company_index.named(name), merchant, snapshot.merchant_by_company_id)
+        if snapshot.company_index
+        else ()
+    )
     known = found.id if isinstance(found, Company) else None
     return found, tuple(each for each in others if each.id != known)
 
 
-async def _bound(company_id: str, memory: Memory, world: World) -> Company | Absent | Unread:
-    """By the listing where that has all we bound; what it lacks is asked for by id: a listing alone proves nothing."""
-    listed = world.inventory.by_id.get(company_id) if world.inventory else None
-    if listed and memory.connection_id in (None, *(each.id for each in listed.connections)):
-        return listed
-    return await _read(world.api.company(company_id))
+async def _bound_company(company_id: str, recorded: RecordedState, snapshot: RunSnapshot) -> Company | Absent | Unread:
+    """By the listing where that has all we bound; what it lacks is read by id: a listing alone proves nothing."""
+    listed = snapshot.company_index.by_id.get(company_id) if snapshot.company_index else None
+    if listed and recorded.connection_id in (None, *(each.id for each in listed.connections)):
+        return _readable(listed)
+    by_id = snapshot.company_index.unlisted.get(company_id) if snapshot.company_index else None
+    found = await _read(snapshot.run.api.company(company_id)) if by_id is None else by_id
+    return await confirm_absence(company_id, snapshot) if isinstance(found, Absent) else found
 
 
-def _unbound(merchant: str, world: World) -> Company | Absent | Unread:
-    assert world.inventory is not None, "a merchant without a company id needs the listing"
-    if not world.inventory.listing.complete:
-        return Unread(world.inventory.listing.why)
-    named = free(world.inventory.by_name.get(world.wanted[merchant].company_name, ()), merchant, world.claimed)
-    return named[0] if named else Absent()
+def _readable(company: Company) -> Company | Unread:
+    return (
+        Unread(f"the list of companies cannot be read there: {company.unreadable_parts}")
+        if company.unreadable_parts
+        else company
+    )
 
 
-def _holder(merchant: str, world: World) -> str | None:
+async def confirm_absence(company_id: str, snapshot: RunSnapshot) -> Absent | Unread:
+    """What it means that Codat says of this id that it is not there. One listing serves all who ask."""
+    company_index = snapshot.company_index or await snapshot.company_index_for_absence(
+        lambda: relist_companies(snapshot)
+    )
+    listing = company_index.listing
+    if not listing.complete:
+        return Unread(
+            f"Codat says that company {company_id} is not there, but not all are listed: {listing.incomplete_reason}"
+        )
+    if any(each.id == company_id for each in listing.companies):
+        return Unread(f"Codat says that company {company_id} is not there, and lists it")
+    return Absent()
+
+
+MAX_EXTRA_COMPANY_READS = 3
+"""So many bound companies that a run is not about are read by id, too, where the list lacks them: one that is there
+proves as much, and where many are gone for good it does not cost a request for each."""
+
+
+async def relist_companies(snapshot: RunSnapshot, made: Iterable[str] = ()) -> CompanyIndex:
+    """All companies as they are listed by now, held against those that are known to be there, `made` just now or bound.
+
+    What a run concludes from a list that it did not begin with rests on this: what to create, what was not created.
+    """
+    about = {snapshot.recorded_state(name).company_id for name in snapshot.desired} | {*made}
+    listing = await snapshot.run.api.companies()
+    return await cross_check(
+        CompanyIndex.from_listing(listing), about, snapshot.merchant_by_company_id, snapshot.run.api
+    )
+
+
+async def cross_check(
+    company_index: CompanyIndex, about: Iterable[str | None], bound: Collection[str], api: Reader
+) -> CompanyIndex:
+    """The index, once those companies that it lacks and that we know were read by id.
+
+    One that is there proves that the listing is not complete, whatever it says of itself. For those that a run is
+    `about` it costs nothing more, since each would be read anyway; of the others that are `bound`, so many.
+    """
+    unlisted_bound = {each for each in about if each} - company_index.by_id.keys()
+    others = sorted({*bound} - unlisted_bound - company_index.by_id.keys())[:MAX_EXTRA_COMPANY_READS]
+    if not (unlisted_bound or others):
+        return company_index
+    ids = sorted({*unlisted_bound, *others})
+    answers = await asyncio.gather(*(_read(api.company(company_id)) for company_id in ids))
+    answers_by_id = dict(zip(ids, answers, strict=True))
+    found = [company_id for company_id, answer in answers_by_id.items() if isinstance(answer, Company)]
+    if not found:
+        return replace(company_index, unlisted=answers_by_id)
+    why = f"company {found[0]} is there, and the list of companies lacks it"
+    listing = replace(
+        company_index.listing,
+        complete=False,
+        incomplete_reason="; ".join(filter(None, (company_index.listing.incomplete_reason, why))),
+    )
+    return replace(company_index, listing=listing, unlisted=answers_by_id)
+
+
+def _unbound_company(merchant: str, snapshot: RunSnapshot) -> Company | Absent | Unread:
+    assert snapshot.company_index is not None, "a merchant without a company id needs the listing"
+    if not snapshot.company_index.listing.complete:
+        return Unread(snapshot.company_index.listing.incomplete_reason)
+    named = not_bound_to_others(
+        snapshot.company_index.named(snapshot.desired[merchant].company_name), merchant, snapshot.merchant_by_company_id
+    )
+    return _readable(named[0]) if named else Absent()
+
+
+def _name_holder(merchant: str, snapshot: RunSnapshot) -> str | None:
     """Whose company bears the wanted name, unless that one is about to be renamed itself."""
-    name = world.wanted[merchant].company_name
-    named = world.inventory.by_name.get(name, ()) if world.inventory else ()
-    owners = (owner for each in named if (owner := world.claimed.get(each.id, merchant)) != merchant)
-    return next((owner for owner in owners if not _gives_up(name, world.wanted.get(owner))), None)
+    name = snapshot.desired[merchant].company_name
+    named = snapshot.company_index.named(name) if snapshot.company_index else ()
+    owners = (owner for each in named if (owner := snapshot.merchant_by_company_id.get(each.id, merchant)) != merchant)
+    return next((owner for owner in owners if not _will_be_renamed(name, snapshot.desired.get(owner))), None)
 
 
-def _gives_up(name: str, owner: Wanted | None) -> bool:
-    if owner is None or owner.retired:
+def _will_be_renamed(name: str, owner: DesiredMerchant | None) -> bool:
+    if owner is None or owner.removal:
         return False
-    return owner.company_name != name and owner.policy.drift is Drift.CORRECT
+    return owner.company_name != name and owner.policy.drift is DriftPolicy.CORRECT
 
 
-async def _inside(seen: Observed, glimpse: Glimpse, company_id: str, memory: Memory, world: World) -> Observed:
-    live = _configuration(glimpse.document, world.now())
-    seen = replace(seen, configuration=live)
+def unread_field_reason(live: Configuration, wanted: DesiredMerchant) -> str:
+    """The first part of a document that matters here and is in a form that we do not know; nothing where none does.
+
+    It matters where the manifest declares the field, and where a selection may or may not be among its options.
+    """
+    declared = (
+        {resolve_live_path(live.values, path) or path for path in wanted.fields} if live.unreadable_fields else set()
+    )
+    gone = find_dangling(live) if live.unreadable_fields else {}
+    return next((why for path, why in live.unreadable_fields.items() if path in declared or path in gone), "")
+
+
+def reread_at(now: datetime, observed: Observed) -> Observed:
+    """What was observed, as of another instant: where live keeps a time zone, its hour is another by another clock."""
+    live = observed.configuration
+    return (
+        replace(observed, configuration=read_configuration(live.document, now))
+        if isinstance(live, Configuration)
+        else observed
+    )
+
+
+async def _with_configuration(
+    observed: Observed, basic: BasicObservation, company_id: str, merchant: str, snapshot: RunSnapshot
+) -> Observed:
+    live = _configuration(basic.document, snapshot.run.service_now())
+    if isinstance(live, Configuration) and (unread := unread_field_reason(live, snapshot.desired[merchant])):
+        live = Unread(f"a configuration document cannot be read: {unread}")
+    observed = replace(observed, configuration=live)
     if isinstance(live, Unread):
-        return replace(seen, pulls=None if live.failed else await _read(world.api.data_status(company_id)))
-    if world.data or not live.configured or not live.offers_options:
-        seen = replace(seen, pulls=await _read(world.api.data_status(company_id)))
-    if memory.configured_at and not live.configured:
-        last = await _read(world.api.last_successful_sync(company_id))
-        seen = replace(seen, last_success=world.now() if isinstance(last, Unread) else last)
-    return replace(seen, records=await _records(world.api, company_id, live))
+        return replace(
+            observed, data_status=None if live.failed else await _read(snapshot.run.api.data_status(company_id))
+        )
+    if snapshot.needs_data_status(merchant) or not live.configured or not live.offers_options:
+        observed = replace(observed, data_status=await _read(snapshot.run.api.data_status(company_id)))
+    if snapshot.recorded_state(merchant).last_configured_at and not live.configured:
+        last = await _read(snapshot.run.api.last_successful_sync(company_id))
+        observed = replace(
+            observed, last_successful_sync=snapshot.run.service_now() if isinstance(last, Unread) else last
+        )
+    return replace(observed, records=await _dangling_records(snapshot.run.api, company_id, live))
 
 
-async def _document(api: Reading, company_id: str) -> bytes | Unread:
+async def _read_document(api: Reader, company_id: str) -> bytes | Unread:
     try:
         return await api.configuration(company_id)
-    except NotReady as error:
+    except DataNotReady as error:
         return Unread(str(error), failed=False)
-    except Unauthorized:
-        raise
     except RemoteError as error:
         return Unread(str(error))
 
@@ -143,11 +265,11 @@ def _configuration(document: bytes | Unread | None, now: datetime) -> Configurat
         return Unread(str(error))
 
 
-async def _records(
-    api: Reading, company_id: str, live: Configuration
-) -> Mapping[tuple[str, str], Record | Absent | Unread]:
+async def _dangling_records(
+    api: Reader, company_id: str, live: Configuration
+) -> Mapping[tuple[str, str], BooksRecord | Absent | Unread]:
     """One read per selection that its own options lack: it tells archived from deleted."""
-    gone = {(kind, option.id) for path, option in dangling(live).items() if (kind := ref_kind(path))}
+    gone = {(kind, option.id) for path, option in find_dangling(live).items() if (kind := ref_kind(path))}
     return {(str(kind), id_): await _read(api.record(company_id, kind, id_)) for kind, id_ in sorted(gone)}
 
 
@@ -155,10 +277,8 @@ T = TypeVar("T")
 
 
 async def _read(answer: Awaitable[T]) -> T | Unread:
-    """An answer, or why there is none; a refused key ends the run."""
+    """An answer, or why there is none."""
     try:
         return await answer
-    except Unauthorized:
-        raise
     except RemoteError as error:
         return Unread(str(error))

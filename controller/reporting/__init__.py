@@ -1,5 +1,5 @@
-"""Finished plans and reports as something to read: for people, for programs, and as an exit code.
+"""Finished plans and reports as something to read, for people and for programs.
 
-Here: pure functions from the model's values to text, JSON, Markdown, HTML, CSV, and the verdict of a run.
+Here: pure functions from the model's values to text, JSON, Markdown, HTML and CSV.
 Never here: a request, a file, a decision about a merchant. What is shown was decided elsewhere.
 """

@@ -7,21 +7,39 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
+from shlex import quote
 from typing import Any
 
+from controller.model.desired import Diagnostic
 from controller.model.errors import MerchantctlError
-from controller.model.merchant import Complaint
 from controller.model.plan import Actor, Change, Condition, FieldChange, Finding, Plan
-from controller.model.report import Done, Failed, FleetPlan, FleetReport, Moved, Nothing, Outcome, Refusal, Skipped
+from controller.model.report import (
+    Applied,
+    ChangedSincePlan,
+    Failed,
+    FleetPlan,
+    FleetReport,
+    Outcome,
+    Refusal,
+    RetainedMerchant,
+    Skipped,
+    Unchanged,
+)
 from controller.model.run import Scope
-from controller.model.values import COMPANY_NAME, to_json
-from controller.reporting.freshness import data_json, freshness_json
-from controller.reporting.words import instant
+from controller.model.values import COMPANY_NAME_PATH, value_to_json
+from controller.model.zones import TZDATA_VERSION
+from controller.reporting.data_age import data_age_json, fleet_data_age_json
+from controller.reporting.formatting import format_iso
+from controller.reporting.last_syncs import last_sync_json, last_syncs_json
+from controller.reporting.provenance import provenance_json
+from controller.text import dump_json
 
-SCHEMA_VERSION = 1
+REPORT_SCHEMA_VERSION = 2
+"""Of every document here. 2: a merchant's state may be `drifted`, which 1 called `in-sync`."""
 
 Json = dict[str, Any]
 
@@ -30,15 +48,25 @@ class UnusablePlan(MerchantctlError):
     """A saved plan that was edited, or that this version cannot read."""
 
 
+class MalformedPlan(UnusablePlan):
+    """What should be a saved plan and is none: something in it is missing, or is not what a plan has there."""
+
+    exit_code = 65
+
+
 def plan_json(plan: FleetPlan) -> Json:
     """A plan as `plan -o json` prints it and `--out` saves it; its `scope` tells `apply FILE` whom it is about."""
     document = _head("Plan", plan) | {
-        "manifests": plan.manifests,
-        "scope": _scope(plan.scope),
-        "cost": {"reads": plan.cost.reads, "writes": plan.cost.writes, "minutes": round(plan.cost.minutes, 2)},
+        "manifests": plan.fleet_digest,
+        "cost": {
+            "reads": plan.request_estimate.reads,
+            "writes": plan.request_estimate.writes,
+            "minutes": round(plan.request_estimate.minutes, 2),
+        },
         "merchants": [_merchant(each) for each in plan.plans],
         "refusal": None if plan.refusal is None else refusal_json(plan.refusal),
-        "unmanaged": len(plan.unmanaged),
+        "unmanaged": plan.unmanaged_count,
+        "retained": _retained(plan),
     }
     return document | {"digest": digest(document)}
 
@@ -50,14 +78,16 @@ def drift_json(plan: FleetPlan, *, unmanaged: bool = False) -> Json:
     """
     findings = findings_of(plan)
     counted = Counter(each.code for each in findings)
-    if plan.unmanaged:
-        counted["company-unmanaged"] += len(plan.unmanaged)
-    ages = {each.merchant: data_json(each.data) for each in plan.plans if each.data}
+    if plan.unmanaged_count:
+        counted["company-unmanaged"] += plan.unmanaged_count
+    ages = {each.merchant: data_age_json(each.data_age) for each in plan.plans if each.data_age}
     return _head("DriftReport", plan) | {
-        "data": freshness_json(plan) | {"merchants": ages},
+        "data": fleet_data_age_json(plan) | {"merchants": ages},
         "summary": dict(sorted(counted.items())),
-        "findings": [finding_json(each) for each in (*findings, *(strangers(plan) if unmanaged else ()))],
-        "unmanaged": list(plan.unmanaged) if unmanaged else len(plan.unmanaged),
+        "findings": [finding_json(each) for each in (*findings, *(unmanaged_findings(plan) if unmanaged else ()))],
+        "unmanaged": unmanaged_names(plan) if unmanaged else plan.unmanaged_count,
+        "retained": _retained(plan),
+        "syncs": last_syncs_json(plan),
     }
 
 
@@ -69,10 +99,12 @@ def status_json(plan: FleetPlan) -> Json:
                 "merchant": each.merchant,
                 "conditions": [_condition(condition) for condition in each.conditions],
                 "findings": [finding_json(finding) for finding in each.findings],
-                "data": data_json(each.data),
+                "data": data_age_json(each.data_age),
+                **last_sync_json(each, plan.made_at),
             }
             for each in plan.plans
-        ]
+        ],
+        "syncs": last_syncs_json(plan),
     }
 
 
@@ -84,35 +116,41 @@ def report_json(result: FleetReport | FleetPlan) -> Json:
         "merchants": [
             {
                 "merchant": each.merchant,
-                "state": each.state.value,
+                "state": each.status.value,
                 "changes": [_change(change) for change in each.changes],
-                "outcome": outcome_json(outcomes.get(each.merchant, Nothing())),
+                **_held(each),
+                "outcome": outcome_json(outcomes.get(each.merchant, Unchanged())),
                 "findings": [finding_json(finding) for finding in each.findings],
             }
+            | _names(each)
             for each in plan.plans
         ],
         "refusal": None if plan.refusal is None else refusal_json(plan.refusal),
     }
     if isinstance(result, FleetReport):
         report |= {
-            "started": instant(result.started),
-            "ended": instant(result.ended),
-            "stopped": result.stopped,
+            "started": format_iso(result.started_at),
+            "ended": format_iso(result.ended_at),
+            "stopped": result.stop_reason,
             "remedy": result.remedy or None,
-            "resumeAt": instant(result.resume_at),
+            "resumeAt": format_iso(result.resume_at),
         }
     return report
 
 
 def finding_json(finding: Finding) -> Json:
-    return {
+    """`merchants` instead of `merchant` where a finding is about the whole fleet."""
+    about: Json = {"merchants": list(finding.affected_merchants)} if finding.affected_merchants else {}
+    return about | {
         "code": finding.code,
-        "merchant": finding.merchant,
+        "merchant": finding.merchant or None,
         "field": finding.field,
-        "live": to_json(finding.live),
-        "wanted": to_json(finding.wanted),
+        "live": value_to_json(finding.live),
+        "wanted": value_to_json(finding.wanted),
         "direction": finding.direction and finding.direction.value,
-        "since": instant(finding.since),
+        "since": format_iso(finding.since),
+        "occurrences": finding.occurrences,
+        "manifest": finding.manifest,
         "cause": finding.cause,
         "remedy": finding.remedy,
         "actor": finding.actor.value,
@@ -122,49 +160,109 @@ def finding_json(finding: Finding) -> Json:
 
 def outcome_json(outcome: Outcome) -> Json:
     match outcome:
-        case Nothing():
-            return {"result": "nothing", "writes": 0}
-        case Done():
+        case Unchanged():
+            return {"result": outcome.word, "writes": 0}
+        case Applied():
             findings = [finding_json(each) for each in outcome.findings]
-            return {"result": "done", "writes": outcome.writes, "findings": findings}
+            return {"result": outcome.word, "writes": outcome.writes, "findings": findings}
         case Failed():
-            return {"result": "failed", "writes": outcome.writes, "reason": outcome.reason, "again": outcome.again}
-        case Moved():
-            return {"result": "moved", "writes": outcome.writes, "reason": outcome.what}
+            return {
+                "result": outcome.word,
+                "writes": outcome.writes,
+                "reason": outcome.reason,
+                "retryable": outcome.retryable,
+            }
+        case ChangedSincePlan():
+            return {"result": outcome.word, "writes": outcome.writes, "reason": outcome.what}
         case Skipped():
-            return {"result": "skipped", "writes": 0, "reason": outcome.reason}
+            return {"result": outcome.word, "writes": 0, "reason": outcome.reason}
+
+
+def error_json(message: str, code: int, complaints: Iterable[Diagnostic] = ()) -> Json:
+    """What stands in the place of a document that could not be made: never complete, and why."""
+    return {
+        "schemaVersion": REPORT_SCHEMA_VERSION,
+        "kind": "Error",
+        "complete": False,
+        "error": message,
+        "exitCode": code,
+        "complaints": diagnostics_json(complaints),
+    }
 
 
 def refusal_json(refusal: Refusal) -> Json:
     return {
-        "excesses": [
+        "limitsExceeded": [
             {
-                "class": each.limit_of,
+                "class": each.limited_class,
                 "count": each.count,
-                "before": each.before,
                 "limit": each.limit,
                 "flag": each.flag,
                 "merchants": list(each.merchants),
             }
-            for each in refusal.excesses
+            for each in refusal.exceeded_limits
         ]
     }
 
 
 def findings_of(plan: FleetPlan) -> list[Finding]:
-    return [finding for each in plan.plans for finding in each.findings]
+    """Of the whole fleet first, then of each merchant."""
+    return [*plan.findings, *(finding for each in plan.plans for finding in each.findings)]
 
 
-def strangers(plan: FleetPlan) -> list[Finding]:
+def unmanaged_findings(plan: FleetPlan) -> list[Finding]:
     """A finding for each company that no manifest claims, by the company's name for want of a merchant's."""
-    cause, remedy = "no manifest claims this company", "merchantctl import writes a manifest that adopts it"
-    about = partial(Finding, "company-unmanaged", cause=cause, remedy=remedy, actor=Actor.NOBODY, field=COMPANY_NAME)
-    return [about(merchant=name, live=name) for name in plan.unmanaged]
+    cause, remedy = "no manifest claims this company", "to have a manifest that adopts it: merchantctl import"
+    about = partial(
+        Finding, "company-unmanaged", cause=cause, remedy=remedy, actor=Actor.NOBODY, field=COMPANY_NAME_PATH
+    )
+    return [
+        *(about(merchant=name, live=name) for name in plan.unmanaged_names),
+        *(_left(each) for each in plan.retained),
+    ]
+
+
+def _left(retained: RetainedMerchant) -> Finding:
+    cause = (
+        f"its manifest is gone, and policy deletion: Retain keeps company {retained.company_id}, its connection and "
+        "its sync as they are"
+    )
+    remedy = f"give it a manifest again, or forget it: merchantctl state rm {quote(retained.merchant)}"
+    return Finding(
+        "company-unmanaged",
+        retained.merchant,
+        cause,
+        remedy,
+        Actor.NOBODY,
+        field=COMPANY_NAME_PATH,
+        live=retained.company_name,
+        since=retained.retained_since,
+    )
+
+
+def unmanaged_names(plan: FleetPlan) -> list[str]:
+    """Companies that no manifest claims, by their names; of those whose manifest went, it is said."""
+    return [
+        *plan.unmanaged_names,
+        *(f"{each.merchant} (its manifest is gone; deletion: Retain)" for each in plan.retained),
+    ]
+
+
+def _retained(plan: FleetPlan) -> list[Json]:
+    return [
+        {
+            "merchant": each.merchant,
+            "companyId": each.company_id,
+            "companyName": each.company_name,
+            "leftAt": format_iso(each.retained_since),
+        }
+        for each in plan.retained
+    ]
 
 
 def dumps(document: Mapping[str, Any]) -> str:
     """For stdout and files: readable, in the documented order."""
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return dump_json(document)
 
 
 def digest(document: Mapping[str, Any]) -> str:
@@ -174,33 +272,95 @@ def digest(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def canonical_changes(changes: Iterable[Mapping[str, Any]]) -> str:
+    """Changes as JSON in one spelling, to be compared: `true` is not 1, and the order of keys means nothing."""
+    return json.dumps(list(changes), sort_keys=True)
+
+
+def changes_json(plan: Plan) -> list[Json]:
+    return [_change(each) for each in plan.changes]
+
+
 def read_saved_plan(text: str) -> Json | None:
     """A saved plan, recognised by what it says it is; None when the text is something else.
 
-    Raises UnusablePlan when it was edited after it was made, or comes from another version.
+    Raises MalformedPlan for an empty text and for a plan that is not whole, UnusablePlan when it was edited after it
+    was made, or comes from another version.
     """
+    if not text.strip():
+        raise MalformedPlan("The file is empty: it holds no plan and no manifest. Nothing was done.")
     if not text.lstrip().startswith("{"):
         return None
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = json.loads(text, object_pairs_hook=_without_twins)
+        return _usable(document) if isinstance(document, dict) and document.get("kind") == "Plan" else None
+    except (ValueError, RecursionError) as error:
+        if re.search(r'"kind"\s*:\s*"Plan"', text):
+            raise _malformed("", f"it is no whole JSON document: {error}") from None
         return None
-    if not isinstance(document, dict) or document.get("kind") != "Plan":
-        return None
-    if document.get("schemaVersion") != SCHEMA_VERSION:
+
+
+def _usable(document: Json) -> Json:
+    if document.get("schemaVersion") != REPORT_SCHEMA_VERSION:
         raise UnusablePlan(
             f"The saved plan has schemaVersion {document.get('schemaVersion')!r}, this version reads "
-            f"{SCHEMA_VERSION}. Make it again: merchantctl plan --out FILE"
+            f"{REPORT_SCHEMA_VERSION}. Make it again: merchantctl plan --out FILE"
         )
     if document.get("digest") != digest(document):
         raise UnusablePlan(
             "The saved plan was edited after it was made (its digest does not fit). Nothing was done. "
             "Make it again: merchantctl plan --out FILE"
         )
+    scope: Any = document.get("scope")
+    _must(isinstance(document.get("manifests"), str), "manifests", "text")
+    _must(isinstance(scope, dict), "scope", "an object")
+    for key in ("path", "selector"):
+        _must(key in scope and _is_text(scope[key], none=True), f"scope.{key}", "text or null")
+    _must(_is_list(scope.get("targets")) and all(map(_is_text, scope["targets"])), "scope.targets", "a list of names")
+    _must(_is_list(document.get("merchants")), "merchants", "a list")
+    seen: set[str] = set()
+    for number, each in enumerate(document["merchants"]):
+        at = f"merchants[{number}]"
+        _must(isinstance(each, dict), at, "an object")
+        _must(_is_text(each.get("merchant")), f"{at}.merchant", "a name")
+        _must(each["merchant"] not in seen, f"{at}.merchant", "a name that is not in the plan before")
+        seen.add(each["merchant"])
+        _must(isinstance(each.get("fingerprint"), str), f"{at}.fingerprint", "text")
+        for key, changes in (("changes", each.get("changes")), ("held", each.get("held", []))):
+            _must(_is_list(changes) and all(isinstance(change, dict) for change in changes), f"{at}.{key}", "a list")
     return document
 
 
-def complaints_json(complaints: Iterable[Complaint]) -> list[Json]:
+def _without_twins(pairs: list[tuple[str, Any]]) -> Json:
+    """A key that is there twice shows one value to the reader and another to the program."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice in one object")
+    return found
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _is_text(value: Any, *, none: bool = False) -> bool:
+    """Text that a name or a path can be: not empty, and nothing in it that UTF-8 or the system cannot say."""
+    if value is None:
+        return none
+    return isinstance(value, str) and bool(value) and not re.search("[\0\ud800-\udfff]", value)
+
+
+def _must(fits: bool, place: str, what: str) -> None:
+    if not fits:
+        raise _malformed(place, f"this is not {what}")
+
+
+def _malformed(place: str, what: str) -> MalformedPlan:
+    at = f"The saved plan, at {place}" if place else "The saved plan"
+    return MalformedPlan(f"{at}: {what}. Nothing was done. Make it again: merchantctl plan --out FILE")
+
+
+def diagnostics_json(complaints: Iterable[Diagnostic]) -> list[Json]:
     return [
         {"file": each.file, "line": each.line, "column": each.column, "what": each.what, "remedy": each.remedy}
         for each in complaints
@@ -209,31 +369,45 @@ def complaints_json(complaints: Iterable[Complaint]) -> list[Json]:
 
 def _head(kind: str, plan: FleetPlan) -> Json:
     head: Json = {
-        "schemaVersion": SCHEMA_VERSION,
+        "schemaVersion": REPORT_SCHEMA_VERSION,
         "kind": kind,
-        "complete": plan.complete,
-        "incomplete": list(plan.incomplete),
+        "complete": plan.is_complete,
+        **provenance_json(plan),
+        "scope": _scope(plan.scope),
+        "timeZones": TZDATA_VERSION,
+        "incomplete": list(plan.unread_reasons),
         "notes": list(plan.notes),
-        "data": freshness_json(plan),
+        "fleetFindings": [finding_json(each) for each in plan.findings],
+        "data": fleet_data_age_json(plan),
     }
-    head |= {"resumeAt": instant(plan.resume_at)} if plan.resume_at else {}
-    return head | ({"complaints": complaints_json(plan.complaints)} if plan.complaints else {})
+    head |= {"resumeAt": format_iso(plan.resume_at)} if plan.resume_at else {}
+    return head | ({"complaints": diagnostics_json(plan.diagnostics)} if plan.diagnostics else {})
 
 
 def _scope(scope: Scope) -> Json:
     path = None if scope.path is None else str(scope.path)
-    return {"path": path, "targets": list(scope.targets), "selector": scope.selector}
+    return {"path": path, "targets": list(scope.targets), "selector": scope.selector, "name": scope.name}
 
 
 def _merchant(plan: Plan) -> Json:
     return {
         "merchant": plan.merchant,
-        "state": plan.state.value,
-        "changes": [_change(each) for each in plan.changes],
+        "state": plan.status.value,
+        "changes": changes_json(plan),
+        **_held(plan),
         "findings": [finding_json(each) for each in plan.findings],
-        "data": data_json(plan.data),
+        "data": data_age_json(plan.data_age),
         "fingerprint": plan.fingerprint,
-    }
+    } | _names(plan)
+
+
+def _names(plan: Plan) -> Json:
+    return {"renamedFrom": plan.renamed_from} if plan.renamed_from else {}
+
+
+def _held(plan: Plan) -> Json:
+    """Changes that are planned and not written until somebody releases them."""
+    return {"held": [_change(each) for each in plan.held_changes]} if plan.held_changes else {}
 
 
 def _change(change: Change) -> Json:
@@ -249,8 +423,8 @@ def _change(change: Change) -> Json:
 def _field(change: FieldChange) -> Json:
     entry = {
         "field": change.field,
-        "live": to_json(change.live),
-        "wanted": to_json(change.wanted),
+        "live": value_to_json(change.live),
+        "wanted": value_to_json(change.wanted),
         "direction": change.direction.value,
     }
     return entry | ({"why": change.why} if change.why else {})
@@ -261,5 +435,5 @@ def _condition(condition: Condition) -> Json:
         "type": condition.type,
         "status": condition.status.value,
         "reason": condition.reason,
-        "since": instant(condition.since),
+        "since": format_iso(condition.since),
     }

@@ -7,10 +7,24 @@ import io
 
 from controller.model.plan import Finding
 from controller.model.report import FleetPlan
-from controller.reporting.as_json import findings_of, strangers
-from controller.reporting.words import instant, value_words
+from controller.reporting.as_json import findings_of, unmanaged_findings
+from controller.reporting.formatting import clean, format_iso, format_value
+from controller.reporting.provenance import provenance_json
 
-COLUMNS = ("merchant", "code", "field", "live", "wanted", "direction", "since", "cause", "remedy", "actor", "link")
+FINDING_COLUMNS = (
+    "merchant",
+    "code",
+    "field",
+    "live",
+    "wanted",
+    "direction",
+    "since",
+    "cause",
+    "remedy",
+    "actor",
+    "link",
+)
+PROVENANCE_COLUMNS = ("generatedAt", "environment", "baseUrl", "revision")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -18,8 +32,13 @@ def drift_csv(plan: FleetPlan, *, unmanaged: bool = False) -> str:
     """A header and one row a finding, without the line end of the last; `unmanaged` adds what no manifest claims."""
     sheet = io.StringIO()
     writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_row(finding) for finding in (*findings_of(plan), *(strangers(plan) if unmanaged else ())))
+    writer.writerow((*FINDING_COLUMNS, *PROVENANCE_COLUMNS))
+    made = provenance_json(plan)
+    made_cells = [_harmless(str(made[name] or "")) for name in PROVENANCE_COLUMNS]
+    writer.writerows(
+        [*_row(finding), *made_cells]
+        for finding in (*findings_of(plan), *(unmanaged_findings(plan) if unmanaged else ()))
+    )
     return sheet.getvalue().rstrip("\n")
 
 
@@ -28,12 +47,12 @@ def _row(finding: Finding) -> list[str]:
         finding.merchant,
         finding.code,
         finding.field or "",
-        "" if finding.live is None else value_words(finding.live, finding.field),
-        "" if finding.wanted is None else value_words(finding.wanted, finding.field),
+        "" if finding.live is None else format_value(finding.live, finding.field),
+        "" if finding.wanted is None else format_value(finding.wanted, finding.field),
         finding.direction.value if finding.direction else "",
-        instant(finding.since) or "",
+        format_iso(finding.since) or "",
         finding.cause,
-        finding.remedy,
+        finding.one_line_remedy,
         finding.actor.value,
         finding.link or "",
     )
@@ -42,4 +61,5 @@ def _row(finding: Finding) -> list[str]:
 
 def _harmless(cell: str) -> str:
     """A spreadsheet runs what looks like a formula: names come from strangers."""
-    return "'" + cell if cell.startswith(_FORMULA) else cell
+    shown = clean(cell)
+    return "'" + shown if shown.startswith(_FORMULA) else shown

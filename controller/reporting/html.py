@@ -5,36 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from controller.model.plan import Finding, Plan, State
+from controller.model.plan import Finding, Plan, PlanStatus
 from controller.model.report import FleetPlan, Refusal
 from controller.model.values import Ref, Value
-from controller.reporting.freshness import freshness
-from controller.reporting.text import excess_words, plan_summary
+from controller.reporting.as_json import unmanaged_names
+from controller.reporting.data_age import fleet_data_age_text
+from controller.reporting.formatting import (
+    CHANGE_LABELS,
+    clean,
+    direction_words,
+    finding_label,
+    format_count,
+    format_value,
+)
+from controller.reporting.last_syncs import last_syncs_text
+from controller.reporting.provenance import provenance_text
+from controller.reporting.text import limit_exceeded_text, plan_summary
 from controller.reporting.text_drift import drift_summary
-from controller.reporting.words import CHANGES, clean, count, finding_words, value_words
+from controller.text import is_web_address
 
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;margin:.5em 0}td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left}"
+    "body{overflow-wrap:anywhere}h1,h2,td,th,li,a{unicode-bidi:isolate}"
     "th{background:#f4f4f4}.refused{border:2px solid #b00;padding:.5em 1em}"
 )
 
 
 def plan_html(plan: FleetPlan) -> str:
-    body = [_p(plan_summary(plan)), *_general(plan)]
+    body = [*_made(plan), _p(plan_summary(plan)), *_general(plan)]
     if plan.refusal:
         body.append(_refusal(plan.refusal))
-    body += [_merchant(each) for each in plan.plans if each.state is not State.IN_SYNC or each.findings]
+    body += [_merchant(each) for each in plan.plans if _worth_showing(each)]
     return _page("Plan", body)
 
 
 def drift_html(plan: FleetPlan, *, unmanaged: bool = False) -> str:
-    body = [_p(drift_summary(plan)), *_general(plan)]
+    body = [*_made(plan), _p(drift_summary(plan)), *_general(plan, last_syncs_text(plan))]
     body += [f"<h2>{_text(each.merchant)}</h2>{_findings(each.findings)}" for each in plan.plans if each.findings]
-    if plan.unmanaged:
-        body.append(_p(f"{count(len(plan.unmanaged), 'company', 'companies')} that no manifest claims."))
+    if plan.unmanaged_count:
+        body.append(_p(f"{format_count(plan.unmanaged_count, 'company', 'companies')} that no manifest claims."))
     if unmanaged:
-        body.append(_list(plan.unmanaged))
+        body.append(_list(unmanaged_names(plan)))
     return _page("Drift", body)
 
 
@@ -56,56 +68,68 @@ def _list(texts: tuple[str, ...] | list[str]) -> str:
     return f"<ul>{''.join(f'<li>{_text(text)}</li>' for text in texts)}</ul>" if texts else ""
 
 
-def _general(plan: FleetPlan) -> list[str]:
-    complaints = [f"Invalid: {each}" for each in plan.complaints]
-    age = filter(None, [freshness(plan)])
-    return [_list([*complaints, *(f"Not read: {why}" for why in plan.incomplete), *plan.notes, *age])]
+def _made(plan: FleetPlan) -> list[str]:
+    words = provenance_text(plan)
+    return [_p(words)] if words else []
+
+
+def _general(plan: FleetPlan, syncs: str = "") -> list[str]:
+    complaints = [f"Invalid: {each}" for each in plan.diagnostics]
+    age = filter(None, [fleet_data_age_text(plan), syncs])
+    found = (f"{each.code}: {each.cause} {each.one_line_remedy}" for each in plan.findings)
+    return [_list([*complaints, *(f"Not read: {why}" for why in plan.unread_reasons), *found, *plan.notes, *age])]
 
 
 def _refusal(refusal: Refusal) -> str:
-    limits = [f"{excess_words(each)}. To allow it: {each.flag}" for each in refusal.excesses]
+    limits = [f"{limit_exceeded_text(each)}. To allow it: {each.flag}" for each in refusal.exceeded_limits]
     return f'<div class="refused"><b>Refused by a safety limit: nothing is written.</b>{_list(limits)}</div>'
 
 
+def _worth_showing(plan: Plan) -> bool:
+    return plan.status is not PlanStatus.IN_SYNC or bool(plan.findings or plan.renamed_from)
+
+
 def _merchant(plan: Plan) -> str:
-    parts = [f"<h2>{_text(plan.merchant)}: {plan.state.value}</h2>"]
-    for change in plan.changes:
-        parts.append(f"<h3>{CHANGES[change.kind][1].capitalize()}</h3>")
+    parts = [f"<h2>{_text(plan.merchant)}: {plan.status.value}</h2>"]
+    parts += [f"<p>Renamed from {_text(plan.renamed_from)}.</p>"] if plan.renamed_from else []
+    for change in (*plan.changes, *plan.held_changes):
+        held = " (held)" if change in plan.held_changes else ""
+        parts.append(f"<h3>{CHANGE_LABELS[change.kind][1].capitalize()}{held}</h3>")
         rows = [
             (
                 _text(each.field),
-                _text(value_words(each.live, each.field)),
-                _text(value_words(each.wanted, each.field)),
-                each.direction.value,
+                _text(format_value(each.live, each.field)),
+                _text(format_value(each.wanted, each.field)),
+                direction_words(each),
             )
             for each in change.fields
         ]
-        parts.append(_table(("field", "live", "wanted", "direction"), rows))
+        parts.append(_table(("field", "actual", "desired", "changed"), rows))
     return "".join([*parts, _findings(plan.findings)])
 
 
 def _findings(findings: tuple[Finding, ...]) -> str:
     rows = [
         (
-            finding_words(each),
+            finding_label(each),
             _text(each.field or ""),
             _value(each, each.live),
             _value(each, each.wanted),
             _text(each.cause),
-            _text(each.remedy) + _link(each.link),
+            _text(each.one_line_remedy) + _link(each.link),
         )
         for each in findings
     ]
-    return _table(("finding", "field", "live", "wanted", "cause", "what to do"), rows)
+    return _table(("finding", "field", "actual", "desired", "cause", "what to do"), rows)
 
 
 def _value(finding: Finding, value: Value | Ref) -> str:
     """Empty where the finding is about no value at all."""
-    return "" if finding.live is None and finding.wanted is None else _text(value_words(value, finding.field))
+    return "" if finding.live is None and finding.wanted is None else _text(format_value(value, finding.field))
 
 
 def _link(link: str | None) -> str:
-    if not link or not link.startswith(("https://", "http://")):
+    if link is None or not is_web_address(link):
         return ""
     return f' <a href="{escape(link, quote=True)}" rel="noreferrer">{_text(link)}</a>'
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from controller.model.merchant_status import STATUS_MEANINGS
+from controller.quick_dataclasses import dataclass
 
-_CODES = {"good": "32", "change": "33", "bad": "31", "quiet": "2", "strong": "1", "link": "36"}
+_CODES = {"good": "32", "change": "33", "wait": "33", "bad": "31", "quiet": "2", "strong": "1", "link": "36"}
 
-WORDS = {
-    "in-sync": "good",
-    "change": "change",
-    "waiting": "change",
-    "blocked": "bad",
-    "unknown": "bad",
+STYLE_BY_WORD = {
+    **{state.value: meaning.tone for state, meaning in STATUS_MEANINGS.items()},
     "drift": "bad",
     "conflict": "bad",
     "pending": "change",
@@ -36,7 +33,7 @@ class Paint:
 
     def word(self, word: str) -> str:
         """A state, direction or sign in its own colour."""
-        return self(WORDS[word], word) if word in WORDS else word
+        return self(STYLE_BY_WORD[word], word) if word in STYLE_BY_WORD else word
 
 
-PLAIN = Paint()
+WITHOUT_COLOUR = Paint()

@@ -5,34 +5,37 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from controller.model.rollout import TO_DO, UNDER_WAY, MemberState, Prospect, Rollout, RolloutState
-from controller.reporting.paint import PLAIN, Paint
+from controller.model.rollout import ACTIVE_ROLLOUT_STATES, MemberState, Rollout, RolloutPreview, RolloutState
+from controller.reporting.formatting import align_columns, clean, format_count, format_iso, format_time
+from controller.reporting.paint import WITHOUT_COLOUR, Paint
 from controller.reporting.text import plan_text
-from controller.reporting.words import clean, columns, count, instant, moment
 
 _SHOWN = 20
 """Merchants named with their reasons; the JSON has all."""
 
 
-def prospect_text(prospect: Prospect, paint: Paint = PLAIN) -> str:
+def preview_text(prospect: RolloutPreview, paint: Paint = WITHOUT_COLOUR) -> str:
     """The plan of everyone in it, the waves, and what it leaves to others."""
     lines = [plan_text(prospect.plan, paint), ""]
-    lines += [paint("change", "Note: ") + each for each in prospect.left]
-    sizes = [(f"wave {number}", count(len(wave), "merchant")) for number, wave in enumerate(prospect.waves, 1)]
-    return "\n".join([*lines, paint("strong", f"Rollout {clean(prospect.name)}:"), *columns(sizes, "  ")])
+    lines += [paint("change", "Note: ") + each for each in prospect.not_included]
+    sizes = [(f"wave {number}", format_count(len(wave), "merchant")) for number, wave in enumerate(prospect.waves, 1)]
+    return "\n".join([*lines, paint("strong", f"Rollout {clean(prospect.name)}:"), *align_columns(sizes, "  ")])
 
 
-def rollout_text(rollout: Rollout, paint: Paint = PLAIN) -> str:
+def rollout_text(rollout: Rollout, paint: Paint = WITHOUT_COLOUR) -> str:
     """Where it stands, wave by wave, and the next step."""
     colour = _COLOURS[rollout.state]
-    head = f"{paint('strong', clean(rollout.name))}  {paint(colour, rollout.state.value)} since {moment(rollout.since)}"
+    head = (
+        f"{paint('strong', clean(rollout.name))}  {paint(colour, rollout.state.value)} since "
+        f"{format_time(rollout.since)}"
+    )
     lines = [head, *([f"  {clean(rollout.reason)}"] if rollout.reason else [])]
     rows = [("WAVE", "MERCHANTS", *_COLUMNS.values(), "")]
-    for number in range(1, rollout.waves + 1):
+    for number in range(1, rollout.wave_count + 1):
         wave = wave_json(rollout, number)
         cells = (str(wave[each]) if wave[each] else "-" for each in _COLUMNS)
         rows.append((str(number), f"{wave['merchants']:,}", *cells, _note(rollout, number)))
-    lines += columns(rows, "  ")
+    lines += align_columns(rows, "  ")
     lines += _trouble_lines(rollout, paint)
     return "\n".join([*lines, *(f"{paint('strong', '>')} {each}" for each in next_steps(rollout))])
 
@@ -46,19 +49,19 @@ def rollout_json(rollout: Rollout) -> dict[str, Any]:
         "name": rollout.name,
         "state": rollout.state.value,
         "reason": rollout.reason or None,
-        "forsaken": rollout.forsaken,
-        "since": instant(rollout.since),
-        "started": instant(rollout.started_at),
-        "wave": rollout.wave,
-        "soakUntil": instant(rollout.soak_until),
+        "orphaned": rollout.orphaned,
+        "since": format_iso(rollout.since),
+        "started": format_iso(rollout.started_at),
+        "wave": rollout.current_wave,
+        "soakUntil": format_iso(rollout.soak_until),
         "terms": {
-            "waves": list(rollout.terms.waves),
-            "soakSeconds": rollout.terms.soak,
-            "maxFailures": rollout.terms.max_failures,
-            "step": rollout.terms.step,
-            "allow": list(rollout.terms.allow),
+            "waves": list(rollout.spec.waves),
+            "soakSeconds": rollout.spec.soak,
+            "maxFailures": rollout.spec.max_failures,
+            "step": rollout.spec.step,
+            "allow": list(rollout.spec.allow),
         },
-        "waves": [wave_json(rollout, number) for number in range(1, rollout.waves + 1)],
+        "waves": [wave_json(rollout, number) for number in range(1, rollout.wave_count + 1)],
         "merchants": [
             {"merchant": each.merchant, "wave": each.wave, "state": each.state.value, "reason": each.reason or None}
             for each in rollout.members
@@ -68,50 +71,53 @@ def rollout_json(rollout: Rollout) -> dict[str, Any]:
 
 def wave_json(rollout: Rollout, number: int) -> dict[str, Any]:
     """A wave in numbers: `left` is still to be reached, `toApply` what it leaves to an apply."""
-    counted = Counter(each.state for each in rollout.of_wave(number))
+    counted = Counter(each.state for each in rollout.members_of_wave(number))
     return {
         "wave": number,
         "merchants": counted.total(),
         "done": counted[MemberState.DONE],
         "failed": counted[MemberState.FAILED],
-        "left": counted[MemberState.AHEAD] + counted[MemberState.BEGUN],
-        "toApply": counted[MemberState.LEFT],
+        "left": counted[MemberState.PENDING] + counted[MemberState.IN_PROGRESS],
+        "toApply": counted[MemberState.DEFERRED],
         "undone": counted[MemberState.UNDONE],
-        "kept": counted[MemberState.KEPT],
+        "kept": counted[MemberState.NOT_REVERTED],
     }
 
 
 def next_steps(rollout: Rollout) -> tuple[str, ...]:
     """What to do about it, in commands."""
     name = clean(rollout.name)
-    if rollout.forsaken:
+    if rollout.orphaned:
         return (f"the process that carried it out is dead: merchantctl rollout resume {name} goes on",)
     return tuple(step.format(name=name) for step in _NEXT_STEPS[rollout.state])
 
 
-def rolled_code(rollout: Rollout, signal: int | None) -> int:
+def rollout_exit_code(rollout: Rollout, signal: int | None) -> int:
     """130 or 143 on a signal; 3 where it stopped before its end, or somebody failed; a pause by --step is 0."""
     if signal:
         return 128 + signal
-    failed = any(each.state in (MemberState.FAILED, MemberState.KEPT) for each in rollout.members)
+    failed = any(each.state in (MemberState.FAILED, MemberState.NOT_REVERTED) for each in rollout.members)
     if rollout.state is RolloutState.PAUSED:
-        return 0 if rollout.terms.step and _through(rollout) else 3
+        return 0 if rollout.spec.step and _through(rollout) else 3
     return 0 if rollout.state in (RolloutState.DONE, RolloutState.UNDONE) and not failed else 3
 
 
 def _through(rollout: Rollout) -> bool:
     """The wave before the one in hand ended well, and this one is not begun."""
-    return all(each.state is MemberState.AHEAD for each in rollout.of_wave(rollout.wave)) and rollout.wave > 1
+    return (
+        all(each.state is MemberState.PENDING for each in rollout.members_of_wave(rollout.current_wave))
+        and rollout.current_wave > 1
+    )
 
 
 def _note(rollout: Rollout, number: int) -> str:
-    if number != rollout.wave or rollout.state not in UNDER_WAY:
+    if number != rollout.current_wave or rollout.state not in ACTIVE_ROLLOUT_STATES:
         return ""
-    return f"watched until {moment(rollout.soak_until)}" if rollout.soak_until else "in hand"
+    return f"watched until {format_time(rollout.soak_until)}" if rollout.soak_until else "in hand"
 
 
 def _trouble_lines(rollout: Rollout, paint: Paint) -> list[str]:
-    troubled = [each for each in rollout.members if each.reason and each.state not in (MemberState.DONE, *TO_DO[:2])]
+    troubled = [each for each in rollout.members if each.reason and each.state is not MemberState.DONE]
     lines = [
         f"{paint('strong', clean(each.merchant))}  {paint('bad', each.state.value)}  {clean(each.reason)}"
         for each in troubled[:_SHOWN]

@@ -2,7 +2,7 @@
 
 acme-coffee  change
   ~ set the configuration  (remap)
-      mapping.sales.accounts.gratuity  Tips (610)  ->  Tips payable (820)  drift
+      mapping.sales.accounts.gratuity  Tips (610)  ->  Tips payable (820)  changed outside merchantctl
   ! account-deleted  mapping.sales.accounts.refund
       why it is so
       > what to do
@@ -12,98 +12,138 @@ from __future__ import annotations
 
 from collections import Counter
 
-from controller.model.plan import Change, Finding, Plan, State
+from controller.model.merchant_status import STATUS_MEANINGS, MerchantStatus
+from controller.model.plan import Change, Finding, Plan, PlanStatus
 from controller.model.report import (
-    Done,
-    Excess,
+    Applied,
+    ChangedSincePlan,
     Failed,
     FleetPlan,
     FleetReport,
-    Moved,
-    Nothing,
+    LimitExceeded,
     Outcome,
     Refusal,
     Skipped,
+    Unchanged,
 )
-from controller.reporting.alike import told_once
-from controller.reporting.freshness import freshness
-from controller.reporting.paint import PLAIN, Paint
-from controller.reporting.words import CHANGES, clean, columns, count, listed, minutes_words, moment, value_words
-
-_STATE_WORDS = (
-    (State.CHANGE, "to change"),
-    (State.WAITING, "waiting"),
-    (State.BLOCKED, "blocked"),
-    (State.UNKNOWN, "unknown"),
-    (State.IN_SYNC, "in sync"),
+from controller.reporting.data_age import fleet_data_age_text
+from controller.reporting.formatting import (
+    CHANGE_LABELS,
+    DIRECTIONS,
+    align_columns,
+    clean,
+    direction_words,
+    format_count,
+    format_list,
+    format_minutes,
+    format_time,
+    format_value,
 )
+from controller.reporting.grouping import collapse_identical
+from controller.reporting.paint import STYLE_BY_WORD, WITHOUT_COLOUR, Paint
+from controller.reporting.provenance import provenance_text
+
+_STATE_WORDS = tuple((state, STATUS_MEANINGS[MerchantStatus(state.value)].label) for state in PlanStatus)
 
 
-def plan_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
+def plan_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
     """What would change, merchant by merchant, many alike as one; those in sync are only counted."""
     return "\n".join(
-        [*_plan_lines(plan, paint), *age_lines(plan, paint), paint("strong", "Plan: ") + plan_summary(plan)]
+        [
+            *_plan_lines(plan, paint),
+            *data_age_lines(plan, paint),
+            *provenance_lines(plan, paint),
+            paint("strong", "Plan: ") + plan_summary(plan),
+        ]
     )
 
 
-def age_lines(plan: FleetPlan, paint: Paint) -> list[str]:
+def data_age_lines(plan: FleetPlan, paint: Paint) -> list[str]:
     """How old the data is that was judged, where any was."""
-    words = freshness(plan)
+    words = fleet_data_age_text(plan)
     return [paint("quiet", words)] if words else []
+
+
+def provenance_lines(plan: FleetPlan, paint: Paint) -> list[str]:
+    """When this was made, of which API, from which manifests, about whom."""
+    words = provenance_text(plan)
+    return [paint("quiet", clean(words))] if words else []
 
 
 def _plan_lines(plan: FleetPlan, paint: Paint) -> list[str]:
     shown = [each for each in plan.plans if _worth_showing(each)]
     blocks = ((each.merchant, merchant_lines(each, paint)) for each in shown if not _only_adopts(each))
-    lines = [line for block in told_once(blocks, paint) for line in (*block, "")]
+    lines = [line for block in collapse_identical(blocks, paint) for line in (*block, "")]
     adopted = [line for each in shown if _only_adopts(each) for line in merchant_lines(each, paint)]
     lines += [*adopted, ""] if adopted else []
-    lines += general_lines(plan, paint)
+    lines += notice_lines(plan, paint)
     return [*lines, *refusal_lines(plan.refusal, paint), ""] if plan.refusal else lines
 
 
 def plan_summary(plan: FleetPlan) -> str:
-    """`3 to change, 2 waiting, 10 in sync. 3 writes and 15 reads, under a minute.`"""
-    numbers = Counter(each.state for each in plan.plans)
-    states = [f"{numbers[state]:,} {words}" for state, words in _STATE_WORDS if numbers[state]]
-    merchants = ", ".join(states) or "no merchants"
-    cost = f"{count(plan.cost.writes, 'write')} and {count(plan.cost.reads, 'read')}"
-    return f"{merchants}. {cost}, {minutes_words(plan.cost.minutes)}."
+    """`3 to add, 57 to change, 1 to destroy, 2 waiting, 10 in sync. 3 writes and 15 reads, under a minute.`"""
+    numbers = Counter[PlanStatus](each.status for each in plan.plans if each.status is not PlanStatus.CHANGE)
+    verbs = Counter(change_verb(each) for each in plan.plans if each.status is PlanStatus.CHANGE)
+    merchants = ", ".join(
+        [
+            *(f"{verbs[verb]:,} to {verb}" for verb in ("add", "change", "destroy") if verbs[verb]),
+            *(f"{numbers[state]:,} {words}" for state, words in _STATE_WORDS if numbers[state]),
+        ]
+    )
+    merchants = merchants or "no merchants"
+    cost = (
+        f"{format_count(plan.request_estimate.writes, 'write')} and {format_count(plan.request_estimate.reads, 'read')}"
+    )
+    return f"{merchants}. {cost}, {format_minutes(plan.request_estimate.minutes)}."
 
 
-def general_lines(plan: FleetPlan, paint: Paint) -> list[str]:
+def change_verb(plan: Plan) -> str:
+    """`add` where a company or connection is created, `destroy` where one is deleted or unlinked, else `change`."""
+    signs = {CHANGE_LABELS[change.kind][0] for change in plan.changes}
+    return "destroy" if "-" in signs else "add" if "+" in signs else "change"
+
+
+def destroyed(plan: FleetPlan) -> list[str]:
+    """The merchants of whom something is deleted or unlinked."""
+    return [each.merchant for each in plan.plans if each.changes and change_verb(each) == "destroy"]
+
+
+def notice_lines(plan: FleetPlan, paint: Paint) -> list[str]:
     """What concerns the whole fleet: what could not be read, what is worth a note."""
-    unread = [paint("bad", "Not everything was read: ") + clean(why) for why in plan.incomplete]
-    if not plan.complete and not unread:
+    unread = _unreadable_part_lines(plan, paint)
+    if not plan.is_complete and not unread:
         unread = [paint("bad", "Not everything was read.")]
-    complaints = [paint("bad", "Invalid: ") + clean(str(each)) for each in plan.complaints]
+    complaints = [paint("bad", "Invalid: ") + clean(str(each)) for each in plan.diagnostics]
     notes = [paint("change", "Note: ") + clean(note) for note in plan.notes]
-    lines = [*complaints, *unread, *notes]
+    found = [line for each in plan.findings for line in finding_lines(each, paint)]
+    lines = [*complaints, *unread, *found, *notes]
     return [*lines, ""] if lines else []
 
 
 def refusal_lines(refusal: Refusal, paint: Paint) -> list[str]:
     """Why nothing is written: each limit in numbers, and the flag that lifts exactly it."""
     lines = [paint("bad", "Refused by a safety limit: nothing is written.")]
-    for each in refusal.excesses:
-        lines.append(f"  {excess_words(each)}. To allow it: {each.flag}")
+    for each in refusal.exceeded_limits:
+        lines.append(f"  {limit_exceeded_text(each)}. To allow it: {each.flag}")
         if each.merchants:
-            lines.append(paint("quiet", f"      {listed(each.merchants)}"))
+            lines.append(paint("quiet", f"      {format_list(each.merchants)}"))
     return lines
 
 
-def excess_words(excess: Excess) -> str:
-    """`disable: 3, 2 of them within the last 24 hours, and the limit is 2`"""
-    before = f", {excess.before:,} of them within the last 24 hours" if excess.before else ""
-    return f"{excess.limit_of}: {excess.count:,}{before}, and the limit is {excess.limit:,}"
+def limit_exceeded_text(excess: LimitExceeded) -> str:
+    """`disable: 3, and the limit is 2`"""
+    return f"{excess.limited_class}: {excess.count:,}, and the limit is {excess.limit:,}"
 
 
 def merchant_lines(plan: Plan, paint: Paint) -> list[str]:
     """One merchant in a block."""
     adopts = paint("quiet", "  adopts the existing company of that name") if plan.adopts else ""
-    lines = [f"{paint('strong', clean(plan.merchant))}  {paint.word(plan.state.value)}{adopts}"]
+    lines = [f"{paint('strong', clean(plan.merchant))}  {paint.word(plan.status.value)}{adopts}"]
+    lines += [f"  {paint.word('~')} renamed from {clean(plan.renamed_from)}"] if plan.renamed_from else []
     for change in plan.changes:
         lines += change_lines(change, paint)
+    for change in plan.held_changes:
+        lines += change_lines(change, paint, held=True)
     goes = {field.field for change in plan.changes for field in change.fields}
     for finding in plan.findings:
         lines += _cause_lines(finding, paint) if finding.field in goes else finding_lines(finding, paint)
@@ -113,42 +153,46 @@ def merchant_lines(plan: Plan, paint: Paint) -> list[str]:
 def _cause_lines(finding: Finding, paint: Paint) -> list[str]:
     """A finding whose values and remedy stand above it already, as the change that puts it right."""
     head, *_ = finding_lines(finding, paint)
-    return [head, *(f"      {clean(line)}" for line in finding.cause.splitlines() if line)]
+    at = [paint("quiet", f"      at {clean(finding.manifest)}")] if finding.manifest else []
+    return [head, *(f"      {clean(line)}" for line in finding.cause.splitlines() if line), *at]
 
 
-def change_lines(change: Change, paint: Paint) -> list[str]:
-    sign, words = CHANGES[change.kind]
-    classes = ", ".join(each.value for each in change.classes)
+def change_lines(change: Change, paint: Paint, *, held: bool = False) -> list[str]:
+    sign, words = CHANGE_LABELS[change.kind]
+    classes = ", ".join([*(each.value for each in change.classes), *(["held"] if held else [])])
     head = f"  {paint.word(sign)} {words}" + (paint("quiet", f"  ({classes})") if classes else "")
     rows = [
         (
             each.field,
-            value_words(each.live, each.field),
+            format_value(each.live, each.field),
             "->",
-            value_words(each.wanted, each.field),
-            paint.word(each.direction.value),
+            format_value(each.wanted, each.field),
+            paint(STYLE_BY_WORD[each.direction.value], direction_words(each)),
             clean(each.why),
         )
         for each in change.fields
     ]
-    return [head, *columns(rows, " " * 6)]
+    return [head, *align_columns(rows, " " * 6)]
 
 
 def finding_lines(finding: Finding, paint: Paint) -> list[str]:
     """Code, field and direction; then cause, values, remedy and link."""
-    direction = f"  {paint.word(finding.direction.value)}" if finding.direction else ""
-    since = paint("quiet", f"  since {moment(finding.since)}") if finding.since else ""
+    words = paint(STYLE_BY_WORD[finding.direction.value], DIRECTIONS[finding.direction]) if finding.direction else ""
+    direction = f"  {words}" if words else ""
+    since = paint("quiet", f"  since {format_time(finding.since)}") if finding.since else ""
+    since += paint("quiet", f"  ({finding.occurrences} times in 30 days)") if (finding.occurrences or 0) > 1 else ""
     field = f"  {clean(finding.field)}" if finding.field else ""
     lines = [f"  {paint('bad', '!')} {finding.code}{field}{direction}{since}"]
     if finding.live is not None or finding.wanted is not None:
-        live, wanted = (value_words(each, finding.field) for each in (finding.live, finding.wanted))
-        lines.append(f"      live {live}, wanted {wanted}")
+        live, wanted = (format_value(each, finding.field) for each in (finding.live, finding.wanted))
+        lines.append(f"      actual {live}, desired {wanted}")
     lines += [f"      {clean(line)}" for line in finding.cause.splitlines() if line]
     lines += [f"      {paint('strong', '>')} {clean(line)}" for line in finding.remedy.splitlines() if line]
+    lines += [paint("quiet", f"      at {clean(finding.manifest)}")] if finding.manifest else []
     return lines + ([f"      {paint('link', clean(finding.link))}"] if finding.link else [])
 
 
-def untouched_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
+def not_applied_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
     """What `apply` says where it wrote nothing: refused, declined, or nothing to do."""
     if plan.refusal:
         return plan_text(plan, paint)
@@ -157,82 +201,91 @@ def untouched_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
     return f"{plan_text(plan, paint)}\nNothing to do."
 
 
-def report_text(report: FleetReport, paint: Paint = PLAIN) -> str:
+def report_text(report: FleetReport, paint: Paint = WITHOUT_COLOUR) -> str:
     """What became of a plan: whoever is worth a word by name, then the numbers. A plan not shown yet comes first."""
-    asked = report.asked and any(each.changes for each in report.plan.plans)
-    lines = [] if asked else [*_plan_lines(report.plan, paint), *age_lines(report.plan, paint)]
+    asked = report.confirmed and any(each.changes for each in report.plan.plans)
+    lines = [] if asked else [*_plan_lines(report.plan, paint), *data_age_lines(report.plan, paint)]
     lines += _outcomes_lines(report, paint)
-    lines += _link_lines(report, paint)
-    if report.stopped:
-        why = "; ".join(filter(None, (report.stopped, report.remedy)))
+    lines += _consent_link_lines(report, paint)
+    lines += _unreadable_part_lines(report.plan, paint) if asked else []  # also what came up later
+    if report.stop_reason:
+        why = "; ".join(filter(None, (report.stop_reason, report.remedy)))
         lines.append(paint("bad", "Ended early: ") + clean(why))
     if report.resume_at:
-        lines.append(f"Writes may go on after {moment(report.resume_at)}.")
+        lines.append(f"Writes may go on after {format_time(report.resume_at)}.")
+    lines += provenance_lines(report.plan, paint)
     return "\n".join([*lines, paint("strong", "Apply: ") + report_summary(report)])
+
+
+def _unreadable_part_lines(plan: FleetPlan, paint: Paint) -> list[str]:
+    return [paint("bad", "Not everything was read: ") + clean(why) for why in plan.unread_reasons]
 
 
 def _outcomes_lines(report: FleetReport, paint: Paint) -> list[str]:
     """Whoever is worth a word, and each of them by name."""
     outcomes = ((name, _outcome_lines(name, outcome, paint)) for name, outcome in sorted(report.outcomes.items()))
-    told = told_once(((name, lines) for name, lines in outcomes if lines), paint, named=len(report.outcomes))
+    told = collapse_identical(((name, lines) for name, lines in outcomes if lines), paint, named=len(report.outcomes))
     return [line for block in told for line in block]
 
 
-def _link_lines(report: FleetReport, paint: Paint) -> list[str]:
+def _consent_link_lines(report: FleetReport, paint: Paint) -> list[str]:
     """What the new connections wait for: the link that each merchant has to get."""
     links = [
         (clean(name), clean(each.link))
         for name, outcome in sorted(report.outcomes.items())
-        for each in (outcome.findings if isinstance(outcome, Done) else ())
+        for each in (outcome.findings if isinstance(outcome, Applied) else ())
         if each.link
     ]
     return (
-        [paint("strong", "Send each merchant its link, to give consent:"), *columns(links, "  "), ""] if links else []
+        [paint("strong", "Send each merchant its link, to give consent:"), *align_columns(links, "  "), ""]
+        if links
+        else []
     )
 
 
 def report_summary(report: FleetReport) -> str:
     """`12 done, 1 failed, 2 waiting, 20 in sync; 14 writes.`"""
-    numbers = Counter(_outcome_word(outcome) for outcome in report.outcomes.values())
+    numbers = Counter(outcome.word for outcome in report.outcomes.values())
     idle = Counter(
-        each.state for each in report.plan.plans if isinstance(report.outcomes.get(each.merchant, Nothing()), Nothing)
+        each.status
+        for each in report.plan.plans
+        if isinstance(report.outcomes.get(each.merchant, Unchanged()), Unchanged)
     )
     words = [f"{numbers[word]:,} {word}" for word in ("done", "failed", "moved", "skipped") if numbers[word]]
     words += [f"{idle[state]:,} {text}" for state, text in _STATE_WORDS if idle[state]]
-    return f"{', '.join(words) or 'nothing to do'}; {count(writes_of(report), 'write')}."
+    return f"{', '.join(words) or 'nothing to do'}; {format_count(count_writes(report), 'write')}."
 
 
-def writes_of(report: FleetReport) -> int:
+def count_writes(report: FleetReport) -> int:
     """Requests that changed something, those of merchants that failed later included."""
-    return sum(each.writes for each in report.outcomes.values() if isinstance(each, Done | Failed | Moved))
-
-
-def _outcome_word(outcome: Outcome) -> str:
-    return {Done: "done", Failed: "failed", Moved: "moved", Skipped: "skipped", Nothing: "nothing"}[type(outcome)]
+    return sum(
+        each.writes for each in report.outcomes.values() if isinstance(each, Applied | Failed | ChangedSincePlan)
+    )
 
 
 def _outcome_lines(name: str, outcome: Outcome, paint: Paint) -> list[str]:
     who = paint("strong", clean(name))
     match outcome:
-        case Nothing():
+        case Unchanged():
             return []
-        case Done(findings=findings):
+        case Applied(findings=findings):
             lines = [line for each in findings if not each.link for line in finding_lines(each, paint)]
             return [f"{who}  {paint('good', 'done')}", *lines] if lines else []
         case Failed():
-            again = "trying again may help" if outcome.again else "trying again will not help until something changes"
+            again = (
+                "trying again may help" if outcome.retryable else "trying again will not help until something changes"
+            )
             return [f"{who}  {paint('bad', 'failed')}  {clean(outcome.reason)}  ({again})"]
-        case Moved():
-            what = f"{clean(outcome.what)} moved since the plan was made; not written over. Plan again."
-            return [f"{who}  {paint('bad', 'moved')}  {what}"]
+        case ChangedSincePlan():
+            return [f"{who}  {paint('bad', 'moved')}  {clean(outcome.sentence)}. Plan again."]
         case Skipped():
             return [f"{who}  {paint('change', 'skipped')}  {clean(outcome.reason)}"]
 
 
 def _only_adopts(plan: Plan) -> bool:
     """Nothing to do but to remember whose company it is: one line."""
-    return plan.adopts and not plan.changes and not plan.findings
+    return plan.adopts and not (plan.changes or plan.findings or plan.renamed_from)
 
 
 def _worth_showing(plan: Plan) -> bool:
-    return plan.state is not State.IN_SYNC or bool(plan.findings) or plan.adopts
+    return plan.status is not PlanStatus.IN_SYNC or bool(plan.findings or plan.renamed_from) or plan.adopts

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 
-from controller.model.plan import Plan, State, Truth
+from controller.model.drift import is_drift
+from controller.model.plan import ConditionStatus, Plan, PlanStatus
 from controller.model.report import FleetPlan
-from controller.reporting.alike import told_once
-from controller.reporting.freshness import data_rows, since_words
-from controller.reporting.paint import PLAIN, Paint
-from controller.reporting.text import age_lines, finding_lines, general_lines, merchant_lines
-from controller.reporting.verdict import is_drift
-from controller.reporting.words import clean, columns, count, moment
+from controller.reporting.as_json import findings_of, unmanaged_names
+from controller.reporting.data_age import data_age_rows, data_age_text
+from controller.reporting.formatting import align_columns, clean, format_count, format_time
+from controller.reporting.grouping import collapse_identical
+from controller.reporting.last_syncs import last_sync_short_text, last_sync_text, last_syncs_text, next_sync_text
+from controller.reporting.paint import WITHOUT_COLOUR, Paint
+from controller.reporting.text import data_age_lines, finding_lines, merchant_lines, notice_lines, provenance_lines
 
 
-def drift_text(plan: FleetPlan, paint: Paint = PLAIN, *, unmanaged: bool = False, data: bool = False) -> str:
+def drift_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR, *, unmanaged: bool = False, data: bool = False) -> str:
     """What was found, merchant by merchant, many alike as one; with `data` each one's age; then numbers by code."""
     blocks = ((each.merchant, _found_lines(each, paint)) for each in plan.plans if each.findings)
-    lines = [line for block in told_once(blocks, paint) for line in (*block, "")]
-    lines += general_lines(plan, paint)
+    lines = [line for block in collapse_identical(blocks, paint) for line in (*block, "")]
+    lines += notice_lines(plan, paint)
     lines += _unmanaged_lines(plan, unmanaged)
     lines += _data_lines(plan, paint) if data else []
-    codes = Counter(finding.code for each in plan.plans for finding in each.findings)
-    lines += columns([(code, f"{number:,}") for code, number in sorted(codes.items())], "  ")
-    return "\n".join([*lines, *age_lines(plan, paint), paint("strong", "Drift: ") + drift_summary(plan)])
+    codes = Counter(finding.code for finding in findings_of(plan))
+    lines += align_columns([(code, f"{number:,}") for code, number in sorted(codes.items())], "  ")
+    return "\n".join(
+        [
+            *lines,
+            *data_age_lines(plan, paint),
+            *last_syncs_lines(plan, paint),
+            *provenance_lines(plan, paint),
+            paint("strong", "Drift: ") + drift_summary(plan),
+        ]
+    )
 
 
 def _found_lines(plan: Plan, paint: Paint) -> list[str]:
@@ -35,66 +46,98 @@ def drift_summary(plan: FleetPlan) -> str:
     """`2 of 10 merchants; 3 more with findings that are no drift; 1 that could not be read.`"""
     moved = sum(any(map(is_drift, each.findings)) for each in plan.plans)
     others = [each for each in plan.plans if each.findings and not any(map(is_drift, each.findings))]
-    unread = sum(each.unread for each in others)
+    unread = sum(each.has_unread for each in others)
     known = len(others) - unread
-    of = count(len(plan.plans), "merchant")
+    of = format_count(len(plan.plans), "merchant")
     words = [f"{moved:,} of {of}" if moved else f"none in {of}"]
     words += [f"{known:,} {'more ' if moved else ''}with findings that are no drift"] if known else []
     words += [f"{unread:,} that could not be read"] if unread else []
+    failed = sum(each.sync_failed(plan.made_at) for each in plan.plans)
+    words += [f"{failed:,} whose last sync failed"] if failed else []
+    words += [f"{each.code}, {format_count(len(each.affected_merchants), 'merchant')}" for each in plan.findings]
     return "; ".join(words) + "."
 
 
-def status_text(plan: FleetPlan, paint: Paint = PLAIN) -> str:
+def status_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
     """One line a merchant: how far it has come, and the first thing it waits for."""
-    rows = [_status_row(each, paint) for each in plan.plans]
-    head = tuple(paint("strong", word) for word in ("MERCHANT", "STATE", "READY", "WAITS FOR"))
-    lines = columns([head, *rows], "") if rows else ["no merchants"]
+    rows = [_status_row(each, paint, plan.made_at) for each in plan.plans]
+    head = tuple(paint("strong", word) for word in ("MERCHANT", "STATE", "READY", "LAST SYNC", "WAITS FOR"))
+    lines = align_columns([head, *rows], "") if rows else ["no merchants"]
     ready = sum(_is_ready(each) for each in plan.plans)
-    summary = f"{ready:,} of {count(len(rows), 'merchant')} ready."
+    summary = f"{ready:,} of {format_count(len(rows), 'merchant')} ready."
     return "\n".join(
-        [*lines, "", *general_lines(plan, paint), *age_lines(plan, paint), paint("strong", "Status: ") + summary]
+        [
+            *lines,
+            "",
+            *notice_lines(plan, paint),
+            *data_age_lines(plan, paint),
+            *last_syncs_lines(plan, paint),
+            *provenance_lines(plan, paint),
+            paint("strong", "Status: ") + summary,
+        ]
     )
 
 
-def merchant_text(plan: Plan, paint: Paint = PLAIN) -> str:
+def merchant_detail_text(plan: Plan, paint: Paint, now: datetime) -> str:
     """One merchant in depth: its conditions in the order of its way, changes to come, findings."""
     rows = [
-        (each.type, paint.word(each.status.value), moment(each.since) if each.since else "", clean(each.reason))
+        (each.type, paint.word(each.status.value), format_time(each.since) if each.since else "", clean(each.reason))
         for each in plan.conditions
     ]
     head, *rest = merchant_lines(plan, paint)
-    age = [paint("quiet", f"  judged on {since_words(plan.data)}")] if plan.data else []
-    return "\n".join([head, *columns(rows, "  "), *rest, *age])
+    age = [paint("quiet", f"  judged on {data_age_text(plan.data_age)}")] if plan.data_age else []
+    syncs = align_columns([("last sync", last_sync_text(plan, now)), ("next sync", next_sync_text(plan, now))], "  ")
+    return "\n".join([head, *align_columns(rows, "  "), *rest, *map(clean, syncs), *age])
 
 
-def _status_row(plan: Plan, paint: Paint) -> tuple[str, str, str, str]:
-    unmet = next((each for each in plan.conditions if each.status is not Truth.TRUE), None)
-    ready = next((each.status.value for each in plan.conditions if each.type == "Ready"), Truth.UNKNOWN.value)
+def _status_row(plan: Plan, paint: Paint, now: datetime) -> tuple[str, ...]:
+    unmet = plan.first_unmet
+    ready = next((each.status.value for each in plan.conditions if each.type == "Ready"), ConditionStatus.UNKNOWN.value)
     waits = "" if unmet is None else f"{unmet.type}: {unmet.reason}" if unmet.reason else unmet.type
-    reason = _rests(plan) if plan.state is State.IN_SYNC else waits
-    return clean(plan.merchant), paint.word(plan.state.value), paint.word(ready), clean(reason)
+    reason = _rests(plan) if plan.status is PlanStatus.IN_SYNC else _held_back(plan) or waits
+    return (
+        clean(plan.merchant),
+        paint.word(plan.status.value),
+        paint.word(ready),
+        last_sync_short_text(plan, now),
+        clean(reason),
+    )
+
+
+def _held_back(plan: Plan) -> str:
+    """Nothing is waited for while the same would be refused or fail again."""
+    return next((f"held back: {each.cause}" for each in plan.findings if each.code == "quarantined"), "")
 
 
 def _rests(plan: Plan) -> str:
     """In sync and not ready is how the manifest wants it: unlinked or off. It waits for nothing."""
     reasons = [each.reason for each in plan.conditions if each.type in ("AccountingConnected", "Ready") and each.reason]
-    return f"nothing: {reasons[0]}" if reasons and not _is_ready(plan) else ""
+    if not _is_ready(plan):
+        return f"nothing: {reasons[0]}" if reasons else ""
+    unmet = plan.first_unmet
+    return f"{unmet.type}: {unmet.reason}" if unmet else ""
 
 
 def _is_ready(plan: Plan) -> bool:
-    return any(each.type == "Ready" and each.status is Truth.TRUE for each in plan.conditions)
+    return any(each.type == "Ready" and each.status is ConditionStatus.TRUE for each in plan.conditions)
+
+
+def last_syncs_lines(plan: FleetPlan, paint: Paint) -> list[str]:
+    """How old it is what is known of the last syncs."""
+    words = last_syncs_text(plan)
+    return [paint("quiet", words)] if words else []
 
 
 def _data_lines(plan: FleetPlan, paint: Paint) -> list[str]:
-    rows = data_rows(plan)
+    rows = data_age_rows(plan)
     head = tuple(paint("strong", word) for word in ("MERCHANT", "PULLED", "OLDEST TYPE"))
-    return [*columns([head, *rows], ""), ""] if rows else []
+    return [*align_columns([head, *rows], ""), ""] if rows else []
 
 
 def _unmanaged_lines(plan: FleetPlan, every: bool) -> list[str]:
-    if not plan.unmanaged:
+    if not plan.unmanaged_count:
         return []
-    line = f"company-unmanaged: {count(len(plan.unmanaged), 'company', 'companies')} that no manifest claims"
+    line = f"company-unmanaged: {format_count(plan.unmanaged_count, 'company', 'companies')} that no manifest claims"
     if not every:
         return [f"{line}; --unmanaged lists them", ""]
-    return [line, *(f"  {clean(name)}" for name in plan.unmanaged), ""]
+    return [line, *(f"  {clean(name)}" for name in unmanaged_names(plan)), ""]

@@ -1,5 +1,5 @@
-"""What the resident controller shows and hears over HTTP: dashboard, health, metrics, webhooks.
+"""The HTTP side of the daemon: dashboard, health, metrics, webhooks.
 
-Here: pages from what is known already, and notes that a merchant is to be looked at. Never here: a request to the
-API, a plan, a write but for the inbox of deliveries. A page is read-only and needs no script.
+Here: pages from the last known status, and webhooks that enqueue merchants. Never here: a request to the API, a plan, a
+write but to the inbox of deliveries. A page is read-only and needs no script.
 """

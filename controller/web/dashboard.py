@@ -1,4 +1,4 @@
-"""The first page: the whole fleet in numbers, who must act, what drifted last, and the list of merchants."""
+"""The dashboard: the fleet in numbers, who must act, the newest drift, and the list of merchants."""
 
 from __future__ import annotations
 
@@ -8,90 +8,81 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from controller.model.errors import UsageError
+from controller.model.merchant_status import STATUS_MEANINGS, MerchantStatus
 from controller.model.plan import Actor
-from controller.reporting.standing import Standing
-from controller.web.board import Asked, Board, Sheet, chosen, sheet
+from controller.reporting.provenance import provenance_text
+from controller.web.context import WebContext
+from controller.web.dashboard_view import Filter, filter_rows, paginate
 from controller.web.health import running_version
-from controller.web.pages import page
-from controller.web.ports import Window
+from controller.web.pages import render_page
 
-ACTORS = {
-    Actor.US: "Our side",
+ACTOR_HEADINGS = {
+    Actor.OPERATOR: "Our side",
     Actor.MERCHANT: "Merchants",
-    Actor.SERVICE: "The service",
+    Actor.CODAT: "Codat",
     Actor.APPLY: "The next apply",
     Actor.NOBODY: "Nobody",
 }
 """Who must act, as a heading."""
 
 
-MEANING = {
-    Standing.FAILED: "a write did not succeed",
-    Standing.BLOCKED: "our side must mend something first",
-    Standing.UNKNOWN: "could not be read",
-    Standing.CHANGE: "the next apply has something to do",
-    Standing.WAITING: "for the merchant's consent, or for data",
-    Standing.DONE: "created or severed in the last pass; the next look tells how it stands",
-    Standing.IN_SYNC: "live is as declared",
-}
-
-
 async def show(request: Request) -> Response:
     """GET /, with `state`, `code`, `actor`, `drift`, `label`, `name` and `page`."""
-    window: Window = request.app.state.window
-    latest = window.latest()
-    seen, asked = request.app.state.boards.of(latest), _asked(request)
-    listed, complaint = _listed(seen, asked, _page(request))
-    return page(
+    context: WebContext = request.app.state.web_context
+    latest = context.latest()
+    view, filter_ = request.app.state.view_cache.get(latest), _parse_filter(request)
+    try:
+        page, filter_error = paginate(filter_rows(view.rows, filter_), _page_number(request)), ""
+    except UsageError as error:
+        page, filter_error = paginate((), 1), str(error)
+    return render_page(
         "dashboard.html",
-        400 if complaint else 200,
+        400 if filter_error else 200,
         latest=latest,
-        now=window.now(),
-        not_ready=window.ready(),
-        board=seen,
-        asked=asked,
-        sheet=listed,
-        complaint=complaint,
-        links=_Links(asked),
-        STANDINGS=tuple(Standing),
-        MEANING=MEANING,
-        ACTORS=ACTORS,
+        now=context.now(),
+        not_ready=context.not_ready_reason(),
+        view=view,
+        filters=filter_,
+        page=page,
+        filter_error=filter_error,
+        links=_Links(filter_),
+        STATUSES=tuple(MerchantStatus),
+        STATUS_HINTS={
+            status: f"{meaning.explanation}; {meaning.next_step}".replace("`", "")
+            for status, meaning in STATUS_MEANINGS.items()
+        },
+        ACTORS=ACTOR_HEADINGS,
         version=running_version(),
-        webhooks=bool(window.secrets),
+        provenance=provenance_text(latest.plan) if latest.plan else "",
+        webhooks=bool(context.secrets),
     )
 
 
-def _listed(seen: Board, asked: Asked, number: int) -> tuple[Sheet, str]:
-    """The part of the list that was asked for, and what is wrong with the question."""
-    try:
-        return sheet(chosen(seen.rows, asked), number), ""
-    except UsageError as error:
-        return sheet((), 1), str(error)
+def _parse_filter(request: Request) -> Filter:
+    """The filter of a request; a value is cut at 200 characters."""
+    return Filter(**{field.name: request.query_params.get(field.name, "").strip()[:200] for field in fields(Filter)})
 
 
-def _asked(request: Request) -> Asked:
-    return Asked(**{each.name: request.query_params.get(each.name, "").strip()[:200] for each in fields(Asked)})
-
-
-def _page(request: Request) -> int:
+def _page_number(request: Request) -> int:
+    """The page that was asked for, from 1; 1 where it is no number of fewer than seven digits."""
     number = request.query_params.get("page", "1")
     return int(number) if number.isascii() and number.isdigit() and len(number) < 7 else 1
 
 
 class _Links:
-    """Addresses of the same page, asked otherwise."""
+    """Query parameters for links to the dashboard with another filter or page."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+    def __init__(self, filter_: Filter) -> None:
+        self._filter = filter_
 
     def only(self, **words: str) -> dict[str, str]:
-        """That and nothing else."""
-        return _said(Asked(**words))
+        """With this filter alone."""
+        return _query_parameters(Filter(**words))
 
-    def at(self, number: int) -> dict[str, str]:
-        """The same list, another page of it."""
-        return _said(self._asked) | {"page": str(number)}
+    def at(self, page_number: int) -> dict[str, str]:
+        """With the current filter, another page of the list."""
+        return _query_parameters(self._filter) | {"page": str(page_number)}
 
 
-def _said(asked: Asked) -> dict[str, str]:
-    return {key: value for key, value in asdict(asked).items() if value}
+def _query_parameters(filter_: Filter) -> dict[str, str]:
+    return {key: value for key, value in asdict(filter_).items() if value}

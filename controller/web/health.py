@@ -1,4 +1,4 @@
-"""For machines: does the process answer, should anything be sent to it, and its metrics."""
+"""Endpoints for machines: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ from importlib.metadata import version
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from controller.reporting.metrics import CONTENT_TYPE, exposition
-from controller.web.ports import Window
+from controller.telemetry.metrics import CONTENT_TYPE, exposition
+from controller.web.context import WebContext
 
 
 async def healthz(request: Request) -> Response:
-    """200 as long as the loop turns."""
-    return PlainTextResponse("ok\n")
+    """GET /healthz: 200 while the event loop runs, also while it waits for another run: a restart would not help."""
+    context: WebContext = request.app.state.web_context
+    lock_wait = context.waiting()
+    return PlainTextResponse(f"ok; {lock_wait}\n" if lock_wait else "ok\n")
 
 
 async def readyz(request: Request) -> Response:
-    """200, or 503 with the reason."""
-    window: Window = request.app.state.window
-    why = window.ready()
-    return PlainTextResponse(f"{why or 'ready'}\n", 503 if why else 200)
+    """GET /readyz: 200, or 503 with the reason."""
+    context: WebContext = request.app.state.web_context
+    reason = context.not_ready_reason()
+    return PlainTextResponse(f"{reason or 'ready'}\n", 503 if reason else 200)
 
 
 async def metrics(request: Request) -> Response:
-    """In Prometheus' text format."""
-    window: Window = request.app.state.window
-    return Response(exposition(window.meters, window.latest(), running_version()), media_type=CONTENT_TYPE)
+    """GET /metrics, in Prometheus' text format."""
+    context: WebContext = request.app.state.web_context
+    return Response(exposition(context.metrics, context.latest(), running_version()), media_type=CONTENT_TYPE)
 
 
 @cache
 def running_version() -> str:
+    """The installed version of merchantctl."""
     return version("merchantctl")

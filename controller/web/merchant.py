@@ -1,96 +1,90 @@
-"""One merchant's page: how far it has come, what was found and who must act, what is to change, what happened."""
+"""One merchant's page: its conditions, findings, planned changes and history."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from controller.model.latest import Latest
+from controller.model.controller_status import ControllerStatus
+from controller.model.merchant_status import merchant_status, open_findings
 from controller.model.plan import Actor, Plan
-from controller.model.report import Done
-from controller.reporting.standing import standing, still_open
+from controller.model.report import Applied
+from controller.reconcile.conditions import dated
+from controller.reconcile.persist import load_run_authors
+from controller.reporting.formatting import DIRECTIONS
+from controller.reporting.history import Past, past
+from controller.reporting.last_syncs import last_sync_text, next_sync_text
+from controller.web.context import WebContext
 from controller.web.health import running_version
-from controller.web.pages import page
-from controller.web.ports import Window
-from state import Event, Noted, Store
+from controller.web.pages import render_page
+from state import Store
 from state.errors import StateProblem
 
-LINES = 100
-"""So much of the past is shown, the newest first; `merchantctl history` has all of it."""
+MAX_HISTORY_LINES = 100
+"""Lines of history shown, the newest first; `merchantctl history` shows all."""
 
-ACTS = {
-    Actor.US: "our side must act",
+ACTOR_LABELS = {
+    Actor.OPERATOR: "our side must act",
     Actor.MERCHANT: "the merchant must act",
-    Actor.SERVICE: "the service must act",
+    Actor.CODAT: "Codat must act",
     Actor.APPLY: "the next apply mends it",
     Actor.NOBODY: "",
 }
-"""Who must act, of one finding."""
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """One thing that happened to a merchant."""
-
-    at: datetime
-    what: str
-    more: str = ""
+"""Who must act on a finding."""
 
 
 async def show(request: Request) -> Response:
     """GET /merchants/{name}."""
-    window: Window = request.app.state.window
-    name, latest = request.path_params["name"], window.latest()
-    plan = plan_of(latest, name)
-    wanted = latest.fleet.merchants.get(name) if latest.fleet else None
-    past, complaint = await _past(window.store, name)
-    if not (plan or wanted or past):
-        return missing(f"No merchant is called {name}.")
+    context: WebContext = request.app.state.web_context
+    name, latest = request.path_params["name"], context.latest()
+    plan = find_plan(latest, name)
+    desired = latest.fleet.merchants.get(name) if latest.fleet else None
+    history, history_error = await _load_history(context.store, name)
+    # A page with what is known is worth more than none: where the state cannot be read now, conditions have no dates.
+    with suppress(StateProblem):
+        if plan:
+            (plan,) = await dated([plan], context.store)
+    if not (plan or desired or history):
+        return not_found_page(f"No merchant is called {name}.")
     outcome = latest.outcomes.get(name)
-    return page(
+    return render_page(
         "merchant.html",
         name=name,
         plan=plan,
-        wanted=wanted,
+        desired=desired,
         outcome=outcome,
-        written=isinstance(outcome, Done),
-        findings=still_open(plan, outcome) if plan else (),
-        standing=standing(plan, outcome) if plan else None,
-        past=past,
-        complaint=complaint,
-        now=window.now(),
-        ACTS=ACTS,
+        written=isinstance(outcome, Applied),
+        findings=open_findings(plan, outcome) if plan else (),
+        status=merchant_status(plan, outcome) if plan else None,
+        history=history,
+        history_error=history_error,
+        now=context.now(),
+        ACTOR_LABELS=ACTOR_LABELS,
+        DIRECTIONS=DIRECTIONS,
+        last_sync=last_sync_text(plan, context.now()) if plan else "",
+        next_sync=next_sync_text(plan, context.now()) if plan else "",
         version=running_version(),
     )
 
 
-def missing(what: str) -> Response:
-    return page("message.html", 404, title="Not found", text=what, version=running_version())
+def not_found_page(text: str) -> Response:
+    """A page with status 404 that says this."""
+    return render_page("message.html", 404, title="Not found", text=text, version=running_version())
 
 
-def plan_of(latest: Latest, name: str) -> Plan | None:
+def find_plan(latest: ControllerStatus, name: str) -> Plan | None:
+    """The merchant's plan in the last pass; None where that did not cover it."""
     plans = latest.plan.plans if latest.plan else ()
-    return next((each for each in plans if each.merchant == name), None)
+    return next((plan for plan in plans if plan.merchant == name), None)
 
 
-async def _past(store: Store, name: str) -> tuple[list[Past], str]:
-    """What happened, the newest first, and why that is not known."""
+async def _load_history(store: Store, name: str) -> tuple[list[Past], str]:
+    """The history, the newest first, and an error message where it cannot be read."""
     try:
-        happened = [_event(each) for each in await store.history(name)]
-        found = [line for each in await store.findings_of(name) for line in _ledger(each)]
+        events, findings = await store.history(name), await store.findings_of(name)
+        lines = past(events, findings, await load_run_authors(store, events, findings))
     except StateProblem as problem:
         return [], str(problem)
-    return sorted(happened + found, key=lambda each: each.at, reverse=True)[:LINES], ""
-
-
-def _event(event: Event) -> Past:
-    kinds = ", ".join(change["kind"] for change in event.detail.get("changes", ()))
-    return Past(event.at, event.what, ": ".join(filter(None, (kinds, event.detail.get("reason", "")))))
-
-
-def _ledger(noted: Noted) -> list[Past]:
-    lines = [Past(noted.first_seen, f"found {noted.code}", noted.field)]
-    return lines + ([Past(noted.cleared_at, f"gone {noted.code}", noted.field)] if noted.cleared_at else [])
+    return lines[::-1][:MAX_HISTORY_LINES], ""

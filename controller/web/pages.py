@@ -1,4 +1,4 @@
-"""Templates into answers: everything is escaped, nothing foreign is loaded, nobody may frame a page."""
+"""Render templates: all values are escaped, nothing is loaded from other sites, and no site may frame a page."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from controller.reporting.freshness import age_words
-from controller.reporting.standing import reason
-from controller.reporting.text import excess_words
-from controller.reporting.words import CHANGES, clean, moment, value_words
+from controller.model.merchant_status import not_applied_reason
+from controller.reporting.data_age import format_age
+from controller.reporting.formatting import CHANGE_LABELS, clean, format_time, format_value
+from controller.reporting.text import limit_exceeded_text
+from controller.text import is_web_address
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -30,69 +31,68 @@ _HEADERS = {
 }
 
 
-def page(template: str, status: int = 200, **content: Any) -> Response:
-    """A rendered template."""
+def render_page(template: str, status_code: int = 200, **content: Any) -> Response:
+    """A response with this template, rendered with `content`."""
     html = _TEMPLATES.get_template(template).render(**content)
-    return Response(html, status, _HEADERS, media_type="text/html")
+    return Response(html, status_code, _HEADERS, media_type="text/html")
 
 
-async def style(request: Request) -> Response:
-    return _file("style.css", "text/css")
+async def stylesheet(_request: Request) -> Response:
+    """GET /style.css."""
+    return _serve_file("style.css", "text/css")
 
 
-async def script(request: Request) -> Response:
-    return _file("refresh.js", "text/javascript")
+async def refresh_script(_request: Request) -> Response:
+    """GET /refresh.js."""
+    return _serve_file("refresh.js", "text/javascript")
 
 
 def merchant_path(name: str) -> str:
+    """The path of a merchant's page."""
     return f"/merchants/{quote(name, safe='')}"
 
 
-def _file(name: str, media_type: str) -> Response:
+def _serve_file(name: str, media_type: str) -> Response:
     headers = {"Cache-Control": "max-age=300", "X-Content-Type-Options": "nosniff"}
     return Response((_FOLDER / name).read_bytes(), headers=headers, media_type=media_type)
 
 
-def _ago(at: datetime, now: datetime) -> str:
-    return f"{age_words(now - at)} ago"
-
-
 def _until(at: datetime, now: datetime) -> str:
-    return f"in {age_words(at - now)}" if at > now else "now"
+    return f"in {format_age(at - now)}" if at > now else "now"
 
 
 def _safe_link(link: str | None) -> str:
-    """Nothing but the web is followed."""
-    return link if link and link.startswith(("https://", "http://")) else ""
+    """The link, if it is one of the web; else empty: `javascript:` and the like are never followed."""
+    return link if link and is_web_address(link) else ""
 
 
-def _shown(value: Any) -> Any:
-    """Names come from strangers: no sign is let through that hides, or turns a line around."""
+def _display(value: Any) -> Any:
+    """A value as shown: names come from strangers, so invisible and direction-changing characters are escaped."""
     return value if isinstance(value, Markup) else clean(str(value))
 
 
-def _templates() -> Environment:
+def _template_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
-        finalize=_shown,
+        finalize=_display,
     )
     environment.filters |= {
-        "moment": moment,
-        "ago": _ago,
+        "timestamp": format_time,
+        "ago": lambda at, now: f"{format_age(now - at)} ago",
         "until": _until,
-        "value": value_words,
+        "value": format_value,
         "merchant_path": merchant_path,
         "query": urlencode,
         "safe_link": _safe_link,
-        "excess": excess_words,
-        "why": reason,
+        "limit_exceeded": limit_exceeded_text,
+        "not_applied_reason": not_applied_reason,
     }
-    environment.globals |= {"CHANGES": CHANGES}
+    environment.globals |= {"CHANGES": CHANGE_LABELS}
     return environment
 
 
-_TEMPLATES = _templates()
+_TEMPLATES = _template_environment()

@@ -1,13 +1,13 @@
-"""Webhooks: prove, remember, put the merchant's name into the queue, 202. Nothing else happens here.
+"""Webhooks: authenticate a delivery, save it, enqueue its merchants, answer 202. Nothing else happens here.
 
-answer  when                                     the service then (REFERENCE 6.3, 6.5)
-202     remembered, or known already             is done
-400     proven, but no JSON object               legacy gives up, newer repeats: neither happens in earnest
-401     no valid proof; nothing is remembered    legacy gives up; newer repeats for a day, time to mend a secret
+answer  when                                     what Codat does then (API notes 6.3, 6.5)
+202     saved, or known already                  is done
+400     authentic, but no JSON object            legacy gives up, newer repeats: neither happens in earnest
+401     not authentic; nothing is saved          legacy gives up; newer repeats for a day, time to correct a secret
 404     no secret is set here                    as 401
-408     the body did not come to its end         both repeat
+408     the body was not completed               both repeat
 413     longer than any event                    as 400
-503     our state is locked or out of order      both repeat
+503     the state is locked or cannot be used    both repeat
 """
 
 from __future__ import annotations
@@ -23,56 +23,59 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from controller.web.event import LONGEST, Event, event_of
-from controller.web.ports import Window
-from controller.web.proof import proven, signed_header
-from state import Delivery
+from controller.web.context import WebContext
+from controller.web.webhook_auth import is_authentic, signature_header
+from controller.web.webhook_payload import MAX_TEXT_LENGTH, WebhookEvent, parse_event
+from state import ReceivedDelivery
 from state.errors import StateProblem
 
-LARGEST = 1_000_000
-"""Bytes of a body. An event is a few thousand."""
+MAX_BODY_BYTES = 1_000_000
+"""Longest body. An event has a few thousand bytes."""
 
-PATIENCE = 3.0
-"""Seconds to wait for the state before the service is asked to come again; it waits 15 for us (REFERENCE 6.5)."""
+STATE_WAIT_S = 3.0
+"""Longest wait for the state before Codat is asked to repeat; it waits 15 s for an answer (API notes 6.5)."""
 
-WHOLE_WITHIN = 10.0
-"""Seconds in which a body must have come."""
+BODY_TIMEOUT_S = 10.0
+"""Longest time until the whole body has come."""
 
-AGAIN_AFTER = "10"
-"""Seconds, for `Retry-After`."""
+RETRY_AFTER_HEADER = "10"
+"""Value of `Retry-After`, in seconds."""
 
 log = structlog.get_logger()
 
 
-async def receive(request: Request) -> Response:
-    """POST /webhooks, for both generations."""
-    window: Window = request.app.state.window
-    result = await _taken(window, request)
-    window.meters.delivery(result)
-    return _answer(result)
+async def receive_webhook(request: Request) -> Response:
+    """POST /webhooks, for both generations of webhooks."""
+    context: WebContext = request.app.state.web_context
+    result = await _handle(context, request)
+    context.metrics.record_webhook_delivery(result)
+    status, text = _RESPONSES[result]
+    headers = {"Retry-After": RETRY_AFTER_HEADER} if status == 503 else {}
+    return Response(text + "\n", status, headers, media_type="text/plain")
 
 
-async def _taken(window: Window, request: Request) -> str:
-    """What became of it, in a word of the table below."""
-    if not window.secrets:
+async def _handle(context: WebContext, request: Request) -> str:
+    """Authenticate and save a delivery; returns a key of `_RESPONSES`."""
+    if not context.secrets:
         return "no-secret"
     try:
-        async with asyncio.timeout(WHOLE_WITHIN):
-            body = await _body(request)
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await _read_body(request)
     except (ClientDisconnect, TimeoutError):
         return "cut-short"
     if body is None:
         return "too-large"
-    if not proven(window.secrets, request.headers, body, window.now()):
+    if not is_authentic(context.secrets, request.headers, body, context.now()):
         return "not-proven"
-    document = _object(body)
+    document = _parse_object(body)
     if document is None:
         return "no-json"
-    event = event_of(document)
-    return await _within_patience(_note(window, _delivery(request, event, window.now()), event.about_limits))
+    event = parse_event(document)
+    delivery = _build_delivery(request, event, context.now())
+    return await _with_timeout(_record(context, delivery, event.is_about_rate_limit))
 
 
-_ANSWERS = {
+_RESPONSES = {
     "accepted": (202, "accepted"),
     "repeated": (202, "known already"),
     "nobodys": (202, "accepted; about no merchant of ours"),
@@ -82,64 +85,62 @@ _ANSWERS = {
     "not-proven": (401, "neither a fresh signature nor the agreed Authorization header"),
     "no-secret": (404, "no webhook secret is set here"),
     "too-large": (413, "too large for an event"),
-    "unavailable": (503, "cannot be remembered now; come again"),
+    "unavailable": (503, "state unavailable; retry later"),
 }
 
 
-def _answer(result: str) -> Response:
-    status, words = _ANSWERS[result]
-    headers = {"Retry-After": AGAIN_AFTER} if status == 503 else {}
-    return Response(words + "\n", status, headers, media_type="text/plain")
-
-
-async def _note(window: Window, delivery: Delivery, about_limits: bool) -> str:
-    """On disk first, then in the queue: a crash between the two is made good at the next start."""
+async def _record(context: WebContext, delivery: ReceivedDelivery, is_about_rate_limit: bool) -> str:
+    """Save a delivery, enqueue its merchants; returns a key of `_RESPONSES`."""
+    # Saved before it is enqueued: after a crash between the two the next start enqueues what is still open.
     try:
-        arrival = await window.store.remember_delivery(delivery)
+        receipt = await context.store.save_delivery(delivery)
     except StateProblem as problem:
-        log.warning("webhook not remembered", why=str(problem))
+        log.warning("webhook_not_recorded", reason=str(problem))
         return "unavailable"
-    if arrival.merchants:
-        window.enqueue(arrival.merchants)
-    if not arrival.first:
+    if receipt.merchants:
+        context.enqueue(receipt.merchants)
+    if not receipt.is_first:
         return "repeated"
-    if about_limits:
-        log.warning("rate limit", said=delivery.event)
+    if is_about_rate_limit:
+        log.warning("rate_limit_notice_received", said=delivery.event)
         return "rate-limit"
-    return "accepted" if arrival.merchants else "nobodys"
+    return "accepted" if receipt.merchants else "nobodys"
 
 
-async def _within_patience(note: Coroutine[Any, Any, str]) -> str:
-    """A note that takes longer goes on by itself: the service comes again and finds it known."""
-    task = asyncio.ensure_future(note)
-    _under_way.add(task)
-    task.add_done_callback(_under_way.discard)
-    done, _ = await asyncio.wait({task}, timeout=PATIENCE)
+async def _with_timeout(recording: Coroutine[Any, Any, str]) -> str:
+    """Wait STATE_WAIT_S for the result. A slower write goes on by itself, and Codat's repetition finds it saved."""
+    task = asyncio.ensure_future(recording)
+    _running_tasks.add(task)
+    task.add_done_callback(_running_tasks.discard)
+    done, _ = await asyncio.wait({task}, timeout=STATE_WAIT_S)
     return task.result() if done else "unavailable"
 
 
-_under_way: set[asyncio.Future[str]] = set()
-"""The loop itself holds tasks only weakly."""
+_running_tasks: set[asyncio.Future[str]] = set()
+"""Keeps references: the event loop itself holds tasks only weakly, and one could be collected while it runs."""
 
 
-def _delivery(request: Request, event: Event, now: datetime) -> Delivery:
-    """One without any id is never taken for a repetition: to look twice costs nothing."""
-    told = signed_header(request.headers, "id")
-    usable = told if told.isprintable() and len(told) <= LONGEST else ""
-    return Delivery(usable or event.id or str(uuid4()), event.name, event.company_id, now)
+def _build_delivery(request: Request, event: WebhookEvent, now: datetime) -> ReceivedDelivery:
+    """The delivery of a request. One without any id gets a new one, so it is never taken for a repetition."""
+    sent_id = signature_header(request.headers, "id")
+    header_id = sent_id if sent_id.isprintable() and len(sent_id) <= MAX_TEXT_LENGTH else ""
+    return ReceivedDelivery(header_id or event.id or str(uuid4()), event.name, event.company_id, now)
 
 
-async def _body(request: Request) -> bytes | None:
-    """The raw bytes; None as soon as there are too many."""
+async def _read_body(request: Request) -> bytes | None:
+    """The body; None where it is longer than MAX_BODY_BYTES, by its declared length or while it is read."""
+    declared_length = request.headers.get("content-length", "")
+    if declared_length.isascii() and declared_length.isdigit() and int(declared_length[:20]) > MAX_BODY_BYTES:
+        return None
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LARGEST:
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
             return None
     return bytes(body)
 
 
-def _object(body: bytes) -> dict[str, Any] | None:
+def _parse_object(body: bytes) -> dict[str, Any] | None:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

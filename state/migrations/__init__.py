@@ -1,7 +1,7 @@
-"""How the tables came to be: one step per file in `versions/`, run when the state is opened.
+"""Schema migrations, run when a state is opened: a new state gets the tables of `state.tables`, an older one the steps
+that it lacks, one per file in `versions/`. A test asserts that both end in the same schema.
 
-Here: Alembic's environment and the steps. Never here: a step that drops what somebody may still need; steps go
-forward only.
+Here: Alembic's environment and the steps. Never here: a step back, or one that drops what may still be needed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
 
 from state.errors import StateUnusable
 from state.tables import metadata
@@ -17,27 +17,53 @@ from state.tables import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0005"
-"""The newest step: a state that stands there costs one query to open, and no Alembic."""
+HEAD = "0012"
+"""The newest step. A state at this step is opened with one query, without importing Alembic."""
 
 VERSION_TABLE = "state_version"
 
-_version = Table(VERSION_TABLE, MetaData(), Column("version_num", String))
+_version = Table(
+    VERSION_TABLE,
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
+"""As Alembic creates it."""
 
 
 def is_current(connection: Connection) -> bool:
-    return step_of(connection) == HEAD
+    return schema_step_of(connection) == HEAD
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the database to HEAD, inside the caller's transaction. Raises StateUnusable."""
-    found = step_of(connection)
-    if found != HEAD:
-        _refuse_what_is_not_ours(found)
-        _run_steps(connection)
+    """Migrate the database to HEAD, inside the caller's transaction. Raises StateUnusable."""
+    current = schema_step_of(connection)
+    if current == HEAD:
+        return
+    if current is None:
+        # A dozen steps over tables that hold nothing, and importing Alembic, would take longer than the first plan.
+        from state.partial_indexes import complete_metadata
+
+        complete_metadata.create_all(connection, checkfirst=False)
+        _version.create(connection, checkfirst=False)
+        connection.execute(insert(_version).values(version_num=HEAD))
+        return
+    # Imported here: Alembic takes long to import, and an up-to-date state does not need it.
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    config = alembic_config()
+    known_steps = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
+    if current not in known_steps:
+        raise StateUnusable(
+            f"the state was written by a newer merchantctl (step {current}; this version knows steps up to {HEAD}). "
+            "Use that version, or name another place with MERCHANTCTL_STATE. Nothing was changed."
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD)
 
 
-def script() -> Config:
+def alembic_config() -> Config:
     """Alembic's configuration, without a file."""
     from alembic.config import Config
 
@@ -46,33 +72,16 @@ def script() -> Config:
     return config
 
 
-def step_of(connection: Connection) -> str | None:
-    """The step that a database stands at; None for an empty one. Raises StateUnusable where it is somebody else's."""
+def schema_step_of(connection: Connection) -> str | None:
+    """The step of a database; None for an empty one. Raises StateUnusable where its tables are not merchantctl's."""
     tables = set(inspect(connection).get_table_names())
     if VERSION_TABLE in tables:
         return connection.scalar(select(_version.c.version_num))
-    if tables & set(metadata.tables):
+    # Tables of our names without our version table: creating ours would fail halfway, or mix with another program's.
+    same_names = tables & set(metadata.tables)
+    if same_names:
         raise StateUnusable(
-            f"the database holds tables of somebody else's ({', '.join(sorted(tables & set(metadata.tables)))}). "
+            f"the database holds tables of somebody else's ({', '.join(sorted(same_names))}). "
             "Name a place of its own with MERCHANTCTL_STATE."
         )
     return None
-
-
-def _refuse_what_is_not_ours(found: str | None) -> None:
-    from alembic.script import ScriptDirectory
-
-    known = {step.revision for step in ScriptDirectory.from_config(script()).walk_revisions()}
-    if found is not None and found not in known:
-        raise StateUnusable(
-            f"the state was written by a newer merchantctl (step {found}; this version knows steps up to {HEAD}). "
-            "Use that version, or name another place with MERCHANTCTL_STATE. Nothing was changed."
-        )
-
-
-def _run_steps(connection: Connection) -> None:
-    from alembic import command
-
-    config = script()
-    config.attributes["connection"] = connection
-    command.upgrade(config, HEAD)

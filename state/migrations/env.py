@@ -3,11 +3,11 @@
 from alembic import context
 
 from state.migrations import VERSION_TABLE
-from state.tables import metadata
+from state.partial_indexes import complete_metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=complete_metadata,
     version_table=VERSION_TABLE,
     render_as_batch=True,  # SQLite alters a table by making it anew
 )

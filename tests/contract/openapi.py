@@ -2,7 +2,7 @@
 
 The files are not ours to ship: `MERCHANTCTL_API_SPECS` names their folder; failing that, a folder beside
 the repository is tried (`folder`). A path is judged by the first file that has it, eldest era first. Where
-REFERENCE says that a file is wrong or was overtaken, `KNOWN_FAULTS` says so by name.
+the API notes say that a file is wrong or was overtaken, `KNOWN_FAULTS` says so by name.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FORMATS = FormatChecker(("uuid", "email"))
 
 @FORMATS.checks("date-time", ValueError)
 def _is_a_date(value: Any) -> bool:
-    """Any form of REFERENCE 1.5."""
+    """Any form of API notes 1.5."""
     return not isinstance(value, str) or bool(datetime.fromisoformat(value))
 
 
@@ -104,7 +104,7 @@ def complaints(operation: Operation, response: httpx.Response) -> Iterator[tuple
 
 @dataclass(frozen=True, slots=True)
 class KnownFault:
-    """Where a file is known to be wrong: why (REFERENCE), in which files, at which place, in which words."""
+    """Where a file is known to be wrong: why (by the API notes), in which files, at which place, in which words."""
 
     reason: str
     era: str

@@ -1,4 +1,4 @@
-"""Keys, limits, unknown places and error bodies (REFERENCE 1.2, 2)."""
+"""Keys, limits, unknown places and error bodies (API notes 1.2, 2)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_controls_are_refused_from_elsewhere(emulator):
     """Reached through another address of this machine, it is no longer loopback that calls."""
     import socket
 
-    from controller.emulator.server import running
+    from controller.emulator.http.server import running_emulator
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -87,10 +87,32 @@ def test_controls_are_refused_from_elsewhere(emulator):
         except OSError:
             pytest.skip("this machine has no address but loopback")
         address = probe.getsockname()[0]
-    with running(host="0.0.0.0") as url, httpx.Client(trust_env=False) as anyone:
+    with running_emulator(host="0.0.0.0") as url, httpx.Client(trust_env=False) as anyone:
         there = url.replace("127.0.0.1", address)
         assert anyone.post(f"{there}/_emulator/reset").status_code == 403
         assert anyone.get(f"{there}/companies", headers={"Authorization": basic("emulator")}).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{"Host": "rebound.example"}, {"Origin": "https://stranger.example"}])
+def test_a_page_of_a_stranger_reaches_neither_controls_nor_consent(emulator, headers):
+    merchant = emulator.merchant("acme")
+    link = emulator.api.get(f"/companies/{merchant['companyId']}").json()["dataConnections"][1]["linkUrl"]
+    path = httpx.URL(link).raw_path.decode()
+    assert emulator.api.post("/_emulator/reset", headers=headers).status_code == 403
+    assert emulator.api.get("/_emulator/requests", headers=headers).status_code == 403
+    assert emulator.api.post(path, data={"action": "authorize"}, headers=headers).status_code == 403
+    connections = emulator.api.get(f"/companies/{merchant['companyId']}").json()["dataConnections"]
+    assert {each["status"] for each in connections} == {"Linked", "PendingAuth"}
+
+
+def test_pages_may_not_be_framed_and_are_what_they_say(emulator):
+    merchant = emulator.merchant("acme")
+    link = emulator.api.get(f"/companies/{merchant['companyId']}").json()["dataConnections"][1]["linkUrl"]
+    page = emulator.api.get(httpx.URL(link).raw_path.decode())
+    assert page.status_code == 200
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert page.headers["x-frame-options"] == "DENY"
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
 
 
 def test_headers_say_a_million_until_a_limit_is_set(emulator):

@@ -1,4 +1,4 @@
-"""A person at a browser: consent on the link page, the mapping in the Sync Flow (REFERENCE 3.2, 3.5)."""
+"""A person at a browser: consent on the link page, the mapping in the Sync Flow (API notes 3.2, 3.5)."""
 
 from __future__ import annotations
 

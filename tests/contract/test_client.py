@@ -14,17 +14,17 @@ from controller.codat.client import Client, open_client
 from controller.codat.convert import read_configuration, write_fields
 from controller.codat.read_only import open_read_only
 from controller.model.errors import (
-    LimitReached,
+    ApiKeyRefused,
+    DataNotReady,
     NotFound,
-    NotReady,
     OutcomeUnknown,
     Rejected,
-    Transient,
-    Unauthorized,
+    RemoteLimitReached,
+    TransientError,
 )
-from controller.model.names import strip_name
-from controller.model.observed import DATA_TYPES, Absent, Configuration
-from controller.model.sync import Progress
+from controller.model.names import normalize_company_name
+from controller.model.observed import REQUIRED_DATA_TYPES, Absent, Configuration
+from controller.model.syncs_and_uploads import TransferStatus
 from controller.model.values import Option, RefKind
 
 CARD = "mapping.payments.accounts.card"
@@ -46,7 +46,7 @@ async def configuration(client: Client, merchant: dict[str, str]) -> Configurati
 @pytest.mark.parametrize("name", ["acme", "Acme Foods (Branch[2])", "merchant_123", " Café\u00a0Zoë\u2003x ", "a\tb"])
 async def test_a_company_is_stored_under_the_stripped_name(client: Client, name: str) -> None:
     company = await client.create_company(name)
-    assert company.name == strip_name(name)
+    assert company.name == normalize_company_name(name)
     assert [(one.platform, one.status) for one in company.connections] == [("lqai", "Linked")]
     assert await client.company(company.id) == company
 
@@ -64,7 +64,8 @@ async def test_a_rename_sends_description_and_tags_back(emulator: Any, client: C
     kept = {"description": "by hand", "tags": {"tier": "gold"}}
     emulator.api.put(f"/companies/{company.id}", json={"name": "acme", **kept}).raise_for_status()
 
-    assert (await client.rename_company(company.id, "Acme (2)")).name == "Acme 2"
+    assert await client.rename_company(company.id, "Acme (2)") == ()
+    assert (await client.company(company.id)).name == "Acme 2"
 
     stored = emulator.api.get(f"/companies/{company.id}").json()
     assert {key: stored[key] for key in kept} == kept
@@ -132,9 +133,9 @@ async def test_a_configured_merchant_is_read_whole(
     assert seen.configured
     assert seen.offers_options
     assert seen.values["schedule.syncHourUtc"] == 0
-    assert seen.values["schedule.frequency"] in seen.choices["schedule.frequency"]
+    assert seen.values["schedule.frequency"] in seen.allowed_words["schedule.frequency"]
     assert {f'mapping.sales.taxRates["{rate}"]' for rate in rates} < seen.values.keys()
-    assert all(isinstance(seen.values[path], Option) for path in seen.required)
+    assert all(isinstance(seen.values[path], Option) for path in seen.required_paths)
     assert all(value in seen.options[path] for path, value in seen.values.items() if isinstance(value, Option))
 
 
@@ -192,7 +193,7 @@ async def test_a_configuration_that_never_comes_whole_is_not_believed(
 ) -> None:
     [merchant] = emulator.seed(1, "configured")
     emulator.fault("GET /config/companies/{companyId}/sync/commerce", fault, times=99)
-    with pytest.raises(Transient):
+    with pytest.raises(TransientError):
         await client.configuration(merchant["companyId"])
 
 
@@ -227,8 +228,8 @@ async def test_a_delete_whose_answer_is_lost_is_sent_once(emulator: Any, client:
 async def test_the_data_of_a_linked_merchant_is_pulled(emulator: Any, client: Client) -> None:
     [merchant] = emulator.seed(1, "linked")
     pulls = await client.data_status(merchant["companyId"])
-    assert set(DATA_TYPES) <= pulls.keys()
-    assert all(pulls[name].status == "Complete" and pulls[name].last_success for name in DATA_TYPES)
+    assert set(REQUIRED_DATA_TYPES) <= pulls.keys()
+    assert all(pulls[name].status == "Complete" and pulls[name].last_pulled_at for name in REQUIRED_DATA_TYPES)
 
 
 async def test_a_refresh_is_asked_for_as_a_whole_or_by_type(emulator: Any, client: Client) -> None:
@@ -237,12 +238,12 @@ async def test_a_refresh_is_asked_for_as_a_whole_or_by_type(emulator: Any, clien
     await client.refresh(merchant["companyId"])
     emulator.advance("PT2M")
     whole = await client.data_status(merchant["companyId"])
-    assert whole["customers"].last_success > before["customers"].last_success
+    assert whole["customers"].last_pulled_at > before["customers"].last_pulled_at
     await client.refresh_type(merchant["companyId"], "customers")
     emulator.advance("PT2M")
     one = await client.data_status(merchant["companyId"])
-    assert one["customers"].last_success > whole["customers"].last_success
-    assert one["suppliers"].last_success == whole["suppliers"].last_success
+    assert one["customers"].last_pulled_at > whole["customers"].last_pulled_at
+    assert one["suppliers"].last_pulled_at == whole["suppliers"].last_pulled_at
 
 
 @pytest.mark.parametrize(
@@ -275,7 +276,7 @@ async def test_a_deleted_record_is_told_from_an_archived_one(
 
 async def test_records_that_were_never_pulled_are_not_absent(emulator: Any, client: Client) -> None:
     merchant = emulator.merchant("acme")
-    with pytest.raises((NotReady, NotFound)):
+    with pytest.raises((DataNotReady, NotFound)):
         await client.record(merchant["companyId"], RefKind.ACCOUNT, "a1")
 
 
@@ -288,7 +289,7 @@ async def test_without_a_successful_sync_there_is_no_last_one(emulator: Any, cli
 
 
 async def test_a_last_successful_sync_is_told_by_when_it_ran(emulator: Any, client: Client) -> None:
-    """The service does not say here what the sync covered; when it ran is never before the end of that."""
+    """Codat does not say here what the sync covered; when it ran is never before the end of that."""
     [merchant] = emulator.seed(1, "configured")
     covered = datetime.now(UTC) - timedelta(hours=1)
     body = {"syncTo": covered.isoformat()}
@@ -311,13 +312,13 @@ async def test_the_sync_flow_url_bears_the_merchant_and_a_password(emulator: Any
 
 async def test_a_wrong_key_is_told_at_once(emulator: Any) -> None:
     async with open_client(emulator.url, "another key", requests_per_minute=0) as client:
-        with pytest.raises(Unauthorized, match="check the API key"):
+        with pytest.raises(ApiKeyRefused, match="check the API key"):
             await client.companies()
 
 
 async def test_the_company_limit_ends_creates(emulator: Any, client: Client) -> None:
     emulator.fault("POST /meta/companies/sync", "status", code=402)
-    with pytest.raises(LimitReached) as caught:
+    with pytest.raises(RemoteLimitReached) as caught:
         await client.create_company("acme")
     assert (caught.value.status, caught.value.resume_at) == (402, None)
 
@@ -336,7 +337,7 @@ async def test_a_daily_quota_that_runs_out_ends_with_the_time_to_resume_and_with
     emulator.control("POST", "/limits", {"perDay": 40})
     outcomes = await asyncio.gather(*(client.companies() for _ in range(60)))
     assert sum(listing.complete for listing in outcomes) == 40
-    with pytest.raises(LimitReached) as caught:
+    with pytest.raises(RemoteLimitReached) as caught:
         await client.create_company("acme")
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     assert abs(caught.value.resume_at - midnight) < timedelta(seconds=5)
@@ -383,15 +384,15 @@ async def test_a_manual_sync_runs_and_ends_and_is_the_latest_one(client: Client,
     for kind in ("payments", "transactions"):
         await client.upload(merchant["companyId"], f"commerce-{kind}", {kind: []})
     begun = await client.sync_latest(merchant["companyId"], None)
-    assert begun.progress in (Progress.RUNNING, Progress.SUCCESS)
+    assert begun.transfer_status in (TransferStatus.RUNNING, TransferStatus.SUCCESS)
     emulator.advance("PT1M")
     ended = await client.latest_sync(merchant["companyId"])
     assert ended is not None
-    assert (ended.id, ended.progress, ended.start, ended.finish) == (
+    assert (ended.id, ended.transfer_status, ended.covers_from, ended.covers_until) == (
         begun.id,
-        Progress.SUCCESS,
-        begun.start,
-        begun.finish,
+        TransferStatus.SUCCESS,
+        begun.covers_from,
+        begun.covers_until,
     )
 
 
@@ -403,18 +404,18 @@ async def test_a_range_that_was_synchronised_is_not_synchronised_again(client: C
     first = await client.sync_range(merchant["companyId"], finish - timedelta(days=1), finish)
     emulator.advance("PT1M")
     again = await client.sync_range(merchant["companyId"], finish - timedelta(hours=1), finish)
-    assert first.finish == finish
-    assert (again.progress, again.code) == (Progress.FAILED, 5080)
+    assert first.covers_until == finish
+    assert (again.transfer_status, again.code) == (TransferStatus.FAILED, 5080)
     assert "overlaps" in again.message
 
 
 async def test_an_upload_stands_in_the_pull_history_until_it_is_complete(client: Client, emulator: Any) -> None:
     (merchant,) = emulator.seed(1, "configured")
     dataset_id = await client.upload(merchant["companyId"], "commerce-orders", ORDERS)
-    begun = await client.dataset(merchant["companyId"], dataset_id)
+    begun = await client.upload_status(merchant["companyId"], dataset_id)
     assert (begun.id, begun.data_type) == (dataset_id, "commerce-orders")
     emulator.advance("PT1M")
-    assert (await client.dataset(merchant["companyId"], dataset_id)).progress is Progress.SUCCESS
+    assert (await client.upload_status(merchant["companyId"], dataset_id)).transfer_status is TransferStatus.SUCCESS
 
 
 async def test_records_of_another_shape_are_refused_by_name(client: Client, emulator: Any) -> None:

@@ -144,3 +144,22 @@ def test_help_shows_examples():
     assert answer.exit_code == 0
     for word in ("--data", "--strict", "--merge", "CODAT_BASE_URL"):
         assert word in answer.output
+
+
+def account(server: Process) -> str:
+    return server.api.get("/profile/syncSettings").json()["clientId"]
+
+
+def test_every_emulator_is_another_account_unless_its_file_or_an_option_says_which(tmp_path):
+    file = str(tmp_path / "world.db")
+    with Process("--data", file) as one, Process() as other:
+        first = account(one)
+        assert account(other) != first
+        one.end(signal.SIGKILL)
+    with Process("--data", file) as again:
+        assert account(again) == first
+        again.api.post("/_emulator/reset")
+    with Process("--data", file, "--account", "mine") as named:
+        assert account(named) == "mine"
+    with Process("--data", file) as again:
+        assert account(again) == "mine"

@@ -1,4 +1,4 @@
-"""Companies over HTTP, as REFERENCE 3.1 describes them."""
+"""Companies over HTTP, as API notes 3.1 describes them."""
 
 from __future__ import annotations
 

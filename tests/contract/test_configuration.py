@@ -1,4 +1,4 @@
-"""The configuration over HTTP: shape, options, what a POST takes and what it keeps (REFERENCE 3.3, 4)."""
+"""The configuration over HTTP: shape, options, what a POST takes and what it keeps (API notes 3.3, 4)."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_configured_seed_posts_back_unchanged(emulator, platform):
     assert emulator.configuration(merchant) == document
 
 
-def test_a_configured_seed_is_the_example_of_the_reference(emulator):
+def test_a_configured_seed_has_what_a_configured_merchant_has(emulator):
     (merchant,) = emulator.seed(1, "configured")
 
     document = emulator.configuration(merchant)

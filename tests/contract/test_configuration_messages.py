@@ -1,4 +1,4 @@
-"""Each message a configuration can be refused with, and the state that causes it (REFERENCE 4.8, stage C)."""
+"""Each message a configuration can be refused with, and the state that causes it (API notes 4.8, stage C)."""
 
 from __future__ import annotations
 

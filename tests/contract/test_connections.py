@@ -1,4 +1,4 @@
-"""Connections over HTTP: creation, the state machine of REFERENCE 5.1, and what each end keeps (3.2)."""
+"""Connections over HTTP: creation, the state machine of API notes 5.1, and what each end keeps (3.2)."""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ import time
 import httpx
 import pytest
 
+from tests.errors import BROKEN_OFF
+
 CREATE = "POST /meta/companies/sync"
 
 
@@ -21,7 +23,7 @@ def names(emulator):
 def test_a_lost_answer_was_done(emulator):
     emulator.fault(CREATE, "lose-answer")
 
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(BROKEN_OFF):
         create(emulator)
 
     assert names(emulator) == ["acme"]
@@ -31,7 +33,7 @@ def test_a_lost_answer_was_done(emulator):
 def test_a_dropped_call_was_not_done(emulator):
     emulator.fault(CREATE, "drop")
 
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(BROKEN_OFF):
         create(emulator)
 
     assert names(emulator) == []
@@ -70,7 +72,7 @@ def test_a_status_may_come_after_the_work(emulator):
 def test_a_truncated_answer_ends_before_its_length(emulator):
     emulator.fault(CREATE, "truncate")
 
-    with pytest.raises(httpx.RemoteProtocolError, match="body"):
+    with pytest.raises(BROKEN_OFF, match="body"):
         create(emulator)
 
     assert names(emulator) == ["acme"]
@@ -213,3 +215,58 @@ def test_faults_can_be_taken_back(emulator):
     emulator.control("DELETE", "/faults")
 
     assert create(emulator).status_code == 200
+
+
+def test_a_fault_may_let_some_calls_pass_first(emulator):
+    emulator.fault(CREATE, "status", skip=1, code=503)
+    assert [create(emulator).status_code for _ in range(3)] == [200, 503, 200]
+
+
+def test_a_gateway_speaks_for_itself(emulator):
+    (merchant,) = emulator.seed(1)
+    emulator.fault("GET /companies/{companyId}", "status", code=404, html=True)
+
+    answer = emulator.api.get(f"/companies/{merchant['companyId']}")
+
+    assert (answer.status_code, answer.headers["content-type"][:9]) == (404, "text/html")
+    assert "correlationId" not in answer.text
+    assert emulator.api.get(f"/companies/{merchant['companyId']}").status_code == 200
+
+
+def test_what_completes_late_is_nowhere_until_then(emulator):
+    emulator.fault(CREATE, "complete-late", seconds=12)
+
+    with pytest.raises(BROKEN_OFF):
+        create(emulator)
+
+    assert names(emulator) == []
+    emulator.advance("PT11S")
+    assert names(emulator) == []
+    emulator.advance("PT2S")
+    assert names(emulator) == ["acme"]
+    assert emulator.counts()[CREATE] == 1
+
+
+def test_a_gateway_may_give_up_on_what_completes_late(emulator):
+    (merchant,) = emulator.seed(1)
+    path = f"/meta/companies/{merchant['companyId']}/connections"
+    emulator.fault("POST /meta/companies/{companyId}/connections", "complete-late", seconds=30, code=504)
+
+    answer = emulator.api.post(path, json="qhyg")
+
+    assert (answer.status_code, answer.headers["content-type"][:9]) == (504, "text/html")
+    assert emulator.api.get(path).json()["totalResults"] == 2
+    emulator.advance("PT31S")
+    assert emulator.api.get(path).json()["totalResults"] == 3
+
+
+def test_what_completes_late_is_refused_at_once_where_its_caller_may_not_ask(emulator):
+    emulator.fault(CREATE, "complete-late", seconds=1, code=504)
+    answer = emulator.api.post("/meta/companies/sync", json={"name": "acme"}, headers={"Authorization": "Basic x"})
+    emulator.advance("PT2S")
+    assert (answer.status_code, names(emulator)) == (401, [])
+
+
+def test_a_read_cannot_complete_late(emulator):
+    order = {"match": "GET /companies", "do": "complete-late", "seconds": 1}
+    assert emulator.api.post("/_emulator/faults", json=order).status_code == 400

@@ -1,4 +1,4 @@
-"""Endpoints 14 to 16: which platforms there are and how they look (REFERENCE 3.4, 5.3)."""
+"""Endpoints 14 to 16: which platforms there are and how they look (API notes 3.4, 5.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endpoints 43 to 45 and the legacy generation's deliveries (REFERENCE 3.14, 6.1 to 6.3)."""
+"""Endpoints 43 to 45 and the legacy generation's deliveries (API notes 3.14, 6.1 to 6.3)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_status_change_arrives_with_the_clients_own_header(emulator, endpoint)
     assert "webhook-signature" not in linked.headers
     assert linked.body == {
         "CompanyId": merchant["companyId"],
-        "ClientId": "3c1f0a52-6f0e-4b7c-9d55-0a1f7be2c901",
+        "ClientId": emulator.api.get("/profile/syncSettings").json()["clientId"],
         "ClientName": "Tills Ltd",
         "DataConnectionId": merchant["accountingConnectionId"],
         "RuleId": made["id"],

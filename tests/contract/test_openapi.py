@@ -8,15 +8,15 @@ from typing import Any
 import httpx
 import pytest
 
-from controller.emulator.app import build
-from controller.emulator.routing import Found
-from controller.emulator.world import World
+from controller.emulator.http.app import build_application
+from controller.emulator.http.routing import RouteMatch
+from controller.emulator.service.world import World
 from tests.contract import openapi
+from tests.in_process import TEST_ACCOUNT
 
 pytestmark = pytest.mark.skipif(
     openapi.folder() is None, reason="no OpenAPI files here: MERCHANTCTL_API_SPECS names their folder"
 )
-CLIENT = "3c1f0a52-6f0e-4b7c-9d55-0a1f7be2c901"
 
 OUT_OF_SCOPE = {
     "/companies/{companyId}/connections/{connectionId}/push/creditNotes",
@@ -46,11 +46,11 @@ OUT_OF_SCOPE = {
         )
     ),
 }
-"""In the files, but no part of the v1 flow: REFERENCE 3.0 does not list them."""
+"""In the files, but no part of the v1 flow: API notes 3.0 does not list them."""
 
 
 def walk(emulator) -> Iterator[httpx.Response]:
-    """One successful call of every endpoint in REFERENCE 3.0 that a file describes."""
+    """One successful call of every endpoint in API notes 3.0 that a file describes."""
     api = emulator.api
 
     def call(method: str, path: str, body: Any = None) -> httpx.Response:
@@ -165,7 +165,7 @@ def _surroundings(company: str, call) -> Iterator[httpx.Response]:
     yield call("GET", "/config/integrations/gbol/branding")
     yield call("GET", "/sync/commerce/config/ui/text?locale=en-us")
     yield call("PATCH", "/sync/commerce/config/ui/text?locale=fr-fr", {})
-    yield call("GET", f"/clients/{CLIENT}/config/ui/accounts/platform/lqai")
+    yield call("GET", f"/clients/{TEST_ACCOUNT}/config/ui/accounts/platform/lqai")
     yield call("POST", "/sync/commerce/config/ui/accounts/platform/lqai", {"visibleAccounts": []})
     notifiers = {"emails": ["ops@example.com"], "webhook": "https://hooks.example.com"}
     rule = call("POST", "/rules", {"type": "Sync Connection Deleted", "notifiers": notifiers})
@@ -183,11 +183,11 @@ def _surroundings(company: str, call) -> Iterator[httpx.Response]:
 
 
 def test_every_endpoint_that_the_files_describe_is_served(contract):
-    router = build(World()).router
+    router = build_application(World()).router
     missing = [
         f"{each.method.upper()} {each.path}"
         for each in contract.operations
-        if each.path not in OUT_OF_SCOPE and not isinstance(router.find(each.method.upper(), each.path), Found)
+        if each.path not in OUT_OF_SCOPE and not isinstance(router.find(each.method.upper(), each.path), RouteMatch)
     ]
     assert missing == []
 

@@ -1,4 +1,4 @@
-"""Endpoints 33 to 35: creating an account in the merchant's books (REFERENCE 3.11, 5.6)."""
+"""Endpoints 33 to 35: creating an account in the merchant's books (API notes 3.11, 5.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`query`, `orderBy` and paging on the lists of the service (REFERENCE 1.6 to 1.8)."""
+"""`query`, `orderBy` and paging on the lists of Codat (API notes 1.6 to 1.8)."""
 
 from __future__ import annotations
 
@@ -120,3 +120,16 @@ def test_links_are_relative_and_name_the_canonical_path(emulator):
         "previous": {"href": f"/companies/{company}/connections?page=1&pageSize=1"},
     }
     assert emulator.api.get("/config/integrations").json()["_links"]["self"] == {"href": "/integrations"}
+
+
+def test_companies_in_the_order_of_creation_keep_it_when_they_are_renamed_or_deleted(emulator):
+    """What is new stands at the end: pages that are asked for in this order shift only where a company is deleted."""
+    ids = [emulator.merchant(f"m-{number}")["companyId"] for number in range(6)]
+    emulator.api.patch(f"/companies/{ids[4]}", json={"name": "a-first"}).raise_for_status()
+    emulator.api.delete(f"/companies/{ids[0]}").raise_for_status()
+    ids.append(emulator.merchant("a-last")["companyId"])
+    seen = []
+    for number in (1, 2, 3):
+        page = emulator.api.get("/meta/companies", params={"page": number, "pageSize": 2, "orderBy": "created"}).json()
+        seen += [company["id"] for company in page["results"]]
+    assert seen == ids[1:]

@@ -1,7 +1,7 @@
 """Thousands of calls in random order: nothing undocumented comes back and no invariant breaks.
 
 The walk keeps a small model (which companies there are, how they are called, what became of each
-connection) and compares it with the service after every step. It calls the application in process.
+connection) and compares it with Codat after every step. It calls the application in process.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from controller.emulator.app import build
-from controller.emulator.world import Settings, World
+from controller.emulator.http.app import build_application
+from controller.emulator.service.world import EmulatorSettings, World
+from tests.in_process import TEST_ACCOUNT
 
 CALLS = 5_000
 STATUSES = {200, 201, 204, 400, 401, 402, 403, 404, 405, 409, 429, 503}
@@ -97,11 +98,11 @@ def templates(world: World) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
 
     def walk(node: Any) -> None:
-        found.extend((method, place.template) for method, place in node.places.items() if place.surface == "api")
-        for below in (*node.fixed.values(), *([node.variable] if node.variable else [])):
+        found.extend((method, place.template) for method, place in node.entries.items() if place.surface == "api")
+        for below in (*node.fixed.values(), *([node.parameter] if node.parameter else [])):
             walk(below)
 
-    walk(build(world).router._root)
+    walk(build_application(world).router._root)
     return sorted(found)
 
 
@@ -114,7 +115,7 @@ READS = [
 
 
 class Listener(logging.Handler):
-    """Hears of every exception that the service turned into a 500."""
+    """Hears of every exception that Codat turned into a 500."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logging.Formatter().format(record)
@@ -133,10 +134,10 @@ class Walk(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        application = build(World(Settings(api_key="key")))
+        application = build_application(World(EmulatorSettings(api_key="key", account=TEST_ACCOUNT)))
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(application),
-            base_url="http://emulator",
+            base_url="http://127.0.0.1",
             headers={"Authorization": "Basic " + b64encode(b"key").decode()},
         )
         self.names: dict[str, str] = {}
@@ -317,7 +318,7 @@ class Walk(RuleBasedStateMachine):
             "connectionId": [connection] * 5 + [NOBODY],
             "dataType": ["customers", "chartOfAccounts", "all", "commerce-orders", "nope"],
             "platformKey": ["lqai", "gbol", "nope"],
-            "clientId": ["3c1f0a52-6f0e-4b7c-9d55-0a1f7be2c901", NOBODY],
+            "clientId": [TEST_ACCOUNT, NOBODY],
         }
 
         def value(found: re.Match[str]) -> str:

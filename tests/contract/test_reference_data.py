@@ -1,4 +1,4 @@
-"""Pulls, their status and history, and the cache they fill, over HTTP (REFERENCE 3.8 to 3.10, 5.4, 5.8)."""
+"""Pulls, their status and history, and the cache they fill, over HTTP (API notes 3.8 to 3.10, 5.4, 5.8)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Endpoint 47: what is pulled when (REFERENCE 3.16)."""
+"""Endpoint 47: what is pulled when (API notes 3.16)."""
 
 from __future__ import annotations
+
+from uuid import UUID
 
 import pytest
 
@@ -19,7 +21,7 @@ def pulls(emulator, merchant) -> list[str]:
 def test_there_is_one_entry_for_every_data_type_and_no_periodic_refresh(emulator):
     settings = emulator.api.get(CLIENT).json()
     by_type = {each["dataType"]: each for each in settings["settings"]}
-    assert settings["clientId"] == "3c1f0a52-6f0e-4b7c-9d55-0a1f7be2c901"
+    assert UUID(settings["clientId"])
     assert settings["overridesDefaults"] is False
     assert {"chartOfAccounts", "commerce-orders", "invoices"} <= set(by_type)
     assert {each["syncSchedule"] for each in by_type.values()} == {0}
@@ -70,3 +72,15 @@ def test_a_free_plan_has_no_hourly_schedule(emulator):
         assert answer.json()["error"] == "SyncSettingsValidationException: Sync schedule not allowed"
     finally:
         emulator.control("PATCH", "/settings", {"companyLimit": None})
+
+
+def test_the_account_outlives_a_reset(emulator):
+    before = emulator.api.get(CLIENT).json()["clientId"]
+    emulator.control("POST", "/reset")
+    assert emulator.api.get(CLIENT).json()["clientId"] == before
+
+
+def test_not_every_key_may_ask_for_the_account(emulator):
+    emulator.control("PATCH", "/settings", {"accountHidden": True})
+    assert emulator.api.get(CLIENT).status_code == 403
+    assert emulator.api.get("/companies").status_code == 200

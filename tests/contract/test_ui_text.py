@@ -1,13 +1,15 @@
-"""Endpoints 18 to 21: what the Sync Flow says and shows (REFERENCE 3.6, 3.7, Appendix A)."""
+"""Endpoints 18 to 21: what the Sync Flow says and shows (API notes 3.6, 3.7, Appendix A)."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.in_process import TEST_ACCOUNT
+
 TEXT = "/sync/commerce/config/ui/text"
 TITLE = "configure-content-sales-title"
 OWN = "/sync/commerce/config/ui/accounts/platform/lqai"
-CLIENT = "/clients/3c1f0a52-6f0e-4b7c-9d55-0a1f7be2c901/config/ui/accounts/platform/lqai"
+CLIENT = f"/clients/{TEST_ACCOUNT}/config/ui/accounts/platform/lqai"
 
 
 def texts(emulator, **params) -> dict:

@@ -1,4 +1,4 @@
-"""Endpoint 46 and the newer generation's deliveries (REFERENCE 3.15, 6.4, 6.5)."""
+"""Endpoint 46 and the newer generation's deliveries (API notes 3.15, 6.4, 6.5)."""
 
 from __future__ import annotations
 

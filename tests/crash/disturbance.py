@@ -11,13 +11,13 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import httpx
 
-import controller.codat.client
 from state.database import Database
+from tests.end_to_end.place import Place
 
 READ_FAULTS: dict[str, dict[str, Any]] = {
     "stale": {"do": "stale"},
@@ -36,12 +36,24 @@ REQUEST_FAULTS: dict[str, dict[str, Any]] = {
     "503": {"do": "status", "code": 503},
     **READ_FAULTS,
 }
-AT_COMMITS = ("killed before the commit", "killed after the commit")
-KILLS = ("killed before the request", "killed after the request", *AT_COMMITS)
-EDITS = ("undeclared field edited", "declared field edited")
+FAULTS_AT_COMMITS = ("killed before the commit", "killed after the commit")
+KILL_FAULTS = ("killed before the request", "killed after the request", *FAULTS_AT_COMMITS)
+EDIT_FAULTS = ("undeclared field edited", "declared field edited")
 """The merchant in the portal, just before the request."""
-FAULTS = (*KILLS, *REQUEST_FAULTS, *EDITS)
-AT_REQUESTS = tuple(fault for fault in FAULTS if fault not in AT_COMMITS)
+ALL_FAULTS = (*KILL_FAULTS, *REQUEST_FAULTS, *EDIT_FAULTS)
+CREATE_PATTERN = r"POST /meta/companies/sync|POST /meta/companies/[^/]+/connections"
+SAVE_PATTERN = r"POST /config/companies/[^/]+/sync/commerce"
+WORLD_FAULTS = {
+    "edited after our POST": SAVE_PATTERN,
+    "edited while our POST waits": SAVE_PATTERN,
+    "consented": ".*",
+    "completed late": CREATE_PATTERN,
+    "gateway's 404": r"GET /companies/[^/]+",
+    "gateway's 504, done": r"(POST|PUT|PATCH|DELETE) .*",
+    "page shifted": r"GET /meta/companies",
+}
+"""What the rest of the world does at the very moment of a request, and at which requests it can."""
+FAULTS_AT_REQUESTS = tuple(fault for fault in (*ALL_FAULTS, *WORLD_FAULTS) if fault not in FAULTS_AT_COMMITS)
 
 
 class Killed(BaseException):
@@ -61,51 +73,51 @@ class Disturbance:
 
     fault: str | None = None
     at: int = -1
-    order: Callable[..., None] = lambda *args, **more: None
-    edit: Callable[[str, str], None] = lambda fault, request: None
-    die: Callable[[], None] = lambda: None
-    dead: bool = False
-    happened: bool = False
+    order_fault: Callable[..., None] = lambda *args, **more: None
+    edit_in_portal: Callable[[str, str], None] = lambda fault, request: None
+    end_process: Callable[[], None] = lambda: None
+    is_dead: bool = False
+    has_happened: bool = False
     requests: list[str] = field(default_factory=list)
     commits: list[str] = field(default_factory=list)
 
     def _is_now(self, reached: int, faults: Collection[str]) -> bool:
         now = reached == self.at and self.fault in faults
-        self.happened = self.happened or now
+        self.has_happened = self.has_happened or now
         return now
 
     def before_request(self, request: httpx.Request) -> bool:
         """Whether this is the point at which the process dies once the answer is there."""
-        self.stay_dead()
-        mine = self._is_now(len(self.requests), AT_REQUESTS)
+        self.raise_if_dead()
+        mine = self._is_now(len(self.requests), FAULTS_AT_REQUESTS)
         self.requests.append(f"{request.method} {request.url.path}")
         if mine and self.fault in REQUEST_FAULTS:
-            self.order(self.requests[-1], **REQUEST_FAULTS[self.fault])
-        if mine and self.fault in EDITS:
-            self.edit(self.fault, self.requests[-1])
+            self.order_fault(self.requests[-1], **REQUEST_FAULTS[self.fault])
+        if mine and (self.fault in EDIT_FAULTS or self.fault in WORLD_FAULTS):
+            self.edit_in_portal(self.fault, self.requests[-1])
         if mine and self.fault == "killed before the request":
             self.kill()
         return mine and self.fault == "killed after the request"
 
     def before_commit(self, name: str) -> bool:
-        self.stay_dead()
-        mine = self._is_now(len(self.commits), AT_COMMITS)
+        self.raise_if_dead()
+        mine = self._is_now(len(self.commits), FAULTS_AT_COMMITS)
         self.commits.append(name)
         if mine and self.fault == "killed before the commit":
             self.kill()
         return mine and self.fault == "killed after the commit"
 
     def kill(self) -> NoReturn:
-        self.dead = True
-        self.die()
+        self.is_dead = True
+        self.end_process()
         raise Killed
 
-    def stay_dead(self) -> None:
-        if self.dead:
+    def raise_if_dead(self) -> None:
+        if self.is_dead:
             raise Killed
 
 
-class Wire(httpx.AsyncBaseTransport):
+class DisturbedTransport(httpx.AsyncBaseTransport):
     """The real network, disturbed."""
 
     def __init__(self, network: httpx.AsyncBaseTransport, disturbance: Disturbance) -> None:
@@ -121,27 +133,27 @@ class Wire(httpx.AsyncBaseTransport):
 
 
 @contextmanager
-def disturbed(disturbance: Disturbance) -> Iterator[None]:
-    """Until the block ends, every run of this process meets the disturbance. One may be within another."""
-    open_network, writing = controller.codat.client.open_network, Database.writing
+def disturbed(place: Place, disturbance: Disturbance) -> Iterator[None]:
+    """Until the block ends, every run of this place meets the disturbance. One may be within another."""
+    environment, writing = place.environment, Database.writing
 
     @asynccontextmanager
-    async def network(concurrency: int) -> AsyncIterator[Wire]:
-        async with open_network(concurrency) as real:
-            yield Wire(real, disturbance)
+    async def network(base_url: str, concurrency: int) -> AsyncIterator[DisturbedTransport]:
+        async with environment.network(base_url, concurrency) as real:
+            yield DisturbedTransport(real, disturbance)
 
     @asynccontextmanager
     async def transaction(database: Database) -> AsyncIterator[Any]:
         whose = sys._getframe(2).f_code.co_name  # whoever opens it: `begin_intent`
-        disturbance.stay_dead()
+        disturbance.raise_if_dead()
         async with writing(database) as connection:
             yield connection
             dies = disturbance.before_commit(whose)
         if dies:
             disturbance.kill()
 
-    controller.codat.client.open_network, Database.writing = network, transaction
+    place.environment, Database.writing = replace(environment, network=network), transaction
     try:
         yield
     finally:
-        controller.codat.client.open_network, Database.writing = open_network, writing
+        place.environment, Database.writing = environment, writing

@@ -18,34 +18,46 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from controller.model.plan import State
+from controller.model.plan import PlanStatus
 from controller.model.report import FleetPlan, FleetReport
-from controller.reconcile import settle
 from state import open_state
+from tests.crash import expected as wishes
 from tests.crash.disturbance import Disturbance, disturbed
-from tests.end_to_end.place import COMPANIES, COMPANY, CONFIGURATION, Place, changes, writes
+from tests.end_to_end.place import (
+    GET_COMPANY,
+    GET_CONFIGURATION,
+    LIST_COMPANIES,
+    Place,
+    changes_by_merchant,
+    count_writes_by_call,
+)
 
-PATIENCE = 6
+MAX_APPLIES = 6
 """So many further applies at most until all is well."""
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-LAGGING = {COMPANIES: 3, CONFIGURATION: 2}
+UUID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+STALE_READS = {LIST_COMPANIES: 3, GET_CONFIGURATION: 2}
 """How often each kind of read is behind, at the start of the run after a crash."""
-ALLOWED = ("delete", "re-create", "unlink", "disable", "shrink")
+ALL_LIMITS_LIFTED = ("delete", "re-create", "unlink", "disable", "shrink")
 """Everything: no limit hides what would go wrong."""
-NOTE = {"note": "the merchant's own"}
+UNDECLARED_NOTE = {"note": "the merchant's own"}
 """What no manifest declares."""
+STRANGER_NAME = "stranger"
+"""What companies are called that are nobody's here; they come and go."""
+LATE_CREATE_S = 12.0
+"""Seconds after which a create is done whose caller was given up on: longer than two looks are apart."""
 
 
-def prepare(folder: Path, emulator: Any) -> Place:
-    """The world before the run, and the manifests of the run."""
+def prepare_world(folder: Path, emulator: Any, strangers: int = 0) -> Place:
+    """The world before the run, and the manifests of the run. Strangers are companies older than all others."""
     emulator.control("POST", "/reset")
-    folder.mkdir()
+    folder.mkdir(parents=True)
     place = Place(folder, emulator)
+    for number in range(strangers):
+        emulator.merchant(f"{STRANGER_NAME} {number}")
     (bob,) = emulator.seed(1, "linked", prefix="bob-")
     names = [emulator.seed(1, "configured", prefix=f"{name}-")[0]["name"] for name in ("cat", "dan", "eve", "fay")]
     cat, dan, eve, fay = names
@@ -60,26 +72,42 @@ def prepare(folder: Path, emulator: Any) -> Place:
     place.merchant(cat, profile=None, connection={"platform": "xero", "state": "Unlinked"})
     place.merchant(dan, company={"name": "dan and sons"}, unmanaged=["schedule.startDate"], enabled=False)
     place.merchant(fay, profile=None, **xero)
-    place.gone(eve)
+    place.remove_manifests(eve)
     emulator.advance("PT10S")
     return place
 
 
-class Stage:
-    """The world before the run, made once and set up anew for each point."""
+class CrashStage:
+    """The world before the run, made once and set up anew for each point.
 
-    def __init__(self, folder: Path, emulator: Any) -> None:
-        self._folder, self._emulator = folder, emulator
-        before = prepare(folder / "before", emulator)
-        self._companies = {each["name"][:3]: each["id"] for each in before.companies()}
+    page_size  of a service that serves no longer pages; there are two strangers then, so that fay begins a page
+    settings   of Codat
+    """
+
+    def __init__(
+        self, folder: Path, emulator: Any, page_size: int | None = None, settings: dict[str, bool] | None = None
+    ) -> None:
+        self._folder, self._emulator, self._page_size = folder, emulator, page_size
+        before = prepare_world(folder / "before", emulator, strangers=2 if page_size else 0)
+        emulator.control("PATCH", "/settings", settings or {})
+        self._companies = {
+            each["name"][:3]: each["id"] for each in before.companies() if STRANGER_NAME not in each["name"]
+        }
+        self._strangers = [each["id"] for each in before.companies() if STRANGER_NAME in each["name"]]
         self._noted: set[str] = set()
         emulator.control("POST", "/snapshot")
 
     def set_up(self, name: str) -> Place:
         self._emulator.control("POST", "/restore")
+        if self._page_size:
+            self._emulator.control("POST", "/limits", {"maxPageSize": self._page_size})
         self._noted.clear()
+        shutil.rmtree(self._folder / name, ignore_errors=True)  # of a proof that was told enough before its end
         shutil.copytree(self._folder / "before", self._folder / name)
-        return Place(self._folder / name, self._emulator)
+        place = Place(self._folder / name, self._emulator)
+        place.set_create_settle(5.01, late=60)
+        place.skip_waits()
+        return place
 
     def edit(self, fault: str, request: str) -> None:
         """The merchants in the portal. What they set between our last read and our POST is lost: API has no ETag."""
@@ -89,8 +117,42 @@ class Stage:
         else:
             for name, company_id in self._companies.items():
                 if request != f"POST /config/companies/{company_id}/sync/commerce":
-                    self._patch(name, NOTE)
+                    self._patch(name, UNDECLARED_NOTE)
                     self._noted.add(company_id)
+
+    def interfere(self, fault: str, request: str) -> None:
+        """The rest of the world, at the moment of a request."""
+        order = self._emulator.fault
+        if fault.startswith("edited"):
+            company_id = request.split("/")[3]
+            self._meanwhile(
+                request, "after", ("PATCH", f"/_emulator/companies/{company_id}/configuration", UNDECLARED_NOTE)
+            )
+            self._noted.add(company_id)
+        if fault == "edited while our POST waits":
+            order(request, "status", code=429, retryAfter="1")
+        elif fault == "consented":
+            for company in self._emulator.api.get("/companies").json()["results"]:
+                self.consent(company)
+        elif fault == "completed late":
+            order(request, "complete-late", seconds=LATE_CREATE_S, code=504)
+        elif fault == "gateway's 404":
+            order(request, "status", code=404, html=True)
+        elif fault == "gateway's 504, done":
+            order(request, "status", code=504, html=True, done=True)
+        elif fault == "page shifted":
+            again = {"name": f"{STRANGER_NAME} again"}
+            gone = ("DELETE", f"/companies/{self._strangers[0]}", None)
+            self._meanwhile(request, "before", gone, ("POST", "/meta/companies/sync", again))
+
+    def consent(self, company: dict[str, Any]) -> None:
+        for each in company["dataConnections"]:
+            if each["status"] == "PendingAuth" and STRANGER_NAME not in company["name"]:
+                self._emulator.control("POST", f"/companies/{company['id']}/connections/{each['id']}/authorize")
+
+    def _meanwhile(self, match: str, when: str, *calls: tuple[str, str, Any]) -> None:
+        deeds = [{"method": method, "path": path, "body": body} for method, path, body in calls]
+        self._emulator.control("POST", "/meanwhile", {"match": match, "when": when, "calls": deeds})
 
     def lost_edits(self, place: Place) -> list[str]:
         """Of the companies that are still there, those whose merchant's own is gone."""
@@ -102,82 +164,83 @@ class Stage:
         self._emulator.api.patch(f"/_emulator/companies/{self._companies[name]}/configuration", json=patch)
 
 
-def act(place: Place) -> FleetReport | FleetPlan:
-    return place.apply(allow=ALLOWED, parallelism=1)
+def apply_all(place: Place) -> FleetReport | FleetPlan:
+    return place.apply(allow=ALL_LIMITS_LIFTED, parallelism=1)
 
 
-def undergo(place: Place, *disturbances: Disturbance) -> FleetReport | FleetPlan | None:
+def run_disturbed(place: Place, *disturbances: Disturbance) -> FleetReport | FleetPlan | None:
     """The run with its disturbances; None when the process died of one."""
     try:
         with ExitStack() as stack:
             for each in disturbances:
-                stack.enter_context(disturbed(each))
-            with time_passes(place):
-                return act(place)
+                stack.enter_context(disturbed(place, each))
+            return apply_all(place)
     except BaseException:
-        if not any(each.dead for each in disturbances):
+        if not any(each.is_dead for each in disturbances):
             raise
     asyncio.run(_unlock(place))
     return None
 
 
-@contextmanager
-def time_passes(place: Place) -> Iterator[None]:
-    """The wait between the two looks for a create takes no time here, and all of it over there."""
-
-    async def sleep(seconds: float) -> None:
-        place.emulator.advance("PT6S")
-
-    settle.asyncio = SimpleNamespace(sleep=sleep)
-    try:
-        yield
-    finally:
-        settle.asyncio = asyncio
-
-
-def learn(place: Place) -> Disturbance:
+def record_trace(place: Place) -> Disturbance:
     """The undisturbed run's requests and commits, in order."""
     looking = Disturbance()
-    undergo(place, looking)
+    run_disturbed(place, looking)
     return looking
 
 
-def recover(place: Place) -> int:
+def apply_until_settled(place: Place) -> int:
     """Applies until one finds nothing to do and writes nothing, and how many that took."""
-    for number in range(1, PATIENCE + 1):
-        with place.counted() as counts, time_passes(place):
-            report = act(place)
-        if isinstance(report, FleetReport) and not writes(counts) and _settled(report):
+    for number in range(1, MAX_APPLIES + 1):
+        with place.count_requests() as counts:
+            report = apply_all(place)
+        if isinstance(report, FleetReport) and not count_writes_by_call(counts) and _settled(report):
             return number
-    raise AssertionError(f"after {PATIENCE} applies there still is {changes(place.plan())}")
+    raise AssertionError(f"after {MAX_APPLIES} applies there still is {changes_by_merchant(place.plan())}")
 
 
 def _settled(report: FleetReport) -> bool:
-    return all(not each.changes and each.state is not State.UNKNOWN for each in report.plan.plans)
+    return all(
+        not each.changes and not each.held_changes and each.status is not PlanStatus.UNKNOWN
+        for each in report.plan.plans
+    )
 
 
-def lag(place: Place) -> None:
+def make_reads_stale(place: Place) -> None:
     """For a while, what is read is as it was before the last write: a company too, at the first look for a create."""
-    first_look = {COMPANY: 1} if asyncio.run(_open_intents(place)) else {}
-    for match, times in (LAGGING | first_look).items():
+    first_look = {GET_COMPANY: 1} if asyncio.run(_open_intents(place)) else {}
+    for match, times in (STALE_READS | first_look).items():
         place.emulator.fault(match, "stale", times=times)
 
 
-def complaints(place: Place, undisturbed: Any) -> list[str]:
-    """All that is not as it must be after a recovery: nothing, where all is well."""
-    found = twins(place)
+def problems(place: Place, undisturbed: Any, ended: dict[str, Any] | None = None) -> list[str]:
+    """All that is not as it must be after a recovery: nothing, where all is well. `ended`: how it ended, if known."""
+    found = duplicates(place)
     intents = asyncio.run(_open_intents(place))
     found += [f"an intent is open: {intent}" for intent in intents]
-    end = end_state(place)
-    found += [
-        f"{name} ended as {end.get(name)}" for name in end | undisturbed if end.get(name) != undisturbed.get(name)
-    ]
+    end = ended or end_state(place)
+    for name in end | undisturbed:
+        if end.get(name) != undisturbed.get(name):
+            found.append(f"{name} ended as {list(_otherwise(undisturbed.get(name), end.get(name)))}")
     return found
+
+
+def _otherwise(wanted: Any, found: Any) -> Iterator[str]:
+    """What of a company's end is not as it was to be."""
+    (links, document), (links_found, document_found) = wanted or ((), None), found or ((), None)
+    if links != links_found:
+        yield f"{links_found}, not {links}"
+    before, after = (dict(wishes.flatten_document("", json.loads(each or "{}"))) for each in (document, document_found))
+    yield from (
+        f"{path} {after.get(path)!r}, not {before.get(path)!r}"
+        for path in before | after
+        if before.get(path) != after.get(path)
+    )
 
 
 def end_state(place: Place) -> dict[str, Any]:
     """By company: its connections and its whole document, ids by their tails, which all companies share."""
-    return {each["name"]: _end_of(place, each) for each in place.companies()}
+    return {each["name"]: _end_of(place, each) for each in place.companies() if STRANGER_NAME not in each["name"]}
 
 
 def _end_of(place: Place, company: dict[str, Any]) -> Any:
@@ -185,20 +248,20 @@ def _end_of(place: Place, company: dict[str, Any]) -> Any:
     if any(status == "PendingAuth" for _, status in connections):
         return connections, None
     document = _document(place, company)
-    for ours in ("companyId", *NOTE):
+    for ours in ("companyId", *UNDECLARED_NOTE):
         document.pop(ours, None)
-    return connections, UUID.sub(lambda match: match[0][-4:], json.dumps(document, sort_keys=True))
+    return connections, UUID_PATTERN.sub(lambda match: match[0][-4:], json.dumps(document, sort_keys=True))
 
 
 def _has_note(place: Place, company: dict[str, Any]) -> bool:
-    return NOTE.items() <= _document(place, company).items()
+    return UNDECLARED_NOTE.items() <= _document(place, company).items()
 
 
 def _document(place: Place, company: dict[str, Any]) -> dict[str, Any]:
     return dict(place.emulator.api.get(f"/config/companies/{company['id']}/sync/commerce").json())
 
 
-def twins(place: Place) -> list[str]:
+def duplicates(place: Place) -> list[str]:
     """Companies of the same name, and connections of the same kind at one company."""
     companies = place.companies()
     names = Counter(each["name"] for each in companies)

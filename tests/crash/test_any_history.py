@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.crash.declaring import NAMES, NOWHERE
-from tests.crash.disturbance import KILLS, REQUEST_FAULTS
-from tests.crash.histories import BOOKS, EVERYTHING, History, Storm
-from tests.crash.people import NAME, RENAMED
+from tests.crash.disturbance import KILL_FAULTS, REQUEST_FAULTS
+from tests.crash.fleet_manifests import MERCHANT_NAMES, NO_SUCH_ACCOUNT
+from tests.crash.histories import ALL_LIMITS, EDITED_ROWS, FaultSequence, History
+from tests.crash.other_users import NAME_FIELD, RENAMED_SUFFIX
 
-WISHES: tuple[tuple[str, tuple[Any, ...]], ...] = (
+DECLARABLE_FIELDS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("enabled", (True, False)),
     ("connection.state", ("Linked", "Unlinked")),
     ("policy.drift", ("Correct", "Report")),
@@ -29,7 +27,7 @@ WISHES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("mapping.sales.customer", ({"name": "POS daily takings"}, {"name": "Walk-in customers"})),
     (
         "mapping.sales.accounts.gratuity",
-        ({"name": "Tips payable"}, {"code": "830"}, None, NOWHERE),
+        ({"name": "Tips payable"}, {"code": "830"}, None, NO_SUCH_ACCOUNT),
     ),
     ("mapping.sales.accounts.sales", ({"code": "200"}, {"code": "205"}, {"name": "Sales"})),
     ("mapping.payments.accounts.cash", ({"name": "Till cash"}, {"code": "612"}, None)),
@@ -37,7 +35,7 @@ WISHES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("mapping.sales.grouping.invoice", ([], ["Location"], ["Location", "Country"])),
     ("mapping.fees.sync", (True, False)),
 )
-LEFT_ALONE = (
+UNMANAGEABLE_FIELDS = (
     "enabled",
     "schedule.startDate",
     "schedule.time",
@@ -47,7 +45,7 @@ LEFT_ALONE = (
     'mapping.sales.taxRates["5"]',
     "mapping.fees",
 )
-ROWS = (
+CHOOSABLE_ROWS = (
     "mapping.sales.accounts.gratuity",
     "mapping.sales.accounts.sales",
     "mapping.payments.accounts.cash",
@@ -55,7 +53,7 @@ ROWS = (
     "mapping.sales.customer",
     'mapping.sales.taxRates["5"]',
 )
-PATCHES: tuple[dict[str, Any], ...] = (
+PORTAL_PATCHES: tuple[dict[str, Any], ...] = (
     {"enabled": False},
     {"enabled": True},
     {"schedule": {"syncHourUtc": 7}},
@@ -72,20 +70,20 @@ PATCHES: tuple[dict[str, Any], ...] = (
     },
     {"configuration": {"fees": {"syncFees": False}}},
 )
-EDITS: tuple[tuple[str, str, Any], ...] = tuple(
+BOOK_EDITS: tuple[tuple[str, str, Any], ...] = tuple(
     (kind, row, deed)
-    for kind, row in BOOKS
-    for deed in ({NAME.get(kind, "name"): row + RENAMED}, {"status": "Archived"}, None, "add")
+    for kind, row in EDITED_ROWS
+    for deed in ({NAME_FIELD.get(kind, "name"): row + RENAMED_SUFFIX}, {"status": "Archived"}, None, "add")
 )
 
-names = st.sampled_from(NAMES)
-wishes_ = st.sampled_from([(path, wish) for path, all_of_them in WISHES for wish in all_of_them])
-patches = st.sampled_from(PATCHES)
-allowances = st.sampled_from([EVERYTHING, EVERYTHING, frozenset[str]()])
+names = st.sampled_from(MERCHANT_NAMES)
+wishes_ = st.sampled_from([(path, wish) for path, all_of_them in DECLARABLE_FIELDS for wish in all_of_them])
+patches = st.sampled_from(PORTAL_PATCHES)
+allowances = st.sampled_from([ALL_LIMITS, ALL_LIMITS, frozenset[str]()])
 faults = st.dictionaries(
     st.integers(0, 14), st.tuples(st.sampled_from(sorted(REQUEST_FAULTS)), st.sampled_from([1, 1, 2, 9])), max_size=2
 )
-deaths = st.one_of(st.none(), st.none(), st.tuples(st.sampled_from(KILLS), st.integers(0, 14)))
+deaths = st.one_of(st.none(), st.none(), st.tuples(st.sampled_from(KILL_FAULTS), st.integers(0, 14)))
 storms = st.tuples(faults, deaths)
 
 
@@ -102,10 +100,10 @@ class AnyHistory(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if self.history.sound:
-                self.history.calm()
-                self.history.mended()
-                self.history.anew(self.folder / "anew")
+            if self.history.is_sound:
+                self.history.settle()
+                self.history.check_after_repairs()
+                self.history.check_in_new_world(self.folder / "anew")
         finally:
             shutil.rmtree(self.folder)
 
@@ -113,76 +111,78 @@ class AnyHistory(RuleBasedStateMachine):
         type(self).steps += 1
         return self.history
 
-    @initialize(found=st.tuples(*[st.sampled_from(["", "linked", "configured"]) for _ in NAMES]), wanted=st.sets(names))
+    @initialize(
+        found=st.tuples(*[st.sampled_from(["", "linked", "configured"]) for _ in MERCHANT_NAMES]), wanted=st.sets(names)
+    )
     def begin(self, found: tuple[str, ...], wanted: set[str]) -> None:
-        for name, state in zip(NAMES, found, strict=True):
+        for name, state in zip(MERCHANT_NAMES, found, strict=True):
             if state:
-                self.history.people.found(name, state)
+                self.history.others.create_company(name, state)
         for name in sorted(wanted):
-            self.history.declaring.appear(name)
+            self.history.manifests.add(name)
         self.history.apply()
 
     # -- Manifests
 
     @rule(name=names)
     def appears(self, name: str) -> None:
-        self.step().declaring.appear(name)
+        self.step().manifests.add(name)
 
     @rule(name=names)
     def disappears(self, name: str) -> None:
-        self.step().declaring.disappear(name)
+        self.step().manifests.remove(name)
 
-    @rule(name=st.sampled_from([*NAMES, "uk"]), wish=wishes_)
+    @rule(name=st.sampled_from([*MERCHANT_NAMES, "uk"]), wish=wishes_)
     def declares(self, name: str, wish: tuple[str, Any]) -> None:
-        self.step().declaring.declare(name, *wish)
+        self.step().manifests.declare(name, *wish)
 
-    @rule(name=names, path=st.sampled_from([path for path, _ in WISHES] + ["company.name"]))
+    @rule(name=names, path=st.sampled_from([path for path, _ in DECLARABLE_FIELDS] + ["company.name"]))
     def declares_no_longer(self, name: str, path: str) -> None:
-        self.step().declaring.undeclare(name, path)
+        self.step().manifests.undeclare(name, path)
 
-    @rule(name=names, path=st.sampled_from(LEFT_ALONE))
+    @rule(name=names, path=st.sampled_from(UNMANAGEABLE_FIELDS))
     def leaves_alone(self, name: str, path: str) -> None:
-        self.step().declaring.leave_alone(name, path)
+        self.step().manifests.toggle_unmanaged(name, path)
 
     @rule(name=names)
     def gets_another_company_name(self, name: str) -> None:
-        self.step().declaring.declare(name, "company.name", f"{name} and sons")
+        self.step().manifests.declare(name, "company.name", f"{name} and sons")
 
     # -- Somebody over there
 
     @rule(name=names, patch=patches)
     def edits_in_the_portal(self, name: str, patch: dict[str, Any]) -> None:
-        self.step().people.portal(name, patch)
+        self.step().others.edit_in_portal(name, patch)
 
-    @rule(name=names, path=st.sampled_from(ROWS), number=st.integers(0, 6))
+    @rule(name=names, path=st.sampled_from(CHOOSABLE_ROWS), number=st.integers(0, 6))
     def chooses_in_the_portal(self, name: str, path: str, number: int) -> None:
-        self.step().people.choose(name, path, number)
+        self.step().others.choose_option(name, path, number)
 
     @rule(name=names, deed=st.sampled_from(["deauthorize", "fail", "unlink", "delete"]))
     def disconnects(self, name: str, deed: str) -> None:
-        self.step().people.connection(name, deed)
+        self.step().others.change_connection(name, deed)
 
     @rule(name=names)
     def consents(self, name: str) -> None:
-        self.step().people.connection(name, "authorize")
+        self.step().others.change_connection(name, "authorize")
 
     @rule()
     def all_consent(self) -> None:
-        for name in NAMES:
-            self.step().people.connection(name, "authorize")
+        for name in MERCHANT_NAMES:
+            self.step().others.change_connection(name, "authorize")
         self.emulator.advance("PT1M")
 
     @rule(name=names)
     def renames_the_company(self, name: str) -> None:
-        self.step().people.rename_company(name, f"{name} renamed")
+        self.step().others.rename_company(name, f"{name} renamed")
 
     @rule(name=names)
     def deletes_the_company(self, name: str) -> None:
-        self.step().people.delete_company(name)
+        self.step().others.delete_company(name)
 
-    @rule(name=names, edit=st.sampled_from(EDITS), pull=st.booleans())
+    @rule(name=names, edit=st.sampled_from(BOOK_EDITS), pull=st.booleans())
     def edits_the_books(self, name: str, edit: tuple[str, str, Any], pull: bool) -> None:
-        self.step().people.books(name, *edit, pull)
+        self.step().others.edit_books(name, *edit, pull)
 
     @rule(duration=st.sampled_from(["PT3S", "PT1M", "P1D"]))
     def time_passes(self, duration: str) -> None:
@@ -205,13 +205,13 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(name=names, storm=storms)
     def applies_to_one(self, name: str, storm: Any) -> None:
-        if name in self.history.declaring.own:
+        if name in self.history.manifests.own:
             self.weathered(storm).apply(name)
 
     @rule(name=names, patch=patches)
     def applies_while_somebody_edits(self, name: str, patch: dict[str, Any]) -> None:
         history = self.step()
-        history.apply(meanwhile=lambda: history.people.portal(name, patch))
+        history.apply(meanwhile=lambda: history.others.edit_in_portal(name, patch))
 
     @rule()
     def saves_a_plan(self) -> None:
@@ -223,22 +223,16 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule()
     def comes_to_rest(self) -> None:
-        self.step().calm()
+        self.step().settle()
 
     def weathered(self, storm: Any) -> History:
         (more, death), history = storm, self.step()
         fault, at = death or (None, -1)
-        history.weather = Storm(fault, at, order=self.emulator.fault, faults=more)
+        history.next_faults = FaultSequence(fault, at, order_fault=self.emulator.fault, faults=more)
         return history
 
 
-@pytest.fixture(autouse=True)
-def _one_look_at_the_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading them is a third of a short run, and loopback needs none."""
-    monkeypatch.setattr(httpx, "create_ssl_context", cache(httpx.create_ssl_context))
-
-
-def explored(emulator: Any, examples: int, steps: int, *, at_random: bool) -> int:
+def explore(emulator: Any, examples: int, steps: int, *, at_random: bool) -> int:
     """Runs so many histories of so many steps; how many steps they were in all."""
     machine = type("AnyHistory", (AnyHistory,), {"emulator": emulator, "steps": 0})
     bounds = settings(
@@ -256,10 +250,10 @@ def explored(emulator: Any, examples: int, steps: int, *, at_random: bool) -> in
 
 
 def test_any_history_comes_to_rest_as_declared(emulator: Any) -> None:
-    assert explored(emulator, 10, 25, at_random=False) > 200
+    assert explore(emulator, 10, 25, at_random=False) > 200
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(10))
 def test_many_histories_come_to_rest_as_declared(emulator: Any, seed: int) -> None:
-    assert explored(emulator, 60, 40, at_random=True) > 1000
+    assert explore(emulator, 60, 40, at_random=True) > 1000

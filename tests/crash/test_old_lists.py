@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.crash.scenario import twins
-from tests.end_to_end.place import COMPANIES, COMPANY, Place, writes
+from tests.crash.scenario import duplicates
+from tests.end_to_end.place import GET_COMPANY, LIST_COMPANIES, Place, count_writes_by_call
 
 
 def test_a_bound_connection_that_the_list_does_not_show_yet_is_not_made_anew(tmp_path: Path, emulator: Any) -> None:
@@ -15,12 +15,15 @@ def test_a_bound_connection_that_the_list_does_not_show_yet_is_not_made_anew(tmp
     place.merchant("ann")
     place.apply()
     emulator.fault("GET /meta/companies", "stale")
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         place.merchant("bob")
         place.apply(allow=("re-create",))
-    assert twins(place) == []
-    assert place.accounting("ann")["status"] == "PendingAuth"
-    assert (counts[COMPANIES], counts[COMPANY]) == (1, 1)
+    assert duplicates(place) == []
+    assert place.accounting_connection("ann")["status"] == "PendingAuth"
+    assert counts[LIST_COMPANIES] == 3, (
+        "the plans', the one that bob's create leans on, and the look for twins after it"
+    )
+    assert counts[GET_COMPANY] == 2, "ann, whose connection the list lacked; bob, before his connection was made"
 
 
 def test_a_bound_connection_that_is_really_gone_is_made_anew(tmp_path: Path, emulator: Any) -> None:
@@ -29,9 +32,9 @@ def test_a_bound_connection_that_is_really_gone_is_made_anew(tmp_path: Path, emu
     for name in ("ann", "bob"):
         place.merchant(name)
     place.apply()
-    before = place.accounting("ann")["id"]
+    before = place.accounting_connection("ann")["id"]
     emulator.api.delete(f"/companies/{place.company('ann')['id']}/connections/{before}")
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         place.apply(allow=("re-create",))
-    assert place.accounting("ann")["id"] != before
-    assert sum(writes(counts).values()) == 1
+    assert place.accounting_connection("ann")["id"] != before
+    assert sum(count_writes_by_call(counts).values()) == 1

@@ -7,41 +7,38 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.crash.disturbance import KILLS
-from tests.crash.proof import Point, Proof
+from tests.crash.crash_proof import CrashProof, Point
+from tests.crash.disturbance import KILL_FAULTS
 from tests.end_to_end.place import Place
 
-FEW = 5
+SAMPLED_POINTS = 5
 """Points of each kind of death, spread over the run."""
 
 
-@pytest.mark.parametrize("fault", KILLS)
+@pytest.mark.parametrize("fault", KILL_FAULTS)
 def test_a_process_killed_at_a_point_is_made_good_by_the_next(
-    tmp_path: Path, emulator: Any, fault: str, record_property: Callable[[str, object], None]
+    proof_over_tcp: CrashProof, fault: str, record_property: Callable[[str, object], None]
 ) -> None:
-    proof = Proof(tmp_path, emulator)
-    points = proof.points(fault)
-    some = points[:: len(points) // FEW]
-    _kill(proof, fault, some)
+    points = proof_over_tcp.points(fault)
+    some = points[:: len(points) // SAMPLED_POINTS]
+    _kill(proof_over_tcp, fault, some)
     record_property("real kills", len(some))
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("fault", KILLS)
-def test_a_process_killed_at_every_point_is_made_good(tmp_path: Path, emulator: Any, fault: str) -> None:
-    proof = Proof(tmp_path, emulator)
-    _kill(proof, fault, proof.points(fault))
+@pytest.mark.parametrize("fault", KILL_FAULTS)
+def test_a_process_killed_at_every_point_is_made_good(proof_over_tcp: CrashProof, fault: str) -> None:
+    _kill(proof_over_tcp, fault, proof_over_tcp.points(fault))
 
 
-def _kill(proof: Proof, fault: str, points: list[Point]) -> None:
+def _kill(proof: CrashProof, fault: str, points: list[Point]) -> None:
     for at, point in points:
         place = proof.stage.set_up(f"{fault} at {at}")
         assert _victim(place, fault, at) == -signal.SIGKILL, f"{fault} at {at} {point} did not happen"
-        assert list(proof.made_good(place, fault)) == [], f"{fault} at {at} {point}"
+        assert list(proof.problems_after_recovery(place, fault)) == [], f"{fault} at {at} {point}"
 
 
 def _victim(place: Place, fault: str, at: int) -> int:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
-import controller.reconcile.settle
 from controller.codat.client import Reader
+from controller.reconcile import load_snapshot as survey
+from controller.reconcile import observe
+from controller.reconcile.create_listing import CreateListing, RunCreates
+from controller.reconcile.snapshot import CompanyIndex
 from state import Store
+from tests.crash.crash_proof import CrashProof
 from tests.crash.disturbance import Disturbance
-from tests.crash.proof import Proof
-from tests.crash.scenario import complaints, undergo
+from tests.crash.scenario import problems, run_disturbed
 
 Bug = Callable[[pytest.MonkeyPatch], None]
 
@@ -28,62 +33,64 @@ def no_intents(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Store, "open_intents", none)
 
 
-def one_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the first look does not find was never made."""
-    look = controller.reconcile.settle._look
+def a_failed_list_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a list does not show is not there, though the list failed.
 
-    async def only(intents: Any, world: Any, *, last: bool) -> Any:
-        return await look(intents, world, last=True)
-
-    monkeypatch.setattr(controller.reconcile.settle, "_look", only)
-
-
-def every_list_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a list does not show is not there, though the list failed."""
+    Three guards stand before the twin that comes of it, and any one of them prevents it: the list says that it is not
+    complete, whoever is bound and missing is asked for by id, and a create reads a fresh list. All three go.
+    """
     listing = Reader.companies
 
     async def believed(self: Reader) -> Any:
         return replace(await listing(self), complete=True)
 
+    async def unasked(inventory: CompanyIndex, *known: Any) -> CompanyIndex:
+        return inventory
+
+    async def empty(self: RunCreates, read: Any, now: Callable[[], datetime]) -> CreateListing:
+        return CreateListing(now(), {})
+
     monkeypatch.setattr(Reader, "companies", believed)
+    for each in (survey, observe):
+        monkeypatch.setattr(each, "cross_check", unasked)
+    monkeypatch.setattr(RunCreates, "listed", empty)
 
 
 def no_fresh_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A configuration is read once in a run and believed from then on."""
-    first: dict[tuple[int, str], bytes] = {}
+    runs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, bytes]] = WeakKeyDictionary()
     read = Reader.configuration
 
     async def believed(self: Reader, company_id: str) -> bytes:
-        key = id(self), company_id
-        if key not in first:
-            first[key] = await read(self, company_id)
-        return first[key]
+        first = runs.setdefault(asyncio.get_running_loop(), {})
+        if company_id not in first:
+            first[company_id] = await read(self, company_id)
+        return first[company_id]
 
     monkeypatch.setattr(Reader, "configuration", believed)
 
 
-BUGS: tuple[tuple[Bug, str, str], ...] = (
+PLANTED_BUGS: tuple[tuple[Bug, str, str], ...] = (
     (no_intents, "killed after the request", "ann: 2 companies"),
-    (one_look, "killed after the request", "ann: 2 companies"),
-    (every_list_is_complete, "unreadable", "fay-00000: 2 companies"),
+    (a_failed_list_is_believed, "unreadable", "fay-00000: 2 companies"),
     (no_fresh_read, "undeclared field edited", "an undeclared field was lost"),
 )
 """Each with the fault that brings it out, and the complaint that must come."""
 
 
-@pytest.mark.parametrize(("bug", "fault", "complaint"), BUGS, ids=[bug.__name__ for bug, _, _ in BUGS])
+@pytest.mark.parametrize(("bug", "fault", "complaint"), PLANTED_BUGS, ids=[bug.__name__ for bug, _, _ in PLANTED_BUGS])
 def test_a_planted_bug_turns_the_proof_red(
-    tmp_path: Path, emulator: Any, monkeypatch: pytest.MonkeyPatch, bug: Bug, fault: str, complaint: str
+    proof: CrashProof, monkeypatch: pytest.MonkeyPatch, bug: Bug, fault: str, complaint: str
 ) -> None:
-    proof = Proof(tmp_path, emulator)
     bug(monkeypatch)
-    assert any(complaint in each for each in proof.try_all(fault, proof.points(fault)))
+    assert any(complaint in each for each in proof.problems_at(fault, proof.points(fault)))
 
 
-def test_a_run_that_nobody_takes_up_again_is_told_from_a_finished_one(tmp_path: Path, emulator: Any) -> None:
-    proof = Proof(tmp_path, emulator)
+def test_a_run_that_nobody_takes_up_again_is_told_from_a_finished_one(proof: CrashProof) -> None:
     place = proof.stage.set_up("killed")
-    undergo(place, Disturbance("killed after the request", proof.trace.requests.index("POST /meta/companies/sync")))
-    wrong = complaints(place, proof.end)
+    run_disturbed(
+        place, Disturbance("killed after the request", proof.undisturbed.requests.index("POST /meta/companies/sync"))
+    )
+    wrong = problems(place, proof.expected_end)
     assert any(each.startswith("an intent is open") for each in wrong)
     assert any(each.startswith("ann ended as") for each in wrong)

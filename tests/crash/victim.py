@@ -11,23 +11,25 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.environment import REAL_ENVIRONMENT, Environment
 from tests.crash.disturbance import Disturbance, disturbed
-from tests.crash.scenario import act
+from tests.crash.scenario import apply_all
 from tests.end_to_end.place import Place
 
 
 @dataclass
-class Address:
+class EmulatorAddress:
     """As much of an emulator as a process of its own can know."""
 
     url: str
     api_key: str
+    environment: Environment = REAL_ENVIRONMENT
 
 
 def main(folder: str, url: str, key: str, fault: str, at: str) -> None:
-    place = Place(Path(folder), Address(url, key))
-    with disturbed(Disturbance(fault, int(at), die=lambda: os.kill(os.getpid(), signal.SIGKILL))):
-        act(place)
+    place = Place(Path(folder), EmulatorAddress(url, key))
+    with disturbed(place, Disturbance(fault, int(at), end_process=lambda: os.kill(os.getpid(), signal.SIGKILL))):
+        apply_all(place)
 
 
 if __name__ == "__main__":

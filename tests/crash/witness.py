@@ -13,14 +13,14 @@ from datetime import datetime
 from typing import Any
 
 from controller.model.plan import Change, ChangeKind, Plan
-from controller.model.report import Done, Failed, FleetReport, Moved, Nothing, Skipped
-from tests.crash.wishes import Document, others, unlike
+from controller.model.report import Applied, ChangedSincePlan, Failed, FleetReport, Skipped, Unchanged
+from tests.crash.expected import Document, differences, undeclared_values
 from tests.end_to_end.place import Place
 
-Owners = Mapping[str, str]
+MerchantByCompany = Mapping[str, str]
 """Company id → merchant."""
-LINKED = "Linked"
-KINDS = {
+LINKED_STATUS = "Linked"
+CALL_BY_CHANGE_KIND = {
     ChangeKind.CREATE_COMPANY: "POST /meta/companies/sync",
     ChangeKind.CREATE_CONNECTION: "POST /meta/companies/{companyId}/connections",
     ChangeKind.RENAME_COMPANY: "PUT /companies/{companyId}",
@@ -32,7 +32,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Sight:
+class RemoteView:
     """The remote side at one moment: companies and documents by company id."""
 
     companies: dict[str, dict[str, Any]]
@@ -42,12 +42,12 @@ class Sight:
         connections = self.companies[company_id]["dataConnections"]
         return [each for each in connections if each["sourceType"] == "Accounting"]
 
-    def linked(self, company_id: str) -> set[str]:
-        return {each["id"] for each in self.accounting(company_id) if each["status"] == LINKED}
+    def linked_connections(self, company_id: str) -> set[str]:
+        return {each["id"] for each in self.accounting(company_id) if each["status"] == LINKED_STATUS}
 
-    def enabled(self, company_id: str) -> bool:
+    def is_enabled(self, company_id: str) -> bool:
         document = self.documents.get(company_id)
-        return bool(document and document["enabled"] and self.linked(company_id))
+        return bool(document and document["enabled"] and self.linked_connections(company_id))
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ class Licence:
     deletes: bool = False
 
 
-NONE = Licence()
+NO_LICENCE = Licence()
 
 
-def look(place: Place) -> Sight:
+def observe_remote(place: Place) -> RemoteView:
     companies = {each["id"]: each for each in place.companies()}
-    return Sight(companies, {company_id: _document(place, company_id) for company_id in companies})
+    return RemoteView(companies, {company_id: _document(place, company_id) for company_id in companies})
 
 
 def _document(place: Place, company_id: str) -> Document | None:
@@ -79,24 +79,26 @@ def _document(place: Place, company_id: str) -> Document | None:
     return answer.json() if answer.is_success else None
 
 
-def unlicensed(before: Sight, after: Sight, owners: Owners, licences: Mapping[str, Licence]) -> Iterator[str]:
+def unlicensed_differences(
+    before: RemoteView, after: RemoteView, owners: MerchantByCompany, licences: Mapping[str, Licence]
+) -> Iterator[str]:
     """Every difference that nobody declared or allowed. `owners`: company id → merchant."""
     for company_id, company in before.companies.items():
         owner = owners.get(company_id, "nobody")
-        licence = licences.get(owner, NONE)
+        licence = licences.get(owner, NO_LICENCE)
         if company_id in after.companies:
             for each in _touched(before, after, company_id, licence):
                 yield f"{owner}: {each}"
         elif not licence.deletes:
             yield f"{owner}: company {company['name']!r} was deleted"
     for company_id in after.companies.keys() - before.companies.keys():
-        licence, name = licences.get(owners.get(company_id, ""), NONE), after.companies[company_id]["name"]
+        licence, name = licences.get(owners.get(company_id, ""), NO_LICENCE), after.companies[company_id]["name"]
         if company_id in owners and name not in licence.names:
             yield f"company {name!r} was created for nobody"
-    yield from twins(after)
+    yield from remote_duplicates(after)
 
 
-def _touched(before: Sight, after: Sight, company_id: str, licence: Licence) -> Iterator[str]:
+def _touched(before: RemoteView, after: RemoteView, company_id: str, licence: Licence) -> Iterator[str]:
     old, new = before.companies[company_id], after.companies[company_id]
     if new["name"] != old["name"] and new["name"] not in licence.names:
         yield f"renamed from {old['name']!r} to {new['name']!r}"
@@ -107,16 +109,16 @@ def _touched(before: Sight, after: Sight, company_id: str, licence: Licence) -> 
     moved = _moved(before.documents[company_id], after.documents[company_id], fields)
     if moved:
         yield f"undeclared: {moved}"
-    if before.enabled(company_id) and not after.enabled(company_id) and not (licence.disables or licence.unlinks):
+    if before.is_enabled(company_id) and not after.is_enabled(company_id) and not (licence.disables or licence.unlinks):
         yield "was switched off"
 
 
-def _relinked(before: Sight, after: Sight, company_id: str, licence: Licence) -> Iterator[str]:
+def _relinked(before: RemoteView, after: RemoteView, company_id: str, licence: Licence) -> Iterator[str]:
     old = {each["id"]: each["status"] for each in before.companies[company_id]["dataConnections"]}
     new = {each["id"]: each["status"] for each in after.companies[company_id]["dataConnections"]}
     for connection_id, status in old.items():
         became = new.get(connection_id)
-        if became != status and (not licence.unlinks or (status, became) != (LINKED, "Unlinked")):
+        if became != status and (not licence.unlinks or (status, became) != (LINKED_STATUS, "Unlinked")):
             yield f"connection {status} became {became}"
     made = len(new.keys() - old.keys())
     if made and (not licence.connects or made > 1 or before.accounting(company_id)):
@@ -124,11 +126,11 @@ def _relinked(before: Sight, after: Sight, company_id: str, licence: Licence) ->
 
 
 def _moved(old: Document | None, new: Document | None, fields: Mapping[str, Any]) -> list[str]:
-    one, two = others(old, fields), others(new, fields)
+    one, two = undeclared_values(old, fields), undeclared_values(new, fields)
     return [f"{path} {one.get(path)!r} -> {two.get(path)!r}" for path in one | two if one.get(path) != two.get(path)]
 
 
-def twins(sight: Sight) -> Iterator[str]:
+def remote_duplicates(sight: RemoteView) -> Iterator[str]:
     names = Counter(each["name"] for each in sight.companies.values())
     yield from (f"{number} companies are called {name!r}" for name, number in names.items() if number > 1)
     for company_id, company in sight.companies.items():
@@ -136,42 +138,47 @@ def twins(sight: Sight) -> Iterator[str]:
             yield f"{company['name']!r} has {len(sight.accounting(company_id))} accounting connections"
 
 
-def over_the_limits(before: Sight, after: Sight, allow: frozenset[str]) -> Iterator[str]:
+def over_limits(before: RemoteView, after: RemoteView, allow: frozenset[str]) -> Iterator[str]:
     """What went through without its flag: more than one unlink, more than one switched off, any delete."""
     stayed = before.companies.keys() & after.companies.keys()
-    unlinked = sum(bool(before.linked(each) - after.linked(each)) for each in stayed)
-    disabled = sum(before.enabled(each) and not after.enabled(each) for each in stayed)
+    unlinked = sum(bool(before.linked_connections(each) - after.linked_connections(each)) for each in stayed)
+    disabled = sum(before.is_enabled(each) and not after.is_enabled(each) for each in stayed)
     deleted = len(before.companies.keys() - after.companies.keys())
     for word, number, limit in (("unlink", unlinked, 1), ("delete", deleted, 0), ("disable", disabled, 1)):
         if number > limit and word not in allow and not (word == "disable" and "unlink" in allow):
             yield f"{number} went through without --allow {word}"
 
 
-def untrue(report: FleetReport, before: Sight, after: Sight, owners: Owners, now: datetime) -> Iterator[str]:
+def untrue_claims(
+    report: FleetReport, before: RemoteView, after: RemoteView, owners: MerchantByCompany, now: datetime
+) -> Iterator[str]:
     """Claims that the remote side does not bear out, and deeds that nobody claims."""
     for plan in report.plan.plans:
         outcome = report.outcomes.get(plan.merchant)
-        if isinstance(outcome, Done):
+        if isinstance(outcome, Applied):
             for change in plan.changes:
                 if not _stands(plan, change, before, after, owners, now):
                     yield f"{plan.merchant}: Done, but not {change.kind} {[each.field for each in change.fields]}"
-        elif isinstance(outcome, Nothing | Skipped) and _moved_at_all(plan.merchant, before, after, owners):
+        elif isinstance(outcome, Unchanged | Skipped) and _moved_at_all(plan.merchant, before, after, owners):
             yield f"{plan.merchant}: {type(outcome).__name__}, but something was done"
 
 
-def _stands(plan: Plan, change: Change, before: Sight, after: Sight, owners: Owners, now: datetime) -> bool:
+def _stands(
+    plan: Plan, change: Change, before: RemoteView, after: RemoteView, owners: MerchantByCompany, now: datetime
+) -> bool:
     company_id = plan.company_id or next((each for each, owner in owners.items() if owner == plan.merchant), "")
     company = after.companies.get(company_id)
     if change.kind is ChangeKind.DELETE_COMPANY:
         return company is None
     if company is None or change.kind is ChangeKind.CREATE_COMPANY:
-        return company is not None and company_id not in before.companies
+        # One that was there before is the one that an earlier run began to make and did not see made.
+        return company is not None
     if change.kind is ChangeKind.CREATE_CONNECTION:
         return bool(after.accounting(company_id))
     if change.kind is ChangeKind.RENAME_COMPANY:
         return bool(company["name"] == change.fields[0].wanted)
     if change.kind is ChangeKind.UNLINK_CONNECTION:
-        return not after.linked(company_id)
+        return not after.linked_connections(company_id)
     return _configured(change, after.documents[company_id], now)
 
 
@@ -180,14 +187,14 @@ def _configured(change: Change, document: Document | None, now: datetime) -> boo
     hours = {"schedule.time", "schedule.startDate"} & fields.keys()
     plain = {path: {"id": wish.id} if hasattr(wish, "id") else wish for path, wish in fields.items()}
     plain = {path: list(wish) if isinstance(wish, tuple) else wish for path, wish in plain.items() if path not in hours}
-    return document is not None and not unlike(document, plain, now)
+    return document is not None and not differences(document, plain, now)
 
 
-def _moved_at_all(merchant: str, before: Sight, after: Sight, owners: Owners) -> bool:
+def _moved_at_all(merchant: str, before: RemoteView, after: RemoteView, owners: MerchantByCompany) -> bool:
     ours = [company_id for company_id, owner in owners.items() if owner == merchant]
     return any(
         _shape(before.companies.get(each)) != _shape(after.companies.get(each))
-        or others(before.documents.get(each), ()) != others(after.documents.get(each), ())
+        or undeclared_values(before.documents.get(each), ()) != undeclared_values(after.documents.get(each), ())
         for each in ours
     )
 
@@ -197,16 +204,18 @@ def _shape(company: dict[str, Any] | None) -> Any:
     return company and (company["name"], [(each["id"], each["status"]) for each in company["dataConnections"]])
 
 
-def miscounted(report: FleetReport, counts: Mapping[str, int]) -> Iterator[str]:
+def miscounted_writes(report: FleetReport, counts: Mapping[str, int]) -> Iterator[str]:
     """Where nothing was disturbed: the writes that the report claims are exactly those that the server saw."""
-    claimed = sum(each.writes for each in report.outcomes.values() if isinstance(each, Done | Failed | Moved))
+    claimed = sum(
+        each.writes for each in report.outcomes.values() if isinstance(each, Applied | Failed | ChangedSincePlan)
+    )
     refused = sum(isinstance(each, Failed) and each.status is not None for each in report.outcomes.values())
     seen = {call: number for call, number in counts.items() if not call.startswith("GET ")}
     claimed += refused
     if claimed != sum(seen.values()):
         yield f"{claimed} writes were claimed, the server saw {seen}"
-    if all(isinstance(each, Done | Nothing | Skipped) for each in report.outcomes.values()):
-        done = [plan for plan in report.plan.plans if isinstance(report.outcomes.get(plan.merchant), Done)]
-        kinds = Counter(KINDS[change.kind] for plan in done for change in plan.changes)
+    if all(isinstance(each, Applied | Unchanged | Skipped) for each in report.outcomes.values()):
+        done = [plan for plan in report.plan.plans if isinstance(report.outcomes.get(plan.merchant), Applied)]
+        kinds = Counter(CALL_BY_CHANGE_KIND[change.kind] for plan in done for change in plan.changes)
         if kinds != Counter(seen):
             yield f"{dict(kinds)} were claimed, the server saw {seen}"

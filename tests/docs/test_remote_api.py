@@ -34,8 +34,8 @@ def test_the_page_has_facts_on_every_subject():
 @pytest.mark.parametrize("line", table_lines())
 def test_a_fact_has_a_section_and_an_existing_test(line):
     row = ROW.fullmatch(line)
-    assert row, f"not of the form | fact | R | `tests/…::test_…` |: {line}"
-    assert SECTIONS.fullmatch(row["section"]), f"{row['section']!r} names no section of the reference"
+    assert row, f"not of the form | fact | API notes | `tests/…::test_…` |: {line}"
+    assert SECTIONS.fullmatch(row["section"]), f"{row['section']!r} is no list of sections of the API notes"
     assert row["test"] in names_in(row["file"]), f"{row['file']} has no {row['test']}"
 
 

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from controller.cli.main import run
 from tests.end_to_end.place import Place
 
 
 @pytest.fixture
 def place(tmp_path: Path, emulator: Any) -> Place:
     return Place(tmp_path, emulator)
+
+
+@pytest.fixture
+def command_line(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """The front door in this process, in the folder of the place: exit code, stdout and stderr of one command line."""
+    for name, value in place.variables().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(place.folder)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = run(list(arguments))
+        printed = capfd.readouterr()
+        return code, printed.out, printed.err
+
+    return call

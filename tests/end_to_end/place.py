@@ -9,24 +9,31 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
+from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from controller.app import Order, look, plan_and_apply
+from controller.cli import main
+from controller.environment import Environment
 from controller.model.report import FleetPlan, FleetReport
-from controller.model.run import Leave, Scope
+from controller.model.run import RunPolicy, Scope
+from controller.operations.apply import plan_and_apply
+from controller.operations.bootstrap import ApplyRequest
+from controller.operations.plan import plan_only
 from controller.settings import Settings
 
 CREATE_COMPANY = "POST /meta/companies/sync"
 CREATE_CONNECTION = "POST /meta/companies/{companyId}/connections"
-CONFIGURE = "POST /config/companies/{companyId}/sync/commerce"
-CONFIGURATION = "GET /config/companies/{companyId}/sync/commerce"
-COMPANIES = "GET /meta/companies"
-COMPANY = "GET /companies/{companyId}"
+SAVE_CONFIGURATION = "POST /config/companies/{companyId}/sync/commerce"
+GET_CONFIGURATION = "GET /config/companies/{companyId}/sync/commerce"
+LIST_COMPANIES = "GET /meta/companies"
+GET_COMPANY = "GET /companies/{companyId}"
 
-PROFILE: dict[str, Any] = {
+UK_PROFILE: dict[str, Any] = {
     "connection": {"platform": "xero"},
     "enabled": True,
     "schedule": {"frequency": "Daily", "startDate": "2026-12-01", "time": "00:00", "timeZone": "Europe/London"},
@@ -67,11 +74,30 @@ PROFILE: dict[str, Any] = {
 """All that a British merchant on Xero needs, by code, name and id."""
 
 
+class JumpingClock:
+    """A clock that is put forward where somebody would wait, and the emulator's with it."""
+
+    def __init__(self, emulator: Any) -> None:
+        self._emulator, self._ahead = emulator, timedelta()
+
+    def environment(self, below: Environment) -> Environment:
+        async def sleep(seconds: float) -> None:
+            self._ahead += timedelta(seconds=seconds)
+            self._emulator.advance(f"PT{seconds:.3f}S")
+            await asyncio.sleep(0)
+
+        return replace(below, clock=lambda: below.clock() + self._ahead, sleep=sleep)
+
+
 class Place:
-    """Manifests in `folder/manifests`, state in `folder/state.db`, the API at the emulator."""
+    """Manifests in `folder/manifests`, state in `folder/state.db`, the API at the emulator.
+
+    environment  what runs here take from the world: the emulator's, until a test puts another one in its place
+    """
 
     def __init__(self, folder: Path, emulator: Any) -> None:
         self.folder, self.emulator = folder, emulator
+        self.environment: Environment = emulator.environment
         self.manifests = folder / "manifests"
         self.manifests.mkdir(exist_ok=True)
         self.database = folder / "state.db"
@@ -82,17 +108,18 @@ class Place:
             manifests=self.manifests,
             requests_per_minute=0,
             create_settle=0.01,
+            create_settle_late=0.02,
         )
 
     # -- The manifests
 
     def profile(self, name: str = "uk", **sections: Any) -> None:
-        self._write("MappingProfile", name, {**PROFILE, **sections})
+        self._write("MappingProfile", name, {**UK_PROFILE, **sections})
 
     def merchant(self, name: str, profile: str | None = "uk", **spec: Any) -> None:
         self._write("Merchant", name, ({"profile": profile} if profile else {}) | spec)
 
-    def gone(self, *names: str) -> None:
+    def remove_manifests(self, *names: str) -> None:
         for name in names:
             (self.manifests / f"merchant-{name}.yaml").unlink()
 
@@ -104,7 +131,7 @@ class Place:
     # -- The commands
 
     def plan(self, *targets: str, path: Path | None = None, selector: str | None = None) -> FleetPlan:
-        return asyncio.run(look(self.settings, Scope(path, targets, selector)))
+        return asyncio.run(plan_only(self.settings, Scope(path, targets, selector), environment=self.environment))
 
     def apply(
         self,
@@ -116,17 +143,18 @@ class Place:
         path: Path | None = None,
         parallelism: int | None = None,
         unattended: bool = False,
+        retry: bool = False,
     ) -> FleetReport | FleetPlan:
-        leave = Leave(frozenset(allow), max_changes, unattended)
-        order = Order(Scope(path, targets), leave, agree, saved, parallelism)
-        return asyncio.run(plan_and_apply(self.settings, order))
+        leave = RunPolicy(frozenset(allow), max_changes, unattended, retry_quarantined=retry)
+        order = ApplyRequest(Scope(path, targets), leave, agree, saved, parallelism)
+        return asyncio.run(plan_and_apply(self.settings, order, environment=self.environment))
 
-    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def run_process(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """`merchantctl` as a process of its own, its input a pipe."""
         return subprocess.run(
             [sys.executable, "-m", "controller", *arguments],
             cwd=self.folder,
-            env=self.environment(),
+            env=self.variables(),
             input=stdin,
             capture_output=True,
             text=True,
@@ -134,25 +162,50 @@ class Place:
             check=False,
         )
 
-    def environment(self) -> dict[str, str]:
+    def run_in_process(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same command line in this process: quicker, where no signal, kill, pipe or log is the subject."""
+        out, err = StringIO(), StringIO()
+        around = patch.dict(os.environ, self.variables(), clear=True)
+        with chdir(self.folder), around, patch("sys.stdin", StringIO()), redirect_stdout(out), redirect_stderr(err):
+            code = main.run([*arguments])
+        return subprocess.CompletedProcess([*arguments], code, out.getvalue(), err.getvalue())
+
+    def variables(self) -> dict[str, str]:
+        """The environment variables that lead a process here."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("CODAT_", "MERCHANTCTL_"))}
         return kept | {
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "CODAT_API_KEY": self.emulator.api_key,
-            "CODAT_BASE_URL": self.emulator.url,
+            "CODAT_BASE_URL": self.settings.base_url,
             "MERCHANTCTL_STATE": self.settings.state,
             "MERCHANTCTL_MANIFESTS": str(self.manifests),
             "MERCHANTCTL_REQUESTS_PER_MINUTE": "0",
             "MERCHANTCTL_CREATE_SETTLE": str(self.settings.create_settle),
+            "MERCHANTCTL_CREATE_SETTLE_LATE": str(self.settings.create_settle_late),
         }
 
-    def patiently(self, seconds: float) -> None:
-        """The time between the two looks for a lost create."""
-        self.settings = replace(self.settings, create_settle=seconds)
+    def skip_waits(self) -> None:
+        """From now on waiting takes no time here, and all of it over there: both clocks jump together."""
+        self.environment = JumpingClock(self.emulator).environment(self.environment)
+
+    def use_state_file(self, database: Path) -> None:
+        """From now on the state is in that file."""
+        self.database = database
+        self.settings = replace(self.settings, state=f"sqlite:///{database}")
+
+    def use_proxy(self, url: str) -> None:
+        """From here on the API has this address: that of a proxy, which the state is told of as somebody would."""
+        self.settings = replace(self.settings, base_url=url)
+        moved = self.run_in_process("state", "rebind")
+        assert moved.returncode == 0, moved.stderr
+
+    def set_create_settle(self, seconds: float, late: float | None = None) -> None:
+        """How long after its request a lost create is first looked for, and last (`late`; as long without it)."""
+        self.settings = replace(self.settings, create_settle=seconds, create_settle_late=late or seconds)
 
     # -- The world
 
-    def consent(self) -> None:
+    def consent_everyone(self) -> None:
         """Every merchant that was asked gives consent, and its books are pulled."""
         for company in self.companies():
             for connection in company["dataConnections"]:
@@ -163,53 +216,57 @@ class Place:
         self.emulator.advance("PT1M")
 
     def companies(self) -> list[dict[str, Any]]:
-        results = self.emulator.api.get("/meta/companies", params={"page": 1, "pageSize": 5000}).json()["results"]
+        results: list[dict[str, Any]] = []
+        number, total = 1, 1
+        while len(results) < total:
+            page = self.emulator.api.get("/meta/companies", params={"page": number, "pageSize": 5000}).json()
+            results, total, number = results + page["results"], page["totalResults"], number + 1
         return sorted(results, key=lambda company: str(company["name"]))
 
     def company(self, name: str) -> dict[str, Any]:
         (found,) = [each for each in self.companies() if each["name"] == name]
         return found
 
-    def accounting(self, name: str) -> dict[str, Any]:
+    def accounting_connection(self, name: str) -> dict[str, Any]:
         (found,) = [each for each in self.company(name)["dataConnections"] if each["sourceType"] == "Accounting"]
         return found
 
     def document(self, name: str) -> dict[str, Any]:
         return dict(self.emulator.api.get(f"/config/companies/{self.company(name)['id']}/sync/commerce").json())
 
-    def edit(self, name: str, patch: dict[str, Any]) -> None:
+    def edit_in_portal(self, name: str, patch: dict[str, Any]) -> None:
         """The merchant in the portal."""
         self.emulator.control("PATCH", f"/companies/{self.company(name)['id']}/configuration", patch)
 
-    def provisioned(self, *names: str, **spec: Any) -> None:
+    def provision(self, *names: str, **spec: Any) -> None:
         """These merchants, declared on the profile and brought all the way."""
         self.profile()
         for name in names:
             self.merchant(name, **spec)
         self.apply()
-        self.consent()
+        self.consent_everyone()
         self.apply()
 
     @contextmanager
-    def counted(self) -> Any:
+    def count_requests(self) -> Any:
         """The requests of a block, by method and template, once it has ended."""
         before, during = Counter(self.emulator.counts()), Counter[str]()
         yield during
         during.update(Counter(self.emulator.counts()) - before)
 
 
-def writes(counts: Counter[str]) -> dict[str, int]:
+def count_writes_by_call(counts: Counter[str]) -> dict[str, int]:
     return {call: times for call, times in counts.items() if not call.startswith("GET ")}
 
 
-def findings(plan: FleetPlan, merchant: str) -> dict[str, Any]:
+def findings_by_code(plan: FleetPlan, merchant: str) -> dict[str, Any]:
     """A merchant's findings by code."""
     return {each.code: each for one in plan.plans if one.merchant == merchant for each in one.findings}
 
 
-def states(plan: FleetPlan) -> dict[str, str]:
-    return {each.merchant: each.state.value for each in plan.plans}
+def states_by_merchant(plan: FleetPlan) -> dict[str, str]:
+    return {each.merchant: each.status.value for each in plan.plans}
 
 
-def changes(plan: FleetPlan) -> dict[str, list[str]]:
+def changes_by_merchant(plan: FleetPlan) -> dict[str, list[str]]:
     return {each.merchant: [change.kind.value for change in each.changes] for each in plan.plans if each.changes}

@@ -1,4 +1,4 @@
-"""`merchantctl` as processes: exit codes, saved plans, the lock, signals."""
+"""The commands: exit codes, saved plans, the lock; as processes where pipes, the log, signals and kills are tested."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.place import CONFIGURE, CREATE_COMPANY, Place, writes
+from tests.end_to_end.place import CREATE_COMPANY, SAVE_CONFIGURATION, Place, count_writes_by_call
 
 
 def test_the_way_of_a_merchant_in_exit_codes(place: Place) -> None:
     place.profile()
     place.merchant("ann")
-    assert place.run("validate").returncode == 0
-    assert place.run("plan").returncode == 0
-    assert place.run("plan", "--detailed-exitcode").returncode == 2
-    assert place.run("apply").returncode == 64, "no terminal and no --yes"
-    assert place.run("apply", "--yes").returncode == 0
-    waiting = place.run("plan", "--detailed-exitcode")
-    assert place.accounting("ann")["linkUrl"] in waiting.stdout
-    assert place.run("link", "ann").stdout.strip() == place.accounting("ann")["linkUrl"]
-    place.consent()
-    assert place.run("apply", "--yes").returncode == 0
-    assert place.run("plan", "--detailed-exitcode").returncode == 0
-    assert place.run("drift").returncode == 0
-    place.edit("ann", {"enabled": False})
-    assert place.run("drift").returncode == 2
-    assert place.run("apply", "--yes").returncode == 0
-    assert place.run("drift").returncode == 0
+    assert place.run_in_process("validate").returncode == 0
+    assert place.run_in_process("plan").returncode == 0
+    assert place.run_in_process("plan", "--detailed-exitcode").returncode == 2
+    assert place.run_in_process("apply").returncode == 64, "no terminal and no --yes"
+    assert place.run_in_process("apply", "--yes").returncode == 0
+    waiting = place.run_in_process("plan", "--detailed-exitcode")
+    assert place.accounting_connection("ann")["linkUrl"] in waiting.stdout
+    assert place.run_in_process("link", "ann").stdout.strip() == place.accounting_connection("ann")["linkUrl"]
+    place.consent_everyone()
+    assert place.run_in_process("apply", "--yes").returncode == 0
+    assert place.run_in_process("plan", "--detailed-exitcode").returncode == 0
+    assert place.run_in_process("drift").returncode == 0
+    place.edit_in_portal("ann", {"enabled": False})
+    assert place.run_process("drift").returncode == 2
+    assert place.run_in_process("apply", "--yes").returncode == 0
+    assert place.run_in_process("drift").returncode == 0
 
 
 def test_a_broken_manifest_stops_plan_and_apply_while_drift_reports_on_the_rest(place: Place) -> None:
-    place.provisioned("ann")
-    place.edit("ann", {"enabled": False})
+    place.provision("ann")
+    place.edit_in_portal("ann", {"enabled": False})
     (place.manifests / "broken.yaml").write_text("kind: Merchant\nkind: Merchant\n")
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         for verb in (("validate",), ("plan",), ("apply", "--yes")):
-            done = place.run(*verb)
+            done = place.run_in_process(*verb)
             assert done.returncode == 65
             assert "broken.yaml:2:1" in done.stdout + done.stderr
     assert counts == {}
-    done = place.run("drift", "-o", "json")
+    done = place.run_in_process("drift", "-o", "json")
     assert done.returncode == 65
     report = json.loads(done.stdout)
     assert report["complete"] is False
@@ -56,7 +56,9 @@ def test_a_broken_manifest_stops_plan_and_apply_while_drift_reports_on_the_rest(
 def test_the_key_is_in_nothing_that_is_told_or_kept(place: Place) -> None:
     place.profile()
     place.merchant("ann")
-    told = [place.run("-vv", *verb) for verb in (("plan", "--out", "plan.json"), ("apply", "--yes"), ("drift",))]
+    told = [
+        place.run_process("-vv", *verb) for verb in (("plan", "--out", "plan.json"), ("apply", "--yes"), ("drift",))
+    ]
     kept = b"".join(file.read_bytes() for file in place.folder.rglob("*") if file.is_file())
     assert place.emulator.api_key not in "".join(each.stdout + each.stderr for each in told)
     assert place.emulator.api_key.encode() not in kept
@@ -68,9 +70,9 @@ def test_verbose_names_what_is_asked_again_and_twice_every_request(place: Place)
     told = []
     for flags in ((), ("-v",), ("-vv",)):
         place.emulator.fault("GET /meta/companies", "status", code=503)
-        told.append(place.run(*flags, "plan").stderr)
+        told.append(place.run_process(*flags, "plan").stderr)
     quiet, more, most = told
-    assert quiet == ""
+    assert quiet == f"merchantctl: the API at {place.emulator.url}\n", "where it is not the default, and nothing else"
     assert "again in" in more
     assert "GET /meta/companies: 200" not in more
     assert "GET /meta/companies: 200" in most
@@ -78,28 +80,28 @@ def test_verbose_names_what_is_asked_again_and_twice_every_request(place: Place)
 
 
 def test_a_condition_that_is_not_met_says_since_when(place: Place) -> None:
-    place.provisioned("ann")
-    place.edit("ann", {"enabled": False})
-    (ann,) = json.loads(place.run("status", "-o", "json").stdout)["merchants"]
+    place.provision("ann")
+    place.edit_in_portal("ann", {"enabled": False})
+    (ann,) = json.loads(place.run_in_process("status", "-o", "json").stdout)["merchants"]
     (finding,) = ann["findings"]
     assert finding["code"] == "sync-disabled"
     told = {each["type"]: each["since"] for each in ann["conditions"] if each["status"] != "True"}
-    assert told == {"Switched": finding["since"], "Ready": finding["since"]}
+    assert told == dict.fromkeys(("Switched", "Ready", "Syncing"), finding["since"])
 
 
 # -- Saved plans
 
 
 def test_a_saved_plan_is_carried_out_but_for_the_merchants_that_moved(place: Place) -> None:
-    place.provisioned("ann", "bob")
+    place.provision("ann", "bob")
     for name in ("ann", "bob"):
-        place.edit(name, {"enabled": False})
-    assert place.run("plan", "--out", "plan.json").returncode == 0
-    place.edit("ann", {"schedule": {"syncHourUtc": 9}})
-    with place.counted() as counts:
-        done = place.run("apply", "plan.json", "--yes")
+        place.edit_in_portal(name, {"enabled": False})
+    assert place.run_in_process("plan", "--out", "plan.json").returncode == 0
+    place.edit_in_portal("ann", {"schedule": {"syncHourUtc": 9}})
+    with place.count_requests() as counts:
+        done = place.run_in_process("apply", "plan.json", "--yes")
     assert done.returncode == 3, done.stderr
-    assert writes(counts) == {CONFIGURE: 1}
+    assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: 1}
     assert place.document("ann")["enabled"] is False
     assert place.document("bob")["enabled"] is True
     assert "ann" in done.stdout
@@ -108,21 +110,21 @@ def test_a_saved_plan_is_carried_out_but_for_the_merchants_that_moved(place: Pla
 def test_a_saved_plan_that_was_edited_is_refused(place: Place) -> None:
     place.profile()
     place.merchant("ann")
-    place.run("plan", "--out", "plan.json")
+    place.run_in_process("plan", "--out", "plan.json")
     saved = place.folder / "plan.json"
     saved.write_text(saved.read_text().replace("create-company", "delete-company"))
-    with place.counted() as counts:
-        assert place.run("apply", "plan.json", "--yes").returncode == 1
+    with place.count_requests() as counts:
+        assert place.run_in_process("apply", "plan.json", "--yes").returncode == 1
     assert counts == {}
 
 
 def test_a_saved_plan_of_other_manifests_is_refused(place: Place) -> None:
     place.profile()
     place.merchant("ann")
-    place.run("plan", "--out", "plan.json")
+    place.run_in_process("plan", "--out", "plan.json")
     place.merchant("bob")
-    with place.counted() as counts:
-        done = place.run("apply", "plan.json", "--yes")
+    with place.count_requests() as counts:
+        done = place.run_in_process("apply", "plan.json", "--yes")
     assert done.returncode == 1
     assert "new plan" in done.stderr
     assert counts == {}
@@ -132,8 +134,8 @@ def test_a_saved_plan_of_other_manifests_is_refused(place: Place) -> None:
 def test_a_plan_is_recognised_in_a_pipe(place: Place, where: str) -> None:
     place.profile()
     place.merchant("ann")
-    planned = place.run("plan", "-o", "json")
-    done = place.run("apply", where, "--yes", stdin=planned.stdout)
+    planned = place.run_in_process("plan", "-o", "json")
+    done = place.run_process("apply", where, "--yes", stdin=planned.stdout)
     assert done.returncode == 0, done.stderr
     assert [company["name"] for company in place.companies()] == ["ann"]
 
@@ -144,7 +146,7 @@ def test_a_plan_is_recognised_in_a_pipe(place: Place, where: str) -> None:
 def _begin(place: Place, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "controller", *arguments]
     return subprocess.Popen(
-        command, cwd=place.folder, env=place.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=place.folder, env=place.variables(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -169,14 +171,14 @@ def test_a_second_apply_on_the_same_state_is_locked_out_and_plan_is_not(slow: Pl
     first = _begin(slow, "apply", "--yes", "--parallelism", "1")
     try:
         _until_it_writes(slow)
-        second = slow.run("apply", "--yes")
+        second = slow.run_in_process("apply", "--yes")
         assert second.returncode == 6, second.stderr
-        assert slow.run("plan").returncode == 0
+        assert slow.run_in_process("plan").returncode == 0
     finally:
         first.kill()
         first.communicate()
     slow.emulator.control("POST", "/latency", {"ms": 0})
-    third = slow.run("apply", "--yes")
+    third = slow.run_in_process("apply", "--yes")
     assert third.returncode == 0, f"the lock of the dead is taken over: {third.stderr}"
     assert sorted(each["name"] for each in slow.companies()) == [f"m-{number:02}" for number in range(30)]
 
@@ -194,7 +196,7 @@ def test_a_signal_ends_a_run_after_the_requests_in_flight_with_a_report(
     assert sum(map(int, told)) == 30
     assert len(slow.companies()) < 30
     slow.emulator.control("POST", "/latency", {"ms": 0})
-    assert slow.run("apply", "--yes").returncode == 0
+    assert slow.run_in_process("apply", "--yes").returncode == 0
     assert sorted(each["name"] for each in slow.companies()) == [f"m-{number:02}" for number in range(30)]
 
 
@@ -206,7 +208,7 @@ def test_a_run_killed_at_any_moment_is_made_good_by_the_next(slow: Place, after:
     process.kill()
     process.communicate()
     slow.emulator.control("POST", "/latency", {"ms": 0})
-    assert slow.run("apply", "--yes").returncode == 0
+    assert slow.run_in_process("apply", "--yes").returncode == 0
     companies = slow.companies()
     assert sorted(each["name"] for each in companies) == [f"m-{number:02}" for number in range(30)]
     assert all(len(each["dataConnections"]) == 2 for each in companies)

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.place import (
-    COMPANIES,
-    COMPANY,
-    CONFIGURATION,
-    CONFIGURE,
     CREATE_COMPANY,
     CREATE_CONNECTION,
-    PROFILE,
+    GET_COMPANY,
+    GET_CONFIGURATION,
+    LIST_COMPANIES,
+    SAVE_CONFIGURATION,
+    UK_PROFILE,
     Place,
-    changes,
-    findings,
-    states,
-    writes,
+    changes_by_merchant,
+    count_writes_by_call,
+    findings_by_code,
+    states_by_merchant,
 )
 
 NAMES = ("ann", "bob", "cat")
@@ -28,21 +28,21 @@ def test_new_merchants_cost_one_create_of_each_kind_then_one_post_then_nothing(p
     place.profile()
     for name in NAMES:
         place.merchant(name)
-    with place.counted() as first:
+    with place.count_requests() as first:
         report = place.apply()
     assert {name: links(report, name) for name in NAMES} == {
-        name: [place.accounting(name)["linkUrl"]] for name in NAMES
+        name: [place.accounting_connection(name)["linkUrl"]] for name in NAMES
     }
     assert not [call for call in first if "{connectionId}" in call], "the create's own answer has the link"
-    place.consent()
-    with place.counted() as second:
+    place.consent_everyone()
+    with place.count_requests() as second:
         place.apply()
-    with place.counted() as third:
+    with place.count_requests() as third:
         place.apply()
-    assert writes(first) == {CREATE_COMPANY: 3, CREATE_CONNECTION: 3}
-    assert writes(second) == {CONFIGURE: 3}
-    assert writes(third) == {}
-    assert states(place.plan()) == dict.fromkeys(NAMES, "in-sync")
+    assert count_writes_by_call(first) == {CREATE_COMPANY: 3, CREATE_CONNECTION: 3}
+    assert count_writes_by_call(second) == {SAVE_CONFIGURATION: 3}
+    assert count_writes_by_call(third) == {}
+    assert states_by_merchant(place.plan()) == dict.fromkeys(NAMES, "in-sync")
 
 
 def links(report: Any, name: str) -> list[str]:
@@ -54,45 +54,47 @@ def test_the_link_of_a_connection_whose_create_lost_its_answer_is_shown_too(plac
     place.merchant("ann")
     place.emulator.fault(CREATE_CONNECTION, "lose-answer")
     report = place.apply()
-    assert links(report, "ann") == [place.accounting("ann")["linkUrl"]]
+    assert links(report, "ann") == [place.accounting_connection("ann")["linkUrl"]]
     assert report.outcomes["ann"].writes == 2
 
 
 def test_a_whole_fleet_of_one_is_told_of_namesakes_and_strangers_a_target_alone_is_not(place: Place) -> None:
-    place.provisioned("ann")
+    place.provision("ann")
     for name in ("ann", "stranger"):
         place.emulator.api.post("/meta/companies/sync", json={"name": name})
-    with place.counted() as whole:
+    with place.count_requests() as whole:
         plan = place.plan()
-    with place.counted() as target:
+    with place.count_requests() as target:
         place.plan("ann")
-    assert list(findings(plan, "ann")) == ["company-duplicate"]
-    assert sorted(plan.unmanaged) == ["ann", "stranger"]
-    assert whole == {COMPANIES: 1, CONFIGURATION: 1}
-    assert target == {COMPANY: 1, CONFIGURATION: 1}
+    assert list(findings_by_code(plan, "ann")) == ["company-duplicate"]
+    assert sorted(plan.unmanaged_names) == ["ann", "stranger"]
+    assert whole == {LIST_COMPANIES: 1, GET_CONFIGURATION: 1}
+    assert target == {GET_COMPANY: 1, GET_CONFIGURATION: 1}
 
 
 def test_a_profile_edit_costs_one_post_for_each_merchant_that_it_touches(place: Place) -> None:
     place.profile("other")
     place.merchant("dan", profile="other")
-    place.provisioned(*NAMES)
-    mapping = PROFILE["mapping"] | {"sales": PROFILE["mapping"]["sales"] | {"customer": {"name": "Walk-in customers"}}}
+    place.provision(*NAMES)
+    mapping = UK_PROFILE["mapping"] | {
+        "sales": UK_PROFILE["mapping"]["sales"] | {"customer": {"name": "Walk-in customers"}}
+    }
     place.profile(mapping=mapping)
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         place.apply()
-    assert writes(counts) == {CONFIGURE: 3}
+    assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: 3}
 
 
 def test_ten_fields_out_in_one_merchant_are_put_right_by_one_post(place: Place) -> None:
-    place.provisioned("ann")
-    place.edit("ann", ten_fields_out(place.document("ann")))
+    place.provision("ann")
+    place.edit_in_portal("ann", ten_fields_out(place.document("ann")))
     (plan,) = place.plan().plans
     assert len(plan.changes) == 1
     assert len(plan.changes[0].fields) >= 10
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         place.apply()
-    assert writes(counts) == {CONFIGURE: 1}
-    assert states(place.plan()) == {"ann": "in-sync"}
+    assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: 1}
+    assert states_by_merchant(place.plan()) == {"ann": "in-sync"}
 
 
 def ten_fields_out(live: dict[str, Any]) -> dict[str, Any]:
@@ -119,36 +121,36 @@ def _another_account(section: dict[str, Any], key: str) -> dict[str, str]:
 @pytest.mark.parametrize("linked", [True, False])
 def test_a_plan_in_sync_reads_one_list_and_at_most_one_configuration_each(place: Place, linked: bool) -> None:
     if linked:
-        place.provisioned(*NAMES)
+        place.provision(*NAMES)
     else:
         place.profile()
         for name in NAMES:
             place.merchant(name)
         place.apply()
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         place.plan()
-    assert counts == ({COMPANIES: 1, CONFIGURATION: 3} if linked else {COMPANIES: 1})
+    assert counts == ({LIST_COMPANIES: 1, GET_CONFIGURATION: 3} if linked else {LIST_COMPANIES: 1})
 
 
 def test_one_bound_merchant_is_read_in_two_requests_and_written_in_six(place: Place) -> None:
-    place.provisioned(*NAMES)
-    with place.counted() as in_sync:
+    place.provision(*NAMES)
+    with place.count_requests() as in_sync:
         place.plan("bob")
-    assert in_sync == {COMPANY: 1, CONFIGURATION: 1}
-    place.edit("bob", {"enabled": False})
-    with place.counted() as mended:
+    assert in_sync == {GET_COMPANY: 1, GET_CONFIGURATION: 1}
+    place.edit_in_portal("bob", {"enabled": False})
+    with place.count_requests() as mended:
         place.apply("bob")
-    assert writes(mended) == {CONFIGURE: 1}
+    assert count_writes_by_call(mended) == {SAVE_CONFIGURATION: 1}
     assert mended.total() <= 6
 
 
 def test_one_profile_maps_merchants_whose_ids_all_differ(place: Place) -> None:
-    place.provisioned(*NAMES)
+    place.provision(*NAMES)
     ann, bob, cat = (_selected_accounts(place.document(name)) for name in NAMES)
     assert len(ann) == len(bob) == len(cat) == 8
     assert not ann & bob
     assert not bob & cat
-    assert states(place.plan()) == dict.fromkeys(NAMES, "in-sync")
+    assert states_by_merchant(place.plan()) == dict.fromkeys(NAMES, "in-sync")
 
 
 def _selected_accounts(document: dict[str, Any]) -> set[str]:
@@ -162,15 +164,15 @@ def test_a_name_that_is_missing_or_ambiguous_blocks_its_merchant_alone_and_names
     place.merchant("bob", mapping={"sales": {"accounts": {"gratuity": {"name": "Tips payabel"}}}})
     place.merchant("cat")
     place.apply()
-    place.consent()
+    place.consent_everyone()
     company = place.company("cat")["id"]
     place.emulator.control("POST", f"/companies/{company}/customers", {"customerName": "POS daily takings"})
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         report = place.apply()
-    assert writes(counts) == {CONFIGURE: 1}
-    assert "Tips payable" in findings(report.plan, "bob")["account-unresolved"].remedy
-    assert "customer-ambiguous" in findings(report.plan, "cat")
-    assert states(place.plan()) == {"ann": "in-sync", "bob": "blocked", "cat": "blocked"}
+    assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: 1}
+    assert "Tips payable" in findings_by_code(report.plan, "bob")["account-unresolved"].remedy
+    assert "customer-ambiguous" in findings_by_code(report.plan, "cat")
+    assert states_by_merchant(place.plan()) == {"ann": "in-sync", "bob": "blocked", "cat": "blocked"}
 
 
 def test_what_nobody_declared_and_what_nobody_knows_stays_as_it_was(place: Place) -> None:
@@ -178,7 +180,7 @@ def test_what_nobody_declared_and_what_nobody_knows_stays_as_it_was(place: Place
     (seeded,) = place.emulator.seed(1, "configured", prefix="m-")
     place.merchant(seeded["name"])
     strange = {"colour": "blue", "nested": {"deep": [1, {"two": None}]}, "big": 12345678901234567890}
-    place.edit(seeded["name"], {"enabled": False, "somethingNew": strange})
+    place.edit_in_portal(seeded["name"], {"enabled": False, "somethingNew": strange})
     before = place.document(seeded["name"])
     place.apply()
     after = place.document(seeded["name"])
@@ -188,45 +190,45 @@ def test_what_nobody_declared_and_what_nobody_knows_stays_as_it_was(place: Place
 
 
 def test_with_the_state_gone_everybody_is_adopted_and_nobody_created(place: Place) -> None:
-    place.provisioned(*NAMES)
+    place.provision(*NAMES)
     place.database.unlink()
     plan = place.plan()
-    assert changes(plan) == {}
+    assert changes_by_merchant(plan) == {}
     assert all(each.adopts for each in plan.plans)
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         place.apply()
-    assert writes(counts) == {}
-    with place.counted() as bound:
+    assert count_writes_by_call(counts) == {}
+    with place.count_requests() as bound:
         place.plan("ann")
-    assert COMPANIES not in bound
+    assert LIST_COMPANIES not in bound
 
 
 def test_plan_and_drift_make_no_request_but_get(place: Place) -> None:
     place.profile()
     place.merchant("new")
-    place.provisioned("ann", "bob")
+    place.provision("ann", "bob")
     place.merchant("newer")
-    place.edit("ann", {"enabled": False})
-    with place.counted() as counts:
+    place.edit_in_portal("ann", {"enabled": False})
+    with place.count_requests() as counts:
         place.plan()
         for verb in ("plan", "drift", "status"):
-            place.run(verb)
-    assert writes(counts) == {}
+            place.run_in_process(verb)
+    assert count_writes_by_call(counts) == {}
     assert counts.total() > 0
 
 
 def test_a_merchant_who_waits_for_consent_is_shown_with_the_link_and_nothing_is_written(place: Place) -> None:
-    place.provisioned("ann", "bob")
+    place.provision("ann", "bob")
     place.emulator.control("POST", _connection(place, "ann") + "/deauthorize")
     place.emulator.api.patch("/meta" + _connection(place, "bob"), json={"status": "Unlinked"})
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         report = place.apply()
-    assert writes(counts) == {}
+    assert count_writes_by_call(counts) == {}
     for name, code in (("ann", "connection-deauthorized"), ("bob", "connection-unlinked")):
-        finding = findings(report.plan, name)[code]
-        assert finding.link == place.accounting(name)["linkUrl"]
+        finding = findings_by_code(report.plan, name)[code]
+        assert finding.link == place.accounting_connection(name)["linkUrl"]
         assert finding.actor.value == "merchant"
 
 
 def _connection(place: Place, name: str) -> str:
-    return f"/companies/{place.company(name)['id']}/connections/{place.accounting(name)['id']}"
+    return f"/companies/{place.company(name)['id']}/connections/{place.accounting_connection(name)['id']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,8 +10,19 @@ from email.utils import format_datetime
 
 import pytest
 
-from controller.reporting.verdict import exit_code
-from tests.end_to_end.place import COMPANIES, CONFIGURE, CREATE_COMPANY, CREATE_CONNECTION, Place, writes
+from controller.model.exit_codes import exit_code
+from controller.model.run import RunPolicy, Scope
+from controller.operations.apply import plan_and_apply
+from controller.operations.bootstrap import ApplyRequest
+from tests.end_to_end.place import (
+    CREATE_COMPANY,
+    CREATE_CONNECTION,
+    LIST_COMPANIES,
+    SAVE_CONFIGURATION,
+    Place,
+    count_writes_by_call,
+)
+from tests.proxy import ProxyAnswer, ProxyRequest, proxied
 
 
 def test_two_hundred_merchants_at_two_thousand_a_minute_draw_no_429(place: Place) -> None:
@@ -20,15 +32,15 @@ def test_two_hundred_merchants_at_two_thousand_a_minute_draw_no_429(place: Place
     place.profile()
     for number in range(200):
         place.merchant(f"m-{number:03}")
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         place.apply()
-        place.consent()
+        place.consent_everyone()
         place.apply()
         while place.emulator.control("GET", "/requests")["total"] <= 2000:
             place.plan()
     log = place.emulator.control("GET", "/requests?log=1")["log"]
     assert [call for call in log if call["status"] == 429] == []
-    assert writes(counts) == {CREATE_COMPANY: 200, CREATE_CONNECTION: 200, CONFIGURE: 200}
+    assert count_writes_by_call(counts) == {CREATE_COMPANY: 200, CREATE_CONNECTION: 200, SAVE_CONFIGURATION: 200}
 
 
 WAITS: dict[str, Callable[[], dict[str, str]]] = {
@@ -45,7 +57,7 @@ def test_a_storm_of_429s_is_outlived_without_help_and_without_a_twin(
     place.profile()
     for number in range(10):
         place.merchant(f"m-{number}")
-    for match in (COMPANIES, CREATE_COMPANY, CREATE_CONNECTION):
+    for match in (LIST_COMPANIES, CREATE_COMPANY, CREATE_CONNECTION):
         place.emulator.fault(match, "status", code=429, times=2, **wait())
     report = place.apply(parallelism=2)
     assert exit_code("apply", report) == 0
@@ -53,3 +65,49 @@ def test_a_storm_of_429s_is_outlived_without_help_and_without_a_twin(
     assert all(len(each["dataConnections"]) == 2 for each in place.companies())
     refused = [call for call in place.emulator.control("GET", "/requests?log=1")["log"] if call["status"] == 429]
     assert len(refused) == 6, "each of the storm was met, and none beside it"
+
+
+@pytest.mark.parametrize("retry_after", ["0", "-30", "Mon, 01 Jan 2001 00:00:00 GMT", "9" * 400])
+def test_a_service_that_is_busy_and_says_now_is_not_hammered(place: Place, retry_after: str) -> None:
+    """Whatever `Retry-After` says: three merchants whose writes are refused make few requests in two seconds."""
+    place.provision("a", "b", "c")
+    for name in "abc":
+        place.edit_in_portal(name, {"enabled": False})
+    posts: list[str] = []
+
+    def busy(request: ProxyRequest) -> ProxyAnswer | None:
+        if request.method != "POST":
+            return None
+        posts.append(request.path)
+        return ProxyAnswer(429, {"retry-after": retry_after}, b"")
+
+    with proxied(place.emulator.url, forged=busy) as url:
+        place.use_proxy(url)
+        with pytest.raises(TimeoutError):
+            asyncio.run(
+                asyncio.wait_for(
+                    plan_and_apply(place.settings, ApplyRequest(Scope(), RunPolicy(), lambda plan: True)), 2
+                )
+            )
+    assert 1 <= len(posts) <= 15
+
+
+def test_a_rename_that_had_to_wait_reads_again_what_it_sends_back(place: Place) -> None:
+    """The PUT replaces name, description and tags: what somebody set while it waited is not overwritten."""
+    place.provision("a")
+    place.merchant("a", company={"name": "b"})
+    company = place.company("a")["id"]
+    refused: list[str] = []
+
+    def busy_once(request: ProxyRequest) -> ProxyAnswer | None:
+        if request.method != "PUT" or refused:
+            return None
+        refused.append(request.path)
+        place.emulator.api.patch(f"/companies/{company}", json={"description": "called on Monday"})
+        return ProxyAnswer(429, {"retry-after": "0"}, b"")
+
+    with proxied(place.emulator.url, forged=busy_once) as url:
+        place.use_proxy(url)
+        assert place.run_in_process("apply", "--yes").returncode == 0
+    assert refused
+    assert (place.company("b")["id"], place.company("b")["description"]) == (company, "called on Monday")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -14,21 +15,21 @@ from typing import Any
 
 import pytest
 
-from controller import rollouts
-from controller.model.errors import Locked, MerchantctlError
+from controller.model.errors import LockedByOtherRun, MerchantctlError, UsageError
+from controller.model.exit_codes import exit_code
 from controller.model.report import FleetPlan
-from controller.model.rollout import MemberState, Prospect, Rollout, RolloutState, Terms
+from controller.model.rollout import MemberState, Rollout, RolloutPreview, RolloutSpec, RolloutState
 from controller.model.run import Scope
-from controller.reporting.rollout import rolled_code, rollout_json
-from controller.reporting.verdict import exit_code
-from controller.rollouts import Opening, Rolled, Undoing, Watcher
-from tests.end_to_end.place import CONFIGURE, Place, writes
+from controller.reporting.rollout import rollout_exit_code, rollout_json, rollout_text
+from controller.rollout import operations as rollouts
+from controller.rollout.operations import ProgressSink, RolloutResult, StartRequest, UndoRequest
+from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call
 
 TIPS, CARDS = "Tips payable", "Gift cards outstanding"
 FLEET = [f"m-{number:05}" for number in range(8)]
 CANARIES = ["m-00003", "m-00006"]
 CANARIES_FIRST = ("tier=canary",)
-UNWATCHED = Watcher(lambda sentence: None)
+UNWATCHED = ProgressSink(lambda sentence: None)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def gratuity(place: Place, name: str) -> str:
 
 
 def refuse_once(place: Place, name: str) -> None:
-    """The service will not take this merchant's next configuration."""
+    """Codat will not take this merchant's next configuration."""
     place.emulator.fault(configuring(place, name), "status", code=400)
 
 
@@ -81,38 +82,38 @@ def portal(place: Place, name: str, account: str) -> None:
     """The merchant chooses another account for the tips."""
     entry = place.document(name)["configuration"]["sales"]["accounts"]["gratuity"]
     chosen = next(each["id"] for each in entry["accountOptions"] if each["name"] == account)
-    place.edit(name, {"configuration": {"sales": {"accounts": {"gratuity": {"selectedAccountId": chosen}}}}})
+    place.edit_in_portal(name, {"configuration": {"sales": {"accounts": {"gratuity": {"selectedAccountId": chosen}}}}})
 
 
 # -- The commands
 
 
-def opening(*specs: str, name: str | None = None, agrees: bool = True, **terms: Any) -> Opening:
-    return Opening(Scope(), Terms(specs or CANARIES_FIRST, **terms), lambda prospect: agrees, name)
+def opening(*specs: str, name: str | None = None, agrees: bool = True, **terms: Any) -> StartRequest:
+    return StartRequest(Scope(), RolloutSpec(specs or CANARIES_FIRST, **terms), lambda prospect: agrees, name)
 
 
 def start(place: Place, *specs: str, **told: Any) -> Rollout:
-    rolled = asyncio.run(rollouts.start(place.settings, opening(*specs, **told), UNWATCHED))
-    assert isinstance(rolled, Rolled)
+    rolled = asyncio.run(rollouts.start_rollout(place.settings, opening(*specs, **told), UNWATCHED))
+    assert isinstance(rolled, RolloutResult)
     return rolled.rollout
 
 
 def resume(place: Place, max_failures: int | None = None) -> Rollout:
-    return asyncio.run(rollouts.resume(place.settings, None, max_failures, UNWATCHED)).rollout
+    return asyncio.run(rollouts.resume_rollout(place.settings, None, max_failures, UNWATCHED)).rollout
 
 
 def undo(place: Place, *allow: str) -> Rollout:
-    undone = asyncio.run(rollouts.undo(place.settings, Undoing(None, allow, lambda plan: True), UNWATCHED))
-    assert isinstance(undone, Rolled)
+    undone = asyncio.run(rollouts.undo_rollout(place.settings, UndoRequest(None, allow, lambda plan: True), UNWATCHED))
+    assert isinstance(undone, RolloutResult)
     return undone.rollout
 
 
 def abort(place: Place) -> Rollout:
-    return asyncio.run(rollouts.abort(place.settings, None))
+    return asyncio.run(rollouts.abort_rollout(place.settings, None))
 
 
 def standing(place: Place) -> Rollout:
-    return asyncio.run(rollouts.look_up(place.settings, None))
+    return asyncio.run(rollouts.load_status(place.settings, None))
 
 
 def of_state(rollout: Rollout, state: MemberState) -> list[str]:
@@ -124,15 +125,15 @@ def of_state(rollout: Rollout, state: MemberState) -> list[str]:
 
 def test_each_wave_ends_before_the_next_begins_and_every_merchant_is_written_to_once(place: Place):
     companies = {company["id"]: company["name"] for company in place.companies()}
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         rollout = start(place, "tier=canary", "50%")
     log = place.emulator.control("GET", "/requests?log=1")["log"]
     written = [companies[each["path"].split("/")[3]] for each in log if each["method"] == "POST"][-len(FLEET) :]
-    waves = [{each.merchant for each in rollout.of_wave(number)} for number in (1, 2, 3)]
+    waves = [{each.merchant for each in rollout.members_of_wave(number)} for number in (1, 2, 3)]
     assert [set(written[:2]), set(written[2:4]), set(written[4:])] == waves
     assert waves[0] == set(CANARIES)
-    assert writes(counts) == {CONFIGURE: len(FLEET)}
-    assert (rollout.state, rolled_code(rollout, None)) == (RolloutState.DONE, 0)
+    assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: len(FLEET)}
+    assert (rollout.state, rollout_exit_code(rollout, None)) == (RolloutState.DONE, 0)
     assert place.plan().counts == {}
 
 
@@ -140,7 +141,7 @@ def test_a_wave_that_fails_pauses_and_nobody_of_a_later_wave_is_touched(place: P
     refuse_once(place, CANARIES[1])
     rollout = start(place)
     assert stand_at(place, CARDS) == CANARIES[:1]
-    assert (rollout.state, rollout.wave, rolled_code(rollout, None)) == (RolloutState.PAUSED, 1, 3)
+    assert (rollout.state, rollout.current_wave, rollout_exit_code(rollout, None)) == (RolloutState.PAUSED, 1, 3)
     assert CANARIES[1] in rollout.reason
     assert of_state(rollout, MemberState.FAILED) == CANARIES[1:]
     assert [each["left"] for each in rollout_json(rollout)["waves"]] == [0, 6]
@@ -150,7 +151,7 @@ def test_failures_that_are_tolerated_hold_up_nobody(place: Place):
     refuse_once(place, CANARIES[0])
     rollout = start(place, max_failures=1)
     assert stand_at(place, CARDS) == [name for name in FLEET if name != CANARIES[0]]
-    assert (rollout.state, rolled_code(rollout, None)) == (RolloutState.DONE, 3)
+    assert (rollout.state, rollout_exit_code(rollout, None)) == (RolloutState.DONE, 3)
 
 
 def test_resume_tries_the_failed_again_and_goes_on(place: Place):
@@ -164,7 +165,7 @@ def test_resume_tries_the_failed_again_and_goes_on(place: Place):
 
 def test_step_by_step_every_wave_waits_to_be_told(place: Place):
     rollout = start(place, step=True)
-    assert (rollout.state, rolled_code(rollout, None)) == (RolloutState.PAUSED, 0)
+    assert (rollout.state, rollout_exit_code(rollout, None)) == (RolloutState.PAUSED, 0)
     assert stand_at(place, CARDS) == CANARIES
     assert resume(place).state is RolloutState.DONE
 
@@ -175,7 +176,7 @@ def test_drift_during_the_soak_closes_the_gate(place: Place):
         portal(place, CANARIES[0], "Sales")
 
     rollout = meanwhile(place, drift, soak=1.5)
-    assert (rollout.state, rollout.wave) == (RolloutState.PAUSED, 1)
+    assert (rollout.state, rollout.current_wave) == (RolloutState.PAUSED, 1)
     assert of_state(rollout, MemberState.FAILED) == CANARIES[:1]
     assert stand_at(place, CARDS) == CANARIES[1:]
 
@@ -195,39 +196,176 @@ def test_a_sync_that_fails_after_the_wave_closes_the_gate(place: Place):
 
 def test_limits_are_judged_over_all_waves_before_the_first_write(place: Place):
     place.profile(schedule={}, mapping={}, enabled=False)
-    with place.counted() as counts:
-        refused = asyncio.run(rollouts.start(place.settings, opening("1"), UNWATCHED))
-    assert writes(counts) == {}
-    assert isinstance(refused, Prospect)
+    with place.count_requests() as counts:
+        refused = asyncio.run(rollouts.start_rollout(place.settings, opening("1"), UNWATCHED))
+    assert count_writes_by_call(counts) == {}
+    assert isinstance(refused, RolloutPreview)
     assert refused.plan.refusal is not None
-    assert [(each.limit_of, each.count) for each in refused.plan.refusal.excesses] == [("disable", len(FLEET))]
+    assert [(each.limited_class, each.count) for each in refused.plan.refusal.exceeded_limits] == [
+        ("disable", len(FLEET))
+    ]
     assert start(place, "1", allow=("disable",)).state is RolloutState.DONE
 
 
 def test_what_is_not_a_change_of_what_is_there_is_left_to_apply(place: Place):
     place.merchant("newcomer")
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         rollout = start(place)
-    assert writes(counts) == {CONFIGURE: len(FLEET)}
+    assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: len(FLEET)}
     assert "newcomer" not in {each.merchant for each in rollout.members}
 
 
 def test_who_declines_has_begun_nothing(place: Place):
-    with place.counted() as counts:
-        asyncio.run(rollouts.start(place.settings, opening(agrees=False), UNWATCHED))
-    assert writes(counts) == {}
+    with place.count_requests() as counts:
+        asyncio.run(rollouts.start_rollout(place.settings, opening(agrees=False), UNWATCHED))
+    assert count_writes_by_call(counts) == {}
     with pytest.raises(MerchantctlError, match="there was no rollout yet"):
         standing(place)
 
 
 def test_a_merchant_who_withdraws_consent_meanwhile_is_left_to_apply(place: Place):
     start(place, step=True)
-    gone = next(each.merchant for each in standing(place).of_wave(2))
+    gone = next(each.merchant for each in standing(place).members_of_wave(2))
     company = place.company(gone)
-    place.emulator.control("POST", f"/companies/{company['id']}/connections/{place.accounting(gone)['id']}/deauthorize")
+    place.emulator.control(
+        "POST", f"/companies/{company['id']}/connections/{place.accounting_connection(gone)['id']}/deauthorize"
+    )
     rollout = resume(place)
     assert rollout.state is RolloutState.DONE
-    assert of_state(rollout, MemberState.LEFT) == [gone]
+    assert of_state(rollout, MemberState.DEFERRED) == [gone]
+
+
+# -- Who cannot be done
+
+
+def ask_what_is_not_there(place: Place, *names: str) -> None:
+    """These merchants' own manifests want an account that their books do not have."""
+    for name in names:
+        override = {"sales": {"accounts": {"gratuity": {"name": "No such account"}}}}
+        labels = json.loads((place.manifests / f"merchant-{name}.yaml").read_text())["metadata"].get("labels")
+        place.merchant(name, mapping=override)
+        if labels:
+            labelled(place, name)
+
+
+def test_a_wave_whose_merchants_are_blocked_is_not_begun_and_no_other_takes_its_place(place: Place):
+    ask_what_is_not_there(place, *CANARIES)
+    with place.count_requests() as counts:
+        rollout = start(place)
+    assert count_writes_by_call(counts) == {}
+    assert (rollout.state, rollout.current_wave, rollout_exit_code(rollout, None)) == (RolloutState.PAUSED, 1, 3)
+    assert all(name in rollout.reason for name in CANARIES)
+    told = {each["merchant"]: each for each in rollout_json(rollout)["merchants"]}
+    assert [told[name]["wave"] for name in CANARIES] == [1, 1]
+    assert all(told[name]["reason"].startswith("account-unresolved") for name in CANARIES)
+    assert all(f"{name}  failed  account-unresolved" in rollout_text(rollout) for name in CANARIES)
+
+
+def test_blocked_merchants_count_against_the_failures_before_anybody_of_their_wave_is_written_to(place: Place):
+    ask_what_is_not_there(place, CANARIES[0])
+    with place.count_requests() as counts:
+        rollout = start(place)
+    assert (count_writes_by_call(counts), rollout.state) == ({}, RolloutState.PAUSED)
+    rollout = resume(place, max_failures=1)
+    assert (rollout.state, rollout_exit_code(rollout, None)) == (RolloutState.DONE, 3)
+    assert stand_at(place, CARDS) == [name for name in FLEET if name != CANARIES[0]]
+
+
+def test_where_most_are_blocked_the_rest_is_no_rollout_that_is_done(place: Place):
+    ask_what_is_not_there(place, *FLEET[:5], FLEET[6])
+    rollout = start(place, "tier=canary", "100%")
+    assert (rollout.state, rollout.current_wave, rollout_exit_code(rollout, None)) == (RolloutState.PAUSED, 1, 3)
+    assert len(rollout.members) == len(FLEET)
+
+
+def test_the_blocked_of_a_later_wave_are_named_before_it_is_reached(place: Place):
+    later = FLEET[0]
+    ask_what_is_not_there(place, later)
+    rollout = start(place, step=True)
+    told = {each["merchant"]: each for each in rollout_json(rollout)["merchants"]}
+    assert (told[later]["wave"], told[later]["state"]) == (2, "ahead")
+    assert told[later]["reason"].startswith("account-unresolved")
+    assert resume(place).reason.startswith(f"wave 2 was not begun: {later}")
+    assert stand_at(place, CARDS) == CANARIES
+
+
+def test_a_merchant_that_cannot_be_read_is_part_of_its_wave(place: Place):
+    company = place.company(CANARIES[0])["id"]
+    place.emulator.fault(f"GET /config/companies/{company}/sync/commerce", "status", code=500, times=1000)
+    rollout = start(place)
+    assert (rollout.state, of_state(rollout, MemberState.FAILED)) == (RolloutState.PAUSED, CANARIES[:1])
+    place.emulator.control("DELETE", "/faults")
+    assert stand_at(place, CARDS) == []
+    assert resume(place).state is RolloutState.DONE
+    assert stand_at(place, CARDS) == FLEET
+
+
+def test_who_was_written_to_and_is_blocked_all_the_same_has_not_come_through(place: Place):
+    """Switched off, as wanted, while the mapping that is wanted as well cannot be resolved."""
+    override = {"sales": {"accounts": {"gratuity": {"name": "No such account"}}}}
+    place.merchant(CANARIES[0], mapping=override, enabled=False)
+    labelled(place, CANARIES[0])
+    rollout = start(place)
+    assert place.document(CANARIES[0])["enabled"] is False
+    assert (rollout.state, of_state(rollout, MemberState.FAILED)) == (RolloutState.PAUSED, CANARIES[:1])
+
+
+def test_a_merchant_whose_manifest_is_gone_is_taken_down_by_apply_and_no_part_of_a_rollout(place: Place):
+    place.merchant(FLEET[0], policy={"deletion": "Disable"})
+    place.apply(FLEET[0])
+    place.remove_manifests(FLEET[0])
+    rollout = start(place)
+    assert rollout.state is RolloutState.DONE
+    assert FLEET[0] not in {each.merchant for each in rollout.members}
+    assert place.document(FLEET[0])["enabled"] is True
+
+
+# -- Labels that nobody bears
+
+
+@pytest.mark.parametrize(
+    ("spec", "near"),
+    [
+        ("tier=canray", "--wave tier=canray matches no merchant; the nearest: tier=canary"),
+        ("teir=canary", "no merchant bears the label 'teir'; the nearest: tier"),
+        ("tier=canary,tier!=canary", "--wave tier=canary,tier!=canary matches no merchant"),
+    ],
+)
+def test_a_wave_whose_label_nobody_bears_is_a_mistake_and_not_everyone_at_once(place: Place, spec: str, near: str):
+    with place.count_requests() as counts, pytest.raises(UsageError) as refused:
+        start(place, "1", spec)
+    assert counts == {}
+    assert (near in str(refused.value), refused.value.exit_code) == (True, 64)
+
+
+def test_a_rollout_over_a_selector_that_matches_nobody_is_a_mistake(place: Place):
+    told = place.run_in_process("rollout", "start", "--yes", "-l", "tier=gold")
+    assert (told.returncode, "the nearest: tier=canary" in told.stderr) == (64, True)
+
+
+def test_a_wave_of_labels_keeps_its_place_where_none_of_its_merchants_is_to_change(place: Place):
+    place.apply(*CANARIES)
+    rollout = start(place)
+    assert (rollout.state, rollout.wave_count) == (RolloutState.DONE, 2)
+    assert {each.wave for each in rollout.members} == {2}
+
+
+# -- The limits
+
+
+def test_a_rollout_is_limited_by_its_waves_and_not_by_its_size(tmp_path: Path, emulator: Any):
+    place = Place(tmp_path, emulator)
+    emulator.seed(60, "configured")
+    fleet = [company["name"] for company in place.companies()]
+    for name in fleet:
+        place.merchant(name)
+    asks_for(place, TIPS)
+    place.apply()
+    asks_for(place, CARDS)
+    assert exit_code("apply", place.apply()) == 4, "an apply of so many is refused"
+    rollout = start(place, "1", "100%")
+    assert (rollout.state, len(of_state(rollout, MemberState.DONE))) == (RolloutState.DONE, 60)
+    assert undo(place).state is RolloutState.UNDONE
 
 
 # -- Who is left alone
@@ -235,9 +373,9 @@ def test_a_merchant_who_withdraws_consent_meanwhile_is_left_to_apply(place: Plac
 
 def test_an_apply_leaves_alone_whom_the_rollout_has_not_reached(place: Place):
     start(place, step=True)
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         report = place.apply(max_changes=0)
-    assert writes(counts) == {}
+    assert count_writes_by_call(counts) == {}
     assert not isinstance(report, FleetPlan)
     assert exit_code("apply", report) == 0
     assert "6 merchants left to rollout rollout-1: merchantctl rollout status rollout-1" in report.plan.notes
@@ -275,7 +413,7 @@ def test_after_an_abort_nobody_else_is_touched_until_the_manifests_change(place:
 def test_what_is_over_can_be_neither_paused_nor_aborted_nor_resumed(place: Place):
     start(place, step=True)
     with pytest.raises(MerchantctlError, match="is paused at wave 2 of 2, so it cannot be paused"):
-        asyncio.run(rollouts.pause(place.settings, None))
+        asyncio.run(rollouts.pause_rollout(place.settings, None))
     abort(place)
     with pytest.raises(MerchantctlError, match="so it cannot be aborted"):
         abort(place)
@@ -302,26 +440,26 @@ def test_undo_puts_back_what_was_changed_and_leaves_alone_what_somebody_changed_
     assert gratuity(place, CANARIES[0]) == "Sales"
     others = [name for name in FLEET if name != CANARIES[0]]
     assert {name: place.document(name) for name in others} == {name: before[name] for name in others}
-    assert (rollout.state, rolled_code(rollout, None)) == (RolloutState.UNDONE, 3)
-    assert of_state(rollout, MemberState.KEPT) == CANARIES[:1]
+    assert (rollout.state, rollout_exit_code(rollout, None)) == (RolloutState.UNDONE, 3)
+    assert of_state(rollout, MemberState.NOT_REVERTED) == CANARIES[:1]
 
 
 def test_undo_of_half_a_rollout_touches_nobody_that_it_had_not_reached(place: Place):
     start(place, step=True)
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         undo(place)
-    assert writes(counts) == {CONFIGURE: len(CANARIES)}
+    assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: len(CANARIES)}
     assert stand_at(place, TIPS) == FLEET
 
 
 def test_what_is_undone_is_not_done_again_until_the_manifests_change(place: Place):
     start(place)
     undo(place)
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         place.apply()
-    assert writes(counts) == {}
+    assert count_writes_by_call(counts) == {}
     asks_for(place, TIPS)
-    assert {plan.state.value for plan in place.plan().plans} == {"in-sync"}
+    assert {plan.status.value for plan in place.plan().plans} == {"in-sync"}
     asks_for(place, "Sales")
     place.apply()
     assert stand_at(place, "Sales") == FLEET
@@ -332,13 +470,91 @@ def test_undo_is_judged_by_the_limits(place: Place):
     place.apply(allow=("disable",))
     place.profile(schedule={}, mapping={}, enabled=True)
     start(place)
-    with place.counted() as counts:
-        refused = asyncio.run(rollouts.undo(place.settings, Undoing(None, (), lambda plan: True), UNWATCHED))
+    with place.count_requests() as counts:
+        refused = asyncio.run(
+            rollouts.undo_rollout(place.settings, UndoRequest(None, (), lambda plan: True), UNWATCHED)
+        )
     assert isinstance(refused, FleetPlan)
     assert refused.refusal is not None
-    assert writes(counts) == {}
+    assert count_writes_by_call(counts) == {}
     assert undo(place, "disable").state is RolloutState.UNDONE
     assert {place.document(name)["enabled"] for name in FLEET} == {False}
+
+
+def test_undo_puts_back_what_stood_in_the_document_and_not_how_we_show_it(place: Place):
+    """A local hour, in one zone of whole hours and in one of half hours, and lists that were null."""
+    kolkata, london, other = FLEET[0], FLEET[1], FLEET[2]
+    place.edit_in_portal(kolkata, {"schedule": {"syncHourUtc": 18, "timeZone": "Asia/Kolkata"}})
+    place.edit_in_portal(
+        london, {"schedule": {"syncHourUtc": 0, "timeZone": "Europe/London", "startDate": "2026-06-15T00:00:00"}}
+    )
+    levels = {"invoiceLineLevel": {"selectedGroupByOptions": None}}
+    place.edit_in_portal(other, {"configuration": {"sales": {"grouping": {"groupingLevels": levels}}}})
+    before = {name: place.document(name) for name in FLEET}
+    place.profile(schedule={"syncHourUtc": 4}, mapping={"sales": {"grouping": {"invoiceLine": ["Location"]}}})
+    assert start(place).state is RolloutState.DONE
+    assert {(each["syncHourUtc"], each["timeZone"]) for each in schedules(place)} == {(4, None)}
+    rollout = undo(place)
+    assert (rollout.state, rollout_exit_code(rollout, None)) == (RolloutState.UNDONE, 0)
+    assert {name: place.document(name) for name in FLEET} == before
+
+
+def reasons(rollout: Rollout) -> dict[str, str]:
+    return {each.merchant: each.reason for each in rollout.members}
+
+
+def schedules(place: Place) -> list[dict[str, Any]]:
+    return [place.document(name)["schedule"] for name in FLEET]
+
+
+def test_a_start_date_moved_later_is_told_at_the_start_and_stays_while_everything_else_goes_back(place: Place):
+    prospects: list[RolloutPreview] = []
+    hours = [each["syncHourUtc"] for each in schedules(place)]
+    place.profile(schedule={"syncHourUtc": 4, "startDate": "2026-12-24"}, mapping={})
+    told = StartRequest(Scope(), RolloutSpec(("1",)), lambda prospect: not prospects.append(prospect))
+    asyncio.run(rollouts.start_rollout(place.settings, told, UNWATCHED))
+    assert (
+        "8 merchants with a later schedule.startDate, which rollout undo cannot put back"
+        in prospects[0].not_included[0]
+    )
+    rollout = undo(place)
+    assert (rollout.state, rollout_exit_code(rollout, None)) == (RolloutState.UNDONE, 3)
+    assert {each.reason for each in rollout.members} == {
+        "schedule.startDate stays: Codat lets no start date move earlier"
+    }
+    assert [each["syncHourUtc"] for each in schedules(place)] == hours
+    assert {each["startDate"][:10] for each in schedules(place)} == {"2026-12-24"}
+
+
+def test_one_odd_start_date_ends_the_undoing_of_nobody_else(place: Place):
+    odd = CANARIES[0]
+    place.edit_in_portal(odd, {"schedule": {"startDate": "the first of May", "timeZone": None}})
+    place.profile(schedule={"startDate": "2026-12-24"}, mapping={"sales": {"accounts": {"gratuity": {"name": CARDS}}}})
+    start(place, "100%", max_failures=1)
+    undo(place)
+    assert stand_at(place, TIPS) == FLEET
+    assert {plan.status.value for plan in place.plan().plans} <= {"waiting", "in-sync", "blocked", "drifted"}
+
+
+def test_a_rollout_of_an_earlier_version_is_undone_as_far_as_its_notes_go(place: Place):
+    """It noted how a field is shown and not how it stood: an hour in a zone of half hours cannot be made of that."""
+    kolkata = FLEET[0]
+    place.edit_in_portal(kolkata, {"schedule": {"syncHourUtc": 18, "timeZone": "Asia/Kolkata"}})
+    hours = {name: place.document(name)["schedule"]["syncHourUtc"] for name in FLEET[1:]}
+    place.profile(schedule={"syncHourUtc": 4}, mapping={"sales": {"accounts": {"gratuity": {"name": CARDS}}}})
+    start(place)
+    with sqlite3.connect(place.database) as state:
+        rows = state.execute("SELECT merchant, changed FROM rollout_merchants").fetchall()
+        for name, changed in rows:
+            earlier = {
+                path: {key: each[key] for key in ("before", "wrote")} for path, each in json.loads(changed).items()
+            }
+            state.execute("UPDATE rollout_merchants SET changed = ? WHERE merchant = ?", (json.dumps(earlier), name))
+    rollout = undo(place)
+    assert (rollout.state, of_state(rollout, MemberState.NOT_REVERTED)) == (RolloutState.UNDONE, [kolkata])
+    assert "schedule.syncHourUtc stays: it stood at 12:30 UTC" in reasons(rollout)[kolkata]
+    assert {name: place.document(name)["schedule"]["syncHourUtc"] for name in FLEET[1:]} == hours
+    assert stand_at(place, TIPS) == FLEET
 
 
 # -- Two terminals, signals, a death
@@ -347,37 +563,37 @@ def test_undo_is_judged_by_the_limits(place: Place):
 def test_a_pause_from_another_terminal_is_noticed_during_the_soak(place: Place):
     async def pause(place: Place) -> None:
         await until(place, lambda rollout: rollout.soak_until)
-        await rollouts.pause(place.settings, None)
+        await rollouts.pause_rollout(place.settings, None)
 
     rollout = meanwhile(place, pause, soak=3600)
-    assert (rollout.state, rollout.reason, rollout.wave) == (RolloutState.PAUSED, "paused by hand", 1)
+    assert (rollout.state, rollout.reason, rollout.current_wave) == (RolloutState.PAUSED, "paused by hand", 1)
     assert stand_at(place, CARDS) == CANARIES
 
 
 def test_a_rollout_that_runs_is_not_taken_up_by_a_second_process(place: Place):
     async def take(place: Place) -> None:
         await until(place, lambda rollout: rollout.soak_until)
-        with pytest.raises(Locked, match="is carried out by"):
-            await rollouts.resume(place.settings, None, None, UNWATCHED)
-        await rollouts.pause(place.settings, None)
+        with pytest.raises(LockedByOtherRun, match="is carried out by"):
+            await rollouts.resume_rollout(place.settings, None, None, UNWATCHED)
+        await rollouts.pause_rollout(place.settings, None)
 
     assert meanwhile(place, take, soak=3600).state is RolloutState.PAUSED
 
 
 def test_a_rollout_killed_in_a_wave_ends_with_every_merchant_written_to_once_and_can_be_undone(place: Place):
-    place.emulator.fault(CONFIGURE, "delay", times=len(FLEET), ms=300)
-    with place.counted() as counts:
+    place.emulator.fault(SAVE_CONFIGURATION, "delay", times=len(FLEET), ms=300)
+    with place.count_requests() as counts:
         command = [sys.executable, "-m", "controller", "rollout", "start", "--yes", "--wave", "100%"]
-        process = subprocess.Popen(command, cwd=place.folder, env=place.environment(), stdout=subprocess.DEVNULL)
-        while place.emulator.counts().get(CONFIGURE, 0) < len(FLEET) // 2:
+        process = subprocess.Popen(command, cwd=place.folder, env=place.variables(), stdout=subprocess.DEVNULL)
+        while place.emulator.counts().get(SAVE_CONFIGURATION, 0) < len(FLEET) // 2:
             time.sleep(0.02)
         process.kill()
         process.wait()
-        assert standing(place).forsaken
+        assert standing(place).orphaned
         place.emulator.control("DELETE", "/faults")
-        resumed = place.run("rollout", "resume")
+        resumed = place.run_in_process("rollout", "resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert writes(counts) == {CONFIGURE: len(FLEET)}
+    assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: len(FLEET)}
     assert stand_at(place, CARDS) == FLEET
     assert undo(place).state is RolloutState.UNDONE
     assert stand_at(place, TIPS) == FLEET
@@ -393,30 +609,49 @@ def test_ctrl_c_pauses(place: Place):
 
 
 def test_the_command_tells_its_waves_and_its_next_step(place: Place):
-    told = place.run("rollout", "start", "--yes", "--step", "--wave", "tier=canary", "-o", "json")
+    told = place.run_in_process("rollout", "start", "--yes", "--step", "--wave", "tier=canary", "-o", "json")
     assert told.returncode == 0, told.stderr
     assert [each["done"] for each in json.loads(told.stdout)["waves"]] == [2, 0]
     assert "wave 1 of 2: through" in told.stderr
-    assert "merchantctl rollout resume rollout-1" in place.run("rollout", "status").stdout
+    assert "merchantctl rollout resume rollout-1" in place.run_in_process("rollout", "status").stdout
 
 
 def meanwhile(place: Place, other: Callable[[Place], Awaitable[None]], **terms: Any) -> Rollout:
     """A rollout, and what somebody else does while it is under way."""
 
-    async def both() -> Rolled | Prospect:
-        rolled, _ = await asyncio.gather(rollouts.start(place.settings, opening(**terms), UNWATCHED), other(place))
+    async def both() -> RolloutResult | RolloutPreview:
+        rolled, _ = await asyncio.gather(
+            rollouts.start_rollout(place.settings, opening(**terms), UNWATCHED), other(place)
+        )
         return rolled
 
     rolled = asyncio.run(both())
-    assert isinstance(rolled, Rolled)
+    assert isinstance(rolled, RolloutResult)
     return rolled.rollout
 
 
 async def until(place: Place, happened: Callable[[Rollout], Any]) -> None:
     while True:
         try:
-            if happened(await rollouts.look_up(place.settings, None)):
+            if happened(await rollouts.load_status(place.settings, None)):
                 return
         except MerchantctlError:
             pass
         await asyncio.sleep(0.05)
+
+
+def test_history_names_the_rollout_and_its_undoing_and_a_wave_ends_what_it_mended(place: Place) -> None:
+    place.run_in_process("drift", "--record")  # what the profile asks for by now stands in the ledger as pending
+
+    def by(name: str) -> list[tuple[str, str]]:
+        document = json.loads(place.run_in_process("history", name, "-o", "json").stdout)
+        ended = [each["gone"] for each in document["findings"] if each["code"] == "mapping-changed" and each["gone"]]
+        last = document["events"][-1]["by"]
+        return [(str(each["how"]), str(each["by"])) for each in ended[-1:]] + [("did", str(last))]
+
+    opening = StartRequest(Scope(), RolloutSpec(CANARIES_FIRST), lambda prospect: True)
+    asyncio.run(rollouts.start_rollout(place.settings, opening, UNWATCHED))
+    (how, who), (_, did) = by(CANARIES[0])
+    assert (how, who.split(" of ")[0], did.split(" of ")[0]) == ("mended", "rollout-1", "rollout-1")
+    asyncio.run(rollouts.undo_rollout(place.settings, UndoRequest(None, (), lambda plan: True), UNWATCHED))
+    assert by(CANARIES[0])[-1][1].split(" of ")[0] == "rollout-1 undo"

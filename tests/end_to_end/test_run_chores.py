@@ -8,24 +8,27 @@ from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controller.app import Order, run_of, silent
+import pytest
+
 from controller.codat.client import Client, open_client
-from controller.model.latest import Latest
+from controller.daemon.jobs.data_refresher import DataRefresher
+from controller.daemon.jobs.sync_poller import SyncPoller
+from controller.daemon.loop import run_pass
+from controller.daemon.manifest_watcher import ManifestWatcher
+from controller.daemon.notifier import Notifier
+from controller.daemon.state import DaemonContext, DaemonState
+from controller.daemon.workqueue import EVERYONE, WorkQueue
+from controller.environment import REAL_ENVIRONMENT
+from controller.model.controller_status import ControllerStatus
 from controller.model.report import FleetPlan
 from controller.model.run import Scope
-from controller.reporting.metrics import Meters
-from controller.runtime.duty import Board, Duty
-from controller.runtime.refresh import Refresher
-from controller.runtime.revision import Revisions
-from controller.runtime.rota import Rota
-from controller.runtime.service import look_at
-from controller.runtime.telling import Voice
-from controller.runtime.workqueue import EVERYONE, WorkQueue
+from controller.operations.bootstrap import ApplyRequest, build_run, no_progress
+from controller.telemetry.metrics import Metrics
 from state import Store, open_state
-from tests.end_to_end.place import PROFILE, Place, findings, states, writes
+from tests.end_to_end.place import UK_PROFILE, Place, count_writes_by_call, findings_by_code, states_by_merchant
 
 DAY = 86_400.0
-STARTED = {**PROFILE["schedule"], "startDate": "2026-11-01"}
+STARTED = {**UK_PROFILE["schedule"], "startDate": "2026-11-01"}
 REFRESH = "POST /companies/{companyId}/data/all"
 
 
@@ -43,9 +46,11 @@ def read_syncs(place: Place, plan: FleetPlan, later: timedelta = timedelta()) ->
 
     async def story(api: Client, store: Store) -> tuple[str, ...]:
         queue = WorkQueue()
-        await Rota(api, store, queue, lambda: Latest(plan=plan), lambda: now() + later, round=60).read_some()
+        await SyncPoller(
+            api, store, queue, lambda: ControllerStatus(plan=plan), lambda: now() + later, round_s=60
+        ).poll_some()
         asyncio.get_running_loop().call_later(0.1, queue.close)
-        return await queue.due()
+        return await queue.get()
 
     taken: tuple[str, ...] = with_real_things(place, story)
     return taken
@@ -56,59 +61,100 @@ def now() -> datetime:
 
 
 def test_a_sync_that_fails_is_found_and_whoever_it_is_is_looked_at_at_once(place: Place) -> None:
-    place.provisioned("ann", "bob", schedule=STARTED)
+    place.provision("ann", "bob", schedule=STARTED)
     plan, ann = place.plan(), place.company("ann")["id"]
     account = place.document("ann")["configuration"]["sales"]["accounts"]["sales"]["selectedAccountId"]
     place.emulator.control("DELETE", f"/companies/{ann}/accounts/{account}")
     place.emulator.api.post(f"/companies/{ann}/sync/commerce/latest").raise_for_status()
     assert read_syncs(place, plan) == ("ann",)
-    assert "ended with 4000" in findings(place.plan(), "ann")["last-sync-failed"].cause
-    assert findings(place.plan(), "bob") == {}
+    assert "ended with 4000" in findings_by_code(place.plan(), "ann")["last-sync-failed"].cause
+    assert findings_by_code(place.plan(), "bob") == {}
     assert read_syncs(place, plan, later=timedelta(hours=1)) == (), "it is known by now"
 
 
 def test_days_without_a_sync_are_found(place: Place) -> None:
-    place.provisioned("ann", schedule=STARTED)
+    place.provision("ann", schedule=STARTED)
     plan = place.plan()
     assert read_syncs(place, plan) == ()
-    assert findings(place.plan(), "ann") == {}
+    assert findings_by_code(place.plan(), "ann") == {}
     assert read_syncs(place, plan, later=timedelta(days=3)) == ()
-    assert set(findings(place.plan(), "ann")) == {"sync-overdue"}
-    assert states(place.plan()) == {"ann": "in-sync"}, "in nobody's way"
+    assert set(findings_by_code(place.plan(), "ann")) == {"sync-overdue"}
+    assert states_by_merchant(place.plan()) == {"ann": "in-sync"}, "in nobody's way"
 
 
 def test_data_that_has_grown_old_is_asked_for_once(place: Place) -> None:
-    place.provisioned("ann", "bob")
+    place.provision("ann", "bob")
     plan = place.plan()
 
     async def story(api: Client, store: Store) -> None:
         for _ in range(3):  # each time by another process, as good as
             later = now() + timedelta(hours=25)
-            await Refresher(api, store, lambda: Latest(plan=plan), lambda later=later: later, after=DAY).ask_some()
+            await DataRefresher(
+                api, store, lambda: ControllerStatus(plan=plan), lambda later=later: later, max_age_s=DAY
+            ).refresh_some()
 
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         with_real_things(place, story)
-    assert writes(counts) == {REFRESH: 2}
+    assert count_writes_by_call(counts) == {REFRESH: 2}
 
 
 def test_a_fault_of_ours_ends_a_pass_and_not_the_service(place: Place) -> None:
-    place.provisioned("ann")
+    place.provision("ann")
 
-    async def story(api: Client, store: Store) -> Duty:
-        revisions = Revisions(place.manifests)
-        duty = Duty(
-            run=run_of(place.settings, Order(Scope()), revisions.fleet, store, api, silent),
-            mends=True,
-            resync=3600,
+    async def story(api: Client, store: Store) -> DaemonContext:
+        revisions = ManifestWatcher(place.manifests)
+        duty = DaemonContext(
+            run=build_run(
+                place.settings, ApplyRequest(Scope()), revisions.fleet, store, api, no_progress, REAL_ENVIRONMENT
+            ),
+            applies_changes=True,
+            resync_interval_s=3600,
             queue=WorkQueue(),
-            revisions=revisions,
-            board=Board(Latest()),
-            hold=lambda: nullcontext(1 / 0),
-            voice=Voice(Meters()),
+            manifest_watcher=revisions,
+            state=DaemonState(ControllerStatus()),
+            lock=lambda: nullcontext(1 / 0),
+            notifier=Notifier(Metrics(), REAL_ENVIRONMENT.sleep),
         )
-        await look_at((EVERYONE,), duty)
+        await run_pass((EVERYONE,), duty)
         return duty
 
     duty = with_real_things(place, story)
-    assert "ZeroDivisionError" in duty.board.latest.trouble
+    assert "ZeroDivisionError" in duty.state.latest.pass_failure
     assert len(duty.queue) == 1, "everyone is tried again"
+
+
+@pytest.mark.parametrize("status", [403, 409, 422])
+def test_whoever_cannot_be_read_keeps_nobody_else_from_having_its_sync_read(place: Place, status: int) -> None:
+    place.provision("ann", "bob", "cem", schedule=STARTED)
+    plan, ann = place.plan(), place.company("ann")["id"]
+    place.emulator.fault(f"GET /meta/companies/{ann}/sync/commerce/status", "status", code=status, times=1000)
+    asked: list[int] = []
+
+    async def story(api: Client, store: Store) -> set[str]:
+        rota = SyncPoller(api, store, WorkQueue(), lambda: ControllerStatus(plan=plan), now, round_s=60)
+        for _ in range(3):
+            before = api.reads
+            await rota.poll_some()
+            asked.append(api.reads - before)
+        return set(await store.syncs())
+
+    assert with_real_things(place, story) == {"bob", "cem"}
+    assert asked[1:] == [0, 0], "ann is passed over for a while"
+
+
+@pytest.mark.parametrize("status", [403, 409, 500])
+def test_whoever_refuses_a_pull_keeps_nobody_else_from_being_asked_for(place: Place, status: int) -> None:
+    place.provision("ann", "bob", "cem")
+    plan, ann = place.plan(), place.company("ann")["id"]
+    place.emulator.fault(f"POST /companies/{ann}/data/all", "status", code=status, times=1000)
+
+    async def story(api: Client, store: Store) -> None:
+        turns = DataRefresher(
+            api, store, lambda: ControllerStatus(plan=plan), lambda: now() + timedelta(hours=25), max_age_s=DAY
+        )
+        for _ in range(3):  # one merchant each time: so much for a fleet of three
+            await turns.refresh_some()
+
+    with place.count_requests() as counts:
+        with_real_things(place, story)
+    assert count_writes_by_call(counts)[REFRESH] == 3, "each of them once"

@@ -9,36 +9,44 @@ import pytest
 from controller.model.errors import InvalidManifests
 from controller.model.plan import Direction
 from controller.model.report import FleetPlan
-from tests.end_to_end.place import COMPANIES, CONFIGURE, Place, changes, findings, states, writes
+from tests.end_to_end.place import (
+    LIST_COMPANIES,
+    SAVE_CONFIGURATION,
+    Place,
+    changes_by_merchant,
+    count_writes_by_call,
+    findings_by_code,
+    states_by_merchant,
+)
 
 SEVEN = tuple(f"m-{number}" for number in range(7))
 ALL = ("delete", "unlink", "disable", "shrink")
 
 
 def test_over_a_limit_nothing_is_written_and_the_flag_that_lifts_it_is_named(place: Place) -> None:
-    place.provisioned(*SEVEN)
+    place.provision(*SEVEN)
     for name in SEVEN[:2]:
         place.merchant(name, enabled=False)
     place.merchant("new")
-    with place.counted() as counts:
-        done = place.run("apply", "--yes")
+    with place.count_requests() as counts:
+        done = place.run_in_process("apply", "--yes")
     assert done.returncode == 4, done.stderr
     assert "--allow disable" in done.stdout + done.stderr
-    assert writes(counts) == {}
-    assert place.run("plan").returncode == 0
-    with place.counted() as lifted:
-        assert place.run("apply", "--yes", "--allow", "disable").returncode == 0
-    assert writes(lifted)[CONFIGURE] == 2
+    assert count_writes_by_call(counts) == {}
+    assert place.run_in_process("plan").returncode == 0
+    with place.count_requests() as lifted:
+        assert place.run_in_process("apply", "--yes", "--allow", "disable").returncode == 0
+    assert count_writes_by_call(lifted)[SAVE_CONFIGURATION] == 2
 
 
 def test_a_cap_on_all_changes_refuses_what_has_no_limit_of_its_own(place: Place) -> None:
     place.profile()
     place.merchant("ann")
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         refused = place.apply(max_changes=1)
     assert isinstance(refused, FleetPlan)
     assert refused.refusal
-    assert writes(counts) == {}
+    assert count_writes_by_call(counts) == {}
 
 
 @pytest.mark.parametrize(
@@ -53,71 +61,78 @@ def test_a_cap_on_all_changes_refuses_what_has_no_limit_of_its_own(place: Place)
 def test_a_manifest_that_goes_takes_its_merchant_down_as_far_as_its_policy_says_and_once(
     place: Place, policy: str, kinds: list[str] | None, accounting: str | None
 ) -> None:
-    place.provisioned("ann", "bob", policy={"deletion": policy})
-    place.gone("ann")
-    assert changes(place.plan()) == ({"ann": kinds} if kinds else {})
+    place.provision("ann", "bob", policy={"deletion": policy})
+    place.remove_manifests("ann")
+    planned = {
+        each.merchant: [one.kind.value for one in (*each.changes, *each.held_changes)] for each in place.plan().plans
+    }
+    assert planned.get("ann") == kinds
     place.apply(allow=("delete",))
     assert [each["name"] for each in place.companies()] == (["ann", "bob"] if accounting else ["bob"])
     if accounting:
-        assert place.accounting("ann")["status"] == accounting
+        assert place.accounting_connection("ann")["status"] == accounting
         assert place.document("ann")["enabled"] is (policy == "Retain")
-        place.edit("ann", {"enabled": True})
-    with place.counted() as counts:
+        place.edit_in_portal("ann", {"enabled": True})
+    with place.count_requests() as counts:
         place.apply(allow=("delete",))
-    assert writes(counts) == {}, "a removal that was carried out is not done again"
+    assert count_writes_by_call(counts) == {}, "a removal that was carried out is not done again"
 
 
-def test_deleting_needs_the_policy_and_the_flag(place: Place) -> None:
-    place.provisioned("ann", "bob", policy={"deletion": "Delete"})
-    place.gone("ann")
-    with place.counted() as counts:
-        assert place.run("apply", "--yes").returncode == 4
-    assert writes(counts) == {}
+def test_deleting_needs_the_policy_and_the_merchant_s_name(place: Place) -> None:
+    place.provision("ann", "bob", "cat", policy={"deletion": "Delete"})
+    place.remove_manifests("ann", "bob")
+    with place.count_requests() as counts:
+        assert place.run_in_process("apply", "--yes", "--allow", "shrink").returncode == 3
+    assert count_writes_by_call(counts) == {}
+    held = findings_by_code(place.plan(), "ann")["delete-held"]
+    assert held.remedy == "merchantctl apply --allow delete=ann"
+    place.run_in_process("apply", "--yes", "--allow", "shrink", "--allow", "delete=ann")
+    assert [each["name"] for each in place.companies()] == ["bob", "cat"]
 
 
 def test_a_manifest_that_comes_back_is_provisioned_again(place: Place) -> None:
-    place.provisioned("ann", "bob", policy={"deletion": "Delete"})
-    place.gone("ann")
+    place.provision("ann", "bob", policy={"deletion": "Delete"})
+    place.remove_manifests("ann")
     place.apply(allow=("delete",))
     place.merchant("ann")
     place.apply()
-    place.consent()
+    place.consent_everyone()
     place.apply()
-    assert states(place.plan()) == {"ann": "in-sync", "bob": "in-sync"}
+    assert states_by_merchant(place.plan()) == {"ann": "in-sync", "bob": "in-sync"}
 
 
 def test_a_merchant_that_we_unlinked_is_no_drift_when_it_is_wanted_linked_again(place: Place) -> None:
-    place.provisioned("ann", "bob")
+    place.provision("ann", "bob")
     place.merchant("ann", connection={"state": "Unlinked"})
     place.apply(allow=("unlink",))
     place.merchant("ann")
     for _ in range(2):
-        assert findings(place.plan(), "ann")["connection-unlinked"].direction is Direction.PENDING
-        assert place.run("drift").returncode == 0
+        assert findings_by_code(place.plan(), "ann")["connection-unlinked"].direction is Direction.PENDING
+        assert place.run_in_process("drift").returncode == 0
         place.apply()
     _relink(place, "ann")
     place.apply()
     place.emulator.api.patch(f"/meta{_connection(place, 'ann')}", json={"status": "Unlinked"})
-    assert findings(place.plan(), "ann")["connection-unlinked"].direction is Direction.DRIFT
-    assert place.run("drift").returncode == 2
+    assert findings_by_code(place.plan(), "ann")["connection-unlinked"].direction is Direction.DRIFT
+    assert place.run_in_process("drift").returncode == 2
 
 
 def test_a_manifest_that_went_and_came_back_can_go_again(place: Place) -> None:
-    place.provisioned("ann", "bob", policy={"deletion": "Unlink"})
-    place.gone("ann")
+    place.provision("ann", "bob", policy={"deletion": "Unlink"})
+    place.remove_manifests("ann")
     place.apply(allow=("unlink",))
     place.merchant("ann", policy={"deletion": "Unlink"})
-    assert findings(place.plan(), "ann")["connection-unlinked"].direction is Direction.PENDING
+    assert findings_by_code(place.plan(), "ann")["connection-unlinked"].direction is Direction.PENDING
     place.apply()
-    assert findings(place.plan(), "ann")["connection-unlinked"].direction is Direction.PENDING
+    assert findings_by_code(place.plan(), "ann")["connection-unlinked"].direction is Direction.PENDING
     _relink(place, "ann")
     place.apply()
-    place.gone("ann")
-    assert changes(place.plan())["ann"] == ["set-configuration", "unlink-connection"]
+    place.remove_manifests("ann")
+    assert changes_by_merchant(place.plan())["ann"] == ["set-configuration", "unlink-connection"]
 
 
 def _connection(place: Place, name: str) -> str:
-    return f"/companies/{place.company(name)['id']}/connections/{place.accounting(name)['id']}"
+    return f"/companies/{place.company(name)['id']}/connections/{place.accounting_connection(name)['id']}"
 
 
 def _relink(place: Place, name: str) -> None:
@@ -132,68 +147,68 @@ def _empty(place: Place) -> dict:
 
 
 def _broken(place: Place) -> dict:
-    place.gone("m-0")
+    place.remove_manifests("m-0")
     (place.manifests / "broken.yaml").write_text("kind: [")
     return {}
 
 
 def _below(place: Place) -> dict:
-    place.gone("m-0")
+    place.remove_manifests("m-0")
     return {"path": place.manifests / "merchant-m-1.yaml"}
 
 
 def _targeted(place: Place) -> dict:
-    place.gone("m-0")
+    place.remove_manifests("m-0")
     return {"targets": ("m-1",)}
 
 
 @pytest.mark.parametrize("narrowed", [_empty, _broken, _below, _targeted])
 def test_what_was_not_seen_is_never_unlinked_disabled_or_deleted(place: Place, narrowed) -> None:  # type: ignore[no-untyped-def]
-    place.provisioned(*SEVEN[:3], policy={"deletion": "Delete"})
+    place.provision(*SEVEN[:3], policy={"deletion": "Delete"})
     scope = narrowed(place)
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         try:
-            place.apply(*scope.get("targets", ()), path=scope.get("path"), allow=ALL[:3])
+            place.apply(*scope.get("targets", ()), path=scope.get("path"), allow=("delete:3", "unlink", "disable"))
         except InvalidManifests:
             assert narrowed is _broken
-    assert writes(counts) == {}
+    assert count_writes_by_call(counts) == {}
 
 
 def test_a_list_that_cannot_be_read_creates_nothing_and_exits_5(place: Place) -> None:
-    place.provisioned("ann")
+    place.provision("ann")
     place.merchant("new")
-    place.emulator.fault(COMPANIES, "status", code=404, times=2)
-    with place.counted() as counts:
-        done = place.run("apply", "--yes")
+    place.emulator.fault(LIST_COMPANIES, "status", code=404, times=2)
+    with place.count_requests() as counts:
+        done = place.run_in_process("apply", "--yes")
     assert done.returncode == 5, done.stderr
-    assert writes(counts) == {}
+    assert count_writes_by_call(counts) == {}
 
 
 def test_one_merchant_that_cannot_be_read_stops_no_other(place: Place) -> None:
-    place.provisioned("ann", "bob")
+    place.provision("ann", "bob")
     for name in ("ann", "bob"):
-        place.edit(name, {"enabled": False})
+        place.edit_in_portal(name, {"enabled": False})
     company = place.company("ann")["id"]
     place.emulator.fault(f"GET /config/companies/{company}/sync/commerce", "status", code=404)
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         report = place.apply(allow=ALL)
-    assert "unknown" in findings(report.plan, "ann")
-    assert writes(counts) == {CONFIGURE: 1}
+    assert "unknown" in findings_by_code(report.plan, "ann")
+    assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: 1}
     assert place.document("bob")["enabled"] is True
 
 
 def test_a_declared_field_that_moves_while_the_plan_is_read_stops_that_merchant(place: Place) -> None:
-    place.provisioned("ann", "bob")
+    place.provision("ann", "bob")
     for name in ("ann", "bob"):
-        place.edit(name, {"enabled": False})
+        place.edit_in_portal(name, {"enabled": False})
 
     def agree(plan: FleetPlan) -> bool:
-        place.edit("ann", {"schedule": {"syncHourUtc": 9}})
+        place.edit_in_portal("ann", {"schedule": {"syncHourUtc": 9}})
         return True
 
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         report = place.apply(agree=agree)
-    assert writes(counts) == {CONFIGURE: 1}
+    assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: 1}
     assert "schedule.time" in report.outcomes["ann"].what
     assert place.document("ann")["schedule"]["syncHourUtc"] == 9
 
@@ -203,25 +218,25 @@ def test_a_company_limit_ends_the_writes_with_the_report_kept(place: Place) -> N
     for name in SEVEN:
         place.merchant(name)
     place.emulator.fault("POST /meta/companies/sync", "status", code=402, times=100)
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         report = place.apply(parallelism=1)
-    assert writes(counts) == {"POST /meta/companies/sync": 1}
-    assert report.stopped
+    assert count_writes_by_call(counts) == {"POST /meta/companies/sync": 1}
+    assert report.stop_reason
     assert len(report.outcomes) == 7
 
 
 def test_a_refusal_for_good_is_not_tried_again_until_something_moves(place: Place, tmp_path: Path) -> None:
-    place.provisioned("ann")
-    place.edit("ann", {"enabled": False})
-    place.emulator.fault(CONFIGURE, "status", code=400)
+    place.provision("ann")
+    place.edit_in_portal("ann", {"enabled": False})
+    place.emulator.fault(SAVE_CONFIGURATION, "status", code=400)
     place.apply()
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         place.apply()
-    assert writes(counts) == {}
-    place.edit("ann", {"schedule": {"syncHourUtc": 9}})
-    with place.counted() as moved:
+    assert count_writes_by_call(counts) == {}
+    place.edit_in_portal("ann", {"schedule": {"syncHourUtc": 9}})
+    with place.count_requests() as moved:
         place.apply()
-    assert writes(moved) == {CONFIGURE: 1}
+    assert count_writes_by_call(moved) == {SAVE_CONFIGURATION: 1}
 
 
 # -- A merchant's own name
@@ -229,18 +244,18 @@ def test_a_refusal_for_good_is_not_tried_again_until_something_moves(place: Plac
 
 def test_a_merchant_renamed_in_the_manifests_alone_gets_no_second_company(place: Place) -> None:
     """It did: one merchant's rename is a removal and a new merchant of the same company name."""
-    place.provisioned("ann", company={"name": "Ann Ltd"})
-    place.gone("ann")
+    place.provision("ann", company={"name": "Ann Ltd"})
+    place.remove_manifests("ann")
     place.merchant("bob", company={"name": "Ann Ltd"})
-    with place.counted() as counts:
-        assert place.run("apply", "--yes").returncode == 3
-    assert writes(counts) == {}
-    assert place.run("state", "mv", "ann", "bob").returncode == 0
-    assert states(place.plan()) == {"bob": "in-sync"}
+    with place.count_requests() as counts:
+        assert place.run_in_process("apply", "--yes").returncode == 3
+    assert count_writes_by_call(counts) == {}
+    assert place.run_in_process("state", "mv", "ann", "bob").returncode == 0
+    assert states_by_merchant(place.plan()) == {"bob": "in-sync"}
 
 
 def test_a_new_merchant_may_take_the_name_that_another_gives_up(place: Place) -> None:
-    place.provisioned("ann")
+    place.provision("ann")
     place.merchant("ann", company={"name": "ann and sons"})
     place.merchant("bob", company={"name": "ann"})
     place.apply()

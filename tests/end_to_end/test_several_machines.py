@@ -11,9 +11,17 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.place import COMPANIES, CONFIGURATION, CONFIGURE, CREATE_COMPANY, CREATE_CONNECTION, Place, writes
-from tests.end_to_end.watch import Watch, watching
-from tests.postgresql import asked, empty_schema
+from tests.end_to_end.place import (
+    CREATE_COMPANY,
+    CREATE_CONNECTION,
+    GET_CONFIGURATION,
+    LIST_COMPANIES,
+    SAVE_CONFIGURATION,
+    Place,
+    count_writes_by_call,
+)
+from tests.end_to_end.run_process import RunProcess, running_controller
+from tests.postgresql import empty_schema, query_value
 from tests.web.conftest import SECRET
 from tests.web.test_on_duty import listened_to
 
@@ -33,10 +41,10 @@ def two(place: Place) -> Iterator[Any]:
     """Starts two controllers and waits until both have looked at everyone."""
     with ExitStack() as stack:
 
-        def start(*arguments: str, **environment: str) -> tuple[Watch, Watch]:
-            one, other = (stack.enter_context(watching(place, *arguments, **environment)) for _ in range(2))
-            one.until(lambda: one.looks)
-            other.until(lambda: other.looks)
+        def start(*arguments: str, **environment: str) -> tuple[RunProcess, RunProcess]:
+            one, other = (stack.enter_context(running_controller(place, *arguments, **environment)) for _ in range(2))
+            one.wait_until(lambda: one.passes)
+            other.wait_until(lambda: other.passes)
             return one, other
 
         yield start
@@ -44,7 +52,7 @@ def two(place: Place) -> Iterator[Any]:
 
 def holder(place: Place) -> int | None:
     """The process whose turn it is."""
-    return asked(place.settings.state, "SELECT pid FROM lock")
+    return query_value(place.settings.state, "SELECT pid FROM lock")
 
 
 def test_a_fleet_is_provisioned_once_though_one_of_two_is_killed_in_the_middle(place: Place) -> None:
@@ -52,59 +60,62 @@ def test_a_fleet_is_provisioned_once_though_one_of_two_is_killed_in_the_middle(p
     place.profile()
     for name in FLEET:
         place.merchant(name)
-    place.patiently(1)
+    place.set_create_settle(1)
     place.emulator.control("POST", "/latency", {"ms": 40})
     slow = {"MERCHANTCTL_PARALLELISM": "3"}
-    with watching(place, "--resync", "2s", **slow) as one, watching(place, "--resync", "2s", **slow) as other:
-        one.until(lambda: len(place.companies()) > 5)
+    with (
+        running_controller(place, "--resync", "2s", **slow) as one,
+        running_controller(place, "--resync", "2s", **slow) as other,
+    ):
+        one.wait_until(lambda: len(place.companies()) > 5)
         victim, heir = (one, other) if holder(place) == one.process.pid else (other, one)
         victim.process.kill()
-        heir.until(lambda: len(place.companies()) == len(FLEET))
-        heir.until(lambda: heir.looks)
+        heir.wait_until(lambda: [len(each["dataConnections"]) for each in place.companies()] == [2] * len(FLEET))
+        heir.wait_until(lambda: heir.passes)
         place.emulator.control("POST", "/latency", {"ms": 0})
-        place.consent()
-        heir.until(lambda: place.emulator.counts().get(CONFIGURE) == len(FLEET))
-        heir.until(lambda: any(each.get("in_sync") == len(FLEET) for each in heir.looks))
+        place.consent_everyone()
+        heir.wait_until(lambda: place.emulator.counts().get(SAVE_CONFIGURATION) == len(FLEET))
+        heir.wait_until(lambda: any(each.get("in_sync") == len(FLEET) for each in heir.passes))
     assert sorted(each["name"] for each in place.companies()) == FLEET
     assert {len(each["dataConnections"]) for each in place.companies()} == {2}
-    made = writes(Counter(place.emulator.counts()))
-    assert {call: made[call] for call in (CREATE_COMPANY, CREATE_CONNECTION, CONFIGURE)} == {
+    made = count_writes_by_call(Counter(place.emulator.counts()))
+    assert {call: made[call] for call in (CREATE_COMPANY, CREATE_CONNECTION, SAVE_CONFIGURATION)} == {
         CREATE_COMPANY: len(FLEET),
         CREATE_CONNECTION: len(FLEET),
-        CONFIGURE: len(FLEET),
+        SAVE_CONFIGURATION: len(FLEET),
     }
 
 
 def test_what_either_hears_is_looked_at_and_one_is_enough(place: Place, two: Any) -> None:
     """Everyone is looked at hourly here: what happens within seconds is the webhooks' doing."""
-    place.provisioned("ann", "bob")
+    place.provision("ann", "bob")
     one, other = two("--resync", "1h", MERCHANTCTL_WEBHOOK_SECRET=SECRET)
     listened_to(place.emulator, one.address)
     severed(place, "ann")
-    one.until(lambda: [each for each in one.looks + other.looks if each["whom"] == "1 named"])
-    assert one.told(signal.SIGTERM) == 143
-    assert asked(place.settings.state, "SELECT count(*) FROM lock") == 0
+    one.wait_until(lambda: [each for each in one.passes + other.passes if each["scope"] == "1 named"])
+    assert one.end_by_signal(signal.SIGTERM) == 143
+    assert query_value(place.settings.state, "SELECT count(*) FROM lock") == 0
     listened_to(place.emulator, other.address)
     severed(place, "bob")
-    other.next_look(whom="1 named")
+    other.next_pass(scope="1 named")
 
 
 def severed(place: Place, name: str) -> None:
-    connection = place.accounting(name)["id"]
+    connection = place.accounting_connection(name)["id"]
     place.emulator.control("POST", f"/companies/{place.company(name)['id']}/connections/{connection}/deauthorize")
 
 
 def test_everyone_is_looked_at_once_an_interval_by_whoever_is_there(place: Place, two: Any) -> None:
     """The one that leaves is in the middle of a look: what it had in hand is the other's."""
-    place.provisioned("ann")
+    place.provision("ann")
     one, other = two("--resync", "2s")
-    seen = len(one.looks) + len(other.looks)
-    with place.counted() as counts:
-        one.until(lambda: len(one.looks) + len(other.looks) >= seen + 3)
-    assert counts[COMPANIES] <= 4
-    place.emulator.fault(CONFIGURATION, "delay", ms=2000, times=1)
-    first = one.until(lambda: holder(place))
+    seen = len(one.passes) + len(other.passes)
+    with place.count_requests() as counts:
+        one.wait_until(lambda: len(one.passes) + len(other.passes) >= seen + 3)
+    assert counts[LIST_COMPANIES] <= 4
+    place.emulator.fault(GET_CONFIGURATION, "delay", ms=2000, times=1)
+    first = one.wait_until(lambda: holder(place))
     leaving, staying = (one, other) if first == one.process.pid else (other, one)
-    assert leaving.told(signal.SIGTERM) == 143
-    place.edit("ann", {"enabled": False})
-    staying.until(lambda: place.document("ann")["enabled"])
+    assert leaving.end_by_signal(signal.SIGTERM) == 143
+    place.edit_in_portal("ann", {"enabled": False})
+    staying.wait_until(lambda: place.document("ann")["enabled"])

@@ -7,12 +7,10 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
-from controller.model.report import FleetPlan
+from controller.model.exit_codes import exit_code
 from controller.reporting.as_json import report_json
-from controller.reporting.text import plan_text
-from controller.reporting.verdict import exit_code
 from state import Quarantine, open_state
-from tests.end_to_end.place import CONFIGURE, CREATE_COMPANY, Place, writes
+from tests.end_to_end.place import CREATE_COMPANY, SAVE_CONFIGURATION, Place, count_writes_by_call
 
 TWELVE = tuple(f"m-{number:02}" for number in range(12))
 
@@ -28,7 +26,7 @@ def stays(place: Place) -> Mapping[str, Quarantine]:
 
 
 def fails(place: Place, *names: str, code: int, times: int = 1) -> None:
-    """The service refuses these merchants' next configurations."""
+    """Codat refuses these merchants' next configurations."""
     for name in names:
         company = place.company(name)["id"]
         place.emulator.fault(f"POST /config/companies/{company}/sync/commerce", "status", code=code, times=times)
@@ -36,26 +34,26 @@ def fails(place: Place, *names: str, code: int, times: int = 1) -> None:
 
 def drifted(place: Place, *names: str) -> None:
     for name in names:
-        place.edit(name, {"enabled": False})
+        place.edit_in_portal(name, {"enabled": False})
 
 
 # -- Failed for now
 
 
 def test_whoever_failed_for_now_is_left_alone_by_a_run_that_nobody_asked_for(place: Place) -> None:
-    place.provisioned("ann", "bob")
+    place.provision("ann", "bob")
     drifted(place, "ann")
     fails(place, "ann", code=500)
     place.apply(unattended=True)
-    with place.counted() as counts:
+    with place.count_requests() as counts:
         report = place.apply(unattended=True)
-    assert writes(counts) == {}
+    assert count_writes_by_call(counts) == {}
     assert re.match(r"left alone until \d\d:\d\d:\d\d UTC after 1 failure: ", report.outcomes["ann"].reason)
     assert exit_code("apply", report) == 3
     asyncio.run(_let_its_time_pass(place))
-    with place.counted() as later:
+    with place.count_requests() as later:
         place.apply(unattended=True)
-    assert writes(later) == {CONFIGURE: 1}
+    assert count_writes_by_call(later) == {SAVE_CONFIGURATION: 1}
 
 
 async def _let_its_time_pass(place: Place) -> None:
@@ -66,14 +64,14 @@ async def _let_its_time_pass(place: Place) -> None:
 
 
 def test_a_person_who_applies_has_everyone_tried_at_once_and_a_success_releases(place: Place) -> None:
-    place.provisioned("ann")
+    place.provision("ann")
     drifted(place, "ann")
     fails(place, "ann", code=500, times=2)
     waits = []
     for _ in range(2):
         report = place.apply()
         (stay,) = stays(place).values()
-        waits.append((stay.tries, round((stay.until - report.ended).total_seconds() / 60)))
+        waits.append((stay.tries, round((stay.until - report.ended_at).total_seconds() / 60)))
     assert waits == [(1, 1), (2, 2)]
     assert exit_code("apply", place.apply()) == 0
     assert stays(place) == {}
@@ -81,7 +79,7 @@ def test_a_person_who_applies_has_everyone_tried_at_once_and_a_success_releases(
 
 
 def test_whoever_failed_for_now_is_tried_at_once_when_the_manifest_moves(place: Place) -> None:
-    place.provisioned("ann", "bob")
+    place.provision("ann", "bob")
     drifted(place, "ann")
     fails(place, "ann", code=500)
     place.apply(unattended=True)
@@ -90,12 +88,12 @@ def test_whoever_failed_for_now_is_tried_at_once_when_the_manifest_moves(place: 
 
 
 def test_whoever_has_nothing_left_to_do_is_released(place: Place) -> None:
-    place.provisioned("ann")
+    place.provision("ann")
     drifted(place, "ann")
     fails(place, "ann", code=400)
     place.apply()
     assert set(stays(place)) == {"ann"}
-    place.edit("ann", {"enabled": True})
+    place.edit_in_portal("ann", {"enabled": True})
     place.apply()
     assert stays(place) == {}
 
@@ -104,13 +102,13 @@ def test_whoever_has_nothing_left_to_do_is_released(place: Place) -> None:
 
 
 def test_many_failures_in_a_row_pause_the_writes_and_say_why_and_what_to_do(place: Place) -> None:
-    place.provisioned(*TWELVE)
+    place.provision(*TWELVE)
     drifted(place, *TWELVE)
     fails(place, *TWELVE, code=400)
-    with place.counted() as counts:
-        done = place.run("apply", "--yes", "--parallelism", "1")
+    with place.count_requests() as counts:
+        done = place.run_in_process("apply", "--yes", "--parallelism", "1")
     assert done.returncode == 3, done.stderr
-    assert writes(counts) == {CONFIGURE: 10}
+    assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: 10}
     assert "Ended early: 10 merchants in a row failed; their lines say with what; once that is mended" in done.stdout
     for name in TWELVE[10:]:
         assert f"{name}  skipped  not begun: 10 merchants in a row failed" in done.stdout
@@ -119,7 +117,7 @@ def test_many_failures_in_a_row_pause_the_writes_and_say_why_and_what_to_do(plac
 
 def test_after_a_pause_nobody_is_blamed_and_the_next_apply_tries_them_all(place: Place) -> None:
     """Refused for good they were, all ten: had each waited until something of its own moves, none would ever go on."""
-    place.provisioned(*TWELVE)
+    place.provision(*TWELVE)
     drifted(place, *TWELVE)
     fails(place, *TWELVE, code=400)
     place.apply(parallelism=1)
@@ -131,12 +129,12 @@ def test_after_a_pause_nobody_is_blamed_and_the_next_apply_tries_them_all(place:
 
 def test_failures_scattered_among_successes_pause_nothing(place: Place) -> None:
     names = tuple(f"m-{number:02}" for number in range(24))
-    place.provisioned(*names)
+    place.provision(*names)
     drifted(place, *names)
     fails(place, *names[::2], code=400)
     report = place.apply(parallelism=1)
-    assert report.stopped is None
-    assert [type(each).__name__ for each in report.outcomes.values()] == ["Failed", "Done"] * 12
+    assert report.stop_reason is None
+    assert [type(each).__name__ for each in report.outcomes.values()] == ["Failed", "Applied"] * 12
     assert set(stays(place)) == set(names[::2])
 
 
@@ -146,7 +144,7 @@ def test_a_service_that_is_down_ends_the_creates_with_nothing_doubled(place: Pla
         place.merchant(name)
     place.emulator.fault(CREATE_COMPANY, "status", code=503, times=100)
     report = place.apply(parallelism=1)
-    assert report.stopped == "10 merchants in a row failed"
+    assert report.stop_reason == "10 merchants in a row failed"
     place.emulator.control("DELETE", "/faults")
     assert exit_code("apply", place.apply()) == 0
     assert [each["name"] for each in place.companies()] == list(TWELVE)
@@ -156,33 +154,35 @@ def test_a_service_that_is_down_ends_the_creates_with_nothing_doubled(place: Pla
 
 
 def test_small_runs_that_nobody_asked_for_do_not_add_up_past_a_limit(place: Place) -> None:
-    place.provisioned("ann", "bob", "cem")
+    place.provision("ann", "bob", "cem")
     place.merchant("ann", enabled=False)
     assert exit_code("apply", place.apply(unattended=True)) == 0
     place.merchant("bob", enabled=False)
-    with place.counted() as counts:
-        refused = place.apply(unattended=True)
-    assert writes(counts) == {}
-    assert isinstance(refused, FleetPlan)
-    assert exit_code("apply", refused) == 4
-    assert "disable: 2, 1 of them within the last 24 hours, and the limit is 1. To allow it: --allow disable" in (
-        plan_text(refused)
+    with place.count_requests() as counts:
+        report = place.apply(unattended=True)
+    assert count_writes_by_call(counts) == {}
+    assert exit_code("apply", report) == 4
+    (finding,) = report_json(report)["fleetFindings"]
+    assert (finding["code"], finding["remedy"]) == ("disable-held", "merchantctl apply --allow disable")
+    assert finding["cause"] == (
+        "1 merchant to be switched off; 1 written in the last 24 hours; the limit of a run is 1 of 3 in 24 hours."
     )
-    assert report_json(refused)["refusal"]["excesses"][0]["before"] == 1
+    assert exit_code("apply", place.apply(allow=("disable",))) == 0
+    assert place.document("bob")["enabled"] is False
 
 
-def test_what_a_person_did_counts_too_but_binds_no_person(place: Place) -> None:
-    place.provisioned("ann", "bob", "cem")
+def test_what_a_person_did_is_not_counted_against_a_run_that_nobody_asked_for(place: Place) -> None:
+    place.provision("ann", "bob", "cem")
     for name in ("ann", "bob"):
         place.merchant(name, enabled=False)
         assert exit_code("apply", place.apply()) == 0
     place.merchant("cem", enabled=False)
-    assert exit_code("apply", place.apply(unattended=True)) == 4
-    assert exit_code("apply", place.apply(unattended=True, allow=("disable",))) == 0
+    assert exit_code("apply", place.apply(unattended=True)) == 0
+    assert place.document("cem")["enabled"] is False
 
 
 def test_only_what_was_done_counts(place: Place) -> None:
-    place.provisioned("ann", "bob")
+    place.provision("ann", "bob")
     place.merchant("ann", enabled=False)
     fails(place, "ann", code=400)
     place.apply(unattended=True)

@@ -21,24 +21,36 @@ from typing import Any
 import pytest
 
 from controller.codat import wire
-from controller.codat.convert import company_from, pull_from, record_from
+from controller.codat.convert import company_from, data_type_status_from, record_from
 from controller.model.observed import (
-    DATA_TYPES,
+    REQUIRED_DATA_TYPES,
     Absent,
+    BooksRecord,
     Company,
     Configuration,
+    DataTypeStatus,
     LastSync,
-    Memory,
     Observed,
-    Pull,
-    Record,
+    RecordedState,
+    SimilarName,
     Unread,
 )
-from controller.model.plan import Plan
-from controller.model.report import Cost, FleetPlan
-from controller.model.values import from_json
+from controller.model.plan import Finding, Plan
+from controller.model.report import FleetPlan, RequestEstimate
+from controller.model.run import RunPolicy
+from controller.model.values import value_from_json
+from controller.planning.clock_skew import hold_for_skew
+from controller.planning.limits import FleetSize, check_limits
 from controller.planning.plan import make_plan
-from controller.reconcile.observe import both_linked
+from controller.planning.renames import (
+    claims_a_removed_one,
+    company_bound_twice,
+    held_plan,
+    removed_but_claimed,
+    waits_for_rollout,
+    with_rename,
+)
+from controller.reconcile.observe import has_both_links
 from controller.reporting.as_json import plan_json
 from controller.reporting.text import plan_text
 from tests import build
@@ -49,15 +61,17 @@ Json = dict[str, Any]
 REFERENCE_CODES = (
     f"{kind}-{fate}"
     for kind in ("account", "tax-rate", "customer", "supplier")
-    for fate in ("deleted", "archived", "recreated", "unresolved", "ambiguous")
+    for fate in ("deleted", "archived", "recreated", "remapped", "unresolved", "ambiguous")
 )
 OTHER_CODES = """
-    company-missing company-renamed company-duplicate company-unmanaged company-wrong-books
+    company-missing company-renamed company-duplicate company-similar company-unmanaged company-wrong-books
     connection-missing connection-deleted connection-pending connection-unlinked connection-deauthorized
     connection-wrong-platform connection-duplicate connection-error
     commerce-connection-missing commerce-connection-unlinked
     data-not-pulled data-pull-failed data-stale last-sync-failed sync-overdue
+    re-create-held clock-skew
     mapping-changed mapping-invalid schedule-changed sync-disabled sync-enabled not-configured
+    merchant-renamed renamed-already
     unknown
 """
 CODES = {*REFERENCE_CODES, *OTHER_CODES.split()}
@@ -71,23 +85,49 @@ def read(folder: Path, name: str) -> Json:
 
 def planned(folder: Path) -> Plan:
     live = read(folder, "live.json")
-    now = datetime.fromisoformat(live.get("now", build.NOW.isoformat()))
-    return make_plan(build.declared(folder), observed(live, now), remembered(folder), now)
+    now = datetime.fromisoformat(live.get("now", build.USUAL_NOW.isoformat()))
+    wanted = build.load_declared(folder)
+    if "left alone" in live:
+        return held_plan(wanted, left_alone(wanted.name, **live["left alone"]), now)
+    plan = make_plan(wanted, observed(live, now), remembered(folder), now)
+    if "serviceNow" in live:
+        theirs = datetime.fromisoformat(live["serviceNow"])
+        by_service = make_plan(wanted, observed(live, theirs), remembered(folder), theirs)
+        plan = hold_for_skew(by_service, plan, theirs, now)
+    (judged,) = check_limits(
+        (plan,), FleetSize(bound_count=1, without_manifest=None, declared_count=1), RunPolicy()
+    ).plans
+    return with_rename(judged, live.get("renamed from"), live.get("line without work"))
+
+
+def left_alone(name: str, why: str, of: str, more: str = "") -> Finding:
+    """Who is not looked at before a person has said who is who."""
+    match why:
+        case "claims":
+            return claims_a_removed_one(name, of)
+        case "is claimed":
+            return removed_but_claimed(name, of)
+        case "rollout":
+            return waits_for_rollout(name, of, more)
+        case "two for one":
+            return company_bound_twice(name, more, [of])
+    raise AssertionError(why)
 
 
 def observed(live: Json, now: datetime) -> Observed:
     company = seen_company(live)
-    others = tuple(Company(each, build.company().name) for each in live.get("namesakes", ()))
-    if not isinstance(company, Company) or not both_linked(company):
-        return Observed(company, others, live.get("holder"))
+    others = tuple(Company(each, build.usual_company().name) for each in live.get("namesakes", ()))
+    if not isinstance(company, Company) or not has_both_links(company):
+        alike = tuple(SimilarName(**each) for each in live.get("alike", ()))
+        return Observed(company, others, live.get("holder"), similar_names=alike)
     last = live.get("lastSuccess")
     return Observed(
         company,
-        namesakes=others,
+        same_name_companies=others,
         configuration=seen_configuration(live.get("configuration", {}), now),
         records={tuple(key.split()): seen_record(row) for key, row in live.get("records", {}).items()},
-        pulls=seen_pulls(live["data"]) if "data" in live else None,
-        last_success=datetime.fromisoformat(last) if last else None,
+        data_status=seen_pulls(live["data"]) if "data" in live else None,
+        last_successful_sync=datetime.fromisoformat(last) if last else None,
     )
 
 
@@ -99,15 +139,15 @@ def seen_company(live: Json) -> Company | Absent | Unread:
             return Unread(why)
         case patch:
             connections = [*seen_connections(live), *live.get("more connections", ())]
-            company = build.merged(build.usual("company"), {**patch, "dataConnections": connections})
-            return company_from(wire.Company.model_validate(company))
+            company = build.merge_patch(build.usual_json("company"), {**patch, "dataConnections": connections})
+            return company_from(wire.CompanyJson.model_validate(company))
 
 
 def seen_connections(live: Json) -> Iterator[Json]:
-    for side, usual in zip(("commerce", "accounting"), build.usual("company")["dataConnections"], strict=True):
+    for side, usual in zip(("commerce", "accounting"), build.usual_json("company")["dataConnections"], strict=True):
         patch = live.get(side, {})
         if patch is not None:
-            yield build.merged(usual, patch)
+            yield build.merge_patch(usual, patch)
 
 
 def seen_configuration(patch: Json, now: datetime) -> Configuration | Unread:
@@ -117,37 +157,39 @@ def seen_configuration(patch: Json, now: datetime) -> Configuration | Unread:
         case {"not ready": why}:
             return Unread(why, failed=False)
         case _:
-            return build.configuration(patch, now)
+            return build.usual_configuration(patch, now)
 
 
-def seen_record(row: Json | str) -> Record | Absent | Unread:
+def seen_record(row: Json | str) -> BooksRecord | Absent | Unread:
     match row:
         case "absent":
             return Absent()
         case {"unread": why}:
             return Unread(why)
         case _:
-            return record_from(wire.Record.model_validate(row))
+            return record_from(wire.RecordJson.model_validate(row))
 
 
-def seen_pulls(patch: Json) -> dict[str, Pull]:
+def seen_pulls(patch: Json) -> dict[str, DataTypeStatus]:
     row = {"currentStatus": "Complete", "lastSuccessfulSync": "2026-11-22T02:00:00Z"}
-    rows = build.merged(dict.fromkeys(DATA_TYPES, row), patch)
-    return {name: pull_from(name, wire.Pull.model_validate(each)) for name, each in rows.items()}
+    rows = build.merge_patch(dict.fromkeys(REQUIRED_DATA_TYPES, row), patch)
+    return {
+        name: data_type_status_from(name, wire.DataTypeStatusJson.model_validate(each)) for name, each in rows.items()
+    }
 
 
-def remembered(folder: Path) -> Memory:
+def remembered(folder: Path) -> RecordedState:
     if not (folder / "last.json").exists():
-        return Memory()
+        return RecordedState()
     last = read(folder, "last.json")
-    applied = {path: from_json(path, value) for path, value in last.get("applied", {}).items()}
-    seen = datetime.fromisoformat(last.get("configuredAt", build.NOW.isoformat()))
-    return build.memory(
+    applied = {path: value_from_json(path, value) for path, value in last.get("applied", {}).items()}
+    seen = datetime.fromisoformat(last.get("configuredAt", build.USUAL_NOW.isoformat()))
+    return build.recorded_state(
         applied,
         company_id=last.get("companyId", "company-1"),
         connection_id=last.get("connectionId", "accounting-1"),
-        configured_at=seen if last.get("configured", True) else None,
-        sync=remembered_sync(last["sync"]) if "sync" in last else None,
+        last_configured_at=seen if last.get("configured", True) else None,
+        last_sync=remembered_sync(last["sync"]) if "sync" in last else None,
     )
 
 
@@ -155,16 +197,24 @@ def remembered_sync(row: Json) -> LastSync:
     ran_at, since, read_at = (
         datetime.fromisoformat(row[key]) if row.get(key) else None for key in ("ranAt", "since", "readAt")
     )
-    return LastSync(row.get("code"), row.get("message", ""), ran_at, since or ran_at, read_at or build.NOW)
+    return LastSync(row.get("code"), row.get("message", ""), ran_at, since or ran_at, read_at or build.USUAL_NOW)
 
 
 def entry(plan: Plan) -> Json:
     (merchant,) = plan_json(fleet_of(plan))["merchants"]
-    return {key: value for key, value in merchant.items() if key not in ("fingerprint", "data")}
+    shown = {key: value for key, value in merchant.items() if key not in ("fingerprint", "data")}
+    return shown | {"findings": [_without_ledger(each) for each in merchant["findings"]]}
+
+
+def _without_ledger(finding: Json) -> Json:
+    """No run made it: nothing is remembered of it, and its manifest is in no root."""
+    return {key: value for key, value in finding.items() if key not in ("occurrences", "manifest")}
 
 
 def fleet_of(plan: Plan) -> FleetPlan:
-    return FleetPlan((plan,), "", True, (), None, Cost(reads=2, writes=len(plan.changes), minutes=0.0), build.NOW)
+    return FleetPlan(
+        (plan,), "", True, (), None, RequestEstimate(reads=2, writes=len(plan.changes), minutes=0.0), build.USUAL_NOW
+    )
 
 
 def expect(path: Path, text: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 
-from controller.settings import BadSettings, load_settings
+from controller import settings as settings_module
+from controller.settings import InvalidSettings, load_settings
 
 
 def test_without_anything_set_the_defaults_hold(tmp_path):
@@ -23,8 +26,34 @@ def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path):
     assert (str(settings.manifests), settings.requests_per_minute, settings.parallelism) == ("flag", 2, 4)
 
 
-def test_an_empty_variable_counts_as_not_set(tmp_path):
-    assert load_settings({"CODAT_BASE_URL": "", "CODAT_API_KEY": ""}, tmp_path, {}).base_url == "https://api.codat.io"
+@pytest.mark.parametrize(
+    "variable",
+    [*(row.variable for row in settings_module._ROWS), "CODAT_API_KEY", "CODAT_API_KEY_FILE", "MERCHANTCTL_WEB_TOKEN"],
+)
+@pytest.mark.parametrize("text", ["", "  "])
+def test_a_variable_that_is_set_and_empty_is_a_mistake(tmp_path, variable, text):
+    with pytest.raises(InvalidSettings, match=f"^{variable} is set and empty"):
+        load_settings({variable: text}, tmp_path, {})
+
+
+def test_a_byte_order_mark_is_no_part_of_a_key_or_of_the_settings(tmp_path):
+    (tmp_path / "key").write_text("\ufeffsesame\n")
+    (tmp_path / "merchantctl.toml").write_text("\ufeffparallelism = 4\n")
+    settings = load_settings({"CODAT_API_KEY_FILE": "key"}, tmp_path, {})
+    assert (settings.api_key, settings.parallelism) == ("sesame", 4)
+    assert load_settings({"CODAT_API_KEY": "\ufeffsesame"}, tmp_path, {}).api_key == "sesame"
+
+
+@pytest.mark.parametrize("form", [b64encode(b"a-key-of-twenty-signs").decode(), "Basic c2VzYW1l"])
+def test_the_base64_form_of_a_key_is_told_from_the_key(tmp_path, form):
+    with pytest.raises(InvalidSettings, match="set the key itself") as error:
+        load_settings({"CODAT_API_KEY": form}, tmp_path, {})
+    assert form not in str(error.value)
+
+
+def test_a_key_made_at_random_is_taken_as_it_is(tmp_path):
+    for key in ("hY9Lk2mQ8sTfVw3xZr5aBc7dEf1gHi4jKl6mNo8p", "key-of-the-tests", "emulator", "c2VzYW1l"):
+        assert load_settings({"CODAT_API_KEY": key}, tmp_path, {}).api_key == key
 
 
 def test_zero_requests_a_minute_means_unpaced(tmp_path):
@@ -62,7 +91,7 @@ def test_the_key_is_in_no_repr(tmp_path):
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_with_its_address(tmp_path, environ, flags, address):
-    with pytest.raises(BadSettings, match=address):
+    with pytest.raises(InvalidSettings, match=address):
         load_settings(environ, tmp_path, flags)
 
 
@@ -79,13 +108,54 @@ def test_a_value_that_makes_no_sense_is_refused_with_its_address(tmp_path, envir
 )
 def test_a_wrong_line_of_the_file_is_refused(tmp_path, text, said):
     (tmp_path / "merchantctl.toml").write_text(text)
-    with pytest.raises(BadSettings, match=said) as error:
+    with pytest.raises(InvalidSettings, match=said) as error:
         load_settings({}, tmp_path, {})
     assert "sesame" not in str(error.value)
 
 
 def test_no_message_shows_the_key(tmp_path):
     (tmp_path / "key").write_bytes(b"ses\x00ame")
-    with pytest.raises(BadSettings) as error:
+    with pytest.raises(InvalidSettings) as error:
         load_settings({"CODAT_API_KEY_FILE": "key"}, tmp_path, {})
     assert "ame" not in str(error.value).replace("name", "")
+
+
+@pytest.mark.parametrize("url", ["http://api.example.com", "http://10.0.0.7:8080", "http://127.0.0.1.example.com"])
+def test_the_key_travels_encrypted_unless_somebody_insists(tmp_path, url):
+    with pytest.raises(InvalidSettings, match="not https"):
+        load_settings({"CODAT_BASE_URL": url}, tmp_path, {})
+    assert load_settings({"CODAT_BASE_URL": url, "MERCHANTCTL_ALLOW_HTTP": "yes"}, tmp_path, {}).base_url == url
+    assert load_settings({"CODAT_BASE_URL": url}, tmp_path, {"allow_http": True}).base_url == url
+    (tmp_path / "merchantctl.toml").write_text('allow_http = "yes"\n')
+    with pytest.raises(InvalidSettings, match="unknown setting"):
+        load_settings({"CODAT_BASE_URL": url}, tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8787", "http://localhost:1", "http://[::1]:80", "https://api.example.com"]
+)
+def test_loopback_needs_no_encryption(tmp_path, url):
+    assert load_settings({"CODAT_BASE_URL": url}, tmp_path, {}).base_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://ann:s3same@db/fleet",
+        "postgresql+psycopg://ann:s3same@db/fleet",
+        "mysql://db/fleet?user=ann&password=s3same",
+    ],
+)
+def test_no_complaint_shows_the_password_of_a_database(tmp_path, url):
+    with pytest.raises(InvalidSettings) as error:
+        load_settings({"MERCHANTCTL_STATE": url}, tmp_path, {})
+    assert "s3same" not in str(error.value)
+    assert "***" in str(error.value)
+
+
+def test_an_old_name_of_a_setting_is_refused_with_the_new_one(tmp_path):
+    with pytest.raises(InvalidSettings, match="MERCHANTCTL_SYNC_ROTA is called MERCHANTCTL_SYNC_POLL_INTERVAL now"):
+        load_settings({"MERCHANTCTL_SYNC_ROTA": "1h"}, tmp_path, {})
+    (tmp_path / "merchantctl.toml").write_text('sync_rota = "1h"\n')
+    with pytest.raises(InvalidSettings, match="sync_rota: is called sync_poll_interval now"):
+        load_settings({}, tmp_path, {})

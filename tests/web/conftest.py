@@ -23,11 +23,11 @@ from typing import Any
 import httpx
 import pytest
 
-from controller.model.latest import Latest
-from controller.reporting.metrics import Meters
+from controller.model.controller_status import ControllerStatus
+from controller.telemetry.metrics import Metrics
 from controller.web.app import create_app
-from controller.web.listening import listening
-from controller.web.ports import Secrets, Window, secrets_of
+from controller.web.context import WebContext, WebhookSecrets, parse_webhook_secrets
+from controller.web.server import serving_web
 from state import Store, open_state
 
 SECRET = "whsec_ZW11bGF0b3Itc2lnbmluZy1rZXktMDAx"
@@ -39,10 +39,10 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.state = folder / "state.db"
-        self.latest = Latest()
+        self.latest = ControllerStatus()
         self.not_ready: str | None = None
         self.enqueued: list[str] = []
-        self.meters = Meters()
+        self.meters = Metrics()
         self._app = create_app(self._opening)
         self._listening, self._leave = Event(), Event()
         self._thread = Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -59,16 +59,16 @@ class Site:
         self._thread.join(20)
 
     @property
-    def secrets(self) -> Secrets:
-        return self._app.state.window.secrets
+    def secrets(self) -> WebhookSecrets:
+        return self._app.state.web_context.secrets
 
     @secrets.setter
-    def secrets(self, secrets: Secrets) -> None:
-        self._app.state.window = replace(self._app.state.window, secrets=secrets)
+    def secrets(self, secrets: WebhookSecrets) -> None:
+        self._app.state.web_context = replace(self._app.state.web_context, secrets=secrets)
 
     def ask(self, question: Callable[[Store], Awaitable[Any]]) -> Any:
         async def asked() -> Any:
-            return await question(self._app.state.window.store)
+            return await question(self._app.state.web_context.store)
 
         return asyncio.run_coroutine_threadsafe(asked(), self.loop).result(20)
 
@@ -76,22 +76,22 @@ class Site:
         self.ask(lambda store: store.bind(merchant, company_id=company_id, company_name=merchant))
 
     async def _serve(self) -> None:
-        async with listening(self._app, "127.0.0.1", 0) as self.url:
+        async with serving_web(self._app, "127.0.0.1", 0) as self.url:
             self._listening.set()
             await asyncio.to_thread(self._leave.wait)
 
     @asynccontextmanager
-    async def _opening(self) -> AsyncIterator[Window]:
+    async def _opening(self) -> AsyncIterator[WebContext]:
         self.loop = asyncio.get_running_loop()
         async with open_state(f"sqlite:///{self.state}") as store:
-            yield Window(
+            yield WebContext(
                 latest=lambda: self.latest,
                 store=store,
                 enqueue=self.enqueued.extend,
-                ready=lambda: self.not_ready,
-                meters=self.meters,
+                not_ready_reason=lambda: self.not_ready,
+                metrics=self.meters,
                 now=lambda: datetime.now(UTC),
-                secrets=secrets_of(SECRET, AUTHORIZATION),
+                secrets=parse_webhook_secrets(SECRET, AUTHORIZATION),
             )
 
 
@@ -104,9 +104,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture
 def site(served: Site) -> Site:
     """It knows nothing yet, and both generations' secrets are set. What was remembered stays: use ids of your own."""
-    served.latest, served.not_ready = Latest(), None
+    served.latest, served.not_ready = ControllerStatus(), None
     served.enqueued.clear()
-    served.secrets = secrets_of(SECRET, AUTHORIZATION)
+    served.secrets = parse_webhook_secrets(SECRET, AUTHORIZATION)
     return served
 
 

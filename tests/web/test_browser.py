@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.model.plan import State
+from controller.model.plan import PlanStatus
 from tests.contract import webdriver
 from tests.unit.reporting.fleets import merchant, waiting
 from tests.web.test_dashboard import latest
@@ -15,7 +15,7 @@ _LOADED = "return performance.getEntriesByType('resource').map(each => [each.nam
 
 
 def test_somebody_looks_for_a_merchant_that_waits(site):
-    site.latest = latest(merchant("acme"), waiting("shop-1"), merchant("shop-2", State.BLOCKED))
+    site.latest = latest(merchant("acme"), waiting("shop-1"), merchant("shop-2", PlanStatus.BLOCKED))
     with webdriver.browser() as window:
         assert window.open(f"{site.url}/") == 200
         loaded = dict(window.script(_LOADED))
@@ -28,6 +28,27 @@ def test_somebody_looks_for_a_merchant_that_waits(site):
         window.click("//a[text()='shop-1']")
         assert window.reads("https://link.example/x")
         assert "connection-pending" in window.text()
+
+
+@pytest.mark.parametrize("name", ["x" * 190, "shop " * 38, "קפה" * 60])
+def test_no_name_widens_a_page(site, name):
+    site.latest = latest(merchant("acme"), waiting(name.strip()))
+    with webdriver.browser() as window:
+        for page in ("/", f"/?name={name[:3]}"):
+            assert window.open(f"{site.url}{page}") == 200
+            assert window.script("return document.documentElement.scrollWidth <= window.innerWidth")
+            wide = (
+                "return [...document.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth)"
+            )
+            assert window.script(f"{wide}.length") == 0
+
+
+def test_a_name_that_is_read_from_the_right_turns_nothing_else_around(site):
+    site.latest = latest(waiting("קפה 12"))
+    with webdriver.browser() as window:
+        window.open(f"{site.url}/")
+        isolated = "[...document.querySelectorAll('td, td a')].map(each => getComputedStyle(each).unicodeBidi)"
+        assert set(window.script(f"return {isolated}")) == {"isolate"}
 
 
 def offered(window) -> list[str]:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.model.latest import Latest
-from controller.model.merchant import Complaint, Fleet, Wanted
-from controller.model.plan import Actor, Direction, State
-from controller.model.report import Done, Excess, Failed, Refusal
-from state import Event
+from controller.model.controller_status import ControllerStatus
+from controller.model.desired import DesiredMerchant, Diagnostic, Fleet
+from controller.model.plan import Actor, Direction, PlanStatus
+from controller.model.report import Applied, Failed, LimitExceeded, Refusal
+from state import EventRow
 from tests.unit.reporting.fleets import changing, finding, fleet, merchant, waiting
 from tests.web.conftest import Site
 
@@ -25,17 +25,17 @@ NASTY = '<script>alert("x")</script> & {{ 7*7 }} ⁦'
 
 
 def declared(*names: str, **labels: str) -> Fleet:
-    merchants = {name: Wanted(name, name, platform="gbol", labels=labels) for name in names}
+    merchants = {name: DesiredMerchant(name, name, platform="gbol", labels=labels) for name in names}
     return Fleet(merchants, frozenset(merchants), (), True, "0" * 64)
 
 
-def latest(*plans, **more) -> Latest:
-    return Latest(plan=fleet(*plans), at=datetime.now(UTC) - timedelta(minutes=12), **more)
+def latest(*plans, **more) -> ControllerStatus:
+    return ControllerStatus(plan=fleet(*plans), last_full_pass_at=datetime.now(UTC) - timedelta(minutes=12), **more)
 
 
 def drifted(name: str, since: datetime = NOW, code: str = "mapping-changed"):
     found = finding(code, name, direction=Direction.DRIFT, field="enabled", since=since)
-    return merchant(name, State.CHANGE, findings=(found,))
+    return merchant(name, PlanStatus.CHANGE, findings=(found,))
 
 
 def listed(answer: httpx.Response) -> list[str]:
@@ -90,7 +90,7 @@ def test_the_list_is_filtered_by_state_finding_actor_drift_label_and_name(site, 
 
 
 def test_drift_that_was_put_right_is_told_and_needs_nobody(site):
-    site.latest = latest(drifted("acme"), outcomes={"acme": Done(1)})
+    site.latest = latest(drifted("acme"), outcomes={"acme": Applied(1)})
     text = " ".join(site.api.get("/").text.split())
     assert "<b>0</b>drifted" in text
     assert "put right" in text.split("Newest drift")[1]
@@ -116,8 +116,12 @@ def test_ten_thousand_merchants_are_shown_a_page_at_a_time(site):
 
 
 def test_whatever_a_merchant_is_called_it_is_text(site):
-    plan = merchant(NASTY, State.BLOCKED, findings=(finding("unknown", NASTY, Actor.US, link="javascript:alert(1)"),))
-    site.latest = latest(plan, drifted(NASTY + "2"), complaints=(Complaint("a.yaml", 1, 1, NASTY),), trouble=NASTY)
+    plan = merchant(
+        NASTY, PlanStatus.BLOCKED, findings=(finding("unknown", NASTY, Actor.OPERATOR, link="javascript:alert(1)"),)
+    )
+    site.latest = latest(
+        plan, drifted(NASTY + "2"), diagnostics=(Diagnostic("a.yaml", 1, 1, NASTY),), pass_failure=NASTY
+    )
     name = {"name": NASTY, "label": ""}
     for page in (site.api.get("/"), site.api.get("/", params=name), site.api.get(f"/merchants/{quote(NASTY, '')}")):
         assert page.status_code == 200
@@ -128,10 +132,12 @@ def test_whatever_a_merchant_is_called_it_is_text(site):
 
 
 def test_a_refusal_complaints_and_what_was_not_read_stand_at_the_top(site):
-    refusal = Refusal((Excess("disable", 7, 1, "--allow disable"),))
-    plan = replace(fleet(merchant("a")), refusal=refusal, complete=False, incomplete=("page 2 was not read",))
-    complaint = Complaint("manifests/a.yaml", 7, 5, "unknown key")
-    site.latest = Latest(plan=plan, complaints=(complaint,), trouble="no answer from the service", report_only=True)
+    refusal = Refusal((LimitExceeded("disable", 7, 1, "--allow disable"),))
+    plan = replace(fleet(merchant("a")), refusal=refusal, is_complete=False, unread_reasons=("page 2 was not read",))
+    complaint = Diagnostic("manifests/a.yaml", 7, 5, "unknown key")
+    site.latest = ControllerStatus(
+        plan=plan, diagnostics=(complaint,), pass_failure="no answer from Codat", report_only=True
+    )
     site.not_ready = "the first look is under way"
     text = site.api.get("/").text
     for words in ("disable: 7", "--allow disable", "manifests/a.yaml:7:5", "page 2 was not read", "no answer from",
@@ -158,17 +164,17 @@ def test_a_merchants_page_tells_findings_changes_consent_and_history(site):
     async def something_happened(store):
         run = await store.begin_run("run", NOW)
         what = {"changes": [{"kind": "create-company", "fields": []}], "reason": "402: limit of companies"}
-        await store.note_events(run, [Event(NOW - timedelta(days=3), run, name, "failed", what)])
+        await store.note_events(run, [EventRow(NOW - timedelta(days=3), run, name, "failed", what)])
 
     site.ask(something_happened)
     text = " ".join(site.api.get(f"/merchants/{quote(name, '')}").text.split())
     for words in ("connection-pending", "https://link.example/x", "Set the configuration", "Tips payable (820)",
-                  "AccountingConnected", "country=gb", "create-company: 402: limit", "3 days ago"):  # fmt: skip
+                  "AccountingConnected", "country=gb", "create the company; 402: limit", "3 days ago"):  # fmt: skip
         assert words in text
 
 
 def test_what_was_put_right_is_told_with_what_was_changed(site):
-    site.latest = latest(changing("acme"), outcomes={"acme": Done(1)})
+    site.latest = latest(changing("acme"), outcomes={"acme": Applied(1)})
     text = site.api.get("/merchants/acme").text
     assert "Changed in the last pass" in text
     assert '<span class="badge in-sync">in-sync</span>' in text
@@ -176,7 +182,7 @@ def test_what_was_put_right_is_told_with_what_was_changed(site):
 
 def test_a_merchant_that_is_only_remembered_still_has_a_page(site):
     async def something_happened(store):
-        await store.note_events(await store.begin_run("run", NOW), [Event(NOW, 1, "gone-by", "done")])
+        await store.note_events(await store.begin_run("run", NOW), [EventRow(NOW, 1, "gone-by", "done")])
 
     site.ask(something_happened)
     assert "No manifest declares this merchant any more" in site.api.get("/merchants/gone-by").text

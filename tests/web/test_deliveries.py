@@ -1,4 +1,4 @@
-"""Both generations of the service's own deliveries, from the emulator to the endpoint and into the queue."""
+"""Both generations of Codat's own deliveries, from the emulator to the endpoint and into the queue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from controller.web.ports import Secrets, secrets_of
+from controller.web.context import WebhookSecrets, parse_webhook_secrets
 
 EVENTS = ["connection.connected", "connection.deleted", "read.completed", "read.completed.initial"]
 EVENTS_OF_2024 = ["DataConnectionStatusChanged", "SyncConnectionDeleted"]
@@ -24,7 +24,7 @@ def consumer(emulator, site) -> str:
 def subscribed(emulator, site, events: list[str]) -> str:
     made = emulator.api.post("/webhooks", json={"url": f"{site.url}/webhooks", "eventTypes": events}).json()
     (known,) = emulator.control("GET", "/webhooks")["consumers"]
-    site.secrets = secrets_of(known["secret"], None)
+    site.secrets = parse_webhook_secrets(known["secret"], None)
     return made["id"]
 
 
@@ -34,7 +34,7 @@ def rule(emulator, site, name: str) -> None:
 
 
 def merchant(emulator, site, name: str) -> dict:
-    """A company at the service, bound to a merchant of that name."""
+    """A company at Codat, bound to a merchant of that name."""
     made = emulator.merchant(name)
     site.bind(name, made["companyId"])
     return made
@@ -94,7 +94,7 @@ def test_pulled_data_are_heard_of(emulator, site, consumer):
 
 
 def test_a_wrong_secret_loses_nothing_as_the_newer_service_comes_again(emulator, site, consumer):
-    right, site.secrets = site.secrets, secrets_of("whsec_YW5vdGhlcg==", None)
+    right, site.secrets = site.secrets, parse_webhook_secrets("whsec_YW5vdGhlcg==", None)
     emulator.authorize(merchant(emulator, site, "consent-5"))
     until = monotonic() + 10
     while not emulator.control("GET", "/webhooks")["deliveries"][0]["attempts"] and monotonic() < until:
@@ -109,7 +109,7 @@ def test_a_wrong_secret_loses_nothing_as_the_newer_service_comes_again(emulator,
 @pytest.mark.parametrize("name", ["DataConnectionStatusChanged", "Sync Connection Deleted"])
 def test_the_legacy_generation_is_heard_with_the_header_of_the_profile(emulator, site, name):
     """A deleted connection is told with all zeros for its id: the company alone matters."""
-    site.secrets = secrets_of(None, AUTHORIZATION)
+    site.secrets = parse_webhook_secrets(None, AUTHORIZATION)
     emulator.api.put("/profile", json={"name": "Tills", "redirectUrl": "", "alertAuthHeader": AUTHORIZATION})
     acme = merchant(emulator, site, f"legacy {name}")
     rule(emulator, site, name)
@@ -120,7 +120,7 @@ def test_the_legacy_generation_is_heard_with_the_header_of_the_profile(emulator,
 
 
 def test_legacy_deliveries_without_the_header_are_given_up(emulator, site):
-    site.secrets = Secrets(authorization=(b"Bearer another",))
+    site.secrets = WebhookSecrets(authorization=(b"Bearer another",))
     acme = merchant(emulator, site, "legacy-2")
     rule(emulator, site, "DataConnectionStatusChanged")
     emulator.authorize(acme)

@@ -11,13 +11,13 @@ import pytest
 
 from controller.model.errors import MerchantctlError, UsageError
 from controller.web.app import create_app
-from controller.web.listening import listening
-from controller.web.ports import Window
+from controller.web.context import WebContext
+from controller.web.server import serving_web
 from tests.web.conftest import Site
 
 
 @asynccontextmanager
-async def broken() -> AsyncIterator[Window]:
+async def broken() -> AsyncIterator[WebContext]:
     raise OSError("the state is not there")
     yield
 
@@ -26,13 +26,13 @@ async def test_a_port_that_is_taken_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}"):
-            async with listening(create_app(broken), "127.0.0.1", port):
+            async with serving_web(create_app(broken), "127.0.0.1", port):
                 pass
 
 
 async def test_what_cannot_be_opened_ends_the_start():
     with pytest.raises(MerchantctlError, match="could not be started"):
-        async with listening(create_app(broken), "127.0.0.1", 0):
+        async with serving_web(create_app(broken), "127.0.0.1", 0):
             pass
 
 

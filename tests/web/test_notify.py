@@ -6,31 +6,30 @@ import socket
 
 import pytest
 
-from controller.reporting import notify
+from controller.telemetry import alert_client as notify
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(notify, "PAUSE", 0.0)
+async def sleep(seconds):
+    """The pause before the repetition takes no time."""
 
 
 async def test_a_message_arrives_as_json(chat):
-    assert await notify.post(chat.url, {"text": "größer \ud800"}) is None
+    assert await notify.post_alert(chat.url, {"text": "größer \ud800"}, sleep) is None
     assert chat.heard == [{"text": "größer \ud800"}]
 
 
 @pytest.mark.parametrize("busy", [429, 500, 503])
 async def test_what_may_pass_is_tried_once_more(chat, busy):
     chat.answers = [busy]
-    assert await notify.post(chat.url, {"text": "x"}) is None
+    assert await notify.post_alert(chat.url, {"text": "x"}, sleep) is None
     chat.answers = [busy, busy]
-    assert await notify.post(chat.url, {"text": "x"}) == f"the answer was {busy}"
+    assert await notify.post_alert(chat.url, {"text": "x"}, sleep) == f"the answer was {busy}"
     assert len(chat.heard) == 4
 
 
 async def test_a_refusal_is_not_repeated(chat):
     chat.answers = [404]
-    assert await notify.post(chat.url, {"text": "x"}) == "the answer was 404"
+    assert await notify.post_alert(chat.url, {"text": "x"}, sleep) == "the answer was 404"
     assert len(chat.heard) == 1
 
 
@@ -38,11 +37,11 @@ async def test_where_nobody_listens_it_says_so_and_keeps_the_address_to_itself()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/services/T0/secret"
-    assert await notify.post(url, {"text": "x"}) == "no answer (ConnectError)"
+    assert await notify.post_alert(url, {"text": "x"}, sleep) == "no answer (ConnectError)"
 
 
 @pytest.mark.parametrize(
     "url", ["", "nonsense", "ftp://x/y", "http://", "http://[::1", "http://a b/", "https://x:port/"]
 )
 async def test_an_address_that_is_none_is_no_accident(url):
-    assert await notify.post(url, {"text": "x"})
+    assert await notify.post_alert(url, {"text": "x"}, sleep)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from tests.end_to_end.place import Place
-from tests.end_to_end.watch import watching
+from tests.end_to_end.run_process import running_controller
 from tests.web.conftest import SECRET
 
 EVENTS = ["connection.connected", "connection.disconnected", "read.completed.initial"]
@@ -27,19 +27,19 @@ def test_consent_and_its_end_are_acted_upon_shown_and_told(emulator, tmp_path, c
     place.profile()
     place.merchant("acme")
     secrets = {"MERCHANTCTL_WEBHOOK_SECRET": f"whsec_b2xk {SECRET}", "MERCHANTCTL_NOTIFY_URL": chat.url}
-    with watching(place, "--resync", "1h", **secrets) as watch:
+    with running_controller(place, "--resync", "1h", **secrets) as watch:
         listened_to(emulator, watch.address)
-        watch.until(lambda: watch.looks)
-        place.consent()
-        watch.until(lambda: place.document("acme")["enabled"])
+        watch.wait_until(lambda: watch.passes)
+        place.consent_everyone()
+        watch.wait_until(lambda: place.document("acme")["enabled"])
 
-        connection = place.accounting("acme")["id"]
+        connection = place.accounting_connection("acme")["id"]
         emulator.control("POST", f"/companies/{place.company('acme')['id']}/connections/{connection}/deauthorize")
-        (told,) = watch.until(lambda: chat.heard)
+        (told,) = watch.wait_until(lambda: chat.heard)
         assert told["text"].startswith("merchantctl: 1 new drift finding\nacme: connection-deauthorized")
         assert [each["code"] for each in told["drift"]["findings"]] == ["connection-deauthorized"]
 
-        shown = watch.until(lambda: "connection-deauthorized" in page(watch.address) and page(watch.address))
+        shown = watch.wait_until(lambda: "connection-deauthorized" in page(watch.address) and page(watch.address))
         assert "<b>1</b>waiting" in shown
         assert "/start" in page(watch.address, "/merchants/acme")
         assert 'merchantctl_merchants{state="waiting"} 1.0' in page(watch.address, "/metrics")

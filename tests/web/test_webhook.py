@@ -1,4 +1,4 @@
-"""Webhooks as the service delivers them, on a real port and with a real state."""
+"""Webhooks as Codat delivers them, on a real port and with a real state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from controller.web import webhook
-from controller.web.ports import Secrets, secrets_of
+from controller.web.context import WebhookSecrets, parse_webhook_secrets
 from tests.web.conftest import AUTHORIZATION, SECRET, Site
 
 OTHER = "whsec_YW5vdGhlci1zaWduaW5nLWtleQ=="
@@ -54,7 +54,7 @@ def test_a_signed_delivery_puts_its_merchant_into_the_queue(site, company, prefi
     body = connected(company)
     answer = site.api.post("/webhooks", content=body, headers=signed(body, prefix=prefix))
     assert (answer.status_code, site.enqueued) == (202, [f"acme-{company}"])
-    assert f"acme-{company}" in site.ask(lambda store: store.merchants_told_of())
+    assert f"acme-{company}" in site.ask(lambda store: store.merchants_with_open_deliveries())
 
 
 def test_a_legacy_delivery_needs_the_header_that_was_agreed(site, company):
@@ -119,17 +119,17 @@ def test_one_good_signature_among_several_is_enough(site, company):
 
 
 def test_while_a_secret_is_replaced_both_are_good(site, company):
-    site.secrets = secrets_of(f"{OTHER}, {SECRET}", None)
+    site.secrets = parse_webhook_secrets(f"{OTHER}, {SECRET}", None)
     for secret in (SECRET, OTHER):
         body = connected(company)
         assert site.api.post("/webhooks", content=body, headers=signed(body, secret)).status_code == 202
-    site.secrets = secrets_of(OTHER, None)
+    site.secrets = parse_webhook_secrets(OTHER, None)
     body = connected(company)
     assert site.api.post("/webhooks", content=body, headers=signed(body, SECRET)).status_code == 401
 
 
 def test_without_a_secret_there_is_no_such_page(site):
-    site.secrets = Secrets()
+    site.secrets = WebhookSecrets()
     assert site.api.post("/webhooks", content=b"{}").status_code == 404
 
 
@@ -162,7 +162,7 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(site):
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(site, monkeypatch):
-    monkeypatch.setattr(webhook, "WHOLE_WITHIN", 0.05)
+    monkeypatch.setattr(webhook, "BODY_TIMEOUT_S", 0.05)
     head = f"POST /webhooks HTTP/1.1\r\nHost: {site.api.base_url.host}\r\nContent-Length: 10\r\n\r\n{{"
     with socket.create_connection((site.api.base_url.host, site.api.base_url.port), timeout=10) as line:
         line.sendall(head.encode())
@@ -170,7 +170,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(site, monkeypatch):
 
 
 def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(site, company, monkeypatch):
-    monkeypatch.setattr(webhook, "PATIENCE", 0.05)
+    monkeypatch.setattr(webhook, "STATE_WAIT_S", 0.05)
     body = connected(company)
     headers = signed(body)
     with sqlite3.connect(site.state, isolation_level=None) as somebody:

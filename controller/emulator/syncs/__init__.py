@@ -1,8 +1,9 @@
-"""The commerce sync: uploaded sales become entries in the merchant's books (REFERENCE 3.12, 3.13, 4.7, 5.5).
+"""The commerce sync: uploaded sales become entries in the merchant's books (API notes 3.12, 3.13, 4.7, 5.5).
 
-Here: what the client uploads (`uploads`), when a sync is due and over which time (`periods`: pure), whether
+Here: what the client uploads (`uploads`), when a sync is due and over which time (`windows`: pure), whether
 the mapping still holds in the books (`mapping`: pure), what is written for a day's records (`bookkeeping`:
-pure), the engine that runs a sync and files its outcome (`engine`), and the endpoints (`service`).
+pure), what comes of a sync (`evaluation`), the engine that runs it and notes its outcome (`engine`,
+`sync_log`), and the endpoints (`endpoints`).
 
 Never here: saving a configuration, and webhooks: no event tells of a commerce sync.
 """

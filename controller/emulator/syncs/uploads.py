@@ -1,4 +1,4 @@
-"""Commerce data as the client uploads it, kept until it is replaced or deleted (REFERENCE 3.13)."""
+"""Commerce data as the client uploads it, kept until it is replaced or deleted (API notes 3.13)."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controller.emulator import connections, datasets
-from controller.emulator.clock import instant, stamp
-from controller.emulator.errors import NOT_VALID, ApiError, Complaint, not_valid
-from controller.emulator.records import Company
-from controller.emulator.syncs.periods import readable
-from controller.emulator.world import World
+from controller.emulator.service import connections, pulls
+from controller.emulator.service.clock import format_timestamp, parse_timestamp
+from controller.emulator.service.errors import NOT_VALID, ApiError, ValidationItem, not_valid
+from controller.emulator.service.records import CompanyRecord
+from controller.emulator.service.world import World
+from controller.emulator.syncs.windows import is_plausible_date
 
-_TABLE = "commerce"
+_UPLOADS_TABLE = "commerce"
 
-Record = Mapping[str, Any]
-Check = Callable[[Any], bool]
+CommerceRecord = Mapping[str, Any]
+FieldCheck = Callable[[Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class UploadType:
     """One data type that can be uploaded: the member of its bodies, and what its records must look like."""
 
     data_type: str
     member: str
-    checks: Mapping[str, Check]
+    checks: Mapping[str, FieldCheck]
 
 
 def _is_number(value: Any) -> bool:
@@ -38,62 +38,64 @@ def _is_text(value: Any) -> bool:
 
 def _is_date(value: Any) -> bool:
     try:
-        return readable(instant(value))
+        return is_plausible_date(parse_timestamp(value))
     except (ValueError, TypeError):
         return False
 
 
-def _is_one_of(words: str) -> Check:
-    return frozenset(words.split()).__contains__
+def _is_one_of(choices: str) -> FieldCheck:
+    return frozenset(choices.split()).__contains__
 
 
-def _is_list_of(checks: Mapping[str, Check]) -> Check:
-    def holds(value: Any) -> bool:
-        return isinstance(value, list) and all(isinstance(each, dict) and _fits(each, checks) for each in value)
+def _is_list_of(checks: Mapping[str, FieldCheck]) -> FieldCheck:
+    def is_valid_list(value: Any) -> bool:
+        return isinstance(value, list) and all(
+            isinstance(item, dict) and _passes_checks(item, checks) for item in value
+        )
 
-    return holds
-
-
-def _is_object_of(checks: Mapping[str, Check]) -> Check:
-    return lambda value: isinstance(value, dict) and _fits(value, checks)
+    return is_valid_list
 
 
-def _fits(record: Record, checks: Mapping[str, Check]) -> bool:
+def _is_object_of(checks: Mapping[str, FieldCheck]) -> FieldCheck:
+    return lambda value: isinstance(value, dict) and _passes_checks(value, checks)
+
+
+def _passes_checks(record: CommerceRecord, checks: Mapping[str, FieldCheck]) -> bool:
     return all(check(record[field]) for field, check in checks.items() if record.get(field) is not None)
 
 
-_TAXED = {"taxPercentage": _is_number, "totalAmount": _is_number, "quantity": _is_number}
-_COMMON = {
+_TAXED_CHECKS = {"taxPercentage": _is_number, "totalAmount": _is_number, "quantity": _is_number}
+_COMMON_CHECKS = {
     "id": _is_text,
     "currency": _is_text,
     "createdDate": _is_date,
     "modifiedDate": _is_date,
     "sourceModifiedDate": _is_date,
 }
-_NAMED = _is_object_of({"id": _is_text, "name": _is_text})
-_ORDER: Mapping[str, Check] = {
-    **_COMMON,
+_is_named_reference = _is_object_of({"id": _is_text, "name": _is_text})
+_ORDER_CHECKS: Mapping[str, FieldCheck] = {
+    **_COMMON_CHECKS,
     "orderNumber": _is_text,
     "country": _is_text,
     "closedDate": _is_date,
     **dict.fromkeys(("totalAmount", "totalRefund", "totalTaxAmount", "totalDiscount", "totalGratuity"), _is_number),
-    "locationRef": _NAMED,
-    "customerRef": _NAMED,
-    "orderLineItems": _is_list_of({**_TAXED, "totalTaxAmount": _is_number, "unitPrice": _is_number}),
+    "locationRef": _is_named_reference,
+    "customerRef": _is_named_reference,
+    "orderLineItems": _is_list_of({**_TAXED_CHECKS, "totalTaxAmount": _is_number, "unitPrice": _is_number}),
     "serviceCharges": _is_list_of(
-        {**_TAXED, "taxAmount": _is_number, "type": _is_one_of("Unknown Generic Shipping Overpayment")}
+        {**_TAXED_CHECKS, "taxAmount": _is_number, "type": _is_one_of("Unknown Generic Shipping Overpayment")}
     ),
 }
-_PAYMENT: Mapping[str, Check] = {
-    **_COMMON,
+_PAYMENT_CHECKS: Mapping[str, FieldCheck] = {
+    **_COMMON_CHECKS,
     "amount": _is_number,
     "dueDate": _is_date,
     "paymentProvider": _is_text,
     "type": _is_one_of("Unknown Cash Card Invoice OnlineCard Swish Vipps Mobile StoreCredit Paypal Custom Prepaid"),
     "status": _is_one_of("Unknown Pending Authorized Paid Failed Cancelled"),
 }
-_TRANSACTION: Mapping[str, Check] = {
-    **_COMMON,
+_TRANSACTION_CHECKS: Mapping[str, FieldCheck] = {
+    **_COMMON_CHECKS,
     "totalAmount": _is_number,
     "subType": _is_text,
     "type": _is_one_of("Unknown Payment Refund Payout FailedPayout Transfer PaymentFee PaymentFeeRefund"),
@@ -102,76 +104,83 @@ _TRANSACTION: Mapping[str, Check] = {
     ),
 }
 
-KINDS: Mapping[str, Kind] = {
+UPLOAD_TYPES: Mapping[str, UploadType] = {
     kind.data_type: kind
     for kind in (
-        Kind("commerce-orders", "orders", _ORDER),
-        Kind("commerce-payments", "payments", _PAYMENT),
-        Kind("commerce-transactions", "transactions", _TRANSACTION),
+        UploadType("commerce-orders", "orders", _ORDER_CHECKS),
+        UploadType("commerce-payments", "payments", _PAYMENT_CHECKS),
+        UploadType("commerce-transactions", "transactions", _TRANSACTION_CHECKS),
     )
 }
 
 
-def upload(world: World, company: Company, kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
+def store_upload(
+    world: World, company: CompanyRecord, upload_type: UploadType, body: Mapping[str, Any]
+) -> dict[str, Any]:
     """Take records over: new and changed ones whole, deleted ones as an object holding only `id`.
 
     Available to syncs at once; pull history tells of it as of a pull over the commerce connection.
     Raises ApiError 400 for records of another shape, 404 without a linked commerce connection.
     """
-    records = body.get(kind.member)
+    records = body.get(upload_type.member)
     if not isinstance(records, list):
         raise not_valid()
-    _refuse_misshapen(kind, records)
+    _refuse_invalid(upload_type, records)
     connection = connections.linked(company, "Commerce")
     if connection is None:
-        raise ApiError(404, f"No data available for {kind.data_type} for ID {company.id}")
-    _store(world, company.id, kind, records)
-    dataset = datasets.queue(world, company.id, connection.id, kind.data_type)
-    return {"data": {kind.member: records}, "datasetId": dataset.id}
+        raise ApiError(404, f"No data available for {upload_type.data_type} for ID {company.id}")
+    _store_records(world, company.id, upload_type, records)
+    dataset = pulls.queue_pull(world, company.id, connection.id, upload_type.data_type)
+    return {"data": {upload_type.member: records}, "datasetId": dataset.id}
 
 
-def uploaded(world: World, company_id: str, data_type: str) -> Sequence[Mapping[str, Any]] | None:
+def uploaded_records(world: World, company_id: str, data_type: str) -> Sequence[Mapping[str, Any]] | None:
     """`{"record", "uploaded"}` of every record of a type, or None when nothing was ever uploaded."""
-    held = world.table(_TABLE).get(company_id, {}).get(data_type)
-    return None if held is None else list(held.values())
+    rows = world.table(_UPLOADS_TABLE).get(company_id, {}).get(data_type)
+    return None if rows is None else list(rows.values())
 
 
-def forget(world: World, company_id: str) -> None:
+def drop_uploads(world: World, company_id: str) -> None:
     """Drop everything a company uploaded."""
-    table = world.table(_TABLE)
+    table = world.table(_UPLOADS_TABLE)
     if company_id in table:
         del table[company_id]
 
 
-def _store(world: World, company_id: str, kind: Kind, records: Sequence[Record]) -> None:
-    table = world.table(_TABLE)
-    own = table.get(company_id, {})
-    held = dict(own.get(kind.data_type, {}))
-    now = stamp(world.now())
+def _store_records(world: World, company_id: str, upload_type: UploadType, records: Sequence[CommerceRecord]) -> None:
+    table = world.table(_UPLOADS_TABLE)
+    uploads_of_company = table.get(company_id, {})
+    rows = dict(uploads_of_company.get(upload_type.data_type, {}))
+    now = format_timestamp(world.now())
     for record in records:
         if set(record) == {"id"}:
-            held = {key: row for key, row in held.items() if row["record"]["id"] != record["id"]}
+            rows = {key: row for key, row in rows.items() if row["record"]["id"] != record["id"]}
         else:
-            held[_key(record)] = {"record": record, "uploaded": now}
-    table[company_id] = {**own, kind.data_type: held}
+            rows[_record_key(record)] = {"record": record, "uploaded": now}
+    table[company_id] = {**uploads_of_company, upload_type.data_type: rows}
 
 
-def _key(record: Record) -> str:
+def _record_key(record: CommerceRecord) -> str:
     """A fee transaction bears the id of its payment, so `id` alone is not unique among transactions."""
     return f"{record['id']} {record.get('type', '')}"
 
 
-def _refuse_misshapen(kind: Kind, records: Sequence[Any]) -> None:
-    wrong = [place for place, record in enumerate(records) if not _is_whole(kind, record)]
-    if wrong:
-        complaints = [
-            Complaint(f"{kind.member}[{place}]", "Record is not valid.", kind.data_type) for place in wrong[:50]
+def _refuse_invalid(upload_type: UploadType, records: Sequence[Any]) -> None:
+    invalid_positions = [
+        position for position, record in enumerate(records) if not _is_valid_record(upload_type, record)
+    ]
+    if invalid_positions:
+        errors = [
+            ValidationItem(f"{upload_type.member}[{position}]", "Record is not valid.", upload_type.data_type)
+            for position in invalid_positions[:50]
         ]
-        raise ApiError(400, NOT_VALID, validation=complaints)
+        raise ApiError(400, NOT_VALID, validation=errors)
 
 
-def _is_whole(kind: Kind, record: Any) -> bool:
+def _is_valid_record(upload_type: UploadType, record: Any) -> bool:
     """A record of the kind's shape: with an id, and dated unless it is a deletion."""
     if not isinstance(record, dict) or not record.get("id"):
         return False
-    return _fits(record, kind.checks) and (set(record) == {"id"} or record.get("createdDate") is not None)
+    return _passes_checks(record, upload_type.checks) and (
+        set(record) == {"id"} or record.get("createdDate") is not None
+    )

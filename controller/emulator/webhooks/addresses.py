@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 def is_web_address(text: Any) -> bool:
     """An absolute http or https address with a host."""
-    if not isinstance(text, str) or not text.isascii() or any(each.isspace() for each in text):
+    if not isinstance(text, str) or not text.isascii() or any(character.isspace() for character in text):
         return False
     try:
         parts = urlsplit(text)

@@ -1,4 +1,4 @@
-"""Legacy rules, and the log of what they fired (REFERENCE 3.14; endpoints 43 and 44)."""
+"""Legacy rules, and the log of what they fired (API notes 3.14; endpoints 43 and 44)."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator import companies
-from controller.emulator.api import answer, json_object, listing, world_of
-from controller.emulator.errors import ApiError, not_valid
-from controller.emulator.profile import profile
-from controller.emulator.webhooks import legacy, outbox
+from controller.emulator.http.api_profile import current_profile
+from controller.emulator.http.handlers import json_object, json_response, paged_response, world_of
+from controller.emulator.service import companies
+from controller.emulator.service.errors import ApiError, not_valid
+from controller.emulator.service.world import ServiceEvent, World
+from controller.emulator.webhooks import legacy_events, outbox
 from controller.emulator.webhooks.addresses import is_web_address
-from controller.emulator.world import Event, World
 
-_KEPT_ALERTS = 5000
+_MAX_ALERTS_KEPT = 5000
 
 Rule = Mapping[str, Any]
 
 
-def hear(world: World, event: Event) -> None:
+def on_event(world: World, event: ServiceEvent) -> None:
     """Fire every rule that the event satisfies: an alert each, and a webhook where it has one."""
     rules = world.table("rules")
     if not rules:
         return
-    for notice in legacy.notices(event):
+    for notice in legacy_events.notices_of(event):
         for rule in list(rules.values()):
             if rule["type"] == notice.rule_type and rule.get("companyId") in (None, event.company_id):
-                _fire(world, rule, notice, event)
+                _fire_rule(world, rule, notice, event)
 
 
 def create(world: World, body: Mapping[str, Any]) -> Rule:
     """A new rule. Raises ApiError 400 for a type or notifiers it cannot have, 404 for an unknown company."""
-    return _put(world, str(uuid4()), body)
+    return _store_rule(world, str(uuid4()), body)
 
 
 def find(world: World, rule_id: str) -> Rule:
@@ -47,63 +47,63 @@ def find(world: World, rule_id: str) -> Rule:
     return rule
 
 
-def _put(world: World, rule_id: str, body: Mapping[str, Any]) -> Rule:
-    if body.get("type") not in legacy.RULE_TYPES:
+def _store_rule(world: World, rule_id: str, body: Mapping[str, Any]) -> Rule:
+    if body.get("type") not in legacy_events.RULE_TYPES:
         raise not_valid()
-    rule = {"id": rule_id, "type": body["type"], "notifiers": _notifiers(body.get("notifiers"))}
+    rule = {"id": rule_id, "type": body["type"], "notifiers": _checked_notifiers(body.get("notifiers"))}
     company_id = body.get("companyId")
     if company_id is not None:
-        rule["companyId"] = companies.find(world, _uuid(company_id)).id
+        rule["companyId"] = companies.find(world, _parse_uuid(company_id)).id
     world.table("rules")[rule_id] = rule
     return rule
 
 
-def _notifiers(body: Any) -> dict[str, Any]:
+def _checked_notifiers(body: Any) -> dict[str, Any]:
     """`{"emails": [...], "webhook": address}`; either may be empty or absent."""
     if not isinstance(body, dict):
         raise not_valid()
     emails, webhook = body.get("emails") or [], body.get("webhook") or ""
-    if not isinstance(emails, list) or not all(isinstance(each, str) for each in emails):
+    if not isinstance(emails, list) or not all(isinstance(email, str) for email in emails):
         raise not_valid()
     if webhook and not is_web_address(webhook):
         raise not_valid()
     return {"emails": emails, **({"webhook": webhook} if webhook else {})}
 
 
-def _uuid(text: Any) -> str:
+def _parse_uuid(text: Any) -> str:
     try:
         return str(UUID(text))
     except (ValueError, TypeError, AttributeError):
         raise not_valid() from None
 
 
-def _fire(world: World, rule: Rule, notice: legacy.Notice, event: Event) -> None:
+def _fire_rule(world: World, rule: Rule, notice: legacy_events.LegacyNotice, event: ServiceEvent) -> None:
     alerts = world.table("alerts")
-    alert = legacy.body(notice, event, rule["id"], str(uuid4()), profile(world)["name"])
+    alert = legacy_events.legacy_body(notice, event, rule["id"], str(uuid4()), current_profile(world)["name"])
     alerts[alert["AlertId"]] = alert
-    if len(alerts) > _KEPT_ALERTS:
+    if len(alerts) > _MAX_ALERTS_KEPT:
         del alerts[next(iter(alerts))]
     if webhook := rule["notifiers"].get("webhook"):
-        outbox.enter(world, "legacy", rule["id"], webhook, alert, event.company_id)
+        outbox.queue_delivery(world, "legacy", rule["id"], webhook, alert, event.company_id)
 
 
 async def list_rules(request: Request) -> Response:
     """43; `companyId` leaves out the rules for all companies."""
     rules = list(world_of(request).table("rules").values())
-    if wanted := request.query_params.get("companyId"):
-        rules = [rule for rule in rules if rule.get("companyId") == wanted.lower()]
-    return listing(request, rules, "/rules", "Rule")
+    if company_id := request.query_params.get("companyId"):
+        rules = [rule for rule in rules if rule.get("companyId") == company_id.lower()]
+    return paged_response(request, rules, "/rules", "Rule")
 
 
 async def create_rule(request: Request) -> Response:
     """43."""
     body = await json_object(request)
-    return answer(create(world_of(request), body))
+    return json_response(create(world_of(request), body))
 
 
 async def get_rule(request: Request) -> Response:
     """43."""
-    return answer(find(world_of(request), request.path_params["ruleId"]))
+    return json_response(find(world_of(request), request.path_params["ruleId"]))
 
 
 async def put_rule(request: Request) -> Response:
@@ -111,21 +111,21 @@ async def put_rule(request: Request) -> Response:
     body = await json_object(request)
     world = world_of(request)
     rule = find(world, request.path_params["ruleId"])
-    return answer(_put(world, rule["id"], body))
+    return json_response(_store_rule(world, rule["id"], body))
 
 
 async def list_alerts(request: Request) -> Response:
     """44, latest first."""
     alerts = list(reversed(world_of(request).table("alerts").values()))
-    return listing(request, alerts, "/rules/alerts", "Alert")
+    return paged_response(request, alerts, "/rules/alerts", "Alert")
 
 
 async def list_rule_alerts(request: Request) -> Response:
     """44, of one rule."""
     world = world_of(request)
     rule = find(world, request.path_params["ruleId"])
-    alerts = [each for each in reversed(world.table("alerts").values()) if each["RuleId"] == rule["id"]]
-    return listing(request, alerts, f"/rules/{rule['id']}/alerts", "Alert")
+    alerts = [alert for alert in reversed(world.table("alerts").values()) if alert["RuleId"] == rule["id"]]
+    return paged_response(request, alerts, f"/rules/{rule['id']}/alerts", "Alert")
 
 
 async def get_alert(request: Request) -> Response:
@@ -134,7 +134,7 @@ async def get_alert(request: Request) -> Response:
     alert = world_of(request).table("alerts").get(alert_id.lower())
     if alert is None:
         raise ApiError(404, f"Alert {alert_id} not found", "ClientsApi")
-    return answer(alert)
+    return json_response(alert)
 
 
 routes = [

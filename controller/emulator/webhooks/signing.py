@@ -1,4 +1,4 @@
-"""Signing a delivery as Standard Webhooks does (REFERENCE 6.5)."""
+"""Signing a delivery as Standard Webhooks does (API notes 6.5)."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ spec:
   profile: small
   mapping: {sales: {accounts: {sales: {code: "200"}}}}
 """
+GET_CONFIGURATION = "GET /config/companies/{companyId}/sync/commerce"
 NEW = """\
 apiVersion: merchantctl/v1
 kind: Merchant
@@ -51,10 +52,10 @@ def portal(served, merchant, patch):
     served.control("PATCH", f"/companies/{merchant['companyId']}/configuration", patch)
 
 
-def test_a_fleet_in_sync_is_0_whatever_is_asked(merchantctl, fleet):
+def test_a_fleet_in_sync_is_0_whatever_is_asked(merchantctl, served, fleet):
     for arguments in (("plan", "--detailed-exitcode"), ("apply", "--yes"), ("drift",), ("status",)):
         ended = merchantctl(*arguments)
-        assert (ended.code, ended.err) == (0, "")
+        assert (ended.code, ended.err) == (0, f"merchantctl: the API at {served.url}\n")
 
 
 def test_a_plan_is_2_with_the_detailed_exit_code_and_writes_nothing(merchantctl, served, fleet):
@@ -130,7 +131,7 @@ def test_a_plan_that_is_stopped_by_a_signal_says_so_in_its_code_and_in_one_line(
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (code, b"")
-    assert len(err.splitlines()) <= 2
+    assert len(err.splitlines()) <= 3, "where it talks to, the end of a line that ^C left, and why it stopped"
 
 
 def test_targets_and_selectors_narrow_a_run(merchantctl, fleet):
@@ -311,7 +312,7 @@ def test_the_key_is_in_no_output_state_or_plan(merchantctl, served, fleet, folde
 
 def test_validate_online_looks_every_reference_up_and_writes_nothing(merchantctl, served, fleet):
     ended = merchantctl("validate", "--online")
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.err) == (0, f"merchantctl: the API at {served.url}\n")
     assert ended.out == "2 merchants: all sound.\nOnline: 2 merchants looked up.\n"
     assert {call.split()[0] for call in served.counts()} <= {"GET", "POST"}
     assert not [call for call in served.counts() if call.startswith("POST /config")]
@@ -345,6 +346,19 @@ def test_validate_online_counts_who_has_nothing_to_look_in_yet_and_tells_what_it
     unread = merchantctl("validate", "--online")
     assert unread.code == 5
     assert "m-00000: could not be read" in unread.err
+
+
+def test_validate_online_looks_only_into_the_books_of_whom_the_selector_means(merchantctl, served, fleet, folder):
+    manifests = folder / "manifests" / "fleet.yaml"
+    manifests.write_text(MANIFEST.removesuffix('{code: "200"}}}}\n') + "{name: Salez}}}}\n")
+    assert merchantctl("validate", "--online").code == 3
+    before = served.counts()[GET_CONFIGURATION]
+    gold = merchantctl("validate", "--online", "-l", "tier=gold")
+    assert (gold.code, gold.out.splitlines()[1]) == (0, "Online: 1 merchant looked up.")
+    assert served.counts()[GET_CONFIGURATION] - before == 1
+    others = merchantctl("validate", "--online", "-l", "tier!=gold")
+    assert (others.code, "'Salez'" in others.err) == (3, True)
+    assert merchantctl("validate", "-l", "tier=gold").code == 64
 
 
 def test_validate_online_asks_nobody_while_the_manifests_are_not_sound(merchantctl, served, fleet, folder):

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-NEEDED = ("settings", "base URL", "API key", "API", "clock", "quota", "state", "lock", "manifests", "versions")
+from controller.cli.doctor_checks import lock_check
+from controller.settings import Settings
+from state import LockRow, ProcessIdentity
+
+NEEDED = (
+    "settings",
+    "base URL",
+    "API key",
+    "API",
+    "account",
+    "clock",
+    "quota",
+    "state",
+    "lock",
+    "manifests",
+    "versions",
+)
 MANIFEST = """\
 apiVersion: merchantctl/v1
 kind: Merchant
@@ -26,11 +44,11 @@ def failed(ended):
     return {each["name"]: each for each in ended.json["checks"] if not each["ok"]}
 
 
-def test_where_all_is_well_every_check_says_so_with_one_request_and_no_file_made(merchantctl, place, folder):
+def test_where_all_is_well_every_check_says_so_with_two_requests_and_no_file_made(merchantctl, place, folder):
     ended = merchantctl("doctor", "-o", "json")
     assert ended.code == 0, ended.out
     assert tuple(each["name"] for each in ended.json["checks"]) == NEEDED
-    assert place.counts() == {"GET /meta/companies": 1}
+    assert place.counts() == {"GET /meta/companies": 1, "GET /profile/syncSettings": 1}
     assert not (folder / "var").exists(), "looking makes no state"
     text = merchantctl("doctor").out
     assert "found in CODAT_API_KEY" in text
@@ -42,7 +60,7 @@ def test_where_all_is_well_every_check_says_so_with_one_request_and_no_file_made
     ("name", "value", "check", "step"),
     [
         ("CODAT_API_KEY", "wrong", "API", "set the key of this account"),
-        ("CODAT_API_KEY", "", "API key", "set CODAT_API_KEY"),
+        ("CODAT_API_KEY", "", "settings", "mend it"),
         ("CODAT_BASE_URL", "http://127.0.0.1:1", "API", "check the address"),
         ("CODAT_BASE_URL", "ftp://x", "settings", "mend it"),
         ("MERCHANTCTL_MANIFESTS", "nowhere", "manifests", ""),
@@ -50,7 +68,7 @@ def test_where_all_is_well_every_check_says_so_with_one_request_and_no_file_made
     ],
 )
 def test_what_is_wrong_is_named_with_the_next_step(merchantctl, place, monkeypatch, name, value, check, step):
-    monkeypatch.setattr("controller.codat.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("controller.codat.transport.MAX_ATTEMPTS", 1)
     monkeypatch.setenv(name, value)
     ended = merchantctl("doctor", "-o", "json")
     assert ended.code == 1
@@ -67,20 +85,34 @@ def test_another_server_in_its_place_is_told_from_the_api(merchantctl, place):
 def test_a_clock_that_is_off_is_told_in_seconds(merchantctl, place):
     place.advance("PT1H")
     check = failed(merchantctl("doctor", "-o", "json"))["clock"]
-    assert "behind the service's" in check["fact"]
+    assert "behind Codat's" in check["fact"]
 
 
 def test_the_holder_of_the_lock_and_the_step_of_the_tables_are_told(merchantctl, place, folder):
     assert merchantctl("state", "list").code == 0
     database = sqlite3.connect(folder / "var" / "merchantctl.db")
-    database.execute("INSERT INTO lock VALUES (1, 'elsewhere', 42, 'x', 'merchantctl run', '2026-11-22 05:00:00')")
+    columns = "id, host, pid, started, command, since"
+    row = "1, 'elsewhere', 42, 'x', 'merchantctl run', '2026-11-22 05:00:00'"
+    database.execute(f"INSERT INTO lock ({columns}) VALUES ({row})")
     database.commit()
     text = merchantctl("doctor").out
     assert "held by `merchantctl run` (pid 42 on elsewhere)" in text
+    assert "which is dead: the next run takes it over" in text
     database.execute("UPDATE state_version SET version_num = '9999'")
     database.commit()
     database.close()
     assert "use the newer merchantctl" in failed(merchantctl("doctor", "-o", "json"))["state"]["step"]
+
+
+@pytest.mark.parametrize("state", ["sqlite:///state.db", "postgresql://db/x"])
+def test_a_holder_that_gives_no_sign_of_life_is_not_well_and_the_step_says_how_to_end_it(state):
+    holder = LockRow(ProcessIdentity("elsewhere", 42, "x", "merchantctl run"), datetime(2026, 11, 22, 5, tzinfo=UTC))
+    settings = Settings("key", "http://127.0.0.1", state, Path("manifests"), 0, lock_lease=20)
+    lives, hangs = lock_check(holder, 5.0, settings), lock_check(holder, 30.0, settings)
+    assert (lives.ok, hangs.ok) == (True, False)
+    assert "no sign of life for 30 s: it is stopped, or hangs" in hangs.fact
+    assert "kill -9 42 on elsewhere" in hangs.step
+    assert ("takes it over 20 s after" in hangs.step) is state.startswith("postgresql")
 
 
 def test_manifests_with_complaints_show_the_first(merchantctl, place, folder):

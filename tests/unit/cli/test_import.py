@@ -8,9 +8,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from controller.desired import source as yaml_source
-from controller.desired.fleet import load
-from controller.desired.schema import json_schema
+from controller.desired import yaml_reader as yaml_source
+from controller.desired.generate import slug
+from controller.desired.json_schema import json_schema
+from controller.desired.loader import load_fleet
 from controller.model.values import Ref
 
 
@@ -46,7 +47,7 @@ def connection(served, merchant, verb: str) -> None:
 def test_a_fleet_becomes_a_profile_and_a_short_file_for_each_merchant(merchantctl, served, folder):
     served.seed(3, "configured", "gbol", prefix="uk-")
     done = merchantctl("import")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, f"merchantctl: the API at {served.url}\n")
     assert done.out.startswith("Imported 3 merchants and 1 profile to manifests.")
     assert text_of("merchants/uk-00001") == (
         "apiVersion: merchantctl/v1\nkind: Merchant\nmetadata: {name: uk-00001}\nspec:\n  profile: xero\n"
@@ -81,6 +82,7 @@ def test_nothing_but_get_is_asked_and_each_configuration_once(merchantctl, serve
     asked = {call: number - before.get(call, 0) for call, number in served.counts().items()}
     assert {call: number for call, number in asked.items() if number} == {
         "GET /meta/companies": 1,
+        "GET /profile/syncSettings": 1,
         "GET /config/companies/{companyId}/sync/commerce": 4,
     }
 
@@ -95,10 +97,10 @@ def test_without_profiles_everyone_stands_alone(merchantctl, served):
 def test_stdout_takes_the_manifests_and_stderr_the_summary(merchantctl, served, folder):
     served.seed(2, "configured", prefix="uk-")
     done = merchantctl("import", "--out", "-")
-    assert done.err.startswith("Imported 2 merchants and 1 profile.")
+    assert "\nImported 2 merchants and 1 profile." in done.err
     assert not Path("manifests").exists()
     (folder / "all.yaml").write_text(done.out)
-    assert sorted(load(folder / "all.yaml").merchants) == ["uk-00000", "uk-00001"]
+    assert sorted(load_fleet(folder / "all.yaml").merchants) == ["uk-00000", "uk-00001"]
 
 
 def test_companies_are_chosen_by_name_platform_and_number(merchantctl, served):
@@ -106,8 +108,8 @@ def test_companies_are_chosen_by_name_platform_and_number(merchantctl, served):
     served.seed(3, "configured", "qhyg", prefix="us-")
     merchantctl("import", "--out", "by-name", "--match", "u?-*1")
     merchantctl("import", "--out", "by-platform", "--platform", "quickbooks-online", "--limit", "2")
-    assert sorted(load(Path("by-name")).merchants) == ["uk-00001", "us-00001"]
-    assert sorted(load(Path("by-platform")).merchants) == ["us-00000", "us-00001"]
+    assert sorted(load_fleet(Path("by-name")).merchants) == ["uk-00001", "us-00001"]
+    assert sorted(load_fleet(Path("by-platform")).merchants) == ["us-00000", "us-00001"]
 
 
 @pytest.mark.parametrize("flag", [("--platform", "xerox"), ("--time-zone", "Mars"), ("--limit", "0")])
@@ -173,7 +175,7 @@ def test_two_companies_of_one_name_are_left_out_and_said(merchantctl, served):
     assert done.code == 3
     assert done.out.count("twin-00000 (") == 2
     assert "2 companies bear this name" in done.out
-    assert [*load(Path("manifests")).merchants] == ["only-00000"]
+    assert [*load_fleet(Path("manifests")).merchants] == ["only-00000"]
     assert untouched(merchantctl)
 
 
@@ -184,7 +186,7 @@ def test_a_company_that_cannot_be_read_is_listed_and_the_others_are_written(merc
     done = merchantctl("import")
     assert done.code == 5
     assert f"uk-00001 ({merchants[1]['companyId']})" in done.out
-    assert sorted(load(Path("manifests")).merchants) == ["uk-00000", "uk-00002"]
+    assert sorted(load_fleet(Path("manifests")).merchants) == ["uk-00000", "uk-00002"]
 
 
 def test_an_incomplete_listing_is_no_ground_to_import_anything(merchantctl, served):
@@ -217,7 +219,7 @@ def test_a_merchant_that_is_not_running_is_adopted_as_it_stands(merchantctl, ser
         connection(served, merchant, "delete")
     served.seed(3, "configured", prefix="usual-")
     assert merchantctl("import").code == 0
-    wanted = load(Path("manifests")).merchants["one-00000"]
+    wanted = load_fleet(Path("manifests")).merchants["one-00000"]
     assert wanted.platform == said.get("platform")
     assert wanted.link_state == said.get("connection.state", "Linked")
     mapped = state in ("unlinked", "access revoked")
@@ -238,21 +240,123 @@ def test_run_again_it_adds_what_no_manifest_declares(merchantctl, served):
     done = merchantctl("import")
     assert "2 companies declared already" in done.out
     assert text_of("profiles/xero") == first
-    assert load(Path("manifests")).merchants["b-00001"].profile == "xero-2"
+    assert load_fleet(Path("manifests")).merchants["b-00001"].profile == "xero-2"
     assert merchantctl("import").out == "Nothing to import: 4 companies declared already.\n"
     assert untouched(merchantctl)
 
 
-def test_a_file_that_is_there_is_never_written_over_unless_asked_to(merchantctl, served):
+OTHER = """\
+apiVersion: merchantctl/v1
+kind: Merchant
+metadata: {name: other}   # not a-00000
+spec: {company: {name: Somebody else}, connection: {state: Unlinked}}
+"""
+
+
+def test_a_file_of_the_derived_name_that_declares_another_merchant_is_never_written_over(merchantctl, served):
     served.seed(1, "configured", prefix="a-")
     there = Path("manifests/merchants/a-00000.yaml")
     there.parent.mkdir(parents=True)
-    there.write_text("# ours\n")
-    merchantctl("import")
-    assert there.read_text() == "# ours\n"
-    assert "kind: Merchant" in text_of("merchants/a-00000-2")
+    there.write_text(OTHER)
+    for flags in ((), ("--overwrite",), ("--overwrite",)):
+        assert merchantctl("import", "--match", "a-*", *flags).code == 0
+        assert there.read_text() == OTHER
+    assert sorted(path.name for path in there.parent.iterdir()) == ["a-00000-2.yaml", "a-00000.yaml"]
+    assert sorted(load_fleet(Path("manifests")).merchants) == ["a-00000", "other"]
+
+
+def test_overwriting_replaces_the_one_document_and_keeps_the_others_of_its_file_byte_for_byte(merchantctl, served):
+    first, second = served.seed(2, "configured", prefix="a-")
+    merchantctl("import", "--no-profiles")
+    files = [Path(f"manifests/merchants/{each['name']}.yaml") for each in (first, second)]
+    mine, theirs = (each.read_text() for each in files)
+    for file in files:
+        file.unlink()
+    theirs = theirs.replace("spec:\n", "spec:   # 'quoted',   and spaced as they like\n") + "# the end\n"
+    shared = Path("manifests/all.yaml")
+    shared.write_text(f"# ours\n--- # one\n{OTHER}---\n{mine}...\n---\n{theirs}")
+    for each in (first, second):
+        portal(served, each, {"enabled": False})
+    assert merchantctl("import", "--overwrite", "--match", "a-00000").code == 0
+    now = shared.read_text()
+    before, after = f"# ours\n--- # one\n{OTHER}---\n", f"...\n---\n{theirs}"
+    assert now.startswith(before)
+    assert now.endswith(after)
+    assert now[len(before) : -len(after)] == mine.replace("enabled: true", "enabled: false")
+    merchants = load_fleet(Path("manifests")).merchants
+    assert [merchants[name].fields["enabled"] for name in ("a-00000", "a-00001")] == [False, True]
+
+
+HAND_WRITTEN = """\
+# Ask Ann before you touch this one.
+apiVersion: merchantctl/v1
+kind: Merchant
+metadata:
+    name: acme    # the short name
+    labels: {tier: gold}
+spec:
+    # what the books are called
+    company:
+        name: a-00000
+        books: Acme Ltd
+    profile: house
+    enabled: true    # since May
+    # the owner decides
+    policy:
+        drift: Report   # never write over Ann
+    schedule: {syncHourUtc: 4}
+"""
+
+
+def test_what_a_person_wrote_stays_when_a_merchant_is_imported_anew(merchantctl, served):
+    (merchant,) = served.seed(1, "configured", prefix="a-")
+    Path("manifests").mkdir()
+    profile = "apiVersion: merchantctl/v1\nkind: MappingProfile\nmetadata: {name: house}\nspec:\n"
+    profile += "  connection: {platform: xero}\n  policy: {deletion: Disable}\n"
+    Path("manifests/house.yaml").write_text(profile)
+    file = Path("manifests/acme.yaml")
+    file.write_text(HAND_WRITTEN)
+    portal(served, merchant, {"schedule": {"syncHourUtc": 9}})
     assert merchantctl("import", "--overwrite").code == 0
-    assert "kind: Merchant" in there.read_text()
+    now = file.read_text()
+    for line in ("# Ask Ann before you touch this one.", "name: acme    # the short name", "labels: {tier: gold}"):
+        assert line in now
+    assert "  # what the books are called\n  company:" in now
+    assert "  enabled: true    # since May\n" in now
+    assert "  # the owner decides\n  policy:" in now
+    assert [path.name for path in Path("manifests").iterdir()].count("acme.yaml") == 1
+    assert Path("manifests/house.yaml").read_text() == profile
+    acme = load_fleet(Path("manifests")).merchants["acme"]
+    assert (acme.labels, acme.books, acme.company_name) == ({"tier": "gold"}, "Acme Ltd", "a-00000")
+    assert (acme.policy.drift, acme.policy.deletion) == ("Report", "Disable")
+    assert acme.fields["schedule.syncHourUtc"] == 9
+    assert merchantctl("import", "--overwrite").code == 0
+    assert file.read_text() == now
+
+
+def test_overwriting_what_already_says_what_is_live_changes_no_byte(merchantctl, served):
+    served.seed(3, "configured", prefix="a-")
+    merchantctl("import")
+    before = {path: path.read_bytes() for path in Path("manifests").rglob("*.yaml")}
+    assert merchantctl("import", "--overwrite").code == 0
+    assert {path: path.read_bytes() for path in Path("manifests").rglob("*.yaml")} == before
+
+
+@pytest.mark.parametrize("flags", [(), ("--overwrite",)])
+@pytest.mark.parametrize("out", [(), ("--out", "fleet")])
+def test_nothing_is_written_through_a_link_that_leads_out_of_the_root(merchantctl, served, folder, flags, out):
+    served.seed(1, "configured", prefix="a-")
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "a-00000.yaml").write_text("theirs\n")
+    root = folder / (out[1] if out else "manifests")
+    root.mkdir()
+    (root / "merchants").symlink_to(elsewhere)
+    ended = merchantctl("import", *out, *flags)
+    assert ended.code != 0
+    assert "outside the root" in ended.err
+    assert [path.name for path in elsewhere.iterdir()] == ["a-00000.yaml"]
+    assert (elsewhere / "a-00000.yaml").read_text() == "theirs\n"
 
 
 def test_broken_manifests_beside_it_stop_the_import(merchantctl, served):
@@ -272,18 +376,20 @@ def test_a_merchant_that_the_state_knows_keeps_its_name_there(merchantctl, serve
     manifest.write_text(named.replace("spec:\n", "spec:\n  company: {name: shop-00000}\n"))
     assert merchantctl("apply", "--yes").code == 0
     merchantctl("import", "--out", "elsewhere")
-    assert sorted(load(Path("elsewhere")).merchants) == ["acme", "shop-00001"]
-    assert load(Path("elsewhere")).merchants["acme"].company_name == "shop-00000"
+    assert sorted(load_fleet(Path("elsewhere")).merchants) == ["acme", "shop-00001"]
+    assert load_fleet(Path("elsewhere")).merchants["acme"].company_name == "shop-00000"
     assert untouched(merchantctl, "--manifests", "elsewhere")
 
 
 def test_a_company_name_that_cannot_name_a_manifest_is_given_beside_one_that_can(merchantctl, served):
-    for name in ("  Padded Shop ", "padded-shop", "Hudson Hardware & Paint"):
+    long = "Long Shop " + "x" * 200
+    for name in (long, "  Padded  Shop ", "padded-shop", "Hudson Hardware & Paint"):
         served.merchant(name)
     assert merchantctl("import").code == 0
-    merchants = load(Path("manifests")).merchants
+    merchants = load_fleet(Path("manifests")).merchants
     assert {name: wanted.company_name for name, wanted in merchants.items()} == {
-        "padded-shop-2": "  Padded Shop ",
+        slug(long): long,
+        "Padded Shop": "Padded Shop",
         "padded-shop": "padded-shop",
         "Hudson Hardware & Paint": "Hudson Hardware & Paint",
     }
@@ -345,7 +451,7 @@ def test_a_reference_is_by_id_where_neither_code_nor_name_is_unique(merchantctl,
     cash, card = accounts["cash"]["selectedAccountId"], accounts["card"]["selectedAccountId"]
     served.control("PATCH", f"/companies/{merchant['companyId']}/accounts/{cash}", {"name": "POS card clearing"})
     merchantctl("import")
-    fields = load(Path("manifests")).merchants["us-00000"].fields
+    fields = load_fleet(Path("manifests")).merchants["us-00000"].fields
     assert fields["mapping.payments.accounts.cash"] == Ref("id", cash)
     assert fields["mapping.payments.accounts.card"] == Ref("id", card)
     assert fields["mapping.payments.accounts.payout"] == Ref("name", "Checking")

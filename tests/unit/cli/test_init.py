@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
-from controller.desired import source
+from controller.desired import yaml_reader as source
 from controller.settings import load_settings
 
 
@@ -31,6 +32,7 @@ def test_an_empty_folder_becomes_a_repository_whose_manifests_are_sound(merchant
         ".gitignore",
         "manifests.schema.json",
         ".github/workflows/merchantctl.yaml",
+        ".github/actions/install-merchantctl/action.yaml",
         ".vscode/settings.json",
         "manifests/profiles/uk-xero.yaml",
         "manifests/merchants/example-merchant.yaml",
@@ -101,15 +103,44 @@ def test_the_settings_file_is_one_that_the_program_reads(merchantctl, folder):
     assert settings.state == "sqlite:///var/merchantctl.db"
 
 
-def test_the_workflow_plans_pull_requests_and_applies_what_is_merged(merchantctl, folder):
+@pytest.fixture
+def workflow(merchantctl, folder) -> dict:
     merchantctl("init")
-    jobs = yaml.safe_load((folder / ".github" / "workflows" / "merchantctl.yaml").read_text())["jobs"]
+    return yaml.safe_load((folder / ".github" / "workflows" / "merchantctl.yaml").read_text())
+
+
+def test_the_workflow_applies_the_very_plan_that_was_made_and_uploaded(workflow):
+    jobs = workflow["jobs"]
     runs = {name: [step.get("run", "") for step in job["steps"]] for name, job in jobs.items()}
-    assert any(line == "merchantctl validate" for line in runs["plan"])
-    assert any(line.startswith("merchantctl plan") for line in runs["plan"])
-    assert "merchantctl apply --yes" in runs["apply"]
-    assert jobs["apply"]["if"].startswith("github.event_name == 'push'")
+    uses = {name: [step.get("uses", "").partition("@")[0] for step in job["steps"]] for name, job in jobs.items()}
+    assert "merchantctl validate" in runs["plan"]
+    assert any("merchantctl validate --online" in line and "--out plan.json" in line for line in runs["plan"])
+    assert "actions/upload-artifact" in uses["plan"]
+    assert "actions/download-artifact" in uses["apply"]
+    assert "merchantctl apply plan.json --yes" in runs["apply"]
+    assert jobs["apply"]["needs"] == "plan"
+    assert jobs["apply"]["environment"] == "production"
     assert not any("apply" in line for line in runs["plan"] + runs["drift"])
+
+
+def test_secrets_are_only_where_merchantctl_talks_to_the_service(workflow):
+    assert "env" not in workflow
+    for job in workflow["jobs"].values():
+        assert "env" not in job
+        for step in job["steps"]:
+            talks = any(f"merchantctl {verb}" in step.get("run", "") for verb in ("plan", "apply", "drift"))
+            assert ("secrets." in json.dumps(step)) is talks
+
+
+def test_everything_from_elsewhere_is_pinned_by_hash(workflow, folder):
+    action = yaml.safe_load((folder / ".github" / "actions" / "install-merchantctl" / "action.yaml").read_text())
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]] + action["runs"]["steps"]
+    foreign = [step["uses"] for step in steps if "uses" in step and not step["uses"].startswith("./")]
+    assert foreign
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", each) for each in foreign)
+    installs = [line.strip() for step in steps for line in step.get("run", "").splitlines() if "pip install" in line]
+    assert installs
+    assert all("--require-hashes" in line or "--no-deps" in line for line in installs)
 
 
 def test_git_leaves_out_what_is_remembered(merchantctl, folder):

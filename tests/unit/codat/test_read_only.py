@@ -1,4 +1,4 @@
-"""The client with the writing hand tied: nothing but GET ever arrives."""
+"""The read-only client: nothing but GET ever arrives."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from controller.codat.client import Client, Reader
-from controller.codat.pace import Pace
-from controller.codat.read_only import OnlyGet, ReadOnly, open_read_only
-from controller.codat.transport import Transport, open_network
+from controller.codat.network import open_network
+from controller.codat.rate_limiter import RateLimiter
+from controller.codat.read_only import GetOnlyTransport, ReadOnlyClient, open_read_only
+from controller.codat.transport import Transport
 from controller.model.errors import WritesForbidden
 from tests.unit.codat.raw_server import RawServer, answer
 
@@ -19,6 +20,8 @@ READS = sorted(name for name in dir(Reader) if not name.startswith("_"))
 
 
 FITTING = {
+    ("read_then_write", 0): lambda api: api.create_company("x"),
+    ("rename_company", 2): None,
     ("set_configuration", 1): b"{}",
     ("sync_latest", 1): None,
     ("sync_range", 1): datetime(2026, 12, 1, tzinfo=UTC),
@@ -45,8 +48,8 @@ async def test_even_a_client_that_would_write_sends_nothing_over_a_network_that_
     raw: RawServer, name: str
 ) -> None:
     raw.usual = answer(200, {"id": "x", "name": "x"})
-    async with open_network(4) as network:
-        client = Client(Transport(raw.url, "key", OnlyGet(network), Pace(0, 4)))
+    async with open_network(raw.url, 4) as network:
+        client = Client(Transport(raw.url, "key", GetOnlyTransport(network), RateLimiter(0, 4)))
         method = getattr(client, name)
         with pytest.raises(WritesForbidden):
             await method(*[FITTING.get((name, i), "x") for i, _ in enumerate(arguments(method))])
@@ -54,11 +57,11 @@ async def test_even_a_client_that_would_write_sends_nothing_over_a_network_that_
 
 
 def test_both_clients_read_alike() -> None:
-    assert all(getattr(ReadOnly, name) is getattr(Client, name) for name in READS)
+    assert all(getattr(ReadOnlyClient, name) is getattr(Client, name) for name in READS)
 
 
 async def test_it_reads(raw: RawServer) -> None:
-    raw.usual = answer(200, {"id": "c1", "name": "acme"})
+    raw.usual = answer(200, {"id": "c1", "name": "acme", "dataConnections": []})
     async with open_read_only(raw.url, "key") as client:
         assert (await client.company("c1")).name == "acme"
         assert (client.reads, client.writes) == (1, 0)

@@ -1,9 +1,11 @@
-"""What is asked again and what never is, counted where it arrives."""
+"""What is retried and what never is, counted where it arrives."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import re
 import socket
 import traceback
 from base64 import b64encode
@@ -13,21 +15,25 @@ import pytest
 
 from controller.codat.client import Client, open_client
 from controller.model.errors import (
-    LimitReached,
+    ApiKeyRefused,
+    ApiNotAnswering,
+    DataNotReady,
     NotFound,
-    NotReady,
     OutcomeUnknown,
-    Permanent,
+    PermanentError,
     RateLimited,
     Rejected,
     RemoteError,
-    Transient,
+    RemoteLimitReached,
+    TransientError,
     Unauthorized,
     UsageError,
 )
+from controller.model.observed import Absent
 from tests.unit.codat.raw_server import DROP, RawServer, answer
 
 KEY = "example-api-key-0001"
+PROOF = "GET /meta/companies?page=1&pageSize=1"
 COMPANY = {"id": "c1", "name": "acme", "dataConnections": []}
 DOCUMENT = b'{"companyId": "c1", "enabled": true}'
 
@@ -118,15 +124,97 @@ async def test_a_write_refused_by_429_was_not_done_and_is_sent_again(raw: RawSer
     assert raw.seen == [write, write]
 
 
+async def changed_document(api: Client) -> bytes:
+    """A story for `read_then_write`: the document as it is read now, with one field more."""
+    fresh = json.loads(await api.configuration("c1"))
+    return await api.set_configuration("c1", json.dumps({**fresh, "ours": 1}).encode())
+
+
+async def test_after_a_429_the_document_is_read_again_before_it_is_written(raw: RawServer) -> None:
+    """Somebody changes it in the portal while the write waits: what they did is in what is sent."""
+    edited = answer(200, {"companyId": "c1", "enabled": True, "theirs": 2})
+    raw.script = [answer(200, DOCUMENT), answer(429, Retry_After="0"), edited, answer(200, DOCUMENT)]
+    async with open_at(raw) as client:
+        await client.read_then_write(changed_document)
+    read, write = "GET /config/companies/c1/sync/commerce", "POST /config/companies/c1/sync/commerce"
+    assert raw.seen == [read, write, read, write]
+    assert json.loads(raw.bodies[-1]) == {"companyId": "c1", "enabled": True, "theirs": 2, "ours": 1}
+
+
+async def test_while_the_service_is_busy_a_write_that_was_read_for_is_not_sent_at_all(raw: RawServer) -> None:
+    """The 429 of somebody else, between a read and its write."""
+
+    both = {"id": "c1", "companyId": "c1", "name": "acme", "dataConnections": []}
+    others: list[asyncio.Task[object]] = []
+
+    async def busy_meanwhile(api: Client) -> bytes:
+        fresh = await api.configuration("c1")
+        if not others:
+            raw.script = [answer(429, Retry_After="0.6", X_Rate_Limit_Remaining="1000")]
+            others.append(asyncio.ensure_future(client.company("c1")))
+            for _ in range(1000):
+                if client.quota:  # the 429 has come: the pause that it asks for has begun
+                    break
+                await asyncio.sleep(0.01)
+        return await api.set_configuration("c1", fresh)
+
+    raw.usual = answer(200, both)
+    async with open_at(raw) as client:
+        await client.read_then_write(busy_meanwhile)
+        await asyncio.gather(*others)
+    ours = [seen.split()[0] for seen in raw.seen if "/config/" in seen]
+    assert ours == ["GET", "GET", "POST"]
+
+
+async def test_a_read_that_fails_once_is_asked_again_and_its_write_still_follows_it(raw: RawServer) -> None:
+    raw.script = [answer(503), answer(200, DOCUMENT)]
+    raw.usual = answer(200, DOCUMENT)
+    async with open_client(raw.url, KEY, requests_per_minute=3, concurrency=1) as client:
+        await client.read_then_write(changed_document)
+    assert [seen.split()[0] for seen in raw.seen] == ["GET", "GET", "POST"]
+
+
+async def test_a_write_of_a_pair_whose_answer_is_lost_is_never_sent_again(raw: RawServer) -> None:
+    raw.script, raw.usual = [answer(200, DOCUMENT)], DROP
+    async with open_at(raw) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.read_then_write(changed_document)
+    assert [seen.split()[0] for seen in raw.seen] == ["GET", "POST"]
+
+
+RETRY_AFTERS = ["0", "-7", "Mon, 01 Jan 2001 00:00:00 GMT", "soon", "nan", "1e400", "9" * 400]
+
+
+@pytest.mark.parametrize("retry_after", RETRY_AFTERS, ids=lambda text: text[:30])
+async def test_a_429_is_never_hammered_whatever_it_says_of_the_wait(raw: RawServer, retry_after: str) -> None:
+    raw.usual = answer(429, Retry_After=retry_after)
+    async with open_client(raw.url, KEY, requests_per_minute=0, concurrency=3) as client:
+        asks = [client.set_configuration("c1", DOCUMENT), client.configuration("c1"), client.company("c1")]
+        await asyncio.wait([asyncio.ensure_future(each) for each in asks], timeout=1.9)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel() if task.get_coro() in asks else None
+    assert len(raw.seen) <= 12
+
+
+@pytest.mark.parametrize("retry_after", ["1e300", "253402300799", "Fri, 31 Dec 9999 23:59:59 GMT", "1e11", "86400000"])
+async def test_a_wait_beyond_all_measure_is_a_day_at_most(raw: RawServer, retry_after: str) -> None:
+    raw.usual = answer(429, Retry_After=retry_after)
+    async with open_at(raw) as client:
+        with pytest.raises(RemoteLimitReached) as caught:
+            await client.company("c1")
+    assert caught.value.resume_at - datetime.now(UTC) <= timedelta(days=1, seconds=1)
+    assert len(raw.seen) == 1
+
+
 async def test_a_write_that_never_left_says_so() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         async with open_client(url, KEY) as client:
-            with pytest.raises(Transient, match="not sent") as caught:
+            with pytest.raises(TransientError, match="not sent") as caught:
                 await client.create_company("acme")
     assert caught.value.not_sent
-    assert type(caught.value) is Transient
+    assert type(caught.value) is TransientError
 
 
 @pytest.mark.parametrize(
@@ -143,7 +231,9 @@ async def test_a_read_is_asked_again(raw: RawServer, hiccup: bytes) -> None:
 async def test_a_read_is_not_asked_for_ever(raw: RawServer) -> None:
     raw.usual = answer(503, {"statusCode": 503, "error": "Offline for maintenance.", "correlationId": "abc"})
     async with open_at(raw) as client:
-        with pytest.raises(Transient, match=r"GET /companies/c1: 503 Offline for maintenance\. \(correlation id abc\)"):
+        with pytest.raises(
+            TransientError, match=r"GET /companies/c1: 503 Offline for maintenance\. \(correlation id abc\)"
+        ):
             await client.company("c1")
     assert len(raw.seen) == 5
 
@@ -152,24 +242,85 @@ async def test_a_read_is_not_asked_for_ever(raw: RawServer) -> None:
     ("status", "kind"),
     [
         (400, Rejected),
-        (401, Unauthorized),
-        (403, Unauthorized),
-        (402, LimitReached),
+        (402, RemoteLimitReached),
         (404, NotFound),
-        (405, Permanent),
-        (409, NotReady),
-        (302, Permanent),
-        (422, Permanent),
+        (405, PermanentError),
+        (409, DataNotReady),
+        (302, PermanentError),
+        (422, PermanentError),
     ],
 )
 async def test_a_refusal_is_typed_and_not_asked_again(raw: RawServer, status: int, kind: type[RemoteError]) -> None:
-    raw.usual = answer(status, {"error": "No.", "correlationId": "abc"})
+    raw.usual = answer(status, {"statusCode": status, "error": "No.", "correlationId": "abc"})
     async with open_at(raw) as client:
         for ask in (client.configuration("c1"), client.create_company("acme")):
             with pytest.raises(kind) as caught:
                 await ask
             assert (caught.value.status, caught.value.correlation_id) == (status, "abc")
     assert len(raw.seen) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_key_is_refused_where_a_request_about_no_merchant_is_refused_too(raw: RawServer, status: int) -> None:
+    raw.usual = answer(status, {"error": "No."})
+    async with open_at(raw) as client:
+        for ask in (client.configuration, client.refresh):
+            with pytest.raises(ApiKeyRefused, match="check the API key"):
+                await ask("c1")
+    assert raw.seen == [
+        "GET /config/companies/c1/sync/commerce",
+        PROOF,
+        "POST /companies/c1/data/all",
+        PROOF,
+    ]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refusal_about_one_merchant_leaves_the_key_good_and_proves_it_once(raw: RawServer, status: int) -> None:
+    raw.script = [answer(status, {"error": "No."}), answer(200, {"results": [], "totalResults": 0})]
+    raw.usual = answer(status, {"error": "No."})
+    async with open_at(raw) as client:
+        for ask in (client.configuration, client.refresh, client.company):
+            with pytest.raises(Unauthorized, match=f"{status} No.$"):
+                await ask("c1")
+    assert raw.seen.count(PROOF) == 1
+
+
+async def test_a_key_that_was_changed_is_sent_from_then_on_and_neither_is_ever_shown(raw: RawServer) -> None:
+    raw.usual = answer(401, {"error": f"No such key: {KEY}, another-key-0002."})
+    async with open_at(raw) as client:
+        client.use_key("another-key-0002")
+        with pytest.raises(ApiKeyRefused) as caught:
+            await client.companies()
+    assert f"authorization: Basic {b64encode(b'another-key-0002').decode()}\r\n" in raw.heads[0]
+    assert not {KEY, "another-key-0002"} & set(re.findall(r"[a-z0-9-]+", str(caught.value)))
+
+
+async def test_after_twenty_reads_in_a_row_without_an_answer_nothing_more_is_asked_than_once(raw: RawServer) -> None:
+    raw.usual = answer(503, {"error": "Offline for maintenance."})
+    async with open_at(raw) as client:
+        for number in range(19):
+            with pytest.raises(TransientError):
+                await client.company(f"c{number}")
+        asked = len(raw.seen)
+        with pytest.raises(
+            ApiNotAnswering, match=r"20 reads in a row were not answered.*GET /companies/c19: 503 Offline"
+        ):
+            await client.company("c19")
+    assert asked == 20 + 15
+    assert len(raw.seen) == asked + 1
+
+
+async def test_one_answer_closes_the_breaker_again(raw: RawServer) -> None:
+    raw.usual = answer(302)
+    async with open_at(raw) as client:
+        for kind in (*[PermanentError] * 19, ApiNotAnswering):
+            with pytest.raises(kind):
+                await client.company("c1")
+        raw.script = [answer(404, {"statusCode": 404, "error": "No company was found with ID c1"})]
+        assert isinstance(await client.company("c1"), Absent)
+        with pytest.raises(PermanentError):
+            await client.company("c1")
 
 
 async def test_a_rejection_carries_every_message(raw: RawServer) -> None:
@@ -194,7 +345,7 @@ async def test_an_error_body_may_be_anything(raw: RawServer, body: bytes) -> Non
 async def test_a_429_that_asks_for_hours_ends_the_run_with_the_time_to_resume(raw: RawServer) -> None:
     raw.usual = answer(429, Retry_After="7200")
     async with open_at(raw) as client:
-        with pytest.raises(LimitReached) as caught:
+        with pytest.raises(RemoteLimitReached) as caught:
             await client.company("c1")
     left = caught.value.resume_at - datetime.now(UTC)
     assert timedelta(minutes=119) < left <= timedelta(hours=2, seconds=1)
@@ -209,7 +360,7 @@ async def test_once_the_headers_say_that_nothing_is_left_until_tomorrow_nothing_
     async with open_at(raw) as client:
         await client.configuration("c1")
         for ask in (client.configuration("c1"), client.create_company("acme")):
-            with pytest.raises(LimitReached, match="not sent") as caught:
+            with pytest.raises(RemoteLimitReached, match="not sent") as caught:
                 await ask
             assert abs(caught.value.resume_at - reset) < timedelta(seconds=2)
         assert client.quota.remaining == 0
@@ -220,7 +371,7 @@ async def test_once_the_headers_say_that_nothing_is_left_until_tomorrow_nothing_
 async def test_a_busy_service_is_asked_until_the_patience_of_one_request_ends(
     raw: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.codat.transport.DEADLINE", 1.0)
+    monkeypatch.setattr("controller.codat.transport.MAX_RETRY_S", 1.0)
     raw.usual = answer(429, Retry_After="0.3")
     async with open_at(raw) as client:
         with pytest.raises(RateLimited) as caught:
@@ -229,7 +380,7 @@ async def test_a_busy_service_is_asked_until_the_patience_of_one_request_ends(
 
 
 async def test_an_answer_that_drips_for_ever_is_cut_off(raw: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.codat.transport.LONGEST", 0.2)
+    monkeypatch.setattr("controller.codat.transport.MAX_EXCHANGE_S", 0.2)
     raw.usual = b"HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\n{"
     async with open_at(raw) as client:
         with pytest.raises(OutcomeUnknown):
@@ -265,7 +416,7 @@ async def test_the_key_is_in_no_exception_traceback_or_log(
     raw.usual = reply
     async with open_at(raw) as client:
         for ask in (_read, _write):
-            with pytest.raises(RemoteError) as caught:
+            with pytest.raises((RemoteError, ApiKeyRefused)) as caught:
                 await ask(client)
             told = _everything_told(caught.value) + repr(client) + repr(vars(client))
             assert KEY not in told
@@ -304,7 +455,7 @@ async def test_a_429_that_asks_for_hours_sends_everyone_home(raw: RawServer) -> 
     raw.usual = answer(429, Retry_After="7200")
     async with open_client(raw.url, KEY, requests_per_minute=0, concurrency=2) as client:
         outcomes = await asyncio.gather(*(client.company("c1") for _ in range(20)), return_exceptions=True)
-    assert {type(outcome) for outcome in outcomes} == {LimitReached}
+    assert {type(outcome) for outcome in outcomes} == {RemoteLimitReached}
     assert all(timedelta(minutes=119) < one.resume_at - datetime.now(UTC) < timedelta(minutes=121) for one in outcomes)
     assert len(raw.seen) <= 2
 
@@ -312,6 +463,6 @@ async def test_a_429_that_asks_for_hours_sends_everyone_home(raw: RawServer) -> 
 async def test_a_service_that_is_away_for_long_is_not_waited_for(raw: RawServer) -> None:
     raw.usual = answer(503, Retry_After="3600")
     async with open_at(raw) as client:
-        with pytest.raises(Transient):
+        with pytest.raises(TransientError):
             await client.company("c1")
     assert len(raw.seen) == 1

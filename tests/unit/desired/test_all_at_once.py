@@ -1,4 +1,4 @@
-"""All complaints come at once: one mistake hides no other, in the same manifest, in its profile or in its file."""
+"""All diagnostics come at once: one mistake hides no other, in the same manifest, in its profile or in its file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.desired.fleet import load
+from controller.desired.loader import load_fleet
 
 HEAD = "apiVersion: merchantctl/v1\nkind: Merchant\nmetadata: {name: acme}\nspec:\n  connection: {platform: xero}\n"
 PROFILE = HEAD.replace("Merchant", "MappingProfile").replace("acme", "uk")
@@ -16,7 +16,7 @@ DRAFTS = "  mapping: {sales: {invoiceStatus: Draft}, payments: {sync: true}}\n"
 
 def complaints(root: Path, text: str) -> list[str]:
     (root / "all.yaml").write_text(text)
-    return [f"{each.line}:{each.column} {each.what}" for each in load(root).complaints]
+    return [f"{each.line}:{each.column} {each.what}" for each in load_fleet(root).diagnostics]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ GONE = "  profile: gone\n"
 def test_what_is_unreadable_breaks_no_rule_besides(mistake: str, tmp_path: Path) -> None:
     whats = complaints(tmp_path, HEAD + mistake)
     assert len(whats) == len({what.split()[0] for what in whats}), whats
-    assert not [what for what in whats if "REFERENCE 4.5" in what or "whole UTC hour" in what], whats
+    assert not [what for what in whats if "API notes 4.5" in what or "whole UTC hour" in what], whats
 
 
 def test_a_profile_with_a_mistake_hides_none_of_its_merchants_own(tmp_path: Path) -> None:
@@ -75,10 +75,10 @@ def test_twins_are_checked_too(tmp_path: Path) -> None:
 
 def test_a_tag_or_a_key_that_is_there_twice_mars_its_own_document_alone(tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(HEAD + "  enabled: !!bool true\n---\n" + HEAD.replace("acme", "bean"))
-    found = load(tmp_path)
+    found = load_fleet(tmp_path)
     assert list(found.merchants) == ["bean"]
-    assert found.known == {"acme", "bean"}
-    assert not found.whole
+    assert found.known_names == {"acme", "bean"}
+    assert not found.is_complete
 
 
 def test_what_stands_before_a_syntax_error_is_checked(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from controller.desired.fleet import load
+from controller.desired.loader import load_fleet
 
 PROFILE = {
     "apiVersion": "merchantctl/v1",
@@ -203,14 +203,14 @@ def test_what_is_not_utf_8_has_a_complaint_with_an_address(content: bytes, tmp_p
 
 def test_the_manifests_that_the_mutants_come_from_are_good(tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text(json.dumps(PROFILE) + "\n---\n" + json.dumps(MERCHANT))
-    assert load(tmp_path).complaints == ()
+    assert load_fleet(tmp_path).diagnostics == ()
 
 
 def assert_complaints(content: bytes, root: Path) -> None:
     (root / "broken.yaml").write_bytes(content)
     begun = time.process_time()
-    fleet = load(root)
+    fleet = load_fleet(root)
     assert time.process_time() - begun < 5
-    assert fleet.complaints
-    assert not fleet.whole
-    assert all(ADDRESS.search(str(complaint)) for complaint in fleet.complaints), fleet.complaints
+    assert fleet.diagnostics
+    assert not fleet.is_complete
+    assert all(ADDRESS.search(str(complaint)) for complaint in fleet.diagnostics), fleet.diagnostics

@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from controller.cli.main import group
-from controller.desired.fleet import load
-from controller.desired.schema import json_schema
-from controller.desired.source import Node, read
-from controller.model.merchant import Drift, LinkState
+from controller.desired.json_schema import json_schema
+from controller.desired.loader import load_fleet
+from controller.desired.yaml_reader import YamlNode, read
+from controller.model.desired import DriftPolicy, LinkState
 
 EXAMPLES = Path(__file__).parents[3] / "manifests"
 GOOD: dict[str, Any] = {
@@ -26,7 +26,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def documents() -> list[Node]:
+def documents() -> list[YamlNode]:
     files = sorted(EXAMPLES.rglob("*.yaml"))
     return [document for file in files for document in read(file.read_bytes(), str(file)).documents]
 
@@ -58,7 +58,7 @@ def test_the_examples_fit_the_schema(manifest: dict[str, Any]) -> None:
 def test_what_the_loader_refuses_the_schema_refuses_too(spec: dict[str, Any], tmp_path: Path) -> None:
     manifest = GOOD | {"spec": spec}
     (tmp_path / "acme.yaml").write_text(json.dumps(manifest))
-    assert load(tmp_path).complaints
+    assert load_fleet(tmp_path).diagnostics
     assert not Draft202012Validator(json_schema()).is_valid(manifest)
 
 
@@ -67,11 +67,11 @@ def test_null_clears_a_reference_in_the_schema_too() -> None:
 
 
 def test_the_example_fleet_is_sound_and_shows_what_there_is() -> None:
-    fleet = load(EXAMPLES)
-    assert fleet.complaints == ()
+    fleet = load_fleet(EXAMPLES)
+    assert fleet.diagnostics == ()
     assert len(fleet.merchants) == 12
     assert {wanted.platform for wanted in fleet.merchants.values()} == {"gbol", "qhyg", "fbrh"}
     states = Counter(wanted.link_state for wanted in fleet.merchants.values())
     assert states[LinkState.UNLINKED] == 1
-    assert any(wanted.policy.drift is Drift.REPORT for wanted in fleet.merchants.values())
+    assert any(wanted.policy.drift is DriftPolicy.REPORT for wanted in fleet.merchants.values())
     assert any(wanted.fields["enabled"] is False for wanted in fleet.merchants.values())

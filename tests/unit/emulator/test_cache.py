@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from controller.emulator import books, cache, datasets, seeding
-from controller.emulator.world import World
+from controller.emulator.controls import seeding
+from controller.emulator.service import books, cache
+from controller.emulator.service import pulls as datasets
+from controller.emulator.service.world import World
 
 
 def merchant(world: World, platform: str = "gbol"):
-    (company,) = seeding.sow(world, seeding.Seed(1, platform, "linked", "m-"))
+    (company,) = seeding.seed_companies(world, seeding.SeedRequest(1, platform, "linked", "m-"))
     return company.id, company.connections[1].id
 
 
 def held(world: World, company_id: str, connection_id: str, data_type: str = "chartOfAccounts"):
     company = world.companies[company_id]
     link = next(each for each in company.connections if each.id == connection_id)
-    return {row["id"]: row for row in cache.held(company, link, data_type)}
+    return {row["id"]: row for row in cache.cached_rows_json(company, link, data_type)}
 
 
 def pull(world: World, company_id: str, connection_id: str, data_type: str = "chartOfAccounts") -> None:
     world.clock.advance(timedelta(seconds=1))
-    datasets.record(world, company_id, connection_id, data_type)
+    datasets.record_finished_pull(world, company_id, connection_id, data_type)
 
 
 def test_only_rows_that_changed_get_a_new_modified_date():
@@ -29,7 +31,7 @@ def test_only_rows_that_changed_get_a_new_modified_date():
     company_id, link = merchant(world)
     before = held(world, company_id, link)
     changed, *others = before
-    books.edit(world, company_id, "gbol", "chartOfAccounts", changed, {"name": "Takings"})
+    books.edit_row(world, company_id, "gbol", "chartOfAccounts", changed, {"name": "Takings"})
     pull(world, company_id, link)
 
     after = held(world, company_id, link)
@@ -43,8 +45,8 @@ def test_only_rows_that_changed_get_a_new_modified_date():
 def test_a_row_that_came_and_went_between_two_pulls_was_never_seen():
     world = World()
     company_id, link = merchant(world)
-    made = books.add(world, company_id, "gbol", "customers", {"customerName": "Ghost"})
-    books.delete(world, company_id, "gbol", "customers", made["id"])
+    made = books.add_row(world, company_id, "gbol", "customers", {"customerName": "Ghost"})
+    books.delete_row(world, company_id, "gbol", "customers", made["id"])
     pull(world, company_id, link, "customers")
 
     assert made["id"] not in held(world, company_id, link, "customers")
@@ -54,7 +56,7 @@ def test_a_row_that_was_pulled_and_then_deleted_stays_marked():
     world = World()
     company_id, link = merchant(world)
     row_id, *_ = held(world, company_id, link)
-    books.delete(world, company_id, "gbol", "chartOfAccounts", row_id)
+    books.delete_row(world, company_id, "gbol", "chartOfAccounts", row_id)
     pull(world, company_id, link)
     pull(world, company_id, link)
 
@@ -63,10 +65,10 @@ def test_a_row_that_was_pulled_and_then_deleted_stays_marked():
 
 def test_a_first_pull_of_edited_books_leaves_out_what_was_deleted_before():
     world = World()
-    (company,) = seeding.sow(world, seeding.Seed(1, "gbol", "pending", "m-"))
+    (company,) = seeding.seed_companies(world, seeding.SeedRequest(1, "gbol", "pending", "m-"))
     link = company.connections[1].id
     row = books.rows(company, "gbol", "chartOfAccounts")[0]
-    books.delete(world, company.id, "gbol", "chartOfAccounts", row["id"])
+    books.delete_row(world, company.id, "gbol", "chartOfAccounts", row["id"])
     pull(world, company.id, link)
 
     assert row["id"] not in held(world, company.id, link)
@@ -77,7 +79,7 @@ def test_bank_accounts_follow_the_accounts_they_are():
     world = World()
     company_id, link = merchant(world, "qhyg")
     row_id, *_ = held(world, company_id, link, "bankAccounts")
-    books.edit(world, company_id, "qhyg", "chartOfAccounts", row_id, {"name": "Old till", "status": "Archived"})
+    books.edit_row(world, company_id, "qhyg", "chartOfAccounts", row_id, {"name": "Old till", "status": "Archived"})
     pull(world, company_id, link, "bankAccounts")
 
     bank = held(world, company_id, link, "bankAccounts")[row_id]
@@ -90,7 +92,7 @@ def test_new_ids_are_of_the_platforms_kind_and_not_taken():
     for platform in ("gbol", "qhyg"):
         company_id, _ = merchant(world, platform)
         known = {row["id"] for row in books.rows(world.companies[company_id], platform, "chartOfAccounts")}
-        made = [books.add(world, company_id, platform, "chartOfAccounts", {"name": "n"})["id"] for _ in range(3)]
+        made = [books.add_row(world, company_id, platform, "chartOfAccounts", {"name": "n"})["id"] for _ in range(3)]
         assert len({*known, *made}) == len(known) + 3
         assert all(each.isdigit() == (platform == "qhyg") for each in made)
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.emulator import books, companies, configuration, connections, seeding
-from controller.emulator.persistence import DataFile, UnusableDataFileError
-from controller.emulator.world import World
+from controller.emulator.controls import seeding
+from controller.emulator.service import books, companies, configuration, connections
+from controller.emulator.service.data_file import DataFile, UnusableDataFileError
+from controller.emulator.service.world import World
 
 ACTS = ("seed", "create", "connect", "authorise", "unlink", "delete", "edit", "portal", "drop", "table", "wait")
 
@@ -22,7 +23,7 @@ def act(world: World, what: str, number: int) -> None:
     company = known[number % len(known)] if known else None
     if what == "seed":
         state = ("pending", "linked", "configured")[number % 3]
-        seeding.sow(world, seeding.Seed(2, ("gbol", "qhyg")[number % 2], state, "m-"))
+        seeding.seed_companies(world, seeding.SeedRequest(2, ("gbol", "qhyg")[number % 2], state, "m-"))
     elif what == "create":
         wanted = {"name": f"shop {number}", "description": "d", "tags": {"a": "b"}}
         companies.create(world, wanted, for_commerce=True)
@@ -30,7 +31,7 @@ def act(world: World, what: str, number: int) -> None:
         world.table("rules")[str(number % 4)] = {"id": number, "list": [1, None, {"x": "é"}]}
     elif what == "wait":
         world.clock.advance(timedelta(seconds=number))
-        world.catch_up()
+        world.run_due()
     elif company is not None:
         act_on(world, company, what, number)
 
@@ -40,7 +41,7 @@ def act_on(world: World, company, what: str, number: int) -> None:
         companies.delete(world, company)
         return
     if what == "portal":
-        configuration.portal_edit(world, company, {"x": number, "enabled": True})
+        configuration.edit_in_portal(world, company, {"x": number, "enabled": True})
     elif what == "connect":
         connections.create(world, company.id, "gbol")
     link = next(iter(connections.of_type(world.companies[company.id], "Accounting")), None)
@@ -54,7 +55,7 @@ def act_on(world: World, company, what: str, number: int) -> None:
         connections.delete(world, company.id, link.id)
     elif what == "edit":
         row = books.rows(company, link.platform, "chartOfAccounts")[0]
-        books.edit(world, company.id, link.platform, "chartOfAccounts", row["id"], {"name": f"n{number}"})
+        books.edit_row(world, company.id, link.platform, "chartOfAccounts", row["id"], {"name": f"n{number}"})
 
 
 def contents(world: World):
@@ -73,7 +74,7 @@ def test_whatever_happened_reads_back_as_it_was(tmp_path_factory, acts):
     file.close(world)
 
     again, file = World(), DataFile(path)
-    file.read_into(again)
+    file.load_into(again)
     file.close(again)
 
     assert contents(again) == contents(world)
@@ -83,7 +84,7 @@ def test_whatever_happened_reads_back_as_it_was(tmp_path_factory, acts):
 def test_a_save_without_changes_writes_nothing(tmp_path):
     path = str(tmp_path / "world.db")
     world, file = World(), DataFile(path)
-    seeding.sow(world, seeding.Seed(2, "gbol", "linked", "m-"))
+    seeding.seed_companies(world, seeding.SeedRequest(2, "gbol", "linked", "m-"))
     file.save(world)
     with sqlite3.connect(path) as other:
         before = other.execute("SELECT value FROM facts ORDER BY name").fetchall()

@@ -1,4 +1,4 @@
-"""The query language, ordering and paging of the emulator (REFERENCE 1.6 to 1.8)."""
+"""The query language, ordering and paging of the emulator (API notes 1.6 to 1.8)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.emulator.errors import ApiError
-from controller.emulator.query import compiled, page
+from controller.emulator.http.query import compile_query, paginate_json
+from controller.emulator.service.errors import ApiError
 
 MALFORMED = "Error parsing query - Malformed query."
 SALES = {"id": "1", "name": "Sales", "currentBalance": 120.5, "type": "Income", "isBankAccount": False}
@@ -31,12 +31,12 @@ COMPANIES = [
 
 
 def chosen(query: str, items: Sequence[dict] = ACCOUNTS, kind: str = "Account", **params: str) -> list[str]:
-    return [item["id"] for item in page(items, {"query": query, **params}, "/x", kind)["results"]]
+    return [item["id"] for item in paginate_json(items, {"query": query, **params}, "/x", kind)["results"]]
 
 
 def complaint(params: dict[str, str], kind: str = "Account") -> tuple[int, str]:
     with pytest.raises(ApiError) as raised:
-        page(ACCOUNTS, params, "/x", kind)
+        paginate_json(ACCOUNTS, params, "/x", kind)
     return raised.value.status, raised.value.error
 
 
@@ -59,7 +59,7 @@ def complaint(params: dict[str, str], kind: str = "Account") -> tuple[int, str]:
         ("", ["1", "2", "3", "4"]),
     ],
 )
-def test_each_operator_compares_as_the_reference_tables_it(query, ids):
+def test_each_operator_compares_as_documented(query, ids):
     assert chosen(query) == ids
 
 
@@ -188,13 +188,13 @@ def test_ordering_by_an_unknown_field_is_refused():
 
 
 def test_query_and_order_work_together_and_the_total_counts_what_matched():
-    answer = page(ACCOUNTS, {"query": "type=Asset", "orderBy": "-id", "pageSize": "1"}, "/x", "Account")
+    answer = paginate_json(ACCOUNTS, {"query": "type=Asset", "orderBy": "-id", "pageSize": "1"}, "/x", "Account")
     assert [item["id"] for item in answer["results"]] == ["3"]
     assert answer["totalResults"] == 2
 
 
 def test_the_envelope_has_its_five_members_and_canonical_links():
-    assert page([], {}, "/companies", "Company") == {
+    assert paginate_json([], {}, "/companies", "Company") == {
         "results": [],
         "pageNumber": 1,
         "pageSize": 100,
@@ -205,7 +205,7 @@ def test_the_envelope_has_its_five_members_and_canonical_links():
 
 def test_next_and_previous_appear_only_where_there_is_one():
     links = [
-        sorted(page(ACCOUNTS, {"page": number, "pageSize": "2"}, "/x", "Account")["_links"])
+        sorted(paginate_json(ACCOUNTS, {"page": number, "pageSize": "2"}, "/x", "Account")["_links"])
         for number in ("1", "2", "3")
     ]
     assert links == [
@@ -216,7 +216,9 @@ def test_next_and_previous_appear_only_where_there_is_one():
 
 
 def test_links_carry_the_query_encoded_once():
-    href = page(ACCOUNTS, {"query": "name=Till cash", "pageSize": "5"}, "/x", "Account")["_links"]["current"]["href"]
+    href = paginate_json(ACCOUNTS, {"query": "name=Till cash", "pageSize": "5"}, "/x", "Account")["_links"]["current"][
+        "href"
+    ]
     assert href == "/x?page=1&pageSize=5&query=name%3DTill%20cash"
     assert parse_qs(urlsplit(href).query)["query"] == ["name=Till cash"]
 
@@ -247,7 +249,7 @@ def test_without_a_query_no_item_is_looked_at():
             assert isinstance(index, slice)
             return range(*index.indices(len(self)))
 
-    answer = page(Lazy(), {"page": "2", "pageSize": "5000"}, "/companies", "Company")
+    answer = paginate_json(Lazy(), {"page": "2", "pageSize": "5000"}, "/companies", "Company")
     assert answer["results"] == list(range(5000, 10_000))
     assert answer["totalResults"] == 10_000
 
@@ -266,7 +268,7 @@ EXPRESSIONS = st.recursive(
 def evaluated_by_python(expression: str, item: dict) -> bool:
     """The same expression, read by another parser."""
     for clause in ("id!=1", "id=1", "name~a", "currentBalance>=40", "isBankAccount=true"):
-        expression = expression.replace(clause, str(compiled(clause, "Account")(item)))
+        expression = expression.replace(clause, str(compile_query(clause, "Account")(item)))
     for ours, theirs in (("&&", " and "), ("||", " or "), ("{", "("), ("}", ")")):
         expression = expression.replace(ours, theirs)
     return eval(expression)
@@ -274,14 +276,14 @@ def evaluated_by_python(expression: str, item: dict) -> bool:
 
 @given(EXPRESSIONS, st.sampled_from(ACCOUNTS))
 def test_every_well_formed_expression_agrees_with_another_parser(expression, item):
-    assert compiled(expression, "Account")(item) is evaluated_by_python(expression, item)
+    assert compile_query(expression, "Account")(item) is evaluated_by_python(expression, item)
 
 
 @given(st.text(alphabet="id=1&|{}~<>! nameTrue%3D", max_size=60))
 def test_any_text_is_either_read_or_refused_with_400(text):
     refused = None
     try:
-        page(ACCOUNTS, {"query": text}, "/x", "Account")
+        paginate_json(ACCOUNTS, {"query": text}, "/x", "Account")
     except ApiError as refusal:
         refused = refusal.status
     assert refused in (None, 400)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.routing import Route
 
-from controller.emulator.routing import NoPlace, Router
+from controller.emulator.http.routing import NoRoute, Router
 
 
 async def nobody(request):
@@ -21,7 +21,7 @@ def router_of(*entries: tuple[str, str]) -> Router:
 def test_a_fixed_segment_goes_before_a_parameter():
     router = router_of(("GET", "/rules/alerts"), ("GET", "/rules/{ruleId}"))
 
-    assert router.find("GET", "/rules/alerts").place.template == "/rules/alerts"
+    assert router.find("GET", "/rules/alerts").entry.template == "/rules/alerts"
     assert router.find("GET", "/rules/7").parameters == {"ruleId": "7"}
 
 
@@ -44,18 +44,18 @@ def test_parameters_keep_the_names_of_their_own_template():
 def test_a_trailing_slash_makes_no_difference(path):
     router = router_of(("GET", "/{id}/history/"))
 
-    assert router.find("GET", path).place.template == "/{id}/history/"
+    assert router.find("GET", path).entry.template == "/{id}/history/"
 
 
 def test_another_method_is_told_from_another_path():
     router = router_of(("GET", "/a"), ("POST", "/a"))
 
-    assert router.find("PUT", "/a") == NoPlace(("GET", "POST"))
-    assert router.find("GET", "/b") == NoPlace(())
+    assert router.find("PUT", "/a") == NoRoute(("GET", "POST"))
+    assert router.find("GET", "/b") == NoRoute(())
 
 
 def test_an_empty_segment_is_no_parameter():
-    assert router_of(("GET", "/a/{id}/b")).find("GET", "/a//b") == NoPlace(())
+    assert router_of(("GET", "/a/{id}/b")).find("GET", "/a//b") == NoRoute(())
 
 
 def test_two_routes_for_one_place_are_a_mistake():
@@ -66,5 +66,5 @@ def test_two_routes_for_one_place_are_a_mistake():
 def test_what_lies_below_emulator_is_a_control_whoever_brings_it():
     router = router_of(("GET", "/_emulator/x"), ("GET", "/x"))
 
-    assert router.find("GET", "/_emulator/x").place.surface == "control"
-    assert router.find("GET", "/x").place.surface == "api"
+    assert router.find("GET", "/_emulator/x").entry.surface == "control"
+    assert router.find("GET", "/x").entry.surface == "api"

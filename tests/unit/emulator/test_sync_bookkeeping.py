@@ -1,4 +1,4 @@
-"""What a sync writes into the books for a stretch of records (REFERENCE 4.10)."""
+"""What a sync writes into the books for a stretch of records (API notes 4.10)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.emulator.syncs.bookkeeping import Books, CannotBookError, entries
-from controller.emulator.syncs.periods import Schedule
+from controller.emulator.syncs.bookkeeping import BookingContext, CannotBookError, build_entries
+from controller.emulator.syncs.windows import DueSchedule
 
 START = datetime(2022, 5, 1, tzinfo=UTC)
 DAYS = ["2022-06-15", "2022-06-16", "2022-06-17"]
@@ -43,8 +43,8 @@ def configuration(**changes: Any) -> dict[str, Any]:
     return {"sales": {**sales, **changes}, "payments": payments, "fees": fees}
 
 
-def books(**changes: Any) -> Books:
-    return Books(configuration(**changes), Schedule(START, 0, UTC))
+def books(**changes: Any) -> BookingContext:
+    return BookingContext(configuration(**changes), DueSchedule(START, 0, UTC))
 
 
 def line(rate: float, amount: float) -> dict[str, Any]:
@@ -63,25 +63,25 @@ def lines_of(entry: dict[str, Any]) -> list[tuple[str, float, str | None]]:
 def test_an_invoice_has_a_line_per_tax_rate_then_gratuity_and_prepaid():
     gift_card = {"type": "Overpayment", "totalAmount": 10}
     sold = order(40, line(20, 12), line(5, 8), line(20.0, 10), totalGratuity=3, serviceCharges=[gift_card])
-    (invoice,) = entries(books(), [sold], [], [])
+    (invoice,) = build_entries(books(), [sold], [], [])
     assert lines_of(invoice) == [("S", 22.0, "T20"), ("S", 8.0, "T5"), ("G", 3.0, None), ("V", 10.0, None)]
     assert (invoice["kind"], invoice["total"], invoice["customerId"]) == ("invoice", 43.0, "C")
 
 
 def test_a_penny_left_over_is_a_rounding_line_and_more_is_not():
-    (by_a_penny,) = entries(books(), [order(10.01, line(20, 10))], [], [])
+    (by_a_penny,) = build_entries(books(), [order(10.01, line(20, 10))], [], [])
     assert lines_of(by_a_penny)[-1] == ("S", 0.01, None)
-    (by_more,) = entries(books(), [order(10.50, line(20, 10))], [], [])
+    (by_more,) = build_entries(books(), [order(10.50, line(20, 10))], [], [])
     assert lines_of(by_more) == [("S", 10.0, "T20")]
 
 
 def test_an_order_without_lines_is_one_line_of_its_own():
-    assert lines_of(entries(books(), [order(7)], [], [])[0]) == [("S", 7.0, "T0")]
+    assert lines_of(build_entries(books(), [order(7)], [], [])[0]) == [("S", 7.0, "T0")]
 
 
 def test_a_shipping_charge_is_taxed_like_a_line():
     shipping = {"type": "Shipping", "taxPercentage": 17.5, "totalAmount": 3}
-    (invoice,) = entries(books(), [order(3, serviceCharges=[shipping])], [], [])
+    (invoice,) = build_entries(books(), [order(3, serviceCharges=[shipping])], [], [])
     assert lines_of(invoice) == [("S", 3.0, "T17.5")]
 
 
@@ -93,13 +93,13 @@ def test_lines_and_invoices_follow_the_grouping_levels():
             "invoiceLineLevel": {"selectedGroupByOptions": ["Location"]},
         }
     }
-    (invoice,) = entries(books(grouping=grouping), [north, south], [], [])
+    (invoice,) = build_entries(books(grouping=grouping), [north, south], [], [])
     assert (invoice["groupedBy"], len(invoice["lines"])) == (["GB"], 2)
 
 
 def test_currencies_are_never_mixed():
     sold = [order(5, line(0, 5)), order(5, line(0, 5), currency="EUR")]
-    assert sorted(each["currency"] for each in entries(books(), sold, [], [])) == ["EUR", "GBP"]
+    assert sorted(each["currency"] for each in build_entries(books(), sold, [], [])) == ["EUR", "GBP"]
 
 
 def test_refunded_payments_stand_apart_and_unpaid_ones_are_left_out():
@@ -109,7 +109,7 @@ def test_refunded_payments_stand_apart_and_unpaid_ones_are_left_out():
         {"id": "2", "amount": -5, "status": "Paid", **common},
         {"id": "3", "amount": 9, "status": "Pending", **common},
     ]
-    written = entries(books(), [], taken, [])
+    written = build_entries(books(), [], taken, [])
     assert [(each["kind"], each["total"]) for each in written] == [("payment", 20.0), ("refundPayment", 5.0)]
 
 
@@ -121,7 +121,7 @@ def test_payouts_are_transfers_and_fees_a_bill_that_refunds_reduce():
         {**common, "type": "PaymentFeeRefund", "totalAmount": 1},
         {**common, "type": "Payment", "totalAmount": 50},
     ]
-    transfer, bill = entries(books(), [], [], moved)
+    transfer, bill = build_entries(books(), [], [], moved)
     assert (transfer["kind"], transfer["total"], transfer["lines"][0]["accountId"]) == (
         "transfer",
         100.0,
@@ -136,7 +136,7 @@ def test_a_bank_account_for_fees_makes_spend_money_and_receive_money():
         {**common, "type": "PaymentFee", "totalAmount": -3},
         {**common, "type": "PaymentFeeRefund", "totalAmount": 1},
     ]
-    written = entries(Books(configuration(), Schedule(START, 0, UTC), frozenset("E")), [], [], moved)
+    written = build_entries(BookingContext(configuration(), DueSchedule(START, 0, UTC), frozenset("E")), [], [], moved)
     assert sorted(each["kind"] for each in written) == ["receiveMoney", "spendMoney"]
 
 
@@ -150,13 +150,13 @@ def test_a_bank_account_for_fees_makes_spend_money_and_receive_money():
 def test_what_is_not_mapped_cannot_be_booked(sold, words):
     unmapped = books(accounts=accounts(sales="S", refund="R"))
     with pytest.raises(CannotBookError) as raised:
-        entries(unmapped, [sold], [], [])
+        build_entries(unmapped, [sold], [], [])
     assert raised.value.fault.message == words
 
 
 def test_sections_that_are_off_write_nothing():
     paid = {"id": "1", "createdDate": f"{DAYS[0]}T10:00:00Z", "amount": 5, "type": "Swish", "status": "Paid"}
-    assert entries(books(syncSales=False), [order(5, line(20, 5))], [paid], []) == []
+    assert build_entries(books(syncSales=False), [order(5, line(20, 5))], [paid], []) == []
 
 
 amounts = st.decimals(min_value=-500, max_value=500, places=2)
@@ -175,7 +175,7 @@ sales = st.builds(
 
 @given(st.lists(sales, max_size=6))
 def test_not_a_penny_is_lost_between_orders_and_invoices(sold):
-    written = entries(books(), sold, [], [])
+    written = build_entries(books(), sold, [], [])
     booked = sum((Decimal(str(each["total"])) for each in written), Decimal())
     taken = sum((Decimal(str(each["totalAmount"] + each["totalGratuity"])) for each in sold), Decimal())
     assert abs(booked - taken) < Decimal("0.005")
@@ -195,6 +195,6 @@ def test_not_a_penny_is_lost_between_payments_and_their_entries(taken):
         for amount, kind, day in taken
     ]
     signs = {"payment": 1, "refundPayment": -1}
-    written = entries(books(), [], payments, [])
+    written = build_entries(books(), [], payments, [])
     booked = sum((signs[each["kind"]] * Decimal(str(each["total"])) for each in written), Decimal())
     assert booked == sum((amount for amount, *_ in taken), Decimal())

@@ -1,4 +1,4 @@
-"""The words, the signature and the patience of both generations of webhooks (REFERENCE 6)."""
+"""The words, the signature and the patience of both generations of webhooks (API notes 6)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from controller.emulator.webhooks import habits, legacy, newer
-from controller.emulator.webhooks.habits import Reply
+from controller.emulator.service.world import ServiceEvent
+from controller.emulator.webhooks import legacy_events as legacy
+from controller.emulator.webhooks import newer_events as newer
+from controller.emulator.webhooks import retry_policy as habits
+from controller.emulator.webhooks.retry_policy import EndpointReply
 from controller.emulator.webhooks.signing import new_secret, signature
-from controller.emulator.world import Event
 
 NOW = datetime(2024, 8, 24, 14, 15, 27, tzinfo=UTC)
 COMPANY = "7d0b6d0e-6f0a-4c57-9a53-2f3f0e6a1b11"
@@ -33,12 +35,12 @@ DATASET = {
 }
 
 
-def event(name: str, company_id: str = COMPANY, **details) -> Event:
-    return Event(name, company_id, NOW, details)
+def event(name: str, company_id: str = COMPANY, **details) -> ServiceEvent:
+    return ServiceEvent(name, company_id, NOW, details)
 
 
 def told(name: str, **details) -> list[tuple[str, str, dict]]:
-    return [(each.rule_type, each.message, dict(each.data)) for each in legacy.notices(event(name, **details))]
+    return [(each.rule_type, each.message, dict(each.data)) for each in legacy.notices_of(event(name, **details))]
 
 
 def test_the_signature_is_that_of_the_published_vector():
@@ -86,8 +88,8 @@ def test_a_created_connection_has_no_old_status():
 
 
 def test_a_deleted_connection_is_not_named():
-    notice = legacy.notices(event("connection.deleted", connection=CONNECTION))[0]
-    body = legacy.body(notice, event("connection.deleted"), "rule", "alert", "Example Client")
+    notice = legacy.notices_of(event("connection.deleted", connection=CONNECTION))[0]
+    body = legacy.legacy_body(notice, event("connection.deleted"), "rule", "alert", "Example Client")
     assert body["RuleType"] == "Sync Connection Deleted"
     assert body["DataConnectionId"] == "00000000-0000-0000-0000-000000000000"
     assert body["Data"] == {}
@@ -125,11 +127,11 @@ def test_a_company_is_synchronised_once_one_initial_pull_succeeded():
 
 
 def test_the_newer_service_has_no_word_for_a_configuration_change():
-    assert newer.body(event("configuration.changed"), "id", {"id": COMPANY, "name": "m"}) is None
+    assert newer.newer_body(event("configuration.changed"), "id", {"id": COMPANY, "name": "m"}) is None
 
 
 def test_a_newer_connection_event_carries_company_and_connection():
-    body = newer.body(event("connection.deleted", connection=CONNECTION), "e1", {"id": COMPANY, "name": "m"})
+    body = newer.newer_body(event("connection.deleted", connection=CONNECTION), "e1", {"id": COMPANY, "name": "m"})
     assert body == {
         "id": "e1",
         "eventType": "connection.deleted",
@@ -147,28 +149,28 @@ def test_a_newer_connection_event_carries_company_and_connection():
 
 
 def test_a_company_event_leaves_the_connections_out():
-    body = newer.body(event("company.created"), "e1", {"id": COMPANY, "name": "m", "dataConnections": []})
+    body = newer.newer_body(event("company.created"), "e1", {"id": COMPANY, "name": "m", "dataConnections": []})
     assert body is not None
     assert body["payload"] == {"id": COMPANY, "name": "m"}
 
 
-def seconds_of_patience(generation: habits.Generation, reply: Reply) -> list[float]:
+def seconds_of_patience(generation: habits.Generation, reply: EndpointReply) -> list[float]:
     waits, attempts = [], 1
-    while (wait := habits.wait(generation, attempts, reply, NOW)) is not None:
+    while (wait := habits.retry_delay(generation, attempts, reply, NOW)) is not None:
         waits.append(wait.total_seconds())
         attempts += 1
     return waits
 
 
 def test_the_newer_service_tries_eight_times_over_about_28_hours():
-    for reply in (Reply(None), Reply(500), Reply(400), Reply(302, location="/x")):
+    for reply in (EndpointReply(None), EndpointReply(500), EndpointReply(400), EndpointReply(302, location="/x")):
         waits = seconds_of_patience("newer", reply)
         assert waits == [5, 300, 1800, 7200, 18000, 36000, 36000]
 
 
 @pytest.mark.parametrize("status", [None, 408, 420, 429, 460, 502, 503, 504, 522, 524])
 def test_a_legacy_rule_tries_three_times_more_within_two_minutes(status):
-    waits = seconds_of_patience("legacy", Reply(status))
+    waits = seconds_of_patience("legacy", EndpointReply(status))
     assert len(waits) == 3
     assert sum(waits) <= 120
     assert max(waits) <= 60
@@ -177,7 +179,7 @@ def test_a_legacy_rule_tries_three_times_more_within_two_minutes(status):
 
 @pytest.mark.parametrize("status", [400, 401, 404, 410, 500, 501])
 def test_a_legacy_rule_gives_up_at_once_on_any_other_answer(status):
-    assert seconds_of_patience("legacy", Reply(status)) == []
+    assert seconds_of_patience("legacy", EndpointReply(status)) == []
 
 
 @pytest.mark.parametrize(
@@ -185,4 +187,4 @@ def test_a_legacy_rule_gives_up_at_once_on_any_other_answer(status):
     [("7", 7), ("Sat, 24 Aug 2024 14:15:57 GMT", 30), ("Sat, 24 Aug 2024 14:00:00 GMT", 0), ("soon", 15)],
 )
 def test_retry_after_replaces_the_wait_in_seconds_and_as_a_date(text, seconds):
-    assert habits.wait("legacy", 1, Reply(503, retry_after=text), NOW) == timedelta(seconds=seconds)
+    assert habits.retry_delay("legacy", 1, EndpointReply(503, retry_after=text), NOW) == timedelta(seconds=seconds)

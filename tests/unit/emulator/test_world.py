@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.emulator import seeding
-from controller.emulator.clock import Agenda, Clock, instant, stamp
-from controller.emulator.errors import ApiError
-from controller.emulator.world import World
+from controller.emulator.controls import seeding
+from controller.emulator.service.clock import Clock, Scheduler, format_timestamp, parse_timestamp
+from controller.emulator.service.errors import ApiError
+from controller.emulator.service.world import World
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -19,12 +19,12 @@ MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def test_time_stands_still_while_something_due_is_done():
     world, seen = World(), []
     begun = world.now()
-    world.agenda.at(begun + timedelta(seconds=40), lambda: seen.append(world.now()))
-    world.agenda.at(begun + timedelta(seconds=10), lambda: seen.append(world.now()))
-    world.agenda.at(begun + timedelta(seconds=90), lambda: seen.append(world.now()))
+    world.scheduler.call_at(begun + timedelta(seconds=40), lambda: seen.append(world.now()))
+    world.scheduler.call_at(begun + timedelta(seconds=10), lambda: seen.append(world.now()))
+    world.scheduler.call_at(begun + timedelta(seconds=90), lambda: seen.append(world.now()))
 
     world.clock.advance(timedelta(seconds=60))
-    world.catch_up()
+    world.run_due()
 
     assert seen == [begun + timedelta(seconds=10), begun + timedelta(seconds=40)]
     assert world.now() >= begun + timedelta(seconds=60)
@@ -35,22 +35,22 @@ def test_what_one_action_enters_is_done_in_the_same_catching_up():
     begun = world.now()
 
     def first() -> None:
-        world.agenda.at(world.now() + timedelta(seconds=5), lambda: seen.append("second"))
+        world.scheduler.call_at(world.now() + timedelta(seconds=5), lambda: seen.append("second"))
         seen.append("first")
 
-    world.agenda.at(begun + timedelta(seconds=5), first)
+    world.scheduler.call_at(begun + timedelta(seconds=5), first)
     world.clock.advance(timedelta(seconds=20))
-    world.catch_up()
+    world.run_due()
 
     assert seen == ["first", "second"]
 
 
 def test_entries_of_one_moment_are_done_in_the_order_they_were_made():
-    agenda, seen = Agenda(), []
+    agenda, seen = Scheduler(), []
     for number in range(5):
-        agenda.at(MOMENT, lambda number=number: seen.append(number))
+        agenda.call_at(MOMENT, lambda number=number: seen.append(number))
 
-    while due := agenda.next_due(MOMENT):
+    while due := agenda.pop_due(MOMENT):
         due[1]()
 
     assert seen == [0, 1, 2, 3, 4]
@@ -58,7 +58,7 @@ def test_entries_of_one_moment_are_done_in_the_order_they_were_made():
 
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_a_stamp_reads_back_as_the_moment_it_was(moment):
-    assert instant(stamp(moment)) == moment
+    assert parse_timestamp(format_timestamp(moment)) == moment
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,19 @@ def test_a_stamp_reads_back_as_the_moment_it_was(moment):
     ],
 )
 def test_every_form_of_date_is_read(text, moment):
-    assert instant(text) == moment
+    assert parse_timestamp(text) == moment
 
 
 def sown(world: World, count: int = 1) -> None:
-    seeding.sow(world, seeding.Seed(count, "gbol", "linked", "m-"))
+    seeding.seed_companies(world, seeding.SeedRequest(count, "gbol", "linked", "m-"))
 
 
 def test_the_world_before_the_last_write_is_exactly_that():
     world = World()
-    with world.writing():
+    with world.write_transaction():
         sown(world)
     before, moment = dict(world.companies), world.now()
-    with world.writing():
+    with world.write_transaction():
         sown(world)
         world.table("rules")["r"] = {"id": "r"}
 
@@ -100,11 +100,11 @@ def test_the_world_before_the_last_write_is_exactly_that():
 
 def test_what_changed_nothing_or_was_refused_was_no_write():
     world = World()
-    with world.writing():
+    with world.write_transaction():
         sown(world)
-    with world.writing():
+    with world.write_transaction():
         pass
-    with pytest.raises(ApiError), world.writing():
+    with pytest.raises(ApiError), world.write_transaction():
         raise ApiError(400, "no")
 
     assert not world.before_last_write(5.0).companies
@@ -114,12 +114,12 @@ def test_a_reset_leaves_nothing_and_puts_the_settings_back():
     world = World()
     world.settings.merge = True
     world.clock.advance(timedelta(days=3))
-    world.agenda.at(world.now(), lambda: pytest.fail("forgotten"))
+    world.scheduler.call_at(world.now(), lambda: pytest.fail("forgotten"))
     sown(world, 3)
     world.table("rules")["r"] = {}
 
     world.reset()
-    world.catch_up()
+    world.run_due()
 
     assert (dict(world.companies), world.table("rules"), world.settings.merge) == ({}, {}, False)
     assert world.clock.offset == timedelta()

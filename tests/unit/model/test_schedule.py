@@ -1,20 +1,23 @@
-"""Wall-clock times as UTC hours: every zone of the database, 2026 to 2030."""
+"""Local times as UTC hours: every zone of the database, 2026 to 2030."""
 
 from __future__ import annotations
 
+import zoneinfo
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo, available_timezones
+from importlib import resources
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.model.schedule import complaint_about, complaint_about_zone, midnight_utc, next_change, utc_hour
-from controller.model.values import Clock
+from controller.model.schedule import explain_utc_hour, local_time_problem, midnight_utc, time_zone_problem, utc_hour
+from controller.model.values import LocalTime
+from controller.model.zones import time_zone, time_zone_names
 
-ZONES = sorted(available_timezones() - {"localtime", "Factory"})
+ZONES = sorted(time_zone_names())
 instants = st.datetimes(datetime(2026, 1, 1), datetime(2030, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
-london = Clock("00:00", "Europe/London")
+london = LocalTime("00:00", "Europe/London")
 
 
 @pytest.mark.parametrize(
@@ -37,71 +40,71 @@ def test_before_the_start_date_the_hour_is_that_of_the_first_occurrence_after_it
 
 
 def test_a_time_that_a_gap_skips_shifts_forward() -> None:
-    clock = Clock("02:00", "America/New_York")
+    clock = LocalTime("02:00", "America/New_York")
     assert utc_hour(clock, datetime(2027, 3, 14, 0, tzinfo=UTC), None) == 7  # 03:00 EDT
 
 
 def test_a_time_that_is_repeated_takes_the_first() -> None:
-    clock = Clock("01:00", "America/New_York")
+    clock = LocalTime("01:00", "America/New_York")
     assert utc_hour(clock, datetime(2027, 11, 7, 0, tzinfo=UTC), None) == 5  # 01:00 EDT, not 06:00 for EST
 
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_a_time_that_is_accepted_is_a_whole_utc_hour_every_day(zone: str) -> None:
     """All sixty minutes' residues are tried at 00:xx; whichever is accepted holds on each day of five years."""
-    accepted = [clock for m in range(60) if complaint_about(clock := Clock(f"00:{m:02}", zone)) is None]
+    accepted = [clock for m in range(60) if local_time_problem(clock := LocalTime(f"00:{m:02}", zone)) is None]
     for clock in accepted:
         now = datetime(2026, 1, 1, tzinfo=UTC)
         while now.year < 2031:
-            local = datetime.combine(now.date(), datetime.strptime(clock.time, "%H:%M").time(), ZoneInfo(zone))  # noqa: DTZ007
+            local = datetime.combine(now.date(), datetime.strptime(clock.time, "%H:%M").time(), time_zone(zone))  # noqa: DTZ007
             assert local.astimezone(UTC).minute == 0
             now += timedelta(days=1)
     if not accepted:
-        assert "all year" in (complaint_about(Clock("00:00", zone)) or "")
+        assert "all year" in (local_time_problem(LocalTime("00:00", zone)) or "")
 
 
 @given(zone=st.sampled_from(ZONES), hour=st.integers(0, 23), now=instants)
 def test_the_hour_shows_the_wanted_time_on_the_zones_wall_unless_a_gap_skips_it(
     zone: str, hour: int, now: datetime
 ) -> None:
-    minute = (ZoneInfo(zone).utcoffset(now) or timedelta()) // timedelta(minutes=1) % 60
-    clock = Clock(f"{hour:02}:{minute:02}", zone)
-    if complaint_about(clock):
+    minute = (time_zone(zone).utcoffset(now) or timedelta()) // timedelta(minutes=1) % 60
+    clock = LocalTime(f"{hour:02}:{minute:02}", zone)
+    if local_time_problem(clock):
         return
     found = utc_hour(clock, now, None)
     walls = {
-        instant.astimezone(ZoneInfo(zone)).strftime("%H:%M")
+        instant.astimezone(time_zone(zone)).strftime("%H:%M")
         for days in range(3)
         for instant in [now.replace(hour=found, minute=0, second=0, microsecond=0) + timedelta(days=days)]
         if instant > now
     }
-    day_before, day_after = ZoneInfo(zone).utcoffset(now), ZoneInfo(zone).utcoffset(now + timedelta(days=2))
+    day_before, day_after = time_zone(zone).utcoffset(now), time_zone(zone).utcoffset(now + timedelta(days=2))
     assert clock.time in walls or day_before != day_after
 
 
 @pytest.mark.parametrize(
     ("clock", "words"),
     [
-        (Clock("00:00", "Asia/Kolkata"), "23:30 or 00:30"),
-        (Clock("12:10", "Asia/Kathmandu"), "11:45 or 12:45"),
-        (Clock("00:10", "Europe/London"), "00:00 or 01:00"),
-        (Clock("00:00", "Australia/Lord_Howe"), "use schedule.syncHourUtc"),
-        (Clock("00:00", "Europe/Lodnon"), "Europe/London"),
+        (LocalTime("00:00", "Asia/Kolkata"), "23:30 or 00:30"),
+        (LocalTime("12:10", "Asia/Kathmandu"), "11:45 or 12:45"),
+        (LocalTime("00:10", "Europe/London"), "00:00 or 01:00"),
+        (LocalTime("00:00", "Australia/Lord_Howe"), "use schedule.syncHourUtc"),
+        (LocalTime("00:00", "Europe/Lodnon"), "Europe/London"),
     ],
 )
-def test_a_time_that_is_no_whole_hour_is_told_the_nearest_that_are(clock: Clock, words: str) -> None:
-    assert words in (complaint_about(clock) or "")
+def test_a_time_that_is_no_whole_hour_is_told_the_nearest_that_are(clock: LocalTime, words: str) -> None:
+    assert words in (local_time_problem(clock) or "")
 
 
 def test_half_hour_zones_have_whole_hours_too() -> None:
-    clock = Clock("05:30", "Asia/Kolkata")
-    assert complaint_about(clock) is None
+    clock = LocalTime("05:30", "Asia/Kolkata")
+    assert local_time_problem(clock) is None
     assert utc_hour(clock, datetime(2026, 12, 1, tzinfo=UTC), None) == 0
 
 
 @pytest.mark.parametrize("zone", ["", "Europe", "../../etc/passwd", "/etc/localtime", "localtime", "utc+1", "\0"])
 def test_what_is_no_zone_is_told(zone: str) -> None:
-    assert complaint_about_zone(zone)
+    assert time_zone_problem(zone)
 
 
 def test_a_date_is_its_midnight_in_the_zone() -> None:
@@ -114,11 +117,26 @@ def test_a_midnight_that_a_gap_skips_shifts_forward() -> None:
 
 
 def test_the_words_for_a_moved_hour_name_the_offset_and_its_end() -> None:
-    words = next_change(london, datetime(2027, 4, 1, tzinfo=UTC), None)
+    words = explain_utc_hour(london, datetime(2027, 4, 1, tzinfo=UTC), None)
     assert "23:00 UTC" in words
     assert "+01:00" in words
     assert "until 2027-11-01" in words
 
 
 def test_where_the_offset_never_changes_no_end_is_named() -> None:
-    assert "until" not in next_change(Clock("09:00", "Asia/Tokyo"), datetime(2027, 4, 1, tzinfo=UTC), None)
+    assert "until" not in explain_utc_hour(LocalTime("09:00", "Asia/Tokyo"), datetime(2027, 4, 1, tzinfo=UTC), None)
+
+
+def test_the_rules_are_those_of_the_pinned_package_whatever_the_host_has(tmp_path):
+    (tmp_path / "Europe").mkdir()
+    tokyo = resources.files("tzdata").joinpath("zoneinfo", "Asia", "Tokyo").read_bytes()
+    (tmp_path / "Europe" / "London").write_bytes(tokyo)
+    zoneinfo.reset_tzpath(to=[tmp_path])
+    try:
+        time_zone.cache_clear()
+        ZoneInfo.clear_cache()
+        assert ZoneInfo("Europe/London").utcoffset(datetime(2026, 1, 1, tzinfo=UTC)) == timedelta(hours=9)
+        assert utc_hour(LocalTime("00:00", "Europe/London"), datetime(2026, 1, 1, tzinfo=UTC), None) == 0
+    finally:
+        zoneinfo.reset_tzpath()
+        ZoneInfo.clear_cache()

@@ -2,46 +2,50 @@
 
 import pytest
 
-from controller.model.merchant import Deletion, Wanted
-from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Finding, Plan, State
-from controller.planning.holds import HELD, Hold, holds, is_withheld, withheld
+from controller.model.desired import DeletionPolicy, DesiredMerchant
+from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Finding, Plan, PlanStatus
+from controller.planning.holds import ROLLOUT_HELD_CODE, RolloutHold, apply_hold, is_held_for_rollout, is_hold_in_force
 
-SAME, OTHER = Wanted("acme", "acme", digest="same"), Wanted("acme", "acme", digest="other")
+SAME, OTHER = DesiredMerchant("acme", "acme", digest="same"), DesiredMerchant("acme", "acme", digest="other")
 REMAP = Change(ChangeKind.SET_CONFIGURATION, (ChangeClass.REMAP,))
 MOVED = Finding("mapping-changed", "acme", "the manifest moved", "merchantctl apply", Actor.APPLY)
-PLAN = Plan("acme", State.CHANGE, changes=(REMAP,), findings=(MOVED,))
+PLAN = Plan("acme", PlanStatus.CHANGE, changes=(REMAP,), findings=(MOVED,))
 
 
-def hold(state: str) -> Hold:
-    return Hold("spring", state, 2, "same")
+def hold(state: str) -> RolloutHold:
+    return RolloutHold("spring", state, 2, "same")
 
 
 @pytest.mark.parametrize("state", ["running", "paused"])
 def test_while_it_is_under_way_a_rollout_holds_whatever_is_wished(state):
-    assert holds(hold(state), SAME)
-    assert holds(hold(state), OTHER)
+    assert is_hold_in_force(hold(state), SAME)
+    assert is_hold_in_force(hold(state), OTHER)
 
 
 @pytest.mark.parametrize("state", ["aborted", "undoing", "undone"])
 def test_once_it_is_over_it_holds_until_something_else_is_wished(state):
-    assert holds(hold(state), SAME)
-    assert not holds(hold(state), OTHER)
+    assert is_hold_in_force(hold(state), SAME)
+    assert not is_hold_in_force(hold(state), OTHER)
 
 
 def test_a_merchant_whose_manifest_is_gone_is_nobodys_to_hold():
-    assert not holds(hold("running"), Wanted("acme", "acme", retired=Deletion.DISABLE, digest="same"))
+    assert not is_hold_in_force(
+        hold("running"), DesiredMerchant("acme", "acme", removal=DeletionPolicy.DISABLE, digest="same")
+    )
 
 
 def test_who_is_held_waits_and_is_told_for_what():
-    plan = withheld(PLAN, hold("paused"))
-    assert (plan.state, plan.changes) == (State.WAITING, ())
-    assert is_withheld(plan)
-    assert [each.code for each in plan.findings] == [HELD, "mapping-changed"]
-    assert {each.remedy for each in plan.findings} == {"merchantctl rollout resume spring, or abort it"}
+    plan = apply_hold(PLAN, hold("paused"))
+    assert (plan.status, plan.changes) == (PlanStatus.WAITING, ())
+    assert is_held_for_rollout(plan)
+    assert [each.code for each in plan.findings] == [ROLLOUT_HELD_CODE, "mapping-changed"]
+    assert {each.remedy for each in plan.findings} == {
+        "merchantctl rollout resume spring; or merchantctl rollout abort spring"
+    }
     assert {each.actor for each in plan.findings} == {Actor.NOBODY}
 
 
 def test_who_needs_nothing_is_not_held_from_it():
-    quiet = Plan("acme", State.IN_SYNC)
-    assert withheld(quiet, hold("paused")) is quiet
-    assert withheld(PLAN, None) is PLAN
+    quiet = Plan("acme", PlanStatus.IN_SYNC)
+    assert apply_hold(quiet, hold("paused")) is quiet
+    assert apply_hold(PLAN, None) is PLAN

@@ -1,11 +1,11 @@
-"""The rules that a whole document keeps, one by one (REFERENCE 4.5), on the usual document with one thing wrong."""
+"""The rules that a whole document keeps, one by one (API notes 4.5), on the usual document with one thing wrong."""
 
 from __future__ import annotations
 
 import pytest
 
-from controller.model.values import START_DATE, Option
-from controller.planning.rules import lacking, violations
+from controller.model.values import START_DATE_PATH, Option
+from controller.planning.rules import find_violations, missing_fields
 from tests import build
 
 CARD, PAYOUT = "mapping.payments.accounts.card", "mapping.payments.accounts.payout"
@@ -16,12 +16,12 @@ NO_ROW = {"required": False, "selectedAccountId": None}
 
 def broken(values=None, live=None):
     """The fields about which the rules complain."""
-    live = live or build.configuration()
-    return [path for path, _ in violations({**live.values, **(values or {})}, live)]
+    live = live or build.usual_configuration()
+    return [path for path, _ in find_violations({**live.values, **(values or {})}, live)]
 
 
 def offering(section, key, **row):
-    return build.configuration({"configuration": {section: {"accounts": {key: row}}}})
+    return build.usual_configuration({"configuration": {section: {"accounts": {key: row}}}})
 
 
 def test_the_usual_document_keeps_every_rule():
@@ -69,19 +69,21 @@ def test_gift_cards_sold_and_redeemed_are_two_accounts():
     option = {"name": "Gift cards", "id": "acc-gift"}
     row = {"selectedAccountId": "acc-gift", "required": False, "accountOptions": [option]}
     sections = {"sales": {"accounts": {"prepaid": row}}, "payments": {"accounts": {"prepaidPayment": row}}}
-    assert broken(live=build.configuration({"configuration": sections})) == ["mapping.sales.accounts.prepaid"]
+    assert broken(live=build.usual_configuration({"configuration": sections})) == ["mapping.sales.accounts.prepaid"]
 
 
 def test_the_prepaid_account_is_found_in_whichever_section_and_letter_case_live_has_it():
     option = {"name": "Gift cards", "id": "acc-gift"}
     row = {"selectedAccountId": "acc-gift", "required": False, "accountOptions": [option]}
-    live = build.configuration({"configuration": {"payments": {"accounts": {"prePaid": row, "prepaidPayment": row}}}})
-    assert broken(live=live) == ["mapping.sales.accounts.prepaid"]
+    live = build.usual_configuration(
+        {"configuration": {"payments": {"accounts": {"prePaid": row, "prepaidPayment": row}}}}
+    )
+    assert broken(live=live) == ["mapping.payments.accounts.prePaid"], "by the name that live has for it"
 
 
 def test_a_section_that_is_off_needs_nothing():
     off = {f"mapping.{section}.sync": False for section in ("sales", "payments", "fees")}
-    cleared = dict.fromkeys(build.configuration().options) | {STATUS: None, PERIOD: None}
+    cleared = dict.fromkeys(build.usual_configuration().options) | {STATUS: None, PERIOD: None}
     assert broken(off | cleared) == []
 
 
@@ -94,7 +96,7 @@ def test_words_compare_without_letter_case():
     assert broken({STATUS: "submitted", PERIOD: "daily"}) == []
 
 
-FIRST = build.configuration(
+FIRST = build.usual_configuration(
     {
         "schedule": {"selectedFrequency": None, "startDate": "0001-01-01T00:00:00"},
         "configuration": {
@@ -111,9 +113,9 @@ FIRST = build.configuration(
 
 
 def test_a_first_configuration_lacks_what_neither_manifest_nor_live_has():
-    assert lacking(FIRST.values, FIRST) == (
+    assert missing_fields(FIRST.values, FIRST) == (
         "schedule.frequency",
-        START_DATE,
+        START_DATE_PATH,
         STATUS,
         PERIOD,
         "mapping.sales.customer",
@@ -123,9 +125,9 @@ def test_a_first_configuration_lacks_what_neither_manifest_nor_live_has():
 
 
 def test_what_live_has_already_is_not_lacking():
-    live = build.configuration({"configured": False})
-    assert lacking(live.values, live) == ()
+    live = build.usual_configuration({"configured": False})
+    assert missing_fields(live.values, live) == ()
 
 
 def test_without_sales_no_customer_is_lacking():
-    assert "mapping.sales.customer" not in lacking({**FIRST.values, "mapping.sales.sync": False}, FIRST)
+    assert "mapping.sales.customer" not in missing_fields({**FIRST.values, "mapping.sales.sync": False}, FIRST)

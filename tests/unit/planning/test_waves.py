@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.desired.selector import matches
+from controller.desired.selector import matches_selector
 from controller.model.errors import UsageError
-from controller.planning.waves import USUAL, is_selector, waves
+from controller.rollout.waves import DEFAULT_WAVES, is_selector, split_into_waves
 
 NAMES = st.text(st.characters(codec="ascii", categories=["Ll", "Nd"]), min_size=1, max_size=6)
 LABELS = st.dictionaries(st.sampled_from(["tier", "country"]), st.sampled_from(["canary", "gold", "gb"]), max_size=2)
@@ -20,33 +20,37 @@ SPECS = st.lists(
 
 
 @given(FLEETS, SPECS)
-def test_every_merchant_goes_in_exactly_one_wave_and_no_wave_is_empty(fleet, specs):
-    found = waves(fleet, specs, matches)
+def test_every_merchant_goes_in_exactly_one_wave_and_the_last_is_never_empty(fleet, specs):
+    found = split_into_waves(fleet, specs, matches_selector)
     assert sorted(name for wave in found for name in wave) == sorted(fleet)
-    assert all(found)
+    assert all(found[-1:])
+    assert all(found) or any(map(is_selector, specs))
 
 
 @given(FLEETS, SPECS, st.randoms())
 def test_the_same_merchants_make_the_same_waves_in_whatever_order_they_come(fleet, specs, random):
     shuffled = list(fleet.items())
     random.shuffle(shuffled)
-    assert waves(dict(shuffled), specs, matches) == waves(fleet, specs, matches)
+    assert split_into_waves(dict(shuffled), specs, matches_selector) == split_into_waves(fleet, specs, matches_selector)
 
 
 @given(FLEETS, SPECS)
 def test_the_words_bound_the_waves(fleet, specs):
-    """A number is a size; a share is of all, with those before; a label is all who bear it and have not gone."""
+    """A number is a size; a share is of all, with those before; a label is all who bear it and have not gone.
+
+    While anybody is left, a wave of labels has its number though nobody goes in it.
+    """
     left, gone = dict(fleet), 0
-    found = iter(waves(fleet, specs, matches))
+    found = iter(split_into_waves(fleet, specs, matches_selector))
     for spec in specs:
         if is_selector(spec):
-            due = [name for name, labels in left.items() if matches(spec, labels)]
+            due = [name for name, labels in left.items() if matches_selector(spec, labels)]
             size = len(due)
         elif spec.endswith("%"):
             size = max(0, ceil(len(fleet) * int(spec[:-1]) / 100) - gone)
         else:
             size = min(int(spec), len(left))
-        wave = next(found) if size else ()
+        wave = next(found) if size or (left and is_selector(spec)) else ()
         assert len(wave) == size
         assert not is_selector(spec) or sorted(wave) == sorted(due)
         gone += size
@@ -55,12 +59,12 @@ def test_the_words_bound_the_waves(fleet, specs):
 
 def test_the_usual_waves_of_a_thousand():
     fleet = {f"m-{number:04}": {} for number in range(1000)}
-    assert [len(wave) for wave in waves(fleet, USUAL, matches)] == [1, 49, 200, 750]
+    assert [len(wave) for wave in split_into_waves(fleet, DEFAULT_WAVES, matches_selector)] == [1, 49, 200, 750]
 
 
 def test_neighbours_in_the_alphabet_do_not_go_together():
     fleet = {f"m-{number:04}": {} for number in range(1000)}
-    first, *_ = waves(fleet, ["10"], matches)
+    first, *_ = split_into_waves(fleet, ["10"], matches_selector)
     hundreds = {name[2:4] for name in first}
     assert len(hundreds) > 5
 

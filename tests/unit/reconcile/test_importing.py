@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from controller.model.merchant import Fleet, Wanted
-from controller.model.observed import Company, Connection, Listing, Memory
-from controller.reconcile.importing import Choice, Imported, Known, gather
+from controller.model.desired import DesiredMerchant, Fleet
+from controller.model.observed import Company, Connection, Listing, RecordedState
+from controller.operations.import_ import ImportOptions, ImportResult, KnownMerchants, import_companies
 from tests import build
 
 
@@ -20,7 +20,7 @@ class Listed:
     found: tuple[Company, ...]
 
     async def companies(self) -> Listing:
-        return Listing(self.found, True)
+        return Listing(self.found, True, build.USUAL_NOW)
 
 
 def company(id_: str, name: str, *connections: tuple[str, str]) -> Company:
@@ -30,24 +30,28 @@ def company(id_: str, name: str, *connections: tuple[str, str]) -> Company:
     return Company(id_, name, tuple(ours))
 
 
-def imported(*companies: Company, known: Known | None = None, choice: Choice | None = None) -> Imported:
-    nobody = Known(Fleet({}, frozenset(), (), False, ""), {})
-    work = gather(Listed(companies), choice or Choice(), known or nobody, lambda: build.NOW, 2, lambda done, of: None)
+def imported(
+    *companies: Company, known: KnownMerchants | None = None, choice: ImportOptions | None = None
+) -> ImportResult:
+    nobody = KnownMerchants(Fleet({}, frozenset(), (), False, ""), {})
+    work = import_companies(
+        Listed(companies), choice or ImportOptions(), known or nobody, lambda: build.USUAL_NOW, 2, lambda done, of: None
+    )
     return asyncio.run(work)
 
 
-def bound(**companies: str) -> Known:
+def bound(**companies: str) -> KnownMerchants:
     """What the state remembers: merchant=company id."""
-    memories = {name: Memory(company_id) for name, company_id in companies.items()}
-    return Known(Fleet({}, frozenset(), (), False, ""), memories)
+    memories = {name: RecordedState(company_id) for name, company_id in companies.items()}
+    return KnownMerchants(Fleet({}, frozenset(), (), False, ""), memories)
 
 
-def names(found: Imported) -> list[str]:
+def names(found: ImportResult) -> list[str]:
     return [each.name for each in found.manifests]
 
 
-def left_out(found: Imported) -> dict[str, str]:
-    return {each.company.id: each.why for each in found.left_out}
+def left_out(found: ImportResult) -> dict[str, str]:
+    return {each.company.id: each.reason for each in found.skipped}
 
 
 @pytest.mark.parametrize(
@@ -60,18 +64,20 @@ def left_out(found: Imported) -> dict[str, str]:
         (company("1", "café"), "no manifest finds it"),
         (company("1", "x" * 501), "no manifest finds it"),
         (company("1", "   "), "no manifest finds it"),
+        (company("1", "Acme\u00a0Foods"), "its name has a NO-BREAK SPACE (U+00A0)"),
+        (company("1", "Acme\u200bFoods"), "its name has a ZERO WIDTH SPACE (U+200B)"),
     ],
 )
 def test_what_no_manifest_can_adopt_is_left_out_with_the_reason(odd, why):
     found = imported(odd, company("2", "usual"))
     assert names(found) == ["usual"]
     assert why in left_out(found)["1"]
-    assert not found.left_out[0].unread
+    assert not found.skipped[0].unread
 
 
 def test_of_two_connections_the_linked_one_counts_and_else_the_one_that_state_has_bound():
     spare = company("1", "shop", ("qhyg", "PendingAuth"), ("gbol", "PendingAuth"))
-    known = Known(Fleet({}, frozenset(), (), False, ""), {"shop": Memory("1", "1-1")})
+    known = KnownMerchants(Fleet({}, frozenset(), (), False, ""), {"shop": RecordedState("1", "1-1")})
     (manifest,) = imported(spare, known=known).manifests
     assert manifest.spec == {"connection": {"platform": "xero"}}
 
@@ -87,7 +93,7 @@ def test_of_namesakes_only_the_one_that_state_has_bound_is_taken():
 
 def test_a_namesake_that_was_not_asked_for_is_a_namesake_all_the_same():
     twins = company("1", "shop", ("gbol", "PendingAuth")), company("2", "shop", ("qhyg", "PendingAuth"))
-    found = imported(*twins, choice=Choice(platform="gbol"))
+    found = imported(*twins, choice=ImportOptions(platform="gbol"))
     assert (names(found), [*left_out(found)]) == ([], ["1"])
 
 
@@ -96,14 +102,16 @@ def test_a_name_that_state_has_bound_to_another_company_is_not_given_away():
 
 
 def test_a_company_that_a_manifest_declares_or_has_bound_is_passed_over():
-    fleet = Fleet({"acme": Wanted("acme", "Acme")}, frozenset({"acme", "beta"}), (), True, "")
-    known = Known(fleet, {"beta": Memory("2")})
+    fleet = Fleet({"acme": DesiredMerchant("acme", "Acme")}, frozenset({"acme", "beta"}), (), True, "")
+    known = KnownMerchants(fleet, {"beta": RecordedState("2")})
     found = imported(company("1", "Acme"), company("2", "renamed"), company("3", "beta"), known=known)
-    assert found.declared == 2
+    assert found.already_declared == 2
     assert [(each.name, each.spec.get("company")) for each in found.manifests] == [("beta-2", {"name": "beta"})]
 
 
 def test_the_limit_counts_what_is_new_in_the_order_of_names():
-    fleet = Fleet({"a": Wanted("a", "a")}, frozenset({"a"}), (), True, "")
-    found = imported(*(company(name, name) for name in "dcba"), known=Known(fleet, {}), choice=Choice(limit=2))
+    fleet = Fleet({"a": DesiredMerchant("a", "a")}, frozenset({"a"}), (), True, "")
+    found = imported(
+        *(company(name, name) for name in "dcba"), known=KnownMerchants(fleet, {}), choice=ImportOptions(limit=2)
+    )
     assert names(found) == ["b", "c"]

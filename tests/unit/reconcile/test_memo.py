@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
-from controller.model.merchant import Wanted
-from controller.model.observed import Company, Connection, Memory
-from controller.model.values import START_DATE, SYNC_HOUR, Clock
-from controller.reconcile.memo import key_of
-from controller.reconcile.observe import Glimpse
-from controller.reconcile.world import Stop, World
+from controller.environment import Environment
+from controller.model.desired import DesiredMerchant, Fleet
+from controller.model.observed import Company, Connection, RecordedState
+from controller.model.run import RunPolicy, Scope
+from controller.model.values import START_DATE_PATH, SYNC_HOUR_PATH, LocalTime
+from controller.reconcile.context import IntentRecoveryTimes, RunContext, StopSignal
+from controller.reconcile.in_sync_cache import cache_key
+from controller.reconcile.observe import BasicObservation
+from controller.reconcile.snapshot import RunSnapshot
 
 WINTER = datetime(2027, 3, 27, 12, tzinfo=UTC)
 SUMMER = datetime(2027, 3, 29, 12, tzinfo=UTC)
@@ -19,36 +23,63 @@ UTC_DOCUMENT = b'{"schedule":{"syncHourUtc":0,"timeZone":null}}'
 ZONED_DOCUMENT = b'{"schedule":{"syncHourUtc":0,"timeZone":"Europe/London"}}'
 
 
-def key(now: datetime, *, document: bytes = UTC_DOCUMENT, last_sync: datetime | None = None, **fields) -> str | None:
-    connection = Connection("con", "gbol", "Accounting", "Linked", last_sync=last_sync)
-    world = World(
-        api=None,
+def key(
+    now: datetime,
+    *,
+    document: bytes = UTC_DOCUMENT,
+    last_sync: datetime | None = None,
+    skew: timedelta | None = None,
+    **fields,
+) -> str | None:
+    connection = Connection("con", "gbol", "Accounting", "Linked", last_pulled_at=last_sync)
+    run = RunContext(
+        fleet=Fleet({}, frozenset(), (), is_complete=False, digest=""),
+        scope=Scope(),
+        policy=RunPolicy(),
         store=None,
-        wanted={"acme": Wanted("acme", "acme", fields=fields, digest=repr(fields))},
-        memories={"acme": Memory("company", "con")},
-        inventory=None,
-        claimed={},
-        now=lambda: now,
-        quarantined={},
-        stopping=Stop(),
+        api=SimpleNamespace(skew=skew),
+        stop=StopSignal(),
+        parallelism=1,
+        recovery_times=IntentRecoveryTimes(5, 60),
+        waits_for_lost_creates=False,
+        requests_per_minute=950,
+        on_progress=lambda done, of: None,
+        on_message=lambda sentence: None,
+        environment=Environment(clock=lambda: now),
     )
-    return key_of("acme", Glimpse(Company("company", "acme", (connection,)), (), document), world)
+    snapshot = RunSnapshot(
+        run=run,
+        desired={"acme": DesiredMerchant("acme", "acme", fields=fields, digest=repr(fields))},
+        recorded={"acme": RecordedState("company", "con")},
+        company_index=None,
+        merchant_by_company_id={},
+        quarantined={},
+    )
+    return cache_key("acme", BasicObservation(Company("company", "acme", (connection,)), (), document), snapshot)
 
 
 def test_a_day_later_the_key_is_the_same():
-    assert key(WINTER, **{SYNC_HOUR: 0}) == key(WINTER + timedelta(days=1), **{SYNC_HOUR: 0}) is not None
+    assert key(WINTER, **{SYNC_HOUR_PATH: 0}) == key(WINTER + timedelta(days=1), **{SYNC_HOUR_PATH: 0}) is not None
 
 
 def test_summer_time_changes_the_key_of_a_wall_clock():
-    clock = {"schedule.time": Clock("00:00", "Europe/London"), START_DATE: datetime(2026, 12, 1, tzinfo=UTC)}
+    clock = {"schedule.time": LocalTime("00:00", "Europe/London"), START_DATE_PATH: datetime(2026, 12, 1, tzinfo=UTC)}
     assert key(WINTER, **clock) != key(SUMMER, **clock)
 
 
 @pytest.mark.parametrize("document", [ZONED_DOCUMENT, ZONED_DOCUMENT.replace(b":", b": ")])
 def test_summer_time_changes_the_key_where_live_has_a_zone_and_the_manifest_an_hour_of_utc(document):
-    assert key(WINTER, document=document, **{SYNC_HOUR: 0}) != key(SUMMER, document=document, **{SYNC_HOUR: 0})
+    assert key(WINTER, document=document, **{SYNC_HOUR_PATH: 0}) != key(
+        SUMMER, document=document, **{SYNC_HOUR_PATH: 0}
+    )
 
 
 def test_data_that_grows_stale_changes_the_key():
     pulled = WINTER - timedelta(days=30)
     assert key(WINTER, last_sync=pulled) != key(WINTER + timedelta(hours=1), last_sync=pulled)
+
+
+def test_in_sync_by_one_clock_is_not_in_sync_by_two_that_disagree():
+    clock = {"schedule.time": LocalTime("00:00", "Europe/London"), START_DATE_PATH: datetime(2026, 12, 1, tzinfo=UTC)}
+    assert key(WINTER, **clock) != key(WINTER, skew=SUMMER - WINTER, **clock)
+    assert key(WINTER, **clock) == key(WINTER, skew=timedelta(seconds=1), **clock)

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from controller.reconcile.trouble import back_off
+from controller.reconcile.failure_policy import backoff
 
 
 @pytest.mark.parametrize(("tries", "minutes"), [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (10_000, 60)])
 def test_the_wait_doubles_with_each_failure_up_to_an_hour(tries: int, minutes: int) -> None:
-    assert back_off(tries) == timedelta(minutes=minutes)
+    assert backoff(tries) == timedelta(minutes=minutes)

@@ -10,14 +10,14 @@ from controller.model.plan import (
     ChangeClass,
     ChangeKind,
     Condition,
+    ConditionStatus,
     Direction,
     FieldChange,
     Finding,
     Plan,
-    State,
-    Truth,
+    PlanStatus,
 )
-from controller.model.report import Cost, FleetPlan, FleetReport
+from controller.model.report import FleetPlan, FleetReport, RequestEstimate
 from controller.model.values import Option
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
@@ -37,28 +37,30 @@ def remap(live="610", wanted="820"):
     return Change(ChangeKind.SET_CONFIGURATION, (ChangeClass.REMAP,), (change,))
 
 
-def merchant(name="acme", state=State.IN_SYNC, **more):
-    return Plan(name, state, **more)
+def merchant(name="acme", status=PlanStatus.IN_SYNC, **more):
+    return Plan(name, status, **more)
 
 
 def changing(name="acme"):
-    return merchant(name, State.CHANGE, changes=(remap(),), fingerprint="f" * 64)
+    return merchant(name, PlanStatus.CHANGE, changes=(remap(),), fingerprint="f" * 64)
 
 
 def waiting(name="acme"):
     found = finding("connection-pending", name, Actor.MERCHANT, link="https://link.example/x")
-    unmet = Condition("AccountingConnected", Truth.FALSE, "connection-pending", NOW)
-    return merchant(name, State.WAITING, findings=(found,), conditions=(Condition("CompanyReady", Truth.TRUE), unmet))
+    unmet = Condition("AccountingConnected", ConditionStatus.FALSE, "connection-pending", NOW)
+    return merchant(
+        name, PlanStatus.WAITING, findings=(found,), conditions=(Condition("CompanyReady", ConditionStatus.TRUE), unmet)
+    )
 
 
 def fleet(*plans, **more):
     facts = {
-        "manifests": "0" * 64,
-        "complete": True,
-        "unmanaged": (),
+        "fleet_digest": "0" * 64,
+        "is_complete": True,
+        "unmanaged_names": (),
         "refusal": None,
-        "cost": Cost(3, 1, 0.1),
-        "made": NOW,
+        "request_estimate": RequestEstimate(3, 1, 0.1),
+        "made_at": NOW,
     }
     return FleetPlan(plans=plans, **facts | more)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.model.merchant import Complaint
+from controller.model.desired import Diagnostic
 from controller.model.plan import Direction
-from controller.model.report import Done, Excess, Failed, Refusal
+from controller.model.report import Applied, Failed, LimitExceeded, Refusal
 from controller.reporting.as_json import (
     UnusablePlan,
     digest,
@@ -26,7 +26,7 @@ from tests.unit.reporting.fleets import NOW, changing, finding, fleet, merchant,
 
 def test_a_plan_says_what_changes_in_each_merchant():
     document = plan_json(fleet(changing(), merchant("bolt")))
-    assert (document["schemaVersion"], document["kind"], document["complete"]) == (1, "Plan", True)
+    assert (document["schemaVersion"], document["kind"], document["complete"]) == (2, "Plan", True)
     assert document["cost"] == {"reads": 3, "writes": 1, "minutes": 0.1}
     assert document["merchants"] == [
         {
@@ -57,7 +57,7 @@ def test_a_plan_says_what_changes_in_each_merchant():
 
 def test_a_drift_report_counts_findings_by_code():
     found = finding(direction=Direction.DRIFT, since=NOW, live=False, wanted=True, field="enabled")
-    document = drift_json(fleet(merchant(findings=(found,)), waiting("bolt"), unmanaged=("x", "y")))
+    document = drift_json(fleet(merchant(findings=(found,)), waiting("bolt"), unmanaged_names=("x", "y")))
     assert document["kind"] == "DriftReport"
     assert document["summary"] == {"company-unmanaged": 2, "connection-pending": 1, "mapping-changed": 1}
     assert document["findings"][0] == {
@@ -68,6 +68,8 @@ def test_a_drift_report_counts_findings_by_code():
         "wanted": True,
         "direction": "drift",
         "since": "2026-11-22T06:00:00Z",
+        "occurrences": None,
+        "manifest": None,
         "cause": "someone changed it",
         "remedy": "merchantctl apply",
         "actor": "apply",
@@ -77,7 +79,7 @@ def test_a_drift_report_counts_findings_by_code():
 
 
 def test_unmanaged_companies_are_listed_when_asked_for():
-    document = drift_json(fleet(unmanaged=("x", "y")), unmanaged=True)
+    document = drift_json(fleet(unmanaged_names=("x", "y")), unmanaged=True)
     assert document["unmanaged"] == ["x", "y"]
     assert document["summary"] == {"company-unmanaged": 2}
     assert [(each["code"], each["live"]) for each in document["findings"]] == [
@@ -100,17 +102,18 @@ def test_a_status_holds_conditions_in_their_order():
 
 
 def test_what_apply_did_stands_beside_what_was_planned():
-    document = report_json(report(fleet(changing(), changing("bolt")), {"acme": Done(1), "bolt": Failed("no", False)}))
+    document = report_json(
+        report(fleet(changing(), changing("bolt")), {"acme": Applied(1), "bolt": Failed("no", False)})
+    )
     assert [each["outcome"]["result"] for each in document["merchants"]] == ["done", "failed"]
 
 
 def test_a_refusal_is_told_in_numbers():
-    refusal = Refusal((Excess("delete", 2, 0, "--allow delete", ("acme",), before=1),))
-    (told,) = plan_json(fleet(refusal=refusal))["refusal"]["excesses"]
+    refusal = Refusal((LimitExceeded("delete", 2, 0, "--allow delete", ("acme",)),))
+    (told,) = plan_json(fleet(refusal=refusal))["refusal"]["limitsExceeded"]
     assert told == {
         "class": "delete",
         "count": 2,
-        "before": 1,
         "limit": 0,
         "flag": "--allow delete",
         "merchants": ["acme"],
@@ -118,7 +121,7 @@ def test_a_refusal_is_told_in_numbers():
 
 
 def test_complaints_stand_in_the_report_of_a_partly_broken_fleet():
-    document = drift_json(fleet(complete=False, complaints=(Complaint("a.yaml", 7, 5, "bad", "mend it"),)))
+    document = drift_json(fleet(is_complete=False, diagnostics=(Diagnostic("a.yaml", 7, 5, "bad", "mend it"),)))
     assert document["complaints"] == [{"file": "a.yaml", "line": 7, "column": 5, "what": "bad", "remedy": "mend it"}]
 
 
@@ -135,12 +138,12 @@ def test_an_edited_plan_is_refused():
 
 
 def test_a_plan_of_another_version_is_refused():
-    other = plan_json(fleet(changing())) | {"schemaVersion": 2}
-    with pytest.raises(UnusablePlan, match="schemaVersion 2"):
+    other = plan_json(fleet(changing())) | {"schemaVersion": 1}
+    with pytest.raises(UnusablePlan, match="schemaVersion 1"):
         read_saved_plan(json.dumps(other | {"digest": digest(other)}))
 
 
-@pytest.mark.parametrize("text", ["", "kind: Plan", "{", "[]", '{"kind": "Merchant"}', "{kind: Plan}"])
+@pytest.mark.parametrize("text", ["kind: Plan", "{", "[]", '{"kind": "Merchant"}', "{kind: Plan}"])
 def test_what_is_no_plan_is_left_to_be_read_as_a_manifest(text):
     assert read_saved_plan(text) is None
 

@@ -7,33 +7,37 @@ import io
 from dataclasses import replace
 
 from controller.model.plan import Direction
-from controller.model.report import Excess, Refusal
-from controller.reporting.csv import COLUMNS, drift_csv
+from controller.model.report import LimitExceeded, Refusal
+from controller.reporting.csv import FINDING_COLUMNS, PROVENANCE_COLUMNS, drift_csv
 from controller.reporting.html import drift_html, plan_html
 from controller.reporting.markdown import drift_markdown, plan_markdown
 from tests.unit.reporting.fleets import changing, finding, fleet, merchant, waiting
 
-REFUSED = fleet(changing(), refusal=Refusal((Excess("remap", 60, 50, "--allow remap"),)))
+REFUSED = fleet(changing(), refusal=Refusal((LimitExceeded("remap", 60, 50, "--allow remap"),)))
 
 
 def test_markdown_shows_changes_as_a_table():
-    assert "| mapping.sales.accounts.gratuity | Tips (610) | Tips payable (820) | drift |" in plan_markdown(REFUSED)
+    assert (
+        "| mapping.sales.accounts.gratuity | Tips (610) | Tips payable (820) | changed outside merchantctl |"
+        in plan_markdown(REFUSED)
+    )
     assert "remap: 60, and the limit is 50. To allow it: `--allow remap`" in plan_markdown(REFUSED)
 
 
 def test_markdown_keeps_a_row_a_row_whatever_is_in_it():
     evil = replace(finding(), cause="a | b\n| c <img> @everyone")
     row = next(line for line in drift_markdown(fleet(merchant(findings=(evil,)))).splitlines() if "mapping" in line)
-    assert r"a \| b\\x0a\| c \<img\> @<!-- -->everyone" in row
+    assert r"a \| b\\n\| c \<img\> @<!-- -->everyone" in row
 
 
 def test_findings_show_both_values_and_who_moved_where_they_are_about_a_value():
     off = finding("sync-disabled", direction=Direction.DRIFT, field="enabled", live=False, wanted=True)
     plan = fleet(merchant(findings=(off, finding("company-duplicate"))))
     table = drift_markdown(plan).splitlines()
-    assert "| sync-disabled (drift) | enabled | false | true | someone changed it | merchantctl apply |" in table
+    head = "sync-disabled (changed outside merchantctl)"
+    assert f"| {head} | enabled | false | true | someone changed it | merchantctl apply |" in table
     assert "| company-duplicate |  |  |  | someone changed it | merchantctl apply |" in table
-    assert "<td>sync-disabled (drift)</td><td>enabled</td><td>false</td><td>true</td>" in drift_html(plan)
+    assert f"<td>{head}</td><td>enabled</td><td>false</td><td>true</td>" in drift_html(plan)
 
 
 def test_a_link_leads_where_it_says_and_a_strange_one_is_left_out():
@@ -47,7 +51,7 @@ def test_a_link_leads_where_it_says_and_a_strange_one_is_left_out():
 
 def test_html_escapes_what_it_shows():
     evil = replace(finding(), cause="<script>alert(1)</script>", link="javascript:alert(1)")
-    page = drift_html(fleet(merchant("<b>", findings=(evil,)), unmanaged=("<i>",)), unmanaged=True)
+    page = drift_html(fleet(merchant("<b>", findings=(evil,)), unmanaged_names=("<i>",)), unmanaged=True)
     assert "<script" not in page
     assert "<b>" not in page
     assert "<i>" not in page
@@ -63,14 +67,14 @@ def test_html_shows_changes_refusal_and_link():
 def test_csv_has_a_row_for_each_finding():
     found = finding(direction=Direction.DRIFT, field="enabled", live=False, wanted=True)
     rows = list(csv.DictReader(io.StringIO(drift_csv(fleet(merchant(findings=(found,)), waiting("bolt"))))))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == (*FINDING_COLUMNS, *PROVENANCE_COLUMNS)
     assert (rows[0]["merchant"], rows[0]["live"], rows[0]["wanted"]) == ("acme", "false", "true")
     assert rows[1]["link"] == "https://link.example/x"
 
 
 def test_csv_lists_unmanaged_companies_when_asked_for():
-    assert len(drift_csv(fleet(unmanaged=("x",))).splitlines()) == 1
-    (row,) = csv.DictReader(io.StringIO(drift_csv(fleet(unmanaged=("x",)), unmanaged=True)))
+    assert len(drift_csv(fleet(unmanaged_names=("x",))).splitlines()) == 1
+    (row,) = csv.DictReader(io.StringIO(drift_csv(fleet(unmanaged_names=("x",)), unmanaged=True)))
     assert (row["code"], row["live"]) == ("company-unmanaged", "x")
 
 

@@ -4,20 +4,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from controller.model.rollout import Member, MemberState, Rollout, RolloutState, Terms
-from controller.reporting.rollout import next_steps, rolled_code, rollout_json, rollout_text
+from controller.model.rollout import MemberState, Rollout, RolloutMember, RolloutSpec, RolloutState
+from controller.reporting.rollout import next_steps, rollout_exit_code, rollout_json, rollout_text
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-DONE, FAILED, AHEAD, KEPT = MemberState.DONE, MemberState.FAILED, MemberState.AHEAD, MemberState.KEPT
+DONE, FAILED, AHEAD, KEPT = MemberState.DONE, MemberState.FAILED, MemberState.PENDING, MemberState.NOT_REVERTED
 
 
 def rollout(state: RolloutState, *waves: tuple[MemberState, ...], wave: int = 1, **more: object) -> Rollout:
     members = tuple(
-        Member(f"m{number}{place}", number, "", each, "refused" if each in (FAILED, KEPT) else "")
+        RolloutMember(f"m{number}{place}", number, "", each, "refused" if each in (FAILED, KEPT) else "")
         for number, states in enumerate(waves, 1)
         for place, each in enumerate(states)
     )
-    terms = Terms(("1", "100%"), **more)  # type: ignore[arg-type]
+    terms = RolloutSpec(("1", "100%"), **more)  # type: ignore[arg-type]
     return Rollout(1, "spring", state, "", NOON, NOON, terms, wave, None, members)
 
 
@@ -62,4 +62,4 @@ def test_every_state_can_be_told(state):
     ],
 )
 def test_the_exit_code_says_whether_it_came_to_its_end(stands, signal, code):
-    assert rolled_code(stands, signal) == code
+    assert rollout_exit_code(stands, signal) == code

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model.plan import Condition, Direction, State, Truth
-from controller.model.report import Done, Excess, Failed, Moved, Nothing, Refusal, Skipped
+from controller.model.plan import Change, ChangeKind, Condition, ConditionStatus, Direction, PlanStatus
+from controller.model.report import Applied, ChangedSincePlan, Failed, LimitExceeded, Refusal, Skipped, Unchanged
 from controller.model.values import Option, Ref
-from controller.reporting.paint import Paint
-from controller.reporting.text import plan_text, report_text, untouched_text
-from controller.reporting.text_drift import drift_text, merchant_text, status_text
-from controller.reporting.words import clean, columns, value_words
+from controller.reporting.formatting import align_columns, clean, format_value
+from controller.reporting.paint import WITHOUT_COLOUR, Paint
+from controller.reporting.text import destroyed, not_applied_text, plan_summary, plan_text, report_text
+from controller.reporting.text_drift import drift_text, merchant_detail_text, status_text
 from tests.unit.reporting.fleets import NOW, changing, finding, fleet, merchant, report, waiting
 
-REFUSAL = Refusal((Excess("unlink", 7, 1, "--allow unlink", tuple(f"m-{i}" for i in range(7))),))
+REFUSAL = Refusal((LimitExceeded("unlink", 7, 1, "--allow unlink", tuple(f"m-{i}" for i in range(7))),))
 
 
 def test_a_plan_shows_each_field_with_both_values_and_who_moved():
     assert plan_text(fleet(changing(), merchant("bolt"))).splitlines() == [
         "acme  change",
         "  ~ set the configuration  (remap)",
-        "      mapping.sales.accounts.gratuity  Tips (610)  ->  Tips payable (820)  drift",
+        "      mapping.sales.accounts.gratuity  Tips (610)  ->  Tips payable (820)  changed outside merchantctl",
         "",
         "Plan: 1 to change, 1 in sync. 1 write and 3 reads, under a minute.",
     ]
@@ -43,8 +43,10 @@ def test_a_refusal_names_count_limit_and_the_flag_that_lifts_it():
 
 
 def test_what_could_not_be_read_is_said():
-    assert "Not everything was read: page 2 failed" in plan_text(fleet(complete=False, incomplete=("page 2 failed",)))
-    assert "Not everything was read." in plan_text(fleet(complete=False))
+    assert "Not everything was read: page 2 failed" in plan_text(
+        fleet(is_complete=False, unread_reasons=("page 2 failed",))
+    )
+    assert "Not everything was read." in plan_text(fleet(is_complete=False))
 
 
 def test_notes_for_the_whole_fleet_are_shown():
@@ -54,16 +56,16 @@ def test_notes_for_the_whole_fleet_are_shown():
 def test_a_report_names_what_went_wrong_and_counts_the_rest():
     plan = fleet(*(changing(name) for name in "abcd"), merchant("e"))
     outcomes = {
-        "a": Done(1),
-        "b": Failed("the key is wrong", again=False, writes=1),
-        "c": Moved("enabled"),
+        "a": Applied(1),
+        "b": Failed("the key is wrong", retryable=False, writes=1),
+        "c": ChangedSincePlan("enabled"),
         "d": Skipped("stopped"),
-        "e": Nothing(),
+        "e": Unchanged(),
     }
-    lines = report_text(report(plan, outcomes, stopped="too many failures", resume_at=NOW)).splitlines()
+    lines = report_text(report(plan, outcomes, stop_reason="too many failures", resume_at=NOW)).splitlines()
     assert lines == [
         "b  failed  the key is wrong  (trying again will not help until something changes)",
-        "c  moved  enabled moved since the plan was made; not written over. Plan again.",
+        "c  moved  somebody else moved it since the plan was made, so it was not written over: enabled. Plan again.",
         "d  skipped  stopped",
         "Ended early: too many failures",
         "Writes may go on after 2026-11-22 06:00 UTC.",
@@ -73,7 +75,7 @@ def test_a_report_names_what_went_wrong_and_counts_the_rest():
 
 def test_a_report_lists_the_links_to_send_to_the_merchants_whose_connections_are_new():
     link = waiting("bolt").findings
-    outcomes = {"acme": Done(2, waiting().findings), "bolt": Done(2, link)}
+    outcomes = {"acme": Applied(2, waiting().findings), "bolt": Applied(2, link)}
     lines = report_text(report(fleet(changing(), changing("bolt")), outcomes)).splitlines()
     assert lines == [
         "Send each merchant its link, to give consent:",
@@ -85,26 +87,26 @@ def test_a_report_lists_the_links_to_send_to_the_merchants_whose_connections_are
 
 
 def test_a_report_of_a_plan_that_nobody_was_asked_about_shows_why_nothing_was_done():
-    assert "connection-pending" in report_text(report(fleet(waiting()), {"acme": Nothing()}))
+    assert "connection-pending" in report_text(report(fleet(waiting()), {"acme": Unchanged()}))
 
 
 def test_a_declined_plan_is_not_shown_twice():
-    assert untouched_text(fleet(changing())) == "Nothing was done."
+    assert not_applied_text(fleet(changing())) == "Nothing was done."
 
 
 def test_a_refused_plan_is_shown_with_the_refusal():
-    assert "Refused by a safety limit" in untouched_text(fleet(changing(), refusal=REFUSAL))
+    assert "Refused by a safety limit" in not_applied_text(fleet(changing(), refusal=REFUSAL))
 
 
 def test_a_drift_report_ends_with_numbers_by_code():
     found = finding(direction=Direction.DRIFT, since=NOW)
     lines = drift_text(fleet(merchant(findings=(found,)), merchant("bolt"))).splitlines()
-    assert lines[:2] == ["acme", "  ! mapping-changed  drift  since 2026-11-22 06:00 UTC"]
+    assert lines[:2] == ["acme", "  ! mapping-changed  changed outside merchantctl  since 2026-11-22 06:00 UTC"]
     assert lines[-2:] == ["  mapping-changed  1", "Drift: 1 of 2 merchants."]
 
 
 def test_unmanaged_companies_are_one_line_until_they_are_asked_for():
-    plan = fleet(merchant(), unmanaged=("x", "y"))
+    plan = fleet(merchant(), unmanaged_names=("x", "y"))
     assert "company-unmanaged: 2 companies that no manifest claims; --unmanaged lists them" in drift_text(plan)
     assert "  x\n  y" in drift_text(plan, unmanaged=True)
 
@@ -115,7 +117,7 @@ def test_status_says_for_what_each_merchant_waits():
 
 
 def test_one_merchant_in_depth_shows_conditions_in_their_order():
-    lines = merchant_text(waiting()).splitlines()
+    lines = merchant_detail_text(waiting(), WITHOUT_COLOUR, NOW).splitlines()
     assert lines[:3] == [
         "acme  waiting",
         "  CompanyReady         True",
@@ -130,33 +132,33 @@ def test_colour_is_put_on_and_left_out():
 
 def test_a_name_from_a_stranger_cannot_steer_the_terminal():
     evil = replace(finding(), live=Option("a", "\x1b[2JTips\n! fake"), cause="a\x1b]0;x\x07b")
-    text = plan_text(fleet(merchant("acme", State.BLOCKED, findings=(evil,))))
+    text = plan_text(fleet(merchant("acme", PlanStatus.BLOCKED, findings=(evil,))))
     assert "\x1b" not in text
     assert "\x07" not in text
     assert "\n! fake" not in text
 
 
 def test_values_are_told_in_words():
-    assert value_words(None, "enabled") == "nothing"
-    assert value_words(True, "enabled") == "true"
-    assert value_words(NOW, "schedule.startDate") == "2026-11-22 06:00 UTC"
-    assert value_words(9, "schedule.time") == "09:00 UTC"
-    assert value_words("18:30 UTC", "schedule.time") == "18:30 UTC"
-    assert value_words(("Location", "Item"), None) == "[Location, Item]"
-    assert value_words(Option("id-1"), None) == "id-1"
-    assert value_words(Ref("code", "200"), None) == "code 200"
-    assert clean("a\tb") == "a\\x09b"
+    assert format_value(None, "enabled") == "(unset)"
+    assert format_value(True, "enabled") == "true"
+    assert format_value(NOW, "schedule.startDate") == "2026-11-22 06:00 UTC"
+    assert format_value(9, "schedule.time") == "09:00 UTC"
+    assert format_value("18:30 UTC", "schedule.time") == "18:30 UTC"
+    assert format_value(("Location", "Item"), None) == "[Location, Item]"
+    assert format_value(Option("id-1"), None) == "id-1"
+    assert format_value(Ref("code", "200"), None) == "code 200"
+    assert clean("a\tb") == "a\\tb"
 
 
 def test_colour_takes_no_room_in_columns():
     red = Paint(colour=True)("bad", "ab")
-    assert columns([(red, "x"), ("abcd", "y")], "") == [f"{red}    x", "abcd  y"]
+    assert align_columns([(red, "x"), ("abcd", "y")], "") == [f"{red}    x", "abcd  y"]
 
 
 def test_who_is_in_sync_and_not_ready_waits_for_nothing_and_the_reason_is_told():
-    unlinked = Condition("AccountingConnected", Truth.TRUE, "unlinked, as wanted")
-    ready = Condition("Ready", Truth.FALSE, "DataReady")
-    off = merchant("off", conditions=(unlinked, Condition("DataReady", Truth.UNKNOWN, "not asked"), ready))
+    unlinked = Condition("AccountingConnected", ConditionStatus.TRUE, "unlinked, as wanted")
+    ready = Condition("Ready", ConditionStatus.FALSE, "DataReady")
+    off = merchant("off", conditions=(unlinked, Condition("DataReady", ConditionStatus.UNKNOWN, "not asked"), ready))
     assert status_text(fleet(off)).splitlines()[1].split(maxsplit=3) == [
         "off",
         "in-sync",
@@ -166,5 +168,18 @@ def test_who_is_in_sync_and_not_ready_waits_for_nothing_and_the_reason_is_told()
 
 
 def test_columns_are_as_wide_as_their_widest_cell():
-    assert columns([("a", "bb"), ("ccc", "d")], "  ") == ["  a    bb", "  ccc  d"]
-    assert columns([], "  ") == []
+    assert align_columns([("a", "bb"), ("ccc", "d")], "  ") == ["  a    bb", "  ccc  d"]
+    assert align_columns([], "  ") == []
+
+
+def test_a_plan_counts_who_is_added_changed_and_destroyed_and_names_those_whose_things_go():
+    kinds = {"new": ChangeKind.CREATE_COMPANY, "old": ChangeKind.DELETE_COMPANY, "off": ChangeKind.UNLINK_CONNECTION}
+    plans = [replace(changing(name), changes=(Change(kind, ()),)) for name, kind in kinds.items()]
+    plan = fleet(*plans, changing("acme"), merchant("bolt"))
+    assert plan_summary(plan).startswith("1 to add, 1 to change, 2 to destroy, 1 in sync. ")
+    assert destroyed(plan) == ["old", "off"]
+
+
+def test_a_platform_is_called_as_manifests_call_it():
+    assert format_value("gbol", "connection.platform") == "xero"
+    assert format_value("zzzz", "connection.platform") == "zzzz"

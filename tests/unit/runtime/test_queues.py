@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.runtime.workqueue import EVERYONE, Queue, WorkQueue
-from tests.postgresql import asked, empty_schema, execute
+from controller.daemon.workqueue import EVERYONE, Queue, WorkQueue
+from tests.postgresql import empty_schema, execute, query_value
 
 SOURCE = Path(__file__).parents[3]
 
@@ -24,16 +24,16 @@ def url(postgresql: str) -> Iterator[str]:
 
 @pytest.fixture
 async def shared(url: str) -> AsyncIterator[Queue]:
-    tasks = pytest.importorskip("controller.runtime.tasks")
-    async with tasks.shared_queue(url) as queue:
+    tasks = pytest.importorskip("controller.daemon.postgres_queue")
+    async with tasks.open_postgres_queue(url) as queue:
         yield queue
 
 
 @pytest.fixture
 async def other(url: str, shared: Queue) -> AsyncIterator[Queue]:
     """The same queue in the hands of another process, as good as."""
-    tasks = pytest.importorskip("controller.runtime.tasks")
-    async with tasks.shared_queue(url) as queue:
+    tasks = pytest.importorskip("controller.daemon.postgres_queue")
+    async with tasks.open_postgres_queue(url) as queue:
         yield queue
 
 
@@ -44,7 +44,7 @@ def queue(request: pytest.FixtureRequest) -> Queue:
 
 async def is_idle(queue: Queue) -> bool:
     """Nobody is handed out for a good second."""
-    asking = asyncio.create_task(queue.due())
+    asking = asyncio.create_task(queue.get())
     done, _ = await asyncio.wait([asking], timeout=1.5)
     asking.cancel()
     return not done
@@ -54,44 +54,44 @@ class TestEveryQueue:
     async def test_who_is_due_together_is_handed_out_together(self, queue: Queue):
         queue.add(["bob", "ann", "bob"])
         queue.add([EVERYONE])
-        assert await queue.due() == (EVERYONE, "ann", "bob")
+        assert await queue.get() == (EVERYONE, "ann", "bob")
         assert await is_idle(queue)
 
     async def test_nobody_is_handed_out_before_his_time(self, queue: Queue):
         queue.add(["late"], after=0.5)
         queue.add(["now"])
-        assert await queue.due() == ("now",)
-        assert await queue.due() == ("late",)
+        assert await queue.get() == ("now",)
+        assert await queue.get() == ("late",)
 
     async def test_the_earliest_time_wins_whichever_came_first(self, queue: Queue):
         for after in (3600, 0.2, 7200):
             queue.add(["ann"], after=after)
             await asyncio.sleep(0.05)
-        assert await queue.due() == ("ann",)
+        assert await queue.get() == ("ann",)
         assert await is_idle(queue)
 
     async def test_who_waits_for_later_can_be_due_at_once_after_all(self, queue: Queue):
         queue.add(["ann"], after=3600)
-        asking = asyncio.create_task(queue.due())
+        asking = asyncio.create_task(queue.get())
         await asyncio.sleep(0.2)
         queue.add(["ann"])
         assert await asking == ("ann",)
 
     async def test_who_is_added_while_in_hand_is_handed_out_once_more(self, queue: Queue):
         queue.add(["ann"])
-        await queue.due()
+        await queue.get()
         queue.add(["ann"])
         queue.add(["ann"], after=3600)
-        assert await queue.due() == ("ann",)
+        assert await queue.get() == ("ann",)
         assert await is_idle(queue)
 
     async def test_a_closed_queue_hands_nobody_out_and_keeps_nobody_waiting(self, queue: Queue):
-        asking = asyncio.create_task(queue.due())
+        asking = asyncio.create_task(queue.get())
         await asyncio.sleep(0.1)
         queue.close()
         assert await asking == ()
         queue.add(["ann"])
-        assert await queue.due() == ()
+        assert await queue.get() == ()
 
     async def test_it_can_be_asked_how_many_wait(self, queue: Queue):
         queue.add(["ann", "bob"], after=3600)
@@ -101,16 +101,16 @@ class TestEveryQueue:
 class TestTheQueueOfManyProcesses:
     async def test_whom_one_adds_another_looks_at(self, shared: Queue, other: Queue):
         shared.add(["ann"])
-        assert await other.due() == ("ann",)
+        assert await other.get() == ("ann",)
         assert await is_idle(shared)
 
     async def test_nobody_is_in_two_hands_at_once(self, shared: Queue, other: Queue):
         """Asked for again while one looks, a merchant waits until that one is done."""
         shared.add(["ann"])
-        await shared.due()
+        await shared.get()
         other.add(["ann"])
         assert await is_idle(other)
-        asking = asyncio.create_task(shared.due())
+        asking = asyncio.create_task(shared.get())
         assert await asyncio.wait_for(asking, 30) == ("ann",)
 
     async def test_all_are_handed_out_once_over_several_processes(self, shared: Queue, other: Queue):
@@ -122,7 +122,7 @@ class TestTheQueueOfManyProcesses:
         taken: list[str] = []
 
         async def take(queue: Queue) -> None:
-            while keys := await queue.due():
+            while keys := await queue.get():
                 taken.extend(keys)
                 if len(taken) == len(names):
                     shared.close()
@@ -132,17 +132,17 @@ class TestTheQueueOfManyProcesses:
         assert sorted(taken) == names
 
     async def test_who_leaves_gives_back_whoever_was_not_looked_at(self, url: str, shared: Queue):
-        from controller.runtime.tasks import shared_queue
+        from controller.daemon.postgres_queue import open_postgres_queue
 
-        async with shared_queue(url) as leaving:
+        async with open_postgres_queue(url) as leaving:
             leaving.add(["ann", "bob"])
             leaving.add(["cid"], after=1)
-            assert await leaving.due() == ("ann", "bob")
+            assert await leaving.get() == ("ann", "bob")
             shared.add(["bob"], after=3600)
             leaving.close()
-            assert await leaving.due() == ()
-        assert await shared.due() == ("ann", "bob")
-        assert await shared.due() == ("cid",)
+            assert await leaving.get() == ()
+        assert await shared.get() == ("ann", "bob")
+        assert await shared.get() == ("cid",)
 
     async def test_a_killed_process_holds_nobody_for_long(self, url: str, shared: Queue):
         """Half a minute without a sign of life, which has passed for the dead one."""
@@ -150,26 +150,26 @@ class TestTheQueueOfManyProcesses:
         shared.add(["bob"], after=3600)
         assert await is_idle(shared)
         execute(url, f"UPDATE {queue_schema(url)}.procrastinate_workers SET last_heartbeat = now() - interval '31 s'")
-        assert await asyncio.wait_for(shared.due(), 30) == ("ann", "bob")
+        assert await asyncio.wait_for(shared.get(), 30) == ("ann", "bob")
 
     async def test_nothing_of_what_was_looked_at_stays_in_the_database(self, url: str, shared: Queue):
         shared.add(["ann"])
-        await shared.due()
+        await shared.get()
         assert await is_idle(shared)
         for table in ("jobs", "events"):
-            rows = asked(url, f"SELECT count(*) FROM {queue_schema(url)}.procrastinate_{table}")
+            rows = query_value(url, f"SELECT count(*) FROM {queue_schema(url)}.procrastinate_{table}")
             assert rows == 0, table
 
     async def test_tables_of_another_version_make_room(self, url: str, shared: Queue):
-        from controller.runtime.tasks import shared_queue
+        from controller.daemon.postgres_queue import open_postgres_queue
 
         shared.add(["ann"], after=3600)
         assert await is_idle(shared)
         execute(url, f"COMMENT ON SCHEMA {queue_schema(url)} IS 'of long ago'")
-        async with shared_queue(url) as renewed:
-            assert asked(url, f"SELECT count(*) FROM {queue_schema(url)}.procrastinate_jobs") == 0
+        async with open_postgres_queue(url) as renewed:
+            assert query_value(url, f"SELECT count(*) FROM {queue_schema(url)}.procrastinate_jobs") == 0
             renewed.add(["bob"])
-            assert await renewed.due() == ("bob",)
+            assert await renewed.get() == ("bob",)
 
 
 def kill_who_has_taken(url: str, keys: str) -> None:
@@ -186,11 +186,11 @@ def queue_schema(url: str) -> str:
 
 TAKE = """
 import asyncio, sys
-from controller.runtime.tasks import shared_queue
+from controller.daemon.postgres_queue import open_postgres_queue
 async def main():
-    async with shared_queue(sys.argv[1]) as queue:
+    async with open_postgres_queue(sys.argv[1]) as queue:
         queue.add(["bob", "ann"])
-        print(await queue.due(), flush=True)
+        print(await queue.get(), flush=True)
         await asyncio.sleep(600)
 asyncio.run(main())
 """

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.model.errors import InvalidManifests, UsageError
-from controller.runtime.revision import Revisions
 
 MERCHANT = "apiVersion: merchantctl/v1\nkind: Merchant\nmetadata: {name: %s}\nspec: {connection: {platform: xero}}\n"
 
@@ -22,51 +22,51 @@ def write(root: Path, name: str) -> None:
     (root / f"{name}.yaml").write_text(MERCHANT % name)
 
 
-async def settled(revisions: Revisions) -> bool:
+async def settled(revisions: ManifestWatcher) -> bool:
     """Two looks: a change counts once it has stopped moving."""
-    return await revisions.renewed() or await revisions.renewed()
+    return await revisions.reload_if_changed() or await revisions.reload_if_changed()
 
 
 async def test_what_has_not_changed_is_not_loaded_again(root):
-    revisions = Revisions(root)
+    revisions = ManifestWatcher(root)
     before = revisions.fleet
     assert not await settled(revisions)
     assert revisions.fleet is before
 
 
 async def test_a_new_manifest_counts_once_it_has_stopped_changing(root):
-    revisions = Revisions(root)
+    revisions = ManifestWatcher(root)
     write(root, "bob")
-    assert not await revisions.renewed()
+    assert not await revisions.reload_if_changed()
     write(root, "cid")
-    assert not await revisions.renewed()
-    assert await revisions.renewed()
+    assert not await revisions.reload_if_changed()
+    assert await revisions.reload_if_changed()
     assert set(revisions.fleet.merchants) == {"ann", "bob", "cid"}
 
 
 async def test_broken_manifests_leave_the_old_ones_in_use_and_say_why(root):
-    revisions = Revisions(root)
+    revisions = ManifestWatcher(root)
     (root / "bob.yaml").write_text("kind: [")
     (root / "ann.yaml").unlink()
     assert not await settled(revisions)
     assert set(revisions.fleet.merchants) == {"ann"}
-    assert "bob.yaml" in str(revisions.complaints[0])
+    assert "bob.yaml" in str(revisions.diagnostics[0])
     (root / "bob.yaml").unlink()
     write(root, "ann")
     assert not await settled(revisions)
-    assert revisions.complaints == ()
+    assert revisions.diagnostics == ()
 
 
 async def test_a_folder_that_vanishes_is_a_complaint_and_no_empty_fleet(root, tmp_path):
-    revisions = Revisions(root)
+    revisions = ManifestWatcher(root)
     root.rename(tmp_path.with_suffix(".away"))
     assert not await settled(revisions)
     assert set(revisions.fleet.merchants) == {"ann"}
-    assert "merchantctl init" in str(revisions.complaints[0])
+    assert "merchantctl init" in str(revisions.diagnostics[0])
 
 
 async def test_a_comment_moves_lines_and_nobody_is_looked_at_for_it(root):
-    revisions = Revisions(root)
+    revisions = ManifestWatcher(root)
     (root / "ann.yaml").write_text("# ours\n" + MERCHANT % "ann")
     assert not await settled(revisions)
     assert revisions.fleet.merchants["ann"].origins["connection.platform"][0].line == 5
@@ -74,7 +74,7 @@ async def test_a_comment_moves_lines_and_nobody_is_looked_at_for_it(root):
 
 def test_a_start_on_broken_or_missing_manifests_is_refused(root):
     with pytest.raises(UsageError):
-        Revisions(root / "nowhere")
+        ManifestWatcher(root / "nowhere")
     (root / "bob.yaml").write_text("kind: [")
     with pytest.raises(InvalidManifests):
-        Revisions(root)
+        ManifestWatcher(root)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.runtime.workqueue import WorkQueue
+from controller.daemon.workqueue import WorkQueue
 from tests.unit.codat.virtual_time import run
 
 Taken = list[tuple[float, tuple[str, ...]]]
@@ -19,7 +19,7 @@ async def take(queue: WorkQueue, until: float, busy: float = 0) -> Taken:
     """What a taker is handed and when, who needs `busy` seconds for each handful."""
     loop, taken = asyncio.get_running_loop(), []
     loop.call_at(until, queue.close)
-    while keys := await queue.due():
+    while keys := await queue.get():
         taken.append((round(loop.time(), 3), keys))
         await asyncio.sleep(busy)
     return taken

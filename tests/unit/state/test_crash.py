@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from state import Applied, FindingRow, Owner, Store, open_state
+from state import AppliedRow, FindingRow, ProcessIdentity, Store, open_state
 
 SOURCE = Path(__file__).parents[3]
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -20,19 +20,19 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PROVISION = """
 import asyncio, json, sys
 from datetime import UTC, datetime
-from state import Applied, Owner, open_state
+from state import AppliedRow, ProcessIdentity, open_state
 async def main():
     at = datetime.now(UTC)
     async with open_state(sys.argv[1]) as store:
-        await store.acquire_lock(Owner.this_process("apply"), timeout=0)
+        await store.acquire_lock(ProcessIdentity.current("apply"), timeout=0)
         print(json.dumps("ready"), flush=True)
         for n in range(10_000):
             name = f"m-{n}"
             intent = await store.begin_intent(name, "company", name=name, company_id=None, platform=None, at=at)
             print(json.dumps(["begun", name]), flush=True)
-            await store.settle_company(intent, name, company_id=f"c-{n}", company_name=name, at=at)
+            await store.settle_company(intent.id, name, company_id=f"c-{n}", company_name=name, at=at)
             print(json.dumps(["bound", name]), flush=True)
-            await store.record_applied_many([Applied(f"{name}/{k}", {"n": n}, "Retain", at) for k in range(5)])
+            await store.record_applied_many([AppliedRow(f"{name}/{k}", {"n": n}, "Retain", at) for k in range(5)])
 asyncio.run(main())
 """
 
@@ -44,8 +44,9 @@ async def test_what_was_promised_before_a_kill_is_there_after_it(url: str, seed:
     begun = {name for what, name in promised if what == "begun"}
     bound = {name for what, name in promised if what == "bound"}
     async with open_state(url) as store:
-        await store.acquire_lock(Owner.this_process("apply"), timeout=0)
-        memories = await store.recall()
+        # A server takes a moment to notice that the connection of the dead one has ended.
+        await store.acquire_lock(ProcessIdentity.current("apply"), timeout=60)
+        memories = await store.load_records()
     open_ones = {name for name, memory in memories.items() if memory.intents}
     bound_ones = {name for name, memory in memories.items() if memory.company_id}
     assert bound <= bound_ones
@@ -70,13 +71,13 @@ async def test_many_callers_at_once_each_get_their_commit(store: Store):
     async def one(n: int) -> None:
         name = f"m-{n}"
         intent = await store.begin_intent(name, "company", name=name, company_id=None, platform=None, at=NOON)
-        assert name in await store.recall([name])
-        await store.settle_company(intent, name, company_id=f"c-{n}", company_name=name, at=NOON)
+        assert name in await store.load_records([name])
+        await store.settle_company(intent.id, name, company_id=f"c-{n}", company_name=name, at=NOON)
         await store.record_applied(name, {"n": n}, deletion="Retain", at=NOON)
-        await store.note_findings([FindingRow(name, "x")], judged=[name], at=NOON)
+        await store.note_findings([FindingRow(name, "x")], gone=(), at=NOON)
 
     await asyncio.gather(*(one(n) for n in range(60)))
-    memories = await store.recall()
+    memories = await store.load_records()
     assert {name: (memory.company_id, memory.applied["n"]) for name, memory in memories.items()} == {
         f"m-{n}": (f"c-{n}", n) for n in range(60)
     }
@@ -86,7 +87,7 @@ async def test_many_callers_at_once_each_get_their_commit(store: Store):
 
 async def test_cancelled_callers_leave_a_state_that_works(store: Store):
     async def bind(n: int) -> None:
-        await store.settle_company(n, f"m-{n}", company_id="c", company_name="n", at=NOON)
+        await store.settle_company(n, f"m-{n}", company_id=f"c-{n}", company_name="n", at=NOON)
 
     tasks = [asyncio.create_task(bind(n)) for n in range(50)]
     for task in tasks:
@@ -94,7 +95,7 @@ async def test_cancelled_callers_leave_a_state_that_works(store: Store):
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await store.bind("after", company_id="c", company_name="n")
-    assert "after" in await store.recall()
+    assert "after" in await store.load_records()
 
 
 async def test_a_reader_waits_for_no_writer(tmp_path: Path):
@@ -105,9 +106,9 @@ async def test_a_reader_waits_for_no_writer(tmp_path: Path):
         writer = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
         writer.execute("BEGIN IMMEDIATE")
         async with open_state(url) as plan:
-            assert set(await plan.recall()) == {"acme"}
-        assert set(await store.recall()) == {"acme"}
-        noting = asyncio.create_task(store.note_findings([FindingRow("acme", "x")], judged=["acme"], at=NOON))
+            assert set(await plan.load_records()) == {"acme"}
+        assert set(await store.load_records()) == {"acme"}
+        noting = asyncio.create_task(store.note_findings([FindingRow("acme", "x")], gone=(), at=NOON))
         await asyncio.sleep(0.1)
         assert not noting.done()
         writer.execute("COMMIT")
@@ -116,9 +117,9 @@ async def test_a_reader_waits_for_no_writer(tmp_path: Path):
 
 
 async def test_a_commit_that_fails_leaves_nothing_of_itself(store: Store):
-    await store.record_applied_many([Applied("a", {"n": 1}, "Retain", NOON)])
+    await store.record_applied_many([AppliedRow("a", {"n": 1}, "Retain", NOON)])
     with pytest.raises(TypeError):
         await store.record_applied_many(
-            [Applied("a", {"n": 2}, "Retain", NOON), Applied("b", {1j: {}}, "Retain", NOON)]
+            [AppliedRow("a", {"n": 2}, "Retain", NOON), AppliedRow("b", {1j: {}}, "Retain", NOON)]
         )
-    assert {name: memory.applied for name, memory in (await store.recall()).items()} == {"a": {"n": 1}}
+    assert {name: memory.applied for name, memory in (await store.load_records()).items()} == {"a": {"n": 1}}

@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from state import Arrival, Delivery, open_state
+from state import DeliveryReceipt, ReceivedDelivery, open_state
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def delivery(number=1, company="company-1", at=NOON):
-    return Delivery(f"msg_{number}", "connection.connected", company, at)
+    return ReceivedDelivery(f"msg_{number}", "connection.connected", company, at)
 
 
 @pytest.fixture
@@ -20,63 +20,63 @@ async def bound(store):
 
 
 async def test_a_delivery_names_the_merchant_that_is_bound_to_its_company(bound):
-    assert await bound.remember_delivery(delivery()) == Arrival(True, ("acme",))
+    assert await bound.save_delivery(delivery()) == DeliveryReceipt(True, ("acme",))
 
 
 async def test_a_repetition_is_known_and_its_merchant_still_waits(bound):
-    await bound.remember_delivery(delivery())
-    assert await bound.remember_delivery(delivery()) == Arrival(False, ("acme",))
-    assert await bound.merchants_told_of() == ("acme",)
+    await bound.save_delivery(delivery())
+    assert await bound.save_delivery(delivery()) == DeliveryReceipt(False, ("acme",))
+    assert await bound.merchants_with_open_deliveries() == ("acme",)
 
 
 async def test_a_repetition_after_the_look_is_about_nobody(bound):
-    await bound.remember_delivery(delivery())
+    await bound.save_delivery(delivery())
     await bound.close_deliveries({"acme"}, received_until=NOON, at=NOON)
-    assert await bound.remember_delivery(delivery()) == Arrival(False, ())
-    assert await bound.merchants_told_of() == ()
+    assert await bound.save_delivery(delivery()) == DeliveryReceipt(False, ())
+    assert await bound.merchants_with_open_deliveries() == ()
 
 
 @pytest.mark.parametrize("company", ["somebody-elses", None])
 async def test_one_about_no_merchant_of_ours_is_remembered_and_closed(bound, company):
-    assert await bound.remember_delivery(delivery(company=company)) == Arrival(True, ())
-    assert await bound.merchants_told_of() == ()
-    assert await bound.remember_delivery(delivery(company=company)) == Arrival(False, ())
+    assert await bound.save_delivery(delivery(company=company)) == DeliveryReceipt(True, ())
+    assert await bound.merchants_with_open_deliveries() == ()
+    assert await bound.save_delivery(delivery(company=company)) == DeliveryReceipt(False, ())
 
 
 async def test_a_merchant_that_was_taken_down_is_not_looked_at_again(bound):
-    await bound.remember_delivery(delivery())
+    await bound.save_delivery(delivery())
     await bound.retire("acme", NOON)
-    assert await bound.merchants_told_of() == ()
-    assert await bound.remember_delivery(delivery(2)) == Arrival(True, ())
+    assert await bound.merchants_with_open_deliveries() == ()
+    assert await bound.save_delivery(delivery(2)) == DeliveryReceipt(True, ())
 
 
 async def test_what_came_during_a_pass_stays_open(bound):
-    await bound.remember_delivery(delivery(1, at=NOON))
-    await bound.remember_delivery(delivery(2, at=NOON + timedelta(seconds=1)))
+    await bound.save_delivery(delivery(1, at=NOON))
+    await bound.save_delivery(delivery(2, at=NOON + timedelta(seconds=1)))
     await bound.close_deliveries(None, received_until=NOON, at=NOON + timedelta(minutes=1))
-    assert await bound.merchants_told_of() == ("acme",)
-    assert (await bound.remember_delivery(delivery(1))).merchants == ()
+    assert await bound.merchants_with_open_deliveries() == ("acme",)
+    assert (await bound.save_delivery(delivery(1))).merchants == ()
 
 
 async def test_a_look_at_some_merchants_leaves_the_others_open(bound):
     await bound.bind("beta", company_id="company-2", company_name="beta")
-    await bound.remember_delivery(delivery(1))
-    await bound.remember_delivery(delivery(2, company="company-2"))
+    await bound.save_delivery(delivery(1))
+    await bound.save_delivery(delivery(2, company="company-2"))
     await bound.close_deliveries([f"m-{n}" for n in range(700)] + ["acme"], received_until=NOON, at=NOON)
-    assert await bound.merchants_told_of() == ("beta",)
+    assert await bound.merchants_with_open_deliveries() == ("beta",)
 
 
 async def test_open_deliveries_outlive_the_process(url):
     async with open_state(url) as before:
         await before.bind("acme", company_id="company-1", company_name="acme")
-        await before.remember_delivery(delivery())
+        await before.save_delivery(delivery())
     async with open_state(url) as after:
-        assert await after.merchants_told_of() == ("acme",)
+        assert await after.merchants_with_open_deliveries() == ("acme",)
 
 
 async def test_what_was_closed_long_ago_is_forgotten_after_a_look_at_everyone(bound):
-    await bound.remember_delivery(delivery())
+    await bound.save_delivery(delivery())
     await bound.close_deliveries(None, received_until=NOON, at=NOON)
     later = NOON + timedelta(days=8)
     await bound.close_deliveries(None, received_until=later, at=later)
-    assert await bound.remember_delivery(delivery(at=later)) == Arrival(True, ("acme",))
+    assert await bound.save_delivery(delivery(at=later)) == DeliveryReceipt(True, ("acme",))

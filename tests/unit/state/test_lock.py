@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from state import LockRow, Owner, Store, open_state
-from state.errors import StateLocked, StateUnusable
-from state.process import mark_of_process
+from state import LockRow, LockWait, ProcessIdentity, Store, open_state
+from state.errors import LeaseLost, StateBusy, StateLocked, StateUnusable
+from state.process import process_start_mark
+from state.tables import lock
 from tests.postgresql import empty_schema, execute
 
 SOURCE = Path(__file__).parents[3]
@@ -21,17 +23,22 @@ SOURCE = Path(__file__).parents[3]
 HOLD = """
 import asyncio, sys
 from dataclasses import replace
-from state import Owner, open_state
+from state import ProcessIdentity, open_state
 async def main():
     async with open_state(sys.argv[1]) as store:
-        me = Owner.this_process("merchantctl apply")
+        me = ProcessIdentity.current("merchantctl apply")
         await store.acquire_lock(replace(me, host=sys.argv[2] or me.host), timeout=0)
         print("held", flush=True)
         await asyncio.sleep(600)
 asyncio.run(main())
 """
 
-ME = Owner.this_process("merchantctl run")
+ME = ProcessIdentity.current("merchantctl run")
+
+END_WHO_HOLDS_A_LOCK = """
+SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 def holding(url: str, host: str = "") -> subprocess.Popen[str]:
@@ -84,6 +91,30 @@ async def test_a_run_that_waits_gets_the_lock_when_it_is_given_back(url: str):
         await waiting
 
 
+async def test_whoever_waits_is_told_of_each_try_who_is_in_the_way_and_how_long_it_has_been_silent(url: str):
+    told: list[LockWait] = []
+    async with open_state(url) as first, open_state(url) as second:
+        await first.acquire_lock(ME, timeout=0)
+        waiting = asyncio.create_task(second.acquire_lock(ME, timeout=300, told=told.append))
+        while len(told) < 2 and not waiting.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await first.release_lock(ME)
+        await waiting
+    assert len(told) >= 2
+    assert {each.holder.owner for each in told} == {ME}
+    assert all(0 <= each.silent_for_s < 60 and each.waited_s <= each.timeout_s == 300 for each in told)
+
+
+async def test_a_wait_is_said_in_the_log_with_its_end(url: str, caplog: pytest.LogCaptureFixture):
+    async with open_state(url) as first, open_state(url) as second:
+        await first.acquire_lock(ME, timeout=0)
+        with pytest.raises(StateLocked):
+            await second.acquire_lock(ME, timeout=0.5)
+    (said,) = [each.getMessage() for each in caplog.records if "locked by" in each.getMessage()]
+    assert f"(pid {ME.pid} on {ME.host})" in said
+    assert "waiting up to 0 s" in said
+
+
 async def test_a_lock_is_given_back_when_its_store_is_closed_even_by_an_error(url: str):
     async def run_that_fails() -> None:
         async with open_state(url) as store:
@@ -106,32 +137,73 @@ async def test_who_does_not_hold_the_lock_cannot_give_it_back(url: str):
 
 
 @pytest.mark.parametrize(
-    ("elsewhere", "why"),
+    "owner",
     [
-        (replace(ME, host="another-host", pid=1), "a pid of another host says nothing here"),
-        (replace(ME, started="pid:[1]/x 1"), "nor does a pid of another container"),
-        (ME, "and this process is alive"),
+        replace(ME, host="another-host", pid=1),
+        replace(ME, started="pid:[1]/x 1"),
+        replace(ME, started=ME.started + "0"),
+        ME,
     ],
+    ids=["another host", "another container", "a pid that was used again", "this process"],
 )
-async def test_a_holder_that_is_not_known_to_be_dead_keeps_its_lock_until_it_is_broken(
-    url: str, elsewhere: Owner, why: str
-):
-    async with open_state(url) as store, open_state(url) as other:
-        await store.acquire_lock(elsewhere, timeout=0)
-        with pytest.raises(StateLocked):
+class TestWhateverARowSays:
+    """Names and pids are for people: whether a holder lives, its claim says."""
+
+    async def test_a_living_holder_keeps_its_lock_until_it_is_broken(self, url: str, owner: ProcessIdentity):
+        async with open_state(url) as store, open_state(url) as other:
+            await store.acquire_lock(owner, timeout=0)
+            with pytest.raises(StateLocked):
+                await other.acquire_lock(ME, timeout=0)
+            broken = await other.break_lock()
+            assert broken is not None
+            assert broken.owner == owner
             await other.acquire_lock(ME, timeout=0)
-        broken = await other.break_lock()
-        assert broken is not None
-        assert broken.owner == elsewhere, why
-        await other.acquire_lock(ME, timeout=0)
+
+    async def test_a_dead_holder_is_no_obstacle(self, url: str, owner: ProcessIdentity):
+        child = holding(url, owner.host)
+        async with open_state(url) as store:
+            columns = {"host": owner.host, "pid": owner.pid, "started": owner.started, "command": owner.command}
+            async with store._database.writing() as transaction:
+                await transaction.execute(update(lock).values(columns))
+            with pytest.raises(StateLocked):
+                await store.acquire_lock(ME, timeout=0)
+            child.kill()
+            child.wait()
+            assert await store.acquire_lock(ME, timeout=60) is not None
+
+    async def test_to_ask_whether_it_lives_takes_nothing_from_it(self, url: str, owner: ProcessIdentity):
+        async with open_state(url) as store, open_state(url) as other:
+            assert await other.holder_silent_for() is None
+            await store.acquire_lock(owner, timeout=0)
+            holder, silent = await other.lock_holder(), await other.holder_silent_for()
+            assert silent is not None
+            assert 0 <= silent < 60
+            assert await other.lock_holder() == holder
+            with pytest.raises(StateLocked):
+                await other.acquire_lock(ME, timeout=0)
 
 
-async def test_a_pid_that_was_used_again_holds_no_lock(tmp_path: Path):
-    """In SQLite; PostgreSQL does not go by pids."""
-    url = f"sqlite:///{tmp_path}/state.db"
+async def test_who_only_looks_whether_a_lock_is_held_is_in_nobodys_way(url: str):
+    """A look at the file of SQLite shares its lock for a moment."""
     async with open_state(url) as store, open_state(url) as other:
-        await store.acquire_lock(replace(ME, started=ME.started + "0"), timeout=0)
-        await other.acquire_lock(ME, timeout=0)
+        looks = [asyncio.create_task(other.holder_silent_for()) for _ in range(50)]
+        await store.acquire_lock(ME, timeout=0)
+        await asyncio.gather(*looks)
+
+
+async def test_a_lock_file_that_somebody_removed_lets_no_two_write(tmp_path: Path):
+    """Whoever comes next gets the lock on a new file, and its first holder is fenced by the row."""
+    url = f"sqlite:///{tmp_path}/state.db"
+    async with open_state(url) as first, open_state(url) as second:
+        await first.acquire_lock(replace(ME, pid=1), timeout=0)
+        (tmp_path / "state.db.lock").unlink()
+        await second.acquire_lock(ME, timeout=0)
+        with pytest.raises(StateLocked):
+            await first.prove_lock()
+        with pytest.raises(StateLocked):
+            await begin_intent(first)
+        await first.release_held_lock()
+        await second.prove_lock()
 
 
 class TestOverSeveralMachines:
@@ -165,11 +237,35 @@ class TestOverSeveralMachines:
         async with open_state(url) as slow, open_state(url) as quick:
             await slow.acquire_lock(replace(ME, host="another-host"), timeout=0)
             await begin_intent(slow)
-            execute(url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+            execute(url, END_WHO_HOLDS_A_LOCK)
             await quick.acquire_lock(ME, timeout=10)
             with pytest.raises(StateLocked, match="merchantctl run"):
                 await begin_intent(slow)
             await begin_intent(quick)
+
+    async def test_whoever_lost_the_lock_and_nobody_has_it_yet_begins_nothing_more_either(self, url: str):
+        """Between the end of a lease and the next holder the row still names the last one."""
+        async with open_state(url) as store:
+            await store.acquire_lock(ME, timeout=0)
+            await store.prove_lock()
+            execute(url, END_WHO_HOLDS_A_LOCK)
+            with pytest.raises(LeaseLost):
+                await begin_intent(store)
+            with pytest.raises(LeaseLost):
+                await store.prove_lock()
+            assert await store.open_intents() == (), "what was never sent is not looked for"
+
+    async def test_a_lease_lapses_without_signs_of_life_and_lasts_with_them(self, url: str):
+        """The server's own clock: a second after the last sign the connection is ended."""
+        async with open_state(url, lease=1) as store, open_state(url) as other:
+            await store.acquire_lock(replace(ME, pid=1), timeout=0)
+            with pytest.raises(StateLocked):
+                await other.acquire_lock(ME, timeout=2)
+            assert store._heartbeats is not None
+            store._heartbeats.cancel()
+            assert await other.acquire_lock(ME, timeout=20) is not None, "it was lost, not given back"
+            with pytest.raises(StateLocked, match="merchantctl run"):
+                await store.prove_lock()
 
     async def test_two_states_of_one_database_do_not_lock_each_other(self, postgresql: str, url: str):
         with empty_schema(postgresql) as neighbour:
@@ -191,6 +287,73 @@ async def test_a_run_whose_lock_was_ended_by_hand_begins_nothing_more(url: str):
             await begin_intent(store)
 
 
+async def test_a_lock_is_proven_as_long_as_it_is_held_and_not_after_it_was_ended_by_hand(url: str):
+    async with open_state(url) as store, open_state(url) as person:
+        await store.prove_lock()
+        await store.acquire_lock(ME, timeout=0)
+        await store.prove_lock()
+        await person.break_lock()
+        with pytest.raises(StateUnusable, match="state unlock"):
+            await store.prove_lock()
+
+
+async def test_whoever_was_taken_over_proves_nothing_and_is_told_by_whom(url: str):
+    async with open_state(url) as store, open_state(url) as person, open_state(url) as other:
+        await store.acquire_lock(replace(ME, host="another-host"), timeout=0)
+        await person.break_lock()
+        await other.acquire_lock(ME, timeout=0)
+        with pytest.raises(StateLocked, match="merchantctl run"):
+            await store.prove_lock()
+        await other.prove_lock()
+
+
+async def test_a_proof_that_was_on_its_way_for_long_is_asked_for_again(url: str, monkeypatch: pytest.MonkeyPatch):
+    """Whoever was stopped between a proof and its arrival may have lost the lock meanwhile."""
+    moments = iter([0.0, 75.0, 75.0, 75.1, *(100.0 * each for each in range(1, 99))])
+    async with open_state(url) as store:
+        await store.acquire_lock(ME, timeout=0)
+        monkeypatch.setattr("state.lock._since_boot", lambda: next(moments))
+        await store.prove_lock()
+        assert next(moments) == 100.0
+        with pytest.raises(LeaseLost):
+            await store.prove_lock()
+
+
+async def test_a_wait_for_a_writer_that_does_not_end_is_said_and_ends(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr("state.database.WRITER_WAIT_LOGGED_AFTER_S", 0)
+    monkeypatch.setattr("state.database.LONGEST_WAIT", 1)
+    async with open_state(url) as store, open_state(url) as other:
+        await store.acquire_lock(ME, timeout=0)
+        async with store._database.writing():
+            with pytest.raises(StateBusy, match=rf"does not end: `merchantctl run` \(pid {ME.pid} on .*End it"):
+                await other.bind("ann", company_id="c", company_name="n")
+            assert await other.load_records() == {}, "to read waits for nobody"
+        await other.bind("ann", company_id="c", company_name="n")
+    (said,) = [each.getMessage() for each in caplog.records if "middle of a write" in each.getMessage()]
+    assert f"(pid {ME.pid} on {ME.host})" in said
+    assert "waiting up to 0 s" in said or "waiting up to 1 s" in said
+
+
+async def test_a_holder_is_told_that_another_lost_the_lock_without_giving_it_back(url: str):
+    before = datetime.now(UTC)
+    child = holding(url)
+    kill_but_do_not_reap(child)
+    async with open_state(url) as store, open_state(url) as person:
+        dead = await store.acquire_lock(ME, timeout=0)
+        await person.break_lock()
+        await store.release_lock(ME)
+        ended = await person.acquire_lock(ME, timeout=0)
+        await person.release_lock(ME)
+        given_back = await store.acquire_lock(ME, timeout=0)
+    child.wait()
+    assert dead is not None
+    assert ended is not None
+    assert before <= dead <= ended <= datetime.now(UTC)
+    assert given_back is None
+
+
 async def begin_intent(store: Store) -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     await store.begin_intent("ann", "company", name="ann", company_id=None, platform=None, at=at)
@@ -202,8 +365,8 @@ async def test_there_is_nothing_to_break_where_nobody_holds_a_lock(store: Store)
 
 def test_a_process_keeps_its_mark_and_no_other_has_it():
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    mark = mark_of_process(child.pid)
-    assert mark == mark_of_process(child.pid)
-    assert mark != mark_of_process(os.getpid())
+    mark = process_start_mark(child.pid)
+    assert mark == process_start_mark(child.pid)
+    assert mark != process_start_mark(os.getpid())
     child.communicate(b"\n")
-    assert mark_of_process(child.pid) is None
+    assert process_start_mark(child.pid) is None

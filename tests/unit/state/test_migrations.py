@@ -1,53 +1,159 @@
-"""The steps and the tables say the same."""
+"""A new state and one that was brought there step by step are the same; half of either is nothing."""
 
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event, inspect
 
 from state import migrations, open_state
-from state.database import open_database
-from state.tables import metadata
+from state.database import Database, open_existing_database
+from state.partial_indexes import complete_metadata
+from state.tables import inbox
+from tests.postgresql import empty_schema
 
 
-async def test_the_steps_make_exactly_the_tables_that_the_code_knows(url):
-    async with open_database(url) as database, database.reading() as connection:
-        assert await connection.run_sync(differences) == []
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def empty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """A database in which nothing was made yet."""
+    if request.param == "sqlite":
+        (tmp_path / "empty.db").touch()
+        async with open_existing_database(f"sqlite:///{tmp_path}/empty.db") as database:
+            assert database
+            yield database
+        return
+    with empty_schema(request.getfixturevalue("postgresql")) as url:
+        async with open_existing_database(url) as database:
+            assert database
+            yield database
+
+
+def steps_up_to(last: str) -> Callable[[Connection], None]:
+    def run_steps(connection: Connection) -> None:
+        config = migrations.alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, last)
+
+    return run_steps
+
+
+def structure(connection: Connection) -> dict[str, Any]:
+    """By table all that makes it what it is, whichever order its parts were made in."""
+    inspector = inspect(connection)
+    return {
+        name: {
+            "columns": {each["name"]: in_words(each) for each in inspector.get_columns(name)},
+            "key": inspector.get_pk_constraint(name),
+            "indexes": {each["name"]: in_words(each) for each in inspector.get_indexes(name)},
+            "constraints": [
+                inspector.get_unique_constraints(name),
+                inspector.get_check_constraints(name),
+                inspector.get_foreign_keys(name),
+            ],
+        }
+        for name in inspector.get_table_names()
+    }
+
+
+def in_words(part: Any) -> Any:
+    """Types and clauses are compared by their text, in which SQLite keeps `<>` or `!=` as it was written."""
+    if isinstance(part, Mapping):
+        return {key: in_words(value) for key, value in part.items()}
+    return str(part).replace("<>", "!=")
 
 
 def differences(connection: Connection) -> list[object]:
     options = {"version_table": migrations.VERSION_TABLE, "compare_type": True, "compare_server_default": True}
-    return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+    return compare_metadata(MigrationContext.configure(connection, opts=options), complete_metadata)
+
+
+async def test_the_steps_make_exactly_the_tables_that_the_code_knows(empty: Database):
+    async with empty.writing() as connection:
+        await connection.run_sync(steps_up_to(migrations.HEAD))
+        assert await connection.run_sync(differences) == []
+
+
+class Undo(Exception):
+    """Ends a transaction that is not to be kept."""
+
+
+async def test_a_new_state_is_the_same_as_one_that_came_step_by_step(empty: Database):
+    structures = []
+    for make in (steps_up_to(migrations.HEAD), migrations.upgrade):
+        with suppress(Undo):
+            async with empty.writing() as connection:
+                await connection.run_sync(make)
+                structures.append(await connection.run_sync(structure))
+                assert await connection.run_sync(migrations.schema_step_of) == migrations.HEAD
+                raise Undo
+    by_steps, at_once = structures
+    assert by_steps.keys() >= {migrations.VERSION_TABLE, "merchants"}
+    assert at_once == by_steps
 
 
 def test_head_is_the_last_step_and_the_only_last_step():
-    assert ScriptDirectory.from_config(migrations.script()).get_heads() == [migrations.HEAD]
+    assert ScriptDirectory.from_config(migrations.alembic_config()).get_heads() == [migrations.HEAD]
 
 
-async def test_a_state_that_is_up_to_date_is_opened_without_alembic(url, monkeypatch):
-    async with open_state(url):
-        pass
-    monkeypatch.setattr(migrations, "_run_steps", lambda connection: 1 / 0)
-    async with open_state(url) as store:
-        assert await store.recall() == {}
+async def test_a_state_that_is_new_or_up_to_date_is_opened_without_alembic(url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(migrations, "alembic_config", lambda: 1 / 0)
+    for _ in range(2):
+        async with open_state(url) as store:
+            assert await store.load_records() == {}
 
 
-async def test_half_a_migration_is_no_migration(url, monkeypatch):
-    """Killed between two tables: the next opening starts from nothing, not from half."""
+@pytest.mark.parametrize("step", ["0001", "0005"])
+async def test_an_older_state_is_brought_up_to_date(empty: Database, step: str):
+    async with empty.writing() as connection:
+        await connection.run_sync(steps_up_to(step))
+    async with empty.writing() as connection:
+        await connection.run_sync(migrations.upgrade)
+        assert await connection.run_sync(differences) == []
+
+
+async def test_half_a_migration_is_no_migration(empty: Database, monkeypatch: pytest.MonkeyPatch):
+    """Killed between two tables: the next opening starts from where it stood, not from half."""
     from alembic import op
 
     made, create = [], op.create_table
 
-    def create_four(name: str, *columns: object) -> object:
+    def create_two(name: str, *columns: Any) -> Any:
         made.append(name)
-        return create(name, *columns) if len(made) < 4 else 1 / 0
+        return create(name, *columns) if len(made) < 3 else 1 / 0
 
+    async with empty.writing() as connection:
+        await connection.run_sync(steps_up_to("0003"))
     with monkeypatch.context() as patched:
-        patched.setattr(op, "create_table", create_four)
-        try:
+        patched.setattr(op, "create_table", create_two)
+        with pytest.raises(ZeroDivisionError):
+            async with empty.writing() as connection:
+                await connection.run_sync(migrations.upgrade)
+    async with empty.writing() as connection:
+        assert await connection.run_sync(migrations.schema_step_of) == "0003"
+        await connection.run_sync(migrations.upgrade)
+        assert await connection.run_sync(differences) == []
+
+
+async def test_half_of_a_new_state_is_none(url: str):
+    """Killed between two tables: the next opening starts from nothing."""
+
+    def fail(*anything: Any, **more: Any) -> None:
+        raise ZeroDivisionError
+
+    event.listen(inbox, "before_create", fail)
+    try:
+        with pytest.raises(ZeroDivisionError):
             async with open_state(url):
-                raise AssertionError("opened")
-        except ZeroDivisionError:
-            pass
+                pass
+    finally:
+        event.remove(inbox, "before_create", fail)
     async with open_state(url) as store:
-        assert await store.recall() == {}
+        assert await store.load_records() == {}

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from state import open_state
 from state.errors import StateUnusable
@@ -21,7 +22,7 @@ from state import open_state
 async def main():
     async with open_state(sys.argv[1]) as store:
         for n in range(20):
-            await store.bind(f"{sys.argv[2]}-{n}", company_id="c", company_name="n")
+            await store.bind(f"{sys.argv[2]}-{n}", company_id=f"{sys.argv[2]}-{n}", company_name="n")
 asyncio.run(main())
 """
 
@@ -95,22 +96,70 @@ async def test_a_database_of_somebody_elses_is_refused(tmp_path):
 async def test_a_commit_is_on_disk_when_it_returns(tmp_path):
     """WAL with synchronous=FULL: an intent must survive a loss of power, not only of the process."""
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store, store._database.writing() as connection:
-        assert (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar() == "wal"
-        assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar() == 2
+        assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert await connection.scalar(text("PRAGMA synchronous")) == 2
+
+
+async def test_a_full_disk_says_that_what_was_done_is_found_again(tmp_path):
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        async with store._database.writing() as connection:
+            await connection.scalar(text("PRAGMA max_page_count = 1"))  # SQLite makes it what there are by now
+        said = "disk is full. Make room, then run this again: it finds what was done until then."
+        with pytest.raises(StateUnusable, match=said):
+            await store.bind("acme", company_id="c", company_name="n" * 10_000_000)
 
 
 async def test_nothing_stays_behind_when_it_is_closed(tmp_path):
     before = set(threading.enumerate())
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
-        await asyncio.gather(store.recall(), store.recall(), store.bind("a", company_id="c", company_name="n"))
+        await asyncio.gather(
+            store.load_records(), store.load_records(), store.bind("a", company_id="c", company_name="n")
+        )
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=10)  # one that was told to end may be at its last step
     assert set(threading.enumerate()) <= before
     assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
 
 
+LEAVE_WAL = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1], timeout=0).execute('PRAGMA journal_mode=DELETE'))"
+
+
+async def test_opening_a_state_once_more_in_one_process_ends_no_lock_of_the_first(tmp_path):
+    """The system drops all of a process's locks on a file as soon as any descriptor of it is closed."""
+    file = tmp_path / "state.db"
+    async with open_state(f"sqlite:///{file}") as store:
+        await store.load_records()
+        async with open_state(f"sqlite:///{file}", read_only=print) as second:
+            await second.load_records()
+        other = subprocess.run(  # noqa: ASYNC221
+            [sys.executable, "-c", LEAVE_WAL, file], capture_output=True, text=True, check=False
+        )
+    assert "database is locked" in other.stderr, other.stdout
+
+
+async def test_whoever_comes_while_another_process_makes_the_tables_waits_for_it(tmp_path, caplog):
+    """What is said of the wait must not fail where there is no table yet that says who is in the way."""
+    file = tmp_path / "state.db"
+    file.touch()
+    with closing(sqlite3.connect(file, isolation_level=None)) as maker:
+        maker.execute("PRAGMA journal_mode=WAL")
+        maker.execute("BEGIN IMMEDIATE")
+
+        async def opened() -> None:
+            async with open_state(f"sqlite:///{file}") as store:
+                await store.bind("acme", company_id="c", company_name="n")
+
+        opening = asyncio.create_task(opened())
+        while not opening.done() and "in the middle of a write" not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        maker.execute("ROLLBACK")
+        await opening
+
+
 def test_many_processes_may_open_a_new_state_and_write_at_once(url):
     command = [sys.executable, "-c", OPEN_AND_NOTE, url]
-    children = [subprocess.Popen([*command, f"p{n}"], cwd=SOURCE, stderr=subprocess.PIPE) for n in range(4)]
-    assert [child.communicate(timeout=120)[1].decode() for child in children] == [""] * 4
+    children = [subprocess.Popen([*command, f"p{n}"], cwd=SOURCE) for n in range(4)]
+    assert [child.wait(timeout=300) for child in children] == [0] * 4, "on a busy machine they say that they wait"
 
     async def count() -> int:
         async with open_state(url) as store:

@@ -1,11 +1,19 @@
 """Rollouts: who may turn one, what it did to whom, and whom it holds."""
 
+import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from state import HoldRow, MemberRow, Owner, Store
+import pytest
+
+from state import HoldRow, MemberRow, ProcessIdentity, Store, open_state
+from tests.postgresql import empty_schema
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-ONE, OTHER = Owner("host", 1, "mark", "merchantctl rollout"), Owner("host", 2, "mark", "merchantctl rollout")
+ONE, OTHER = (
+    ProcessIdentity("host", 1, "mark", "merchantctl rollout"),
+    ProcessIdentity("host", 2, "mark", "merchantctl rollout"),
+)
 TERMS = {"waves": ["1", "100%"], "soak": 0}
 
 
@@ -27,12 +35,59 @@ async def test_a_rollout_begins_at_its_first_wave_in_its_owners_hands(store: Sto
 
 async def test_a_rollout_is_turned_only_from_where_and_from_whom_it_is_believed_to_be(store: Store):
     id_ = await begun(store)
-    assert not await store.turn_rollout(id_, of=["paused"], state="running")
-    assert not await store.turn_rollout(id_, of=["running"], of_owner=OTHER, wave=2)
-    assert await store.turn_rollout(id_, of=["running"], of_owner=ONE, owner=OTHER, wave=2, soak_until=NOON)
+    assert not await store.compare_and_set_rollout(id_, of=["paused"], state="running")
+    assert not await store.compare_and_set_rollout(id_, of=["running"], of_owner=OTHER, wave=2)
+    assert await store.compare_and_set_rollout(id_, of=["running"], of_owner=ONE, owner=OTHER, wave=2, soak_until=NOON)
     row = await store.rollout()
     assert row is not None
     assert (row.owner, row.wave, row.soak_until) == (OTHER, 2, NOON)
+
+
+async def test_one_that_a_living_process_carries_out_is_taken_from_it_only_where_it_was_told_to_stop(url: str):
+    async with open_state(url) as first, open_state(url) as second:
+        assert not await second.is_rollout_carried_out()
+        assert await first.take_up_rollout(from_whoever=False)
+        assert await second.is_rollout_carried_out()
+        assert not await second.take_up_rollout(from_whoever=False)
+        assert await second.take_up_rollout(from_whoever=True)
+        assert not await first.take_up_rollout(from_whoever=False)
+
+
+async def test_whoever_carries_one_out_lets_go_of_it_with_the_state(url: str):
+    async with open_state(url) as first:
+        await first.take_up_rollout(from_whoever=False)
+    async with open_state(url) as second:
+        assert not await second.is_rollout_carried_out()
+        assert await second.take_up_rollout(from_whoever=False)
+
+
+async def test_a_run_that_writes_and_a_rollout_between_its_waves_are_in_nobodys_way(url: str):
+    async with open_state(url) as rollout, open_state(url) as run:
+        await rollout.take_up_rollout(from_whoever=False)
+        await run.acquire_lock(ONE, timeout=0)
+        await run.prove_lock()
+        assert await rollout.is_rollout_carried_out()
+
+
+class TestOverSeveralMachines:
+    @pytest.fixture
+    def url(self, postgresql: str) -> Iterator[str]:
+        with empty_schema(postgresql) as url:
+            yield url
+
+    async def test_who_gives_no_sign_of_life_for_a_lease_has_a_rollout_no_more(self, url: str):
+        async with open_state(url, lease=1) as store, open_state(url) as other:
+            await store.take_up_rollout(from_whoever=False)
+            await asyncio.sleep(2)
+            assert await other.is_rollout_carried_out(), "it gives signs of life"
+            assert store._rollout_heartbeats is not None
+            store._rollout_heartbeats.cancel()
+            for _ in range(300):
+                if await other.take_up_rollout(from_whoever=False):
+                    break
+                await asyncio.sleep(0.2)
+            assert await other.is_rollout_carried_out()
+            assert not await store.take_up_rollout(from_whoever=False)
 
 
 async def test_what_was_done_to_a_merchant_is_kept_by_field(store: Store):
@@ -41,7 +96,7 @@ async def test_what_was_done_to_a_merchant_is_kept_by_field(store: Store):
         "enabled": {"before": True, "wrote": False},
         "mapping.sales.customer": {"before": None, "wrote": {"id": "7"}},
     }
-    await store.note_rollout_merchant(id_, "b", state="begun", changed=changed, held=False)
+    await store.update_rollout_merchant(id_, "b", state="begun", changed=changed, held=False)
     first, second = await store.rollout_merchants(id_)
     assert (first.merchant, first.state, first.changed, first.held) == ("a", "ahead", {}, True)
     assert (second.merchant, second.state, second.changed, second.held) == ("b", "begun", changed, False)
@@ -49,9 +104,9 @@ async def test_what_was_done_to_a_merchant_is_kept_by_field(store: Store):
 
 async def test_whom_it_has_not_reached_it_holds_until_let_go(store: Store):
     id_ = await begun(store)
-    await store.note_rollout_merchant(id_, "a", held=False)
+    await store.update_rollout_merchant(id_, "a", held=False)
     assert await store.rollout_holds() == (HoldRow("b", "wish of b", 2, "spring", "running"),)
-    await store.let_go(["b", "nobody"])
+    await store.release_holds(["b", "nobody"])
     assert await store.rollout_holds() == ()
     await store.hold_rollout(id_)
     assert {row.merchant for row in await store.rollout_holds()} == {"a", "b"}
@@ -74,7 +129,7 @@ async def test_a_rollout_survives_the_way_through_an_export(store: Store, tmp_pa
     from state import open_state
 
     id_ = await begun(store)
-    await store.turn_rollout(id_, of=["running"], soak_until=NOON + timedelta(hours=1))
+    await store.compare_and_set_rollout(id_, of=["running"], soak_until=NOON + timedelta(hours=1))
     document = await store.export()
     async with open_state(f"sqlite:///{tmp_path}/copy.db") as copy:
         await copy.import_(document)

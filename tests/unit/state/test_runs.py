@@ -2,16 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
-from state import Event, Quarantine, Store
+from state import EventRow, Quarantine, Store
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 async def test_history_tells_what_happened_to_one_merchant_in_order(store: Store):
     run = await store.begin_run("apply", NOON)
-    first = Event(NOON, run, "acme", "done", {"changes": ["create-company"]})
-    second = Event(NOON, run, "acme", "failed", {"reason": "ö"})
-    await store.note_events(run, [first, Event(NOON, run, "bakery", "done"), second])
+    first = EventRow(NOON, run, "acme", "done", {"changes": ["create-company"]})
+    second = EventRow(NOON, run, "acme", "failed", {"reason": "ö"})
+    await store.note_events(run, [first, EventRow(NOON, run, "bakery", "done"), second])
     await store.note_events(run, [])
     await store.end_run(run, 3, {"failed": 1}, NOON)
     assert await store.history("acme") == (first, second)
@@ -27,18 +27,27 @@ async def test_a_run_that_was_killed_stays_without_an_end(store: Store):
 
 async def test_changes_are_counted_by_class_over_a_window(store: Store):
     first, second = await store.begin_run("run", NOON), await store.begin_run("run", NOON)
-    await store.note_writes(first, {"unlink": 2, "remap": 5}, NOON - timedelta(hours=25))
-    await store.note_writes(first, {"unlink": 1}, NOON - timedelta(hours=24))
-    await store.note_writes(second, {"unlink": 3}, NOON)
-    await store.note_writes(second, {}, NOON)
+    await store.note_writes(first, {"unlink": 2, "remap": 5}, NOON - timedelta(hours=25), confirmed=False)
+    await store.note_writes(first, {"unlink": 1}, NOON - timedelta(hours=24), confirmed=False)
+    await store.note_writes(second, {"unlink": 3}, NOON, confirmed=False)
+    await store.note_writes(second, {}, NOON, confirmed=False)
     assert await store.writes_since(NOON - timedelta(hours=24)) == {"unlink": 4}
     assert await store.writes_since(NOON + timedelta(seconds=1)) == {}
+
+
+async def test_what_a_person_confirmed_is_recorded_and_does_not_fill_the_window(store: Store):
+    run = await store.begin_run("apply", NOON)
+    await store.note_writes(run, {"disable": 7}, NOON, confirmed=True)
+    await store.note_writes(run, {"disable": 2}, NOON, confirmed=False)
+    assert await store.writes_since(NOON - timedelta(hours=1)) == {"disable": 2}
+    noted = (await store.export())["tables"]["writes"]
+    assert [(row["count"], row["confirmed"]) for row in noted] == [(7, True), (2, False)]
 
 
 async def test_a_merchant_stays_in_quarantine_until_it_is_released(store: Store):
     await store.quarantine("acme", key="k1", reason="400", until=None, tries=1)
     await store.quarantine("acme", key="k2", reason="500", until=NOON, tries=2)
     assert await store.quarantined() == {"acme": Quarantine("acme", "k2", "500", NOON, 2)}
-    await store.release("acme")
-    await store.release("acme")
+    await store.release_from_quarantine("acme")
+    await store.release_from_quarantine("acme")
     assert await store.quarantined() == {}

@@ -1,0 +1,38 @@
+"""The head of every JSON document that a command prints: when it was made, of which API, from which manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from controller.settings import Settings
+from controller.text import dump_json, mask_passwords
+
+LEADING_KEYS = ("schemaVersion", "kind", "complete")
+
+
+def render_document(document: Mapping[str, Any], base_url: str | None, revision: str | None = None) -> str:
+    """A document with its head, as JSON text. `revision`: of the manifests that it is about; None: of none."""
+    from controller.reporting.formatting import format_iso
+
+    head = {key: document[key] for key in LEADING_KEYS}
+    provenance = {
+        "generatedAt": format_iso(datetime.now(UTC)),
+        "environment": None,
+        "baseUrl": mask_passwords(base_url) if base_url else None,
+        "revision": revision,
+    }
+    return dump_json(head | provenance | {key: value for key, value in document.items() if key not in LEADING_KEYS})
+
+
+def manifests_revision(settings: Settings) -> str | None:
+    """The digest of the manifests on disk; None where they cannot all be read."""
+    from controller.desired.loader import load_fleet
+    from controller.model.errors import UsageError
+
+    try:
+        fleet = load_fleet(settings.manifests, cache=settings.cache)
+    except UsageError:
+        return None
+    return None if fleet.diagnostics else fleet.digest

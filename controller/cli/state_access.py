@@ -1,0 +1,56 @@
+"""The state for commands that only read it or correct it by hand; its errors become MerchantctlErrors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from controller.cli.terminal import run_async
+from controller.model.errors import LockedByOtherRun, StateError
+from controller.operations.bootstrap import ignore_message, open_store, state_lock
+from controller.settings import Settings
+from state import ProcessIdentity, Store
+from state.errors import StateLocked, StateProblem
+
+T = TypeVar("T")
+
+
+def query_state(settings: Settings, question: Callable[[Store], Awaitable[T]]) -> T:
+    """Open the state, which need not be writable, and return the answer to one question."""
+
+    async def run_question() -> T:
+        async with open_store(settings, ignore_message) as store, _translate_errors():
+            return await question(store)
+
+    return run_async(run_question())
+
+
+def edit_state(settings: Settings, correction: Callable[[Store], Awaitable[T]]) -> T:
+    """Make one correction under the lock. Raises LockedByOtherRun where a run is under way."""
+
+    async def run_correction() -> T:
+        async with open_store(settings) as store, state_lock(store, 0), _translate_errors():
+            return await correction(store)
+
+    return run_async(run_correction())
+
+
+def break_lock(settings: Settings, owner: ProcessIdentity) -> None:
+    """End that owner's lock, dead or alive. Raises LockedByOtherRun where another process holds it by now."""
+
+    async def run_break() -> None:
+        async with open_store(settings) as store, _translate_errors():
+            await store.break_lock(owner)
+
+    run_async(run_break())
+
+
+@asynccontextmanager
+async def _translate_errors() -> AsyncIterator[None]:
+    try:
+        yield
+    except StateLocked as error:
+        raise LockedByOtherRun(str(error)) from error
+    except StateProblem as error:
+        raise StateError(str(error)) from error

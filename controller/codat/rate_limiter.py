@@ -1,0 +1,238 @@
+"""How fast requests may be sent: a budget a minute, so many at once, and what Codat says of its own quota.
+
+Codat counts arrivals in windows whose beginning we do not know. A place in our budget is therefore taken when a
+request leaves and given back a minute after its *answer* came: arrival lies between the two, so no window of
+60 seconds anywhere sees more arrivals than the budget, bursts included.
+
+    sent ──── arrives ──── answered ──────────── 60 s ────────────▶ place free again
+
+A read and the write that rests on it take their places together (`reserve`), so that the write does not wait in
+this queue, for up to a minute, while what was read grows old.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+
+BUDGET_WINDOW_S = 60.25
+"""Seconds that an answered request keeps its place: a minute, and what two clocks may disagree in it."""
+
+MAX_QUOTA_WAIT_S = 90.0
+"""Seconds that are worth waiting for. A quota that returns later is used up."""
+
+SAME_PERIOD_S = 2.0
+"""Two answers speak of the same quota period when their resets differ by less: the header is in whole seconds."""
+
+
+class RateLimiter:
+    """Lets requests through, first come, first served.
+
+    per_minute     requests a minute; 0 = unlimited
+    max_in_flight  requests in flight at most; halved when Codat answers 429, raised again by answers that are not 429
+    """
+
+    def __init__(self, per_minute: int, max_in_flight: int) -> None:
+        self._budget = per_minute
+        self._max_concurrency = self._concurrency = float(max_in_flight)
+        self._in_flight = 0
+        self._taken = 0  # places of requests in flight, and reserved ones
+        self._answered_at: deque[float] = deque()
+        self._paused_until = 0.0
+        self._quota_remaining = math.inf
+        self._quota_resets_at = 0.0
+        self._queue: deque[tuple[asyncio.Future[bool], int]] = deque()
+        self._wake_up: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    async def acquire(self, places: int = 1) -> bool:
+        """Wait until a request may be sent. True: send it, then call `release`. False: the quota is used up.
+
+        More than one place is for requests that follow each other: one is in flight at a time, and each counts in the
+        budget. `record_answer` gives back each of them but the last.
+        """
+        if self._is_used_up_for(places):
+            return False
+        if self._queue or self._wait(places) > 0:
+            return await self._wait_in_queue(places)
+        self._in_flight += 1
+        self._taken += places
+        return True
+
+    async def reserve(self, places: int) -> Reservation | None:
+        """So many places for requests that follow each other; None when the quota is used up."""
+        return Reservation(self, places) if await self.acquire(places) else None
+
+    def record_answer(self, *, throttled: bool) -> None:
+        """One request was answered, or never will be. `throttled`: with 429."""
+        self._taken -= 1
+        if self._budget:
+            self._answered_at.append(self._loop.time())
+        if not throttled and self._concurrency < self._max_concurrency:
+            # One more at once for each full round of good answers, not for each answer: a 429 halved it, and
+            # jumping back at once would earn the next one.
+            self._concurrency = min(self._max_concurrency, self._concurrency + 1 / self._concurrency)
+
+    def release(self, *, throttled: bool) -> None:
+        """Give back the one place of an ordinary request, answered or not."""
+        self.record_answer(throttled=throttled)
+        self.release_unused(0)
+
+    def release_unused(self, unused: int) -> None:
+        """Requests that were acquired together are over, and `unused` of their places were not needed."""
+        self._in_flight -= 1
+        self._taken -= unused
+        if self._queue:
+            self._admit()
+
+    def pause(self, seconds: float) -> None:
+        """Codat answered 429: send nothing for so long, and then fewer at once."""
+        now = self._loop.time()
+        # Requests in flight together are all answered 429 together. That is one event: halve only once.
+        if now >= self._paused_until:
+            self._concurrency = max(1.0, self._concurrency / 2)
+        self._paused_until = max(self._paused_until, now + seconds)
+
+    def update_quota(self, remaining: int, seconds: float) -> None:
+        """Codat said how many requests remain in its own quota, and in how many seconds that is reset."""
+        resets_at = self._loop.time() + seconds
+        # Answers overtake each other: within one period the smallest number is the latest.
+        same_period = abs(resets_at - self._quota_resets_at) < SAME_PERIOD_S
+        self._quota_remaining = min(self._quota_remaining, remaining) if same_period else remaining
+        self._quota_resets_at = resets_at
+        if self.is_exhausted:
+            while self._queue:
+                waiting, _ = self._queue.popleft()
+                if not waiting.done():
+                    waiting.set_result(False)
+
+    @property
+    def max_in_flight(self) -> int:
+        """Requests that may be in flight when nothing is throttled."""
+        return int(self._max_concurrency)
+
+    @property
+    def is_paused(self) -> bool:
+        """Codat answered 429, and the pause after it is not over."""
+        return self._loop.time() < self._paused_until
+
+    @property
+    def knows_quota(self) -> bool:
+        """Codat said how many requests remain, and that period is not over."""
+        return self._quota_resets_at > self._loop.time()
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Nothing remains of the quota, and it is reset later than is worth waiting for."""
+        return self._is_used_up_for(1)
+
+    @property
+    def seconds_until_reset(self) -> float:
+        """Seconds until Codat's quota is reset; 0 when that is past or unknown."""
+        return max(0.0, self._quota_resets_at - self._loop.time())
+
+    def _is_used_up_for(self, places: int) -> bool:
+        return self._quota_remaining < places and self._quota_resets_at - self._loop.time() > MAX_QUOTA_WAIT_S
+
+    def _wait(self, places: int) -> float:
+        """Seconds until the next request may be sent; 0 = now, infinite = not before one in flight is answered."""
+        now = self._loop.time()
+        if now < self._paused_until:
+            return self._paused_until - now
+        if self._in_flight >= int(self._concurrency):
+            return math.inf
+        return max(self._wait_for_budget(now, places), self._wait_for_quota(now, places))
+
+    def _wait_for_budget(self, now: float, places: int) -> float:
+        """Seconds until our own budget has so many places free; infinite as in `_wait`."""
+        if not self._budget:
+            return 0.0
+        # A budget smaller than what is asked for would never have it: all of it, free, must do.
+        places = min(places, self._budget)
+        while self._answered_at and self._answered_at[0] + BUDGET_WINDOW_S <= now:
+            self._answered_at.popleft()
+        missing = len(self._answered_at) + self._taken + places - self._budget
+        if missing <= 0:
+            return 0.0
+        if missing > len(self._answered_at):
+            return math.inf
+        return self._answered_at[missing - 1] + BUDGET_WINDOW_S - now
+
+    def _wait_for_quota(self, now: float, places: int) -> float:
+        """Seconds until Codat's quota has so many requests left; infinite as in `_wait`."""
+        # Whether Codat had counted the requests in flight when it told the number is not known: assume it had not.
+        if self._quota_remaining >= self._taken + places:
+            return 0.0
+        if now >= self._quota_resets_at:
+            self._quota_remaining = math.inf
+            return 0.0
+        # An answer under way brings a newer number, which may be larger.
+        return math.inf if self._in_flight else self._quota_resets_at - now
+
+    async def _wait_in_queue(self, places: int) -> bool:
+        waiting: asyncio.Future[bool] = self._loop.create_future()
+        self._queue.append((waiting, places))
+        self._admit()
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            # Admitted and cancelled in the same turn of the loop: nobody will send, so give the places back.
+            if waiting.done() and not waiting.cancelled() and waiting.result():
+                self.release_unused(places)
+            raise
+
+    def _admit(self) -> None:
+        """Let through whoever may go now, in order; set a timer for the first who may not."""
+        while self._queue:
+            waiting, places = self._queue[0]
+            if waiting.done():  # cancelled while it stood in the queue
+                self._queue.popleft()
+                continue
+            if self._is_used_up_for(places):
+                self._queue.popleft()
+                waiting.set_result(False)
+                continue
+            wait = self._wait(places)
+            if wait > 0:
+                if self._wake_up:
+                    self._wake_up.cancel()
+                # Without a time to wait for, the next answer calls `_admit`.
+                self._wake_up = None if math.isinf(wait) else self._loop.call_later(wait, self._admit)
+                return
+            self._in_flight += 1
+            self._taken += places
+            self._queue.popleft()
+            waiting.set_result(True)
+
+
+class Reservation:
+    """Places that were taken together, for requests one after another; `close` gives back what was not used."""
+
+    def __init__(self, rate_limiter: RateLimiter, places: int) -> None:
+        self._rate_limiter = rate_limiter
+        self._places = self.remaining = places
+        self._open = True
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether Codat has said meanwhile that nothing may be sent."""
+        return self._rate_limiter.is_paused or self._rate_limiter.is_exhausted
+
+    def use(self) -> None:
+        """Use one place; `RateLimiter.record_answer` follows with its answer."""
+        assert self.remaining > 0, "more requests than places were reserved for"
+        self.remaining -= 1
+
+    async def renew(self) -> bool:
+        """Give all places back and wait for them again. False: the quota is used up."""
+        self.close()
+        self._open = await self._rate_limiter.acquire(self._places)
+        self.remaining = self._places if self._open else 0
+        return self._open
+
+    def close(self) -> None:
+        """Give back the places that were not used. Closing twice does no harm."""
+        if self._open:
+            self._open = False
+            self._rate_limiter.release_unused(self.remaining)

@@ -1,0 +1,7 @@
+"""What `run` does beside its passes, a few merchants at a time.
+
+sync_poller       how each merchant's latest sync went
+data_refresher    reference data that has grown old is pulled again
+state_cleaner     old rows of the state are thinned
+merchant_backoff  whose turn it is, so that one merchant's trouble is its own
+"""

@@ -1,0 +1,91 @@
+"""Reference data that has grown old is asked for again, little by little.
+
+Codat re-reads a merchant's books only when asked (API notes 3.8); what was deleted there shows only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field
+from datetime import datetime, timedelta
+from math import ceil
+
+import structlog
+
+from controller.codat.client import Client
+from controller.daemon.jobs.merchant_backoff import MerchantBackoff
+from controller.daemon.scheduler import Timer
+from controller.model.controller_status import ControllerStatus
+from controller.model.errors import ApiUnusable, RemoteLimitReached
+from controller.model.plan import Plan
+from controller.quick_dataclasses import dataclass
+from state import Store
+from state.errors import StateProblem
+
+DATA_REFRESH_INTERVAL_S = 300.0
+"""Seconds from one few to the next."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class DataRefresher:
+    """Asks for new pulls. `after`: how many seconds old data may grow. When it asked for whom is in the state."""
+
+    api: Client
+    store: Store
+    latest: Callable[[], ControllerStatus]
+    now: Callable[[], datetime]
+    max_age_s: float
+    backoff: MerchantBackoff = field(default_factory=MerchantBackoff)
+
+    @property
+    def timer(self) -> Timer:
+        return Timer("refresh", min(DATA_REFRESH_INTERVAL_S, self.max_age_s), self.refresh_some)
+
+    async def refresh_some(self) -> None:
+        """The next few. Who is refused is passed over for a while; only everybody's trouble ends it for this time."""
+        number = 0
+        try:
+            for each in self._next(await self.store.load_refresh_requests()):
+                number += await self._ask(each)
+        except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
+            log.warning("data_refresh_failed", reason=str(error))
+        if number:
+            log.info("data_refresh_requested", merchants=number)
+
+    def _next(self, asked: Mapping[str, datetime]) -> list[Plan]:
+        plan = self.latest().plan
+        due = self.backoff.not_backing_off(plan.plans if plan else (), self.now())
+        return select_stale(due, asked, self.now(), self.max_age_s, self.timer.interval_s)
+
+    async def _ask(self, plan: Plan) -> bool:
+        assert plan.company_id is not None, "data is only known of who has a company"
+        try:
+            await self.api.refresh(plan.company_id)
+            await self.store.note_refresh_requests([plan.merchant], self.now())
+        except Exception as error:
+            self.backoff.record_failure(plan.merchant, error, self.now(), "data_refresh_failed")
+            return False
+        self.backoff.record_success(plan.merchant)
+        return True
+
+
+def select_stale(
+    plans: Iterable[Plan], asked: Mapping[str, datetime], now: datetime, after: float, every: float
+) -> list[Plan]:
+    """Whose data is too old and was not asked for lately, the oldest first.
+
+    At most twice as many as would do: a fleet that is all old is not asked for at once.
+    """
+    plans, since = tuple(plans), now - timedelta(seconds=after)
+    ages = {
+        plan.merchant: plan.data_age.last_pulled_at for plan in plans if plan.data_age and plan.data_age.last_pulled_at
+    }
+    old = [plan for plan in plans if plan.merchant in ages and ages[plan.merchant] <= since]
+    old = sorted((plan for plan in old if not _lately(asked, plan, since)), key=lambda plan: ages[plan.merchant])
+    return old[: ceil(2 * len(plans) * every / after)]
+
+
+def _lately(asked: Mapping[str, datetime], plan: Plan, since: datetime) -> bool:
+    return plan.merchant in asked and asked[plan.merchant] > since

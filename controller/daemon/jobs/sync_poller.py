@@ -1,0 +1,103 @@
+"""How each merchant's latest sync went: a few merchants a minute, the whole fleet once per round.
+
+What is read goes into the state, where the next plan finds it; whose sync fails, or does so no more, is looked at now.
+Who cannot be read is passed over for a while, and keeps nobody else from being read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field
+from datetime import datetime, timedelta
+from math import ceil
+
+import structlog
+
+from controller.codat.client import Reader
+from controller.daemon.jobs.merchant_backoff import MerchantBackoff
+from controller.daemon.scheduler import Timer
+from controller.daemon.workqueue import Queue
+from controller.model.controller_status import ControllerStatus
+from controller.model.errors import ApiUnusable, RemoteLimitReached
+from controller.model.plan import ConditionStatus, Plan
+from controller.model.syncs_and_uploads import is_failure
+from controller.quick_dataclasses import dataclass
+from controller.reconcile.last_sync import read_sync
+from state import Store, SyncRow
+from state.errors import StateProblem
+
+SYNC_POLL_INTERVAL_S = 60.0
+"""Seconds from one few to the next."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPoller:
+    """Reads in turn. `round` is in seconds: in that time everybody has his turn."""
+
+    api: Reader
+    store: Store
+    queue: Queue
+    latest: Callable[[], ControllerStatus]
+    now: Callable[[], datetime]
+    round_s: float
+    backoff: MerchantBackoff = field(default_factory=MerchantBackoff)
+
+    @property
+    def timer(self) -> Timer:
+        return Timer("rota", min(SYNC_POLL_INTERVAL_S, self.round_s), self.poll_some)
+
+    async def poll_some(self) -> None:
+        """The next few. Only everybody's trouble ends it for this time: whoever was left out comes first the next."""
+        try:
+            known = await self.store.syncs()
+            for plan in self._next(known):
+                await self._read(plan, known.get(plan.merchant))
+        except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
+            log.warning("sync_status_unreadable", reason=str(error))
+
+    async def _read(self, plan: Plan, before: SyncRow | None) -> None:
+        assert plan.company_id is not None, "in service is only who has a company"
+        try:
+            row = await read_sync(plan.merchant, plan.company_id, before, self.api, self.now())
+            await self.store.note_syncs([row])
+        except Exception as error:
+            self.backoff.record_failure(plan.merchant, error, self.now(), "sync_status_unreadable")
+            return
+        self.backoff.record_success(plan.merchant)
+        if _turned(before, row):
+            self.queue.add([plan.merchant])
+
+    def _next(self, known: Mapping[str, SyncRow]) -> list[Plan]:
+        plan = self.latest().plan
+        ready = expected_to_sync(plan.plans) if plan else []
+        due = self.backoff.not_backing_off(ready, self.now())
+        return select_next(due, known, self.now(), self.round_s, self.timer.interval_s)
+
+
+def expected_to_sync(plans: Iterable[Plan]) -> list[Plan]:
+    """Whose sales Codat is to synchronise: linked on both sides, configured and switched on."""
+    return [
+        plan
+        for plan in plans
+        if plan.company_id
+        and any(each.type == "Ready" and each.status is ConditionStatus.TRUE for each in plan.conditions)
+    ]
+
+
+def select_next(
+    plans: list[Plan], known: Mapping[str, SyncRow], now: datetime, round_: float, every: float
+) -> list[Plan]:
+    """Those whose turn it is, never read and longest unread first; so many that a round gets through."""
+    read = {plan.merchant: known[plan.merchant].read_at for plan in plans if plan.merchant in known}
+    due = [
+        plan for plan in plans if plan.merchant not in read or now - read[plan.merchant] >= timedelta(seconds=round_)
+    ]
+    due.sort(key=lambda plan: (plan.merchant in read, read.get(plan.merchant, now), plan.merchant))
+    return due[: ceil(len(plans) * every / round_)]
+
+
+def _turned(before: SyncRow | None, row: SyncRow) -> bool:
+    """From well to failed, or back."""
+    return is_failure(row.code) != (before is not None and is_failure(before.code))

@@ -1,0 +1,146 @@
+"""Who hears of what was seen: the log, the metrics, the chat. What goes wrong here never fails a pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import field, replace
+from datetime import datetime
+from shlex import quote
+from typing import Any
+
+import structlog
+
+from controller.daemon.pass_result import Pass, PassFailure
+from controller.model.controller_status import ControllerStatus
+from controller.model.finding_evidence import Ended
+from controller.model.merchant_status import MerchantStatus as State
+from controller.model.merchant_status import merchant_status
+from controller.model.plan import Actor, Direction, Finding
+from controller.model.report import FleetReport
+from controller.quick_dataclasses import dataclass
+from controller.reporting.text import count_writes, limit_exceeded_text
+from controller.telemetry.alert_client import post_alert
+from controller.telemetry.alerts import FindingAlert, StandingTopics, alert_json, new_alert, standing_topics
+from controller.telemetry.metrics import Metrics
+from state import DueAlert, Store
+from state.errors import StateProblem
+
+MAX_MERCHANTS_NAMED_IN_LOG = 10
+"""So many merchants are named in one line of the log."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Notifier:
+    """Tells each piece of news once: what was told stands in the state, whichever process told it, over any restart.
+    `notify_url` None: no chat listens."""
+
+    meters: Metrics
+    sleep: Callable[[float], Awaitable[None]]
+    notify_url: str | None = field(default=None, repr=False)
+
+    async def pass_finished(self, done: Pass, latest: ControllerStatus, store: Store) -> None:
+        """A pass has ended."""
+        result = None if isinstance(done.result, PassFailure) else done.result
+        self.meters.record_pass(result, everyone=done.covers_everyone, seconds=done.seconds)
+        (log.error if done.unusable else log.warning if done.failure_reason or _refusal(done) else log.info)(
+            "pass_finished", **pass_log_fields(done)
+        )
+        outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
+        whole = done.covers_everyone and done.plan is not None and not done.incomplete_reason
+        told = await store.standing_news()
+        await self._news(
+            standing_topics(latest, told, done.plan, outcomes, is_whole_fleet=whole), told, latest, store, done.ended
+        )
+
+    async def manifests_changed(self, latest: ControllerStatus, store: Store, at: datetime) -> None:
+        """What is on disk is broken now, or otherwise broken, or whole again."""
+        if latest.diagnostics:
+            told = [str(each) for each in latest.diagnostics[:MAX_MERCHANTS_NAMED_IN_LOG]]
+            log.error(
+                "manifests_invalid", count=len(latest.diagnostics), diagnostics=told, in_use="the last valid ones"
+            )
+        else:
+            log.info("manifests_valid")
+        try:
+            before = await store.standing_news()
+            await self._news(standing_topics(latest, before, None, {}, is_whole_fleet=False), before, latest, store, at)
+        except StateProblem as problem:
+            log.warning("alert_failed", reason=str(problem))
+
+    async def _news(
+        self,
+        now: StandingTopics,
+        told: frozenset[tuple[str, str]],
+        latest: ControllerStatus,
+        store: Store,
+        at: datetime,
+    ) -> None:
+        """To the chat, what nobody told it yet. What does not arrive is due still, and goes with the next."""
+        due = await store.claim_news(at)
+        shown = _shown(latest) if due else {}
+        fresh = new_alert((_turn(each, shown) for each in due), now, told)
+        if fresh and self.notify_url:
+            failure = await post_alert(self.notify_url, alert_json(fresh), self.sleep)
+            self.meters.record_alert(arrived=failure is None)
+            if failure:
+                log.warning("alert_failed", reason=failure)
+                await store.give_news_back(due)
+                await store.note_standing_news((), now.over, at)
+                return
+        # Where nobody listens it counts as told: a chat that is named later hears of what is new then.
+        await store.confirm_news(due)
+        await store.note_standing_news(now.topics - told, now.over, at)
+
+
+def _shown(latest: ControllerStatus) -> Mapping[tuple[str, str, str], Finding]:
+    plan = latest.plan
+    found = (*plan.findings, *(each for one in plan.plans for each in one.findings)) if plan else ()
+    return {each.key: each for each in found}
+
+
+def _turn(due: DueAlert, shown: Mapping[tuple[str, str, str], Finding]) -> FindingAlert:
+    """With the words of the look that saw it last; else with those that the ledger keeps."""
+    row = due.occurrence
+    finding = shown.get(row.key) or Finding(
+        row.code,
+        row.merchant,
+        row.cause or "",
+        f"merchantctl history {quote(row.merchant)}" if row.merchant else "merchantctl plan",
+        Actor.NOBODY,
+        field=row.field or None,
+        direction=next((each for each in Direction if each == row.direction), None),
+    )
+    ended = next((each for each in Ended if each == row.how), None)
+    return FindingAlert(replace(finding, since=row.found_at), row.id, due.is_new, ended, row.gone_at)
+
+
+def pass_log_fields(done: Pass) -> dict[str, Any]:
+    """A pass in the log: whom it was about, how they stand, what was written, what kept it back."""
+    outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
+    standings = {plan.merchant: merchant_status(plan, outcomes.get(plan.merchant)) for plan in done.plans}
+    counts = Counter(standings.values())
+    failed = sorted(name for name, how in standings.items() if how is State.FAILED)
+    facts = {
+        "scope": "everyone" if done.covers_everyone else f"{len(done.keys)} named",
+        **{how.value.replace("-", "_"): counts[how] for how in State if counts[how]},
+        "writes": count_writes(done.result) if isinstance(done.result, FleetReport) else 0,
+        "findings": sum(len(plan.findings) for plan in done.plans),
+        "seconds": round(done.seconds, 2),
+        "failures": failed[:MAX_MERCHANTS_NAMED_IN_LOG],
+        "refused": _refusal(done),
+        "cut_short": done.incomplete_reason,
+    }
+    return {key: value for key, value in facts.items() if value not in (None, [])}
+
+
+def _refusal(done: Pass) -> list[str]:
+    if done.plan is None:
+        return []
+    found = [f"{each.code}: {each.cause} {each.one_line_remedy}" for each in done.plan.findings]
+    refusal = done.plan.refusal
+    return found + (
+        [f"{limit_exceeded_text(each)}: {each.flag}" for each in refusal.exceeded_limits] if refusal else []
+    )

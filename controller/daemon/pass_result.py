@@ -1,0 +1,108 @@
+"""A pass: one look at some merchants or everyone, and what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from controller.daemon.workqueue import EVERYONE
+from controller.model.plan import Plan
+from controller.model.report import FleetPlan, FleetReport
+from controller.model.run import Scope
+from controller.quick_dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PassFailure:
+    """Nothing was seen or done, and why.
+
+    retry_at  not before then, where that is known
+    harmless  another run had its turn, or a signal came: nobody has to mend anything
+    unusable  the key was refused (`key_refused`), or Codat does not answer
+    """
+
+    reason: str
+    retry_at: datetime | None = None
+    harmless: bool = False
+    unusable: bool = False
+    key_refused: bool = False
+
+
+PassResult = FleetPlan | FleetReport | PassFailure
+"""A report of what was written; a plan where nothing was (refused, or only reported on); or a setback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Who was looked at, from when to when (UTC), and what was seen."""
+
+    keys: tuple[str, ...]
+    result: PassResult
+    began: datetime
+    ended: datetime
+
+    @property
+    def covers_everyone(self) -> bool:
+        return EVERYONE in self.keys
+
+    @property
+    def merchants(self) -> tuple[str, ...] | None:
+        """The merchants looked at; None = everyone."""
+        return None if self.covers_everyone else self.keys
+
+    @property
+    def seconds(self) -> float:
+        return (self.ended - self.began).total_seconds()
+
+    @property
+    def plan(self) -> FleetPlan | None:
+        match self.result:
+            case FleetReport(plan=plan):
+                return plan
+            case FleetPlan():
+                return self.result
+        return None
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        return self.plan.plans if self.plan else ()
+
+    @property
+    def incomplete_reason(self) -> str | None:
+        """Why the pass did not come as far as it should have; None when it did."""
+        match self.result:
+            case PassFailure(reason=reason):
+                return reason
+            case FleetReport(stop_reason=str(why)):
+                return why
+        return next(iter(self.plan.unread_reasons), None) if self.plan else None
+
+    @property
+    def failure_reason(self) -> str | None:
+        """The same, where somebody may have to mend something."""
+        match self.result:
+            case PassFailure(harmless=True):
+                return None
+            case FleetReport(signal=int()):
+                return None
+        return self.incomplete_reason
+
+    @property
+    def unusable(self) -> bool:
+        """The API key was refused, or Codat does not answer: everybody's trouble, and no merchant's."""
+        match self.result:
+            case PassFailure(unusable=unusable) | FleetReport(api_unusable=unusable):
+                return unusable
+        return False
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When Codat goes on, where it said so."""
+        match self.result:
+            case PassFailure(retry_at=when) | FleetPlan(resume_at=when) | FleetReport(resume_at=when):
+                return when
+
+
+def scope_for_keys(keys: Sequence[str]) -> Scope:
+    """Whom the keys stand for: only a look at everyone sees that a manifest is gone."""
+    return Scope() if EVERYONE in keys else Scope(names=frozenset(keys))

@@ -1,0 +1,66 @@
+"""Who is to be looked at once more after a pass, and in how many seconds. Pure.
+
+the pass did not get through   those it was about: when Codat said, else
+could not be read or thought of the merchant       ┐
+waits for data, for consent    the merchant        ├ as long again as it has been so: twice the wait each time,
+begun: a company or connection the merchant        ┘ from the first wait in the table up to an hour
+failed for now                 the merchant, when its quarantine ends
+parked until a class is judged everyone, at once; not where that class is known to be over its limit
+all others                     nobody: the next look at everyone, or a webhook, comes by itself
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from controller.daemon.pass_result import Pass
+from controller.daemon.workqueue import EVERYONE
+from controller.model.plan import RECHECK_WAITING_AFTER, ChangeKind, Plan
+from controller.planning.parking import waits_for_full_pass
+
+MIN_RETRY_WAIT = timedelta(seconds=5)
+MAX_RECHECK_WAIT = timedelta(hours=1)
+MAX_UNUSABLE_API_RETRY_WAIT = timedelta(minutes=5)
+"""While the key is refused or nothing is answered, a look costs one request: so often it is tried at least."""
+_BEGINNINGS = (ChangeKind.CREATE_COMPANY, ChangeKind.CREATE_CONNECTION)
+
+
+def plan_rechecks(
+    done: Pass, failing_since: datetime | None, quarantined: Mapping[str, datetime], over: Collection[str] = ()
+) -> dict[str, float]:
+    """Seconds by key. `quarantined` says until when a merchant that failed is left alone, `over` what the last look at
+    everyone found of the fleet."""
+    looks = dict.fromkeys(done.keys, _before_repeating(done, failing_since)) if done.incomplete_reason else {}
+    if not done.incomplete_reason and any(waits_for_full_pass(plan, over) for plan in done.plans):
+        looks[EVERYONE] = 0
+    for plan in done.plans:
+        wait = _wait(plan, done.ended, quarantined.get(plan.merchant))
+        if wait is not None:
+            looks.setdefault(plan.merchant, wait.total_seconds())
+    return looks
+
+
+def _before_repeating(done: Pass, failing_since: datetime | None) -> float:
+    wait = done.retry_at - done.ended if done.retry_at else doubled_wait(failing_since, done.ended, MIN_RETRY_WAIT)
+    wait = min(wait, MAX_UNUSABLE_API_RETRY_WAIT) if done.unusable else wait
+    return max(wait, MIN_RETRY_WAIT).total_seconds()
+
+
+def doubled_wait(since: datetime | None, now: datetime, first: timedelta) -> timedelta:
+    """As long again as it has been so already."""
+    return min(MAX_RECHECK_WAIT, max(first, now - since)) if since else first
+
+
+def _wait(plan: Plan, now: datetime, until: datetime | None) -> timedelta | None:
+    return min(_waits(plan, now, until), default=None)
+
+
+def _waits(plan: Plan, now: datetime, until: datetime | None) -> Iterator[timedelta]:
+    if until:
+        yield min(max(until - now, timedelta()), MAX_RECHECK_WAIT)
+    if any(change.kind in _BEGINNINGS for change in plan.changes):
+        yield RECHECK_WAITING_AFTER
+    for finding in plan.findings:
+        if finding.recheck_after is not None:
+            yield doubled_wait(finding.since, now, finding.recheck_after)

@@ -1,0 +1,122 @@
+"""What the daemon was given, and what it knows by now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import field, replace
+from datetime import datetime
+from signal import Signals
+
+from controller.daemon.manifest_watcher import ManifestWatcher
+from controller.daemon.notifier import Notifier
+from controller.daemon.pass_result import Pass, PassFailure
+from controller.daemon.scheduler import Timer
+from controller.daemon.workqueue import Queue
+from controller.model.controller_status import ControllerStatus, merge_pass
+from controller.model.desired import Diagnostic, Fleet
+from controller.quick_dataclasses import dataclass
+from controller.reconcile.context import RunContext, StopSignal
+from state import LockWait
+from state.errors import MAX_HEARTBEAT_SILENCE_S
+
+
+@dataclass(slots=True)
+class DaemonState:
+    """What changes while the daemon runs, for whoever asks.
+
+    stop           of the pass in hand
+    signal         the signal that ends the service, once it came
+    ready          a pass over everyone has come through
+    key_refused    the last pass ended because the API key is refused: nothing is kept as declared meanwhile
+    failing_since  since when no pass has come through
+    next_at        when everyone is looked at again at the latest
+    waiting        for whose lock on the state the pass in hand waits
+    leaving        set once a signal came, for whoever waits
+    """
+
+    latest: ControllerStatus
+    stop: StopSignal = field(default_factory=StopSignal)
+    signal: Signals | None = None
+    ready: bool = False
+    key_refused: bool = False
+    failing_since: datetime | None = None
+    next_full_pass_at: datetime | None = None
+    lock_wait: LockWait | None = None
+    signal_received: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def not_ready_reason(self) -> str | None:
+        """Why nothing should be sent here; None where all is well, be it another process's turn."""
+        if self.key_refused:
+            return f"nothing is kept as declared: {self.latest.pass_failure}"
+        if self.lock_wait and self.lock_wait.silent_for_s > MAX_HEARTBEAT_SILENCE_S:
+            return self.lock_wait_reason
+        return None if self.ready else self.lock_wait_reason or "no look at everyone has come through yet"
+
+    @property
+    def lock_wait_reason(self) -> str | None:
+        """That another run has the lock, in words for anybody: who it is stands in the log."""
+        waiting = self.lock_wait
+        if waiting is None:
+            return None
+        silent = (
+            f", and has given no sign of life for {waiting.silent_for_s:.0f} s"
+            if waiting.silent_for_s > MAX_HEARTBEAT_SILENCE_S
+            else ""
+        )
+        return f"waiting for the lock on the state: another run has it{silent}; the log says which"
+
+    def new_stop(self) -> StopSignal:
+        """For a pass that begins; where the signal came just before, it ends before it begins."""
+        self.stop = StopSignal()
+        if self.signal:
+            self.stop_for_signal(self.signal)
+        return self.stop
+
+    def stop_for_signal(self, signal: Signals) -> None:
+        """Nothing new is begun any more."""
+        self.signal = signal
+        self.signal_received.set()
+        self.stop.request(f"stopped by {signal.name}", signal=signal)
+
+    def record_pass(self, done: Pass, fleet: Fleet) -> None:
+        """What a pass saw. One that came to nothing leaves what was seen before."""
+        if not isinstance(done.result, PassFailure):
+            self.latest = merge_pass(self.latest, done.result, fleet, everyone=done.covers_everyone, at=done.ended)
+        self.latest = replace(self.latest, pass_failure=done.failure_reason)
+        self.ready = self.ready or (done.covers_everyone and not done.incomplete_reason)
+        self.key_refused = isinstance(done.result, PassFailure) and done.result.key_refused
+        self.failing_since = (self.failing_since or done.began) if done.failure_reason else None
+
+    def set_diagnostics(self, complaints: tuple[Diagnostic, ...]) -> bool:
+        """What is wrong with the manifests on disk; whether that is new."""
+        moved = complaints != self.latest.diagnostics
+        self.latest = replace(self.latest, diagnostics=complaints)
+        return moved
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonContext:
+    """What the daemon was given.
+
+    run      an apply of everyone that nobody is asked about; each pass narrows it
+    mends    False: drift is reported, nothing is written
+    resync   seconds from the end of one look at everyone to the next
+    hold     the state's lock, for one pass
+    voice    tells the log, the metrics and the chat
+    chores   what else is done by the clock
+    renew_key  reads the API key again, and whether it is another one
+    """
+
+    run: RunContext
+    applies_changes: bool
+    resync_interval_s: float
+    queue: Queue
+    manifest_watcher: ManifestWatcher
+    state: DaemonState
+    lock: Callable[[], AbstractAsyncContextManager[datetime | None]]
+    notifier: Notifier
+    jobs: tuple[Timer, ...] = ()
+    renew_key: Callable[[], bool] = lambda: False

@@ -1,0 +1,430 @@
+"""All merchants that the manifests declare, and every diagnostic about them at once."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import field, replace
+from difflib import get_close_matches
+from functools import partial
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from controller.desired import discovery, yaml_reader
+from controller.desired.cache import ManifestCache
+from controller.desired.compile import BaseProfile, check_rules, compile_merchant
+from controller.desired.manifest import LocatedText, ParsedManifest, flatten
+from controller.desired.merge import Layers, merge_layers, own_layer
+from controller.desired.schema import MANIFEST_KINDS, MERCHANT_KIND, PROFILE_KIND
+from controller.desired.validation import SchemaProblem, find_schema_problems
+from controller.desired.yaml_reader import MAX_DIAGNOSTICS, Position, YamlNode
+from controller.model.desired import DeclaredRename, DesiredMerchant, Diagnostic, Fleet, Origin
+from controller.model.errors import UsageError
+from controller.model.values import COMPANY_NAME_PATH
+from controller.quick_dataclasses import dataclass
+
+MAX_PROFILE_CHAIN = 32
+_NO_PROFILE = ""
+"""The key of what a manifest without a profile builds on: no profile can have this name."""
+
+
+def load_fleet(root: Path, path: Path | None = None, cache: Path | None = None) -> Fleet:
+    """The merchants at or below `path` (a file or folder; None = all), compiled on the whole root.
+
+    The parsed files of large roots are kept in the folder `cache`, so that next time only changed ones are parsed.
+    A path that is not below the root is read as a root of its own. UsageError when root or path is not there;
+    whatever is wrong with a manifest is one of the fleet's diagnostics, sorted by file and line.
+    """
+    if path is not None and not path.exists():
+        raise UsageError(f"there is no {path}: name a file or folder of manifests")
+    part = _path_below_root(root, path) if path is not None else None
+    if path is not None and part is None:
+        return _load(path, None, ManifestCache.for_root(path, cache), configured_root=False)
+    if not root.exists():
+        raise UsageError(
+            f"there are no manifests at {root}: create them with `merchantctl init`, or set MERCHANTCTL_MANIFESTS"
+        )
+    return _load(root, part, ManifestCache.for_root(root, cache), configured_root=True)
+
+
+def empty_root_diagnostic(root: Path) -> Diagnostic:
+    """The diagnostic for a root without any manifest."""
+    what = "no manifest is in this folder or below it"
+    remedy = "name the right one with MERCHANTCTL_MANIFESTS, or begin with merchantctl init"
+    return Diagnostic(discovery.display_path(str(root)), 0, 0, what, remedy)
+
+
+def _path_below_root(root: Path, path: Path) -> str | None:
+    """`path` as the display name of a file below the root; "" for the root itself, None outside of it."""
+    try:
+        relative = Path(os.path.realpath(path)).relative_to(os.path.realpath(root))
+    except ValueError:
+        return None
+    return "" if relative == Path() else discovery.display_path(str(root / relative))
+
+
+def _load(root: Path, part: str | None, cache: ManifestCache, configured_root: bool) -> Fleet:
+    with _without_garbage_collection():
+        loaded = _read(root, cache)
+        cache.save()
+        compiled = _compile_merchants(loaded)
+    renames = _renames(loaded)
+    diagnostics = tuple(sorted(set(loaded.diagnostics)))
+    # A file or a folder: `acme.yaml` is in part "acme.yaml" and "acme/uk.yaml" in "acme", but not "acme-2.yaml".
+    merchants = {
+        merchant.name: merchant
+        for document, merchant in compiled
+        if not part or document.file == part or document.file.startswith(part + os.sep)
+    }
+    is_whole_root = configured_root and not diagnostics
+    return Fleet(
+        dict(sorted(merchants.items())),
+        frozenset(loaded.merchant_names),
+        diagnostics,
+        is_whole_root and not part,
+        _fleet_digest((merchant for _, merchant in compiled), renames),
+        frozenset(name for kind, name in loaded.documents if kind == PROFILE_KIND),
+        renames,
+        is_whole_root,
+    )
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Nothing that loading creates is garbage, and searching 10,000 manifests for it takes most of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        # What was loaded lives as long as the process: later collections need not look at it either.
+        gc.freeze()
+        if was_on:
+            gc.enable()
+
+
+@dataclass
+class _LoadedManifests:
+    """What was read so far.
+
+    documents       by kind and name, the first of each
+    invalid         kind and name of those with a diagnostic of their own: checked, and never compiled
+    merchant_names  of all merchant manifests, invalid ones too: none of these was removed
+    """
+
+    documents: dict[tuple[str, str], ParsedManifest] = field(default_factory=dict)
+    invalid: set[tuple[str, str]] = field(default_factory=set)
+    merchant_names: set[str] = field(default_factory=set)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+
+def _read(root: Path, cache: ManifestCache) -> _LoadedManifests:
+    loaded = _LoadedManifests()
+    for file in discovery.find_manifest_files(root):
+        if isinstance(file.content, Diagnostic):
+            loaded.diagnostics.append(file.content)
+        else:
+            documents = cache.get(file.content, file.display_name)
+            if documents is None:
+                documents = _parse_file(loaded, file.display_name, file.content, cache)
+            _add_all(loaded, documents)
+    return loaded
+
+
+def _parse_file(
+    loaded: _LoadedManifests, file: str, content: bytes, cache: ManifestCache
+) -> tuple[ParsedManifest, ...]:
+    """The manifests of one file; adds its diagnostics to `loaded`, or the manifests to the cache."""
+    text = yaml_reader.read(content, file)
+    diagnostics = [*text.diagnostics]
+    documents: list[ParsedManifest] = []
+    # Emptied by mistake, its merchants would count as removed.
+    if not text.documents and not diagnostics:
+        remedy = "remove the file, if its merchants are to go; else write their manifests"
+        diagnostics.append(Diagnostic(file, 1, 1, "no manifest in this file: it is empty, or all comments", remedy))
+    for index, node in enumerate(text.documents):
+        if len(diagnostics) >= MAX_DIAGNOSTICS:
+            diagnostics.append(_too_many_diagnostics(file, node.position))
+            break
+        document, problems = _check_document(file, node, is_incomplete=index in text.incomplete)
+        diagnostics.extend(problems)
+        if document:
+            documents.append(document)
+    loaded.diagnostics.extend(diagnostics)
+    if not diagnostics:
+        cache.put(content, documents)
+    return tuple(documents)
+
+
+def _too_many_diagnostics(file: str, position: Position) -> Diagnostic:
+    what = f"more than {MAX_DIAGNOSTICS} complaints in this file: the rest of it was not looked at"
+    return Diagnostic(file, *position, what, "mend those first")
+
+
+def _check_document(file: str, node: YamlNode, is_incomplete: bool) -> tuple[ParsedManifest | None, list[Diagnostic]]:
+    """One manifest and what is wrong with its shape; None where it has no name.
+
+    is_incomplete  the reader could not read all of it
+    """
+    kind = node.value.get("kind") if isinstance(node.value, dict) else None
+    if not isinstance(kind, str) or kind not in MANIFEST_KINDS:
+        return None, [_kind_diagnostic(file, node, kind)]
+    problems = list(islice(find_schema_problems(kind, node.value, partial(_text_at, node)), MAX_DIAGNOSTICS))
+    diagnostics = [_schema_diagnostic(file, node, problem) for problem in problems]
+    name_node = node.get("metadata", "name")
+    if name_node is None or not isinstance(name_node.value, str):
+        return None, diagnostics
+    name, spec = LocatedText(name_node.value, name_node.position), node.get("spec")
+    # Nothing to flatten, but its name is known: the merchant must not count as removed.
+    if spec is None or not spec.is_mapping or len(problems) >= MAX_DIAGNOSTICS:
+        return ParsedManifest(file, kind, *name, is_valid=False), diagnostics
+    invalid_ids = {node_id for problem in problems for node_id in _invalid_node_ids(node, problem)}
+    document = flatten(file, kind, name, node, invalid_ids)
+    return (replace(document, is_valid=False) if is_incomplete else document), diagnostics
+
+
+def _text_at(node: YamlNode, path: tuple[str | int, ...]) -> str | None:
+    """The value at a path as the file has it: `0205` where YAML reads 205; None for text, which is itself."""
+    for key in path:
+        child = _child(node, key)
+        if child is None:
+            return None
+        node = child
+    return node.text
+
+
+def _invalid_node_ids(node: YamlNode, problem: SchemaProblem) -> Iterator[int]:
+    """The `id`s of the nodes whose values a problem makes unusable: those on the way to it, and all below it."""
+    for key in problem.path:
+        child = _child(node, key)
+        if child is None:
+            break
+        yield id(child)
+        node = child
+    if problem.path:
+        yield from map(id, _below(node))
+
+
+def _below(node: YamlNode) -> Iterator[YamlNode]:
+    for child in (*node.children.values(), *node.items):
+        yield child
+        yield from _below(child)
+
+
+def _add_all(loaded: _LoadedManifests, documents: Sequence[ParsedManifest]) -> None:
+    before = len(loaded.diagnostics)
+    for document in documents:
+        if len(loaded.diagnostics) - before >= MAX_DIAGNOSTICS:
+            loaded.diagnostics.append(_too_many_diagnostics(document.file, document.name_position))
+            return
+        key = (document.kind, document.name)
+        if document.kind == MERCHANT_KIND:
+            loaded.merchant_names.add(document.name)
+        if not document.is_valid:
+            loaded.invalid.add(key)
+        if (first := loaded.documents.setdefault(key, document)) is not document:
+            # Which of the two is meant nobody knows: neither is compiled.
+            loaded.invalid.add(key)
+            for one, other in ((first, document), (document, first)):
+                what = f"two of kind {one.kind} are called {one.name!r}, the other at {_place(other)}"
+                loaded.diagnostics.append(one.diagnostic_at(one.name_position, what, "rename or remove one"))
+
+
+def _kind_diagnostic(file: str, node: YamlNode, kind: Any) -> Diagnostic:
+    kinds = " or ".join(MANIFEST_KINDS)
+    if not node.is_mapping:
+        return Diagnostic(file, *node.position, "a document that is not a mapping", f"write a {kinds}")
+    if kind is None:
+        return Diagnostic(file, *node.position, "a document without kind", f"add kind: {kinds}")
+    kind_node = node.get("kind") or node
+    nearest = get_close_matches(str(kind), MANIFEST_KINDS, n=1, cutoff=0.5)
+    remedy = f"did you mean {nearest[0]}?" if nearest else f"write {kinds}"
+    return Diagnostic(file, *kind_node.position, f"there is no kind {kind!r}", remedy)
+
+
+def _schema_diagnostic(file: str, node: YamlNode, problem: SchemaProblem) -> Diagnostic:
+    """The problem with its line and column: those of the last node on its path that the document has."""
+    position = node.position
+    for key in problem.path:
+        child = _child(node, key)
+        if child is None:
+            break
+        position = node.key_position(str(key)) if problem.at_key else child.position
+        node = child
+    return Diagnostic(file, *position, problem.what, problem.remedy)
+
+
+def _child(node: YamlNode, key: str | int) -> YamlNode | None:
+    if isinstance(key, str):
+        return node.children.get(key)
+    return node.items[key] if key < len(node.items) else None
+
+
+def _place(document: ParsedManifest) -> str:
+    return f"{document.file}:{document.name_position.line}:{document.name_position.column}"
+
+
+def _compile_merchants(loaded: _LoadedManifests) -> list[tuple[ParsedManifest, DesiredMerchant]]:
+    bases: dict[str, BaseProfile | None] = {_NO_PROFILE: BaseProfile(Layers())}
+    for kind, name in loaded.documents:
+        if kind == PROFILE_KIND:
+            _compile_base(loaded, name, bases, ())
+    compiled: list[tuple[ParsedManifest, DesiredMerchant]] = []
+    for key, document in loaded.documents.items():
+        base = _base_of_merchant(loaded, document, bases) if key[0] == MERCHANT_KIND else None
+        if base is None:
+            continue
+        base_is_valid = all((layer.kind, layer.name) not in loaded.invalid for layer in base.layers.manifests)
+        # Not compiled, but its rules are checked as far as it can be read, so that every diagnostic comes at once.
+        if key in loaded.invalid or not base_is_valid:
+            loaded.diagnostics.extend(check_rules(document, base))
+            continue
+        merchant, diagnostics = compile_merchant(document, base)
+        loaded.diagnostics.extend(diagnostics)
+        if merchant:
+            compiled.append((document, merchant))
+    return _without_shared_companies(loaded, compiled)
+
+
+def _base_of_merchant(
+    loaded: _LoadedManifests, document: ParsedManifest, bases: dict[str, BaseProfile | None]
+) -> BaseProfile | None:
+    """What a merchant builds on; None, with a diagnostic, when its profile is not there."""
+    if document.base_profile is None:
+        return bases[_NO_PROFILE]
+    if (PROFILE_KIND, document.base_profile.text) not in loaded.documents:
+        loaded.diagnostics.append(_unknown_profile(loaded, document, document.base_profile))
+        return None
+    return bases[document.base_profile.text]
+
+
+def _compile_base(
+    loaded: _LoadedManifests, name: str, bases: dict[str, BaseProfile | None], chain: tuple[str, ...]
+) -> BaseProfile | None:
+    """A profile on those that it extends, merged once; None when one of them is not there, or extends it in turn."""
+    if name in bases:
+        return bases[name]
+    document = loaded.documents[PROFILE_KIND, name]
+    bases[name] = None  # until it is merged; asked for meanwhile, it extends itself
+    lower = bases[_NO_PROFILE]
+    if document.base_profile is not None:
+        lower = _extended_base(loaded, document, document.base_profile, bases, (*chain, name))
+    if lower is not None:
+        bases[name] = BaseProfile(merge_layers(lower.layers, own_layer(document)))
+    return bases[name]
+
+
+def _extended_base(
+    loaded: _LoadedManifests,
+    document: ParsedManifest,
+    base: LocatedText,
+    bases: dict[str, BaseProfile | None],
+    chain: tuple[str, ...],
+) -> BaseProfile | None:
+    if base.text in chain:
+        loop = " → ".join((*chain[chain.index(base.text) :], base.text))
+        loaded.diagnostics.append(
+            document.diagnostic_at(base.position, f"profiles extend each other: {loop}", "break the circle")
+        )
+        return None
+    if len(chain) > MAX_PROFILE_CHAIN:
+        what = f"a chain of more than {MAX_PROFILE_CHAIN} profiles"
+        loaded.diagnostics.append(document.diagnostic_at(base.position, what, "join some of them"))
+        return None
+    if (PROFILE_KIND, base.text) not in loaded.documents:
+        loaded.diagnostics.append(_unknown_profile(loaded, document, base))
+        return None
+    return _compile_base(loaded, base.text, bases, chain)
+
+
+def _unknown_profile(loaded: _LoadedManifests, document: ParsedManifest, base: LocatedText) -> Diagnostic:
+    names = [name for kind, name in loaded.documents if kind == PROFILE_KIND]
+    nearest = get_close_matches(base.text, names, n=1, cutoff=0.5)
+    remedy = (
+        f"did you mean {nearest[0]!r}?" if nearest else f"profiles: {', '.join(sorted(names)[:10]) or 'none was found'}"
+    )
+    return document.diagnostic_at(base.position, f"there is no MappingProfile {base.text!r}", remedy)
+
+
+def _without_shared_companies(
+    loaded: _LoadedManifests, compiled: list[tuple[ParsedManifest, DesiredMerchant]]
+) -> list[tuple[ParsedManifest, DesiredMerchant]]:
+    """Without the merchants that would become one company at Codat; each of them gets a diagnostic."""
+    by_company: dict[str, list[DesiredMerchant]] = {}
+    for _, merchant in compiled:
+        by_company.setdefault(merchant.company_name, []).append(merchant)
+    shared = {name: merchants for name, merchants in by_company.items() if len(merchants) > 1}
+    for name, merchants in shared.items():
+        for merchant in merchants:
+            origin = merchant.origins[COMPANY_NAME_PATH][-1]
+            others = ", ".join(
+                f"{other.name} ({other.origins[COMPANY_NAME_PATH][-1]})" for other in merchants if other is not merchant
+            )
+            what = f"the company name {name!r}, as the API stores it, is also that of {others}"
+            remedy = "give company.name other letters or digits"
+            loaded.diagnostics.append(Diagnostic(origin.file, origin.line, origin.column, what, remedy))
+    return [(document, merchant) for document, merchant in compiled if merchant.company_name not in shared]
+
+
+# Renames ------------------------------------------------------------------------------------------------
+
+
+def _renames(loaded: _LoadedManifests) -> dict[str, DeclaredRename]:
+    """Every `metadata.renamedFrom` by the new name; adds a diagnostic for each that has no single meaning.
+
+    An old name may be the new name of another rename (a chain, a swap), but not one that keeps its manifest.
+    """
+    renamed = {
+        name: document
+        for (kind, name), document in loaded.documents.items()
+        if kind == MERCHANT_KIND and document.renamed_from
+    }
+    by_source: dict[str, list[ParsedManifest]] = {}
+    for document in renamed.values():
+        by_source.setdefault(_renamed_from(document).text, []).append(document)
+    for old, documents in by_source.items():
+        for document in documents:
+            others = [other for other in documents if other is not document]
+            loaded.diagnostics.extend(_check_rename(loaded, document, others, old_name_stays=old not in renamed))
+    return {
+        name: DeclaredRename(_renamed_from(document).text, _rename_origin(document))
+        for name, document in renamed.items()
+    }
+
+
+def _check_rename(
+    loaded: _LoadedManifests, document: ParsedManifest, others: Sequence[ParsedManifest], *, old_name_stays: bool
+) -> Iterator[Diagnostic]:
+    old, position = _renamed_from(document)
+    if old == document.name:
+        yield document.diagnostic_at(position, f"{old!r} is renamed from itself", "delete the line")
+        return
+    if others:
+        where = ", ".join(f"{other.name} ({_rename_origin(other)})" for other in others)
+        what = f"{document.name} is renamed from {old!r}, and so is {where}"
+        yield document.diagnostic_at(position, what, "keep the line in the manifest that the merchant has now")
+    if old_name_stays and old in loaded.merchant_names:
+        manifest = loaded.documents.get((MERCHANT_KIND, old))
+        where = f" at {_place(manifest)}" if manifest else ""
+        what = f"{document.name} is renamed from {old!r}, which still has a manifest{where} and is not renamed itself"
+        yield document.diagnostic_at(position, what, "delete the line, or that manifest")
+
+
+def _renamed_from(document: ParsedManifest) -> LocatedText:
+    assert document.renamed_from is not None, "only manifests with the line are asked"
+    return document.renamed_from
+
+
+def _rename_origin(document: ParsedManifest) -> Origin:
+    return Origin(document.file, *_renamed_from(document).position, document.title)
+
+
+def _fleet_digest(merchants: Iterable[DesiredMerchant], renames: Mapping[str, DeclaredRename]) -> str:
+    """A hash of everything that is declared, with names and renames, which no merchant's own digest has in it."""
+    lines = [f"{merchant.digest} {merchant.name}" for merchant in merchants]
+    lines += [f"{rename.old_name!r} -> {name!r}" for name, rename in renames.items()]
+    return sha256("\n".join(sorted(lines)).encode(errors="surrogatepass")).hexdigest()

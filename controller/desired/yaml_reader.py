@@ -1,0 +1,343 @@
+"""YAML text as values with their line and column; whatever is wrong with the text is a diagnostic.
+
+The only user of PyYAML. Its C parser only delivers events; what is built from them follows the YAML 1.2 core
+schema (`no` is text, `12:30` is text), refuses duplicate keys and tags, and stops at the limits below. All text comes
+in one Unicode form (NFC), in whichever form an editor or a file system saved it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from yaml import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+    YAMLError,
+)
+from yaml._yaml import CParser
+
+from controller.model.desired import Diagnostic
+from controller.model.names import nfc
+
+MAX_FILE_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 32
+MAX_NODES = 20_000
+MAX_NODES_PER_FILE = 400_000
+MAX_DOCUMENTS = 20_000
+MAX_DIAGNOSTICS = 500
+MAX_NUMBER_LENGTH = 18
+MAX_SHOWN_LENGTH = 60
+
+_KEYWORD_VALUES = {
+    "": None,
+    "~": None,
+    "null": None,
+    "Null": None,
+    "NULL": None,
+    "true": True,
+    "True": True,
+    "TRUE": True,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
+_NUMBER_STARTS = frozenset("0123456789+-.")
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+
+_NO_CHILDREN: Mapping[str, Any] = MappingProxyType({})
+
+
+class Position(NamedTuple):
+    """Line and column, counted from 1 as in editors."""
+
+    line: int
+    column: int
+
+
+class YamlNode(NamedTuple):
+    """A value and its place in the file.
+
+    value     plain: a dict, list, str, bool, int, float or None
+    mark      where the value begins, in the parser's terms
+    children  the values of a mapping by key; empty for all else
+    items     the values of a list in order; empty for all else
+    text      of a value that is no text, what the file has: `0205` where the value is 205; None for text
+    keys      where each key of a mapping begins; None for all else
+    """
+
+    value: Any
+    mark: Any
+    children: Mapping[str, YamlNode] = _NO_CHILDREN
+    keys: Mapping[str, Any] | None = None
+    items: Sequence[YamlNode] = ()
+    text: str | None = None
+
+    @property
+    def position(self) -> Position:
+        return Position(self.mark.line + 1, self.mark.column + 1)
+
+    @property
+    def is_mapping(self) -> bool:
+        return self.keys is not None
+
+    def key_position(self, key: str) -> Position:
+        """Where a key of this mapping begins; where the mapping begins when it has no such key."""
+        mark = (self.keys or {}).get(key, self.mark)
+        return Position(mark.line + 1, mark.column + 1)
+
+    def get(self, *path: str) -> YamlNode | None:
+        """The node at this path of keys below this one, None where there is none."""
+        node = self
+        for key in path:
+            child = node.children.get(key)
+            if child is None:
+                return None
+            node = child
+        return node
+
+
+class ParsedYaml(NamedTuple):
+    """A file's documents, and what is wrong with it. `incomplete`: indexes of documents that were not read in full."""
+
+    documents: tuple[YamlNode, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    incomplete: frozenset[int] = frozenset()
+
+
+def read(content: bytes, file: str) -> ParsedYaml:
+    """The documents of one file, empty ones left out; `file` is its name in diagnostics."""
+    diagnostic = _encoding_diagnostic(content, file)
+    if diagnostic:
+        return ParsedYaml((), (diagnostic,))
+    reader = _Reader(content, file)
+    documents = reader.documents()
+    return ParsedYaml(tuple(documents), tuple(reader.diagnostics), frozenset(reader.incomplete))
+
+
+def document_spans(content: bytes) -> list[tuple[int, int | None]]:
+    """For each document of valid text, empty ones too: its first line, and the one after its last (None = to the end).
+
+    Lines are counted from 0; the marks between documents (`---`, `...`) belong to none.
+    """
+    spans: list[tuple[int, int | None]] = []
+    next_event: Callable[[], Any] = CParser(content).get_event
+    while (kind := type(event := next_event())) is not StreamEndEvent:
+        if kind is DocumentStartEvent:
+            if spans and spans[-1][1] is None:
+                spans[-1] = spans[-1][0], event.start_mark.line
+            spans.append((event.end_mark.line + 1 if event.explicit else 0, None))
+        elif kind is DocumentEndEvent and event.explicit:
+            spans[-1] = spans[-1][0], event.start_mark.line
+    return spans
+
+
+def too_large_diagnostic(file: str, size: int) -> Diagnostic:
+    limit = MAX_FILE_BYTES // 1024 // 1024
+    what = f"the file has {size / 1024 / 1024:.1f} MiB, more than {limit} MiB"
+    return Diagnostic(file, 1, 1, what, "split it into several files")
+
+
+def _encoding_diagnostic(content: bytes, file: str) -> Diagnostic | None:
+    if len(content) > MAX_FILE_BYTES:
+        return too_large_diagnostic(file, len(content))
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return Diagnostic(file, *_position_of(content, error.start), "this is not UTF-8", "save the file as UTF-8")
+    null = content.find(b"\x00")
+    if null >= 0:
+        return Diagnostic(file, *_position_of(content, null), "a null byte", "save the file as UTF-8 text")
+    return None
+
+
+def _position_of(content: bytes, offset: int) -> Position:
+    line_start = content.rfind(b"\n", 0, offset) + 1
+    before = content[line_start:offset].decode(errors="replace")
+    return Position(content.count(b"\n", 0, offset) + 1, len(before) + 1)
+
+
+class _Unreadable(Exception):
+    """The rest of the file cannot be read; its diagnostic has been added."""
+
+
+class _Reader:
+    """Builds nodes from the events of one file."""
+
+    def __init__(self, content: bytes, file: str) -> None:
+        self.content = content
+        self.file = file
+        self.diagnostics: list[Diagnostic] = []
+        self.incomplete: list[int] = []
+        self._event: Callable[[], Any] = CParser(content).get_event
+        self._anchors: dict[str, tuple[YamlNode, int]] = {}
+        self._nodes = 0  # of the current document
+        self._nodes_before = 0  # of the documents before it
+
+    def documents(self) -> list[YamlNode]:
+        """The documents up to the end, or to where the file cannot be read."""
+        found: list[YamlNode] = []
+        try:
+            while True:
+                event = self._event()
+                if type(event) is StreamEndEvent:
+                    break
+                if type(event) is DocumentStartEvent:
+                    self._add_document(event, found)
+        except _Unreadable:
+            pass
+        except YAMLError as error:
+            self.diagnostics.append(_syntax_diagnostic(error, self.content, self.file))
+        return found
+
+    def _add_document(self, start: Any, found: list[YamlNode]) -> None:
+        self._anchors.clear()
+        self._nodes_before += self._nodes
+        self._nodes = 0
+        if len(found) >= MAX_DOCUMENTS or self._nodes_before > MAX_NODES_PER_FILE:
+            raise self._stop(
+                start, f"too much for one file after {len(found)} documents", "split it into several files"
+            )
+        before = len(self.diagnostics)
+        node = self._node(self._event(), 0)
+        if node.value is not None:
+            if len(self.diagnostics) > before:
+                self.incomplete.append(len(found))
+            found.append(node)
+
+    def _node(self, event: Any, depth: int) -> YamlNode:
+        kind = type(event)
+        # Nearly every event: a plain scalar, built without the calls below, which take most of the time of a load.
+        if kind is ScalarEvent and event.tag is None and event.anchor is None:
+            self._nodes += 1
+            if self._nodes > MAX_NODES:
+                self._count(0, event)
+            value = self._scalar(event) if event.implicit[0] else nfc(event.value)
+            if type(value) is str:
+                return YamlNode(value, event.start_mark)
+            return YamlNode(value, event.start_mark, text=event.value)
+        self._count(1, event)
+        if kind is AliasEvent:
+            return self._alias(event)
+        before = self._nodes
+        if event.tag is not None:
+            self._add_diagnostic(event, f"the tag {event.tag!r}: manifests take no YAML tags", "remove it; quote text")
+        node = self._value(kind, event, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (node, self._nodes - before + 1)
+        return node
+
+    def _value(self, kind: type, event: Any, depth: int) -> YamlNode:
+        if kind is ScalarEvent:
+            return YamlNode(nfc(event.value), event.start_mark)
+        if depth >= MAX_DEPTH:
+            raise self._stop(event, f"nested more than {MAX_DEPTH} levels deep", "no manifest is that deep: flatten it")
+        if kind is MappingStartEvent:
+            return self._mapping(event, depth + 1)
+        return self._sequence(event, depth + 1)
+
+    def _mapping(self, start: Any, depth: int) -> YamlNode:
+        value: dict[str, Any] = {}
+        children: dict[str, YamlNode] = {}
+        keys: dict[str, Any] = {}
+        next_event = self._event
+        while type(event := next_event()) is not MappingEndEvent:
+            key = self._key(event, depth)
+            child = self._node(next_event(), depth)
+            if key is None:
+                continue
+            if key in keys:
+                first = f"{self.file}:{keys[key].line + 1}:{keys[key].column + 1}"
+                self._add_diagnostic(event, f"the key {key!r} is here twice, first at {first}", "keep one of them")
+                continue
+            keys[key] = event.start_mark
+            children[key] = child
+            value[key] = child.value
+        return YamlNode(value, start.start_mark, children, keys)
+
+    def _key(self, event: Any, depth: int) -> str | None:
+        if type(event) is ScalarEvent:
+            if event.tag is not None or event.anchor is not None:
+                self._add_diagnostic(event, "a key with a tag or an anchor", "write the key alone")
+            return nfc(str(event.value))
+        self._add_diagnostic(event, "a key that is not plain text", "write keys as text")
+        self._node(event, depth)
+        return None
+
+    def _sequence(self, start: Any, depth: int) -> YamlNode:
+        children: list[YamlNode] = []
+        while type(event := self._event()) is not SequenceEndEvent:
+            children.append(self._node(event, depth))
+        return YamlNode([child.value for child in children], start.start_mark, items=children)
+
+    def _alias(self, event: Any) -> YamlNode:
+        if event.anchor not in self._anchors:
+            self._add_diagnostic(event, f"*{event.anchor} names no anchor before it", "write the value out")
+            return YamlNode(None, event.start_mark)
+        node, size = self._anchors[event.anchor]
+        self._count(size, event)
+        return node
+
+    def _scalar(self, event: Any) -> Any:
+        text: str = event.value
+        if text in _KEYWORD_VALUES:
+            return _KEYWORD_VALUES[text]
+        if text[0] not in _NUMBER_STARTS:
+            return nfc(text)
+        return self._number(text, event)
+
+    def _number(self, text: str, event: Any) -> Any:
+        if not _FLOAT.fullmatch(text) and not _INT.fullmatch(text):
+            return nfc(text)
+        if len(text) > MAX_NUMBER_LENGTH:
+            shown = text if len(text) <= MAX_SHOWN_LENGTH else f"{text[:MAX_SHOWN_LENGTH]}..."
+            self._add_diagnostic(event, f"a number of {len(text)} digits", f'quote it: "{shown}"')
+            return text
+        if _INT.fullmatch(text):
+            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+        return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+
+    def _count(self, nodes: int, event: Any) -> None:
+        """Count values; aliased ones each time that they are used, so that no small file expands without end."""
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            raise self._stop(event, f"a document of more than {MAX_NODES} values", "split it, and use no aliases")
+
+    def _add_diagnostic(self, event: Any, what: str, remedy: str) -> None:
+        self.diagnostics.append(Diagnostic(self.file, *_position(event), what, remedy))
+        if len(self.diagnostics) >= MAX_DIAGNOSTICS:
+            raise self._stop(event, f"{MAX_DIAGNOSTICS} complaints: the rest of the file was not read", "mend these")
+
+    def _stop(self, event: Any, what: str, remedy: str) -> _Unreadable:
+        self.diagnostics.append(Diagnostic(self.file, *_position(event), what, remedy))
+        return _Unreadable()
+
+
+def _position(event: Any) -> Position:
+    mark = event.start_mark
+    return Position(mark.line + 1, mark.column + 1)
+
+
+def _syntax_diagnostic(error: YAMLError, content: bytes, file: str) -> Diagnostic:
+    """What the parser says of broken YAML, with its address."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        position = _position_of(content, int(getattr(error, "position", 0)))
+        what = getattr(error, "reason", "unreadable")
+    else:
+        position, what = Position(mark.line + 1, mark.column + 1), str(getattr(error, "problem", "unreadable"))
+    lines = content.decode(errors="replace").splitlines()
+    line = lines[position.line - 1] if position.line <= len(lines) else ""
+    indent = line[: len(line) - len(line.lstrip())]
+    remedy = "indent with spaces, not tabs" if "\t" in indent else "look at this line and the one before it"
+    return Diagnostic(file, *position, f"not YAML: {what}", remedy)

@@ -1,0 +1,24 @@
+"""Both generations of webhooks, joined to a world: their endpoints, and who listens to events."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from controller.emulator.http import api_profile as profile
+from controller.emulator.service.world import World
+from controller.emulator.webhooks import consumers, controls, rules
+from controller.emulator.webhooks.delivery_worker import DeliveryWorker
+
+routes = [*profile.routes, *rules.routes, *consumers.routes, *controls.routes]
+
+
+def attach(world: World) -> None:
+    """Fire rules, feed consumers and carry deliveries from now on."""
+    world.subscribers.append(partial(rules.on_event, world))
+    world.subscribers.append(partial(consumers.on_event, world))
+    world.subscribers.append(DeliveryWorker(world).on_event)
+
+
+def resume(world: World) -> None:
+    """Take up pending deliveries after a data file was read."""
+    DeliveryWorker(world).resume()

@@ -1,0 +1,63 @@
+"""What the controller knows at one moment: every merchant as of its last pass, and how the passes go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field, replace
+from datetime import datetime
+
+from controller.model.desired import Diagnostic, Fleet
+from controller.model.report import FleetPlan, FleetReport, Outcome
+from controller.quick_dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerStatus:
+    """The status of a running controller at one moment.
+
+    fleet              the manifests in use; where `diagnostics` are set, an older revision without any
+    plan               of the last full pass, with merchants of later passes merged into it; None = none yet
+    outcomes           what became of those plans, by merchant
+    last_full_pass_at  when all merchants were last looked at
+    next_full_pass_at  when all are due again
+    queued_count       merchants that are due or wait for their time
+    diagnostics        about the manifests as they are on disk
+    pass_failure       why the last pass failed; None when it did not
+    report_only        it plans and writes nothing
+    """
+
+    fleet: Fleet | None = None
+    plan: FleetPlan | None = None
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    last_full_pass_at: datetime | None = None
+    next_full_pass_at: datetime | None = None
+    queued_count: int = 0
+    diagnostics: tuple[Diagnostic, ...] = ()
+    pass_failure: str | None = None
+    report_only: bool = False
+
+
+def merge_pass(
+    latest: ControllerStatus, result: FleetPlan | FleetReport, fleet: Fleet, *, everyone: bool, at: datetime
+) -> ControllerStatus:
+    """The status after a pass. One over some merchants leaves the others, and the fleet's findings, as they were."""
+    plan, outcomes = (result.plan, result.outcomes) if isinstance(result, FleetReport) else (result, {})
+    if everyone or latest.plan is None:
+        return replace(
+            latest,
+            fleet=fleet,
+            plan=plan,
+            outcomes=outcomes,
+            last_full_pass_at=at if everyone else None,
+            pass_failure=None,
+        )
+    seen = {merchant_plan.merchant: merchant_plan for merchant_plan in plan.plans}
+    plans = {merchant_plan.merchant: merchant_plan for merchant_plan in latest.plan.plans} | seen
+    others = {name: outcome for name, outcome in latest.outcomes.items() if name not in seen}
+    merged = replace(
+        latest.plan,
+        plans=tuple(plans[name] for name in sorted(plans)),
+        refusal=plan.refusal or latest.plan.refusal,
+        findings=plan.findings or latest.plan.findings,
+    )
+    return replace(latest, fleet=fleet, plan=merged, outcomes=others | dict(outcomes), pass_failure=None)

@@ -1,0 +1,142 @@
+"""What one merchant should be, compiled from its manifest and profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from enum import StrEnum
+
+from controller.model.values import DeclaredValue
+from controller.quick_dataclasses import dataclass
+from controller.text import escape_control
+
+
+class DriftPolicy(StrEnum):
+    """What to do about a live value that somebody else changed."""
+
+    CORRECT = "Correct"
+    REPORT = "Report"
+
+
+class DeletionPolicy(StrEnum):
+    """What happens when the manifest goes; each but the first includes the one before it."""
+
+    RETAIN = "Retain"
+    DISABLE = "Disable"
+    UNLINK = "Unlink"
+    DELETE = "Delete"
+
+
+class LinkState(StrEnum):
+    """What the accounting connection should be."""
+
+    LINKED = "Linked"
+    UNLINKED = "Unlinked"
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantPolicy:
+    drift: DriftPolicy = DriftPolicy.CORRECT
+    deletion: DeletionPolicy = DeletionPolicy.RETAIN
+    adopt: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value is declared: `manifests/acme.yaml:7:5`, and by which manifest (`Merchant acme`)."""
+
+    file: str
+    line: int
+    column: int
+    manifest: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredMerchant:
+    """One merchant as declared. A path absent from `fields` is not managed; None there means `null`: clear.
+
+    company_name           without the characters that Codat removes (API notes 3.1)
+    platform               four-letter key, None when no layer declares one
+    fields                 `enabled`, `schedule.*` and `mapping.*` by field path, as declared (references unresolved)
+    origins                by declared path, every layer that declares it, the winning one last
+    removal                set when the manifest is gone: how far to take the merchant down
+    exact_json             by declared path, its former values in the document by JSON pointer, as JSON text (None:
+                           nothing was there), where it is to be restored exactly so and not in our spelling
+    digest                 sha256 of everything above but the name and the origins. Without the name, so that a renamed
+                           merchant is desired the same, and what was held from it stays held
+    manifest_company_name  the company's name as the manifest has it
+    """
+
+    name: str
+    company_name: str
+    platform: str | None = None
+    link_state: LinkState = LinkState.LINKED
+    books: str | None = None
+    fields: Mapping[str, DeclaredValue] = field(default_factory=dict)
+    policy: MerchantPolicy = MerchantPolicy()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    profile: str | None = None
+    origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
+    removal: DeletionPolicy | None = None
+    exact_json: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    digest: str = ""
+    manifest_company_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Diagnostic:
+    """Something wrong with the manifests: where, what, and what to do."""
+
+    file: str
+    line: int
+    column: int
+    what: str
+    remedy: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("file", "what", "remedy"):
+            object.__setattr__(self, name, escape_control(getattr(self, name)))
+
+    def __str__(self) -> str:
+        address = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{address}: {self.what}" + (f" ({self.remedy})" if self.remedy else "")
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredRename:
+    """A manifest's `metadata.renamedFrom`: the former name, and where it is declared."""
+
+    old_name: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All merchants that were asked for, or all diagnostics at once; both when only some files could be read.
+
+    merchants         by name, sorted
+    known_names       every merchant name in the whole root, whatever PATH was asked for
+    profile_names     every profile name in the whole root
+    is_complete       the whole configured root was read (no PATH below it) and all of it is valid:
+                      only then does an absent manifest mean anything
+    root_is_complete  the same, whatever PATH was asked for: a name that is not known has no manifest
+    digest            sha256 over all compiled merchants, their names and their renames
+    renames           by new name, every `metadata.renamedFrom` of the whole root, whatever PATH was asked for
+    """
+
+    merchants: Mapping[str, DesiredMerchant]
+    known_names: frozenset[str]
+    diagnostics: tuple[Diagnostic, ...]
+    is_complete: bool
+    digest: str
+    profile_names: frozenset[str] = frozenset()
+    renames: Mapping[str, DeclaredRename] = field(default_factory=dict)
+    root_is_complete: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all is declared, and nothing is there that could not be read."""
+        return not (self.known_names or self.profile_names or self.diagnostics)

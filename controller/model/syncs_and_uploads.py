@@ -1,0 +1,98 @@
+"""One sync of a merchant's sales into the books, one upload of commerce data, and the status of each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from controller.quick_dataclasses import dataclass
+
+LAST_SYNC_FAILED, SYNC_OVERDUE = "last-sync-failed", "sync-overdue"
+"""The codes of findings about a sync that is over, or was not begun."""
+
+
+def is_failure(code: int | None) -> bool:
+    """Whether a sync's status code means failure; its first digit is all that is documented (API notes 5.5)."""
+    return code is not None and code // 1000 in (4, 5)
+
+
+class TransferStatus(StrEnum):
+    """The status of something that Codat does in its own time."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """A sync as Codat tells it (API notes 3.12).
+
+    covers_from, covers_until   the sales in it; some answers lack them
+    detail   the raw message, where it says more than `message`: which section, which account key
+    """
+
+    id: str
+    code: int
+    status: str
+    message: str
+    started_at: datetime | None
+    covers_from: datetime | None = None
+    covers_until: datetime | None = None
+    data_pushed: bool = False
+    detail: str = ""
+
+    @property
+    def transfer_status(self) -> TransferStatus:
+        """By the first digit of the code (API notes 5.5)."""
+        return {1: TransferStatus.RUNNING, 2: TransferStatus.SUCCESS}.get(self.code // 1000, TransferStatus.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRange:
+    """What a manual sync is to cover. Without `start`: from the last success on; without `finish`: until now."""
+
+    start: datetime | None = None
+    finish: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPreview:
+    """What a manual sync would cover if it began now.
+
+    start    None where there was no success and no start date is set
+    enabled  scheduled syncs are on: the next one repeats its latest 24 hours (API notes 3.12 #37)
+    """
+
+    start: datetime | None
+    finish: datetime
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UploadStatus:
+    """An upload in the pull history (API notes 3.9); `records` is how many were in it."""
+
+    id: str
+    data_type: str
+    status: str
+    message: str = ""
+    records: int = 0
+
+    @property
+    def transfer_status(self) -> TransferStatus:
+        """By Codat's word for it (API notes 5.4); an unknown word counts as running."""
+        if self.status == "Complete":
+            return TransferStatus.SUCCESS
+        if self.status in ("NotSupported", "Cancelled", "PrerequisiteNotMet") or self.status.endswith("Error"):
+            return TransferStatus.FAILED
+        return TransferStatus.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class UploadFailure:
+    """An upload that Codat rejected, or whose answer was lost; the batches after it were not sent."""
+
+    data_type: str
+    records: int
+    reason: str

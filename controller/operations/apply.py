@@ -1,0 +1,93 @@
+"""`apply`: plans everyone, judges once, asks once, writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.errors import MerchantctlError, UsageError
+from controller.model.report import FleetPlan, FleetReport
+from controller.model.run import RELEASABLE_BY_COUNT, Scope
+from controller.operations.bootstrap import (
+    ApplyRequest,
+    OnProgress,
+    build_run,
+    load_manifests,
+    no_progress,
+    open_store,
+    open_writer,
+    refuse_empty_root,
+    state_lock,
+    stop_on_signals,
+)
+from controller.reconcile.fence import lost_lock_warning
+from controller.reconcile.fleet import reconcile
+from controller.reconcile.state_cleanup import MAX_EXPIRY_BATCHES_AFTER_APPLY, delete_expired_rows
+from controller.reporting.as_json import MalformedPlan
+from controller.settings import Settings
+
+
+async def plan_and_apply(
+    settings: Settings,
+    request: ApplyRequest,
+    on_progress: OnProgress = no_progress,
+    *,
+    environment: Environment = REAL_ENVIRONMENT,
+) -> FleetReport | FleetPlan:
+    """Plans everyone, judges once, asks once, writes. Refused or declined: the plan alone comes back."""
+    saved_plan = request.saved_plan
+    if saved_plan:
+        request = replace(request, scope=scope_of_saved_plan(saved_plan, settings.manifests))
+    _refuse_releases_in_a_part(request)
+    fleet = load_manifests(settings, request.scope, strict=True, cached=False)
+    if saved_plan and saved_plan["manifests"] != fleet.digest:
+        raise MerchantctlError("the manifests are not those that this plan was made from; make a new plan")
+    async with (
+        open_store(settings) as store,
+        state_lock(store, request.lock_timeout) as lost_at,
+        open_writer(settings, environment) as api,
+    ):
+        if lost_at:
+            request.on_message(lost_lock_warning(lost_at))
+        await refuse_empty_root(settings, fleet, store)
+        run = build_run(settings, request, fleet, store, api, on_progress, environment)
+        with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number)):
+            report = await reconcile(run, request.confirm, saved_plan)
+            if isinstance(report, FleetReport):
+                await delete_expired_rows(
+                    run, settings.keep, stopped=lambda: bool(run.stop.reason), at_most=MAX_EXPIRY_BATCHES_AFTER_APPLY
+                )
+            return report
+
+
+def _refuse_releases_in_a_part(request: ApplyRequest) -> None:
+    """Raises UsageError: a merchant is released by name only in a run over everyone, since a part of the manifests
+    hides how many are missing."""
+    named = [cls.value for cls in RELEASABLE_BY_COUNT if request.policy.released_merchants(cls)]
+    if named and not request.scope.is_everyone:
+        raise UsageError(
+            f"--allow {named[0]}=NAME is for a run of the whole root: leave out PATH, --target and -l. "
+            "Nothing was done."
+        )
+
+
+def scope_of_saved_plan(saved_plan: Mapping[str, Any], root: Path) -> Scope:
+    """The scope that a saved plan was made for. Raises MalformedPlan where it leads out of the root."""
+    scope = saved_plan["scope"]
+    path = None if scope["path"] is None else Path(scope["path"])
+    if path is not None and not _is_below(root, path):
+        raise MalformedPlan(
+            f"The saved plan, at scope.path: {path} is not below {root}, and a file may not say where manifests are. "
+            f"Nothing was done. To apply what is there: merchantctl apply {path}"
+        )
+    return Scope(path, tuple(scope["targets"]), scope["selector"])
+
+
+def _is_below(root: Path, path: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a name too long, a loop of links: the plan file may say anything
+        return False

@@ -1,0 +1,266 @@
+"""Puts the real things together, for every verb: settings, manifests, state, API client, lock and signals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from dataclasses import field
+from datetime import datetime
+from getpass import getuser
+from shlex import quote
+from typing import Any
+
+from controller import signals
+from controller.codat.client import Client, open_client
+from controller.codat.read_only import open_read_only
+from controller.desired.loader import empty_root_diagnostic, load_fleet
+from controller.desired.selector import require_any_match
+from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.desired import Fleet
+from controller.model.errors import InvalidManifests, LockedByOtherRun, StateError, UsageError
+from controller.model.report import FleetPlan
+from controller.model.run import Author, Records, RunPolicy, Scope
+from controller.quick_dataclasses import dataclass
+from controller.reconcile.context import IntentRecoveryTimes, RunContext, StopSignal
+from controller.settings import Settings
+from controller.text import mask_passwords
+from state import LockWait, ProcessIdentity, Store, open_state
+from state.errors import StateLocked, StateProblem, StateUnusable
+
+ASSUMED_REQUESTS_PER_MINUTE = 950
+"""Requests a minute that a plan's cost is estimated with where the run itself is not paced."""
+
+EMPTY_FLEET = Fleet({}, frozenset(), (), is_complete=False, digest="")
+"""The fleet of a folder without manifests."""
+
+OnProgress = Callable[[int, int], None]
+"""Called with how many of how many merchants are done."""
+
+OpenClient = Callable[[Settings, Environment], AbstractAsyncContextManager[Client]]
+"""`open_reader` or `open_writer`."""
+
+
+def no_progress(done: int, of: int) -> None:
+    """The `OnProgress` of a run that nobody watches."""
+
+
+def ignore_message(sentence: str) -> None:
+    """The `on_message` of a caller that shows none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRequest:
+    """What an apply was told on the command line.
+
+    confirm       called once, with the whole plan, before the first write; False ends the run
+    saved_plan    a saved plan's JSON, whose scope and fingerprints then hold
+    lock_timeout  seconds to wait for another run
+    on_message    called with a sentence about what is being waited for
+    verb          who it is in the history: `apply`, `run`, `plan`, `drift`
+    records       what of the ledger it writes; None: as far as its manifests are those in force
+    """
+
+    scope: Scope
+    policy: RunPolicy = field(default_factory=RunPolicy)
+    confirm: Callable[[FleetPlan], bool] = lambda plan: False
+    saved_plan: Mapping[str, Any] | None = None
+    parallelism: int | None = None
+    lock_timeout: float = 0
+    on_message: Callable[[str], None] = ignore_message
+    verb: str = "apply"
+    records: Records | None = None
+
+
+# Manifests ----------------------------------------------------------------------------------------------
+
+
+def load_manifests(settings: Settings, scope: Scope, *, strict: bool, cached: bool = True) -> Fleet:
+    """The fleet as declared.
+
+    cached  False: what is to be written is read from the manifests themselves, not from what an earlier run parsed
+
+    Raises InvalidManifests with every diagnostic at once, where `strict`; UsageError where a PATH or a selector
+    means nobody. An empty root is another matter: see `refuse_empty_root`.
+    """
+    fleet = load_fleet(settings.manifests, scope.path, settings.cache if cached else None)
+    if fleet.diagnostics:
+        if strict:
+            raise InvalidManifests(fleet.diagnostics)
+        return fleet
+    if not fleet.merchants and not fleet.is_complete:
+        raise UsageError(f"no merchant's manifest is at or below {scope.path}. Nothing was done.")
+    if scope.selector is not None:
+        labels = [merchant.labels for merchant in fleet.merchants.values()]
+        require_any_match(scope.selector, labels, f"-l {quote(scope.selector)}")
+    return fleet
+
+
+async def refuse_empty_root(settings: Settings, fleet: Fleet, store: Store) -> None:
+    """Raises InvalidManifests for a root without a manifest while the state knows nobody: that is a mistake.
+
+    Where the state knows merchants, so many have gone from the manifests that a limit (`shrink`) says so.
+    """
+    if not (fleet.is_complete and fleet.is_empty):
+        return
+    if not any(row.company_id for row in (await store.load_records()).values()):
+        raise InvalidManifests((empty_root_diagnostic(settings.manifests),))
+
+
+# A run --------------------------------------------------------------------------------------------------
+
+
+def build_run(
+    settings: Settings,
+    request: ApplyRequest,
+    fleet: Fleet,
+    store: Store,
+    api: Client,
+    on_progress: OnProgress,
+    environment: Environment,
+) -> RunContext:
+    """The context of one run; by default it writes as much of the ledger as its manifests are those in force."""
+    records = request.records
+    if records is None:
+        records = Records.NONE
+        if fleet.root_is_complete:
+            # A part of the root says what it put right; who has left, or come back, only a look at everyone can tell.
+            records = Records.ALL if request.scope.is_everyone and fleet.is_complete else Records.MENDED
+    return RunContext(
+        fleet=fleet,
+        scope=request.scope,
+        policy=request.policy,
+        store=store,
+        api=api,
+        stop=StopSignal(),
+        parallelism=request.parallelism or settings.parallelism,
+        recovery_times=IntentRecoveryTimes(settings.create_settle, settings.create_settle_late),
+        waits_for_lost_creates=not request.policy.automatic,
+        requests_per_minute=settings.requests_per_minute or ASSUMED_REQUESTS_PER_MINUTE,
+        on_progress=on_progress,
+        on_message=request.on_message,
+        environment=environment,
+        address_from_file=settings.base_url_from_file,
+        base_url=mask_passwords(settings.base_url),
+        records=records,
+        author=Author(request.verb, _user_name(), socket.gethostname()),
+    )
+
+
+def _user_name() -> str:
+    """The user's name; the number in a container that has no user of that number."""
+    try:
+        return getuser()
+    except (OSError, KeyError):
+        return str(os.getuid())
+
+
+# State and lock -----------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, on_read_only: Callable[[str], None] | None = None) -> AsyncIterator[Store]:
+    """The state, while this lasts. Raises StateError or LockedByOtherRun instead of the store's own errors.
+
+    on_read_only  for those that only look: the state need not be writable; where it is not, this is called with why
+    """
+    try:
+        async with open_state(settings.state, read_only=on_read_only, lease=settings.lock_lease) as store:
+            yield store
+    except StateUnusable as error:
+        raise StateError(str(error)) from error
+    except StateLocked as error:
+        raise LockedByOtherRun(str(error)) from error
+
+
+def current_process() -> ProcessIdentity:
+    """Who this process is, for whoever waits for it."""
+    return ProcessIdentity.current(mask_passwords(" ".join(sys.argv[:2])))
+
+
+@asynccontextmanager
+async def state_lock(
+    store: Store, timeout_s: float, on_wait: Callable[[LockWait], None] | None = None
+) -> AsyncIterator[datetime | None]:
+    """The lock on the state, while this lasts: one writing run at a time.
+
+    on_wait  called for each try in vain; None: the log says it
+
+    Yields when an earlier run lost the lock without giving it back; None where none did.
+    """
+    owner = current_process()
+    lost_at = await store.acquire_lock(owner, timeout=timeout_s, told=on_wait)
+    try:
+        yield lost_at
+    except BaseException:
+        with suppress(StateProblem):  # what ended the run is the error to report, not what became of the lock
+            await store.release_lock(owner)
+        raise
+    await store.release_lock(owner)
+
+
+@contextmanager
+def stop_on_signals(stop: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """The first Ctrl-C or TERM calls `stop`, after which nothing new is begun; the second breaks the run off.
+
+    Raises SystemExit with 128 + the signal's number where it was broken off.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    received: list[int] = []
+
+    def on_signal(number: int) -> None:
+        if received and task:
+            task.cancel()
+        received.append(number)
+        stop(signal.Signals(number))
+
+    handlers_before = {number: signal.getsignal(number) for number in signals.STOP_SIGNALS}
+    for number in signals.STOP_SIGNALS:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if len(received) > 1:
+            raise SystemExit(128 + received[1]) from None
+        raise
+    finally:
+        # Between the loop's handler and the one before it a signal would fall to Python's default: it waits.
+        with signals.signals_blocked():
+            for number, handler in handlers_before.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)
+            if received:
+                signals.exit_on_signal()
+
+
+# The API ------------------------------------------------------------------------------------------------
+
+
+def open_reader(settings: Settings, environment: Environment = REAL_ENVIRONMENT) -> AbstractAsyncContextManager[Client]:
+    """A client that cannot write: its writing methods raise, and its network takes nothing but GET."""
+    return open_read_only(settings.base_url, require_api_key(settings), **_client_options(settings, environment))
+
+
+def open_writer(settings: Settings, environment: Environment = REAL_ENVIRONMENT) -> AbstractAsyncContextManager[Client]:
+    """A client that may write."""
+    return open_client(settings.base_url, require_api_key(settings), **_client_options(settings, environment))
+
+
+def require_api_key(settings: Settings) -> str:
+    """Raises UsageError where there is none."""
+    if settings.api_key:
+        return settings.api_key
+    raise UsageError("no API key: set CODAT_API_KEY, or CODAT_API_KEY_FILE to a file that holds it")
+
+
+def _client_options(settings: Settings, environment: Environment) -> dict[str, Any]:
+    return {
+        "requests_per_minute": settings.requests_per_minute,
+        "network": environment.network,
+        "sleep": environment.sleep,
+        "clock": environment.clock,
+    }

@@ -1,0 +1,16 @@
+"""`state rebind`: the state serves another address of the same account from now on."""
+
+from __future__ import annotations
+
+from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.operations.bootstrap import open_reader, open_store, state_lock
+from controller.reconcile.account import rebind_account, refuse_address_from_file
+from controller.settings import Settings
+from state import RemoteAccount
+
+
+async def rebind(settings: Settings, environment: Environment = REAL_ENVIRONMENT) -> RemoteAccount:
+    """The account, now bound to the address of these settings. Raises MerchantctlError where it is another's."""
+    async with open_store(settings) as store, state_lock(store, 0), open_reader(settings, environment) as api:
+        refuse_address_from_file(api.base_url, await store.account(), settings.base_url_from_file)
+        return await rebind_account(api, store, environment.clock())

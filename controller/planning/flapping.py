@@ -1,0 +1,80 @@
+"""Findings that come back again and again: who undoes whose change, by the recorded history. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from shlex import quote
+
+from controller.model.drift import is_drifting
+from controller.model.finding_evidence import Ended
+from controller.model.plan import Actor, Direction, Finding
+from controller.quick_dataclasses import dataclass
+
+CODE = "flapping"
+WITHIN, LEAST = timedelta(days=1), 3
+"""A finding flaps that came LEAST times within WITHIN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """One time that a finding came.
+
+    by        who corrected it, as a person reads it; empty where that was not one of our runs
+    revision  of the manifests of that run
+    live      the value that somebody had set, in words
+    """
+
+    at: datetime
+    direction: Direction | None
+    ended: Ended | None = None
+    by: str = ""
+    revision: str = ""
+    live: str = ""
+
+
+def flapping(merchant: str, code: str, field: str | None, times: Sequence[Time]) -> Finding | None:
+    """A finding that this one flaps, and who undoes whose change; None where it came too seldom. `times`: of a day.
+
+    A change of the manifests that a run carries out does not count, unless runs of different manifests undo each
+    other's changes.
+    """
+    drifts = [time for time in times if is_drifting(code, time.direction)]
+    if len(drifts) >= LEAST:
+        return _flapping_finding(merchant, code, field, drifts, _against_somebody(merchant, field, drifts))
+    corrected = [time for time in times if time.ended is Ended.MENDED and time.revision]
+    swings = sum(one.revision != other.revision for one, other in pairwise(corrected))
+    if len(corrected) < LEAST or swings < LEAST - 1:
+        return None
+    runs = sorted({f"{time.by} from manifests {time.revision[:12]}" for time in corrected})
+    cause = f"runs of different manifests set each other back: {' and '.join(runs)}"
+    remedy = "let one of them go, or give both the same manifests"
+    return _flapping_finding(merchant, code, field, corrected, (cause, remedy))
+
+
+def _flapping_finding(
+    merchant: str, code: str, field: str | None, times: Sequence[Time], who_and_remedy: tuple[str, str]
+) -> Finding:
+    who, remedy = who_and_remedy
+    last_times = ", ".join(f"{time.at:%H:%M}" for time in times[-10:])
+    cause = f"{code} came {len(times)} times within a day (last at {last_times} UTC): {who}"
+    return Finding(CODE, merchant, cause, remedy, Actor.NOBODY, field=field or None)
+
+
+def _against_somebody(merchant: str, field: str | None, times: Sequence[Time]) -> tuple[str, str]:
+    """Who changes it at Codat and which runs correct it, and the remedy."""
+    values = [value for value, _ in Counter(time.live for time in times if time.live).most_common(3)]
+    to = f" (to {' and '.join(values)})" if values else ""
+    corrections = Counter(time.by for time in times if time.ended is Ended.MENDED and time.by)
+    by = ", ".join(
+        f"{run} {number} times" if number > 1 else f"{run} once" for run, number in sorted(corrections.items())
+    )
+    them = f"somebody at Codat moves it{to}: the merchant in the portal or the Sync Flow, or another program"
+    who = f"{them}; put back by {by}" if by else f"{them}, and moves it back"
+    leave = f"unmanaged: ['{field}']; where it says that itself, delete it" if field else "policy: {drift: Report}"
+    return who, (
+        f"find out who it is: merchantctl history {quote(merchant)}\n"
+        f"or leave it to them: in the manifest of {merchant} write {leave}"
+    )

@@ -1,0 +1,293 @@
+"""The limits, checked over all plans at once before the first write.
+
+held, merchant by merchant   re-create, delete                     the others go on
+   more than max(3, 1 %) held or missing in one run: mass-loss     nobody is created or taken down
+refused, the whole run       unlink   max(1, 2 %)                  remap, reschedule   max(50, 25 %)
+                             disable  max(1, 5 %)                  shrink              max(1, 10 %)
+parked, in `run`             the same classes, over 24 hours: see `parking`
+
+Percentages are of the bound merchants. Creates, first configurations, enables and renames have no limit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from shlex import quote
+
+from controller.model.errors import UsageError
+from controller.model.plan import Actor, ChangeClass, Direction, Finding, HeldBy, Hold, Plan, PlanStatus
+from controller.model.report import LimitExceeded, Refusal
+from controller.model.run import RELEASABLE_BY_COUNT, RunPolicy
+from controller.planning.holds import allow_command, hold_changes
+from controller.quick_dataclasses import dataclass
+
+LIMITS = {
+    ChangeClass.UNLINK: (1, 2),
+    ChangeClass.DISABLE: (1, 5),
+    ChangeClass.REMAP: (50, 25),
+    ChangeClass.RESCHEDULE: (50, 25),
+}
+"""At least so many, and so many per cent of the bound merchants."""
+SHRINK_LIMIT = (1, 10)
+
+HELD_CLASSES = RELEASABLE_BY_COUNT
+"""Held for the merchant concerned until a person releases it: any number of these is unusual."""
+
+MASS_LOSS_LIMIT = (3, 1)
+MASS_LOSS_CODE = "mass-loss"
+LOSS_CODES = frozenset({"company-missing", "connection-deleted"})
+"""Findings that a bound company or connection is gone."""
+
+CLASSES_HELD_BY_MASS_LOSS = frozenset(
+    {ChangeClass.CREATE, ChangeClass.CONFIGURE, ChangeClass.RE_CREATE, ChangeClass.UNLINK, ChangeClass.DELETE}
+)
+"""What is not written while a mass loss is unexplained: in another account, or with Codat half down, it does harm."""
+
+_HELD_CODES = ("re-create-held", "delete-held")
+
+_ALL_MEANT = "where it is all meant: "
+"""Begins the remedy that releases everything at once; `without_release_all` removes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSize:
+    """The fleet around the plans.
+
+    bound_count       merchants that the state has a company of, tombstones aside
+    without_manifest  those of them whose manifest is gone; None when this run may not tell
+    declared_count    merchants in the manifests
+    gone              bound merchants whose company a complete listing lacks, whatever the run's scope
+    """
+
+    bound_count: int
+    without_manifest: tuple[str, ...] | None
+    declared_count: int
+    gone: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LimitedPlans:
+    """What the limits make of a run's plans.
+
+    plans     the same merchants; those that are held have no changes any more
+    counts    changes that are left, by class
+    refusal   why the run writes nothing at all; None where it goes on
+    findings  about the fleet as a whole
+    """
+
+    plans: tuple[Plan, ...]
+    counts: Mapping[ChangeClass, int]
+    refusal: Refusal | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+def check_limits(plans: Iterable[Plan], fleet: FleetSize, policy: RunPolicy) -> LimitedPlans:
+    """Holds the merchants with changes of HELD_CLASSES, then checks the number of what is left against the limits.
+
+    UsageError where `--allow` releases a number of merchants, or one without naming it, and another number is held.
+    """
+    plans = tuple(plans)
+    released = {change_class: _released_merchants(change_class, plans, policy) for change_class in HELD_CLASSES}
+    plans = tuple(_hold_unless_released(plan, released) for plan in plans)
+    lost = tuple(plan for plan in plans if _is_held_or_missing(plan, released[ChangeClass.RE_CREATE]))
+    findings: tuple[Finding, ...] = ()
+    if len(lost) > limit_for(MASS_LOSS_LIMIT, fleet.bound_count):
+        findings = (_mass_loss_finding(lost, fleet),)
+        lost_names = frozenset(plan.merchant for plan in lost)
+        plans = tuple(_hold_for_mass_loss(plan, lost_names) for plan in plans)
+    elif _is_every_company_gone(plans, fleet):
+        plans = tuple(_without_re_create_remedy(plan) for plan in plans)
+    counts = count_changes(plans)
+    # A run that nobody asked for is not refused: nobody would see it. It parks what is too much (`parking`).
+    exceeded = () if policy.automatic else _exceeded_limits(plans, counts, fleet, policy)
+    exceeded = (*exceeded, *_shrunk(fleet, policy))
+    total = sum(len(plan.changes) for plan in plans)
+    if policy.max_changes is not None and total > policy.max_changes:
+        flag = f"--max-changes {total}"
+        exceeded = (*exceeded, LimitExceeded("all changes", total, policy.max_changes, flag))
+    return LimitedPlans(plans, counts, Refusal(exceeded) if exceeded else None, findings)
+
+
+def count_changes(plans: Iterable[Plan]) -> dict[ChangeClass, int]:
+    """Changes by class; one POST counts in each of its classes."""
+    counts = Counter(change_class for plan in plans for change in plan.changes for change_class in change.classes)
+    return {change_class: counts[change_class] for change_class in ChangeClass if counts[change_class]}
+
+
+def limit_for(limit: tuple[int, int], bound_count: int) -> int:
+    """The larger of a number and a percentage of the bound merchants, rounded down. `limit`: (number, per cent)."""
+    at_least, percent = limit
+    return max(at_least, bound_count * percent // 100)
+
+
+# -- Merchant by merchant
+
+
+def _released_merchants(change_class: ChangeClass, plans: tuple[Plan, ...], policy: RunPolicy) -> frozenset[str]:
+    """The merchants that `--allow` releases from this class: by name, by their number, or the only one.
+
+    UsageError where the number is not the number that is held, so that nobody releases more than they have seen.
+    """
+    named, numbers = policy.released_merchants(change_class), policy.released_counts(change_class)
+    others = [plan for plan in plans if plan.merchant not in named]
+    held = [plan.merchant for plan in others if _has_class(plan, (change_class,))]
+    missing = [plan.merchant for plan in others if change_class is ChangeClass.RE_CREATE and _is_missing(plan)]
+    # Those that are missing, and that `drift: Report` leaves so, are not held; but the number is meant of them, too.
+    if numbers == {len(held) or len(missing)}:
+        return named.union(held, missing)
+    if not held or not (numbers or policy.lifts(change_class)):
+        return named
+    if not numbers and len(held) == 1:
+        return named.union(held)
+    given = ", ".join(f"{number:,}" for number in sorted(numbers)) or "one merchant"
+    are = "is" if len(held) == 1 else "are"
+    word = change_class.value
+    raise UsageError(
+        f"--allow {word} was said of {given}, and {len(held):,} {are} held: {_first_names(held)}. Name whom you mean: "
+        f"{allow_command(change_class, held[0])}; or say how many: --allow {word}:{len(held)}. Nothing was done."
+    )
+
+
+def _hold_unless_released(plan: Plan, released: Mapping[ChangeClass, Collection[str]]) -> Plan:
+    classes = [
+        change_class
+        for change_class in HELD_CLASSES
+        if _has_class(plan, (change_class,)) and plan.merchant not in released.get(change_class, ())
+    ]
+    if not classes:
+        return plan
+    findings = [_held_finding(plan, change_class) for change_class in classes]
+    return hold_changes(plan, PlanStatus.BLOCKED, Hold(HeldBy.LIMIT, findings[0].cause), *findings)
+
+
+def _held_finding(plan: Plan, change_class: ChangeClass) -> Finding:
+    command = allow_command(change_class, plan.merchant)
+    if change_class is ChangeClass.DELETE:
+        cause = "its manifest is gone, and its policy is to delete the company, which cannot be undone"
+        return Finding("delete-held", plan.merchant, cause, command, Actor.OPERATOR)
+    cause = "what it had at Codat is gone; made anew it needs new consent, or books again what was booked before"
+    # The finding that calls for the change tells every step, not only the release.
+    remedy = next((finding.remedy for finding in plan.findings if command in finding.remedy), command)
+    return Finding("re-create-held", plan.merchant, cause, remedy, Actor.OPERATOR)
+
+
+def _has_class(plan: Plan, classes: Collection[ChangeClass]) -> bool:
+    return any(change_class in classes for change in plan.changes for change_class in change.classes)
+
+
+# -- All at once
+
+
+def _is_every_company_gone(plans: tuple[Plan, ...], fleet: FleetSize) -> bool:
+    """Whether every company of a fleet is gone that is too small for a mass loss: it may be the wrong account.
+
+    Not for a fleet of one, since a single company may well have been deleted in the portal. It is held anyway.
+    """
+    lost_count = max(fleet.gone, sum(_has_lost_company(plan) for plan in plans))
+    return fleet.bound_count > 1 and lost_count >= fleet.bound_count
+
+
+def _has_lost_company(plan: Plan) -> bool:
+    return any(finding.code == "company-missing" for finding in plan.findings)
+
+
+def _without_re_create_remedy(plan: Plan) -> Plan:
+    """The plan whose remedy does not re-create the company: first a person has to say that all are really gone."""
+    if not _has_lost_company(plan):
+        return plan
+    remedy = (
+        "no bound company is left; is this the right account? merchantctl doctor\n"
+        f"if they were really deleted: merchantctl state rm {quote(plan.merchant)} && merchantctl apply"
+    )
+    findings = (
+        replace(finding, remedy=remedy) if finding.code in ("company-missing", "re-create-held") else finding
+        for finding in plan.findings
+    )
+    return replace(plan, findings=tuple(findings))
+
+
+def _is_held_or_missing(plan: Plan, released: Collection[str]) -> bool:
+    """Held, or missing without being held, as `drift: Report` leaves it."""
+    return bool(_holding_classes(plan)) or (plan.merchant not in released and _is_missing(plan))
+
+
+def _is_missing(plan: Plan) -> bool:
+    return any(finding.code in LOSS_CODES for finding in plan.findings)
+
+
+def _holding_classes(plan: Plan) -> frozenset[ChangeClass]:
+    """The classes for which this merchant is held; none where it waits for a rollout."""
+    if plan.status is not PlanStatus.BLOCKED:
+        return frozenset()
+    classes = (change_class for change in plan.held_changes for change_class in change.classes)
+    return frozenset(change_class for change_class in classes if change_class in HELD_CLASSES)
+
+
+def _mass_loss_finding(lost: tuple[Plan, ...], fleet: FleetSize) -> Finding:
+    names = tuple(plan.merchant for plan in lost)
+    cause = (
+        f"{len(lost):,} of {fleet.bound_count:,} bound merchants are missing, or wait to be deleted, in one look: "
+        f"{_first_names(names)}. Is it the right account? Is Codat complete? Nobody is created or taken down."
+    )
+    remedy = "look at Codat, and at what answers for it: merchantctl doctor"
+    flags = []
+    for change_class in HELD_CLASSES:
+        number = sum(change_class in _holding_classes(plan) for plan in lost)
+        if number == 0 and change_class is ChangeClass.RE_CREATE:
+            number = sum(_is_missing(plan) for plan in lost)
+        if number:
+            flags.append(f"--allow {change_class.value}:{number}")
+    # Where every single company is gone it is most likely the wrong account: no command should re-create them all.
+    everyone = sum(_has_lost_company(plan) for plan in lost) >= fleet.bound_count
+    if flags and not everyone:
+        remedy += f"\n{_ALL_MEANT}merchantctl apply {' '.join(flags)}"
+    return Finding(
+        MASS_LOSS_CODE, "", cause, remedy, Actor.OPERATOR, direction=Direction.DRIFT, affected_merchants=names
+    )
+
+
+def without_release_all(finding: Finding) -> Finding:
+    """The finding without the command that releases everything: for reports of runs that write nothing."""
+    return replace(finding, remedy=finding.remedy.partition(f"\n{_ALL_MEANT}")[0])
+
+
+def _hold_for_mass_loss(plan: Plan, lost: Collection[str]) -> Plan:
+    """The plan during a mass loss: the loss is not believed, and nobody else is created or taken down either."""
+    hold = Hold(HeldBy.MASS_LOSS, "too many merchants are missing, or wait to be deleted, in one look")
+    if plan.merchant not in lost:
+        return hold_changes(plan, PlanStatus.BLOCKED, hold) if _has_class(plan, CLASSES_HELD_BY_MASS_LOSS) else plan
+    plan = hold_changes(plan, PlanStatus.BLOCKED, hold) if plan.changes else plan
+    # The fleet's finding says it once for all of them.
+    findings = tuple(finding for finding in plan.findings if finding.code not in (*LOSS_CODES, *_HELD_CODES))
+    return replace(plan, status=PlanStatus.BLOCKED, findings=findings)
+
+
+def _first_names(names: Collection[str], max_shown: int = 5) -> str:
+    """`ann, bob and 1,203 more`"""
+    shown = ", ".join(list(names)[:max_shown])
+    return shown if len(names) <= max_shown else f"{shown} and {len(names) - max_shown:,} more"
+
+
+# -- The whole run
+
+
+def _exceeded_limits(
+    plans: tuple[Plan, ...], counts: Mapping[ChangeClass, int], fleet: FleetSize, policy: RunPolicy
+) -> Iterable[LimitExceeded]:
+    for change_class, limit in LIMITS.items():
+        allowed, number = limit_for(limit, fleet.bound_count), counts.get(change_class, 0)
+        if number > allowed and not policy.lifts(change_class):
+            merchants = tuple(plan.merchant for plan in plans if _has_class(plan, (change_class,)))
+            flag = f"--allow {change_class.value}"
+            yield LimitExceeded(change_class.value, number, allowed, flag, merchants)
+
+
+def _shrunk(fleet: FleetSize, policy: RunPolicy) -> Iterable[LimitExceeded]:
+    """The limit on merchants whose manifests went: an empty root is a mistake, until a person says that it is not."""
+    if not fleet.without_manifest or "shrink" in policy.allowed:
+        return
+    allowed = 0 if fleet.declared_count == 0 else limit_for(SHRINK_LIMIT, fleet.bound_count)
+    if len(fleet.without_manifest) > allowed:
+        yield LimitExceeded("shrink", len(fleet.without_manifest), allowed, "--allow shrink", fleet.without_manifest)

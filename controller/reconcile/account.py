@@ -1,0 +1,120 @@
+"""Is this the account that the state is about? Asked before anything else, and without a request where nothing changed.
+
+address and key as recorded ─▶ yes, no request
+another address ────────────▶ no: `state rebind` says that it is the same account
+another key, or no record ──▶ one request for the account's own id ─┬─ both known: compared
+                                                                    └─ not told: do the bound companies live there?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime
+from shlex import quote
+from urllib.parse import urlsplit
+
+from controller.codat.client import Reader
+from controller.model.errors import MerchantctlError, TransientError, UsageError, WrongAccount
+from controller.model.observed import Listing
+from controller.reporting.formatting import format_count
+from state import MerchantRecord, RemoteAccount, Store
+
+MIN_COMPANIES_TO_TELL_ACCOUNTS = 3
+"""So many bound companies, and none of them there: that is another account."""
+MIN_SHARE_PRESENT = 0.9
+"""So much of the bound companies has to be there for a new address to be one of the same account."""
+WRONG_ACCOUNT_REMEDY = (
+    "Name another state for this account with --state or MERCHANTCTL_STATE. If it is the same account at a new "
+    "address: merchantctl state rebind"
+)
+
+
+def bound_company_ids(rows: Mapping[str, MerchantRecord]) -> dict[str, str]:
+    """By merchant its company, as far as it was not taken down."""
+    return {name: row.company_id for name, row in rows.items() if row.company_id and not row.retired_at}
+
+
+async def verify_account(
+    api: Reader,
+    recorded: RemoteAccount | None,
+    bound: Mapping[str, str],
+    listing: Callable[[], Awaitable[Listing]],
+    now: datetime,
+    *,
+    address_from_file: bool = False,
+) -> RemoteAccount | None:
+    """What is new to be recorded of the account, None where all is as recorded. Raises WrongAccount, UsageError."""
+    refuse_address_from_file(api.base_url, recorded, address_from_file)
+    if recorded and (recorded.base_url, recorded.key_hash) == (api.base_url, api.key_hash):
+        return None
+    if recorded and recorded.base_url != api.base_url:
+        raise WrongAccount(
+            f"the state belongs to {recorded.base_url}, and this run speaks to {api.base_url}. {WRONG_ACCOUNT_REMEDY}"
+        )
+    client_id = await api.client_id()
+    known = recorded.client_id if recorded else None
+    if known and client_id and known != client_id:
+        raise WrongAccount(
+            f"the state belongs to account {known}, and this key opens account {client_id}. {WRONG_ACCOUNT_REMEDY}"
+        )
+    if bound and not (known and client_id):
+        _refuse_strange_companies(await listing(), bound)
+    return RemoteAccount(api.base_url, client_id or known, api.key_hash, now)
+
+
+def refuse_address_from_file(base_url: str, recorded: RemoteAccount | None, from_file: bool) -> None:
+    """A file of the repository must not send the key elsewhere: another host is named by a person, once."""
+    if not from_file or _is_vendors(base_url) or (recorded and recorded.base_url == base_url):
+        return
+    raise UsageError(
+        f"merchantctl.toml names {base_url}, and this state has not been used with it: say it once with "
+        f"--base-url {quote(base_url)} or CODAT_BASE_URL. Nothing was sent."
+    )
+
+
+def _is_vendors(base_url: str) -> bool:
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    return parts.scheme == "https" and (host == "codat.io" or host.endswith(".codat.io"))
+
+
+def _refuse_strange_companies(listing: Listing, bound: Mapping[str, str]) -> None:
+    if not listing.complete:
+        raise TransientError(
+            f"whose account this is cannot be told, since not all companies could be read: {listing.incomplete_reason}"
+        )
+    if _missing(listing, bound.values()) != set(bound.values()):
+        return
+    if len(bound) >= MIN_COMPANIES_TO_TELL_ACCOUNTS:
+        lost = format_count(len(bound), "company is", "companies are")
+        raise WrongAccount(
+            f"none of the {lost} there that the state knows: this is another account. {WRONG_ACCOUNT_REMEDY}"
+        )
+    forget = " && ".join(f"merchantctl state rm {quote(name)}" for name in sorted(bound))
+    raise WrongAccount(
+        f"no company is there that the state knows ({', '.join(sorted(bound))}), and Codat does not say whose "
+        f"account this is. If it is another one: name another state with --state or MERCHANTCTL_STATE. If it is the "
+        f"right one, and they were deleted there: {forget}"
+    )
+
+
+def _missing(listing: Listing, companies: Collection[str]) -> set[str]:
+    return set(companies) - {each.id for each in listing.companies}
+
+
+async def rebind_account(api: Reader, store: Store, now: datetime) -> RemoteAccount:
+    """The state belongs to this address from now on, where nearly all of its companies live there."""
+    bound = bound_company_ids(await store.load_records())
+    listing = await api.companies()
+    if not listing.complete:
+        raise TransientError(f"not all companies could be read, so nothing was changed: {listing.incomplete_reason}")
+    there = len(bound) - len(_missing(listing, bound.values()))
+    if there < MIN_SHARE_PRESENT * len(bound):
+        raise MerchantctlError(
+            f"only {there} of {format_count(len(bound), 'bound company is', 'bound companies are')} at "
+            f"{api.base_url}: this "
+            f"is another account, and that needs another state (--state, MERCHANTCTL_STATE). Nothing was changed."
+        )
+    account = RemoteAccount(api.base_url, await api.client_id(), api.key_hash, now)
+    await store.bind_account(account)
+    return account

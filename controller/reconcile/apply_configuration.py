@@ -1,0 +1,159 @@
+"""Writing a configuration document without touching what nobody declared.
+
+read afresh → moved? stop → change declared fields only → rules → POST → read back
+
+The API has no ETag and takes the document whole (API notes 3.3): whatever the read lacked, the POST would wipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from controller.codat.client import Client
+from controller.codat.convert import changes_by_field, read_configuration, restore_values, write_fields
+from controller.codat.write_check import find_unexpected_changes, object_paths
+from controller.model.errors import RemoteError
+from controller.model.observed import Configuration
+from controller.model.plan import Change, Plan
+from controller.model.report import ChangedSincePlan, Failed
+from controller.model.values import Value, resolve_live_path, values_equal
+from controller.planning.diff import describe_changes
+from controller.planning.plan import declared_values
+from controller.planning.rules import find_violations
+from controller.reconcile.failure_policy import failed_outcome
+from controller.reconcile.fence import fence
+from controller.reconcile.merchant_progress import (
+    MerchantHalted,
+    MerchantProgress,
+    dropped_field_finding,
+    undeclared_change_finding,
+)
+from controller.reconcile.snapshot import RunSnapshot
+from controller.reporting.formatting import format_value
+
+
+async def set_configuration(
+    plan: Plan, change: Change, progress: MerchantProgress, snapshot: RunSnapshot
+) -> MerchantProgress:
+    """Reads afresh, stops if a declared field moved, changes only what differs, sends it whole, reads it back."""
+    run, company_id = snapshot.run, progress.require_company_id()
+    before = sent = b""
+
+    async def read_then_post(api: Client) -> None:
+        nonlocal before, sent
+        live = read_configuration(await api.configuration(company_id), run.service_now())
+        _halt_if_changed(plan, change, live, progress, snapshot)
+        before, sent = live.document, _document_to_send(plan, change, live, snapshot)
+        await fence(snapshot)
+        await progress.count_write(api.set_configuration(company_id, sent))
+
+    async def is_done() -> bool:
+        return not _first_difference(change, await _read(company_id, snapshot))
+
+    async def post() -> None:
+        # The fewer documents are between their read and their write, the shorter is the time for an edit to be lost.
+        async with snapshot.document_write_slots:
+            await progress.write_or_check(run.api.read_then_write(read_then_post), is_done)
+
+    try:
+        await post()
+    except MerchantHalted as halt:
+        if not isinstance(halt.outcome, ChangedSincePlan):
+            raise
+        # The plan, or this read, may have been answered from an older copy. A second look is the one that counts.
+        await run.sleep(run.recovery_times.first_look_s)
+        await post()
+    after = await _read_back(plan, change, company_id, progress, snapshot)
+    unexpected = find_unexpected_changes(before, sent, after.document)
+    findings = [dropped_field_finding(plan.merchant, path) for path in unexpected.dropped]
+    for path in unexpected.changed:
+        cause = f"{path}, which no manifest declares, was changed by somebody just after our write"
+        findings.append(undeclared_change_finding(plan.merchant, path, cause))
+    return progress.after_write(findings=tuple(findings))
+
+
+def _halt_if_changed(
+    plan: Plan, change: Change, live: Configuration, progress: MerchantProgress, snapshot: RunSnapshot
+) -> None:
+    """Raises MerchantHalted where the document, read afresh, is not the one that was planned for."""
+    missing = snapshot.planned_sections.get(plan.merchant, frozenset()) - object_paths(live.document)
+    if missing:
+        # A document that lacks a whole section proves nothing: sent back, it would wipe what stands there.
+        why = f"the configuration came without {min(missing)}, which was there before: unknown, and nothing is written"
+        raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes))
+    if plan.observed_values:
+        moved = describe_changes(plan.observed_values, declared_values(snapshot.desired[plan.merchant], live))
+        if moved:
+            raise MerchantHalted(ChangedSincePlan(moved, progress.writes))
+    violations = find_violations({**live.values, **_desired_values_at_live_paths(change, live)}, live)
+    if violations:
+        path, sentence = violations[0]
+        why = f"the options moved since the plan: {path}: {sentence}"
+        raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes))
+    if plan.document_changes:
+        # What a rollout noted, to put it back one day, has to be what still stands there.
+        touched = touched_places(change, live)
+        moved_fields = sorted(name for name in touched if touched[name] != plan.document_changes.get(name))
+        if moved_fields:
+            why = f"how {', '.join(moved_fields)} stands in the document"
+            raise MerchantHalted(ChangedSincePlan(why, progress.writes))
+
+
+def touched_places(change: Change, live: Configuration) -> dict[str, Mapping[str, tuple[str | None, str | None]]]:
+    """By field, all that the change touches in the live document, which is more than the field where it is an hour."""
+    fields = {resolve_live_path(live.values, each.field) or each.field: each.field for each in change.fields}
+    by_path = changes_by_field(live.document, _desired_values_at_live_paths(change, live))
+    return {fields[path]: places for path, places in by_path.items()}
+
+
+def _document_to_send(plan: Plan, change: Change, live: Configuration, snapshot: RunSnapshot) -> bytes:
+    """The live document with what the change wants: as we spell it, or exactly as it once stood (`rollout undo`)."""
+    exact, wanted = snapshot.desired[plan.merchant].exact_json, _desired_values_at_live_paths(change, live)
+    spelled_by_us = {
+        resolve_live_path(live.values, each.field) or each.field for each in change.fields if each.field not in exact
+    }
+    document = write_fields(live.document, {path: value for path, value in wanted.items() if path in spelled_by_us})
+    return restore_values(document, [exact[each.field] for each in change.fields if each.field in exact])
+
+
+async def _read_back(
+    plan: Plan, change: Change, company_id: str, progress: MerchantProgress, snapshot: RunSnapshot
+) -> Configuration:
+    """What stands after the write. Raises MerchantHalted where that is not what was sent."""
+    run = snapshot.run
+    try:
+        live = await _read(company_id, snapshot)
+        if _first_difference(change, live):
+            # An answer may come from an older copy for a while: look again before saying that somebody writes too.
+            await run.sleep(run.recovery_times.first_look_s)
+            live = await _read(company_id, snapshot)
+    except RemoteError as error:
+        raise MerchantHalted(failed_outcome(error, change, progress.writes, snapshot)) from None
+    difference = _first_difference(change, live)
+    if not difference:
+        return live
+    earlier = snapshot.quarantined.get(plan.merchant)
+    if earlier and earlier.reason.endswith(difference):
+        # Once it may have been somebody else's edit; twice in the same way it is Codat, and a third time is no use.
+        why = f"Codat normalises this, so write in the manifest what it keeps: {difference}"
+        raise MerchantHalted(Failed(why, retryable=False, writes=progress.writes))
+    why = f"somebody else writes too, or Codat keeps another value: {difference}"
+    raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes))
+
+
+async def _read(company_id: str, snapshot: RunSnapshot) -> Configuration:
+    return read_configuration(await snapshot.run.api.configuration(company_id), snapshot.run.service_now())
+
+
+def _first_difference(change: Change, live: Configuration) -> str:
+    """The first sent field that does not stand as it was sent, in words; empty where all do."""
+    for path, wanted in _desired_values_at_live_paths(change, live).items():
+        stands = live.values.get(path)
+        if not values_equal(stands, wanted):
+            return f"after the write {path} stands as {format_value(stands)} instead of {format_value(wanted)}"
+    return ""
+
+
+def _desired_values_at_live_paths(change: Change, live: Configuration) -> dict[str, Value]:
+    """The wanted values by the paths under which live has their fields."""
+    return {resolve_live_path(live.values, each.field) or each.field: each.wanted for each in change.fields}

@@ -1,0 +1,52 @@
+"""What unattended runs changed lately, by class: the next one is judged together with it.
+
+What a person confirmed (`apply`, `rollout`) is recorded, and does not count: it says nothing of what `run` may do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+
+from controller.model.plan import ChangeClass, Plan
+from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome
+from controller.planning.parking import LIMIT_WINDOW, RUN_LIMITS, limited_classes
+from controller.reconcile.context import RunContext
+from controller.reconcile.snapshot import RunSnapshot
+
+
+async def recent_automatic_changes(run: RunContext) -> Mapping[ChangeClass, int]:
+    """Changes within the window by class that nobody confirmed; none where a person answers for this very run."""
+    if not run.policy.automatic:
+        return {}
+    counts = await run.store.writes_since(run.service_now() - LIMIT_WINDOW)
+    return {cls: counts[cls.value] for cls in RUN_LIMITS if cls.value in counts}
+
+
+async def count_before_writing(plan: Plan, snapshot: RunSnapshot) -> datetime:
+    """Counts the changes that nobody confirmed before the first of them leaves, so that no crash makes one forgotten;
+    when that was. Of these, what was not made is taken back by `correct_count`."""
+    at = snapshot.run.service_now()
+    if snapshot.run.policy.automatic:
+        await _note(_limited_changes(plan, len(plan.changes)), snapshot, at)
+    return at
+
+
+async def correct_count(plan: Plan, outcome: Outcome, snapshot: RunSnapshot, counted_at: datetime) -> None:
+    """Counts the changes that were made and have a limit, once and for all."""
+    counts = _limited_changes(plan, outcome.writes if isinstance(outcome, Applied | Failed | ChangedSincePlan) else 0)
+    if snapshot.run.policy.automatic:
+        counts.subtract(_limited_changes(plan, len(plan.changes)))
+    await _note(counts, snapshot, counted_at)
+
+
+def _limited_changes(plan: Plan, first: int) -> Counter[str]:
+    return Counter(cls.value for change in plan.changes[:first] for cls in limited_classes(change))
+
+
+async def _note(counts: Counter[str], snapshot: RunSnapshot, at: datetime) -> None:
+    """What was not made is subtracted at the instant at which it was counted, so that both leave the window at once."""
+    changed = {cls: number for cls, number in counts.items() if number}
+    if changed:
+        await snapshot.run.store.note_writes(snapshot.run_id, changed, at, confirmed=not snapshot.run.policy.automatic)

@@ -1,0 +1,105 @@
+"""A fleet, once: everyone is considered before anyone is touched, and what goes wrong with one is its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+from zlib import crc32
+
+from controller.model.errors import ApiUnusable, RemoteError, StoppedBySignal
+from controller.model.plan import RECHECK_UNREAD_AFTER, Actor, Finding, Plan, PlanStatus
+from controller.model.report import Outcome
+from controller.reconcile.failure_policy import (
+    ends_run,
+    internal_error_outcome,
+    internal_error_plan,
+    stop_for_unusable_api,
+)
+from controller.reconcile.plan_merchant import Applier, apply_and_record, plan_merchant
+from controller.reconcile.snapshot import RunSnapshot
+
+OnProgress = Callable[[int, int], None]
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+async def plan_all(merchants: Sequence[str], snapshot: RunSnapshot, width: int, on_progress: OnProgress) -> list[Plan]:
+    """A plan for every merchant, in their order; what cannot be read becomes a plan that says so.
+
+    Raises Stopped after a signal: while everyone is still only looked at, nothing is lost by that. Merchants of like
+    names are not looked at one after another: where all of one franchise fail, they do not seem to be everyone.
+    """
+
+    async def work_on(merchant: str) -> Plan:
+        if snapshot.run.stop.signal:
+            raise StoppedBySignal(snapshot.run.stop.signal)
+        try:
+            return await plan_merchant(merchant, snapshot)
+        except RemoteError as error:
+            return unread_plan(merchant, str(error))
+        except Exception as error:
+            if ends_run(error):
+                raise
+            return internal_error_plan(merchant, error)
+
+    mixed = sorted(merchants, key=lambda name: crc32(name.encode()))
+    plans = dict(zip(mixed, await map_bounded(mixed, work_on, width, on_progress), strict=True))
+    return [plans[merchant] for merchant in merchants]
+
+
+async def apply_all(
+    plans: Sequence[Plan],
+    snapshot: RunSnapshot,
+    width: int,
+    on_progress: OnProgress,
+    applier: Applier = apply_and_record,
+) -> dict[str, Outcome]:
+    """Each plan's outcome. After a stop no new merchant is begun; requests in flight finish."""
+
+    async def work_on(plan: Plan) -> Outcome:
+        try:
+            return await applier(plan, snapshot)
+        except ApiUnusable as error:
+            return stop_for_unusable_api(error, 0, snapshot)
+        except Exception as error:
+            if ends_run(error):
+                raise
+            return await internal_error_outcome(plan, error, 0, snapshot)
+
+    outcomes = await map_bounded(plans, work_on, width, on_progress)
+    return {plan.merchant: outcome for plan, outcome in zip(plans, outcomes, strict=True)}
+
+
+async def map_bounded(
+    keys: Sequence[K], work_on: Callable[[K], Awaitable[V]], width: int, on_progress: OnProgress
+) -> list[V]:
+    """One result per key, in order, `width` at a time. The first exception ends the rest."""
+    results: dict[int, V] = {}
+    waiting = iter(enumerate(keys))
+
+    async def work() -> None:
+        for index, key in waiting:
+            results[index] = await work_on(key)
+            on_progress(len(results), len(keys))
+
+    try:
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(width, len(keys))):
+                workers.create_task(work())
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from None
+    return [results[index] for index in range(len(keys))]
+
+
+def unread_plan(merchant: str, reason: str) -> Plan:
+    """Could not be looked at: never in sync, never missing."""
+    finding = Finding(
+        "unknown",
+        merchant,
+        f"could not be read: {reason}",
+        "run it again",
+        Actor.CODAT,
+        recheck_after=RECHECK_UNREAD_AFTER,
+    )
+    return Plan(merchant, PlanStatus.UNKNOWN, findings=(finding,))

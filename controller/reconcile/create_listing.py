@@ -1,0 +1,68 @@
+"""What a run's creates lean on: a listing begun after the plans, good for 200 company creates and 30 seconds.
+
+plans ─▶ listing ─▶ creates ─▶ listing ─▶ creates … ─▶ last create ─▶ one more look (`twins`)
+
+Names are not unique at Codat, and nobody there refuses a second company (API notes 1.9). A new merchant must not
+cost a listing of its own either, so one serves many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import field
+from datetime import datetime, timedelta
+
+from controller.model.observed import CompaniesByName, Company, Listing, companies_named, group_by_name
+from controller.quick_dataclasses import dataclass
+
+MAX_CREATES_PER_LISTING = 200
+MAX_LISTING_AGE = timedelta(seconds=30)
+"""So many company creates lean on one listing, and so long after it began."""
+
+
+@dataclass(slots=True)
+class CreateListing:
+    """A listing, and what it is still good for. `why` is set where it was not complete: it says nothing then."""
+
+    began: datetime
+    by_name: CompaniesByName
+    incomplete_reason: str = ""
+    creates_left: int = MAX_CREATES_PER_LISTING
+
+    @classmethod
+    def from_listing(cls, listing: Listing, began: datetime) -> CreateListing:
+        return cls(
+            began,
+            group_by_name(listing.companies),
+            "" if listing.complete else listing.incomplete_reason or "incomplete",
+        )
+
+    def named(self, name: str) -> tuple[Company, ...]:
+        return companies_named(name, self.by_name)
+
+    def is_fresh(self, now: datetime) -> bool:
+        return timedelta() <= now - self.began < MAX_LISTING_AGE
+
+
+@dataclass(slots=True)
+class RunCreates:
+    """The look in use, and what this run has made.
+
+    companies    by merchant its company's id
+    connections  by merchant its company's id and the connection's
+    """
+
+    listing: CreateListing | None = None
+    companies: dict[str, str] = field(default_factory=dict)
+    connections: dict[str, tuple[str, str]] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def listed(self, read: Callable[[], Awaitable[Listing]], now: Callable[[], datetime]) -> CreateListing:
+        """What the next company create leans on: the last look while it is good for one more, else a new one."""
+        async with self.lock:
+            if self.listing is None or not self.listing.creates_left or not self.listing.is_fresh(now()):
+                began = now()
+                self.listing = CreateListing.from_listing(await read(), began)
+            self.listing.creates_left -= 1
+            return self.listing

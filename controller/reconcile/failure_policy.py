@@ -1,0 +1,289 @@
+"""What keeps one merchant's trouble from becoming everybody's: isolation, quarantine, back-off, the breaker.
+
+refused by Codat's validation  quarantined until the manifest or live moves: the same would be refused again
+any other failure                    left alone by an unattended run for 1, 2, 4 … 60 minutes; a person's run tries it
+any other exception                  a fault of ours: this merchant's turn is over, and nobody else's
+ten failures in a row                pause all writes: the trouble is not the merchants', nobody is quarantined for it
+the key, Codat, the state      everybody's trouble: no new merchant is begun
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from shlex import quote
+from typing import TypeVar
+
+from controller.model.errors import (
+    ApiUnusable,
+    OutcomeUnknown,
+    Rejected,
+    RemoteError,
+    RemoteLimitReached,
+    StoppedBySignal,
+)
+from controller.model.plan import (
+    RECHECK_WAITING_AFTER,
+    Actor,
+    Change,
+    ChangeKind,
+    Finding,
+    HeldBy,
+    Hold,
+    Plan,
+    PlanStatus,
+)
+from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Skipped, Unchanged
+from controller.planning.holds import hold_changes
+from controller.reconcile.context import StopSignal
+from controller.reconcile.snapshot import RunSnapshot
+from controller.reporting.formatting import format_count, format_time
+from state import Quarantine
+from state.errors import StateProblem, UnfitValue
+
+MAX_MERCHANT_FAILURES_IN_A_ROW = 10
+"""So many failures with no success between them pause the writes."""
+
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=1)
+"""So much may the clocks of several machines differ. An end further away than its own back-off and this was set by a
+clock that was wrong, and nobody is left alone until then."""
+
+FIRST_BACKOFF, MAX_BACKOFF = timedelta(minutes=1), timedelta(hours=1)
+
+TRIES_UNTIL_LIVE_CHANGES_ARE_IGNORED = 3
+"""After so many failures in a row, live state that moves by itself shortens no back-off any more."""
+
+QUOTA_USED_UP = "Codat's quota of requests is used up"
+APPLY_DOES_THE_REST = "merchantctl apply does the rest"
+ONCE_QUOTA_IS_BACK = f"once it is back, {APPLY_DOES_THE_REST}"
+
+QUARANTINED_CODE, INTERNAL_ERROR_CODE = "quarantined", "internal-error"
+
+_LOG = logging.getLogger(__name__)
+_LOG.addHandler(logging.NullHandler())
+
+T = TypeVar("T")
+
+
+# Isolation ----------------------------------------------------------------------------------------------
+
+
+def ends_run(error: BaseException) -> bool:
+    """Whether an exception ends the run, though it came up while one merchant had its turn."""
+    return isinstance(error, ApiUnusable | StoppedBySignal | StateProblem) and not isinstance(error, UnfitValue)
+
+
+def internal_error_plan(merchant: str, error: Exception) -> Plan:
+    """The plan of a merchant that could not be thought about: never in sync, never missing."""
+    cause = log_internal_error(merchant, error)
+    remedy = f"please report it, with what this shows: merchantctl -vv plan --target {quote(merchant)}"
+    finding = Finding(INTERNAL_ERROR_CODE, merchant, cause, remedy, Actor.OPERATOR, recheck_after=RECHECK_WAITING_AFTER)
+    return Plan(merchant, PlanStatus.UNKNOWN, findings=(finding,))
+
+
+def log_internal_error(merchant: str, error: Exception) -> str:
+    """A fault of ours about one merchant in one printable line; where it happened is in the log."""
+    _LOG.error("%s: a fault of merchantctl itself; please report it", merchant, exc_info=error)
+    return f"a fault of merchantctl itself: {type(error).__name__}: {printable_line(str(error))}".rstrip(": ")
+
+
+def printable_line(text: str, most: int = 300) -> str:
+    """What can be stored and printed of a text, whatever came with it: one line."""
+    line = text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+    line = " ".join(line.split())
+    return line if len(line) <= most else f"{line[:most]} …"
+
+
+async def internal_error_outcome(plan: Plan, error: Exception, writes: int, snapshot: RunSnapshot) -> Failed:
+    """What became of a merchant whose turn ended in a fault of ours. It is left alone for a while like any other."""
+    failed = Failed(f"{log_internal_error(plan.merchant, error)}; please report it", retryable=True, writes=writes)
+    try:
+        await update_failure_tracking(plan, failed, snapshot)
+    except Exception as second:
+        if ends_run(second):
+            raise
+        log_internal_error(plan.merchant, second)
+    return failed
+
+
+async def note_skipping_unfit(note: Callable[[Sequence[T]], Awaitable[object]], rows: Sequence[T]) -> None:
+    """Notes all rows at once; where one of them cannot be kept, each on its own, without that one."""
+    try:
+        await note(rows)
+    except Exception as error:
+        if ends_run(error):
+            raise
+        for row in rows:
+            try:
+                await note([row])
+            except Exception as one:
+                if ends_run(one):
+                    raise
+                _LOG.error("not noted: %r", row, exc_info=one)
+
+
+# Quarantine ---------------------------------------------------------------------------------------------
+
+
+def quarantine_key(plan: Plan, snapshot: RunSnapshot) -> str:
+    """What a merchant failed with: its manifest, then what was seen live."""
+    manifest, live = (
+        hashlib.sha256(words.encode()).hexdigest()[:32]
+        for words in (snapshot.desired[plan.merchant].digest, plan.fingerprint)
+    )
+    return f"{manifest} {live}"
+
+
+def hold_if_quarantined(plan: Plan, snapshot: RunSnapshot) -> Plan:
+    """The plan as it will be carried out: whoever is left alone keeps the reason in place of the changes."""
+    quarantine = _matching_quarantine(plan, snapshot) if plan.changes else None
+    if quarantine is None or (quarantine.until is None and snapshot.run.retries_quarantined):
+        return plan
+    finding = _finding(plan.merchant, quarantine, snapshot)
+    if not _is_skipped(quarantine, snapshot):
+        return replace(plan, findings=(*plan.findings, finding))
+    state = PlanStatus.BLOCKED if quarantine.until is None else PlanStatus.WAITING
+    return hold_changes(plan, state, Hold(HeldBy.QUARANTINE, finding.cause, quarantine.until), finding)
+
+
+def skip_reason(plan: Plan, snapshot: RunSnapshot) -> Skipped | None:
+    """Why a merchant is not tried: the very same was refused before, or failed a moment ago."""
+    if not plan.changes:
+        held = plan.hold is not None and plan.hold.by is HeldBy.QUARANTINE
+        return Skipped(plan.hold.reason) if plan.hold and held else None
+    quarantine = _matching_quarantine(plan, snapshot)
+    if quarantine is None or not _is_skipped(quarantine, snapshot):
+        return None
+    return Skipped(_quarantine_reason(quarantine))
+
+
+def _matching_quarantine(plan: Plan, snapshot: RunSnapshot) -> Quarantine | None:
+    """The merchant's quarantine, as long as it is about this plan."""
+    quarantine = snapshot.quarantined.get(plan.merchant)
+    if quarantine is None:
+        return None
+    manifest, _, live = quarantine_key(plan, snapshot).partition(" ")
+    was_manifest, _, was_live = quarantine.key.partition(" ")
+    restless = quarantine.until is not None and quarantine.tries >= TRIES_UNTIL_LIVE_CHANGES_ARE_IGNORED
+    return quarantine if was_manifest == manifest and (was_live == live or restless) else None
+
+
+def _is_skipped(quarantine: Quarantine, snapshot: RunSnapshot) -> bool:
+    """A person's run tries whoever may succeed by now; one that names or retries somebody tries everybody."""
+    if snapshot.run.retries_quarantined:
+        return False
+    return quarantine.until is None or (
+        snapshot.run.policy.automatic
+        and timedelta() < quarantine.until - snapshot.run.now() <= backoff(quarantine.tries) + MAX_CLOCK_DIFFERENCE
+    )
+
+
+def _quarantine_reason(quarantine: Quarantine) -> str:
+    if quarantine.until is None:
+        return f"refused before and nothing moved since: {quarantine.reason}"
+    failures = format_count(quarantine.tries, "failure")
+    return f"left alone until {quarantine.until:%H:%M:%S} UTC after {failures}: {quarantine.reason}"
+
+
+def _finding(merchant: str, quarantine: Quarantine, snapshot: RunSnapshot) -> Finding:
+    """Held back, why and until when; or, where a person's run tries anyway, that `run` would not."""
+    retry = f"to try it all the same: merchantctl apply --target {quote(merchant)}"
+    if quarantine.until is None:
+        remedy = f"mend what it was refused for, in the manifest or in the books; {retry}"
+        return Finding(QUARANTINED_CODE, merchant, _quarantine_reason(quarantine), remedy, Actor.OPERATOR)
+    if _is_skipped(quarantine, snapshot):
+        return Finding(
+            QUARANTINED_CODE,
+            merchant,
+            _quarantine_reason(quarantine),
+            f"it is tried again then; {retry}",
+            Actor.NOBODY,
+        )
+    cause = f"{format_count(quarantine.tries, 'failure')} in a row, the last: {quarantine.reason}"
+    next_try = format_time(quarantine.until)
+    remedy = f"a controller that runs tries it again at {next_try}; to try it at once: merchantctl apply"
+    return Finding(QUARANTINED_CODE, merchant, cause, remedy, Actor.NOBODY)
+
+
+# Failures -----------------------------------------------------------------------------------------------
+
+
+def skipped_by_stop(stop: StopSignal) -> Skipped:
+    return Skipped(f"not begun: {stop.reason}")
+
+
+def backoff(tries: int) -> timedelta:
+    """How long an unattended run leaves a merchant alone after so many failures in a row."""
+    doublings = min(tries - 1, 10)
+    return min(MAX_BACKOFF, FIRST_BACKOFF * (1 << doublings))
+
+
+def failed_outcome(error: RemoteError, change: Change, writes: int, snapshot: RunSnapshot) -> Failed | Skipped:
+    """What an error means for its merchant, and for the whole run where a limit of Codat is reached."""
+    if not isinstance(error, RemoteLimitReached):
+        lost = isinstance(error, OutcomeUnknown) and not error.seen_undone
+        return Failed(str(error), not _is_validation(error), writes, error.status, unsure=lost)
+    if error.status == 429:
+        snapshot.run.stop.request(QUOTA_USED_UP, remedy=ONCE_QUOTA_IS_BACK, resume_at=error.resume_at)
+    elif change.kind is ChangeKind.CREATE_COMPANY:
+        room = "raise it at Codat, or make room there; then " + APPLY_DOES_THE_REST
+        snapshot.run.stop.request("the account is at its limit of companies", remedy=room)
+    untouched = error.status == 429 and not writes
+    return skipped_by_stop(snapshot.run.stop) if untouched else Failed(str(error), True, writes, error.status)
+
+
+def _is_validation(error: RemoteError) -> bool:
+    """Codat looked at what was sent and says in its own body what is wrong with it: so it will tomorrow."""
+    return isinstance(error, Rejected) and bool(error.messages)
+
+
+def stop_for_unusable_api(error: ApiUnusable, writes: int, snapshot: RunSnapshot) -> Failed | Skipped:
+    """Everybody's trouble came up during one merchant's changes: nobody new is begun, whoever is under way ends."""
+    snapshot.run.stop.request(printable_line(str(error)), unusable=True)
+    return Failed(str(error), True, writes) if writes else skipped_by_stop(snapshot.run.stop)
+
+
+async def update_failure_tracking(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -> None:
+    """Called for every merchant that was not skipped. After a stop nobody is blamed any more."""
+    match outcome:
+        case Failed(reason=reason, retryable=retryable) if snapshot.run.stop.reason is None:
+            await _record_quarantine(plan, reason, snapshot, retryable=retryable)
+            await _stop_after_many_failures(plan, snapshot)
+        case ChangedSincePlan(what=what, writes=writes) if snapshot.run.stop.reason is None:
+            await _record_quarantine(plan, what, snapshot, retryable=True)
+            if writes:
+                await _stop_after_many_failures(plan, snapshot)
+        case Applied():
+            snapshot.run.stop.failed_in_a_row.clear()
+            await _release(plan, snapshot)
+        case Unchanged() if not plan.has_unread:
+            await _release(plan, snapshot)
+        case _:
+            pass
+
+
+async def _record_quarantine(plan: Plan, reason: str, snapshot: RunSnapshot, *, retryable: bool) -> None:
+    before = snapshot.quarantined.get(plan.merchant)
+    tries = 1 + (before.tries if before else 0)
+    until: datetime | None = snapshot.run.now() + backoff(tries) if retryable else None
+    key = quarantine_key(plan, snapshot)
+    await snapshot.run.store.quarantine(plan.merchant, key=key, reason=printable_line(reason), until=until, tries=tries)
+
+
+async def _stop_after_many_failures(plan: Plan, snapshot: RunSnapshot) -> None:
+    stop = snapshot.run.stop
+    stop.failed_in_a_row.append(plan.merchant)
+    if len(stop.failed_in_a_row) < MAX_MERCHANT_FAILURES_IN_A_ROW:
+        return
+    remedy = "their lines say with what; once that is mended, " + APPLY_DOES_THE_REST
+    stop.request(f"{MAX_MERCHANT_FAILURES_IN_A_ROW} merchants in a row failed", remedy=remedy)
+    for merchant in stop.failed_in_a_row:
+        await snapshot.run.store.release_from_quarantine(merchant)
+
+
+async def _release(plan: Plan, snapshot: RunSnapshot) -> None:
+    if plan.merchant in snapshot.quarantined:
+        await snapshot.run.store.release_from_quarantine(plan.merchant)

@@ -1,0 +1,323 @@
+"""The ledger of findings: each time that one came and went. Best effort: a state that cannot be written never ends a
+run.
+
+Only a look under the manifests in force writes it (`RunContext.records`); any other reads it, for the age of what
+it shows.
+A finding is over only on a look that could have seen it (`model.rests`):
+
+a part of the merchant was not read       what rests on that part stays open, with its age
+the merchant was not read, or not looked at at all, or has a create that is not settled    all of it stays open
+found of the whole fleet                  a look at everyone ends it; a mass loss only one that was complete
+
+What a run puts right ends at once, by that run. A write that could not be seen to arrive is noted as tried, so that
+the look which sees it done knows by whom.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import field, replace
+from datetime import datetime, timedelta
+
+from controller.model.desired import Fleet
+from controller.model.drift import is_drift
+from controller.model.finding_evidence import Ended, FindingAbsence, classify_absence, ended_by
+from controller.model.plan import Actor, Condition, Direction, Finding, Plan
+from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Outcome
+from controller.model.run import Author, Records
+from controller.model.values import COMPANY_NAME_PATH, CONNECTION_STATE_PATH, ENABLED_PATH, value_to_json
+from controller.planning.flapping import LEAST, WITHIN, Time, flapping
+from controller.planning.limits import MASS_LOSS_CODE
+from controller.quick_dataclasses import dataclass
+from controller.reconcile.conditions import note_conditions
+from controller.reconcile.context import RunContext
+from controller.reconcile.failure_policy import note_skipping_unfit
+from controller.reporting.formatting import format_value
+from controller.reporting.history import stored_words
+from state import FindingEnding, FindingRow, OccurrenceRow, Store
+from state.errors import StateProblem
+
+LedgerKey = tuple[str, str, str]
+"""(merchant, code, field)"""
+
+FLEET_KEY = ""
+"""Under which name the ledger keeps what was found of the whole fleet."""
+
+OCCURRENCE_COUNT_WINDOW = timedelta(days=30)
+"""`occurrences` of a finding are those within it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedRun:
+    """What a run that wrote made of its plans: by merchant the outcome, its number in the history, when it ended."""
+
+    outcomes: Mapping[str, Outcome]
+    run_id: int
+    ended: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _LedgerState:
+    """What the ledger says at the beginning: the open ones, and how often each came within COUNTED."""
+
+    open_findings: Mapping[LedgerKey, OccurrenceRow]
+    occurrence_counts: Mapping[LedgerKey, int] = field(default_factory=dict)
+
+
+async def record_and_date(
+    plan: FleetPlan, run: RunContext, at: datetime, carried: ExecutedRun | None = None
+) -> FleetPlan:
+    """The plan with since when and how often each finding came, and since when a condition is not met; noted down
+    where the run is one that writes the ledger. `at`: when it was looked."""
+    store = run.store
+    try:
+        plan = await _with_flapping(plan, store, at)
+        found = _found(plan)
+        names = {each.merchant for each in found}
+        book = _LedgerState(
+            {each.key: each for each in await store.open_findings(_whom(plan))},
+            await store.times_found(names, at - OCCURRENCE_COUNT_WINDOW),
+        )
+        since = {key: each.found_at for key, each in book.open_findings.items()}
+        if run.records is not Records.NONE:
+            since |= await _noted(plan, run, at, book, carried)
+        if run.records is Records.ALL:
+            await note_conditions(_as_planned(plan, carried), store, at, plan.scope.is_everyone)
+    except StateProblem:
+        return plan
+    return _dated(plan, since, book)
+
+
+def _as_planned(plan: FleetPlan, carried: ExecutedRun | None) -> list[Plan]:
+    """Of whom the run wrote nothing: how the others stand by now the next look tells."""
+    return [each for each in plan.plans if not (carried and each.changes)]
+
+
+def _found(plan: FleetPlan) -> list[Finding]:
+    return [*plan.findings, *(each for one in plan.plans for each in one.findings)]
+
+
+def _whom(plan: FleetPlan) -> frozenset[str] | None:
+    return None if plan.scope.is_everyone else frozenset({FLEET_KEY, *(each.merchant for each in plan.plans)})
+
+
+# Noting -------------------------------------------------------------------------------------------------
+
+
+async def _noted(
+    plan: FleetPlan, run: RunContext, at: datetime, book: _LedgerState, carried: ExecutedRun | None
+) -> dict[LedgerKey, datetime]:
+    """When each finding of the plan was found; empty where only what was mended is noted."""
+    store, fleet, everything = run.store, run.fleet, run.records is Records.ALL
+    found = [*_found(plan), *_brought_to_light(carried)] if everything else []
+    gone: tuple[LedgerKey, ...] = ()
+    if everything:
+        unsettled = {each.merchant for each in await store.open_intents()}
+        gone = tuple(
+            cleared_findings(book.open_findings, plan, unsettled, fleet.known_names if fleet.is_complete else None)
+        )
+    new = [each for each in found if each.key not in book.open_findings]
+    number = carried.run_id if carried else await _run_for(run, at, bool(new or gone))
+    plans = {each.merchant: each for each in plan.plans}
+    endings = [_ending(book.open_findings[key], plans.get(key[0]), fleet, number) for key in gone]
+    mended, tried = _put_right(plan, carried)
+    since: dict[LedgerKey, datetime] = {}
+
+    async def note(some: Sequence[Finding]) -> None:
+        rows = [_row(each, fleet, news=run.policy.automatic) for each in some]
+        over_now = [mended[each.key] for each in some if each.key in mended]
+        since.update(await store.note_findings(rows, gone=over_now, at=at, run=number))
+
+    if not everything:
+        endings = list(mended.values())
+    await store.note_findings((), gone=endings, at=at, run=number)
+    await note_skipping_unfit(note, found)
+    await store.note_findings((), tried=tried, at=at, run=number)
+    return since
+
+
+async def _run_for(run: RunContext, at: datetime, needed: bool) -> int | None:
+    """A look that changed the ledger is a line in the history of runs, though it wrote nothing over there."""
+    if not needed:
+        return None
+    number = await begin_run(run, at)
+    await run.store.end_run(number, 0, {"writes": 0}, at)
+    return number
+
+
+async def begin_run(run: RunContext, at: datetime) -> int:
+    """Its number in the history."""
+    author = run.author
+    who = {"user": author.user or None, "host": author.host or None}
+    return await run.store.begin_run(author.verb, at, **who, revision=run.fleet.digest or None)
+
+
+def cleared_findings(
+    open_: Iterable[LedgerKey], plan: FleetPlan, unsettled: Collection[str] = (), known: frozenset[str] | None = None
+) -> frozenset[LedgerKey]:
+    """What of the open findings this look shows to be over. Pure.
+
+    unsettled  merchants with a create whose answer was lost: what stands there now may be otherwise in a moment
+    known      who has a manifest, where all manifests were read; whoever has none and is not planned has left
+    """
+    shown = {each.key for each in _found(plan)}
+    plans = {each.merchant: each for each in plan.plans}
+    doubted = {name for each in plan.findings if each.code == MASS_LOSS_CODE for name in each.affected_merchants}
+    doubted.update(unsettled)
+
+    def is_over(key: LedgerKey) -> bool:
+        merchant, code, field = key
+        if merchant == FLEET_KEY:  # where a class is judged, whoever was not read counts as if he wanted the same
+            return plan.scope.is_everyone and (plan.is_complete or code != MASS_LOSS_CODE)
+        if merchant in plans:
+            return merchant not in doubted and classify_absence(code, field, plans[merchant]) is FindingAbsence.CLOSED
+        return plan.scope.is_everyone and known is not None and merchant not in known
+
+    return frozenset(key for key in open_ if key not in shown and is_over(key))
+
+
+def _ending(open_: OccurrenceRow, plan: Plan | None, fleet: Fleet, run: int | None) -> FindingEnding:
+    merchant, code, field = open_.key
+    if merchant != FLEET_KEY and (merchant not in fleet.known_names if fleet.is_complete else plan is None):
+        return FindingEnding(open_.key, Ended.LEFT, run)
+    wish = manifest_part_of(open_.key, fleet)
+    how = ended_by(code, written=open_.tried_run is not None, wish_moved=open_.wish is not None and wish != open_.wish)
+    wanted = value_to_json(plan.resolved_values[field]) if plan and field in plan.resolved_values else None
+    return FindingEnding(open_.key, how, open_.tried_run if how is Ended.MENDED else run, wanted)
+
+
+def manifest_part_of(key: LedgerKey, fleet: Fleet) -> str | None:
+    """The manifest's part in a finding: what it declares at the field, or all that it says where there is none."""
+    merchant, _, field = key
+    wanted = fleet.merchants.get(merchant)
+    if wanted is None:
+        return None
+    if not field:
+        return wanted.digest
+    others = {
+        COMPANY_NAME_PATH: wanted.company_name,
+        CONNECTION_STATE_PATH: wanted.link_state.value,
+        "connection.platform": wanted.platform,
+        "company.books": wanted.books,
+    }
+    if field in others:
+        return json.dumps(others[field])
+    return json.dumps(value_to_json(wanted.fields[field])) if field in wanted.fields else "undeclared"
+
+
+def _put_right(
+    plan: FleetPlan, carried: ExecutedRun | None
+) -> tuple[dict[LedgerKey, FindingEnding], tuple[LedgerKey, ...]]:
+    """What the run has put right, and what it may have."""
+    mended: dict[LedgerKey, FindingEnding] = {}
+    tried: list[LedgerKey] = []
+    for each in plan.plans if carried else ():
+        outcome = carried.outcomes.get(each.merchant) if carried else None
+        keys = [finding.key for finding in each.findings if finding.actor is Actor.APPLY] if each.changes else []
+        if carried and isinstance(outcome, Applied):
+            declared = {key: each.resolved_values.get(key[2]) for key in keys}
+            mended |= {
+                key: FindingEnding(key, Ended.MENDED, carried.run_id, value_to_json(declared[key]), carried.ended)
+                for key in keys
+            }
+        elif isinstance(outcome, ChangedSincePlan | Failed) and (outcome.writes or getattr(outcome, "unsure", False)):
+            tried += keys
+    return mended, tuple(tried)
+
+
+def _brought_to_light(carried: ExecutedRun | None) -> Iterable[Finding]:
+    """What a new connection waits for is known before anybody looks at it."""
+    for outcome in carried.outcomes.values() if carried else ():
+        if isinstance(outcome, Applied):
+            yield from (each for each in outcome.findings if each.actor is Actor.MERCHANT)
+
+
+def _row(finding: Finding, fleet: Fleet, *, news: bool) -> FindingRow:
+    return FindingRow(
+        *finding.key,
+        direction=finding.direction and finding.direction.value,
+        live=value_to_json(finding.live),
+        wanted=value_to_json(finding.wanted),
+        cause=finding.cause,
+        wish=manifest_part_of(finding.key, fleet),
+        is_news=news and (is_drift(finding) or finding.code == "flapping"),
+    )
+
+
+# Telling ------------------------------------------------------------------------------------------------
+
+
+async def _with_flapping(plan: FleetPlan, store: Store, at: datetime) -> FleetPlan:
+    """The plan with a finding for each that comes again and again, and who fights."""
+    rows = await store.recurring(at - WITHIN, LEAST - 1)
+    if not rows:
+        return plan
+    authors = {
+        number: (str(Author(each.verb, each.user or "", each.host or "")), each.revision or "")
+        for number, each in (await store.authors(row.gone_run for row in rows)).items()
+    }
+    by_key: dict[LedgerKey, list[Time]] = defaultdict(list)
+    for row in rows:
+        by_key[row.key].append(_time(row, authors))
+    open_ = {row.key for row in rows if row.gone_at is None}
+    return replace(plan, plans=tuple(_flapping(each, by_key, open_, at) for each in plan.plans))
+
+
+def _time(row: OccurrenceRow, authors: Mapping[int, tuple[str, str]]) -> Time:
+    ended = next((each for each in Ended if each == row.how), None)
+    direction = next((each for each in Direction if each == row.direction), None)
+    by, revision = authors.get(row.gone_run or 0, ("", "")) if ended is Ended.MENDED else ("", "")
+    live = "" if row.live is None else stored_words(row.field, row.live)
+    return Time(row.found_at, direction, ended, by, revision, live)
+
+
+def _flapping(plan: Plan, by_key: Mapping[LedgerKey, list[Time]], open_: Collection[LedgerKey], at: datetime) -> Plan:
+    keys = [key for key in by_key if key[0] == plan.merchant and key[1] != "flapping"]
+    if not keys:
+        return plan
+    shown = {each.key: each for each in plan.findings}
+    found: dict[str, Finding] = {}
+    for key in keys:
+        _, code, field = key
+        now = shown.get(key) if key not in open_ else None
+        live = "" if now is None or now.live is None else format_value(now.live, field)
+        times = [*by_key[key], *([Time(at, now.direction, live=live)] if now else [])]
+        if plan.resolved_values and _is_left_to_others(field, plan):
+            continue
+        finding = flapping(plan.merchant, code, field or None, times)
+        if finding:
+            found.setdefault(field, finding)
+    return replace(plan, findings=(*plan.findings, *found.values())) if found else plan
+
+
+def _is_left_to_others(field: str, plan: Plan) -> bool:
+    """A field of the document that the manifests do not declare any more is nobody's fight."""
+    return field.startswith(("mapping.", "schedule.", ENABLED_PATH)) and field not in plan.resolved_values
+
+
+def _dated(plan: FleetPlan, since: Mapping[LedgerKey, datetime], book: _LedgerState) -> FleetPlan:
+    findings = tuple(_with_age(each, since, book) for each in plan.findings)
+    return replace(plan, plans=tuple(_plan_dated(each, since, book) for each in plan.plans), findings=findings)
+
+
+def _with_age(finding: Finding, since: Mapping[LedgerKey, datetime], book: _LedgerState) -> Finding:
+    times = book.occurrence_counts.get(finding.key, 0) + (finding.key not in book.open_findings)
+    return replace(finding, since=since.get(finding.key), occurrences=max(1, times))
+
+
+def _plan_dated(plan: Plan, since: Mapping[LedgerKey, datetime], book: _LedgerState) -> Plan:
+    if not plan.findings:
+        return plan
+    findings = tuple(_with_age(each, since, book) for each in plan.findings)
+    return replace(plan, findings=findings, conditions=_conditions_since(plan.conditions, findings))
+
+
+def _conditions_since(conditions: tuple[Condition, ...], findings: tuple[Finding, ...]) -> tuple[Condition, ...]:
+    """Not met since the finding that is its reason was first seen, and Ready as long as what it waits for."""
+    dated = [(each.code, each.since) for each in findings if each.since]
+    first = dict(sorted(dated, key=lambda one: one[1], reverse=True))
+    told = tuple(replace(each, since=first.get(each.reason)) for each in conditions)
+    by_type = {each.type: each.since for each in told}
+    return tuple(replace(each, since=each.since or by_type.get(each.reason)) for each in told)

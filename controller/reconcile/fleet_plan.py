@@ -1,0 +1,179 @@
+"""The plans of a run, judged together: the limits, what was not seen, and what is said of the fleet as a whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from controller.model.errors import UsageError
+from controller.model.observed import Listing
+from controller.model.plan import ChangeClass, ChangeKind, Plan
+from controller.model.report import FleetPlan, RetainedMerchant
+from controller.model.run import RELEASABLE_BY_NAME
+from controller.planning.clock_skew import describe_skew
+from controller.planning.holds import is_held_for_rollout
+from controller.planning.limits import FleetSize, check_limits
+from controller.planning.parking import park_over_limit
+from controller.reconcile.failure_policy import QUOTA_USED_UP
+from controller.reconcile.load_snapshot import merchants_without_manifest, retained_merchants
+from controller.reconcile.request_estimate import estimate_cost, quota_shortfall
+from controller.reconcile.snapshot import RunSnapshot
+from controller.reporting.formatting import format_count, format_list
+
+
+def build_fleet_plan(
+    snapshot: RunSnapshot, plans: Sequence[Plan], reads_to_repeat: int, recent_changes: Mapping[ChangeClass, int]
+) -> FleetPlan:
+    """The plans judged together.
+
+    reads_to_repeat  reads that it took to see all this, where carrying it out begins with as many
+    recent_changes   what unattended runs have written within the window, by class
+    """
+    run = snapshot.run
+    _refuse_unknown_names(snapshot)
+    judgement = check_limits(plans, _fleet_size(snapshot), run.policy)
+    if run.policy.automatic:
+        judgement = park_over_limit(judgement, _fleet_size(snapshot), recent_changes, everyone=run.scope.is_everyone)
+    plans, cost = (
+        judgement.plans,
+        estimate_cost(judgement.plans, reads_to_repeat, run.requests_per_minute, run.api.quota),
+    )
+    incomplete = _unread_reasons(snapshot, plans)
+    unmanaged = _unmanaged_names(_listing(snapshot), plans, snapshot)
+    retained = retained_merchants(snapshot)
+    return FleetPlan(
+        plans=judgement.plans,
+        fleet_digest=run.fleet.digest,
+        is_complete=not (incomplete or run.fleet.diagnostics or any(each.has_unread for each in plans)),
+        unmanaged_names=unmanaged,
+        refusal=judgement.refusal,
+        request_estimate=cost,
+        made_at=run.service_now(),
+        counts=judgement.counts,
+        findings=judgement.findings,
+        notes=(
+            *_clock_notes(snapshot),
+            *_empty_state_notes(plans, unmanaged, snapshot),
+            *_possible_rename_notes(plans),
+            *_leaving_notes(retained),
+            *_rollout_notes(plans, snapshot),
+            *quota_shortfall(cost, run.api.quota),
+        ),
+        unread_reasons=incomplete,
+        diagnostics=run.fleet.diagnostics,
+        scope=run.scope,
+        retained=retained,
+        base_url=run.base_url,
+        resume_at=run.api.resume_at if any(each.has_unread or each.changes for each in plans) else None,
+    )
+
+
+def _refuse_unknown_names(snapshot: RunSnapshot) -> None:
+    """A name that nobody bears is a mistype, and would release nobody."""
+    run = snapshot.run
+    for cls in RELEASABLE_BY_NAME:
+        for name in sorted(run.policy.released_merchants(cls) - snapshot.desired.keys() - snapshot.recorded.keys()):
+            raise UsageError(
+                f"--allow {cls.value}={name}: no merchant is called {name!r}; merchantctl status lists them"
+            )
+
+
+def _listing(snapshot: RunSnapshot) -> Listing | None:
+    return snapshot.company_index.listing if snapshot.company_index else None
+
+
+def _unread_reasons(snapshot: RunSnapshot, plans: Sequence[Plan]) -> tuple[str, ...]:
+    """What was not read, in sentences for the whole fleet."""
+    run = snapshot.run
+    listing, back = _listing(snapshot), run.api.resume_at
+    missed = ((listing.incomplete_reason,) if listing and not listing.complete else ()) + _unread_sync_reasons(snapshot)
+    unread = sum(each.has_unread for each in plans)
+    if not back or not unread:
+        return missed
+    return (
+        *missed,
+        f"{QUOTA_USED_UP} until {back:%Y-%m-%d %H:%M} UTC: {unread} of {len(plans)} merchants were not read",
+    )
+
+
+def _unread_sync_reasons(snapshot: RunSnapshot) -> tuple[str, ...]:
+    if not snapshot.syncs_unread:
+        return ()
+    name, why = next(iter(snapshot.syncs_unread.items()))
+    return (
+        f"the latest sync of {format_count(len(snapshot.syncs_unread), 'merchant')} "
+        f"({format_list(list(snapshot.syncs_unread))}): {name}: {why}",
+    )
+
+
+def _fleet_size(snapshot: RunSnapshot) -> FleetSize:
+    run = snapshot.run
+    bound = sum(1 for memory in snapshot.recorded.values() if memory.company_id and not memory.removed_at)
+    lost = merchants_without_manifest(run.fleet, run.scope, snapshot.recorded)
+    if lost is not None:  # whoever is only called otherwise has not been lost
+        lost = tuple(name for name in lost if name not in snapshot.contested)
+    return FleetSize(bound, lost, len(run.fleet.known_names), _missing_company_count(snapshot))
+
+
+def _missing_company_count(snapshot: RunSnapshot) -> int:
+    """Bound companies that a complete listing lacks, whether that was read for everyone or for one who is missing."""
+    seen = snapshot.company_index or snapshot.inventory_if_read
+    return len(snapshot.merchant_by_company_id.keys() - seen.by_id.keys()) if seen and seen.listing.complete else 0
+
+
+def _unmanaged_names(listing: Listing | None, plans: Sequence[Plan], snapshot: RunSnapshot) -> tuple[str, ...]:
+    """Companies that neither a binding nor a plan claims."""
+    ours = set(snapshot.merchant_by_company_id) | {plan.company_id for plan in plans}
+    return tuple(each.name for each in listing.companies if each.id not in ours) if listing else ()
+
+
+def _clock_notes(snapshot: RunSnapshot) -> tuple[str, ...]:
+    note = describe_skew(snapshot.run.now(), snapshot.run.api.skew)
+    return (note,) if note else ()
+
+
+def _empty_state_notes(plans: Sequence[Plan], unmanaged: Sequence[str], snapshot: RunSnapshot) -> tuple[str, ...]:
+    creates = sum(1 for plan in plans for each in plan.changes if each.kind is ChangeKind.CREATE_COMPANY)
+    if snapshot.recorded or not creates or not unmanaged:
+        return ()
+    there, wanted = format_count(len(unmanaged), "company", "companies"), format_count(creates, "company", "companies")
+    return (
+        f"the state is empty, while {there} exist that no manifest names: is it the right one to create {wanted} with?",
+    )
+
+
+def _possible_rename_notes(plans: Sequence[Plan]) -> tuple[str, ...]:
+    """Somebody is taken down while somebody else is created: the company's name may have moved along with a rename."""
+    going = sorted(plan.merchant for plan in plans if plan.is_removal and plan.changes)
+    coming = sorted(
+        plan.merchant for plan in plans if any(each.kind is ChangeKind.CREATE_COMPANY for each in plan.changes)
+    )
+    if not going or not coming:
+        return ()
+    return (
+        f"{format_list(going)} will be taken down, and {format_list(coming)} created: if that is a "
+        "merchant under another name, "
+        "write metadata.renamedFrom in the manifest that it has now",
+    )
+
+
+def _leaving_notes(retained: Sequence[RetainedMerchant]) -> tuple[str, ...]:
+    """Said until an apply over everyone has noted it; `drift --unmanaged` lists them from then on."""
+    names = [each.merchant for each in retained if each.retained_since is None]
+    if not names:
+        return ()
+    return (
+        f"{format_list(names, most=20)}: the manifest is gone, and policy deletion: Retain keeps "
+        "company, connection and "
+        "sync as they are. From the next apply on nobody manages what is there; a manifest of that name takes it back, "
+        "merchantctl drift --unmanaged lists it",
+    )
+
+
+def _rollout_notes(plans: Sequence[Plan], snapshot: RunSnapshot) -> tuple[str, ...]:
+    """One sentence per rollout that keeps this run from writing."""
+    held = Counter(snapshot.holds[plan.merchant].rollout for plan in plans if is_held_for_rollout(plan))
+    return tuple(
+        f"{format_count(number, 'merchant')} left to rollout {name}: merchantctl rollout status {name}"
+        for name, number in sorted(held.items())
+    )

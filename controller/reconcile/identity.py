@@ -1,0 +1,103 @@
+"""Who is who in one run: merchants that were renamed in Git, and companies that two names lay claim to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from controller.model.desired import Fleet
+from controller.model.names import nfc
+from controller.model.plan import Finding
+from controller.model.rollout import ACTIVE_ROLLOUT_STATES
+from controller.model.values import COMPANY_NAME_PATH
+from controller.planning.renames import (
+    RecordedNames,
+    RemovedMerchant,
+    RenamePlan,
+    claims_a_removed_one,
+    company_bound_twice,
+    find_claims,
+    plan_renames,
+    removed_but_claimed,
+    removed_but_declared,
+    waits_for_rollout,
+)
+from controller.reconcile.snapshot import CompanyIndex
+from state import EventRow, MerchantRecord, Store
+
+
+async def resolve_renames(fleet: Fleet, rows: Mapping[str, MerchantRecord], store: Store) -> RenamePlan:
+    """What the renames of a load come to, whatever part of it the run is about. Nothing is moved yet."""
+    spelled = _spelled_otherwise(fleet, rows)
+    if not fleet.renames and not spelled:
+        return RenamePlan()
+    remembered = RecordedNames(
+        known={name for name, row in rows.items() if row.company_id or row.intents},
+        occupied={name for name, row in rows.items() if (row.company_id and not row.retired_at) or row.intents},
+        done=await store.renames_done(),
+        busy=await store.merchants_of_rollouts(ACTIVE_ROLLOUT_STATES),
+    )
+    renames = plan_renames({new: each.old_name for new, each in fleet.renames.items()} | spelled, remembered)
+    return replace(renames, already={new: why for new, why in renames.already.items() if new not in spelled})
+
+
+def _spelled_otherwise(fleet: Fleet, rows: Mapping[str, MerchantRecord]) -> dict[str, str]:
+    """By a manifest's name the same name in another Unicode form: an earlier version kept it as the file had it."""
+    others = {nfc(name): name for name in rows if nfc(name) != name}
+    return {new: old for new, old in others.items() if new in fleet.known_names and new not in {*rows, *fleet.renames}}
+
+
+async def apply_renames(fleet: Fleet, renames: RenamePlan, store: Store, at: datetime) -> None:
+    """Everything that is remembered moves to its new name, in one commit; lines that are gone are forgotten."""
+    await store.rename_merchants(renames.acting, at=at, under_way=ACTIVE_ROLLOUT_STATES)
+    if fleet.root_is_complete:
+        await store.forget_renames(kept={new: each.old_name for new, each in fleet.renames.items()})
+
+
+def rename_events(run: int, at: datetime, renames: RenamePlan) -> tuple[EventRow, ...]:
+    """One line of history for each."""
+    return tuple(EventRow(at, run, new, "renamed", {"from": old}) for new, old in renames.acting.items())
+
+
+def find_contested(
+    fleet: Fleet, rows: Mapping[str, MerchantRecord], renames: RenamePlan, inventory: CompanyIndex | None
+) -> dict[str, Finding]:
+    """Merchants that are left alone, and what is said of each. `rows` are under the names of this run."""
+    contested = dict(_twice_bound(rows))
+    declared = {new: each.old_name for new, each in fleet.renames.items()}
+    for new, rollout in renames.waiting.items():
+        contested[new] = waits_for_rollout(new, declared[new], rollout)
+    if not fleet.root_is_complete:
+        return contested
+    bound = {name: row.company_id for name, row in rows.items() if row.company_id and name in fleet.known_names}
+    removed = list(_removed(fleet, rows, inventory))
+    for old, new in find_claims(removed, fleet.merchants.values(), bound, declared).items():
+        says = removed_but_declared if declared.get(new) == old and new in bound else removed_but_claimed
+        contested.setdefault(old, says(old, new))
+        if new not in bound:
+            contested.setdefault(new, claims_a_removed_one(new, old))
+    return contested
+
+
+def _removed(
+    fleet: Fleet, rows: Mapping[str, MerchantRecord], inventory: CompanyIndex | None
+) -> Iterator[RemovedMerchant]:
+    """With every name of the company that is known: as it is called now, as we called it, as we asked for it."""
+    for name, row in rows.items():
+        if row.company_id and not row.retired_at and name not in fleet.known_names:
+            listed = inventory.by_id.get(row.company_id) if inventory else None
+            names = (listed.name if listed else None, row.company_name, row.applied.get(COMPANY_NAME_PATH))
+            yield RemovedMerchant(name, row.company_id, frozenset(str(each) for each in names if each))
+
+
+def _twice_bound(rows: Mapping[str, MerchantRecord]) -> Iterator[tuple[str, Finding]]:
+    """From before a state refused it: see the migration."""
+    owners: dict[str, list[str]] = defaultdict(list)
+    for name, row in rows.items():
+        if row.contested and row.company_id:
+            owners[row.company_id].append(name)
+    for company_id, names in owners.items():
+        for name in names if len(names) > 1 else ():
+            yield name, company_bound_twice(name, company_id, [each for each in names if each != name])

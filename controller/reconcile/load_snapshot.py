@@ -1,0 +1,210 @@
+"""The snapshot of a run: what is desired, recorded and listed, read as sparingly as may be."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+
+from controller.desired.selector import matches_selector
+from controller.model.desired import DeletionPolicy, DesiredMerchant, Fleet, LinkState
+from controller.model.errors import UsageError
+from controller.model.names import match_names
+from controller.model.observed import Listing, RecordedState
+from controller.model.report import RetainedMerchant
+from controller.model.run import Scope
+from controller.model.values import COMPANY_NAME_PATH, ENABLED_PATH
+from controller.planning.renames import under_new_names
+from controller.reconcile.account import bound_company_ids, verify_account
+from controller.reconcile.context import RunContext
+from controller.reconcile.identity import find_contested, resolve_renames
+from controller.reconcile.observe import cross_check
+from controller.reconcile.persist import recorded_state_of
+from controller.reconcile.recover_intents import settle_intents
+from controller.reconcile.rollout_holds import active_and_released_holds
+from controller.reconcile.similar_names import SimilarNames
+from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, index_bound_companies
+from state import Intent
+
+LISTING_PAGE_SIZE = 5000
+
+
+class _CachedListing:
+    """The listing, read when it is first asked for."""
+
+    def __init__(self, read: Callable[[], Awaitable[Listing]]) -> None:
+        self._read = read
+        self._listing: Listing | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._listing is not None
+
+    async def __call__(self) -> Listing:
+        self._listing = self._listing or await self._read()
+        return self._listing
+
+
+async def load_snapshot(run: RunContext) -> RunSnapshot:
+    """What is desired, recorded and listed. One bound merchant asked for by name is read by id; else one listing."""
+    reads = run.api.reads
+    rows = await run.store.load_records()
+    listing = _CachedListing(run.api.companies)
+    account = await verify_account(
+        run.api,
+        await run.store.account(),
+        bound_company_ids(rows),
+        listing,
+        run.now(),
+        address_from_file=run.address_from_file,
+    )
+    renames = await resolve_renames(run.fleet, rows, run.store)
+    rows, syncs = under_new_names(rows, renames), under_new_names(await run.store.syncs(), renames)
+    recorded = {name: recorded_state_of(row, syncs.get(name)) for name, row in rows.items()}
+    desired = select_merchants(run.fleet, run.scope, recorded)
+    without_manifest = merchants_without_manifest(run.fleet, run.scope, recorded) or ()
+    listed = _needs_listing(run.scope, {*desired, *without_manifest}, recorded)
+    company_index = None
+    if listed or listing.is_loaded:
+        about = [recorded[name].company_id for name in (*desired, *without_manifest) if name in recorded]
+        company_index = await cross_check(
+            CompanyIndex.from_listing(await listing()), about, index_bound_companies(recorded), run.api
+        )
+    contested = find_contested(run.fleet, rows, renames, company_index)
+    desired |= _removed_merchants(without_manifest, recorded, contested)
+    merchant_by_company_id = index_bound_companies(recorded)
+    holds, released = await active_and_released_holds(run.store, desired, run.policy, renames)
+    return RunSnapshot(
+        run=run,
+        desired=desired,
+        recorded=recorded,
+        company_index=company_index,
+        merchant_by_company_id=merchant_by_company_id,
+        similar_names=SimilarNames(
+            run.fleet.merchants, company_index.by_id if company_index else {}, merchant_by_company_id
+        ),
+        quarantined=under_new_names(await run.store.quarantined(), renames),
+        in_sync_keys=under_new_names(await run.store.load_in_sync_keys(), renames),
+        pull_failed_merchants=frozenset(
+            renames.current_name(name) for name in await run.store.merchants_with_finding("data-pull-failed")
+        ),
+        holds=holds,
+        released_holds=released,
+        reads_at_start=reads,
+        account_to_record=account,
+        renames=renames,
+        contested={name: finding for name, finding in contested.items() if name in desired},
+    )
+
+
+async def recover_then_snapshot(run: RunContext) -> RunSnapshot:
+    """The snapshot, after one look for every create with a lost answer; what that does not settle is pending."""
+    snapshot = await load_snapshot(run)
+    open_intents = await open_intents_of(snapshot)
+    if not open_intents:
+        return snapshot
+    pending = await settle_intents(open_intents, snapshot)
+    snapshot = await load_snapshot(run)
+    named = (replace(each, merchant=snapshot.renames.current_name(each.merchant)) for each in pending)
+    return replace(snapshot, pending_intents={intent.merchant: intent for intent in named})
+
+
+async def open_intents_of(snapshot: RunSnapshot) -> tuple[Intent, ...]:
+    """The open intents of whom a run is about; of everybody, where it is about everyone."""
+    run = snapshot.run
+    open_intents = await run.store.open_intents()
+    return tuple(
+        each
+        for each in open_intents
+        if run.scope.is_everyone or snapshot.renames.current_name(each.merchant) in snapshot.desired
+    )
+
+
+def _needs_listing(scope: Scope, desired: Collection[str], recorded: Mapping[str, RecordedState]) -> bool:
+    """A whole fleet is told of namesakes and strangers too, and an unbound merchant can only be found by name.
+
+    For bound merchants alone, beyond a page's worth a listing is the cheaper read.
+    """
+    unbound = any(name not in recorded or recorded[name].company_id is None for name in desired)
+    bound = sum(1 for record in recorded.values() if record.company_id)
+    return bool(desired) and (scope.is_everyone or unbound or len(desired) > 1 + bound // LISTING_PAGE_SIZE)
+
+
+def _removed_merchants(
+    without_manifest: Iterable[str], recorded: Mapping[str, RecordedState], contested: Collection[str]
+) -> dict[str, DesiredMerchant]:
+    """Under Retain nobody is taken down, and only those are spoken of that somebody else claims."""
+    spoken_of = (
+        name
+        for name in without_manifest
+        if recorded[name].deletion_policy != DeletionPolicy.RETAIN or name in contested
+    )
+    return {name: _removed_merchant(name, recorded[name]) for name in spoken_of}
+
+
+def _removed_merchant(name: str, record: RecordedState) -> DesiredMerchant:
+    """The wish for a merchant whose manifest is gone, by the policy that the last apply stored."""
+    called = str(record.last_applied.get(COMPANY_NAME_PATH) or name)
+    unlinked = record.deletion_policy in (DeletionPolicy.UNLINK, DeletionPolicy.DELETE)
+    state = LinkState.UNLINKED if unlinked else LinkState.LINKED
+    return DesiredMerchant(
+        name, called, None, state, fields={ENABLED_PATH: False}, removal=DeletionPolicy(record.deletion_policy)
+    )
+
+
+def merchants_without_manifest(
+    fleet: Fleet, scope: Scope, recorded: Mapping[str, RecordedState]
+) -> tuple[str, ...] | None:
+    """Bound merchants whose manifest is gone; None where the run saw too little of the manifests to say so."""
+    if not fleet.is_complete or not scope.is_everyone:
+        return None
+    bound = (name for name, record in recorded.items() if record.company_id and not record.removed_at)
+    return tuple(sorted(name for name in bound if name not in fleet.known_names))
+
+
+def retained_merchants(snapshot: RunSnapshot) -> tuple[RetainedMerchant, ...]:
+    """Bound merchants whose manifest is gone and whose policy keeps all as it is; not those whose company is gone."""
+    run = snapshot.run
+    without_manifest = merchants_without_manifest(run.fleet, run.scope, snapshot.recorded) or ()
+    listed = (
+        snapshot.company_index.by_id if snapshot.company_index and snapshot.company_index.listing.complete else None
+    )
+    found = []
+    for name in without_manifest:
+        record = snapshot.recorded[name]
+        if record.deletion_policy != DeletionPolicy.RETAIN or record.company_id is None:
+            continue
+        if listed is not None and record.company_id not in listed:
+            continue
+        called = listed[record.company_id].name if listed else str(record.last_applied.get(COMPANY_NAME_PATH) or name)
+        found.append(RetainedMerchant(name, record.company_id, called, record.retained_since))
+    return tuple(found)
+
+
+def select_merchants(fleet: Fleet, scope: Scope, recorded_names: Collection[str] = ()) -> dict[str, DesiredMerchant]:
+    """The merchants in scope. A target that matches nobody is a mistype, and said so."""
+    targeted = _targeted_names(fleet, scope, recorded_names)
+    found = {name: desired for name, desired in fleet.merchants.items() if _in_scope(name, desired, scope, targeted)}
+    if not found and scope.targets and scope.selector is not None:
+        raise UsageError(f"no merchant is both a --target and matched by -l {scope.selector}. Nothing was done.")
+    return found
+
+
+def _targeted_names(fleet: Fleet, scope: Scope, recorded_names: Collection[str]) -> frozenset[str] | None:
+    """The names that were asked for; None = whoever. A name whose manifest is elsewhere or gone is still no glob."""
+    if scope.name is None and not scope.targets:
+        return None
+    names = fleet.known_names.union(fleet.merchants, recorded_names)
+    asked = {each: match_names(each, names) for each in scope.targets}
+    if scope.name is not None:
+        asked[scope.name] = frozenset({scope.name})
+    for target, found in asked.items():
+        if not any(name in fleet.merchants for name in found):
+            raise UsageError(f"no merchant is called {target!r}; merchantctl status lists them")
+    return frozenset().union(*asked.values())
+
+
+def _in_scope(name: str, desired: DesiredMerchant, scope: Scope, targeted: frozenset[str] | None) -> bool:
+    if scope.names is not None and name not in scope.names:
+        return False
+    named = targeted is None or name in targeted
+    return named and (scope.selector is None or matches_selector(scope.selector, desired.labels))

@@ -1,0 +1,204 @@
+"""What we remember of a merchant once a plan was carried out, or needed no carrying out.
+
+bound and connected to what was seen    configured, since when
+last applied: the declared values, except those that policy keeps as somebody else left them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from controller.model.desired import DesiredMerchant, LinkState
+from controller.model.observed import LastSync, RecordedState
+from controller.model.plan import ChangeKind, ConditionStatus, Plan, PlanStatus
+from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Unchanged
+from controller.model.run import Author
+from controller.model.values import (
+    COMPANY_NAME_PATH,
+    CONNECTION_STATE_PATH,
+    Option,
+    Value,
+    value_from_json,
+    value_to_json,
+)
+from controller.planning.diff import recorded_path
+from controller.planning.zone_rules import made_of, rules_of
+from controller.reconcile.snapshot import RunSnapshot
+from controller.reporting.history import By
+from state import EventRow, OccurrenceRow, Store, SyncRow
+from state import MerchantRecord as Row
+
+
+def recorded_state_of(row: Row, sync: SyncRow | None = None) -> RecordedState:
+    """State's rows in the subject's own values; what was applied is parsed only when it is asked for."""
+    last = last_sync_from_row(sync) if sync else None
+    ids, applied = (row.company_id, row.connection_id), LastApplied(row)
+    return RecordedState(*ids, applied, row.configured_at, row.deletion, row.retired_at, last, row.left_at)
+
+
+def last_sync_from_row(row: SyncRow) -> LastSync:
+    return LastSync(row.code, row.message, row.ran_at, row.since, row.read_at, row.detail or "")
+
+
+class LastApplied(Mapping[str, Value]):
+    """What was set last, by field path. In a fleet that is in sync nobody asks."""
+
+    def __init__(self, row: Row) -> None:
+        self.text = row.applied_json
+        self._row = row
+
+    @cached_property
+    def _values(self) -> dict[str, Value]:
+        return {path: value_from_json(path, value) for path, value in self._row.applied.items()}
+
+    def __getitem__(self, path: str) -> Value:
+        return self._values[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+async def persist_outcome(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -> None:
+    """Called for every merchant that was not skipped; writes only what is new.
+
+    A write that was accepted binds, even where what came after it failed.
+    """
+    wanted, recorded = snapshot.desired[plan.merchant], snapshot.recorded_state(plan.merchant)
+    accepted = isinstance(outcome, Failed | ChangedSincePlan) and outcome.writes > 0
+    if plan.status is PlanStatus.UNKNOWN or not (accepted or isinstance(outcome, Applied | Unchanged)):
+        return
+    await _bind(plan, wanted, recorded, snapshot)
+    if accepted:
+        return
+    if recorded.last_configured_at is None and is_configured(plan):
+        await snapshot.run.store.mark_configured([plan.merchant], snapshot.run.service_now())
+    if plan.is_removal and _taken_down(plan):
+        await snapshot.run.store.retire(plan.merchant, snapshot.run.now())
+    elif (plan.company_id or plan.changes) and not plan.held_changes:
+        await _record_applied(plan, wanted, recorded, snapshot)
+    if recorded.removed_at and not wanted.removal:
+        await snapshot.run.store.unretire(plan.merchant)
+
+
+async def _bind(plan: Plan, wanted: DesiredMerchant, recorded: RecordedState, snapshot: RunSnapshot) -> None:
+    if plan.company_id and plan.company_id != recorded.company_id:
+        await snapshot.run.store.bind(plan.merchant, company_id=plan.company_id, company_name=wanted.company_name)
+    if plan.connection_id and plan.connection_id != recorded.connection_id:
+        await snapshot.run.store.bind_connection(plan.merchant, plan.connection_id)
+
+
+def is_configured(plan: Plan) -> bool:
+    """Whether a merchant whose plan was carried out is configured."""
+    return plan.configured or any(change.kind is ChangeKind.SET_CONFIGURATION for change in plan.changes)
+
+
+async def persist_configured(plans: Iterable[Plan], outcomes: Mapping[str, Outcome], snapshot: RunSnapshot) -> None:
+    """When the whole fleet was last seen configured, in one go."""
+    well = {name for name, outcome in outcomes.items() if isinstance(outcome, Applied | Unchanged)}
+    await snapshot.run.store.mark_configured(
+        [plan.merchant for plan in plans if plan.merchant in well and is_configured(plan)], snapshot.run.service_now()
+    )
+
+
+def _taken_down(plan: Plan) -> bool:
+    """Nothing that we could still do is left; what was found unknown is left for the next time."""
+    return plan.status is not PlanStatus.BLOCKED
+
+
+async def _record_applied(plan: Plan, wanted: DesiredMerchant, recorded: RecordedState, snapshot: RunSnapshot) -> None:
+    applied = {path: _applied_to_json(value) for path, value in last_applied_after(plan, wanted, recorded).items()}
+    before = {path: _applied_to_json(value) for path, value in recorded.last_applied.items()}
+    if applied != before or wanted.policy.deletion != recorded.deletion_policy:
+        await snapshot.run.store.record_applied(
+            plan.merchant, applied, deletion=wanted.policy.deletion.value, at=snapshot.run.now()
+        )
+
+
+def _applied_to_json(value: Value) -> Any:
+    """As JSON, with the kind of reference that led to a selection, so that a later look can tell which moved."""
+    led = {"by": value.matched_by} if isinstance(value, Option) and value.matched_by else {}
+    return value_to_json(value) | led if led else value_to_json(value)
+
+
+def last_applied_after(plan: Plan, wanted: DesiredMerchant, recorded: RecordedState) -> dict[str, Value]:
+    """Last applied after this plan: what was declared and stands; where it was not compared, what was before."""
+    if not plan.resolved_values or not is_configured(plan):
+        before = {path: value for path, value in recorded.last_applied.items() if path != CONNECTION_STATE_PATH}
+        return {
+            **before,
+            **_written_values(plan),
+            **_unlinked_by_us(plan, wanted, recorded),
+            COMPANY_NAME_PATH: wanted.company_name,
+        }
+    left_alone = {recorded_path(field) for field in plan.differences} - set(_written_values(plan))
+    values: dict[str, Value] = {COMPANY_NAME_PATH: wanted.company_name}
+    rules = made_of(wanted)
+    for path, value in ((recorded_path(path), value) for path, value in plan.resolved_values.items()):
+        if path not in left_alone:
+            values[path] = value
+            values |= {rules_of(path): rules[path]} if path in rules else {}
+        else:
+            values |= {
+                each: recorded.last_applied[each] for each in (path, rules_of(path)) if each in recorded.last_applied
+            }
+    return values
+
+
+def _unlinked_by_us(plan: Plan, wanted: DesiredMerchant, recorded: RecordedState) -> dict[str, Value]:
+    """That we unlinked the connection, until it is linked again: what lies unlinked then is nobody's drift."""
+    if wanted.link_state is LinkState.UNLINKED:
+        return {CONNECTION_STATE_PATH: LinkState.UNLINKED.value}
+    linked = any(each.type == "AccountingConnected" and each.status is ConditionStatus.TRUE for each in plan.conditions)
+    return {CONNECTION_STATE_PATH: LinkState.UNLINKED.value} if recorded.unlinked_by_us and not linked else {}
+
+
+def _written_values(plan: Plan) -> dict[str, Value]:
+    of_configuration = (each for each in plan.changes if each.kind is ChangeKind.SET_CONFIGURATION)
+    return {recorded_path(field.field): field.wanted for change in of_configuration for field in change.fields}
+
+
+def history_events(
+    run: int, plans: Iterable[Plan], outcomes: Mapping[str, Outcome], snapshot: RunSnapshot
+) -> tuple[EventRow, ...]:
+    """One line of history per merchant that was written to, or that could not be."""
+    carried_out = ((plan, outcomes.get(plan.merchant)) for plan in plans if plan.changes)
+    return tuple(
+        EventRow(snapshot.run.now(), run, plan.merchant, outcome.word, _event_detail(plan, outcome))
+        for plan, outcome in carried_out
+        if outcome is not None
+    )
+
+
+def _event_detail(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+    reason = getattr(outcome, "reason", None) or getattr(outcome, "what", None)
+    changes = [
+        {
+            "kind": each.kind.value,
+            "fields": [field.field for field in each.fields],
+            "values": [
+                {"field": field.field, "live": value_to_json(field.live), "wanted": value_to_json(field.wanted)}
+                for field in each.fields
+            ],
+        }
+        for each in plan.changes
+    ]
+    writes = {"writes": outcome.writes} if isinstance(outcome, Failed | ChangedSincePlan) and outcome.writes else {}
+    return {"changes": changes} | writes | ({"reason": reason} if reason else {})
+
+
+async def load_run_authors(
+    store: Store, events_: Iterable[EventRow], findings: Iterable[OccurrenceRow]
+) -> dict[int, By]:
+    """Who did what happened to a merchant, and who saw it."""
+    numbers = [each.run_id for each in events_]
+    numbers += [number for each in findings for number in (each.found_run, each.gone_run) if number is not None]
+    known = await store.authors(numbers)
+    return {
+        number: By(number, Author(each.verb, each.user or "", each.host or ""), each.revision)
+        for number, each in known.items()
+    }

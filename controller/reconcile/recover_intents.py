@@ -1,0 +1,87 @@
+"""Creates and deletes whose answer was lost: look before anything is done again.
+
+request ── 5 s ── complete look ── there ─────────────────────────────────▶ ours: bound, closed
+                      └─ not there ── 60 s ── complete look ── there ──▶ ours
+                                                  └─ not there ──▶ closed, free to be created anew
+                                                  └─ incomplete ─▶ stays open; nothing is created
+
+The first wait is for a read that is answered from a slightly older copy, the second for a gateway that gives up while
+Codat goes on: a create may be done after its answer was lost. Both are counted from the request, over all runs,
+by Codat's clock: ours may have been put right meanwhile.
+A delete may be asked for twice, so the first look is enough for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from controller.model.errors import RemoteError
+from controller.model.observed import Absent
+from controller.reconcile.observe import relist_companies
+from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
+from state import Intent
+
+
+def unsettled_reason(intent: Intent) -> str:
+    """Why a merchant is left alone."""
+    what = "a deletion" if intent.kind == "delete" else f"a {intent.kind} create"
+    return f"{what} was begun at {intent.begun_at:%H:%M:%S} UTC and its answer was lost; it may be done still"
+
+
+async def settle_intents(intents: Iterable[Intent], snapshot: RunSnapshot) -> tuple[Intent, ...]:
+    """One look for all of these. Those that are still open come back: not found, and too early to say so."""
+    intents, began = tuple(intents), snapshot.run.service_now()
+    listed = await relist_companies(snapshot) if any(intent.kind == "company" for intent in intents) else None
+    for intent in intents:
+        await _settle(intent, listed, began, snapshot)
+    ids = {intent.id for intent in intents}
+    return tuple(intent for intent in await snapshot.run.store.open_intents() if intent.id in ids)
+
+
+async def _settle(intent: Intent, listed: CompanyIndex | None, began: datetime, snapshot: RunSnapshot) -> None:
+    """Closes the intent where this look decides it, and notes a first look that found nothing."""
+    run = snapshot.run
+    try:
+        found = await _find_result(intent, listed, snapshot)
+    except RemoteError:
+        return
+    if isinstance(found, str):
+        now = run.now()
+        match intent.kind:
+            case "company":
+                await run.store.settle_company(
+                    intent.id, intent.merchant, company_id=found, company_name=intent.name, at=now
+                )
+            case "connection":
+                await run.store.settle_connection(intent.id, intent.merchant, connection_id=found, at=now)
+            case _:
+                await run.store.close_intent(intent.id, outcome="done", at=now)
+    elif found is None or began < run.recovery_times.next_look_at(intent):
+        return
+    elif intent.missed_at is None and intent.kind != "delete":
+        # A gateway may give up while Codat goes on: what is not there yet may still come. The late look decides.
+        await run.store.note_intent_missed(intent.id, began)
+    else:
+        await run.store.close_intent(intent.id, outcome="not done", at=run.now())
+
+
+async def _find_result(intent: Intent, listed: CompanyIndex | None, snapshot: RunSnapshot) -> str | Absent | None:
+    """The id of what the intent made or deleted; Absent where a complete look lacks it; None where that is not sure.
+
+    Raises RemoteError.
+    """
+    if intent.kind == "company":
+        assert listed is not None, "settle_intents lists the companies where an intent is to create one"
+        named = not_bound_to_others(listed.named(intent.name), intent.merchant, snapshot.merchant_by_company_id)
+        if len(named) == 1:
+            return named[0].id
+        # Two of that name are not ours to choose from: as with none, the intent ends, and the plan asks a person.
+        return Absent() if listed.listing.complete else None
+    assert intent.company_id is not None
+    company = await snapshot.run.api.company(intent.company_id)
+    if intent.kind == "delete":
+        return intent.company_id if isinstance(company, Absent) else Absent()
+    connections = () if isinstance(company, Absent) else company.connections
+    made = [connection.id for connection in connections if connection.platform == intent.platform]
+    return made[-1] if made else Absent()

@@ -1,0 +1,46 @@
+"""What carrying plans out asks of the API, and whether Codat's quota has room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from controller.codat.quota_headers import Quota, seconds_from_now
+from controller.codat.rate_limiter import MAX_QUOTA_WAIT_S
+from controller.model.plan import ChangeKind, Plan
+from controller.model.report import RequestEstimate
+
+QUOTA_PERIOD = timedelta(days=1)
+
+
+def estimate_cost(plans: Iterable[Plan], looking: int, pace: int, quota: Quota | None) -> RequestEstimate:
+    """Requests that carrying the plans out takes, `looking` reads among them. A configuration is read twice more."""
+    kinds = [change.kind for plan in plans for change in plan.changes]
+    reads = looking + 2 * kinds.count(ChangeKind.SET_CONFIGURATION) + kinds.count(ChangeKind.RENAME_COMPANY)
+    return RequestEstimate(reads, len(kinds), round(_minutes(reads + len(kinds), pace, quota), 2))
+
+
+def quota_shortfall(cost: RequestEstimate, quota: Quota | None) -> tuple[str, ...]:
+    """A sentence for people where the quota ends before the plan does, else nothing."""
+    requests = cost.reads + cost.writes
+    if not cost.writes or quota is None or not _beyond(requests, quota):
+        return ()
+    back = f"{seconds_from_now(quota.seconds_left):%Y-%m-%d %H:%M} UTC"
+    return (
+        f"carrying this out takes {requests:,} requests, and Codat's quota has {quota.remaining:,} left before "
+        f"{back}: apply ends there, and another one after that does the rest",
+    )
+
+
+def _minutes(requests: int, pace: int, quota: Quota | None) -> float:
+    """At the present pace, and with the waiting where the quota has to return first."""
+    more = _beyond(requests, quota) if quota else 0
+    if quota is None or not more:
+        return requests / pace
+    days = (more - 1) // quota.limit if quota.limit else 0
+    return (timedelta(seconds=quota.seconds_left) + days * QUOTA_PERIOD) / timedelta(minutes=1) + more / pace
+
+
+def _beyond(requests: int, quota: Quota) -> int:
+    """Requests that the quota has no room for before it returns; one that returns in a moment has room for all."""
+    return max(0, requests - quota.remaining) if quota.seconds_left > MAX_QUOTA_WAIT_S else 0

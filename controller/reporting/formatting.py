@@ -1,0 +1,132 @@
+"""Values, counts and instants in the words of people, safe to print whatever the API holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from controller.model.plan import ChangeKind, Direction, FieldChange, Finding
+from controller.model.platforms import name_of
+from controller.model.values import LOCAL_TIME_PATH, PLATFORM_PATH, SYNC_HOUR_PATH, Option, Ref, Value
+from controller.text import escape_control
+
+CHANGE_LABELS = {
+    ChangeKind.CREATE_COMPANY: ("+", "create the company"),
+    ChangeKind.CREATE_CONNECTION: ("+", "create the accounting connection"),
+    ChangeKind.RENAME_COMPANY: ("~", "rename the company"),
+    ChangeKind.SET_CONFIGURATION: ("~", "set the configuration"),
+    ChangeKind.UNLINK_CONNECTION: ("-", "unlink the accounting connection"),
+    ChangeKind.DELETE_COMPANY: ("-", "delete the company"),
+}
+
+DIRECTIONS = {
+    Direction.DRIFT: "changed outside merchantctl",
+    Direction.PENDING: "changed in the manifest",
+    Direction.CONFLICT: "changed on both sides",
+}
+"""Who changed a field, compared with what was applied last. JSON has the words of `Direction` itself."""
+
+clean = escape_control
+
+_HOURS = (SYNC_HOUR_PATH, LOCAL_TIME_PATH)
+
+
+def format_value(value: Value | Ref, field: str | None = None) -> str:
+    """What stands at a field, or should: `Sales (200)`, `[Location, Item]`, `2026-12-01 00:00 UTC`, `09:00 UTC`.
+
+    None is `(unset)`; a platform is called as manifests call it; a reference that has no answer yet is as it was
+    written: `code 200`.
+    """
+    if field == PLATFORM_PATH and isinstance(value, str):
+        return clean(name_of(value) or value)
+    if field in _HOURS and isinstance(value, int):
+        return f"{value:02}:00 UTC"
+    match value:
+        case None:
+            return "(unset)"
+        case bool():
+            return "true" if value else "false"
+        case Option():
+            return _option_words(value)
+        case Ref(by, text):
+            return clean(f"{by} {text}")
+        case datetime():
+            return format_time(value)
+        case tuple():
+            return clean("[" + ", ".join(value) + "]")
+    return clean(str(value))
+
+
+def _option_words(option: Option) -> str:
+    if not option.name:
+        return clean(option.code or option.id)
+    return clean(f"{option.name} ({option.code})" if option.code else option.name)
+
+
+def format_iso(at: datetime | None) -> str | None:
+    """ISO 8601 UTC to the second, for programs."""
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def finding_label(finding: Finding) -> str:
+    """`mapping-changed (changed outside merchantctl)`"""
+    return f"{finding.code} ({DIRECTIONS[finding.direction]})" if finding.direction else finding.code
+
+
+def direction_words(change: FieldChange) -> str:
+    """Who changed a field; nothing for one that is set for the first time, where it goes without saying."""
+    is_first = change.live is None and change.direction is Direction.PENDING
+    return "" if is_first else DIRECTIONS[change.direction]
+
+
+def format_time(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def format_count(number: int, one: str, many: str | None = None) -> str:
+    """`1 merchant`, `2,000 merchants`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def format_list(words: Sequence[str], most: int = 5) -> str:
+    """`a, b, c and 12 more`."""
+    shown = ", ".join(clean(word) for word in words[:most])
+    return shown if len(words) <= most else f"{shown} and {len(words) - most:,} more"
+
+
+def format_minutes(minutes: float) -> str:
+    if minutes < 1:
+        return "under a minute"
+    return (
+        f"about {format_count(round(minutes), 'minute')}"
+        if minutes < 120
+        else f"about {format_count(round(minutes / 60), 'hour')}"
+    )
+
+
+def align_columns(rows: Sequence[Sequence[str]], indent: str, gap: str = "  ") -> list[str]:
+    """The rows as lines, every column but the last as wide as its widest cell; colour takes no room.
+
+    One long name widens nobody else's row: a cell beyond `WIDEST` only moves what stands to the right of it.
+    """
+    if not rows:
+        return []
+    widths = [
+        max((width for row in rows if (width := _shown_width(row[i])) <= WIDEST), default=WIDEST)
+        for i in range(len(rows[0]))
+    ]
+    return [indent + gap.join(map(_padded, row, widths)).rstrip() for row in rows]
+
+
+WIDEST = 48
+"""Characters of a cell that a column makes room for."""
+_COLOUR = re.compile(r"\x1b\[[0-9]+m")
+
+
+def _shown_width(cell: str) -> int:
+    return len(_COLOUR.sub("", cell)) if "\x1b" in cell else len(cell)
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - _shown_width(cell))

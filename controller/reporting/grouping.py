@@ -1,0 +1,44 @@
+"""Merchants of whom the same is to be said are told of once: a change to thousands is one block, not thousands."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from controller.reporting.formatting import format_list
+from controller.reporting.paint import Paint
+
+MIN_GROUP_SIZE = 5
+"""So many that say the same, but for the name, are one block."""
+MAX_NAMES_IN_GROUP = 12
+"""So many of the others are named under it, where a number will do; JSON has them all."""
+
+MerchantBlock = tuple[str, Sequence[str]]
+"""A merchant and the lines about it."""
+
+
+def collapse_identical(
+    blocks: Iterable[MerchantBlock], paint: Paint, named: int = MAX_NAMES_IN_GROUP
+) -> list[list[str]]:
+    """The blocks' lines in their order; of many alike the first speaks for all, and `named` others are named."""
+    blocks = list(blocks)
+    alike = _alike(blocks)
+    told: list[list[str]] = []
+    for name, block in blocks:
+        group = alike[_said(name, block)]
+        if len(group) < MIN_GROUP_SIZE:
+            told.append([*block])
+        elif name == group[0]:
+            told.append([*block, paint("strong", "  likewise ") + format_list(group[1:], named)])
+    return told
+
+
+def _alike(blocks: Sequence[MerchantBlock]) -> dict[tuple[str, ...], list[str]]:
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for name, block in blocks:
+        groups[_said(name, block)].append(name)
+    return groups
+
+
+def _said(name: str, block: Sequence[str]) -> tuple[str, ...]:
+    return tuple(line.replace(name, "") for line in block)

@@ -1,0 +1,223 @@
+"""What happened to a merchant: what runs did, and each time that a finding came and went; with who and from what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from controller.model.finding_evidence import ENDED_WORDS, Ended
+from controller.model.run import Author
+from controller.model.values import value_from_json
+from controller.quick_dataclasses import dataclass
+from controller.reporting.formatting import CHANGE_LABELS, align_columns, clean, format_iso, format_time, format_value
+from controller.reporting.provenance import SHORT_REVISION_DIGITS
+
+
+class Event(Protocol):
+    """What a run did to a merchant."""
+
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def run_id(self) -> int: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def detail(self) -> Mapping[str, Any]: ...
+
+
+class Occurrence(Protocol):
+    """One time that a finding came."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def field(self) -> str: ...
+    @property
+    def direction(self) -> str | None: ...
+    @property
+    def live(self) -> Any: ...
+    @property
+    def wanted(self) -> Any: ...
+    @property
+    def cause(self) -> str | None: ...
+    @property
+    def found_at(self) -> datetime: ...
+    @property
+    def found_run(self) -> int | None: ...
+    @property
+    def last_seen(self) -> datetime: ...
+    @property
+    def gone_at(self) -> datetime | None: ...
+    @property
+    def gone_run(self) -> int | None: ...
+    @property
+    def how(self) -> str | None: ...
+    @property
+    def now_wanted(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """A run, as far as it is remembered: who, and from which manifests."""
+
+    number: int
+    author: Author | None = None
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return str(self.author) if self.author else f"run {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One thing that happened to a merchant, in words."""
+
+    at: datetime
+    what: str
+    more: str = ""
+    by: str = ""
+
+
+def past(events: Sequence[Event], findings: Sequence[Occurrence], runs: Mapping[int, By]) -> list[Past]:
+    """Everything that happened, the oldest first."""
+    lines = [Past(each.at, each.what, event_words(each.detail), _by(each.run_id, runs)) for each in events]
+    for each in findings:
+        lines.append(Past(each.found_at, f"found {each.code}", _found(each), _by(each.found_run, runs)))
+        if each.gone_at:
+            lines.append(Past(each.gone_at, f"gone {each.code}", _gone(each), _gone_by(each, runs)))
+    return sorted(lines, key=lambda line: line.at)
+
+
+def history_text(lines: Sequence[Past]) -> list[str]:
+    return align_columns([(format_time(each.at), *map(clean, (each.what, each.by, each.more))) for each in lines], "")
+
+
+def history_json(
+    events: Sequence[Event], findings: Sequence[Occurrence], runs: Mapping[int, By]
+) -> dict[str, list[dict[str, Any]]]:
+    return {
+        "events": [
+            {
+                "at": format_iso(each.at),
+                "run": each.run_id,
+                **_by_json(each.run_id, runs),
+                "what": each.what,
+                "detail": each.detail,
+            }
+            for each in events
+        ],
+        "findings": [_occurrence_json(each, runs) for each in findings],
+    }
+
+
+def _occurrence_json(each: Occurrence, runs: Mapping[int, By]) -> dict[str, Any]:
+    gone = {
+        "how": each.how,
+        "run": each.gone_run,
+        **_by_json(each.gone_run, runs),
+        "wanted": each.now_wanted,
+    }
+    return {
+        "occurrence": each.id,
+        "code": each.code,
+        "field": each.field or None,
+        "direction": each.direction,
+        "live": each.live,
+        "wanted": each.wanted,
+        "cause": each.cause,
+        "firstSeen": format_iso(each.found_at),
+        "found": {"run": each.found_run, **_by_json(each.found_run, runs)},
+        "lastSeen": format_iso(each.last_seen),
+        "clearedAt": format_iso(each.gone_at),
+        "gone": gone if each.gone_at else None,
+    }
+
+
+def _by_json(number: int | None, runs: Mapping[int, By]) -> dict[str, Any]:
+    by = runs.get(number or 0)
+    return {"by": str(by.author) if by and by.author else None, "revision": by.revision if by else None}
+
+
+def event_words(detail: Mapping[str, Any]) -> str:
+    """`set the configuration: enabled false -> true, schedule.time`, and why it went no further.
+
+    An imported state may hold anything there: what is no change is passed over.
+    """
+    changes = [each for each in _items(detail, "changes") if isinstance(each, dict)]
+    told = [": ".join(filter(None, (_kind(each), ", ".join(_fields(each))))) for each in changes]
+    reason = detail.get("reason") if isinstance(detail, dict) else None
+    return "; ".join(filter(None, [*told, str(reason) if reason else ""]))
+
+
+def _items(holder: Any, name: str) -> list[Any]:
+    found = holder.get(name) if isinstance(holder, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _kind(change: Mapping[str, Any]) -> str:
+    kind = str(change.get("kind"))
+    return next((words for known, (_, words) in CHANGE_LABELS.items() if known == kind), kind)
+
+
+def _fields(change: Mapping[str, Any]) -> list[str]:
+    """Before and after, where that was noted: older lines have the names alone."""
+    values = {str(each.get("field")): each for each in _items(change, "values") if isinstance(each, dict)}
+    return [
+        f"{field} {_moved(field, values[field])}" if field in values else field
+        for field in map(str, _items(change, "fields"))
+    ]
+
+
+def _moved(field: str, values: Mapping[str, Any]) -> str:
+    return f"{stored_words(field, values.get('live'))} -> {stored_words(field, values.get('wanted'))}"
+
+
+def _found(each: Occurrence) -> str:
+    """What it was and what somebody made of it; for what is about no value, why."""
+    if each.live is None and each.wanted is None:
+        return " ".join(filter(None, (each.field, f"({each.cause})" if each.cause else "")))
+    return f"{each.field} {stored_words(each.field, each.wanted)} -> {stored_words(each.field, each.live)}"
+
+
+def _gone(each: Occurrence) -> str:
+    how = ENDED_WORDS.get(each.how or "", each.how or "")
+    if each.live is None and each.wanted is None:
+        return ": ".join(filter(None, (each.field, how)))
+    now = each.wanted if each.now_wanted is None else each.now_wanted
+    moved = f"{each.field} {stored_words(each.field, each.live)} -> {stored_words(each.field, now)}"
+    return ": ".join(filter(None, (moved, how)))
+
+
+def stored_words(field: str, value: Any) -> str:
+    """A value as the state keeps it. A reference that found nothing has no id: it is shown as it was written."""
+    if not _is_value(value):
+        return json.dumps(value)
+    if isinstance(value, dict) and value["id"] is None:
+        return next((f"{by} {value[by]}" for by in ("code", "name") if value.get(by)), "nothing")
+    return format_value(value_from_json(field, value), field)
+
+
+def _is_value(value: Any) -> bool:
+    """Whether a field can have it: what was imported may be anything."""
+    if isinstance(value, dict):
+        return "id" in value and all(each is None or isinstance(each, str) for each in value.values())
+    return not isinstance(value, list) or all(isinstance(each, str) for each in value)
+
+
+def _gone_by(each: Occurrence, runs: Mapping[int, By]) -> str:
+    """Who put it right; of the rest, who saw that it was over."""
+    by = _by(each.gone_run, runs)
+    return by if each.how in (None, Ended.MENDED) or not by else f"seen by {by}"
+
+
+def _by(number: int | None, runs: Mapping[int, By]) -> str:
+    if number is None:
+        return ""
+    by = runs.get(number, By(number))
+    revision = f" ({by.revision[:SHORT_REVISION_DIGITS]})" if by.revision else ""
+    return f"run {number}, {by}{revision}" if by.author else str(by)

@@ -1,0 +1,108 @@
+"""Syncs and uploads in words: how each stands, and what to do about one that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from controller.model.syncs_and_uploads import Sync, SyncPreview, TransferStatus, UploadFailure, UploadStatus
+from controller.reporting.formatting import align_columns, clean, format_count, format_iso, format_time
+from controller.reporting.paint import WITHOUT_COLOUR, Paint
+
+_MEANING = {
+    1000: ("in progress", "merchantctl sync {name} --status --wait"),
+    1010: ("in progress for more than ten minutes", "merchantctl sync {name} --status --wait"),
+    2000: ("done", ""),
+    2040: ("done: there was nothing to push", ""),
+    4000: ("the configuration is wrong", "merchantctl plan --target {name}"),
+    4040: ("the company or its connection is gone", "merchantctl status {name}"),
+    4220: ("the company or its connection is gone", "merchantctl status {name}"),
+    4260: ("the merchant's subscription to the accounting software has expired", "ask the merchant to renew it"),
+    5000: ("Codat failed", "sync again later"),
+    5080: ("the range was synchronised before", "begin where the last success ends: merchantctl sync {name}"),
+    5120: (
+        "the commerce data could not be processed",
+        "push orders, payments and transactions, all three, and sync again",
+    ),
+    5130: ("writing to the books failed", "sync again later"),
+}
+"""By status code (API notes 5.5): what it means, and the next step."""
+_STYLES = {TransferStatus.RUNNING: "change", TransferStatus.SUCCESS: "good", TransferStatus.FAILED: "bad"}
+
+
+def sync_preview_text(name: str, prospect: SyncPreview) -> str:
+    """What a sync would do, and the warning that belongs to it."""
+    start = f"from {format_time(prospect.start)}" if prospect.start else "from the beginning"
+    text = f"Sync {clean(name)} {start} to {format_time(prospect.finish)}: sales go into the merchant's books."
+    if not prospect.enabled:
+        return text
+    return (
+        f"{text}\nScheduled syncs are on: the next one takes its latest 24 hours whole, and books them again."
+        "\nTo be safe, switch them off first: enabled: false in the manifest, then merchantctl apply."
+    )
+
+
+def sync_text(name: str, sync: Sync, paint: Paint = WITHOUT_COLOUR) -> str:
+    """`acme  done  2026-11-21 00:00 UTC to 2026-11-22 00:00 UTC`, Codat's words, and the next step."""
+    meaning, step = _MEANING.get(sync.code, (sync.status or "not known to this version", ""))
+    covered = (
+        f"  {format_time(sync.covers_from)} to {format_time(sync.covers_until)}"
+        if sync.covers_from and sync.covers_until
+        else ""
+    )
+    began = f"  begun {format_time(sync.started_at)}" if sync.started_at else ""
+    head = (
+        f"{paint('strong', clean(name))}  {paint(_STYLES[sync.transfer_status], meaning)} ({sync.code}){covered}{began}"
+    )
+    # One line, whatever the message holds: a line break in it would forge the line of a next step.
+    lines = [head, *([f"  {clean(message)}"] if (message := " ".join(sync.message.split())) else [])]
+    return "\n".join([*lines, f"  {paint('strong', '>')} {step.format(name=clean(name))}"] if step else lines)
+
+
+def sync_json(name: str, sync: Sync | None) -> dict[str, Any]:
+    """`sync` is null where there was none."""
+    shown = sync and {
+        "id": sync.id,
+        "progress": sync.transfer_status.value,
+        "code": sync.code,
+        "status": sync.status,
+        "message": sync.message,
+        "began": format_iso(sync.started_at),
+        "start": format_iso(sync.covers_from),
+        "finish": format_iso(sync.covers_until),
+        "dataPushed": sync.data_pushed,
+    }
+    return {"schemaVersion": 1, "kind": "Sync", "complete": True, "merchant": name, "sync": shown}
+
+
+def push_text(name: str, uploads: Sequence[UploadStatus | UploadFailure], paint: Paint = WITHOUT_COLOUR) -> str:
+    """One line an upload; then how many records went."""
+    rows = [(each.data_type, format_count(each.records, "record"), *_fate(each, paint)) for each in uploads]
+    sent = sum(each.records for each in uploads if isinstance(each, UploadStatus))
+    return "\n".join(
+        [
+            *align_columns(rows, "  "),
+            f"{paint('strong', 'Push:')} {format_count(sent, 'record')} of {clean(name)} sent.",
+        ]
+    )
+
+
+def push_json(name: str, uploads: Sequence[UploadStatus | UploadFailure]) -> dict[str, Any]:
+    shown = [_upload_json(each) for each in uploads]
+    return {"schemaVersion": 1, "kind": "Push", "complete": True, "merchant": name, "uploads": shown}
+
+
+def _fate(upload: UploadStatus | UploadFailure, paint: Paint) -> tuple[str, str]:
+    if isinstance(upload, UploadFailure):
+        return paint("bad", "failed"), clean(upload.reason)
+    return paint(_STYLES[upload.transfer_status], upload.transfer_status.value), clean(
+        " ".join(filter(None, (upload.status, upload.message)))
+    )
+
+
+def _upload_json(upload: UploadStatus | UploadFailure) -> dict[str, Any]:
+    head = {"dataType": upload.data_type, "records": upload.records}
+    if isinstance(upload, UploadFailure):
+        return head | {"datasetId": None, "progress": "failed", "status": None, "message": upload.reason}
+    rest = {"progress": upload.transfer_status.value, "status": upload.status, "message": upload.message}
+    return head | {"datasetId": upload.id} | rest

@@ -1,0 +1,179 @@
+"""`merchantctl rollout`: each of its verbs, with settings, manifests, state, client and lock put together.
+
+start_rollout, resume_rollout   plan, judge, ask; then wave after wave, the lock held for one wave at a time
+pause_rollout, abort_rollout    a word in the state, which the process that carries the rollout out notices
+load_status                     where one stands
+undo_rollout                    what it changed, put back
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from controller.desired.selector import require_any_match
+from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.desired import Fleet
+from controller.model.plan import ChangeClass
+from controller.model.report import FleetPlan
+from controller.model.rollout import Rollout, RolloutPreview, RolloutSpec
+from controller.model.run import Records, RunPolicy, Scope
+from controller.operations.bootstrap import (
+    EMPTY_FLEET,
+    ApplyRequest,
+    OnProgress,
+    build_run,
+    current_process,
+    ignore_message,
+    load_manifests,
+    no_progress,
+    open_store,
+    open_writer,
+    refuse_empty_root,
+    state_lock,
+    stop_on_signals,
+)
+from controller.quick_dataclasses import dataclass
+from controller.reconcile.context import RunContext
+from controller.reconcile.load_snapshot import select_merchants
+from controller.rollout import record as rollout_record
+from controller.rollout.run import RolloutSession, run_waves
+from controller.rollout.run import start_rollout as begin
+from controller.rollout.undo import undo_rollout as put_back
+from controller.rollout.waves import is_selector
+from controller.settings import Settings
+
+CLASSES_LIMITED_BY_WAVES = (ChangeClass.REMAP.value, ChangeClass.RESCHEDULE.value)
+"""Not judged by the limits of an apply: a rollout is as large as it is meant to be, and so is its undoing."""
+
+MAX_LOCK_WAIT_BETWEEN_WAVES_S = 600.0
+"""How long a wave waits for another run that has the lock on the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """What `rollout start` was told. `confirm` is called once, with the whole preview; `lock_timeout` is in seconds."""
+
+    scope: Scope
+    spec: RolloutSpec
+    confirm: Callable[[RolloutPreview], bool]
+    name: str | None = None
+    lock_timeout: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRequest:
+    """What `rollout undo` was told. `name` None: the newest."""
+
+    name: str | None
+    allow: tuple[str, ...]
+    confirm: Callable[[FleetPlan], bool]
+    lock_timeout: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutResult:
+    """How far a rollout came in this process, and the signal that ended it."""
+
+    rollout: Rollout
+    signal: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressSink:
+    """Where progress goes: sentences, and how many of how many merchants are done."""
+
+    on_message: Callable[[str], None]
+    on_progress: OnProgress = no_progress
+
+
+async def start_rollout(
+    settings: Settings, request: StartRequest, sink: ProgressSink, *, environment: Environment = REAL_ENVIRONMENT
+) -> RolloutResult | RolloutPreview:
+    """A rollout from its plan on. Refused or declined: its preview. UsageError for a wave that matches nobody."""
+    fleet = load_manifests(settings, request.scope, strict=True, cached=False)
+    labels = [merchant.labels for merchant in select_merchants(fleet, request.scope).values()]
+    for wave in request.spec.waves:
+        if is_selector(wave):  # a mistyped label would leave everyone to the last wave
+            require_any_match(wave, labels, f"--wave {wave}")
+    async with _open_session(settings, fleet, request.scope, sink, environment) as (run, session):
+        await refuse_empty_root(settings, fleet, run.store)
+        run = replace(run, policy=_policy(request.spec.allow))
+        async with state_lock(run.store, request.lock_timeout):
+            started = await begin(run, request.name, request.spec, session, request.confirm)
+        if isinstance(started, RolloutPreview):
+            return started
+        return RolloutResult(await run_waves(started, run, session), run.stop.signal)
+
+
+async def resume_rollout(
+    settings: Settings,
+    name: str | None,
+    max_failures: int | None,
+    sink: ProgressSink,
+    *,
+    environment: Environment = REAL_ENVIRONMENT,
+) -> RolloutResult:
+    """Goes on with a rollout where it stands."""
+    fleet = load_manifests(settings, Scope(), strict=True, cached=False)
+    async with _open_session(settings, fleet, Scope(), sink, environment) as (run, session):
+        rollout = await rollout_record.claim_rollout(
+            run.store, name, fleet.merchants, session.owner, max_failures, run.now()
+        )
+        run = replace(run, policy=_policy(rollout.spec.allow))
+        return RolloutResult(await run_waves(rollout, run, session), run.stop.signal)
+
+
+async def undo_rollout(
+    settings: Settings, request: UndoRequest, sink: ProgressSink, *, environment: Environment = REAL_ENVIRONMENT
+) -> RolloutResult | FleetPlan:
+    """Puts back what a rollout changed; no manifest is looked at. Refused or declined: the plan alone comes back."""
+    opening = _open_session(settings, EMPTY_FLEET, Scope(), sink, environment)
+    async with opening as (run, _), state_lock(run.store, request.lock_timeout):
+        run = replace(run, policy=_policy(request.allow))
+        undone = await put_back(run, request.name, request.confirm)
+        return undone if isinstance(undone, FleetPlan) else RolloutResult(undone, run.stop.signal)
+
+
+async def pause_rollout(
+    settings: Settings, name: str | None, *, environment: Environment = REAL_ENVIRONMENT
+) -> Rollout:
+    """Nothing new of it is begun from now on."""
+    async with open_store(settings) as store:
+        return await rollout_record.pause_rollout(store, name, environment.clock())
+
+
+async def abort_rollout(
+    settings: Settings, name: str | None, *, environment: Environment = REAL_ENVIRONMENT
+) -> Rollout:
+    """Ends it for good where it stands, and gives back the merchants that it holds."""
+    async with open_store(settings) as store:
+        return await rollout_record.abort_rollout(store, name, environment.clock())
+
+
+async def load_status(settings: Settings, name: str | None) -> Rollout:
+    """Where it stands. `name` None: the newest."""
+    async with open_store(settings, ignore_message) as store:
+        return await rollout_record.load_rollout(store, name)
+
+
+@asynccontextmanager
+async def _open_session(
+    settings: Settings, fleet: Fleet, scope: Scope, sink: ProgressSink, environment: Environment
+) -> AsyncIterator[tuple[RunContext, RolloutSession]]:
+    """A run that may write, and stops between two merchants on a signal."""
+    async with open_store(settings) as store, open_writer(settings, environment) as api:
+        records = Records.MENDED if fleet.root_is_complete else Records.NONE
+        request = ApplyRequest(scope, verb="rollout", records=records)
+        run = build_run(settings, request, fleet, store, api, sink.on_progress, environment)
+        session = RolloutSession(
+            current_process(), lambda: state_lock(store, MAX_LOCK_WAIT_BETWEEN_WAVES_S), sink.on_message
+        )
+        with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number)):
+            yield run, session
+
+
+def _policy(allow: Iterable[str]) -> RunPolicy:
+    """The waves, and the look between them, are the limit of what a rollout is for; every other class is judged."""
+    return RunPolicy(allowed=frozenset({*allow, *CLASSES_LIMITED_BY_WAVES}), for_rollout=True)

@@ -1,0 +1,145 @@
+"""What is remembered of a rollout, and who may turn it: taken up again, paused, aborted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from datetime import datetime
+
+from controller.model.desired import DesiredMerchant
+from controller.model.errors import LockedByOtherRun, MerchantctlError
+from controller.model.rollout import (
+    ACTIVE_ROLLOUT_STATES,
+    UNFINISHED_STATES,
+    MemberState,
+    Rollout,
+    RolloutMember,
+    RolloutSpec,
+    RolloutState,
+)
+from controller.reporting.formatting import format_list
+from state import MemberRow, ProcessIdentity, RolloutRow, Store
+
+
+async def load_newest(store: Store) -> Rollout | None:
+    row = await store.rollout()
+    return await _whole(store, row) if row else None
+
+
+async def load_rollout(store: Store, name: str | None) -> Rollout:
+    """That rollout, or the newest. Raises MerchantctlError where there is none."""
+    return await _whole(store, await _row(store, name))
+
+
+async def pause_rollout(store: Store, name: str | None, at: datetime) -> Rollout:
+    """The process that carries it out notices between two merchants. Raises MerchantctlError where none runs."""
+    return await _stopped(store, name, (RolloutState.RUNNING,), RolloutState.PAUSED, at)
+
+
+async def abort_rollout(store: Store, name: str | None, at: datetime) -> Rollout:
+    """No further wave; what is done stays. Raises MerchantctlError where it is over already."""
+    return await _stopped(store, name, ACTIVE_ROLLOUT_STATES, RolloutState.ABORTED, at)
+
+
+async def _stopped(
+    store: Store, name: str | None, of: tuple[RolloutState, ...], state: RolloutState, at: datetime
+) -> Rollout:
+    row = await _row(store, name)
+    turned = await store.compare_and_set_rollout(row.id, of=of, state=state.value, reason=f"{state} by hand", since=at)
+    rollout = await load_rollout(store, row.name)
+    if not turned:
+        raise MerchantctlError(
+            f"{describe_position(rollout)}, so it cannot be {state}; merchantctl rollout status says more"
+        )
+    return rollout
+
+
+async def claim_rollout(
+    store: Store,
+    name: str | None,
+    wanted: Mapping[str, DesiredMerchant],
+    owner: ProcessIdentity,
+    max_failures: int | None,
+    at: datetime,
+) -> Rollout:
+    """A rollout that stands, in this process's hands; it tolerates `max_failures` a wave from now on, where given.
+
+    Raises LockedByOtherRun where a process that lives carries it out, and MerchantctlError where it is over or where
+    the manifests ask for something else than at its start.
+    """
+    row = await _row(store, name)
+    rollout = await _whole(store, row)
+    _refuse_what_is_over(rollout)
+    # One that was paused was told to stop, be it at its last request or standing still: it has no say any more.
+    if not await store.take_up_rollout(from_whoever=rollout.state is not RolloutState.RUNNING):
+        who = row.owner
+        raise LockedByOtherRun(
+            f"rollout {rollout.name} is carried out by `{who.command}` (pid {who.pid} on {who.host}). "
+            f"To take it from there: merchantctl rollout pause {rollout.name}, then resume"
+        )
+    _refuse_other_wishes(rollout, wanted)
+    terms = rollout.spec if max_failures is None else replace(rollout.spec, max_failures=max_failures)
+    running = {"state": RolloutState.RUNNING.value, "reason": "", "since": at, "terms": asdict(terms)}
+    if not await store.compare_and_set_rollout(
+        row.id, of=[*ACTIVE_ROLLOUT_STATES], of_owner=row.owner, owner=owner, **running
+    ):
+        raise LockedByOtherRun(
+            f"somebody else has just taken up rollout {rollout.name}; merchantctl rollout status shows how far"
+        )
+    return await load_rollout(store, row.name)
+
+
+def _refuse_what_is_over(rollout: Rollout) -> None:
+    if rollout.state not in ACTIVE_ROLLOUT_STATES:
+        raise MerchantctlError(f"{describe_position(rollout)}: merchantctl rollout start begins another one")
+
+
+def _refuse_other_wishes(rollout: Rollout, wanted: Mapping[str, DesiredMerchant]) -> None:
+    """Only those that are still to come: what else is declared by now is not this rollout's business."""
+    waves = (each for each in rollout.members if each.wave >= rollout.current_wave and each.state in UNFINISHED_STATES)
+    moved = [each.merchant for each in waves if _digest(wanted.get(each.merchant)) != each.digest]
+    if moved:
+        raise MerchantctlError(
+            f"the manifests ask for something else than when rollout {rollout.name} began, of "
+            f"{format_list(moved)}. Put "
+            f"them back, or: merchantctl rollout abort {rollout.name}, then start one with the new manifests"
+        )
+
+
+def _digest(wanted: DesiredMerchant | None) -> str | None:
+    return wanted.digest if wanted else None
+
+
+def describe_position(rollout: Rollout) -> str:
+    """`rollout spring is paused at wave 2 of 4`"""
+    return f"rollout {rollout.name} is {rollout.state} at wave {rollout.current_wave} of {rollout.wave_count}"
+
+
+async def _row(store: Store, name: str | None) -> RolloutRow:
+    row = await store.rollout(name)
+    if row is None:
+        which = f"no rollout is called {name!r}" if name else "there was no rollout yet"
+        raise MerchantctlError(f"{which}; merchantctl rollout start begins one")
+    return row
+
+
+async def _whole(store: Store, row: RolloutRow) -> Rollout:
+    rows = await store.rollout_merchants(row.id)
+    return Rollout(
+        id=row.id,
+        name=row.name,
+        state=RolloutState(row.state),
+        reason=row.reason,
+        since=row.since,
+        started_at=row.started_at,
+        spec=RolloutSpec.from_json(row.terms),
+        current_wave=row.wave,
+        soak_until=row.soak_until,
+        orphaned=row.state == RolloutState.RUNNING and not await store.is_rollout_carried_out(),
+        members=tuple(_members(rows)),
+    )
+
+
+def _members(rows: Iterable[MemberRow]) -> Iterable[RolloutMember]:
+    for row in rows:
+        yield RolloutMember(row.merchant, row.wave, row.digest, MemberState(row.state), row.reason, row.changed)

@@ -1,0 +1,365 @@
+"""A bulk change in waves: the story.
+
+plan everyone ─ judge once ─ ask ─▶ ┌ write a wave ─ gate ─ soak ─ look again ─ gate ┐ ─▶ done
+                                    └────────────────◀── the next ──────────────────┘
+a gate that does not open, a pause, a signal: paused, with the reason; `run_waves` goes on where it stands
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from controller.desired.selector import matches_selector
+from controller.model.desired import DesiredMerchant
+from controller.model.errors import LockedByOtherRun, MerchantctlError, RemoteError, TransientError
+from controller.model.plan import Plan, PlanStatus
+from controller.model.report import FleetPlan, Outcome, Skipped
+from controller.model.rollout import (
+    ACTIVE_ROLLOUT_STATES,
+    UNFINISHED_STATES,
+    MemberState,
+    Rollout,
+    RolloutMember,
+    RolloutPreview,
+    RolloutSpec,
+    RolloutState,
+)
+from controller.model.run import Scope
+from controller.model.values import START_DATE_PATH, value_to_json
+from controller.planning.diff import recorded_path
+from controller.quick_dataclasses import dataclass
+from controller.reconcile.change_window import recent_automatic_changes
+from controller.reconcile.concurrency import map_bounded
+from controller.reconcile.context import RunContext
+from controller.reconcile.failure_policy import skipped_by_stop
+from controller.reconcile.fleet import may_write, plan_fleet, reconcile
+from controller.reconcile.fleet_plan import build_fleet_plan
+from controller.reconcile.identity import apply_renames, resolve_renames
+from controller.reconcile.last_sync import read_sync
+from controller.reconcile.load_snapshot import load_snapshot, recover_then_snapshot
+from controller.reconcile.plan_merchant import Applier, apply_and_record
+from controller.reconcile.snapshot import RunSnapshot
+from controller.reporting.formatting import format_count, format_list, format_time
+from controller.rollout.gate import (
+    changes_only_existing,
+    is_rollout_member,
+    member_result,
+    why_gate_closed,
+    why_stuck,
+    why_unhealthy,
+    why_wave_not_begun,
+)
+from controller.rollout.record import describe_position, load_newest, load_rollout
+from controller.rollout.waves import split_into_waves
+from state import MemberRow, ProcessIdentity, SyncRow
+from state.errors import StateLocked
+
+ROLLOUT_POLL_INTERVAL_S = 0.5
+"""Seconds between two looks for a pause that was asked for elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutSession:
+    """The process that owns the rollout, with the state's lock (taken for one wave at a time) and where its steps are
+    told."""
+
+    owner: ProcessIdentity
+    lock: Callable[[], AbstractAsyncContextManager[object]]
+    on_message: Callable[[str], None]
+
+
+# Beginning ----------------------------------------------------------------------------------------------
+
+
+async def start_rollout(
+    run: RunContext,
+    name: str | None,
+    spec: RolloutSpec,
+    session: RolloutSession,
+    confirm: Callable[[RolloutPreview], bool],
+) -> Rollout | RolloutPreview:
+    """Plans everyone in scope, judges the whole rollout, asks, and writes its record. Refused or declined: what it
+    would have been. The caller holds the lock."""
+    last = await load_newest(run.store)
+    if last and last.state in ACTIVE_ROLLOUT_STATES:
+        step = f"merchantctl rollout resume {last.name}, or abort it"
+        raise MerchantctlError(f"{describe_position(last)}, and there is one at a time: {step}")
+    preview = await preview_rollout(run, name or f"rollout-{last.id + 1 if last else 1}", spec)
+    idle = not any(changes_only_existing(each) for each in preview.plan.plans)
+    if preview.plan.refusal or idle or not may_write(preview.plan, run.stop) or not confirm(preview):
+        return preview
+    rows = await run.store.load_records()
+    await apply_renames(run.fleet, await resolve_renames(run.fleet, rows, run.store), run.store, run.now())
+    members = _member_rows(preview, run.fleet.merchants)
+    if not await run.store.take_up_rollout(from_whoever=True):
+        raise LockedByOtherRun("another process still has the last rollout in its hands; end it, then run this again")
+    await run.store.begin_rollout(preview.name, spec.to_json(), members, session.owner, run.now())
+    return await load_rollout(run.store, preview.name)
+
+
+async def preview_rollout(run: RunContext, name: str, spec: RolloutSpec) -> RolloutPreview:
+    """What a rollout would do. Raises MerchantctlError where there was one of that name."""
+    if await run.store.rollout(name):
+        raise MerchantctlError(f"there was a rollout {name!r} already; give this one another --name")
+    snapshot = await recover_then_snapshot(run)
+    everyone = await plan_fleet(snapshot)
+    population = [
+        plan
+        for plan in everyone.plans
+        if is_rollout_member(plan, snapshot.recorded_state(plan.merchant).last_configured_at is not None)
+    ]
+    plan = build_fleet_plan(snapshot, population, 0, await recent_automatic_changes(run))
+    labels = {each.merchant: snapshot.desired[each.merchant].labels for each in population}
+    others = [each for each in everyone.plans if each.merchant not in labels]
+    left = (*_stuck_note(population, spec), *_irreversible_note(population), *_excluded_notes(others))
+    plan = replace(plan, is_complete=everyone.is_complete, unread_reasons=everyone.unread_reasons)
+    return RolloutPreview(name, plan, split_into_waves(labels, spec.waves, matches_selector), left)
+
+
+def _stuck_note(population: list[Plan], spec: RolloutSpec) -> list[str]:
+    """Whom the waves will stop at, unless that is mended first."""
+    names = sorted(each.merchant for each in population if why_stuck(each))
+    if not names:
+        return []
+    told = f"{format_count(len(names), 'merchant')} cannot be done as they stand ({format_list(names)})"
+    return [f"{told}: a wave with more than {spec.max_failures} of them does not begin; merchantctl plan says why"]
+
+
+def _irreversible_note(population: list[Plan]) -> list[str]:
+    """What no undo can take back: Codat lets no start date move earlier (API notes 4.5)."""
+    starts = sum(
+        any(field.field == START_DATE_PATH for change in each.changes for field in change.fields) for each in population
+    )
+    words = "a later schedule.startDate, which rollout undo cannot put back: Codat lets none move earlier"
+    return [f"{format_count(starts, 'merchant')} with {words}"] if starts else []
+
+
+def _excluded_notes(plans: list[Plan]) -> list[str]:
+    """What the population leaves out, in sentences."""
+    others = sum(1 for each in plans if each.changes)
+    blocked = sum(each.status is PlanStatus.BLOCKED for each in plans)
+    waiting = sum(each.status is PlanStatus.WAITING for each in plans)
+    sentences = (
+        (others, "to create, configure first, unlink, delete or take down: left to merchantctl apply"),
+        (blocked, "blocked before their first configuration: merchantctl plan says by what"),
+        (waiting, "waiting for somebody else: left to merchantctl apply"),
+    )
+    return [f"{format_count(number, 'merchant')} {words}" for number, words in sentences if number]
+
+
+def _member_rows(preview: RolloutPreview, wanted: Mapping[str, DesiredMerchant]) -> list[MemberRow]:
+    why = {plan.merchant: why_stuck(plan) for plan in preview.plan.plans}
+    return [
+        MemberRow(name, number, wanted[name].digest, MemberState.PENDING.value, why[name])
+        for number, wave in enumerate(preview.waves, 1)
+        for name in wave
+    ]
+
+
+# Going on -----------------------------------------------------------------------------------------------
+
+
+async def run_waves(rollout: Rollout, run: RunContext, session: RolloutSession) -> Rollout:
+    """Wave after wave, until all is done, a gate does not open, or somebody stops it."""
+    async with _watch_for_pause(rollout, run, session):
+        while rollout.state is RolloutState.RUNNING and not run.stop.reason:
+            why = await _run_wave(rollout, run, session)
+            await _advance(await load_rollout(run.store, rollout.name), why, run, session)
+            rollout = await load_rollout(run.store, rollout.name)
+    return rollout
+
+
+async def _run_wave(rollout: Rollout, run: RunContext, session: RolloutSession) -> str:
+    """The wave in hand: written, watched, looked at again; why the rollout is to pause, empty where it goes on."""
+    to_do = rollout.members_of_wave(rollout.current_wave, *UNFINISHED_STATES)
+    if to_do:
+        why = await _write_wave(rollout, to_do, run, session)
+        rollout = await load_rollout(run.store, rollout.name)
+        if why or why_gate_closed(rollout):
+            return why or why_gate_closed(rollout)
+    if not (rollout.spec.soak and rollout.members_of_wave(rollout.current_wave)):
+        return ""
+    return await _soak(rollout, run, session)
+
+
+async def _write_wave(
+    rollout: Rollout, to_do: tuple[RolloutMember, ...], run: RunContext, session: RolloutSession
+) -> str:
+    session.on_message(f"wave {rollout.current_wave} of {rollout.wave_count}: {format_count(len(to_do), 'merchant')}")
+    names = frozenset(each.merchant for each in to_do)
+    wave = replace(run, scope=Scope(names=names), author=replace(run.author, verb=rollout.name))
+    stuck: dict[str, str] = {}
+
+    def may_begin(plan: FleetPlan) -> bool:
+        found = {each.merchant: why for each in plan.plans if (why := why_stuck(each))}
+        stuck.update(found if why_wave_not_begun(rollout, found) else {})
+        return not stuck
+
+    try:
+        async with session.lock():
+            report = await reconcile(wave, may_begin, applier=_recording_applier(rollout))
+            for name, why in stuck.items():
+                await run.store.update_rollout_merchant(rollout.id, name, state=MemberState.FAILED.value, reason=why)
+    except StateLocked as error:
+        return str(error)
+    if isinstance(report, FleetPlan) and report.refusal:
+        over = ", ".join(
+            f"{each.limited_class} {each.count} of {each.limit}" for each in report.refusal.exceeded_limits
+        )
+        return f"wave {rollout.current_wave} is over a safety limit by now ({over}); abort, and start anew"
+    return run.stop.reason or why_wave_not_begun(rollout, stuck)
+
+
+def _recording_applier(rollout: Rollout) -> Applier:
+    """Carries a merchant's plan out between two notes: what stood there before, and what became of it."""
+    members = {each.merchant: each for each in rollout.members}
+
+    async def act(plan: Plan, snapshot: RunSnapshot) -> Outcome:
+        if snapshot.run.stop.reason:
+            return skipped_by_stop(snapshot.run.stop)
+        if plan.changes and not changes_only_existing(plan):
+            return await _defer_to_apply(rollout, plan, snapshot)
+        if plan.changes:
+            changed = {**members[plan.merchant].changed, **_fields_before_and_after(plan)}
+            await _update_member(
+                rollout, plan.merchant, snapshot, state=MemberState.IN_PROGRESS.value, changed=changed, held=False
+            )
+        outcome = await apply_and_record(plan, snapshot)
+        if not (isinstance(outcome, Skipped) and snapshot.run.stop.reason):
+            state, reason = member_result(plan, outcome)
+            await _update_member(rollout, plan.merchant, snapshot, state=state.value, reason=reason, held=False)
+        return outcome
+
+    return act
+
+
+async def _defer_to_apply(rollout: Rollout, plan: Plan, snapshot: RunSnapshot) -> Outcome:
+    kinds = ", ".join(change.kind.value for change in plan.changes)
+    why = f"needs {kinds} by now, which a rollout leaves to merchantctl apply"
+    await _update_member(rollout, plan.merchant, snapshot, state=MemberState.DEFERRED.value, reason=why, held=False)
+    return Skipped(why)
+
+
+async def _update_member(rollout: Rollout, merchant: str, snapshot: RunSnapshot, **columns: Any) -> None:
+    await snapshot.run.store.update_rollout_merchant(rollout.id, merchant, **columns)
+
+
+def _fields_before_and_after(plan: Plan) -> dict[str, Any]:
+    """What stands and what is about to be written, by field: the POST goes out only where it still stands so.
+
+    `stood` is how it stands in the document, to be put back as it was: as text, by JSON pointer.
+    """
+    fields = (field for change in plan.changes for field in change.fields)
+    return {
+        recorded_path(each.field): {"before": value_to_json(each.live), "wrote": value_to_json(each.wanted)}
+        | _document_before(plan.document_changes.get(each.field))
+        for each in fields
+    }
+
+
+def _document_before(places: Mapping[str, tuple[str | None, str | None]] | None) -> dict[str, Any]:
+    return {"stood": {pointer: texts[0] for pointer, texts in places.items()}} if places else {}
+
+
+async def _soak(rollout: Rollout, run: RunContext, session: RolloutSession) -> str:
+    """The soak, which survives the process, and the second look. By Codat's clock: so are the syncs it judges."""
+    soak = timedelta(seconds=rollout.spec.soak)
+    if run.api.skew is None:  # resumed in the middle of a soak: nobody has asked Codat anything yet
+        with suppress(TransientError):
+            await run.api.ping()
+    until = rollout.soak_until or run.service_now() + soak
+    await run.store.compare_and_set_rollout(
+        rollout.id, of=[RolloutState.RUNNING.value], of_owner=session.owner, soak_until=until
+    )
+    session.on_message(f"wave {rollout.current_wave} of {rollout.wave_count}: watched until {format_time(until)}")
+    await run.stop.wait_unless_stopped(
+        run.sleep(max(timedelta(), min(soak, until - run.service_now())).total_seconds())
+    )
+    if run.stop.reason:
+        return run.stop.reason
+    await _check_after_soak(rollout, until - soak, run)
+    return why_gate_closed(await load_rollout(run.store, rollout.name))
+
+
+async def _check_after_soak(rollout: Rollout, written: datetime, run: RunContext) -> None:
+    """Whoever is not as the wave left it failed after all, and is tried again when the rollout is resumed."""
+    done = {each.merchant: each for each in rollout.members_of_wave(rollout.current_wave, MemberState.DONE)}
+    if not done:
+        return
+    look = replace(run, scope=Scope(names=frozenset(done)))
+    await _read_syncs(await load_snapshot(look))
+    snapshot = await load_snapshot(look)
+    for plan in (await plan_fleet(snapshot)).plans:
+        why = why_unhealthy(
+            plan, done[plan.merchant].changed, snapshot.recorded_state(plan.merchant).last_sync, written
+        )
+        if why:
+            await _update_member(rollout, plan.merchant, snapshot, state=MemberState.FAILED.value, reason=why)
+
+
+async def _read_syncs(snapshot: RunSnapshot) -> None:
+    """How everyone's latest sync went; what cannot be read is not held against anybody."""
+    run = snapshot.run
+    known = await run.store.syncs()
+    companies = [(name, id_) for name in sorted(snapshot.desired) if (id_ := snapshot.recorded_state(name).company_id)]
+
+    async def read(who: tuple[str, str]) -> SyncRow | None:
+        try:
+            return await read_sync(*who, known.get(who[0]), run.api, run.service_now())
+        except RemoteError:
+            return None
+
+    rows = await map_bounded(companies, read, run.parallelism, run.on_progress)
+    await run.store.note_syncs(row for row in rows if row)
+
+
+async def _advance(rollout: Rollout, why: str, run: RunContext, session: RolloutSession) -> None:
+    """What follows a wave: the next one, a pause, or the end; nothing where somebody else has spoken meanwhile."""
+    state, reason = _next_state(rollout, why)
+    changes: dict[str, Any] = {"state": state.value, "reason": reason, "since": run.now()}
+    if not why:
+        changes |= {"wave": min(rollout.current_wave + 1, rollout.wave_count), "soak_until": None}
+    elif rollout.members_of_wave(rollout.current_wave, *UNFINISHED_STATES):
+        changes |= {"soak_until": None}
+    await run.store.compare_and_set_rollout(
+        rollout.id, of=[RolloutState.RUNNING.value], of_owner=session.owner, **changes
+    )
+    session.on_message(f"wave {rollout.current_wave} of {rollout.wave_count}: {why or 'through'}")
+
+
+def _next_state(rollout: Rollout, why: str) -> tuple[RolloutState, str]:
+    if why:
+        return RolloutState.PAUSED, why
+    if rollout.current_wave >= rollout.wave_count:
+        return RolloutState.DONE, ""
+    if rollout.spec.step and rollout.members_of_wave(rollout.current_wave):
+        return (
+            RolloutState.PAUSED,
+            f"wave {rollout.current_wave} is through, and the next one waits to be told (--step)",
+        )
+    return RolloutState.RUNNING, ""
+
+
+@asynccontextmanager
+async def _watch_for_pause(rollout: Rollout, run: RunContext, session: RolloutSession) -> AsyncIterator[None]:
+    """Meanwhile, a pause or an abort from another terminal stops this process between two merchants."""
+
+    async def watch() -> None:
+        while True:
+            await run.sleep(ROLLOUT_POLL_INTERVAL_S)
+            row = await run.store.rollout(rollout.name)
+            if row and (row.state != RolloutState.RUNNING or row.owner != session.owner):
+                run.stop.request(f"rollout {rollout.name} was {row.state} elsewhere")
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching

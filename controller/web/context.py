@@ -1,0 +1,81 @@
+"""What the web application may read and do; `daemon.bootstrap` provides it.
+
+POST /webhooks      saves a delivery durably, then `enqueue`s the merchants that it is about
+GET /               the dashboard, from `latest`            GET /healthz  the process answers
+GET /merchants/{n}  one merchant, from `latest` and store   GET /readyz   `not_ready_reason`
+                                                            GET /metrics  `metrics`, and `latest` as gauges
+
+The daemon's part: at its start it enqueues `await store.merchants_with_open_deliveries()`, whose deliveries came to an
+earlier process; after each pass it calls `await store.close_deliveries(names or None, received_until=its start,
+at=now)`, None for all merchants.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Callable, Iterable
+from dataclasses import field
+from datetime import datetime
+
+from controller.model.controller_status import ControllerStatus
+from controller.model.errors import UsageError
+from controller.quick_dataclasses import dataclass
+from controller.telemetry.metrics import Metrics
+from state import Store
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSecrets:
+    """The secrets that authenticate deliveries from Codat; several of a kind while one replaces another.
+
+    signing        keys that sign newer deliveries (API notes 6.5), without `whsec_` and decoded
+    authorization  whole values of the legacy generation's `Authorization` header (API notes 6.3)
+    """
+
+    signing: tuple[bytes, ...] = field(default=(), repr=False)
+    authorization: tuple[bytes, ...] = field(default=(), repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.signing or self.authorization)
+
+
+@dataclass(frozen=True, slots=True)
+class WebContext:
+    """The controller as the web application sees it, from a thread of its own.
+
+    latest            returns the current status; called for each page
+    store             opened in the web's own event loop
+    enqueue           asks for a pass over these merchants, as soon as possible
+    not_ready_reason  returns why this process is not ready to serve; None: it is
+    waiting           returns a sentence while it waits for the lock of another run; else None
+    """
+
+    latest: Callable[[], ControllerStatus]
+    store: Store
+    enqueue: Callable[[Iterable[str]], None]
+    not_ready_reason: Callable[[], str | None]
+    metrics: Metrics
+    now: Callable[[], datetime]
+    secrets: WebhookSecrets = WebhookSecrets()
+    waiting: Callable[[], str | None] = lambda: None
+
+
+def parse_webhook_secrets(signing: str | None, authorization: str | None) -> WebhookSecrets:
+    """Parse the settings: signing secrets separated by spaces or commas, `Authorization` values one a line.
+
+    Raises UsageError, whose message holds no secret.
+    """
+    keys = tuple(_decode_key(word) for word in (signing or "").replace(",", " ").split())
+    header_values = tuple(line.strip().encode() for line in (authorization or "").splitlines() if line.strip())
+    return WebhookSecrets(keys, header_values)
+
+
+def _decode_key(word: str) -> bytes:
+    text = word.removeprefix("whsec_")
+    try:
+        key = b64decode(text + "=" * (-len(text) % 4), validate=True)  # some leave the padding out
+    except ValueError:
+        key = b""
+    if not key:
+        raise UsageError("a webhook secret is not `whsec_` and Base64; copy it anew from Codat's portal")
+    return key

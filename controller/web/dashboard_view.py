@@ -1,0 +1,190 @@
+"""The dashboard as a value: statuses, who must act, the newest drift, and the filtered list of merchants. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+from controller.desired.selector import parse_selector
+from controller.model.controller_status import ControllerStatus
+from controller.model.drift import is_drift
+from controller.model.merchant_status import MerchantStatus, merchant_status, open_findings
+from controller.model.plan import Actor, Finding, Plan
+from controller.model.report import Applied, Outcome
+from controller.quick_dataclasses import dataclass
+
+ROWS_PER_PAGE = 50
+MAX_NEWEST_DRIFT = 6
+MAX_CODES_PER_ACTOR = 6
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantRow:
+    """One merchant in the list. `findings` are the open ones; `since` is when the newest of them was found."""
+
+    plan: Plan
+    outcome: Outcome | None
+    labels: Mapping[str, str]
+    status: MerchantStatus
+    findings: tuple[Finding, ...]
+    since: datetime | None
+
+    @property
+    def merchant(self) -> str:
+        return self.plan.merchant
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(finding.code for finding in self.findings))
+
+    @property
+    def waits_for(self) -> str:
+        """The first condition that is not met, with its reason; after a write the first finding still open."""
+        if isinstance(self.outcome, Applied):
+            return next(iter(self.codes), "")
+        unmet = self.plan.first_unmet
+        if unmet is None:
+            return ""
+        return f"{unmet.type}: {unmet.reason}" if unmet.reason else unmet.type
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSummary:
+    """How many merchants wait for this actor, and the codes of those findings with counts, the most common first."""
+
+    actor: Actor
+    merchants: int
+    codes: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftEntry:
+    """A drift finding; `corrected`: the last pass has put it right."""
+
+    finding: Finding
+    corrected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardView:
+    """The whole fleet. `rows` are all merchants, the most urgent first; `codes` counts merchants by finding code."""
+
+    rows: tuple[MerchantRow, ...]
+    statuses: Mapping[MerchantStatus, int]
+    actions: tuple[ActionSummary, ...]
+    drifted: int
+    newest_drift: tuple[DriftEntry, ...]
+    codes: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which merchants to list; an empty field matches all. `name` is a part of the name, or a shell glob."""
+
+    state: str = ""
+    code: str = ""
+    actor: str = ""
+    drift: str = ""
+    label: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the list, numbered from 1. `found` counts the rows of all pages."""
+
+    rows: tuple[MerchantRow, ...]
+    found: int
+    number: int
+    page_count: int
+
+
+def build_dashboard_view(latest: ControllerStatus) -> DashboardView:
+    """Build the dashboard of one status."""
+    rows = tuple(sorted(_rows(latest), key=_urgency))
+    with_findings = [row for row in rows if row.findings]
+    return DashboardView(
+        rows=rows,
+        statuses=Counter(row.status for row in rows),
+        actions=tuple(_action_summary(actor, with_findings) for actor in _ACTORS),
+        drifted=sum(any(is_drift(finding) for finding in row.findings) for row in with_findings),
+        newest_drift=_newest_drift(rows),
+        codes=tuple(sorted(Counter(code for row in with_findings for code in row.codes).items())),
+    )
+
+
+class DashboardViewCache:
+    """Builds the view of the latest status once, however many requests ask for it."""
+
+    def __init__(self) -> None:
+        self._source: tuple[object, ...] = ()
+        self._view: DashboardView | None = None
+
+    def get(self, latest: ControllerStatus) -> DashboardView:
+        source = (latest.plan, latest.outcomes, latest.fleet)
+        # By identity: a pass replaces these values, and comparing ten thousand plans would cost more than the view.
+        if self._view is None or any(new is not old for new, old in zip(source, self._source, strict=True)):
+            self._source, self._view = source, build_dashboard_view(latest)
+        return self._view
+
+
+def filter_rows(rows: Iterable[MerchantRow], filter_: Filter) -> list[MerchantRow]:
+    """The rows that match, in the same order. Raises UsageError for an invalid label selector."""
+    requirements, name = parse_selector(filter_.label), filter_.name.casefold()
+    return [
+        row
+        for row in rows
+        if filter_.state in ("", row.status)
+        and (not filter_.code or filter_.code in row.codes)
+        and (not filter_.actor or any(finding.actor == filter_.actor for finding in row.findings))
+        and (not filter_.drift or any(is_drift(finding) for finding in row.findings))
+        and (name in row.merchant.casefold() or fnmatchcase(row.merchant.casefold(), name))
+        and all(requirement.is_met_by(row.labels) for requirement in requirements)
+    ]
+
+
+def paginate(rows: Sequence[MerchantRow], number: int) -> Page:
+    """That page, or the nearest existing one."""
+    page_count = max(1, -(-len(rows) // ROWS_PER_PAGE))
+    number = min(max(1, number), page_count)
+    return Page(tuple(rows[(number - 1) * ROWS_PER_PAGE : number * ROWS_PER_PAGE]), len(rows), number, page_count)
+
+
+def _rows(latest: ControllerStatus) -> Iterable[MerchantRow]:
+    declared = latest.fleet.merchants if latest.fleet else {}
+    for plan in latest.plan.plans if latest.plan else ():
+        desired, outcome = declared.get(plan.merchant), latest.outcomes.get(plan.merchant)
+        findings = open_findings(plan, outcome)
+        since = max((finding.since for finding in findings if finding.since), default=None) if findings else None
+        yield MerchantRow(
+            plan, outcome, desired.labels if desired else {}, merchant_status(plan, outcome), findings, since
+        )
+
+
+def _newest_drift(rows: Iterable[MerchantRow]) -> tuple[DriftEntry, ...]:
+    entries = [
+        DriftEntry(finding, finding not in row.findings)
+        for row in rows
+        for finding in row.plan.findings
+        if is_drift(finding)
+    ]
+    return tuple(sorted(entries, key=lambda entry: entry.finding.since or _LONG_AGO, reverse=True)[:MAX_NEWEST_DRIFT])
+
+
+def _urgency(row: MerchantRow) -> tuple[int, float, str]:
+    return _URGENCY_OF_STATUS[row.status], -row.since.timestamp() if row.since else 0.0, row.merchant
+
+
+def _action_summary(actor: Actor, rows: Iterable[MerchantRow]) -> ActionSummary:
+    codes_by_merchant = [
+        codes for row in rows if (codes := {finding.code for finding in row.findings if finding.actor is actor})
+    ]
+    counts = Counter(code for codes in codes_by_merchant for code in codes)
+    return ActionSummary(actor, len(codes_by_merchant), tuple(counts.most_common(MAX_CODES_PER_ACTOR)))
+
+
+_URGENCY_OF_STATUS = {status: position for position, status in enumerate(MerchantStatus)}
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_ACTORS = (Actor.OPERATOR, Actor.MERCHANT, Actor.CODAT, Actor.APPLY)

@@ -1,0 +1,56 @@
+"""Whether a delivery comes from Codat. Pure, over the raw bytes; all comparisons take constant time."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from standardwebhooks import Webhook
+
+from controller.web.context import WebhookSecrets
+
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+"""How far a signed time may be from ours, either way: limits replays (API notes 6.5)."""
+
+
+def is_authentic(secrets: WebhookSecrets, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
+    """Whether it has a fresh signature by one of our keys, or the agreed header of the legacy generation."""
+    return _has_agreed_authorization(secrets, headers) or _has_valid_signature(secrets, headers, body, now)
+
+
+def signature_header(headers: Mapping[str, str], name: str) -> str:
+    """`webhook-id`, `-timestamp` or `-signature`; before Aug 2024 they began with `svix` (API notes 6.5)."""
+    return headers.get(f"webhook-{name}") or headers.get(f"svix-{name}") or ""
+
+
+def _has_agreed_authorization(secrets: WebhookSecrets, headers: Mapping[str, str]) -> bool:
+    given = headers.get("authorization", "").encode()
+    return any(hmac.compare_digest(given, agreed) for agreed in secrets.authorization)
+
+
+def _has_valid_signature(secrets: WebhookSecrets, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
+    # The library signs and we compare: its own `verify` uses the machine's clock only, and refuses a good signature
+    # where a malformed one stands beside it in the header.
+    signed_at, text = _parse_timestamp(signature_header(headers, "timestamp")), _text(body)
+    if signed_at is None or text is None or abs(now - signed_at) > MAX_CLOCK_SKEW:
+        return False
+    given = signature_header(headers, "signature").encode().split(b" ")
+    expected = [Webhook(key).sign(signature_header(headers, "id"), signed_at, text).encode() for key in secrets.signing]
+    return any(
+        hmac.compare_digest(signature, expected_signature) for signature in given for expected_signature in expected
+    )
+
+
+def _parse_timestamp(seconds: str) -> datetime | None:
+    """The instant of Unix seconds as text; None where it is not one."""
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 11):
+        return None
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _text(body: bytes) -> str | None:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return None

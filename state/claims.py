@@ -1,0 +1,227 @@
+"""A claim on a state: a lock that only one living process can have, and that ends with the process.
+
+There are two: one to write over there (`state.lock`), and one to carry a rollout out, also between its waves
+(`state.rollouts`).
+
+SQLite       an operating-system lock (flock) on a file beside the database, never on the database itself: closing
+             a descriptor of that would end SQLite's own locks. The kernel releases it with the process, whatever the
+             host name and the pid namespace. It proves that its holder lives, not that it runs: a stopped one keeps it
+PostgreSQL   an advisory lock of one connection that is kept open for it. The server ends a connection that has been
+             silent for the lease (`idle_session_timeout`) or whose machine is gone (keepalives), by its own clock
+
+A holder sends a heartbeat several times a lease, and before each of its writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import time
+from contextlib import suppress
+from typing import Protocol
+
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from state.async_engine import AsyncConnection, AsyncEngine
+from state.errors import LeaseLost, StateUnusable
+
+DEFAULT_LEASE_S = 45.0
+"""Default for the seconds without a heartbeat after which a claim on PostgreSQL lapses."""
+
+HEARTBEATS_PER_LEASE = 9
+"""Heartbeats that a holder sends in the time of one lease: some may be late before it lapses."""
+
+
+class Claim(Protocol):
+    """Call `take`, `give_back` and `revoke` within a writing transaction: then no other process does so meanwhile."""
+
+    async def take(self) -> bool:
+        """Try to take it; False where a living process has it, this very process included."""
+        ...
+
+    async def renew(self) -> None:
+        """Send a heartbeat, and prove that the claim is ours at this moment. Raises LeaseLost."""
+        ...
+
+    async def give_back(self) -> None:
+        """Release it, if it is ours."""
+        ...
+
+    async def revoke(self) -> None:
+        """Take it away from whoever has it, dead or alive."""
+        ...
+
+    async def silent_for(self) -> float | None:
+        """Seconds since its holder's last heartbeat; None where no living process has it. May be called any time."""
+        ...
+
+
+class FileClaim:
+    """The claim on SQLite. Its file stays when the claim is given back: removing it would let two processes lock it,
+    one the old file and one a new file of the same name."""
+
+    _TAKE_ATTEMPTS, _TAKE_RETRY_S = 4, 0.02
+    """`silent_for` of another process holds a shared lock for a moment, so one failure proves no holder."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: int | None = None
+
+    def __del__(self) -> None:
+        self._close()
+
+    async def take(self) -> bool:
+        for _ in range(self._TAKE_ATTEMPTS):
+            descriptor = self._open(os.O_RDWR | os.O_CREAT)
+            try:
+                if self._try_flock(descriptor, fcntl.LOCK_EX):
+                    self._file, descriptor = descriptor, -1
+                    await self.renew()
+                    return True
+            finally:
+                if descriptor >= 0:
+                    os.close(descriptor)
+            await asyncio.sleep(self._TAKE_RETRY_S)
+        return False
+
+    async def renew(self) -> None:
+        if self._file is None:
+            raise LeaseLost
+        os.utime(self._file)
+
+    async def give_back(self) -> None:
+        self._close()
+
+    async def revoke(self) -> None:
+        """Unlink the file. The next holder locks a new one; the old holder finds itself replaced in the lock row."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+
+    async def silent_for(self) -> float | None:
+        try:
+            descriptor = self._open(os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            # A shared lock can be had only while no living process has the exclusive one.
+            if self._try_flock(descriptor, fcntl.LOCK_SH):
+                return None
+            return max(0.0, time.time() - os.stat(descriptor).st_mtime)
+        finally:
+            os.close(descriptor)
+
+    def _open(self, flags: int) -> int:
+        try:
+            return os.open(self._path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _try_flock(self, descriptor: int, operation: int) -> bool:
+        try:
+            fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise self._unusable(error) from error
+        return True
+
+    def _unusable(self, error: OSError) -> StateUnusable:
+        return StateUnusable(
+            f"the lock of the state, {self._path}, cannot be used: {error.strerror}. "
+            "Mend that, or name another place with MERCHANTCTL_STATE."
+        )
+
+    def _close(self) -> None:
+        descriptor, self._file = self._file, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+class PostgresClaim:
+    """A claim on PostgreSQL: an advisory lock of one connection, which is kept open for it. `table` names the claim."""
+
+    def __init__(self, engine: AsyncEngine, lease: float, table: str) -> None:
+        self._engine, self._lease = engine, lease
+        self._name = {"table": table}
+        self._connection: AsyncConnection | None = None
+        self._mutex = asyncio.Lock()
+
+    async def take(self) -> bool:
+        connection = await self._engine.open()
+        try:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            if not await connection.scalar(_TAKE, self._name):
+                return False
+            await connection.execute(_SET_LEASE, {"lease": f"{self._lease * 1000:.0f}"})
+            self._connection = connection
+            return True
+        finally:
+            if self._connection is not connection:
+                await connection.close()
+
+    async def renew(self) -> None:
+        async with self._mutex:
+            is_ours = False
+            if self._connection:
+                with suppress(SQLAlchemyError):  # a connection that is broken has lost the claim
+                    is_ours = bool(await self._connection.scalar(_IS_OURS, self._name))
+            if not is_ours:
+                await self._drop()
+                raise LeaseLost
+
+    async def give_back(self) -> None:
+        async with self._mutex:
+            if self._connection:
+                with suppress(SQLAlchemyError):
+                    await self._connection.execute(select(func.pg_advisory_unlock_all()))
+            await self._drop()
+
+    async def revoke(self) -> None:
+        async with self._engine.connect() as connection:
+            await connection.execute(_EVICT, self._name)
+
+    async def silent_for(self) -> float | None:
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(_SILENT_FOR, self._name)).first()
+            return None if row is None else max(0.0, float(row[0]))
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection:
+            # Without this SQLAlchemy would reconnect by itself on the next use, with a connection that has no claim.
+            with suppress(SQLAlchemyError):
+                await connection.invalidate()
+            await connection.close()
+
+
+CLAIM_LOCK_KEY = 1_907_311_642
+"""First half of the advisory lock's key; the second is the oid of the claim's table, so each schema has its own."""
+
+_CLAIM_HOLDER = """
+FROM pg_locks AS held LEFT JOIN pg_stat_activity AS activity USING (pid)
+WHERE held.locktype = 'advisory' AND held.granted
+AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND held.classid = :claim AND held.objid = CAST(to_regclass(CAST(:table AS text)) AS oid)
+"""
+
+_TAKE = text(
+    "SELECT pg_try_advisory_lock((CAST(:claim AS bigint) << 32) "
+    "| CAST(CAST(to_regclass(CAST(:table AS text)) AS oid) AS bigint))"
+)
+_TAKE = _TAKE.bindparams(claim=CLAIM_LOCK_KEY)
+
+_IS_OURS = text(f"SELECT count(*) {_CLAIM_HOLDER} AND held.pid = pg_backend_pid()").bindparams(claim=CLAIM_LOCK_KEY)
+
+_EVICT = text(f"SELECT pg_terminate_backend(held.pid, 5000) {_CLAIM_HOLDER}").bindparams(claim=CLAIM_LOCK_KEY)
+
+_SILENT = "coalesce(extract(epoch FROM clock_timestamp() - activity.state_change), 0)"
+_SILENT_FOR = text(f"SELECT {_SILENT} {_CLAIM_HOLDER}").bindparams(claim=CLAIM_LOCK_KEY)
+
+_SET_LEASE = text(
+    "SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), "
+    "set_config('tcp_keepalives_count', '4', false), set_config('idle_session_timeout', :lease, false)"
+)

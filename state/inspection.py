@@ -1,0 +1,78 @@
+"""Inspect a state without creating it, migrating it or taking its lock."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from state import migrations
+from state.account import RemoteAccount, find_account
+from state.database import open_existing_database, without_password
+from state.lock import lock_holder
+from state.process import LockRow
+from state.retention import TableSize, table_sizes
+
+
+@dataclass(frozen=True, slots=True)
+class StateInspection:
+    """A state as it was found.
+
+    place               its address, without a password
+    schema_step         the migration that its tables stand at; None where there is no state yet
+    newest_schema_step  the migration that this version brings it to when it opens it
+    lock                its holder; None where there is none, or the state is one of an earlier version
+    writable            this process may write there, as far as the file system says
+    account             the account it belongs to; None where no run has written yet, or the state is an earlier one
+    silent_for_s        seconds since the holder's last heartbeat; None: the holder is dead
+    bytes               size on disk, freed pages included
+    sizes               of its tables that have rows, the largest first; none for a state of an earlier version
+    """
+
+    place: str
+    schema_step: str | None
+    newest_schema_step: str
+    lock: LockRow | None
+    writable: bool
+    account: RemoteAccount | None = None
+    silent_for_s: float | None = None
+    bytes: int = 0
+    sizes: tuple[TableSize, ...] = ()
+
+
+async def inspect_state(url: str) -> StateInspection:
+    """Raises StateUnusable where it cannot be reached, or the database is not one of merchantctl's."""
+    async with open_existing_database(url) as database:
+        place, writable = without_password(make_url(url)), _is_writable(url)
+        if database is None:
+            return StateInspection(place, None, migrations.HEAD, None, writable)
+        async with database.reading() as connection:
+            step = await connection.run_sync(migrations.schema_step_of)
+        size = await database.size()
+        # The tables of an earlier version may lack columns that the queries of this one name.
+        if step != migrations.HEAD:
+            return StateInspection(place, step, migrations.HEAD, None, writable, bytes=size)
+        lock = await lock_holder(database)
+        return StateInspection(
+            place,
+            step,
+            migrations.HEAD,
+            lock,
+            writable,
+            account=await find_account(database),
+            silent_for_s=await database.holder_silent_for() if lock else None,
+            bytes=size,
+            sizes=await table_sizes(database),
+        )
+
+
+def _is_writable(url: str) -> bool:
+    """Whether the file and its folder, or the nearest existing folder above, can be written; always for a server."""
+    path = make_url(url).database if url.startswith("sqlite:") else None
+    if path is None:
+        return True
+    file = Path(path).absolute()
+    folder = next(parent for parent in file.parents if parent.exists())
+    return os.access(folder, os.W_OK | os.X_OK) and (not file.exists() or os.access(file, os.W_OK))

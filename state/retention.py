@@ -1,0 +1,148 @@
+"""Retention: which rows are deleted by age and which stay, decided here for every table.
+
+A deleted row is older than the caller's limit, over, and nothing refers to it. What is open, bound, held or parked
+stays however old it is. Few rows are deleted in one transaction, so that nobody waits long for the one writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Column, ColumnElement, Table, delete, exists, func, select, tuple_, union
+
+from state.database import Database
+from state.tables import (
+    account,
+    applied,
+    conditions,
+    events,
+    inbox,
+    intents,
+    lock,
+    merchants,
+    occurrences,
+    pulls,
+    quarantine,
+    renames,
+    rollout_merchants,
+    rollouts,
+    runs,
+    syncs,
+    told,
+    verdicts,
+    writes,
+)
+
+MIN_RETENTION = timedelta(days=30)
+"""Nothing younger may be deleted: the change limits look back 24 hours, and counts of findings 30 days."""
+
+EXPIRY_BATCH_SIZE = 500
+"""Rows deleted in one transaction, at most."""
+
+ExpiredRows = Callable[[datetime, Collection[str]], ColumnElement[bool]]
+"""Condition for the rows of a table that may be deleted, given the age limit and the states of an ended rollout."""
+
+REASONS_WITHOUT_EXPIRY: Mapping[Table, str] = {
+    merchants: "bindings, and tombstones of removals that are not to be carried out again",
+    applied: "last applied values, a row each merchant: the third side of the diff",
+    quarantine: "a row each merchant; deleted when it succeeds",
+    verdicts: "a row each merchant",
+    told: "what was announced and still stands; deleted when it is over",
+    conditions: "a row each merchant",
+    renames: "deleted when the manifest's `renamedFrom` is",
+    account: "one row",
+    lock: "one row",
+    inbox: "closed deliveries are deleted after some days, by a pass over all merchants: `state.inbox`",
+}
+"""Tables without expiry, and why they do not grow with time."""
+
+
+def _is_over(before: datetime, ended: Collection[str]) -> ColumnElement[bool]:
+    """Rollouts that ended before then and hold no merchant any more."""
+    members = rollout_merchants.alias()
+    still_held = exists().where(members.c.rollout_id == rollouts.c.id, members.c.held)
+    return rollouts.c.state.in_(ended) & (rollouts.c.since < before) & ~still_held
+
+
+_NAMED_RUNS = union(
+    *(
+        select(column).where(column.is_not(None))
+        for column in (occurrences.c.found_run, occurrences.c.tried_run, occurrences.c.gone_run)
+    )
+)
+"""Runs that a row of `occurrences` refers to: shown with the finding, so they stay as long as it does."""
+
+EXPIRED_ROWS_BY_TABLE: Mapping[Table, ExpiredRows] = {
+    events: lambda before, ended: events.c.at < before,
+    occurrences: lambda before, ended: occurrences.c.gone_at < before,
+    intents: lambda before, ended: intents.c.closed_at < before,
+    writes: lambda before, ended: writes.c.at < before,
+    syncs: lambda before, ended: syncs.c.read_at < before,
+    pulls: lambda before, ended: pulls.c.asked_at < before,
+    runs: lambda before, ended: (runs.c.started_at < before) & runs.c.id.not_in(_NAMED_RUNS),
+    rollout_merchants: lambda before, ended: rollout_merchants.c.rollout_id.in_(
+        select(rollouts.c.id).where(_is_over(before, ended))
+    ),
+    rollouts: lambda before, ended: (
+        _is_over(before, ended) & ~exists().where(rollout_merchants.c.rollout_id == rollouts.c.id)
+    ),
+}
+"""Rows that expire, by table. An open row has NULL in these columns, and NULL is never older than the limit."""
+
+_CREATED_AT: Mapping[Table, Column[datetime]] = {
+    events: events.c.at,
+    occurrences: occurrences.c.found_at,
+    intents: intents.c.begun_at,
+    writes: writes.c.at,
+    syncs: syncs.c.read_at,
+    pulls: pulls.c.asked_at,
+    runs: runs.c.started_at,
+    rollouts: rollouts.c.started_at,
+    inbox: inbox.c.received_at,
+}
+"""The column that says when a row was made."""
+
+
+async def delete_expired(database: Database, before: datetime, ended: Collection[str]) -> int:
+    """Delete up to EXPIRY_BATCH_SIZE rows that are over and older than `before`; returns how many, 0 = none is left.
+
+    ended  states of a rollout that has ended
+    """
+    # Looked for in a reading transaction, for which no writer has to wait: mostly there is nothing to delete.
+    async with database.reading() as transaction:
+        for table, may_expire in EXPIRED_ROWS_BY_TABLE.items():
+            key, is_over = list(table.primary_key), may_expire(before, ended)
+            rows = (await transaction.execute(select(*key).where(is_over).limit(EXPIRY_BATCH_SIZE))).all()
+            if rows:
+                break
+        else:
+            return 0
+    key_expression = key[0] if len(key) == 1 else tuple_(*key)
+    is_selected = key_expression.in_([row[0] if len(key) == 1 else tuple(row) for row in rows])
+    # The condition once more: a row may have been changed between the two transactions.
+    async with database.writing() as transaction:
+        return await transaction.execute_and_count(delete(table).where(is_selected, is_over))
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """How many rows a table has, and when its oldest was made; None where the table does not say."""
+
+    name: str
+    rows: int
+    oldest: datetime | None
+
+
+async def table_sizes(database: Database) -> tuple[TableSize, ...]:
+    """Sizes of the tables that have rows, the largest first."""
+    sizes = []
+    async with database.reading() as transaction:
+        for table in (*EXPIRED_ROWS_BY_TABLE, *REASONS_WITHOUT_EXPIRY):
+            created_at = _CREATED_AT.get(table)
+            columns = [func.count()] if created_at is None else [func.count(), func.min(created_at)]
+            rows, *oldest = (await transaction.execute(select(*columns).select_from(table))).one()
+            if rows:
+                sizes.append(TableSize(table.name, rows, oldest[0] if oldest else None))
+    return tuple(sorted(sizes, key=lambda size: -size.rows))

@@ -1,0 +1,231 @@
+"""A state belongs to one account at one address: with another one nothing is looked at, let alone made anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.emulator.http.server import running_emulator
+from controller.emulator.service.world import EmulatorSettings as EmulatorSettings
+from controller.model.errors import WrongAccount
+from tests.conftest import Emulator
+from tests.end_to_end.place import LIST_COMPANIES, Place, count_writes_by_call, states_by_merchant
+from tests.end_to_end.test_renames import ask
+from tests.proxy import ProxyAnswer, ProxyRequest, proxied
+
+WHOSE = "GET /profile/syncSettings"
+
+
+@pytest.fixture
+def other() -> Iterator[Emulator]:
+    """Another account, at another address, that takes the same key."""
+    settings = EmulatorSettings(api_key="key-of-the-tests", account="another-account")
+    with running_emulator(settings) as url:
+        yield Emulator(url, settings.api_key)
+
+
+def at(place: Place, emulator: Any) -> None:
+    place.emulator = emulator
+    place.settings = replace(place.settings, base_url=emulator.url)
+
+
+def total(place: Place) -> int:
+    return int(sum(place.emulator.counts().values()))
+
+
+def test_emulator_first_and_then_another_account_in_one_folder(place: Place, other: Emulator):
+    """README's way: nothing is asked of the other account, nothing is written, and no finding is noted."""
+    place.provision("acme", "bakery")
+    before = ask(place, "state", "export")
+    at(place, other)
+    for verb in (("plan",), ("drift",), ("status",), ("apply", "--yes", "--allow", "re-create"), ("run", "--once")):
+        said = ask(place, *verb, code=1)
+        assert "the state belongs to http://127.0.0.1" in said, said
+        assert "merchantctl state rebind" in said
+        assert "MERCHANTCTL_STATE" in said
+    assert "this is another account" in ask(place, "state", "rebind", code=1)
+    assert total(place) <= 1  # the listing of `state rebind`
+    assert json.loads(ask(place, "state", "export"))["tables"]["merchants"] == json.loads(before)["tables"]["merchants"]
+    assert place.companies() == []
+
+
+def account_of(name: str | None, key: str = "") -> Any:
+    """The same service, with another word for whose it is; None: that must not be asked."""
+
+    def changed(request: ProxyRequest, answer: ProxyAnswer) -> ProxyAnswer:
+        if request.path != "/profile/syncSettings":
+            return answer
+        return answer.with_json({"clientId": name}) if name else replace(answer, status=403, body=b"")
+
+    return changed
+
+
+def test_another_key_at_the_same_address_is_asked_whose_it_is(place: Place):
+    place.provision("acme")
+    with proxied(place.emulator.url, account_of("first")) as url:
+        place.settings = replace(place.settings, base_url=url)
+        place.database.unlink()
+        place.apply()
+    # the key stays good at the emulator; only what is remembered of it is another one
+    ask_sql(place, "UPDATE account SET key_hash = 'of another key', client_id = 'second'")
+    with pytest.raises(WrongAccount, match="the state belongs to account second, and this key opens account"):
+        at_recorded(place).plan()
+
+
+def at_recorded(place: Place) -> Place:
+    """As if the emulator was where the state belongs."""
+    ask_sql(place, f"UPDATE account SET base_url = '{place.emulator.url}'")
+    place.settings = replace(place.settings, base_url=place.emulator.url)
+    return place
+
+
+def ask_sql(place: Place, statement: str) -> None:
+    import sqlite3
+
+    with sqlite3.connect(place.database) as connection:
+        connection.execute(statement)
+
+
+def test_a_renewed_key_of_the_same_account_goes_on(place: Place):
+    place.provision("acme")
+    ask_sql(place, "UPDATE account SET key_hash = 'of the old key'")
+    with place.count_requests() as during:
+        assert states_by_merchant(place.plan()) == {"acme": "in-sync"}
+    assert during[WHOSE] == 1
+    place.apply()
+    with place.count_requests() as during:
+        place.plan()
+        place.plan("acme")
+    assert during[WHOSE] == 0
+
+
+@pytest.mark.parametrize("known", [0, 1, 2, 3, 5])
+def test_where_the_service_does_not_tell_the_companies_do(place: Place, other: Emulator, known: int):
+    names = [f"m{number}" for number in range(known)]
+    place.provision(*names)
+    ask_sql(place, "DELETE FROM account")  # a state from before it was recorded
+    before = place.companies()
+    with proxied(other.url, account_of(None)) as url:
+        place.settings = replace(place.settings, base_url=url)
+        if not known:
+            place.apply()
+            return
+        with pytest.raises(WrongAccount) as refused:
+            place.apply(allow=("re-create",))
+    assert ("this is another account" in str(refused.value)) is (known >= 3)
+    forget = [f"merchantctl state rm {name}" in str(refused.value) for name in names]
+    assert all(forget) if known < 3 else not any(forget)
+    assert [each["id"] for each in before] == [each["id"] for each in place.companies()]
+    assert count_writes_by_call(other_counts(other)) == {}
+
+
+def other_counts(other: Emulator) -> Any:
+    from collections import Counter
+
+    return Counter(other.counts())
+
+
+def test_a_small_fleet_that_is_really_gone_begins_anew_as_it_is_told(place: Place):
+    place.provision("acme")
+    place.emulator.api.delete(f"/companies/{place.company('acme')['id']}")
+    ask_sql(place, "DELETE FROM account")
+    with proxied(place.emulator.url, account_of(None)) as url:
+        place.settings = replace(place.settings, base_url=url)
+        with pytest.raises(WrongAccount, match="merchantctl state rm acme"):
+            place.plan()
+        ask(place, "state", "rm", "acme")
+        place.apply()
+    assert [each["name"] for each in place.companies()] == ["acme"]
+
+
+def test_a_state_from_before_is_bound_by_the_first_run_that_writes(place: Place):
+    place.provision("acme", "bakery", "cafe")
+    ask_sql(place, "DELETE FROM account")
+    with place.count_requests() as during:
+        place.plan()
+        place.plan()
+    assert during[WHOSE] == 2
+    place.apply()
+    with place.count_requests() as during:
+        place.plan()
+        place.apply()
+    assert during[WHOSE] == 0
+
+
+def test_a_known_account_costs_no_request(place: Place):
+    place.provision("acme", "bakery")
+    with place.count_requests() as during:
+        place.plan("acme")
+    assert sum(during.values()) <= 3
+    assert during[WHOSE] == during[LIST_COMPANIES] == 0
+
+
+def test_a_new_address_of_the_same_account_is_said_once(place: Place):
+    place.provision("acme", "bakery")
+    with proxied(place.emulator.url, lambda request, answer: answer) as url:
+        place.settings = replace(place.settings, base_url=url)
+        with pytest.raises(WrongAccount, match="merchantctl state rebind"):
+            place.plan()
+        address = place.emulator.url
+        place.emulator.url = url
+        assert url in ask(place, "state", "rebind")
+        place.emulator.url = address
+        assert states_by_merchant(place.plan()) == {"acme": "in-sync", "bakery": "in-sync"}
+
+
+def test_doctor_tells_the_account_and_a_mismatch(place: Place, other: Emulator):
+    place.provision("acme")
+    assert "as the state says" in ask(place, "doctor", code=None)
+    at(place, other)
+    said = ask(place, "doctor", code=1)
+    assert "another-account" in said
+    assert "the state belongs to" in said
+    assert "merchantctl state rebind" in said
+
+
+def test_import_does_not_go_by_the_memory_of_another_account(place: Place, other: Emulator):
+    place.provision("acme")
+    at(place, other)
+    said = ask(place, "import", "--out", str(place.folder / "imported"), code=1)
+    assert "the state belongs to" in said
+
+
+def said_by_the_toml(place: Place, base_url: str, monkeypatch) -> None:
+    """From now on a file beside the manifests says where the API is, and nobody else does."""
+    monkeypatch.chdir(place.folder)
+    (place.folder / "merchantctl.toml").write_text(f'base_url = "{base_url}"\n')
+    variables = place.variables()
+    variables.pop("CODAT_BASE_URL")
+    monkeypatch.setattr(place, "variables", lambda: variables)
+
+
+@pytest.mark.parametrize("host", ["notcodat.io", "api.codat.io.evil.example", "codat.io:443@evil.example"])
+def test_a_host_that_only_looks_like_the_vendor_s_is_another_one(place: Place, monkeypatch, host: str):
+    place.profile()
+    place.merchant("acme")
+    said_by_the_toml(place, f"https://{host}", monkeypatch)
+    said = ask(place, "plan", code=64)
+    assert "Nothing was sent." in said or "is not the address of an API" in said
+
+
+def test_a_state_is_not_bound_to_the_address_of_a_file_either(place: Place, other: Emulator, monkeypatch):
+    place.provision("acme")
+    said_by_the_toml(place, other.url, monkeypatch)
+    before = other.counts()
+    assert f"--base-url {other.url}" in ask(place, "state", "rebind", code=64)
+    assert other.counts() == before
+
+
+def test_a_file_of_the_repository_does_not_say_where_the_key_goes(place: Place, monkeypatch):
+    place.profile()
+    place.merchant("acme")
+    said_by_the_toml(place, place.emulator.url, monkeypatch)
+    before = total(place)
+    assert f"--base-url {place.emulator.url}" in ask(place, "apply", "--yes", code=64)
+    assert total(place) == before
+    ask(place, "--base-url", place.emulator.url, "apply", "--yes")
+    ask(place, "plan")

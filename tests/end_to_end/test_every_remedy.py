@@ -1,0 +1,1247 @@
+"""The walk: every finding is made, its remedy is followed to the letter, and it is gone.
+
+    SITUATIONS   how a finding comes about, and how its remedy is followed; each of its alternatives is one of its own
+    RESTS_ON     every code that a finding can have: each has a situation
+    places       every function that makes a finding, read from the source: each is met by a situation
+
+Whoever adds a finding, or a place that makes one, adds a situation here, or the two tests at the end fail.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from controller.model.finding_evidence import EVIDENCE_BY_CODE
+from controller.model.plan import Finding
+from controller.model.report import FleetPlan
+from tests.end_to_end import following
+from tests.end_to_end.place import UK_PROFILE, Place
+from tests.end_to_end.test_isolation import answering
+from tests.end_to_end.test_wrong_clock import until_clocks_disagree, wrong_by
+
+HOUSE = Path(__file__).parents[2] / "controller"
+ACCOUNTS = "mapping.sales.accounts"
+TIPS, REFUND, CARD = f"{ACCOUNTS}.gratuity", f"{ACCOUNTS}.refund", "mapping.payments.accounts.card"
+RATE, CUSTOMER, SUPPLIER = 'mapping.sales.taxRates["5"]', "mapping.sales.customer", "mapping.fees.supplier"
+LISTS = {"account": "accounts", "tax-rate": "taxRates", "customer": "customers", "supplier": "suppliers"}
+FIELDS = {"account": TIPS, "tax-rate": RATE, "customer": CUSTOMER, "supplier": SUPPLIER}
+
+Step = Callable[[Place, Finding], None]
+"""One thing that somebody does who has read the remedy."""
+
+
+# What somebody does --------------------------------------------------------------------------------------
+
+
+def command(number: int = 0) -> Step:
+    """The so many-th command of the remedy."""
+
+    def step(place: Place, finding: Finding) -> None:
+        following.run(place, following.commands(finding.remedy)[number])
+
+    return step
+
+
+def write(path: str, number: int = 0) -> Step:
+    """The so many-th value that the remedy says to write at this path."""
+
+    def step(place: Place, finding: Finding) -> None:
+        values = [value for where, value in following.writes(finding.remedy) if where == path]
+        assert len(values) > number, finding.remedy
+        following.written(place, finding.merchant, path, values[number])
+
+    return step
+
+
+def delete(place: Place, finding: Finding) -> None:
+    """What the remedy says to delete from a manifest."""
+    for path, name in following.deletes(finding.remedy):
+        following.deleted(place, name, path)
+
+
+def said(words: str, act: Callable[[Place], object]) -> Step:
+    """What somebody does elsewhere, at Codat, in the books or by hand, because the remedy says so."""
+
+    def step(place: Place, finding: Finding) -> None:
+        assert words in finding.remedy, finding.remedy
+        act(place)
+
+    return step
+
+
+def wait(place: Place, finding: Finding) -> None:
+    assert "wait a minute" in finding.remedy
+    place.emulator.advance("PT1M")
+
+
+def apply(place: Place, finding: Finding) -> None:
+    """The rest of a way that the remedy told to its end, once the merchant has done its part."""
+    following.run(place, ["apply"])
+
+
+def managed(place: Place, finding: Finding) -> None:
+    """Nobody can write a field in a manifest that says in the same breath that it is not managed."""
+    following.deleted(place, finding.merchant, "unmanaged")
+
+
+consent = said("consent", Place.consent_everyone)
+link = said("send the merchant the link", Place.consent_everyone)
+
+
+# The world -----------------------------------------------------------------------------------------------
+
+
+def company(place: Place, name: str = "ann") -> str:
+    return str(place.company(name)["id"])
+
+
+def selected(place: Place, path: str) -> dict[str, Any]:
+    """The option that stands at a reference, and its row."""
+    section, *rest = path.removeprefix("mapping.").split(".", 1)
+    part = place.document("ann")["configuration"][section]
+    if path == CUSTOMER:
+        row, id_, options = part["salesCustomer"], "selectedCustomerId", "customerOptions"
+    elif path == SUPPLIER:
+        row, id_, options = part["feesSupplier"], "selectedSupplierId", "supplierOptions"
+    elif "taxRates" in path:
+        row, id_, options = part["taxRates"]["5"], "selectedTaxRateId", "taxRateOptions"
+    else:
+        row, id_, options = part["accounts"][rest[0].removeprefix("accounts.")], "selectedAccountId", "accountOptions"
+    return {"id": row[id_], "options": row[options], **next((o for o in row[options] if o["id"] == row[id_]), {})}
+
+
+def books(place: Place, method: str, kind: str, id_: str = "", body: Any = None, pulled: bool = True) -> Any:
+    path = f"/companies/{company(place)}/{LISTS[kind]}" + (f"/{id_}" if id_ else "")
+    return place.emulator.control(method, path + ("" if pulled else "?pull=false"), body)
+
+
+def name_of(kind: str) -> str:
+    return {"account": "name", "tax-rate": "name", "customer": "customerName", "supplier": "supplierName"}[kind]
+
+
+def gone(kind: str) -> Callable[[Place], None]:
+    def make(place: Place) -> None:
+        place.provision("ann")
+        books(place, "DELETE", kind, selected(place, FIELDS[kind])["id"])
+
+    return make
+
+
+def archived(kind: str) -> Callable[[Place], None]:
+    def make(place: Place) -> None:
+        place.provision("ann")
+        books(place, "PATCH", kind, selected(place, FIELDS[kind])["id"], {"status": "Archived"})
+
+    return make
+
+
+def restored(kind: str) -> Callable[[Place], object]:
+    def act(place: Place) -> None:
+        rows = books(place, "GET", kind)["results"]
+        (row,) = [each for each in rows if each["status"] == "Archived"]
+        books(place, "PATCH", kind, row["id"], {"status": "Active"}, pulled=False)
+
+    return act
+
+
+OTHER = {"account": "Tips jar", "tax-rate": "Five per cent", "customer": "Daily takings (POS)", "supplier": "Card firm"}
+USUAL = {
+    "account": "Tips payable",
+    "tax-rate": "5% (VAT on income)",
+    "customer": "POS daily takings",
+    "supplier": "Card processor",
+}
+
+
+def added(kind: str, name: str | None = None) -> Callable[[Place], object]:
+    """Somebody adds to the books what there was, and Codat has not read it yet."""
+
+    def act(place: Place) -> None:
+        row = {name_of(kind): name or USUAL[kind]} | ({"nominalCode": "8251"} if kind == "account" else {})
+        books(place, "POST", kind, body=row, pulled=False)
+
+    return act
+
+
+def recreated(kind: str) -> Callable[[Place], None]:
+    def make(place: Place) -> None:
+        gone(kind)(place)
+        row = {name_of(kind): USUAL[kind]} | ({"nominalCode": "8251"} if kind == "account" else {})
+        books(place, "POST", kind, body=row)
+
+    return make
+
+
+def remapped(kind: str) -> Callable[[Place], None]:
+    """What was meant is called otherwise now, and another one bears its name."""
+
+    def make(place: Place) -> None:
+        place.provision("ann")
+        books(place, "PATCH", kind, selected(place, FIELDS[kind])["id"], {name_of(kind): OTHER[kind]})
+        row = {name_of(kind): USUAL[kind]} | ({"nominalCode": "8251"} if kind == "account" else {})
+        books(place, "POST", kind, body=row)
+
+    return make
+
+
+def renamed(kind: str) -> Callable[[Place], None]:
+    def make(place: Place) -> None:
+        place.provision("ann")
+        books(place, "PATCH", kind, selected(place, FIELDS[kind])["id"], {name_of(kind): OTHER[kind]})
+
+    return make
+
+
+def twins(kind: str) -> Callable[[Place], None]:
+    """A second one of the name, before the merchant was ever mapped."""
+
+    def make(place: Place) -> None:
+        place.profile()
+        place.merchant("ann")
+        place.apply()
+        place.consent_everyone()
+        row = {name_of(kind): USUAL[kind]} | ({"nominalCode": "8251"} if kind == "account" else {})
+        books(place, "POST", kind, body=row)
+
+    return make
+
+
+def strange(place: Place) -> None:
+    place.provision("ann")
+    place.merchant("ann", mapping={"sales": {"accounts": {"gratuity": {"name": "Kangaroo fund"}}}})
+
+
+def mistyped(place: Place) -> None:
+    place.provision("ann")
+    place.merchant("ann", mapping={"sales": {"accounts": {"gratuity": {"name": "TIPS PAYABEL"}}}})
+
+
+def retyped(place: Place) -> None:
+    place.provision("ann")
+    row = selected(place, CARD)
+    books(place, "PATCH", "account", row["id"], AS_EXPENSE)
+
+
+AS_EXPENSE = {
+    "type": "Expense",
+    "fullyQualifiedCategory": "Expense.Expense",
+    "isBankAccount": False,
+    "validDatatypeLinks": [{"property": "Id", "links": ["Bill.LineItems.AccountRef.Id"]}],
+}
+AS_CLEARING = {
+    "type": "Asset",
+    "fullyQualifiedCategory": "Asset.Current",
+    "isBankAccount": False,
+    "validDatatypeLinks": [{"property": "Id", "links": ["Payment.AccountRef.Id"]}],
+}
+
+
+def typed_back(place: Place) -> None:
+    rows = books(place, "GET", "account")["results"]
+    (row,) = [each for each in rows if each["name"] == "POS card clearing"]
+    books(place, "PATCH", "account", row["id"], AS_CLEARING, pulled=False)
+
+
+def undeclared_gone(place: Place) -> None:
+    """A selection that no manifest declares is deleted in the books."""
+    place.provision("ann", unmanaged=[TIPS])
+    row = next(each for each in selected(place, TIPS)["options"] if each["name"] == "Tips payable")
+    place.edit_in_portal(
+        "ann", {"configuration": {"sales": {"accounts": {"gratuity": {"selectedAccountId": row["id"]}}}}}
+    )
+    books(place, "DELETE", "account", row["id"])
+
+
+def chosen_in_the_flow(place: Place) -> None:
+    row = next(each for each in selected(place, TIPS)["options"] if each["name"] == "Gift cards outstanding")
+    place.edit_in_portal(
+        "ann", {"configuration": {"sales": {"accounts": {"gratuity": {"selectedAccountId": row["id"]}}}}}
+    )
+
+
+def chosen_and_gone(place: Place) -> None:
+    """Somebody chose another than the manifest's, and that one is gone."""
+    place.provision("ann")
+    row = books(place, "POST", "account", body={"name": "Tips jar", "nominalCode": "8259"})
+    place.edit_in_portal(
+        "ann", {"configuration": {"sales": {"accounts": {"gratuity": {"selectedAccountId": row["id"]}}}}}
+    )
+    books(place, "DELETE", "account", row["id"])
+
+
+def reporting(make: Callable[[Place], None]) -> Callable[[Place], None]:
+    """The same under `drift: Report`."""
+
+    def under_report(place: Place) -> None:
+        make(place)
+        following.written(place, "ann", "policy", {"drift": "Report"})
+
+    return under_report
+
+
+def mapped_otherwise(place: Place) -> None:
+    place.provision("ann")
+    chosen_in_the_flow(place)
+
+
+def rescheduled(place: Place) -> None:
+    place.provision("ann")
+    place.edit_in_portal("ann", {"schedule": {"syncHourUtc": 7}})
+
+
+def moved_on(place: Place) -> None:
+    """Live begins a year later than the manifest."""
+    place.provision("ann")
+    later = datetime.now(UTC) + timedelta(days=700)
+    place.edit_in_portal("ann", {"schedule": {"startDate": f"{later:%Y-%m-%d}T00:00:00Z"}})
+
+
+def switched(to: bool) -> Callable[[Place], None]:
+    def make(place: Place) -> None:
+        place.provision("ann", **({} if not to else {"enabled": False}))
+        place.edit_in_portal("ann", {"enabled": to})
+
+    return make
+
+
+def not_offered(declared_by: str) -> Callable[[Place], None]:
+    rates = {"7.5": {"id": "OUTPUT2"}}
+
+    def make(place: Place) -> None:
+        if declared_by == "merchant":
+            place.provision("ann")
+            place.merchant("ann", mapping={"sales": {"taxRates": rates}})
+            return
+        place.provision("ann")
+        sales = UK_PROFILE["mapping"]["sales"]
+        mapping = UK_PROFILE["mapping"] | {"sales": sales | {"taxRates": sales["taxRates"] | rates}}
+        place.profile(mapping=mapping)
+        if declared_by == "both":
+            place.merchant("ann", mapping={"sales": {"taxRates": rates}})
+
+    return make
+
+
+def live_refused(patch: dict[str, Any], *unmanaged: str) -> Callable[[Place], None]:
+    """What stands live, and no manifest declares, is what Codat would refuse."""
+
+    def make(place: Place) -> None:
+        place.provision("ann")
+        following.written(place, "ann", "unmanaged", list(unmanaged))
+        place.edit_in_portal("ann", patch)
+
+    return make
+
+
+NO_RATE = {"configuration": {"sales": {"taxRates": {"5": {"selectedTaxRateId": None}}}}}
+
+
+def incomplete(place: Place) -> None:
+    place.profile()
+    place.merchant("ann", unmanaged=[REFUND, CUSTOMER, RATE, "schedule.startDate"])
+    place.apply()
+    place.consent_everyone()
+
+
+def nothing_declared(place: Place) -> None:
+    place.merchant("ann", profile=None, connection={"platform": "xero"})
+    place.apply()
+    place.consent_everyone()
+
+
+def configured_in_the_flow(place: Place) -> None:
+    """The merchant fills in the Sync Flow."""
+    document = place.document("ann")
+    sales = document["configuration"]["sales"]
+    sales["syncSales"] = False
+    document["schedule"] |= {"selectedFrequency": "Daily", "startDate": "2026-12-01T00:00:00Z"}
+    document["configured"] = True
+    place.edit_in_portal("ann", {**document, "configured": True})
+
+
+def first_unclear(place: Place) -> None:
+    place.profile()
+    place.merchant("ann", mapping={"sales": {"accounts": {"refund": {"name": "SALES RETURNS"}}}})
+    place.apply()
+    place.consent_everyone()
+
+
+def mended_reference(place: Place) -> None:
+    place.merchant("ann", mapping={"sales": {"accounts": {"refund": {"name": "Sales returns"}}}})
+
+
+def never_configured(place: Place) -> None:
+    place.profile()
+    place.merchant("ann")
+    place.apply()
+    place.consent_everyone()
+
+
+def replayed(place: Place) -> None:
+    """The connection was deleted and is linked again: its first configuration would book from the start."""
+    began_early(place)
+    connection_deleted(place)
+    place.apply(allow=("re-create=ann",))
+    place.consent_everyone()
+
+
+def began_early(place: Place) -> None:
+    place.profile(
+        schedule={**UK_PROFILE["schedule"], "startDate": f"{datetime.now(UTC) - timedelta(days=40):%Y-%m-%d}"}
+    )
+    place.merchant("ann")
+    place.apply()
+    place.consent_everyone()
+    place.apply()
+
+
+def connection_deleted(place: Place) -> None:
+    path = f"/companies/{company(place)}/connections/{place.accounting_connection('ann')['id']}"
+    assert place.emulator.api.delete(path).is_success
+
+
+def company_deleted(place: Place) -> None:
+    assert place.emulator.api.delete(f"/companies/{company(place)}").is_success
+
+
+def and_then(*steps: Callable[[Place], object]) -> Callable[[Place], None]:
+    def make(place: Place) -> None:
+        for each in steps:
+            each(place)
+
+    return make
+
+
+def ann(place: Place) -> None:
+    place.provision("ann")
+
+
+def another_company(place: Place) -> None:
+    made = place.emulator.api.post("/meta/companies/sync", json={"name": "ann"})
+    assert made.is_success
+
+
+def without_the_newest(place: Place) -> None:
+    newest = max((each for each in place.companies() if each["name"] == "ann"), key=lambda each: each["created"])
+    assert place.emulator.api.delete(f"/companies/{newest['id']}").is_success
+
+
+def declared_only(**spec: Any) -> Callable[[Place], None]:
+    def make(place: Place) -> None:
+        place.profile()
+        place.merchant("ann", **spec)
+
+    return make
+
+
+def renamed_company(place: Place) -> None:
+    answer = place.emulator.api.put(f"/companies/{company(place)}", json={"name": "closed"})
+    assert answer.is_success, answer.text
+
+
+def held_by_another(place: Place) -> None:
+    """bob's company is called ann, and bob leaves it at that."""
+    place.provision("bob", policy={"drift": "Report"})
+    bob = place.company("bob")["id"]
+    assert place.emulator.api.put(f"/companies/{bob}", json={"name": "ann"}).is_success
+    place.merchant("ann")
+
+
+def another_name(place: Place) -> None:
+    place.merchant("ann", company={"name": "ann of the harbour"})
+
+
+def wrong_books(place: Place) -> None:
+    place.provision("ann")
+    following.written(place, "ann", "company.books", "Acme Coffee Ltd")
+
+
+def right_books(place: Place) -> None:
+    place.emulator.control("PATCH", f"/companies/{company(place)}/info", {"companyName": "Acme Coffee Ltd"})
+
+
+def accounting(verb: str) -> Callable[[Place], None]:
+    def act(place: Place) -> None:
+        connection = place.accounting_connection("ann")["id"]
+        place.emulator.control("POST", f"/companies/{company(place)}/connections/{connection}/{verb}")
+
+    return act
+
+
+def unlinked(source: str) -> Callable[[Place], None]:
+    def act(place: Place) -> None:
+        (found,) = [each for each in place.company("ann")["dataConnections"] if each["sourceType"] == source]
+        path = f"/companies/{company(place)}/connections/{found['id']}"
+        assert place.emulator.api.patch(path, json={"status": "Unlinked"}).is_success
+
+    return act
+
+
+def deleted_connection(source: str) -> Callable[[Place], None]:
+    def act(place: Place) -> None:
+        (found,) = [each for each in place.company("ann")["dataConnections"] if each["sourceType"] == source]
+        assert place.emulator.api.delete(f"/companies/{company(place)}/connections/{found['id']}").is_success
+
+    return act
+
+
+def other_platform(place: Place) -> None:
+    place.provision("ann")
+    following.written(place, "ann", "connection.platform", "quickbooks-online")
+
+
+def second_connection(place: Place) -> None:
+    made = place.emulator.api.post(f"/meta/companies/{company(place)}/connections", json="gbol").json()
+    place.emulator.control("POST", f"/companies/{company(place)}/connections/{made['id']}/authorize")
+
+
+def without_second_connection(place: Place) -> None:
+    found = [each for each in place.company("ann")["dataConnections"] if each["sourceType"] == "Accounting"]
+    newest = max(found, key=lambda each: each["created"])
+    assert place.emulator.api.delete(f"/companies/{company(place)}/connections/{newest['id']}").is_success
+
+
+def waiting_for_consent(place: Place) -> None:
+    place.profile()
+    place.merchant("ann")
+    place.apply()
+
+
+def just_linked(place: Place) -> None:
+    waiting_for_consent(place)
+    accounting("authorize")(place)
+
+
+def pull_failed(status: str) -> Callable[[Place], None]:
+    def make(place: Place) -> None:
+        waiting_for_consent(place)
+        place.consent_everyone()
+        place.emulator.control("POST", f"/companies/{company(place)}/data/customers/fail", {"status": status})
+        place.data = True
+
+    return make
+
+
+def stale(place: Place) -> None:
+    place.provision("ann")
+    place.emulator.advance("P32D")
+
+
+def unread_listing(place: Place) -> None:
+    place.provision("ann")
+    place.emulator.fault("GET /meta/companies", "status", times=4, code=503)
+
+
+def unread_document(place: Place) -> None:
+    place.provision("ann")
+    place.emulator.fault("GET /config/companies/{companyId}/sync/commerce", "status", times=8, code=503)
+
+
+def unread_record(place: Place) -> None:
+    gone("account")(place)
+    place.emulator.fault("GET /companies/{companyId}/data/accounts", "status", times=8, code=503)
+
+
+def renamed_manifest(place: Place) -> None:
+    place.provision("ann", company={"name": "Harbour"})
+    place.remove_manifests("ann")
+    place.merchant("anna", company={"name": "Harbour"}, policy={"deletion": "Delete"})
+
+
+def names(place: Place) -> list[str]:
+    return sorted(each["name"] for each in place.companies())
+
+
+def line_left(place: Place) -> None:
+    place.provision("ann")
+    following.written(place, "ann", "metadata.renamedFrom", "nobody")
+
+
+def to_be_deleted(place: Place) -> None:
+    place.provision("ann", "bob", policy={"deletion": "Delete"})
+    place.remove_manifests("ann")
+
+
+def mass_loss(place: Place) -> None:
+    everyone = [f"m-{number}" for number in range(6)]
+    place.provision(*everyone)
+    for each in everyone[:4]:
+        assert place.emulator.api.delete(f"/companies/{place.company(each)['id']}").is_success
+
+
+def refused_for_good(place: Place) -> None:
+    place.provision("ann")
+    place.edit_in_portal("ann", {"enabled": False})
+    body = {"error": "No period.", "validation": {"errors": [{"message": "No period."}]}}
+    path = f"POST /config/companies/{company(place)}/sync/commerce"
+    answering(place, path, lambda: httpx.Response(400, json=body), times=1)
+    place.apply()
+
+
+def to_and_fro(place: Place) -> None:
+    """Somebody switches it off again and again, and each time it is put back."""
+    place.provision("ann")
+    for _ in range(3):
+        place.edit_in_portal("ann", {"enabled": False})
+        place.apply()
+
+
+def wrong_clock(place: Place) -> None:
+    place.provision("ann")
+    until_clocks_disagree(place, timedelta(days=150))
+    place.apply()
+    place.right = place.environment
+    place.environment = wrong_by(timedelta(days=150), place.environment)
+
+
+def set_the_clock(place: Place) -> None:
+    place.environment = place.right
+
+
+def similar_name(place: Place) -> None:
+    declared_only()(place)
+    assert place.emulator.api.post("/meta/companies/sync", json={"name": "ANN"}).is_success
+
+
+def sync_failed(place: Place) -> None:
+    """An account went from the books, and the sync that wanted to book on it said so."""
+    began_early(place)
+    id_ = selected(place, TIPS)["id"]
+    books(place, "DELETE", "account", id_, pulled=False)
+    next_sync(place)
+
+
+def next_sync(place: Place, finding: Finding | None = None) -> None:
+    day = datetime.now(UTC).date() - timedelta(days=9)
+    period = {"start": f"{day}T00:00:00Z", "finish": f"{day + timedelta(days=1)}T00:00:00Z"}
+    begun = place.emulator.api.post(f"/companies/{company(place)}/sync/historic", json={"dateRange": period})
+    assert begun.is_success, begun.text
+    place.emulator.advance("PT10S")
+    place.run_in_process("drift", "--syncs")
+
+
+def undeleted(place: Place) -> None:
+    rows = books(place, "GET", "account")["results"]
+    (row,) = [each for each in rows if each["metadata"]["isDeleted"]]
+    books(place, "PATCH", "account", row["id"], {"metadata": {"isDeleted": False}}, pulled=False)
+
+
+def renamed_onto_a_company(place: Place) -> None:
+    """The manifest of ann is gone, and bob, who has a company, is said to be renamed from ann."""
+    place.provision("ann", "bob", policy={"deletion": "Disable"})
+    place.remove_manifests("ann")
+    following.written(place, "bob", "metadata.renamedFrom", "ann")
+
+
+def delete_of_the_other(place: Place, finding: Finding) -> None:
+    """`if ann is to go: delete metadata.renamedFrom from the manifest of bob`"""
+    delete(place, finding)
+
+
+def two_mapped_otherwise(place: Place) -> None:
+    place.provision("ann", "bob")
+    sales = UK_PROFILE["mapping"]["sales"]
+    accounts = sales["accounts"] | {"gratuity": {"name": "Gift cards outstanding"}}
+    place.profile(mapping=UK_PROFILE["mapping"] | {"sales": sales | {"accounts": accounts}})
+
+
+def paused_rollout(place: Place) -> None:
+    """The first wave has ann; bob waits for his."""
+    two_mapped_otherwise(place)
+    started = place.run_in_process("rollout", "start", "--yes", "--step", "--wave", "1", "--name", "spring")
+    assert started.returncode in (0, 3), started.stderr
+
+
+def renamed_during_a_rollout(place: Place) -> None:
+    paused_rollout(place)
+    place.remove_manifests("ann")
+    place.merchant("anna", company={"name": "ann"})
+    following.written(place, "anna", "metadata.renamedFrom", "ann")
+
+
+def many(cls: str, of: int = 51) -> Callable[[Place], None]:
+    """So many that a run asks first: one more than the floor of the class, and all there are."""
+
+    def make(place: Place) -> None:
+        number = 3 if cls in ("unlink", "disable") else of
+        place.emulator.seed(number, "configured")
+        names = [f"m-{each:05}" for each in range(number)]
+        base = {"connection": {"platform": "xero"}}
+        for name in names:
+            place.merchant(name, None, **base)
+        place.apply()
+        if cls == "enable":
+            for name in names:
+                place.merchant(name, None, **base, enabled=True)
+            place.apply()
+            for name in names:
+                place.edit_in_portal(name, {"enabled": False})
+        changed: dict[str, Any] = {
+            "unlink": {"connection": {"platform": "xero", "state": "Unlinked"}},
+            "disable": {"enabled": False},
+            "remap": {"mapping": {"sales": {"accounts": {"gratuity": {"name": "Gift cards outstanding"}}}}},
+            "reschedule": {"schedule": {"syncHourUtc": 3}},
+            "enable": {"enabled": True},
+        }[cls]
+        for name in names:
+            place.merchant(name, None, **{**base, **changed})
+
+    return make
+
+
+def two_of_many(place: Place) -> None:
+    """Two of 41 are to be switched off: the floor is one in a look at some, the limit two in a look at everyone."""
+    place.emulator.seed(41, "configured")
+    for number in range(41):
+        place.merchant(f"m-{number:05}", None, connection={"platform": "xero"})
+    place.apply()
+    for number in range(2):
+        place.merchant(f"m-{number:05}", None, connection={"platform": "xero"}, enabled=False)
+
+
+def unattended(place: Place) -> FleetPlan:
+    """A look of `run` at everyone; what it may write unasked it writes."""
+    report = place.apply(unattended=True)
+    return report if isinstance(report, FleetPlan) else report.plan
+
+
+def first_at_two(place: Place) -> FleetPlan:
+    """What a webhook brings about; once everyone was looked at, a plan."""
+    looked, place.looked = getattr(place, "looked", False), True
+    report = place.plan() if looked else place.apply("m-00000", "m-00001", unattended=True)
+    return report if isinstance(report, FleetPlan) else report.plan
+
+
+# The situations ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Situation:
+    """How a finding comes about, where it is made, and one way to follow its remedy.
+
+    at      the function that makes it, as `module.function`
+    whom    the merchant it is about
+    after   what must hold in the end beside that it is gone: the merchant's state
+    look    the look that finds it, where a plan does not
+    """
+
+    code: str
+    at: str
+    make: Callable[[Place], object]
+    follow: tuple[Step, ...]
+    field: str | None = None
+    whom: str = "ann"
+    after: str | None = None
+    look: Callable[[Place], FleetPlan] | None = None
+
+
+def _references() -> Iterator[tuple[str, Situation]]:
+    """The four things that a mapping points at, and what becomes of each in the books."""
+    gone_at, unclear_at, moved_at = (
+        "references._dangling_finding",
+        "references._problem_finding",
+        "references.remapped_finding",
+    )
+    for kind, path in FIELDS.items():
+        in_sync: dict[str, Any] = {"field": path, "after": "in-sync"}
+        again = (said("add it to the books again", added(kind)), command(0), command(1))
+        yield f"{kind} deleted, and added again", Situation(f"{kind}-deleted", gone_at, gone(kind), again, **in_sync)
+        back = (said("restore it in the books", restored(kind)), command(0))
+        yield f"{kind} archived, and restored", Situation(f"{kind}-archived", gone_at, archived(kind), back, **in_sync)
+        if kind != "supplier":
+            other = (write(path), apply)
+            yield (
+                f"{kind} archived, another named",
+                Situation(f"{kind}-archived", gone_at, archived(kind), other, **in_sync),
+            )
+        yield f"{kind} recreated", Situation(f"{kind}-recreated", gone_at, recreated(kind), (command(0),), **in_sync)
+        code = f"{kind}-remapped"
+        yield f"{kind} remapped, stays", Situation(code, moved_at, remapped(kind), (write(path),), **in_sync)
+        yield f"{kind} remapped, followed", Situation(code, moved_at, remapped(kind), (command(0),), **in_sync)
+        yield f"{kind} renamed", Situation(f"{kind}-unresolved", unclear_at, renamed(kind), (write(path),), **in_sync)
+        yield (
+            f"{kind} twins",
+            Situation(f"{kind}-ambiguous", unclear_at, twins(kind), (write(path), apply), **in_sync),
+        )
+        yield (
+            f"{kind} twins, the other",
+            Situation(f"{kind}-ambiguous", unclear_at, twins(kind), (write(path, 1), apply), **in_sync),
+        )
+
+
+MAPPED = {"after": "in-sync"}
+SITUATIONS: dict[str, Situation] = {
+    **dict(_references()),
+    "account like nothing, added": Situation(
+        "account-unresolved",
+        "references._problem_finding",
+        strange,
+        (said("add it to the merchant's books", added("account", "Kangaroo fund")), command(0), command(1)),
+        TIPS,
+        **MAPPED,
+    ),
+    "account like nothing, another": Situation(
+        "account-unresolved", "references._problem_finding", strange, (write(TIPS, 1), apply), TIPS, **MAPPED
+    ),
+    "account mistyped": Situation(
+        "account-unresolved", "references._problem_finding", mistyped, (write(TIPS), apply), TIPS, **MAPPED
+    ),
+    "account retyped, typed back": Situation(
+        "account-unresolved",
+        "references._dangling_finding",
+        retyped,
+        (said("give it its former type back", typed_back), command(0)),
+        CARD,
+        **MAPPED,
+    ),
+    "account retyped, another": Situation(
+        "account-unresolved", "references._dangling_finding", retyped, (write(CARD), apply), CARD, **MAPPED
+    ),
+    "undeclared selection deleted, chosen in the flow": Situation(
+        "account-deleted",
+        "references._dangling_finding",
+        undeclared_gone,
+        (said("choose another: merchantctl link ann --sync-flow", chosen_in_the_flow),),
+        TIPS,
+        **MAPPED,
+    ),
+    "undeclared selection deleted, declared": Situation(
+        "account-deleted",
+        "references._dangling_finding",
+        and_then(undeclared_gone, lambda place: following.deleted(place, "ann", "unmanaged")),
+        (write(TIPS), apply),
+        TIPS,
+        **MAPPED,
+    ),
+    "chosen by somebody and deleted, under Report": Situation(
+        "account-deleted",
+        "references._dangling_finding",
+        reporting(chosen_and_gone),
+        (write("policy"), command(0)),
+        TIPS,
+        **MAPPED,
+    ),
+    "a record that could not be read": Situation(
+        "unknown", "references._dangling_finding", unread_record, (said("run it again", lambda place: None),), TIPS
+    ),
+    "mapping changed": Situation(
+        "mapping-changed", "configuration._difference_finding", mapped_otherwise, (command(0),), TIPS, **MAPPED
+    ),
+    "mapping changed under Report, agreed": Situation(
+        "mapping-changed",
+        "configuration._difference_finding",
+        reporting(mapped_otherwise),
+        (write(TIPS),),
+        TIPS,
+        **MAPPED,
+    ),
+    "mapping changed under Report, corrected": Situation(
+        "mapping-changed",
+        "configuration._difference_finding",
+        reporting(mapped_otherwise),
+        (write("policy"), apply),
+        TIPS,
+        **MAPPED,
+    ),
+    "schedule changed": Situation(
+        "schedule-changed", "configuration._difference_finding", rescheduled, (command(0),), "schedule.time", **MAPPED
+    ),
+    "schedule changed under Report, agreed": Situation(
+        "schedule-changed",
+        "configuration._difference_finding",
+        reporting(rescheduled),
+        (write("schedule.syncHourUtc"),),
+        "schedule.time",
+        **MAPPED,
+    ),
+    "a start that cannot move earlier": Situation(
+        "schedule-changed",
+        "configuration._difference_finding",
+        moved_on,
+        (write("schedule.startDate"), apply),
+        "schedule.startDate",
+        **MAPPED,
+    ),
+    "switched off": Situation(
+        "sync-disabled", "configuration._difference_finding", switched(False), (command(0),), **MAPPED
+    ),
+    "switched off under Report, agreed": Situation(
+        "sync-disabled", "configuration._difference_finding", reporting(switched(False)), (write("enabled"),), **MAPPED
+    ),
+    "switched on": Situation(
+        "sync-enabled", "configuration._difference_finding", switched(True), (command(0),), **MAPPED
+    ),
+    "a rate of the merchant's own is not offered": Situation(
+        "mapping-invalid", "references._problem_finding", not_offered("merchant"), (delete,), **MAPPED
+    ),
+    "a rate of a profile is not offered": Situation(
+        "mapping-invalid", "references._problem_finding", not_offered("profile"), (write("unmanaged"),), **MAPPED
+    ),
+    "a rate of both is not offered": Situation(
+        "mapping-invalid", "references._problem_finding", not_offered("both"), (delete, write("unmanaged")), **MAPPED
+    ),
+    "live would be refused": Situation(
+        "mapping-invalid",
+        "configuration._violation_finding",
+        live_refused(NO_RATE, RATE),
+        (managed, write(RATE), command(0)),
+        **MAPPED,
+    ),
+    "not configured, lacking": Situation(
+        "not-configured",
+        "configuration._incomplete_findings",
+        incomplete,
+        (
+            managed,
+            write(REFUND),
+            write(CUSTOMER),
+            write(RATE),
+            command(0),
+        ),
+        **MAPPED,
+    ),
+    "not configured, a reference unclear": Situation(
+        "not-configured",
+        "configuration._incomplete_findings",
+        first_unclear,
+        (said(f"mend {REFUND} first", mended_reference), command(0)),
+        **MAPPED,
+    ),
+    "never configured": Situation(
+        "not-configured", "configuration._not_configured_finding", never_configured, (command(0),), **MAPPED
+    ),
+    "would replay its books, begun where they end": Situation(
+        "not-configured",
+        "configuration._not_configured_finding",
+        replayed,
+        (write("schedule.startDate"), command(0)),
+        **MAPPED,
+    ),
+    "would replay its books, from the start": Situation(
+        "not-configured", "configuration._not_configured_finding", replayed, (command(1),), **MAPPED
+    ),
+    "re-create held": Situation(
+        "re-create-held",
+        "limits._held_finding",
+        and_then(began_early, connection_deleted),
+        (write("schedule.startDate"), command(0), consent, apply),
+        **MAPPED,
+    ),
+    "company deleted": Situation(
+        "company-missing",
+        "company._missing_finding",
+        and_then(began_early, company_deleted),
+        (write("schedule.startDate"), command(0), consent, apply),
+        **MAPPED,
+    ),
+    "company deleted under Report": Situation(
+        "company-missing",
+        "company._missing_finding",
+        reporting(and_then(began_early, company_deleted)),
+        (write("policy"), write("schedule.startDate"), command(0), consent, apply),
+        **MAPPED,
+    ),
+    "company deleted, and another of its name": Situation(
+        "company-missing",
+        "company._missing_finding",
+        and_then(ann, company_deleted, another_company),
+        (command(0), command(1)),
+    ),
+    "company renamed": Situation(
+        "company-renamed", "company._check_bound_company", and_then(ann, renamed_company), (command(0),)
+    ),
+    "company renamed under Report, agreed": Situation(
+        "company-renamed",
+        "company._check_bound_company",
+        reporting(and_then(ann, renamed_company)),
+        (write("company.name"),),
+    ),
+    "a namesake beside it": Situation(
+        "company-duplicate",
+        "company._duplicate_findings",
+        and_then(ann, another_company),
+        (said("delete the wrong one at Codat", without_the_newest), command(0)),
+        **MAPPED,
+    ),
+    "two of the name": Situation(
+        "company-duplicate",
+        "company._duplicate_findings",
+        and_then(declared_only(), another_company, another_company),
+        (said("delete the wrong one at Codat", without_the_newest), command(0)),
+    ),
+    "its name is another's": Situation(
+        "company-duplicate",
+        "company._owned_name_finding",
+        held_by_another,
+        (said("give ann another company.name", another_name),),
+    ),
+    "a company that may not be adopted": Situation(
+        "company-unmanaged",
+        "company._unmanaged_finding",
+        and_then(declared_only(policy={"adopt": False}), another_company),
+        (write("policy"), command(0)),
+    ),
+    "wrong books, mended in the manifest": Situation(
+        "company-wrong-books", "reference_data.wrong_books_finding", wrong_books, (write("company.books"),), **MAPPED
+    ),
+    "wrong books, linked right": Situation(
+        "company-wrong-books",
+        "reference_data.wrong_books_finding",
+        wrong_books,
+        (said("have the merchant link the right books", right_books),),
+        **MAPPED,
+    ),
+    "no connection yet": Situation(
+        "connection-missing",
+        "connection._check_no_connection",
+        and_then(declared_only(), another_company),
+        (command(0),),
+    ),
+    "connection deleted": Situation(
+        "connection-deleted",
+        "connection._check_no_connection",
+        and_then(began_early, connection_deleted),
+        (write("schedule.startDate"), command(0), consent, apply),
+        **MAPPED,
+    ),
+    "waits for consent": Situation("connection-pending", "connection.consent_finding", waiting_for_consent, (link,)),
+    "linking failed": Situation(
+        "connection-error", "connection._waiting_finding", and_then(waiting_for_consent, accounting("fail")), (link,)
+    ),
+    "unlinked by somebody": Situation(
+        "connection-unlinked",
+        "connection._waiting_finding",
+        and_then(ann, unlinked("Accounting")),
+        (said("send the merchant the link", accounting("authorize")),),
+        **MAPPED,
+    ),
+    "access revoked": Situation(
+        "connection-deauthorized",
+        "connection._waiting_finding",
+        and_then(ann, accounting("deauthorize")),
+        (said("send the merchant the link", accounting("authorize")),),
+        **MAPPED,
+    ),
+    "of another platform": Situation(
+        "connection-wrong-platform",
+        "connection._wrong_platform_finding",
+        other_platform,
+        (said("at Codat", connection_deleted), command(0)),
+    ),
+    "two connections": Situation(
+        "connection-duplicate",
+        "connection._duplicate_finding",
+        and_then(ann, second_connection),
+        (said("delete the wrong one at Codat", without_second_connection), command(0)),
+    ),
+    "commerce connection gone": Situation(
+        "commerce-connection-missing",
+        "connection.check_commerce_connection",
+        and_then(began_early, deleted_connection("Commerce")),
+        (said("delete the company there", company_deleted), write("schedule.startDate"), command(0), consent, apply),
+        **MAPPED,
+    ),
+    "commerce connection unlinked": Situation(
+        "commerce-connection-unlinked",
+        "connection.check_commerce_connection",
+        and_then(began_early, unlinked("Commerce")),
+        (said("delete the company there", company_deleted), write("schedule.startDate"), command(0), consent, apply),
+        **MAPPED,
+    ),
+    "the pull runs": Situation(
+        "data-not-pulled", "reference_data._not_pulled_findings", just_linked, (wait, command(0))
+    ),
+    "the last pull failed": Situation(
+        "data-pull-failed", "reference_data._failed_pull_findings", pull_failed("FetchError"), (command(0),)
+    ),
+    "the last pull was not allowed": Situation(
+        "data-pull-failed",
+        "reference_data._failed_pull_findings",
+        pull_failed("AuthError"),
+        (said("send the merchant the link", lambda place: None), command(0)),
+    ),
+    "old data": Situation("data-stale", "reference_data._stale_findings", stale, (command(0),), **MAPPED),
+    "a listing that could not be read": Situation(
+        "unknown", "context.unknown_result", unread_document, (said("run it again", lambda place: None),)
+    ),
+    "renamed in Git without a word": Situation(
+        "merchant-renamed",
+        "renames.claims_a_removed_one",
+        renamed_manifest,
+        (write("metadata.renamedFrom"),),
+        whom="anna",
+        **MAPPED,
+    ),
+    "renamed in Git, told to the state": Situation(
+        "merchant-renamed", "renames.removed_but_claimed", renamed_manifest, (command(0),)
+    ),
+    "a rename that has nothing to do": Situation(
+        "renamed-already", "renames.with_rename", line_left, (delete,), **MAPPED
+    ),
+    "to be deleted": Situation("delete-held", "limits._held_finding", to_be_deleted, (command(0),)),
+    "many are gone": Situation("mass-loss", "limits._mass_loss_finding", mass_loss, (command(0), command(1)), whom=""),
+    "refused before": Situation("quarantined", "failure_policy._finding", refused_for_good, (command(0),), **MAPPED),
+    "a similar name": Situation(
+        "company-similar", "company._similar_name_findings", similar_name, (write("company.name"), command(0))
+    ),
+    "a sync that failed": Situation(
+        "last-sync-failed",
+        "last_sync._failed_finding",
+        sync_failed,
+        (said("restore it in the books", undeleted), command(0), next_sync),
+        TIPS,
+    ),
+    "renamed from, and a company of its own": Situation(
+        "merchant-renamed",
+        "renames.removed_but_declared",
+        renamed_onto_a_company,
+        (delete_of_the_other,),
+    ),
+    "renamed during a rollout": Situation(
+        "merchant-renamed",
+        "renames.waits_for_rollout",
+        renamed_during_a_rollout,
+        (command(1),),
+        whom="anna",
+    ),
+    "held for a rollout": Situation(
+        "rollout-held", "holds._hold_finding", paused_rollout, (command(0),), whom="bob", **MAPPED
+    ),
+    **{
+        f"more than a run may, {cls}": Situation(
+            f"{cls}-held", "parking._park_if_exceeded", many(cls), (command(0),), whom="m-00000", look=unattended
+        )
+        for cls in ("unlink", "disable", "remap", "reschedule", "enable")
+    },
+    "more than a run may, said of the fleet": Situation(
+        "disable-held", "parking._exceeded_finding", many("disable"), (command(0),), whom="", look=unattended
+    ),
+    "more than a run may of some": Situation(
+        "disable-held",
+        "parking._parked_until_full_pass",
+        two_of_many,
+        (said("the next look at everyone judges it", unattended),),
+        whom="m-00001",
+        look=first_at_two,
+    ),
+    "to and fro": Situation(
+        "flapping", "flapping._flapping_finding", to_and_fro, (command(0), write("unmanaged")), "enabled", **MAPPED
+    ),
+    "a wrong clock": Situation(
+        "clock-skew",
+        "clock_skew.hold_for_skew",
+        wrong_clock,
+        (said("set this machine's clock", set_the_clock),),
+        **MAPPED,
+    ),
+}
+
+NOBODY_HERE = {
+    "last_sync._overdue_finding": "Codat's support is to be asked",
+    "failure_policy.internal_error_plan": "a fault of ours is to be reported",
+    "reference_data.check_reference_data": (
+        "the emulator offers at once what it has pulled; its remedy is that of _not_pulled_findings"
+    ),
+    "concurrency.unread_plan": "whatever a look raises that it should have told as unread itself: none of ours does",
+    "merchant_progress.undeclared_change_finding": "an event, told once by the apply that saw it; no look finds it",
+    "connection._no_platform_finding": "the manifests are not sound without a platform: no command comes that far",
+    "renames.company_bound_twice": "only of a state from before the index that forbids it",
+}
+"""Makers whose remedy is in nobody's power here, or that no manifest brings about; and why."""
+NOTHING_TO_FOLLOW = {"sync-overdue", "internal-error"}
+
+
+# Where they are made -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made_at(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Each finding's code, and the function of ours that made it, while the test runs."""
+    made: list[tuple[str, str]] = []
+    before = Finding.__post_init__
+
+    def noted(self: Finding) -> None:
+        frame = sys._getframe(1)
+        while frame.f_back and (not _is_ours(frame.f_code.co_filename) or frame.f_code.co_name in _NO_MAKERS):
+            frame = frame.f_back
+        made.append((self.code, f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}"))
+        before(self)
+
+    monkeypatch.setattr(Finding, "__post_init__", noted)
+    return made
+
+
+_NO_MAKERS = ("finding", "<genexpr>", "<listcomp>", "<lambda>", "__post_init__", "__init__", "__replace__")
+
+
+def _is_ours(file: str) -> bool:
+    return Path(file).is_relative_to(HOUSE) and "model" not in Path(file).parts
+
+
+def findings_of(place: Place, whom: str, look: Callable[[Place], FleetPlan] | None = None) -> list[Finding]:
+    plan = look(place) if look else place.plan()
+    assert isinstance(plan, FleetPlan)
+    return (
+        [*plan.findings] if not whom else [each for one in plan.plans if one.merchant == whom for each in one.findings]
+    )
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_a_finding_whose_remedy_is_followed_is_gone(name: str, place: Place, made_at: list[tuple[str, str]]) -> None:
+    situation = SITUATIONS[name]
+    situation.make(place)
+    made_at.clear()
+    found = following.of(findings_of(place, situation.whom, situation.look), situation.code, situation.field)
+    assert (situation.code, situation.at) in made_at
+    for each in following.commands(found.remedy):
+        assert following.is_understood(each), each
+    following.writes(found.remedy)
+    for step in situation.follow:
+        step(place, found)
+    left = findings_of(place, situation.whom, situation.look)
+    assert not [each for each in left if (each.code, each.field) == (found.code, found.field)], left
+    if situation.after:
+        state = {each.merchant: each.status.value for each in place.plan().plans}
+        assert state[situation.whom] == situation.after, left
+
+
+# Nothing is left out -------------------------------------------------------------------------------------
+
+
+def test_every_code_has_a_situation() -> None:
+    assert {each.code for each in SITUATIONS.values()} | NOTHING_TO_FOLLOW == EVIDENCE_BY_CODE.keys()
+
+
+def makers() -> Iterator[str]:
+    """Every function in the house that makes a finding: it calls Finding(…) or context.finding(…)."""
+    for folder in ("planning", "reconcile"):
+        for path in sorted((HOUSE / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and any(map(_makes_one, ast.walk(node))):
+                    yield f"{path.stem}.{node.name}"
+
+
+def _makes_one(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    if isinstance(node.func, ast.Name):
+        return node.func.id == "Finding"
+    return (
+        isinstance(node.func, ast.Attribute) and node.func.attr == "finding" and isinstance(node.func.value, ast.Name)
+    )
+
+
+def test_every_place_that_makes_a_finding_has_a_situation() -> None:
+    met = {each.at for each in SITUATIONS.values()}
+    left_out = set(makers()) - met - NOBODY_HERE.keys() - {"context.finding"}
+    assert not left_out
+    assert not NOBODY_HERE.keys() - set(makers()), "what is left out is there"

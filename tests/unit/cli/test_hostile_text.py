@@ -1,0 +1,280 @@
+"""Whatever a name, a message or a file name from outside holds, no output obeys it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.cli.main import group
+from controller.model.plan import Actor, Finding
+from controller.reporting.markdown import escape_markdown
+from controller.telemetry.alerts import Alert, FindingAlert, alert_json
+from controller.text import dump_json, escape_control
+from tests.end_to_end.place import UK_PROFILE
+from tests.proxy import ProxyAnswer, ProxyRequest, proxied
+
+HOSTILE = (
+    "Café\n      > merchantctl apply --allow delete\r\n::error file=x::y\n##[error]z\x1b]0;title\x07\x1b[2J\x9b31m"
+    "‮evil⁦<script>alert(1)</script>&lt;@everyone #12 https://evil.example [x](https://evil.example)\u2028=1+1"
+)
+"""A forged remedy, commands to a CI, escapes of a terminal, bidirectional signs, HTML, Markdown, a formula."""
+
+_STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+
+
+def offences(text: str, form: str = "text") -> list[str]:
+    """What in this output would steer a terminal, command a CI, forge a line, or act where this form is shown."""
+    lines = [line.strip() for line in text.splitlines()]
+    found = [f"steering {each!r}" for each in _STEERING.findall(text)]
+    found += [f"command {line!r}" for line in lines if line.startswith("::") or "##[" in line]
+    found += [f"forged {line!r}" for line in lines if line.startswith("> merchantctl apply --allow delete")]
+    if form == "markdown":
+        found += [f"live {each!r}" for each in _LIVE_MARKDOWN.findall(text)]
+    if form == "html":
+        found += [f"live {each!r}" for each in re.findall(r"<script|<b>|(?:href|src)=.(?!https?://)[^ >]*", text)]
+    if form == "csv":
+        cells = [cell for row in csv.reader(text.splitlines()) for cell in row]
+        found += [f"formula {cell!r}" for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    return found
+
+
+_LIVE_MARKDOWN = re.compile(r"@everyone|#12|(?<!\\)<script|(?<!\\)\]\(|(?<!<)https://evil\.example|&lt;script")
+"""A mention, the reference to an issue, HTML, a link, an address that becomes one, and an entity, each as itself."""
+
+
+@pytest.fixture
+def fleet(folder, served, merchantctl) -> dict[str, Any]:
+    """acme is provisioned and its books speak hostile text; bolt, dawn and echo wait for consent."""
+    (folder / "manifests").mkdir()
+    for name in ("acme", "bolt", "dawn", "echo"):
+        schedule = {**UK_PROFILE["schedule"], "startDate": "2026-01-01"}
+        spec = {**UK_PROFILE, "schedule": schedule}
+        manifest = {"apiVersion": "merchantctl/v1", "kind": "Merchant", "metadata": {"name": name}, "spec": spec}
+        (folder / "manifests" / f"{name}.yaml").write_text(json.dumps(manifest))
+    assert merchantctl("apply", "--yes").code == 0
+    companies = {each["name"]: each for each in served.api.get("/meta/companies", params={"page": 1}).json()["results"]}
+    acme = companies["acme"]
+    books = next(each for each in acme["dataConnections"] if each["sourceType"] == "Accounting")
+    at = f"/companies/{acme['id']}"
+    served.control("POST", f"{at}/connections/{books['id']}/authorize")
+    served.advance("PT1M")
+    assert merchantctl("apply", "--yes").code == 0
+    document = served.api.get(f"/config{at}/sync/commerce").json()
+    sales = document["configuration"]["sales"]["accounts"]
+    selected = next(each for each in sales.values() if each["selectedAccountId"])["selectedAccountId"]
+    for account in served.control("GET", f"{at}/accounts")["results"]:
+        served.control("PATCH", f"{at}/accounts/{account['id']}", {"name": f"{account['name']} {HOSTILE}"})
+    served.control("PATCH", f"{at}/accounts/{selected}", {"status": "Archived"})
+    served.api.post(f"{at}/sync/commerce/latest").raise_for_status()
+    return acme
+
+
+def hostile_answers(request: ProxyRequest, answer: ProxyAnswer) -> ProxyAnswer:
+    """dawn's company is called in a hostile way, echo's connection stands so, each link and the last sync are so."""
+    if request.method != "GET" or answer.status != 200:
+        return answer
+    if request.path.endswith("/sync/commerce/status"):
+        said = {"syncStatusCode": 4000, "syncStatus": HOSTILE, "errorMessage": HOSTILE, "syncExceptionMessage": HOSTILE}
+        return answer.with_json(answer.json | said)
+    if request.path != "/meta/companies" and not re.fullmatch(r"/companies/[^/]+", request.path):
+        return answer
+    page = answer.json
+    for company in page.get("results", [page]):
+        for connection in company["dataConnections"]:
+            connection["linkUrl"] = f"https://link.example/{HOSTILE}"
+            if company["name"] == "echo" and connection["sourceType"] == "Accounting":
+                connection["status"] = HOSTILE
+        if company["name"] == "dawn":
+            company["name"] = f"=1+1 {HOSTILE}"
+    if "results" in page:
+        stranger = json.loads(json.dumps(page["results"][0]))
+        page["results"].append(stranger | {"id": "0b6ad3a5-92a4-4b8c-a0c2-000000000001", "name": HOSTILE})
+        page["totalResults"] += 1
+    return answer.with_json(page)
+
+
+_ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("plan",): (),
+    ("drift",): ("--unmanaged", "--data", "--syncs"),
+    ("status",): (),
+    ("explain",): ("acme",),
+    ("validate",): ("--online",),
+    ("refresh",): (),
+    ("doctor",): (),
+    ("state", "list"): (),
+    ("sync",): ("acme", "--status"),
+    ("rollout", "start"): ("--yes",),
+    ("rollout", "status"): (),
+    ("rollout", "resume"): (),
+    ("rollout", "undo"): ("--yes",),
+    ("push",): ("acme", "sales.json"),
+    ("apply",): ("--yes",),
+    ("history",): ("dawn",),
+    ("state", "show"): ("dawn",),
+}
+"""With which each command that has formats is run, in this order: looks first, and at the end what is remembered."""
+
+_BESIDE = [("link", "bolt"), ("status", "dawn"), ("-vv", "drift"), ("state", "export"), ("import", "--out", "-")]
+
+_SILENT = {"doctor", "explain", "push", "refresh", "state list", "status -o text"}
+_SILENT |= {f"rollout {verb} --yes -o json" for verb in ("start", "undo")}
+"""How the lines begin that tell nothing from outside in this fleet: no refusal, no value of the books."""
+
+
+def commands_with_formats(command: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from commands_with_formats(below, *path, name)
+    for option in command.params:
+        if option.name == "output" and isinstance(option.type, click.Choice):
+            yield from ((path, str(form)) for form in option.type.choices)
+
+
+def test_no_output_obeys_text_that_came_from_the_books_or_the_listing(fleet, served, merchantctl, folder, monkeypatch):
+    (folder / "sales.json").write_text('{"orders": []}')
+    forms = list(commands_with_formats(group))
+    assert {path for path, _ in forms} == _ARGUMENTS.keys(), "every command that has formats is listened to"
+    runs = [(path, form) for path in _ARGUMENTS for each, form in forms if each == path]
+    lines = [(*path, *_ARGUMENTS[path], "-o", form) for path, form in runs]
+    lines[-1:-1] = _BESIDE
+    with proxied(served.url, hostile_answers) as url:
+        monkeypatch.setenv("CODAT_BASE_URL", url)
+        assert merchantctl("state", "rebind").code == 0
+        found, heard = {}, set()
+        for line in lines:
+            ended = merchantctl(*line)
+            assert "Traceback" not in ended.err, line
+            assert "fault of merchantctl" not in ended.err + ended.out, line
+            form = line[-1] if line[-2] == "-o" else "text"
+            out = ended.out.removeprefix("\ufeff") if form == "csv" else ended.out
+            found |= {(*line, "out"): offences(out, form), (*line, "err"): offences(ended.err)}
+            if "evil" in ended.out + ended.err:
+                heard.add(line)
+    assert {line: which for line, which in found.items() if which} == {}
+    silent = {line for line in lines if " ".join(line).startswith(tuple(_SILENT))}
+    assert heard >= set(lines) - silent, "else nothing hostile was there to be obeyed"
+
+
+def test_a_link_that_leads_to_no_web_page_is_not_printed(fleet, served, merchantctl, monkeypatch):
+    def elsewhere(request: ProxyRequest, answer: ProxyAnswer) -> ProxyAnswer:
+        text = answer.body.decode()
+        return replace(answer, body=re.sub(r'"linkUrl": ?"[^"]*"', '"linkUrl":"javascript:alert(1)"', text).encode())
+
+    with proxied(served.url, elsewhere) as url:
+        monkeypatch.setenv("CODAT_BASE_URL", url)
+        assert merchantctl("state", "rebind").code == 0
+        ended = merchantctl("link", "bolt")
+    assert (ended.code, ended.out) == (1, "")
+    assert "an address that is no web page" in ended.err
+
+
+@pytest.mark.parametrize("status", [400, 500, 403])
+def test_no_output_obeys_the_words_of_a_refusal(fleet, served, merchantctl, monkeypatch, status):
+    def refusing(request: ProxyRequest) -> ProxyAnswer | None:
+        if request.method != "GET" or "/config/" in request.path:
+            body = {"statusCode": status, "error": HOSTILE, "correlationId": HOSTILE, "service": "x"}
+            return ProxyAnswer(status, {"content-type": "application/json"}, json.dumps(body).encode())
+        return None
+
+    (Path("manifests") / "cove.yaml").write_text(
+        '{"apiVersion": "merchantctl/v1", "kind": "Merchant", "metadata": {"name": "cove"}, '
+        '"spec": {"connection": {"platform": "xero"}}}'
+    )
+    with proxied(served.url, forged=refusing) as url:
+        monkeypatch.setenv("CODAT_BASE_URL", url)
+        assert merchantctl("state", "rebind").code == 0
+        for arguments in (
+            ("plan",),
+            ("apply", "--yes"),
+            ("history", "cove"),
+            ("-v", "status"),
+            ("refresh",),
+            ("run", "--once"),
+        ):
+            ended = merchantctl(*arguments)
+            assert offences(ended.out) + offences(ended.err) == [], arguments
+            assert "evil" in ended.out + ended.err or arguments[0] == "run", arguments
+
+
+def test_no_output_obeys_a_file_name_or_a_key_of_a_manifest(folder, served, merchantctl):
+    (folder / "manifests").mkdir()
+    hostile = HOSTILE.replace("/", "-").replace("\x00", "")[:200]
+    key = json.dumps(HOSTILE, ensure_ascii=True)
+    (folder / "manifests" / f"{hostile[:80]}.yaml").write_text(f"{key}: 1\nkind: {key}\n")
+    for arguments in (("validate",), ("validate", "-o", "json"), ("plan",), ("drift",)):
+        ended = merchantctl(*arguments)
+        assert ended.code == 65
+        assert offences(ended.out) + offences(ended.err) == [], arguments
+        assert "Caf" in ended.out + ended.err, arguments
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain – Café, 日本茶", "plain – Café, 日本茶"),
+        ("a\nb", "a\\nb"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("abc\u202e", "abc\\u202e"),
+        ("\ud800", "\\ud800"),
+        ("::error::x", "\\x3a:error::x"),
+        ("  ::error::x", "  \\x3a:error::x"),
+        ("std::string", "std::string"),
+        ("##[error]", "\\x23#[error]"),
+        ("##vso[task]", "\\x23#vso[task]"),
+    ],
+)
+def test_what_cannot_be_printed_is_spelt_out(text, shown):
+    assert escape_control(text) == shown
+
+
+TURNS_THE_LINE = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+@pytest.mark.parametrize("sign", TURNS_THE_LINE, ids=lambda sign: f"U+{ord(sign):04X}")
+def test_no_sign_that_turns_a_line_around_comes_through(sign):
+    assert escape_control(f"a{sign}b") == f"a\\u{ord(sign):04x}b"
+    assert sign not in dump_json({sign: sign})
+
+
+@given(st.text())
+def test_escaped_text_is_one_printable_line_that_commands_nobody(text):
+    shown = escape_control(text)
+    assert shown.isprintable()
+    assert offences(shown) == []
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5))
+def test_json_means_what_it_meant_and_steers_no_terminal(document):
+    text = dump_json(document)
+    assert json.loads(text) == document
+    assert _STEERING.findall(text) == []
+
+
+def test_markdown_links_mentions_and_refers_to_nothing():
+    text = escape_markdown(
+        "@everyone #12 GH-7 org/repo#3 https://evil.example www.evil.example &lt;b> [x](y) :tada: $x$"
+    )
+    visible = text.replace("<!-- -->", "\0")
+    for recognised in ("@e", "#1", "GH-7", "#3", "://", "www.e", "&lt;", ":tada:"):
+        assert recognised not in visible
+
+
+def test_a_chat_message_links_and_mentions_nothing():
+    finding = Finding("company-renamed", "acme", HOSTILE, "ask <!channel> or @here, [x](http://y)", Actor.OPERATOR)
+    text = alert_json(Alert((FindingAlert(finding, 1),)))["text"]
+    for recognised in ("@everyone", "@here", "<!channel>", "://", "](", "evil.example"):
+        assert recognised not in text
+    assert len(text.splitlines()) == 2

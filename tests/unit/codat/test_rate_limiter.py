@@ -1,0 +1,254 @@
+"""The rate limiter, on a clock that jumps: what a server that counts by the minute would have seen."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from bisect import bisect_left
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.codat.rate_limiter import BUDGET_WINDOW_S, RateLimiter
+from tests.unit.codat.virtual_time import run
+
+
+class Server:
+    """Answers after a while; knows when each request arrived and how many were there at once."""
+
+    def __init__(self, seed: int, slowest: float) -> None:
+        self._chance, self._slowest = random.Random(seed), slowest
+        self.arrivals: list[float] = []
+        self.at_once = self.most_at_once = 0
+
+    async def answer(self, rate_limiter: RateLimiter, *, throttled: bool = False) -> bool:
+        if not await rate_limiter.acquire():
+            return False
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(self._chance.uniform(0, self._slowest))
+        self.arrivals.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self._chance.uniform(0, self._slowest))
+        self.at_once -= 1
+        rate_limiter.release(throttled=throttled)
+        return True
+
+    def busiest_minute(self) -> int:
+        times = sorted(self.arrivals)
+        return max(bisect_left(times, start + 60) - index for index, start in enumerate(times))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    budget=st.integers(1, 40),
+    at_once=st.integers(1, 20),
+    requests=st.integers(1, 150),
+    slowest=st.sampled_from([0.0, 0.01, 1.0, 45.0]),
+    seed=st.integers(0, 2**16),
+)
+def test_no_minute_anywhere_sees_more_arrivals_than_the_budget(
+    budget: int, at_once: int, requests: int, slowest: float, seed: int
+) -> None:
+    async def story() -> Server:
+        server, rate_limiter = Server(seed, slowest), RateLimiter(budget, at_once)
+        await asyncio.gather(*(server.answer(rate_limiter) for _ in range(requests)))
+        return server
+
+    server = run(story())
+    assert len(server.arrivals) == requests
+    assert server.busiest_minute() <= budget
+    assert server.most_at_once <= at_once
+
+
+def test_the_budget_may_be_spent_in_a_burst_and_is_spent_whole() -> None:
+    async def story() -> float:
+        server, rate_limiter = Server(0, 0.0), RateLimiter(950, 16)
+        await asyncio.gather(*(server.answer(rate_limiter) for _ in range(3 * 950)))
+        return asyncio.get_running_loop().time()
+
+    assert run(story()) <= 2 * BUDGET_WINDOW_S + 1
+
+
+def test_without_a_budget_nobody_waits() -> None:
+    async def story() -> float:
+        server, rate_limiter = Server(0, 0.0), RateLimiter(0, 16)
+        await asyncio.gather(*(server.answer(rate_limiter) for _ in range(5000)))
+        return asyncio.get_running_loop().time()
+
+    assert run(story()) == 0.0
+
+
+def test_a_429_stops_everyone_until_it_ends_and_then_half_as_many_go_at_once() -> None:
+    async def story() -> None:
+        server, rate_limiter = Server(0, 0.1), RateLimiter(0, 16)
+        await asyncio.gather(*(server.answer(rate_limiter) for _ in range(32)))
+        assert server.most_at_once == 16
+        rate_limiter.pause(30)
+        rate_limiter.pause(30)  # the same volley
+        before, began = len(server.arrivals), asyncio.get_running_loop().time()
+        server.most_at_once = 0
+        await asyncio.gather(*(server.answer(rate_limiter, throttled=True) for _ in range(32)))
+        assert min(server.arrivals[before:]) >= began + 30
+        assert server.most_at_once == 8
+
+    run(story())
+
+
+def test_after_a_storm_of_429s_the_way_widens_again() -> None:
+    async def story() -> None:
+        server, rate_limiter = Server(0, 0.1), RateLimiter(0, 16)
+        for _ in range(6):
+            rate_limiter.pause(1)
+            await asyncio.sleep(1)
+        await asyncio.gather(*(server.answer(rate_limiter) for _ in range(300)))
+        assert server.most_at_once == 16
+
+    run(story())
+
+
+@settings(deadline=None, max_examples=60)
+@given(limit=st.integers(16, 60), requests=st.integers(1, 200), seed=st.integers(0, 2**16))
+def test_what_the_service_says_is_left_is_never_overdrawn(limit: int, requests: int, seed: int) -> None:
+    """After the first answer no budget of our own is needed: the headers alone keep us below the limit."""
+
+    async def story() -> int:
+        chance, loop, rate_limiter = random.Random(seed), asyncio.get_running_loop(), RateLimiter(0, 16)
+        seen: Counter[int] = Counter()
+
+        async def ask() -> None:
+            assert await rate_limiter.acquire()
+            await asyncio.sleep(chance.uniform(0, 3))
+            window = int(loop.time() // 60)
+            seen[window] += 1
+            left, ends = limit - seen[window], 60 * (window + 1)
+            await asyncio.sleep(chance.uniform(0, 3))
+            if loop.time() < ends:
+                rate_limiter.update_quota(left, ends - loop.time())
+            rate_limiter.release(throttled=left < 0)
+
+        await ask()
+        await asyncio.gather(*(ask() for _ in range(requests)))
+        assert seen.total() == requests + 1
+        return max(seen.values())
+
+    assert run(story()) <= limit
+
+
+def test_an_older_answer_that_comes_later_gives_nothing_back() -> None:
+    async def story() -> bool:
+        rate_limiter = RateLimiter(0, 16)
+        rate_limiter.update_quota(0, 3600.0)
+        rate_limiter.update_quota(9, 3600.0)
+        return await rate_limiter.acquire()
+
+    assert run(story()) is False
+
+
+def test_a_quota_that_is_used_up_sends_everyone_home_who_waits() -> None:
+    async def story() -> list[bool]:
+        rate_limiter = RateLimiter(0, 1)
+        assert await rate_limiter.acquire()
+        waiting = [asyncio.ensure_future(rate_limiter.acquire()) for _ in range(3)]
+        await asyncio.sleep(1)
+        rate_limiter.update_quota(0, 7200.0)
+        rate_limiter.release(throttled=False)
+        return await asyncio.gather(*waiting)
+
+    assert run(story()) == [False, False, False]
+
+
+def test_when_the_quota_is_back_everyone_may_go_on() -> None:
+    async def story() -> bool:
+        rate_limiter = RateLimiter(0, 1)
+        rate_limiter.update_quota(0, 7200.0)
+        await asyncio.sleep(7201)
+        return await rate_limiter.acquire()
+
+    assert run(story()) is True
+
+
+def test_whoever_gives_up_waiting_takes_no_place() -> None:
+    async def story() -> None:
+        rate_limiter = RateLimiter(0, 1)
+        assert await rate_limiter.acquire()
+        gone = [asyncio.ensure_future(rate_limiter.acquire()) for _ in range(2)]
+        await asyncio.sleep(0)
+        stays = asyncio.ensure_future(rate_limiter.acquire())
+        await asyncio.sleep(0)
+        gone[0].cancel()
+        rate_limiter.release(throttled=False)  # the second is let in, and cancelled before it knows
+        gone[1].cancel()
+        assert await stays
+        rate_limiter.release(throttled=False)
+        assert await rate_limiter.acquire()
+
+    run(story())
+
+
+@settings(deadline=None, max_examples=60)
+@given(budget=st.integers(2, 20), at_once=st.integers(1, 8), exchanges=st.integers(1, 30), plain=st.integers(0, 60))
+def test_a_read_and_its_write_stay_together_and_no_minute_sees_more_than_the_budget(
+    budget: int, at_once: int, exchanges: int, plain: int
+) -> None:
+    server = Server(0, 0.5)
+
+    async def pair(rate_limiter: RateLimiter) -> float:
+        reserved, loop = await rate_limiter.reserve(2), asyncio.get_running_loop()
+        assert reserved is not None
+        began = loop.time()
+        for _ in range(2):
+            reserved.use()
+            server.arrivals.append(loop.time())
+            await asyncio.sleep(0.1)
+            rate_limiter.record_answer(throttled=False)
+        reserved.close()
+        return loop.time() - began
+
+    async def story() -> list[float]:
+        rate_limiter = RateLimiter(budget, at_once)
+        pairs = asyncio.gather(*(pair(rate_limiter) for _ in range(exchanges)))
+        await asyncio.gather(*(server.answer(rate_limiter) for _ in range(plain)))
+        return await pairs
+
+    assert all(took < 0.21 for took in run(story()))
+    assert len(server.arrivals) == 2 * exchanges + plain
+    assert server.busiest_minute() <= budget
+
+
+def test_a_pair_larger_than_the_budget_is_let_in_when_all_of_it_is_free() -> None:
+    async def story() -> float:
+        rate_limiter = RateLimiter(1, 4)
+        for _ in range(3):
+            reserved = await rate_limiter.reserve(2)
+            assert reserved is not None
+            for _ in range(2):
+                reserved.use()
+                rate_limiter.record_answer(throttled=False)
+            reserved.close()
+        return asyncio.get_running_loop().time()
+
+    assert run(story()) == 2 * BUDGET_WINDOW_S
+
+
+def test_places_that_were_reserved_and_not_used_are_free_at_once() -> None:
+    async def story() -> float:
+        rate_limiter = RateLimiter(2, 1)
+        for _ in range(5):
+            reserved = await rate_limiter.reserve(2)
+            assert reserved is not None
+            reserved.close()
+            reserved.close()
+        return asyncio.get_running_loop().time()
+
+    assert run(story()) == 0
+
+
+def test_a_pair_does_not_wait_for_hours_where_one_request_is_left_of_the_quota() -> None:
+    async def story() -> tuple[bool, bool]:
+        rate_limiter = RateLimiter(0, 4)
+        rate_limiter.update_quota(1, 7200.0)
+        pair = await rate_limiter.reserve(2)
+        return pair is None, await rate_limiter.acquire()
+
+    assert run(story()) == (True, True)

@@ -1,0 +1,59 @@
+"""How one status of the controller follows another."""
+
+from datetime import timedelta
+
+from controller.model.controller_status import ControllerStatus, merge_pass
+from controller.model.desired import Fleet
+from controller.model.plan import PlanStatus
+from controller.model.report import Applied, Failed, LimitExceeded, Refusal
+from tests.unit.reporting.fleets import NOW, changing, fleet, merchant, report
+
+FLEET = Fleet({}, frozenset(), (), True, "0" * 64)
+REFUSAL = Refusal((LimitExceeded("disable", 7, 1, "--allow disable"),))
+LATER = NOW + timedelta(minutes=5)
+
+
+def looked(latest, result, *, everyone=True, at=NOW):
+    return merge_pass(latest, result, FLEET, everyone=everyone, at=at)
+
+
+def states(latest):
+    return {each.merchant: each.status for each in latest.plan.plans}
+
+
+def test_a_look_at_everyone_replaces_what_was_known():
+    before = looked(
+        ControllerStatus(),
+        report(fleet(changing("gone"), changing("a")), {"gone": Applied(1), "a": Failed("no", True)}),
+    )
+    now = looked(before, fleet(merchant("a")), at=LATER)
+    assert states(now) == {"a": PlanStatus.IN_SYNC}
+    assert now.outcomes == {}
+    assert now.last_full_pass_at == LATER
+
+
+def test_a_look_at_some_leaves_the_others_as_they_were():
+    before = looked(
+        ControllerStatus(), report(fleet(changing("a"), changing("c")), {"a": Failed("no", True), "c": Applied(1)})
+    )
+    now = looked(before, report(fleet(merchant("b"), merchant("a")), {}), everyone=False, at=LATER)
+    assert list(states(now)) == ["a", "b", "c"]
+    assert states(now)["a"] is PlanStatus.IN_SYNC
+    assert now.outcomes == {"c": Applied(1)}
+    assert now.last_full_pass_at == NOW
+
+
+def test_a_refusal_of_the_fleet_stands_until_everyone_is_looked_at_again():
+    refused = looked(ControllerStatus(), fleet(changing("a"), refusal=REFUSAL))
+    some = looked(refused, fleet(merchant("b")), everyone=False)
+    assert some.plan.refusal == REFUSAL
+    assert looked(some, fleet(merchant("a"))).plan.refusal is None
+
+
+def test_before_everyone_was_looked_at_nobody_was():
+    now = looked(ControllerStatus(), fleet(merchant("a")), everyone=False)
+    assert (list(states(now)), now.last_full_pass_at) == (["a"], None)
+
+
+def test_a_pass_that_came_through_ends_the_trouble():
+    assert looked(ControllerStatus(pass_failure="no answer"), fleet()).pass_failure is None

@@ -1,0 +1,56 @@
+"""Findings that come again and again, and who undoes whose change."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from controller.model.finding_evidence import Ended
+from controller.model.plan import Direction
+from controller.planning.flapping import Time, flapping
+from tests.build import USUAL_NOW
+
+
+def times(number, direction=Direction.DRIFT, **more):
+    return [Time(USUAL_NOW + timedelta(hours=each), direction, **more) for each in range(number)]
+
+
+def found(*some, code="sync-disabled", field="enabled"):
+    return flapping("acme", code, field, some)
+
+
+def test_three_times_within_a_day_are_one_too_many():
+    assert found(*times(2)) is None
+    finding = found(*times(3))
+    assert finding is not None
+    assert (finding.merchant, finding.code, finding.field) == ("acme", "flapping", "enabled")
+
+
+def test_it_is_said_who_moves_it_and_who_puts_it_back():
+    back = {"ended": Ended.MENDED, "by": "run on ops-1", "live": "false"}
+    finding = found(*times(4, **back), *times(1, by="", ended=Ended.SOMEBODY))
+    assert finding is not None
+    assert "somebody at Codat moves it (to false)" in finding.cause
+    assert "put back by run on ops-1 4 times" in finding.cause
+    assert "merchantctl history acme" in finding.remedy
+    alone = found(*times(3))
+    assert alone is not None
+    assert "moves it back" in alone.cause
+
+
+def test_what_the_manifests_ask_for_is_no_fight():
+    mended = {"ended": Ended.MENDED, "by": "run on a", "revision": "1" * 64}
+    assert found(*times(5, Direction.PENDING, **mended)) is None
+
+
+def test_runs_of_different_manifests_that_set_each_other_back_are_one():
+    swings = [
+        Time(USUAL_NOW, Direction.PENDING, Ended.MENDED, f"run on {host}", host * 64) for host in ("a", "b", "a", "b")
+    ]
+    finding = found(*swings)
+    assert finding is not None
+    assert "run on a from manifests aaaaaaaaaaaa and run on b from manifests bbbbbbbbbbbb" in finding.cause
+
+
+def test_a_severed_connection_counts_whatever_its_direction():
+    finding = found(*times(3, None), code="connection-unlinked", field="connection.state")
+    assert finding is not None

@@ -1,0 +1,121 @@
+"""Names in the state: moved all at once or not at all, and one company for one merchant."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import insert, text
+
+from state import MemberRow, ProcessIdentity, Store, migrations, open_state
+from state.database import open_database
+from state.errors import CompanyTaken, MerchantTaken, NameInRollout, UnknownMerchant
+from state.tables import merchants
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+SOMEBODY = ProcessIdentity("host", 1, "mark", "merchantctl rollout")
+
+
+async def bound(store: Store, **companies: str) -> None:
+    for merchant, company in companies.items():
+        await store.bind(merchant, company_id=company, company_name=company)
+
+
+async def companies(store: Store) -> dict[str, str | None]:
+    return {name: memory.company_id for name, memory in (await store.load_records()).items()}
+
+
+@pytest.mark.parametrize(
+    ("moves", "after"),
+    [
+        ({"b": "a"}, {"b": "1"}),
+        ({"b": "a", "a": "b"}, {"a": "2", "b": "1"}),
+        ({"b": "a", "c": "b", "d": "c"}, {"b": "1", "c": "2", "d": "3"}),
+        ({"b": "a", "c": "b", "a": "c"}, {"a": "3", "b": "1", "c": "2"}),
+    ],
+)
+async def test_renames_are_one_permutation(store: Store, moves: dict[str, str], after: dict[str, str]):
+    await bound(
+        store, **{name: number for name, number in {"a": "1", "b": "2", "c": "3"}.items() if name in moves.values()}
+    )
+    await store.rename_merchants(moves, at=NOON)
+    assert await companies(store) == after
+    assert await store.renames_done() == moves
+
+
+async def test_a_permutation_with_one_name_that_cannot_move_moves_nothing(store: Store):
+    await bound(store, a="1", b="2", c="3")
+    before = await store.export()
+    with pytest.raises(MerchantTaken):
+        await store.rename_merchants({"d": "a", "b": "c"}, at=NOON)
+    with pytest.raises(UnknownMerchant):
+        await store.rename_merchants({"d": "a", "e": "nobody"}, at=NOON)
+    members = [MemberRow("c", 1, "d", "ahead")]
+    await store.begin_rollout("spring", {}, members, SOMEBODY, NOON)
+    with pytest.raises(NameInRollout, match="spring"):
+        await store.rename_merchants({"d": "a", "e": "c"}, at=NOON, under_way=["running"])
+    exported = await store.export()
+    assert exported["tables"]["merchants"] == before["tables"]["merchants"]
+
+
+async def test_a_create_that_is_not_settled_keeps_its_name_from_others(store: Store):
+    await bound(store, a="1")
+    await store.begin_intent("b", "company", name="b", company_id=None, platform=None, at=NOON)
+    with pytest.raises(MerchantTaken):
+        await store.rename_merchants({"b": "a"}, at=NOON)
+
+
+async def test_a_company_is_never_bound_to_two(store: Store):
+    await bound(store, a="1")
+    with pytest.raises(CompanyTaken, match="merchantctl state mv a b"):
+        await store.bind("b", company_id="1", company_name="1")
+    intent = await store.begin_intent("b", "company", name="b", company_id=None, platform=None, at=NOON)
+    with pytest.raises(CompanyTaken):
+        await store.settle_company(intent, "b", company_id="1", company_name="1", at=NOON)
+    assert await companies(store) == {"a": "1", "b": None}
+
+
+async def test_a_merchant_that_was_taken_down_gives_its_company_up(store: Store):
+    await bound(store, a="1")
+    await store.retire("a", NOON)
+    await store.bind("b", company_id="1", company_name="1")
+    await store.unretire("a")
+    assert await companies(store) == {"a": None, "b": "1"}
+
+
+async def test_an_older_state_that_binds_a_company_twice_is_opened_and_says_so(url: str):
+    """Nobody knows here whose it is: both keep it and are marked; whoever was taken down gives it up."""
+    async with open_database(url) as database, database.writing() as connection:
+        for index in ("uq_merchants_company_id", "ix_events_at", "ix_runs_started_at"):
+            await connection.execute(text(f"DROP INDEX {index}"))
+        for table in ("renames", "account", "told", "conditions"):
+            await connection.execute(text(f"DROP TABLE {table}"))
+        rows = [
+            {"merchant": name, "company_id": company, "retired_at": at}
+            for name, company, at in (
+                *(("a", "1", None), ("b", "1", None), ("c", "2", None), ("gone", "2", NOON), ("x", "3", None)),
+                *(("old", "4", NOON.replace(hour=1)), ("older", "4", NOON.replace(hour=2))),
+            )
+        ]
+        await connection.execute(insert(merchants), rows)
+        await connection.execute(text("DROP TABLE occurrences"))
+        await connection.execute(text(FINDINGS_BEFORE))
+        added = (("merchants", "contested"), ("merchants", "left_at"), ("syncs", "detail"))
+        for table, column in (*added, ("runs", "whose"), ("runs", "host"), ("runs", "revision")):
+            await connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        await connection.execute(text(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '{BEFORE}'"))
+    async with open_state(url) as store:
+        assert await companies(store) == {
+            "a": "1", "b": "1", "c": "2", "gone": None, "x": "3", "old": None, "older": "4",
+        }  # fmt: skip
+        assert {name for name, memory in (await store.load_records()).items() if memory.contested} == {"a", "b"}
+        await store.forget_merchant("b")
+        assert not any(memory.contested for memory in (await store.load_records()).values())
+        with pytest.raises(CompanyTaken):
+            await store.bind("b", company_id="1", company_name="1")
+
+
+FINDINGS_BEFORE = (
+    "CREATE TABLE findings (merchant VARCHAR, code VARCHAR, field VARCHAR, "
+    "first_seen TIMESTAMP, last_seen TIMESTAMP, cleared_at TIMESTAMP)"
+)
+BEFORE = "0007"
+"""The step before the one that is looked at."""

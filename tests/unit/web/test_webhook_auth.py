@@ -1,0 +1,35 @@
+"""Signatures of the newer generation."""
+
+from datetime import UTC, datetime, timedelta
+
+from controller.web.context import parse_webhook_secrets
+from controller.web.webhook_auth import is_authentic
+
+SECRET = "whsec_ZW11bGF0b3Itc2lnbmluZy1rZXktMDAx"
+SENT = datetime.fromtimestamp(1_700_000_000, UTC)
+BODY = b'{"id":"e1","eventType":"connection.deleted"}'
+HEADERS = {
+    "webhook-id": "msg_0001",
+    "webhook-timestamp": "1700000000",
+    "webhook-signature": "v1,pxjTvRVQ3xvsDYebo66ND9EUniXOdicy63D9jk3uvak=",
+}
+
+
+def test_the_test_vector_of_the_reference_is_proven():
+    assert is_authentic(parse_webhook_secrets(SECRET, None), HEADERS, BODY, SENT)
+    assert is_authentic(parse_webhook_secrets(SECRET.removeprefix("whsec_"), None), HEADERS, BODY, SENT)
+
+
+def test_the_test_vector_with_another_byte_is_not():
+    assert not is_authentic(parse_webhook_secrets(SECRET, None), HEADERS, BODY.replace(b"e1", b"e2"), SENT)
+
+
+def test_a_signature_is_good_for_five_minutes_either_way():
+    secrets = parse_webhook_secrets(SECRET, None)
+    for minutes, good in ((-6, False), (-5, True), (5, True), (6, False)):
+        assert is_authentic(secrets, HEADERS, BODY, SENT + timedelta(minutes=minutes)) is good
+
+
+def test_without_any_secret_nothing_is_proven():
+    assert not is_authentic(parse_webhook_secrets(None, None), {"authorization": ""}, BODY, SENT)
+    assert not is_authentic(parse_webhook_secrets("", "\n"), HEADERS, BODY, SENT)
