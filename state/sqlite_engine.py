@@ -3,14 +3,17 @@
 compiled once    in a process, and not once for each engine: a state has two, the next state in this process two more
 one trip         to the thread of the connection, which is two changes of thread; SQLAlchemy makes one each for the
                  cursor, for its execute, fetchall and close
+no trip          for a statement that waits for nobody: where its transaction holds its lock already, and for its
+                 rollback. What may wait for a lock or for the disk goes to the thread: the first statement of a
+                 transaction, COMMIT, and whatever is outside of one
 
-Both together halve the processor time of a look at merchants that are in sync.
+Together they take a third of the processor time that SQLAlchemy and aiosqlite take for the same.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -57,14 +60,57 @@ registry.register("sqlite.merchantctl", __name__, "_Dialect")
 
 def _connecting(database: str, **arguments: Any) -> _Connection:
     """To be awaited. Its thread does not keep the process alive, as SQLAlchemy has it, too."""
-    connection = _Connection(lambda: sqlite3.connect(database, **arguments), iter_chunk_size=64)
+    options = arguments | {"check_same_thread": False}
+    connection = _Connection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
     connection._thread.daemon = True
     return connection
 
 
 class _Connection(aiosqlite.Connection):
+    """One that its thread and the event loop use in turns: the loop only while nothing was left to the thread."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # Two counts, of which each thread raises one: a single one could lose a change that the other makes.
+        self._trips_begun = 0
+        self._trips_ended = 0
+        self._holds_lock = False
+
     def cursor(self) -> _Cursor:  # type: ignore[override]
         return _Cursor(self)
+
+    async def exchange(self, statement: str, work: Callable[[], None]) -> None:
+        """Does that work for a statement, in the thread where it may have to wait for a lock or for the disk."""
+        if self._is_idle and statement == "BEGIN":  # takes no lock: the statement after it does
+            self._holds_lock = False
+            work()
+        elif self._is_idle and self._holds_lock and self._conn.in_transaction:
+            work()
+        else:
+            await self._execute(work)
+            self._holds_lock = self._conn.in_transaction
+
+    async def rollback(self) -> None:
+        # A caller that was cancelled may have left a BEGIN or a COMMIT to the thread: then this comes after it.
+        if self._is_idle:
+            self._conn.rollback()
+        else:
+            await super().rollback()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Nothing was left to the thread that it has not done."""
+        return self._trips_begun == self._trips_ended
+
+    async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        def trip() -> Any:
+            try:
+                return fn(*args, **kwargs)
+            finally:
+                self._trips_ended += 1
+
+        self._trips_begun += 1
+        return await super()._execute(trip)  # type: ignore[no-untyped-call]
 
 
 class _Cursor:
@@ -83,10 +129,10 @@ class _Cursor:
         return self
 
     async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
-        await self._in_thread(sqlite3.Cursor.execute, statement, parameters)
+        await self._exchange(sqlite3.Cursor.execute, statement, parameters)
 
     async def executemany(self, statement: str, parameters: Sequence[Sequence[Any]]) -> None:
-        await self._in_thread(sqlite3.Cursor.executemany, statement, parameters)
+        await self._exchange(sqlite3.Cursor.executemany, statement, parameters)
 
     async def fetchall(self) -> list[Any]:
         rows, self._rows = self._rows, []
@@ -95,7 +141,7 @@ class _Cursor:
     async def close(self) -> None:
         """It was closed when its statement had been executed."""
 
-    async def _in_thread(self, execute: Any, statement: str, parameters: Sequence[Any]) -> None:
+    async def _exchange(self, execute: Any, statement: str, parameters: Sequence[Any]) -> None:
         def exchange() -> None:
             with closing(self._connection._conn.cursor()) as cursor:
                 execute(cursor, statement, parameters)
@@ -104,4 +150,4 @@ class _Cursor:
                 # SQLite counts the rows of a RETURNING only while they are read.
                 self.rowcount, self.lastrowid = cursor.rowcount, cursor.lastrowid
 
-        await self._connection._execute(exchange)  # type: ignore[no-untyped-call]
+        await self._connection.exchange(statement, exchange)

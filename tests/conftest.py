@@ -18,6 +18,7 @@ for each pytest process (safe under xdist). It is an `Emulator`:
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -25,6 +26,7 @@ import tempfile
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -34,8 +36,9 @@ from hypothesis import settings as hypothesis_settings
 from controller.emulator.http.app import build_application
 from controller.emulator.http.server import running_emulator
 from controller.emulator.service.world import EmulatorSettings, World
-from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.environment import Environment
 from tests import in_process
+from tests.environments import HURRIED_ENVIRONMENT
 from tests.in_process import TEST_ACCOUNT
 from tests.postgresql import postgresql as postgresql
 from tests.postgresql import server_of_the_run
@@ -54,14 +57,14 @@ hypothesis_settings.load_profile("any machine")  # no test depends on how fast i
 class Emulator:
     """A running emulator and the hand that plays merchant, platform, network and time.
 
-    environment  the real one, or the one whose network reaches an emulator that has no socket
+    environment  over HTTP and with short waits, or the one whose network reaches an emulator that has no socket
     """
 
     def __init__(
         self,
         url: str,
         api_key: str,
-        environment: Environment = REAL_ENVIRONMENT,
+        environment: Environment = HURRIED_ENVIRONMENT,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url, self.api_key, self.environment = url, api_key, environment
@@ -160,7 +163,7 @@ def in_process_emulator() -> Emulator:
     """A new emulator without a socket."""
     settings = EmulatorSettings(api_key="key-of-the-tests", base_url="http://127.0.0.1", account=TEST_ACCOUNT)
     application = build_application(World(settings))
-    environment = Environment(network=in_process.network_to(application))
+    environment = replace(HURRIED_ENVIRONMENT, network=in_process.network_to(application))
     return Emulator(settings.base_url, settings.api_key, environment, in_process.SyncAsgiTransport(application))
 
 
@@ -172,6 +175,12 @@ def pytest_configure(config: pytest.Config) -> None:
     around = ExitStack()
     around.enter_context(server_of_the_run())
     config.add_cleanup(around.close)
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end: the collector need not go through all modules and tests at every turn."""
+    gc.collect()
+    gc.freeze()
 
 
 def _free_bytes(folder: str) -> int:

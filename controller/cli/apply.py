@@ -54,7 +54,7 @@ terminal to ask on, 65 invalid manifests, 130/143 stopped by a signal.
 @click.pass_context
 def command(ctx: click.Context, /, source: Path | None, output: str, yes: bool, **options: Any) -> None:
     """Show the plan, ask, and carry it out: for everyone, the manifests at PATH, or as saved in PLAN."""
-    from controller.cli.terminal import paint_for, progress, run_async
+    from controller.cli.terminal import environment, paint_for, progress, run_async
     from controller.model.exit_codes import exit_code
     from controller.operations.apply import plan_and_apply
     from controller.operations.bootstrap import ApplyRequest
@@ -79,7 +79,7 @@ def command(ctx: click.Context, /, source: Path | None, output: str, yes: bool, 
             lock_timeout=options["lock_timeout"],
             on_message=lambda sentence: click.echo(sentence, err=True),
         )
-        result = run_async(plan_and_apply(settings, request, on_progress=on_progress))
+        result = run_async(plan_and_apply(settings, request, on_progress=on_progress, environment=environment()))
     view = View(paint_for(sys.stdout))
     text, result = render_isolated(result, APPLY_FORMATS[output], view)
     click.echo(text)

@@ -59,6 +59,10 @@ COMMANDS = {
 }
 
 
+ENVIRONMENT_KEY = "merchantctl.environment"
+"""Where in a click context's `meta` the environment of the command line stands; `obj` holds its settings."""
+
+
 class CommandTable(click.Group):
     """The click group of all commands; loads the settings just before a command that needs them."""
 
@@ -74,6 +78,7 @@ class CommandTable(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        ctx.meta[ENVIRONMENT_KEY] = ctx.obj
         name, rest = args[0], args[1:]
         if name not in COMMANDS:
             from difflib import get_close_matches

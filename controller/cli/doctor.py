@@ -49,9 +49,10 @@ def command(ctx: click.Context, /, output: str) -> None:
 async def _run_checks(ctx: click.Context, *, print_each: bool) -> list[DoctorCheck]:
     """Run all checks; each is printed as soon as it is known, since the network may be slow."""
     from controller.cli.doctor_checks import run_checks
+    from controller.cli.terminal import environment
 
     checks = []
-    async for check in run_checks(os.environ, Path.cwd(), ctx.find_root().params):
+    async for check in run_checks(os.environ, Path.cwd(), ctx.find_root().params, environment=environment()):
         checks.append(check)
         if print_each:
             _print_check(check)

@@ -46,7 +46,7 @@ def command(
     """Report what has moved since, for everyone or for the manifests at PATH. Cannot write to the API."""
     from dataclasses import replace
 
-    from controller.cli.terminal import paint_for, print_notice, progress, run_async
+    from controller.cli.terminal import environment, paint_for, print_notice, progress, run_async
     from controller.model.exit_codes import exit_code
     from controller.operations.plan import PlanOptions, plan_only
     from controller.planning.limits import without_release_all
@@ -56,7 +56,11 @@ def command(
     also_read = [part for part in ("data", "syncs") if flags[part]]
     options = PlanOptions(also_read, strict=False, record_as="drift" if flags["record"] else None)
     with progress("Looking") as on_progress:
-        plan = run_async(plan_only(settings, scope, options, on_progress=on_progress, on_message=print_notice))
+        plan = run_async(
+            plan_only(
+                settings, scope, options, on_progress=on_progress, on_message=print_notice, environment=environment()
+            )
+        )
     plan = replace(plan, findings=tuple(map(without_release_all, plan.findings)))
     view = View(paint_for(sys.stdout), unmanaged=flags["unmanaged"], data=flags["data"])
     text, plan = render_isolated(plan, DRIFT_FORMATS[output], view)

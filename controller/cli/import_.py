@@ -72,13 +72,17 @@ def _parse_zone(ctx: click.Context, parameter: click.Parameter, name: str | None
 @click.pass_context
 def command(ctx: click.Context, /, out: str | None, overwrite: bool, **options: Any) -> None:
     """Write manifests that say what is live. Cannot write to the API; the plan right after has nothing to do."""
-    from controller.cli.terminal import progress, run_async
+    from controller.cli.terminal import environment, progress, run_async
     from controller.operations.import_ import ImportOptions, import_fleet
 
     settings: Settings = ctx.obj
     folder = None if out == _STDOUT else Path(out) if out else settings.manifests
     with progress("Reading") as on_progress:
-        result = run_async(import_fleet(settings, ImportOptions(**options, reimport=overwrite), folder, on_progress))
+        result = run_async(
+            import_fleet(
+                settings, ImportOptions(**options, reimport=overwrite), folder, on_progress, environment=environment()
+            )
+        )
     if folder is None:
         _print_manifests(result)
     else:

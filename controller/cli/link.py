@@ -24,11 +24,11 @@ Examples:
 @click.pass_context
 def command(ctx: click.Context, /, name: str, sync_flow: bool, redirect_url: str | None) -> None:
     """Print the link for the merchant NAME: printed once, never stored."""
-    from controller.cli.terminal import run_async
+    from controller.cli.terminal import environment, run_async
     from controller.operations.link import link
 
     settings: Settings = ctx.obj
-    url = run_async(link(settings, name, sync_flow=sync_flow, redirect_url=redirect_url))
+    url = run_async(link(settings, name, sync_flow=sync_flow, redirect_url=redirect_url, environment=environment()))
     if not is_web_address(url):
         raise click.ClickException(f"Codat gave an address that is no web page: {escape_control(url)}")
     click.echo(url)

@@ -28,6 +28,7 @@ from controller.settings import PRODUCTION_URL, InvalidSettings, load_settings
 from controller.text import escape_control, mask_passwords
 
 if TYPE_CHECKING:
+    from controller.environment import Environment
     from controller.model.desired import Diagnostic
 
 _EPILOG = f"""
@@ -69,11 +70,14 @@ def group(ctx: click.Context, /, no_color: bool, verbose: int, **flags: object) 
         _log_to_stderr(verbose)
 
 
-def run(arguments: list[str]) -> int:
-    """Run one command line; returns its exit code. Never raises."""
+def run(arguments: list[str], environment: Environment | None = None) -> int:
+    """Run one command line, in this machine's environment unless another is given; returns its exit code.
+
+    Never raises.
+    """
     _reopen_closed_streams()
     try:
-        code = group.main(arguments, prog_name="merchantctl", standalone_mode=False)
+        code = group.main(arguments, prog_name="merchantctl", standalone_mode=False, obj=environment)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.ClickException as error:

@@ -45,7 +45,7 @@ def command(
     **flags: bool,
 ) -> None:
     """Show what would change, for everyone or for the manifests at PATH. Cannot write to the API."""
-    from controller.cli.terminal import paint_for, print_notice, progress, run_async, write_atomically
+    from controller.cli.terminal import environment, paint_for, print_notice, progress, run_async, write_atomically
     from controller.model.exit_codes import exit_code
     from controller.operations.plan import PlanOptions, plan_only
 
@@ -53,7 +53,11 @@ def command(
     scope = parse_scope(path, targets, selector)
     options = PlanOptions(record_as="plan" if flags["record"] else None)
     with progress("Looking") as on_progress:
-        plan = run_async(plan_only(settings, scope, options, on_progress=on_progress, on_message=print_notice))
+        plan = run_async(
+            plan_only(
+                settings, scope, options, on_progress=on_progress, on_message=print_notice, environment=environment()
+            )
+        )
     view = View(paint_for(sys.stdout))
     text, plan = render_isolated(plan, PLAN_FORMATS[output], view)
     if out:

@@ -36,7 +36,7 @@ MAX_PROBLEMS_SHOWN = 20
 def command(ctx: click.Context, /, name: str, file: Any, wait: bool, output: str) -> None:
     """Send the orders, payments and transactions in FILE (- = stdin) for the merchant NAME."""
     from controller.cli.documents import manifests_revision, render_document
-    from controller.cli.terminal import paint_for, run_async
+    from controller.cli.terminal import environment, paint_for, run_async
     from controller.model.exit_codes import EXIT_BLOCKED, EXIT_OK
     from controller.model.syncs_and_uploads import TransferStatus, UploadFailure
     from controller.operations.upload import push
@@ -44,7 +44,7 @@ def command(ctx: click.Context, /, name: str, file: Any, wait: bool, output: str
 
     settings: Settings = ctx.obj
     document = _read_document(file.name, file.read())
-    uploads = run_async(push(settings, name, document, wait=wait))
+    uploads = run_async(push(settings, name, document, wait=wait, environment=environment()))
     if output == "json":
         click.echo(render_document(push_json(name, uploads), settings.base_url, manifests_revision(settings)))
     else:

@@ -39,14 +39,14 @@ def command(
 ) -> None:
     """Ask Codat to pull the reference data again: what a merchant's options offer is as old as the last pull."""
     from controller.cli.documents import manifests_revision, render_document
-    from controller.cli.terminal import progress, run_async
+    from controller.cli.terminal import environment, progress, run_async
     from controller.operations.refresh import refresh
     from controller.reporting.formatting import clean, format_count
 
     settings: Settings = ctx.obj
     scope = parse_scope(path, targets, selector)
     with progress("Refreshing") as on_progress:
-        results = run_async(refresh(settings, scope, wait=wait, on_progress=on_progress))
+        results = run_async(refresh(settings, scope, wait=wait, on_progress=on_progress, environment=environment()))
     not_requested = {name: result for name, result in results.items() if result not in _REQUESTED_RESULTS}
     failed = [result for result in not_requested.values() if not result.startswith(_NOT_YET_PREFIX)]
     if output == "json":

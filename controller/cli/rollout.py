@@ -86,7 +86,7 @@ def start(
     **options: Any,
 ) -> None:
     """Plan everyone, or the manifests at PATH, show the waves, ask, and carry them out."""
-    from controller.cli.terminal import run_async
+    from controller.cli.terminal import environment, run_async
     from controller.model.rollout import RolloutPreview
     from controller.reporting.rollout import preview_text
     from controller.rollout.operations import StartRequest, start_rollout
@@ -97,7 +97,7 @@ def start(
     confirm = _show_and_confirm(output, yes, preview_text, "Roll it out?")
     request = StartRequest(parse_scope(path, targets, selector), rollout_spec, confirm, name, lock_timeout)
     with _progress_sink() as sink:
-        result = run_async(start_rollout(_settings(ctx), request, sink))
+        result = run_async(start_rollout(_settings(ctx), request, sink, environment=environment()))
     if isinstance(result, RolloutPreview):
         for sentence in () if result.waves else result.not_included:
             click.echo(sentence, err=True)
@@ -122,10 +122,10 @@ def status(ctx: click.Context, /, name: str | None, output: str) -> None:
 @click.pass_context
 def pause(ctx: click.Context, /, name: str | None) -> None:
     """Stop the running rollout between two merchants; resume goes on."""
-    from controller.cli.terminal import run_async
+    from controller.cli.terminal import environment, run_async
     from controller.rollout.operations import pause_rollout
 
-    _print_rollout(run_async(pause_rollout(_settings(ctx), name)), "text")
+    _print_rollout(run_async(pause_rollout(_settings(ctx), name, environment=environment())), "text")
 
 
 @command.command(epilog="Example: merchantctl rollout resume --max-failures 2")
@@ -135,11 +135,11 @@ def pause(ctx: click.Context, /, name: str | None) -> None:
 @click.pass_context
 def resume(ctx: click.Context, /, name: str | None, max_failures: int | None, output: str) -> None:
     """Go on where the rollout stands; whoever failed in the wave in hand is tried again."""
-    from controller.cli.terminal import run_async
+    from controller.cli.terminal import environment, run_async
     from controller.rollout.operations import resume_rollout
 
     with _progress_sink() as sink:
-        result = run_async(resume_rollout(_settings(ctx), name, max_failures, sink))
+        result = run_async(resume_rollout(_settings(ctx), name, max_failures, sink, environment=environment()))
     ctx.exit(_report_result(result, output))
 
 
@@ -148,10 +148,10 @@ def resume(ctx: click.Context, /, name: str | None, max_failures: int | None, ou
 @click.pass_context
 def abort(ctx: click.Context, /, name: str | None) -> None:
     """No further waves. What is done stays, and nobody else is touched until the manifests change."""
-    from controller.cli.terminal import run_async
+    from controller.cli.terminal import environment, run_async
     from controller.rollout.operations import abort_rollout
 
-    _print_rollout(run_async(abort_rollout(_settings(ctx), name)), "text")
+    _print_rollout(run_async(abort_rollout(_settings(ctx), name, environment=environment())), "text")
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def undo(
 
     Its merchants are then left alone until the manifests ask for something else.
     """
-    from controller.cli.terminal import run_async
+    from controller.cli.terminal import environment, run_async
     from controller.model.report import FleetPlan
     from controller.reporting.text import plan_text
     from controller.rollout.operations import UndoRequest, undo_rollout
@@ -186,7 +186,7 @@ def undo(
     _require_terminal(yes)
     request = UndoRequest(name, allow, _show_and_confirm(output, yes, plan_text, "Put it back?"), lock_timeout)
     with _progress_sink() as sink:
-        result = run_async(undo_rollout(_settings(ctx), request, sink))
+        result = run_async(undo_rollout(_settings(ctx), request, sink, environment=environment()))
     ctx.exit(_report_unchanged(result, output) if isinstance(result, FleetPlan) else _report_result(result, output))
 
 

@@ -44,7 +44,7 @@ Exit codes: those of apply, or of drift with --report-only, where --once ends; e
 def command(ctx: click.Context, /, once: bool, report_only: bool, **flags: str | None) -> None:
     """Stay, and keep every merchant as declared: look at everyone again and again, and at once at whom a webhook
     or a changed manifest is about. Logs to stderr."""
-    from controller.cli.terminal import run_async
+    from controller.cli.terminal import environment, run_async
     from controller.daemon.bootstrap import RunOptions, run_daemon
 
     def current_settings() -> Settings:
@@ -52,6 +52,11 @@ def command(ctx: click.Context, /, once: bool, report_only: bool, **flags: str |
 
     ctx.exit(
         run_async(
-            run_daemon(current_settings(), RunOptions(once, report_only), read_key=lambda: current_settings().api_key)
+            run_daemon(
+                current_settings(),
+                RunOptions(once, report_only),
+                read_key=lambda: current_settings().api_key,
+                environment=environment(),
+            )
         )
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,11 +95,11 @@ def rm(settings: Settings, name: str) -> None:
 def mv(settings: Settings, old: str, new: str) -> None:
     """Remember the merchant OLD under the name NEW: its manifest was renamed."""
     from controller.cli.state_access import edit_state
+    from controller.cli.terminal import environment
     from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 
-    edit_state(
-        settings, lambda store: store.rename_merchant(old, new, at=datetime.now(UTC), under_way=ACTIVE_ROLLOUT_STATES)
-    )
+    at = environment().clock()
+    edit_state(settings, lambda store: store.rename_merchant(old, new, at=at, under_way=ACTIVE_ROLLOUT_STATES))
     click.echo(f"{old} is now {new}.")
 
 
@@ -126,10 +125,10 @@ def rebind(settings: Settings) -> None:
 
     For a new address of the same account. Another account needs another state.
     """
-    from controller.cli.terminal import run_async
+    from controller.cli.terminal import environment, run_async
     from controller.operations.rebind import rebind as rebind_state
 
-    account = run_async(rebind_state(settings))
+    account = run_async(rebind_state(settings, environment()))
     account_text = f", account {account.client_id}" if account.client_id else ""
     click.echo(f"The state belongs to {account.base_url}{account_text}.")
 

@@ -31,7 +31,7 @@ def command(
     ctx: click.Context, /, name: str | None, targets: tuple[str, ...], selector: str | None, output: str
 ) -> None:
     """Show the conditions of all merchants, or of the merchant NAME in depth."""
-    from controller.cli.terminal import paint_for, print_notice, progress, run_async
+    from controller.cli.terminal import environment, paint_for, print_notice, progress, run_async
     from controller.model.exit_codes import exit_code
     from controller.operations.plan import PlanOptions, plan_only
 
@@ -39,7 +39,11 @@ def command(
     scope = replace(parse_scope(None, () if name else targets, selector), name=name)
     options = PlanOptions(dated=True)
     with progress("Looking") as on_progress:
-        plan = run_async(plan_only(settings, scope, options, on_progress=on_progress, on_message=print_notice))
+        plan = run_async(
+            plan_only(
+                settings, scope, options, on_progress=on_progress, on_message=print_notice, environment=environment()
+            )
+        )
     view = View(paint_for(sys.stdout), in_depth=name is not None)
     text, plan = render_isolated(plan, STATUS_FORMATS[output], view)
     click.echo(text)

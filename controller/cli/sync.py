@@ -57,17 +57,19 @@ class InstantParameter(click.ParamType[datetime]):
 @click.pass_context
 def command(ctx: click.Context, /, name: str, wait: bool, yes: bool, output: str, **options: Any) -> None:
     """Put the sales of the merchant NAME into the books now: for testing, since schedules do it day by day."""
-    from controller.cli.terminal import run_async
+    from controller.cli.terminal import environment, run_async
     from controller.operations.sync import latest_sync, sync
 
     settings: Settings = ctx.obj
     sync_range = _parse_range(**options)
     if options["only_status"]:
-        latest = run_async(latest_sync(settings, name, wait=wait))
+        latest = run_async(latest_sync(settings, name, wait=wait, environment=environment()))
     else:
         if not yes and not sys.stdin.isatty():
             raise UsageError("there is no terminal to ask on; say --yes to sync without asking. Nothing was done.")
-        latest = run_async(sync(settings, name, sync_range, _confirmation(name, yes), wait=wait))
+        latest = run_async(
+            sync(settings, name, sync_range, _confirmation(name, yes), wait=wait, environment=environment())
+        )
         if latest is None:
             click.echo("Nothing was done.", err=True)
             ctx.exit(1)

@@ -23,6 +23,8 @@ from controller.text import escape_control
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from controller.environment import Environment
+
 T = TypeVar("T")
 
 
@@ -40,6 +42,15 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
     # Without effect where logging is set up already, as by `-v`.
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     return asyncio.run(coroutine)
+
+
+def environment() -> Environment:
+    """The clock, the waiting and the network of this command line: this machine's, unless `run` was given others."""
+    from controller.cli.commands import ENVIRONMENT_KEY
+    from controller.environment import REAL_ENVIRONMENT
+
+    given: Environment | None = click.get_current_context().meta[ENVIRONMENT_KEY]
+    return given or REAL_ENVIRONMENT
 
 
 def print_notice(sentence: str) -> None:

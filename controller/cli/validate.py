@@ -73,11 +73,11 @@ def command(
 
 
 def _check_online(settings: Settings, scope: Scope) -> FleetReferenceCheck:
-    from controller.cli.terminal import progress, run_async
+    from controller.cli.terminal import environment, progress, run_async
     from controller.operations.validate_online import check_references
 
     with progress("Looking up") as on_progress:
-        return run_async(check_references(settings, scope, on_progress))
+        return run_async(check_references(settings, scope, on_progress, environment=environment()))
 
 
 def _online_exit_code(online_check: FleetReferenceCheck | None) -> int:

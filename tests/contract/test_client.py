@@ -26,13 +26,14 @@ from controller.model.names import normalize_company_name
 from controller.model.observed import REQUIRED_DATA_TYPES, Absent, Configuration
 from controller.model.syncs_and_uploads import TransferStatus
 from controller.model.values import Option, RefKind
+from tests.environments import hurried_sleep
 
 CARD = "mapping.payments.accounts.card"
 
 
 @pytest.fixture
 async def client(emulator: Any) -> AsyncIterator[Client]:
-    async with open_client(emulator.url, emulator.api_key, requests_per_minute=0) as client:
+    async with open_client(emulator.url, emulator.api_key, requests_per_minute=0, sleep=hurried_sleep) as client:
         yield client
 
 
@@ -311,7 +312,7 @@ async def test_the_sync_flow_url_bears_the_merchant_and_a_password(emulator: Any
 
 
 async def test_a_wrong_key_is_told_at_once(emulator: Any) -> None:
-    async with open_client(emulator.url, "another key", requests_per_minute=0) as client:
+    async with open_client(emulator.url, "another key", requests_per_minute=0, sleep=hurried_sleep) as client:
         with pytest.raises(ApiKeyRefused, match="check the API key"):
             await client.companies()
 

@@ -28,7 +28,7 @@ def command_line(
 
     def call(*arguments: str) -> tuple[int, str, str]:
         capfd.readouterr()
-        code = run(list(arguments))
+        code = run(list(arguments), place.environment)
         printed = capfd.readouterr()
         return code, printed.out, printed.err
 

@@ -167,7 +167,7 @@ class Place:
         out, err = StringIO(), StringIO()
         around = patch.dict(os.environ, self.variables(), clear=True)
         with chdir(self.folder), around, patch("sys.stdin", StringIO()), redirect_stdout(out), redirect_stderr(err):
-            code = main.run([*arguments])
+            code = main.run([*arguments], self.environment)
         return subprocess.CompletedProcess([*arguments], code, out.getvalue(), err.getvalue())
 
     def variables(self) -> dict[str, str]:

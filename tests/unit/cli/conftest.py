@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from controller.cli.main import run
+from controller.environment import Environment
+from tests.environments import HURRIED_ENVIRONMENT
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,9 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def merchantctl(folder, capfd):
-    def call(*arguments: str) -> Ended:
+    def call(*arguments: str, environment: Environment = HURRIED_ENVIRONMENT) -> Ended:
         capfd.readouterr()
-        code = run(list(arguments))
+        code = run(list(arguments), environment)
         printed = capfd.readouterr()
         return Ended(code, printed.out, printed.err)
 

@@ -20,7 +20,8 @@ from controller.model.plan import Actor, Finding
 from controller.reporting.markdown import escape_markdown
 from controller.telemetry.alerts import Alert, FindingAlert, alert_json
 from controller.text import dump_json, escape_control
-from tests.end_to_end.place import UK_PROFILE
+from tests.end_to_end.place import UK_PROFILE, JumpingClock
+from tests.environments import HURRIED_ENVIRONMENT
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied
 
 HOSTILE = (
@@ -193,6 +194,7 @@ def test_no_output_obeys_the_words_of_a_refusal(fleet, served, merchantctl, monk
         '{"apiVersion": "merchantctl/v1", "kind": "Merchant", "metadata": {"name": "cove"}, '
         '"spec": {"connection": {"platform": "xero"}}}'
     )
+    environment = JumpingClock(served).environment(HURRIED_ENVIRONMENT)
     with proxied(served.url, forged=refusing) as url:
         monkeypatch.setenv("CODAT_BASE_URL", url)
         assert merchantctl("state", "rebind").code == 0
@@ -204,7 +206,7 @@ def test_no_output_obeys_the_words_of_a_refusal(fleet, served, merchantctl, monk
             ("refresh",),
             ("run", "--once"),
         ):
-            ended = merchantctl(*arguments)
+            ended = merchantctl(*arguments, environment=environment)
             assert offences(ended.out) + offences(ended.err) == [], arguments
             assert "evil" in ended.out + ended.err or arguments[0] == "run", arguments
 

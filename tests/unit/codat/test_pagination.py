@@ -18,6 +18,7 @@ from controller.codat.pagination import PageRequest, list_companies
 from controller.model.errors import ApiKeyRefused
 from controller.model.observed import Company, Listing
 from tests import build
+from tests.environments import hurried_sleep
 from tests.unit.codat.raw_server import DROP, RawServer, answer
 
 
@@ -31,7 +32,7 @@ def page(*ids: str, total: int, more: bool = False) -> bytes:
 async def listing_of(raw: RawServer, *answers: bytes) -> Listing:
     raw.script = list(answers)
     raw.usual = page(total=0)
-    async with open_client(raw.url, "key", requests_per_minute=0) as client:
+    async with open_client(raw.url, "key", requests_per_minute=0, sleep=hurried_sleep) as client:
         return await client.companies()
 
 

@@ -30,6 +30,7 @@ from controller.model.errors import (
     UsageError,
 )
 from controller.model.observed import Absent
+from tests.environments import hurried_sleep
 from tests.unit.codat.raw_server import DROP, RawServer, answer
 
 KEY = "example-api-key-0001"
@@ -57,7 +58,7 @@ UNREADABLE = {
 
 
 def open_at(raw: RawServer):
-    return open_client(raw.url, KEY, requests_per_minute=0)
+    return open_client(raw.url, KEY, requests_per_minute=0, sleep=hurried_sleep)
 
 
 async def test_the_key_by_itself_is_the_credential(raw: RawServer) -> None:
@@ -188,7 +189,7 @@ RETRY_AFTERS = ["0", "-7", "Mon, 01 Jan 2001 00:00:00 GMT", "soon", "nan", "1e40
 @pytest.mark.parametrize("retry_after", RETRY_AFTERS, ids=lambda text: text[:30])
 async def test_a_429_is_never_hammered_whatever_it_says_of_the_wait(raw: RawServer, retry_after: str) -> None:
     raw.usual = answer(429, Retry_After=retry_after)
-    async with open_client(raw.url, KEY, requests_per_minute=0, concurrency=3) as client:
+    async with open_client(raw.url, KEY, requests_per_minute=0, concurrency=3, sleep=hurried_sleep) as client:
         asks = [client.set_configuration("c1", DOCUMENT), client.configuration("c1"), client.company("c1")]
         await asyncio.wait([asyncio.ensure_future(each) for each in asks], timeout=1.9)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
@@ -446,14 +447,14 @@ async def test_after_a_429_nobody_else_is_let_in_until_it_is_over(raw: RawServer
     """Four are under way when it is said; the forty behind them find the door shut, and none draws another."""
     raw.usual = answer(429, Retry_After="1")
     asyncio.get_running_loop().call_later(0.5, setattr, raw, "usual", answer(200, DOCUMENT))
-    async with open_client(raw.url, KEY, requests_per_minute=0, concurrency=4) as client:
+    async with open_client(raw.url, KEY, requests_per_minute=0, concurrency=4, sleep=hurried_sleep) as client:
         await asyncio.gather(*(client.configuration("c1") for _ in range(44)))
     assert len(raw.seen) == 48
 
 
 async def test_a_429_that_asks_for_hours_sends_everyone_home(raw: RawServer) -> None:
     raw.usual = answer(429, Retry_After="7200")
-    async with open_client(raw.url, KEY, requests_per_minute=0, concurrency=2) as client:
+    async with open_client(raw.url, KEY, requests_per_minute=0, concurrency=2, sleep=hurried_sleep) as client:
         outcomes = await asyncio.gather(*(client.company("c1") for _ in range(20)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {RemoteLimitReached}
     assert all(timedelta(minutes=119) < one.resume_at - datetime.now(UTC) < timedelta(minutes=121) for one in outcomes)
