@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from controller.environment import REAL_ENVIRONMENT
 from tests.end_to_end.place import (
     CREATE_COMPANY,
     CREATE_CONNECTION,
@@ -220,6 +221,7 @@ def test_a_create_that_is_done_long_after_its_answer_was_lost_is_found_and_not_r
     place: Place, between: Between
 ) -> None:
     """The gateway gives up; a first look finds nothing; a second later Codat is done with it."""
+    place.environment = REAL_ENVIRONMENT
     place.set_create_settle(0.01, late=2)
     place.profile()
     place.merchant("ann")

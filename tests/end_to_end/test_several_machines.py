@@ -94,7 +94,7 @@ def test_what_either_hears_is_looked_at_and_one_is_enough(place: Place, two: Any
     severed(place, "ann")
     one.wait_until(lambda: [each for each in one.passes + other.passes if each["scope"] == "1 named"])
     assert one.end_by_signal(signal.SIGTERM) == 143
-    assert query_value(place.settings.state, "SELECT count(*) FROM lock") == 0
+    other.wait_until(lambda: query_value(place.settings.state, "SELECT count(*) FROM lock") == 0)
     listened_to(place.emulator, other.address)
     severed(place, "bob")
     other.next_pass(scope="1 named")
