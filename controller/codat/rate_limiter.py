@@ -8,6 +8,10 @@ request leaves and given back a minute after its *answer* came: arrival lies bet
 
 A read and the write that rests on it take their places together (`reserve`), so that the write does not wait in
 this queue, for up to a minute, while what was read grows old.
+
+Two lanes. What somebody waits for goes FIRST. A sweep over everyone goes in the BACKGROUND: it leaves a part of the
+budget and of the requests at once free, and is spread over the minute, since a budget that was spent in a burst lets
+nobody through for the rest of it. While it waits, the other lane leaves a part of the budget to it, too.
 """
 
 from __future__ import annotations
@@ -15,6 +19,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import IntEnum
 
 BUDGET_WINDOW_S = 60.25
 """Seconds that an answered request keeps its place: a minute, and what two clocks may disagree in it."""
@@ -25,9 +33,40 @@ MAX_QUOTA_WAIT_S = 90.0
 SAME_PERIOD_S = 2.0
 """Two answers speak of the same quota period when their resets differ by less: the header is in whole seconds."""
 
+BACKGROUND_SHARE = 0.95
+"""Of the budget, and of the requests at once, so much may be in the background's hands."""
+
+BACKGROUND_BURST = 0.04
+"""Of the budget, so much may go at once in the background; more comes at an even pace. With the reserve above, nine
+tenths of the budget are left for that pace."""
+
+FIRST_SHARE = 0.8
+"""Of the budget, so much may be in the other lane's hands while the background waits: a flood of events does not stop
+it."""
+
+
+class Lane(IntEnum):
+    """Whose turn it is, the smaller number first."""
+
+    FIRST = 0
+    BACKGROUND = 1
+
+
+_LANE: ContextVar[Lane] = ContextVar("lane", default=Lane.FIRST)
+
+
+@contextmanager
+def background_requests() -> Iterator[None]:
+    """Requests of this task, and of those that it begins meanwhile, are sent in the background."""
+    token = _LANE.set(Lane.BACKGROUND)
+    try:
+        yield
+    finally:
+        _LANE.reset(token)
+
 
 class RateLimiter:
-    """Lets requests through, first come, first served.
+    """Lets requests through: those of the first lane before those in the background, and in each as they came.
 
     per_minute     requests a minute; 0 = unlimited
     max_in_flight  requests in flight at most; halved when Codat answers 429, raised again by answers that are not 429
@@ -36,13 +75,16 @@ class RateLimiter:
     def __init__(self, per_minute: int, max_in_flight: int) -> None:
         self._budget = per_minute
         self._max_concurrency = self._concurrency = float(max_in_flight)
-        self._in_flight = 0
-        self._taken = 0  # places of requests in flight, and reserved ones
+        self._in_flight = [0 for _ in Lane]
+        self._taken = [0 for _ in Lane]  # places of requests in flight, and reserved ones
         self._answered_at: deque[float] = deque()
+        self._answered_first_at: deque[float] = deque()  # those of the first lane among them
+        self._background_burst = max(1.0, BACKGROUND_BURST * per_minute)
+        self._background_tokens, self._tokens_at = self._background_burst, 0.0
         self._paused_until = 0.0
         self._quota_remaining = math.inf
         self._quota_resets_at = 0.0
-        self._queue: deque[tuple[asyncio.Future[bool], int]] = deque()
+        self._queues: tuple[deque[tuple[asyncio.Future[bool], int]], ...] = tuple(deque() for _ in Lane)
         self._wake_up: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -54,10 +96,10 @@ class RateLimiter:
         """
         if self._is_used_up_for(places):
             return False
-        if self._queue or self._wait(places) > 0:
-            return await self._wait_in_queue(places)
-        self._in_flight += 1
-        self._taken += places
+        lane = _LANE.get()
+        if any(self._queues[: lane + 1]) or self._wait(places, lane) > 0:
+            return await self._wait_in_queue(places, lane)
+        self._take(places, lane)
         return True
 
     async def reserve(self, places: int) -> Reservation | None:
@@ -66,9 +108,12 @@ class RateLimiter:
 
     def record_answer(self, *, throttled: bool) -> None:
         """One request was answered, or never will be. `throttled`: with 429."""
-        self._taken -= 1
+        lane = _LANE.get()
+        self._taken[lane] -= 1
         if self._budget:
             self._answered_at.append(self._loop.time())
+            if lane is Lane.FIRST:
+                self._answered_first_at.append(self._loop.time())
         if not throttled and self._concurrency < self._max_concurrency:
             # One more at once for each full round of good answers, not for each answer: a 429 halved it, and
             # jumping back at once would earn the next one.
@@ -81,9 +126,10 @@ class RateLimiter:
 
     def release_unused(self, unused: int) -> None:
         """Requests that were acquired together are over, and `unused` of their places were not needed."""
-        self._in_flight -= 1
-        self._taken -= unused
-        if self._queue:
+        lane = _LANE.get()
+        self._in_flight[lane] -= 1
+        self._taken[lane] -= unused
+        if any(self._queues):
             self._admit()
 
     def pause(self, seconds: float) -> None:
@@ -102,10 +148,11 @@ class RateLimiter:
         self._quota_remaining = min(self._quota_remaining, remaining) if same_period else remaining
         self._quota_resets_at = resets_at
         if self.is_exhausted:
-            while self._queue:
-                waiting, _ = self._queue.popleft()
-                if not waiting.done():
-                    waiting.set_result(False)
+            for queue in self._queues:
+                while queue:
+                    waiting, _ = queue.popleft()
+                    if not waiting.done():
+                        waiting.set_result(False)
 
     @property
     def max_in_flight(self) -> int:
@@ -135,44 +182,73 @@ class RateLimiter:
     def _is_used_up_for(self, places: int) -> bool:
         return self._quota_remaining < places and self._quota_resets_at - self._loop.time() > MAX_QUOTA_WAIT_S
 
-    def _wait(self, places: int) -> float:
+    def _take(self, places: int, lane: Lane) -> None:
+        self._in_flight[lane] += 1
+        self._taken[lane] += places
+        if lane is Lane.BACKGROUND:
+            self._background_tokens -= places
+
+    def _wait(self, places: int, lane: Lane) -> float:
         """Seconds until the next request may be sent; 0 = now, infinite = not before one in flight is answered."""
         now = self._loop.time()
         if now < self._paused_until:
             return self._paused_until - now
-        if self._in_flight >= int(self._concurrency):
+        at_once = int(self._concurrency)
+        if sum(self._in_flight) >= at_once:
             return math.inf
-        return max(self._wait_for_budget(now, places), self._wait_for_quota(now, places))
+        if lane is Lane.BACKGROUND and self._in_flight[lane] >= max(1, int(at_once * BACKGROUND_SHARE)):
+            return math.inf
+        return max(self._wait_for_budget(now, places, lane), self._wait_for_quota(now, places))
 
-    def _wait_for_budget(self, now: float, places: int) -> float:
+    def _wait_for_budget(self, now: float, places: int, lane: Lane) -> float:
         """Seconds until our own budget has so many places free; infinite as in `_wait`."""
         if not self._budget:
             return 0.0
+        for answered in (self._answered_at, self._answered_first_at):
+            while answered and answered[0] + BUDGET_WINDOW_S <= now:
+                answered.popleft()
+        waits = [self._wait_for_places(now, places, self._answered_at, sum(self._taken), self._budget)]
+        if lane is Lane.BACKGROUND:
+            share = max(1, int(self._budget * BACKGROUND_SHARE))
+            waits.append(self._wait_for_places(now, places, self._answered_at, sum(self._taken), share))
+            waits.append(self._wait_for_tokens(now, places))
+        elif self._queues[Lane.BACKGROUND]:
+            share = max(1, int(self._budget * FIRST_SHARE))
+            waits.append(self._wait_for_places(now, places, self._answered_first_at, self._taken[lane], share))
+        return max(waits)
+
+    def _wait_for_places(self, now: float, places: int, answered: deque[float], taken: int, budget: int) -> float:
+        """Seconds until so many places of a budget are free, of which some are taken and some were answered."""
         # A budget smaller than what is asked for would never have it: all of it, free, must do.
-        places = min(places, self._budget)
-        while self._answered_at and self._answered_at[0] + BUDGET_WINDOW_S <= now:
-            self._answered_at.popleft()
-        missing = len(self._answered_at) + self._taken + places - self._budget
+        missing = len(answered) + taken + min(places, budget) - budget
         if missing <= 0:
             return 0.0
-        if missing > len(self._answered_at):
+        if missing > len(answered):
             return math.inf
-        return self._answered_at[missing - 1] + BUDGET_WINDOW_S - now
+        return answered[missing - 1] + BUDGET_WINDOW_S - now
+
+    def _wait_for_tokens(self, now: float, places: int) -> float:
+        """Seconds until it is the background's time again, at its even pace."""
+        pace = self._budget * (BACKGROUND_SHARE - BACKGROUND_BURST) / BUDGET_WINDOW_S
+        self._background_tokens = min(self._background_burst, self._background_tokens + (now - self._tokens_at) * pace)
+        self._tokens_at = now
+        missing = min(places, self._background_burst) - self._background_tokens
+        return missing / pace if missing > 1e-9 else 0.0
 
     def _wait_for_quota(self, now: float, places: int) -> float:
         """Seconds until Codat's quota has so many requests left; infinite as in `_wait`."""
         # Whether Codat had counted the requests in flight when it told the number is not known: assume it had not.
-        if self._quota_remaining >= self._taken + places:
+        if self._quota_remaining >= sum(self._taken) + places:
             return 0.0
         if now >= self._quota_resets_at:
             self._quota_remaining = math.inf
             return 0.0
         # An answer under way brings a newer number, which may be larger.
-        return math.inf if self._in_flight else self._quota_resets_at - now
+        return math.inf if any(self._in_flight) else self._quota_resets_at - now
 
-    async def _wait_in_queue(self, places: int) -> bool:
+    async def _wait_in_queue(self, places: int, lane: Lane) -> bool:
         waiting: asyncio.Future[bool] = self._loop.create_future()
-        self._queue.append((waiting, places))
+        self._queues[lane].append((waiting, places))
         self._admit()
         try:
             return await waiting
@@ -184,26 +260,33 @@ class RateLimiter:
 
     def _admit(self) -> None:
         """Let through whoever may go now, in order; set a timer for the first who may not."""
-        while self._queue:
-            waiting, places = self._queue[0]
+        waits = [self._admit_lane(lane) for lane in Lane]
+        if self._wake_up:
+            self._wake_up.cancel()
+        # Without a time to wait for, the next answer calls `_admit`.
+        wait = min(waits)
+        self._wake_up = None if math.isinf(wait) else self._loop.call_later(wait, self._admit)
+
+    def _admit_lane(self, lane: Lane) -> float:
+        """Let through whoever of a lane may go now; seconds until the next of them may, infinite where none waits or
+        an answer has to come first."""
+        queue = self._queues[lane]
+        while queue:
+            waiting, places = queue[0]
             if waiting.done():  # cancelled while it stood in the queue
-                self._queue.popleft()
+                queue.popleft()
                 continue
             if self._is_used_up_for(places):
-                self._queue.popleft()
+                queue.popleft()
                 waiting.set_result(False)
                 continue
-            wait = self._wait(places)
+            wait = self._wait(places, lane)
             if wait > 0:
-                if self._wake_up:
-                    self._wake_up.cancel()
-                # Without a time to wait for, the next answer calls `_admit`.
-                self._wake_up = None if math.isinf(wait) else self._loop.call_later(wait, self._admit)
-                return
-            self._in_flight += 1
-            self._taken += places
-            self._queue.popleft()
+                return wait
+            self._take(places, lane)
+            queue.popleft()
             waiting.set_result(True)
+        return math.inf
 
 
 class Reservation:

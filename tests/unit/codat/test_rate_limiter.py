@@ -10,7 +10,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.codat.rate_limiter import BUDGET_WINDOW_S, RateLimiter
+from controller.codat.rate_limiter import BUDGET_WINDOW_S, RateLimiter, background_requests
 from tests.unit.codat.virtual_time import run
 
 
@@ -252,3 +252,91 @@ def test_a_pair_does_not_wait_for_hours_where_one_request_is_left_of_the_quota()
         return pair is None, await rate_limiter.acquire()
 
     assert run(story()) == (True, True)
+
+
+# -- Two lanes
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    budget=st.integers(1, 60),
+    at_once=st.integers(1, 20),
+    first=st.integers(1, 80),
+    background=st.integers(0, 80),
+    slowest=st.sampled_from([0.0, 0.01, 1.0, 45.0]),
+    seed=st.integers(0, 2**16),
+)
+def test_both_lanes_together_keep_to_the_budget_and_all_of_both_are_sent(
+    budget: int, at_once: int, first: int, background: int, slowest: float, seed: int
+) -> None:
+    async def story() -> Server:
+        server, rate_limiter = Server(seed, slowest), RateLimiter(budget, at_once)
+
+        async def sweep() -> None:
+            with background_requests():
+                await asyncio.gather(*(server.answer(rate_limiter) for _ in range(background)))
+
+        await asyncio.gather(sweep(), *(server.answer(rate_limiter) for _ in range(first)))
+        return server
+
+    server = run(story())
+    assert len(server.arrivals) == first + background
+    assert server.busiest_minute() <= budget
+    assert server.most_at_once <= at_once
+
+
+def test_an_event_waits_for_no_sweep_and_the_sweep_has_nine_tenths_of_the_pace() -> None:
+    """Ten minutes of a sweep that would take more than it may have; an event with four requests every ten seconds."""
+
+    async def story() -> tuple[list[float], int]:
+        rate_limiter, waits, swept = RateLimiter(950, 16), list[float](), 0
+        loop = asyncio.get_running_loop()
+
+        async def request() -> None:
+            assert await rate_limiter.acquire()
+            await asyncio.sleep(0.2)
+            rate_limiter.release(throttled=False)
+
+        async def sweep() -> None:
+            nonlocal swept
+            with background_requests():
+                while loop.time() < 600:
+                    await request()
+                    swept += 1
+
+        async def events() -> None:
+            for number in range(60):
+                await asyncio.sleep(10 * number - loop.time())
+                began = loop.time()
+                for _ in range(4):
+                    await request()
+                waits.append(loop.time() - began - 4 * 0.2)
+
+        await asyncio.gather(events(), *(sweep() for _ in range(40)))
+        return waits, swept
+
+    waits, swept = run(story())
+    assert max(waits) < 0.5
+    assert swept >= 0.88 * 950 * 10
+
+
+def test_a_flood_of_events_leaves_a_part_of_the_budget_to_the_sweep() -> None:
+    async def story() -> int:
+        server, rate_limiter, swept = Server(0, 0.1), RateLimiter(600, 16), 0
+        loop = asyncio.get_running_loop()
+
+        async def flood() -> None:
+            while loop.time() < 600:
+                await server.answer(rate_limiter)
+
+        async def sweep() -> None:
+            nonlocal swept
+            with background_requests():
+                while loop.time() < 600:
+                    await server.answer(rate_limiter)
+                    swept += 1
+
+        await asyncio.gather(*(flood() for _ in range(40)), *(sweep() for _ in range(4)))
+        return swept
+
+    assert run(story()) >= 0.1 * 600 * 10
