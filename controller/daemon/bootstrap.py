@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from math import inf
 from shlex import quote
 from typing import Any
@@ -24,6 +25,7 @@ from controller.daemon.jobs.sync_poller import SyncPoller
 from controller.daemon.loop import run_single_pass, serve, shut_down
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
+from controller.daemon.pass_lock import PassLock
 from controller.daemon.scheduler import Timer
 from controller.daemon.state import DaemonContext, DaemonState
 from controller.daemon.workqueue import Queue, WorkQueue
@@ -206,6 +208,12 @@ def _daemon_context(
 ) -> DaemonContext:
     board = DaemonState(ControllerStatus(fleet=revisions.fleet, report_only=shift.report_only))
     alone = isinstance(queue, WorkQueue)
+
+    def open_lock() -> AbstractAsyncContextManager[datetime | None]:
+        if shift.report_only:
+            return nullcontext()
+        return state_lock(run.store, 0) if shift.once else _in_turn(run.store, board, alone=alone)
+
     return DaemonContext(
         run=run,
         applies_changes=not shift.report_only,
@@ -213,7 +221,7 @@ def _daemon_context(
         queue=queue,
         manifest_watcher=revisions,
         state=board,
-        lock=lambda: state_lock(run.store, 0) if shift.once else _in_turn(run.store, board, alone=alone),
+        lock=PassLock(open_lock),
         notifier=voice,
         jobs=tuple(_chores(settings, shift, run, queue, board)),
     )
@@ -239,7 +247,7 @@ async def _web(settings: Settings, daemon: DaemonContext, meters: Metrics) -> As
     loop = asyncio.get_running_loop()
 
     def enqueue(names: Iterable[str]) -> None:
-        loop.call_soon_threadsafe(daemon.queue.add, tuple(names))
+        loop.call_soon_threadsafe(partial(daemon.queue.add, tuple(names), urgent=True))
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[WebContext]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,7 +10,8 @@ from signal import Signals
 
 import structlog
 
-from controller.daemon.pass_result import Pass, PassFailure, PassResult, scope_for_keys
+from controller.codat.rate_limiter import background_requests
+from controller.daemon.pass_result import Pass, PassFailure, scope_for_keys
 from controller.daemon.requeue import plan_rechecks
 from controller.daemon.scheduler import Timer, run_timers
 from controller.daemon.state import DaemonContext
@@ -24,12 +26,16 @@ from controller.model.errors import (
     WrongAccount,
 )
 from controller.model.report import FleetPlan, FleetReport
-from controller.reconcile.context import RunContext
+from controller.reconcile.context import RunContext, StopSignal
 from controller.reconcile.fence import in_flight_until
 from controller.reconcile.finding_history import record_and_date
-from controller.reconcile.fleet import plan_fleet, reconcile
+from controller.reconcile.fleet import plan_fleet, reconcile, without_merchants
 from controller.reconcile.load_snapshot import load_snapshot
+from controller.reconcile.takeovers import Takeovers
 from state.errors import StateProblem
+
+URGENT_PASSES_AT_ONCE = 4
+"""One merchant that is slow to answer holds up those of the same urgent pass, and not those of the next."""
 
 MANIFEST_POLL_INTERVAL_S = 3.0
 """Seconds between two looks at the folder of manifests."""
@@ -38,67 +44,102 @@ log = structlog.get_logger()
 
 
 async def serve(daemon: DaemonContext) -> None:
-    """Looks at everyone, then at whoever is due, until it is told to leave.
+    """Looks at everyone, then at whoever is due, and at whomever something happens to at once, until told to leave.
 
     The first look is every process's own, whoever else shares the queue: what it shows is what it saw.
     """
+    daemon.queue.add(await daemon.run.store.merchants_with_open_deliveries(), urgent=True)
     with run_timers(*build_timers(daemon)):
-        await run_pass((EVERYONE, *await daemon.run.store.merchants_with_open_deliveries()), daemon)
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                lanes.create_task(_sweep_whoever_is_due(daemon))
+                for _ in range(URGENT_PASSES_AT_ONCE):
+                    lanes.create_task(_look_at_urgent_ones(daemon))
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None
+
+
+async def _sweep_whoever_is_due(daemon: DaemonContext) -> None:
+    with background_requests():
+        await run_pass((EVERYONE,), daemon)
         while keys := await daemon.queue.get():
             await run_pass(keys, daemon)
 
 
-async def run_pass(keys: tuple[str, ...], daemon: DaemonContext) -> None:
+async def _look_at_urgent_ones(daemon: DaemonContext) -> None:
+    while keys := await daemon.queue.get_urgent():
+        await run_pass(keys, daemon, urgent=True)
+        await daemon.queue.done(keys)
+
+
+async def run_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> None:
     """One pass, whatever comes of it. Where the API was unusable, the key is read again: it may be another by now."""
-    began = daemon.run.now()
-    done = Pass(keys, await try_pass(keys, daemon), began, daemon.run.now())
-    await finish_pass(done, daemon)
+    done = await try_pass(keys, daemon, urgent=urgent)
+    async with daemon.finishing:
+        await finish_pass(done, daemon)
     if done.unusable and daemon.renew_key():
-        daemon.queue.add(done.keys)
+        daemon.queue.add(done.keys, urgent=urgent)
 
 
 async def run_single_pass(daemon: DaemonContext) -> FleetPlan | FleetReport:
     """One pass over everyone, which waits for lost answers as an apply does. Raises what an apply would raise."""
-    daemon, began = replace(daemon, run=replace(daemon.run, waits_for_lost_creates=True)), daemon.run.now()
-    seen = await execute_pass((EVERYONE,), daemon)
-    await finish_pass(Pass((EVERYONE,), seen, began, daemon.run.now()), daemon)
-    return seen
+    daemon = replace(daemon, run=replace(daemon.run, waits_for_lost_creates=True))
+    done = await execute_pass((EVERYONE,), daemon)
+    await finish_pass(done, daemon)
+    assert not isinstance(done.result, PassFailure), "what prevents a pass is raised"
+    return done.result
 
 
-async def try_pass(keys: tuple[str, ...], daemon: DaemonContext) -> PassResult:
+async def try_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> Pass:
     """A pass whose failure is a result like any other; only an unusable state ends everything."""
+    began = daemon.run.now()
     try:
-        return await execute_pass(keys, daemon)
+        return await execute_pass(keys, daemon, urgent=urgent)
     except StoppedBySignal as error:
-        return PassFailure(str(error), harmless=True)
+        failure = PassFailure(str(error), harmless=True)
     except (StateProblem, WrongAccount):
         raise
     except ApiUnusable as error:
-        return PassFailure(str(error), unusable=True, key_refused=isinstance(error, ApiKeyRefused))
+        failure = PassFailure(str(error), unusable=True, key_refused=isinstance(error, ApiKeyRefused))
     except (RemoteLimitReached, RateLimited) as error:
-        return PassFailure(str(error), error.resume_at if isinstance(error, RemoteLimitReached) else error.retry_at)
+        failure = PassFailure(str(error), error.resume_at if isinstance(error, RemoteLimitReached) else error.retry_at)
     except MerchantctlError as error:
-        return PassFailure(str(error))
+        failure = PassFailure(str(error))
     except Exception as error:
         log.exception("internal_error", remedy="please report this fault of merchantctl")
-        return PassFailure(f"a fault of merchantctl itself: {type(error).__name__}: {error}")
+        failure = PassFailure(f"a fault of merchantctl itself: {type(error).__name__}: {error}")
+    return Pass(keys, failure, began, daemon.run.now())
 
 
-async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext) -> FleetPlan | FleetReport:
-    """One pass: the newest manifests that are whole, the state's lock, plan, judge, write. Raises what prevents it."""
-    if not daemon.applies_changes:
-        run = _run(keys, daemon)
-        return await record_and_date(await plan_fleet(await load_snapshot(run)), run, run.now())
-    async with daemon.lock() as lost_at:
+async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> Pass:
+    """One pass: the newest manifests that are whole, the state's lock, plan, judge, write. Raises what prevents it.
+
+    urgent  it does not wait for the end of another pass, but takes its merchants over from that one
+    """
+    began = daemon.run.now()
+    result: FleetPlan | FleetReport
+    async with daemon.lock.join(keys) if urgent else daemon.lock.hold() as (takeovers, lost_at):
         if lost_at:
             daemon.queue.add([EVERYONE], after=(in_flight_until(lost_at) - daemon.run.now()).total_seconds())
-        return await reconcile(_run(keys, daemon), confirm=lambda plan: True)
+        with daemon.state.new_stop() as stop:
+            run = _run(keys, daemon, stop)
+            if daemon.applies_changes:
+                result = await reconcile(run, lambda plan: True, takeovers=takeovers)
+            else:
+                result = await report_on(run, takeovers)
+        return Pass(keys, result, began, daemon.run.now(), taken_over=takeovers.names)
 
 
-def _run(keys: tuple[str, ...], daemon: DaemonContext) -> RunContext:
-    return replace(
-        daemon.run, fleet=daemon.manifest_watcher.fleet, scope=scope_for_keys(keys), stop=daemon.state.new_stop()
-    )
+async def report_on(run: RunContext, takeovers: Takeovers) -> FleetPlan:
+    """What there is to do, noted in the ledger; nothing is written to the API."""
+    snapshot = await load_snapshot(run)
+    takeovers.allow()
+    plan = await plan_fleet(snapshot)
+    return await record_and_date(without_merchants(plan, takeovers.names), run, run.now())
+
+
+def _run(keys: tuple[str, ...], daemon: DaemonContext, stop: StopSignal) -> RunContext:
+    return replace(daemon.run, fleet=daemon.manifest_watcher.fleet, scope=scope_for_keys(keys), stop=stop)
 
 
 async def finish_pass(done: Pass, daemon: DaemonContext) -> None:

@@ -34,12 +34,16 @@ PassResult = FleetPlan | FleetReport | PassFailure
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Who was looked at, from when to when (UTC), and what was seen."""
+    """Who was looked at, from when to when (UTC), and what was seen.
+
+    taken_over  those of them that a later pass looked at meanwhile: nothing is said of them here
+    """
 
     keys: tuple[str, ...]
     result: PassResult
     began: datetime
     ended: datetime
+    taken_over: frozenset[str] = frozenset()
 
     @property
     def covers_everyone(self) -> bool:

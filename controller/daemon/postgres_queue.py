@@ -11,7 +11,7 @@ between two. Its worker is not used: it takes jobs whenever it can, we when we c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from controller.model.errors import StateError
 
-QUEUE_NAME = "looks"
+QUEUE_NAME, URGENT_QUEUE_NAME = "looks", "urgent looks"
+QUEUE_NAMES = [QUEUE_NAME, URGENT_QUEUE_NAME]
 BATCH_SIZE = 100
 """So many are looked at in one pass. More would keep from the other processes what they have time for."""
 
@@ -59,33 +60,56 @@ class PostgresQueue:
     def __init__(self, jobs: JobManager, worker: int) -> None:
         self._jobs, self._worker = jobs, worker
         self._noted: dict[str, float] = {}
+        self._noted_urgent: set[str] = set()
         self._hand: dict[str, int] = {}
+        self._urgent_hand: dict[str, int] = {}
         self._waiting = 0
         self._closed = False
         self._writing = asyncio.Lock()
-        self._noticed, self._moved = asyncio.Event(), asyncio.Event()
+        self._noticed = asyncio.Event()
+        self._waiters: set[asyncio.Event] = set()
 
-    def add(self, keys: Iterable[str], after: float = 0) -> None:
-        time = _now() + after
+    def add(self, keys: Iterable[str], after: float = 0, *, urgent: bool = False) -> None:
+        time, keys = _now() + after, tuple(keys)
         for key in keys:
             self._noted[key] = min(time, self._noted.get(key, time))
+        if urgent:
+            self._noted_urgent.update(keys)
         self._noticed.set()
 
     async def get(self) -> tuple[str, ...]:
         with _foreign_errors_stop_here():
             while not self._closed:
-                self._moved.clear()
+                moved = self._next_change()
                 await self._write_down()
-                await self._strike_off()
-                await self._take()
+                finished, self._hand = self._hand, {}
+                await self._strike_off(finished.values())
+                self._hand = await self._take(QUEUE_NAME)
                 if self._hand:
                     return tuple(sorted(self._hand))
-                await self._stirred()
+                await self._stirred(moved)
         return ()
+
+    async def get_urgent(self) -> tuple[str, ...]:
+        with _foreign_errors_stop_here():
+            while not self._closed:
+                moved = self._next_change()
+                await self._write_down()
+                taken = await self._take(URGENT_QUEUE_NAME)
+                if taken:
+                    self._urgent_hand |= taken
+                    return tuple(sorted(taken))
+                await self._stirred(moved)
+        return ()
+
+    async def done(self, keys: Iterable[str]) -> None:
+        with _foreign_errors_stop_here():
+            await self._write_down()
+            await self._strike_off([self._urgent_hand.pop(key) for key in keys if key in self._urgent_hand])
 
     def close(self) -> None:
         self._closed = True
-        self._moved.set()
+        self._wake_waiters()
 
     def __len__(self) -> int:
         """As of the last sign of life."""
@@ -94,19 +118,19 @@ class PostgresQueue:
     async def shut_down(self) -> None:
         """Whoever is still in hand is anybody's, and this process is no more."""
         await self._write_down()
-        await self._put_back(list(self._hand.values()))
+        await self._put_back([*self._hand.values(), *self._urgent_hand.values()])
         await self._jobs.unregister_worker(self._worker)
 
     # -- In the background
 
     async def listen(self) -> None:
         """Wakes `due` whenever somebody was added anywhere."""
-        await self._jobs.listen_for_jobs(on_notification=self._on_notification, queues=[QUEUE_NAME])
+        await self._jobs.listen_for_jobs(on_notification=self._on_notification, queues=QUEUE_NAMES)
 
     async def write_additions(self) -> None:
         await self._noticed.wait()
         await self._write_down()
-        self._moved.set()
+        self._wake_waiters()
 
     async def heartbeat(self) -> None:
         """One sign of life; and those in the hands of whoever gives none any more wait again."""
@@ -114,13 +138,14 @@ class PostgresQueue:
         await self._jobs.update_heartbeat(self._worker)
         lost = [
             job.id
-            for job in await self._jobs.get_stalled_jobs(queue=QUEUE_NAME, seconds_since_heartbeat=HEARTBEAT_TIMEOUT_S)
+            for queue in QUEUE_NAMES
+            for job in await self._jobs.get_stalled_jobs(queue=queue, seconds_since_heartbeat=HEARTBEAT_TIMEOUT_S)
         ]
         if lost:
             await self._put_back(lost)
             log.warning("merchants_taken_over", merchants=len(lost))
         await self._jobs.prune_stalled_workers(DEAD_WORKER_RETENTION_S)
-        self._waiting = (await self._jobs.connector.execute_query_one_async(_COUNT, queue=QUEUE_NAME))["waiting"]
+        self._waiting = (await self._jobs.connector.execute_query_one_async(_COUNT, queues=QUEUE_NAMES))["waiting"]
 
     # -- One step each
 
@@ -128,44 +153,64 @@ class PostgresQueue:
         async with self._writing:
             self._noticed.clear()
             noted, self._noted = self._noted, {}
+            urgent, self._noted_urgent = self._noted_urgent, set()
             try:
-                await self._write(noted)
+                await self._write(noted, urgent)
             except BaseException:
                 self._noted = {key: min(noted.get(key, time), time) for key, time in (noted | self._noted).items()}
+                self._noted_urgent |= urgent
                 raise
 
-    async def _write(self, noted: dict[str, float]) -> None:
+    async def _write(self, noted: dict[str, float], urgent: Collection[str]) -> None:
         if noted:
             keys, now = sorted(noted), _now()
             seconds = [max(0.0, noted[key] - now) for key in keys]
-            await self._jobs.connector.execute_query_async(_ADD, queue=QUEUE_NAME, keys=keys, seconds=seconds)
+            queues = [URGENT_QUEUE_NAME if key in urgent else QUEUE_NAME for key in keys]
+            await self._jobs.connector.execute_query_async(
+                _ADD, urgent=URGENT_QUEUE_NAME, queues=queues, keys=keys, seconds=seconds
+            )
 
-    async def _take(self) -> None:
-        """As many as are due, a handful at most."""
+    async def _take(self, queue: str) -> dict[str, int]:
+        """As many as are due, a handful at most: by key the number of its job."""
+        taken: dict[str, int] = {}
         with suppress(UniqueViolation):  # another process took the same merchant a moment before
-            while len(self._hand) < BATCH_SIZE:
-                job = await self._jobs.fetch_job(queues=[QUEUE_NAME], worker_id=self._worker)
+            while len(taken) < BATCH_SIZE:
+                job = await self._jobs.fetch_job(queues=[queue], worker_id=self._worker)
                 if job is None:
-                    return
-                self._hand[str(job.lock)] = int(job.id or 0)
+                    break
+                taken[str(job.lock)] = int(job.id or 0)
+        return taken
 
-    async def _strike_off(self) -> None:
-        if self._hand:
-            await self._jobs.connector.execute_query_async(_STRIKE_OFF, ids=list(self._hand.values()))
-            self._hand = {}
+    async def _strike_off(self, ids: Iterable[int]) -> None:
+        if ids := list(ids):
+            await self._jobs.connector.execute_query_async(_STRIKE_OFF, ids=ids)
+            self._wake_waiters()  # whoever of them was added meanwhile may be handed out again
 
     async def _put_back(self, ids: Sequence[int | None]) -> None:
         if ids:
-            await self._jobs.connector.execute_query_async(_PUT_BACK, queue=QUEUE_NAME, ids=list(ids))
-            self._moved.set()
+            await self._jobs.connector.execute_query_async(_PUT_BACK, urgent=URGENT_QUEUE_NAME, ids=list(ids))
+            self._wake_waiters()
 
-    async def _stirred(self) -> None:
-        with suppress(TimeoutError):
+    def _next_change(self) -> asyncio.Event:
+        """Set by the next change from now on."""
+        moved = asyncio.Event()
+        self._waiters.add(moved)
+        return moved
+
+    async def _stirred(self, moved: asyncio.Event) -> None:
+        try:
             async with asyncio.timeout(QUEUE_POLL_INTERVAL_S):
-                await self._moved.wait()
+                await moved.wait()
+        except TimeoutError:
+            self._waiters.discard(moved)
+
+    def _wake_waiters(self) -> None:
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            waiter.set()
 
     async def _on_notification(self, **_: Any) -> None:
-        self._moved.set()
+        self._wake_waiters()
 
 
 @asynccontextmanager
@@ -248,25 +293,33 @@ async def _lay_tables(connector: PsycopgConnector, schema: str) -> None:
 
 
 _INTO_THE_QUEUE = """
-INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock, scheduled_at)
-SELECT %(queue)s, 'look', key, key, now() + make_interval(secs => seconds) FROM asked ORDER BY key
+INSERT INTO procrastinate_jobs AS jobs (queue_name, task_name, lock, queueing_lock, scheduled_at)
+SELECT queue, 'look', key, key, now() + make_interval(secs => seconds) FROM asked ORDER BY key
 ON CONFLICT (queueing_lock) WHERE status = 'todo'
-DO UPDATE SET scheduled_at = excluded.scheduled_at WHERE procrastinate_jobs.scheduled_at > excluded.scheduled_at
+DO UPDATE SET
+    scheduled_at = LEAST(excluded.scheduled_at, jobs.scheduled_at),
+    queue_name = CASE WHEN excluded.queue_name = %(urgent)s THEN excluded.queue_name ELSE jobs.queue_name END
+WHERE jobs.scheduled_at > excluded.scheduled_at OR excluded.queue_name = %(urgent)s
 """
 
-_ADD = "WITH asked AS (SELECT * FROM unnest(%(keys)s::text[], %(seconds)s::float8[]) AS each (key, seconds))"
+_ADD = """
+WITH asked AS (
+    SELECT * FROM unnest(%(queues)s::text[], %(keys)s::text[], %(seconds)s::float8[]) AS each (queue, key, seconds)
+)
+"""
 _ADD += _INTO_THE_QUEUE
 
 _PUT_BACK = """
 WITH asked AS (
-    DELETE FROM procrastinate_jobs WHERE id = ANY(%(ids)s) AND status = 'doing' RETURNING lock AS key, 0.0 AS seconds
+    DELETE FROM procrastinate_jobs WHERE id = ANY(%(ids)s) AND status = 'doing'
+    RETURNING queue_name AS queue, lock AS key, 0.0 AS seconds
 )
 """
 _PUT_BACK += _INTO_THE_QUEUE
 
 _STRIKE_OFF = "DELETE FROM procrastinate_jobs WHERE id = ANY(%(ids)s)"
 
-_COUNT = "SELECT count(*) AS waiting FROM procrastinate_jobs WHERE queue_name = %(queue)s AND status = 'todo'"
+_COUNT = "SELECT count(*) AS waiting FROM procrastinate_jobs WHERE queue_name = ANY(%(queues)s) AND status = 'todo'"
 
 
 # -- Errors

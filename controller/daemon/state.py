@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import field, replace
 from datetime import datetime
 from signal import Signals
 
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
+from controller.daemon.pass_lock import PassLock
 from controller.daemon.pass_result import Pass, PassFailure
 from controller.daemon.scheduler import Timer
 from controller.daemon.workqueue import Queue
@@ -26,7 +27,7 @@ from state.errors import MAX_HEARTBEAT_SILENCE_S
 class DaemonState:
     """What changes while the daemon runs, for whoever asks.
 
-    stop           of the pass in hand
+    stops          of the passes under way
     signal         the signal that ends the service, once it came
     ready          a pass over everyone has come through
     key_refused    the last pass ended because the API key is refused: nothing is kept as declared meanwhile
@@ -37,7 +38,7 @@ class DaemonState:
     """
 
     latest: ControllerStatus
-    stop: StopSignal = field(default_factory=StopSignal)
+    stops: list[StopSignal] = field(default_factory=list)
     signal: Signals | None = None
     ready: bool = False
     key_refused: bool = False
@@ -68,23 +69,36 @@ class DaemonState:
         )
         return f"waiting for the lock on the state: another run has it{silent}; the log says which"
 
-    def new_stop(self) -> StopSignal:
+    @contextmanager
+    def new_stop(self) -> Iterator[StopSignal]:
         """For a pass that begins; where the signal came just before, it ends before it begins."""
-        self.stop = StopSignal()
-        if self.signal:
-            self.stop_for_signal(self.signal)
-        return self.stop
+        stop = StopSignal()
+        self.stops.append(stop)
+        try:
+            if self.signal:
+                self.stop_for_signal(self.signal)
+            yield stop
+        finally:
+            self.stops = [each for each in self.stops if each is not stop]
 
     def stop_for_signal(self, signal: Signals) -> None:
         """Nothing new is begun any more."""
         self.signal = signal
         self.signal_received.set()
-        self.stop.request(f"stopped by {signal.name}", signal=signal)
+        for stop in self.stops:
+            stop.request(f"stopped by {signal.name}", signal=signal)
 
     def record_pass(self, done: Pass, fleet: Fleet) -> None:
         """What a pass saw. One that came to nothing leaves what was seen before."""
         if not isinstance(done.result, PassFailure):
-            self.latest = merge_pass(self.latest, done.result, fleet, everyone=done.covers_everyone, at=done.ended)
+            self.latest = merge_pass(
+                self.latest,
+                done.result,
+                fleet,
+                everyone=done.covers_everyone,
+                at=done.ended,
+                taken_over=done.taken_over,
+            )
         self.latest = replace(self.latest, pass_failure=done.failure_reason)
         self.ready = self.ready or (done.covers_everyone and not done.incomplete_reason)
         self.key_refused = isinstance(done.result, PassFailure) and done.result.key_refused
@@ -104,9 +118,10 @@ class DaemonContext:
     run      an apply of everyone that nobody is asked about; each pass narrows it
     mends    False: drift is reported, nothing is written
     resync   seconds from the end of one look at everyone to the next
-    hold     the state's lock, for one pass
+    lock     the state's lock, which the passes of this process share
     voice    tells the log, the metrics and the chat
     chores   what else is done by the clock
+    finishing  what a pass saw is noted and told by one pass at a time
     renew_key  reads the API key again, and whether it is another one
     """
 
@@ -116,7 +131,8 @@ class DaemonContext:
     queue: Queue
     manifest_watcher: ManifestWatcher
     state: DaemonState
-    lock: Callable[[], AbstractAsyncContextManager[datetime | None]]
+    lock: PassLock
     notifier: Notifier
     jobs: tuple[Timer, ...] = ()
     renew_key: Callable[[], bool] = lambda: False
+    finishing: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -1,7 +1,10 @@
 """Who is to be looked at, and when: names with a due time, each waiting at most once.
 
-add(acme, after 60 s)  ·  add(acme)  ──▶  acme is due at once: the earliest wins
-due() waits, and hands out all that are due together; to ask again says that they were looked at
+add(acme, after 60 s)  ·  add(acme)  ──▶  acme is due at once: the earliest time wins, and so does being urgent
+
+Two lanes. `get` hands out whoever is due for a sweep; `get_urgent` whomever something has happened to: a webhook, a
+status that moved, a person who asks. Neither waits for the other. A merchant is in urgent work once at a time: added
+meanwhile, it is handed out again afterwards.
 """
 
 from __future__ import annotations
@@ -18,11 +21,18 @@ EVERYONE = "*"
 class Queue(Protocol):
     """What is added is handed out, at its time or soon after, and to one taker only."""
 
-    def add(self, keys: Iterable[str], after: float = 0) -> None:
+    def add(self, keys: Iterable[str], after: float = 0, *, urgent: bool = False) -> None:
         """They are due in so many seconds. Whoever waits already keeps the earlier time."""
 
     async def get(self) -> tuple[str, ...]:
-        """Waits for somebody to be due; () once it was closed. Those handed out before count as looked at."""
+        """Waits for somebody to be due for a sweep; () once it was closed. Those handed out before count as looked
+        at."""
+
+    async def get_urgent(self) -> tuple[str, ...]:
+        """Waits for somebody urgent; () once it was closed. They are in work until `done` is called with them."""
+
+    async def done(self, keys: Iterable[str]) -> None:
+        """Those whom `get_urgent` handed out were looked at."""
 
     def close(self) -> None:
         """Nobody is handed out any more."""
@@ -32,46 +42,68 @@ class Queue(Protocol):
 
 
 class WorkQueue:
-    """The queue of one process, for one taker. What it held is lost with the process: begin with EVERYONE."""
+    """The queue of one process. What it held is lost with the process: begin with EVERYONE."""
 
     def __init__(self) -> None:
         self._times: dict[str, float] = {}
-        self._changed = asyncio.Event()
+        self._urgent: set[str] = set()
+        self._in_urgent_work: set[str] = set()
+        self._waiters: set[asyncio.Event] = set()
         self._closed = False
 
-    def add(self, keys: Iterable[str], after: float = 0) -> None:
-        time = _now() + after
+    def add(self, keys: Iterable[str], after: float = 0, *, urgent: bool = False) -> None:
+        time, keys = _now() + after, tuple(keys)
         for key in keys:
             self._times[key] = min(time, self._times.get(key, time))
-        self._changed.set()
+        if urgent:
+            self._urgent.update(keys)
+        self._wake_waiters()
 
     async def get(self) -> tuple[str, ...]:
-        while not self._closed:
-            self._changed.clear()
-            ripe = self._taken()
-            if ripe:
-                return ripe
-            await self._moved()
-        return ()
+        return await self._hand_out(urgent=False)
+
+    async def get_urgent(self) -> tuple[str, ...]:
+        keys = await self._hand_out(urgent=True)
+        self._in_urgent_work.update(keys)
+        return keys
+
+    async def done(self, keys: Iterable[str]) -> None:
+        self._in_urgent_work.difference_update(keys)
+        self._wake_waiters()
 
     def close(self) -> None:
         self._closed = True
-        self._changed.set()
+        self._wake_waiters()
 
     def __len__(self) -> int:
         return len(self._times)
 
-    def _taken(self) -> tuple[str, ...]:
-        ripe = tuple(sorted(key for key, time in self._times.items() if time <= _now()))
-        for key in ripe:
-            del self._times[key]
-        return ripe
+    async def _hand_out(self, *, urgent: bool) -> tuple[str, ...]:
+        changed = asyncio.Event()
+        self._waiters.add(changed)
+        try:
+            while not self._closed:
+                changed.clear()
+                times = {
+                    key: time
+                    for key, time in self._times.items()
+                    if (key in self._urgent) == urgent and key not in self._in_urgent_work
+                }
+                due = tuple(sorted(key for key, time in times.items() if time <= _now()))
+                if due:
+                    for key in due:
+                        del self._times[key]
+                    self._urgent.difference_update(due)
+                    return due
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), min(times.values()) - _now() if times else None)
+            return ()
+        finally:
+            self._waiters.discard(changed)
 
-    async def _moved(self) -> None:
-        """Until somebody is added, or the first of those that wait is due."""
-        wait = min(self._times.values()) - _now() if self._times else None
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), wait)
+    def _wake_waiters(self) -> None:
+        for waiter in self._waiters:
+            waiter.set()
 
 
 def _now() -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 
@@ -38,10 +38,23 @@ class ControllerStatus:
 
 
 def merge_pass(
-    latest: ControllerStatus, result: FleetPlan | FleetReport, fleet: Fleet, *, everyone: bool, at: datetime
+    latest: ControllerStatus,
+    result: FleetPlan | FleetReport,
+    fleet: Fleet,
+    *,
+    everyone: bool,
+    at: datetime,
+    taken_over: Collection[str] = (),
 ) -> ControllerStatus:
-    """The status after a pass. One over some merchants leaves the others, and the fleet's findings, as they were."""
+    """The status after a pass. One over some merchants leaves the others, and the fleet's findings, as they were.
+
+    taken_over  merchants that a later pass looked at while this one was under way: they stay as that one saw them
+    """
     plan, outcomes = (result.plan, result.outcomes) if isinstance(result, FleetReport) else (result, {})
+    if everyone and latest.plan is not None and taken_over:
+        kept = [each for each in latest.plan.plans if each.merchant in taken_over]
+        plan = replace(plan, plans=tuple(sorted([*plan.plans, *kept], key=lambda each: each.merchant)))
+        outcomes = {name: latest.outcomes[name] for name in taken_over if name in latest.outcomes} | dict(outcomes)
     if everyone or latest.plan is None:
         return replace(
             latest,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -34,6 +34,7 @@ from controller.reconcile.plan_merchant import Applier, apply_and_record
 from controller.reconcile.retry_lost_creates import retry_lost_creates
 from controller.reconcile.saved_plan import drop_stale
 from controller.reconcile.snapshot import RunSnapshot
+from controller.reconcile.takeovers import Takeovers
 from controller.reporting.formatting import format_count
 from state import EventRow
 from state.errors import StateUnusable
@@ -44,20 +45,26 @@ async def reconcile(
     confirm: Callable[[FleetPlan], bool],
     saved_plan: Mapping[str, Any] | None = None,
     applier: Applier = apply_and_record,
+    takeovers: Takeovers | None = None,
 ) -> FleetReport | FleetPlan:
-    """Plans everyone, judges the plans at once, asks once, writes. Refused or declined: the plan alone comes back."""
+    """Plans everyone, judges the plans at once, asks once, writes. Refused or declined: the plan alone comes back.
+
+    takeovers  other passes of this process may take merchants over from this one meanwhile
+    """
     started = run.now()
+    takeovers = takeovers or Takeovers()
     snapshot = await recover_then_snapshot(run)
+    takeovers.allow()
     plan, stale = drop_stale(await plan_fleet(snapshot), saved_plan)
     writable = may_write(plan, run.stop)
     if plan.refusal:
-        return await record_and_date(plan, run, run.now())
+        return await record_and_date(without_merchants(plan, takeovers.names), run, run.now())
     if writable:
         plan, agreed = confirm_showable(plan, confirm)
         if not agreed:
             return await record_and_date(plan, run, run.now())
     # Stopped before anybody was asked: it goes through `execute` all the same, which begins nothing after a stop.
-    report = await execute(plan, snapshot, applier, started, stale)
+    report = await execute(plan, snapshot, applier, started, stale, takeovers)
     return replace(report, confirmed=writable)
 
 
@@ -75,8 +82,18 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     return build_fleet_plan(snapshot, plans, reads_to_repeat, await recent_automatic_changes(run))
 
 
+def without_merchants(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
+    """The plan without those that another pass looked at later: it says how they stand."""
+    return replace(plan, plans=tuple(each for each in plan.plans if each.merchant not in names)) if names else plan
+
+
 async def execute(
-    plan: FleetPlan, snapshot: RunSnapshot, applier: Applier, started: datetime, stale: Mapping[str, Outcome]
+    plan: FleetPlan,
+    snapshot: RunSnapshot,
+    applier: Applier,
+    started: datetime,
+    stale: Mapping[str, Outcome],
+    takeovers: Takeovers,
 ) -> FleetReport:
     """Carries a confirmed plan out, merchant by merchant. `stale`: outcomes of those that it holds for no longer."""
     run = snapshot.run
@@ -90,7 +107,7 @@ async def execute(
 
     writes_before = run.api.writes
     try:
-        outcomes = await apply_all(plan.plans, snapshot, run.parallelism, run.on_progress, applier)
+        outcomes = await apply_all(plan.plans, snapshot, run.parallelism, run.on_progress, takeovers.guard(applier))
     except StateUnusable as error:
         writes = format_count(run.api.writes - writes_before, "writing request")
         error.args = (f"{error} By then {writes} had been sent.",)
@@ -100,6 +117,8 @@ async def execute(
         plan, outcomes = await fail_duplicate_creates(plan, snapshot, outcomes)
     except ApiUnusable as error:
         stop_for_unusable_api(error, 0, snapshot)
+    plan = without_merchants(plan, takeovers.names)
+    outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.names}
     report = FleetReport(plan, {**stale, **outcomes}, started, run.now())
     return await _record_run(run.stop.add_to_report(report), snapshot)
 

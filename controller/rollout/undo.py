@@ -38,6 +38,7 @@ from controller.reconcile.fleet import confirmed, execute, may_write, plan_fleet
 from controller.reconcile.load_snapshot import recover_then_snapshot
 from controller.reconcile.plan_merchant import Applier, apply_and_record
 from controller.reconcile.snapshot import RunSnapshot
+from controller.reconcile.takeovers import Takeovers
 from controller.reporting.formatting import format_list
 from controller.rollout.gate import changes_only_existing, member_result
 from controller.rollout.record import describe_position, load_newest, load_rollout
@@ -62,7 +63,7 @@ async def undo_rollout(run: RunContext, name: str | None, confirm: Callable[[Fle
         rollout.id, of=[*UNDOABLE_STATES], state=RolloutState.UNDOING.value, since=run.now()
     )
     await run.store.hold_rollout(rollout.id)
-    await execute(plan, snapshot, _undoer(rollout, members), started, {})
+    await execute(plan, snapshot, _undoer(rollout, members), started, {}, Takeovers())
     return await _conclude(await load_rollout(run.store, rollout.name), members, run)
 
 

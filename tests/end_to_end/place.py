@@ -234,6 +234,12 @@ class Place:
     def document(self, name: str) -> dict[str, Any]:
         return dict(self.emulator.api.get(f"/config/companies/{self.company(name)['id']}/sync/commerce").json())
 
+    def unlink_books_in_portal(self, name: str) -> None:
+        """The merchant takes the consent for the books back."""
+        connection = self.accounting_connection(name)["id"]
+        path = f"/companies/{self.company(name)['id']}/connections/{connection}/deauthorize"
+        self.emulator.control("POST", path)
+
     def edit_in_portal(self, name: str, patch: dict[str, Any]) -> None:
         """The merchant in the portal."""
         self.emulator.control("PATCH", f"/companies/{self.company(name)['id']}/configuration", patch)

@@ -23,6 +23,7 @@ from controller.codat.client import open_client
 from controller.daemon.loop import run_pass
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
+from controller.daemon.pass_lock import PassLock
 from controller.daemon.state import DaemonContext, DaemonState
 from controller.daemon.workqueue import EVERYONE, WorkQueue
 from controller.model.controller_status import ControllerStatus
@@ -142,7 +143,7 @@ async def on_duty(place: Place, url: str) -> AsyncIterator[DaemonContext]:
             queue=WorkQueue(),
             manifest_watcher=revisions,
             state=DaemonState(ControllerStatus(fleet=revisions.fleet)),
-            lock=lambda: state_lock(store, 0),
+            lock=PassLock(lambda: state_lock(store, 0)),
             notifier=Notifier(Metrics(), world.sleep, url),
         )
 

@@ -16,6 +16,8 @@ from tests.end_to_end.place import (
     count_writes_by_call,
 )
 from tests.end_to_end.run_process import running_controller
+from tests.web.conftest import SECRET
+from tests.web.test_on_duty import listened_to
 
 
 def test_a_fleet_is_provisioned_drift_is_mended_and_a_changed_manifest_is_carried_out(place: Place) -> None:
@@ -31,6 +33,19 @@ def test_a_fleet_is_provisioned_drift_is_mended_and_a_changed_manifest_is_carrie
         watch.wait_until(lambda: len(place.companies()) == 2)
         assert httpx.get(watch.address + "/readyz").status_code == 200
     assert len(place.companies()) == 2
+
+
+def test_what_happens_during_a_look_at_everyone_is_answered_while_that_goes_on(place: Place) -> None:
+    """One merchant's document takes eight seconds; meanwhile another's books are unlinked, and its webhook comes."""
+    place.provision("ann", "bob")
+    place.emulator.fault(GET_CONFIGURATION, "delay", ms=8000, times=1)
+    with running_controller(place, "--resync", "1h", MERCHANTCTL_WEBHOOK_SECRET=SECRET) as watch:
+        listened_to(place.emulator, watch.address)
+        place.unlink_books_in_portal("ann")
+        watch.wait_until(lambda: len(watch.passes) == 2)
+        shown = httpx.get(watch.address + "/merchants/ann", trust_env=False).text
+    assert [each["scope"] for each in watch.passes] == ["1 named", "everyone"]
+    assert "connection-deauthorized" in shown, "the end of the long look leaves what was seen later"
 
 
 def test_broken_manifests_leave_the_last_good_revision_in_use(place: Place) -> None:

@@ -16,6 +16,7 @@ from controller.daemon.jobs.sync_poller import SyncPoller
 from controller.daemon.loop import run_pass
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
+from controller.daemon.pass_lock import PassLock
 from controller.daemon.state import DaemonContext, DaemonState
 from controller.daemon.workqueue import EVERYONE, WorkQueue
 from controller.environment import REAL_ENVIRONMENT
@@ -50,7 +51,7 @@ def read_syncs(place: Place, plan: FleetPlan, later: timedelta = timedelta()) ->
             api, store, queue, lambda: ControllerStatus(plan=plan), lambda: now() + later, round_s=60
         ).poll_some()
         asyncio.get_running_loop().call_later(0.1, queue.close)
-        return await queue.get()
+        return await queue.get_urgent()
 
     taken: tuple[str, ...] = with_real_things(place, story)
     return taken
@@ -112,7 +113,7 @@ def test_a_fault_of_ours_ends_a_pass_and_not_the_service(place: Place) -> None:
             queue=WorkQueue(),
             manifest_watcher=revisions,
             state=DaemonState(ControllerStatus()),
-            lock=lambda: nullcontext(1 / 0),
+            lock=PassLock(lambda: nullcontext(1 / 0)),
             notifier=Notifier(Metrics(), REAL_ENVIRONMENT.sleep),
         )
         await run_pass((EVERYONE,), duty)

@@ -91,18 +91,13 @@ def test_what_either_hears_is_looked_at_and_one_is_enough(place: Place, two: Any
     place.provision("ann", "bob")
     one, other = two("--resync", "1h", MERCHANTCTL_WEBHOOK_SECRET=SECRET)
     listened_to(place.emulator, one.address)
-    severed(place, "ann")
+    place.unlink_books_in_portal("ann")
     one.wait_until(lambda: [each for each in one.passes + other.passes if each["scope"] == "1 named"])
     assert one.end_by_signal(signal.SIGTERM) == 143
     other.wait_until(lambda: query_value(place.settings.state, "SELECT count(*) FROM lock") == 0)
     listened_to(place.emulator, other.address)
-    severed(place, "bob")
+    place.unlink_books_in_portal("bob")
     other.next_pass(scope="1 named")
-
-
-def severed(place: Place, name: str) -> None:
-    connection = place.accounting_connection(name)["id"]
-    place.emulator.control("POST", f"/companies/{place.company(name)['id']}/connections/{connection}/deauthorize")
 
 
 def test_everyone_is_looked_at_once_an_interval_by_whoever_is_there(place: Place, two: Any) -> None:

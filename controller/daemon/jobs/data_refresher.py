@@ -13,6 +13,7 @@ from math import ceil
 import structlog
 
 from controller.codat.client import Client
+from controller.codat.rate_limiter import background_requests
 from controller.daemon.jobs.merchant_backoff import MerchantBackoff
 from controller.daemon.scheduler import Timer
 from controller.model.controller_status import ControllerStatus
@@ -47,8 +48,9 @@ class DataRefresher:
         """The next few. Who is refused is passed over for a while; only everybody's trouble ends it for this time."""
         number = 0
         try:
-            for each in self._next(await self.store.load_refresh_requests()):
-                number += await self._ask(each)
+            with background_requests():
+                for each in self._next(await self.store.load_refresh_requests()):
+                    number += await self._ask(each)
         except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
             log.warning("data_refresh_failed", reason=str(error))
         if number:

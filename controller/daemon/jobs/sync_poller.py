@@ -14,6 +14,7 @@ from math import ceil
 import structlog
 
 from controller.codat.client import Reader
+from controller.codat.rate_limiter import background_requests
 from controller.daemon.jobs.merchant_backoff import MerchantBackoff
 from controller.daemon.scheduler import Timer
 from controller.daemon.workqueue import Queue
@@ -52,8 +53,9 @@ class SyncPoller:
         """The next few. Only everybody's trouble ends it for this time: whoever was left out comes first the next."""
         try:
             known = await self.store.syncs()
-            for plan in self._next(known):
-                await self._read(plan, known.get(plan.merchant))
+            with background_requests():
+                for plan in self._next(known):
+                    await self._read(plan, known.get(plan.merchant))
         except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
             log.warning("sync_status_unreadable", reason=str(error))
 
@@ -67,7 +69,7 @@ class SyncPoller:
             return
         self.backoff.record_success(plan.merchant)
         if _turned(before, row):
-            self.queue.add([plan.merchant])
+            self.queue.add([plan.merchant], urgent=True)
 
     def _next(self, known: Mapping[str, SyncRow]) -> list[Plan]:
         plan = self.latest().plan

@@ -85,6 +85,35 @@ class TestEveryQueue:
         assert await queue.get() == ("ann",)
         assert await is_idle(queue)
 
+    async def test_an_urgent_one_is_handed_out_beside_whoever_is_looked_at(self, queue: Queue):
+        queue.add([EVERYONE])
+        assert await queue.get() == (EVERYONE,)
+        queue.add(["ann"], urgent=True)
+        queue.add(["bob"])
+        assert await queue.get_urgent() == ("ann",)
+        assert await queue.get() == ("bob",)
+
+    async def test_who_waits_for_a_sweep_can_be_urgent_after_all(self, queue: Queue):
+        queue.add(["ann", "bob"], after=3600)
+        queue.add(["ann"], urgent=True)
+        queue.add(["ann"], after=60)
+        assert await queue.get_urgent() == ("ann",)
+        assert await is_idle(queue)
+
+    async def test_who_becomes_urgent_while_in_urgent_work_is_handed_out_once_more_and_only_afterwards(
+        self, queue: Queue
+    ):
+        queue.add(["ann"], urgent=True)
+        assert await queue.get_urgent() == ("ann",)
+        queue.add(["ann"], urgent=True)
+        queue.add(["bob"], urgent=True)
+        assert await queue.get_urgent() == ("bob",)
+        asking = asyncio.create_task(queue.get_urgent())
+        await asyncio.sleep(1.5)
+        assert not asking.done()
+        await queue.done(["ann", "bob"])
+        assert await asyncio.wait_for(asking, 30) == ("ann",)
+
     async def test_a_closed_queue_hands_nobody_out_and_keeps_nobody_waiting(self, queue: Queue):
         asking = asyncio.create_task(queue.get())
         await asyncio.sleep(0.1)

@@ -1,0 +1,72 @@
+"""The lock on the state, shared by the passes of this process: a short one need not wait for the end of a long one.
+
+long pass    takes the lock, and gives it back once no short one is under way any more
+short pass   joins a long one, from which it takes its merchants over; where there is none it takes the lock
+another run  of another process, or an apply by hand: has its turn between two passes
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+
+from controller.reconcile.takeovers import Takeovers
+
+OpenLock = Callable[[], AbstractAsyncContextManager[datetime | None]]
+"""Takes the lock on the state; when whoever had it before was seen last, where it was lost and not given back."""
+
+
+class PassLock:
+    """One for a process."""
+
+    def __init__(self, open_lock: OpenLock) -> None:
+        self._open_lock = open_lock
+        self._changed = asyncio.Condition()
+        self._is_taken = False
+        self._holder: Takeovers | None = None  # of the pass that has the lock, while others may join it
+        self._joined_count = 0
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[tuple[Takeovers, datetime | None]]:
+        """For a pass that others may join. It has the lock to itself when it begins."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._is_taken)
+            self._is_taken = True
+        try:
+            async with self._open_lock() as lost_at:
+                takeovers = self._holder = Takeovers()
+                await self._notify()
+                try:
+                    yield takeovers, lost_at
+                finally:
+                    self._holder = None
+                    takeovers.allow()  # whoever joined and waited for that may begin: this pass is over
+                    async with self._changed:
+                        await self._changed.wait_for(lambda: not self._joined_count)
+        finally:
+            self._is_taken = False
+            await self._notify()
+
+    @asynccontextmanager
+    async def join(self, merchants: Collection[str]) -> AsyncIterator[tuple[Takeovers, datetime | None]]:
+        """For a short pass over these merchants."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._holder is not None or not self._is_taken)
+            holder = self._holder
+            self._joined_count += holder is not None
+        if holder is None:
+            async with self.hold() as held:
+                yield held
+            return
+        try:
+            await holder.take(merchants)
+            yield Takeovers(), None
+        finally:
+            self._joined_count -= 1
+            await self._notify()
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()

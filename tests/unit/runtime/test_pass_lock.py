@@ -1,0 +1,193 @@
+"""A short pass beside a long one: whose merchants are whose, and who has the lock on the state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from controller.daemon.pass_lock import PassLock
+from controller.model.plan import Plan, PlanStatus
+from controller.model.report import Outcome, Skipped, Unchanged
+from controller.reconcile.takeovers import Takeovers
+
+
+class StateLock:
+    """Counts who has it; `free` lets the next one in."""
+
+    def __init__(self) -> None:
+        self.free = asyncio.Event()
+        self.free.set()
+        self.holders = self.most_holders = self.times_taken = 0
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[None]:
+        await self.free.wait()
+        self.holders += 1
+        self.times_taken += 1
+        self.most_holders = max(self.most_holders, self.holders)
+        try:
+            yield None
+        finally:
+            self.holders -= 1
+
+
+def plan(merchant: str) -> Plan:
+    return Plan(merchant, PlanStatus.IN_SYNC)
+
+
+async def write(takeovers: Takeovers, merchant: str, wait: asyncio.Event | None = None) -> Outcome:
+    """The long pass carries out what it planned for a merchant."""
+
+    async def applier(plan: Plan, snapshot: Any) -> Outcome:
+        if wait:
+            await wait.wait()
+        return Unchanged()
+
+    return await takeovers.guard(applier)(plan(merchant), None)  # type: ignore[arg-type]
+
+
+async def soon(task: asyncio.Task[Any]) -> bool:
+    """Whether it is done without anything else happening."""
+    await asyncio.wait([task], timeout=0.05)
+    return task.done()
+
+
+class TestTakeovers:
+    async def test_whoever_was_taken_over_is_not_written_to(self) -> None:
+        takeovers = Takeovers()
+        takeovers.allow()
+        await takeovers.take(["ann"])
+        assert isinstance(await write(takeovers, "ann"), Skipped)
+        assert isinstance(await write(takeovers, "bob"), Unchanged)
+        assert takeovers.names == {"ann"}
+
+    async def test_whoever_was_written_to_stays_with_the_pass_that_did(self) -> None:
+        takeovers = Takeovers()
+        takeovers.allow()
+        await write(takeovers, "ann")
+        await takeovers.take(["ann"])
+        assert takeovers.names == frozenset()
+
+    async def test_whoever_is_being_written_to_is_waited_for(self) -> None:
+        takeovers, written = Takeovers(), asyncio.Event()
+        takeovers.allow()
+        writing = asyncio.create_task(write(takeovers, "ann", written))
+        await asyncio.sleep(0)
+        taking = asyncio.create_task(takeovers.take(["ann"]))
+        assert not await soon(taking)
+        written.set()
+        assert await soon(taking)
+        assert isinstance(await writing, Unchanged)
+        assert takeovers.names == frozenset()
+
+    async def test_nobody_is_taken_before_the_long_pass_has_settled_what_it_found_open(self) -> None:
+        takeovers = Takeovers()
+        taking = asyncio.create_task(takeovers.take(["ann"]))
+        assert not await soon(taking)
+        takeovers.allow()
+        assert await soon(taking)
+
+
+class TestPassLock:
+    async def test_a_short_pass_joins_a_long_one_that_gives_the_lock_back_after_both(self) -> None:
+        state_lock, leave_long, leave_short = StateLock(), asyncio.Event(), asyncio.Event()
+        lock = PassLock(state_lock)
+
+        async def long() -> frozenset[str]:
+            async with lock.hold() as (takeovers, _):
+                takeovers.allow()
+                await leave_long.wait()
+            return takeovers.names
+
+        async def short() -> None:
+            async with lock.join(["ann"]):
+                assert state_lock.times_taken == 1
+                await leave_short.wait()
+
+        passes: list[asyncio.Task[Any]] = [asyncio.create_task(long())]
+        await asyncio.sleep(0.01)
+        passes.append(asyncio.create_task(short()))
+        await asyncio.sleep(0.01)
+        leave_long.set()
+        assert not await soon(passes[0])
+        late = asyncio.create_task(short())
+        assert not await soon(late), "a pass that ends is not joined any more"
+        leave_short.set()
+        assert await asyncio.wait_for(passes[0], 5) == {"ann"}
+        with pytest.raises(AssertionError):  # it took the lock itself
+            await asyncio.wait_for(late, 5)
+        assert (state_lock.holders, state_lock.most_holders, state_lock.times_taken) == (0, 1, 2)
+
+    async def test_without_a_long_pass_short_ones_have_the_lock_one_after_another_or_together(self) -> None:
+        state_lock = StateLock()
+        lock, seen = PassLock(state_lock), list[str]()
+
+        async def short(name: str) -> None:
+            async with lock.join([name]) as (takeovers, _):
+                takeovers.allow()
+                await asyncio.sleep(0.01)
+                seen.append(name)
+
+        await asyncio.wait_for(asyncio.gather(*(short(f"m-{n}") for n in range(20))), 10)
+        assert sorted(seen) == sorted(f"m-{n}" for n in range(20))
+        assert (state_lock.holders, state_lock.most_holders) == (0, 1)
+
+    async def test_a_short_pass_that_comes_while_a_long_one_waits_for_its_turn_joins_it_then(self) -> None:
+        state_lock = StateLock()
+        state_lock.free.clear()
+        lock, over = PassLock(state_lock), asyncio.Event()
+
+        async def long() -> None:
+            async with lock.hold() as (takeovers, _):
+                takeovers.allow()
+                await over.wait()
+
+        async def short() -> None:
+            async with lock.join(["ann"]):
+                pass
+
+        waiting = asyncio.create_task(long())
+        await asyncio.sleep(0.01)
+        joining = asyncio.create_task(short())
+        assert not await soon(joining)
+        state_lock.free.set()
+        assert await soon(joining)
+        over.set()
+        await asyncio.wait_for(waiting, 5)
+        assert state_lock.times_taken == 1
+
+    async def test_a_lock_that_cannot_be_had_stands_in_nobodys_way(self) -> None:
+        @asynccontextmanager
+        async def refused() -> AsyncIterator[None]:
+            raise RuntimeError("held elsewhere")
+            yield None
+
+        lock = PassLock(refused)
+        for pass_ in (lock.hold(), lock.join(["ann"]), lock.hold()):
+            with pytest.raises(RuntimeError, match="held elsewhere"):
+                async with pass_:
+                    pass
+
+    async def test_a_long_pass_that_fails_lets_whoever_joined_it_finish(self) -> None:
+        state_lock = StateLock()
+        lock = PassLock(state_lock)
+
+        async def failing() -> None:
+            async with lock.hold():
+                await asyncio.sleep(0.02)
+                raise RuntimeError("no listing")
+
+        async def short() -> int:
+            async with lock.join(["ann"]):
+                return state_lock.holders
+
+        long = asyncio.create_task(failing())
+        await asyncio.sleep(0.005)
+        assert await asyncio.wait_for(short(), 5) == 1
+        with pytest.raises(RuntimeError, match="no listing"):
+            await long
+        assert state_lock.holders == 0
