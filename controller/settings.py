@@ -18,6 +18,7 @@ of `run`
 resync               --resync                MERCHANTCTL_RESYNC               1h
 listen               --listen                MERCHANTCTL_LISTEN               127.0.0.1:8788; off = no web
 refresh_after        (none)                  MERCHANTCTL_REFRESH_AFTER        24h; 0 = never
+listing_poll_interval (none)                 MERCHANTCTL_LISTING_POLL_INTERVAL 60s; 0 = never
 sync_poll_interval   (none)                  MERCHANTCTL_SYNC_POLL_INTERVAL   24h; 0 = never
 notify_url           (none, on purpose)      MERCHANTCTL_NOTIFY_URL[_FILE]    none
 listen_webhooks      (none)                  MERCHANTCTL_LISTEN_WEBHOOKS      off = on `listen`
@@ -88,6 +89,7 @@ class Settings:
     listen: tuple[str, int] | None = None
     refresh_after: float = 86_400.0
     sync_poll_interval: float = 86_400.0
+    listing_poll_interval: float = 60.0
     listen_webhooks: tuple[str, int] | None = None
     listen_metrics: tuple[str, int] | None = None
     web_guard: str | None = None
@@ -270,6 +272,7 @@ _ROWS = (
     _Row("web_guard", "MERCHANTCTL_WEB_GUARD", _guard, ""),
     _Row("web_hosts", "MERCHANTCTL_WEB_HOSTS", _hosts, ""),
     _Row("refresh_after", "MERCHANTCTL_REFRESH_AFTER", _span(0), "24h"),
+    _Row("listing_poll_interval", "MERCHANTCTL_LISTING_POLL_INTERVAL", _span(0), "60s"),
     _Row("sync_poll_interval", "MERCHANTCTL_SYNC_POLL_INTERVAL", _span(0), "24h"),
 )
 

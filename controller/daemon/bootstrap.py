@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from controller.daemon.jobs.data_refresher import DataRefresher
+from controller.daemon.jobs.listing_watcher import ListingWatcher
 from controller.daemon.jobs.state_cleaner import StateCleaner
 from controller.daemon.jobs.sync_poller import SyncPoller
 from controller.daemon.loop import run_single_pass, serve, shut_down
@@ -231,6 +232,8 @@ def _chores(
     settings: Settings, shift: RunOptions, run: RunContext, queue: Queue, board: DaemonState
 ) -> Iterator[Timer]:
     yield StateCleaner(run, settings.keep, board.signal_received.is_set).timer
+    if settings.listing_poll_interval:
+        yield ListingWatcher(run.api, run.store, queue, run.now, settings.listing_poll_interval).timer
     if settings.sync_poll_interval:
         yield SyncPoller(
             run.api, run.store, queue, lambda: board.latest, run.service_now, settings.sync_poll_interval

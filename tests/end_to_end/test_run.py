@@ -74,7 +74,7 @@ def test_an_api_that_fails_or_vanishes_ends_nothing(place: Place) -> None:
     place.edit_in_portal("ann", {"enabled": False})
     place.emulator.fault(LIST_COMPANIES, "status", code=503, times=5)
     place.emulator.fault(SAVE_CONFIGURATION, "drop", times=1)
-    with running_controller(place) as watch:
+    with running_controller(place, MERCHANTCTL_LISTING_POLL_INTERVAL="0") as watch:
         watch.wait_until(lambda: [each for each in watch.passes if "503" in each.get("cut_short", "")])
         watch.wait_until(lambda: [each for each in watch.passes if "cut_short" not in each])
 

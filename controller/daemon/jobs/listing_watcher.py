@@ -1,0 +1,168 @@
+"""Who was unlinked, linked, renamed or deleted, found without a webhook and without asking for everyone one by one.
+
+every minute       one request for the companies of which a connection is not linked: whoever came to be in that list,
+                   left it, or stands otherwise in it, is looked at at once
+every ten minutes  the complete listing: whoever has another name or other connections, or is not in it any more
+
+Only what differs from the listing before is an event. When it was pulled last says nothing: at midnight that moves for
+everyone. A listing that is not whole says nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from math import ceil
+
+import structlog
+
+from controller.codat.client import Reader
+from controller.daemon.scheduler import Timer
+from controller.daemon.workqueue import Queue
+from controller.model.errors import RemoteError
+from controller.model.observed import Company, Listing
+from controller.quick_dataclasses import dataclass
+from state import Store
+from state.errors import StateProblem
+
+NOT_LINKED_STATUSES = ("PendingAuth", "Unlinked", "Deauthorized")
+LINKED_STATUS = "Linked"
+
+COMPLETE_LISTING_INTERVAL = timedelta(minutes=10)
+
+COMPLETE_LISTING_SHARE = 0.03
+STATUS_LISTING_SHARE = 0.07
+"""Of the requests that Codat allows in a day, so many at most are for either: some clients have a thousand."""
+
+ROWS_PER_REQUEST = 5000
+DAY_S = 86_400.0
+
+log = structlog.get_logger()
+
+ConnectionStatuses = frozenset[tuple[str, str]]
+"""(connection id, status) of each connection of a company."""
+
+CompanyRow = tuple[str, ConnectionStatuses]
+"""What of a company is compared: its name, and how its connections stand."""
+
+
+@dataclass(slots=True)
+class ListingWatcher:
+    """Compares each listing with the one before. `interval_s`: from one look to the next, at least."""
+
+    api: Reader
+    store: Store
+    queue: Queue
+    now: Callable[[], datetime]
+    interval_s: float
+    companies: dict[str, CompanyRow] | None = None
+    listed_at: datetime | None = None
+    statuses_listed_at: datetime | None = None
+    failing: bool = False
+
+    @property
+    def timer(self) -> Timer:
+        return Timer("listings", self.interval_s, self.poll, at_once=True)
+
+    async def poll(self) -> None:
+        """One listing, where one is due. The first is the complete one that all others are compared with."""
+        try:
+            if self._is_due(self.listed_at, COMPLETE_LISTING_INTERVAL, COMPLETE_LISTING_SHARE, self._company_count):
+                await self._compare_all()
+            elif self._is_due(self.statuses_listed_at, timedelta(), STATUS_LISTING_SHARE, self._not_linked_count):
+                await self._compare_statuses()
+        except (RemoteError, StateProblem) as error:
+            self._say_failed(str(error))
+
+    async def _compare_all(self) -> None:
+        listing = await self.api.companies()
+        if not self._is_usable(listing):
+            return
+        before, self.companies = self.companies, {each.id: _row(each) for each in listing.companies}
+        self.listed_at = self.statuses_listed_at = listing.began_at
+        if before is not None:
+            await self._look_at(changed_companies(before, self.companies))
+
+    async def _compare_statuses(self) -> None:
+        """Raises AssertionError before the first complete listing."""
+        assert self.companies is not None, "the first listing is a complete one"
+        listing = await self.api.companies(connection_statuses=NOT_LINKED_STATUSES)
+        if not self._is_usable(listing):
+            return
+        before, self.companies = self.companies, with_statuses(self.companies, listing.companies)
+        self.statuses_listed_at = listing.began_at
+        await self._look_at(changed_companies(before, self.companies))
+
+    async def _look_at(self, company_ids: Collection[str]) -> None:
+        if not company_ids:
+            return
+        bound = {each.company_id: each.merchant for each in await self.store.list_bindings()}
+        merchants = sorted(bound[company_id] for company_id in company_ids if company_id in bound)
+        if merchants:
+            log.info("listing_changed", merchants=len(merchants))
+            self.queue.add(merchants, urgent=True)
+
+    def _is_usable(self, listing: Listing) -> bool:
+        if not listing.complete:
+            self._say_failed(listing.incomplete_reason)
+        elif self.failing:
+            self.failing = False
+            log.info("listing_readable_again")
+        return listing.complete
+
+    def _say_failed(self, reason: str) -> None:
+        """Once, until one is whole again."""
+        if not self.failing:
+            self.failing = True
+            log.warning("listing_unreadable", reason=reason)
+
+    def _is_due(self, listed_at: datetime | None, floor: timedelta, share: float, rows: int) -> bool:
+        if listed_at is None:
+            return True
+        quota = self.api.quota
+        wait = poll_interval(floor, quota.limit if quota else None, rows, share)
+        # A timer is early or late by a little: a tenth of a turn is no reason to wait for the next one.
+        return self.now() - listed_at >= wait - timedelta(seconds=self.interval_s / 10)
+
+    @property
+    def _company_count(self) -> int:
+        return len(self.companies or ())
+
+    @property
+    def _not_linked_count(self) -> int:
+        return sum(_is_not_linked(row) for row in (self.companies or {}).values())
+
+
+def poll_interval(floor: timedelta, daily_limit: int | None, rows: int, share: float) -> timedelta:
+    """How long after a listing of so many rows the next one comes: never more than a share of a day's requests."""
+    if not daily_limit:
+        return floor
+    requests = ceil(rows / ROWS_PER_REQUEST) or 1
+    return max(floor, timedelta(seconds=DAY_S * requests / (daily_limit * share)))
+
+
+def changed_companies(before: Mapping[str, CompanyRow], now: Mapping[str, CompanyRow]) -> frozenset[str]:
+    """The ids of whoever came, went, or is otherwise than before."""
+    return frozenset(id_ for id_ in before.keys() | now.keys() if before.get(id_) != now.get(id_))
+
+
+def with_statuses(companies: Mapping[str, CompanyRow], not_linked: Iterable[Company]) -> dict[str, CompanyRow]:
+    """The companies of the last complete listing, where those of whom a connection is not linked are exactly these.
+
+    Whoever was one of them and is none any more has been linked, or deleted: the next complete listing tells.
+    """
+    listed = {each.id: _row(each) for each in not_linked}
+    linked = {
+        id_: (name, frozenset((connection, LINKED_STATUS) for connection, _ in statuses))
+        for id_, (name, statuses) in companies.items()
+        if id_ not in listed and _is_not_linked((name, statuses))
+    }
+    return {**companies, **linked, **listed}
+
+
+def _row(company: Company) -> CompanyRow:
+    return company.name, frozenset((each.id, each.status) for each in company.connections)
+
+
+def _is_not_linked(row: CompanyRow) -> bool:
+    return any(status in NOT_LINKED_STATUSES for _, status in row[1])

@@ -1,0 +1,164 @@
+"""`run` without webhooks: what a listing shows, and whom it leads to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.codat.client import open_client
+from controller.daemon.jobs.listing_watcher import (
+    DAY_S,
+    NOT_LINKED_STATUSES,
+    ListingWatcher,
+    changed_companies,
+    poll_interval,
+    with_statuses,
+)
+from controller.daemon.workqueue import WorkQueue
+from controller.model.observed import Company, Connection
+from state import open_state
+from tests.end_to_end.place import LIST_COMPANIES, Place
+from tests.end_to_end.run_process import running_controller
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def place(tmp_path: Path, emulator_in_process: Any) -> Place:
+    place = Place(tmp_path, emulator_in_process)
+    place.provision("ann", "bob")
+    return place
+
+
+def looked_at(place: Place, *between: Callable[[], object]) -> list[tuple[str, ...]]:
+    """Whom each poll leads to, a minute after the one before; what happens in between. The first poll is the first."""
+
+    async def story() -> list[tuple[str, ...]]:
+        queue, now, seen = WorkQueue(), datetime.now(UTC), []
+        network = place.environment.network
+        client = open_client(
+            place.settings.base_url, place.emulator.api_key, requests_per_minute=0, network=network, clock=lambda: now
+        )
+        async with open_state(place.settings.state) as store, client as api:
+            watcher = ListingWatcher(api, store, queue, lambda: now, 60.0)
+            await watcher.poll()
+            assert len(queue) == 0, "the first listing is what all others are compared with"
+            for happens in between:
+                happens()
+                now += MINUTE
+                await watcher.poll()
+                seen.append(await queue.get_urgent() if len(queue) else ())
+                await queue.done(seen[-1])
+        return seen
+
+    return asyncio.run(story())
+
+
+def nothing() -> None:
+    pass
+
+
+def test_an_unlink_and_the_consent_after_it_lead_to_the_merchant_within_a_minute_each(place: Place) -> None:
+    def consent() -> None:
+        connection = place.accounting_connection("ann")["id"]
+        place.emulator.control("POST", f"/companies/{place.company('ann')['id']}/connections/{connection}/authorize")
+
+    seen = looked_at(place, nothing, lambda: place.unlink_books_in_portal("ann"), nothing, consent, nothing)
+    assert seen == [(), ("ann",), (), ("ann",), ()]
+
+
+def test_a_minute_costs_one_request(place: Place) -> None:
+    with place.count_requests() as counts:
+        looked_at(place, nothing, nothing, nothing)
+    assert counts[LIST_COMPANIES] == 1 + 3
+
+
+def test_a_rename_and_a_deletion_are_in_the_next_complete_listing(place: Place) -> None:
+    bob = place.company("bob")["id"]
+
+    def rename_and_delete() -> None:
+        ann = place.company("ann")["id"]
+        place.emulator.api.put(f"/companies/{ann}", json={"name": "anna"}).raise_for_status()
+        place.emulator.api.delete(f"/companies/{bob}").raise_for_status()
+
+    seen = looked_at(place, rename_and_delete, *[nothing] * 10)
+    assert [each for each in seen if each] == [("ann", "bob")]
+    assert seen.index(("ann", "bob")) <= 10
+
+
+def test_when_data_was_pulled_is_no_event(place: Place) -> None:
+    assert looked_at(place, lambda: place.emulator.advance("P1D"), *[nothing] * 10) == [()] * 11
+
+
+@pytest.mark.parametrize("fault", ["status", "garbage", "truncate"])
+def test_a_listing_that_is_not_whole_says_nothing_and_the_next_one_says_it(place: Place, fault: str) -> None:
+    def unlink_unseen() -> None:
+        place.unlink_books_in_portal("ann")
+        place.emulator.fault(LIST_COMPANIES, fault, times=20)
+
+    def heal() -> None:
+        place.emulator.control("DELETE", "/faults")
+
+    assert looked_at(place, unlink_unseen, heal) == [(), ("ann",)]
+
+
+def test_in_run_an_unlink_without_a_webhook_is_found_long_before_the_resync(tmp_path: Path, emulator: Any) -> None:
+    place = Place(tmp_path, emulator)
+    place.provision("ann", "bob")
+    with running_controller(place, "--resync", "1h", MERCHANTCTL_LISTING_POLL_INTERVAL="1s") as watch:
+        watch.wait_until(lambda: watch.passes)
+        place.unlink_books_in_portal("ann")
+        assert watch.next_pass(scope="1 named")
+        assert [each["merchants"] for each in watch.log if each["event"] == "listing_changed"] == [1]
+
+
+# -- Values
+
+
+@given(st.integers(0, 200_000), st.integers(1, 1_000_000))
+def test_both_listings_take_a_tenth_of_a_days_requests_at_most(rows: int, limit: int) -> None:
+    requests = max(1, -(-rows // 5000))
+    for share in (0.03, 0.07):
+        wait = poll_interval(MINUTE, limit, rows, share)
+        assert wait >= MINUTE
+        assert requests * DAY_S / wait.total_seconds() <= limit * share * 1.000_001
+
+
+def companies() -> st.SearchStrategy[dict[str, Company]]:
+    status = st.sampled_from(("Linked", *NOT_LINKED_STATUSES))
+    pairs = st.tuples(status, status)
+    return st.dictionaries(st.sampled_from("abcdef"), pairs).map(
+        lambda found: {
+            id_: Company(id_, id_, tuple(Connection(f"{id_}{n}", "gbol", "", each) for n, each in enumerate(pair)))
+            for id_, pair in found.items()
+        }
+    )
+
+
+def rows(listed: dict[str, Company]) -> dict[str, Any]:
+    return {
+        id_: (each.name, frozenset((one.id, one.status) for one in each.connections)) for id_, each in listed.items()
+    }
+
+
+def not_linked(listed: dict[str, Company]) -> Iterator[Company]:
+    return (each for each in listed.values() if any(one.status in NOT_LINKED_STATUSES for one in each.connections))
+
+
+@given(companies(), companies())
+def test_the_short_listing_finds_every_change_of_a_status_and_invents_none(
+    before: dict[str, Company], later: dict[str, Company]
+) -> None:
+    """Of companies that are in both; who came or went as linked is for the complete listing to tell."""
+    both = before.keys() & later.keys()
+    now = {id_: later[id_] for id_ in both}
+    then = {id_: before[id_] for id_ in both}
+    found = changed_companies(rows(then), with_statuses(rows(then), not_linked(now)))
+    assert found == {id_ for id_ in both if rows(then)[id_] != rows(now)[id_]}
