@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 ERAS = (
@@ -139,7 +139,7 @@ KNOWN_FAULTS = (
 
 def _operations(era: str, file: Path) -> Iterator[Operation]:
     document = _modern(json.loads(file.read_text(encoding="utf-8")))
-    registry: Registry[Any] = Registry().with_resource("urn:spec", Resource(document, DRAFT202012))
+    registry: Registry[Any] = Registry().with_resource("urn:spec", DRAFT202012.create_resource(document))
     for path, methods in document["paths"].items():
         pattern = re.compile(_PARAMETER.sub(_shape, path.rstrip("/")))
         for method in METHODS:

@@ -6,9 +6,12 @@ from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 import pytest
+
+from tests.emulator import Emulator
 
 
 def basic(text):
@@ -31,7 +34,7 @@ def basic(text):
         "basic  " + basic("key-of-the-tests")[6:],
     ],
 )
-def test_anything_but_basic_and_the_key_by_itself_is_401(emulator, header):
+def test_anything_but_basic_and_the_key_by_itself_is_401(emulator: Emulator, header) -> None:
     with httpx.Client(base_url=emulator.url, trust_env=False) as anyone:
         answer = anyone.get("/companies", headers={} if header is None else {"Authorization": header})
 
@@ -43,7 +46,7 @@ def test_anything_but_basic_and_the_key_by_itself_is_401(emulator, header):
     assert len(body["correlationId"]) == 32
 
 
-def test_an_outdated_key_is_403(emulator):
+def test_an_outdated_key_is_403(emulator: Emulator) -> None:
     emulator.control("PATCH", "/settings", {"outdatedKeys": ["old"]})
 
     answer = emulator.api.get("/companies", headers={"Authorization": basic("old")})
@@ -52,7 +55,7 @@ def test_an_outdated_key_is_403(emulator):
     assert answer.json()["error"] == ("You are using an outdated API key or a key not associated with that resource.")
 
 
-def test_under_maintenance_everything_is_503(emulator):
+def test_under_maintenance_everything_is_503(emulator: Emulator) -> None:
     emulator.control("PATCH", "/settings", {"maintenance": True})
 
     answer = emulator.api.get("/companies")
@@ -61,7 +64,7 @@ def test_under_maintenance_everything_is_503(emulator):
     assert answer.json()["error"].startswith("The Codat API is temporarily offline for maintenance.")
 
 
-def test_a_method_that_a_path_does_not_have_is_405(emulator):
+def test_a_method_that_a_path_does_not_have_is_405(emulator: Emulator) -> None:
     answer = emulator.api.put("/meta/companies")
 
     assert answer.status_code == 405
@@ -69,13 +72,13 @@ def test_a_method_that_a_path_does_not_have_is_405(emulator):
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/companies/x/nothing", "/", "/meta"])
-def test_an_unknown_path_is_404_with_an_ordinary_body(emulator, path):
+def test_an_unknown_path_is_404_with_an_ordinary_body(emulator: Emulator, path: str) -> None:
     answer = emulator.api.get(path)
 
     assert (answer.status_code, answer.json()["error"]) == (404, "NotFound")
 
 
-def test_controls_are_refused_from_elsewhere(emulator):
+def test_controls_are_refused_from_elsewhere(emulator: Emulator) -> None:
     """Reached through another address of this machine, it is no longer loopback that calls."""
     import socket
 
@@ -94,7 +97,7 @@ def test_controls_are_refused_from_elsewhere(emulator):
 
 
 @pytest.mark.parametrize("headers", [{"Host": "rebound.example"}, {"Origin": "https://stranger.example"}])
-def test_a_page_of_a_stranger_reaches_neither_controls_nor_consent(emulator, headers):
+def test_a_page_of_a_stranger_reaches_neither_controls_nor_consent(emulator: Emulator, headers: dict[str, Any]) -> None:
     merchant = emulator.merchant("acme")
     link = emulator.api.get(f"/companies/{merchant['companyId']}").json()["dataConnections"][1]["linkUrl"]
     path = httpx.URL(link).raw_path.decode()
@@ -105,7 +108,7 @@ def test_a_page_of_a_stranger_reaches_neither_controls_nor_consent(emulator, hea
     assert {each["status"] for each in connections} == {"Linked", "PendingAuth"}
 
 
-def test_pages_may_not_be_framed_and_are_what_they_say(emulator):
+def test_pages_may_not_be_framed_and_are_what_they_say(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
     link = emulator.api.get(f"/companies/{merchant['companyId']}").json()["dataConnections"][1]["linkUrl"]
     page = emulator.api.get(httpx.URL(link).raw_path.decode())
@@ -115,7 +118,7 @@ def test_pages_may_not_be_framed_and_are_what_they_say(emulator):
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
 
 
-def test_headers_say_a_million_until_a_limit_is_set(emulator):
+def test_headers_say_a_million_until_a_limit_is_set(emulator: Emulator) -> None:
     headers = emulator.api.get("/companies").headers
 
     assert (headers["X-Rate-Limit-Limit"], headers["X-Rate-Limit-Remaining"]) == ("1000000", "1000000")
@@ -124,7 +127,7 @@ def test_headers_say_a_million_until_a_limit_is_set(emulator):
     assert "Retry-After" not in headers
 
 
-def test_an_answer_is_dated_by_the_emulated_clock_that_the_reset_is_told_by(emulator):
+def test_an_answer_is_dated_by_the_emulated_clock_that_the_reset_is_told_by(emulator: Emulator) -> None:
     """A client of a moved clock once took the end of the minute for hours away, and the quota for used up."""
     emulator.advance("PT5H")
 
@@ -134,13 +137,13 @@ def test_an_answer_is_dated_by_the_emulated_clock_that_the_reset_is_told_by(emul
     assert abs((now - dated).total_seconds()) < 3
 
 
-def at_the_start_of_a_minute(emulator) -> None:
+def at_the_start_of_a_minute(emulator: Emulator) -> None:
     """So that no test is cut in two by the end of one, or of a day."""
     now = datetime.fromisoformat(emulator.control("GET", "/clock")["now"])
     emulator.advance(f"PT{60 - now.second}S")
 
 
-def test_a_minute_has_so_many_calls_and_then_a_new_one_begins(emulator):
+def test_a_minute_has_so_many_calls_and_then_a_new_one_begins(emulator: Emulator) -> None:
     at_the_start_of_a_minute(emulator)
     emulator.control("POST", "/limits", {"perMinute": 3})
 
@@ -156,7 +159,7 @@ def test_a_minute_has_so_many_calls_and_then_a_new_one_begins(emulator):
     assert emulator.api.get("/companies").status_code == 200
 
 
-def test_a_day_has_so_many_calls_until_midnight_utc(emulator):
+def test_a_day_has_so_many_calls_until_midnight_utc(emulator: Emulator) -> None:
     at_the_start_of_a_minute(emulator)
     emulator.control("POST", "/limits", {"perDay": 2})
 
@@ -170,7 +173,7 @@ def test_a_day_has_so_many_calls_until_midnight_utc(emulator):
     assert emulator.api.get("/companies").headers["X-Rate-Limit-Remaining"] == "1"
 
 
-def test_calls_without_the_key_use_up_no_quota(emulator):
+def test_calls_without_the_key_use_up_no_quota(emulator: Emulator) -> None:
     emulator.control("POST", "/limits", {"perDay": 1})
 
     emulator.api.get("/companies", headers={"Authorization": ""})
@@ -178,7 +181,7 @@ def test_calls_without_the_key_use_up_no_quota(emulator):
     assert emulator.api.get("/companies").status_code == 200
 
 
-def test_a_company_takes_so_many_calls_at_once(emulator):
+def test_a_company_takes_so_many_calls_at_once(emulator: Emulator) -> None:
     one, other = emulator.seed(2, "linked")
     emulator.control("POST", "/limits", {"concurrent": 2})
     emulator.fault("GET /companies/{companyId}", "delay", times=2, ms=1500)
@@ -201,5 +204,5 @@ def test_a_company_takes_so_many_calls_at_once(emulator):
 
 
 @pytest.mark.parametrize("wanted", [{"perMinute": -1}, {"perDay": "9"}, {"concurrent": True}])
-def test_a_limit_that_is_no_number_is_refused(emulator, wanted):
+def test_a_limit_that_is_no_number_is_refused(emulator: Emulator, wanted: dict[str, Any]) -> None:
     assert emulator.api.post("/_emulator/limits", json=wanted).status_code == 400

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract import webdriver
+from tests.emulator import Emulator
 
 
 @pytest.fixture
@@ -21,12 +22,12 @@ def person() -> Iterator[webdriver.Browser]:
         yield browser
 
 
-def flow_url(emulator, merchant) -> str:
+def flow_url(emulator: Emulator, merchant) -> str:
     params = {"merchantIdentifier": merchant["companyId"]}
     return emulator.api.get("/config/sync/commerce/lqai/gbol/start", params=params).json()["url"]
 
 
-def authorise(emulator, person, merchant) -> None:
+def authorise(emulator: Emulator, person, merchant) -> None:
     path = f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
     assert person.open(emulator.api.get(path).json()["linkUrl"]) == 200
     assert person.reads("Connect Xero")
@@ -35,7 +36,7 @@ def authorise(emulator, person, merchant) -> None:
     assert emulator.api.get(path).json()["status"] == "Linked"
 
 
-def test_a_person_authorises_and_configures_in_a_browser(emulator, person):
+def test_a_person_authorises_and_configures_in_a_browser(emulator: Emulator, person: webdriver.Browser) -> None:
     merchant = emulator.merchant("acme")
     authorise(emulator, person, merchant)
     emulator.advance("PT1M")
@@ -58,7 +59,7 @@ def test_a_person_authorises_and_configures_in_a_browser(emulator, person):
     assert document["schedule"]["selectedFrequency"] == "Daily"
 
 
-def test_a_refused_mapping_tells_the_person_what_is_wrong(emulator, person):
+def test_a_refused_mapping_tells_the_person_what_is_wrong(emulator: Emulator, person: webdriver.Browser) -> None:
     merchant = emulator.merchant("acme")
     authorise(emulator, person, merchant)
     emulator.advance("PT1M")
@@ -68,13 +69,15 @@ def test_a_refused_mapping_tells_the_person_what_is_wrong(emulator, person):
     assert emulator.configuration(merchant)["configured"] is False
 
 
-def test_a_link_older_than_thirty_seconds_gives_401_in_the_browser(emulator, person):
+def test_a_link_older_than_thirty_seconds_gives_401_in_the_browser(
+    emulator: Emulator, person: webdriver.Browser
+) -> None:
     url = flow_url(emulator, emulator.merchant("acme"))
     emulator.advance("PT31S")
     assert person.open(url) == 401
 
 
-def test_a_link_opens_only_once_in_the_browser(emulator, person):
+def test_a_link_opens_only_once_in_the_browser(emulator: Emulator, person: webdriver.Browser) -> None:
     url = flow_url(emulator, emulator.merchant("acme"))
     assert person.open(url) == 200
     assert person.open(url) == 401

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -26,13 +25,14 @@ from controller.model.names import normalize_company_name
 from controller.model.observed import REQUIRED_DATA_TYPES, Absent, Configuration
 from controller.model.syncs_and_uploads import TransferStatus
 from controller.model.values import Option, RefKind
+from tests.emulator import Emulator
 from tests.environments import hurried_sleep
 
 CARD = "mapping.payments.accounts.card"
 
 
 @pytest.fixture
-async def client(emulator: Any) -> AsyncIterator[Client]:
+async def client(emulator: Emulator) -> AsyncIterator[Client]:
     async with open_client(emulator.url, emulator.api_key, requests_per_minute=0, sleep=hurried_sleep) as client:
         yield client
 
@@ -60,7 +60,7 @@ async def test_a_company_that_is_not_there_is_absent(client: Client) -> None:
         await client.delete_company(company.id)
 
 
-async def test_a_rename_sends_description_and_tags_back(emulator: Any, client: Client) -> None:
+async def test_a_rename_sends_description_and_tags_back(emulator: Emulator, client: Client) -> None:
     company = await client.create_company("acme")
     kept = {"description": "by hand", "tags": {"tier": "gold"}}
     emulator.api.put(f"/companies/{company.id}", json={"name": "acme", **kept}).raise_for_status()
@@ -72,14 +72,14 @@ async def test_a_rename_sends_description_and_tags_back(emulator: Any, client: C
     assert {key: stored[key] for key in kept} == kept
 
 
-async def test_a_rename_without_description_and_tags_sends_none(emulator: Any, client: Client) -> None:
+async def test_a_rename_without_description_and_tags_sends_none(emulator: Emulator, client: Client) -> None:
     company = await client.create_company("acme")
     before = emulator.api.get(f"/companies/{company.id}").json()
     await client.rename_company(company.id, "new")
     assert emulator.api.get(f"/companies/{company.id}").json() == {**before, "name": "new"}
 
 
-async def test_twelve_thousand_companies_are_listed_in_three_requests(emulator: Any, client: Client) -> None:
+async def test_twelve_thousand_companies_are_listed_in_three_requests(emulator: Emulator, client: Client) -> None:
     emulator.seed(12_000)
     listing = await client.companies()
     assert listing.complete
@@ -87,7 +87,7 @@ async def test_twelve_thousand_companies_are_listed_in_three_requests(emulator: 
     assert emulator.counts() == {"GET /meta/companies": 3}
 
 
-async def test_a_list_with_a_page_cut_short_for_good_is_incomplete(emulator: Any, client: Client) -> None:
+async def test_a_list_with_a_page_cut_short_for_good_is_incomplete(emulator: Emulator, client: Client) -> None:
     emulator.seed(3)
     emulator.fault("GET /meta/companies", "truncate", times=9)
     assert not (await client.companies()).complete
@@ -104,7 +104,7 @@ async def test_a_connection_waits_for_its_merchant(client: Client) -> None:
     assert connection in (await client.company(company.id)).connections
 
 
-async def test_a_linked_connection_is_unlinked_and_another_is_not(emulator: Any, client: Client) -> None:
+async def test_a_linked_connection_is_unlinked_and_another_is_not(emulator: Emulator, client: Client) -> None:
     [merchant] = emulator.seed(1, "linked")
     ids = merchant["companyId"], merchant["accountingConnectionId"]
     assert (await client.unlink(*ids)).status == "Unlinked"
@@ -112,7 +112,7 @@ async def test_a_linked_connection_is_unlinked_and_another_is_not(emulator: Any,
         await client.unlink(*ids)
 
 
-async def test_a_failed_connection_tells_its_error(emulator: Any, client: Client) -> None:
+async def test_a_failed_connection_tells_its_error(emulator: Emulator, client: Client) -> None:
     merchant = emulator.merchant("acme")
     path = f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}/fail"
     emulator.control("POST", path)
@@ -126,7 +126,7 @@ async def test_a_failed_connection_tells_its_error(emulator: Any, client: Client
 
 @pytest.mark.parametrize(("platform", "rates"), [("gbol", ["0", "5", "20"]), ("qhyg", ["0", "8.875"])])
 async def test_a_configured_merchant_is_read_whole(
-    emulator: Any, client: Client, platform: str, rates: list[str]
+    emulator: Emulator, client: Client, platform: str, rates: list[str]
 ) -> None:
     [merchant] = emulator.seed(1, "configured", platform)
     seen = await configuration(client, merchant)
@@ -140,7 +140,7 @@ async def test_a_configured_merchant_is_read_whole(
     assert all(value in seen.options[path] for path, value in seen.values.items() if isinstance(value, Option))
 
 
-async def test_before_consent_a_skeleton_is_read(emulator: Any, client: Client) -> None:
+async def test_before_consent_a_skeleton_is_read(emulator: Emulator, client: Client) -> None:
     seen = await configuration(client, emulator.merchant("acme"))
     assert not seen.enabled
     assert not seen.configured
@@ -148,7 +148,7 @@ async def test_before_consent_a_skeleton_is_read(emulator: Any, client: Client) 
     assert seen.values["schedule.startDate"] is None
 
 
-async def test_a_write_changes_what_it_names_and_keeps_unknown_fields(emulator: Any, client: Client) -> None:
+async def test_a_write_changes_what_it_names_and_keeps_unknown_fields(emulator: Emulator, client: Client) -> None:
     [merchant] = emulator.seed(1, "configured")
     emulator.control("PATCH", f"/companies/{merchant['companyId']}/configuration", {"brandNew": {"a": [1.5, None]}})
     live = await client.configuration(merchant["companyId"])
@@ -162,7 +162,7 @@ async def test_a_write_changes_what_it_names_and_keeps_unknown_fields(emulator: 
     assert json.loads(await client.configuration(merchant["companyId"])) == expected
 
 
-async def test_a_live_time_zone_is_read_as_utc_and_written_away(emulator: Any, client: Client) -> None:
+async def test_a_live_time_zone_is_read_as_utc_and_written_away(emulator: Emulator, client: Client) -> None:
     [merchant] = emulator.seed(1, "configured")
     in_the_portal = {"schedule": {"timeZone": "Asia/Kolkata", "syncHourUtc": 0}}
     emulator.control("PATCH", f"/companies/{merchant['companyId']}/configuration", in_the_portal)
@@ -172,7 +172,7 @@ async def test_a_live_time_zone_is_read_as_utc_and_written_away(emulator: Any, c
     assert emulator.configuration(merchant)["schedule"]["timeZone"] is None
 
 
-async def test_an_invalid_configuration_is_rejected_with_every_message(emulator: Any, client: Client) -> None:
+async def test_an_invalid_configuration_is_rejected_with_every_message(emulator: Emulator, client: Client) -> None:
     [merchant] = emulator.seed(1, "configured")
     live = await client.configuration(merchant["companyId"])
     with pytest.raises(Rejected) as caught:
@@ -182,7 +182,9 @@ async def test_an_invalid_configuration_is_rejected_with_every_message(emulator:
 
 
 @pytest.mark.parametrize("fault", ["truncate", "garbage", "drop", "lose-answer"])
-async def test_a_configuration_read_that_is_disturbed_is_read_again(emulator: Any, client: Client, fault: str) -> None:
+async def test_a_configuration_read_that_is_disturbed_is_read_again(
+    emulator: Emulator, client: Client, fault: str
+) -> None:
     [merchant] = emulator.seed(1, "configured")
     emulator.fault("GET /config/companies/{companyId}/sync/commerce", fault, times=2)
     assert json.loads(await client.configuration(merchant["companyId"])) == emulator.configuration(merchant)
@@ -190,7 +192,7 @@ async def test_a_configuration_read_that_is_disturbed_is_read_again(emulator: An
 
 @pytest.mark.parametrize("fault", ["truncate", "garbage"])
 async def test_a_configuration_that_never_comes_whole_is_not_believed(
-    emulator: Any, client: Client, fault: str
+    emulator: Emulator, client: Client, fault: str
 ) -> None:
     [merchant] = emulator.seed(1, "configured")
     emulator.fault("GET /config/companies/{companyId}/sync/commerce", fault, times=99)
@@ -206,7 +208,7 @@ async def test_a_configuration_that_never_comes_whole_is_not_believed(
     [("lose-answer", True), ("truncate", True), ("garbage", True), ("drop", False), ("status", False)],
 )
 async def test_a_create_in_trouble_is_sent_once_and_its_outcome_unknown(
-    emulator: Any, client: Client, fault: str, done: bool
+    emulator: Emulator, client: Client, fault: str, done: bool
 ) -> None:
     emulator.fault("POST /meta/companies/sync", fault, **({"code": 500} if fault == "status" else {}))
     with pytest.raises(OutcomeUnknown):
@@ -215,7 +217,7 @@ async def test_a_create_in_trouble_is_sent_once_and_its_outcome_unknown(
     assert len((await client.companies()).companies) == done
 
 
-async def test_a_delete_whose_answer_is_lost_is_sent_once(emulator: Any, client: Client) -> None:
+async def test_a_delete_whose_answer_is_lost_is_sent_once(emulator: Emulator, client: Client) -> None:
     company = await client.create_company("acme")
     emulator.fault("DELETE /companies/{companyId}", "lose-answer")
     with pytest.raises(OutcomeUnknown):
@@ -226,14 +228,14 @@ async def test_a_delete_whose_answer_is_lost_is_sent_once(emulator: Any, client:
 # Reference data
 
 
-async def test_the_data_of_a_linked_merchant_is_pulled(emulator: Any, client: Client) -> None:
+async def test_the_data_of_a_linked_merchant_is_pulled(emulator: Emulator, client: Client) -> None:
     [merchant] = emulator.seed(1, "linked")
     pulls = await client.data_status(merchant["companyId"])
     assert set(REQUIRED_DATA_TYPES) <= pulls.keys()
     assert all(pulls[name].status == "Complete" and pulls[name].last_pulled_at for name in REQUIRED_DATA_TYPES)
 
 
-async def test_a_refresh_is_asked_for_as_a_whole_or_by_type(emulator: Any, client: Client) -> None:
+async def test_a_refresh_is_asked_for_as_a_whole_or_by_type(emulator: Emulator, client: Client) -> None:
     [merchant] = emulator.seed(1, "linked")
     before = await client.data_status(merchant["companyId"])
     await client.refresh(merchant["companyId"])
@@ -257,7 +259,7 @@ async def test_a_refresh_is_asked_for_as_a_whole_or_by_type(emulator: Any, clien
     ],
 )
 async def test_a_deleted_record_is_told_from_an_archived_one(
-    emulator: Any, client: Client, kind: RefKind, rows: str, path: str
+    emulator: Emulator, client: Client, kind: RefKind, rows: str, path: str
 ) -> None:
     [merchant] = emulator.seed(1, "configured")
     company = merchant["companyId"]
@@ -275,7 +277,7 @@ async def test_a_deleted_record_is_told_from_an_archived_one(
     assert await client.record(company, kind, "no-such-id") == Absent()
 
 
-async def test_records_that_were_never_pulled_are_not_absent(emulator: Any, client: Client) -> None:
+async def test_records_that_were_never_pulled_are_not_absent(emulator: Emulator, client: Client) -> None:
     merchant = emulator.merchant("acme")
     with pytest.raises((DataNotReady, NotFound)):
         await client.record(merchant["companyId"], RefKind.ACCOUNT, "a1")
@@ -284,12 +286,12 @@ async def test_records_that_were_never_pulled_are_not_absent(emulator: Any, clie
 # Syncs and the Sync Flow
 
 
-async def test_without_a_successful_sync_there_is_no_last_one(emulator: Any, client: Client) -> None:
+async def test_without_a_successful_sync_there_is_no_last_one(emulator: Emulator, client: Client) -> None:
     [merchant] = emulator.seed(1, "configured")
     assert await client.last_successful_sync(merchant["companyId"]) is None
 
 
-async def test_a_last_successful_sync_is_told_by_when_it_ran(emulator: Any, client: Client) -> None:
+async def test_a_last_successful_sync_is_told_by_when_it_ran(emulator: Emulator, client: Client) -> None:
     """Codat does not say here what the sync covered; when it ran is never before the end of that."""
     [merchant] = emulator.seed(1, "configured")
     covered = datetime.now(UTC) - timedelta(hours=1)
@@ -300,7 +302,7 @@ async def test_a_last_successful_sync_is_told_by_when_it_ran(emulator: Any, clie
     assert covered < ran <= datetime.now(UTC) + timedelta(minutes=10)
 
 
-async def test_the_sync_flow_url_bears_the_merchant_and_a_password(emulator: Any, client: Client) -> None:
+async def test_the_sync_flow_url_bears_the_merchant_and_a_password(emulator: Emulator, client: Client) -> None:
     merchant = emulator.merchant("acme")
     url = await client.sync_flow_url(merchant["companyId"], "gbol", "https://shop.example/back?a=b&c")
     assert f"merchantIdentifier={merchant['companyId']}" in url
@@ -311,20 +313,20 @@ async def test_the_sync_flow_url_bears_the_merchant_and_a_password(emulator: Any
 # Keys, limits, quotas
 
 
-async def test_a_wrong_key_is_told_at_once(emulator: Any) -> None:
+async def test_a_wrong_key_is_told_at_once(emulator: Emulator) -> None:
     async with open_client(emulator.url, "another key", requests_per_minute=0, sleep=hurried_sleep) as client:
         with pytest.raises(ApiKeyRefused, match="check the API key"):
             await client.companies()
 
 
-async def test_the_company_limit_ends_creates(emulator: Any, client: Client) -> None:
+async def test_the_company_limit_ends_creates(emulator: Emulator, client: Client) -> None:
     emulator.fault("POST /meta/companies/sync", "status", code=402)
     with pytest.raises(RemoteLimitReached) as caught:
         await client.create_company("acme")
     assert (caught.value.status, caught.value.resume_at) == (402, None)
 
 
-async def test_the_quota_is_that_of_the_last_answer(emulator: Any, client: Client) -> None:
+async def test_the_quota_is_that_of_the_last_answer(emulator: Emulator, client: Client) -> None:
     assert client.quota is None
     emulator.control("POST", "/limits", {"perDay": 1000})
     await client.companies()
@@ -332,7 +334,7 @@ async def test_the_quota_is_that_of_the_last_answer(emulator: Any, client: Clien
 
 
 async def test_a_daily_quota_that_runs_out_ends_with_the_time_to_resume_and_without_a_429(
-    emulator: Any, client: Client
+    emulator: Emulator, client: Client
 ) -> None:
     emulator.seed(1)
     emulator.control("POST", "/limits", {"perDay": 40})
@@ -345,14 +347,14 @@ async def test_a_daily_quota_that_runs_out_ends_with_the_time_to_resume_and_with
     assert emulator.counts() == {"GET /meta/companies": 40}
 
 
-async def test_a_storm_of_429s_is_weathered_without_help(emulator: Any, client: Client) -> None:
+async def test_a_storm_of_429s_is_weathered_without_help(emulator: Emulator, client: Client) -> None:
     merchants = emulator.seed(30, "configured")
     emulator.fault("GET /config/companies/{companyId}/sync/commerce", "status", code=429, retryAfter=1, times=30)
     documents = await asyncio.gather(*(client.configuration(merchant["companyId"]) for merchant in merchants))
     assert len(set(documents)) == 30
 
 
-async def test_a_read_only_client_leaves_no_trace(emulator: Any) -> None:
+async def test_a_read_only_client_leaves_no_trace(emulator: Emulator) -> None:
     [merchant] = emulator.seed(1, "configured")
     async with open_read_only(emulator.url, emulator.api_key) as client:
         await client.companies()
@@ -362,7 +364,7 @@ async def test_a_read_only_client_leaves_no_trace(emulator: Any) -> None:
 
 
 @pytest.mark.soak
-async def test_no_429_is_drawn_from_a_server_that_is_limited_a_little_above_our_budget(emulator: Any) -> None:
+async def test_no_429_is_drawn_from_a_server_that_is_limited_a_little_above_our_budget(emulator: Emulator) -> None:
     """Takes a minute and some: the budget is spent in a burst, and again as its places come back."""
     merchants = emulator.seed(1000, "configured")
     emulator.control("POST", "/limits", {"perMinute": 2000})
@@ -378,7 +380,7 @@ async def test_no_429_is_drawn_from_a_server_that_is_limited_a_little_above_our_
 ORDERS = {"orders": [{"id": "o-1", "createdDate": "2026-11-21T10:00:00Z", "totalAmount": 12.5}]}
 
 
-async def test_a_manual_sync_runs_and_ends_and_is_the_latest_one(client: Client, emulator: Any) -> None:
+async def test_a_manual_sync_runs_and_ends_and_is_the_latest_one(client: Client, emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     assert await client.latest_sync(merchant["companyId"]) is None
     await client.upload(merchant["companyId"], "commerce-orders", ORDERS)
@@ -397,7 +399,7 @@ async def test_a_manual_sync_runs_and_ends_and_is_the_latest_one(client: Client,
     )
 
 
-async def test_a_range_that_was_synchronised_is_not_synchronised_again(client: Client, emulator: Any) -> None:
+async def test_a_range_that_was_synchronised_is_not_synchronised_again(client: Client, emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     for kind in ("orders", "payments", "transactions"):
         await client.upload(merchant["companyId"], f"commerce-{kind}", {kind: []})
@@ -410,7 +412,7 @@ async def test_a_range_that_was_synchronised_is_not_synchronised_again(client: C
     assert "overlaps" in again.message
 
 
-async def test_an_upload_stands_in_the_pull_history_until_it_is_complete(client: Client, emulator: Any) -> None:
+async def test_an_upload_stands_in_the_pull_history_until_it_is_complete(client: Client, emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     dataset_id = await client.upload(merchant["companyId"], "commerce-orders", ORDERS)
     begun = await client.upload_status(merchant["companyId"], dataset_id)
@@ -419,7 +421,7 @@ async def test_an_upload_stands_in_the_pull_history_until_it_is_complete(client:
     assert (await client.upload_status(merchant["companyId"], dataset_id)).transfer_status is TransferStatus.SUCCESS
 
 
-async def test_records_of_another_shape_are_refused_by_name(client: Client, emulator: Any) -> None:
+async def test_records_of_another_shape_are_refused_by_name(client: Client, emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     with pytest.raises(Rejected) as refused:
         await client.upload(merchant["companyId"], "commerce-orders", {"orders": [{"totalAmount": "12"}]})

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from base64 import b64encode
+from pathlib import Path
 
 import httpx
 import pytest
@@ -55,7 +56,7 @@ def world_of(server: Process) -> list[dict]:
     ]
 
 
-def test_it_says_where_it_listens_and_which_key_it_wants():
+def test_it_says_where_it_listens_and_which_key_it_wants() -> None:
     with Process("--api-key", "sesame", api_key="sesame") as server:
         assert server.line.startswith("Emulator on http://127.0.0.1:")
         assert "sesame" in server.line
@@ -63,13 +64,13 @@ def test_it_says_where_it_listens_and_which_key_it_wants():
         assert server.api.get("/companies", headers={"Authorization": "Basic eA=="}).status_code == 401
 
 
-def test_the_default_key_is_emulator():
+def test_the_default_key_is_emulator() -> None:
     with Process() as server:
         assert server.api.get("/companies").status_code == 200
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
-def test_a_data_file_survives_a_restart(tmp_path, ending):
+def test_a_data_file_survives_a_restart(tmp_path: Path, ending) -> None:
     file = str(tmp_path / "world.db")
     with Process("--data", file) as server:
         server.api.post("/_emulator/seed", json={"companies": 3, "state": "configured"})
@@ -99,7 +100,7 @@ def test_a_data_file_survives_a_restart(tmp_path, ending):
         assert world_of(server) == []
 
 
-def test_a_pull_that_was_running_at_the_end_is_done_after_the_restart(tmp_path):
+def test_a_pull_that_was_running_at_the_end_is_done_after_the_restart(tmp_path: Path) -> None:
     file = str(tmp_path / "world.db")
     with Process("--data", file) as server:
         (merchant,) = server.api.post("/_emulator/seed", json={"companies": 1}).json()["merchants"]
@@ -115,7 +116,7 @@ def test_a_pull_that_was_running_at_the_end_is_done_after_the_restart(tmp_path):
         assert accounts["totalResults"] == 9
 
 
-def test_a_port_that_is_taken_is_told_in_one_line():
+def test_a_port_that_is_taken_is_told_in_one_line() -> None:
     with Process() as server:
         port = server.url.rsplit(":", 1)[1]
 
@@ -127,7 +128,7 @@ def test_a_port_that_is_taken_is_told_in_one_line():
 
 
 @pytest.mark.parametrize("content", [b"not a database at all, just text", b"SQLite format 3\x00 but no more"])
-def test_a_file_that_is_not_ours_is_left_alone(tmp_path, content):
+def test_a_file_that_is_not_ours_is_left_alone(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "notes.txt"
     file.write_bytes(content)
 
@@ -138,7 +139,7 @@ def test_a_file_that_is_not_ours_is_left_alone(tmp_path, content):
     assert file.read_bytes() == content
 
 
-def test_help_shows_examples():
+def test_help_shows_examples() -> None:
     answer = CliRunner().invoke(group, ["emulator", "--help"])
 
     assert answer.exit_code == 0
@@ -150,7 +151,7 @@ def account(server: Process) -> str:
     return server.api.get("/profile/syncSettings").json()["clientId"]
 
 
-def test_every_emulator_is_another_account_unless_its_file_or_an_option_says_which(tmp_path):
+def test_every_emulator_is_another_account_unless_its_file_or_an_option_says_which(tmp_path: Path) -> None:
     file = str(tmp_path / "world.db")
     with Process("--data", file) as one, Process() as other:
         first = account(one)

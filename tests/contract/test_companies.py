@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.emulator import Emulator
 
-def test_a_company_comes_with_a_linked_commerce_connection(emulator):
+
+def test_a_company_comes_with_a_linked_commerce_connection(emulator: Emulator) -> None:
     answer = emulator.api.post("/meta/companies/sync", json={"name": "acme"})
 
     assert answer.status_code == 200
@@ -16,7 +18,7 @@ def test_a_company_comes_with_a_linked_commerce_connection(emulator):
     assert "lastSync" not in answer.json()
 
 
-def test_a_plain_company_has_no_connection(emulator):
+def test_a_plain_company_has_no_connection(emulator: Emulator) -> None:
     answer = emulator.api.post("/companies", json={"name": "acme", "platformType": "gbol"})
 
     assert answer.status_code == 200
@@ -33,25 +35,25 @@ def test_a_plain_company_has_no_connection(emulator):
         ("  two  spaces ", "  two  spaces "),
     ],
 )
-def test_forbidden_characters_are_silently_removed(emulator, wanted, stored):
+def test_forbidden_characters_are_silently_removed(emulator: Emulator, wanted: str, stored: str) -> None:
     assert emulator.api.post("/meta/companies/sync", json={"name": wanted}).json()["name"] == stored
 
 
 @pytest.mark.parametrize("body", [{"name": ""}, {"name": "((("}, {"name": 5}, {"name": None}, {}, [], "acme"])
-def test_a_company_without_a_usable_name_is_refused(emulator, body):
+def test_a_company_without_a_usable_name_is_refused(emulator: Emulator, body) -> None:
     answer = emulator.api.post("/meta/companies/sync", json=body)
 
     assert answer.status_code == 400
     assert answer.json()["error"] == "Error processing request - not valid."
 
 
-def test_names_need_not_be_unique(emulator):
+def test_names_need_not_be_unique(emulator: Emulator) -> None:
     ids = {emulator.api.post("/meta/companies/sync", json={"name": "acme"}).json()["id"] for _ in range(3)}
 
     assert len(ids) == 3
 
 
-def test_the_list_embeds_connections_in_order_of_creation(emulator):
+def test_the_list_embeds_connections_in_order_of_creation(emulator: Emulator) -> None:
     merchants = emulator.seed(5)
 
     page = emulator.api.get("/meta/companies", params={"page": 1, "pageSize": 3}).json()
@@ -65,7 +67,7 @@ def test_the_list_embeds_connections_in_order_of_creation(emulator):
     ]
 
 
-def test_both_spellings_reach_the_same_company(emulator):
+def test_both_spellings_reach_the_same_company(emulator: Emulator) -> None:
     company = emulator.api.post("/meta/companies/sync", json={"name": "acme"}).json()
 
     for prefix in ("/companies", "/meta/companies"):
@@ -73,7 +75,7 @@ def test_both_spellings_reach_the_same_company(emulator):
         assert emulator.api.get(prefix).json()["results"] == [company]
 
 
-def test_put_replaces_and_clears_what_it_does_not_name(emulator):
+def test_put_replaces_and_clears_what_it_does_not_name(emulator: Emulator) -> None:
     company = emulator.api.post(
         "/meta/companies/sync", json={"name": "acme", "description": "Shop", "tags": {"region": "uk"}}
     ).json()
@@ -86,7 +88,7 @@ def test_put_replaces_and_clears_what_it_does_not_name(emulator):
     assert renamed["dataConnections"] == company["dataConnections"]
 
 
-def test_patch_changes_only_what_it_names(emulator):
+def test_patch_changes_only_what_it_names(emulator: Emulator) -> None:
     company = emulator.api.post("/meta/companies/sync", json={"name": "acme", "description": "Shop"}).json()
 
     changed = emulator.api.patch(f"/companies/{company['id']}", json={"name": "other"}).json()
@@ -94,7 +96,7 @@ def test_patch_changes_only_what_it_names(emulator):
     assert (changed["name"], changed["description"]) == ("other", "Shop")
 
 
-def test_a_deleted_company_is_gone_for_every_call(emulator):
+def test_a_deleted_company_is_gone_for_every_call(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     company_id = merchant["companyId"]
 
@@ -110,7 +112,7 @@ def test_a_deleted_company_is_gone_for_every_call(emulator):
     assert emulator.api.get("/companies").json()["totalResults"] == 0
 
 
-def test_a_company_beyond_the_limit_is_402(emulator):
+def test_a_company_beyond_the_limit_is_402(emulator: Emulator) -> None:
     emulator.control("PATCH", "/settings", {"companyLimit": 1})
     emulator.api.post("/meta/companies/sync", json={"name": "one"})
 
@@ -123,7 +125,7 @@ def test_a_company_beyond_the_limit_is_402(emulator):
     ]
 
 
-def test_tags_beyond_their_bounds_are_refused(emulator):
+def test_tags_beyond_their_bounds_are_refused(emulator: Emulator) -> None:
     for tags in ({"k" * 28: "v"}, {"k": "v" * 101}, {f"k{n}": "v" for n in range(11)}, ["a"]):
         answer = emulator.api.post("/meta/companies/sync", json={"name": "acme", "tags": tags})
         assert answer.status_code == 400

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 
+from tests.emulator import Emulator
 
-def options(emulator, merchant, section, row):
+
+def options(emulator: Emulator, merchant, section, row):
     row = emulator.configuration(merchant)["configuration"][section]["accounts"][row]
     return None if row["accountOptions"] is None else [each["name"] for each in row["accountOptions"]]
 
@@ -25,7 +28,7 @@ def errors(answer):
     return [each["message"] for each in answer.json()["validation"]["errors"]]
 
 
-def test_before_consent_there_is_a_skeleton_without_options(emulator):
+def test_before_consent_there_is_a_skeleton_without_options(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
 
     document = emulator.configuration(merchant)
@@ -48,7 +51,7 @@ def test_before_consent_there_is_a_skeleton_without_options(emulator):
     assert document["configuration"]["fees"]["feesSupplier"]["supplierOptions"] is None
 
 
-def test_options_appear_when_their_data_is_pulled(emulator):
+def test_options_appear_when_their_data_is_pulled(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
     emulator.authorize(merchant)
     assert options(emulator, merchant, "sales", "sales") is None
@@ -75,13 +78,15 @@ def test_options_appear_when_their_data_is_pulled(emulator):
         ("fees", "paymentFee", ["Merchant fees", "Business current account"]),
     ],
 )
-def test_each_row_offers_the_accounts_that_qualify_in_xero(emulator, section, row, names):
+def test_each_row_offers_the_accounts_that_qualify_in_xero(
+    emulator: Emulator, section: str, row: str, names: list[str]
+) -> None:
     (merchant,) = emulator.seed(1, "linked")
 
     assert options(emulator, merchant, section, row) == names
 
 
-def test_quickbooks_takes_payments_in_bank_accounts_only(emulator):
+def test_quickbooks_takes_payments_in_bank_accounts_only(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked", platform="qhyg")
 
     document = emulator.configuration(merchant)
@@ -102,13 +107,13 @@ def test_quickbooks_takes_payments_in_bank_accounts_only(emulator):
 @pytest.mark.parametrize(
     ("platform", "keys"), [("gbol", ["0", "5", "20"]), ("fbrh", ["0", "5", "20"]), ("qhyg", ["0", "8.875"])]
 )
-def test_tax_keys_follow_the_platform(emulator, platform, keys):
+def test_tax_keys_follow_the_platform(emulator: Emulator, platform: str, keys: list[str]) -> None:
     (merchant,) = emulator.seed(1, "linked", platform=platform)
 
     assert list(emulator.configuration(merchant)["configuration"]["sales"]["taxRates"]) == keys
 
 
-def test_ids_differ_from_merchant_to_merchant_but_tax_codes_do_not(emulator):
+def test_ids_differ_from_merchant_to_merchant_but_tax_codes_do_not(emulator: Emulator) -> None:
     one, other = (emulator.configuration(each) for each in emulator.seed(2, "linked"))
 
     assert ids(one, "sales", "sales").keys() == ids(other, "sales", "sales").keys()
@@ -121,7 +126,7 @@ def test_ids_differ_from_merchant_to_merchant_but_tax_codes_do_not(emulator):
 
 
 @pytest.mark.parametrize("platform", ["gbol", "qhyg", "fbrh", "qudb", "mqjo"])
-def test_a_configured_seed_posts_back_unchanged(emulator, platform):
+def test_a_configured_seed_posts_back_unchanged(emulator: Emulator, platform: str) -> None:
     (merchant,) = emulator.seed(1, "configured", platform=platform)
     document = emulator.configuration(merchant)
 
@@ -131,7 +136,7 @@ def test_a_configured_seed_posts_back_unchanged(emulator, platform):
     assert emulator.configuration(merchant) == document
 
 
-def test_a_configured_seed_has_what_a_configured_merchant_has(emulator):
+def test_a_configured_seed_has_what_a_configured_merchant_has(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
 
     document = emulator.configuration(merchant)
@@ -166,7 +171,7 @@ def test_a_configured_seed_has_what_a_configured_merchant_has(emulator):
     }
 
 
-def test_a_first_save_makes_the_merchant_configured(emulator):
+def test_a_first_save_makes_the_merchant_configured(emulator: Emulator) -> None:
     (pattern,) = emulator.seed(1, "configured", prefix="p-")
     (merchant,) = emulator.seed(1, "linked")
     wanted = emulator.configuration(pattern)
@@ -200,7 +205,7 @@ def test_a_first_save_makes_the_merchant_configured(emulator):
     assert stored["schedule"]["startDate"].startswith("2022-06-15")
 
 
-def test_read_only_fields_in_a_body_are_passed_over(emulator):
+def test_read_only_fields_in_a_body_are_passed_over(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     body = copy.deepcopy(document)
@@ -213,7 +218,7 @@ def test_read_only_fields_in_a_body_are_passed_over(emulator):
     assert emulator.save(merchant, body).json() == document
 
 
-def test_stale_options_in_a_body_do_not_make_a_selection_valid(emulator):
+def test_stale_options_in_a_body_do_not_make_a_selection_valid(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     body = emulator.configuration(merchant)
     row = body["configuration"]["sales"]["accounts"]["sales"]
@@ -225,7 +230,7 @@ def test_stale_options_in_a_body_do_not_make_a_selection_valid(emulator):
     assert errors(answer) == ["Selected Account is not a valid option."]
 
 
-def test_a_post_replaces_what_it_leaves_out(emulator):
+def test_a_post_replaces_what_it_leaves_out(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     body = emulator.configuration(merchant)
     del body["enabled"]
@@ -241,7 +246,7 @@ def test_a_post_replaces_what_it_leaves_out(emulator):
     assert stored["configuration"]["fees"]["feesSupplier"]["supplierOptions"]
 
 
-def test_a_partial_post_is_refused_and_stores_nothing(emulator):
+def test_a_partial_post_is_refused_and_stores_nothing(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     before = emulator.configuration(merchant)
 
@@ -251,7 +256,7 @@ def test_a_partial_post_is_refused_and_stores_nothing(emulator):
     assert emulator.configuration(merchant) == before
 
 
-def test_merge_mode_keeps_what_a_post_leaves_out(emulator):
+def test_merge_mode_keeps_what_a_post_leaves_out(emulator: Emulator) -> None:
     emulator.control("PATCH", "/settings", {"merge": True})
     (merchant,) = emulator.seed(1, "configured")
     before = emulator.configuration(merchant)
@@ -262,7 +267,7 @@ def test_merge_mode_keeps_what_a_post_leaves_out(emulator):
 
 
 @pytest.mark.parametrize("content", [b"", b"  ", b"[]", b"null", b'"x"', b"{", b"\xff", b'{"enabled": "yes"}'])
-def test_an_empty_or_unreadable_post_is_refused(emulator, content):
+def test_an_empty_or_unreadable_post_is_refused(emulator: Emulator, content: bytes) -> None:
     (merchant,) = emulator.seed(1, "configured")
     before = emulator.configuration(merchant)
 
@@ -273,7 +278,7 @@ def test_an_empty_or_unreadable_post_is_refused(emulator, content):
     assert emulator.configuration(merchant) == before
 
 
-def test_unknown_fields_are_passed_over_unless_strict(emulator):
+def test_unknown_fields_are_passed_over_unless_strict(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     body = {**document, "colour": "blue"}
@@ -284,7 +289,7 @@ def test_unknown_fields_are_passed_over_unless_strict(emulator):
     assert emulator.save(merchant, body).status_code == 400
 
 
-def test_unknown_map_keys_are_passed_over(emulator):
+def test_unknown_map_keys_are_passed_over(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     body = copy.deepcopy(document)
@@ -294,7 +299,7 @@ def test_unknown_map_keys_are_passed_over(emulator):
     assert emulator.save(merchant, body).json() == document
 
 
-def test_fields_of_a_newer_service_survive_a_post_that_sends_them_back_and_no_other(emulator):
+def test_fields_of_a_newer_service_survive_a_post_that_sends_them_back_and_no_other(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     path = f"/companies/{merchant['companyId']}/configuration"
     patch = {
@@ -320,7 +325,7 @@ def test_fields_of_a_newer_service_survive_a_post_that_sends_them_back_and_no_ot
     assert stored["countryCode"] == "GB"
 
 
-def test_a_portal_edit_is_a_merge_patch_that_nobody_validates(emulator):
+def test_a_portal_edit_is_a_merge_patch_that_nobody_validates(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     path = f"/companies/{merchant['companyId']}/configuration"
     before = emulator.configuration(merchant)
@@ -354,7 +359,7 @@ def test_a_portal_edit_is_a_merge_patch_that_nobody_validates(emulator):
     assert set(errors(emulator.save(merchant, document))) == {"Config contains required accounts without selections."}
 
 
-def test_saving_waits_for_consent_and_for_the_reference_data(emulator):
+def test_saving_waits_for_consent_and_for_the_reference_data(emulator: Emulator) -> None:
     (pattern,) = emulator.seed(1, "configured")
     merchant = emulator.merchant("acme")
     body = emulator.configuration(pattern)
@@ -371,7 +376,7 @@ def test_saving_waits_for_consent_and_for_the_reference_data(emulator):
 
 
 @pytest.mark.parametrize("severing", ["unlink", "deauthorize", "commerce"])
-def test_a_severed_merchant_cannot_be_configured(emulator, severing):
+def test_a_severed_merchant_cannot_be_configured(emulator: Emulator, severing: str) -> None:
     (merchant,) = emulator.seed(1, "configured")
     body = emulator.configuration(merchant)
     if severing == "unlink":
@@ -387,7 +392,7 @@ def test_a_severed_merchant_cannot_be_configured(emulator, severing):
     assert errors(answer) == ["Company needs to have two valid data connections."]
 
 
-def test_the_start_may_be_in_the_past_at_first_and_later_only_move_on(emulator):
+def test_the_start_may_be_in_the_past_at_first_and_later_only_move_on(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     start = document["schedule"]["startDate"]
@@ -410,7 +415,9 @@ def test_the_start_may_be_in_the_past_at_first_and_later_only_move_on(emulator):
 
 
 @pytest.mark.parametrize("garbage", [{"startDate": 5}, {"startDate": "soon"}, {"timeZone": "Mars/Base"}, "broken"])
-def test_a_schedule_that_a_portal_edit_spoiled_can_be_put_right(emulator, garbage):
+def test_a_schedule_that_a_portal_edit_spoiled_can_be_put_right(
+    emulator: Emulator, garbage: str | dict[str, Any]
+) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     emulator.control("PATCH", f"/companies/{merchant['companyId']}/configuration", {"schedule": garbage})
@@ -418,7 +425,7 @@ def test_a_schedule_that_a_portal_edit_spoiled_can_be_put_right(emulator, garbag
     assert emulator.save(merchant, document).json() == document
 
 
-def test_a_first_configuration_may_begin_before_what_the_portal_had(emulator):
+def test_a_first_configuration_may_begin_before_what_the_portal_had(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     later = {"configured": False, "schedule": {"startDate": "2031-05-01T00:00:00Z"}}
@@ -426,7 +433,7 @@ def test_a_first_configuration_may_begin_before_what_the_portal_had(emulator):
     assert emulator.save(merchant, document).status_code == 200
 
 
-def test_a_start_without_an_offset_is_local_to_the_time_zone(emulator):
+def test_a_start_without_an_offset_is_local_to_the_time_zone(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     document["schedule"] |= {"startDate": "2031-05-01T00:00:00Z"}
@@ -443,7 +450,7 @@ def test_a_start_without_an_offset_is_local_to_the_time_zone(emulator):
     [{"syncHourUtc": hour} for hour in (-1, 24, 1.5, "3", True, None)]
     + [{"timeZone": zone} for zone in ("Mars/Base", "", 5, "../etc/passwd")],
 )
-def test_a_schedule_of_the_wrong_kind_is_refused(emulator, schedule):
+def test_a_schedule_of_the_wrong_kind_is_refused(emulator: Emulator, schedule) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     document["schedule"] |= schedule
@@ -451,7 +458,7 @@ def test_a_schedule_of_the_wrong_kind_is_refused(emulator, schedule):
     assert emulator.save(merchant, document).status_code == 400
 
 
-def test_an_unknown_company_has_no_configuration(emulator):
+def test_an_unknown_company_has_no_configuration(emulator: Emulator) -> None:
     path = "/config/companies/7d0b6d0e-6f0a-4c57-9a53-2f3f0e6a1b11/sync/commerce"
 
     assert emulator.api.get(path).status_code == 404

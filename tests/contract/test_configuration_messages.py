@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from tests.emulator import Emulator
+
 
 def row(document, section, key):
     return document["configuration"][section]["accounts"][key]
 
 
 def select(section, key, value):
-    def spoil(document):
+    def spoil(document) -> None:
         row(document, section, key)["selectedAccountId"] = value
 
     return spoil
@@ -19,7 +21,7 @@ def select(section, key, value):
 def put(path, value):
     *parents, last = path.split("/")
 
-    def spoil(document):
+    def spoil(document) -> None:
         at = document
         for step in parents:
             at = at[step]
@@ -29,14 +31,14 @@ def put(path, value):
 
 
 def same_account(one, other):
-    def spoil(document):
+    def spoil(document) -> None:
         row(document, *one)["selectedAccountId"] = row(document, *other)["selectedAccountId"]
         row(document, *one)["accountOptions"] = []
 
     return spoil
 
 
-def prepaid_where_it_is_redeemed(document):
+def prepaid_where_it_is_redeemed(document) -> None:
     """The same account in both sections: only a Liability that takes payments is offered in both."""
     row(document, "payments", "prepaidPayment")["selectedAccountId"] = row(document, "sales", "prepaid")[
         "selectedAccountId"
@@ -46,7 +48,7 @@ def prepaid_where_it_is_redeemed(document):
 def drop(path):
     *parents, last = path.split("/")
 
-    def spoil(document):
+    def spoil(document) -> None:
         at = document
         for step in parents:
             at = at[step]
@@ -125,7 +127,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("message", "spoil"), CASES)
-def test_a_document_with_this_fault_is_refused_with_this_message(emulator, message, spoil):
+def test_a_document_with_this_fault_is_refused_with_this_message(emulator: Emulator, message, spoil) -> None:
     (merchant,) = emulator.seed(1, "configured")
     before = emulator.configuration(merchant)
     document = emulator.configuration(merchant)
@@ -142,7 +144,7 @@ def test_a_document_with_this_fault_is_refused_with_this_message(emulator, messa
     assert emulator.configuration(merchant) == before
 
 
-def test_all_faults_are_told_at_once(emulator):
+def test_all_faults_are_told_at_once(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     put("schedule/selectedFrequency", None)(document)
@@ -164,7 +166,7 @@ def test_all_faults_are_told_at_once(emulator):
     ]
 
 
-def test_books_without_an_income_account_have_no_sales_account(emulator):
+def test_books_without_an_income_account_have_no_sales_account(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     for option in row(document, "sales", "sales")["accountOptions"]:
@@ -192,7 +194,7 @@ OFF = [f"{SALES}/syncSales", "configuration/payments/syncPayments", "configurati
         (put("schedule/selectedFrequency", None), 400),
     ],
 )
-def test_sections_that_are_off_are_only_asked_for_dangling_ids(emulator, spoil, code):
+def test_sections_that_are_off_are_only_asked_for_dangling_ids(emulator: Emulator, spoil, code: int) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     for switch in OFF:
@@ -202,7 +204,7 @@ def test_sections_that_are_off_are_only_asked_for_dangling_ids(emulator, spoil, 
     assert emulator.save(merchant, document).status_code == code
 
 
-def test_draft_invoices_are_fine_without_payments(emulator):
+def test_draft_invoices_are_fine_without_payments(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     put("configuration/payments/syncPayments", False)(document)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+
+from tests.emulator import Emulator
 
 
 def paths(merchant):
@@ -10,11 +14,11 @@ def paths(merchant):
     return [f"/meta/{rest}", f"/{rest}"]
 
 
-def connection(emulator, merchant):
+def connection(emulator: Emulator, merchant):
     return emulator.api.get(paths(merchant)[1]).json()
 
 
-def test_a_created_connection_waits_for_the_merchant(emulator):
+def test_a_created_connection_waits_for_the_merchant(emulator: Emulator) -> None:
     company = emulator.api.post("/meta/companies/sync", json={"name": "acme"}).json()
 
     answer = emulator.api.post(f"/meta/companies/{company['id']}/connections", json="gbol")
@@ -34,7 +38,9 @@ def test_a_created_connection_waits_for_the_merchant(emulator):
 
 @pytest.mark.parametrize("prefix", ["/meta/companies", "/companies"])
 @pytest.mark.parametrize("body", ["gbol", {"platformKey": "gbol"}])
-def test_string_and_object_are_taken_on_both_spellings(emulator, prefix, body):
+def test_string_and_object_are_taken_on_both_spellings(
+    emulator: Emulator, prefix: str, body: str | dict[str, Any]
+) -> None:
     company = emulator.api.post("/meta/companies/sync", json={"name": "acme"}).json()
 
     answer = emulator.api.post(f"{prefix}/{company['id']}/connections", json=body)
@@ -42,7 +48,7 @@ def test_string_and_object_are_taken_on_both_spellings(emulator, prefix, body):
     assert answer.status_code == 200
 
 
-def test_strict_wants_the_object_on_the_later_spelling_only(emulator):
+def test_strict_wants_the_object_on_the_later_spelling_only(emulator: Emulator) -> None:
     emulator.control("PATCH", "/settings", {"strict": True})
     company = emulator.api.post("/meta/companies/sync", json={"name": "acme"}).json()
 
@@ -54,7 +60,7 @@ def test_strict_wants_the_object_on_the_later_spelling_only(emulator):
 
 
 @pytest.mark.parametrize("body", [None, {}, {"platformKey": None}, 5, ["gbol"]])
-def test_the_later_spelling_names_the_object_that_is_missing(emulator, body):
+def test_the_later_spelling_names_the_object_that_is_missing(emulator: Emulator, body) -> None:
     company = emulator.api.post("/meta/companies/sync", json={"name": "acme"}).json()
 
     answer = emulator.api.post(f"/companies/{company['id']}/connections", json=body)
@@ -65,7 +71,7 @@ def test_the_later_spelling_names_the_object_that_is_missing(emulator, body):
     )
 
 
-def test_creating_is_not_idempotent(emulator):
+def test_creating_is_not_idempotent(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
 
     emulator.api.post(f"/meta/companies/{merchant['companyId']}/connections", json="gbol")
@@ -76,7 +82,7 @@ def test_creating_is_not_idempotent(emulator):
 
 
 @pytest.mark.parametrize("key", ["nope", "fztf", "GBOL", ""])
-def test_an_unknown_or_disabled_platform_is_404(emulator, key):
+def test_an_unknown_or_disabled_platform_is_404(emulator: Emulator, key: str) -> None:
     merchant = emulator.merchant("acme")
 
     answer = emulator.api.post(f"/meta/companies/{merchant['companyId']}/connections", json=key)
@@ -86,7 +92,7 @@ def test_an_unknown_or_disabled_platform_is_404(emulator, key):
 
 @pytest.mark.parametrize("spelling", [0, 1])
 @pytest.mark.parametrize("word", ["Unlinked", "unlinked"])
-def test_a_linked_connection_can_be_unlinked(emulator, spelling, word):
+def test_a_linked_connection_can_be_unlinked(emulator: Emulator, spelling: int, word: str) -> None:
     (merchant,) = emulator.seed(1, "linked")
 
     answer = emulator.api.patch(paths(merchant)[spelling], json={"status": word})
@@ -96,7 +102,7 @@ def test_a_linked_connection_can_be_unlinked(emulator, spelling, word):
 
 
 @pytest.mark.parametrize("state", ["PendingAuth", "Unlinked", "Deauthorized"])
-def test_only_a_linked_connection_can_be_unlinked(emulator, state):
+def test_only_a_linked_connection_can_be_unlinked(emulator: Emulator, state: str) -> None:
     (merchant,) = emulator.seed(1, "pending" if state == "PendingAuth" else "linked")
     if state == "Unlinked":
         emulator.api.patch(paths(merchant)[0], json={"status": "Unlinked"})
@@ -108,7 +114,7 @@ def test_only_a_linked_connection_can_be_unlinked(emulator, state):
 
 
 @pytest.mark.parametrize("body", [{"status": "Linked"}, {"status": "PendingAuth"}, {"status": None}, {}, "x"])
-def test_no_other_status_can_be_set(emulator, body):
+def test_no_other_status_can_be_set(emulator: Emulator, body: str | dict[str, Any]) -> None:
     (merchant,) = emulator.seed(1, "linked")
 
     assert emulator.api.patch(paths(merchant)[0], json=body).status_code == 400
@@ -116,7 +122,7 @@ def test_no_other_status_can_be_set(emulator, body):
 
 
 @pytest.mark.parametrize("severing", ["unlink", "deauthorize"])
-def test_severing_keeps_configuration_cached_data_and_options(emulator, severing):
+def test_severing_keeps_configuration_cached_data_and_options(emulator: Emulator, severing: str) -> None:
     (merchant,) = emulator.seed(1, "configured")
     before = emulator.configuration(merchant)
 
@@ -131,7 +137,7 @@ def test_severing_keeps_configuration_cached_data_and_options(emulator, severing
 
 
 @pytest.mark.parametrize("severing", ["unlink", "deauthorize"])
-def test_the_same_connection_can_be_linked_again(emulator, severing):
+def test_the_same_connection_can_be_linked_again(emulator: Emulator, severing: str) -> None:
     (merchant,) = emulator.seed(1, "configured")
     if severing == "unlink":
         emulator.api.patch(paths(merchant)[0], json={"status": "Unlinked"})
@@ -145,7 +151,7 @@ def test_the_same_connection_can_be_linked_again(emulator, severing):
 
 
 @pytest.mark.parametrize("which", ["accountingConnectionId", "commerceConnectionId"])
-def test_deleting_either_connection_removes_the_configuration(emulator, which):
+def test_deleting_either_connection_removes_the_configuration(emulator: Emulator, which: str) -> None:
     (merchant,) = emulator.seed(1, "configured")
     path = f"/companies/{merchant['companyId']}/connections/{merchant[which]}"
 
@@ -163,7 +169,7 @@ def test_deleting_either_connection_removes_the_configuration(emulator, which):
     assert merchant[which] not in [each["id"] for each in company["dataConnections"]]
 
 
-def test_deleting_the_accounting_connection_removes_its_data(emulator):
+def test_deleting_the_accounting_connection_removes_its_data(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     emulator.api.delete(paths(merchant)[1])
 
@@ -173,7 +179,7 @@ def test_deleting_the_accounting_connection_removes_its_data(emulator):
     assert document["configuration"]["sales"]["accounts"]["sales"]["accountOptions"] is None
 
 
-def test_a_failed_attempt_leaves_the_status_and_an_error(emulator):
+def test_a_failed_attempt_leaves_the_status_and_an_error(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
     path = f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}/fail"
 
@@ -187,7 +193,7 @@ def test_a_failed_attempt_leaves_the_status_and_an_error(emulator):
     assert "dataConnectionErrors" not in emulator.authorize(merchant)
 
 
-def test_credentials_by_api_link_the_connection(emulator):
+def test_credentials_by_api_link_the_connection(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme", "mqjo")
     path = f"{paths(merchant)[1]}/authorization"
 
@@ -197,7 +203,7 @@ def test_credentials_by_api_link_the_connection(emulator):
     assert (answer.status_code, answer.json()["status"]) == (200, "Linked")
 
 
-def test_the_companys_platform_is_that_of_its_linked_accounting_connection(emulator):
+def test_the_companys_platform_is_that_of_its_linked_accounting_connection(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme", "qhyg")
     company = f"/companies/{merchant['companyId']}"
     assert emulator.api.get(company).json()["platform"] == ""
@@ -207,7 +213,7 @@ def test_the_companys_platform_is_that_of_its_linked_accounting_connection(emula
     assert emulator.api.get(company).json()["platform"] == "QuickBooks Online"
 
 
-def test_a_second_linked_accounting_connection_is_told_at_configuration(emulator):
+def test_a_second_linked_accounting_connection_is_told_at_configuration(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     second = emulator.api.post(f"/meta/companies/{merchant['companyId']}/connections", json="qhyg").json()
@@ -221,7 +227,7 @@ def test_a_second_linked_accounting_connection_is_told_at_configuration(emulator
     assert refused.json()["error"] == "Company needs to have two valid data connections."
 
 
-def test_connections_can_be_queried_by_status(emulator):
+def test_connections_can_be_queried_by_status(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "pending")
     listing = f"/companies/{merchant['companyId']}/connections"
 

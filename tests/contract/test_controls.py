@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
+
+from tests.emulator import Emulator
 
 
 def company_path(merchant):
     return f"/companies/{merchant['companyId']}"
 
 
-def rows(emulator, merchant, name):
+def rows(emulator: Emulator, merchant, name: str):
     return emulator.api.get(f"{company_path(merchant)}/data/{name}").json()["results"]
 
 
-def offered(emulator, merchant, section="sales", row="sales"):
+def offered(emulator: Emulator, merchant, section="sales", row="sales"):
     document = emulator.configuration(merchant)
     return [each["name"] for each in document["configuration"][section]["accounts"][row]["accountOptions"]]
 
 
-def options(emulator, merchant):
+def options(emulator: Emulator, merchant):
     return emulator.configuration(merchant)["configuration"]["sales"]["accounts"]["sales"]["accountOptions"]
 
 
-def by_name(emulator, merchant, name, kind="accounts"):
+def by_name(emulator: Emulator, merchant, name: str, kind="accounts"):
     fields = {"customers": "customerName", "suppliers": "supplierName"}
     return next(each for each in rows(emulator, merchant, kind) if each[fields.get(kind, "name")] == name)
 
@@ -32,7 +36,9 @@ def by_name(emulator, merchant, name, kind="accounts"):
     ("change", "left"),
     [({"status": "Archived"}, ["Sales"]), ({"name": "Takings back"}, ["Sales", "Takings back"])],
 )
-def test_an_edited_account_changes_the_options_at_once(emulator, change, left):
+def test_an_edited_account_changes_the_options_at_once(
+    emulator: Emulator, change: dict[str, Any], left: list[str]
+) -> None:
     (merchant,) = emulator.seed(1, "configured")
     account = by_name(emulator, merchant, "Sales returns")
     before = emulator.configuration(merchant)["configuration"]["sales"]["accounts"]["refund"]
@@ -44,7 +50,7 @@ def test_an_edited_account_changes_the_options_at_once(emulator, change, left):
     assert after["selectedAccountId"] == before["selectedAccountId"] == account["id"]
 
 
-def test_a_deleted_account_is_told_from_an_archived_one(emulator):
+def test_a_deleted_account_is_told_from_an_archived_one(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     gone, shelved = by_name(emulator, merchant, "Sales"), by_name(emulator, merchant, "Tips payable")
 
@@ -64,7 +70,9 @@ def test_a_deleted_account_is_told_from_an_archived_one(emulator):
         ("taxRates", "20% (VAT on income)", lambda sales: sales["taxRates"]["20"]["taxRateOptions"]),
     ],
 )
-def test_a_deleted_record_is_offered_no_more_and_stays_readable(emulator, kind, name, option):
+def test_a_deleted_record_is_offered_no_more_and_stays_readable(
+    emulator: Emulator, kind: str, name: str, option
+) -> None:
     (merchant,) = emulator.seed(1, "configured")
     record = by_name(emulator, merchant, name, kind)
 
@@ -77,7 +85,7 @@ def test_a_deleted_record_is_offered_no_more_and_stays_readable(emulator, kind, 
     assert stored["status"] == "Archived"
 
 
-def test_an_edit_without_a_pull_waits_for_one(emulator):
+def test_an_edit_without_a_pull_waits_for_one(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     account = by_name(emulator, merchant, "Sales returns")
 
@@ -90,7 +98,7 @@ def test_an_edit_without_a_pull_waits_for_one(emulator):
 
 
 @pytest.mark.parametrize("platform", ["gbol", "qhyg"])
-def test_a_new_account_is_offered_where_it_qualifies(emulator, platform):
+def test_a_new_account_is_offered_where_it_qualifies(emulator: Emulator, platform: str) -> None:
     (merchant,) = emulator.seed(1, "linked", platform=platform)
 
     made = emulator.control(
@@ -109,7 +117,7 @@ def test_a_new_account_is_offered_where_it_qualifies(emulator, platform):
 
 
 @pytest.mark.parametrize("again", [{"nominalCode": "611"}, {"name": "Till cash"}], ids=["code", "name"])
-def test_an_account_made_anew_is_offered_where_its_predecessor_was(emulator, again):
+def test_an_account_made_anew_is_offered_where_its_predecessor_was(emulator: Emulator, again: dict[str, Any]) -> None:
     (merchant,) = emulator.seed(1, "linked")
     old = by_name(emulator, merchant, "Till cash")["id"]
     emulator.control("DELETE", f"{company_path(merchant)}/accounts/{old}")
@@ -122,7 +130,7 @@ def test_an_account_made_anew_is_offered_where_its_predecessor_was(emulator, aga
     assert new["name"] not in offered(emulator, merchant)
 
 
-def test_two_accounts_may_have_the_same_name(emulator):
+def test_two_accounts_may_have_the_same_name(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
 
     emulator.control("POST", f"{company_path(merchant)}/accounts", {"name": "Sales", "type": "Income"})
@@ -130,7 +138,7 @@ def test_two_accounts_may_have_the_same_name(emulator):
     assert offered(emulator, merchant).count("Sales") == 2
 
 
-def test_new_customers_suppliers_and_tax_rates_are_offered(emulator):
+def test_new_customers_suppliers_and_tax_rates_are_offered(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
 
     for kind, body in [
@@ -146,7 +154,7 @@ def test_new_customers_suppliers_and_tax_rates_are_offered(emulator):
     assert config["sales"]["taxRates"]["20"]["taxRateOptions"][-1] == {"name": "17.5%", "id": "OUTPUT3"}
 
 
-def test_while_severed_the_options_stay_as_last_pulled(emulator):
+def test_while_severed_the_options_stay_as_last_pulled(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     account = by_name(emulator, merchant, "Sales returns")
     emulator.deauthorize(merchant)
@@ -159,7 +167,7 @@ def test_while_severed_the_options_stay_as_last_pulled(emulator):
     assert offered(emulator, merchant) == ["Sales"]
 
 
-def test_a_row_that_is_not_in_the_books_is_404(emulator):
+def test_a_row_that_is_not_in_the_books_is_404(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
 
     for method in ("PATCH", "DELETE"):
@@ -167,7 +175,7 @@ def test_a_row_that_is_not_in_the_books_is_404(emulator):
         assert answer.status_code == 404
 
 
-def test_the_books_of_one_merchant_are_not_those_of_another(emulator):
+def test_the_books_of_one_merchant_are_not_those_of_another(emulator: Emulator) -> None:
     one, other = emulator.seed(2, "linked")
     account = by_name(emulator, one, "Sales")
 
@@ -177,7 +185,7 @@ def test_the_books_of_one_merchant_are_not_those_of_another(emulator):
     assert offered(emulator, other) == ["Sales", "Sales returns"]
 
 
-def test_whoever_links_again_finds_the_same_books(emulator):
+def test_whoever_links_again_finds_the_same_books(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     before = [each["id"] for each in rows(emulator, merchant, "accounts")]
     emulator.api.delete(f"{company_path(merchant)}/connections/{merchant['accountingConnectionId']}")
@@ -189,7 +197,7 @@ def test_whoever_links_again_finds_the_same_books(emulator):
     assert [each["id"] for each in rows(emulator, merchant, "accounts")] == before
 
 
-def test_consent_may_link_books_of_another_name(emulator):
+def test_consent_may_link_books_of_another_name(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
 
     emulator.authorize(merchant, {"companyName": "Someone Else Ltd"})
@@ -199,7 +207,9 @@ def test_consent_may_link_books_of_another_name(emulator):
 
 
 @pytest.mark.parametrize(("state", "connection"), [("pending", "PendingAuth"), ("linked", "Linked")])
-def test_a_seed_makes_companies_in_order_with_their_connections(emulator, state, connection):
+def test_a_seed_makes_companies_in_order_with_their_connections(
+    emulator: Emulator, state: str, connection: str
+) -> None:
     merchants = emulator.seed(3, state, prefix="shop-")
 
     listed = emulator.api.get("/meta/companies").json()["results"]
@@ -209,7 +219,7 @@ def test_a_seed_makes_companies_in_order_with_their_connections(emulator, state,
     assert {each["dataConnections"][1]["status"] for each in listed} == {connection}
 
 
-def test_a_configured_seed_started_thirty_days_ago(emulator):
+def test_a_configured_seed_started_thirty_days_ago(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
 
     start = emulator.configuration(merchant)["schedule"]["startDate"]
@@ -223,11 +233,11 @@ def test_a_configured_seed_started_thirty_days_ago(emulator):
     "order",
     [{"companies": -1}, {"companies": "3"}, {"platform": "lqai"}, {"state": "done"}, {"prefix": 4}],
 )
-def test_a_seed_that_cannot_be_is_refused(emulator, order):
+def test_a_seed_that_cannot_be_is_refused(emulator: Emulator, order: dict[str, Any]) -> None:
     assert emulator.api.post("/_emulator/seed", json=order).status_code == 400
 
 
-def test_requests_are_counted_as_they_were_called(emulator):
+def test_requests_are_counted_as_they_were_called(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
     emulator.configuration(merchant)
     emulator.api.get("/companies", params={"page": 1})
@@ -254,7 +264,7 @@ def test_requests_are_counted_as_they_were_called(emulator):
     assert answer["log"][3]["query"] == "page=1"
 
 
-def test_reset_empties_everything(emulator):
+def test_reset_empties_everything(emulator: Emulator) -> None:
     emulator.seed(2, "configured")
     emulator.advance("P400D")
     emulator.fault("GET /companies", "drop", times=5)
@@ -273,7 +283,7 @@ def test_reset_empties_everything(emulator):
     assert emulator.counts() == {"GET /companies": 1}
 
 
-def test_a_snapshot_brings_everything_back(emulator):
+def test_a_snapshot_brings_everything_back(emulator: Emulator) -> None:
     emulator.control("PATCH", "/settings", {"merge": True})
     merchant = emulator.merchant("acme")
     emulator.authorize(merchant)
@@ -297,7 +307,7 @@ def test_a_snapshot_brings_everything_back(emulator):
     assert emulator.counts().keys().isdisjoint({"DELETE /companies/{companyId}"})
 
 
-def test_a_snapshot_holds_what_was_still_to_come(emulator):
+def test_a_snapshot_holds_what_was_still_to_come(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
     emulator.authorize(merchant)
     emulator.control("POST", "/snapshot")
@@ -309,7 +319,7 @@ def test_a_snapshot_holds_what_was_still_to_come(emulator):
         assert options(emulator, merchant)
 
 
-def test_a_restored_world_shows_nothing_that_came_after_its_snapshot(emulator):
+def test_a_restored_world_shows_nothing_that_came_after_its_snapshot(emulator: Emulator) -> None:
     emulator.control("POST", "/snapshot")
     emulator.seed(1)
     emulator.merchant("acme")
@@ -318,7 +328,7 @@ def test_a_restored_world_shows_nothing_that_came_after_its_snapshot(emulator):
     assert emulator.api.get("/companies").json()["totalResults"] == 0
 
 
-def test_without_a_snapshot_nothing_is_restored(emulator):
+def test_without_a_snapshot_nothing_is_restored(emulator: Emulator) -> None:
     emulator.control("POST", "/snapshot")
     emulator.control("POST", "/reset")
     emulator.merchant("acme")
@@ -330,16 +340,16 @@ def test_without_a_snapshot_nothing_is_restored(emulator):
     ("duration", "seconds"),
     [("PT31S", 31), ("PT1M30S", 90), ("P1DT2H", 93600), ("P2W", 1209600), ("PT0.5S", 0.5)],
 )
-def test_the_clock_moves_by_an_iso_duration(emulator, duration, seconds):
+def test_the_clock_moves_by_an_iso_duration(emulator: Emulator, duration: str, seconds: float) -> None:
     assert emulator.advance(duration)["aheadSeconds"] == seconds
 
 
 @pytest.mark.parametrize("duration", ["", "P", "PT", "31", 31, None, "-PT5S", "1 minute"])
-def test_what_is_no_duration_is_refused(emulator, duration):
+def test_what_is_no_duration_is_refused(emulator: Emulator, duration: str | int | None) -> None:
     assert emulator.api.post("/_emulator/clock", json={"advance": duration}).status_code == 400
 
 
-def test_controls_need_no_key_and_are_documented(emulator):
+def test_controls_need_no_key_and_are_documented(emulator: Emulator) -> None:
     with httpx.Client(base_url=emulator.url, trust_env=False) as anyone:
         manual = anyone.get("/_emulator/")
         reset = anyone.post("/_emulator/reset")

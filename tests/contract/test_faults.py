@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import httpx
 import pytest
 
+from tests.emulator import Emulator
 from tests.errors import BROKEN_OFF
 
 CREATE = "POST /meta/companies/sync"
 
 
-def create(emulator, name="acme"):
+def create(emulator: Emulator, name="acme"):
     return emulator.api.post("/meta/companies/sync", json={"name": name})
 
 
-def names(emulator):
+def names(emulator: Emulator):
     return [each["name"] for each in emulator.api.get("/companies").json()["results"]]
 
 
-def test_a_lost_answer_was_done(emulator):
+def test_a_lost_answer_was_done(emulator: Emulator) -> None:
     emulator.fault(CREATE, "lose-answer")
 
     with pytest.raises(BROKEN_OFF):
@@ -30,7 +32,7 @@ def test_a_lost_answer_was_done(emulator):
     assert emulator.counts()[CREATE] == 1
 
 
-def test_a_dropped_call_was_not_done(emulator):
+def test_a_dropped_call_was_not_done(emulator: Emulator) -> None:
     emulator.fault(CREATE, "drop")
 
     with pytest.raises(BROKEN_OFF):
@@ -40,7 +42,7 @@ def test_a_dropped_call_was_not_done(emulator):
     assert emulator.counts()[CREATE] == 1
 
 
-def test_only_the_first_matches_are_hit(emulator):
+def test_only_the_first_matches_are_hit(emulator: Emulator) -> None:
     emulator.fault(CREATE, "status", times=2, code=503)
 
     codes = [create(emulator).status_code for _ in range(4)]
@@ -50,7 +52,7 @@ def test_only_the_first_matches_are_hit(emulator):
 
 
 @pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 409, 429, 500, 503])
-def test_a_status_is_answered_with_the_body_of_an_error_and_nothing_done(emulator, code):
+def test_a_status_is_answered_with_the_body_of_an_error_and_nothing_done(emulator: Emulator, code: int) -> None:
     emulator.fault(CREATE, "status", code=code, retryAfter=7)
 
     answer = create(emulator)
@@ -62,14 +64,14 @@ def test_a_status_is_answered_with_the_body_of_an_error_and_nothing_done(emulato
     assert names(emulator) == []
 
 
-def test_a_status_may_come_after_the_work(emulator):
+def test_a_status_may_come_after_the_work(emulator: Emulator) -> None:
     emulator.fault(CREATE, "status", code=500, done=True)
 
     assert create(emulator).status_code == 500
     assert names(emulator) == ["acme"]
 
 
-def test_a_truncated_answer_ends_before_its_length(emulator):
+def test_a_truncated_answer_ends_before_its_length(emulator: Emulator) -> None:
     emulator.fault(CREATE, "truncate")
 
     with pytest.raises(BROKEN_OFF, match="body"):
@@ -78,7 +80,7 @@ def test_a_truncated_answer_ends_before_its_length(emulator):
     assert names(emulator) == ["acme"]
 
 
-def test_a_garbled_answer_is_200_and_no_json(emulator):
+def test_a_garbled_answer_is_200_and_no_json(emulator: Emulator) -> None:
     emulator.fault(CREATE, "garbage")
 
     answer = create(emulator)
@@ -89,7 +91,7 @@ def test_a_garbled_answer_is_200_and_no_json(emulator):
     assert names(emulator) == ["acme"]
 
 
-def test_a_delayed_answer_was_done_at_once(emulator):
+def test_a_delayed_answer_was_done_at_once(emulator: Emulator) -> None:
     emulator.fault(CREATE, "delay", ms=400)
 
     with pytest.raises(httpx.ReadTimeout):
@@ -98,7 +100,7 @@ def test_a_delayed_answer_was_done_at_once(emulator):
     assert names(emulator) == ["acme"]
 
 
-def test_latency_holds_every_answer_of_the_api(emulator):
+def test_latency_holds_every_answer_of_the_api(emulator: Emulator) -> None:
     emulator.control("POST", "/latency", {"ms": 60})
     begun = time.monotonic()
 
@@ -107,7 +109,7 @@ def test_latency_holds_every_answer_of_the_api(emulator):
     assert time.monotonic() - begun >= 0.06
 
 
-def test_a_stale_answer_is_the_world_before_the_last_write(emulator):
+def test_a_stale_answer_is_the_world_before_the_last_write(emulator: Emulator) -> None:
     create(emulator, "one")
     create(emulator, "two")
     emulator.fault("GET /companies", "stale", times=2)
@@ -118,7 +120,7 @@ def test_a_stale_answer_is_the_world_before_the_last_write(emulator):
     assert names(emulator) == ["one", "two", "three"]
 
 
-def test_a_stale_configuration_is_exactly_the_one_before(emulator):
+def test_a_stale_configuration_is_exactly_the_one_before(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     before = emulator.configuration(merchant)
     emulator.save(merchant, {**before, "enabled": False})
@@ -128,7 +130,7 @@ def test_a_stale_configuration_is_exactly_the_one_before(emulator):
     assert emulator.configuration(merchant) == {**before, "enabled": False}
 
 
-def test_a_refused_write_makes_nothing_old(emulator):
+def test_a_refused_write_makes_nothing_old(emulator: Emulator) -> None:
     create(emulator, "one")
     create(emulator, "(((")
     emulator.fault("GET /companies", "stale")
@@ -136,7 +138,7 @@ def test_a_refused_write_makes_nothing_old(emulator):
     assert names(emulator) == []
 
 
-def test_no_answer_is_older_than_five_seconds(emulator):
+def test_no_answer_is_older_than_five_seconds(emulator: Emulator) -> None:
     create(emulator, "one")
     emulator.advance("PT6S")
     emulator.fault("GET /companies", "stale")
@@ -144,7 +146,7 @@ def test_no_answer_is_older_than_five_seconds(emulator):
     assert names(emulator) == ["one"]
 
 
-def test_nothing_from_before_a_reset_is_ever_seen_again(emulator):
+def test_nothing_from_before_a_reset_is_ever_seen_again(emulator: Emulator) -> None:
     create(emulator, "one")
     emulator.control("POST", "/reset")
     emulator.fault("GET /companies", "stale")
@@ -152,12 +154,12 @@ def test_nothing_from_before_a_reset_is_ever_seen_again(emulator):
     assert names(emulator) == []
 
 
-def test_a_write_is_never_done_on_an_earlier_world(emulator):
+def test_a_write_is_never_done_on_an_earlier_world(emulator: Emulator) -> None:
     with pytest.raises(AssertionError, match="only a GET can be stale"):
         emulator.fault("DELETE /companies/{companyId}", "stale")
 
 
-def test_a_deleted_company_may_still_be_seen_in_a_stale_list(emulator):
+def test_a_deleted_company_may_still_be_seen_in_a_stale_list(emulator: Emulator) -> None:
     company = create(emulator).json()
     emulator.api.delete(f"/companies/{company['id']}")
     emulator.fault("GET /companies/{companyId}", "stale")
@@ -166,7 +168,7 @@ def test_a_deleted_company_may_still_be_seen_in_a_stale_list(emulator):
     assert emulator.api.get(f"/companies/{company['id']}").status_code == 404
 
 
-def test_a_match_may_be_a_concrete_path(emulator):
+def test_a_match_may_be_a_concrete_path(emulator: Emulator) -> None:
     one, two = create(emulator, "one").json(), create(emulator, "two").json()
     emulator.fault(f"GET /companies/{one['id']}", "status", code=500, times=9)
 
@@ -175,14 +177,14 @@ def test_a_match_may_be_a_concrete_path(emulator):
 
 
 @pytest.mark.parametrize("match", ["GET /companies/{id}", "GET /companies/{companyId}/"])
-def test_the_name_of_a_parameter_and_a_trailing_slash_make_no_difference(emulator, match):
+def test_the_name_of_a_parameter_and_a_trailing_slash_make_no_difference(emulator: Emulator, match: str) -> None:
     company = create(emulator).json()
     emulator.fault(match, "status", code=500)
 
     assert emulator.api.get(f"/companies/{company['id']}").status_code == 500
 
 
-def test_a_spelling_is_matched_as_it_is_called(emulator):
+def test_a_spelling_is_matched_as_it_is_called(emulator: Emulator) -> None:
     emulator.fault("GET /meta/companies", "status", code=500)
 
     assert emulator.api.get("/companies").status_code == 200
@@ -203,26 +205,26 @@ def test_a_spelling_is_matched_as_it_is_called(emulator):
         {"do": "drop"},
     ],
 )
-def test_a_fault_that_could_never_happen_is_refused(emulator, order):
+def test_a_fault_that_could_never_happen_is_refused(emulator: Emulator, order: dict[str, Any]) -> None:
     answer = emulator.api.post("/_emulator/faults", json=order)
 
     assert answer.status_code == 400
     assert answer.json()["error"]
 
 
-def test_faults_can_be_taken_back(emulator):
+def test_faults_can_be_taken_back(emulator: Emulator) -> None:
     emulator.fault(CREATE, "drop", times=3)
     emulator.control("DELETE", "/faults")
 
     assert create(emulator).status_code == 200
 
 
-def test_a_fault_may_let_some_calls_pass_first(emulator):
+def test_a_fault_may_let_some_calls_pass_first(emulator: Emulator) -> None:
     emulator.fault(CREATE, "status", skip=1, code=503)
     assert [create(emulator).status_code for _ in range(3)] == [200, 503, 200]
 
 
-def test_a_gateway_speaks_for_itself(emulator):
+def test_a_gateway_speaks_for_itself(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1)
     emulator.fault("GET /companies/{companyId}", "status", code=404, html=True)
 
@@ -233,7 +235,7 @@ def test_a_gateway_speaks_for_itself(emulator):
     assert emulator.api.get(f"/companies/{merchant['companyId']}").status_code == 200
 
 
-def test_what_completes_late_is_nowhere_until_then(emulator):
+def test_what_completes_late_is_nowhere_until_then(emulator: Emulator) -> None:
     emulator.fault(CREATE, "complete-late", seconds=12)
 
     with pytest.raises(BROKEN_OFF):
@@ -247,7 +249,7 @@ def test_what_completes_late_is_nowhere_until_then(emulator):
     assert emulator.counts()[CREATE] == 1
 
 
-def test_a_gateway_may_give_up_on_what_completes_late(emulator):
+def test_a_gateway_may_give_up_on_what_completes_late(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1)
     path = f"/meta/companies/{merchant['companyId']}/connections"
     emulator.fault("POST /meta/companies/{companyId}/connections", "complete-late", seconds=30, code=504)
@@ -260,13 +262,13 @@ def test_a_gateway_may_give_up_on_what_completes_late(emulator):
     assert emulator.api.get(path).json()["totalResults"] == 3
 
 
-def test_what_completes_late_is_refused_at_once_where_its_caller_may_not_ask(emulator):
+def test_what_completes_late_is_refused_at_once_where_its_caller_may_not_ask(emulator: Emulator) -> None:
     emulator.fault(CREATE, "complete-late", seconds=1, code=504)
     answer = emulator.api.post("/meta/companies/sync", json={"name": "acme"}, headers={"Authorization": "Basic x"})
     emulator.advance("PT2S")
     assert (answer.status_code, names(emulator)) == (401, [])
 
 
-def test_a_read_cannot_complete_late(emulator):
+def test_a_read_cannot_complete_late(emulator: Emulator) -> None:
     order = {"match": "GET /companies", "do": "complete-late", "seconds": 1}
     assert emulator.api.post("/_emulator/faults", json=order).status_code == 400

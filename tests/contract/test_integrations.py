@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tests.emulator import Emulator
 
-def test_the_list_shows_every_platform_with_its_documented_fields(emulator):
+
+def test_the_list_shows_every_platform_with_its_documented_fields(emulator: Emulator) -> None:
     page = emulator.api.get("/config/integrations").json()
     xero = next(row for row in page["results"] if row["key"] == "gbol")
     assert xero == {
@@ -27,14 +29,14 @@ def test_the_list_shows_every_platform_with_its_documented_fields(emulator):
     assert page["totalResults"] == 35
 
 
-def test_connections_are_counted_for_this_client(emulator):
+def test_connections_are_counted_for_this_client(emulator: Emulator) -> None:
     emulator.seed(2, "linked")
     emulator.seed(1, "pending", prefix="p-")
     xero = emulator.api.get("/integrations/gbol").json()
     assert (xero["linkedConnectionsCount"], xero["totalConnectionsCount"]) == (2, 3)
 
 
-def test_branding_has_logos_and_may_have_no_button(emulator):
+def test_branding_has_logos_and_may_have_no_button(emulator: Emulator) -> None:
     for path in ("/config/integrations/gbol/branding", "/integrations/gbol/branding"):
         branding = emulator.api.get(path).json()
         assert set(branding["logo"]) == {"full", "square"}
@@ -42,6 +44,6 @@ def test_branding_has_logos_and_may_have_no_button(emulator):
         assert branding["sourceId"] == "8a156a5a-39cb-4f9d-856e-76ef9b9a9607"
 
 
-def test_an_unknown_key_is_not_found(emulator):
+def test_an_unknown_key_is_not_found(emulator: Emulator) -> None:
     for path in ("/integrations/nope", "/config/integrations/nope/branding"):
         assert emulator.api.get(path).status_code == 404

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from datetime import datetime
 from time import monotonic, sleep
+from typing import Any
 
 import pytest
+
+from tests.contract.conftest import Endpoint
+from tests.emulator import Emulator
 
 STATUS_CHANGED = "DataConnectionStatusChanged"
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
-def rule(emulator, rule_type: str, webhook: str = "", **more) -> dict:
+def rule(emulator: Emulator, rule_type: str, webhook: str = "", **more) -> dict:
     body = {"type": rule_type, "notifiers": {"emails": [], "webhook": webhook}, **more}
     answer = emulator.api.post("/rules", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def alerts(emulator, rule_id: str | None = None) -> list[dict]:
+def alerts(emulator: Emulator, rule_id: str | None = None) -> list[dict]:
     path = f"/rules/{rule_id}/alerts" if rule_id else "/rules/alerts"
     return emulator.api.get(path).json()["results"]
 
 
-def settled(emulator, state: str = "pending") -> list[dict]:
+def settled(emulator: Emulator, state: str = "pending") -> list[dict]:
     """Every delivery, once none is in `state` with an attempt on its way."""
     until = monotonic() + 10
     while monotonic() < until:
@@ -34,7 +38,7 @@ def settled(emulator, state: str = "pending") -> list[dict]:
     raise AssertionError(deliveries)
 
 
-def test_a_rule_gets_an_id_and_is_listed_read_and_replaced(emulator):
+def test_a_rule_gets_an_id_and_is_listed_read_and_replaced(emulator: Emulator) -> None:
     made = rule(emulator, STATUS_CHANGED, "https://hooks.example.com/codat")
     assert emulator.api.get(f"/rules/{made['id']}").json() == made
     assert emulator.api.get("/rules").json()["results"] == [made]
@@ -44,7 +48,7 @@ def test_a_rule_gets_an_id_and_is_listed_read_and_replaced(emulator):
     assert emulator.api.delete(f"/rules/{made['id']}").status_code == 405
 
 
-def test_the_list_by_company_leaves_out_the_rules_for_all(emulator):
+def test_the_list_by_company_leaves_out_the_rules_for_all(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
     rule(emulator, STATUS_CHANGED)
     own = rule(emulator, STATUS_CHANGED, companyId=merchant["companyId"])
@@ -64,11 +68,11 @@ def test_the_list_by_company_leaves_out_the_rules_for_all(emulator):
         {"type": STATUS_CHANGED, "notifiers": {}, "companyId": "acme"},
     ],
 )
-def test_the_type_must_match_exactly_and_notifiers_be_usable(emulator, body):
+def test_the_type_must_match_exactly_and_notifiers_be_usable(emulator: Emulator, body: dict[str, Any]) -> None:
     assert emulator.api.post("/rules", json=body).status_code == 400
 
 
-def test_a_status_change_arrives_with_the_clients_own_header(emulator, endpoint):
+def test_a_status_change_arrives_with_the_clients_own_header(emulator: Emulator, endpoint: Endpoint) -> None:
     profile = {
         "name": "Tills Ltd",
         "redirectUrl": "https://tills.example",
@@ -103,13 +107,13 @@ def test_a_status_change_arrives_with_the_clients_own_header(emulator, endpoint)
     }
 
 
-def test_no_header_is_sent_until_one_is_set(emulator, endpoint):
+def test_no_header_is_sent_until_one_is_set(emulator: Emulator, endpoint: Endpoint) -> None:
     rule(emulator, STATUS_CHANGED, endpoint.url)
     emulator.merchant("acme")
     assert "authorization" not in endpoint.wait_for(1)[0].headers
 
 
-def test_what_a_rule_fired_is_kept_as_alerts(emulator):
+def test_what_a_rule_fired_is_kept_as_alerts(emulator: Emulator) -> None:
     first, second = rule(emulator, STATUS_CHANGED), rule(emulator, "Sync Connection Deleted")
     merchant = emulator.merchant("acme")
     path = f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
@@ -125,7 +129,7 @@ def test_what_a_rule_fired_is_kept_as_alerts(emulator):
     assert emulator.api.get(f"/rules/alerts/{NOBODY}").status_code == 404
 
 
-def test_an_unlink_by_the_api_is_a_status_change_and_no_deletion(emulator):
+def test_an_unlink_by_the_api_is_a_status_change_and_no_deletion(emulator: Emulator) -> None:
     deletions, changes = rule(emulator, "Sync Connection Deleted"), rule(emulator, STATUS_CHANGED)
     (merchant,) = emulator.seed(1, "linked")
     path = f"/meta/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
@@ -134,14 +138,14 @@ def test_an_unlink_by_the_api_is_a_status_change_and_no_deletion(emulator):
     assert alerts(emulator, changes["id"])[0]["Data"]["newStatus"] == "Unlinked"
 
 
-def test_a_company_that_is_deleted_fires_no_rule(emulator):
+def test_a_company_that_is_deleted_fires_no_rule(emulator: Emulator) -> None:
     rule(emulator, "Sync Connection Deleted")
     (merchant,) = emulator.seed(1, "linked")
     assert emulator.api.delete(f"/companies/{merchant['companyId']}").status_code == 204
     assert alerts(emulator) == []
 
 
-def test_pulls_are_told_one_by_one_and_the_company_once_all_are_done(emulator):
+def test_pulls_are_told_one_by_one_and_the_company_once_all_are_done(emulator: Emulator) -> None:
     done, first = rule(emulator, "Data sync completed"), rule(emulator, "New company synchronised")
     merchant = emulator.merchant("acme")
     emulator.authorize(merchant)
@@ -154,7 +158,7 @@ def test_pulls_are_told_one_by_one_and_the_company_once_all_are_done(emulator):
     assert told["Message"] == f"Company {merchant['companyId']} synced for the first time"
 
 
-def test_only_a_pull_that_changed_the_cache_is_told_as_changed_data(emulator):
+def test_only_a_pull_that_changed_the_cache_is_told_as_changed_data(emulator: Emulator) -> None:
     changed = rule(emulator, "Dataset data changed")
     (merchant,) = emulator.seed(1, "linked")
     company = merchant["companyId"]
@@ -167,7 +171,7 @@ def test_only_a_pull_that_changed_the_cache_is_told_as_changed_data(emulator):
     assert [each["Data"]["dataType"] for each in alerts(emulator, changed["id"])] == ["customers"]
 
 
-def test_a_failed_pull_and_a_push_have_rules_of_their_own(emulator):
+def test_a_failed_pull_and_a_push_have_rules_of_their_own(emulator: Emulator) -> None:
     failed, pushed = (
         rule(emulator, "Data Sync Status Changed To Error"),
         rule(emulator, "Push Operation Status Changed()"),
@@ -187,7 +191,7 @@ def test_a_failed_pull_and_a_push_have_rules_of_their_own(emulator):
     }
 
 
-def test_a_push_that_times_out_is_told_twice(emulator):
+def test_a_push_that_times_out_is_told_twice(emulator: Emulator) -> None:
     late = rule(emulator, "Push Operation Timed Out")
     (merchant,) = emulator.seed(1, "linked")
     path = f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
@@ -203,7 +207,9 @@ def test_a_push_that_times_out_is_told_twice(emulator):
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_busy_endpoint_is_tried_three_times_more_and_then_the_event_is_lost(emulator, endpoint, status):
+def test_a_busy_endpoint_is_tried_three_times_more_and_then_the_event_is_lost(
+    emulator: Emulator, endpoint: Endpoint, status: int
+) -> None:
     endpoint.answers = [(status, {})] * 10
     rule(emulator, "Sync Connection Deleted", endpoint.url)
     merchant = emulator.merchant("acme")
@@ -220,7 +226,7 @@ def test_a_busy_endpoint_is_tried_three_times_more_and_then_the_event_is_lost(em
 
 
 @pytest.mark.parametrize("status", [400, 404, 500])
-def test_any_other_refusal_ends_it_at_once(emulator, endpoint, status):
+def test_any_other_refusal_ends_it_at_once(emulator: Emulator, endpoint: Endpoint, status: int) -> None:
     endpoint.answers = [(status, {})]
     rule(emulator, STATUS_CHANGED, endpoint.url)
     emulator.api.post("/meta/companies/sync", json={"name": "acme"})
@@ -229,7 +235,7 @@ def test_any_other_refusal_ends_it_at_once(emulator, endpoint, status):
     assert (delivery["state"], delivery["next"]) == ("failed", None)
 
 
-def test_retry_after_replaces_the_wait(emulator, endpoint):
+def test_retry_after_replaces_the_wait(emulator: Emulator, endpoint: Endpoint) -> None:
     endpoint.answers = [(503, {"Retry-After": "3600"})]
     rule(emulator, STATUS_CHANGED, endpoint.url)
     emulator.api.post("/meta/companies/sync", json={"name": "acme"})
@@ -241,7 +247,7 @@ def test_retry_after_replaces_the_wait(emulator, endpoint):
     endpoint.wait_for(2)
 
 
-def test_a_redirect_is_followed_with_the_same_body(emulator, endpoint):
+def test_a_redirect_is_followed_with_the_same_body(emulator: Emulator, endpoint: Endpoint) -> None:
     endpoint.answers = [(302, {"Location": "/moved"})]
     rule(emulator, STATUS_CHANGED, endpoint.url)
     emulator.api.post("/meta/companies/sync", json={"name": "acme"})
@@ -250,7 +256,7 @@ def test_a_redirect_is_followed_with_the_same_body(emulator, endpoint):
     assert first.raw == second.raw
 
 
-def test_the_profile_is_replaced_whole_and_never_shows_the_key(emulator):
+def test_the_profile_is_replaced_whole_and_never_shows_the_key(emulator: Emulator) -> None:
     before = emulator.api.get("/profile").json()
     assert before["name"] == "Example Client"
     assert "apiKey" not in before
@@ -261,7 +267,7 @@ def test_the_profile_is_replaced_whole_and_never_shows_the_key(emulator):
     assert emulator.api.put("/profile", json={"redirectUrl": "https://a.example"}).status_code == 400
 
 
-def test_a_used_up_quota_is_told_with_its_end(emulator):
+def test_a_used_up_quota_is_told_with_its_end(emulator: Emulator) -> None:
     reached = rule(emulator, "Rate Limit Reached")
     emulator.control("POST", "/limits", {"perDay": 3})
     for _ in range(6):

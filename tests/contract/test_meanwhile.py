@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+
+from tests.emulator import Emulator
 
 CREATE = "POST /meta/companies/sync"
 CONFIGURATION = "/config/companies/{companyId}/sync/commerce"
 EDIT = {"method": "PATCH", "path": "/_emulator/companies/{companyId}/configuration", "body": {"note": "portal"}}
 
 
-def meanwhile(emulator, match, *calls, **more):
+def meanwhile(emulator: Emulator, match, *calls, **more) -> None:
     emulator.control("POST", "/meanwhile", {"match": match, "calls": list(calls), **more})
 
 
-def done(emulator):
+def done(emulator: Emulator):
     return [each["status"] for each in emulator.control("GET", "/meanwhile")["done"]]
 
 
-def pages(emulator, size, **more):
+def pages(emulator: Emulator, size, **more):
     """Every row of all pages, as a client that counts would gather them."""
     found, number, total = [], 1, 1
     while (number - 1) * size < total:
@@ -27,7 +31,7 @@ def pages(emulator, size, **more):
     return found, total
 
 
-def test_a_page_shifts_while_the_total_stays(emulator):
+def test_a_page_shifts_while_the_total_stays(emulator: Emulator) -> None:
     """A row slides to the page that was read already: counts agree, and one company was not seen."""
     first, *_ = emulator.seed(4)
     meanwhile(
@@ -47,7 +51,7 @@ def test_a_page_shifts_while_the_total_stays(emulator):
 
 
 @pytest.mark.parametrize(("when", "seen"), [("before", True), ("after", False)])
-def test_the_portal_edits_before_a_read_or_after_it(emulator, when, seen):
+def test_the_portal_edits_before_a_read_or_after_it(emulator: Emulator, when: str, seen: bool) -> None:
     (merchant,) = emulator.seed(1, "configured")
     meanwhile(emulator, f"GET {CONFIGURATION}", EDIT, when=when)
     assert ("note" in emulator.configuration(merchant)) is seen
@@ -55,7 +59,9 @@ def test_the_portal_edits_before_a_read_or_after_it(emulator, when, seen):
 
 
 @pytest.mark.parametrize(("when", "kept"), [("before", False), ("after", True)])
-def test_an_edit_before_our_post_is_lost_by_it_and_one_after_it_stays(emulator, when, kept):
+def test_an_edit_before_our_post_is_lost_by_it_and_one_after_it_stays(
+    emulator: Emulator, when: str, kept: bool
+) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     meanwhile(emulator, f"POST {CONFIGURATION}", EDIT, when=when)
@@ -64,7 +70,7 @@ def test_an_edit_before_our_post_is_lost_by_it_and_one_after_it_stays(emulator, 
     assert ("note" in emulator.configuration(merchant)) is kept
 
 
-def test_a_merchant_consents_at_the_moment_of_a_request(emulator):
+def test_a_merchant_consents_at_the_moment_of_a_request(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
     address = f"/_emulator/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
     meanwhile(emulator, "GET /companies/{companyId}", {"method": "POST", "path": f"{address}/authorize"}, times=1)
@@ -72,7 +78,7 @@ def test_a_merchant_consents_at_the_moment_of_a_request(emulator):
     assert [each["status"] for each in company["dataConnections"]] == ["Linked", "Linked"]
 
 
-def test_others_are_not_counted_and_are_gone_with_a_reset(emulator):
+def test_others_are_not_counted_and_are_gone_with_a_reset(emulator: Emulator) -> None:
     emulator.seed(1)
     meanwhile(emulator, "GET /meta/companies", {"method": "GET", "path": "/companies"}, times=9)
     pages(emulator, 5)
@@ -81,7 +87,7 @@ def test_others_are_not_counted_and_are_gone_with_a_reset(emulator):
     assert emulator.control("GET", "/meanwhile") == {"open": [], "done": []}
 
 
-def test_a_fault_and_somebody_else_may_meet_at_one_call(emulator):
+def test_a_fault_and_somebody_else_may_meet_at_one_call(emulator: Emulator) -> None:
     other = {"method": "POST", "path": "/meta/companies/sync", "body": {"name": "acme"}}
     emulator.fault(CREATE, "status", code=500, done=True)
     meanwhile(emulator, CREATE, other)
@@ -100,11 +106,11 @@ def test_a_fault_and_somebody_else_may_meet_at_one_call(emulator):
         {"match": "GET /companies", "calls": [EDIT], "skip": -1},
     ],
 )
-def test_an_order_that_could_never_be_is_refused(emulator, order):
+def test_an_order_that_could_never_be_is_refused(emulator: Emulator, order: dict[str, Any]) -> None:
     assert emulator.api.post("/_emulator/meanwhile", json=order).status_code == 400
 
 
-def test_pages_are_silently_cut_to_what_the_service_serves(emulator):
+def test_pages_are_silently_cut_to_what_the_service_serves(emulator: Emulator) -> None:
     emulator.seed(5)
     emulator.control("POST", "/limits", {"maxPageSize": 2})
     page = emulator.api.get("/meta/companies", params={"page": 2, "pageSize": 5000}).json()
@@ -114,13 +120,13 @@ def test_pages_are_silently_cut_to_what_the_service_serves(emulator):
 
 
 @pytest.mark.parametrize(("wish", "names"), [("created", ["a", "b", "c"]), ("-created", ["c", "b", "a"])])
-def test_companies_come_in_order_of_creation_where_asked(emulator, wish, names):
+def test_companies_come_in_order_of_creation_where_asked(emulator: Emulator, wish: str, names: list[str]) -> None:
     for name in ("a", "b", "c"):
         emulator.merchant(name)
     assert pages(emulator, 2, orderBy=wish)[0] == names
 
 
-def test_companies_are_looked_for_by_query_and_in_order(emulator):
+def test_companies_are_looked_for_by_query_and_in_order(emulator: Emulator) -> None:
     for name in ("a", "b", "c"):
         emulator.merchant(name)
     ordered = {"orderBy": "-created", "query": "dataConnections.status=PendingAuth"}
@@ -128,7 +134,7 @@ def test_companies_are_looked_for_by_query_and_in_order(emulator):
     assert pages(emulator, 2, query="name=b") == (["b"], 1)
 
 
-def test_names_may_be_tidied(emulator):
+def test_names_may_be_tidied(emulator: Emulator) -> None:
     emulator.control("PATCH", "/settings", {"tidyNames": True})
     made = emulator.api.post("/meta/companies/sync", json={"name": "  acme   coffee "}).json()
     assert made["name"] == "acme coffee"
@@ -136,7 +142,7 @@ def test_names_may_be_tidied(emulator):
     assert renamed["name"] == "acme tea"
 
 
-def test_lists_and_words_may_be_kept_in_the_services_own_way(emulator):
+def test_lists_and_words_may_be_kept_in_the_services_own_way(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     emulator.control("PATCH", "/settings", {"sortLists": True, "lowerWords": True})
     document = emulator.configuration(merchant)

@@ -12,6 +12,7 @@ from controller.emulator.http.app import build_application
 from controller.emulator.http.routing import RouteMatch
 from controller.emulator.service.world import World
 from tests.contract import openapi
+from tests.emulator import Emulator
 from tests.in_process import TEST_ACCOUNT
 
 pytestmark = pytest.mark.skipif(
@@ -49,7 +50,13 @@ OUT_OF_SCOPE = {
 """In the files, but no part of the v1 flow: API notes 3.0 does not list them."""
 
 
-def walk(emulator) -> Iterator[httpx.Response]:
+@pytest.fixture(scope="session")
+def contract(contract: openapi.Contract | None) -> openapi.Contract:
+    assert contract is not None
+    return contract
+
+
+def walk(emulator: Emulator) -> Iterator[httpx.Response]:
     """One successful call of every endpoint in API notes 3.0 that a file describes."""
     api = emulator.api
 
@@ -85,11 +92,11 @@ def walk(emulator) -> Iterator[httpx.Response]:
     yield call("DELETE", f"/companies/{made}")
 
 
-def _first_connection(emulator, company: str) -> str:
+def _first_connection(emulator: Emulator, company: str) -> str:
     return emulator.api.get(f"/companies/{company}").json()["dataConnections"][0]["id"]
 
 
-def _configuration(emulator, merchant, call) -> Iterator[httpx.Response]:
+def _configuration(emulator: Emulator, merchant, call) -> Iterator[httpx.Response]:
     company = merchant["companyId"]
     for each in call("GET", f"/companies/{company}").json()["dataConnections"]:
         if each["id"] not in (merchant["accountingConnectionId"], merchant["commerceConnectionId"]):
@@ -127,7 +134,7 @@ def _reference_data(own: str, connection: str, call) -> Iterator[httpx.Response]
     yield call("GET", f"{own}/push/{pushed.json()['pushOperationKey']}")
 
 
-def _syncs(emulator, company: str, call) -> Iterator[httpx.Response]:
+def _syncs(emulator: Emulator, company: str, call) -> Iterator[httpx.Response]:
     own = f"/companies/{company}"
     emulator.advance("PT1M")
     yield call("POST", f"{own}/data/info")
@@ -182,7 +189,7 @@ def _surroundings(company: str, call) -> Iterator[httpx.Response]:
     yield call("POST", f"/companies/{company}/syncSettings", {"settings": [], "overridesDefaults": True})
 
 
-def test_every_endpoint_that_the_files_describe_is_served(contract):
+def test_every_endpoint_that_the_files_describe_is_served(contract: openapi.Contract) -> None:
     router = build_application(World()).router
     missing = [
         f"{each.method.upper()} {each.path}"
@@ -192,7 +199,9 @@ def test_every_endpoint_that_the_files_describe_is_served(contract):
     assert missing == []
 
 
-def test_one_answer_of_every_endpoint_is_as_its_era_describes_it(emulator, contract):
+def test_one_answer_of_every_endpoint_is_as_its_era_describes_it(
+    emulator: Emulator, contract: openapi.Contract
+) -> None:
     answers = list(walk(emulator))
     assert [objection for each in answers for objection in contract.objections(each)] == []
     operations = [contract.operation(each.request.method, each.request.url.path) for each in answers]
@@ -201,7 +210,7 @@ def test_one_answer_of_every_endpoint_is_as_its_era_describes_it(emulator, contr
     assert described - called == set()
 
 
-def test_every_known_fault_of_the_files_is_still_needed(emulator, contract):
+def test_every_known_fault_of_the_files_is_still_needed(emulator: Emulator, contract: openapi.Contract) -> None:
     needed = {
         known.reason
         for answer in walk(emulator)
@@ -222,7 +231,9 @@ def test_every_known_fault_of_the_files_is_still_needed(emulator, contract):
         ({"results": [{"id": 5}]}, "id"),
     ],
 )
-def test_an_answer_that_is_spoilt_is_objected_to(emulator, contract, spoil, words):
+def test_an_answer_that_is_spoilt_is_objected_to(
+    emulator: Emulator, contract: openapi.Contract, spoil: dict[str, Any], words: str
+) -> None:
     answer = emulator.api.get("/meta/companies")
     spoilt = httpx.Response(200, json={**answer.json(), **spoil}, request=answer.request)
     assert any(words in objection for objection in contract.objections(spoilt))

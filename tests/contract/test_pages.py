@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+
+from tests.emulator import Emulator
 
 
 class Forms(HTMLParser):
@@ -18,7 +21,7 @@ class Forms(HTMLParser):
         self._select = None
         self.feed(html)
 
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag, attributes) -> None:
         at = dict(attributes)
         if tag == "form":
             self.forms.append({"action": at.get("action"), "fields": {}, "options": {}})
@@ -37,32 +40,32 @@ class Forms(HTMLParser):
 
 
 @pytest.fixture
-def browser():
+def browser() -> Iterator[httpx.Client]:
     with httpx.Client(follow_redirects=False, trust_env=False) as client:
         yield client
 
 
-def sync_flow_url(emulator, merchant, **query):
+def sync_flow_url(emulator: Emulator, merchant, **query):
     params = {"merchantIdentifier": merchant["companyId"], **query}
     return emulator.api.get("/config/sync/commerce/lqai/gbol/start", params=params).json()["url"]
 
 
-def company(emulator, merchant):
+def company(emulator: Emulator, merchant):
     return emulator.api.get(f"/companies/{merchant['companyId']}").json()
 
 
-def status(emulator, merchant):
+def status(emulator: Emulator, merchant):
     by_id = {each["id"]: each["status"] for each in company(emulator, merchant)["dataConnections"]}
     return by_id.get(merchant["accountingConnectionId"])
 
 
-def link_url(emulator, merchant):
+def link_url(emulator: Emulator, merchant):
     connection = company(emulator, merchant)["dataConnections"][1]
     assert connection["id"] == merchant["accountingConnectionId"]
     return connection["linkUrl"]
 
 
-def test_the_link_page_authorises(emulator, browser):
+def test_the_link_page_authorises(emulator: Emulator, browser: httpx.Client) -> None:
     merchant = emulator.merchant("acme")
     url = link_url(emulator, merchant)
 
@@ -74,7 +77,7 @@ def test_the_link_page_authorises(emulator, browser):
     assert status(emulator, merchant) == "Linked"
 
 
-def test_cancelling_leaves_the_connection_waiting_and_tells_why(emulator, browser):
+def test_cancelling_leaves_the_connection_waiting_and_tells_why(emulator: Emulator, browser: httpx.Client) -> None:
     merchant = emulator.merchant("acme")
 
     browser.post(link_url(emulator, merchant), data={"action": "cancel"})
@@ -84,7 +87,9 @@ def test_cancelling_leaves_the_connection_waiting_and_tells_why(emulator, browse
     assert connection["dataConnectionErrors"][0]["statusText"] == "Forbidden"
 
 
-def test_the_browser_is_sent_to_the_clients_redirect_url_with_its_placeholders_filled(emulator, browser):
+def test_the_browser_is_sent_to_the_clients_redirect_url_with_its_placeholders_filled(
+    emulator: Emulator, browser: httpx.Client
+) -> None:
     merchant = emulator.merchant("acme")
     redirect = "https://client.example/back?company={companyId}&code={statusCode}&key={platform}"
     emulator.api.put("/profile", json={"name": "Client", "redirectUrl": redirect})
@@ -97,7 +102,7 @@ def test_the_browser_is_sent_to_the_clients_redirect_url_with_its_placeholders_f
     )
 
 
-def test_the_merchant_may_link_other_books(emulator, browser):
+def test_the_merchant_may_link_other_books(emulator: Emulator, browser: httpx.Client) -> None:
     merchant = emulator.merchant("acme")
 
     browser.post(link_url(emulator, merchant), data={"action": "authorise", "books": "Other Ltd"})
@@ -106,7 +111,9 @@ def test_the_merchant_may_link_other_books(emulator, browser):
     assert emulator.configuration(merchant)["accountingSoftwareCompanyName"] == "Other Ltd"
 
 
-def test_the_picker_makes_the_connection_of_the_platform_that_was_picked(emulator, browser):
+def test_the_picker_makes_the_connection_of_the_platform_that_was_picked(
+    emulator: Emulator, browser: httpx.Client
+) -> None:
     created = emulator.api.post("/meta/companies/sync", json={"name": "acme"}).json()
 
     answer = browser.post(created["redirect"], data={"platform": "qhyg"})
@@ -116,7 +123,7 @@ def test_the_picker_makes_the_connection_of_the_platform_that_was_picked(emulato
     assert answer.headers["location"] == urlsplit(connection["linkUrl"]).path
 
 
-def test_the_sync_flow_url_names_client_keys_merchant_and_password_in_order(emulator):
+def test_the_sync_flow_url_names_client_keys_merchant_and_password_in_order(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
 
     url = urlsplit(sync_flow_url(emulator, merchant, redirectUrl="app.codat.io"))
@@ -130,14 +137,14 @@ def test_the_sync_flow_url_names_client_keys_merchant_and_password_in_order(emul
     assert len(client) == 36
 
 
-def test_a_password_opens_the_flow_once(emulator, browser):
+def test_a_password_opens_the_flow_once(emulator: Emulator, browser: httpx.Client) -> None:
     url = sync_flow_url(emulator, emulator.merchant("acme"))
 
     assert browser.get(url).status_code == 200
     assert browser.get(url).status_code == 401
 
 
-def test_a_password_older_than_thirty_seconds_is_refused(emulator, browser):
+def test_a_password_older_than_thirty_seconds_is_refused(emulator: Emulator, browser: httpx.Client) -> None:
     merchant = emulator.merchant("acme")
     young, old = sync_flow_url(emulator, merchant), sync_flow_url(emulator, merchant)
     emulator.advance("PT25S")
@@ -148,14 +155,14 @@ def test_a_password_older_than_thirty_seconds_is_refused(emulator, browser):
     assert browser.get(old).status_code == 401
 
 
-def test_a_password_is_good_for_its_own_merchant_only(emulator, browser):
+def test_a_password_is_good_for_its_own_merchant_only(emulator: Emulator, browser: httpx.Client) -> None:
     one, other = emulator.merchant("one"), emulator.merchant("other")
     url = sync_flow_url(emulator, one)
 
     assert browser.get(url.replace(one["companyId"], other["companyId"])).status_code == 401
 
 
-def test_a_merchant_walks_the_whole_flow(emulator, browser):
+def test_a_merchant_walks_the_whole_flow(emulator: Emulator, browser: httpx.Client) -> None:
     merchant = emulator.merchant("acme")
 
     connect = Forms(browser.get(sync_flow_url(emulator, merchant, redirectUrl="shop.example/end")).text).forms[0]
@@ -190,7 +197,7 @@ def test_a_merchant_walks_the_whole_flow(emulator, browser):
     assert document["configuration"]["sales"]["taxRates"]["20"]["selectedTaxRateId"] == "NONE"
 
 
-def test_the_flow_makes_the_connection_when_there_is_none(emulator, browser):
+def test_the_flow_makes_the_connection_when_there_is_none(emulator: Emulator, browser: httpx.Client) -> None:
     created = emulator.api.post("/meta/companies/sync", json={"name": "acme"}).json()
     url = sync_flow_url(emulator, {"companyId": created["id"]})
 
@@ -201,14 +208,14 @@ def test_the_flow_makes_the_connection_when_there_is_none(emulator, browser):
     assert (connection["integrationKey"], connection["status"]) == ("gbol", "Linked")
 
 
-def test_an_unknown_merchant_becomes_a_company(emulator):
+def test_an_unknown_merchant_becomes_a_company(emulator: Emulator) -> None:
     emulator.api.get("/config/sync/commerce/lqai/gbol/start", params={"merchantIdentifier": "new shop"})
 
     (created,) = emulator.api.get("/companies").json()["results"]
     assert created["name"] == "new shop"
 
 
-def test_a_configured_merchant_lands_on_the_settings(emulator, browser):
+def test_a_configured_merchant_lands_on_the_settings(emulator: Emulator, browser: httpx.Client) -> None:
     (merchant,) = emulator.seed(1, "configured")
 
     shown = browser.get(sync_flow_url(emulator, merchant))
@@ -226,7 +233,9 @@ def test_a_configured_merchant_lands_on_the_settings(emulator, browser):
 
 
 @pytest.mark.parametrize(("action", "left"), [("deauthorise", "Unlinked"), ("delete", None)])
-def test_a_merchant_severs_the_connection_in_the_settings(emulator, browser, action, left):
+def test_a_merchant_severs_the_connection_in_the_settings(
+    emulator: Emulator, browser: httpx.Client, action: str, left: str | None
+) -> None:
     (merchant,) = emulator.seed(1, "configured")
     sever = Forms(browser.get(sync_flow_url(emulator, merchant)).text).forms[1]
 
@@ -243,5 +252,5 @@ def test_a_merchant_severs_the_connection_in_the_settings(emulator, browser, act
         ("/config/sync/commerce/lqai/gbol/start", 400),
     ],
 )
-def test_a_sync_flow_url_needs_a_merchant_and_two_platforms(emulator, path, code):
+def test_a_sync_flow_url_needs_a_merchant_and_two_platforms(emulator: Emulator, path: str, code: int) -> None:
     assert emulator.api.get(path).status_code == code

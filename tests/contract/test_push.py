@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.emulator import Emulator, Merchant
+
 ACCOUNT = {"nominalCode": "210", "name": "Online sales", "fullyQualifiedCategory": "Income.Sales"}
 
 
 @pytest.fixture
-def merchant(emulator):
+def merchant(emulator: Emulator) -> Merchant:
     return emulator.seed(1, "linked")[0]
 
 
@@ -16,16 +18,16 @@ def connection(merchant) -> str:
     return f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
 
 
-def push(emulator, merchant, account, **params):
+def push(emulator: Emulator, merchant, account, **params):
     return emulator.api.post(f"{connection(merchant)}/push/accounts", json=account, params=params)
 
 
-def outcome(emulator, merchant, operation) -> dict:
+def outcome(emulator: Emulator, merchant, operation) -> dict:
     key = operation["pushOperationKey"]
     return emulator.api.get(f"/companies/{merchant['companyId']}/push/{key}").json()
 
 
-def test_the_answer_says_that_the_operation_exists_not_the_account(emulator, merchant):
+def test_the_answer_says_that_the_operation_exists_not_the_account(emulator: Emulator, merchant: Merchant) -> None:
     answer = push(emulator, merchant, ACCOUNT)
     operation = answer.json()
     assert answer.status_code == 200
@@ -35,7 +37,7 @@ def test_the_answer_says_that_the_operation_exists_not_the_account(emulator, mer
     assert "completedOnUtc" not in operation
 
 
-def test_a_pushed_account_can_be_selected_only_after_another_pull(emulator, merchant):
+def test_a_pushed_account_can_be_selected_only_after_another_pull(emulator: Emulator, merchant: Merchant) -> None:
     operation = push(emulator, merchant, ACCOUNT).json()
     emulator.advance("PT5S")
     done = outcome(emulator, merchant, operation)
@@ -53,7 +55,7 @@ def test_a_pushed_account_can_be_selected_only_after_another_pull(emulator, merc
     assert created in offered()
 
 
-def test_by_a_switch_it_is_visible_at_once_as_until_2024(emulator, merchant):
+def test_by_a_switch_it_is_visible_at_once_as_until_2024(emulator: Emulator, merchant: Merchant) -> None:
     emulator.control("PATCH", "/settings", {"pushVisibleAtOnce": True})
     try:
         push(emulator, merchant, ACCOUNT)
@@ -64,7 +66,7 @@ def test_by_a_switch_it_is_visible_at_once_as_until_2024(emulator, merchant):
         emulator.control("PATCH", "/settings", {"pushVisibleAtOnce": False})
 
 
-def test_what_the_platform_refuses_fails_with_its_validation(emulator, merchant):
+def test_what_the_platform_refuses_fails_with_its_validation(emulator: Emulator, merchant: Merchant) -> None:
     operation = push(emulator, merchant, {**ACCOUNT, "nominalCode": "12345678901"}).json()
     emulator.advance("PT5S")
     failed = outcome(emulator, merchant, operation)
@@ -79,7 +81,7 @@ def test_what_the_platform_refuses_fails_with_its_validation(emulator, merchant)
     ]
 
 
-def test_a_severed_connection_lets_the_push_time_out_for_good(emulator, merchant):
+def test_a_severed_connection_lets_the_push_time_out_for_good(emulator: Emulator, merchant: Merchant) -> None:
     operation = push(emulator, merchant, ACCOUNT, timeoutInMinutes=5).json()
     emulator.deauthorize(merchant)
     emulator.advance("PT4M")
@@ -91,7 +93,7 @@ def test_a_severed_connection_lets_the_push_time_out_for_good(emulator, merchant
     assert outcome(emulator, merchant, operation)["status"] == "TimedOut"
 
 
-def test_the_history_is_paged_with_the_latest_first(emulator, merchant):
+def test_the_history_is_paged_with_the_latest_first(emulator: Emulator, merchant: Merchant) -> None:
     keys = [push(emulator, merchant, ACCOUNT).json()["pushOperationKey"] for _ in range(3)]
     page = emulator.api.get(f"/companies/{merchant['companyId']}/push?page=1&pageSize=2").json()
     assert [each["pushOperationKey"] for each in page["results"]] == [keys[2], keys[1]]
@@ -99,7 +101,7 @@ def test_the_history_is_paged_with_the_latest_first(emulator, merchant):
     assert page["_links"]["self"] == {"href": f"/companies/{merchant['companyId']}/push"}
 
 
-def test_options_differ_by_platform(emulator, merchant):
+def test_options_differ_by_platform(emulator: Emulator, merchant: Merchant) -> None:
     xero = emulator.api.get(f"{connection(merchant)}/options/chartOfAccounts").json()
     assert xero["properties"]["nominalCode"]["required"] is True
     assert len(xero["properties"]["fullyQualifiedCategory"]["options"]) == 21
@@ -109,7 +111,7 @@ def test_options_differ_by_platform(emulator, merchant):
     assert "description" not in quickbooks["properties"]
 
 
-def test_a_name_may_ask_for_payments_in_xero(emulator, merchant):
+def test_a_name_may_ask_for_payments_in_xero(emulator: Emulator, merchant: Merchant) -> None:
     account = {**ACCOUNT, "name": "Kiosk.PaymentsEnabled", "fullyQualifiedCategory": "Asset.Current"}
     push(emulator, merchant, account)
     emulator.advance("PT5S")
@@ -119,14 +121,14 @@ def test_a_name_may_ask_for_payments_in_xero(emulator, merchant):
     assert "Kiosk" in [option["name"] for option in card["accountOptions"]]
 
 
-def test_a_commerce_connection_has_no_accounts_to_push(emulator, merchant):
+def test_a_commerce_connection_has_no_accounts_to_push(emulator: Emulator, merchant: Merchant) -> None:
     path = f"/companies/{merchant['companyId']}/connections/{merchant['commerceConnectionId']}"
     answer = emulator.api.post(f"{path}/push/accounts", json=ACCOUNT)
     assert answer.status_code == 404
     assert "not supported by platform(s)" in answer.json()["error"]
 
 
-def test_an_unknown_operation_and_a_bad_timeout_are_refused(emulator, merchant):
+def test_an_unknown_operation_and_a_bad_timeout_are_refused(emulator: Emulator, merchant: Merchant) -> None:
     path = f"/companies/{merchant['companyId']}/push/00000000-0000-0000-0000-000000000000"
     assert emulator.api.get(path).status_code == 404
     assert push(emulator, merchant, ACCOUNT, timeoutInMinutes="soon").status_code == 400

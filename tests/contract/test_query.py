@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.emulator import Emulator
+
 
 def names(answer) -> list[str]:
     assert answer.status_code == 200, answer.text
@@ -14,14 +16,14 @@ def refusal(answer) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
 
 
-def test_companies_are_filtered_by_the_status_of_their_connections(emulator):
+def test_companies_are_filtered_by_the_status_of_their_connections(emulator: Emulator) -> None:
     emulator.seed(2, "pending", prefix="p-")
     emulator.seed(1, "linked", prefix="l-")
     query = "dataConnections.status=PendingAuth"
     assert names(emulator.api.get("/meta/companies", params={"query": query})) == ["p-00000", "p-00001"]
 
 
-def test_companies_without_any_connection_are_found_by_the_published_chain(emulator):
+def test_companies_without_any_connection_are_found_by_the_published_chain(emulator: Emulator) -> None:
     emulator.seed(1, "pending")
     emulator.api.post("/companies", json={"name": "bare"})
     chain = "&&".join(
@@ -34,19 +36,19 @@ def test_companies_without_any_connection_are_found_by_the_published_chain(emula
     ("expression", "found"),
     [("region=uk", ["a"]), ("region!=uk", ["b", "c"]), ("region~u", ["a", "b"]), ("region=uk||tier=gold", ["a", "c"])],
 )
-def test_later_companies_are_filtered_by_their_tags(emulator, expression, found):
+def test_later_companies_are_filtered_by_their_tags(emulator: Emulator, expression: str, found: list[str]) -> None:
     for name, tags in (("a", {"region": "uk"}), ("b", {"region": "us"}), ("c", {"tier": "gold"})):
         emulator.api.post("/companies", json={"name": name, "tags": tags})
     assert names(emulator.api.get("/companies", params={"tags": expression})) == found
 
 
-def test_a_company_is_found_by_its_id(emulator):
+def test_a_company_is_found_by_its_id(emulator: Emulator) -> None:
     first, _ = emulator.seed(2)
     answer = emulator.api.get("/companies", params={"query": f"id={first['companyId']}"})
     assert names(answer) == [first["name"]]
 
 
-def test_integrations_are_filtered_by_enabled_even_when_encoded_twice(emulator):
+def test_integrations_are_filtered_by_enabled_even_when_encoded_twice(emulator: Emulator) -> None:
     for url in (
         "/config/integrations?query=enabled=false",
         "/config/integrations?query=enabled%3Dfalse",
@@ -58,12 +60,12 @@ def test_integrations_are_filtered_by_enabled_even_when_encoded_twice(emulator):
 
 
 @pytest.mark.parametrize("value", ["accounting", "Accounting"])
-def test_values_are_compared_without_regard_to_case(emulator, value):
+def test_values_are_compared_without_regard_to_case(emulator: Emulator, value: str) -> None:
     rows = emulator.api.get("/integrations", params={"query": f"sourceType={value}"}).json()["results"]
     assert {row["sourceType"] for row in rows} == {"Accounting"}
 
 
-def test_pull_history_is_filtered_by_type_and_not_by_is_completed(emulator):
+def test_pull_history_is_filtered_by_type_and_not_by_is_completed(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     path = f"/meta/companies/{merchant['companyId']}/pull/history/"
     rows = emulator.api.get(path, params={"query": "dataType=bankAccounts"}).json()["results"]
@@ -74,7 +76,7 @@ def test_pull_history_is_filtered_by_type_and_not_by_is_completed(emulator):
     )
 
 
-def test_accounts_are_filtered_by_deletion_and_ordered_downwards(emulator):
+def test_accounts_are_filtered_by_deletion_and_ordered_downwards(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     company = merchant["companyId"]
     path = f"/companies/{company}/data/accounts"
@@ -85,32 +87,32 @@ def test_accounts_are_filtered_by_deletion_and_ordered_downwards(emulator):
     assert kept == sorted((row["nominalCode"] for row in rows[1:]), reverse=True)
 
 
-def test_a_malformed_query_is_refused_in_the_documented_words(emulator):
+def test_a_malformed_query_is_refused_in_the_documented_words(emulator: Emulator) -> None:
     for query in ("name", "name=a &&", "{name=a"):
         answer = emulator.api.get("/meta/companies", params={"query": query})
         assert refusal(answer) == (400, "Error parsing query - Malformed query.")
         assert answer.json()["service"] == "ClientsApi"
 
 
-def test_an_expression_of_2048_characters_is_too_long(emulator):
+def test_an_expression_of_2048_characters_is_too_long(emulator: Emulator) -> None:
     answer = emulator.api.get("/companies", params={"query": "name=" + "x" * 2043})
     assert answer.status_code == 400
     assert emulator.api.get("/companies", params={"query": "name=" + "x" * 2042}).status_code == 200
 
 
 @pytest.mark.parametrize("params", ["pageSize=5001", "pageSize=0", "page=0", "page=x", "page=-1"])
-def test_paging_out_of_range_is_refused(emulator, params):
+def test_paging_out_of_range_is_refused(emulator: Emulator, params: str) -> None:
     assert emulator.api.get(f"/meta/companies?{params}").status_code == 400
 
 
-def test_five_thousand_companies_come_in_one_page(emulator):
+def test_five_thousand_companies_come_in_one_page(emulator: Emulator) -> None:
     emulator.seed(5001)
     page = emulator.api.get("/meta/companies?page=1&pageSize=5000").json()
     assert (len(page["results"]), page["totalResults"], page["pageSize"]) == (5000, 5001, 5000)
     assert page["_links"]["next"] == {"href": "/companies?page=2&pageSize=5000"}
 
 
-def test_links_are_relative_and_name_the_canonical_path(emulator):
+def test_links_are_relative_and_name_the_canonical_path(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
     company = merchant["companyId"]
     links = emulator.api.get(f"/meta/companies/{company}/connections?page=2&pageSize=1").json()["_links"]
@@ -122,7 +124,7 @@ def test_links_are_relative_and_name_the_canonical_path(emulator):
     assert emulator.api.get("/config/integrations").json()["_links"]["self"] == {"href": "/integrations"}
 
 
-def test_companies_in_the_order_of_creation_keep_it_when_they_are_renamed_or_deleted(emulator):
+def test_companies_in_the_order_of_creation_keep_it_when_they_are_renamed_or_deleted(emulator: Emulator) -> None:
     """What is new stands at the end: pages that are asked for in this order shift only where a company is deleted."""
     ids = [emulator.merchant(f"m-{number}")["companyId"] for number in range(6)]
     emulator.api.patch(f"/companies/{ids[4]}", json={"name": "a-first"}).raise_for_status()

@@ -508,10 +508,10 @@ def walked(at_least: int) -> int:
     return Walk.calls
 
 
-def test_five_thousand_random_calls_break_nothing():
+def test_five_thousand_random_calls_break_nothing() -> None:
     assert walked(CALLS) >= CALLS
 
 
 @pytest.mark.soak
-def test_a_hundred_thousand_random_calls_break_nothing():
+def test_a_hundred_thousand_random_calls_break_nothing() -> None:
     assert walked(100_000) >= 100_000

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.emulator import Emulator
+
 SIX = {"chartOfAccounts", "taxRates", "bankAccounts", "suppliers", "customers", "company"}
 LISTS = ["accounts", "taxRates", "customers", "suppliers", "bankAccounts"]
 
@@ -12,15 +14,15 @@ def company_path(merchant):
     return f"/companies/{merchant['companyId']}"
 
 
-def status(emulator, merchant):
+def status(emulator: Emulator, merchant):
     return emulator.api.get(f"{company_path(merchant)}/dataStatus").json()
 
 
-def read(emulator, merchant, name, **params):
+def read(emulator: Emulator, merchant, name: str, **params):
     return emulator.api.get(f"{company_path(merchant)}/data/{name}", params=params)
 
 
-def test_nothing_is_listed_before_anything_was_requested(emulator):
+def test_nothing_is_listed_before_anything_was_requested(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
 
     assert status(emulator, merchant) == {}
@@ -28,7 +30,7 @@ def test_nothing_is_listed_before_anything_was_requested(emulator):
     assert (answer.status_code, answer.json()["error"]) == (409, "The data set has not been requested.")
 
 
-def test_consent_pulls_the_six_types_within_a_minute(emulator):
+def test_consent_pulls_the_six_types_within_a_minute(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
     emulator.authorize(merchant)
 
@@ -48,7 +50,7 @@ def test_consent_pulls_the_six_types_within_a_minute(emulator):
     assert "lastSync" not in company["dataConnections"][0]
 
 
-def test_a_pull_goes_through_its_stages_with_the_clock(emulator):
+def test_a_pull_goes_through_its_stages_with_the_clock(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
     emulator.authorize(merchant)
     pull_id = status(emulator, merchant)["customers"]["latestSyncId"]
@@ -75,7 +77,7 @@ def test_a_pull_goes_through_its_stages_with_the_clock(emulator):
     assert seen[-1] == ("Complete", 100, True, True)
 
 
-def test_a_second_request_while_one_runs_is_409(emulator):
+def test_a_second_request_while_one_runs_is_409(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     path = f"{company_path(merchant)}/data/queue/customers"
     first = emulator.api.post(path)
@@ -92,7 +94,7 @@ def test_a_second_request_while_one_runs_is_409(emulator):
     assert emulator.api.post(path).status_code == 200
 
 
-def test_while_a_refresh_runs_the_last_pull_is_still_read(emulator):
+def test_while_a_refresh_runs_the_last_pull_is_still_read(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     emulator.api.post(f"{company_path(merchant)}/data/all")
 
@@ -103,7 +105,7 @@ def test_while_a_refresh_runs_the_last_pull_is_still_read(emulator):
 
 
 @pytest.mark.parametrize("path", ["data/all", "data/queue/all"])
-def test_refreshing_all_queues_the_six_types(emulator, path):
+def test_refreshing_all_queues_the_six_types(emulator: Emulator, path: str) -> None:
     (merchant,) = emulator.seed(1, "linked")
 
     answer = emulator.api.post(f"{company_path(merchant)}/{path}")
@@ -113,7 +115,7 @@ def test_refreshing_all_queues_the_six_types(emulator, path):
     assert running == SIX
 
 
-def test_a_type_that_no_linked_platform_has_is_404(emulator):
+def test_a_type_that_no_linked_platform_has_is_404(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
 
     answer = emulator.api.post(f"{company_path(merchant)}/data/queue/banking-accounts")
@@ -122,14 +124,14 @@ def test_a_type_that_no_linked_platform_has_is_404(emulator):
     assert answer.json()["error"] == ("Datatype banking-accounts not supported by platform(s) PlatformCommerce, Xero")
 
 
-def test_a_refresh_needs_a_linked_connection(emulator):
+def test_a_refresh_needs_a_linked_connection(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     emulator.deauthorize(merchant)
 
     assert emulator.api.post(f"{company_path(merchant)}/data/queue/customers").status_code == 400
 
 
-def test_a_pull_may_be_limited_to_one_connection(emulator):
+def test_a_pull_may_be_limited_to_one_connection(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     path = f"{company_path(merchant)}/data/queue/customers"
 
@@ -141,7 +143,7 @@ def test_a_pull_may_be_limited_to_one_connection(emulator):
 
 
 @pytest.mark.parametrize(("severing", "outcome"), [("deauthorize", "AuthError"), ("unlink", "Cancelled")])
-def test_severing_ends_running_pulls(emulator, severing, outcome):
+def test_severing_ends_running_pulls(emulator: Emulator, severing: str, outcome: str) -> None:
     merchant = emulator.merchant("acme")
     emulator.authorize(merchant)
     if severing == "deauthorize":
@@ -160,7 +162,7 @@ def test_severing_ends_running_pulls(emulator, severing, outcome):
     )
 
 
-def test_a_failed_pull_after_a_success_shows_both(emulator):
+def test_a_failed_pull_after_a_success_shows_both(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     emulator.control("POST", f"{company_path(merchant)}/data/suppliers/fail", {"status": "RateLimitError"})
 
@@ -178,7 +180,7 @@ def test_a_failed_pull_after_a_success_shows_both(emulator):
     "spelling",
     ["/meta/companies/{}/pull/history/", "/meta/companies/{}/pull/history", "/companies/{}/data/history"],
 )
-def test_pull_history_is_the_same_in_every_spelling(emulator, spelling):
+def test_pull_history_is_the_same_in_every_spelling(emulator: Emulator, spelling: str) -> None:
     (merchant,) = emulator.seed(1, "linked")
     emulator.api.post(f"{company_path(merchant)}/data/queue/taxRates")
 
@@ -189,7 +191,7 @@ def test_pull_history_is_the_same_in_every_spelling(emulator, spelling):
     assert page["_links"]["self"]["href"] == f"{company_path(merchant)}/data/history"
 
 
-def test_an_unknown_pull_is_404(emulator):
+def test_an_unknown_pull_is_404(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     unknown = "6f87fad8-862b-4e6d-ab67-1c8d49ebb5ee"
 
@@ -197,7 +199,7 @@ def test_an_unknown_pull_is_404(emulator):
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_a_list_is_paged_and_each_row_can_be_read_by_its_id(emulator, name):
+def test_a_list_is_paged_and_each_row_can_be_read_by_its_id(emulator: Emulator, name) -> None:
     (merchant,) = emulator.seed(1, "linked")
     prefix = company_path(merchant)
     if name == "bankAccounts":
@@ -215,7 +217,7 @@ def test_a_list_is_paged_and_each_row_can_be_read_by_its_id(emulator, name):
     assert missing.status_code == 404
 
 
-def test_bank_accounts_have_the_ids_of_their_accounts(emulator):
+def test_bank_accounts_have_the_ids_of_their_accounts(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     path = f"{company_path(merchant)}/connections/{merchant['accountingConnectionId']}/data/bankAccounts"
 
@@ -226,7 +228,7 @@ def test_bank_accounts_have_the_ids_of_their_accounts(emulator):
     assert read(emulator, merchant, "bankAccounts").json()["results"] == [bank]
 
 
-def test_company_info_is_one_object_and_its_post_queues_a_pull(emulator):
+def test_company_info_is_one_object_and_its_post_queues_a_pull(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked", platform="qhyg")
 
     info = read(emulator, merchant, "info").json()
@@ -236,7 +238,7 @@ def test_company_info_is_one_object_and_its_post_queues_a_pull(emulator):
     assert (queued["dataType"], queued["status"]) == ("company", "Queued")
 
 
-def test_records_can_be_queried_and_ordered(emulator):
+def test_records_can_be_queried_and_ordered(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
 
     liabilities = read(emulator, merchant, "accounts", query="type=Liability", orderBy="-nominalCode").json()
@@ -245,7 +247,7 @@ def test_records_can_be_queried_and_ordered(emulator):
     assert read(emulator, merchant, "accounts", query="nope=1").status_code == 400
 
 
-def test_the_service_knows_an_edit_of_the_books_only_after_a_pull(emulator):
+def test_the_service_knows_an_edit_of_the_books_only_after_a_pull(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "linked")
     (account, *_) = read(emulator, merchant, "accounts").json()["results"]
     emulator.control("PATCH", f"{company_path(merchant)}/accounts/{account['id']}?pull=false", {"name": "Takings"})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from tests.contract.conftest import Endpoint
 from tests.contract.test_command import Process
 
 ACCOUNT = {"nominalCode": "210", "name": "Online sales", "fullyQualifiedCategory": "Income.Sales"}
@@ -28,7 +30,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path) -> Machine:
+def machine(tmp_path: Path) -> Machine:
     return Machine(str(tmp_path / "world.db"))
 
 
@@ -58,7 +60,7 @@ def codes(server: Process, company: str) -> list[int]:
     return [each["syncStatusCode"] for each in rows]
 
 
-def test_a_pending_push_is_done(machine):
+def test_a_pending_push_is_done(machine: Machine) -> None:
     with machine.life() as server:
         merchant = seed(server, "linked")
         connection = f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
@@ -69,7 +71,7 @@ def test_a_pending_push_is_done(machine):
         assert push["status"] == "Success"
 
 
-def test_a_running_sync_ends_and_the_schedule_goes_on(machine):
+def test_a_running_sync_ends_and_the_schedule_goes_on(machine: Machine) -> None:
     with machine.life() as server:
         company = seed(server, "configured")["companyId"]
         sell(server, company)
@@ -84,7 +86,7 @@ def test_a_running_sync_ends_and_the_schedule_goes_on(machine):
         assert {each["kind"] for each in entries} == {"invoice", "payment"}
 
 
-def test_an_undelivered_event_is_delivered(machine, endpoint):
+def test_an_undelivered_event_is_delivered(machine: Machine, endpoint: Endpoint) -> None:
     endpoint.answers = [(503, {})]
     with machine.life() as server:
         body = {"url": endpoint.url, "eventTypes": ["company.created"]}
@@ -98,7 +100,7 @@ def test_an_undelivered_event_is_delivered(machine, endpoint):
         assert first.raw == second.raw
 
 
-def test_what_the_client_set_up_is_still_there(machine):
+def test_what_the_client_set_up_is_still_there(machine: Machine) -> None:
     with machine.life() as server:
         company = seed(server, "linked")["companyId"]
         rule = {"type": "Sync Connection Deleted", "notifiers": {"emails": []}}

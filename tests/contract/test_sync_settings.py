@@ -6,6 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from tests.emulator import Emulator
+
 CLIENT = "/profile/syncSettings"
 
 
@@ -13,12 +15,12 @@ def entry(data_type: str, first: bool = True, hours: int = 0) -> dict:
     return {"dataType": data_type, "fetchOnFirstLink": first, "syncSchedule": hours, "syncOrder": 0}
 
 
-def pulls(emulator, merchant) -> list[str]:
+def pulls(emulator: Emulator, merchant) -> list[str]:
     page = emulator.api.get(f"/companies/{merchant['companyId']}/data/history?page=1&pageSize=100").json()
     return [each["dataType"] for each in page["results"]]
 
 
-def test_there_is_one_entry_for_every_data_type_and_no_periodic_refresh(emulator):
+def test_there_is_one_entry_for_every_data_type_and_no_periodic_refresh(emulator: Emulator) -> None:
     settings = emulator.api.get(CLIENT).json()
     by_type = {each["dataType"]: each for each in settings["settings"]}
     assert UUID(settings["clientId"])
@@ -27,7 +29,7 @@ def test_there_is_one_entry_for_every_data_type_and_no_periodic_refresh(emulator
     assert {each["syncSchedule"] for each in by_type.values()} == {0}
 
 
-def test_fetch_on_first_link_decides_what_consent_pulls(emulator):
+def test_fetch_on_first_link_decides_what_consent_pulls(emulator: Emulator) -> None:
     settings = [entry("taxRates"), entry("invoices"), entry("company", first=False)]
     types = [each["dataType"] for each in emulator.api.get(CLIENT).json()["settings"]]
     others = [entry(name, first=False) for name in types if name not in ("taxRates", "invoices", "company")]
@@ -40,7 +42,7 @@ def test_fetch_on_first_link_decides_what_consent_pulls(emulator):
     assert sorted(pulls(emulator, merchant)) == ["invoices", "invoices", "taxRates", "taxRates"]
 
 
-def test_a_company_can_have_settings_of_its_own_and_give_them_up(emulator):
+def test_a_company_can_have_settings_of_its_own_and_give_them_up(emulator: Emulator) -> None:
     (merchant, other) = emulator.seed(2, "linked")
     path = f"/companies/{merchant['companyId']}/syncSettings"
     body = {"settings": [entry("customers", hours=24)], "overridesDefaults": True}
@@ -60,11 +62,11 @@ def test_a_company_can_have_settings_of_its_own_and_give_them_up(emulator):
     "settings",
     [None, "all", [{"dataType": "taxRates"}], [entry("nope")], [{**entry("taxRates"), "syncSchedule": -1}]],
 )
-def test_an_entry_must_be_whole(emulator, settings):
+def test_an_entry_must_be_whole(emulator: Emulator, settings) -> None:
     assert emulator.api.post(CLIENT, json={"settings": settings}).status_code == 400
 
 
-def test_a_free_plan_has_no_hourly_schedule(emulator):
+def test_a_free_plan_has_no_hourly_schedule(emulator: Emulator) -> None:
     emulator.control("PATCH", "/settings", {"companyLimit": 50})
     try:
         answer = emulator.api.post(CLIENT, json={"settings": [entry("taxRates", hours=1)]})
@@ -74,13 +76,13 @@ def test_a_free_plan_has_no_hourly_schedule(emulator):
         emulator.control("PATCH", "/settings", {"companyLimit": None})
 
 
-def test_the_account_outlives_a_reset(emulator):
+def test_the_account_outlives_a_reset(emulator: Emulator) -> None:
     before = emulator.api.get(CLIENT).json()["clientId"]
     emulator.control("POST", "/reset")
     assert emulator.api.get(CLIENT).json()["clientId"] == before
 
 
-def test_not_every_key_may_ask_for_the_account(emulator):
+def test_not_every_key_may_ask_for_the_account(emulator: Emulator) -> None:
     emulator.control("PATCH", "/settings", {"accountHidden": True})
     assert emulator.api.get(CLIENT).status_code == 403
     assert emulator.api.get("/companies").status_code == 200

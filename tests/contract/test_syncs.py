@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
+import httpx
 import pytest
+
+from tests.emulator import Emulator
 
 CASH_AND_CARD = [("c1", "Card", 20.0), ("c2", "Cash", 6.0)]
 
@@ -12,7 +16,7 @@ CASH_AND_CARD = [("c1", "Card", 20.0), ("c2", "Cash", 6.0)]
 class Till:
     """One configured merchant whose sales are uploaded and synchronised."""
 
-    def __init__(self, emulator, platform: str = "gbol") -> None:
+    def __init__(self, emulator: Emulator, platform: str = "gbol") -> None:
         self.emulator, self.api = emulator, emulator.api
         self.at_noon()  # before the merchant is there: the way to the next noon may lead over a sync hour
         (self.merchant,) = emulator.seed(1, "configured", platform=platform)
@@ -32,7 +36,7 @@ class Till:
     def ago(self, **span) -> str:
         return (self.now - timedelta(**span)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def upload(self, data_type: str, *records: dict):
+    def upload(self, data_type: str, *records: Any) -> httpx.Response:
         member = data_type.removeprefix("commerce-")
         return self.api.post(f"/data/companies/{self.company}/sync/{data_type}", json={member: list(records)})
 
@@ -81,11 +85,11 @@ class Till:
 
 
 @pytest.fixture
-def till(emulator) -> Till:
+def till(emulator: Emulator) -> Till:
     return Till(emulator)
 
 
-def test_a_sync_takes_a_moment_and_ends_with_data_pushed(till):
+def test_a_sync_takes_a_moment_and_ends_with_data_pushed(till: Till) -> None:
     till.sell()
     begun = till.latest()
     assert (begun["syncStatusCode"], begun["dataPushed"]) == (1000, False)
@@ -97,7 +101,7 @@ def test_a_sync_takes_a_moment_and_ends_with_data_pushed(till):
     assert len(done["dataConnections"]) == 2
 
 
-def test_a_sync_that_lasts_longer_than_ten_minutes_says_so(till):
+def test_a_sync_that_lasts_longer_than_ten_minutes_says_so(till: Till) -> None:
     till.emulator.control("PATCH", "/settings", {"syncSeconds": 3600})
     try:
         till.sell()
@@ -110,7 +114,7 @@ def test_a_sync_that_lasts_longer_than_ten_minutes_says_so(till):
         till.emulator.control("PATCH", "/settings", {"syncSeconds": 5})
 
 
-def test_a_day_becomes_one_invoice_one_payment_per_type_and_one_bill(till):
+def test_a_day_becomes_one_invoice_one_payment_per_type_and_one_bill(till: Till) -> None:
     till.sell("o1")
     till.sell("o2")
     till.upload(
@@ -153,7 +157,7 @@ def test_a_day_becomes_one_invoice_one_payment_per_type_and_one_bill(till):
     assert (bill["lines"][0]["accountId"], bill["total"]) == (till.selected("fees", "paymentFee"), 0.8)
 
 
-def test_refunds_become_one_credit_note_and_days_stay_apart(till):
+def test_refunds_become_one_credit_note_and_days_stay_apart(till: Till) -> None:
     till.sell("o1", till.ago(days=2), totalRefund=6.0)
     till.sell("o2", till.ago(days=1), totalRefund=4.0)
     till.latest()
@@ -164,7 +168,7 @@ def test_refunds_become_one_credit_note_and_days_stay_apart(till):
     assert len({each["date"] for each in till.entries("invoice")}) == 2
 
 
-def test_invoices_are_grouped_by_what_the_merchant_selected(till):
+def test_invoices_are_grouped_by_what_the_merchant_selected(till: Till) -> None:
     till.sell("o1", locationRef={"id": "north"})
     till.sell("o2", locationRef={"id": "south"})
     till.latest()
@@ -172,12 +176,12 @@ def test_invoices_are_grouped_by_what_the_merchant_selected(till):
     assert sorted(each["groupedBy"] for each in till.entries("invoice")) == [["north"], ["south"]]
 
 
-def test_nothing_to_push_is_a_success(till):
+def test_nothing_to_push_is_a_success(till: Till) -> None:
     ended = till.latest()
     assert (ended["syncStatusCode"], ended["dataPushed"]) == (2040, False)
 
 
-def test_a_data_type_that_was_never_uploaded_fails_the_sync(till):
+def test_a_data_type_that_was_never_uploaded_fails_the_sync(till: Till) -> None:
     till.upload("commerce-orders", {"id": "o1", "createdDate": till.ago(minutes=5)})
     ended = till.latest()
     assert ended["syncStatusCode"] == 5120
@@ -197,7 +201,9 @@ def test_a_data_type_that_was_never_uploaded_fails_the_sync(till):
         ("taxRates", "tax", "archive", "The following Tax Rates are invalid: {id}."),
     ],
 )
-def test_what_is_gone_from_the_books_stops_the_sync_in_its_own_words(till, path, chosen, edit, message):
+def test_what_is_gone_from_the_books_stops_the_sync_in_its_own_words(
+    till: Till, path: str, chosen: str, edit: str, message: str
+) -> None:
     configuration = till.document()["configuration"]
     row_id = {
         "account": till.selected("sales", "refund"),
@@ -217,7 +223,7 @@ def test_what_is_gone_from_the_books_stops_the_sync_in_its_own_words(till, path,
     assert till.entries() == []
 
 
-def test_a_deleted_account_is_named_in_the_raw_text(till):
+def test_a_deleted_account_is_named_in_the_raw_text(till: Till) -> None:
     gone = till.selected("payments", "cash")
     till.emulator.control("DELETE", f"/companies/{till.company}/accounts/{gone}")
     raw = till.latest()["syncExceptionMessage"]
@@ -225,14 +231,14 @@ def test_a_deleted_account_is_named_in_the_raw_text(till):
     assert gone in raw
 
 
-def test_what_the_portal_put_there_unchecked_is_found_by_the_sync(till):
+def test_what_the_portal_put_there_unchecked_is_found_by_the_sync(till: Till) -> None:
     till.edit_configuration({"configuration": {"sales": {"invoiceStatus": {"selectedInvoiceStatus": "Draft"}}}})
     ended = till.latest()
     assert ended["syncStatusCode"] == 4000
     assert ended["errorMessage"] == "Payments cannot be enabled if invoice status is set to 'draft'."
 
 
-def test_a_payment_type_that_is_not_mapped_stops_syncing_until_it_is(till):
+def test_a_payment_type_that_is_not_mapped_stops_syncing_until_it_is(till: Till) -> None:
     till.sell()
     swish = {"id": "s", "amount": 5.0, "type": "Swish", "status": "Paid", "createdDate": till.ago(minutes=4)}
     till.upload("commerce-payments", swish)
@@ -241,21 +247,21 @@ def test_a_payment_type_that_is_not_mapped_stops_syncing_until_it_is(till):
     assert till.latest()["syncStatusCode"] == 1000
 
 
-def test_a_severed_connection_is_4040_with_the_first_message(till):
+def test_a_severed_connection_is_4040_with_the_first_message(till: Till) -> None:
     till.emulator.deauthorize(till.merchant)
     ended = till.latest()
     assert ended["syncStatusCode"] == 4040
     assert ended["errorMessage"] == "Company needs to have two valid data connections."
 
 
-def test_a_company_that_was_never_linked_is_a_configuration_error(emulator):
+def test_a_company_that_was_never_linked_is_a_configuration_error(emulator: Emulator) -> None:
     merchant = emulator.merchant("acme")
     ended = emulator.api.post(f"/companies/{merchant['companyId']}/sync/commerce/latest").json()
     assert ended["syncStatusCode"] == 4000
     assert ended["errorMessage"] == "Company needs to have two valid data connections."
 
 
-def test_a_manual_range_that_overlaps_what_was_synchronised_is_refused(till):
+def test_a_manual_range_that_overlaps_what_was_synchronised_is_refused(till: Till) -> None:
     till.sell()
     till.latest()
     till.emulator.advance("PT10S")
@@ -264,14 +270,14 @@ def test_a_manual_range_that_overlaps_what_was_synchronised_is_refused(till):
     assert ended["errorMessage"] == "Date overlaps with a previous sync date range."
 
 
-def test_a_failed_range_may_be_asked_for_again(till):
+def test_a_failed_range_may_be_asked_for_again(till: Till) -> None:
     till.emulator.control("POST", f"/companies/{till.company}/syncs/next", {"code": 5130})
     assert till.latest()["syncStatusCode"] == 5130
     assert till.historic(till.ago(hours=2), till.ago(hours=1)).json()["syncStatusCode"] == 2040
 
 
 @pytest.mark.parametrize("shape", ["dateRange", "start-finish", "start-end"])
-def test_a_range_is_accepted_in_its_three_shapes_on_both_paths(till, shape):
+def test_a_range_is_accepted_in_its_three_shapes_on_both_paths(till: Till, shape: str) -> None:
     start, finish = till.ago(hours=4), till.ago(hours=2)
     body = {
         "dateRange": {"dateRange": {"start": start, "finish": finish}},
@@ -285,14 +291,14 @@ def test_a_range_is_accepted_in_its_three_shapes_on_both_paths(till, shape):
     assert answer.json()["syncDateRangeUtc"] == {"start": start, "finish": finish}
 
 
-def test_the_latest_sync_begins_where_the_last_success_ended(till):
+def test_the_latest_sync_begins_where_the_last_success_ended(till: Till) -> None:
     first = till.latest(syncTo=till.ago(hours=3))
     second = till.latest()
     assert first["syncDateRangeUtc"]["start"] == till.document()["schedule"]["startDate"]
     assert second["syncDateRangeUtc"]["start"] == first["syncDateRangeUtc"]["finish"]
 
 
-def test_a_sync_before_the_start_date_is_a_server_error(till):
+def test_a_sync_before_the_start_date_is_a_server_error(till: Till) -> None:
     later = (till.now + timedelta(days=3)).strftime("%Y-%m-%dT00:00:00Z")
     till.edit_configuration({"schedule": {"startDate": later}})
     answer = till.api.post(f"/companies/{till.company}/sync/commerce/latest")
@@ -301,12 +307,12 @@ def test_a_sync_before_the_start_date_is_a_server_error(till):
     assert till.historic(till.ago(days=2), till.ago(days=1)).status_code == 500
 
 
-def test_records_from_before_the_start_date_are_not_mapped(till):
+def test_records_from_before_the_start_date_are_not_mapped(till: Till) -> None:
     till.sell("old", till.ago(days=60))
     assert till.latest()["syncStatusCode"] == 2040
 
 
-def test_the_scheduled_sync_runs_at_its_hour_over_the_time_since_the_last(till):
+def test_the_scheduled_sync_runs_at_its_hour_over_the_time_since_the_last(till: Till) -> None:
     till.sell()
     till.emulator.advance("P1D")
     (sync,) = till.all()
@@ -316,14 +322,14 @@ def test_the_scheduled_sync_runs_at_its_hour_over_the_time_since_the_last(till):
     assert [each["syncStatusCode"] for each in till.all()] == [2040, 2000]
 
 
-def test_the_sync_hour_is_local_where_a_time_zone_is_set(till):
+def test_the_sync_hour_is_local_where_a_time_zone_is_set(till: Till) -> None:
     till.edit_configuration({"schedule": {"syncHourUtc": 3, "timeZone": "Asia/Tokyo"}})
     till.emulator.advance("P1D")
     (sync,) = till.all()
     assert sync["syncUtc"][11:19] == "18:00:00"
 
 
-def test_a_disabled_merchant_is_not_synchronised_on_schedule_but_on_request(till):
+def test_a_disabled_merchant_is_not_synchronised_on_schedule_but_on_request(till: Till) -> None:
     till.edit_configuration({"enabled": False})
     till.sell()
     till.emulator.advance("P2D")
@@ -331,7 +337,7 @@ def test_a_disabled_merchant_is_not_synchronised_on_schedule_but_on_request(till
     assert till.latest()["syncStatusCode"] == 1000
 
 
-def test_a_scheduled_run_after_a_manual_one_repeats_it_in_the_books(till):
+def test_a_scheduled_run_after_a_manual_one_repeats_it_in_the_books(till: Till) -> None:
     till.sell()
     till.latest()
     till.emulator.advance("P1D")
@@ -340,7 +346,7 @@ def test_a_scheduled_run_after_a_manual_one_repeats_it_in_the_books(till):
     assert till.emulator.control("GET", f"/companies/{till.company}/entries")["duplicates"] == 4
 
 
-def test_by_a_switch_the_repetition_is_refused(till):
+def test_by_a_switch_the_repetition_is_refused(till: Till) -> None:
     till.emulator.control("PATCH", "/settings", {"refuseDuplicates": True})
     try:
         till.sell()
@@ -352,7 +358,7 @@ def test_by_a_switch_the_repetition_is_refused(till):
         till.emulator.control("PATCH", "/settings", {"refuseDuplicates": False})
 
 
-def test_updating_a_synchronised_record_duplicates_it(till):
+def test_updating_a_synchronised_record_duplicates_it(till: Till) -> None:
     till.sell()
     till.emulator.advance("P1D")
     till.sell("o1", till.ago(days=1, minutes=5), sourceModifiedDate=till.ago(minutes=1))
@@ -360,7 +366,7 @@ def test_updating_a_synchronised_record_duplicates_it(till):
     assert len(till.entries("invoice")) == 2
 
 
-def test_a_failed_day_is_made_up_for_by_the_next_run(till):
+def test_a_failed_day_is_made_up_for_by_the_next_run(till: Till) -> None:
     refund = till.selected("sales", "refund")
     account = f"/companies/{till.company}/accounts/{refund}"
     till.emulator.control("PATCH", account, {"status": "Archived"})
@@ -372,7 +378,7 @@ def test_a_failed_day_is_made_up_for_by_the_next_run(till):
     assert len(till.entries("invoice")) == 1
 
 
-def test_the_first_scheduled_failure_on_a_severed_connection_switches_off(till):
+def test_the_first_scheduled_failure_on_a_severed_connection_switches_off(till: Till) -> None:
     till.emulator.deauthorize(till.merchant)
     assert till.document()["enabled"] is True
     till.emulator.advance("P1D")
@@ -385,7 +391,7 @@ def test_the_first_scheduled_failure_on_a_severed_connection_switches_off(till):
     assert till.document()["configured"] is True
 
 
-def test_a_connection_that_is_back_before_the_run_keeps_its_schedule(till):
+def test_a_connection_that_is_back_before_the_run_keeps_its_schedule(till: Till) -> None:
     till.emulator.deauthorize(till.merchant)
     till.emulator.authorize(till.merchant)
     till.emulator.advance("P1D")
@@ -393,7 +399,7 @@ def test_a_connection_that_is_back_before_the_run_keeps_its_schedule(till):
     assert till.document()["enabled"] is True
 
 
-def test_after_31_failed_days_the_server_gives_up(till):
+def test_after_31_failed_days_the_server_gives_up(till: Till) -> None:
     till.edit_configuration({"configuration": {"sales": {"invoiceStatus": {"selectedInvoiceStatus": "Draft"}}}})
     till.emulator.advance("P30D")
     assert till.document()["enabled"] is True
@@ -402,7 +408,7 @@ def test_after_31_failed_days_the_server_gives_up(till):
     assert len(till.all()) == 31
 
 
-def test_the_last_success_is_told_by_both_paths_and_404_before_there_is_one(till):
+def test_the_last_success_is_told_by_both_paths_and_404_before_there_is_one(till: Till) -> None:
     paths = ("/sync/status/lastSuccessful", "/sync/commerce/syncs/lastSuccessful/status")
     assert [till.api.get(f"/companies/{till.company}{path}").status_code for path in paths] == [404, 404]
     assert till.api.get(f"/meta/companies/{till.company}/sync/commerce/status").status_code == 404
@@ -417,7 +423,7 @@ def test_the_last_success_is_told_by_both_paths_and_404_before_there_is_one(till
     assert till.api.get(f"{base}/00000000-0000-0000-0000-000000000000/status").status_code == 404
 
 
-def test_deleting_a_connection_takes_the_uploaded_data_along(till):
+def test_deleting_a_connection_takes_the_uploaded_data_along(till: Till) -> None:
     till.sell()
     path = f"/companies/{till.company}/connections/{till.merchant['accountingConnectionId']}"
     assert till.api.delete(path).status_code == 200
@@ -429,7 +435,7 @@ def test_deleting_a_connection_takes_the_uploaded_data_along(till):
     assert (ended["syncStatusCode"], ended["errorMessage"]) == (4000, "No schedule selected frequency.")
 
 
-def test_quickbooks_fees_and_rates_follow_its_own_books(emulator):
+def test_quickbooks_fees_and_rates_follow_its_own_books(emulator: Emulator) -> None:
     till = Till(emulator, "qhyg")
     line = {"id": "l", "quantity": 1, "taxPercentage": 8.875, "totalAmount": 24.0}
     till.sell("o1", orderLineItems=[line])
@@ -438,7 +444,7 @@ def test_quickbooks_fees_and_rates_follow_its_own_books(emulator):
     assert till.entries("invoice")[0]["lines"][0]["taxRateId"] == "11_Invoices"
 
 
-def test_an_upload_answers_with_its_data_and_a_dataset_to_track(till):
+def test_an_upload_answers_with_its_data_and_a_dataset_to_track(till: Till) -> None:
     order = {"id": "o1", "createdDate": till.ago(minutes=1), "totalAmount": 3.5}
     answer = till.upload("commerce-orders", order)
     assert answer.status_code == 200
@@ -462,19 +468,19 @@ def test_an_upload_answers_with_its_data_and_a_dataset_to_track(till):
         "o1",
     ],
 )
-def test_a_record_of_another_shape_is_refused_by_its_place(till, record):
+def test_a_record_of_another_shape_is_refused_by_its_place(till: Till, record: str | dict[str, Any]) -> None:
     answer = till.upload("commerce-orders", {"id": "good", "createdDate": "2026-01-01"}, record)
     assert answer.status_code == 400
     assert answer.json()["validation"]["errors"][0]["itemId"] == "orders[1]"
 
 
-def test_other_data_types_and_companies_cannot_be_uploaded_to(till):
+def test_other_data_types_and_companies_cannot_be_uploaded_to(till: Till) -> None:
     assert till.upload("commerce-products", {"id": "x"}).status_code == 404
     nobody = "/data/companies/00000000-0000-0000-0000-000000000000/sync/commerce-orders"
     assert till.api.post(nobody, json={"orders": []}).status_code == 404
 
 
-def test_product_categories_become_sales_rows_where_that_is_on(till):
+def test_product_categories_become_sales_rows_where_that_is_on(till: Till) -> None:
     path = f"/companies/{till.company}/data/commerce-productCategories"
     drinks, food = {"id": "c-1", "name": "Drinks"}, {"id": "c-2", "name": "Food"}
     till.api.put(path, json={"ProductCategories": [drinks]})
@@ -495,7 +501,7 @@ def test_product_categories_become_sales_rows_where_that_is_on(till):
         till.emulator.control("PATCH", "/settings", {"productCategories": False})
 
 
-def test_product_categories_are_taken_in_pascal_case(till):
+def test_product_categories_are_taken_in_pascal_case(till: Till) -> None:
     path = f"/companies/{till.company}/data/commerce-productCategories"
     body = {"ContractVersion": "9.3.1", "ProductCategories": [{"id": "1", "name": "Drinks"}]}
     assert till.api.put(path, json=body).status_code == 200

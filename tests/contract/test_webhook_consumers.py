@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from time import monotonic, sleep
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
+
+from tests.contract.conftest import Endpoint
+from tests.emulator import Emulator
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 LIFE = [
@@ -19,18 +23,18 @@ LIFE = [
 ]
 
 
-def consumer(emulator, url: str, *event_types: str, **more) -> dict:
+def consumer(emulator: Emulator, url: str, *event_types: str, **more) -> dict:
     answer = emulator.api.post("/webhooks", json={"url": url, "eventTypes": list(event_types), **more})
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-def secret(emulator, made: dict) -> str:
+def secret(emulator: Emulator, made: dict) -> str:
     consumers = emulator.control("GET", "/webhooks")["consumers"]
     return next(each["secret"] for each in consumers if each["id"] == made["id"])
 
 
-def delivered(emulator, state: str = "delivered", count: int = 1) -> list[dict]:
+def delivered(emulator: Emulator, state: str = "delivered", count: int = 1) -> list[dict]:
     """Deliveries in a state, once there are so many: answers are filed a moment after they are given."""
     until = monotonic() + 10
     found: list[dict] = []
@@ -41,7 +45,7 @@ def delivered(emulator, state: str = "delivered", count: int = 1) -> list[dict]:
     return found
 
 
-def failed_attempts(emulator, count: int) -> dict:
+def failed_attempts(emulator: Emulator, count: int) -> dict:
     until = monotonic() + 10
     while monotonic() < until:
         (delivery,) = emulator.control("GET", "/webhooks")["deliveries"]
@@ -51,7 +55,7 @@ def failed_attempts(emulator, count: int) -> dict:
     raise AssertionError(delivery)
 
 
-def test_a_consumer_is_made_listed_without_paging_and_deleted(emulator):
+def test_a_consumer_is_made_listed_without_paging_and_deleted(emulator: Emulator) -> None:
     made = consumer(emulator, "https://hooks.example.com/a", "connection.deleted", companyTags=["region:uk"])
     assert made == {
         "id": made["id"],
@@ -78,11 +82,11 @@ def test_a_consumer_is_made_listed_without_paging_and_deleted(emulator):
         {"url": "https://a.example", "eventTypes": ["x"], "companyTags": ["a:" + "b" * 127]},
     ],
 )
-def test_a_consumer_needs_an_address_an_event_and_few_tags(emulator, body):
+def test_a_consumer_needs_an_address_an_event_and_few_tags(emulator: Emulator, body: dict[str, Any]) -> None:
     assert emulator.api.post("/webhooks", json=body).status_code == 400
 
 
-def test_there_are_at_most_fifty_consumers(emulator):
+def test_there_are_at_most_fifty_consumers(emulator: Emulator) -> None:
     for number in range(50):
         consumer(emulator, f"https://hooks.example.com/{number}", "company.created")
     body = {"url": "https://hooks.example.com/50", "eventTypes": ["company.created"]}
@@ -90,7 +94,9 @@ def test_there_are_at_most_fifty_consumers(emulator):
     assert len(emulator.api.get("/webhooks").json()["results"]) == 50
 
 
-def test_a_delivery_verifies_with_the_standard_library_and_a_tampered_one_does_not(emulator, endpoint):
+def test_a_delivery_verifies_with_the_standard_library_and_a_tampered_one_does_not(
+    emulator: Emulator, endpoint: Endpoint
+) -> None:
     made = consumer(emulator, endpoint.url, "company.created")
     emulator.api.post("/meta/companies/sync", json={"name": "acme"})
     (delivery,) = endpoint.wait_for(1)
@@ -100,7 +106,7 @@ def test_a_delivery_verifies_with_the_standard_library_and_a_tampered_one_does_n
         webhook.verify(delivery.raw.replace(b"acme", b"evil"), delivery.headers)
 
 
-def test_the_timestamp_is_real_though_the_emulated_clock_is_ahead(emulator, endpoint):
+def test_the_timestamp_is_real_though_the_emulated_clock_is_ahead(emulator: Emulator, endpoint: Endpoint) -> None:
     emulator.advance("P40D")
     made = consumer(emulator, endpoint.url, "company.created")
     emulator.api.post("/meta/companies/sync", json={"name": "acme"})
@@ -108,7 +114,7 @@ def test_the_timestamp_is_real_though_the_emulated_clock_is_ahead(emulator, endp
     Webhook(secret(emulator, made)).verify(delivery.raw, delivery.headers)
 
 
-def test_before_august_2024_the_headers_were_named_after_svix(emulator, endpoint):
+def test_before_august_2024_the_headers_were_named_after_svix(emulator: Emulator, endpoint: Endpoint) -> None:
     made = consumer(emulator, endpoint.url, "company.created")
     emulator.control("PATCH", f"/webhooks/{made['id']}", {"prefix": "svix", "headers": {"X-Shop": "7"}})
     emulator.api.post("/meta/companies/sync", json={"name": "acme"})
@@ -117,7 +123,7 @@ def test_before_august_2024_the_headers_were_named_after_svix(emulator, endpoint
     assert delivery.headers["x-shop"] == "7"
 
 
-def test_every_turn_in_a_connections_life_has_its_event(emulator, endpoint):
+def test_every_turn_in_a_connections_life_has_its_event(emulator: Emulator, endpoint: Endpoint) -> None:
     consumer(emulator, endpoint.url, *LIFE)
     (merchant,) = emulator.seed(1, "pending")
     company, connection = merchant["companyId"], merchant["accountingConnectionId"]
@@ -136,7 +142,7 @@ def test_every_turn_in_a_connections_life_has_its_event(emulator, endpoint):
     )
 
 
-def test_a_deleted_company_tells_of_each_connection_and_then_of_itself(emulator, endpoint):
+def test_a_deleted_company_tells_of_each_connection_and_then_of_itself(emulator: Emulator, endpoint: Endpoint) -> None:
     consumer(emulator, endpoint.url, "connection.deleted", "company.deleted")
     (merchant,) = emulator.seed(1, "linked")
     emulator.api.delete(f"/companies/{merchant['companyId']}")
@@ -151,7 +157,7 @@ def test_a_deleted_company_tells_of_each_connection_and_then_of_itself(emulator,
     assert "dataConnections" not in company
 
 
-def test_first_pulls_are_told_together(emulator, endpoint):
+def test_first_pulls_are_told_together(emulator: Emulator, endpoint: Endpoint) -> None:
     consumer(emulator, endpoint.url, "read.completed.initial")
     merchant = emulator.merchant("acme")
     emulator.authorize(merchant)
@@ -162,7 +168,7 @@ def test_first_pulls_are_told_together(emulator, endpoint):
     assert read == dict.fromkeys(types, "Complete")
 
 
-def test_a_push_is_told_by_its_data_type(emulator, endpoint):
+def test_a_push_is_told_by_its_data_type(emulator: Emulator, endpoint: Endpoint) -> None:
     consumer(emulator, endpoint.url, "chartOfAccounts.write.successful", "chartOfAccounts.write.unsuccessful")
     (merchant,) = emulator.seed(1, "linked")
     path = f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}/push/accounts"
@@ -175,7 +181,9 @@ def test_a_push_is_told_by_its_data_type(emulator, endpoint):
     assert told["chartOfAccounts.write.unsuccessful"]["status"] == "Failed"
 
 
-def test_between_march_and_october_2024_it_spoke_legacy_words_under_names_without_spaces(emulator, endpoint):
+def test_between_march_and_october_2024_it_spoke_legacy_words_under_names_without_spaces(
+    emulator: Emulator, endpoint: Endpoint
+) -> None:
     consumer(emulator, endpoint.url, "SyncConnectionDeleted")
     (merchant,) = emulator.seed(1, "linked")
     emulator.api.delete(f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}")
@@ -184,7 +192,7 @@ def test_between_march_and_october_2024_it_spoke_legacy_words_under_names_withou
     assert delivery.headers["webhook-id"] == delivery.body["AlertId"]
 
 
-def test_tags_choose_companies_and_a_disabled_consumer_hears_nothing(emulator, endpoint):
+def test_tags_choose_companies_and_a_disabled_consumer_hears_nothing(emulator: Emulator, endpoint: Endpoint) -> None:
     consumer(emulator, f"{endpoint.url}/uk", "company.created", companyTags=["region:uk", "region:ie"])
     consumer(emulator, f"{endpoint.url}/off", "company.created", disabled=True)
     consumer(emulator, f"{endpoint.url}/all", "company.created")
@@ -195,7 +203,9 @@ def test_tags_choose_companies_and_a_disabled_consumer_hears_nothing(emulator, e
     assert heard == [("/hook/all", "a"), ("/hook/all", "b"), ("/hook/all", "c"), ("/hook/uk", "b")]
 
 
-def test_a_failing_endpoint_is_tried_eight_times_over_28_hours_under_one_id(emulator, endpoint):
+def test_a_failing_endpoint_is_tried_eight_times_over_28_hours_under_one_id(
+    emulator: Emulator, endpoint: Endpoint
+) -> None:
     endpoint.answers = [(500, {})] * 20
     consumer(emulator, endpoint.url, "company.created")
     emulator.api.post("/meta/companies/sync", json={"name": "acme"})
@@ -212,7 +222,7 @@ def test_a_failing_endpoint_is_tried_eight_times_over_28_hours_under_one_id(emul
     assert len({each.raw for each in endpoint.deliveries}) == 1
 
 
-def test_retries_come_by_themselves_on_the_real_clock(emulator, endpoint):
+def test_retries_come_by_themselves_on_the_real_clock(emulator: Emulator, endpoint: Endpoint) -> None:
     endpoint.answers = [(503, {})]
     consumer(emulator, endpoint.url, "company.created")
     emulator.api.post("/meta/companies/sync", json={"name": "acme"})
@@ -221,7 +231,7 @@ def test_retries_come_by_themselves_on_the_real_clock(emulator, endpoint):
     assert [each["status"] for each in delivery["attempts"]] == [503, 204]
 
 
-def test_a_deleted_consumer_drops_what_was_still_to_come(emulator, endpoint):
+def test_a_deleted_consumer_drops_what_was_still_to_come(emulator: Emulator, endpoint: Endpoint) -> None:
     endpoint.answers = [(500, {})]
     made = consumer(emulator, endpoint.url, "company.created")
     emulator.api.post("/meta/companies/sync", json={"name": "acme"})
@@ -232,7 +242,7 @@ def test_a_deleted_consumer_drops_what_was_still_to_come(emulator, endpoint):
     assert len(endpoint.deliveries) == 1
 
 
-def test_an_endpoint_that_fails_for_five_days_is_disabled(emulator, endpoint):
+def test_an_endpoint_that_fails_for_five_days_is_disabled(emulator: Emulator, endpoint: Endpoint) -> None:
     endpoint.answers = [(500, {})] * 50
     consumer(emulator, endpoint.url, "company.created")
     emulator.api.post("/meta/companies/sync", json={"name": "a"})
@@ -246,7 +256,7 @@ def test_an_endpoint_that_fails_for_five_days_is_disabled(emulator, endpoint):
     assert emulator.api.get("/webhooks").json()["results"][0]["disabled"] is True
 
 
-def test_an_event_can_be_sent_again_under_the_same_id(emulator, endpoint):
+def test_an_event_can_be_sent_again_under_the_same_id(emulator: Emulator, endpoint: Endpoint) -> None:
     consumer(emulator, endpoint.url, "company.created")
     assert emulator.control("POST", "/webhooks/replay") == {"deliveries": []}
     emulator.api.post("/meta/companies/sync", json={"name": "a"})
@@ -259,7 +269,7 @@ def test_an_event_can_be_sent_again_under_the_same_id(emulator, endpoint):
     assert answer.status_code == 404
 
 
-def test_no_event_tells_of_a_configuration_change_a_rename_or_a_sync(emulator, endpoint):
+def test_no_event_tells_of_a_configuration_change_a_rename_or_a_sync(emulator: Emulator, endpoint: Endpoint) -> None:
     types = ["configuration.changed", "company.updated", "sync.completed", "company.created"]
     consumer(emulator, endpoint.url, *types)
     (merchant,) = emulator.seed(1, "configured")

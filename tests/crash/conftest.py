@@ -8,8 +8,8 @@ import pytest
 
 from controller.emulator.http.server import running_emulator
 from controller.emulator.service.world import EmulatorSettings
-from tests.conftest import Emulator, in_process_emulator
 from tests.crash.crash_proof import CrashProof
+from tests.emulator import Emulator, in_process_emulator
 from tests.in_process import TEST_ACCOUNT
 
 

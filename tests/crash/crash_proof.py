@@ -19,6 +19,7 @@ from tests.crash.scenario import (
     record_trace,
     run_disturbed,
 )
+from tests.emulator import Emulator
 from tests.end_to_end.place import Place, count_writes_by_call
 
 Point = tuple[int, str]
@@ -56,7 +57,7 @@ unreadable          five attempts, and one more look at the fleet
 class CrashProof:
     """One stage, its undisturbed run, and what came of it."""
 
-    def __init__(self, folder: Path, emulator: Any, **service: Any) -> None:
+    def __init__(self, folder: Path, emulator: Emulator, **service: Any) -> None:
         self.stage, self._emulator = CrashStage(folder, emulator, **service), emulator
         place = self.stage.set_up("undisturbed")
         with place.count_requests() as counts:

@@ -30,6 +30,7 @@ from tests.crash.disturbance import READ_FAULTS, REQUEST_FAULTS, Disturbance, di
 from tests.crash.fleet_manifests import MERCHANT_NAMES, FleetManifests
 from tests.crash.other_users import OtherUsers
 from tests.crash.witness import Licence, RemoteView
+from tests.emulator import Emulator
 from tests.end_to_end.place import Place, changes_by_merchant, count_writes_by_call
 
 MAX_CALMING_APPLIES = 5
@@ -79,7 +80,7 @@ class History:
     sound     nothing was found wrong so far
     """
 
-    def __init__(self, folder: Path, emulator: Any) -> None:
+    def __init__(self, folder: Path, emulator: Emulator) -> None:
         emulator.control("POST", "/reset")
         folder.mkdir()
         self.emulator, self.place = emulator, Place(folder, emulator)

@@ -27,6 +27,7 @@ from controller.model.report import FleetPlan, FleetReport
 from state import open_state
 from tests.crash import expected as wishes
 from tests.crash.disturbance import Disturbance, disturbed
+from tests.emulator import Emulator
 from tests.end_to_end.place import (
     GET_COMPANY,
     GET_CONFIGURATION,
@@ -51,7 +52,7 @@ LATE_CREATE_S = 12.0
 """Seconds after which a create is done whose caller was given up on: longer than two looks are apart."""
 
 
-def prepare_world(folder: Path, emulator: Any, strangers: int = 0) -> Place:
+def prepare_world(folder: Path, emulator: Emulator, strangers: int = 0) -> Place:
     """The world before the run, and the manifests of the run. Strangers are companies older than all others."""
     emulator.control("POST", "/reset")
     folder.mkdir(parents=True)
@@ -85,7 +86,7 @@ class CrashStage:
     """
 
     def __init__(
-        self, folder: Path, emulator: Any, page_size: int | None = None, settings: dict[str, bool] | None = None
+        self, folder: Path, emulator: Emulator, page_size: int | None = None, settings: dict[str, bool] | None = None
     ) -> None:
         self._folder, self._emulator, self._page_size = folder, emulator, page_size
         before = prepare_world(folder / "before", emulator, strangers=2 if page_size else 0)

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +18,7 @@ from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, StartRequest, UndoRequest
 from state import open_state
 from tests.crash.disturbance import FAULTS_AT_COMMITS, Disturbance, disturbed
+from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call
 
 ROLLOUT_MERCHANTS = ("m-00000", "m-00001")
@@ -31,7 +31,7 @@ NO_PROGRESS = ProgressSink(lambda sentence: None)
 class RolloutStage:
     """Two merchants in sync whose profile has just changed; made once, set up anew for each point."""
 
-    def __init__(self, folder: Path, emulator: Any, *, rolled: bool) -> None:
+    def __init__(self, folder: Path, emulator: Emulator, *, rolled: bool) -> None:
         self._folder, self._emulator = folder, emulator
         (folder / "before").mkdir()
         place = self._place("before")
@@ -113,8 +113,8 @@ def point_numbers(place: Place, act: Callable[[Place], None], fault: str) -> Ite
 
 @pytest.mark.parametrize("fault", ROLLOUT_KILLS)
 def test_a_rollout_killed_anywhere_writes_to_everyone_once(
-    tmp_path: Path, emulator: Any, fault: str, record_property: Callable[[str, object], None]
-):
+    tmp_path: Path, emulator: Emulator, fault: str, record_property: Callable[[str, object], None]
+) -> None:
     stage = RolloutStage(tmp_path, emulator, rolled=False)
     explored = list(point_numbers(stage.set_up("looking"), run_rollout, fault))
     for at in explored:
@@ -129,7 +129,9 @@ def test_a_rollout_killed_anywhere_writes_to_everyone_once(
 
 
 @pytest.mark.parametrize("fault", ROLLOUT_KILLS)
-def test_an_undo_killed_anywhere_puts_everyone_back_once_and_holds_them(tmp_path: Path, emulator: Any, fault: str):
+def test_an_undo_killed_anywhere_puts_everyone_back_once_and_holds_them(
+    tmp_path: Path, emulator: Emulator, fault: str
+) -> None:
     stage = RolloutStage(tmp_path, emulator, rolled=True)
     for at in list(point_numbers(stage.set_up("looking"), run_undo, fault)):
         place = stage.set_up(f"at-{at}")
@@ -141,7 +143,7 @@ def test_an_undo_killed_anywhere_puts_everyone_back_once_and_holds_them(tmp_path
         assert {name: place.document(name) for name in ROLLOUT_MERCHANTS} == stage.before, at
 
 
-def test_the_points_are_more_than_a_dozen(tmp_path: Path, emulator: Any):
+def test_the_points_are_more_than_a_dozen(tmp_path: Path, emulator: Emulator) -> None:
     place = RolloutStage(tmp_path, emulator, rolled=False).set_up("looking")
     looking = Disturbance()
     run_killed(place, run_rollout, looking)

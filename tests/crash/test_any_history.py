@@ -16,6 +16,7 @@ from tests.crash.disturbance import KILL_FAULTS, REQUEST_FAULTS
 from tests.crash.fleet_manifests import MERCHANT_NAMES, NO_SUCH_ACCOUNT
 from tests.crash.histories import ALL_LIMITS, EDITED_ROWS, FaultSequence, History
 from tests.crash.other_users import NAME_FIELD, RENAMED_SUFFIX
+from tests.emulator import Emulator
 
 DECLARABLE_FIELDS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("enabled", (True, False)),
@@ -90,7 +91,7 @@ storms = st.tuples(faults, deaths)
 class AnyHistory(RuleBasedStateMachine):
     """Everyone acts at random; whoever watches complains at once; at the end all must come to rest as declared."""
 
-    emulator: Any = None
+    emulator: Emulator = None
     steps = 0
 
     def __init__(self) -> None:
@@ -232,7 +233,7 @@ class AnyHistory(RuleBasedStateMachine):
         return history
 
 
-def explore(emulator: Any, examples: int, steps: int, *, at_random: bool) -> int:
+def explore(emulator: Emulator, examples: int, steps: int, *, at_random: bool) -> int:
     """Runs so many histories of so many steps; how many steps they were in all."""
     machine = type("AnyHistory", (AnyHistory,), {"emulator": emulator, "steps": 0})
     bounds = settings(
@@ -249,11 +250,11 @@ def explore(emulator: Any, examples: int, steps: int, *, at_random: bool) -> int
     return int(machine.steps)
 
 
-def test_any_history_comes_to_rest_as_declared(emulator: Any) -> None:
+def test_any_history_comes_to_rest_as_declared(emulator: Emulator) -> None:
     assert explore(emulator, 10, 25, at_random=False) > 200
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(10))
-def test_many_histories_come_to_rest_as_declared(emulator: Any, seed: int) -> None:
+def test_many_histories_come_to_rest_as_declared(emulator: Emulator, seed: int) -> None:
     assert explore(emulator, 60, 40, at_random=True) > 1000

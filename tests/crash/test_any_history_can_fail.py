@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.crash.histories import FaultSequence, History, OracleFailure
 from tests.crash.test_the_proof_can_fail import a_failed_list_is_believed, no_fresh_read, no_intents
+from tests.emulator import Emulator
 
 Bug = Callable[[pytest.MonkeyPatch], None]
 Course = Callable[[History], None]
@@ -52,7 +52,7 @@ COURSES_WITH_BUGS: tuple[tuple[Course, Bug], ...] = (
 
 
 @pytest.mark.parametrize("course", [course for course, _ in COURSES_WITH_BUGS], ids=lambda each: each.__name__)
-def test_as_built_nobody_complains(tmp_path: Path, emulator: Any, course: Course) -> None:
+def test_as_built_nobody_complains(tmp_path: Path, emulator: Emulator, course: Course) -> None:
     history = History(tmp_path / "place", emulator)
     course(history)
     history.settle()
@@ -60,7 +60,7 @@ def test_as_built_nobody_complains(tmp_path: Path, emulator: Any, course: Course
 
 @pytest.mark.parametrize(("course", "bug"), COURSES_WITH_BUGS, ids=[bug.__name__ for _, bug in COURSES_WITH_BUGS])
 def test_with_a_planted_bug_somebody_does(
-    tmp_path: Path, emulator: Any, monkeypatch: pytest.MonkeyPatch, course: Course, bug: Bug
+    tmp_path: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, course: Course, bug: Bug
 ) -> None:
     bug(monkeypatch)
     with pytest.raises(OracleFailure):

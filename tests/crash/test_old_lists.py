@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from tests.crash.scenario import duplicates
+from tests.emulator import Emulator
 from tests.end_to_end.place import GET_COMPANY, LIST_COMPANIES, Place, count_writes_by_call
 
 
-def test_a_bound_connection_that_the_list_does_not_show_yet_is_not_made_anew(tmp_path: Path, emulator: Any) -> None:
+def test_a_bound_connection_that_the_list_does_not_show_yet_is_not_made_anew(
+    tmp_path: Path, emulator: Emulator
+) -> None:
     place = Place(tmp_path, emulator)
     place.profile()
     place.merchant("ann")
@@ -26,7 +28,7 @@ def test_a_bound_connection_that_the_list_does_not_show_yet_is_not_made_anew(tmp
     assert counts[GET_COMPANY] == 2, "ann, whose connection the list lacked; bob, before his connection was made"
 
 
-def test_a_bound_connection_that_is_really_gone_is_made_anew(tmp_path: Path, emulator: Any) -> None:
+def test_a_bound_connection_that_is_really_gone_is_made_anew(tmp_path: Path, emulator: Emulator) -> None:
     place = Place(tmp_path, emulator)
     place.profile()
     for name in ("ann", "bob"):

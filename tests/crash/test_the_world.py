@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.crash.crash_proof import CrashProof
 from tests.crash.disturbance import WORLD_FAULTS
+from tests.emulator import Emulator
 
 SPELLING_SETTINGS = {"tidyNames": True, "sortLists": True, "lowerWords": True}
 
@@ -28,7 +28,7 @@ def test_whatever_the_world_does_at_a_request_the_end_is_the_same(
 
 
 def test_pages_that_shift_between_two_reads_end_in_the_same(
-    tmp_path: Path, emulator_in_process: Any, proof: CrashProof, record_property: Callable[[str, object], None]
+    tmp_path: Path, emulator_in_process: Emulator, proof: CrashProof, record_property: Callable[[str, object], None]
 ) -> None:
     cut = CrashProof(tmp_path / "cut", emulator_in_process, page_size=2)
     assert cut.expected_end == proof.expected_end
@@ -39,7 +39,7 @@ def test_pages_that_shift_between_two_reads_end_in_the_same(
 
 
 def test_a_service_that_spells_in_its_own_way_comes_to_rest(
-    tmp_path: Path, emulator_in_process: Any, proof: CrashProof
+    tmp_path: Path, emulator_in_process: Emulator, proof: CrashProof
 ) -> None:
     own = CrashProof(tmp_path / "own", emulator_in_process, settings=SPELLING_SETTINGS)
     assert own.expected_end.keys() == proof.expected_end.keys()

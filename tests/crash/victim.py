@@ -8,26 +8,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.environment import REAL_ENVIRONMENT
 from tests.crash.disturbance import Disturbance, disturbed
 from tests.crash.scenario import apply_all
+from tests.emulator import Emulator
 from tests.end_to_end.place import Place
 
 
-@dataclass
-class EmulatorAddress:
-    """As much of an emulator as a process of its own can know."""
-
-    url: str
-    api_key: str
-    environment: Environment = REAL_ENVIRONMENT
-
-
 def main(folder: str, url: str, key: str, fault: str, at: str) -> None:
-    place = Place(Path(folder), EmulatorAddress(url, key))
+    place = Place(Path(folder), Emulator(url, key, REAL_ENVIRONMENT))
     with disturbed(place, Disturbance(fault, int(at), end_process=lambda: os.kill(os.getpid(), signal.SIGKILL))):
         apply_all(place)
 

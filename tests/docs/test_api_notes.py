@@ -79,7 +79,7 @@ def citations() -> Iterator[tuple[str, str]]:
         yield PAGE.name, row["section"]
 
 
-def test_every_citation_leads_to_a_heading_or_row_of_the_notes():
+def test_every_citation_leads_to_a_heading_or_row_of_the_notes() -> None:
     found = list(citations())
     assert len(found) > 300
     assert not [(file, cited, lost(cited)) for file, cited in found if lost(cited)]
@@ -97,7 +97,7 @@ def test_every_citation_leads_to_a_heading_or_row_of_the_notes():
         ("API notes, vocabulary)", "vocabulary"),
     ],
 )
-def test_a_citation_is_read_as_far_as_it_goes(text, cited):
+def test_a_citation_is_read_as_far_as_it_goes(text: str, cited: str) -> None:
     found = CITED.search(text)
     assert found
     assert found["list"] == cited
@@ -105,9 +105,9 @@ def test_a_citation_is_read_as_far_as_it_goes(text, cited):
 
 
 @pytest.mark.parametrize("cited", ["3.99", "9", "7 #99", "3.2, 4.5 #1, #99", "3.1 to 3.77", "Appendix Z"])
-def test_what_the_notes_do_not_have_is_found(cited):
+def test_what_the_notes_do_not_have_is_found(cited: str) -> None:
     assert lost(cited)
 
 
-def test_nothing_is_cited_that_is_not_in_the_repository():
+def test_nothing_is_cited_that_is_not_in_the_repository() -> None:
     assert not [(file, found[0]) for file, text in texts().items() if (found := OUTSIDE.search(text))]

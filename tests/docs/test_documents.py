@@ -83,17 +83,19 @@ MAKE = calls("make")
 
 
 @pytest.mark.parametrize("page", ["cli.md", "manifests.md"])
-def test_a_generated_page_is_what_the_program_says(page):
+def test_a_generated_page_is_what_the_program_says(page: str) -> None:
     assert text_of(ROOT / "docs" / page) == generated(page), "run: python docs/generate.py"
 
 
-def test_the_readme_shows_the_verbs_of_the_main_job():
+def test_the_readme_shows_the_verbs_of_the_main_job() -> None:
     shown = {words[0] for where, words in MERCHANTCTL if where == "README.md"}
     assert {"validate", "plan", "apply", "link", "status", "drift", "emulator"} <= shown
 
 
 @pytest.mark.parametrize(("where", "words"), MERCHANTCTL)
-def test_a_command_line_in_a_document_is_one_that_the_program_reads(where, words, tmp_path, monkeypatch):
+def test_a_command_line_in_a_document_is_one_that_the_program_reads(
+    where, words, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "backup.json").write_text("{}", encoding="utf-8")
     flags = tuple(takewhile(lambda word: word not in COMMANDS, words))
@@ -108,19 +110,19 @@ def test_a_command_line_in_a_document_is_one_that_the_program_reads(where, words
 
 
 @pytest.mark.parametrize("verb", COMMANDS)
-def test_a_verb_explains_itself_with_an_example(verb, capsys):
+def test_a_verb_explains_itself_with_an_example(verb, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([verb, "--help"]) == 0
     assert "merchantctl" in capsys.readouterr().out.partition("Example")[2]
 
 
 @pytest.mark.parametrize(("where", "words"), MAKE)
-def test_a_make_target_in_a_document_exists(where, words):
+def test_a_make_target_in_a_document_exists(where, words) -> None:
     makefile = text_of(ROOT / "Makefile")
     targets = [word for word in words if "=" not in word]
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets), where
 
 
-def test_every_manifest_in_the_documents_is_sound(tmp_path):
+def test_every_manifest_in_the_documents_is_sound(tmp_path: Path) -> None:
     from controller.desired.loader import load_fleet
 
     blocks = [text for document in DOCUMENTS for text in fenced(document, "yaml") if "kind: Merchant" in text]
@@ -135,14 +137,14 @@ def test_every_manifest_in_the_documents_is_sound(tmp_path):
         assert not fleet.diagnostics, [str(each) for each in fleet.diagnostics]
 
 
-def test_the_report_in_the_readme_is_one_that_a_scenario_holds():
+def test_the_report_in_the_readme_is_one_that_a_scenario_holds() -> None:
     reports = [text_of(file).strip() for file in (ROOT / "tests" / "scenarios").glob("*/report.txt")]
     shown = [block.strip() for block in fenced(ROOT / "README.md", "text")]
     assert shown
     assert all(block in reports for block in shown)
 
 
-def test_the_readme_lists_every_exit_code():
+def test_the_readme_lists_every_exit_code() -> None:
     table = text_of(ROOT / "README.md").partition("## Exit codes")[2].partition("\n## ")[0]
     told = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for code in row.split(",")}
     ours = {
@@ -159,14 +161,14 @@ def test_the_readme_lists_every_exit_code():
     assert told == ours | {130, 143}
 
 
-def test_the_import_diagram_is_the_contract_that_lint_holds():
+def test_the_import_diagram_is_the_contract_that_lint_holds() -> None:
     contracts = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
     layers = next(each["layers"] for each in contracts if each["type"] == "layers")
     drawn = next(fenced(ROOT / "docs" / "architecture.md", "layers"))
     assert [line.split("  ")[0].strip() for line in drawn.splitlines()] == layers
 
 
-def test_the_emulator_may_borrow_from_nothing_of_the_controller():
+def test_the_emulator_may_borrow_from_nothing_of_the_controller() -> None:
     """A room that is new is forbidden with it: nobody has to remember."""
     contracts = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
     (forbidden,) = (
@@ -180,21 +182,21 @@ def test_the_emulator_may_borrow_from_nothing_of_the_controller():
     assert {f"controller.{room}" for room in rooms - {"emulator"}} <= set(forbidden)
 
 
-def test_every_package_has_its_line_in_the_architecture():
+def test_every_package_has_its_line_in_the_architecture() -> None:
     page = text_of(ROOT / "docs" / "architecture.md")
     packages = [folder.name for folder in (ROOT / "controller").iterdir() if (folder / "__init__.py").exists()]
     assert not [name for name in packages if f"| `controller/{name}` |" not in page]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_a_link_or_a_path_in_a_document_leads_somewhere(document):
+def test_a_link_or_a_path_in_a_document_leads_somewhere(document) -> None:
     text = text_of(document)
     links = [document.parent / match["target"] for match in LINK.finditer(text)]
     paths = [ROOT / match["path"] for match in CODE_PATH.finditer(text) if "*" not in match["path"]]
     assert not [str(each) for each in [*links, *paths] if not each.exists()]
 
 
-def test_no_document_asks_for_more_than_the_settings_know():
+def test_no_document_asks_for_more_than_the_settings_know() -> None:
     """Every variable that a document names is one that the program reads."""
     from controller import settings
 
@@ -206,7 +208,7 @@ def test_no_document_asks_for_more_than_the_settings_know():
     assert named <= known | elsewhere
 
 
-def test_the_settings_table_has_every_setting_with_its_default():
+def test_the_settings_table_has_every_setting_with_its_default() -> None:
     from controller import settings
 
     table = text_of(ROOT / "docs" / "operating.md").partition("## Setting up")[2].partition("\n## ")[0]
@@ -216,7 +218,7 @@ def test_the_settings_table_has_every_setting_with_its_default():
         assert row.default in line.split("|")[-2]
 
 
-def test_the_table_of_limits_is_that_of_the_judge():
+def test_the_table_of_limits_is_that_of_the_judge() -> None:
     table = text_of(ROOT / "docs" / "operating.md").partition("## Limits")[2].partition("\n## ")[0]
     floors = {cls.value: floor for cls, floor in LIMITS.items()} | {"shrink": SHRINK_LIMIT}
     held = {cls.value for cls in HELD_CLASSES}
@@ -232,7 +234,7 @@ def test_the_table_of_limits_is_that_of_the_judge():
         assert f"`--allow {word}`" in line
 
 
-def test_decisions_are_numbered_once_each():
+def test_decisions_are_numbered_once_each() -> None:
     numbers = [file.name[:4] for file in (ROOT / "docs" / "decisions").glob("*.md")]
     assert len(numbers) == len(set(numbers))
     assert all(number.isdigit() for number in numbers)

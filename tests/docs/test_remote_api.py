@@ -27,19 +27,19 @@ def names_in(file: str) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, functions))
 
 
-def test_the_page_has_facts_on_every_subject():
+def test_the_page_has_facts_on_every_subject() -> None:
     assert len(table_lines()) > 100
 
 
 @pytest.mark.parametrize("line", table_lines())
-def test_a_fact_has_a_section_and_an_existing_test(line):
+def test_a_fact_has_a_section_and_an_existing_test(line) -> None:
     row = ROW.fullmatch(line)
     assert row, f"not of the form | fact | API notes | `tests/…::test_…` |: {line}"
     assert SECTIONS.fullmatch(row["section"]), f"{row['section']!r} is no list of sections of the API notes"
     assert row["test"] in names_in(row["file"]), f"{row['file']} has no {row['test']}"
 
 
-def test_every_file_of_contract_tests_on_the_api_holds_a_fact():
+def test_every_file_of_contract_tests_on_the_api_holds_a_fact() -> None:
     named = {row["file"] for line in table_lines() if (row := ROW.fullmatch(line))}
     ours = {"test_command.py", "test_controls.py", "test_faults.py", "test_restart.py"}
     files = {f"tests/contract/{file.name}" for file in (ROOT / "tests/contract").glob("test_*.py")}

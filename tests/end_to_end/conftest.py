@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from controller.cli.main import run
+from tests.emulator import Emulator
 from tests.end_to_end.place import Place
 
 
 @pytest.fixture
-def place(tmp_path: Path, emulator: Any) -> Place:
+def place(tmp_path: Path, emulator: Emulator) -> Place:
     return Place(tmp_path, emulator)
 
 

@@ -25,6 +25,7 @@ from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import ApplyRequest
 from controller.operations.plan import plan_only
 from controller.settings import Settings
+from tests.emulator import Emulator
 
 CREATE_COMPANY = "POST /meta/companies/sync"
 CREATE_CONNECTION = "POST /meta/companies/{companyId}/connections"
@@ -77,7 +78,7 @@ UK_PROFILE: dict[str, Any] = {
 class JumpingClock:
     """A clock that is put forward where somebody would wait, and the emulator's with it."""
 
-    def __init__(self, emulator: Any) -> None:
+    def __init__(self, emulator: Emulator) -> None:
         self._emulator, self._ahead = emulator, timedelta()
 
     def environment(self, below: Environment) -> Environment:
@@ -95,7 +96,7 @@ class Place:
     environment  what runs here take from the world: the emulator's, until a test puts another one in its place
     """
 
-    def __init__(self, folder: Path, emulator: Any) -> None:
+    def __init__(self, folder: Path, emulator: Emulator) -> None:
         self.folder, self.emulator = folder, emulator
         self.environment: Environment = emulator.environment
         self.manifests = folder / "manifests"

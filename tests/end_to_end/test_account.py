@@ -12,7 +12,7 @@ import pytest
 from controller.emulator.http.server import running_emulator
 from controller.emulator.service.world import EmulatorSettings as EmulatorSettings
 from controller.model.errors import WrongAccount
-from tests.conftest import Emulator
+from tests.emulator import Emulator
 from tests.end_to_end.place import LIST_COMPANIES, Place, count_writes_by_call, states_by_merchant
 from tests.end_to_end.test_renames import ask
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied
@@ -28,7 +28,7 @@ def other() -> Iterator[Emulator]:
         yield Emulator(url, settings.api_key)
 
 
-def at(place: Place, emulator: Any) -> None:
+def at(place: Place, emulator: Emulator) -> None:
     place.emulator = emulator
     place.settings = replace(place.settings, base_url=emulator.url)
 
@@ -37,7 +37,7 @@ def total(place: Place) -> int:
     return int(sum(place.emulator.counts().values()))
 
 
-def test_emulator_first_and_then_another_account_in_one_folder(place: Place, other: Emulator):
+def test_emulator_first_and_then_another_account_in_one_folder(place: Place, other: Emulator) -> None:
     """README's way: nothing is asked of the other account, nothing is written, and no finding is noted."""
     place.provision("acme", "bakery")
     before = ask(place, "state", "export")
@@ -64,7 +64,7 @@ def account_of(name: str | None, key: str = "") -> Any:
     return changed
 
 
-def test_another_key_at_the_same_address_is_asked_whose_it_is(place: Place):
+def test_another_key_at_the_same_address_is_asked_whose_it_is(place: Place) -> None:
     place.provision("acme")
     with proxied(place.emulator.url, account_of("first")) as url:
         place.settings = replace(place.settings, base_url=url)
@@ -90,7 +90,7 @@ def ask_sql(place: Place, statement: str) -> None:
         connection.execute(statement)
 
 
-def test_a_renewed_key_of_the_same_account_goes_on(place: Place):
+def test_a_renewed_key_of_the_same_account_goes_on(place: Place) -> None:
     place.provision("acme")
     ask_sql(place, "UPDATE account SET key_hash = 'of the old key'")
     with place.count_requests() as during:
@@ -104,7 +104,7 @@ def test_a_renewed_key_of_the_same_account_goes_on(place: Place):
 
 
 @pytest.mark.parametrize("known", [0, 1, 2, 3, 5])
-def test_where_the_service_does_not_tell_the_companies_do(place: Place, other: Emulator, known: int):
+def test_where_the_service_does_not_tell_the_companies_do(place: Place, other: Emulator, known: int) -> None:
     names = [f"m{number}" for number in range(known)]
     place.provision(*names)
     ask_sql(place, "DELETE FROM account")  # a state from before it was recorded
@@ -129,7 +129,7 @@ def other_counts(other: Emulator) -> Any:
     return Counter(other.counts())
 
 
-def test_a_small_fleet_that_is_really_gone_begins_anew_as_it_is_told(place: Place):
+def test_a_small_fleet_that_is_really_gone_begins_anew_as_it_is_told(place: Place) -> None:
     place.provision("acme")
     place.emulator.api.delete(f"/companies/{place.company('acme')['id']}")
     ask_sql(place, "DELETE FROM account")
@@ -142,7 +142,7 @@ def test_a_small_fleet_that_is_really_gone_begins_anew_as_it_is_told(place: Plac
     assert [each["name"] for each in place.companies()] == ["acme"]
 
 
-def test_a_state_from_before_is_bound_by_the_first_run_that_writes(place: Place):
+def test_a_state_from_before_is_bound_by_the_first_run_that_writes(place: Place) -> None:
     place.provision("acme", "bakery", "cafe")
     ask_sql(place, "DELETE FROM account")
     with place.count_requests() as during:
@@ -156,7 +156,7 @@ def test_a_state_from_before_is_bound_by_the_first_run_that_writes(place: Place)
     assert during[WHOSE] == 0
 
 
-def test_a_known_account_costs_no_request(place: Place):
+def test_a_known_account_costs_no_request(place: Place) -> None:
     place.provision("acme", "bakery")
     with place.count_requests() as during:
         place.plan("acme")
@@ -164,7 +164,7 @@ def test_a_known_account_costs_no_request(place: Place):
     assert during[WHOSE] == during[LIST_COMPANIES] == 0
 
 
-def test_a_new_address_of_the_same_account_is_said_once(place: Place):
+def test_a_new_address_of_the_same_account_is_said_once(place: Place) -> None:
     place.provision("acme", "bakery")
     with proxied(place.emulator.url, lambda request, answer: answer) as url:
         place.settings = replace(place.settings, base_url=url)
@@ -177,7 +177,7 @@ def test_a_new_address_of_the_same_account_is_said_once(place: Place):
         assert states_by_merchant(place.plan()) == {"acme": "in-sync", "bakery": "in-sync"}
 
 
-def test_doctor_tells_the_account_and_a_mismatch(place: Place, other: Emulator):
+def test_doctor_tells_the_account_and_a_mismatch(place: Place, other: Emulator) -> None:
     place.provision("acme")
     assert "as the state says" in ask(place, "doctor", code=None)
     at(place, other)
@@ -187,14 +187,14 @@ def test_doctor_tells_the_account_and_a_mismatch(place: Place, other: Emulator):
     assert "merchantctl state rebind" in said
 
 
-def test_import_does_not_go_by_the_memory_of_another_account(place: Place, other: Emulator):
+def test_import_does_not_go_by_the_memory_of_another_account(place: Place, other: Emulator) -> None:
     place.provision("acme")
     at(place, other)
     said = ask(place, "import", "--out", str(place.folder / "imported"), code=1)
     assert "the state belongs to" in said
 
 
-def said_by_the_toml(place: Place, base_url: str, monkeypatch) -> None:
+def said_by_the_toml(place: Place, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on a file beside the manifests says where the API is, and nobody else does."""
     monkeypatch.chdir(place.folder)
     (place.folder / "merchantctl.toml").write_text(f'base_url = "{base_url}"\n')
@@ -204,7 +204,9 @@ def said_by_the_toml(place: Place, base_url: str, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("host", ["notcodat.io", "api.codat.io.evil.example", "codat.io:443@evil.example"])
-def test_a_host_that_only_looks_like_the_vendor_s_is_another_one(place: Place, monkeypatch, host: str):
+def test_a_host_that_only_looks_like_the_vendor_s_is_another_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
     place.profile()
     place.merchant("acme")
     said_by_the_toml(place, f"https://{host}", monkeypatch)
@@ -212,7 +214,9 @@ def test_a_host_that_only_looks_like_the_vendor_s_is_another_one(place: Place, m
     assert "Nothing was sent." in said or "is not the address of an API" in said
 
 
-def test_a_state_is_not_bound_to_the_address_of_a_file_either(place: Place, other: Emulator, monkeypatch):
+def test_a_state_is_not_bound_to_the_address_of_a_file_either(
+    place: Place, other: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.provision("acme")
     said_by_the_toml(place, other.url, monkeypatch)
     before = other.counts()
@@ -220,7 +224,9 @@ def test_a_state_is_not_bound_to_the_address_of_a_file_either(place: Place, othe
     assert other.counts() == before
 
 
-def test_a_file_of_the_repository_does_not_say_where_the_key_goes(place: Place, monkeypatch):
+def test_a_file_of_the_repository_does_not_say_where_the_key_goes(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.profile()
     place.merchant("acme")
     said_by_the_toml(place, place.emulator.url, monkeypatch)

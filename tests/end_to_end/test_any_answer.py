@@ -31,7 +31,7 @@ from controller.reporting.html import plan_html
 from controller.reporting.markdown import plan_markdown
 from controller.reporting.text import plan_text, report_text
 from controller.reporting.text_drift import drift_text, status_text
-from tests.conftest import Emulator, in_process_emulator
+from tests.emulator import Emulator, in_process_emulator
 from tests.end_to_end.place import Place
 from tests.intercept import Forward, intercepted
 

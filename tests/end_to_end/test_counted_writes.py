@@ -14,6 +14,7 @@ import pytest
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetReport
 from controller.reporting.text import count_writes, report_text
 from state import open_state
+from tests.emulator import Emulator
 from tests.end_to_end.place import CREATE_COMPANY, CREATE_CONNECTION, SAVE_CONFIGURATION, Place, count_writes_by_call
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied, unchanged_answer
 
@@ -35,7 +36,7 @@ def between() -> Between:
 
 
 @pytest.fixture
-def place(tmp_path: Path, emulator: Any, between: Between) -> Iterator[Place]:
+def place(tmp_path: Path, emulator: Emulator, between: Between) -> Iterator[Place]:
     place = Place(tmp_path, emulator)
     changed, forged = (lambda request, answer: between.changed(request, answer)), (lambda each: between.forged(each))
     with proxied(emulator.url, changed, forged) as url:

@@ -17,6 +17,7 @@ from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import ApplyRequest
+from tests.emulator import Emulator
 from tests.end_to_end.interfere import at_request, interfere, is_call
 from tests.end_to_end.place import (
     CREATE_COMPANY,
@@ -33,13 +34,13 @@ TWENTY = tuple(f"m-{number:02}" for number in range(20))
 
 
 @pytest.fixture
-def emulator(emulator_in_process: Any) -> Any:
+def emulator(emulator_in_process: Emulator) -> Emulator:
     """No socket is the subject here."""
     return emulator_in_process
 
 
 @pytest.fixture
-def other(tmp_path: Path, emulator: Any) -> Place:
+def other(tmp_path: Path, emulator: Emulator) -> Place:
     """Another laptop: its own manifests and state, the same account."""
     (tmp_path / "other").mkdir()
     return Place(tmp_path / "other", emulator)

@@ -16,6 +16,7 @@ import pytest
 
 from controller.model.report import Applied, FleetReport
 from controller.telemetry.alert_client import post_alert
+from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call, findings_by_code, states_by_merchant
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied, unchanged_answer
 
@@ -54,7 +55,7 @@ def between() -> Between:
 
 
 @pytest.fixture
-def place(tmp_path: Path, emulator: Any, between: Between) -> Iterator[Place]:
+def place(tmp_path: Path, emulator: Emulator, between: Between) -> Iterator[Place]:
     place = Place(tmp_path, emulator)
     with proxied(emulator.url, lambda request, answer: between.changed(request, answer)) as url:
         place.settings = replace(place.settings, base_url=url)
@@ -193,6 +194,6 @@ def row(number: int) -> dict[str, Any]:
     return {"id": f"00000000-0000-4000-8000-{number:012}", "name": f"company {number}", "dataConnections": []}
 
 
-def test_a_chat_that_answers_without_end_was_told_and_is_not_read(emulator: Any, gigabyte: bytes) -> None:
+def test_a_chat_that_answers_without_end_was_told_and_is_not_read(emulator: Emulator, gigabyte: bytes) -> None:
     with proxied(emulator.url, lambda request, answer: bomb(gigabyte)) as url, bounded():
         assert asyncio.run(post_alert(url, {"text": "hello"}, at_once)) is None

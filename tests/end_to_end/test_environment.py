@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from controller.environment import Environment
+from tests.emulator import Emulator
 from tests.end_to_end.place import CREATE_COMPANY, Place, states_by_merchant
 
 SOCKETLESS = "http://127.0.0.1"
 
 
-def test_a_fleet_is_provisioned_without_a_socket(tmp_path: Path, emulator_in_process: Any) -> None:
+def test_a_fleet_is_provisioned_without_a_socket(tmp_path: Path, emulator_in_process: Emulator) -> None:
     place = Place(tmp_path, emulator_in_process)
     assert place.settings.base_url == SOCKETLESS
     place.provision("ann", "bob")
@@ -21,7 +21,7 @@ def test_a_fleet_is_provisioned_without_a_socket(tmp_path: Path, emulator_in_pro
     assert emulator_in_process.counts()[CREATE_COMPANY] == 2
 
 
-def test_a_lost_answer_is_a_lost_answer_without_a_socket_too(tmp_path: Path, emulator_in_process: Any) -> None:
+def test_a_lost_answer_is_a_lost_answer_without_a_socket_too(tmp_path: Path, emulator_in_process: Emulator) -> None:
     place = Place(tmp_path, emulator_in_process)
     place.profile()
     place.merchant("ann")

@@ -24,12 +24,13 @@ from controller.reconcile.failure_policy import internal_error_plan
 from controller.reconcile.fleet import PlanNotShown
 from controller.reporting.text import plan_summary, plan_text, report_text
 from controller.reporting.text_drift import status_text
+from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call, findings_by_code, states_by_merchant
 from tests.intercept import Forward, intercepted
 
 
 @pytest.fixture
-def place(tmp_path: Path, emulator_in_process: Any) -> Place:
+def place(tmp_path: Path, emulator_in_process: Emulator) -> Place:
     """Without a socket: what is said is the subject, not how it travels."""
     return Place(tmp_path, emulator_in_process)
 

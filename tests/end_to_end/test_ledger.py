@@ -24,6 +24,7 @@ from controller.planning.plan import CONDITION_ORDER
 from controller.reporting.as_json import drift_json, plan_json
 from controller.reporting.text import plan_text
 from controller.reporting.text_drift import drift_text
+from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, states_by_merchant
 from tests.intercept import Forward, intercepted
 
@@ -32,7 +33,7 @@ NO_PART = Scope()
 
 
 @pytest.fixture
-def place(tmp_path: Path, emulator_in_process: Any) -> Place:
+def place(tmp_path: Path, emulator_in_process: Emulator) -> Place:
     """Waiting takes no time here, and all of it over there."""
     place = Place(tmp_path, emulator_in_process)
     place.skip_waits()

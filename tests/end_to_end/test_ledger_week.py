@@ -33,6 +33,7 @@ from controller.model.run import Records, RunPolicy, Scope
 from controller.operations.bootstrap import ApplyRequest, build_run, no_progress, state_lock
 from controller.telemetry.metrics import Metrics
 from state import OccurrenceRow, open_state
+from tests.emulator import Emulator
 from tests.end_to_end.place import Place
 from tests.end_to_end.test_run_limits import TIPS
 from tests.intercept import Forward, intercepted
@@ -61,7 +62,7 @@ class Truth:
 class Week:
     """The fleet, the hand that moves it, and what it did."""
 
-    def __init__(self, place: Place, emulator: Any, number: int, seed: int, chat: Any) -> None:
+    def __init__(self, place: Place, emulator: Emulator, number: int, seed: int, chat: Any) -> None:
         self.place, self.emulator, self.chat = place, emulator, chat
         self.chance = random.Random(seed)
         self.companies = {each["name"]: each["companyId"] for each in emulator.seed(number, "configured")}
@@ -183,7 +184,7 @@ def same_times(ledger: list[list[Any]], truth: list[list[Any]]) -> bool:
     ("merchants", "looks", "moves"), [(9, 24, 3), pytest.param(200, 7 * 24, 3, marks=pytest.mark.soak)]
 )
 def test_after_a_week_the_ledger_equals_what_happened_and_each_piece_of_news_was_sent_once(
-    tmp_path: Path, emulator_in_process: Any, chat: Chat, merchants: int, looks: int, moves: int
+    tmp_path: Path, emulator_in_process: Emulator, chat: Chat, merchants: int, looks: int, moves: int
 ) -> None:
     place = Place(tmp_path, emulator_in_process)
     place.skip_waits()

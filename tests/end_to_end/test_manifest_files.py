@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.end_to_end.place import Place, count_writes_by_call
@@ -16,7 +18,9 @@ HOW = {
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_a_manifest_that_cannot_be_one_any_more_switches_nobody_off(place: Place, command_line, how: str) -> None:
+def test_a_manifest_that_cannot_be_one_any_more_switches_nobody_off(
+    place: Place, command_line: Callable[..., tuple[int, str, str]], how: str
+) -> None:
     place.provision("ann", "bob", policy={"deletion": "Disable"})
     HOW[how](place.manifests / "merchant-ann.yaml")
     with place.count_requests() as counts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.end_to_end.place import Place, changes_by_merchant, count_writes_by_call
@@ -30,7 +32,9 @@ def test_a_target_that_is_a_name_writes_to_that_merchant_alone(place: Place) -> 
     assert [each["name"] for each in place.companies()] == ["shop one", "shop1"]
 
 
-def test_a_target_whose_manifest_is_gone_or_elsewhere_is_no_glob_for_another(place: Place, command_line) -> None:
+def test_a_target_whose_manifest_is_gone_or_elsewhere_is_no_glob_for_another(
+    place: Place, command_line: Callable[..., tuple[int, str, str]]
+) -> None:
     place.provision("shop1")
     place.merchant("shop[1]", company={"name": "shop one"})
     place.apply()
@@ -45,7 +49,9 @@ def test_a_target_whose_manifest_is_gone_or_elsewhere_is_no_glob_for_another(pla
 
 
 @pytest.mark.parametrize("arguments", ONE_NAME, ids=" ".join)
-def test_a_verb_about_one_merchant_never_takes_the_name_for_a_glob(place: Place, command_line, arguments) -> None:
+def test_a_verb_about_one_merchant_never_takes_the_name_for_a_glob(
+    place: Place, command_line: Callable[..., tuple[int, str, str]], arguments
+) -> None:
     place.provision("shop1")
     (place.folder / "orders.json").write_text('{"commerce-orders": []}')
     remembered = command_line("state", "export")[1]
@@ -58,7 +64,9 @@ def test_a_verb_about_one_merchant_never_takes_the_name_for_a_glob(place: Place,
 
 
 @pytest.mark.parametrize("arguments", [("status", "shop[1]"), ("explain", "shop[1]"), ("state", "show", "shop[1]")])
-def test_a_verb_about_one_merchant_finds_it_under_its_own_name(place: Place, command_line, arguments) -> None:
+def test_a_verb_about_one_merchant_finds_it_under_its_own_name(
+    place: Place, command_line: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...]
+) -> None:
     place.provision("shop1")
     place.merchant("shop[1]", company={"name": "shop one"})
     place.apply()

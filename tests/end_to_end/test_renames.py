@@ -78,7 +78,7 @@ def untouched(place: Place) -> Iterator[None]:
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("adopt", [True, False])
-def test_a_renamed_merchant_is_never_taken_down(place: Place, policy: str, adopt: bool):
+def test_a_renamed_merchant_is_never_taken_down(place: Place, policy: str, adopt: bool) -> None:
     spec = company("Acme Ltd", policy)
     place.provision("acme", **spec)
     called(place, "acme", "acme-coffee", **spec | {"policy": {"deletion": policy, "adopt": adopt}})
@@ -93,7 +93,7 @@ def test_a_renamed_merchant_is_never_taken_down(place: Place, policy: str, adopt
 
 
 @pytest.mark.parametrize("name", ["acme LTD", "Acme Ltd", "ACME LTD"])
-def test_a_name_that_differs_in_case_or_space_alone_claims_the_company_too(place: Place, name: str):
+def test_a_name_that_differs_in_case_or_space_alone_claims_the_company_too(place: Place, name: str) -> None:
     place.provision("acme", **company("Acme Ltd"))
     place.emulator.api.put(f"/companies/{place.company('Acme Ltd')['id']}", json={"name": "Acme  Ltd"})
     called(place, "acme", "acme-coffee", **company(name))
@@ -102,7 +102,7 @@ def test_a_name_that_differs_in_case_or_space_alone_claims_the_company_too(place
         place.apply()
 
 
-def test_a_company_that_the_portal_renamed_is_claimed_by_either_name(place: Place):
+def test_a_company_that_the_portal_renamed_is_claimed_by_either_name(place: Place) -> None:
     place.provision("acme", **company("Acme Ltd"))
     id_ = place.company("Acme Ltd")["id"]
     place.emulator.api.put(f"/companies/{id_}", json={"name": "Bakery Ltd"})
@@ -114,7 +114,7 @@ def test_a_company_that_the_portal_renamed_is_claimed_by_either_name(place: Plac
         (place.manifests / "merchant-acme-coffee.yaml").rename(place.manifests / "merchant-acme.yaml")
 
 
-def test_the_others_go_on(place: Place):
+def test_the_others_go_on(place: Place) -> None:
     place.provision("acme", "bakery")
     called(place, "acme", "acme-coffee", company={"name": "acme"})
     place.edit_in_portal("bakery", {"enabled": False})
@@ -122,7 +122,7 @@ def test_the_others_go_on(place: Place):
     assert place.document("bakery")["enabled"] is True
 
 
-def test_run_by_itself_does_not_take_it_down_either(place: Place):
+def test_run_by_itself_does_not_take_it_down_either(place: Place) -> None:
     """One of two, and to be unlinked: as much as `run` may do unasked."""
     place.provision("acme", "bakery", policy={"deletion": "Unlink"})
     called(place, "acme", "acme-coffee", company={"name": "acme"}, policy={"deletion": "Unlink"})
@@ -133,7 +133,7 @@ def test_run_by_itself_does_not_take_it_down_either(place: Place):
 
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("line", [None, "acme"])
-def test_state_mv_before_or_after_is_as_good(place: Place, before: bool, line: str | None):
+def test_state_mv_before_or_after_is_as_good(place: Place, before: bool, line: str | None) -> None:
     place.provision("acme", **company("Acme Ltd"))
     bound = owners(place)["acme"]
     if before:
@@ -149,7 +149,7 @@ def test_state_mv_before_or_after_is_as_good(place: Place, before: bool, line: s
     assert states_by_merchant(place.plan()) == {"acme-coffee": "in-sync"}
 
 
-def test_a_merchant_that_is_gone_for_good_still_goes(place: Place):
+def test_a_merchant_that_is_gone_for_good_still_goes(place: Place) -> None:
     """The proof that the rule holds back nobody else."""
     place.provision("acme", "bakery", policy={"deletion": "Disable"})
     place.remove_manifests("acme")
@@ -157,7 +157,7 @@ def test_a_merchant_that_is_gone_for_good_still_goes(place: Place):
     assert place.document("acme")["enabled"] is False
 
 
-def test_under_the_name_of_a_company_that_was_taken_down_somebody_else_begins_anew(place: Place):
+def test_under_the_name_of_a_company_that_was_taken_down_somebody_else_begins_anew(place: Place) -> None:
     place.provision("acme", "bakery", **company_of_its_own("Disable"))
     place.remove_manifests("acme")
     place.apply()
@@ -173,7 +173,7 @@ def company_of_its_own(policy: str) -> dict[str, Any]:
     return {"policy": {"deletion": policy}}
 
 
-def test_a_plan_that_takes_one_down_and_creates_another_asks_whether_it_is_a_rename(place: Place):
+def test_a_plan_that_takes_one_down_and_creates_another_asks_whether_it_is_a_rename(place: Place) -> None:
     place.provision("acme", **company_of_its_own("Disable"))
     called(place, "acme", "acme-coffee")
     assert any("metadata.renamedFrom" in note for note in place.plan().notes)
@@ -182,7 +182,7 @@ def test_a_plan_that_takes_one_down_and_creates_another_asks_whether_it_is_a_ren
 # -- metadata.renamedFrom
 
 
-def test_a_rename_moves_everything_that_is_remembered(place: Place):
+def test_a_rename_moves_everything_that_is_remembered(place: Place) -> None:
     place.provision("acme", **company("Acme Ltd", "Delete"))
     place.edit_in_portal("Acme Ltd", {"enabled": False})
     place.plan()  # a finding stands in the ledger under the old name
@@ -205,7 +205,7 @@ def test_a_rename_moves_everything_that_is_remembered(place: Place):
     assert place.document("Acme Ltd")["enabled"] is True
 
 
-def test_every_table_about_merchants_is_moved(place: Place):
+def test_every_table_about_merchants_is_moved(place: Place) -> None:
     """Whatever table is added: what has a column `merchant` goes along, or the old name is left behind in it."""
     place.provision("acme")
     tables = [table for table in metadata.sorted_tables if "merchant" in table.c]
@@ -228,7 +228,7 @@ def test_every_table_about_merchants_is_moved(place: Place):
     assert asyncio.run(names("acme", "acme-coffee")) == {"acme-coffee"}
 
 
-def test_a_wish_to_be_off_and_a_hold_of_a_rollout_go_along(place: Place):
+def test_a_wish_to_be_off_and_a_hold_of_a_rollout_go_along(place: Place) -> None:
     place.provision("acme", "bakery")
     place.profile(enabled=False)
     ask(place, "rollout", "start", "--yes", "--allow", "disable", "--wave", "1", "--step")
@@ -240,7 +240,7 @@ def test_a_wish_to_be_off_and_a_hold_of_a_rollout_go_along(place: Place):
         assert states_by_merchant(place.plan())[f"{held}-2"] == "waiting"
 
 
-def test_a_chain_moves_each_by_one(place: Place):
+def test_a_chain_moves_each_by_one(place: Place) -> None:
     place.provision("a", "b")
     before = owners(place)
     for name in ("a", "b"):
@@ -261,7 +261,7 @@ def swap(place: Place) -> None:
     declared(place, "b", renamed_from="a", company={"name": "a"})
 
 
-def test_a_swap_is_made_once_however_often_it_is_read(place: Place):
+def test_a_swap_is_made_once_however_often_it_is_read(place: Place) -> None:
     place.provision("a", "b")
     before = owners(place)
     swap(place)
@@ -277,7 +277,7 @@ def test_a_swap_is_made_once_however_often_it_is_read(place: Place):
     }
 
 
-def test_a_swap_that_was_taken_back_can_be_made_again(place: Place):
+def test_a_swap_that_was_taken_back_can_be_made_again(place: Place) -> None:
     place.provision("a", "b")
     before = owners(place)
     for _ in range(3):
@@ -289,7 +289,7 @@ def test_a_swap_that_was_taken_back_can_be_made_again(place: Place):
     assert owners(place) == {"a": before["b"], "b": before["a"]}
 
 
-def test_a_swap_by_hand_is_not_made_a_second_time(place: Place):
+def test_a_swap_by_hand_is_not_made_a_second_time(place: Place) -> None:
     place.provision("a", "b")
     before = owners(place)
     for old, new in (("a", "aside"), ("b", "a"), ("aside", "b")):
@@ -300,7 +300,7 @@ def test_a_swap_by_hand_is_not_made_a_second_time(place: Place):
     assert owners(place) == {"a": before["b"], "b": before["a"]}
 
 
-def test_a_line_that_has_done_its_work_changes_no_exit_code(place: Place):
+def test_a_line_that_has_done_its_work_changes_no_exit_code(place: Place) -> None:
     place.provision("acme")
     declared(place, "acme", renamed_from="long-ago")
     ask(place, "plan", "--detailed-exitcode")
@@ -310,7 +310,7 @@ def test_a_line_that_has_done_its_work_changes_no_exit_code(place: Place):
     assert finding.remedy == "delete metadata.renamedFrom from the manifest of acme"
 
 
-def test_a_source_whose_target_has_a_company_of_its_own_is_not_taken_down(place: Place):
+def test_a_source_whose_target_has_a_company_of_its_own_is_not_taken_down(place: Place) -> None:
     place.provision("acme", **company_of_its_own("Delete"))
     place.provision("acme-coffee")
     called(place, "acme", "acme-coffee", renamed_from="acme")
@@ -322,7 +322,7 @@ def test_a_source_whose_target_has_a_company_of_its_own_is_not_taken_down(place:
 
 
 @pytest.mark.parametrize("verb", ["validate", "plan"])
-def test_a_source_with_two_heirs_or_a_manifest_of_its_own_is_a_complaint(place: Place, verb: str):
+def test_a_source_with_two_heirs_or_a_manifest_of_its_own_is_a_complaint(place: Place, verb: str) -> None:
     place.profile()
     place.merchant("a")
     declared(place, "b", renamed_from="a")
@@ -337,7 +337,7 @@ def test_a_source_with_two_heirs_or_a_manifest_of_its_own_is_a_complaint(place: 
     assert "'e' is renamed from itself" in said
 
 
-def test_a_rename_waits_for_a_rollout_that_has_the_name(place: Place):
+def test_a_rename_waits_for_a_rollout_that_has_the_name(place: Place) -> None:
     place.provision("acme", "bakery")
     place.profile(enabled=False)
     ask(place, "rollout", "start", "--yes", "--allow", "disable", "--wave", "1", "--step")
@@ -355,7 +355,7 @@ def test_a_rename_waits_for_a_rollout_that_has_the_name(place: Place):
     assert set(owners(place)) == {"acme-coffee", "bakery"}
 
 
-def test_a_rollout_begins_under_the_new_name(place: Place):
+def test_a_rollout_begins_under_the_new_name(place: Place) -> None:
     place.provision("acme", "bakery")
     called(place, "acme", "acme-coffee", renamed_from="acme", company={"name": "acme"})
     place.profile(enabled=False)
@@ -364,7 +364,7 @@ def test_a_rollout_begins_under_the_new_name(place: Place):
     assert place.document("acme")["enabled"] is False
 
 
-def test_a_plan_that_was_declined_has_moved_nothing(place: Place):
+def test_a_plan_that_was_declined_has_moved_nothing(place: Place) -> None:
     place.provision("acme")
     called(place, "acme", "acme-coffee", renamed_from="acme")  # the company's name moves along: a change to agree to
     before = owners(place)
@@ -386,7 +386,7 @@ def bound_as_of_old(place: Place, company_id: str) -> None:
     asyncio.run(as_of_old())
 
 
-def test_a_removed_merchant_whose_company_a_present_one_is_bound_to_is_not_taken_down(place: Place):
+def test_a_removed_merchant_whose_company_a_present_one_is_bound_to_is_not_taken_down(place: Place) -> None:
     place.provision("acme", "bakery", policy={"deletion": "Unlink"})
     bound_as_of_old(place, owners(place)["acme"])
     place.remove_manifests("bakery")
@@ -395,7 +395,7 @@ def test_a_removed_merchant_whose_company_a_present_one_is_bound_to_is_not_taken
     assert states_by_merchant(place.plan()) == {"acme": "blocked", "bakery": "blocked"}
 
 
-def test_a_company_that_an_old_state_binds_twice_is_left_alone_until_one_is_forgotten(place: Place):
+def test_a_company_that_an_old_state_binds_twice_is_left_alone_until_one_is_forgotten(place: Place) -> None:
     place.provision("acme", "bakery")
     bound_as_of_old(place, owners(place)["acme"])
     with untouched(place):

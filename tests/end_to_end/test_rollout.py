@@ -23,6 +23,7 @@ from controller.model.run import Scope
 from controller.reporting.rollout import rollout_exit_code, rollout_json, rollout_text
 from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, RolloutResult, StartRequest, UndoRequest
+from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call
 
 TIPS, CARDS = "Tips payable", "Gift cards outstanding"
@@ -33,7 +34,7 @@ UNWATCHED = ProgressSink(lambda sentence: None)
 
 
 @pytest.fixture
-def place(tmp_path: Path, emulator: Any) -> Place:
+def place(tmp_path: Path, emulator: Emulator) -> Place:
     """Eight configured merchants on one profile, in sync; two of them are canaries. The profile has just changed."""
     place = Place(tmp_path, emulator)
     emulator.seed(len(FLEET), "configured")
@@ -123,7 +124,7 @@ def of_state(rollout: Rollout, state: MemberState) -> list[str]:
 # -- Waves and gates
 
 
-def test_each_wave_ends_before_the_next_begins_and_every_merchant_is_written_to_once(place: Place):
+def test_each_wave_ends_before_the_next_begins_and_every_merchant_is_written_to_once(place: Place) -> None:
     companies = {company["id"]: company["name"] for company in place.companies()}
     with place.count_requests() as counts:
         rollout = start(place, "tier=canary", "50%")
@@ -137,7 +138,7 @@ def test_each_wave_ends_before_the_next_begins_and_every_merchant_is_written_to_
     assert place.plan().counts == {}
 
 
-def test_a_wave_that_fails_pauses_and_nobody_of_a_later_wave_is_touched(place: Place):
+def test_a_wave_that_fails_pauses_and_nobody_of_a_later_wave_is_touched(place: Place) -> None:
     refuse_once(place, CANARIES[1])
     rollout = start(place)
     assert stand_at(place, CARDS) == CANARIES[:1]
@@ -147,14 +148,14 @@ def test_a_wave_that_fails_pauses_and_nobody_of_a_later_wave_is_touched(place: P
     assert [each["left"] for each in rollout_json(rollout)["waves"]] == [0, 6]
 
 
-def test_failures_that_are_tolerated_hold_up_nobody(place: Place):
+def test_failures_that_are_tolerated_hold_up_nobody(place: Place) -> None:
     refuse_once(place, CANARIES[0])
     rollout = start(place, max_failures=1)
     assert stand_at(place, CARDS) == [name for name in FLEET if name != CANARIES[0]]
     assert (rollout.state, rollout_exit_code(rollout, None)) == (RolloutState.DONE, 3)
 
 
-def test_resume_tries_the_failed_again_and_goes_on(place: Place):
+def test_resume_tries_the_failed_again_and_goes_on(place: Place) -> None:
     place.emulator.fault(configuring(place, CANARIES[0]), "status", code=503, times=5)
     assert start(place).state is RolloutState.PAUSED
     place.emulator.control("DELETE", "/faults")
@@ -163,14 +164,14 @@ def test_resume_tries_the_failed_again_and_goes_on(place: Place):
     assert stand_at(place, CARDS) == FLEET
 
 
-def test_step_by_step_every_wave_waits_to_be_told(place: Place):
+def test_step_by_step_every_wave_waits_to_be_told(place: Place) -> None:
     rollout = start(place, step=True)
     assert (rollout.state, rollout_exit_code(rollout, None)) == (RolloutState.PAUSED, 0)
     assert stand_at(place, CARDS) == CANARIES
     assert resume(place).state is RolloutState.DONE
 
 
-def test_drift_during_the_soak_closes_the_gate(place: Place):
+def test_drift_during_the_soak_closes_the_gate(place: Place) -> None:
     async def drift(place: Place) -> None:
         await until(place, lambda rollout: rollout.soak_until)
         portal(place, CANARIES[0], "Sales")
@@ -181,7 +182,7 @@ def test_drift_during_the_soak_closes_the_gate(place: Place):
     assert stand_at(place, CARDS) == CANARIES[1:]
 
 
-def test_a_sync_that_fails_after_the_wave_closes_the_gate(place: Place):
+def test_a_sync_that_fails_after_the_wave_closes_the_gate(place: Place) -> None:
     async def sync_fails(place: Place) -> None:
         await until(place, lambda rollout: rollout.soak_until)
         company = f"/companies/{place.company(CANARIES[1])['id']}"
@@ -194,7 +195,7 @@ def test_a_sync_that_fails_after_the_wave_closes_the_gate(place: Place):
     assert "its sync failed since with 4000" in rollout_json(rollout)["merchants"][1]["reason"]
 
 
-def test_limits_are_judged_over_all_waves_before_the_first_write(place: Place):
+def test_limits_are_judged_over_all_waves_before_the_first_write(place: Place) -> None:
     place.profile(schedule={}, mapping={}, enabled=False)
     with place.count_requests() as counts:
         refused = asyncio.run(rollouts.start_rollout(place.settings, opening("1"), UNWATCHED))
@@ -207,7 +208,7 @@ def test_limits_are_judged_over_all_waves_before_the_first_write(place: Place):
     assert start(place, "1", allow=("disable",)).state is RolloutState.DONE
 
 
-def test_what_is_not_a_change_of_what_is_there_is_left_to_apply(place: Place):
+def test_what_is_not_a_change_of_what_is_there_is_left_to_apply(place: Place) -> None:
     place.merchant("newcomer")
     with place.count_requests() as counts:
         rollout = start(place)
@@ -215,7 +216,7 @@ def test_what_is_not_a_change_of_what_is_there_is_left_to_apply(place: Place):
     assert "newcomer" not in {each.merchant for each in rollout.members}
 
 
-def test_who_declines_has_begun_nothing(place: Place):
+def test_who_declines_has_begun_nothing(place: Place) -> None:
     with place.count_requests() as counts:
         asyncio.run(rollouts.start_rollout(place.settings, opening(agrees=False), UNWATCHED))
     assert count_writes_by_call(counts) == {}
@@ -223,7 +224,7 @@ def test_who_declines_has_begun_nothing(place: Place):
         standing(place)
 
 
-def test_a_merchant_who_withdraws_consent_meanwhile_is_left_to_apply(place: Place):
+def test_a_merchant_who_withdraws_consent_meanwhile_is_left_to_apply(place: Place) -> None:
     start(place, step=True)
     gone = next(each.merchant for each in standing(place).members_of_wave(2))
     company = place.company(gone)
@@ -248,7 +249,7 @@ def ask_what_is_not_there(place: Place, *names: str) -> None:
             labelled(place, name)
 
 
-def test_a_wave_whose_merchants_are_blocked_is_not_begun_and_no_other_takes_its_place(place: Place):
+def test_a_wave_whose_merchants_are_blocked_is_not_begun_and_no_other_takes_its_place(place: Place) -> None:
     ask_what_is_not_there(place, *CANARIES)
     with place.count_requests() as counts:
         rollout = start(place)
@@ -261,7 +262,7 @@ def test_a_wave_whose_merchants_are_blocked_is_not_begun_and_no_other_takes_its_
     assert all(f"{name}  failed  account-unresolved" in rollout_text(rollout) for name in CANARIES)
 
 
-def test_blocked_merchants_count_against_the_failures_before_anybody_of_their_wave_is_written_to(place: Place):
+def test_blocked_merchants_count_against_the_failures_before_anybody_of_their_wave_is_written_to(place: Place) -> None:
     ask_what_is_not_there(place, CANARIES[0])
     with place.count_requests() as counts:
         rollout = start(place)
@@ -271,14 +272,14 @@ def test_blocked_merchants_count_against_the_failures_before_anybody_of_their_wa
     assert stand_at(place, CARDS) == [name for name in FLEET if name != CANARIES[0]]
 
 
-def test_where_most_are_blocked_the_rest_is_no_rollout_that_is_done(place: Place):
+def test_where_most_are_blocked_the_rest_is_no_rollout_that_is_done(place: Place) -> None:
     ask_what_is_not_there(place, *FLEET[:5], FLEET[6])
     rollout = start(place, "tier=canary", "100%")
     assert (rollout.state, rollout.current_wave, rollout_exit_code(rollout, None)) == (RolloutState.PAUSED, 1, 3)
     assert len(rollout.members) == len(FLEET)
 
 
-def test_the_blocked_of_a_later_wave_are_named_before_it_is_reached(place: Place):
+def test_the_blocked_of_a_later_wave_are_named_before_it_is_reached(place: Place) -> None:
     later = FLEET[0]
     ask_what_is_not_there(place, later)
     rollout = start(place, step=True)
@@ -289,7 +290,7 @@ def test_the_blocked_of_a_later_wave_are_named_before_it_is_reached(place: Place
     assert stand_at(place, CARDS) == CANARIES
 
 
-def test_a_merchant_that_cannot_be_read_is_part_of_its_wave(place: Place):
+def test_a_merchant_that_cannot_be_read_is_part_of_its_wave(place: Place) -> None:
     company = place.company(CANARIES[0])["id"]
     place.emulator.fault(f"GET /config/companies/{company}/sync/commerce", "status", code=500, times=1000)
     rollout = start(place)
@@ -300,7 +301,7 @@ def test_a_merchant_that_cannot_be_read_is_part_of_its_wave(place: Place):
     assert stand_at(place, CARDS) == FLEET
 
 
-def test_who_was_written_to_and_is_blocked_all_the_same_has_not_come_through(place: Place):
+def test_who_was_written_to_and_is_blocked_all_the_same_has_not_come_through(place: Place) -> None:
     """Switched off, as wanted, while the mapping that is wanted as well cannot be resolved."""
     override = {"sales": {"accounts": {"gratuity": {"name": "No such account"}}}}
     place.merchant(CANARIES[0], mapping=override, enabled=False)
@@ -310,7 +311,7 @@ def test_who_was_written_to_and_is_blocked_all_the_same_has_not_come_through(pla
     assert (rollout.state, of_state(rollout, MemberState.FAILED)) == (RolloutState.PAUSED, CANARIES[:1])
 
 
-def test_a_merchant_whose_manifest_is_gone_is_taken_down_by_apply_and_no_part_of_a_rollout(place: Place):
+def test_a_merchant_whose_manifest_is_gone_is_taken_down_by_apply_and_no_part_of_a_rollout(place: Place) -> None:
     place.merchant(FLEET[0], policy={"deletion": "Disable"})
     place.apply(FLEET[0])
     place.remove_manifests(FLEET[0])
@@ -331,19 +332,21 @@ def test_a_merchant_whose_manifest_is_gone_is_taken_down_by_apply_and_no_part_of
         ("tier=canary,tier!=canary", "--wave tier=canary,tier!=canary matches no merchant"),
     ],
 )
-def test_a_wave_whose_label_nobody_bears_is_a_mistake_and_not_everyone_at_once(place: Place, spec: str, near: str):
+def test_a_wave_whose_label_nobody_bears_is_a_mistake_and_not_everyone_at_once(
+    place: Place, spec: str, near: str
+) -> None:
     with place.count_requests() as counts, pytest.raises(UsageError) as refused:
         start(place, "1", spec)
     assert counts == {}
     assert (near in str(refused.value), refused.value.exit_code) == (True, 64)
 
 
-def test_a_rollout_over_a_selector_that_matches_nobody_is_a_mistake(place: Place):
+def test_a_rollout_over_a_selector_that_matches_nobody_is_a_mistake(place: Place) -> None:
     told = place.run_in_process("rollout", "start", "--yes", "-l", "tier=gold")
     assert (told.returncode, "the nearest: tier=canary" in told.stderr) == (64, True)
 
 
-def test_a_wave_of_labels_keeps_its_place_where_none_of_its_merchants_is_to_change(place: Place):
+def test_a_wave_of_labels_keeps_its_place_where_none_of_its_merchants_is_to_change(place: Place) -> None:
     place.apply(*CANARIES)
     rollout = start(place)
     assert (rollout.state, rollout.wave_count) == (RolloutState.DONE, 2)
@@ -353,7 +356,7 @@ def test_a_wave_of_labels_keeps_its_place_where_none_of_its_merchants_is_to_chan
 # -- The limits
 
 
-def test_a_rollout_is_limited_by_its_waves_and_not_by_its_size(tmp_path: Path, emulator: Any):
+def test_a_rollout_is_limited_by_its_waves_and_not_by_its_size(tmp_path: Path, emulator: Emulator) -> None:
     place = Place(tmp_path, emulator)
     emulator.seed(60, "configured")
     fleet = [company["name"] for company in place.companies()]
@@ -371,7 +374,7 @@ def test_a_rollout_is_limited_by_its_waves_and_not_by_its_size(tmp_path: Path, e
 # -- Who is left alone
 
 
-def test_an_apply_leaves_alone_whom_the_rollout_has_not_reached(place: Place):
+def test_an_apply_leaves_alone_whom_the_rollout_has_not_reached(place: Place) -> None:
     start(place, step=True)
     with place.count_requests() as counts:
         report = place.apply(max_changes=0)
@@ -381,13 +384,13 @@ def test_an_apply_leaves_alone_whom_the_rollout_has_not_reached(place: Place):
     assert "6 merchants left to rollout rollout-1: merchantctl rollout status rollout-1" in report.plan.notes
 
 
-def test_while_one_rollout_stands_no_other_begins(place: Place):
+def test_while_one_rollout_stands_no_other_begins(place: Place) -> None:
     start(place, step=True, name="cards")
     with pytest.raises(MerchantctlError, match="rollout cards is paused at wave 2 of 2, and there is one at a time"):
         start(place)
 
 
-def test_manifests_that_moved_on_stop_a_resume_and_a_newcomer_does_not(place: Place):
+def test_manifests_that_moved_on_stop_a_resume_and_a_newcomer_does_not(place: Place) -> None:
     start(place, step=True)
     asks_for(place, "Sales")
     with pytest.raises(MerchantctlError, match="the manifests ask for something else"):
@@ -397,7 +400,7 @@ def test_manifests_that_moved_on_stop_a_resume_and_a_newcomer_does_not(place: Pl
     assert resume(place).state is RolloutState.DONE
 
 
-def test_after_an_abort_nobody_else_is_touched_until_the_manifests_change(place: Place):
+def test_after_an_abort_nobody_else_is_touched_until_the_manifests_change(place: Place) -> None:
     start(place, step=True)
     abort(place)
     place.apply()
@@ -410,7 +413,7 @@ def test_after_an_abort_nobody_else_is_touched_until_the_manifests_change(place:
     assert stand_at(place, CARDS) == FLEET, "the hold had ended for good"
 
 
-def test_what_is_over_can_be_neither_paused_nor_aborted_nor_resumed(place: Place):
+def test_what_is_over_can_be_neither_paused_nor_aborted_nor_resumed(place: Place) -> None:
     start(place, step=True)
     with pytest.raises(MerchantctlError, match="is paused at wave 2 of 2, so it cannot be paused"):
         asyncio.run(rollouts.pause_rollout(place.settings, None))
@@ -421,7 +424,7 @@ def test_what_is_over_can_be_neither_paused_nor_aborted_nor_resumed(place: Place
         resume(place)
 
 
-def test_another_rollout_takes_over_what_an_aborted_one_held(place: Place):
+def test_another_rollout_takes_over_what_an_aborted_one_held(place: Place) -> None:
     start(place, step=True)
     abort(place)
     rollout = start(place)
@@ -432,7 +435,7 @@ def test_another_rollout_takes_over_what_an_aborted_one_held(place: Place):
 # -- Undoing
 
 
-def test_undo_puts_back_what_was_changed_and_leaves_alone_what_somebody_changed_since(place: Place):
+def test_undo_puts_back_what_was_changed_and_leaves_alone_what_somebody_changed_since(place: Place) -> None:
     before = {name: place.document(name) for name in FLEET}
     start(place)
     portal(place, CANARIES[0], "Sales")
@@ -444,7 +447,7 @@ def test_undo_puts_back_what_was_changed_and_leaves_alone_what_somebody_changed_
     assert of_state(rollout, MemberState.NOT_REVERTED) == CANARIES[:1]
 
 
-def test_undo_of_half_a_rollout_touches_nobody_that_it_had_not_reached(place: Place):
+def test_undo_of_half_a_rollout_touches_nobody_that_it_had_not_reached(place: Place) -> None:
     start(place, step=True)
     with place.count_requests() as counts:
         undo(place)
@@ -452,7 +455,7 @@ def test_undo_of_half_a_rollout_touches_nobody_that_it_had_not_reached(place: Pl
     assert stand_at(place, TIPS) == FLEET
 
 
-def test_what_is_undone_is_not_done_again_until_the_manifests_change(place: Place):
+def test_what_is_undone_is_not_done_again_until_the_manifests_change(place: Place) -> None:
     start(place)
     undo(place)
     with place.count_requests() as counts:
@@ -465,7 +468,7 @@ def test_what_is_undone_is_not_done_again_until_the_manifests_change(place: Plac
     assert stand_at(place, "Sales") == FLEET
 
 
-def test_undo_is_judged_by_the_limits(place: Place):
+def test_undo_is_judged_by_the_limits(place: Place) -> None:
     place.profile(schedule={}, mapping={}, enabled=False)
     place.apply(allow=("disable",))
     place.profile(schedule={}, mapping={}, enabled=True)
@@ -481,7 +484,7 @@ def test_undo_is_judged_by_the_limits(place: Place):
     assert {place.document(name)["enabled"] for name in FLEET} == {False}
 
 
-def test_undo_puts_back_what_stood_in_the_document_and_not_how_we_show_it(place: Place):
+def test_undo_puts_back_what_stood_in_the_document_and_not_how_we_show_it(place: Place) -> None:
     """A local hour, in one zone of whole hours and in one of half hours, and lists that were null."""
     kolkata, london, other = FLEET[0], FLEET[1], FLEET[2]
     place.edit_in_portal(kolkata, {"schedule": {"syncHourUtc": 18, "timeZone": "Asia/Kolkata"}})
@@ -507,7 +510,7 @@ def schedules(place: Place) -> list[dict[str, Any]]:
     return [place.document(name)["schedule"] for name in FLEET]
 
 
-def test_a_start_date_moved_later_is_told_at_the_start_and_stays_while_everything_else_goes_back(place: Place):
+def test_a_start_date_moved_later_is_told_at_the_start_and_stays_while_everything_else_goes_back(place: Place) -> None:
     prospects: list[RolloutPreview] = []
     hours = [each["syncHourUtc"] for each in schedules(place)]
     place.profile(schedule={"syncHourUtc": 4, "startDate": "2026-12-24"}, mapping={})
@@ -526,7 +529,7 @@ def test_a_start_date_moved_later_is_told_at_the_start_and_stays_while_everythin
     assert {each["startDate"][:10] for each in schedules(place)} == {"2026-12-24"}
 
 
-def test_one_odd_start_date_ends_the_undoing_of_nobody_else(place: Place):
+def test_one_odd_start_date_ends_the_undoing_of_nobody_else(place: Place) -> None:
     odd = CANARIES[0]
     place.edit_in_portal(odd, {"schedule": {"startDate": "the first of May", "timeZone": None}})
     place.profile(schedule={"startDate": "2026-12-24"}, mapping={"sales": {"accounts": {"gratuity": {"name": CARDS}}}})
@@ -536,7 +539,7 @@ def test_one_odd_start_date_ends_the_undoing_of_nobody_else(place: Place):
     assert {plan.status.value for plan in place.plan().plans} <= {"waiting", "in-sync", "blocked", "drifted"}
 
 
-def test_a_rollout_of_an_earlier_version_is_undone_as_far_as_its_notes_go(place: Place):
+def test_a_rollout_of_an_earlier_version_is_undone_as_far_as_its_notes_go(place: Place) -> None:
     """It noted how a field is shown and not how it stood: an hour in a zone of half hours cannot be made of that."""
     kolkata = FLEET[0]
     place.edit_in_portal(kolkata, {"schedule": {"syncHourUtc": 18, "timeZone": "Asia/Kolkata"}})
@@ -560,7 +563,7 @@ def test_a_rollout_of_an_earlier_version_is_undone_as_far_as_its_notes_go(place:
 # -- Two terminals, signals, a death
 
 
-def test_a_pause_from_another_terminal_is_noticed_during_the_soak(place: Place):
+def test_a_pause_from_another_terminal_is_noticed_during_the_soak(place: Place) -> None:
     async def pause(place: Place) -> None:
         await until(place, lambda rollout: rollout.soak_until)
         await rollouts.pause_rollout(place.settings, None)
@@ -570,7 +573,7 @@ def test_a_pause_from_another_terminal_is_noticed_during_the_soak(place: Place):
     assert stand_at(place, CARDS) == CANARIES
 
 
-def test_a_rollout_that_runs_is_not_taken_up_by_a_second_process(place: Place):
+def test_a_rollout_that_runs_is_not_taken_up_by_a_second_process(place: Place) -> None:
     async def take(place: Place) -> None:
         await until(place, lambda rollout: rollout.soak_until)
         with pytest.raises(LockedByOtherRun, match="is carried out by"):
@@ -580,7 +583,7 @@ def test_a_rollout_that_runs_is_not_taken_up_by_a_second_process(place: Place):
     assert meanwhile(place, take, soak=3600).state is RolloutState.PAUSED
 
 
-def test_a_rollout_killed_in_a_wave_ends_with_every_merchant_written_to_once_and_can_be_undone(place: Place):
+def test_a_rollout_killed_in_a_wave_ends_with_every_merchant_written_to_once_and_can_be_undone(place: Place) -> None:
     place.emulator.fault(SAVE_CONFIGURATION, "delay", times=len(FLEET), ms=300)
     with place.count_requests() as counts:
         command = [sys.executable, "-m", "controller", "rollout", "start", "--yes", "--wave", "100%"]
@@ -599,7 +602,7 @@ def test_a_rollout_killed_in_a_wave_ends_with_every_merchant_written_to_once_and
     assert stand_at(place, TIPS) == FLEET
 
 
-def test_ctrl_c_pauses(place: Place):
+def test_ctrl_c_pauses(place: Place) -> None:
     async def interrupt(place: Place) -> None:
         await until(place, lambda rollout: rollout.soak_until)
         signal.raise_signal(signal.SIGINT)
@@ -608,7 +611,7 @@ def test_ctrl_c_pauses(place: Place):
     assert (rollout.state, rollout.reason) == (RolloutState.PAUSED, "stopped by SIGINT")
 
 
-def test_the_command_tells_its_waves_and_its_next_step(place: Place):
+def test_the_command_tells_its_waves_and_its_next_step(place: Place) -> None:
     told = place.run_in_process("rollout", "start", "--yes", "--step", "--wave", "tier=canary", "-o", "json")
     assert told.returncode == 0, told.stderr
     assert [each["done"] for each in json.loads(told.stdout)["waves"]] == [2, 0]

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,6 +24,7 @@ from controller.model.run import RunPolicy, Scope
 from controller.operations.bootstrap import ApplyRequest, build_run, no_progress, state_lock
 from controller.telemetry.metrics import Metrics
 from state import open_state
+from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call
 
 FLOOR = 50
@@ -91,7 +91,7 @@ async def on_duty(place: Place) -> AsyncIterator[Service]:
 class Fleet:
     """Configured merchants, all switched on, or all off, as declared; and what happens to them in the portal."""
 
-    def __init__(self, folder: Path, emulator: Any, number: int, *, enabled: bool) -> None:
+    def __init__(self, folder: Path, emulator: Emulator, number: int, *, enabled: bool) -> None:
         self.place, self.emulator, self.enabled = Place(folder, emulator), emulator, enabled
         self.companies = {each["name"]: each["companyId"] for each in emulator.seed(number, "configured")}
         for name in self.companies:
@@ -123,7 +123,7 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, emulator_in_process: Any) -> Fleet:
+def fleet(tmp_path: Path, emulator_in_process: Emulator) -> Fleet:
     """Of 40, a run switches 1 off unasked in a day, and 2 once it has looked at everyone."""
     return Fleet(tmp_path, emulator_in_process, 40, enabled=False)
 
@@ -134,7 +134,7 @@ def handfuls(names: list[str], size: int = 7) -> list[list[str]]:
 
 @pytest.mark.parametrize(("number", "switched_off"), [(240, 72), pytest.param(10_000, 3_000, marks=pytest.mark.soak)])
 def test_of_many_who_are_switched_off_in_the_portal_only_the_floor_is_written_before_the_limit_is_judged(
-    tmp_path: Path, emulator_in_process: Any, number: int, switched_off: int
+    tmp_path: Path, emulator_in_process: Emulator, number: int, switched_off: int
 ) -> None:
     fleet = Fleet(tmp_path, emulator_in_process, number, enabled=True)
     names = fleet.some(switched_off)

@@ -15,6 +15,7 @@ from controller.model.exit_codes import exit_code
 from controller.model.report import Failed
 from controller.reporting.text import report_text
 from state import open_state
+from tests.emulator import Emulator
 from tests.end_to_end.interfere import at_request, interfere, is_call
 from tests.end_to_end.place import (
     CREATE_COMPANY,
@@ -37,7 +38,7 @@ EVERYTHING = ("delete", "re-create", "unlink", "disable", "shrink")
 
 
 @pytest.fixture
-def emulator(emulator_in_process: Any) -> Any:
+def emulator(emulator_in_process: Emulator) -> Emulator:
     """No socket is the subject here."""
     return emulator_in_process
 

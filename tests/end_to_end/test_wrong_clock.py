@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -23,6 +22,7 @@ from controller.operations.plan import PlanOptions, plan_only
 from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, RolloutResult, StartRequest
 from state import open_state
+from tests.emulator import Emulator
 from tests.end_to_end.place import (
     CREATE_COMPANY,
     SAVE_CONFIGURATION,
@@ -41,7 +41,7 @@ UTC_THREE = {"frequency": "Daily", "startDate": "2026-01-01", "syncHourUtc": 3}
 
 
 @pytest.fixture
-def place(tmp_path: Path, emulator_in_process: Any) -> Place:
+def place(tmp_path: Path, emulator_in_process: Emulator) -> Place:
     return Place(tmp_path, emulator_in_process)
 
 
@@ -180,7 +180,7 @@ def said_of_clocks(place: Place, *arguments: str) -> int:
     return (told.stdout + told.stderr).count("this machine's clock is")
 
 
-def test_more_than_two_minutes_are_said_once_a_run_and_less_is_not(tmp_path: Path, emulator: Any) -> None:
+def test_more_than_two_minutes_are_said_once_a_run_and_less_is_not(tmp_path: Path, emulator: Emulator) -> None:
     place = Place(tmp_path, emulator)
     place.profile()
     place.merchant("acme")
@@ -192,7 +192,7 @@ def test_more_than_two_minutes_are_said_once_a_run_and_less_is_not(tmp_path: Pat
 
 @pytest.mark.parametrize("date", [None, "yesterday", "Fri, 31 Dec 9999 23:59:59 GMT", "Sat, 01 Jan 0001 00:00:00 GMT"])
 def test_a_service_that_does_not_say_its_time_credibly_is_planned_by_our_clock(
-    tmp_path: Path, emulator: Any, date: str | None
+    tmp_path: Path, emulator: Emulator, date: str | None
 ) -> None:
     place = Place(tmp_path, emulator)
 
@@ -299,7 +299,9 @@ def test_whether_sales_arrive_is_known_as_long_as_the_service_was_asked_lately(p
     assert syncing == ("True", "")
 
 
-def test_what_run_reads_and_asks_for_by_itself_is_dated_by_the_services_clock(tmp_path: Path, emulator: Any) -> None:
+def test_what_run_reads_and_asks_for_by_itself_is_dated_by_the_services_clock(
+    tmp_path: Path, emulator: Emulator
+) -> None:
     """Else nothing of it is due again until a date that a wrong clock made."""
     place = Place(tmp_path, emulator)
     place.provision("acme", schedule=UTC_THREE)

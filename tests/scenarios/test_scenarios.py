@@ -224,19 +224,19 @@ def expect(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_the_plan_is_as_the_folder_says(folder):
+def test_the_plan_is_as_the_folder_says(folder) -> None:
     plan = planned(folder)
     expect(folder / "plan.json", json.dumps(entry(plan), indent=2, ensure_ascii=False) + "\n")
     expect(folder / "report.txt", plan_text(fleet_of(plan)) + "\n")
 
 
-def test_every_finding_code_has_a_scenario():
+def test_every_finding_code_has_a_scenario() -> None:
     shown = {finding["code"] for folder in FOLDERS for finding in read(folder, "plan.json")["findings"]}
     assert shown == CODES
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_every_finding_says_why_and_what_to_do(folder):
+def test_every_finding_says_why_and_what_to_do(folder) -> None:
     for finding in read(folder, "plan.json")["findings"]:
         assert finding["cause"]
         assert finding["remedy"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from controller import settings as settings_module
 from controller.settings import InvalidSettings, load_settings
 
 
-def test_without_anything_set_the_defaults_hold(tmp_path):
+def test_without_anything_set_the_defaults_hold(tmp_path: Path) -> None:
     settings = load_settings({}, tmp_path, {})
     assert settings.api_key is None
     assert settings.base_url == "https://api.codat.io"
@@ -19,7 +21,7 @@ def test_without_anything_set_the_defaults_hold(tmp_path):
     assert (settings.requests_per_minute, settings.parallelism, settings.create_settle) == (950, 16, 5.0)
 
 
-def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path):
+def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> None:
     (tmp_path / "merchantctl.toml").write_text('manifests = "file"\nrequests_per_minute = 1\nparallelism = 4\n')
     environ = {"MERCHANTCTL_MANIFESTS": "environment", "MERCHANTCTL_REQUESTS_PER_MINUTE": "2"}
     settings = load_settings(environ, tmp_path, {"manifests": "flag", "base_url": None})
@@ -31,12 +33,12 @@ def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path):
     [*(row.variable for row in settings_module._ROWS), "CODAT_API_KEY", "CODAT_API_KEY_FILE", "MERCHANTCTL_WEB_TOKEN"],
 )
 @pytest.mark.parametrize("text", ["", "  "])
-def test_a_variable_that_is_set_and_empty_is_a_mistake(tmp_path, variable, text):
+def test_a_variable_that_is_set_and_empty_is_a_mistake(tmp_path: Path, variable, text: str) -> None:
     with pytest.raises(InvalidSettings, match=f"^{variable} is set and empty"):
         load_settings({variable: text}, tmp_path, {})
 
 
-def test_a_byte_order_mark_is_no_part_of_a_key_or_of_the_settings(tmp_path):
+def test_a_byte_order_mark_is_no_part_of_a_key_or_of_the_settings(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("\ufeffsesame\n")
     (tmp_path / "merchantctl.toml").write_text("\ufeffparallelism = 4\n")
     settings = load_settings({"CODAT_API_KEY_FILE": "key"}, tmp_path, {})
@@ -45,32 +47,32 @@ def test_a_byte_order_mark_is_no_part_of_a_key_or_of_the_settings(tmp_path):
 
 
 @pytest.mark.parametrize("form", [b64encode(b"a-key-of-twenty-signs").decode(), "Basic c2VzYW1l"])
-def test_the_base64_form_of_a_key_is_told_from_the_key(tmp_path, form):
+def test_the_base64_form_of_a_key_is_told_from_the_key(tmp_path: Path, form) -> None:
     with pytest.raises(InvalidSettings, match="set the key itself") as error:
         load_settings({"CODAT_API_KEY": form}, tmp_path, {})
     assert form not in str(error.value)
 
 
-def test_a_key_made_at_random_is_taken_as_it_is(tmp_path):
+def test_a_key_made_at_random_is_taken_as_it_is(tmp_path: Path) -> None:
     for key in ("hY9Lk2mQ8sTfVw3xZr5aBc7dEf1gHi4jKl6mNo8p", "key-of-the-tests", "emulator", "c2VzYW1l"):
         assert load_settings({"CODAT_API_KEY": key}, tmp_path, {}).api_key == key
 
 
-def test_zero_requests_a_minute_means_unpaced(tmp_path):
+def test_zero_requests_a_minute_means_unpaced(tmp_path: Path) -> None:
     assert load_settings({"MERCHANTCTL_REQUESTS_PER_MINUTE": "0"}, tmp_path, {}).requests_per_minute == 0
 
 
-def test_the_key_may_stand_in_a_file_whose_line_end_is_not_part_of_it(tmp_path):
+def test_the_key_may_stand_in_a_file_whose_line_end_is_not_part_of_it(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("sesame\n")
     assert load_settings({"CODAT_API_KEY_FILE": "key"}, tmp_path, {}).api_key == "sesame"
 
 
-def test_the_key_itself_beats_the_file(tmp_path):
+def test_the_key_itself_beats_the_file(tmp_path: Path) -> None:
     environ = {"CODAT_API_KEY": "direct", "CODAT_API_KEY_FILE": "nowhere"}
     assert load_settings(environ, tmp_path, {}).api_key == "direct"
 
 
-def test_the_key_is_in_no_repr(tmp_path):
+def test_the_key_is_in_no_repr(tmp_path: Path) -> None:
     assert "sesame" not in repr(load_settings({"CODAT_API_KEY": "sesame"}, tmp_path, {}))
 
 
@@ -90,7 +92,9 @@ def test_the_key_is_in_no_repr(tmp_path):
         ({"CODAT_API_KEY": "two words"}, {}, "CODAT_API_KEY"),
     ],
 )
-def test_a_value_that_makes_no_sense_is_refused_with_its_address(tmp_path, environ, flags, address):
+def test_a_value_that_makes_no_sense_is_refused_with_its_address(
+    tmp_path: Path, environ: dict[str, Any], flags: dict[str, Any], address: str
+) -> None:
     with pytest.raises(InvalidSettings, match=address):
         load_settings(environ, tmp_path, flags)
 
@@ -106,14 +110,14 @@ def test_a_value_that_makes_no_sense_is_refused_with_its_address(tmp_path, envir
         ("parallelism = ", "cannot be read"),
     ],
 )
-def test_a_wrong_line_of_the_file_is_refused(tmp_path, text, said):
+def test_a_wrong_line_of_the_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "merchantctl.toml").write_text(text)
     with pytest.raises(InvalidSettings, match=said) as error:
         load_settings({}, tmp_path, {})
     assert "sesame" not in str(error.value)
 
 
-def test_no_message_shows_the_key(tmp_path):
+def test_no_message_shows_the_key(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"ses\x00ame")
     with pytest.raises(InvalidSettings) as error:
         load_settings({"CODAT_API_KEY_FILE": "key"}, tmp_path, {})
@@ -121,7 +125,7 @@ def test_no_message_shows_the_key(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["http://api.example.com", "http://10.0.0.7:8080", "http://127.0.0.1.example.com"])
-def test_the_key_travels_encrypted_unless_somebody_insists(tmp_path, url):
+def test_the_key_travels_encrypted_unless_somebody_insists(tmp_path: Path, url: str) -> None:
     with pytest.raises(InvalidSettings, match="not https"):
         load_settings({"CODAT_BASE_URL": url}, tmp_path, {})
     assert load_settings({"CODAT_BASE_URL": url, "MERCHANTCTL_ALLOW_HTTP": "yes"}, tmp_path, {}).base_url == url
@@ -134,7 +138,7 @@ def test_the_key_travels_encrypted_unless_somebody_insists(tmp_path, url):
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:8787", "http://localhost:1", "http://[::1]:80", "https://api.example.com"]
 )
-def test_loopback_needs_no_encryption(tmp_path, url):
+def test_loopback_needs_no_encryption(tmp_path: Path, url: str) -> None:
     assert load_settings({"CODAT_BASE_URL": url}, tmp_path, {}).base_url == url
 
 
@@ -146,14 +150,14 @@ def test_loopback_needs_no_encryption(tmp_path, url):
         "mysql://db/fleet?user=ann&password=s3same",
     ],
 )
-def test_no_complaint_shows_the_password_of_a_database(tmp_path, url):
+def test_no_complaint_shows_the_password_of_a_database(tmp_path: Path, url: str) -> None:
     with pytest.raises(InvalidSettings) as error:
         load_settings({"MERCHANTCTL_STATE": url}, tmp_path, {})
     assert "s3same" not in str(error.value)
     assert "***" in str(error.value)
 
 
-def test_an_old_name_of_a_setting_is_refused_with_the_new_one(tmp_path):
+def test_an_old_name_of_a_setting_is_refused_with_the_new_one(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match="MERCHANTCTL_SYNC_ROTA is called MERCHANTCTL_SYNC_POLL_INTERVAL now"):
         load_settings({"MERCHANTCTL_SYNC_ROTA": "1h"}, tmp_path, {})
     (tmp_path / "merchantctl.toml").write_text('sync_rota = "1h"\n')

@@ -114,8 +114,9 @@ class Chat:
     """What it was sent, and what it answers: `answers` first, then 200."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.answers: list[int] = []
-        self.heard: list[dict] = []
+        self.heard: list[dict[str, Any]] = []
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 from controller.model.plan import PlanStatus
 from tests.contract import webdriver
 from tests.unit.reporting.fleets import merchant, waiting
+from tests.web.conftest import Site
 from tests.web.test_dashboard import latest
 
 pytestmark = pytest.mark.skipif(bool(webdriver.missing()), reason=f"not installed: {webdriver.missing()}")
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.skipif(bool(webdriver.missing()), reason=f"not installe
 _LOADED = "return performance.getEntriesByType('resource').map(each => [each.name, each.responseStatus])"
 
 
-def test_somebody_looks_for_a_merchant_that_waits(site):
+def test_somebody_looks_for_a_merchant_that_waits(site: Site) -> None:
     site.latest = latest(merchant("acme"), waiting("shop-1"), merchant("shop-2", PlanStatus.BLOCKED))
     with webdriver.browser() as window:
         assert window.open(f"{site.url}/") == 200
@@ -31,7 +32,7 @@ def test_somebody_looks_for_a_merchant_that_waits(site):
 
 
 @pytest.mark.parametrize("name", ["x" * 190, "shop " * 38, "קפה" * 60])
-def test_no_name_widens_a_page(site, name):
+def test_no_name_widens_a_page(site: Site, name: str) -> None:
     site.latest = latest(merchant("acme"), waiting(name.strip()))
     with webdriver.browser() as window:
         for page in ("/", f"/?name={name[:3]}"):
@@ -43,7 +44,7 @@ def test_no_name_widens_a_page(site, name):
             assert window.script(f"{wide}.length") == 0
 
 
-def test_a_name_that_is_read_from_the_right_turns_nothing_else_around(site):
+def test_a_name_that_is_read_from_the_right_turns_nothing_else_around(site: Site) -> None:
     site.latest = latest(waiting("קפה 12"))
     with webdriver.browser() as window:
         window.open(f"{site.url}/")

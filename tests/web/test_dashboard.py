@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -44,13 +46,13 @@ def listed(answer: httpx.Response) -> list[str]:
     return re.findall(r'href="/merchants/([^"]+)"', rows)
 
 
-def test_before_the_first_look_the_page_says_so(site):
+def test_before_the_first_look_the_page_says_so(site: Site) -> None:
     answer = site.api.get("/")
     assert answer.status_code == 200
     assert "The first look at the fleet is under way" in answer.text
 
 
-def test_the_numbers_are_those_of_the_fleet(site):
+def test_the_numbers_are_those_of_the_fleet(site: Site) -> None:
     site.latest = latest(merchant("a"), merchant("b"), waiting("c"), changing("d"), outcomes={"d": Failed("no", True)})
     text = " ".join(site.api.get("/").text.split())
     for number, words in ((4, "merchants"), (2, "in-sync"), (1, "waiting"), (1, "failed"), (0, "change")):
@@ -59,7 +61,7 @@ def test_the_numbers_are_those_of_the_fleet(site):
     assert "12 minutes ago" in text
 
 
-def test_who_needs_attention_comes_first_and_newest_drift_stands_by_itself(site):
+def test_who_needs_attention_comes_first_and_newest_drift_stands_by_itself(site: Site) -> None:
     old, new = NOW - timedelta(days=2), NOW - timedelta(hours=1)
     site.latest = latest(merchant("a"), drifted("b", old), drifted("c", new), waiting("d"))
     page = site.api.get("/")
@@ -83,13 +85,15 @@ def test_who_needs_attention_comes_first_and_newest_drift_stands_by_itself(site)
         ({"name": "shop", "drift": "yes"}, ["shop-c"]),
     ],
 )
-def test_the_list_is_filtered_by_state_finding_actor_drift_label_and_name(site, asked, found):
+def test_the_list_is_filtered_by_state_finding_actor_drift_label_and_name(
+    site: Site, asked: dict[str, Any], found
+) -> None:
     plans = [merchant("cafe-a"), waiting("shop-b"), drifted("shop-c")]
     site.latest = latest(*plans, fleet=declared("cafe-a", "shop-b", "shop-c", country="gb"))
     assert listed(site.api.get("/", params=asked)) == found
 
 
-def test_drift_that_was_put_right_is_told_and_needs_nobody(site):
+def test_drift_that_was_put_right_is_told_and_needs_nobody(site: Site) -> None:
     site.latest = latest(drifted("acme"), outcomes={"acme": Applied(1)})
     text = " ".join(site.api.get("/").text.split())
     assert "<b>0</b>drifted" in text
@@ -97,14 +101,14 @@ def test_drift_that_was_put_right_is_told_and_needs_nobody(site):
     assert "mapping-changed" not in text.split("<h2>Merchants</h2>")[1]
 
 
-def test_a_selector_that_is_none_is_explained(site):
+def test_a_selector_that_is_none_is_explained(site: Site) -> None:
     site.latest = latest(merchant("a"))
     answer = site.api.get("/", params={"label": "a in b"})
     assert answer.status_code == 400
     assert "expected ( here" in answer.text
 
 
-def test_ten_thousand_merchants_are_shown_a_page_at_a_time(site):
+def test_ten_thousand_merchants_are_shown_a_page_at_a_time(site: Site) -> None:
     site.latest = latest(*(merchant(f"m-{n:05d}") for n in range(10_000)))
     first = site.api.get("/")
     assert listed(first) == [f"m-{n:05d}" for n in range(50)]
@@ -115,7 +119,7 @@ def test_ten_thousand_merchants_are_shown_a_page_at_a_time(site):
     assert "name=m-00&amp;page=2" in site.api.get("/", params={"name": "m-00"}).text
 
 
-def test_whatever_a_merchant_is_called_it_is_text(site):
+def test_whatever_a_merchant_is_called_it_is_text(site: Site) -> None:
     plan = merchant(
         NASTY, PlanStatus.BLOCKED, findings=(finding("unknown", NASTY, Actor.OPERATOR, link="javascript:alert(1)"),)
     )
@@ -131,7 +135,7 @@ def test_whatever_a_merchant_is_called_it_is_text(site):
         assert "⁦" not in page.text
 
 
-def test_a_refusal_complaints_and_what_was_not_read_stand_at_the_top(site):
+def test_a_refusal_complaints_and_what_was_not_read_stand_at_the_top(site: Site) -> None:
     refusal = Refusal((LimitExceeded("disable", 7, 1, "--allow disable"),))
     plan = replace(fleet(merchant("a")), refusal=refusal, is_complete=False, unread_reasons=("page 2 was not read",))
     complaint = Diagnostic("manifests/a.yaml", 7, 5, "unknown key")
@@ -145,7 +149,7 @@ def test_a_refusal_complaints_and_what_was_not_read_stand_at_the_top(site):
         assert words in text
 
 
-def test_a_page_loads_nothing_foreign_and_may_not_be_framed(site):
+def test_a_page_loads_nothing_foreign_and_may_not_be_framed(site: Site) -> None:
     answer = site.api.get("/")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
@@ -156,12 +160,12 @@ def test_a_page_loads_nothing_foreign_and_may_not_be_framed(site):
         assert site.api.get(part).status_code == 200
 
 
-def test_a_merchants_page_tells_findings_changes_consent_and_history(site):
+def test_a_merchants_page_tells_findings_changes_consent_and_history(site: Site) -> None:
     name = "page/of one?"
     plan = replace(changing(name), findings=waiting(name).findings, conditions=waiting(name).conditions)
     site.latest = latest(plan, fleet=declared(name, country="gb"))
 
-    async def something_happened(store):
+    async def something_happened(store) -> None:
         run = await store.begin_run("run", NOW)
         what = {"changes": [{"kind": "create-company", "fields": []}], "reason": "402: limit of companies"}
         await store.note_events(run, [EventRow(NOW - timedelta(days=3), run, name, "failed", what)])
@@ -173,28 +177,28 @@ def test_a_merchants_page_tells_findings_changes_consent_and_history(site):
         assert words in text
 
 
-def test_what_was_put_right_is_told_with_what_was_changed(site):
+def test_what_was_put_right_is_told_with_what_was_changed(site: Site) -> None:
     site.latest = latest(changing("acme"), outcomes={"acme": Applied(1)})
     text = site.api.get("/merchants/acme").text
     assert "Changed in the last pass" in text
     assert '<span class="badge in-sync">in-sync</span>' in text
 
 
-def test_a_merchant_that_is_only_remembered_still_has_a_page(site):
-    async def something_happened(store):
+def test_a_merchant_that_is_only_remembered_still_has_a_page(site: Site) -> None:
+    async def something_happened(store) -> None:
         await store.note_events(await store.begin_run("run", NOW), [EventRow(NOW, 1, "gone-by", "done")])
 
     site.ask(something_happened)
     assert "No manifest declares this merchant any more" in site.api.get("/merchants/gone-by").text
 
 
-def test_nobody_and_nothing_are_not_found(site):
+def test_nobody_and_nothing_are_not_found(site: Site) -> None:
     assert site.api.get("/merchants/nobody").status_code == 404
     assert site.api.get("/no-such-page").status_code == 404
     assert site.api.post("/").status_code == 405
 
 
-def test_over_loopback_only_a_name_of_loopback_is_answered(site):
+def test_over_loopback_only_a_name_of_loopback_is_answered(site: Site) -> None:
     """A page of a stranger may point its own name at us; it must not read along."""
     for name in ("127.0.0.1", "localhost:8788", "[::1]:1", "LOCALHOST"):
         assert site.api.get("/", headers={"Host": name}).status_code == 200
@@ -207,7 +211,7 @@ def test_over_loopback_only_a_name_of_loopback_is_answered(site):
     assert site.api.post("/webhooks", headers={"Host": "hooks.example.com"}).status_code == 401
 
 
-def test_health_readiness_and_metrics(site):
+def test_health_readiness_and_metrics(site: Site) -> None:
     site.latest = latest(waiting("secret-merchant-name"))
     assert site.api.get("/healthz").text == "ok\n"
     assert site.api.get("/readyz").status_code == 200
@@ -224,14 +228,14 @@ ASKED = ["state", "code", "actor", "drift", "label", "name", "page", "other"]
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=st.dictionaries(st.sampled_from(ASKED), st.binary(max_size=20)), name=st.binary(min_size=1, max_size=20))
-def test_whatever_is_asked_for_the_page_stands(site, asked, name):
+def test_whatever_is_asked_for_the_page_stands(site: Site, asked, name: bytes) -> None:
     site.latest = latest(merchant("a"), waiting("b"))
     words = "&".join(f"{key}={quote(value, '')}" for key, value in asked.items())
     assert site.api.get(f"/?{words}").status_code in (200, 400)
     assert site.api.get(f"/merchants/x{quote(name, '')}").status_code == 404
 
 
-def test_a_history_that_cannot_be_read_takes_nothing_else_away(tmp_path):
+def test_a_history_that_cannot_be_read_takes_nothing_else_away(tmp_path: Path) -> None:
     import sqlite3
 
     with Site(tmp_path) as site:

@@ -8,6 +8,8 @@ from time import monotonic, sleep
 import pytest
 
 from controller.web.context import WebhookSecrets, parse_webhook_secrets
+from tests.emulator import Emulator
+from tests.web.conftest import Site
 
 EVENTS = ["connection.connected", "connection.deleted", "read.completed", "read.completed.initial"]
 EVENTS_OF_2024 = ["DataConnectionStatusChanged", "SyncConnectionDeleted"]
@@ -16,31 +18,31 @@ AUTHORIZATION = "Basic bWVyY2hhbnRjdGw6YWdyZWVk"
 
 
 @pytest.fixture
-def consumer(emulator, site) -> str:
+def consumer(emulator: Emulator, site: Site) -> str:
     """A consumer of the newer generation that delivers to the site, which knows its secret."""
     return subscribed(emulator, site, EVENTS)
 
 
-def subscribed(emulator, site, events: list[str]) -> str:
+def subscribed(emulator: Emulator, site: Site, events: list[str]) -> str:
     made = emulator.api.post("/webhooks", json={"url": f"{site.url}/webhooks", "eventTypes": events}).json()
     (known,) = emulator.control("GET", "/webhooks")["consumers"]
     site.secrets = parse_webhook_secrets(known["secret"], None)
     return made["id"]
 
 
-def rule(emulator, site, name: str) -> None:
+def rule(emulator: Emulator, site: Site, name: str) -> None:
     notifiers = {"emails": [], "webhook": f"{site.url}/webhooks"}
     assert emulator.api.post("/rules", json={"type": name, "notifiers": notifiers}).is_success
 
 
-def merchant(emulator, site, name: str) -> dict:
+def merchant(emulator: Emulator, site: Site, name: str) -> dict:
     """A company at Codat, bound to a merchant of that name."""
     made = emulator.merchant(name)
     site.bind(name, made["companyId"])
     return made
 
 
-def settled(emulator, count: int) -> list[dict]:
+def settled(emulator: Emulator, count: int) -> list[dict]:
     """The first deliveries, once each has had an attempt that was answered."""
     until = monotonic() + 10
     while monotonic() < until:
@@ -51,21 +53,21 @@ def settled(emulator, count: int) -> list[dict]:
     raise AssertionError(deliveries)
 
 
-def test_consent_is_heard_of_at_once(emulator, site, consumer):
+def test_consent_is_heard_of_at_once(emulator: Emulator, site: Site, consumer: str) -> None:
     acme = merchant(emulator, site, "consent-1")
     emulator.authorize(acme)
     assert settled(emulator, 1)[0]["state"] == "delivered"
     assert site.enqueued == ["consent-1"]
 
 
-def test_before_august_2024_the_headers_began_with_svix(emulator, site, consumer):
+def test_before_august_2024_the_headers_began_with_svix(emulator: Emulator, site: Site, consumer: str) -> None:
     emulator.control("PATCH", f"/webhooks/{consumer}", {"prefix": "svix"})
     emulator.authorize(merchant(emulator, site, "consent-2"))
     settled(emulator, 1)
     assert site.enqueued == ["consent-2"]
 
 
-def test_legacy_bodies_under_signatures_are_heard_as_well(emulator, site):
+def test_legacy_bodies_under_signatures_are_heard_as_well(emulator: Emulator, site: Site) -> None:
     subscribed(emulator, site, EVENTS_OF_2024)
     acme = merchant(emulator, site, "of-2024")
     emulator.authorize(acme)
@@ -74,7 +76,7 @@ def test_legacy_bodies_under_signatures_are_heard_as_well(emulator, site):
     assert set(site.enqueued) == {"of-2024"}
 
 
-def test_what_is_sent_again_is_known(emulator, site, consumer):
+def test_what_is_sent_again_is_known(emulator: Emulator, site: Site, consumer: str) -> None:
     emulator.authorize(merchant(emulator, site, "consent-3"))
     settled(emulator, 1)
     emulator.control("POST", "/webhooks/replay")
@@ -86,14 +88,16 @@ def test_what_is_sent_again_is_known(emulator, site, consumer):
         assert counted.fetchone() == (1,)
 
 
-def test_pulled_data_are_heard_of(emulator, site, consumer):
+def test_pulled_data_are_heard_of(emulator: Emulator, site: Site, consumer: str) -> None:
     emulator.authorize(merchant(emulator, site, "consent-4"))
     emulator.advance("PT1M")
     settled(emulator, 3)
     assert set(site.enqueued) == {"consent-4"}
 
 
-def test_a_wrong_secret_loses_nothing_as_the_newer_service_comes_again(emulator, site, consumer):
+def test_a_wrong_secret_loses_nothing_as_the_newer_service_comes_again(
+    emulator: Emulator, site: Site, consumer: str
+) -> None:
     right, site.secrets = site.secrets, parse_webhook_secrets("whsec_YW5vdGhlcg==", None)
     emulator.authorize(merchant(emulator, site, "consent-5"))
     until = monotonic() + 10
@@ -107,7 +111,9 @@ def test_a_wrong_secret_loses_nothing_as_the_newer_service_comes_again(emulator,
 
 
 @pytest.mark.parametrize("name", ["DataConnectionStatusChanged", "Sync Connection Deleted"])
-def test_the_legacy_generation_is_heard_with_the_header_of_the_profile(emulator, site, name):
+def test_the_legacy_generation_is_heard_with_the_header_of_the_profile(
+    emulator: Emulator, site: Site, name: str
+) -> None:
     """A deleted connection is told with all zeros for its id: the company alone matters."""
     site.secrets = parse_webhook_secrets(None, AUTHORIZATION)
     emulator.api.put("/profile", json={"name": "Tills", "redirectUrl": "", "alertAuthHeader": AUTHORIZATION})
@@ -119,7 +125,7 @@ def test_the_legacy_generation_is_heard_with_the_header_of_the_profile(emulator,
     assert set(site.enqueued) == {f"legacy {name}"}
 
 
-def test_legacy_deliveries_without_the_header_are_given_up(emulator, site):
+def test_legacy_deliveries_without_the_header_are_given_up(emulator: Emulator, site: Site) -> None:
     site.secrets = WebhookSecrets(authorization=(b"Bearer another",))
     acme = merchant(emulator, site, "legacy-2")
     rule(emulator, site, "DataConnectionStatusChanged")

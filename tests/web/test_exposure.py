@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import httpx
 import pytest
@@ -87,7 +88,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 class TestConnections:
-    async def test_three_hundred_that_never_finish_their_headers_keep_nobody_else_out(self, tmp_path):
+    async def test_three_hundred_that_never_finish_their_headers_keep_nobody_else_out(self, tmp_path: Path) -> None:
         async with serving(tmp_path, limits=ConnectionLimits(connections=40, header_s=600)) as url:
             address = httpx.URL(url)
             slow = []
@@ -104,18 +105,18 @@ class TestConnections:
                 task.cancel()
                 writer.close()
 
-    async def test_headers_that_do_not_end_in_time_end_the_connection(self, tmp_path):
+    async def test_headers_that_do_not_end_in_time_end_the_connection(self, tmp_path: Path) -> None:
         async with serving(tmp_path, limits=QUICK) as url:
             with connected(url) as connection:
                 connection.sendall(b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n")
                 assert await asyncio.to_thread(is_closed, connection)
 
-    async def test_a_connection_that_says_nothing_ends(self, tmp_path):
+    async def test_a_connection_that_says_nothing_ends(self, tmp_path: Path) -> None:
         async with serving(tmp_path, limits=QUICK) as url:
             with connected(url) as connection:
                 assert await asyncio.to_thread(is_closed, connection)
 
-    async def test_a_second_request_on_a_connection_has_the_same_time(self, tmp_path):
+    async def test_a_second_request_on_a_connection_has_the_same_time(self, tmp_path: Path) -> None:
         async with serving(tmp_path, limits=QUICK) as url:
             with connected(url) as connection:
                 request = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n"
@@ -124,7 +125,7 @@ class TestConnections:
                 connection.sendall(request)
                 assert await asyncio.to_thread(is_closed, connection)
 
-    async def test_a_header_of_forty_megabytes_is_cut_short_and_takes_no_memory(self, tmp_path):
+    async def test_a_header_of_forty_megabytes_is_cut_short_and_takes_no_memory(self, tmp_path: Path) -> None:
         async with serving(tmp_path) as url:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -145,7 +146,7 @@ class TestConnections:
             assert (await get(url)).status_code == 200
             assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
 
-    async def test_a_body_nobody_asked_for_ends_with_the_answer(self, tmp_path):
+    async def test_a_body_nobody_asked_for_ends_with_the_answer(self, tmp_path: Path) -> None:
         async with serving(tmp_path) as url:
             with connected(url) as connection:
                 connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100000000\r\n\r\nx")
@@ -158,7 +159,7 @@ class TestConnections:
                 with pytest.raises(OSError, match=r"reset|pipe"):
                     await asyncio.to_thread(send_the_rest)
 
-    async def test_whoever_does_not_read_the_answer_is_not_waited_for(self):
+    async def test_whoever_does_not_read_the_answer_is_not_waited_for(self) -> None:
         ended = Event()
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -177,13 +178,13 @@ class TestConnections:
                 connection.sendall(b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
                 assert await asyncio.to_thread(ended.wait, 30)
 
-    async def test_a_delivery_that_announces_too_much_is_refused_before_it_comes(self, tmp_path):
+    async def test_a_delivery_that_announces_too_much_is_refused_before_it_comes(self, tmp_path: Path) -> None:
         async with serving(tmp_path) as url:
             with connected(url) as connection:
                 connection.sendall(b"POST /webhooks HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 900000000\r\n\r\n{")
                 assert b"413" in await asyncio.to_thread(connection.recv, 65_536)
 
-    async def test_requests_one_after_another_on_one_connection_are_answered(self, tmp_path):
+    async def test_requests_one_after_another_on_one_connection_are_answered(self, tmp_path: Path) -> None:
         async with serving(tmp_path) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
             for _ in range(50):
                 assert (await client.get("/healthz")).text == "ok\n"
@@ -191,19 +192,19 @@ class TestConnections:
 
 class TestWhoMayLook:
     @pytest.mark.parametrize("path", ["/", "/merchants/acme", "/metrics", "/style.css", "/no-such-page"])
-    async def test_without_the_token_nothing_is_shown(self, tmp_path, path):
+    async def test_without_the_token_nothing_is_shown(self, tmp_path: Path, path: str) -> None:
         async with serving(tmp_path, AccessPolicy(token=TOKEN)) as url:
             assert (await get(url, path)).status_code == 401
             assert (await get(url, path, Authorization="Bearer wrong")).status_code == 401
             assert (await get(url, path, Authorization="Basic !!")).status_code == 401
 
-    async def test_the_token_is_taken_as_bearer_and_as_the_password_of_a_browser(self, tmp_path):
+    async def test_the_token_is_taken_as_bearer_and_as_the_password_of_a_browser(self, tmp_path: Path) -> None:
         async with serving(tmp_path, AccessPolicy(token=TOKEN)) as url:
             assert (await get(url, "/metrics", Authorization=f"Bearer {TOKEN}")).status_code == 200
             async with httpx.AsyncClient(base_url=url, trust_env=False, auth=("anyone", TOKEN)) as browser:
                 assert (await browser.get("/")).status_code == 200
 
-    async def test_health_and_webhooks_need_no_token(self, tmp_path):
+    async def test_health_and_webhooks_need_no_token(self, tmp_path: Path) -> None:
         async with serving(tmp_path, AccessPolicy(token=TOKEN)) as url:
             assert (await get(url, "/healthz")).status_code == 200
             assert (await get(url, "/readyz")).status_code == 200
@@ -211,18 +212,18 @@ class TestWhoMayLook:
                 taken = await service.post("/webhooks", json={}, headers={"Authorization": AUTHORIZATION})
                 assert taken.status_code == 202
 
-    async def test_what_did_not_come_through_the_named_proxy_sees_nothing(self, tmp_path):
+    async def test_what_did_not_come_through_the_named_proxy_sees_nothing(self, tmp_path: Path) -> None:
         async with serving(tmp_path, AccessPolicy(guard="header:X-Forwarded-User")) as url:
             assert (await get(url)).status_code == 403
             assert (await get(url, **{"X-Forwarded-User": "ann"})).status_code == 200
 
-    async def test_a_name_that_is_allowed_is_served_and_a_stranger_s_is_not(self, tmp_path):
+    async def test_a_name_that_is_allowed_is_served_and_a_stranger_s_is_not(self, tmp_path: Path) -> None:
         async with serving(tmp_path, AccessPolicy(hosts=("fleet.example",))) as url:
             assert (await get(url, Host="fleet.example")).status_code == 200
             assert (await get(url, Host="FLEET.example:8788")).status_code == 200
             assert (await get(url, Host="rebound.example")).status_code == 421
 
-    async def test_ports_of_their_own_serve_nothing_else(self, tmp_path):
+    async def test_ports_of_their_own_serve_nothing_else(self, tmp_path: Path) -> None:
         async with serving(tmp_path, serves=PortContent.WEBHOOKS) as url:
             assert (await get(url, "/healthz")).status_code == 200
             assert (await get(url, "/")).status_code == 404
@@ -241,7 +242,13 @@ class TestBeyondLoopback:
             {"MERCHANTCTL_LISTEN_METRICS": "0.0.0.0:0"},
         ],
     )
-    def test_nothing_listens_without_a_token_or_a_named_guard(self, tmp_path, monkeypatch, capsys, variables):
+    def test_nothing_listens_without_a_token_or_a_named_guard(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        variables: dict[str, Any],
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "manifests").mkdir()
         for name, value in {"CODAT_API_KEY": "k", "CODAT_BASE_URL": "http://127.0.0.1:9", **variables}.items():
@@ -250,6 +257,6 @@ class TestBeyondLoopback:
         assert "MERCHANTCTL_WEB_TOKEN" in capsys.readouterr().err
         assert not (tmp_path / "var").exists()
 
-    def test_a_guard_is_a_header_or_the_network(self, tmp_path):
+    def test_a_guard_is_a_header_or_the_network(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidSettings, match="neither header:NAME"):
             load_settings({"MERCHANTCTL_WEB_GUARD": "yes"}, tmp_path, {})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 
+from tests.emulator import Emulator
 from tests.end_to_end.place import Place
 from tests.end_to_end.run_process import running_controller
-from tests.web.conftest import SECRET
+from tests.web.conftest import SECRET, Chat
 
 EVENTS = ["connection.connected", "connection.disconnected", "read.completed.initial"]
 
 
-def listened_to(emulator, address: str) -> None:
+def listened_to(emulator: Emulator, address: str) -> None:
     """A consumer of the newer service, that signs with our secret."""
     made = emulator.api.post("/webhooks", json={"url": f"{address}/webhooks", "eventTypes": EVENTS}).json()
     emulator.control("PATCH", f"/webhooks/{made['id']}", {"secret": SECRET})
@@ -21,7 +24,7 @@ def page(address: str, path: str = "/") -> str:
     return " ".join(httpx.get(address + path, trust_env=False).text.split())
 
 
-def test_consent_and_its_end_are_acted_upon_shown_and_told(emulator, tmp_path, chat):
+def test_consent_and_its_end_are_acted_upon_shown_and_told(emulator: Emulator, tmp_path: Path, chat: Chat) -> None:
     """Everyone is looked at hourly here: what happens within seconds is the webhooks' doing."""
     place = Place(tmp_path, emulator)
     place.profile()

@@ -6,6 +6,8 @@ import json
 import socket
 import sqlite3
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -50,14 +52,14 @@ def remembered(site: Site) -> int:
 
 
 @pytest.mark.parametrize("prefix", ["webhook", "svix"])
-def test_a_signed_delivery_puts_its_merchant_into_the_queue(site, company, prefix):
+def test_a_signed_delivery_puts_its_merchant_into_the_queue(site: Site, company: str, prefix: str) -> None:
     body = connected(company)
     answer = site.api.post("/webhooks", content=body, headers=signed(body, prefix=prefix))
     assert (answer.status_code, site.enqueued) == (202, [f"acme-{company}"])
     assert f"acme-{company}" in site.ask(lambda store: store.merchants_with_open_deliveries())
 
 
-def test_a_legacy_delivery_needs_the_header_that_was_agreed(site, company):
+def test_a_legacy_delivery_needs_the_header_that_was_agreed(site: Site, company: str) -> None:
     body = {"AlertId": str(uuid4()), "RuleType": "Data sync completed", "CompanyId": company, "Data": {}}
     assert site.api.post("/webhooks", json=body).status_code == 401
     assert site.api.post("/webhooks", json=body, headers={"Authorization": "Bearer Agreed"}).status_code == 401
@@ -66,7 +68,7 @@ def test_a_legacy_delivery_needs_the_header_that_was_agreed(site, company):
     assert site.enqueued == [f"acme-{company}"]
 
 
-def test_a_repetition_is_accepted_and_nobody_is_looked_at_once_that_was_done(site, company):
+def test_a_repetition_is_accepted_and_nobody_is_looked_at_once_that_was_done(site: Site, company: str) -> None:
     body = connected(company)
     headers = signed(body)
     assert site.api.post("/webhooks", content=body, headers=headers).status_code == 202
@@ -91,7 +93,9 @@ def test_a_repetition_is_accepted_and_nobody_is_looked_at_once_that_was_done(sit
         {"id": ""},
     ],
 )
-def test_what_is_not_properly_signed_is_refused_and_not_remembered(site, company, spoilt):
+def test_what_is_not_properly_signed_is_refused_and_not_remembered(
+    site: Site, company: str, spoilt: dict[str, Any]
+) -> None:
     body, before = connected(company), remembered(site)
     headers = signed(body) | {f"webhook-{name}": value for name, value in spoilt.items()}
     assert site.api.post("/webhooks", content=body, headers=headers).status_code == 401
@@ -99,26 +103,26 @@ def test_what_is_not_properly_signed_is_refused_and_not_remembered(site, company
 
 
 @pytest.mark.parametrize("age", [-301, 301])
-def test_a_stale_signature_is_refused_however_right_it_is(site, company, age):
+def test_a_stale_signature_is_refused_however_right_it_is(site: Site, company: str, age: int) -> None:
     body = connected(company)
     stamp = str(int(datetime.now(UTC).timestamp()) - age - (1 if age > 0 else -1))
     assert site.api.post("/webhooks", content=body, headers=signed(body, timestamp=stamp)).status_code == 401
 
 
-def test_the_signature_is_of_the_raw_bytes(site, company):
+def test_the_signature_is_of_the_raw_bytes(site: Site, company: str) -> None:
     body = connected(company)
     same_json = json.dumps(json.loads(body), indent=1).encode()
     assert site.api.post("/webhooks", content=same_json, headers=signed(body)).status_code == 401
 
 
-def test_one_good_signature_among_several_is_enough(site, company):
+def test_one_good_signature_among_several_is_enough(site: Site, company: str) -> None:
     body = connected(company)
     headers = signed(body)
     headers["webhook-signature"] = f"v1a,xyz broken v1,AAAA {headers['webhook-signature']} v1,"
     assert site.api.post("/webhooks", content=body, headers=headers).status_code == 202
 
 
-def test_while_a_secret_is_replaced_both_are_good(site, company):
+def test_while_a_secret_is_replaced_both_are_good(site: Site, company: str) -> None:
     site.secrets = parse_webhook_secrets(f"{OTHER}, {SECRET}", None)
     for secret in (SECRET, OTHER):
         body = connected(company)
@@ -128,18 +132,18 @@ def test_while_a_secret_is_replaced_both_are_good(site, company):
     assert site.api.post("/webhooks", content=body, headers=signed(body, SECRET)).status_code == 401
 
 
-def test_without_a_secret_there_is_no_such_page(site):
+def test_without_a_secret_there_is_no_such_page(site: Site) -> None:
     site.secrets = WebhookSecrets()
     assert site.api.post("/webhooks", content=b"{}").status_code == 404
 
 
-def test_a_company_that_is_nobodys_is_accepted_and_means_nothing(site):
+def test_a_company_that_is_nobodys_is_accepted_and_means_nothing(site: Site) -> None:
     body = connected("somebody-elses")
     assert site.api.post("/webhooks", content=body, headers=signed(body)).status_code == 202
     assert site.enqueued == []
 
 
-def test_a_rate_limit_is_noted_and_counted(site):
+def test_a_rate_limit_is_noted_and_counted(site: Site) -> None:
     body = b'{"eventType": "client.rateLimit.reached", "payload": {"dailyQuota": 1000}}'
     assert site.api.post("/webhooks", content=body, headers=signed(body)).text == "noted\n"
     assert site.enqueued == []
@@ -147,21 +151,21 @@ def test_a_rate_limit_is_noted_and_counted(site):
 
 
 @pytest.mark.parametrize("body", [b"", b"nothing", b"[1]", b"null", b"[" * 60_000, b"{", b"1" * 5000])
-def test_what_is_no_json_object_is_refused_for_good(site, body):
+def test_what_is_no_json_object_is_refused_for_good(site: Site, body: bytes) -> None:
     assert site.api.post("/webhooks", content=body, headers=signed(body)).status_code == 400
 
 
-def test_what_is_no_text_cannot_have_been_signed(site):
+def test_what_is_no_text_cannot_have_been_signed(site: Site) -> None:
     headers = signed(b"{}")
     assert site.api.post("/webhooks", content=b"\xff\xfe{}", headers=headers).status_code == 401
 
 
-def test_a_body_that_is_too_large_is_not_read_to_its_end(site):
+def test_a_body_that_is_too_large_is_not_read_to_its_end(site: Site) -> None:
     pieces = iter([b"x" * 100_000] * 20)
     assert site.api.post("/webhooks", content=pieces, headers=signed(b"")).status_code == 413
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(site, monkeypatch):
+def test_a_body_that_does_not_come_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "BODY_TIMEOUT_S", 0.05)
     head = f"POST /webhooks HTTP/1.1\r\nHost: {site.api.base_url.host}\r\nContent-Length: 10\r\n\r\n{{"
     with socket.create_connection((site.api.base_url.host, site.api.base_url.port), timeout=10) as line:
@@ -169,7 +173,9 @@ def test_a_body_that_does_not_come_is_not_waited_for(site, monkeypatch):
         assert b" 408 " in line.recv(100)
 
 
-def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(site, company, monkeypatch):
+def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(
+    site: Site, company: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(webhook, "STATE_WAIT_S", 0.05)
     body = connected(company)
     headers = signed(body)
@@ -183,7 +189,7 @@ def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(si
     assert set(site.enqueued) == {f"acme-{company}"}
 
 
-def test_a_state_that_is_out_of_order_is_no_reason_to_lose_an_event(tmp_path):
+def test_a_state_that_is_out_of_order_is_no_reason_to_lose_an_event(tmp_path: Path) -> None:
     with Site(tmp_path) as site:
         with sqlite3.connect(site.state) as database:
             database.execute("DROP TABLE inbox")
@@ -204,7 +210,7 @@ bodies = events | st.builds(lambda event, payload: event | {"payload": payload, 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=bodies | json_values)
-def test_whatever_json_is_sent_the_answer_is_never_an_error_of_ours(site, body):
+def test_whatever_json_is_sent_the_answer_is_never_an_error_of_ours(site: Site, body) -> None:
     raw = json.dumps(body).encode()
     answer = site.api.post("/webhooks", content=raw, headers=signed(raw))
     assert answer.status_code == (202 if isinstance(body, dict) else 400)
@@ -212,6 +218,8 @@ def test_whatever_json_is_sent_the_answer_is_never_an_error_of_ours(site, body):
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.binary(max_size=200))
-def test_whatever_bytes_are_sent_by_whoever_knows_the_header_the_answer_is_never_an_error_of_ours(site, raw):
+def test_whatever_bytes_are_sent_by_whoever_knows_the_header_the_answer_is_never_an_error_of_ours(
+    site: Site, raw: bytes
+) -> None:
     answer = site.api.post("/webhooks", content=raw, headers={"Authorization": AUTHORIZATION})
     assert answer.status_code in (202, 400)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
 from controller.cli.main import run
 from controller.environment import Environment
+from tests.emulator import Emulator
 from tests.environments import HURRIED_ENVIRONMENT
 
 
@@ -24,8 +26,12 @@ class Ended:
         return json.loads(self.out)
 
 
+class Merchantctl(Protocol):
+    def __call__(self, *arguments: str, environment: Environment = ...) -> Ended: ...
+
+
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, and no setting from outside."""
     monkeypatch.chdir(tmp_path)
     for name in ("CODAT_API_KEY", "CODAT_API_KEY_FILE", "CODAT_BASE_URL", "NO_COLOR", "MERCHANTCTL_DEBUG"):
@@ -35,7 +41,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def merchantctl(folder, capfd):
+def merchantctl(folder: Path, capfd: pytest.CaptureFixture[str]) -> Merchantctl:
     def call(*arguments: str, environment: Environment = HURRIED_ENVIRONMENT) -> Ended:
         capfd.readouterr()
         code = run(list(arguments), environment)
@@ -46,7 +52,7 @@ def merchantctl(folder, capfd):
 
 
 @pytest.fixture
-def served(emulator, monkeypatch, folder):
+def served(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Emulator:
     """The emulator, and settings that lead to it."""
     monkeypatch.setenv("CODAT_BASE_URL", emulator.url)
     monkeypatch.setenv("CODAT_API_KEY", emulator.api_key)

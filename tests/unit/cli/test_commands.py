@@ -7,8 +7,12 @@ import pty
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.emulator import Emulator, Merchant
+from tests.unit.cli.conftest import Merchantctl
 
 MANIFEST = """\
 apiVersion: merchantctl/v1
@@ -41,24 +45,28 @@ spec: {connection: {platform: xero}}
 
 
 @pytest.fixture
-def fleet(served, folder):
+def fleet(served: Emulator, folder: Path) -> list[Merchant]:
     """Two merchants, provisioned and in sync, that no apply has touched yet."""
     (folder / "manifests").mkdir()
     (folder / "manifests" / "fleet.yaml").write_text(MANIFEST)
     return served.seed(2, "configured")
 
 
-def portal(served, merchant, patch):
+def portal(served: Emulator, merchant, patch) -> None:
     served.control("PATCH", f"/companies/{merchant['companyId']}/configuration", patch)
 
 
-def test_a_fleet_in_sync_is_0_whatever_is_asked(merchantctl, served, fleet):
+def test_a_fleet_in_sync_is_0_whatever_is_asked(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant]
+) -> None:
     for arguments in (("plan", "--detailed-exitcode"), ("apply", "--yes"), ("drift",), ("status",)):
         ended = merchantctl(*arguments)
         assert (ended.code, ended.err) == (0, f"merchantctl: the API at {served.url}\n")
 
 
-def test_a_plan_is_2_with_the_detailed_exit_code_and_writes_nothing(merchantctl, served, fleet):
+def test_a_plan_is_2_with_the_detailed_exit_code_and_writes_nothing(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant]
+) -> None:
     portal(served, fleet[0], {"enabled": False})
     assert merchantctl("plan").code == 0
     ended = merchantctl("plan", "--detailed-exitcode", "-o", "json")
@@ -68,7 +76,9 @@ def test_a_plan_is_2_with_the_detailed_exit_code_and_writes_nothing(merchantctl,
     assert not [call for call in served.counts() if call.startswith("POST /config")]
 
 
-def test_drift_is_2_and_apply_mends_it_with_one_write(merchantctl, served, fleet):
+def test_drift_is_2_and_apply_mends_it_with_one_write(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant]
+) -> None:
     merchantctl("apply", "--yes")
     portal(served, fleet[0], {"enabled": False})
     ended = merchantctl("drift", "-o", "json")
@@ -80,7 +90,9 @@ def test_drift_is_2_and_apply_mends_it_with_one_write(merchantctl, served, fleet
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown", "html", "csv"])
-def test_drift_comes_in_every_format(merchantctl, served, fleet, form):
+def test_drift_comes_in_every_format(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant], form: str
+) -> None:
     portal(served, fleet[0], {"enabled": False})
     ended = merchantctl("drift", "-o", form)
     assert ended.code == 2
@@ -88,14 +100,18 @@ def test_drift_comes_in_every_format(merchantctl, served, fleet, form):
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
-def test_a_plan_comes_in_every_format(merchantctl, served, fleet, form):
+def test_a_plan_comes_in_every_format(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant], form: str
+) -> None:
     portal(served, fleet[0], {"enabled": False})
     ended = merchantctl("plan", "-o", form)
     assert ended.code == 0
     assert "m-00000" in ended.out
 
 
-def test_without_a_terminal_apply_wants_yes_before_it_asks_anybody(merchantctl, served, fleet, monkeypatch):
+def test_without_a_terminal_apply_wants_yes_before_it_asks_anybody(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant], monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = served.counts()
     with open(os.devnull) as nobody:
         monkeypatch.setattr("sys.stdin", nobody)
@@ -104,7 +120,9 @@ def test_without_a_terminal_apply_wants_yes_before_it_asks_anybody(merchantctl, 
 
 
 @pytest.mark.parametrize(("keys", "code"), [(b"n\n", 1)], ids=["no"])
-def test_someone_who_does_not_agree_at_the_terminal_has_nothing_done(served, fleet, folder, keys, code):
+def test_someone_who_does_not_agree_at_the_terminal_has_nothing_done(
+    served: Emulator, fleet: list[Merchant], folder: Path, keys: bytes, code: int
+) -> None:
     portal(served, fleet[0], {"enabled": False})
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", "from controller.__main__ import main; main()", "apply"]
@@ -122,7 +140,9 @@ def test_someone_who_does_not_agree_at_the_terminal_has_nothing_done(served, fle
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_plan_that_is_stopped_by_a_signal_says_so_in_its_code_and_in_one_line(served, fleet, folder, number, code):
+def test_a_plan_that_is_stopped_by_a_signal_says_so_in_its_code_and_in_one_line(
+    served: Emulator, fleet: list[Merchant], folder: Path, number, code: int
+) -> None:
     served.fault("GET /meta/companies", "delay", ms=20_000)
     command = [sys.executable, "-c", "from controller.__main__ import main; main()", "plan"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -134,7 +154,7 @@ def test_a_plan_that_is_stopped_by_a_signal_says_so_in_its_code_and_in_one_line(
     assert len(err.splitlines()) <= 3, "where it talks to, the end of a line that ^C left, and why it stopped"
 
 
-def test_targets_and_selectors_narrow_a_run(merchantctl, fleet):
+def test_targets_and_selectors_narrow_a_run(merchantctl: Merchantctl, fleet: list[Merchant]) -> None:
     def names(*arguments):
         return [each["merchant"] for each in merchantctl("plan", "-o", "json", *arguments).json["merchants"]]
 
@@ -144,7 +164,9 @@ def test_targets_and_selectors_narrow_a_run(merchantctl, fleet):
     assert names("-l", "tier!=gold") == ["m-00001"]
 
 
-def test_a_saved_plan_is_carried_out_and_readable_by_its_owner_alone(merchantctl, served, fleet, folder):
+def test_a_saved_plan_is_carried_out_and_readable_by_its_owner_alone(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant], folder: Path
+) -> None:
     portal(served, fleet[0], {"enabled": False})
     merchantctl("plan", "--out", "plans/today.plan")
     assert (folder / "plans" / "today.plan").stat().st_mode & 0o777 == 0o600
@@ -152,7 +174,9 @@ def test_a_saved_plan_is_carried_out_and_readable_by_its_owner_alone(merchantctl
     assert served.configuration(fleet[0])["enabled"] is True
 
 
-def test_an_edited_saved_plan_is_refused_before_anything_is_asked(merchantctl, served, fleet, folder):
+def test_an_edited_saved_plan_is_refused_before_anything_is_asked(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant], folder: Path
+) -> None:
     merchantctl("plan", "--out", "today.plan")
     plan = folder / "today.plan"
     plan.write_text(plan.read_text().replace("m-00000", "m-00009"))
@@ -163,12 +187,14 @@ def test_an_edited_saved_plan_is_refused_before_anything_is_asked(merchantctl, s
     assert served.counts() == before
 
 
-def test_a_saved_plan_takes_no_target(merchantctl, fleet):
+def test_a_saved_plan_takes_no_target(merchantctl: Merchantctl, fleet: list[Merchant]) -> None:
     merchantctl("plan", "--out", "today.plan")
     assert merchantctl("apply", "today.plan", "--yes", "--target", "m-00000").code == 64
 
 
-def test_a_refused_apply_is_4_with_the_numbers_and_the_flag(merchantctl, served, fleet):
+def test_a_refused_apply_is_4_with_the_numbers_and_the_flag(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant]
+) -> None:
     for each in fleet:
         portal(served, each, {"enabled": False})
     ended = merchantctl("apply", "--yes", "--max-changes", "1")
@@ -177,7 +203,9 @@ def test_a_refused_apply_is_4_with_the_numbers_and_the_flag(merchantctl, served,
     assert "--max-changes" in ended.out
 
 
-def test_invalid_manifests_are_65_with_every_address(merchantctl, fleet, folder):
+def test_invalid_manifests_are_65_with_every_address(
+    merchantctl: Merchantctl, fleet: list[Merchant], folder: Path
+) -> None:
     (folder / "manifests" / "broken.yaml").write_text("kind: Merchnat\nmetadata: {name: x}\n")
     for verb in ("plan", "apply", "status"):
         ended = merchantctl(verb, *(["--yes"] if verb == "apply" else []))
@@ -185,7 +213,9 @@ def test_invalid_manifests_are_65_with_every_address(merchantctl, fleet, folder)
         assert "manifests/broken.yaml:1:7" in ended.err
 
 
-def test_drift_reports_on_the_readable_part_and_is_65(merchantctl, fleet, folder):
+def test_drift_reports_on_the_readable_part_and_is_65(
+    merchantctl: Merchantctl, fleet: list[Merchant], folder: Path
+) -> None:
     (folder / "manifests" / "broken.yaml").write_text("kind: Merchnat\nmetadata: {name: x}\n")
     ended = merchantctl("drift", "-o", "json")
     assert ended.code == 65
@@ -193,14 +223,16 @@ def test_drift_reports_on_the_readable_part_and_is_65(merchantctl, fleet, folder
     assert ended.json["complaints"][0]["file"] == "manifests/broken.yaml"
 
 
-def test_what_cannot_be_read_is_5(merchantctl, served, fleet):
+def test_what_cannot_be_read_is_5(merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant]) -> None:
     served.fault("GET /config/companies/{companyId}/sync/commerce", "status", times=100, code=500)
     ended = merchantctl("drift", "-o", "json")
     assert ended.code == 5
     assert "unknown" in ended.json["summary"]
 
 
-def test_a_wrong_key_is_1_and_shown_to_nobody(merchantctl, fleet, monkeypatch):
+def test_a_wrong_key_is_1_and_shown_to_nobody(
+    merchantctl: Merchantctl, fleet: list[Merchant], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CODAT_API_KEY", "wrong-key-42")
     ended = merchantctl("plan")
     assert ended.code != 0
@@ -208,7 +240,9 @@ def test_a_wrong_key_is_1_and_shown_to_nobody(merchantctl, fleet, monkeypatch):
     assert "Traceback" not in ended.err
 
 
-def test_a_newcomer_waits_for_consent_and_link_prints_what_to_send(merchantctl, served, fleet, folder):
+def test_a_newcomer_waits_for_consent_and_link_prints_what_to_send(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant], folder: Path
+) -> None:
     (folder / "manifests" / "new.yaml").write_text(NEW)
     assert merchantctl("link", "newcomer").code == 1
     assert merchantctl("apply", "--yes").code == 0
@@ -219,26 +253,28 @@ def test_a_newcomer_waits_for_consent_and_link_prints_what_to_send(merchantctl, 
     assert "otp=" in merchantctl("link", "newcomer", "--sync-flow").out
 
 
-def test_a_merchant_that_nobody_declares_is_wrong_usage(merchantctl, fleet):
+def test_a_merchant_that_nobody_declares_is_wrong_usage(merchantctl: Merchantctl, fleet: list[Merchant]) -> None:
     for verb in ("status", "explain", "link"):
         ended = merchantctl(verb, "nobody")
         assert ended.code == 64
         assert "'nobody'" in ended.err
 
 
-def test_status_of_one_merchant_shows_its_conditions(merchantctl, fleet):
+def test_status_of_one_merchant_shows_its_conditions(merchantctl: Merchantctl, fleet: list[Merchant]) -> None:
     assert "AccountingConnected  True" in merchantctl("status", "m-00000").out
     assert "2 of 2 merchants ready." in merchantctl("status").out
 
 
-def test_refresh_asks_for_everyone(merchantctl, served, fleet):
+def test_refresh_asks_for_everyone(merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant]) -> None:
     merchantctl("apply", "--yes")
     ended = merchantctl("refresh", "-o", "json")
     assert ended.code == 0
     assert [each["result"] for each in ended.json["merchants"]] == ["asked", "asked"]
 
 
-def test_explain_names_file_and_line_of_every_layer_the_winner_first(merchantctl, fleet):
+def test_explain_names_file_and_line_of_every_layer_the_winner_first(
+    merchantctl: Merchantctl, fleet: list[Merchant]
+) -> None:
     ended = merchantctl("explain", "m-00001", "mapping.sales.accounts.sales", "-o", "json")
     origins = ended.json["fields"][0]["origins"]
     assert [(each["manifest"], each["file"], each["line"]) for each in origins] == [
@@ -249,7 +285,7 @@ def test_explain_names_file_and_line_of_every_layer_the_winner_first(merchantctl
     assert "MappingProfile small, overridden" in text
 
 
-def test_explain_tells_a_default_from_a_line_of_a_manifest(merchantctl, fleet):
+def test_explain_tells_a_default_from_a_line_of_a_manifest(merchantctl: Merchantctl, fleet: list[Merchant]) -> None:
     fields = {each["field"]: each for each in merchantctl("explain", "m-00000", "-o", "json").json["fields"]}
     assert fields["policy.drift"] == {"field": "policy.drift", "value": "Correct", "default": True, "origins": []}
     assert fields["connection.state"]["value"] == "Linked"
@@ -258,14 +294,18 @@ def test_explain_tells_a_default_from_a_line_of_a_manifest(merchantctl, fleet):
     assert "Did you mean policy.drift?" in merchantctl("explain", "m-00000", "polcy.drift").out
 
 
-def test_explain_of_what_nobody_declares_says_that_it_is_not_managed(merchantctl, fleet):
+def test_explain_of_what_nobody_declares_says_that_it_is_not_managed(
+    merchantctl: Merchantctl, fleet: list[Merchant]
+) -> None:
     ended = merchantctl("explain", "m-00000", "mapping.fees")
     assert ended.code == 0
     assert "mapping.fees: not managed" in ended.out
     assert "Did you mean 'm-0000" in merchantctl("explain", "m-0000").err
 
 
-def test_history_tells_what_was_done_and_found(merchantctl, served, fleet):
+def test_history_tells_what_was_done_and_found(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant]
+) -> None:
     portal(served, fleet[0], {"enabled": False})
     merchantctl("apply", "--yes")
     history = merchantctl("history", "m-00000", "-o", "json").json
@@ -274,7 +314,7 @@ def test_history_tells_what_was_done_and_found(merchantctl, served, fleet):
     assert "found" in merchantctl("history", "m-00000").out
 
 
-def test_state_can_be_listed_shown_renamed_and_forgotten(merchantctl, fleet):
+def test_state_can_be_listed_shown_renamed_and_forgotten(merchantctl: Merchantctl, fleet: list[Merchant]) -> None:
     merchantctl("apply", "--yes")
     listed = merchantctl("state", "list", "-o", "json").json["merchants"]
     assert [each["companyId"] for each in listed] == [each["companyId"] for each in fleet]
@@ -285,7 +325,7 @@ def test_state_can_be_listed_shown_renamed_and_forgotten(merchantctl, fleet):
     assert "m-00000" not in merchantctl("state", "list").out
 
 
-def test_state_goes_out_and_into_an_empty_one(merchantctl, fleet, folder):
+def test_state_goes_out_and_into_an_empty_one(merchantctl: Merchantctl, fleet: list[Merchant], folder: Path) -> None:
     merchantctl("apply", "--yes")
     merchantctl("state", "export", "--out", "backup.json")
     assert merchantctl("--state", "sqlite:///other.db", "state", "import", "backup.json").code == 0
@@ -296,7 +336,9 @@ def test_state_goes_out_and_into_an_empty_one(merchantctl, fleet, folder):
     assert merchantctl("state", "import", "no.json").code == 64
 
 
-def test_the_key_is_in_no_output_state_or_plan(merchantctl, served, fleet, folder):
+def test_the_key_is_in_no_output_state_or_plan(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant], folder: Path
+) -> None:
     portal(served, fleet[0], {"enabled": False})
     printed = ""
     for arguments in (("plan", "--out", "a.plan"), ("drift", "-o", "json"), ("apply", "--yes"), ("state", "export")):
@@ -310,7 +352,9 @@ def test_the_key_is_in_no_output_state_or_plan(merchantctl, served, fleet, folde
 # -- validate --online
 
 
-def test_validate_online_looks_every_reference_up_and_writes_nothing(merchantctl, served, fleet):
+def test_validate_online_looks_every_reference_up_and_writes_nothing(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant]
+) -> None:
     ended = merchantctl("validate", "--online")
     assert (ended.code, ended.err) == (0, f"merchantctl: the API at {served.url}\n")
     assert ended.out == "2 merchants: all sound.\nOnline: 2 merchants looked up.\n"
@@ -319,8 +363,8 @@ def test_validate_online_looks_every_reference_up_and_writes_nothing(merchantctl
 
 
 def test_validate_online_names_what_a_profile_gets_wrong_once_with_its_address_and_the_nearest(
-    merchantctl, served, fleet, folder
-):
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant], folder: Path
+) -> None:
     manifests = folder / "manifests" / "fleet.yaml"
     manifests.write_text(MANIFEST.replace('sales: {code: "200"}', "sales: {name: Salez}"))
     ended = merchantctl("validate", "--online")
@@ -333,8 +377,8 @@ def test_validate_online_names_what_a_profile_gets_wrong_once_with_its_address_a
 
 
 def test_validate_online_counts_who_has_nothing_to_look_in_yet_and_tells_what_it_could_not_read(
-    merchantctl, served, fleet, folder
-):
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant], folder: Path
+) -> None:
     (folder / "manifests" / "new.yaml").write_text(NEW)
     early = merchantctl("validate", "--online")
     assert (early.code, early.out.splitlines()[1]) == (
@@ -348,7 +392,9 @@ def test_validate_online_counts_who_has_nothing_to_look_in_yet_and_tells_what_it
     assert "m-00000: could not be read" in unread.err
 
 
-def test_validate_online_looks_only_into_the_books_of_whom_the_selector_means(merchantctl, served, fleet, folder):
+def test_validate_online_looks_only_into_the_books_of_whom_the_selector_means(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant], folder: Path
+) -> None:
     manifests = folder / "manifests" / "fleet.yaml"
     manifests.write_text(MANIFEST.removesuffix('{code: "200"}}}}\n') + "{name: Salez}}}}\n")
     assert merchantctl("validate", "--online").code == 3
@@ -361,7 +407,9 @@ def test_validate_online_looks_only_into_the_books_of_whom_the_selector_means(me
     assert merchantctl("validate", "-l", "tier=gold").code == 64
 
 
-def test_validate_online_asks_nobody_while_the_manifests_are_not_sound(merchantctl, served, fleet, folder):
+def test_validate_online_asks_nobody_while_the_manifests_are_not_sound(
+    merchantctl: Merchantctl, served: Emulator, fleet: list[Merchant], folder: Path
+) -> None:
     (folder / "manifests" / "broken.yaml").write_text("kind: Merchand\n")
     before = served.counts()
     assert merchantctl("validate", "--online").code == 65

@@ -11,6 +11,8 @@ import pytest
 from controller.cli.doctor_checks import lock_check
 from controller.settings import Settings
 from state import LockRow, ProcessIdentity
+from tests.emulator import Emulator
+from tests.unit.cli.conftest import Merchantctl
 
 NEEDED = (
     "settings",
@@ -34,7 +36,7 @@ spec: {connection: {platform: xero}}
 
 
 @pytest.fixture
-def place(served, folder):
+def place(served: Emulator, folder: Path) -> Emulator:
     (folder / "manifests").mkdir()
     (folder / "manifests" / "ann.yaml").write_text(MANIFEST)
     return served
@@ -44,7 +46,9 @@ def failed(ended):
     return {each["name"]: each for each in ended.json["checks"] if not each["ok"]}
 
 
-def test_where_all_is_well_every_check_says_so_with_two_requests_and_no_file_made(merchantctl, place, folder):
+def test_where_all_is_well_every_check_says_so_with_two_requests_and_no_file_made(
+    merchantctl: Merchantctl, place: Emulator, folder: Path
+) -> None:
     ended = merchantctl("doctor", "-o", "json")
     assert ended.code == 0, ended.out
     assert tuple(each["name"] for each in ended.json["checks"]) == NEEDED
@@ -67,7 +71,15 @@ def test_where_all_is_well_every_check_says_so_with_two_requests_and_no_file_mad
         ("MERCHANTCTL_STATE", "postgresql://u:hidden@127.0.0.1:1/x", "state", ""),
     ],
 )
-def test_what_is_wrong_is_named_with_the_next_step(merchantctl, place, monkeypatch, name, value, check, step):
+def test_what_is_wrong_is_named_with_the_next_step(
+    merchantctl: Merchantctl,
+    place: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    check: str,
+    step: str,
+) -> None:
     monkeypatch.setattr("controller.codat.transport.MAX_ATTEMPTS", 1)
     monkeypatch.setenv(name, value)
     ended = merchantctl("doctor", "-o", "json")
@@ -77,18 +89,20 @@ def test_what_is_wrong_is_named_with_the_next_step(merchantctl, place, monkeypat
     assert "hidden" not in ended.out + ended.err
 
 
-def test_another_server_in_its_place_is_told_from_the_api(merchantctl, place):
+def test_another_server_in_its_place_is_told_from_the_api(merchantctl: Merchantctl, place: Emulator) -> None:
     place.fault("GET /meta/companies", "garbage", times=9)
     assert "not as the API" in failed(merchantctl("doctor", "-o", "json"))["API"]["fact"]
 
 
-def test_a_clock_that_is_off_is_told_in_seconds(merchantctl, place):
+def test_a_clock_that_is_off_is_told_in_seconds(merchantctl: Merchantctl, place: Emulator) -> None:
     place.advance("PT1H")
     check = failed(merchantctl("doctor", "-o", "json"))["clock"]
     assert "behind Codat's" in check["fact"]
 
 
-def test_the_holder_of_the_lock_and_the_step_of_the_tables_are_told(merchantctl, place, folder):
+def test_the_holder_of_the_lock_and_the_step_of_the_tables_are_told(
+    merchantctl: Merchantctl, place: Emulator, folder: Path
+) -> None:
     assert merchantctl("state", "list").code == 0
     database = sqlite3.connect(folder / "var" / "merchantctl.db")
     columns = "id, host, pid, started, command, since"
@@ -105,7 +119,7 @@ def test_the_holder_of_the_lock_and_the_step_of_the_tables_are_told(merchantctl,
 
 
 @pytest.mark.parametrize("state", ["sqlite:///state.db", "postgresql://db/x"])
-def test_a_holder_that_gives_no_sign_of_life_is_not_well_and_the_step_says_how_to_end_it(state):
+def test_a_holder_that_gives_no_sign_of_life_is_not_well_and_the_step_says_how_to_end_it(state: str) -> None:
     holder = LockRow(ProcessIdentity("elsewhere", 42, "x", "merchantctl run"), datetime(2026, 11, 22, 5, tzinfo=UTC))
     settings = Settings("key", "http://127.0.0.1", state, Path("manifests"), 0, lock_lease=20)
     lives, hangs = lock_check(holder, 5.0, settings), lock_check(holder, 30.0, settings)
@@ -115,6 +129,6 @@ def test_a_holder_that_gives_no_sign_of_life_is_not_well_and_the_step_says_how_t
     assert ("takes it over 20 s after" in hangs.step) is state.startswith("postgresql")
 
 
-def test_manifests_with_complaints_show_the_first(merchantctl, place, folder):
+def test_manifests_with_complaints_show_the_first(merchantctl: Merchantctl, place: Emulator, folder: Path) -> None:
     (folder / "manifests" / "bad.yaml").write_text("kind: Merchand\n")
     assert "bad.yaml:1:" in failed(merchantctl("doctor", "-o", "json"))["manifests"]["fact"]

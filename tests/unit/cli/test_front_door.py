@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 
 from controller.cli.commands import COMMANDS
 from controller.cli.main import group, run
+from tests.emulator import Emulator
+from tests.unit.cli.conftest import Merchantctl
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_has_help_with_an_example(merchantctl, name):
+def test_each_command_has_help_with_an_example(merchantctl: Merchantctl, name) -> None:
     ended = merchantctl(name, "--help")
     assert ended.code == 0
     assert "Example" in ended.out
 
 
-def test_the_help_names_every_command(merchantctl):
+def test_the_help_names_every_command(merchantctl: Merchantctl) -> None:
     shown = merchantctl("--help").out
     assert all(f"  {name} " in shown for name in COMMANDS)
 
 
-def test_a_mistyped_command_is_answered_with_the_nearest(merchantctl):
+def test_a_mistyped_command_is_answered_with_the_nearest(merchantctl: Merchantctl) -> None:
     ended = merchantctl("plna")
     assert ended.code == 64
     assert "Did you mean 'plan'?" in ended.err
 
 
-def test_a_mistyped_option_is_answered_with_the_nearest(merchantctl):
+def test_a_mistyped_option_is_answered_with_the_nearest(merchantctl: Merchantctl) -> None:
     ended = merchantctl("plan", "--detailed-exitcod")
     assert ended.code == 64
     assert "--detailed-exitcode" in ended.err
@@ -50,21 +53,21 @@ def test_a_mistyped_option_is_answered_with_the_nearest(merchantctl):
         ("plan",),
     ],
 )
-def test_wrong_usage_is_64(merchantctl, arguments):
+def test_wrong_usage_is_64(merchantctl: Merchantctl, arguments: tuple[str, ...]) -> None:
     ended = merchantctl(*arguments)
     assert ended.code == 64
     assert ended.out == ""
     assert "Traceback" not in ended.err
 
 
-def test_wrong_settings_do_not_keep_help_or_version_away(merchantctl, folder):
+def test_wrong_settings_do_not_keep_help_or_version_away(merchantctl: Merchantctl, folder: Path) -> None:
     (folder / "merchantctl.toml").write_text("nonsense = 1")
     assert merchantctl("plan").code == 64
     assert merchantctl("plan", "--help").code == 0
     assert merchantctl("version").code == 0
 
 
-def test_without_a_key_the_way_to_give_one_is_named(merchantctl, folder):
+def test_without_a_key_the_way_to_give_one_is_named(merchantctl: Merchantctl, folder: Path) -> None:
     (folder / "manifests").mkdir()
     ended = merchantctl("plan")
     assert ended.code == 64
@@ -72,18 +75,18 @@ def test_without_a_key_the_way_to_give_one_is_named(merchantctl, folder):
 
 
 @pytest.fixture
-def broken_command(monkeypatch):
+def broken_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command with a fault of ours in it: its error repeats the key in both of its spellings."""
 
     @click.command()
-    def command():
+    def command() -> None:
         raise RuntimeError("asked with sesame-1234 as c2VzYW1lLTEyMzQ=\nsecond line")
 
     monkeypatch.setenv("CODAT_API_KEY", "sesame-1234")
     monkeypatch.setattr(group, "get_command", lambda ctx, name: command)
 
 
-def test_a_fault_of_ours_is_one_line_without_the_key(merchantctl, broken_command):
+def test_a_fault_of_ours_is_one_line_without_the_key(merchantctl: Merchantctl, broken_command) -> None:
     ended = merchantctl("version")
     assert ended.code == 1
     assert len(ended.err.splitlines()) == 1
@@ -92,7 +95,9 @@ def test_a_fault_of_ours_is_one_line_without_the_key(merchantctl, broken_command
     assert "c2VzYW1l" not in ended.err
 
 
-def test_the_traceback_is_shown_on_request_and_without_the_key(merchantctl, broken_command, monkeypatch):
+def test_the_traceback_is_shown_on_request_and_without_the_key(
+    merchantctl: Merchantctl, broken_command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MERCHANTCTL_DEBUG", "1")
     ended = merchantctl("version")
     assert "Traceback" in ended.err
@@ -100,15 +105,15 @@ def test_the_traceback_is_shown_on_request_and_without_the_key(merchantctl, brok
     assert "c2VzYW1l" not in ended.err
 
 
-def test_an_interrupted_command_is_130(merchantctl, monkeypatch):
-    def interrupted(ctx, name):
+def test_an_interrupted_command_is_130(merchantctl: Merchantctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(ctx, name: str) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(group, "get_command", interrupted)
     assert merchantctl("version").code == 130
 
 
-def test_a_reader_that_goes_away_is_no_noise():
+def test_a_reader_that_goes_away_is_no_noise() -> None:
     script = "from controller.cli.main import run; import sys; sys.exit(run(['completion', 'bash']))"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
@@ -117,13 +122,15 @@ def test_a_reader_that_goes_away_is_no_noise():
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_has_its_completion(merchantctl, shell):
+def test_each_shell_has_its_completion(merchantctl: Merchantctl, shell: str) -> None:
     ended = merchantctl("completion", shell)
     assert ended.code == 0
     assert "_MERCHANTCTL_COMPLETE" in ended.out
 
 
-def test_completion_knows_the_commands(folder, monkeypatch, capfd):
+def test_completion_knows_the_commands(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("_MERCHANTCTL_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", "merchantctl ref")
     monkeypatch.setenv("COMP_CWORD", "1")
@@ -133,7 +140,7 @@ def test_completion_knows_the_commands(folder, monkeypatch, capfd):
 
 
 @pytest.mark.parametrize(("closed", "code"), [("<&-", 64), (">&-", 64), ("2>&-", 64)])
-def test_a_stream_that_is_closed_is_no_fault(folder, closed, code):
+def test_a_stream_that_is_closed_is_no_fault(folder: Path, closed: str, code: int) -> None:
     (folder / "manifests").mkdir()
     command = f"CODAT_API_KEY=k {sys.executable} -m controller apply {closed}"
     ended = subprocess.run(["sh", "-c", command], input="", capture_output=True, text=True, check=False)
@@ -145,7 +152,9 @@ def test_a_stream_that_is_closed_is_no_fault(folder, closed, code):
     "url", ["postgresql://ann:s3same@127.0.0.1:1/fleet", "postgresql://ann@127.0.0.1:1/fleet?password=s3same"]
 )
 @pytest.mark.parametrize("command", [("plan",), ("doctor",), ("state", "list"), ("-vv", "apply", "--yes")])
-def test_no_output_shows_the_password_of_a_database(merchantctl, served, folder, url, command):
+def test_no_output_shows_the_password_of_a_database(
+    merchantctl: Merchantctl, served: Emulator, folder: Path, url: str, command: tuple[str, ...]
+) -> None:
     (folder / "manifests").mkdir()
     (folder / "manifests" / "acme.yaml").write_text(
         "apiVersion: merchantctl/v1\nkind: Merchant\nmetadata: {name: acme}\nspec: {}\n"
@@ -155,7 +164,9 @@ def test_no_output_shows_the_password_of_a_database(merchantctl, served, folder,
     assert "s3same" not in ended.out + ended.err
 
 
-def test_every_run_says_where_it_talks_to_when_that_is_not_the_default(merchantctl, served, folder):
+def test_every_run_says_where_it_talks_to_when_that_is_not_the_default(
+    merchantctl: Merchantctl, served: Emulator, folder: Path
+) -> None:
     (folder / "manifests").mkdir()
     for command in (("plan",), ("drift", "-o", "json"), ("status",)):
         assert f"merchantctl: the API at {served.url}\n" in merchantctl(*command).err

@@ -20,9 +20,11 @@ from controller.model.plan import Actor, Finding
 from controller.reporting.markdown import escape_markdown
 from controller.telemetry.alerts import Alert, FindingAlert, alert_json
 from controller.text import dump_json, escape_control
+from tests.emulator import Emulator
 from tests.end_to_end.place import UK_PROFILE, JumpingClock
 from tests.environments import HURRIED_ENVIRONMENT
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied
+from tests.unit.cli.conftest import Merchantctl
 
 HOSTILE = (
     "Café\n      > merchantctl apply --allow delete\r\n::error file=x::y\n##[error]z\x1b]0;title\x07\x1b[2J\x9b31m"
@@ -54,7 +56,7 @@ _LIVE_MARKDOWN = re.compile(r"@everyone|#12|(?<!\\)<script|(?<!\\)\]\(|(?<!<)htt
 
 
 @pytest.fixture
-def fleet(folder, served, merchantctl) -> dict[str, Any]:
+def fleet(folder: Path, served: Emulator, merchantctl: Merchantctl) -> dict[str, Any]:
     """acme is provisioned and its books speak hostile text; bolt, dawn and echo wait for consent."""
     (folder / "manifests").mkdir()
     for name in ("acme", "bolt", "dawn", "echo"):
@@ -144,7 +146,9 @@ def commands_with_formats(command: click.Command, *path: str) -> Iterator[tuple[
             yield from ((path, str(form)) for form in option.type.choices)
 
 
-def test_no_output_obeys_text_that_came_from_the_books_or_the_listing(fleet, served, merchantctl, folder, monkeypatch):
+def test_no_output_obeys_text_that_came_from_the_books_or_the_listing(
+    fleet: dict[str, Any], served: Emulator, merchantctl: Merchantctl, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "sales.json").write_text('{"orders": []}')
     forms = list(commands_with_formats(group))
     assert {path for path, _ in forms} == _ARGUMENTS.keys(), "every command that has formats is listened to"
@@ -169,7 +173,9 @@ def test_no_output_obeys_text_that_came_from_the_books_or_the_listing(fleet, ser
     assert heard >= set(lines) - silent, "else nothing hostile was there to be obeyed"
 
 
-def test_a_link_that_leads_to_no_web_page_is_not_printed(fleet, served, merchantctl, monkeypatch):
+def test_a_link_that_leads_to_no_web_page_is_not_printed(
+    fleet: dict[str, Any], served: Emulator, merchantctl: Merchantctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def elsewhere(request: ProxyRequest, answer: ProxyAnswer) -> ProxyAnswer:
         text = answer.body.decode()
         return replace(answer, body=re.sub(r'"linkUrl": ?"[^"]*"', '"linkUrl":"javascript:alert(1)"', text).encode())
@@ -183,7 +189,9 @@ def test_a_link_that_leads_to_no_web_page_is_not_printed(fleet, served, merchant
 
 
 @pytest.mark.parametrize("status", [400, 500, 403])
-def test_no_output_obeys_the_words_of_a_refusal(fleet, served, merchantctl, monkeypatch, status):
+def test_no_output_obeys_the_words_of_a_refusal(
+    fleet: dict[str, Any], served: Emulator, merchantctl: Merchantctl, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
     def refusing(request: ProxyRequest) -> ProxyAnswer | None:
         if request.method != "GET" or "/config/" in request.path:
             body = {"statusCode": status, "error": HOSTILE, "correlationId": HOSTILE, "service": "x"}
@@ -211,7 +219,9 @@ def test_no_output_obeys_the_words_of_a_refusal(fleet, served, merchantctl, monk
             assert "evil" in ended.out + ended.err or arguments[0] == "run", arguments
 
 
-def test_no_output_obeys_a_file_name_or_a_key_of_a_manifest(folder, served, merchantctl):
+def test_no_output_obeys_a_file_name_or_a_key_of_a_manifest(
+    folder: Path, served: Emulator, merchantctl: Merchantctl
+) -> None:
     (folder / "manifests").mkdir()
     hostile = HOSTILE.replace("/", "-").replace("\x00", "")[:200]
     key = json.dumps(HOSTILE, ensure_ascii=True)
@@ -238,7 +248,7 @@ def test_no_output_obeys_a_file_name_or_a_key_of_a_manifest(folder, served, merc
         ("##vso[task]", "\\x23#vso[task]"),
     ],
 )
-def test_what_cannot_be_printed_is_spelt_out(text, shown):
+def test_what_cannot_be_printed_is_spelt_out(text: str, shown: str) -> None:
     assert escape_control(text) == shown
 
 
@@ -246,26 +256,26 @@ TURNS_THE_LINE = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u
 
 
 @pytest.mark.parametrize("sign", TURNS_THE_LINE, ids=lambda sign: f"U+{ord(sign):04X}")
-def test_no_sign_that_turns_a_line_around_comes_through(sign):
+def test_no_sign_that_turns_a_line_around_comes_through(sign) -> None:
     assert escape_control(f"a{sign}b") == f"a\\u{ord(sign):04x}b"
     assert sign not in dump_json({sign: sign})
 
 
 @given(st.text())
-def test_escaped_text_is_one_printable_line_that_commands_nobody(text):
+def test_escaped_text_is_one_printable_line_that_commands_nobody(text: str) -> None:
     shown = escape_control(text)
     assert shown.isprintable()
     assert offences(shown) == []
 
 
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5))
-def test_json_means_what_it_meant_and_steers_no_terminal(document):
+def test_json_means_what_it_meant_and_steers_no_terminal(document) -> None:
     text = dump_json(document)
     assert json.loads(text) == document
     assert _STEERING.findall(text) == []
 
 
-def test_markdown_links_mentions_and_refers_to_nothing():
+def test_markdown_links_mentions_and_refers_to_nothing() -> None:
     text = escape_markdown(
         "@everyone #12 GH-7 org/repo#3 https://evil.example www.evil.example &lt;b> [x](y) :tada: $x$"
     )
@@ -274,7 +284,7 @@ def test_markdown_links_mentions_and_refers_to_nothing():
         assert recognised not in visible
 
 
-def test_a_chat_message_links_and_mentions_nothing():
+def test_a_chat_message_links_and_mentions_nothing() -> None:
     finding = Finding("company-renamed", "acme", HOSTILE, "ask <!channel> or @here, [x](http://y)", Actor.OPERATOR)
     text = alert_json(Alert((FindingAlert(finding, 1),)))["text"]
     for recognised in ("@everyone", "@here", "<!channel>", "://", "](", "evil.example"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -13,13 +14,15 @@ from controller.desired.generate import slug
 from controller.desired.json_schema import json_schema
 from controller.desired.loader import load_fleet
 from controller.model.values import Ref
+from tests.emulator import Emulator
+from tests.unit.cli.conftest import Merchantctl
 
 
-def plan(merchantctl, *arguments: str):
+def plan(merchantctl: Merchantctl, *arguments: str):
     return {each["merchant"]: each for each in merchantctl(*arguments, "plan", "-o", "json").json["merchants"]}
 
 
-def untouched(merchantctl, *arguments: str) -> bool:
+def untouched(merchantctl: Merchantctl, *arguments: str) -> bool:
     """Whether the plan has nothing to do for anybody."""
     return not any(each["changes"] for each in plan(merchantctl, *arguments).values())
 
@@ -28,11 +31,11 @@ def text_of(name: str, root: str = "manifests") -> str:
     return (Path(root) / f"{name}.yaml").read_text()
 
 
-def portal(served, merchant, patch) -> None:
+def portal(served: Emulator, merchant, patch) -> None:
     served.control("PATCH", f"/companies/{merchant['companyId']}/configuration", patch)
 
 
-def connection(served, merchant, verb: str) -> None:
+def connection(served: Emulator, merchant, verb: str) -> None:
     if verb == "unlink":
         path = f"/meta/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
         assert served.api.patch(path, json={"status": "Unlinked"}).is_success
@@ -44,7 +47,9 @@ def connection(served, merchant, verb: str) -> None:
 # -- A good result
 
 
-def test_a_fleet_becomes_a_profile_and_a_short_file_for_each_merchant(merchantctl, served, folder):
+def test_a_fleet_becomes_a_profile_and_a_short_file_for_each_merchant(
+    merchantctl: Merchantctl, served: Emulator, folder: Path
+) -> None:
     served.seed(3, "configured", "gbol", prefix="uk-")
     done = merchantctl("import")
     assert (done.code, done.err) == (0, f"merchantctl: the API at {served.url}\n")
@@ -60,7 +65,7 @@ def test_a_fleet_becomes_a_profile_and_a_short_file_for_each_merchant(merchantct
     assert merchantctl("drift").code == 0
 
 
-def test_a_merchant_says_what_is_different_and_nothing_else(merchantctl, served):
+def test_a_merchant_says_what_is_different_and_nothing_else(merchantctl: Merchantctl, served: Emulator) -> None:
     merchants = served.seed(3, "configured", "gbol", prefix="uk-")
     portal(served, merchants[1], {"enabled": False, "schedule": {"syncHourUtc": 5}})
     cash = {"payments": {"accounts": {"cash": {"selectedAccountId": None}}}}
@@ -74,7 +79,7 @@ def test_a_merchant_says_what_is_different_and_nothing_else(merchantctl, served)
     assert untouched(merchantctl)
 
 
-def test_nothing_but_get_is_asked_and_each_configuration_once(merchantctl, served):
+def test_nothing_but_get_is_asked_and_each_configuration_once(merchantctl: Merchantctl, served: Emulator) -> None:
     served.seed(4, "configured", prefix="c-")
     served.seed(2, "pending", prefix="p-")
     before = served.counts()
@@ -87,14 +92,16 @@ def test_nothing_but_get_is_asked_and_each_configuration_once(merchantctl, serve
     }
 
 
-def test_without_profiles_everyone_stands_alone(merchantctl, served):
+def test_without_profiles_everyone_stands_alone(merchantctl: Merchantctl, served: Emulator) -> None:
     served.seed(2, "configured", prefix="uk-")
     merchantctl("import", "--no-profiles")
     assert not Path("manifests/profiles").exists()
     assert untouched(merchantctl)
 
 
-def test_stdout_takes_the_manifests_and_stderr_the_summary(merchantctl, served, folder):
+def test_stdout_takes_the_manifests_and_stderr_the_summary(
+    merchantctl: Merchantctl, served: Emulator, folder: Path
+) -> None:
     served.seed(2, "configured", prefix="uk-")
     done = merchantctl("import", "--out", "-")
     assert "\nImported 2 merchants and 1 profile." in done.err
@@ -103,7 +110,7 @@ def test_stdout_takes_the_manifests_and_stderr_the_summary(merchantctl, served, 
     assert sorted(load_fleet(folder / "all.yaml").merchants) == ["uk-00000", "uk-00001"]
 
 
-def test_companies_are_chosen_by_name_platform_and_number(merchantctl, served):
+def test_companies_are_chosen_by_name_platform_and_number(merchantctl: Merchantctl, served: Emulator) -> None:
     served.seed(3, "configured", "gbol", prefix="uk-")
     served.seed(3, "configured", "qhyg", prefix="us-")
     merchantctl("import", "--out", "by-name", "--match", "u?-*1")
@@ -113,11 +120,15 @@ def test_companies_are_chosen_by_name_platform_and_number(merchantctl, served):
 
 
 @pytest.mark.parametrize("flag", [("--platform", "xerox"), ("--time-zone", "Mars"), ("--limit", "0")])
-def test_a_choice_that_makes_no_sense_is_wrong_usage(merchantctl, served, flag):
+def test_a_choice_that_makes_no_sense_is_wrong_usage(
+    merchantctl: Merchantctl, served: Emulator, flag: tuple[str, ...]
+) -> None:
     assert merchantctl("import", *flag).code == 64
 
 
-def test_no_key_is_wrong_usage_and_a_refused_one_is_unread(merchantctl, served, monkeypatch):
+def test_no_key_is_wrong_usage_and_a_refused_one_is_unread(
+    merchantctl: Merchantctl, served: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CODAT_API_KEY", "wrong")
     assert merchantctl("import").code == 5
     monkeypatch.delenv("CODAT_API_KEY")
@@ -127,7 +138,7 @@ def test_no_key_is_wrong_usage_and_a_refused_one_is_unread(merchantctl, served, 
 # -- Time
 
 
-def test_a_wall_clock_is_written_where_live_keeps_a_zone(merchantctl, served):
+def test_a_wall_clock_is_written_where_live_keeps_a_zone(merchantctl: Merchantctl, served: Emulator) -> None:
     (merchant,) = served.seed(1, "configured", prefix="uk-")
     portal(served, merchant, {"schedule": {"timeZone": "Europe/London", "startDate": "2026-06-01T00:00:00"}})
     merchantctl("import")
@@ -138,7 +149,7 @@ def test_a_wall_clock_is_written_where_live_keeps_a_zone(merchantctl, served):
     assert untouched(merchantctl)
 
 
-def test_a_utc_hour_is_said_in_a_zone_where_that_is_the_same(merchantctl, served):
+def test_a_utc_hour_is_said_in_a_zone_where_that_is_the_same(merchantctl: Merchantctl, served: Emulator) -> None:
     fits, other = served.seed(2, "configured", "qhyg", prefix="us-")
     portal(served, fits, {"schedule": {"syncHourUtc": 5, "startDate": "2026-01-01T05:00:00Z"}})
     portal(served, other, {"schedule": {"syncHourUtc": 5, "startDate": "2026-01-01T00:00:00Z"}})
@@ -154,7 +165,7 @@ def test_a_utc_hour_is_said_in_a_zone_where_that_is_the_same(merchantctl, served
 # -- What cannot be said, and what cannot be adopted
 
 
-def test_what_no_manifest_can_say_is_left_to_live_and_told(merchantctl, served):
+def test_what_no_manifest_can_say_is_left_to_live_and_told(merchantctl: Merchantctl, served: Emulator) -> None:
     (merchant,) = served.seed(1, "configured", prefix="uk-")
     portal(served, merchant, {"schedule": {"selectedFrequency": "Monthly", "startDate": "2026-06-01T10:30:00Z"}})
     done = merchantctl("import")
@@ -167,7 +178,7 @@ def test_what_no_manifest_can_say_is_left_to_live_and_told(merchantctl, served):
     assert untouched(merchantctl)
 
 
-def test_two_companies_of_one_name_are_left_out_and_said(merchantctl, served):
+def test_two_companies_of_one_name_are_left_out_and_said(merchantctl: Merchantctl, served: Emulator) -> None:
     served.seed(1, "configured", prefix="twin-")
     served.seed(1, "configured", prefix="twin-")
     served.seed(1, "configured", prefix="only-")
@@ -179,7 +190,9 @@ def test_two_companies_of_one_name_are_left_out_and_said(merchantctl, served):
     assert untouched(merchantctl)
 
 
-def test_a_company_that_cannot_be_read_is_listed_and_the_others_are_written(merchantctl, served):
+def test_a_company_that_cannot_be_read_is_listed_and_the_others_are_written(
+    merchantctl: Merchantctl, served: Emulator
+) -> None:
     merchants = served.seed(3, "configured", prefix="uk-")
     path = f"/config/companies/{merchants[1]['companyId']}/sync/commerce"
     served.fault(f"GET {path}", "status", times=99, code=400)
@@ -189,7 +202,7 @@ def test_a_company_that_cannot_be_read_is_listed_and_the_others_are_written(merc
     assert sorted(load_fleet(Path("manifests")).merchants) == ["uk-00000", "uk-00002"]
 
 
-def test_an_incomplete_listing_is_no_ground_to_import_anything(merchantctl, served):
+def test_an_incomplete_listing_is_no_ground_to_import_anything(merchantctl: Merchantctl, served: Emulator) -> None:
     served.seed(2, "configured", prefix="uk-")
     served.fault("GET /meta/companies", "status", times=99, code=400)
     done = merchantctl("import")
@@ -208,7 +221,9 @@ def test_an_incomplete_listing_is_no_ground_to_import_anything(merchantctl, serv
         ("access revoked", {"platform": "gbol"}),
     ],
 )
-def test_a_merchant_that_is_not_running_is_adopted_as_it_stands(merchantctl, served, state, said):
+def test_a_merchant_that_is_not_running_is_adopted_as_it_stands(
+    merchantctl: Merchantctl, served: Emulator, state: str, said: dict[str, Any]
+) -> None:
     seeded = {"linked, never configured": "linked", "unlinked": "configured", "access revoked": "configured"}
     (merchant,) = served.seed(1, seeded.get(state, "pending"), prefix="one-")
     if state == "access revoked":
@@ -232,7 +247,7 @@ def test_a_merchant_that_is_not_running_is_adopted_as_it_stands(merchantctl, ser
 # -- Beside what is there
 
 
-def test_run_again_it_adds_what_no_manifest_declares(merchantctl, served):
+def test_run_again_it_adds_what_no_manifest_declares(merchantctl: Merchantctl, served: Emulator) -> None:
     served.seed(2, "configured", prefix="a-")
     merchantctl("import")
     first = text_of("profiles/xero")
@@ -253,7 +268,9 @@ spec: {company: {name: Somebody else}, connection: {state: Unlinked}}
 """
 
 
-def test_a_file_of_the_derived_name_that_declares_another_merchant_is_never_written_over(merchantctl, served):
+def test_a_file_of_the_derived_name_that_declares_another_merchant_is_never_written_over(
+    merchantctl: Merchantctl, served: Emulator
+) -> None:
     served.seed(1, "configured", prefix="a-")
     there = Path("manifests/merchants/a-00000.yaml")
     there.parent.mkdir(parents=True)
@@ -265,7 +282,9 @@ def test_a_file_of_the_derived_name_that_declares_another_merchant_is_never_writ
     assert sorted(load_fleet(Path("manifests")).merchants) == ["a-00000", "other"]
 
 
-def test_overwriting_replaces_the_one_document_and_keeps_the_others_of_its_file_byte_for_byte(merchantctl, served):
+def test_overwriting_replaces_the_one_document_and_keeps_the_others_of_its_file_byte_for_byte(
+    merchantctl: Merchantctl, served: Emulator
+) -> None:
     first, second = served.seed(2, "configured", prefix="a-")
     merchantctl("import", "--no-profiles")
     files = [Path(f"manifests/merchants/{each['name']}.yaml") for each in (first, second)]
@@ -308,7 +327,7 @@ spec:
 """
 
 
-def test_what_a_person_wrote_stays_when_a_merchant_is_imported_anew(merchantctl, served):
+def test_what_a_person_wrote_stays_when_a_merchant_is_imported_anew(merchantctl: Merchantctl, served: Emulator) -> None:
     (merchant,) = served.seed(1, "configured", prefix="a-")
     Path("manifests").mkdir()
     profile = "apiVersion: merchantctl/v1\nkind: MappingProfile\nmetadata: {name: house}\nspec:\n"
@@ -334,7 +353,7 @@ def test_what_a_person_wrote_stays_when_a_merchant_is_imported_anew(merchantctl,
     assert file.read_text() == now
 
 
-def test_overwriting_what_already_says_what_is_live_changes_no_byte(merchantctl, served):
+def test_overwriting_what_already_says_what_is_live_changes_no_byte(merchantctl: Merchantctl, served: Emulator) -> None:
     served.seed(3, "configured", prefix="a-")
     merchantctl("import")
     before = {path: path.read_bytes() for path in Path("manifests").rglob("*.yaml")}
@@ -344,7 +363,9 @@ def test_overwriting_what_already_says_what_is_live_changes_no_byte(merchantctl,
 
 @pytest.mark.parametrize("flags", [(), ("--overwrite",)])
 @pytest.mark.parametrize("out", [(), ("--out", "fleet")])
-def test_nothing_is_written_through_a_link_that_leads_out_of_the_root(merchantctl, served, folder, flags, out):
+def test_nothing_is_written_through_a_link_that_leads_out_of_the_root(
+    merchantctl: Merchantctl, served: Emulator, folder: Path, flags, out
+) -> None:
     served.seed(1, "configured", prefix="a-")
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
@@ -359,7 +380,7 @@ def test_nothing_is_written_through_a_link_that_leads_out_of_the_root(merchantct
     assert (elsewhere / "a-00000.yaml").read_text() == "theirs\n"
 
 
-def test_broken_manifests_beside_it_stop_the_import(merchantctl, served):
+def test_broken_manifests_beside_it_stop_the_import(merchantctl: Merchantctl, served: Emulator) -> None:
     served.seed(1, "configured", prefix="a-")
     Path("manifests").mkdir()
     Path("manifests/broken.yaml").write_text("kind: Merchan\n")
@@ -368,7 +389,7 @@ def test_broken_manifests_beside_it_stop_the_import(merchantctl, served):
     assert "broken.yaml:1:7" in done.err
 
 
-def test_a_merchant_that_the_state_knows_keeps_its_name_there(merchantctl, served):
+def test_a_merchant_that_the_state_knows_keeps_its_name_there(merchantctl: Merchantctl, served: Emulator) -> None:
     served.seed(2, "configured", prefix="shop-")
     merchantctl("import")
     manifest = Path("manifests/merchants/shop-00000.yaml")
@@ -381,7 +402,9 @@ def test_a_merchant_that_the_state_knows_keeps_its_name_there(merchantctl, serve
     assert untouched(merchantctl, "--manifests", "elsewhere")
 
 
-def test_a_company_name_that_cannot_name_a_manifest_is_given_beside_one_that_can(merchantctl, served):
+def test_a_company_name_that_cannot_name_a_manifest_is_given_beside_one_that_can(
+    merchantctl: Merchantctl, served: Emulator
+) -> None:
     long = "Long Shop " + "x" * 200
     for name in (long, "  Padded  Shop ", "padded-shop", "Hudson Hardware & Paint"):
         served.merchant(name)
@@ -400,7 +423,9 @@ def test_a_company_name_that_cannot_name_a_manifest_is_given_beside_one_that_can
 # -- There and back
 
 
-def test_what_was_imported_makes_the_same_merchants_anew_in_an_empty_world(merchantctl, served):
+def test_what_was_imported_makes_the_same_merchants_anew_in_an_empty_world(
+    merchantctl: Merchantctl, served: Emulator
+) -> None:
     merchants = served.seed(3, "configured", "gbol", prefix="uk-") + served.seed(2, "configured", "qhyg", prefix="us-")
     rows = served.configuration(merchants[1])["configuration"]["payments"]["accounts"]["cash"]["accountOptions"]
     patch = {"payments": {"accounts": {"cash": {"selectedAccountId": rows[0]["id"]}}}}
@@ -421,7 +446,7 @@ def test_what_was_imported_makes_the_same_merchants_anew_in_an_empty_world(merch
     assert after == before
 
 
-def companies(served):
+def companies(served: Emulator):
     return served.api.get("/meta/companies", params={"page": 1, "pageSize": 100}).json()["results"]
 
 
@@ -445,7 +470,7 @@ def chosen(document):
     return json.loads(json.dumps({key: whole[key] for key in ("enabled", "configured", "schedule", "configuration")}))
 
 
-def test_a_reference_is_by_id_where_neither_code_nor_name_is_unique(merchantctl, served):
+def test_a_reference_is_by_id_where_neither_code_nor_name_is_unique(merchantctl: Merchantctl, served: Emulator) -> None:
     (merchant,) = served.seed(1, "configured", "qhyg", prefix="us-")
     accounts = served.configuration(merchant)["configuration"]["payments"]["accounts"]
     cash, card = accounts["cash"]["selectedAccountId"], accounts["card"]["selectedAccountId"]
@@ -458,7 +483,7 @@ def test_a_reference_is_by_id_where_neither_code_nor_name_is_unique(merchantctl,
     assert untouched(merchantctl)
 
 
-def test_what_is_written_is_as_the_schema_for_editors_wants_it(merchantctl, served):
+def test_what_is_written_is_as_the_schema_for_editors_wants_it(merchantctl: Merchantctl, served: Emulator) -> None:
     merchants = served.seed(3, "configured", prefix="uk-")
     portal(served, merchants[0], {"configuration": {"payments": {"accounts": {"cash": {"selectedAccountId": None}}}}})
     portal(served, merchants[1], {"schedule": {"selectedFrequency": "Monthly"}})

@@ -12,6 +12,7 @@ import yaml
 
 from controller.desired import yaml_reader as source
 from controller.settings import load_settings
+from tests.unit.cli.conftest import Merchantctl
 
 
 def files_below(folder: Path) -> dict[str, str]:
@@ -23,7 +24,7 @@ def documents_below(folder: Path):
         yield from (node.value for node in source.read(file.read_bytes(), file.name).documents)
 
 
-def test_an_empty_folder_becomes_a_repository_whose_manifests_are_sound(merchantctl, folder):
+def test_an_empty_folder_becomes_a_repository_whose_manifests_are_sound(merchantctl: Merchantctl, folder: Path) -> None:
     done = merchantctl("init")
     assert done.code == 0
     assert set(files_below(folder)) == {
@@ -42,13 +43,13 @@ def test_an_empty_folder_becomes_a_repository_whose_manifests_are_sound(merchant
     assert validated.out.startswith("1 merchant")
 
 
-def test_a_folder_is_made_where_it_is_named(merchantctl, folder):
+def test_a_folder_is_made_where_it_is_named(merchantctl: Merchantctl, folder: Path) -> None:
     assert merchantctl("init", "deep/fleet").code == 0
     assert (folder / "deep" / "fleet" / "merchantctl.toml").is_file()
     assert merchantctl("--manifests", "deep/fleet/manifests", "validate").code == 0
 
 
-def test_what_is_there_is_kept_and_said(merchantctl, folder):
+def test_what_is_there_is_kept_and_said(merchantctl: Merchantctl, folder: Path) -> None:
     (folder / "README.md").write_text("ours")
     done = merchantctl("init")
     assert "kept     README.md" in done.out
@@ -61,7 +62,9 @@ def test_what_is_there_is_kept_and_said(merchantctl, folder):
     assert files_below(folder) == before
 
 
-def test_a_folder_with_manifests_gets_no_examples_since_apply_would_create_them(merchantctl, folder):
+def test_a_folder_with_manifests_gets_no_examples_since_apply_would_create_them(
+    merchantctl: Merchantctl, folder: Path
+) -> None:
     (folder / "manifests").mkdir()
     (folder / "manifests" / "ours.yml").write_text("")
     done = merchantctl("init")
@@ -69,12 +72,12 @@ def test_a_folder_with_manifests_gets_no_examples_since_apply_would_create_them(
     assert [name for name in files_below(folder) if name.startswith("manifests/")] == ["manifests/ours.yml"]
 
 
-def test_a_file_is_no_folder(merchantctl, folder):
+def test_a_file_is_no_folder(merchantctl: Merchantctl, folder: Path) -> None:
     (folder / "taken").write_text("")
     assert merchantctl("init", "taken").code == 64
 
 
-def test_the_schema_takes_the_examples_and_refuses_a_slip(merchantctl, folder):
+def test_the_schema_takes_the_examples_and_refuses_a_slip(merchantctl: Merchantctl, folder: Path) -> None:
     merchantctl("init")
     schema = json.loads((folder / "manifests.schema.json").read_text())
     validator = jsonschema.Draft202012Validator(schema)
@@ -86,7 +89,7 @@ def test_the_schema_takes_the_examples_and_refuses_a_slip(merchantctl, folder):
         validator.validate({**documents[0], "spec": {"mappin": {}}})
 
 
-def test_editors_find_the_schema_from_each_example(merchantctl, folder):
+def test_editors_find_the_schema_from_each_example(merchantctl: Merchantctl, folder: Path) -> None:
     merchantctl("init")
     for file in (folder / "manifests").rglob("*.yaml"):
         first = file.read_text().splitlines()[0]
@@ -96,7 +99,7 @@ def test_editors_find_the_schema_from_each_example(merchantctl, folder):
     assert [*wired] == ["./manifests.schema.json"]
 
 
-def test_the_settings_file_is_one_that_the_program_reads(merchantctl, folder):
+def test_the_settings_file_is_one_that_the_program_reads(merchantctl: Merchantctl, folder: Path) -> None:
     merchantctl("init")
     settings = load_settings({}, folder, {})
     assert settings.manifests == Path("manifests")
@@ -104,12 +107,12 @@ def test_the_settings_file_is_one_that_the_program_reads(merchantctl, folder):
 
 
 @pytest.fixture
-def workflow(merchantctl, folder) -> dict:
+def workflow(merchantctl: Merchantctl, folder: Path) -> dict:
     merchantctl("init")
     return yaml.safe_load((folder / ".github" / "workflows" / "merchantctl.yaml").read_text())
 
 
-def test_the_workflow_applies_the_very_plan_that_was_made_and_uploaded(workflow):
+def test_the_workflow_applies_the_very_plan_that_was_made_and_uploaded(workflow: dict) -> None:
     jobs = workflow["jobs"]
     runs = {name: [step.get("run", "") for step in job["steps"]] for name, job in jobs.items()}
     uses = {name: [step.get("uses", "").partition("@")[0] for step in job["steps"]] for name, job in jobs.items()}
@@ -123,7 +126,7 @@ def test_the_workflow_applies_the_very_plan_that_was_made_and_uploaded(workflow)
     assert not any("apply" in line for line in runs["plan"] + runs["drift"])
 
 
-def test_secrets_are_only_where_merchantctl_talks_to_the_service(workflow):
+def test_secrets_are_only_where_merchantctl_talks_to_the_service(workflow: dict) -> None:
     assert "env" not in workflow
     for job in workflow["jobs"].values():
         assert "env" not in job
@@ -132,7 +135,7 @@ def test_secrets_are_only_where_merchantctl_talks_to_the_service(workflow):
             assert ("secrets." in json.dumps(step)) is talks
 
 
-def test_everything_from_elsewhere_is_pinned_by_hash(workflow, folder):
+def test_everything_from_elsewhere_is_pinned_by_hash(workflow: dict, folder: Path) -> None:
     action = yaml.safe_load((folder / ".github" / "actions" / "install-merchantctl" / "action.yaml").read_text())
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]] + action["runs"]["steps"]
     foreign = [step["uses"] for step in steps if "uses" in step and not step["uses"].startswith("./")]
@@ -143,7 +146,7 @@ def test_everything_from_elsewhere_is_pinned_by_hash(workflow, folder):
     assert all("--require-hashes" in line or "--no-deps" in line for line in installs)
 
 
-def test_git_leaves_out_what_is_remembered(merchantctl, folder):
+def test_git_leaves_out_what_is_remembered(merchantctl: Merchantctl, folder: Path) -> None:
     merchantctl("init")
     ignored = (folder / ".gitignore").read_text().splitlines()
     assert {"/var/", "*.plan"} <= set(ignored)

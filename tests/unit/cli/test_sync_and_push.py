@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+
+from tests.emulator import Emulator, Merchant
+from tests.unit.cli.conftest import Merchantctl
 
 MANIFEST = """\
 apiVersion: merchantctl/v1
@@ -32,7 +36,7 @@ SALES = {
 
 
 @pytest.fixture
-def ann(served, folder):
+def ann(served: Emulator, folder: Path) -> Merchant:
     """A merchant in sync whose sales were never synchronised."""
     (folder / "manifests").mkdir()
     (folder / "manifests" / "ann.yaml").write_text(MANIFEST)
@@ -41,11 +45,13 @@ def ann(served, folder):
     return merchant
 
 
-def sent(served, call):
+def sent(served: Emulator, call):
     return served.counts().get(call, 0)
 
 
-def test_sales_are_pushed_and_synchronised_and_the_status_tells_how_it_went(merchantctl, served, ann):
+def test_sales_are_pushed_and_synchronised_and_the_status_tells_how_it_went(
+    merchantctl: Merchantctl, served: Emulator, ann: Merchant
+) -> None:
     assert merchantctl("sync", "m-00000", "--status").out == "m-00000 was never synchronised.\n"
     pushed = merchantctl("push", "m-00000", "sales.json", "-o", "json")
     assert pushed.code == 0
@@ -63,7 +69,7 @@ def test_sales_are_pushed_and_synchronised_and_the_status_tells_how_it_went(merc
     assert (ended["progress"], ended["code"], ended["dataPushed"]) == ("success", 2000, True)
 
 
-def test_without_a_terminal_a_sync_wants_yes(merchantctl, served, ann):
+def test_without_a_terminal_a_sync_wants_yes(merchantctl: Merchantctl, served: Emulator, ann: Merchant) -> None:
     ended = merchantctl("sync", "m-00000")
     assert (ended.code, sent(served, LATEST)) == (64, 0)
     assert "--yes" in ended.err
@@ -79,11 +85,15 @@ def test_without_a_terminal_a_sync_wants_yes(merchantctl, served, ann):
         ("--status", "--to", "2026-11-01"),
     ],
 )
-def test_times_that_make_no_sense_are_wrong_usage(merchantctl, served, ann, arguments):
+def test_times_that_make_no_sense_are_wrong_usage(
+    merchantctl: Merchantctl, served: Emulator, ann: Merchant, arguments: tuple[str, ...]
+) -> None:
     assert merchantctl("sync", "m-00000", "--yes", *arguments).code == 64
 
 
-def test_a_sync_that_would_book_twice_or_before_its_time_is_not_sent(merchantctl, served, ann):
+def test_a_sync_that_would_book_twice_or_before_its_time_is_not_sent(
+    merchantctl: Merchantctl, served: Emulator, ann: Merchant
+) -> None:
     early = merchantctl("sync", "m-00000", "--yes", "--to", "2020-01-01")
     assert early.code == 1
     assert "its startDate" in early.err
@@ -95,7 +105,7 @@ def test_a_sync_that_would_book_twice_or_before_its_time_is_not_sent(merchantctl
     assert "books the same sales twice" in twice.err
 
 
-def test_a_failed_sync_is_3_and_says_what_to_do(merchantctl, served, ann):
+def test_a_failed_sync_is_3_and_says_what_to_do(merchantctl: Merchantctl, served: Emulator, ann: Merchant) -> None:
     served.control("POST", f"/companies/{ann['companyId']}/syncs/next", {"code": 4260, "message": "Lapsed."})
     ended = merchantctl("sync", "m-00000", "--yes")
     assert ended.code == 3
@@ -104,14 +114,18 @@ def test_a_failed_sync_is_3_and_says_what_to_do(merchantctl, served, ann):
     assert "> ask the merchant to renew it" in ended.out
 
 
-def test_a_sync_whose_answer_was_lost_is_not_sent_again_and_the_way_to_look_is_told(merchantctl, served, ann):
+def test_a_sync_whose_answer_was_lost_is_not_sent_again_and_the_way_to_look_is_told(
+    merchantctl: Merchantctl, served: Emulator, ann: Merchant
+) -> None:
     served.fault(LATEST, "lose-answer")
     ended = merchantctl("sync", "m-00000", "--yes")
     assert (ended.code, sent(served, LATEST)) == (1, 1)
     assert "merchantctl sync m-00000 --status" in ended.err
 
 
-def test_a_merchant_who_is_not_linked_or_unknown_cannot_sync(merchantctl, served, ann):
+def test_a_merchant_who_is_not_linked_or_unknown_cannot_sync(
+    merchantctl: Merchantctl, served: Emulator, ann: Merchant
+) -> None:
     served.deauthorize(ann)
     ended = merchantctl("sync", "m-00000", "--yes")
     assert (ended.code, sent(served, LATEST)) == (1, 0)
@@ -119,7 +133,9 @@ def test_a_merchant_who_is_not_linked_or_unknown_cannot_sync(merchantctl, served
     assert merchantctl("sync", "nobody", "--yes").code == 64
 
 
-def test_a_file_with_mistakes_is_not_sent_and_each_mistake_has_its_place(merchantctl, served, ann, folder):
+def test_a_file_with_mistakes_is_not_sent_and_each_mistake_has_its_place(
+    merchantctl: Merchantctl, served: Emulator, ann: Merchant, folder: Path
+) -> None:
     bad = {
         "orders": [{"id": "o1"}, {"createdDate": "yesterday"}],
         "payments": [{"id": "p", "createdDate": SOLD, "type": "Crad", "amount": "12"}],
@@ -135,7 +151,9 @@ def test_a_file_with_mistakes_is_not_sent_and_each_mistake_has_its_place(merchan
     assert merchantctl("push", "m-00000", "bad.json").code == 64
 
 
-def test_what_comes_after_an_upload_that_failed_is_not_sent(merchantctl, served, ann):
+def test_what_comes_after_an_upload_that_failed_is_not_sent(
+    merchantctl: Merchantctl, served: Emulator, ann: Merchant
+) -> None:
     served.fault(f"POST /data/companies/{ann['companyId']}/sync/commerce-payments", "lose-answer")
     ended = merchantctl("push", "m-00000", "sales.json")
     assert (ended.code, sent(served, UPLOAD)) == (3, 2)

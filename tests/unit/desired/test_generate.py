@@ -107,7 +107,7 @@ def merchants(draw: st.DrawFn) -> MerchantDraft:
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(merchants(), min_size=1, max_size=9))
-def test_a_merchant_on_a_profile_says_what_it_would_say_alone(drafts):
+def test_a_merchant_on_a_profile_says_what_it_would_say_alone(drafts) -> None:
     drafts = [
         MerchantDraft(f"m-{n}", f"m-{n}", each.fields, has_mapping=each.has_mapping) for n, each in enumerate(drafts)
     ]
@@ -123,7 +123,7 @@ def test_a_merchant_on_a_profile_says_what_it_would_say_alone(drafts):
 # -- The short way is taken
 
 
-def test_what_more_than_half_say_stands_in_the_profile():
+def test_what_more_than_half_say_stands_in_the_profile() -> None:
     alike = [draft(name) for name in "abc"]
     late = draft("d", enabled=False, schedule__time="04:00")
     assert text("xero", *alike, late).count("\n") == text("xero", *alike).count("\n")
@@ -131,13 +131,13 @@ def test_what_more_than_half_say_stands_in_the_profile():
     assert text("d", *alike, late) == '  profile: xero\n  enabled: false\n  schedule: {time: "04:00"}\n'
 
 
-def test_half_is_not_more_than_half():
+def test_half_is_not_more_than_half() -> None:
     two = [draft("a"), draft("b", mapping__sales__accounts__sales=Ref("code", "400"))]
     assert "sales: {code" not in text("xero", *two)
     assert "sales: {code" in text("a", *two)
 
 
-def test_nothing_selected_is_said_only_where_the_profile_selects():
+def test_nothing_selected_is_said_only_where_the_profile_selects() -> None:
     gratuity = "mapping.sales.accounts.gratuity"
     three = [draft("a"), draft("b"), draft("c", mapping__sales__accounts__gratuity=None)]
     assert "gratuity: null" in text("c", *three)
@@ -146,30 +146,30 @@ def test_nothing_selected_is_said_only_where_the_profile_selects():
     assert gratuity not in fleet(*none).merchants["a"].fields
 
 
-def test_what_a_merchant_does_not_say_at_all_is_unmanaged():
+def test_what_a_merchant_does_not_say_at_all_is_unmanaged() -> None:
     rate = 'mapping.sales.taxRates["20"]'
     three = [draft("a"), draft("b"), draft("c", without=(rate,))]
     assert text("c", *three) == f"  profile: xero\n  unmanaged: ['{rate}']\n"
 
 
-def test_an_hour_of_utc_takes_the_place_of_the_profiles_clock_without_a_word():
+def test_an_hour_of_utc_takes_the_place_of_the_profiles_clock_without_a_word() -> None:
     clock = ("schedule.time", "schedule.timeZone")
     three = [draft("a"), draft("b"), draft("c", without=clock, schedule__syncHourUtc=3)]
     assert text("c", *three) == "  profile: xero\n  schedule: {syncHourUtc: 3}\n"
 
 
-def test_being_unlinked_is_in_no_profile():
+def test_being_unlinked_is_in_no_profile() -> None:
     three = [draft(name, connection__state="Unlinked") for name in "abc"]
     assert "state" not in text("xero", *three)
     assert {each.link_state.value for each in fleet(*three).merchants.values()} == {"Unlinked"}
 
 
-def test_one_merchant_makes_no_profile_and_another_platform_another_one():
+def test_one_merchant_makes_no_profile_and_another_platform_another_one() -> None:
     drafts = [draft("a"), draft("b"), draft("c", connection__platform="freeagent")]
     assert [each.name for each in build_manifests(drafts, ())] == ["xero", "a", "b", "c"]
 
 
-def test_whoever_is_no_shorter_with_the_profile_stands_alone():
+def test_whoever_is_no_shorter_with_the_profile_stands_alone() -> None:
     strange = MerchantDraft("d", "d", {"connection.platform": "xero", "enabled": False}, {}, (), True)
     found = fleet(*[draft(name) for name in "abc"], strange)
     assert {name: wanted.profile for name, wanted in found.merchants.items()} == dict.fromkeys("abc", "xero") | {
@@ -177,11 +177,11 @@ def test_whoever_is_no_shorter_with_the_profile_stands_alone():
     }
 
 
-def test_a_profile_of_that_name_is_there_already():
+def test_a_profile_of_that_name_is_there_already() -> None:
     assert fleet(draft("a"), draft("b"), taken=("xero", "xero-2")).merchants["a"].profile == "xero-3"
 
 
-def test_an_account_is_called_by_name_in_the_profile_where_everyone_calls_it_that():
+def test_an_account_is_called_by_name_in_the_profile_where_everyone_calls_it_that() -> None:
     path = "mapping.sales.accounts.sales"
     assert 'sales: {code: "200"}  # Sales\n' in text("xero", *[draft(name, called={path: "Sales"}) for name in "ab"])
     two_names = [draft("a", called={path: "Sales"}), draft("b", called={path: "Takings"})]
@@ -204,7 +204,7 @@ def test_an_account_is_called_by_name_in_the_profile_where_everyone_calls_it_tha
         ("mapping.sales.customer", Ref("name", "x" * 501)),
     ],
 )
-def test_what_the_shape_of_a_manifest_refuses_is_left_out_and_nothing_else(path, wish):
+def test_what_the_shape_of_a_manifest_refuses_is_left_out_and_nothing_else(path: str, wish) -> None:
     whole = MerchantDraft("acme", "acme", USUAL | {path: wish})
     fitted, unsaid = drop_invalid_fields(whole)
     assert [*unsaid] == [path]
@@ -222,16 +222,16 @@ def test_what_the_shape_of_a_manifest_refuses_is_left_out_and_nothing_else(path,
         (" ? ", "merchant"),
     ],
 )
-def test_a_company_gives_its_merchant_the_nearest_free_name(company, name):
+def test_a_company_gives_its_merchant_the_nearest_free_name(company: str, name: str) -> None:
     assert choose_manifest_name(company, {"acme"} if company == " acme" else set()) == name
 
 
-def test_names_that_are_taken_are_counted_on():
+def test_names_that_are_taken_are_counted_on() -> None:
     assert unique_name("a", {"a", "a-2"}) == "a-3"
     assert slug("Hudson Hardware & Paint") == "hudson-hardware-paint"
 
 
-def test_a_clock_is_spelled_as_time_and_zone_and_a_start_as_the_local_date():
+def test_a_clock_is_spelled_as_time_and_zone_and_a_start_as_the_local_date() -> None:
     from datetime import UTC, datetime
 
     from controller.desired.generate import to_manifest_values

@@ -37,7 +37,7 @@ def said(fleet: Fleet) -> str:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("text", TEXTS)
-def test_what_is_no_text_is_quoted_as_it_stands_there_and_then_means_that(text, place, tmp_path):
+def test_what_is_no_text_is_quoted_as_it_stands_there_and_then_means_that(text, place, tmp_path: Path) -> None:
     fleet = loaded(tmp_path, MANIFEST + PLACES[place].format(text))
     if not fleet.diagnostics:
         quoted = loaded(tmp_path, MANIFEST + PLACES[place].format(json.dumps(text)))
@@ -60,21 +60,21 @@ def test_what_is_no_text_is_quoted_as_it_stands_there_and_then_means_that(text, 
         "metadata: {{name: acme, renamedFrom: {0}}}\nspec: {{connection: {{platform: xero}}}}",
     ],
 )
-def test_so_are_names_and_labels(text, line, tmp_path):
+def test_so_are_names_and_labels(text: str, line: str, tmp_path: Path) -> None:
     head = "apiVersion: merchantctl/v1\nkind: Merchant\n"
     words = said(loaded(tmp_path, head + line.format(text)))
     assert words.endswith(f'quote it: "{text}")'), words
     assert not loaded(tmp_path, head + line.format(f'"{text}"')).diagnostics
 
 
-def test_what_would_not_fit_in_quotes_either_is_told_what_fits(tmp_path):
+def test_what_would_not_fit_in_quotes_either_is_told_what_fits(tmp_path: Path) -> None:
     line = "spec: {{connection: {{platform: xero}}, schedule: {{frequency: Daily, syncHourUtc: 3, startDate: {0}}}}}"
     assert said(loaded(tmp_path, MANIFEST + line.format("20261201"))).endswith(
         "write the local date as YYYY-MM-DD, such as 2026-12-01)"
     )
 
 
-def test_a_number_that_is_too_long_is_quoted_too(tmp_path):
+def test_a_number_that_is_too_long_is_quoted_too(tmp_path: Path) -> None:
     number = "5" * 30
     line = "spec: {{connection: {{platform: xero}}, mapping: {{sales: {{customer: {{id: {0}}}}}}}}}"
     assert said(loaded(tmp_path, MANIFEST + line.format(number))).endswith(f'(quote it: "{number}")')

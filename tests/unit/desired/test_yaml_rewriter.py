@@ -49,7 +49,7 @@ def documents(content: bytes) -> list[Any]:
 
 
 @given(st.lists(st.tuples(others, marks), max_size=3), st.sampled_from(WAYS), st.lists(st.tuples(marks, others)))
-def test_the_bytes_before_and_after_the_document_stay(before, way, after):
+def test_the_bytes_before_and_after_the_document_stay(before, way, after) -> None:
     head = "".join(document + mark for document, mark in before).encode()
     tail = "".join(mark + document for mark, document in after).encode()
     if after and not way.endswith("\n"):
@@ -69,7 +69,7 @@ def test_the_bytes_before_and_after_the_document_stay(before, way, after):
 
 
 @pytest.mark.parametrize("mark", ["--- ", "---\t"])
-def test_a_document_that_begins_on_the_line_of_its_mark_is_replaced_too(mark):
+def test_a_document_that_begins_on_the_line_of_its_mark_is_replaced_too(mark: str) -> None:
     content = f"kind: MappingProfile\n{mark}{FLOW}---\nkind: x\n"
     new = rewrite_merchant(content.encode(), NEW)
     assert new is not None
@@ -79,18 +79,18 @@ def test_a_document_that_begins_on_the_line_of_its_mark_is_replaced_too(mark):
 
 
 @pytest.mark.parametrize("content", ["", LINED.replace("acme", "bolt"), f"{LINED}---\n{LINED}", "kind: {"])
-def test_a_file_that_does_not_declare_the_merchant_exactly_once_is_left_alone(content):
+def test_a_file_that_does_not_declare_the_merchant_exactly_once_is_left_alone(content) -> None:
     assert rewrite_merchant(content.encode(), NEW) is None
 
 
-def test_keys_that_this_version_does_not_import_stay():
+def test_keys_that_this_version_does_not_import_stay() -> None:
     more = LINED.replace("  policy", "  suspend: {reason: strike}   # until it ends\n  policy")
     new = rewrite_merchant(more.encode(), NEW)
     assert new is not None
     assert b"  suspend: {reason: strike}   # until it ends\n" in new
 
 
-def test_a_comment_of_an_earlier_import_is_not_said_twice():
+def test_a_comment_of_an_earlier_import_is_not_said_twice() -> None:
     noted = NewManifest(NEW.kind, NEW.name, NEW.spec, header_comments=("Not managed: enabled, so.",))
     first = rewrite_merchant(LINED.encode(), noted)
     assert first is not None

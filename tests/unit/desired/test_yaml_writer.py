@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -42,13 +44,13 @@ VALUE = st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(ANY_TEXT | ODD_TEXT, VALUE, min_size=1, max_size=5), ANY_TEXT | ODD_TEXT, ANY_TEXT)
-def test_whatever_is_written_is_read_back_as_it_was(spec, name, note):
+def test_whatever_is_written_is_read_back_as_it_was(spec, name, note) -> None:
     manifest = NewManifest("Merchant", name, spec, header_comments=(note,), comments={(key,): note for key in spec})
     assert read_back(yaml_text([manifest, manifest])) == [manifest.as_dict, manifest.as_dict]
 
 
 @given(ANY_TEXT | ODD_TEXT)
-def test_a_reader_of_yaml_1_1_takes_text_for_text_too(text):
+def test_a_reader_of_yaml_1_1_takes_text_for_text_too(text) -> None:
     said = yaml.safe_load(yaml_text([NewManifest("Merchant", "acme", {"company": {"name": text}})]))
     if said["spec"]["company"]["name"] != text:
         assert written({"company": {"name": text}}).count("-") == 2, "only a date is written plain on purpose"
@@ -67,11 +69,11 @@ def test_a_reader_of_yaml_1_1_takes_text_for_text_too(text):
         ({"unmanaged": ["x" * 60, "y" * 60]}, f"  unmanaged:\n    - {'x' * 60}\n    - {'y' * 60}\n"),
     ],
 )
-def test_it_looks_as_people_write_it(spec, lines):
+def test_it_looks_as_people_write_it(spec: dict[str, Any], lines: str) -> None:
     assert written(spec) == lines
 
 
-def test_what_a_code_means_stands_beside_it_on_one_line():
+def test_what_a_code_means_stands_beside_it_on_one_line() -> None:
     asides = {("accounts", "sales"): "Sales\nof  2026"}
     assert written({"accounts": {"sales": {"code": "200"}}}, comments=asides) == (
         '  accounts:\n    sales: {code: "200"}  # Sales\\nof  2026\n'

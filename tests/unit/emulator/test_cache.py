@@ -26,7 +26,7 @@ def pull(world: World, company_id: str, connection_id: str, data_type: str = "ch
     datasets.record_finished_pull(world, company_id, connection_id, data_type)
 
 
-def test_only_rows_that_changed_get_a_new_modified_date():
+def test_only_rows_that_changed_get_a_new_modified_date() -> None:
     world = World()
     company_id, link = merchant(world)
     before = held(world, company_id, link)
@@ -42,7 +42,7 @@ def test_only_rows_that_changed_get_a_new_modified_date():
     assert held(world, company_id, link) == after
 
 
-def test_a_row_that_came_and_went_between_two_pulls_was_never_seen():
+def test_a_row_that_came_and_went_between_two_pulls_was_never_seen() -> None:
     world = World()
     company_id, link = merchant(world)
     made = books.add_row(world, company_id, "gbol", "customers", {"customerName": "Ghost"})
@@ -52,7 +52,7 @@ def test_a_row_that_came_and_went_between_two_pulls_was_never_seen():
     assert made["id"] not in held(world, company_id, link, "customers")
 
 
-def test_a_row_that_was_pulled_and_then_deleted_stays_marked():
+def test_a_row_that_was_pulled_and_then_deleted_stays_marked() -> None:
     world = World()
     company_id, link = merchant(world)
     row_id, *_ = held(world, company_id, link)
@@ -63,7 +63,7 @@ def test_a_row_that_was_pulled_and_then_deleted_stays_marked():
     assert held(world, company_id, link)[row_id]["metadata"] == {"isDeleted": True}
 
 
-def test_a_first_pull_of_edited_books_leaves_out_what_was_deleted_before():
+def test_a_first_pull_of_edited_books_leaves_out_what_was_deleted_before() -> None:
     world = World()
     (company,) = seeding.seed_companies(world, seeding.SeedRequest(1, "gbol", "pending", "m-"))
     link = company.connections[1].id
@@ -75,7 +75,7 @@ def test_a_first_pull_of_edited_books_leaves_out_what_was_deleted_before():
     assert len(held(world, company.id, link)) == 8
 
 
-def test_bank_accounts_follow_the_accounts_they_are():
+def test_bank_accounts_follow_the_accounts_they_are() -> None:
     world = World()
     company_id, link = merchant(world, "qhyg")
     row_id, *_ = held(world, company_id, link, "bankAccounts")
@@ -87,7 +87,7 @@ def test_bank_accounts_follow_the_accounts_they_are():
     assert (bank["accountName"], bank["status"]) == ("Old till", "Archived")
 
 
-def test_new_ids_are_of_the_platforms_kind_and_not_taken():
+def test_new_ids_are_of_the_platforms_kind_and_not_taken() -> None:
     world = World()
     for platform in ("gbol", "qhyg"):
         company_id, _ = merchant(world, platform)
@@ -97,7 +97,7 @@ def test_new_ids_are_of_the_platforms_kind_and_not_taken():
         assert all(each.isdigit() == (platform == "qhyg") for each in made)
 
 
-def test_ten_thousand_companies_have_ids_of_their_own():
+def test_ten_thousand_companies_have_ids_of_their_own() -> None:
     """On whole-number platforms too, where a number is short: a pair may meet, a crowd may not."""
     for platform in ("gbol", "qhyg"):
         prefixes = [books.id_prefix(f"company-{number}", platform) for number in range(10_000)]

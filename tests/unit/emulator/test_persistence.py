@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -64,7 +65,7 @@ def contents(world: World):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 30), st.booleans()), max_size=25))
-def test_whatever_happened_reads_back_as_it_was(tmp_path_factory, acts):
+def test_whatever_happened_reads_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, acts) -> None:
     path = str(tmp_path_factory.mktemp("data") / "world.db")
     world, file = World(), DataFile(path)
     for what, number, saved in acts:
@@ -81,7 +82,7 @@ def test_whatever_happened_reads_back_as_it_was(tmp_path_factory, acts):
     assert again.clock.offset == world.clock.offset
 
 
-def test_a_save_without_changes_writes_nothing(tmp_path):
+def test_a_save_without_changes_writes_nothing(tmp_path: Path) -> None:
     path = str(tmp_path / "world.db")
     world, file = World(), DataFile(path)
     seeding.seed_companies(world, seeding.SeedRequest(2, "gbol", "linked", "m-"))
@@ -94,7 +95,7 @@ def test_a_save_without_changes_writes_nothing(tmp_path):
     file.close(world)
 
 
-def test_the_database_of_somebody_else_is_refused(tmp_path):
+def test_the_database_of_somebody_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "theirs.db"
     with sqlite3.connect(path) as theirs:
         theirs.execute("CREATE TABLE precious (x)")

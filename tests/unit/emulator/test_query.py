@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -59,7 +60,7 @@ def complaint(params: dict[str, str], kind: str = "Account") -> tuple[int, str]:
         ("", ["1", "2", "3", "4"]),
     ],
 )
-def test_each_operator_compares_as_documented(query, ids):
+def test_each_operator_compares_as_documented(query: str, ids: list[str]) -> None:
     assert chosen(query) == ids
 
 
@@ -75,7 +76,7 @@ def test_each_operator_compares_as_documented(query, ids):
         ("id=9||{id=1&&type=Income}||id=4", ["1", "4"]),
     ],
 )
-def test_and_binds_tighter_than_or_and_braces_group(query, ids):
+def test_and_binds_tighter_than_or_and_braces_group(query: str, ids: list[str]) -> None:
     assert chosen(query) == ids
 
 
@@ -106,15 +107,15 @@ def test_and_binds_tighter_than_or_and_braces_group(query, ids):
         "id=" + "1" * 2045,
     ],
 )
-def test_a_malformed_expression_is_refused_in_the_documented_words(query):
+def test_a_malformed_expression_is_refused_in_the_documented_words(query: str) -> None:
     assert complaint({"query": query}) == (400, MALFORMED)
 
 
-def test_an_expression_just_under_the_limit_is_read():
+def test_an_expression_just_under_the_limit_is_read() -> None:
     assert chosen("id=" + "1" * 2044) == []
 
 
-def test_a_thousand_braces_are_no_deeper_than_one():
+def test_a_thousand_braces_are_no_deeper_than_one() -> None:
     assert chosen("{" * 1000 + "id=1" + "}" * 1000) == ["1"]
 
 
@@ -127,7 +128,7 @@ def test_a_thousand_braces_are_no_deeper_than_one():
         ("dataConnections.count=0", "Company", "dataConnections.count on Company"),
     ],
 )
-def test_an_unknown_property_and_an_array_are_named_in_the_complaint(query, kind, words):
+def test_an_unknown_property_and_an_array_are_named_in_the_complaint(query: str, kind: str, words: str) -> None:
     assert complaint({"query": query}, kind) == (
         400,
         f"Error parsing query - Could not resolve property {words}",
@@ -143,7 +144,7 @@ def test_an_unknown_property_and_an_array_are_named_in_the_complaint(query, kind
         ("dataConnections.status=linked", ["pending", "linked"]),
     ],
 )
-def test_an_array_path_is_equal_if_any_element_is_and_unequal_if_none_is(query, ids):
+def test_an_array_path_is_equal_if_any_element_is_and_unequal_if_none_is(query: str, ids: list[str]) -> None:
     assert chosen(query, COMPANIES, "Company") == ids
 
 
@@ -157,7 +158,7 @@ def test_an_array_path_is_equal_if_any_element_is_and_unequal_if_none_is(query, 
         ("completed>2022-01-01", []),
     ],
 )
-def test_dates_compare_as_instants_in_every_written_form(query, ids):
+def test_dates_compare_as_instants_in_every_written_form(query: str, ids) -> None:
     datasets = [
         {"id": "a", "requested": "2022-03-20T23:59:59Z"},
         {"id": "b", "requested": "2022-03-21T20:43:46.6756749Z"},
@@ -166,7 +167,7 @@ def test_dates_compare_as_instants_in_every_written_form(query, ids):
     assert chosen(query, datasets, "Dataset") == ids
 
 
-def test_a_query_encoded_twice_is_decoded_once_more():
+def test_a_query_encoded_twice_is_decoded_once_more() -> None:
     assert chosen("isBankAccount%3Dtrue%26%26id%3d2") == ["2"]
 
 
@@ -179,21 +180,21 @@ def test_a_query_encoded_twice_is_decoded_once_more():
         ("metadata.isDeleted", ["1", "2", "4", "3"]),
     ],
 )
-def test_one_field_orders_the_list_either_way(order, ids):
+def test_one_field_orders_the_list_either_way(order: str, ids: list[str]) -> None:
     assert chosen("", orderBy=order) == ids
 
 
-def test_ordering_by_an_unknown_field_is_refused():
+def test_ordering_by_an_unknown_field_is_refused() -> None:
     assert complaint({"orderBy": "-nope"})[1].endswith("nope on Account")
 
 
-def test_query_and_order_work_together_and_the_total_counts_what_matched():
+def test_query_and_order_work_together_and_the_total_counts_what_matched() -> None:
     answer = paginate_json(ACCOUNTS, {"query": "type=Asset", "orderBy": "-id", "pageSize": "1"}, "/x", "Account")
     assert [item["id"] for item in answer["results"]] == ["3"]
     assert answer["totalResults"] == 2
 
 
-def test_the_envelope_has_its_five_members_and_canonical_links():
+def test_the_envelope_has_its_five_members_and_canonical_links() -> None:
     assert paginate_json([], {}, "/companies", "Company") == {
         "results": [],
         "pageNumber": 1,
@@ -203,7 +204,7 @@ def test_the_envelope_has_its_five_members_and_canonical_links():
     }
 
 
-def test_next_and_previous_appear_only_where_there_is_one():
+def test_next_and_previous_appear_only_where_there_is_one() -> None:
     links = [
         sorted(paginate_json(ACCOUNTS, {"page": number, "pageSize": "2"}, "/x", "Account")["_links"])
         for number in ("1", "2", "3")
@@ -215,7 +216,7 @@ def test_next_and_previous_appear_only_where_there_is_one():
     ]
 
 
-def test_links_carry_the_query_encoded_once():
+def test_links_carry_the_query_encoded_once() -> None:
     href = paginate_json(ACCOUNTS, {"query": "name=Till cash", "pageSize": "5"}, "/x", "Account")["_links"]["current"][
         "href"
     ]
@@ -236,11 +237,11 @@ def test_links_carry_the_query_encoded_once():
         {"pageSize": "1.5"},
     ],
 )
-def test_page_numbers_and_sizes_out_of_range_are_refused(params):
+def test_page_numbers_and_sizes_out_of_range_are_refused(params: dict[str, Any]) -> None:
     assert complaint(params) == (400, "Error processing request - not valid.")
 
 
-def test_without_a_query_no_item_is_looked_at():
+def test_without_a_query_no_item_is_looked_at() -> None:
     class Lazy(Sequence):
         def __len__(self):
             return 10_000
@@ -275,12 +276,12 @@ def evaluated_by_python(expression: str, item: dict) -> bool:
 
 
 @given(EXPRESSIONS, st.sampled_from(ACCOUNTS))
-def test_every_well_formed_expression_agrees_with_another_parser(expression, item):
+def test_every_well_formed_expression_agrees_with_another_parser(expression, item) -> None:
     assert compile_query(expression, "Account")(item) is evaluated_by_python(expression, item)
 
 
 @given(st.text(alphabet="id=1&|{}~<>! nameTrue%3D", max_size=60))
-def test_any_text_is_either_read_or_refused_with_400(text):
+def test_any_text_is_either_read_or_refused_with_400(text: str) -> None:
     refused = None
     try:
         paginate_json(ACCOUNTS, {"query": text}, "/x", "Account")

@@ -60,7 +60,7 @@ def lines_of(entry: dict[str, Any]) -> list[tuple[str, float, str | None]]:
     return [(each["accountId"], each["amount"], each.get("taxRateId")) for each in entry["lines"]]
 
 
-def test_an_invoice_has_a_line_per_tax_rate_then_gratuity_and_prepaid():
+def test_an_invoice_has_a_line_per_tax_rate_then_gratuity_and_prepaid() -> None:
     gift_card = {"type": "Overpayment", "totalAmount": 10}
     sold = order(40, line(20, 12), line(5, 8), line(20.0, 10), totalGratuity=3, serviceCharges=[gift_card])
     (invoice,) = build_entries(books(), [sold], [], [])
@@ -68,24 +68,24 @@ def test_an_invoice_has_a_line_per_tax_rate_then_gratuity_and_prepaid():
     assert (invoice["kind"], invoice["total"], invoice["customerId"]) == ("invoice", 43.0, "C")
 
 
-def test_a_penny_left_over_is_a_rounding_line_and_more_is_not():
+def test_a_penny_left_over_is_a_rounding_line_and_more_is_not() -> None:
     (by_a_penny,) = build_entries(books(), [order(10.01, line(20, 10))], [], [])
     assert lines_of(by_a_penny)[-1] == ("S", 0.01, None)
     (by_more,) = build_entries(books(), [order(10.50, line(20, 10))], [], [])
     assert lines_of(by_more) == [("S", 10.0, "T20")]
 
 
-def test_an_order_without_lines_is_one_line_of_its_own():
+def test_an_order_without_lines_is_one_line_of_its_own() -> None:
     assert lines_of(build_entries(books(), [order(7)], [], [])[0]) == [("S", 7.0, "T0")]
 
 
-def test_a_shipping_charge_is_taxed_like_a_line():
+def test_a_shipping_charge_is_taxed_like_a_line() -> None:
     shipping = {"type": "Shipping", "taxPercentage": 17.5, "totalAmount": 3}
     (invoice,) = build_entries(books(), [order(3, serviceCharges=[shipping])], [], [])
     assert lines_of(invoice) == [("S", 3.0, "T17.5")]
 
 
-def test_lines_and_invoices_follow_the_grouping_levels():
+def test_lines_and_invoices_follow_the_grouping_levels() -> None:
     north, south = (order(10, line(20, 10), locationRef={"id": place}, country="GB") for place in ("north", "south"))
     grouping = {
         "groupingLevels": {
@@ -97,12 +97,12 @@ def test_lines_and_invoices_follow_the_grouping_levels():
     assert (invoice["groupedBy"], len(invoice["lines"])) == (["GB"], 2)
 
 
-def test_currencies_are_never_mixed():
+def test_currencies_are_never_mixed() -> None:
     sold = [order(5, line(0, 5)), order(5, line(0, 5), currency="EUR")]
     assert sorted(each["currency"] for each in build_entries(books(), sold, [], [])) == ["EUR", "GBP"]
 
 
-def test_refunded_payments_stand_apart_and_unpaid_ones_are_left_out():
+def test_refunded_payments_stand_apart_and_unpaid_ones_are_left_out() -> None:
     common = {"createdDate": f"{DAYS[0]}T10:00:00Z", "currency": "GBP", "type": "Card"}
     taken = [
         {"id": "1", "amount": 20, "status": "Paid", **common},
@@ -113,7 +113,7 @@ def test_refunded_payments_stand_apart_and_unpaid_ones_are_left_out():
     assert [(each["kind"], each["total"]) for each in written] == [("payment", 20.0), ("refundPayment", 5.0)]
 
 
-def test_payouts_are_transfers_and_fees_a_bill_that_refunds_reduce():
+def test_payouts_are_transfers_and_fees_a_bill_that_refunds_reduce() -> None:
     common = {"id": "t", "createdDate": f"{DAYS[0]}T10:00:00Z", "currency": "GBP"}
     moved = [
         {**common, "type": "Payout", "totalAmount": -100},
@@ -130,7 +130,7 @@ def test_payouts_are_transfers_and_fees_a_bill_that_refunds_reduce():
     assert (bill["kind"], bill["total"], bill["supplierId"]) == ("bill", 2.0, "F")
 
 
-def test_a_bank_account_for_fees_makes_spend_money_and_receive_money():
+def test_a_bank_account_for_fees_makes_spend_money_and_receive_money() -> None:
     common = {"id": "t", "createdDate": f"{DAYS[0]}T10:00:00Z", "currency": "GBP"}
     moved = [
         {**common, "type": "PaymentFee", "totalAmount": -3},
@@ -147,14 +147,14 @@ def test_a_bank_account_for_fees_makes_spend_money_and_receive_money():
         (order(0, totalGratuity=5), "Accounts are not found."),
     ],
 )
-def test_what_is_not_mapped_cannot_be_booked(sold, words):
+def test_what_is_not_mapped_cannot_be_booked(sold, words: str) -> None:
     unmapped = books(accounts=accounts(sales="S", refund="R"))
     with pytest.raises(CannotBookError) as raised:
         build_entries(unmapped, [sold], [], [])
     assert raised.value.fault.message == words
 
 
-def test_sections_that_are_off_write_nothing():
+def test_sections_that_are_off_write_nothing() -> None:
     paid = {"id": "1", "createdDate": f"{DAYS[0]}T10:00:00Z", "amount": 5, "type": "Swish", "status": "Paid"}
     assert build_entries(books(syncSales=False), [order(5, line(20, 5))], [paid], []) == []
 
@@ -174,7 +174,7 @@ sales = st.builds(
 
 
 @given(st.lists(sales, max_size=6))
-def test_not_a_penny_is_lost_between_orders_and_invoices(sold):
+def test_not_a_penny_is_lost_between_orders_and_invoices(sold) -> None:
     written = build_entries(books(), sold, [], [])
     booked = sum((Decimal(str(each["total"])) for each in written), Decimal())
     taken = sum((Decimal(str(each["totalAmount"] + each["totalGratuity"])) for each in sold), Decimal())
@@ -183,7 +183,7 @@ def test_not_a_penny_is_lost_between_orders_and_invoices(sold):
 
 
 @given(st.lists(st.tuples(amounts, st.sampled_from(["Card", "Cash"]), st.sampled_from(DAYS)), max_size=8))
-def test_not_a_penny_is_lost_between_payments_and_their_entries(taken):
+def test_not_a_penny_is_lost_between_payments_and_their_entries(taken) -> None:
     payments = [
         {
             "id": "p",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -33,7 +34,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def test_the_example_of_the_reference():
+def test_the_example_of_the_reference() -> None:
     """Now 13 July 16:00, start 1 May, hour 0, daily: due 14 July, first period from 1 May."""
     schedule = DueSchedule(START, 0, UTC)
     due = next_due(schedule, at("2022-07-13T16:00:00"))
@@ -43,7 +44,7 @@ def test_the_example_of_the_reference():
 
 
 @given(schedules, moments)
-def test_the_next_due_moment_is_later_and_on_the_hour(schedule, now):
+def test_the_next_due_moment_is_later_and_on_the_hour(schedule, now) -> None:
     due = next_due(schedule, now)
     assert due > now
     local = due.astimezone(schedule.zone)
@@ -52,7 +53,7 @@ def test_the_next_due_moment_is_later_and_on_the_hour(schedule, now):
 
 
 @given(schedules, moments)
-def test_nothing_is_due_between_one_boundary_and_the_next(schedule, now):
+def test_nothing_is_due_between_one_boundary_and_the_next(schedule, now) -> None:
     due = next_due(schedule, now)
     following = next_due(schedule, due)
     assert previous_due(schedule, following) == due
@@ -60,7 +61,7 @@ def test_nothing_is_due_between_one_boundary_and_the_next(schedule, now):
     assert following - due >= timedelta(hours=22 if not schedule.monthly else 27 * 24)
 
 
-def test_nothing_is_due_before_the_start_date():
+def test_nothing_is_due_before_the_start_date() -> None:
     later = DueSchedule(at("2022-09-01T00:00:00"), 0, UTC)
     assert next_due(later, at("2022-07-13T16:00:00")) == at("2022-09-02T00:00:00")
 
@@ -73,12 +74,12 @@ def test_nothing_is_due_before_the_start_date():
         ("2022-04-01T00:00:00", "2022-05-01T00:00:00"),
     ],
 )
-def test_a_run_makes_up_for_failed_days_and_repeats_a_manual_run(synced_until, begins):
+def test_a_run_makes_up_for_failed_days_and_repeats_a_manual_run(synced_until: str, begins: str) -> None:
     schedule = DueSchedule(START, 0, UTC)
     assert scheduled_start(schedule, at("2022-07-15T00:00:00"), at(synced_until)) == at(begins)
 
 
-def test_days_end_at_the_sync_hour():
+def test_days_end_at_the_sync_hour() -> None:
     schedule = DueSchedule(START, 5, UTC)
     assert business_day(schedule, at("2022-07-14T04:59:59")).isoformat() == "2022-07-13"
     assert business_day(schedule, at("2022-07-14T05:00:00")).isoformat() == "2022-07-14"
@@ -94,11 +95,11 @@ def test_days_end_at_the_sync_hour():
         {"startDate": "2022-05-01", "syncHourUtc": "0"},
     ],
 )
-def test_an_incomplete_schedule_is_none(written):
+def test_an_incomplete_schedule_is_none(written: dict[str, Any]) -> None:
     assert parse_schedule(written) is None
 
 
-def test_a_start_without_an_offset_is_local_and_an_unknown_zone_is_utc():
+def test_a_start_without_an_offset_is_local_and_an_unknown_zone_is_utc() -> None:
     written = {"startDate": "2022-07-01T00:00:00", "syncHourUtc": 0, "timeZone": "America/New_York"}
     schedule = parse_schedule(written)
     assert schedule is not None

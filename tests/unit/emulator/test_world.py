@@ -16,7 +16,7 @@ from controller.emulator.service.world import World
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def test_time_stands_still_while_something_due_is_done():
+def test_time_stands_still_while_something_due_is_done() -> None:
     world, seen = World(), []
     begun = world.now()
     world.scheduler.call_at(begun + timedelta(seconds=40), lambda: seen.append(world.now()))
@@ -30,7 +30,7 @@ def test_time_stands_still_while_something_due_is_done():
     assert world.now() >= begun + timedelta(seconds=60)
 
 
-def test_what_one_action_enters_is_done_in_the_same_catching_up():
+def test_what_one_action_enters_is_done_in_the_same_catching_up() -> None:
     world, seen = World(), []
     begun = world.now()
 
@@ -45,7 +45,7 @@ def test_what_one_action_enters_is_done_in_the_same_catching_up():
     assert seen == ["first", "second"]
 
 
-def test_entries_of_one_moment_are_done_in_the_order_they_were_made():
+def test_entries_of_one_moment_are_done_in_the_order_they_were_made() -> None:
     agenda, seen = Scheduler(), []
     for number in range(5):
         agenda.call_at(MOMENT, lambda number=number: seen.append(number))
@@ -57,7 +57,7 @@ def test_entries_of_one_moment_are_done_in_the_order_they_were_made():
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-def test_a_stamp_reads_back_as_the_moment_it_was(moment):
+def test_a_stamp_reads_back_as_the_moment_it_was(moment) -> None:
     assert parse_timestamp(format_timestamp(moment)) == moment
 
 
@@ -71,7 +71,7 @@ def test_a_stamp_reads_back_as_the_moment_it_was(moment):
         ("2022-10-23", datetime(2022, 10, 23, tzinfo=UTC)),
     ],
 )
-def test_every_form_of_date_is_read(text, moment):
+def test_every_form_of_date_is_read(text: str, moment) -> None:
     assert parse_timestamp(text) == moment
 
 
@@ -79,7 +79,7 @@ def sown(world: World, count: int = 1) -> None:
     seeding.seed_companies(world, seeding.SeedRequest(count, "gbol", "linked", "m-"))
 
 
-def test_the_world_before_the_last_write_is_exactly_that():
+def test_the_world_before_the_last_write_is_exactly_that() -> None:
     world = World()
     with world.write_transaction():
         sown(world)
@@ -98,7 +98,7 @@ def test_the_world_before_the_last_write_is_exactly_that():
     assert world.before_last_write(5.0) is None
 
 
-def test_what_changed_nothing_or_was_refused_was_no_write():
+def test_what_changed_nothing_or_was_refused_was_no_write() -> None:
     world = World()
     with world.write_transaction():
         sown(world)
@@ -110,7 +110,7 @@ def test_what_changed_nothing_or_was_refused_was_no_write():
     assert not world.before_last_write(5.0).companies
 
 
-def test_a_reset_leaves_nothing_and_puts_the_settings_back():
+def test_a_reset_leaves_nothing_and_puts_the_settings_back() -> None:
     world = World()
     world.settings.merge = True
     world.clock.advance(timedelta(days=3))

@@ -21,7 +21,7 @@ def states(latest):
     return {each.merchant: each.status for each in latest.plan.plans}
 
 
-def test_a_look_at_everyone_replaces_what_was_known():
+def test_a_look_at_everyone_replaces_what_was_known() -> None:
     before = looked(
         ControllerStatus(),
         report(fleet(changing("gone"), changing("a")), {"gone": Applied(1), "a": Failed("no", True)}),
@@ -32,7 +32,7 @@ def test_a_look_at_everyone_replaces_what_was_known():
     assert now.last_full_pass_at == LATER
 
 
-def test_a_look_at_some_leaves_the_others_as_they_were():
+def test_a_look_at_some_leaves_the_others_as_they_were() -> None:
     before = looked(
         ControllerStatus(), report(fleet(changing("a"), changing("c")), {"a": Failed("no", True), "c": Applied(1)})
     )
@@ -43,17 +43,17 @@ def test_a_look_at_some_leaves_the_others_as_they_were():
     assert now.last_full_pass_at == NOW
 
 
-def test_a_refusal_of_the_fleet_stands_until_everyone_is_looked_at_again():
+def test_a_refusal_of_the_fleet_stands_until_everyone_is_looked_at_again() -> None:
     refused = looked(ControllerStatus(), fleet(changing("a"), refusal=REFUSAL))
     some = looked(refused, fleet(merchant("b")), everyone=False)
     assert some.plan.refusal == REFUSAL
     assert looked(some, fleet(merchant("a"))).plan.refusal is None
 
 
-def test_before_everyone_was_looked_at_nobody_was():
+def test_before_everyone_was_looked_at_nobody_was() -> None:
     now = looked(ControllerStatus(), fleet(merchant("a")), everyone=False)
     assert (list(states(now)), now.last_full_pass_at) == (["a"], None)
 
 
-def test_a_pass_that_came_through_ends_the_trouble():
+def test_a_pass_that_came_through_ends_the_trouble() -> None:
     assert looked(ControllerStatus(pass_failure="no answer"), fleet()).pass_failure is None

@@ -75,17 +75,17 @@ EVERYTHING = fleet(
         ("apply", report(UNKNOWN, {"acme": Failed("no", retryable=True)}, signal=15), False, 143),
     ],
 )
-def test_the_first_that_holds_is_the_exit_code(verb, result, detailed, code):
+def test_the_first_that_holds_is_the_exit_code(verb: str, result, detailed: bool, code: int) -> None:
     assert exit_code(verb, result, detailed) == code
 
 
-def test_a_merchant_that_could_only_partly_be_mended_is_blocked():
+def test_a_merchant_that_could_only_partly_be_mended_is_blocked() -> None:
     partly = merchant(status=PlanStatus.CHANGE, changes=changing().changes, findings=(finding(actor=Actor.OPERATOR),))
     assert exit_code("apply", report(fleet(partly), {"acme": Applied(1)})) == 3
 
 
 @pytest.mark.parametrize("direction", [Direction.DRIFT, Direction.CONFLICT])
-def test_whatever_moved_live_is_drift(direction):
+def test_whatever_moved_live_is_drift(direction) -> None:
     assert is_drift(finding("schedule-changed", direction=direction))
 
 
@@ -104,7 +104,7 @@ def test_whatever_moved_live_is_drift(direction):
         "supplier-recreated",
     ],
 )
-def test_what_was_severed_or_dangles_is_drift_by_its_name(code):
+def test_what_was_severed_or_dangles_is_drift_by_its_name(code: str) -> None:
     assert is_drift(finding(code))
 
 
@@ -122,10 +122,10 @@ def test_what_was_severed_or_dangles_is_drift_by_its_name(code):
         "unknown",
     ],
 )
-def test_what_waits_or_was_never_there_is_not_drift(code):
+def test_what_waits_or_was_never_there_is_not_drift(code: str) -> None:
     assert not is_drift(finding(code))
 
 
 @pytest.mark.parametrize("code", ["mapping-changed", "schedule-changed", "sync-enabled", "company-renamed"])
-def test_a_change_that_the_manifest_asks_for_is_not_drift(code):
+def test_a_change_that_the_manifest_asks_for_is_not_drift(code: str) -> None:
     assert not is_drift(finding(code, direction=Direction.PENDING))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zoneinfo
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -127,7 +128,7 @@ def test_where_the_offset_never_changes_no_end_is_named() -> None:
     assert "until" not in explain_utc_hour(LocalTime("09:00", "Asia/Tokyo"), datetime(2027, 4, 1, tzinfo=UTC), None)
 
 
-def test_the_rules_are_those_of_the_pinned_package_whatever_the_host_has(tmp_path):
+def test_the_rules_are_those_of_the_pinned_package_whatever_the_host_has(tmp_path: Path) -> None:
     (tmp_path / "Europe").mkdir()
     tokyo = resources.files("tzdata").joinpath("zoneinfo", "Asia", "Tokyo").read_bytes()
     (tmp_path / "Europe" / "London").write_bytes(tokyo)

@@ -60,19 +60,19 @@ def is_decided(word: str) -> bool:
     return word in EVIDENCE_BY_CODE or word in NO_CODES
 
 
-def test_every_code_that_a_finding_can_have_says_what_it_rests_on():
+def test_every_code_that_a_finding_can_have_says_what_it_rests_on() -> None:
     undecided = sorted({f"{word} ({file})" for word, file in words() if not is_decided(word)})
     assert not undecided, "say in model/rests.py what each rests on, or in NO_CODES that it is no code of a finding"
     assert EVIDENCE_BY_CODE.keys() >= ONE_WORD
 
 
-def test_the_table_has_no_code_that_nobody_finds():
+def test_the_table_has_no_code_that_nobody_finds() -> None:
     text = "\n".join(path.read_text() for path in HOUSE.rglob("*.py") if path.name != "rests.py")
     ends = re.compile(r"-(deleted|archived|recreated|remapped|unresolved|ambiguous|held)$")
     assert [code for code in EVIDENCE_BY_CODE if f'"{code}"' not in text and not ends.search(code)] == []
 
 
-def test_every_part_is_judged_by_some_look_and_rested_on_by_some_finding():
+def test_every_part_is_judged_by_some_look_and_rested_on_by_some_finding() -> None:
     assert set().union(*EVIDENCE_BY_CODE.values()) == set(CheckedPart)
     everything = make_usual_plan(
         seen=observed(data_status=data_statuses(), listing_is_complete=True, company=fresh()),
@@ -103,17 +103,17 @@ STEP_PARTS = [part for _, part in STEPS]
     ],
     ids=["company unread", "company gone", "no consent", "document unread", "data status unread", "all read"],
 )
-def test_what_comes_after_a_part_that_is_not_met_or_not_read_is_not_judged(seen, judged):
+def test_what_comes_after_a_part_that_is_not_met_or_not_read_is_not_judged(seen, judged) -> None:
     assert make_usual_plan(seen=seen).checked_parts - {CheckedPart.DATA_AGE} == judged
 
 
-def test_a_list_that_is_not_complete_says_nothing_of_namesakes():
+def test_a_list_that_is_not_complete_says_nothing_of_namesakes() -> None:
     for listed in (True, False):
         look = make_usual_plan(seen=observed(listing_is_complete=listed))
         assert (classify_absence("company-duplicate", "company.name", look) is FindingAbsence.CLOSED) == listed
 
 
-def test_a_failed_pull_is_over_only_where_the_data_status_was_read():
+def test_a_failed_pull_is_over_only_where_the_data_status_was_read() -> None:
     assert classify_absence("data-pull-failed", "", make_usual_plan()) is FindingAbsence.NOT_CHECKED
     assert (
         classify_absence("data-pull-failed", "", make_usual_plan(seen=observed(data_status=data_statuses())))
@@ -123,7 +123,7 @@ def test_a_failed_pull_is_over_only_where_the_data_status_was_read():
     assert "data-pull-failed" in {each.code for each in make_usual_plan(seen=observed(data_status=failing)).findings}
 
 
-def test_a_field_whose_record_was_not_read_keeps_what_stands_of_it():
+def test_a_field_whose_record_was_not_read_keeps_what_stands_of_it() -> None:
     """The other fields of the same document were judged."""
     other = "mapping.sales.accounts.refund"
     live = usual_configuration()
@@ -140,7 +140,7 @@ def test_a_field_whose_record_was_not_read_keeps_what_stands_of_it():
 @pytest.mark.parametrize(
     "wish", [desired_merchant(link_state=LinkState.UNLINKED), desired_merchant(removal=DeletionPolicy.UNLINK)]
 )
-def test_of_a_merchant_that_is_to_be_down_nobody_asks_for_what_it_would_need(wish):
+def test_of_a_merchant_that_is_to_be_down_nobody_asks_for_what_it_would_need(wish) -> None:
     look = make_usual_plan(wish, observed(company=company_with_connection("Unlinked")))
     assert {classify_absence(code, "", look) for code in ("mapping-changed", "data-stale", "last-sync-failed")} == {
         FindingAbsence.CLOSED

@@ -18,14 +18,14 @@ def found(*some, code="sync-disabled", field="enabled"):
     return flapping("acme", code, field, some)
 
 
-def test_three_times_within_a_day_are_one_too_many():
+def test_three_times_within_a_day_are_one_too_many() -> None:
     assert found(*times(2)) is None
     finding = found(*times(3))
     assert finding is not None
     assert (finding.merchant, finding.code, finding.field) == ("acme", "flapping", "enabled")
 
 
-def test_it_is_said_who_moves_it_and_who_puts_it_back():
+def test_it_is_said_who_moves_it_and_who_puts_it_back() -> None:
     back = {"ended": Ended.MENDED, "by": "run on ops-1", "live": "false"}
     finding = found(*times(4, **back), *times(1, by="", ended=Ended.SOMEBODY))
     assert finding is not None
@@ -37,12 +37,12 @@ def test_it_is_said_who_moves_it_and_who_puts_it_back():
     assert "moves it back" in alone.cause
 
 
-def test_what_the_manifests_ask_for_is_no_fight():
+def test_what_the_manifests_ask_for_is_no_fight() -> None:
     mended = {"ended": Ended.MENDED, "by": "run on a", "revision": "1" * 64}
     assert found(*times(5, Direction.PENDING, **mended)) is None
 
 
-def test_runs_of_different_manifests_that_set_each_other_back_are_one():
+def test_runs_of_different_manifests_that_set_each_other_back_are_one() -> None:
     swings = [
         Time(USUAL_NOW, Direction.PENDING, Ended.MENDED, f"run on {host}", host * 64) for host in ("a", "b", "a", "b")
     ]
@@ -51,6 +51,6 @@ def test_runs_of_different_manifests_that_set_each_other_back_are_one():
     assert "run on a from manifests aaaaaaaaaaaa and run on b from manifests bbbbbbbbbbbb" in finding.cause
 
 
-def test_a_severed_connection_counts_whatever_its_direction():
+def test_a_severed_connection_counts_whatever_its_direction() -> None:
     finding = found(*times(3, None), code="connection-unlinked", field="connection.state")
     assert finding is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def schedule(**words):
     return {"schedule": words}
 
 
-def test_of_the_usual_merchant_everything_is_declared_and_the_plan_is_in_sync():
+def test_of_the_usual_merchant_everything_is_declared_and_the_plan_is_in_sync() -> None:
     found = adopted()
     assert found.undeclared == {}
     assert found.fields[SALES] == Ref("code", "200")
@@ -54,28 +55,28 @@ def test_of_the_usual_merchant_everything_is_declared_and_the_plan_is_in_sync():
         ([{"id": "1", "name": "", "nominalCode": ""}], Ref("id", "1")),
     ],
 )
-def test_a_reference_is_by_what_only_one_record_bears(options, ref):
+def test_a_reference_is_by_what_only_one_record_bears(options: list[dict[str, Any]], ref) -> None:
     assert adopted(account("gratuity", "1", options)).fields[GRATUITY] == ref
 
 
-def test_a_name_that_another_row_offers_for_another_account_is_not_unique():
+def test_a_name_that_another_row_offers_for_another_account_is_not_unique() -> None:
     elsewhere = account("swish", None, [{"id": "2", "name": "Tips"}], "payments")
     here = account("gratuity", "1", [{"id": "1", "name": "Tips"}])
     patch = {"configuration": here["configuration"] | elsewhere["configuration"]}
     assert adopted(patch).fields[GRATUITY] == Ref("id", "1")
 
 
-def test_a_customer_and_an_account_may_share_a_name():
+def test_a_customer_and_an_account_may_share_a_name() -> None:
     assert adopted(account("gratuity", "1", [{"id": "1", "name": "POS daily takings"}])).fields[GRATUITY].by == "name"
 
 
-def test_a_selection_that_is_not_offered_any_more_is_left_to_live():
+def test_a_selection_that_is_not_offered_any_more_is_left_to_live() -> None:
     found = adopted(account("gratuity", "gone"))
     assert GRATUITY not in found.fields
     assert found.undeclared == {GRATUITY: "gone is not among this merchant's options"}
 
 
-def test_nothing_selected_is_null_where_a_manifest_can_say_null_and_is_nothing_left_out():
+def test_nothing_selected_is_null_where_a_manifest_can_say_null_and_is_nothing_left_out() -> None:
     found = adopted(account("gratuity", None))
     assert found.fields[GRATUITY] is None
     rate = adopted({"configuration": {"sales": {"taxRates": {"20": {"selectedTaxRateId": None}}}}})
@@ -83,7 +84,7 @@ def test_nothing_selected_is_null_where_a_manifest_can_say_null_and_is_nothing_l
     assert found.undeclared == rate.undeclared == {}
 
 
-def test_an_account_that_live_has_under_two_keys_is_declared_once():
+def test_an_account_that_live_has_under_two_keys_is_declared_once() -> None:
     both = account("gratuity", "1", [{"id": "1", "name": "A"}])["configuration"]
     other = account("GRATUITY", "2", [{"id": "2", "name": "B"}], "payments")["configuration"]
     found = adopted({"configuration": both | other})
@@ -101,13 +102,13 @@ def test_an_account_that_live_has_under_two_keys_is_declared_once():
         ({"invoiceStatus": {"selectedInvoiceStatus": "Draft"}}, "mapping.sales.invoiceStatus"),
     ],
 )
-def test_what_the_service_would_refuse_is_not_declared(sales, field):
+def test_what_the_service_would_refuse_is_not_declared(sales: dict[str, Any], field: str) -> None:
     found = adopted({"configuration": {"sales": sales}})
     assert field not in found.fields
     assert field in found.undeclared
 
 
-def test_a_required_account_without_a_selection_is_no_null():
+def test_a_required_account_without_a_selection_is_no_null() -> None:
     found = adopted(account("sales", None))
     assert SALES not in found.fields
     assert SALES not in found.undeclared
@@ -187,14 +188,16 @@ def test_a_required_account_without_a_selection_is_no_null():
         ),
     ],
 )
-def test_the_schedule_is_said_in_the_zone_in_which_it_is_meant(words, zone, declared, meant_in):
+def test_the_schedule_is_said_in_the_zone_in_which_it_is_meant(
+    words: dict[str, Any], zone: str | None, declared: dict[str, Any], meant_in: str | None
+) -> None:
     found = adopted(schedule(**words), zone=zone)
     ours = ("schedule.time", "schedule.syncHourUtc", "schedule.startDate")
     assert {path: wish for path, wish in found.fields.items() if path in ours} == declared
     assert found.zone == meant_in
 
 
-def test_a_clock_of_summer_is_said_in_summer():
+def test_a_clock_of_summer_is_said_in_summer() -> None:
     words = schedule(timeZone=None, syncHourUtc=23, startDate="2026-05-31T23:00:00Z")
     assert adopted(words, SUMMER, "Europe/London").fields["schedule.time"] == LocalTime("00:00", "Europe/London")
     assert adopted(words, build.USUAL_NOW, "Europe/London").fields["schedule.time"] == LocalTime(
@@ -202,23 +205,23 @@ def test_a_clock_of_summer_is_said_in_summer():
     )
 
 
-def test_a_start_that_is_yet_to_come_says_the_hour_as_it_will_be_then():
+def test_a_start_that_is_yet_to_come_says_the_hour_as_it_will_be_then() -> None:
     words = schedule(timeZone="Europe/London", syncHourUtc=0, startDate="2027-07-01")
     assert adopted(words).fields["schedule.time"] == LocalTime("00:00", "Europe/London")
 
 
 @pytest.mark.parametrize("zone", [None, "Asia/Tokyo", "America/New_York"])
-def test_the_end_of_time_is_no_start(zone):
+def test_the_end_of_time_is_no_start(zone: str | None) -> None:
     assert "schedule.startDate" in adopted(schedule(startDate="9999-12-31T23:00:00Z"), zone=zone).undeclared
 
 
-def test_the_skeletons_date_is_no_start():
+def test_the_skeletons_date_is_no_start() -> None:
     found = adopted(schedule(startDate="0001-01-01T00:00:00"))
     assert "schedule.startDate" not in found.fields
     assert "schedule.startDate" not in found.undeclared
 
 
-def test_what_is_selected_is_known_by_the_name_that_the_books_give_it():
+def test_what_is_selected_is_known_by_the_name_that_the_books_give_it() -> None:
     live = build.usual_configuration()
     assert isinstance(live.values[SALES], Option)
     assert declare_from_live(live, build.USUAL_NOW).reference_names == {

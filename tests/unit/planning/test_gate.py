@@ -24,7 +24,7 @@ def finding(code: str, **more: object) -> Finding:
     return Finding(code, "acme", "so it is", "do this", Actor.OPERATOR, **more)  # type: ignore[arg-type]
 
 
-def test_what_is_there_is_changed_and_nothing_else():
+def test_what_is_there_is_changed_and_nothing_else() -> None:
     assert changes_only_existing(plan(ChangeKind.SET_CONFIGURATION))
     assert changes_only_existing(plan(ChangeKind.RENAME_COMPANY, ChangeKind.SET_CONFIGURATION))
     assert not changes_only_existing(plan())
@@ -33,7 +33,7 @@ def test_what_is_there_is_changed_and_nothing_else():
 
 
 @pytest.mark.parametrize("cls", [ChangeClass.CONFIGURE, ChangeClass.RE_CREATE])
-def test_a_first_configuration_is_provisioning(cls):
+def test_a_first_configuration_is_provisioning(cls) -> None:
     assert not changes_only_existing(plan(ChangeKind.SET_CONFIGURATION, cls=cls))
 
 
@@ -46,7 +46,7 @@ def test_a_first_configuration_is_provisioning(cls):
         (Skipped("refused before"), MemberState.FAILED),
     ],
 )
-def test_what_was_written_or_tried_is_told_by_its_outcome(outcome, state):
+def test_what_was_written_or_tried_is_told_by_its_outcome(outcome, state) -> None:
     assert member_result(plan(ChangeKind.SET_CONFIGURATION), outcome)[0] is state
 
 
@@ -60,22 +60,22 @@ def test_what_was_written_or_tried_is_told_by_its_outcome(outcome, state):
         (PlanStatus.WAITING, MemberState.DEFERRED),
     ],
 )
-def test_where_nothing_was_to_do_the_plan_tells(stands, state):
+def test_where_nothing_was_to_do_the_plan_tells(stands, state) -> None:
     assert member_result(plan(status=stands), Unchanged())[0] is state
 
 
 @pytest.mark.parametrize("state", [PlanStatus.IN_SYNC, PlanStatus.DRIFTED])
-def test_who_is_in_sync_or_keeps_a_drift_elsewhere_is_well(state):
+def test_who_is_in_sync_or_keeps_a_drift_elsewhere_is_well(state) -> None:
     assert why_unhealthy(plan(status=state), {HOUR}, None, NOON) == ""
 
 
-def test_who_has_moved_is_not():
+def test_who_has_moved_is_not() -> None:
     assert why_unhealthy(plan(status=PlanStatus.CHANGE), {HOUR}, None, NOON) == "change"
     blocked = plan(status=PlanStatus.BLOCKED, findings=(finding("account-deleted", field="mapping.sales.customer"),))
     assert why_unhealthy(blocked, {HOUR}, None, NOON) == "account-deleted mapping.sales.customer: so it is"
 
 
-def test_of_what_others_may_keep_only_the_fields_of_the_rollout_count():
+def test_of_what_others_may_keep_only_the_fields_of_the_rollout_count() -> None:
     """`drift: Report`: a clock's own path stands for the hour that was written."""
     kept = plan(status=PlanStatus.IN_SYNC, differences={"schedule.time": Direction.DRIFT})
     assert why_unhealthy(kept, {HOUR}, None, NOON) == "schedule.time was changed since"
@@ -83,14 +83,14 @@ def test_of_what_others_may_keep_only_the_fields_of_the_rollout_count():
 
 
 @pytest.mark.parametrize(("ago", "code", "well"), [(-1, 4000, False), (1, 4000, True), (-1, 2000, True)])
-def test_a_sync_that_failed_since_the_wave_counts_and_an_older_one_does_not(ago, code, well):
+def test_a_sync_that_failed_since_the_wave_counts_and_an_older_one_does_not(ago: int, code: int, well: bool) -> None:
     ran = NOON - timedelta(minutes=ago)
     sync = LastSync(code, "why", ran, ran, ran)
     assert (why_unhealthy(plan(status=PlanStatus.IN_SYNC), set(), sync, NOON) == "") is well
 
 
 @pytest.mark.parametrize(("tolerated", "opens"), [(0, False), (1, False), (2, True)])
-def test_a_wave_may_fail_so_many_and_no_more(tolerated, opens):
+def test_a_wave_may_fail_so_many_and_no_more(tolerated: int, opens: bool) -> None:
     states = (MemberState.DONE, MemberState.FAILED, MemberState.FAILED, MemberState.DEFERRED)
     members = [RolloutMember(f"m{number}", 1, "", state) for number, state in enumerate(states)]
     members += [RolloutMember("later", 2, "", MemberState.FAILED)]

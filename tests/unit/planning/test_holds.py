@@ -17,24 +17,24 @@ def hold(state: str) -> RolloutHold:
 
 
 @pytest.mark.parametrize("state", ["running", "paused"])
-def test_while_it_is_under_way_a_rollout_holds_whatever_is_wished(state):
+def test_while_it_is_under_way_a_rollout_holds_whatever_is_wished(state: str) -> None:
     assert is_hold_in_force(hold(state), SAME)
     assert is_hold_in_force(hold(state), OTHER)
 
 
 @pytest.mark.parametrize("state", ["aborted", "undoing", "undone"])
-def test_once_it_is_over_it_holds_until_something_else_is_wished(state):
+def test_once_it_is_over_it_holds_until_something_else_is_wished(state: str) -> None:
     assert is_hold_in_force(hold(state), SAME)
     assert not is_hold_in_force(hold(state), OTHER)
 
 
-def test_a_merchant_whose_manifest_is_gone_is_nobodys_to_hold():
+def test_a_merchant_whose_manifest_is_gone_is_nobodys_to_hold() -> None:
     assert not is_hold_in_force(
         hold("running"), DesiredMerchant("acme", "acme", removal=DeletionPolicy.DISABLE, digest="same")
     )
 
 
-def test_who_is_held_waits_and_is_told_for_what():
+def test_who_is_held_waits_and_is_told_for_what() -> None:
     plan = apply_hold(PLAN, hold("paused"))
     assert (plan.status, plan.changes) == (PlanStatus.WAITING, ())
     assert is_held_for_rollout(plan)
@@ -45,7 +45,7 @@ def test_who_is_held_waits_and_is_told_for_what():
     assert {each.actor for each in plan.findings} == {Actor.NOBODY}
 
 
-def test_who_needs_nothing_is_not_held_from_it():
+def test_who_needs_nothing_is_not_held_from_it() -> None:
     quiet = Plan("acme", PlanStatus.IN_SYNC)
     assert apply_hold(quiet, hold("paused")) is quiet
     assert apply_hold(PLAN, None) is PLAN

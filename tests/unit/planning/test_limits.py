@@ -49,79 +49,79 @@ def names(number):
         (ChangeClass.RESCHEDULE, 1000, 250),
     ],
 )
-def test_a_limit_is_a_floor_or_a_percentage_and_one_more_is_refused(cls, bound, most):
+def test_a_limit_is_a_floor_or_a_percentage_and_one_more_is_refused(cls, bound: int, most: int) -> None:
     assert limit_for(LIMITS[cls], bound) == most
     assert excesses(plans(most, cls), fleet_size(bound)) == []
     assert excesses(plans(most + 1, cls), fleet_size(bound)) == [(cls.value, most + 1, most, f"--allow {cls.value}")]
 
 
 @pytest.mark.parametrize("cls", UNLIMITED)
-def test_creates_first_configurations_enables_and_renames_have_no_limit(cls):
+def test_creates_first_configurations_enables_and_renames_have_no_limit(cls) -> None:
     assert excesses(plans(1000, cls), fleet_size(bound=0)) == []
 
 
 @pytest.mark.parametrize("cls", OF_THE_RUN)
-def test_allow_lifts_exactly_its_own_limit(cls):
+def test_allow_lifts_exactly_its_own_limit(cls) -> None:
     everything = [plan for each in OF_THE_RUN for plan in plans(900, each)]
     refused = {name for name, *_ in excesses(everything, fleet_size(), RunPolicy(frozenset({cls.value})))}
     assert refused == {each.value for each in OF_THE_RUN} - {cls.value}
 
 
-def test_a_post_counts_in_each_class_that_it_touches():
+def test_a_post_counts_in_each_class_that_it_touches() -> None:
     both = plans(60, ChangeClass.DISABLE, ChangeClass.REMAP)
     assert count_changes(both) == {ChangeClass.DISABLE: 60, ChangeClass.REMAP: 60}
     assert [name for name, *_ in excesses(both, fleet_size(bound=100))] == ["disable", "remap"]
 
 
-def test_a_post_without_a_class_counts_nowhere():
+def test_a_post_without_a_class_counts_nowhere() -> None:
     """An hour that moved with its zone's offset."""
     assert count_changes(plans(1000)) == {}
     assert excesses(plans(1000), fleet_size(bound=10)) == []
 
 
-def test_a_run_that_nobody_asked_for_is_not_refused_for_its_numbers_since_it_parks():
+def test_a_run_that_nobody_asked_for_is_not_refused_for_its_numbers_since_it_parks() -> None:
     policy = RunPolicy(automatic=True)
     assert excesses([*plans(600, ChangeClass.REMAP), *plans(600, ChangeClass.DISABLE)], fleet_size(), policy) == []
     assert excesses([], fleet_size(lost=names(1000), declared=0), policy) == [("shrink", 1000, 0, "--allow shrink")]
 
 
-def test_a_refusal_names_the_merchants():
+def test_a_refusal_names_the_merchants() -> None:
     judgement = check_limits(plans(2, ChangeClass.UNLINK), fleet_size(bound=2), RunPolicy())
     assert judgement.refusal.exceeded_limits[0].merchants == ("m-0000", "m-0001")
 
 
 @pytest.mark.parametrize(("bound", "most"), [(5, 1), (19, 1), (20, 2), (1000, 100)])
-def test_a_root_may_lose_one_merchant_or_a_tenth(bound, most):
+def test_a_root_may_lose_one_merchant_or_a_tenth(bound: int, most: int) -> None:
     assert limit_for(SHRINK_LIMIT, bound) == most
     assert excesses([], fleet_size(bound, names(most))) == []
     assert excesses([], fleet_size(bound, names(most + 1))) == [("shrink", most + 1, most, "--allow shrink")]
 
 
-def test_an_empty_root_is_refused_even_for_one_merchant():
+def test_an_empty_root_is_refused_even_for_one_merchant() -> None:
     assert excesses([], fleet_size(1, names(1), declared=0)) == [("shrink", 1, 0, "--allow shrink")]
 
 
-def test_an_empty_root_beside_an_empty_state_is_a_beginning():
+def test_an_empty_root_beside_an_empty_state_is_a_beginning() -> None:
     assert excesses([], fleet_size(0, (), declared=0)) == []
 
 
-def test_shrink_is_lifted_by_its_word_alone():
+def test_shrink_is_lifted_by_its_word_alone() -> None:
     lost = fleet_size(10, names(9))
     assert excesses([], lost, RunPolicy(frozenset({"shrink"}))) == []
     assert excesses([], lost, RunPolicy(frozenset(ALLOW_CLASSES) - {"shrink"})) != []
 
 
-def test_a_run_that_may_not_judge_absence_never_shrinks():
+def test_a_run_that_may_not_judge_absence_never_shrinks() -> None:
     assert excesses([], fleet_size(10, None, declared=0)) == []
 
 
-def test_max_changes_limits_all_of_them():
+def test_max_changes_limits_all_of_them() -> None:
     mixed = [*plans(2, ChangeClass.CREATE), *plans(1, ChangeClass.ENABLE)]
     assert excesses(mixed, fleet_size(), RunPolicy(max_changes=3)) == []
     assert excesses(mixed, fleet_size(), RunPolicy(max_changes=2)) == [("all changes", 3, 2, "--max-changes 3")]
 
 
-def test_no_word_of_allow_lifts_max_changes():
+def test_no_word_of_allow_lifts_max_changes() -> None:
     policy = RunPolicy(frozenset(ALLOW_CLASSES), max_changes=0)
     assert excesses(plans(1, ChangeClass.DELETE), fleet_size(), policy) == [("all changes", 1, 0, "--max-changes 1")]
 
@@ -144,7 +144,7 @@ def codes(judgement, merchant):
 @pytest.mark.parametrize(
     ("cls", "code"), [(ChangeClass.DELETE, "delete-held"), (ChangeClass.RE_CREATE, "re-create-held")]
 )
-def test_what_has_no_limit_of_its_own_is_held_for_its_merchant_and_the_others_go_on(cls, code):
+def test_what_has_no_limit_of_its_own_is_held_for_its_merchant_and_the_others_go_on(cls, code: str) -> None:
     (concerned,) = plans(1, cls)
     other = replace(*plans(1, ChangeClass.ENABLE), merchant="other")
     judgement = check_limits([concerned, other], fleet_size(bound=2), RunPolicy())
@@ -157,14 +157,14 @@ def test_what_has_no_limit_of_its_own_is_held_for_its_merchant_and_the_others_go
     assert judgement.counts == {ChangeClass.ENABLE: 1}
 
 
-def test_the_command_of_a_held_merchant_can_be_typed_whatever_its_name():
+def test_the_command_of_a_held_merchant_can_be_typed_whatever_its_name() -> None:
     concerned = replace(*plans(1, ChangeClass.RE_CREATE), merchant="shop[1]")
     (held,) = check_limits([concerned], fleet_size(), RunPolicy()).plans
     assert held.findings[0].remedy == "merchantctl apply --allow 're-create=shop[1]'"
 
 
 @pytest.mark.parametrize("cls", RELEASABLE_BY_COUNT)
-def test_who_is_named_is_released_and_nobody_else(cls):
+def test_who_is_named_is_released_and_nobody_else(cls) -> None:
     judgement = check_limits(plans(2, cls), fleet_size(), allowing(f"{cls.value}=m-0001"))
     assert still_to_write(judgement) == ["m-0001"]
     other = {ChangeClass.DELETE: "re-create", ChangeClass.RE_CREATE: "delete"}[cls]
@@ -172,7 +172,7 @@ def test_who_is_named_is_released_and_nobody_else(cls):
 
 
 @pytest.mark.parametrize("cls", RELEASABLE_BY_COUNT)
-def test_the_bare_word_releases_one_and_no_more(cls):
+def test_the_bare_word_releases_one_and_no_more(cls) -> None:
     assert still_to_write(check_limits(plans(1, cls), fleet_size(), allowing(cls.value))) == ["m-0000"]
     with pytest.raises(UsageError) as error:
         check_limits(plans(57, cls), fleet_size(), allowing(cls.value))
@@ -182,12 +182,12 @@ def test_the_bare_word_releases_one_and_no_more(cls):
 
 
 @pytest.mark.parametrize("said", [1, 56, 58])
-def test_another_number_than_is_held_releases_nobody(said):
+def test_another_number_than_is_held_releases_nobody(said: int) -> None:
     with pytest.raises(UsageError):
         check_limits(plans(57, ChangeClass.RE_CREATE), fleet_size(), allowing(f"re-create:{said}"))
 
 
-def test_once_nobody_is_held_the_words_say_nothing():
+def test_once_nobody_is_held_the_words_say_nothing() -> None:
     for word in ("re-create", "re-create:57", "re-create=m-0000"):
         assert check_limits(plans(2, ChangeClass.ENABLE), fleet_size(), allowing(word)).refusal is None
 
@@ -205,13 +205,13 @@ def missing(number, first=0):
 
 @pytest.mark.parametrize(("bound", "most"), [(3, 3), (399, 3), (400, 4), (10_000, 100)])
 @pytest.mark.parametrize("lost", [lambda number: plans(number, ChangeClass.RE_CREATE), missing])
-def test_more_than_three_or_a_hundredth_held_or_missing_at_once_is_a_mass_loss(bound, most, lost):
+def test_more_than_three_or_a_hundredth_held_or_missing_at_once_is_a_mass_loss(bound: int, most: int, lost) -> None:
     assert check_limits(lost(most), fleet_size(bound), RunPolicy()).findings == ()
     (finding,) = check_limits(lost(most + 1), fleet_size(bound), RunPolicy()).findings
     assert (finding.code, finding.merchant, finding.affected_merchants) == ("mass-loss", "", names(most + 1))
 
 
-def test_in_a_mass_loss_nothing_is_created_or_destroyed_and_it_is_said_once():
+def test_in_a_mass_loss_nothing_is_created_or_destroyed_and_it_is_said_once() -> None:
     """5,000 connections gone at once: one finding, nothing written."""
     gone = [
         replace(plan, findings=(Finding("connection-deleted", plan.merchant, "gone", "", Actor.APPLY),))
@@ -227,7 +227,7 @@ def test_in_a_mass_loss_nothing_is_created_or_destroyed_and_it_is_said_once():
     assert {plan.status for plan in judgement.plans if not plan.changes} == {PlanStatus.BLOCKED}
 
 
-def test_a_mass_loss_ends_where_its_number_is_said():
+def test_a_mass_loss_ends_where_its_number_is_said() -> None:
     remedy = (
         check_limits([*plans(57, ChangeClass.RE_CREATE), *missing(9, 57)], fleet_size(), RunPolicy()).findings[0].remedy
     )
@@ -240,7 +240,7 @@ def test_a_mass_loss_ends_where_its_number_is_said():
     assert check_limits(missing(30), fleet_size(), allowing("re-create:30")).findings == ()
 
 
-def test_where_every_company_is_gone_nothing_advises_to_make_them_anew():
+def test_where_every_company_is_gone_nothing_advises_to_make_them_anew() -> None:
     gone = [
         replace(plan, findings=(Finding("company-missing", plan.merchant, "gone", "--allow re-create", Actor.APPLY),))
         for plan in plans(20, ChangeClass.RE_CREATE)
@@ -251,7 +251,7 @@ def test_where_every_company_is_gone_nothing_advises_to_make_them_anew():
     assert "re-create" not in said[0].remedy
 
 
-def test_whom_a_rollout_holds_is_not_counted_as_held_here():
+def test_whom_a_rollout_holds_is_not_counted_as_held_here() -> None:
     held = [
         replace(plan, status=PlanStatus.WAITING, changes=(), held_changes=plan.changes)
         for plan in plans(9, ChangeClass.REMAP)

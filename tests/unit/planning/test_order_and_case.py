@@ -29,14 +29,14 @@ def documents(period: str, frequency: str, status: str, offered: list[str], chos
     offered=st.permutations(FIELDS),
     chosen=st.permutations(FIELDS).flatmap(lambda words: st.tuples(*map(spellings, words))),
 )
-def test_live_in_any_order_and_any_case_is_in_sync(period, frequency, status, offered, chosen):
+def test_live_in_any_order_and_any_case_is_in_sync(period, frequency, status, offered, chosen) -> None:
     wish = build.desired_merchant({"mapping.sales.grouping.invoice": FIELDS})
     live = documents(period, frequency, status, list(offered), list(chosen))
     plan = build.make_usual_plan(wish, build.observed(live))
     assert (finding_codes(plan), change_kinds(plan)) == ([], [])
 
 
-def test_another_word_is_still_drift():
+def test_another_word_is_still_drift() -> None:
     wish = build.desired_merchant({"mapping.sales.grouping.invoice": FIELDS})
     plan = build.make_usual_plan(wish, build.observed(documents("Daily", "Daily", "draft", [*FIELDS], ["Location"])))
     assert {each.field for change in plan.changes for each in change.fields} == {
@@ -45,7 +45,7 @@ def test_another_word_is_still_drift():
     }
 
 
-def test_what_is_sent_is_spelled_as_the_service_spells_it():
+def test_what_is_sent_is_spelled_as_the_service_spells_it() -> None:
     wish = build.desired_merchant({"mapping.sales.grouping.invoice": ("Location", "Country")})
     plan = build.make_usual_plan(
         wish, build.observed(documents("Daily", "Daily", "Submitted", ["country", "LOCATION"], []))
@@ -54,7 +54,7 @@ def test_what_is_sent_is_spelled_as_the_service_spells_it():
     assert sent == ("LOCATION", "country")
 
 
-def test_white_space_around_a_company_s_name_is_nobody_s_rename_and_its_case_is():
+def test_white_space_around_a_company_s_name_is_nobody_s_rename_and_its_case_is() -> None:
     assert (
         change_kinds(build.make_usual_plan(seen=build.observed(company=build.usual_company({"name": " acme-coffee "}))))
         == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from controller.model.observed import Absent, Observed
@@ -17,13 +19,13 @@ def conditions(plan):
     return {each.type: each.status for each in plan.conditions}
 
 
-def test_a_merchant_in_sync_meets_every_condition_in_their_order():
+def test_a_merchant_in_sync_meets_every_condition_in_their_order() -> None:
     plan = build.make_usual_plan()
     assert [each.type for each in plan.conditions] == [*CONDITION_ORDER, "Ready", "Syncing"]
     assert {kind for kind, status in conditions(plan).items() if status is not ConditionStatus.TRUE} == {"Syncing"}
 
 
-def test_what_comes_after_the_first_unmet_condition_is_not_known():
+def test_what_comes_after_the_first_unmet_condition_is_not_known() -> None:
     plan = build.make_usual_plan(seen=Observed(build.company_with_connection("PendingAuth")))
     statuses = conditions(plan)
     assert statuses["CommerceConnected"] is ConditionStatus.TRUE
@@ -41,13 +43,13 @@ def test_what_comes_after_the_first_unmet_condition_is_not_known():
         ({"configuration": {"sales": {"accounts": {"refund": {"selectedAccountId": "acc-sales"}}}}}, "Mapped"),
     ],
 )
-def test_each_part_of_the_document_has_its_own_condition(patch, condition):
+def test_each_part_of_the_document_has_its_own_condition(patch: dict[str, Any], condition: str) -> None:
     statuses = conditions(build.make_usual_plan(seen=build.observed(build.usual_configuration(patch))))
     unmet = [name for name in CONDITION_ORDER if statuses[name] is not ConditionStatus.TRUE]
     assert unmet == [condition]
 
 
-def test_ready_means_that_the_service_synchronises_whatever_has_drifted():
+def test_ready_means_that_the_service_synchronises_whatever_has_drifted() -> None:
     drifted = build.observed(build.usual_configuration({"schedule": {"syncHourUtc": 7}}))
     assert conditions(build.make_usual_plan(seen=drifted))["Ready"] is ConditionStatus.TRUE
     off = build.observed(build.usual_configuration({"enabled": False}))
@@ -58,18 +60,18 @@ def test_ready_means_that_the_service_synchronises_whatever_has_drifted():
     )
 
 
-def renamed_option(name):
+def renamed_option(name: str):
     options = [{"name": name, "id": "acc-card", "nominalCode": "610"}, {"name": "Bank", "id": "acc-bank"}]
     return build.observed(
         build.usual_configuration({"configuration": {"payments": {"accounts": {"card": {"accountOptions": options}}}}})
     )
 
 
-def test_the_fingerprint_rests_on_ids_and_not_on_the_options():
+def test_the_fingerprint_rests_on_ids_and_not_on_the_options() -> None:
     assert build.make_usual_plan(seen=renamed_option("Card")).fingerprint == build.make_usual_plan().fingerprint
 
 
-def test_the_fingerprint_minds_no_undeclared_field():
+def test_the_fingerprint_minds_no_undeclared_field() -> None:
     gratuity = {"sales": {"accounts": {"gratuity": {"selectedAccountId": "acc-tips-owed"}}}}
     seen = build.observed(build.usual_configuration({"unheardOf": 1, "configuration": gratuity}))
     assert build.make_usual_plan(seen=seen).fingerprint == build.make_usual_plan().fingerprint
@@ -85,35 +87,35 @@ def test_the_fingerprint_minds_no_undeclared_field():
         Observed(Absent()),
     ],
 )
-def test_the_fingerprint_moves_with_whatever_the_plan_rests_on(seen):
+def test_the_fingerprint_moves_with_whatever_the_plan_rests_on(seen) -> None:
     assert build.make_usual_plan(seen=seen).fingerprint != build.make_usual_plan().fingerprint
 
 
-def test_the_fingerprint_moves_when_a_reference_means_another():
+def test_the_fingerprint_moves_when_a_reference_means_another() -> None:
     assert (
         build.make_usual_plan(build.desired_merchant({REFUND: Ref("name", "Sales")})).fingerprint
         != build.make_usual_plan().fingerprint
     )
 
 
-def test_seen_is_kept_only_where_the_configuration_is_to_change():
+def test_seen_is_kept_only_where_the_configuration_is_to_change() -> None:
     assert build.make_usual_plan().observed_values == {}
     plan = build.make_usual_plan(seen=build.observed(build.usual_configuration({"enabled": False})))
     assert plan.observed_values["enabled"] is False
     assert set(plan.observed_values) == set(build.desired_merchant().fields)
 
 
-def test_declared_values_are_told_by_the_manifest_s_own_paths():
+def test_declared_values_are_told_by_the_manifest_s_own_paths() -> None:
     values = declared_values(build.desired_merchant({"mapping.fees.accounts.CARD": None}), build.usual_configuration())
     assert values["mapping.fees.accounts.CARD"] == Option("acc-card", "POS card clearing", "610")
     assert values["schedule.time"] == 0
 
 
-def test_declared_holds_every_resolved_wish_and_nothing_while_one_has_no_answer():
+def test_declared_holds_every_resolved_wish_and_nothing_while_one_has_no_answer() -> None:
     assert set(build.make_usual_plan().resolved_values) == set(build.desired_merchant().fields)
     assert build.make_usual_plan(build.desired_merchant({REFUND: Ref("name", "Nothing")})).resolved_values == {}
 
 
-def test_the_same_situation_gives_the_same_plan():
+def test_the_same_situation_gives_the_same_plan() -> None:
     assert build.make_usual_plan() == build.make_usual_plan()
     assert build.make_usual_plan().status is PlanStatus.IN_SYNC

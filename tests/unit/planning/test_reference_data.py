@@ -20,32 +20,32 @@ def waiting(**pulls):
 
 
 @pytest.mark.parametrize("missing", REQUIRED_DATA_TYPES)
-def test_each_of_the_six_types_is_waited_for_by_name(missing):
+def test_each_of_the_six_types_is_waited_for_by_name(missing) -> None:
     plan = waiting(**{missing: None})
     assert finding_codes(plan) == ["data-not-pulled"]
     assert missing in plan.findings[0].cause
     assert plan.status is PlanStatus.WAITING
 
 
-def test_a_type_that_is_being_pulled_is_not_pulled():
+def test_a_type_that_is_being_pulled_is_not_pulled() -> None:
     plan = waiting(suppliers=DataTypeStatus("suppliers", "Fetching", None))
     assert finding_codes(plan) == ["data-not-pulled"]
 
 
 @pytest.mark.parametrize("status", ["FetchError", "PrerequisiteNotMet", "InternalError"])
-def test_a_failed_pull_is_told_from_one_that_was_never_asked_for(status):
+def test_a_failed_pull_is_told_from_one_that_was_never_asked_for(status: str) -> None:
     plan = waiting(suppliers=DataTypeStatus("suppliers", status, None), customers=None)
     assert finding_codes(plan) == ["data-pull-failed", "data-not-pulled"]
     assert f"suppliers ({status})" in plan.findings[0].cause
     assert "suppliers" not in plan.findings[1].cause
 
 
-def test_a_refused_pull_needs_the_merchant():
+def test_a_refused_pull_needs_the_merchant() -> None:
     plan = waiting(suppliers=DataTypeStatus("suppliers", "AuthError", None))
     assert (plan.findings[0].actor, plan.findings[0].link) == (Actor.MERCHANT, "https://link.example/acme-coffee")
 
 
-def test_an_earlier_success_is_enough_for_a_first_configuration():
+def test_an_earlier_success_is_enough_for_a_first_configuration() -> None:
     live = build.usual_configuration({"configured": False})
     failed = DataTypeStatus("suppliers", "FetchError", build.USUAL_NOW - timedelta(days=1))
     plan = build.make_usual_plan(seen=build.observed(live, data_status=data_statuses(suppliers=failed)), last=FIRST)
@@ -53,15 +53,15 @@ def test_an_earlier_success_is_enough_for_a_first_configuration():
     assert change_kinds(plan) == ["set-configuration"]
 
 
-def test_everything_pulled_and_nothing_offered_is_waited_for_too():
+def test_everything_pulled_and_nothing_offered_is_waited_for_too() -> None:
     assert finding_codes(waiting()) == ["data-not-pulled"]
 
 
-def test_a_configured_merchant_with_options_needs_no_data_status():
+def test_a_configured_merchant_with_options_needs_no_data_status() -> None:
     assert build.make_usual_plan(seen=build.observed(data_status=None)).status is PlanStatus.IN_SYNC
 
 
-def test_a_failed_pull_does_not_hold_up_a_configured_merchant():
+def test_a_failed_pull_does_not_hold_up_a_configured_merchant() -> None:
     live = build.usual_configuration({"enabled": False})
     seen = build.observed(live, data_status=data_statuses(suppliers=DataTypeStatus("suppliers", "FetchError", None)))
     plan = build.make_usual_plan(seen=seen)
@@ -70,7 +70,7 @@ def test_a_failed_pull_does_not_hold_up_a_configured_merchant():
 
 
 @pytest.mark.parametrize(("live", "pulls"), [(Unread("503"), None), (NOT_READY, Unread("503"))])
-def test_what_could_not_be_read_is_unknown_and_nothing_is_written(live, pulls):
+def test_what_could_not_be_read_is_unknown_and_nothing_is_written(live, pulls) -> None:
     plan = build.make_usual_plan(seen=build.observed(live, data_status=pulls))
     assert finding_codes(plan) == ["unknown"]
     assert plan.changes == ()
@@ -78,7 +78,7 @@ def test_what_could_not_be_read_is_unknown_and_nothing_is_written(live, pulls):
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0, []), (1, ["data-stale"])])
-def test_data_is_stale_after_thirty_days(seconds, expected):
+def test_data_is_stale_after_thirty_days(seconds: int, expected) -> None:
     last = (build.USUAL_NOW - timedelta(days=30, seconds=seconds)).isoformat()
     plan = build.make_usual_plan(seen=build.observed(company=build.company_with_connection(lastSync=last)))
     assert finding_codes(plan) == expected
@@ -88,20 +88,20 @@ def test_data_is_stale_after_thirty_days(seconds, expected):
 OTHERS = build.usual_configuration({"accountingSoftwareCompanyName": "Acme Bakery Ltd", "enabled": True})
 
 
-def test_in_the_wrong_books_nothing_is_mapped():
+def test_in_the_wrong_books_nothing_is_mapped() -> None:
     live = build.usual_configuration({"accountingSoftwareCompanyName": "Acme Bakery Ltd", "enabled": False})
     plan = build.make_usual_plan(build.desired_merchant(books="Acme Coffee Ltd"), build.observed(live))
     assert finding_codes(plan) == ["company-wrong-books"]
     assert plan.changes == ()
 
 
-def test_in_the_wrong_books_the_switch_can_be_turned_off():
+def test_in_the_wrong_books_the_switch_can_be_turned_off() -> None:
     plan = build.make_usual_plan(
         build.desired_merchant({"enabled": False}, books="Acme Coffee Ltd"), build.observed(OTHERS)
     )
     assert [field.field for change in plan.changes for field in change.fields] == ["enabled"]
 
 
-def test_the_books_guard_is_only_for_those_who_ask():
+def test_the_books_guard_is_only_for_those_who_ask() -> None:
     assert build.make_usual_plan(seen=build.observed(OTHERS)).status is PlanStatus.IN_SYNC
     assert build.make_usual_plan(build.desired_merchant(books="Acme Coffee Ltd")).status is PlanStatus.IN_SYNC

@@ -45,13 +45,15 @@ def found(plan):
         (Option("acc-gone", "Sales", "200", matched_by="code"), False),
     ],
 )
-def test_only_the_reference_that_led_there_is_held_and_one_that_is_not_known_counts_as_the_same(remembered, held):
+def test_only_the_reference_that_led_there_is_held_and_one_that_is_not_known_counts_as_the_same(
+    remembered, held: bool
+) -> None:
     plan = build.make_usual_plan(seen=seen(), last=last(remembered))
     assert bool(found(plan)) is held
     assert bool(plan.changes) is not held
 
 
-def test_what_was_set_last_stays_remembered_with_the_reference_that_led_there():
+def test_what_was_set_last_stays_remembered_with_the_reference_that_led_there() -> None:
     from controller.planning.resolve import resolve_fields
 
     answer = resolve_fields({SALES: Ref("code", "200")}, build.usual_configuration(), build.USUAL_NOW).values[SALES]
@@ -59,7 +61,7 @@ def test_what_was_set_last_stays_remembered_with_the_reference_that_led_there():
     assert answer == Option("acc-sales", "Sales", "200"), "how it was found makes no other selection of it"
 
 
-def test_a_first_configuration_follows_no_renumbered_reference_either():
+def test_a_first_configuration_follows_no_renumbered_reference_either() -> None:
     """The deleted connection took the mapping along; what the sales went to is offered still."""
     looked_at = replace(seen(configured=False, enabled=False), data_status=build.data_statuses())
     plan = build.make_usual_plan(seen=looked_at, last=last(Option("acc-sales", "Sales", "200")))
@@ -67,13 +69,13 @@ def test_a_first_configuration_follows_no_renumbered_reference_either():
 
 
 @pytest.mark.parametrize("drift", list(DriftPolicy))
-def test_a_person_s_word_follows_it_where_policy_lets_drift_be_corrected(drift):
+def test_a_person_s_word_follows_it_where_policy_lets_drift_be_corrected(drift) -> None:
     wish, memory = build.desired_merchant(policy=MerchantPolicy(drift=drift)), last(Option("acc-sales", "Sales", "200"))
     plan = make_plan(wish, seen(), memory, build.USUAL_NOW, remap=True)
     assert build.change_classes(plan) == (["remap"] if drift is DriftPolicy.CORRECT else [])
     assert found(plan).direction is Direction.DRIFT
 
 
-def test_whoever_selected_the_new_one_already_has_settled_it():
+def test_whoever_selected_the_new_one_already_has_settled_it() -> None:
     live = seen(selected="acc-returns")
     assert found(build.make_usual_plan(seen=live, last=last(Option("acc-sales", "Sales", "200")))) is None

@@ -19,11 +19,11 @@ def answer(path, wish, live=None, now=build.USUAL_NOW):
 
 
 @pytest.mark.parametrize("ref", [Ref("id", "acc-tips"), Ref("code", "825"), Ref("name", "Tips payable")])
-def test_an_account_is_found_by_id_code_or_name(ref):
+def test_an_account_is_found_by_id_code_or_name(ref) -> None:
     assert answer(GRATUITY, ref) == Option("acc-tips", "Tips payable", "825")
 
 
-def test_the_same_reference_means_another_id_for_another_merchant():
+def test_the_same_reference_means_another_id_for_another_merchant() -> None:
     options = [{"name": "Tips payable", "id": "elsewhere", "nominalCode": "825"}]
     other = build.usual_configuration(
         {"configuration": {"sales": {"accounts": {"gratuity": {"accountOptions": options}}}}}
@@ -31,13 +31,13 @@ def test_the_same_reference_means_another_id_for_another_merchant():
     assert answer(GRATUITY, Ref("code", "825"), other).id == "elsewhere"
 
 
-def test_no_match_is_a_problem_with_the_nearest_candidates_first():
+def test_no_match_is_a_problem_with_the_nearest_candidates_first() -> None:
     problem = answer(GRATUITY, Ref("name", "Tips payble"))
     assert problem.kind == "unresolved"
     assert [each.name for each in problem.candidates] == ["Tips payable"]
 
 
-def test_several_matches_are_a_problem_and_none_is_chosen():
+def test_several_matches_are_a_problem_and_none_is_chosen() -> None:
     twins = [{"name": "Tips payable", "id": "one"}, {"name": "Tips payable", "id": "two"}]
     live = build.usual_configuration(
         {"configuration": {"sales": {"accounts": {"gratuity": {"accountOptions": twins}}}}}
@@ -48,22 +48,22 @@ def test_several_matches_are_a_problem_and_none_is_chosen():
 
 
 @pytest.mark.parametrize("word", ["tips payable", " Tips payable", "Tips"])
-def test_a_name_that_is_only_alike_is_no_match(word):
+def test_a_name_that_is_only_alike_is_no_match(word: str) -> None:
     assert answer(GRATUITY, Ref("name", word)).kind == "unresolved"
 
 
-def test_null_clears():
+def test_null_clears() -> None:
     resolved = resolve_fields({GRATUITY: None}, build.usual_configuration(), build.USUAL_NOW)
     assert resolved.values == {GRATUITY: None}
     assert resolved.problems == ()
 
 
 @pytest.mark.parametrize("path", ["mapping.sales.accounts.CARD", "mapping.fees.accounts.card"])
-def test_an_account_is_found_in_another_letter_case_or_section(path):
+def test_an_account_is_found_in_another_letter_case_or_section(path: str) -> None:
     assert answer(path, Ref("code", "610")).id == "acc-card"
 
 
-def test_a_key_in_its_own_section_goes_before_the_same_key_in_another():
+def test_a_key_in_its_own_section_goes_before_the_same_key_in_another() -> None:
     row = {
         "selectedAccountId": None,
         "required": False,
@@ -75,17 +75,17 @@ def test_a_key_in_its_own_section_goes_before_the_same_key_in_another():
 
 
 @pytest.mark.parametrize("path", ["mapping.sales.accounts.swish", 'mapping.sales.taxRates["5"]'])
-def test_a_key_that_live_does_not_offer_is_a_problem(path):
+def test_a_key_that_live_does_not_offer_is_a_problem(path: str) -> None:
     assert answer(path, Ref("name", "Sales")).kind == "not-offered"
 
 
-def test_a_local_time_becomes_the_utc_hour_of_its_next_occurrence():
+def test_a_local_time_becomes_the_utc_hour_of_its_next_occurrence() -> None:
     clock = LocalTime("00:00", "Europe/London")
     assert answer("schedule.time", clock) == 0
     assert answer("schedule.time", clock, now=datetime(2026, 7, 1, tzinfo=UTC)) == 23
 
 
-def test_the_hour_is_that_of_the_start_date_when_that_is_still_to_come():
+def test_the_hour_is_that_of_the_start_date_when_that_is_still_to_come() -> None:
     fields = {
         "schedule.time": LocalTime("00:00", "Europe/London"),
         "schedule.startDate": datetime(2027, 7, 1, tzinfo=UTC),

@@ -24,7 +24,7 @@ def offering(section, key, **row):
     return build.usual_configuration({"configuration": {section: {"accounts": {key: row}}}})
 
 
-def test_the_usual_document_keeps_every_rule():
+def test_the_usual_document_keeps_every_rule() -> None:
     assert broken() == []
 
 
@@ -54,17 +54,17 @@ def test_the_usual_document_keeps_every_rule():
         pytest.param({'mapping.sales.taxRates["20"]': None}, 'mapping.sales.taxRates["20"]', id="12-tax-rate-missing"),
     ],
 )
-def test_one_broken_rule_names_its_field(values, field):
+def test_one_broken_rule_names_its_field(values, field) -> None:
     assert broken(values) == [field]
 
 
-def test_fees_need_a_card_account():
+def test_fees_need_a_card_account() -> None:
     """Rule 4, where live does not require the card account for itself."""
     live = offering("payments", "card", **NO_ROW)
     assert broken(live=live) == [CARD]
 
 
-def test_gift_cards_sold_and_redeemed_are_two_accounts():
+def test_gift_cards_sold_and_redeemed_are_two_accounts() -> None:
     """Rule 9. Each row has its own options, so the same account must be among both."""
     option = {"name": "Gift cards", "id": "acc-gift"}
     row = {"selectedAccountId": "acc-gift", "required": False, "accountOptions": [option]}
@@ -72,7 +72,7 @@ def test_gift_cards_sold_and_redeemed_are_two_accounts():
     assert broken(live=build.usual_configuration({"configuration": sections})) == ["mapping.sales.accounts.prepaid"]
 
 
-def test_the_prepaid_account_is_found_in_whichever_section_and_letter_case_live_has_it():
+def test_the_prepaid_account_is_found_in_whichever_section_and_letter_case_live_has_it() -> None:
     option = {"name": "Gift cards", "id": "acc-gift"}
     row = {"selectedAccountId": "acc-gift", "required": False, "accountOptions": [option]}
     live = build.usual_configuration(
@@ -81,18 +81,18 @@ def test_the_prepaid_account_is_found_in_whichever_section_and_letter_case_live_
     assert broken(live=live) == ["mapping.payments.accounts.prePaid"], "by the name that live has for it"
 
 
-def test_a_section_that_is_off_needs_nothing():
+def test_a_section_that_is_off_needs_nothing() -> None:
     off = {f"mapping.{section}.sync": False for section in ("sales", "payments", "fees")}
     cleared = dict.fromkeys(build.usual_configuration().options) | {STATUS: None, PERIOD: None}
     assert broken(off | cleared) == []
 
 
-def test_a_dangling_selection_counts_in_a_section_that_is_off_too():
+def test_a_dangling_selection_counts_in_a_section_that_is_off_too() -> None:
     off = {f"mapping.{section}.sync": False for section in ("sales", "payments", "fees")}
     assert broken({**off, "mapping.fees.supplier": Option("gone")}) == ["mapping.fees.supplier"]
 
 
-def test_words_compare_without_letter_case():
+def test_words_compare_without_letter_case() -> None:
     assert broken({STATUS: "submitted", PERIOD: "daily"}) == []
 
 
@@ -112,7 +112,7 @@ FIRST = build.usual_configuration(
 )
 
 
-def test_a_first_configuration_lacks_what_neither_manifest_nor_live_has():
+def test_a_first_configuration_lacks_what_neither_manifest_nor_live_has() -> None:
     assert missing_fields(FIRST.values, FIRST) == (
         "schedule.frequency",
         START_DATE_PATH,
@@ -124,10 +124,10 @@ def test_a_first_configuration_lacks_what_neither_manifest_nor_live_has():
     )
 
 
-def test_what_live_has_already_is_not_lacking():
+def test_what_live_has_already_is_not_lacking() -> None:
     live = build.usual_configuration({"configured": False})
     assert missing_fields(live.values, live) == ()
 
 
-def test_without_sales_no_customer_is_lacking():
+def test_without_sales_no_customer_is_lacking() -> None:
     assert "mapping.sales.customer" not in missing_fields({**FIRST.values, "mapping.sales.sync": False}, FIRST)

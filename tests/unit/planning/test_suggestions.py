@@ -55,7 +55,7 @@ def asked(ask: Ask, chart: tuple[Option, ...]) -> Iterator[tuple[str, Option]]:
 
 @pytest.mark.parametrize("chart", CHARTS)
 @pytest.mark.parametrize("row", QUESTIONS)
-def test_the_one_that_was_meant_comes_first_however_it_was_written(row, chart):
+def test_the_one_that_was_meant_comes_first_however_it_was_written(row, chart) -> None:
     options = CHARTS[chart]
     answers = [
         (question, right, suggest_options(Ref("name", question), options))
@@ -69,7 +69,7 @@ def test_the_one_that_was_meant_comes_first_however_it_was_written(row, chart):
     assert len(wrong) <= (1 - RIGHT) * len(answers), wrong
 
 
-def test_each_row_asks_enough_to_be_measured():
+def test_each_row_asks_enough_to_be_measured() -> None:
     for row, ask in QUESTIONS.items():
         assert sum(1 for chart in CHARTS.values() for _ in asked(ask, chart)) >= 20, row
 
@@ -83,7 +83,7 @@ CODES: dict[str, Callable[[str], str | None]] = {
 
 
 @pytest.mark.parametrize("row", CODES)
-def test_a_code_finds_what_begins_with_it_or_what_it_begins_with(row):
+def test_a_code_finds_what_begins_with_it_or_what_it_begins_with(row) -> None:
     answers = [
         (question, right, suggest_options(Ref("code", question), chart))
         for chart in CHARTS.values()
@@ -100,7 +100,7 @@ def test_a_code_finds_what_begins_with_it_or_what_it_begins_with(row):
     assert len(wrong) <= (1 - RIGHT) * len(answers), wrong
 
 
-def test_codes_are_no_spellings():
+def test_codes_are_no_spellings() -> None:
     near = suggest_options(Ref("code", "7070"), CHARTS["france"])
     assert [each.code for each in near][:1] == ["707"]
     without = tuple(each for each in CHARTS["france"] if each.code != "707")
@@ -122,7 +122,7 @@ STRANGE = (
 
 
 @pytest.mark.parametrize("chart", CHARTS)
-def test_where_nothing_is_alike_nothing_is_offered(chart):
+def test_where_nothing_is_alike_nothing_is_offered(chart) -> None:
     for name in STRANGE:
         assert suggest_options(Ref("name", name), CHARTS[chart]) == (), name
     for code in ("9999999", "X", "12-34-56", "5"):
@@ -130,13 +130,13 @@ def test_where_nothing_is_alike_nothing_is_offered(chart):
     assert suggest_options(Ref("id", "5f0c1a7e-2b64-4c9f-8a51-7d3e6b9f1003"), CHARTS[chart]) == ()
 
 
-def test_a_code_that_is_gone_is_looked_for_by_the_name_that_its_record_had():
+def test_a_code_that_is_gone_is_looked_for_by_the_name_that_its_record_had() -> None:
     bank_fees, travel = Option("a", "Bank charges", "627"), Option("b", "Travel", "405")
     assert suggest_options(Ref("code", "404"), (travel, bank_fees), other_names=("Bank Fees",)) == (bank_fees,)
     assert suggest_options(Ref("code", "404"), (travel,), other_names=("Bank Fees",)) == ()
 
 
-def test_a_name_that_stands_as_a_code_and_a_code_as_a_name_are_found():
+def test_a_name_that_stands_as_a_code_and_a_code_as_a_name_are_found() -> None:
     sales = Option("a", "Sales", "200")
     assert suggest_options(Ref("name", "200"), (sales,)) == (sales,)
     assert suggest_options(Ref("code", "sales"), (sales,)) == (sales,)
@@ -145,6 +145,6 @@ def test_a_name_that_stands_as_a_code_and_a_code_as_a_name_are_found():
     )
 
 
-def test_of_twins_the_selected_one_goes_first():
+def test_of_twins_the_selected_one_goes_first() -> None:
     one, other = Option("a", "Tips payable"), Option("b", "Tips payable")
     assert suggest_options(Ref("name", "TIPS PAYABLE"), (one, other), selected=other) == (other, one)

@@ -26,17 +26,17 @@ def gone(deletion, **more):
         (DeletionPolicy.DELETE, ["set-configuration", "unlink-connection", "delete-company"]),
     ],
 )
-def test_each_policy_includes_the_ones_before(deletion, expected):
+def test_each_policy_includes_the_ones_before(deletion, expected) -> None:
     plan = build.make_usual_plan(gone(deletion))
     assert change_kinds(plan) == expected
     assert plan.is_removal == (deletion is not DeletionPolicy.RETAIN)
 
 
-def test_each_step_counts_in_its_own_class():
+def test_each_step_counts_in_its_own_class() -> None:
     assert change_classes(build.make_usual_plan(gone(DeletionPolicy.DELETE))) == ["disable", "unlink", "delete"]
 
 
-def test_what_is_down_already_is_not_taken_down_again():
+def test_what_is_down_already_is_not_taken_down_again() -> None:
     off = build.observed(build.usual_configuration({"enabled": False}))
     assert change_kinds(build.make_usual_plan(gone(DeletionPolicy.DISABLE), off)) == []
     assert (
@@ -50,67 +50,67 @@ def test_what_is_down_already_is_not_taken_down_again():
     ) == ["delete-company"]
 
 
-def test_a_company_that_is_gone_needs_nothing_and_is_not_missed():
+def test_a_company_that_is_gone_needs_nothing_and_is_not_missed() -> None:
     plan = build.make_usual_plan(gone(DeletionPolicy.DELETE), build.COMPANY_ABSENT)
     assert (plan.changes, plan.findings, plan.is_removal) == ((), (), True)
 
 
-def test_a_tombstone_is_not_dug_up():
+def test_a_tombstone_is_not_dug_up() -> None:
     plan = build.make_usual_plan(gone(DeletionPolicy.DELETE), last=build.recorded_state(removed_at=build.USUAL_NOW))
     assert (plan.changes, plan.findings) == ((), ())
 
 
-def test_a_company_that_was_never_ours_is_not_taken_down_for_its_name():
+def test_a_company_that_was_never_ours_is_not_taken_down_for_its_name() -> None:
     plan = build.make_usual_plan(gone(DeletionPolicy.DELETE), last=build.NOTHING_RECORDED)
     assert plan.changes == ()
     assert not plan.adopts
 
 
-def test_nothing_is_unlinked_or_deleted_while_the_configuration_could_not_be_read():
+def test_nothing_is_unlinked_or_deleted_while_the_configuration_could_not_be_read() -> None:
     plan = build.make_usual_plan(gone(DeletionPolicy.DELETE), build.observed(Unread("503")))
     assert finding_codes(plan) == ["unknown"]
     assert plan.changes == ()
     assert plan.status is PlanStatus.UNKNOWN
 
 
-def test_nothing_is_deleted_while_the_company_could_not_be_read():
+def test_nothing_is_deleted_while_the_company_could_not_be_read() -> None:
     plan = build.make_usual_plan(gone(DeletionPolicy.DELETE), Observed(Unread("503")))
     assert plan.changes == ()
     assert plan.status is PlanStatus.UNKNOWN
 
 
-def test_going_down_waits_for_no_data():
+def test_going_down_waits_for_no_data() -> None:
     seen = build.observed(Unread("409", failed=False), data_status={})
     plan = build.make_usual_plan(gone(DeletionPolicy.UNLINK), seen)
     assert change_kinds(plan) == ["unlink-connection"]
     assert plan.findings == ()
 
 
-def test_going_down_minds_no_wrong_books():
+def test_going_down_minds_no_wrong_books() -> None:
     plan = build.make_usual_plan(gone(DeletionPolicy.DISABLE, books="Other Ltd"))
     assert change_kinds(plan) == ["set-configuration"]
 
 
-def test_a_document_that_would_be_refused_is_unlinked_without_being_posted():
+def test_a_document_that_would_be_refused_is_unlinked_without_being_posted() -> None:
     assert change_kinds(build.make_usual_plan(gone(DeletionPolicy.UNLINK), build.observed(DANGLES))) == [
         "unlink-connection"
     ]
 
 
-def test_a_document_that_would_be_refused_cannot_be_switched_off_and_leaves_no_tombstone_silently():
+def test_a_document_that_would_be_refused_cannot_be_switched_off_and_leaves_no_tombstone_silently() -> None:
     plan = build.make_usual_plan(gone(DeletionPolicy.DISABLE), build.observed(DANGLES))
     assert finding_codes(plan) == ["mapping-invalid"]
     assert plan.status is PlanStatus.BLOCKED
 
 
 @pytest.mark.parametrize("wish", [gone(DeletionPolicy.UNLINK), build.desired_merchant(link_state=LinkState.UNLINKED)])
-def test_a_missing_commerce_connection_does_not_keep_the_accounting_one_linked(wish):
+def test_a_missing_commerce_connection_does_not_keep_the_accounting_one_linked(wish) -> None:
     _, accounting = build.usual_company().connections
     plan = build.make_usual_plan(wish, Observed(Company("company-1", "acme-coffee", (accounting,))))
     assert change_kinds(plan) == ["unlink-connection"]
 
 
-def test_a_rename_is_not_put_right_on_the_way_down():
+def test_a_rename_is_not_put_right_on_the_way_down() -> None:
     plan = build.make_usual_plan(
         gone(DeletionPolicy.DISABLE), build.observed(company=build.usual_company({"name": "Other"}))
     )

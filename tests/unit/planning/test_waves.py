@@ -20,7 +20,7 @@ SPECS = st.lists(
 
 
 @given(FLEETS, SPECS)
-def test_every_merchant_goes_in_exactly_one_wave_and_the_last_is_never_empty(fleet, specs):
+def test_every_merchant_goes_in_exactly_one_wave_and_the_last_is_never_empty(fleet, specs) -> None:
     found = split_into_waves(fleet, specs, matches_selector)
     assert sorted(name for wave in found for name in wave) == sorted(fleet)
     assert all(found[-1:])
@@ -28,14 +28,14 @@ def test_every_merchant_goes_in_exactly_one_wave_and_the_last_is_never_empty(fle
 
 
 @given(FLEETS, SPECS, st.randoms())
-def test_the_same_merchants_make_the_same_waves_in_whatever_order_they_come(fleet, specs, random):
+def test_the_same_merchants_make_the_same_waves_in_whatever_order_they_come(fleet, specs, random) -> None:
     shuffled = list(fleet.items())
     random.shuffle(shuffled)
     assert split_into_waves(dict(shuffled), specs, matches_selector) == split_into_waves(fleet, specs, matches_selector)
 
 
 @given(FLEETS, SPECS)
-def test_the_words_bound_the_waves(fleet, specs):
+def test_the_words_bound_the_waves(fleet, specs) -> None:
     """A number is a size; a share is of all, with those before; a label is all who bear it and have not gone.
 
     While anybody is left, a wave of labels has its number though nobody goes in it.
@@ -57,12 +57,12 @@ def test_the_words_bound_the_waves(fleet, specs):
         left = {name: labels for name, labels in left.items() if name not in wave}
 
 
-def test_the_usual_waves_of_a_thousand():
+def test_the_usual_waves_of_a_thousand() -> None:
     fleet = {f"m-{number:04}": {} for number in range(1000)}
     assert [len(wave) for wave in split_into_waves(fleet, DEFAULT_WAVES, matches_selector)] == [1, 49, 200, 750]
 
 
-def test_neighbours_in_the_alphabet_do_not_go_together():
+def test_neighbours_in_the_alphabet_do_not_go_together() -> None:
     fleet = {f"m-{number:04}": {} for number in range(1000)}
     first, *_ = split_into_waves(fleet, ["10"], matches_selector)
     hundreds = {name[2:4] for name in first}
@@ -70,6 +70,6 @@ def test_neighbours_in_the_alphabet_do_not_go_together():
 
 
 @pytest.mark.parametrize("spec", ["0", "0%", "101%", "00", "1.5", "5.0001%", "%", "", "9" * 10])
-def test_a_number_or_a_share_that_is_none_is_refused(spec):
+def test_a_number_or_a_share_that_is_none_is_refused(spec: str) -> None:
     with pytest.raises(UsageError, match="bad wave"):
         is_selector(spec)

@@ -31,7 +31,7 @@ def standing(hour: int = 1, start: datetime = START):
     return build.observed(build.usual_configuration({"schedule": schedule}))
 
 
-def test_an_hour_that_moves_with_new_rules_names_them_and_counts_for_no_limit():
+def test_an_hour_that_moves_with_new_rules_names_them_and_counts_for_no_limit() -> None:
     plan = build.make_usual_plan(seen=standing(1), last=remembered(1))
     ((change,), (field,)) = plan.changes, plan.changes[0].fields
     assert (field.field, field.live, field.wanted, field.direction) == (LOCAL_TIME_PATH, 1, 0, Direction.PENDING)
@@ -43,13 +43,13 @@ def test_an_hour_that_moves_with_new_rules_names_them_and_counts_for_no_limit():
 @pytest.mark.parametrize(
     "note", [f"01:00 Europe/London {OLD}", f"00:00 Europe/Dublin {OLD}", f"00:00 Europe/London {TZDATA_VERSION}"]
 )
-def test_another_time_or_zone_in_the_manifest_is_no_change_of_rules(note: str):
+def test_another_time_or_zone_in_the_manifest_is_no_change_of_rules(note: str) -> None:
     plan = build.make_usual_plan(seen=standing(1), last=remembered(1, syncHourUtc=note))
     assert [field.why for change in plan.changes for field in change.fields] == [""]
     assert [each.cause for each in plan.findings] == ["the manifest moved"]
 
 
-def test_a_start_that_new_rules_make_earlier_is_no_backdated_start_and_holds_nobody():
+def test_a_start_that_new_rules_make_earlier_is_no_backdated_start_and_holds_nobody() -> None:
     later = START + timedelta(hours=1)
     plan = build.make_usual_plan(seen=standing(0, later), last=remembered(0, later))
     assert (plan.status, plan.changes) == (PlanStatus.IN_SYNC, ())
@@ -58,7 +58,7 @@ def test_a_start_that_new_rules_make_earlier_is_no_backdated_start_and_holds_nob
     assert (finding.field, finding.actor, finding.direction) == (START_DATE_PATH, Actor.NOBODY, Direction.PENDING)
 
 
-def test_a_start_that_somebody_backdates_in_the_manifest_is_still_refused():
+def test_a_start_that_somebody_backdates_in_the_manifest_is_still_refused() -> None:
     later = START + timedelta(days=3)
     moved = made_of(build.desired_merchant({START_DATE_PATH: later}))[START_DATE_PATH].replace(TZDATA_VERSION, OLD)
     plan = build.make_usual_plan(seen=standing(0, later), last=remembered(0, later, startDate=moved))
@@ -66,7 +66,7 @@ def test_a_start_that_somebody_backdates_in_the_manifest_is_still_refused():
     assert plan.findings[0].cause == "startDate is earlier than live's, and a start cannot move earlier"
 
 
-def test_what_is_said_of_a_merchant_changes_nothing_of_what_counts_as_set():
+def test_what_is_said_of_a_merchant_changes_nothing_of_what_counts_as_set() -> None:
     """Findings are for people: what a run goes by next are the plan's other fields."""
     plan = build.make_usual_plan(last=build.recorded_state())
     applied = last_applied_after(plan, build.desired_merchant(), build.recorded_state())
@@ -75,21 +75,21 @@ def test_what_is_said_of_a_merchant_changes_nothing_of_what_counts_as_set():
     assert last_applied_after(spoken_of, build.desired_merchant(), build.recorded_state()) == applied
 
 
-def test_a_start_that_new_rules_make_later_is_sent_with_its_cause():
+def test_a_start_that_new_rules_make_later_is_sent_with_its_cause() -> None:
     earlier = START - timedelta(hours=1)
     plan = build.make_usual_plan(seen=standing(0, earlier), last=remembered(0, earlier))
     (field,) = plan.changes[0].fields
     assert (field.field, field.why) == (START_DATE_PATH, CHANGED)
 
 
-def test_what_an_hour_and_a_start_were_made_of_is_remembered_with_them():
+def test_what_an_hour_and_a_start_were_made_of_is_remembered_with_them() -> None:
     plan = build.make_usual_plan(last=build.recorded_state())
     applied = last_applied_after(plan, build.desired_merchant(), build.recorded_state())
     assert applied[rules_of(SYNC_HOUR_PATH)] == f"00:00 Europe/London {TZDATA_VERSION}"
     assert applied[rules_of(START_DATE_PATH)].endswith(f" Europe/London {TZDATA_VERSION}")
 
 
-def test_rules_under_which_live_still_stands_are_remembered_as_long_as_it_does():
+def test_rules_under_which_live_still_stands_are_remembered_as_long_as_it_does() -> None:
     later = START + timedelta(hours=1)
     last = remembered(0, later)
     plan = build.make_usual_plan(seen=standing(0, later), last=last)
@@ -102,5 +102,5 @@ def test_rules_under_which_live_still_stands_are_remembered_as_long_as_it_does()
     )
 
 
-def test_a_merchant_that_says_its_hour_in_utc_depends_on_no_rules():
+def test_a_merchant_that_says_its_hour_in_utc_depends_on_no_rules() -> None:
     assert made_of(build.desired_merchant({SYNC_HOUR_PATH: 3}, without=(LOCAL_TIME_PATH,))) == {}

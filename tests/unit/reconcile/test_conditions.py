@@ -33,24 +33,24 @@ async def looked(store: Store, at, mapped: ConditionStatus, ready: ConditionStat
     return {each.type: each.since for each in seen.conditions}
 
 
-async def test_one_that_holds_says_since_when(store: Store):
+async def test_one_that_holds_says_since_when(store: Store) -> None:
     assert await looked(store, NOW, TRUE) == {"Mapped": NOW, "Ready": NOW}
     assert await looked(store, NOW + HOUR, TRUE) == {"Mapped": NOW, "Ready": NOW}
 
 
-async def test_one_that_turns_is_so_since_then_and_the_others_as_before(store: Store):
+async def test_one_that_turns_is_so_since_then_and_the_others_as_before(store: Store) -> None:
     await looked(store, NOW, TRUE)
     assert await looked(store, NOW + HOUR, FALSE) == {"Mapped": NOW + HOUR, "Ready": NOW}
     assert await looked(store, NOW + 2 * HOUR, TRUE) == {"Mapped": NOW + 2 * HOUR, "Ready": NOW}
 
 
-async def test_one_failed_read_resets_no_age(store: Store):
+async def test_one_failed_read_resets_no_age(store: Store) -> None:
     await looked(store, NOW, TRUE)
     assert await looked(store, NOW + HOUR, UNKNOWN, UNKNOWN) == {"Mapped": None, "Ready": None}
     assert await looked(store, NOW + 2 * HOUR, TRUE) == {"Mapped": NOW, "Ready": NOW}
 
 
-async def test_who_stands_as_before_costs_no_write(store: Store):
+async def test_who_stands_as_before_costs_no_write(store: Store) -> None:
     await looked(store, NOW, TRUE)
     before = await store.conditions_of(["acme"])
     await looked(store, NOW + HOUR, UNKNOWN)
@@ -58,7 +58,7 @@ async def test_who_stands_as_before_costs_no_write(store: Store):
     assert await store.conditions_of(["acme"]) == before
 
 
-async def test_a_look_notes_nothing_of_others(store: Store):
+async def test_a_look_notes_nothing_of_others(store: Store) -> None:
     await looked(store, NOW, TRUE)
     await note_conditions([merchant("bakery", conditions=(Condition("Ready", FALSE),))], store, NOW + HOUR, False)
     assert set(await store.conditions_of(["acme", "bakery"])) == {"acme", "bakery"}

@@ -68,21 +68,21 @@ def left_out(found: ImportResult) -> dict[str, str]:
         (company("1", "Acme\u200bFoods"), "its name has a ZERO WIDTH SPACE (U+200B)"),
     ],
 )
-def test_what_no_manifest_can_adopt_is_left_out_with_the_reason(odd, why):
+def test_what_no_manifest_can_adopt_is_left_out_with_the_reason(odd, why: str) -> None:
     found = imported(odd, company("2", "usual"))
     assert names(found) == ["usual"]
     assert why in left_out(found)["1"]
     assert not found.skipped[0].unread
 
 
-def test_of_two_connections_the_linked_one_counts_and_else_the_one_that_state_has_bound():
+def test_of_two_connections_the_linked_one_counts_and_else_the_one_that_state_has_bound() -> None:
     spare = company("1", "shop", ("qhyg", "PendingAuth"), ("gbol", "PendingAuth"))
     known = KnownMerchants(Fleet({}, frozenset(), (), False, ""), {"shop": RecordedState("1", "1-1")})
     (manifest,) = imported(spare, known=known).manifests
     assert manifest.spec == {"connection": {"platform": "xero"}}
 
 
-def test_of_namesakes_only_the_one_that_state_has_bound_is_taken():
+def test_of_namesakes_only_the_one_that_state_has_bound_is_taken() -> None:
     twins = company("1", "shop"), company("2", "shop")
     assert [*left_out(imported(*twins))] == ["1", "2"]
     found = imported(*twins, known=bound(acme="2"))
@@ -91,17 +91,17 @@ def test_of_namesakes_only_the_one_that_state_has_bound_is_taken():
     assert [*left_out(imported(*twins, known=bound(a="1", b="2")))] == ["1", "2"]
 
 
-def test_a_namesake_that_was_not_asked_for_is_a_namesake_all_the_same():
+def test_a_namesake_that_was_not_asked_for_is_a_namesake_all_the_same() -> None:
     twins = company("1", "shop", ("gbol", "PendingAuth")), company("2", "shop", ("qhyg", "PendingAuth"))
     found = imported(*twins, choice=ImportOptions(platform="gbol"))
     assert (names(found), [*left_out(found)]) == ([], ["1"])
 
 
-def test_a_name_that_state_has_bound_to_another_company_is_not_given_away():
+def test_a_name_that_state_has_bound_to_another_company_is_not_given_away() -> None:
     assert names(imported(company("1", "acme"), company("2", "shop"), known=bound(acme="2"))) == ["acme-2", "acme"]
 
 
-def test_a_company_that_a_manifest_declares_or_has_bound_is_passed_over():
+def test_a_company_that_a_manifest_declares_or_has_bound_is_passed_over() -> None:
     fleet = Fleet({"acme": DesiredMerchant("acme", "Acme")}, frozenset({"acme", "beta"}), (), True, "")
     known = KnownMerchants(fleet, {"beta": RecordedState("2")})
     found = imported(company("1", "Acme"), company("2", "renamed"), company("3", "beta"), known=known)
@@ -109,7 +109,7 @@ def test_a_company_that_a_manifest_declares_or_has_bound_is_passed_over():
     assert [(each.name, each.spec.get("company")) for each in found.manifests] == [("beta-2", {"name": "beta"})]
 
 
-def test_the_limit_counts_what_is_new_in_the_order_of_names():
+def test_the_limit_counts_what_is_new_in_the_order_of_names() -> None:
     fleet = Fleet({"a": DesiredMerchant("a", "a")}, frozenset({"a"}), (), True, "")
     found = imported(
         *(company(name, name) for name in "dcba"), known=KnownMerchants(fleet, {}), choice=ImportOptions(limit=2)

@@ -18,7 +18,7 @@ def seen(**more):
     return fleet(merchant(checked_parts=SAW), **more)
 
 
-def test_it_is_over_where_the_look_came_to_judge_it_and_does_not_show_it():
+def test_it_is_over_where_the_look_came_to_judge_it_and_does_not_show_it() -> None:
     assert cleared_findings([OPEN], seen()) == {OPEN}
     assert cleared_findings([OPEN], fleet(merchant(checked_parts=SAW - {CheckedPart.MAPPING}))) == set()
     assert (
@@ -29,20 +29,20 @@ def test_it_is_over_where_the_look_came_to_judge_it_and_does_not_show_it():
     )
 
 
-def test_who_was_not_looked_at_keeps_all_of_it():
+def test_who_was_not_looked_at_keeps_all_of_it() -> None:
     assert cleared_findings([OPEN], fleet(merchant("bakery", checked_parts=SAW))) == set()
 
 
-def test_while_a_create_is_not_settled_nothing_of_its_merchant_is_over():
+def test_while_a_create_is_not_settled_nothing_of_its_merchant_is_over() -> None:
     assert cleared_findings([OPEN], seen(), unsettled={"acme"}) == set()
 
 
-def test_who_is_doubted_in_a_mass_loss_keeps_all_of_it():
+def test_who_is_doubted_in_a_mass_loss_keeps_all_of_it() -> None:
     loss = Finding("mass-loss", "", "", "", Actor.OPERATOR, affected_merchants=("acme",))
     assert cleared_findings([OPEN], seen(findings=(loss,))) == set()
 
 
-def test_who_left_is_known_only_where_all_manifests_were_read_and_everyone_is_meant():
+def test_who_left_is_known_only_where_all_manifests_were_read_and_everyone_is_meant() -> None:
     others = fleet(merchant("bakery", checked_parts=SAW))
     assert cleared_findings([OPEN], others, known=frozenset({"bakery"})) == {OPEN}
     assert cleared_findings([OPEN], others, known=frozenset({"bakery", "acme"})) == set()
@@ -50,7 +50,7 @@ def test_who_left_is_known_only_where_all_manifests_were_read_and_everyone_is_me
     assert cleared_findings([OPEN], replace(others, scope=Scope(Path("a.yaml"))), known=frozenset({"bakery"})) == set()
 
 
-def test_what_was_found_of_the_fleet_ends_with_a_look_at_everyone():
+def test_what_was_found_of_the_fleet_ends_with_a_look_at_everyone() -> None:
     loss, parked = (FLEET_KEY, "mass-loss", ""), (FLEET_KEY, "disable-held", "")
     assert cleared_findings([loss, parked], seen()) == {loss, parked}
     assert cleared_findings([loss, parked], seen(is_complete=False)) == {parked}

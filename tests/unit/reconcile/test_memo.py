@@ -58,28 +58,28 @@ def key(
     return cache_key("acme", BasicObservation(Company("company", "acme", (connection,)), (), document), snapshot)
 
 
-def test_a_day_later_the_key_is_the_same():
+def test_a_day_later_the_key_is_the_same() -> None:
     assert key(WINTER, **{SYNC_HOUR_PATH: 0}) == key(WINTER + timedelta(days=1), **{SYNC_HOUR_PATH: 0}) is not None
 
 
-def test_summer_time_changes_the_key_of_a_wall_clock():
+def test_summer_time_changes_the_key_of_a_wall_clock() -> None:
     clock = {"schedule.time": LocalTime("00:00", "Europe/London"), START_DATE_PATH: datetime(2026, 12, 1, tzinfo=UTC)}
     assert key(WINTER, **clock) != key(SUMMER, **clock)
 
 
 @pytest.mark.parametrize("document", [ZONED_DOCUMENT, ZONED_DOCUMENT.replace(b":", b": ")])
-def test_summer_time_changes_the_key_where_live_has_a_zone_and_the_manifest_an_hour_of_utc(document):
+def test_summer_time_changes_the_key_where_live_has_a_zone_and_the_manifest_an_hour_of_utc(document) -> None:
     assert key(WINTER, document=document, **{SYNC_HOUR_PATH: 0}) != key(
         SUMMER, document=document, **{SYNC_HOUR_PATH: 0}
     )
 
 
-def test_data_that_grows_stale_changes_the_key():
+def test_data_that_grows_stale_changes_the_key() -> None:
     pulled = WINTER - timedelta(days=30)
     assert key(WINTER, last_sync=pulled) != key(WINTER + timedelta(hours=1), last_sync=pulled)
 
 
-def test_in_sync_by_one_clock_is_not_in_sync_by_two_that_disagree():
+def test_in_sync_by_one_clock_is_not_in_sync_by_two_that_disagree() -> None:
     clock = {"schedule.time": LocalTime("00:00", "Europe/London"), START_DATE_PATH: datetime(2026, 12, 1, tzinfo=UTC)}
     assert key(WINTER, **clock) != key(WINTER, skew=SUMMER - WINTER, **clock)
     assert key(WINTER, **clock) == key(WINTER, skew=timedelta(seconds=1), **clock)

@@ -29,16 +29,16 @@ SENTENCE = "Judged on data pulled between 2 hours and 9 days ago; not known for 
 @pytest.mark.parametrize(
     "show", [plan_text, drift_text, status_text, plan_markdown, drift_markdown, plan_html, drift_html]
 )
-def test_every_report_says_how_old_the_data_is_that_it_judged(show):
+def test_every_report_says_how_old_the_data_is_that_it_judged(show) -> None:
     assert SENTENCE in show(FLEET)
 
 
-def test_where_no_books_were_looked_at_nothing_is_said_of_their_age():
+def test_where_no_books_were_looked_at_nothing_is_said_of_their_age() -> None:
     assert fleet_data_age_text(fleet(waiting())) == ""
     assert "Judged" not in plan_text(fleet(waiting()))
 
 
-def test_one_age_is_one_age_and_an_unknown_one_is_said():
+def test_one_age_is_one_age_and_an_unknown_one_is_said() -> None:
     assert fleet_data_age_text(fleet(merchant(data_age=DataAge(NOW - 3 * DAY)))) == "Judged on data pulled 3 days ago."
     assert fleet_data_age_text(fleet(merchant(data_age=DataAge(None)))) == "Judged on data of unknown age."
 
@@ -53,11 +53,11 @@ def test_one_age_is_one_age_and_an_unknown_one_is_said():
         (400 * DAY, "400 days"),
     ],
 )
-def test_an_age_is_told_in_the_largest_unit_that_says_enough(age, words):
+def test_an_age_is_told_in_the_largest_unit_that_says_enough(age, words: str) -> None:
     assert format_age(age) == words
 
 
-def test_programs_get_the_age_of_each_merchant_and_of_all():
+def test_programs_get_the_age_of_each_merchant_and_of_all() -> None:
     of_all = {"oldest": "2026-11-13T06:00:00Z", "newest": "2026-11-22T04:00:00Z", "unknown": 1}
     for document in (plan_json(FLEET), status_json(FLEET)):
         assert document["data"] == of_all
@@ -71,7 +71,7 @@ def test_programs_get_the_age_of_each_merchant_and_of_all():
     assert drift_json(FLEET)["data"] == of_all | {"merchants": ages | {"cafe": {"lastSync": None}}}
 
 
-def test_drift_with_data_lists_each_merchants_oldest_type_the_stalest_first():
+def test_drift_with_data_lists_each_merchants_oldest_type_the_stalest_first() -> None:
     types = {"suppliers": NOW - HOUR, "taxRates": NOW - 20 * DAY}
     asked = merchant("eden", data_age=DataAge(NOW - HOUR, types))
     never = merchant("fern", data_age=DataAge(NOW - HOUR, {"suppliers": None, "taxRates": NOW - DAY}))
@@ -85,5 +85,5 @@ def test_drift_with_data_lists_each_merchants_oldest_type_the_stalest_first():
     ]
 
 
-def test_one_merchant_in_depth_says_when_its_data_was_pulled():
+def test_one_merchant_in_depth_says_when_its_data_was_pulled() -> None:
     assert "  judged on data pulled 2026-11-22 04:00 UTC" in merchant_detail_text(FLEET.plans[0], WITHOUT_COLOUR, NOW)

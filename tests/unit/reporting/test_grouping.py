@@ -14,7 +14,7 @@ from tests.unit.reporting.fleets import changing, fleet, report, waiting
 BLOCKS = st.dictionaries(st.from_regex(r"m-[0-9]{3}", fullmatch=True), st.sampled_from(["one", "other"]), max_size=40)
 
 
-def test_a_change_to_a_whole_fleet_is_one_block_that_names_the_others():
+def test_a_change_to_a_whole_fleet_is_one_block_that_names_the_others() -> None:
     text = plan_text(fleet(*(changing(f"m-{number:03}") for number in range(100))))
     assert text.count("set the configuration") == 1
     assert "m-000  change" in text
@@ -22,18 +22,18 @@ def test_a_change_to_a_whole_fleet_is_one_block_that_names_the_others():
     assert f"and {99 - MAX_NAMES_IN_GROUP} more" in text
 
 
-def test_a_few_are_told_of_one_by_one():
+def test_a_few_are_told_of_one_by_one() -> None:
     text = plan_text(fleet(*(changing(f"m-{number}") for number in range(MIN_GROUP_SIZE - 1))))
     assert text.count("set the configuration") == MIN_GROUP_SIZE - 1
 
 
-def test_one_that_differs_keeps_its_own_block():
+def test_one_that_differs_keeps_its_own_block() -> None:
     text = plan_text(fleet(*(changing(f"m-{number}") for number in range(MIN_GROUP_SIZE)), waiting("other")))
     assert "https://link.example/x" in text
     assert "\nother  waiting" in text
 
 
-def test_many_outcomes_alike_are_one_line_with_every_name():
+def test_many_outcomes_alike_are_one_line_with_every_name() -> None:
     names = [f"m-{number:02}" for number in range(5 * MAX_NAMES_IN_GROUP)]
     text = report_text(report(fleet(), {name: Skipped("stopped by SIGTERM") for name in names}))
     assert text.count("stopped by SIGTERM") == 1
@@ -42,7 +42,7 @@ def test_many_outcomes_alike_are_one_line_with_every_name():
 
 
 @given(BLOCKS)
-def test_nobody_is_left_out_and_nobody_is_told_of_twice(said):
+def test_nobody_is_left_out_and_nobody_is_told_of_twice(said) -> None:
     blocks = collapse_identical([(name, [name, f"  {word}"]) for name, word in said.items()], WITHOUT_COLOUR)
     told = "\n".join(line for block in blocks for line in block)
     groups = [[name for name, word in said.items() if word == each] for each in ("one", "other")]

@@ -16,7 +16,7 @@ from tests.unit.reporting.fleets import changing, finding, fleet, merchant, wait
 REFUSED = fleet(changing(), refusal=Refusal((LimitExceeded("remap", 60, 50, "--allow remap"),)))
 
 
-def test_markdown_shows_changes_as_a_table():
+def test_markdown_shows_changes_as_a_table() -> None:
     assert (
         "| mapping.sales.accounts.gratuity | Tips (610) | Tips payable (820) | changed outside merchantctl |"
         in plan_markdown(REFUSED)
@@ -24,13 +24,13 @@ def test_markdown_shows_changes_as_a_table():
     assert "remap: 60, and the limit is 50. To allow it: `--allow remap`" in plan_markdown(REFUSED)
 
 
-def test_markdown_keeps_a_row_a_row_whatever_is_in_it():
+def test_markdown_keeps_a_row_a_row_whatever_is_in_it() -> None:
     evil = replace(finding(), cause="a | b\n| c <img> @everyone")
     row = next(line for line in drift_markdown(fleet(merchant(findings=(evil,)))).splitlines() if "mapping" in line)
     assert r"a \| b\\n\| c \<img\> @<!-- -->everyone" in row
 
 
-def test_findings_show_both_values_and_who_moved_where_they_are_about_a_value():
+def test_findings_show_both_values_and_who_moved_where_they_are_about_a_value() -> None:
     off = finding("sync-disabled", direction=Direction.DRIFT, field="enabled", live=False, wanted=True)
     plan = fleet(merchant(findings=(off, finding("company-duplicate"))))
     table = drift_markdown(plan).splitlines()
@@ -40,7 +40,7 @@ def test_findings_show_both_values_and_who_moved_where_they_are_about_a_value():
     assert f"<td>{head}</td><td>enabled</td><td>false</td><td>true</td>" in drift_html(plan)
 
 
-def test_a_link_leads_where_it_says_and_a_strange_one_is_left_out():
+def test_a_link_leads_where_it_says_and_a_strange_one_is_left_out() -> None:
     here, strange = (
         drift_markdown(fleet(merchant(findings=(finding(link=link),))))
         for link in ("https://link.example/a_b~c", "javascript:alert(1)")
@@ -49,7 +49,7 @@ def test_a_link_leads_where_it_says_and_a_strange_one_is_left_out():
     assert "javascript" not in strange
 
 
-def test_html_escapes_what_it_shows():
+def test_html_escapes_what_it_shows() -> None:
     evil = replace(finding(), cause="<script>alert(1)</script>", link="javascript:alert(1)")
     page = drift_html(fleet(merchant("<b>", findings=(evil,)), unmanaged_names=("<i>",)), unmanaged=True)
     assert "<script" not in page
@@ -58,13 +58,13 @@ def test_html_escapes_what_it_shows():
     assert "javascript:" not in page
 
 
-def test_html_shows_changes_refusal_and_link():
+def test_html_shows_changes_refusal_and_link() -> None:
     assert "<td>Tips (610)</td>" in plan_html(REFUSED)
     assert "To allow it: --allow remap" in plan_html(REFUSED)
     assert '<a href="https://link.example/x"' in drift_html(fleet(waiting()))
 
 
-def test_csv_has_a_row_for_each_finding():
+def test_csv_has_a_row_for_each_finding() -> None:
     found = finding(direction=Direction.DRIFT, field="enabled", live=False, wanted=True)
     rows = list(csv.DictReader(io.StringIO(drift_csv(fleet(merchant(findings=(found,)), waiting("bolt"))))))
     assert tuple(rows[0]) == (*FINDING_COLUMNS, *PROVENANCE_COLUMNS)
@@ -72,12 +72,12 @@ def test_csv_has_a_row_for_each_finding():
     assert rows[1]["link"] == "https://link.example/x"
 
 
-def test_csv_lists_unmanaged_companies_when_asked_for():
+def test_csv_lists_unmanaged_companies_when_asked_for() -> None:
     assert len(drift_csv(fleet(unmanaged_names=("x",))).splitlines()) == 1
     (row,) = csv.DictReader(io.StringIO(drift_csv(fleet(unmanaged_names=("x",)), unmanaged=True)))
     assert (row["code"], row["live"]) == ("company-unmanaged", "x")
 
 
-def test_csv_holds_no_formula():
+def test_csv_holds_no_formula() -> None:
     rows = list(csv.reader(io.StringIO(drift_csv(fleet(merchant(findings=(finding(merchant="=1+1"),)))))))
     assert rows[1][0] == "'=1+1"

@@ -24,7 +24,7 @@ def tips(*candidates: Option, kind: str = "unresolved", origin: Origin = PROFILE
     return UnresolvedReference(origin, TIPS, kind, "name 'Tips'", candidates, written)
 
 
-def test_a_mistake_in_a_profile_is_one_line_with_the_nearest_of_one_merchant():
+def test_a_mistake_in_a_profile_is_one_line_with_the_nearest_of_one_merchant() -> None:
     near = Option("a", "Tips payable", "825")
     looked = FleetReferenceCheck({name: CheckedReferences((tips(near),)) for name in ("acme", "bolt", "cafe", "dora")})
     assert reference_check_lines(looked) == [
@@ -35,7 +35,7 @@ def test_a_mistake_in_a_profile_is_one_line_with_the_nearest_of_one_merchant():
     assert [each["merchant"] for each in entry["merchants"]] == ["acme", "bolt", "cafe", "dora"]
 
 
-def test_where_the_books_differ_the_candidates_are_told_by_merchant():
+def test_where_the_books_differ_the_candidates_are_told_by_merchant() -> None:
     tips_payable, trinkgeld = Option("a", "Tips payable"), Option("b", "Trinkgeld")
     looked = FleetReferenceCheck(
         {
@@ -49,7 +49,7 @@ def test_where_the_books_differ_the_candidates_are_told_by_merchant():
     )
 
 
-def test_lines_stand_in_the_order_of_their_addresses():
+def test_lines_stand_in_the_order_of_their_addresses() -> None:
     several = tips(Option("a", "Tips"), Option("b", "Tips"), kind="ambiguous", origin=OWN)
     gone = UnresolvedReference(PROFILE, 'mapping.sales.taxRates["17.5"]', "not-offered", "id 'X'")
     lines = reference_check_lines(FleetReferenceCheck({"acme": CheckedReferences((gone, several))}))
@@ -57,7 +57,7 @@ def test_lines_stand_in_the_order_of_their_addresses():
     assert "un-declare it there: unmanaged: ['mapping.sales.taxRates[\"17.5\"]']" in lines[1]
 
 
-def test_the_summary_counts_who_was_looked_up_who_is_early_and_who_could_not_be_read():
+def test_the_summary_counts_who_was_looked_up_who_is_early_and_who_could_not_be_read() -> None:
     looked = FleetReferenceCheck(
         {
             "acme": CheckedReferences((tips(),)),

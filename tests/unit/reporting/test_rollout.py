@@ -21,7 +21,7 @@ def rollout(state: RolloutState, *waves: tuple[MemberState, ...], wave: int = 1,
     return Rollout(1, "spring", state, "", NOON, NOON, terms, wave, None, members)
 
 
-def test_a_rollout_is_told_wave_by_wave_with_its_troubles_and_the_next_step():
+def test_a_rollout_is_told_wave_by_wave_with_its_troubles_and_the_next_step() -> None:
     told = rollout_text(rollout(RolloutState.PAUSED, (DONE, FAILED), (AHEAD,) * 3))
     assert told.splitlines() == [
         "spring  paused since 2026-11-22 12:00 UTC",
@@ -34,14 +34,14 @@ def test_a_rollout_is_told_wave_by_wave_with_its_troubles_and_the_next_step():
     ]
 
 
-def test_of_many_troubles_some_are_told_and_the_json_has_all():
+def test_of_many_troubles_some_are_told_and_the_json_has_all() -> None:
     many = rollout(RolloutState.PAUSED, (FAILED,) * 30)
     assert "and 10 more: -o json lists all" in rollout_text(many)
     assert len(rollout_json(many)["merchants"]) == 30
 
 
 @pytest.mark.parametrize("state", RolloutState)
-def test_every_state_can_be_told(state):
+def test_every_state_can_be_told(state) -> None:
     assert state.value in rollout_text(rollout(state, (DONE,)))
     assert all("spring" in step or "manifests" in step for step in next_steps(rollout(state, (DONE,))))
 
@@ -61,5 +61,5 @@ def test_every_state_can_be_told(state):
         (rollout(RolloutState.PAUSED, (DONE,), (AHEAD,)), 2, 130),
     ],
 )
-def test_the_exit_code_says_whether_it_came_to_its_end(stands, signal, code):
+def test_the_exit_code_says_whether_it_came_to_its_end(stands, signal: int | None, code: int) -> None:
     assert rollout_exit_code(stands, signal) == code

@@ -51,33 +51,33 @@ async def is_idle(queue: Queue) -> bool:
 
 
 class TestEveryQueue:
-    async def test_who_is_due_together_is_handed_out_together(self, queue: Queue):
+    async def test_who_is_due_together_is_handed_out_together(self, queue: Queue) -> None:
         queue.add(["bob", "ann", "bob"])
         queue.add([EVERYONE])
         assert await queue.get() == (EVERYONE, "ann", "bob")
         assert await is_idle(queue)
 
-    async def test_nobody_is_handed_out_before_his_time(self, queue: Queue):
+    async def test_nobody_is_handed_out_before_his_time(self, queue: Queue) -> None:
         queue.add(["late"], after=0.5)
         queue.add(["now"])
         assert await queue.get() == ("now",)
         assert await queue.get() == ("late",)
 
-    async def test_the_earliest_time_wins_whichever_came_first(self, queue: Queue):
+    async def test_the_earliest_time_wins_whichever_came_first(self, queue: Queue) -> None:
         for after in (3600, 0.2, 7200):
             queue.add(["ann"], after=after)
             await asyncio.sleep(0.05)
         assert await queue.get() == ("ann",)
         assert await is_idle(queue)
 
-    async def test_who_waits_for_later_can_be_due_at_once_after_all(self, queue: Queue):
+    async def test_who_waits_for_later_can_be_due_at_once_after_all(self, queue: Queue) -> None:
         queue.add(["ann"], after=3600)
         asking = asyncio.create_task(queue.get())
         await asyncio.sleep(0.2)
         queue.add(["ann"])
         assert await asking == ("ann",)
 
-    async def test_who_is_added_while_in_hand_is_handed_out_once_more(self, queue: Queue):
+    async def test_who_is_added_while_in_hand_is_handed_out_once_more(self, queue: Queue) -> None:
         queue.add(["ann"])
         await queue.get()
         queue.add(["ann"])
@@ -85,7 +85,7 @@ class TestEveryQueue:
         assert await queue.get() == ("ann",)
         assert await is_idle(queue)
 
-    async def test_an_urgent_one_is_handed_out_beside_whoever_is_looked_at(self, queue: Queue):
+    async def test_an_urgent_one_is_handed_out_beside_whoever_is_looked_at(self, queue: Queue) -> None:
         queue.add([EVERYONE])
         assert await queue.get() == (EVERYONE,)
         queue.add(["ann"], urgent=True)
@@ -93,7 +93,7 @@ class TestEveryQueue:
         assert await queue.get_urgent() == ("ann",)
         assert await queue.get() == ("bob",)
 
-    async def test_who_waits_for_a_sweep_can_be_urgent_after_all(self, queue: Queue):
+    async def test_who_waits_for_a_sweep_can_be_urgent_after_all(self, queue: Queue) -> None:
         queue.add(["ann", "bob"], after=3600)
         queue.add(["ann"], urgent=True)
         queue.add(["ann"], after=60)
@@ -102,7 +102,7 @@ class TestEveryQueue:
 
     async def test_who_becomes_urgent_while_in_urgent_work_is_handed_out_once_more_and_only_afterwards(
         self, queue: Queue
-    ):
+    ) -> None:
         queue.add(["ann"], urgent=True)
         assert await queue.get_urgent() == ("ann",)
         queue.add(["ann"], urgent=True)
@@ -114,7 +114,7 @@ class TestEveryQueue:
         await queue.done(["ann", "bob"])
         assert await asyncio.wait_for(asking, 30) == ("ann",)
 
-    async def test_a_closed_queue_hands_nobody_out_and_keeps_nobody_waiting(self, queue: Queue):
+    async def test_a_closed_queue_hands_nobody_out_and_keeps_nobody_waiting(self, queue: Queue) -> None:
         asking = asyncio.create_task(queue.get())
         await asyncio.sleep(0.1)
         queue.close()
@@ -122,18 +122,18 @@ class TestEveryQueue:
         queue.add(["ann"])
         assert await queue.get() == ()
 
-    async def test_it_can_be_asked_how_many_wait(self, queue: Queue):
+    async def test_it_can_be_asked_how_many_wait(self, queue: Queue) -> None:
         queue.add(["ann", "bob"], after=3600)
         assert len(queue) == 2
 
 
 class TestTheQueueOfManyProcesses:
-    async def test_whom_one_adds_another_looks_at(self, shared: Queue, other: Queue):
+    async def test_whom_one_adds_another_looks_at(self, shared: Queue, other: Queue) -> None:
         shared.add(["ann"])
         assert await other.get() == ("ann",)
         assert await is_idle(shared)
 
-    async def test_nobody_is_in_two_hands_at_once(self, shared: Queue, other: Queue):
+    async def test_nobody_is_in_two_hands_at_once(self, shared: Queue, other: Queue) -> None:
         """Asked for again while one looks, a merchant waits until that one is done."""
         shared.add(["ann"])
         await shared.get()
@@ -142,7 +142,7 @@ class TestTheQueueOfManyProcesses:
         asking = asyncio.create_task(shared.get())
         assert await asyncio.wait_for(asking, 30) == ("ann",)
 
-    async def test_all_are_handed_out_once_over_several_processes(self, shared: Queue, other: Queue):
+    async def test_all_are_handed_out_once_over_several_processes(self, shared: Queue, other: Queue) -> None:
         """More than two handfuls, each process with its own half of what is told twice."""
         names = [f"m-{number:03}" for number in range(350)]
         shared.add(names[:200])
@@ -160,7 +160,7 @@ class TestTheQueueOfManyProcesses:
         await asyncio.gather(take(shared), take(other))
         assert sorted(taken) == names
 
-    async def test_who_leaves_gives_back_whoever_was_not_looked_at(self, url: str, shared: Queue):
+    async def test_who_leaves_gives_back_whoever_was_not_looked_at(self, url: str, shared: Queue) -> None:
         from controller.daemon.postgres_queue import open_postgres_queue
 
         async with open_postgres_queue(url) as leaving:
@@ -173,7 +173,7 @@ class TestTheQueueOfManyProcesses:
         assert await shared.get() == ("ann", "bob")
         assert await shared.get() == ("cid",)
 
-    async def test_a_killed_process_holds_nobody_for_long(self, url: str, shared: Queue):
+    async def test_a_killed_process_holds_nobody_for_long(self, url: str, shared: Queue) -> None:
         """Half a minute without a sign of life, which has passed for the dead one."""
         kill_who_has_taken(url, "('ann', 'bob')")
         shared.add(["bob"], after=3600)
@@ -181,7 +181,7 @@ class TestTheQueueOfManyProcesses:
         execute(url, f"UPDATE {queue_schema(url)}.procrastinate_workers SET last_heartbeat = now() - interval '31 s'")
         assert await asyncio.wait_for(shared.get(), 30) == ("ann", "bob")
 
-    async def test_nothing_of_what_was_looked_at_stays_in_the_database(self, url: str, shared: Queue):
+    async def test_nothing_of_what_was_looked_at_stays_in_the_database(self, url: str, shared: Queue) -> None:
         shared.add(["ann"])
         await shared.get()
         assert await is_idle(shared)
@@ -189,7 +189,7 @@ class TestTheQueueOfManyProcesses:
             rows = query_value(url, f"SELECT count(*) FROM {queue_schema(url)}.procrastinate_{table}")
             assert rows == 0, table
 
-    async def test_tables_of_another_version_make_room(self, url: str, shared: Queue):
+    async def test_tables_of_another_version_make_room(self, url: str, shared: Queue) -> None:
         from controller.daemon.postgres_queue import open_postgres_queue
 
         shared.add(["ann"], after=3600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,14 +28,14 @@ async def settled(revisions: ManifestWatcher) -> bool:
     return await revisions.reload_if_changed() or await revisions.reload_if_changed()
 
 
-async def test_what_has_not_changed_is_not_loaded_again(root):
+async def test_what_has_not_changed_is_not_loaded_again(root: Path) -> None:
     revisions = ManifestWatcher(root)
     before = revisions.fleet
     assert not await settled(revisions)
     assert revisions.fleet is before
 
 
-async def test_a_new_manifest_counts_once_it_has_stopped_changing(root):
+async def test_a_new_manifest_counts_once_it_has_stopped_changing(root: Path) -> None:
     revisions = ManifestWatcher(root)
     write(root, "bob")
     assert not await revisions.reload_if_changed()
@@ -44,7 +45,7 @@ async def test_a_new_manifest_counts_once_it_has_stopped_changing(root):
     assert set(revisions.fleet.merchants) == {"ann", "bob", "cid"}
 
 
-async def test_broken_manifests_leave_the_old_ones_in_use_and_say_why(root):
+async def test_broken_manifests_leave_the_old_ones_in_use_and_say_why(root: Path) -> None:
     revisions = ManifestWatcher(root)
     (root / "bob.yaml").write_text("kind: [")
     (root / "ann.yaml").unlink()
@@ -57,22 +58,22 @@ async def test_broken_manifests_leave_the_old_ones_in_use_and_say_why(root):
     assert revisions.diagnostics == ()
 
 
-async def test_a_folder_that_vanishes_is_a_complaint_and_no_empty_fleet(root, tmp_path):
+async def test_a_folder_that_vanishes_is_a_complaint_and_no_empty_fleet(root: Path, tmp_path: Path) -> None:
     revisions = ManifestWatcher(root)
-    root.rename(tmp_path.with_suffix(".away"))
+    os.rename(root, tmp_path.with_suffix(".away"))
     assert not await settled(revisions)
     assert set(revisions.fleet.merchants) == {"ann"}
     assert "merchantctl init" in str(revisions.diagnostics[0])
 
 
-async def test_a_comment_moves_lines_and_nobody_is_looked_at_for_it(root):
+async def test_a_comment_moves_lines_and_nobody_is_looked_at_for_it(root: Path) -> None:
     revisions = ManifestWatcher(root)
     (root / "ann.yaml").write_text("# ours\n" + MERCHANT % "ann")
     assert not await settled(revisions)
     assert revisions.fleet.merchants["ann"].origins["connection.platform"][0].line == 5
 
 
-def test_a_start_on_broken_or_missing_manifests_is_refused(root):
+def test_a_start_on_broken_or_missing_manifests_is_refused(root: Path) -> None:
     with pytest.raises(UsageError):
         ManifestWatcher(root / "nowhere")
     (root / "bob.yaml").write_text("kind: [")

@@ -19,7 +19,7 @@ def said(seen, *keys: str) -> dict[str, object]:
     return pass_log_fields(Pass(keys or (EVERYONE,), seen, USUAL_NOW, USUAL_NOW))
 
 
-def test_a_pass_that_wrote_says_how_everyone_stands_and_who_failed():
+def test_a_pass_that_wrote_says_how_everyone_stands_and_who_failed() -> None:
     report = FleetReport(
         FLEET, {"ann": Applied(1), "bob": Failed("no", retryable=True, writes=1)}, USUAL_NOW, USUAL_NOW
     )
@@ -29,13 +29,13 @@ def test_a_pass_that_wrote_says_how_everyone_stands_and_who_failed():
     }  # fmt: skip
 
 
-def test_a_refusal_is_said_with_the_flag_that_lifts_it():
+def test_a_refusal_is_said_with_the_flag_that_lifts_it() -> None:
     refused = replace(FLEET, refusal=Refusal((LimitExceeded("disable", 3, 2, "--allow disable"),)))
     assert "--allow disable" in said(refused)["refused"][0]
     assert said(refused)["writes"] == 0
 
 
-def test_a_setback_says_why_and_claims_nothing_about_merchants():
+def test_a_setback_says_why_and_claims_nothing_about_merchants() -> None:
     assert said(PassFailure("no answer"), "ann", "bob") == {
         "scope": "2 named", "writes": 0, "findings": 0, "seconds": 0.0, "cut_short": "no answer",
     }  # fmt: skip

@@ -32,20 +32,20 @@ def read(**hours_ago: float) -> dict[str, SyncRow]:
     }
 
 
-def test_only_who_is_ready_has_syncs_to_read():
+def test_only_who_is_ready_has_syncs_to_read() -> None:
     assert names(
         expected_to_sync([plan("a"), plan("b", ConditionStatus.FALSE), plan("c", ConditionStatus.UNKNOWN)])
     ) == ["a"]
 
 
-def test_who_was_never_read_comes_first_then_who_was_read_longest_ago():
+def test_who_was_never_read_comes_first_then_who_was_read_longest_ago() -> None:
     plans, known = [plan(name) for name in "abcd"], read(a=30, b=40, d=2)
     assert names(select_next(plans, known, USUAL_NOW, 86_400, 86_400)) == ["c", "b", "a"]
 
 
 @settings(deadline=None)
 @given(st.integers(1, 400), st.integers(1, 40))
-def test_a_round_reads_everyone_once(merchants, turns):
+def test_a_round_reads_everyone_once(merchants: int, turns: int) -> None:
     """However many merchants share a round, all are read within it and none twice."""
     plans, known = [plan(f"m{number:03}") for number in range(merchants)], {}
     for turn in range(turns):
@@ -56,12 +56,12 @@ def test_a_round_reads_everyone_once(merchants, turns):
     assert len(known) == merchants
 
 
-def test_old_data_is_asked_for_the_oldest_first_and_not_twice():
+def test_old_data_is_asked_for_the_oldest_first_and_not_twice() -> None:
     plans = [plan("a", hours=25), plan("b", hours=90), plan("c", hours=3), plan("d"), plan("e", hours=30)]
     asked = {"e": USUAL_NOW - HOUR, "b": USUAL_NOW - 30 * HOUR}
     assert names(select_stale(plans, asked, USUAL_NOW, DAY, DAY)) == ["b", "a"]
 
 
-def test_a_fleet_that_is_all_old_is_not_asked_for_at_once():
+def test_a_fleet_that_is_all_old_is_not_asked_for_at_once() -> None:
     plans = [plan(f"m{number}", hours=99) for number in range(288)]
     assert len(select_stale(plans, {}, USUAL_NOW, DAY, 300)) == 2

@@ -32,7 +32,7 @@ def told(story: Callable[[WorkQueue], Awaitable[Taken]]) -> Taken:
     return run(begin())
 
 
-def test_who_is_due_together_is_handed_out_together():
+def test_who_is_due_together_is_handed_out_together() -> None:
     async def story(queue: WorkQueue) -> Taken:
         queue.add(["bob", "ann"])
         queue.add(["cid"], after=60)
@@ -41,7 +41,7 @@ def test_who_is_due_together_is_handed_out_together():
     assert told(story) == [(0, ("ann", "bob")), (60, ("cid",))]
 
 
-def test_the_earliest_time_wins_whichever_came_first():
+def test_the_earliest_time_wins_whichever_came_first() -> None:
     async def story(queue: WorkQueue) -> Taken:
         queue.add(["ann", "bob"], after=60)
         queue.add(["ann"], after=10)
@@ -51,7 +51,7 @@ def test_the_earliest_time_wins_whichever_came_first():
     assert told(story) == [(10, ("ann",)), (60, ("bob",))]
 
 
-def test_who_is_added_while_another_is_waited_for_is_not_kept_waiting():
+def test_who_is_added_while_another_is_waited_for_is_not_kept_waiting() -> None:
     async def story(queue: WorkQueue) -> Taken:
         queue.add(["late"], after=3600)
         asyncio.get_running_loop().call_later(5, queue.add, ["now"])
@@ -60,7 +60,7 @@ def test_who_is_added_while_another_is_waited_for_is_not_kept_waiting():
     assert told(story) == [(5, ("now",))]
 
 
-def test_who_is_added_while_in_hand_is_handed_out_once_more_and_only_afterwards():
+def test_who_is_added_while_in_hand_is_handed_out_once_more_and_only_afterwards() -> None:
     async def story(queue: WorkQueue) -> Taken:
         queue.add(["ann"])
         for second in (1, 2, 3):
@@ -71,7 +71,7 @@ def test_who_is_added_while_in_hand_is_handed_out_once_more_and_only_afterwards(
 
 
 @pytest.mark.parametrize("waiting", [[], ["ann"]])
-def test_a_closed_queue_hands_nobody_out_and_keeps_nobody_waiting(waiting):
+def test_a_closed_queue_hands_nobody_out_and_keeps_nobody_waiting(waiting) -> None:
     async def story(queue: WorkQueue) -> Taken:
         queue.add(waiting, after=3600)
         return await take(queue, until=1)
@@ -83,7 +83,7 @@ ADDED = st.tuples(st.integers(0, 50), st.sampled_from("abcd"), st.integers(0, 50
 
 
 @given(st.lists(ADDED, max_size=30), st.integers(0, 20))
-def test_nobody_is_lost_or_handed_out_before_his_time_or_twice_for_one_asking(added, busy):
+def test_nobody_is_lost_or_handed_out_before_his_time_or_twice_for_one_asking(added, busy: int) -> None:
     """Each handing out answers all askings whose time has come; one is never before the first of them is due."""
 
     async def story(queue: WorkQueue) -> Taken:

@@ -24,7 +24,7 @@ def came(*findings, **more):
 class Chat:
     """What is told of one pass after another, and remembered as told."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.told: frozenset[tuple[str, str]] = frozenset()
 
     def after(self, *, outcomes=None, refusal=None, complaints=(), trouble=None, whole=True, names=("acme", "beta")):
@@ -39,7 +39,7 @@ class Chat:
 REASON = "GET /x: 503 no luck (correlation id {})"
 
 
-def test_a_failure_is_told_once_whatever_moves_in_its_words_and_another_reason_anew():
+def test_a_failure_is_told_once_whatever_moves_in_its_words_and_another_reason_anew() -> None:
     chat = Chat()
     first = chat.after(outcomes={"acme": Failed(REASON.format("a1"), True)})
     assert first.failures == (("acme", REASON.format("a1")),)
@@ -47,7 +47,7 @@ def test_a_failure_is_told_once_whatever_moves_in_its_words_and_another_reason_a
     assert chat.after(outcomes={"acme": Failed("400: no such tax rate", False)}).failures
 
 
-def test_who_is_left_alone_for_a_while_and_fails_again_is_no_news():
+def test_who_is_left_alone_for_a_while_and_fails_again_is_no_news() -> None:
     """Each back-off told the same failure anew."""
     chat = Chat()
     assert chat.after(outcomes={"acme": Failed("503", True)})
@@ -55,7 +55,7 @@ def test_who_is_left_alone_for_a_while_and_fails_again_is_no_news():
     assert not chat.after(outcomes={"acme": Failed("503", True)})
 
 
-def test_who_did_well_and_fails_again_is_news_again():
+def test_who_did_well_and_fails_again_is_news_again() -> None:
     for well in (Applied(1), Unchanged()):
         chat = Chat()
         assert chat.after(outcomes={"acme": Failed("503", True)})
@@ -63,14 +63,14 @@ def test_who_did_well_and_fails_again_is_news_again():
         assert chat.after(outcomes={"acme": Failed("503", True)}).failures
 
 
-def test_a_failure_of_another_merchant_ends_nothing():
+def test_a_failure_of_another_merchant_ends_nothing() -> None:
     chat = Chat()
     chat.after(outcomes={"acme": Failed("503", True)})
     assert not chat.after(outcomes={"beta": Applied(1)}, whole=False, names=("beta",))
     assert not chat.after(outcomes={"acme": Failed("503", True)})
 
 
-def test_a_refusal_is_told_once_however_its_numbers_move():
+def test_a_refusal_is_told_once_however_its_numbers_move() -> None:
     refused = Refusal((LimitExceeded("disable", 7, 1, "--allow disable"),))
     more = Refusal((LimitExceeded("disable", 9, 1, "--allow disable"),))
     worse = Refusal((LimitExceeded("delete", 1, 0, "--allow delete"),))
@@ -82,7 +82,7 @@ def test_a_refusal_is_told_once_however_its_numbers_move():
     assert chat.after(refusal=worse).refusal, "it was over"
 
 
-def test_complaints_are_told_once_wherever_their_line_moves_to():
+def test_complaints_are_told_once_wherever_their_line_moves_to() -> None:
     complaint = Diagnostic("a.yaml", 1, 2, "unknown key 'x'")
     chat = Chat()
     assert chat.after(complaints=(complaint,)).diagnostics == (complaint,)
@@ -91,7 +91,7 @@ def test_complaints_are_told_once_wherever_their_line_moves_to():
     assert chat.after(complaints=(complaint,)).diagnostics
 
 
-def test_trouble_stands_until_a_look_at_everyone_came_through():
+def test_trouble_stands_until_a_look_at_everyone_came_through() -> None:
     """A webhook in between told a standing trouble anew, and so did another correlation id."""
     chat = Chat()
     assert chat.after(trouble=REASON.format("a1"), whole=False).pass_failure
@@ -115,7 +115,7 @@ def test_trouble_stands_until_a_look_at_everyone_came_through():
         ("trace 0HMVFE0A1B2C3D4E5 failed", "trace 0HMVFE0A1B2C3D4E6 failed"),
     ],
 )
-def test_what_moves_while_it_is_the_same_is_no_part_of_its_identity(one, other):
+def test_what_moves_while_it_is_the_same_is_no_part_of_its_identity(one: str, other: str) -> None:
     assert identity(one) == identity(other)
 
 
@@ -127,14 +127,14 @@ def test_what_moves_while_it_is_the_same_is_no_part_of_its_identity(one, other):
         ("the tax rate 20 has no selection", "the tax rate 5 has no selection"),
     ],
 )
-def test_what_names_something_is_part_of_it(one, other):
+def test_what_names_something_is_part_of_it(one: str, other: str) -> None:
     assert identity(one) != identity(other)
 
 
 # The message --------------------------------------------------------------------------------------------
 
 
-def test_the_message_says_it_in_words_and_in_fields():
+def test_the_message_says_it_in_words_and_in_fields() -> None:
     refusal = Refusal((LimitExceeded("disable", 7, 1, "--allow disable"),))
     gone = FindingAlert(drift("cem"), 9, is_new=False, ended=Ended.SOMEBODY, gone_at=NOW)
     sent = alert_json(Alert((*came(drift()), gone), (("beta", "400: no"),), refusal))
@@ -155,13 +155,13 @@ def test_the_message_says_it_in_words_and_in_fields():
     assert sent["refusal"]["limitsExceeded"][0]["flag"] == "--allow disable"
 
 
-def test_what_was_put_right_at_once_asks_for_nothing():
+def test_what_was_put_right_at_once_asks_for_nothing() -> None:
     sent = alert_json(Alert(came(drift(), ended=Ended.MENDED, gone_at=NOW)))
     assert sent["text"].endswith("someone changed it Put right.")
     assert sent["drift"]["findings"][0]["corrected"] is True
 
 
-def test_a_thousand_findings_are_one_short_message():
+def test_a_thousand_findings_are_one_short_message() -> None:
     sent = alert_json(Alert(came(*(drift(f"m-{n:04d}") for n in range(1000)))))
     assert len(sent["text"].splitlines()) == 14
     assert sent["text"].endswith("and 988 more")
@@ -169,7 +169,7 @@ def test_a_thousand_findings_are_one_short_message():
     assert len(sent["drift"]["findings"]) == 100
 
 
-def test_nobody_is_called_by_a_merchants_name():
+def test_nobody_is_called_by_a_merchants_name() -> None:
     sent = alert_json(Alert(came(drift("<!channel> & <http://x|y>\n", actor=Actor.OPERATOR))))
     assert "&lt;!channel&gt; &amp; &lt;http:\u2060//x|y&gt;:" in sent["text"]
     assert "<" not in sent["text"]

@@ -23,7 +23,7 @@ def samples(latest=None, meters=None):
     }
 
 
-def test_the_moment_is_told_as_gauges():
+def test_the_moment_is_told_as_gauges() -> None:
     drift = finding("mapping-changed", "d", direction=Direction.DRIFT)
     plans = [merchant("a"), merchant("b"), waiting("c"), replace(changing("d"), findings=(drift,)), changing("e")]
     latest = ControllerStatus(
@@ -48,7 +48,7 @@ def test_the_moment_is_told_as_gauges():
     assert told["merchantctl_info", "1.2.3"] == 1
 
 
-def test_what_happened_is_counted():
+def test_what_happened_is_counted() -> None:
     meters, refusal = Metrics(), Refusal((LimitExceeded("disable", 7, 1, "--allow disable"),))
     done = report(fleet(changing("a"), changing("b")), {"a": Applied(2), "b": Failed("no", True, writes=1)})
     meters.record_pass(done, everyone=True, seconds=3)
@@ -67,7 +67,7 @@ def test_what_happened_is_counted():
     assert told["merchantctl_pass_seconds_sum", "everyone"] == 4
 
 
-def test_every_name_is_ours_and_no_merchant_is_named():
+def test_every_name_is_ours_and_no_merchant_is_named() -> None:
     plans = [replace(waiting(f"merchant-{n}"), company_id=f"company-{n}") for n in range(200)]
     told = samples(ControllerStatus(plan=fleet(*plans)))
     assert all(name.startswith("merchantctl_") for name, *_ in told)
@@ -75,7 +75,7 @@ def test_every_name_is_ours_and_no_merchant_is_named():
     assert len(told) < 120
 
 
-def test_every_metric_has_its_line_in_the_documents():
+def test_every_metric_has_its_line_in_the_documents() -> None:
     latest = ControllerStatus(plan=fleet(waiting()), last_full_pass_at=NOW, next_full_pass_at=NOW)
     text = exposition(Metrics(), latest, "1.2.3").decode()
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}

@@ -15,21 +15,21 @@ HEADERS = {
 }
 
 
-def test_the_test_vector_of_the_reference_is_proven():
+def test_the_test_vector_of_the_reference_is_proven() -> None:
     assert is_authentic(parse_webhook_secrets(SECRET, None), HEADERS, BODY, SENT)
     assert is_authentic(parse_webhook_secrets(SECRET.removeprefix("whsec_"), None), HEADERS, BODY, SENT)
 
 
-def test_the_test_vector_with_another_byte_is_not():
+def test_the_test_vector_with_another_byte_is_not() -> None:
     assert not is_authentic(parse_webhook_secrets(SECRET, None), HEADERS, BODY.replace(b"e1", b"e2"), SENT)
 
 
-def test_a_signature_is_good_for_five_minutes_either_way():
+def test_a_signature_is_good_for_five_minutes_either_way() -> None:
     secrets = parse_webhook_secrets(SECRET, None)
     for minutes, good in ((-6, False), (-5, True), (5, True), (6, False)):
         assert is_authentic(secrets, HEADERS, BODY, SENT + timedelta(minutes=minutes)) is good
 
 
-def test_without_any_secret_nothing_is_proven():
+def test_without_any_secret_nothing_is_proven() -> None:
     assert not is_authentic(parse_webhook_secrets(None, None), {"authorization": ""}, BODY, SENT)
     assert not is_authentic(parse_webhook_secrets("", "\n"), HEADERS, BODY, SENT)
