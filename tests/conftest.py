@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings as hypothesis_settings
 
 from controller.emulator.http.server import running_emulator
@@ -68,6 +69,7 @@ def logging_as_it_was() -> Iterator[None]:
     root.handlers[:] = [each for each in root.handlers if each in handlers]
     for logger, level in levels:
         logger.setLevel(level)
+    structlog.reset_defaults()
 
 
 def pytest_configure(config: pytest.Config) -> None:
