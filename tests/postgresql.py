@@ -89,8 +89,8 @@ def _connected(server: str) -> Iterator[Connection]:
 
 
 def _binaries() -> Path | None:
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb")) or [shutil.which("initdb")]
-    return Path(found[-1]).parent if found[-1] else None
+    found = max(glob.glob("/usr/lib/postgresql/*/bin/initdb"), default=None) or shutil.which("initdb")
+    return Path(found).parent if found else None
 
 
 def _missing(reason: str) -> NoReturn:
@@ -116,7 +116,7 @@ def _start(binaries: Path, folder: Path) -> None:
 def _control(binaries: Path | None, folder: Path, *words: str) -> None:
     """Starts or stops the server, and waits until that is done."""
     assert binaries
-    command = [binaries / "pg_ctl", "--wait", "--silent", f"--pgdata={folder / 'data'}", *words]
+    command = [str(binaries / "pg_ctl"), "--wait", "--silent", f"--pgdata={folder / 'data'}", *words]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, **_plain_user(folder))
 
 

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
@@ -64,7 +65,7 @@ class Operation:
     method: str
     path: str
     pattern: re.Pattern[str]
-    answers: Mapping[str, Draft202012Validator | None]
+    answers: Mapping[str, Validator | None]
 
 
 class Contract:
@@ -153,9 +154,7 @@ def _shape(parameter: re.Match[str]) -> str:
     return "[0-9a-fA-F-]{36}" if parameter[0] in ("{ruleId}", "{syncId}") else "[^/]+"
 
 
-def _answers(
-    document: Any, registry: Registry[Any], path: str, method: str
-) -> Iterator[tuple[str, Draft202012Validator | None]]:
+def _answers(document: Any, registry: Registry[Any], path: str, method: str) -> Iterator[tuple[str, Validator | None]]:
     escaped = path.replace("~", "~0").replace("/", "~1")
     for status, answer in document["paths"][path][method]["responses"].items():
         pointer = f"/paths/{escaped}/{method}/responses/{status}"

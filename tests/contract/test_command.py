@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from controller.cli.main import group
+from tests.narrowing import present
 
 START = [sys.executable, "-c", "from controller.cli.emulator import command; command()", "--port", "0"]
 
@@ -23,7 +24,8 @@ class Process:
 
     def __init__(self, *options: str, api_key: str = "emulator") -> None:
         self.process = subprocess.Popen([*START, *options], stdout=subprocess.PIPE, text=True)
-        self.line = self.process.stdout.readline()
+        self._out = present(self.process.stdout)
+        self.line = self._out.readline()
         self.url = self.line.split()[2]
         key = b64encode(api_key.encode()).decode()
         self.api = httpx.Client(base_url=self.url, headers={"Authorization": f"Basic {key}"}, trust_env=False)
@@ -39,7 +41,7 @@ class Process:
             os.kill(self.process.pid, number)
         self.process.wait(10)
         self.api.close()
-        self.process.stdout.close()
+        self._out.close()
 
 
 def world_of(server: Process) -> list[dict]:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
+from unittest.mock import patch
 
 import httpx
 
@@ -152,8 +153,9 @@ def disturbed(place: Place, disturbance: Disturbance) -> Iterator[None]:
         if dies:
             disturbance.kill()
 
-    place.environment, Database.writing = replace(environment, network=network), transaction
+    place.environment = replace(environment, network=network)
     try:
-        yield
+        with patch.object(Database, "writing", transaction):
+            yield
     finally:
-        place.environment, Database.writing = environment, writing
+        place.environment = environment

@@ -168,7 +168,7 @@ def _stands(document: Document, path: str, now: datetime) -> Any:
 def _wanted(document: Document, path: str, wish: Any, fields: Fields, now: datetime) -> Any:
     if isinstance(wish, dict):
         ((by, word),) = wish.items()
-        key = {"code": "nominalCode"}.get(by, by)
+        key = "nominalCode" if by == "code" else by
         ids = [each["id"] for each in _options(document, path) if each.get(key) == word]
         return ids[0] if len(ids) == 1 else Unresolved(ids)
     if path == "schedule.startDate":

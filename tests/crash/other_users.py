@@ -81,11 +81,11 @@ class OtherUsers:
         if company is None:
             return
         at = f"/_emulator/companies/{company['id']}/{kind}"
-        first, *more = [each for each in self._rows(at) if each[key] in (row, row + RENAMED_SUFFIX)] or [None]
-        for each in more:
+        named = [each for each in self._rows(at) if each[key] in (row, row + RENAMED_SUFFIX)]
+        for each in named[1:]:
             self._call("DELETE", f"{at}/{each['id']}")
-        if first:
-            self._call("PATCH", f"{at}/{first['id']}", {key: row, "status": "Active", "metadata": {"isDeleted": False}})
+        for each in named[:1]:
+            self._call("PATCH", f"{at}/{each['id']}", {key: row, "status": "Active", "metadata": {"isDeleted": False}})
 
     def repair_start(self, name: str, no_later_than: datetime) -> None:
         """A start in the portal that Codat would let nobody move back to what is declared."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -91,8 +91,8 @@ storms = st.tuples(faults, deaths)
 class AnyHistory(RuleBasedStateMachine):
     """Everyone acts at random; whoever watches complains at once; at the end all must come to rest as declared."""
 
-    emulator: Emulator = None
-    steps = 0
+    emulator: ClassVar[Emulator]
+    steps: ClassVar[int]
 
     def __init__(self) -> None:
         super().__init__()
@@ -235,7 +235,7 @@ class AnyHistory(RuleBasedStateMachine):
 
 def explore(emulator: Emulator, examples: int, steps: int, *, at_random: bool) -> int:
     """Runs so many histories of so many steps; how many steps they were in all."""
-    machine = type("AnyHistory", (AnyHistory,), {"emulator": emulator, "steps": 0})
+    machine: type[AnyHistory] = type("AnyHistory", (AnyHistory,), {"emulator": emulator, "steps": 0})
     bounds = settings(
         max_examples=examples,
         stateful_step_count=steps,
@@ -247,7 +247,7 @@ def explore(emulator: Emulator, examples: int, steps: int, *, at_random: bool) -
         print_blob=True,
     )
     run_state_machine_as_test(machine, settings=bounds)
-    return int(machine.steps)
+    return machine.steps
 
 
 def test_any_history_comes_to_rest_as_declared(emulator: Emulator) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from controller.model.plan import Change, ChangeKind, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetReport, Skipped, Unchanged
+from controller.model.values import Option, Value
 from tests.crash.expected import Document, differences, undeclared_values
 from tests.end_to_end.place import Place
 
@@ -185,9 +186,18 @@ def _stands(
 def _configured(change: Change, document: Document | None, now: datetime) -> bool:
     fields = {each.field: each.wanted for each in change.fields}
     hours = {"schedule.time", "schedule.startDate"} & fields.keys()
-    plain = {path: {"id": wish.id} if hasattr(wish, "id") else wish for path, wish in fields.items()}
-    plain = {path: list(wish) if isinstance(wish, tuple) else wish for path, wish in plain.items() if path not in hours}
+    plain = {path: _as_declared(wish) for path, wish in fields.items() if path not in hours}
     return document is not None and not differences(document, plain, now)
+
+
+def _as_declared(wish: Value) -> Any:
+    """As the manifest of a merchant would say it."""
+    match wish:
+        case Option():
+            return {"id": wish.id}
+        case tuple():
+            return list(wish)
+    return wish
 
 
 def _moved_at_all(merchant: str, before: RemoteView, after: RemoteView, owners: MerchantByCompany) -> bool:

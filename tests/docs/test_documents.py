@@ -30,6 +30,7 @@ from controller.model.exit_codes import (
 from controller.model.merchant_status import STATUS_MEANINGS
 from controller.model.run import ALLOW_CLASSES
 from controller.planning.limits import HELD_CLASSES, LIMITS, SHRINK_LIMIT
+from tests.narrowing import present
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
@@ -101,10 +102,10 @@ def test_a_command_line_in_a_document_is_one_that_the_program_reads(
     flags = tuple(takewhile(lambda word: word not in COMMANDS, words))
     verb, *rest = words[len(flags) :] or pytest.fail(f"{where}: there is no verb in {words}")
     root = group.make_context("merchantctl", [*flags, verb])
-    command = group.get_command(root, verb)
+    command = present(group.get_command(root, verb))
     while isinstance(command, click.Group) and rest:
         assert rest[0] in command.commands, f"{where}: there is no {verb} {rest[0]}"
-        command, *rest = command.commands[rest[0]], *rest[1:]
+        command, rest = command.commands[rest[0]], rest[1:]
     if not isinstance(command, click.Group):
         command.make_context(verb, rest, parent=root)
 

@@ -54,6 +54,7 @@ from controller.reconcile.observe import has_both_links
 from controller.reporting.as_json import plan_json
 from controller.reporting.text import plan_text
 from tests import build
+from tests.narrowing import present
 
 FOLDERS = sorted(path.parent for path in build.SCENARIOS.glob("*/manifest.yaml"))
 Json = dict[str, Any]
@@ -197,7 +198,8 @@ def remembered_sync(row: Json) -> LastSync:
     ran_at, since, read_at = (
         datetime.fromisoformat(row[key]) if row.get(key) else None for key in ("ranAt", "since", "readAt")
     )
-    return LastSync(row.get("code"), row.get("message", ""), ran_at, since or ran_at, read_at or build.USUAL_NOW)
+    first_read_at = present(since or ran_at)
+    return LastSync(row.get("code"), row.get("message", ""), ran_at, first_read_at, read_at or build.USUAL_NOW)
 
 
 def entry(plan: Plan) -> Json:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.emulator import Emulator, Merchant
+from tests.narrowing import present
 from tests.unit.cli.conftest import Merchantctl
 
 MANIFEST = """\
@@ -129,7 +130,7 @@ def test_someone_who_does_not_agree_at_the_terminal_has_nothing_done(
     with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         asked = b""
         while b"[y/N]" not in asked:
-            asked += process.stderr.read(1)
+            asked += present(process.stderr).read(1)
         if keys:
             os.write(ours, keys)
         else:

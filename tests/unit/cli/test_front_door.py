@@ -12,6 +12,7 @@ import pytest
 from controller.cli.commands import COMMANDS
 from controller.cli.main import group, run
 from tests.emulator import Emulator
+from tests.narrowing import present
 from tests.unit.cli.conftest import Merchantctl
 
 
@@ -116,8 +117,8 @@ def test_an_interrupted_command_is_130(merchantctl: Merchantctl, monkeypatch: py
 def test_a_reader_that_goes_away_is_no_noise() -> None:
     script = "from controller.cli.main import run; import sys; sys.exit(run(['completion', 'bash']))"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    process.stdout.close()
-    assert process.stderr.read() == b""
+    present(process.stdout).close()
+    assert present(process.stderr).read() == b""
     process.wait(20)
 
 

@@ -158,7 +158,8 @@ def test_no_output_obeys_text_that_came_from_the_books_or_the_listing(
     with proxied(served.url, hostile_answers) as url:
         monkeypatch.setenv("CODAT_BASE_URL", url)
         assert merchantctl("state", "rebind").code == 0
-        found, heard = {}, set()
+        found: dict[tuple[str, ...], list[str]] = {}
+        heard = set()
         for line in lines:
             ended = merchantctl(*line)
             assert "Traceback" not in ended.err, line

@@ -452,9 +452,9 @@ def companies(served: Emulator):
 
 def chosen(document):
     """What is selected, by the names and codes of the books: ids differ from company to company."""
-    named = {}
+    named: dict[str, str] = {}
 
-    def walk(node):
+    def walk(node: Any) -> Any:
         if isinstance(node, list):
             return [walk(each) for each in node]
         if not isinstance(node, dict):

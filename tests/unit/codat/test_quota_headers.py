@@ -9,6 +9,7 @@ import pytest
 
 from controller.codat.error_mapping import retry_after_seconds
 from controller.codat.quota_headers import Quota, seconds_until
+from tests.narrowing import present
 
 NOW = datetime(2023, 5, 1, 12, 0, tzinfo=UTC)
 DATE = {"date": format_datetime(NOW, usegmt=True)}
@@ -48,16 +49,15 @@ def test_headers_without_a_number_of_requests_left_are_no_quota() -> None:
 
 
 def test_a_quota_is_told_in_our_own_time() -> None:
-    quota = Quota.from_headers(
-        {"x-rate-limit-remaining": "7", "x-rate-limit-limit": "1000", "x-rate-limit-reset": "60"}
-    )
+    headers = {"x-rate-limit-remaining": "7", "x-rate-limit-limit": "1000", "x-rate-limit-reset": "60"}
+    quota = present(Quota.from_headers(headers))
     assert (quota.limit, quota.remaining) == (1000, 7)
-    assert abs(quota.resets_at - datetime.now(UTC) - timedelta(seconds=60)) < timedelta(seconds=5)
+    assert abs(present(quota.resets_at) - datetime.now(UTC) - timedelta(seconds=60)) < timedelta(seconds=5)
     assert 55 < quota.seconds_left <= 60
 
 
 def test_a_quota_that_does_not_say_when_it_ends_has_no_seconds_left() -> None:
-    assert Quota.from_headers({"x-rate-limit-remaining": "7"}).seconds_left == 0
+    assert present(Quota.from_headers({"x-rate-limit-remaining": "7"})).seconds_left == 0
 
 
 def test_retry_after_is_seconds_or_a_date_or_nothing() -> None:

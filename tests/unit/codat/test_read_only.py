@@ -13,6 +13,8 @@ from controller.codat.rate_limiter import RateLimiter
 from controller.codat.read_only import GetOnlyTransport, ReadOnlyClient, open_read_only
 from controller.codat.transport import Transport
 from controller.model.errors import WritesForbidden
+from controller.model.observed import Company
+from tests.narrowing import expect
 from tests.unit.codat.raw_server import RawServer, answer
 
 WRITES = sorted(set(dir(Client)) - set(dir(Reader)))
@@ -63,5 +65,5 @@ def test_both_clients_read_alike() -> None:
 async def test_it_reads(raw: RawServer) -> None:
     raw.usual = answer(200, {"id": "c1", "name": "acme", "dataConnections": []})
     async with open_read_only(raw.url, "key") as client:
-        assert (await client.company("c1")).name == "acme"
+        assert expect(Company, await client.company("c1")).name == "acme"
         assert (client.reads, client.writes) == (1, 0)

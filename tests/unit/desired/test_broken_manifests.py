@@ -13,7 +13,7 @@ import pytest
 
 from controller.desired.loader import load_fleet
 
-PROFILE = {
+PROFILE: dict[str, Any] = {
     "apiVersion": "merchantctl/v1",
     "kind": "MappingProfile",
     "metadata": {"name": "base"},

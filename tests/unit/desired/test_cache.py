@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.desired import cache as cache_module
-from controller.desired import loader
+from controller.desired import yaml_reader
 from controller.desired.loader import load_fleet
 from controller.model.desired import Fleet
 from tests.unit.desired.test_loader import BASE, merchant, profile
@@ -39,13 +39,13 @@ def cache(tmp_path: Path) -> Path:
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were parsed, as they are."""
     files: list[str] = []
-    read = loader.yaml_reader.read
+    read = yaml_reader.read
 
     def noted(content: bytes, file: str):
         files.append(Path(file).name)
         return read(content, file)
 
-    monkeypatch.setattr(loader.yaml_reader, "read", noted)
+    monkeypatch.setattr(yaml_reader, "read", noted)
     return files
 
 

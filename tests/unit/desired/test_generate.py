@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.desired.generate import (
+    ManifestValue,
     MerchantDraft,
     build_manifests,
     choose_manifest_name,
@@ -20,9 +21,9 @@ from controller.desired.generate import (
 from controller.desired.loader import load_fleet
 from controller.desired.yaml_writer import yaml_text
 from controller.model.desired import Fleet
-from controller.model.values import LocalTime, Ref
+from controller.model.values import DeclaredValue, LocalTime, Ref
 
-USUAL = {
+USUAL: dict[str, ManifestValue] = {
     "connection.platform": "xero",
     "enabled": True,
     "schedule.startDate": "2026-12-01",
@@ -64,7 +65,7 @@ def text(name: str, *drafts: MerchantDraft) -> str:
 
 _REF = st.sampled_from([Ref("code", "200"), Ref("code", "610"), Ref("name", "Tips"), Ref("id", "a-1")])
 _ACCOUNT = st.none() | _REF
-_SCHEDULE = st.sampled_from(
+_SCHEDULE: st.SearchStrategy[dict[str, ManifestValue]] = st.sampled_from(
     [
         {},
         {"schedule.syncHourUtc": 0},
@@ -75,7 +76,7 @@ _SCHEDULE = st.sampled_from(
         {"schedule.timeZone": "Europe/Paris", "schedule.time": "04:00"},
     ]
 )
-_SAID = st.fixed_dictionaries(
+_SAID: st.SearchStrategy[dict[str, ManifestValue]] = st.fixed_dictionaries(
     {"connection.platform": st.sampled_from(["xero", "freeagent"])},
     optional={
         "connection.state": st.just("Unlinked"),
@@ -91,7 +92,9 @@ _SAID = st.fixed_dictionaries(
         "mapping.sales.grouping.invoice": st.sampled_from([(), ("Location",), ("Location", "Country")]),
     },
 )
-_OWN = st.sampled_from([{}, {"mapping.sales.accounts.prePaid": Ref("id", "x")}, {"mapping.fees.accounts.zap": None}])
+_OWN: st.SearchStrategy[dict[str, ManifestValue]] = st.sampled_from(
+    [{}, {"mapping.sales.accounts.prePaid": Ref("id", "x")}, {"mapping.fees.accounts.zap": None}]
+)
 
 
 @st.composite
@@ -101,7 +104,7 @@ def merchants(draw: st.DrawFn) -> MerchantDraft:
     customer = said.get("mapping.sales.customer")
     if isinstance(customer, Ref) and customer.by == "code":
         said["mapping.sales.customer"] = Ref("name", customer.value)
-    rates = {path: Ref("id", wish.value) for path, wish in said.items() if "taxRates" in path}
+    rates = {path: Ref("id", wish.value) for path, wish in said.items() if isinstance(wish, Ref) and "taxRates" in path}
     return MerchantDraft("", "", said | rates | own, {}, (), draw(st.booleans()))
 
 
@@ -236,7 +239,7 @@ def test_a_clock_is_spelled_as_time_and_zone_and_a_start_as_the_local_date() -> 
 
     from controller.desired.generate import to_manifest_values
 
-    fields = {
+    fields: dict[str, DeclaredValue] = {
         "schedule.time": LocalTime("00:00", "Europe/London"),
         "schedule.startDate": datetime(2026, 5, 31, 23, tzinfo=UTC),
         "enabled": True,

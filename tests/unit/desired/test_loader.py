@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from controller.model.desired import DeletionPolicy, DesiredMerchant, DriftPolic
 from controller.model.errors import UsageError
 from controller.model.values import LocalTime, Ref
 
-BASE = {
+BASE: dict[str, Any] = {
     "schedule": {"frequency": "Daily", "startDate": "2026-12-01", "time": "00:00", "timeZone": "America/New_York"},
     "mapping": {
         "sales": {
@@ -32,11 +33,11 @@ def manifest(kind: str, name: str, **spec: object) -> str:
     return json.dumps({"apiVersion": "merchantctl/v1", "kind": kind, "metadata": {"name": name}, "spec": spec})
 
 
-def profile(name: str = "base", **spec: object) -> str:
+def profile(name: str = "base", **spec: Any) -> str:
     return manifest("MappingProfile", name, **spec)
 
 
-def merchant(name: str = "acme", **spec: object) -> str:
+def merchant(name: str = "acme", **spec: Any) -> str:
     return manifest("Merchant", name, **({"connection": {"platform": "xero"}} | spec))
 
 

@@ -64,7 +64,7 @@ def test_the_bytes_before_and_after_the_document_stay(before, way, after) -> Non
         for each in documents(new)
         if isinstance(each, dict) and each.get("metadata") == {"name": "acme"} and each["kind"] == "Merchant"
     ]
-    assert mine["spec"] == NEW.spec | policy
+    assert mine["spec"] == {**NEW.spec, **policy}
     assert len(documents(new)) == len(documents(head + way.encode() + tail))
 
 

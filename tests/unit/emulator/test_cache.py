@@ -8,6 +8,7 @@ from controller.emulator.controls import seeding
 from controller.emulator.service import books, cache
 from controller.emulator.service import pulls as datasets
 from controller.emulator.service.world import World
+from tests.narrowing import present
 
 
 def merchant(world: World, platform: str = "gbol"):
@@ -18,7 +19,7 @@ def merchant(world: World, platform: str = "gbol"):
 def held(world: World, company_id: str, connection_id: str, data_type: str = "chartOfAccounts"):
     company = world.companies[company_id]
     link = next(each for each in company.connections if each.id == connection_id)
-    return {row["id"]: row for row in cache.cached_rows_json(company, link, data_type)}
+    return {row["id"]: row for row in present(cache.cached_rows_json(company, link, data_type))}
 
 
 def pull(world: World, company_id: str, connection_id: str, data_type: str = "chartOfAccounts") -> None:

@@ -24,7 +24,7 @@ ACCOUNTS = [
     {**CARD, "metadata": {"isDeleted": True}},
     {**TIPS, "metadata": {"isDeleted": False}},
 ]
-COMPANIES = [
+COMPANIES: list[dict[str, Any]] = [
     {"id": "none", "dataConnections": []},
     {"id": "pending", "dataConnections": [{"status": "Linked"}, {"status": "PendingAuth"}]},
     {"id": "linked", "dataConnections": [{"status": "Linked"}, {"status": "Linked"}]},

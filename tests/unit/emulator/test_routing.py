@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from starlette.routing import Route
 
-from controller.emulator.http.routing import NoRoute, Router
+from controller.emulator.http.routing import NoRoute, RouteMatch, Router
+from tests.narrowing import expect
 
 
 async def nobody(request) -> None:
@@ -21,14 +22,14 @@ def router_of(*entries: tuple[str, str]) -> Router:
 def test_a_fixed_segment_goes_before_a_parameter() -> None:
     router = router_of(("GET", "/rules/alerts"), ("GET", "/rules/{ruleId}"))
 
-    assert router.find("GET", "/rules/alerts").entry.template == "/rules/alerts"
-    assert router.find("GET", "/rules/7").parameters == {"ruleId": "7"}
+    assert expect(RouteMatch, router.find("GET", "/rules/alerts")).entry.template == "/rules/alerts"
+    assert expect(RouteMatch, router.find("GET", "/rules/7")).parameters == {"ruleId": "7"}
 
 
 def test_a_fixed_segment_that_leads_nowhere_is_left_for_the_parameter() -> None:
     router = router_of(("GET", "/rules/alerts/{alertId}"), ("GET", "/{clientId}/{key}/x/start"))
 
-    found = router.find("GET", "/rules/alerts/x/start")
+    found = expect(RouteMatch, router.find("GET", "/rules/alerts/x/start"))
 
     assert found.parameters == {"clientId": "rules", "key": "alerts"}
 
@@ -36,15 +37,15 @@ def test_a_fixed_segment_that_leads_nowhere_is_left_for_the_parameter() -> None:
 def test_parameters_keep_the_names_of_their_own_template() -> None:
     router = router_of(("GET", "/a/{one}/b"), ("GET", "/a/{other}/c"))
 
-    assert router.find("GET", "/a/1/b").parameters == {"one": "1"}
-    assert router.find("GET", "/a/1/c").parameters == {"other": "1"}
+    assert expect(RouteMatch, router.find("GET", "/a/1/b")).parameters == {"one": "1"}
+    assert expect(RouteMatch, router.find("GET", "/a/1/c")).parameters == {"other": "1"}
 
 
 @pytest.mark.parametrize("path", ["/a/history", "/a/history/"])
 def test_a_trailing_slash_makes_no_difference(path: str) -> None:
     router = router_of(("GET", "/{id}/history/"))
 
-    assert router.find("GET", path).entry.template == "/{id}/history/"
+    assert expect(RouteMatch, router.find("GET", path)).entry.template == "/{id}/history/"
 
 
 def test_another_method_is_told_from_another_path() -> None:
@@ -66,5 +67,5 @@ def test_two_routes_for_one_place_are_a_mistake() -> None:
 def test_what_lies_below_emulator_is_a_control_whoever_brings_it() -> None:
     router = router_of(("GET", "/_emulator/x"), ("GET", "/x"))
 
-    assert router.find("GET", "/_emulator/x").entry.surface == "control"
-    assert router.find("GET", "/x").entry.surface == "api"
+    assert expect(RouteMatch, router.find("GET", "/_emulator/x")).entry.surface == "control"
+    assert expect(RouteMatch, router.find("GET", "/x")).entry.surface == "api"

@@ -22,7 +22,7 @@ def accounts(**selected: str) -> dict[str, Any]:
 
 
 def configuration(**changes: Any) -> dict[str, Any]:
-    by = {"selectedGroupByOptions": []}
+    by: dict[str, list[str]] = {"selectedGroupByOptions": []}
     sales = {
         "syncSales": True,
         "accounts": accounts(sales="S", refund="R", gratuity="G", prepaid="V"),

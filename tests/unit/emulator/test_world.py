@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from controller.emulator.controls import seeding
 from controller.emulator.service.clock import Clock, Scheduler, format_timestamp, parse_timestamp
 from controller.emulator.service.errors import ApiError
 from controller.emulator.service.world import World
+from tests.narrowing import present
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -46,9 +48,10 @@ def test_what_one_action_enters_is_done_in_the_same_catching_up() -> None:
 
 
 def test_entries_of_one_moment_are_done_in_the_order_they_were_made() -> None:
-    agenda, seen = Scheduler(), []
+    agenda = Scheduler()
+    seen: list[int] = []
     for number in range(5):
-        agenda.call_at(MOMENT, lambda number=number: seen.append(number))
+        agenda.call_at(MOMENT, partial(seen.append, number))
 
     while due := agenda.pop_due(MOMENT):
         due[1]()
@@ -88,7 +91,7 @@ def test_the_world_before_the_last_write_is_exactly_that() -> None:
         sown(world)
         world.table("rules")["r"] = {"id": "r"}
 
-    earlier = world.before_last_write(5.0)
+    earlier = present(world.before_last_write(5.0))
 
     assert dict(earlier.companies) == before
     assert earlier.table("rules") == {}
@@ -107,7 +110,7 @@ def test_what_changed_nothing_or_was_refused_was_no_write() -> None:
     with pytest.raises(ApiError), world.write_transaction():
         raise ApiError(400, "no")
 
-    assert not world.before_last_write(5.0).companies
+    assert not present(world.before_last_write(5.0)).companies
 
 
 def test_a_reset_leaves_nothing_and_puts_the_settings_back() -> None:

@@ -22,6 +22,7 @@ from controller.model.values import (
 from controller.planning.plan import make_plan
 from tests import build
 from tests.build import change_classes, change_kinds, finding_codes
+from tests.narrowing import expect
 
 REPORT = MerchantPolicy(drift=DriftPolicy.REPORT)
 REFUND, CARD = "mapping.sales.accounts.refund", "mapping.payments.accounts.card"
@@ -157,7 +158,7 @@ def test_an_hour_that_moved_with_the_offset_is_pending_so_report_lets_it() -> No
 def test_another_time_in_the_manifest_is_counted_though_its_summer_hour_is_what_stands() -> None:
     """01:00 in London is hour 0 in summer; that the manifest said 00:00 before is what moved it to 1 in winter."""
     wish = build.desired_merchant({LOCAL_TIME_PATH: LocalTime("01:00", "Europe/London")})
-    assert utc_hour(wish.fields[LOCAL_TIME_PATH], SUMMER, None) == 0
+    assert utc_hour(expect(LocalTime, wish.fields[LOCAL_TIME_PATH]), SUMMER, None) == 0
     plan = build.make_usual_plan(
         wish, last=build.recorded_state(last_configured_at=build.USUAL_NOW - timedelta(days=1))
     )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.model.plan import Direction
-from controller.model.values import Option, values_equal
+from controller.model.values import Option, Value, values_equal
 from controller.planning.diff import change_direction, compare_fields, describe_changes
 
 FIELD = "mapping.sales.invoiceStatus"
@@ -81,6 +81,6 @@ def test_an_account_is_compared_where_live_has_it() -> None:
 
 
 def test_moves_says_in_words_what_moved_and_nothing_when_nothing_did() -> None:
-    before = {"enabled": True, FIELD: "Draft", "mapping.sales.customer": Option("a", "Old name")}
+    before: dict[str, Value] = {"enabled": True, FIELD: "Draft", "mapping.sales.customer": Option("a", "Old name")}
     assert describe_changes(before, {**before, "mapping.sales.customer": Option("a", "New name")}) == ""
     assert "enabled" in describe_changes(before, {**before, "enabled": False})

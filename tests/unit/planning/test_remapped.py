@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from controller.model.desired import DriftPolicy, MerchantPolicy
-from controller.model.plan import Actor, Direction, PlanStatus
+from controller.model.observed import Observed, RecordedState
+from controller.model.plan import Actor, Direction, Finding, Plan, PlanStatus
 from controller.model.values import Option, Ref
 from controller.planning.plan import make_plan
 from tests import build
+from tests.narrowing import expect, present
 
 SALES = "mapping.sales.accounts.sales"
 RENUMBERED = [
@@ -19,17 +22,17 @@ RENUMBERED = [
 ]
 
 
-def seen(selected="acc-sales", **more):
+def seen(selected: str = "acc-sales", **more: Any) -> Observed:
     sales = {"accountOptions": RENUMBERED, "selectedAccountId": selected}
     accounts = {"sales": sales, "refund": {"accountOptions": RENUMBERED}}
     return build.observed(build.usual_configuration({"configuration": {"sales": {"accounts": accounts}}, **more}))
 
 
-def last(option):
+def last(option: Option) -> RecordedState:
     return build.recorded_state({SALES: option})
 
 
-def found(plan):
+def found(plan: Plan) -> Finding | None:
     return next((each for each in plan.findings if each.code == "account-remapped"), None)
 
 
@@ -46,7 +49,7 @@ def found(plan):
     ],
 )
 def test_only_the_reference_that_led_there_is_held_and_one_that_is_not_known_counts_as_the_same(
-    remembered, held: bool
+    remembered: Option, held: bool
 ) -> None:
     plan = build.make_usual_plan(seen=seen(), last=last(remembered))
     assert bool(found(plan)) is held
@@ -56,7 +59,8 @@ def test_only_the_reference_that_led_there_is_held_and_one_that_is_not_known_cou
 def test_what_was_set_last_stays_remembered_with_the_reference_that_led_there() -> None:
     from controller.planning.resolve import resolve_fields
 
-    answer = resolve_fields({SALES: Ref("code", "200")}, build.usual_configuration(), build.USUAL_NOW).values[SALES]
+    resolved = resolve_fields({SALES: Ref("code", "200")}, build.usual_configuration(), build.USUAL_NOW)
+    answer = expect(Option, resolved.values[SALES])
     assert (answer.id, answer.matched_by) == ("acc-sales", "code")
     assert answer == Option("acc-sales", "Sales", "200"), "how it was found makes no other selection of it"
 
@@ -65,15 +69,15 @@ def test_a_first_configuration_follows_no_renumbered_reference_either() -> None:
     """The deleted connection took the mapping along; what the sales went to is offered still."""
     looked_at = replace(seen(configured=False, enabled=False), data_status=build.data_statuses())
     plan = build.make_usual_plan(seen=looked_at, last=last(Option("acc-sales", "Sales", "200")))
-    assert (plan.status, plan.changes, found(plan).actor) == (PlanStatus.BLOCKED, (), Actor.OPERATOR)
+    assert (plan.status, plan.changes, present(found(plan)).actor) == (PlanStatus.BLOCKED, (), Actor.OPERATOR)
 
 
 @pytest.mark.parametrize("drift", list(DriftPolicy))
-def test_a_person_s_word_follows_it_where_policy_lets_drift_be_corrected(drift) -> None:
+def test_a_person_s_word_follows_it_where_policy_lets_drift_be_corrected(drift: DriftPolicy) -> None:
     wish, memory = build.desired_merchant(policy=MerchantPolicy(drift=drift)), last(Option("acc-sales", "Sales", "200"))
     plan = make_plan(wish, seen(), memory, build.USUAL_NOW, remap=True)
     assert build.change_classes(plan) == (["remap"] if drift is DriftPolicy.CORRECT else [])
-    assert found(plan).direction is Direction.DRIFT
+    assert present(found(plan)).direction is Direction.DRIFT
 
 
 def test_whoever_selected_the_new_one_already_has_settled_it() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from controller.model.values import LocalTime, Option, Ref
+from controller.model.values import DeclaredValue, LocalTime, Option, Ref
 from controller.planning.resolve import resolve_fields
 from tests import build
 
@@ -86,7 +86,7 @@ def test_a_local_time_becomes_the_utc_hour_of_its_next_occurrence() -> None:
 
 
 def test_the_hour_is_that_of_the_start_date_when_that_is_still_to_come() -> None:
-    fields = {
+    fields: dict[str, DeclaredValue] = {
         "schedule.time": LocalTime("00:00", "Europe/London"),
         "schedule.startDate": datetime(2027, 7, 1, tzinfo=UTC),
     }

@@ -46,7 +46,7 @@ QUESTIONS: dict[str, Ask] = {
 
 def asked(ask: Ask, chart: tuple[Option, ...]) -> Iterator[tuple[str, Option]]:
     """The questions that have one answer: what several names begin with, or are, asks for none of them."""
-    questions = [(ask(each.name), each) for each in chart]
+    questions = [(ask(each.name), each) for each in chart if each.name]
     several = Counter(question.casefold() for question, _ in questions if question)
     for question, each in questions:
         if question and several[question.casefold()] == 1 and question not in {other.name for other in chart}:

@@ -58,12 +58,12 @@ def test_the_words_bound_the_waves(fleet, specs) -> None:
 
 
 def test_the_usual_waves_of_a_thousand() -> None:
-    fleet = {f"m-{number:04}": {} for number in range(1000)}
+    fleet: dict[str, dict[str, str]] = {f"m-{number:04}": {} for number in range(1000)}
     assert [len(wave) for wave in split_into_waves(fleet, DEFAULT_WAVES, matches_selector)] == [1, 49, 200, 750]
 
 
 def test_neighbours_in_the_alphabet_do_not_go_together() -> None:
-    fleet = {f"m-{number:04}": {} for number in range(1000)}
+    fleet: dict[str, dict[str, str]] = {f"m-{number:04}": {} for number in range(1000)}
     first, *_ = split_into_waves(fleet, ["10"], matches_selector)
     hundreds = {name[2:4] for name in first}
     assert len(hundreds) > 5

@@ -7,26 +7,28 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from controller.model.observed import Observed, RecordedState
 from controller.model.plan import Actor, Direction, Finding, PlanStatus
 from controller.model.values import LOCAL_TIME_PATH, START_DATE_PATH, SYNC_HOUR_PATH
 from controller.model.zones import TZDATA_VERSION
 from controller.planning.zone_rules import made_of, rules_of
 from controller.reconcile.persist import last_applied_after
 from tests import build
+from tests.narrowing import expect
 
 OLD = "1999a"
 CHANGED = f"the time-zone rules of Europe/London changed between tzdata {OLD} and {TZDATA_VERSION}"
-START = build.desired_merchant().fields[START_DATE_PATH]
+START = expect(datetime, build.desired_merchant().fields[START_DATE_PATH])
 
 
-def remembered(hour: int = 1, start: datetime = START, **rules: str):
+def remembered(hour: int = 1, start: datetime = START, **rules: str) -> RecordedState:
     """What an apply under other rules left: it set `hour` and `start` from the very words of today's manifest."""
     made = {path: text.replace(TZDATA_VERSION, OLD) for path, text in made_of(build.desired_merchant()).items()}
     notes = {rules_of(path): rules.get(path.split(".")[-1], text) for path, text in made.items()}
     return build.recorded_state({SYNC_HOUR_PATH: hour, START_DATE_PATH: start, **notes})
 
 
-def standing(hour: int = 1, start: datetime = START):
+def standing(hour: int = 1, start: datetime = START) -> Observed:
     schedule = {"syncHourUtc": hour, "startDate": f"{start:%Y-%m-%dT%H:%M:%SZ}"}
     return build.observed(build.usual_configuration({"schedule": schedule}))
 
@@ -86,7 +88,7 @@ def test_what_an_hour_and_a_start_were_made_of_is_remembered_with_them() -> None
     plan = build.make_usual_plan(last=build.recorded_state())
     applied = last_applied_after(plan, build.desired_merchant(), build.recorded_state())
     assert applied[rules_of(SYNC_HOUR_PATH)] == f"00:00 Europe/London {TZDATA_VERSION}"
-    assert applied[rules_of(START_DATE_PATH)].endswith(f" Europe/London {TZDATA_VERSION}")
+    assert expect(str, applied[rules_of(START_DATE_PATH)]).endswith(f" Europe/London {TZDATA_VERSION}")
 
 
 def test_rules_under_which_live_still_stands_are_remembered_as_long_as_it_does() -> None:
@@ -95,7 +97,7 @@ def test_rules_under_which_live_still_stands_are_remembered_as_long_as_it_does()
     plan = build.make_usual_plan(seen=standing(0, later), last=last)
     applied = last_applied_after(plan, build.desired_merchant(), last)
     assert applied[START_DATE_PATH] == later
-    assert applied[rules_of(START_DATE_PATH)].endswith(OLD)
+    assert expect(str, applied[rules_of(START_DATE_PATH)]).endswith(OLD)
     assert (
         build.make_usual_plan(seen=standing(0, later), last=replace(last, last_applied=applied)).findings
         == plan.findings

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 import pytest
 
+from controller.codat.client import Reader
 from controller.model.desired import DesiredMerchant, Fleet
 from controller.model.observed import Company, Connection, Listing, RecordedState
 from controller.operations.import_ import ImportOptions, ImportResult, KnownMerchants, import_companies
 from tests import build
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(Reader):
     """The reading half of the API, of which an import of merchants without consent needs only the listing."""
 
-    found: tuple[Company, ...]
+    def __init__(self, found: tuple[Company, ...]) -> None:
+        self.found = found
 
     async def companies(self) -> Listing:
         return Listing(self.found, True, build.USUAL_NOW)

@@ -2,42 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from controller.codat.client import Client
 from controller.environment import Environment
 from controller.model.desired import DesiredMerchant, Fleet
 from controller.model.observed import Company, Connection, RecordedState
 from controller.model.run import RunPolicy, Scope
-from controller.model.values import START_DATE_PATH, SYNC_HOUR_PATH, LocalTime
+from controller.model.values import START_DATE_PATH, SYNC_HOUR_PATH, DeclaredValue, LocalTime
 from controller.reconcile.context import IntentRecoveryTimes, RunContext, StopSignal
 from controller.reconcile.in_sync_cache import cache_key
 from controller.reconcile.observe import BasicObservation
 from controller.reconcile.snapshot import RunSnapshot
+from state import Store
 
 WINTER = datetime(2027, 3, 27, 12, tzinfo=UTC)
 SUMMER = datetime(2027, 3, 29, 12, tzinfo=UTC)
 UTC_DOCUMENT = b'{"schedule":{"syncHourUtc":0,"timeZone":null}}'
+NO_FIELDS: Mapping[str, DeclaredValue] = {}
+CLOCK: Mapping[str, DeclaredValue] = {
+    "schedule.time": LocalTime("00:00", "Europe/London"),
+    START_DATE_PATH: datetime(2026, 12, 1, tzinfo=UTC),
+}
 ZONED_DOCUMENT = b'{"schedule":{"syncHourUtc":0,"timeZone":"Europe/London"}}'
+
+
+class SkewedClient(Client):
+    """It has learned how far its own clock is from Codat's, and answers nothing else."""
+
+    def __init__(self, skew: timedelta | None) -> None:
+        self._skew = skew
+
+    @property
+    def skew(self) -> timedelta | None:
+        return self._skew
 
 
 def key(
     now: datetime,
+    fields: Mapping[str, DeclaredValue] = NO_FIELDS,
     *,
     document: bytes = UTC_DOCUMENT,
     last_sync: datetime | None = None,
     skew: timedelta | None = None,
-    **fields,
 ) -> str | None:
     connection = Connection("con", "gbol", "Accounting", "Linked", last_pulled_at=last_sync)
     run = RunContext(
         fleet=Fleet({}, frozenset(), (), is_complete=False, digest=""),
         scope=Scope(),
         policy=RunPolicy(),
-        store=None,
-        api=SimpleNamespace(skew=skew),
+        store=cast(Store, None),  # nothing is asked of it here
+        api=SkewedClient(skew),
         stop=StopSignal(),
         parallelism=1,
         recovery_times=IntentRecoveryTimes(5, 60),
@@ -59,19 +78,16 @@ def key(
 
 
 def test_a_day_later_the_key_is_the_same() -> None:
-    assert key(WINTER, **{SYNC_HOUR_PATH: 0}) == key(WINTER + timedelta(days=1), **{SYNC_HOUR_PATH: 0}) is not None
+    assert key(WINTER, {SYNC_HOUR_PATH: 0}) == key(WINTER + timedelta(days=1), {SYNC_HOUR_PATH: 0}) is not None
 
 
 def test_summer_time_changes_the_key_of_a_wall_clock() -> None:
-    clock = {"schedule.time": LocalTime("00:00", "Europe/London"), START_DATE_PATH: datetime(2026, 12, 1, tzinfo=UTC)}
-    assert key(WINTER, **clock) != key(SUMMER, **clock)
+    assert key(WINTER, CLOCK) != key(SUMMER, CLOCK)
 
 
 @pytest.mark.parametrize("document", [ZONED_DOCUMENT, ZONED_DOCUMENT.replace(b":", b": ")])
 def test_summer_time_changes_the_key_where_live_has_a_zone_and_the_manifest_an_hour_of_utc(document) -> None:
-    assert key(WINTER, document=document, **{SYNC_HOUR_PATH: 0}) != key(
-        SUMMER, document=document, **{SYNC_HOUR_PATH: 0}
-    )
+    assert key(WINTER, {SYNC_HOUR_PATH: 0}, document=document) != key(SUMMER, {SYNC_HOUR_PATH: 0}, document=document)
 
 
 def test_data_that_grows_stale_changes_the_key() -> None:
@@ -80,6 +96,5 @@ def test_data_that_grows_stale_changes_the_key() -> None:
 
 
 def test_in_sync_by_one_clock_is_not_in_sync_by_two_that_disagree() -> None:
-    clock = {"schedule.time": LocalTime("00:00", "Europe/London"), START_DATE_PATH: datetime(2026, 12, 1, tzinfo=UTC)}
-    assert key(WINTER, **clock) != key(WINTER, skew=SUMMER - WINTER, **clock)
-    assert key(WINTER, **clock) == key(WINTER, skew=timedelta(seconds=1), **clock)
+    assert key(WINTER, CLOCK) != key(WINTER, CLOCK, skew=SUMMER - WINTER)
+    assert key(WINTER, CLOCK) == key(WINTER, CLOCK, skew=timedelta(seconds=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from controller.model.plan import (
     Actor,
@@ -54,7 +55,7 @@ def waiting(name="acme"):
 
 
 def fleet(*plans, **more):
-    facts = {
+    facts: dict[str, Any] = {
         "fleet_digest": "0" * 64,
         "is_complete": True,
         "unmanaged_names": (),

@@ -10,6 +10,7 @@ from controller.daemon.workqueue import EVERYONE
 from controller.model.plan import Plan, PlanStatus
 from controller.model.report import Applied, Failed, FleetPlan, FleetReport, LimitExceeded, Refusal, RequestEstimate
 from tests.build import USUAL_NOW
+from tests.narrowing import expect
 
 PLANS = (Plan("ann", PlanStatus.CHANGE), Plan("bob", PlanStatus.CHANGE), Plan("cid", PlanStatus.IN_SYNC))
 FLEET = FleetPlan(PLANS, "", True, (), None, RequestEstimate(0, 0, 0), USUAL_NOW)
@@ -31,7 +32,7 @@ def test_a_pass_that_wrote_says_how_everyone_stands_and_who_failed() -> None:
 
 def test_a_refusal_is_said_with_the_flag_that_lifts_it() -> None:
     refused = replace(FLEET, refusal=Refusal((LimitExceeded("disable", 3, 2, "--allow disable"),)))
-    assert "--allow disable" in said(refused)["refused"][0]
+    assert "--allow disable" in expect(list, said(refused)["refused"])[0]
     assert said(refused)["writes"] == 0
 
 

@@ -47,7 +47,8 @@ def test_who_was_never_read_comes_first_then_who_was_read_longest_ago() -> None:
 @given(st.integers(1, 400), st.integers(1, 40))
 def test_a_round_reads_everyone_once(merchants: int, turns: int) -> None:
     """However many merchants share a round, all are read within it and none twice."""
-    plans, known = [plan(f"m{number:03}") for number in range(merchants)], {}
+    plans = [plan(f"m{number:03}") for number in range(merchants)]
+    known: dict[str, SyncRow] = {}
     for turn in range(turns):
         now = USUAL_NOW + timedelta(seconds=turn)
         for each in select_next(plans, known, now, turns, 1):
