@@ -87,7 +87,7 @@ def broken_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group, "get_command", lambda ctx, name: command)
 
 
-def test_a_fault_of_ours_is_one_line_without_the_key(merchantctl: Merchantctl, broken_command) -> None:
+def test_a_fault_of_ours_is_one_line_without_the_key(merchantctl: Merchantctl, broken_command: None) -> None:
     ended = merchantctl("version")
     assert ended.code == 1
     assert len(ended.err.splitlines()) == 1
@@ -97,7 +97,7 @@ def test_a_fault_of_ours_is_one_line_without_the_key(merchantctl: Merchantctl, b
 
 
 def test_the_traceback_is_shown_on_request_and_without_the_key(
-    merchantctl: Merchantctl, broken_command, monkeypatch: pytest.MonkeyPatch
+    merchantctl: Merchantctl, broken_command: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MERCHANTCTL_DEBUG", "1")
     ended = merchantctl("version")
