@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -43,20 +44,30 @@ Exit codes: those of apply, or of drift with --report-only, where --once ends; e
 @click.pass_context
 def command(ctx: click.Context, /, once: bool, report_only: bool, **flags: str | None) -> None:
     """Stay, and keep every merchant as declared: look at everyone again and again, and at once at whom a webhook
-    or a changed manifest is about. Logs to stderr."""
-    from controller.cli.terminal import environment, run_async
+    or a changed manifest is about. Logs to stderr; with --once the report of an apply, or of drift, goes to stdout."""
+    from controller.cli.formats import APPLY_FORMATS, DRIFT_FORMATS, View, render_isolated
+    from controller.cli.terminal import environment, paint_for, run_async
     from controller.daemon.bootstrap import RunOptions, run_daemon
+    from controller.model.exit_codes import exit_code
+    from controller.model.report import FleetPlan
 
     def current_settings() -> Settings:
         return load_settings(os.environ, Path.cwd(), ctx.find_root().params | flags)
 
-    ctx.exit(
-        run_async(
-            run_daemon(
-                current_settings(),
-                RunOptions(once, report_only),
-                read_key=lambda: current_settings().api_key,
-                environment=environment(),
-            )
+    result = run_async(
+        run_daemon(
+            current_settings(),
+            RunOptions(once, report_only),
+            read_key=lambda: current_settings().api_key,
+            environment=environment(),
         )
     )
+    if isinstance(result, int):
+        ctx.exit(result)
+    view = View(paint_for(sys.stdout))
+    if isinstance(result, FleetPlan) and report_only:
+        text, result = render_isolated(result, DRIFT_FORMATS["text"], view)
+    else:
+        text, result = render_isolated(result, APPLY_FORMATS["text"], view)
+    click.echo(text)
+    ctx.exit(exit_code("drift" if report_only else "apply", result))

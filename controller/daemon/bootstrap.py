@@ -33,7 +33,7 @@ from controller.daemon.workqueue import Queue, WorkQueue
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.controller_status import ControllerStatus
 from controller.model.errors import StateError, StoppedBySignal
-from controller.model.exit_codes import exit_code
+from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Records, RunPolicy, Scope
 from controller.operations.bootstrap import (
     ApplyRequest,
@@ -81,8 +81,9 @@ async def run_daemon(
     *,
     environment: Environment = REAL_ENVIRONMENT,
     read_key: Callable[[], str | None] = lambda: None,
-) -> int:
-    """The controller, until a signal or for one look; its exit code. Broken manifests are refused at the start.
+) -> FleetPlan | FleetReport | int:
+    """The controller until a signal: its exit code. Or one look at everyone: what came of it. Broken manifests are
+    refused at the start.
 
     read_key  the API key as it is set now, asked for where Codat refuses the one in use. Raises BadSettings
     """
@@ -111,7 +112,7 @@ async def run_daemon(
         daemon = replace(_daemon_context(settings, shift, run, revisions, queue, voice), renew_key=renew_key)
         with stop_on_signals(lambda signal: shut_down(daemon, signal)):
             if shift.once:
-                return exit_code("drift" if shift.report_only else "apply", await run_single_pass(daemon))
+                return await run_single_pass(daemon)
             async with _web(settings, daemon, meters) as address:
                 merchants, shared = len(revisions.fleet.merchants), not isinstance(queue, WorkQueue)
                 log.info(

@@ -108,7 +108,7 @@ async def try_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool
     except Exception as error:
         log.exception("internal_error", remedy="please report this fault of merchantctl")
         failure = PassFailure(f"a fault of merchantctl itself: {type(error).__name__}: {error}")
-    return Pass(keys, failure, began, daemon.run.now())
+    return Pass(keys, failure, began, daemon.run.now(), urgent=urgent)
 
 
 async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> Pass:
@@ -127,7 +127,7 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
                 result = await reconcile(run, lambda plan: True, takeovers=takeovers)
             else:
                 result = await report_on(run, takeovers)
-        return Pass(keys, result, began, daemon.run.now(), taken_over=takeovers.names)
+        return Pass(keys, result, began, daemon.run.now(), taken_over=takeovers.names, urgent=urgent)
 
 
 async def report_on(run: RunContext, takeovers: Takeovers) -> FleetPlan:
@@ -144,6 +144,7 @@ def _run(keys: tuple[str, ...], daemon: DaemonContext, stop: StopSignal) -> RunC
 
 async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
     """What was seen is noted and told, and whoever needs another look is put down for one."""
+    before = daemon.state.latest.plan
     daemon.state.record_pass(done, daemon.manifest_watcher.fleet)
     if done.covers_everyone:
         daemon.queue.add([EVERYONE], after=daemon.resync_interval_s)
@@ -155,7 +156,7 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
     for key, seconds in plan_rechecks(done, daemon.state.failing_since, await load_retry_times(daemon), over).items():
         daemon.queue.add([key], after=seconds)
     try:
-        await daemon.notifier.pass_finished(done, daemon.state.latest, daemon.run.store)
+        await daemon.notifier.pass_finished(done, before, daemon.state.latest, daemon.run.store)
     except Exception:
         log.exception("pass_report_failed", remedy="please report this fault of merchantctl")
 

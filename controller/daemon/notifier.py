@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from shlex import quote
-from typing import Any
 
 import structlog
 
+from controller.daemon.pass_log import (
+    MAX_MERCHANTS_NAMED_IN_LOG,
+    change_lines,
+    finding_lines,
+    pass_facts,
+    refusal_reasons,
+)
 from controller.daemon.pass_result import Pass, PassFailure
 from controller.model.controller_status import ControllerStatus
 from controller.model.finding_evidence import Ended
-from controller.model.merchant_status import MerchantStatus as State
-from controller.model.merchant_status import merchant_status
 from controller.model.plan import Actor, Direction, Finding
-from controller.model.report import FleetReport
+from controller.model.report import FleetPlan, FleetReport
 from controller.quick_dataclasses import dataclass
-from controller.reporting.text import count_writes, limit_exceeded_text
 from controller.telemetry.alert_client import post_alert
 from controller.telemetry.alerts import FindingAlert, StandingTopics, alert_json, new_alert, standing_topics
 from controller.telemetry.metrics import Metrics
 from state import DueAlert, Store
 from state.errors import StateProblem
-
-MAX_MERCHANTS_NAMED_IN_LOG = 10
-"""So many merchants are named in one line of the log."""
 
 log = structlog.get_logger()
 
@@ -41,12 +40,14 @@ class Notifier:
     sleep: Callable[[float], Awaitable[None]]
     notify_url: str | None = field(default=None, repr=False)
 
-    async def pass_finished(self, done: Pass, latest: ControllerStatus, store: Store) -> None:
-        """A pass has ended."""
+    async def pass_finished(self, done: Pass, before: FleetPlan | None, latest: ControllerStatus, store: Store) -> None:
+        """A pass has ended. `before`: the plans as they stood before it."""
         result = None if isinstance(done.result, PassFailure) else done.result
         self.meters.record_pass(result, everyone=done.covers_everyone, seconds=done.seconds)
-        (log.error if done.unusable else log.warning if done.failure_reason or _refusal(done) else log.info)(
-            "pass_finished", **pass_log_fields(done)
+        for line in (*change_lines(done), *finding_lines(done, before)):
+            (log.warning if line.warns else log.info)(line.event, **line.facts)
+        (log.error if done.unusable else log.warning if done.failure_reason or refusal_reasons(done) else log.info)(
+            "pass_finished", **pass_facts(done)
         )
         outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
         whole = done.covers_everyone and done.plan is not None and not done.incomplete_reason
@@ -115,32 +116,3 @@ def _turn(due: DueAlert, shown: Mapping[tuple[str, str, str], Finding]) -> Findi
     )
     ended = next((each for each in Ended if each == row.how), None)
     return FindingAlert(replace(finding, since=row.found_at), row.id, due.is_new, ended, row.gone_at)
-
-
-def pass_log_fields(done: Pass) -> dict[str, Any]:
-    """A pass in the log: whom it was about, how they stand, what was written, what kept it back."""
-    outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
-    standings = {plan.merchant: merchant_status(plan, outcomes.get(plan.merchant)) for plan in done.plans}
-    counts = Counter(standings.values())
-    failed = sorted(name for name, how in standings.items() if how is State.FAILED)
-    facts = {
-        "scope": "everyone" if done.covers_everyone else f"{len(done.keys)} named",
-        **{how.value.replace("-", "_"): counts[how] for how in State if counts[how]},
-        "writes": count_writes(done.result) if isinstance(done.result, FleetReport) else 0,
-        "findings": sum(len(plan.findings) for plan in done.plans),
-        "seconds": round(done.seconds, 2),
-        "failures": failed[:MAX_MERCHANTS_NAMED_IN_LOG],
-        "refused": _refusal(done),
-        "cut_short": done.incomplete_reason,
-    }
-    return {key: value for key, value in facts.items() if value not in (None, [])}
-
-
-def _refusal(done: Pass) -> list[str]:
-    if done.plan is None:
-        return []
-    found = [f"{each.code}: {each.cause} {each.one_line_remedy}" for each in done.plan.findings]
-    refusal = done.plan.refusal
-    return found + (
-        [f"{limit_exceeded_text(each)}: {each.flag}" for each in refusal.exceeded_limits] if refusal else []
-    )

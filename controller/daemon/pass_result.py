@@ -37,6 +37,7 @@ class Pass:
     """Who was looked at, from when to when (UTC), and what was seen.
 
     taken_over  those of them that a later pass looked at meanwhile: nothing is said of them here
+    urgent      something had happened to them; else it was their time
     """
 
     keys: tuple[str, ...]
@@ -44,6 +45,12 @@ class Pass:
     began: datetime
     ended: datetime
     taken_over: frozenset[str] = frozenset()
+    urgent: bool = False
+
+    @property
+    def reason(self) -> str:
+        """Why whoever it was about was looked at, in a word."""
+        return "event" if self.urgent else "resync" if self.covers_everyone else "recheck"
 
     @property
     def covers_everyone(self) -> bool:

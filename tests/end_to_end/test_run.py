@@ -152,8 +152,12 @@ def test_once_is_an_apply_for_cron(place: Place) -> None:
     done = place.run_process("run", "--once")
     assert done.returncode == 0, done.stderr
     assert place.document("ann")["enabled"] is True
-    started, looked = map(json.loads, done.stderr.splitlines())
+    started, changed, looked = map(json.loads, done.stderr.splitlines())
     assert (started["event"], started["api"], looked["writes"]) == ("controller_starting", place.emulator.url, 1)
+    assert (changed["event"], changed["merchant"], changed["fields"], changed["causes"]) == (
+        "change_applied", "ann", ["enabled: false -> true"], ["changed outside merchantctl"]
+    )  # fmt: skip
+    assert "Apply: 1 done; 1 write." in done.stdout
 
 
 def test_report_only_never_writes(place: Place) -> None:
@@ -166,6 +170,7 @@ def test_report_only_never_writes(place: Place) -> None:
     assert count_writes_by_call(counts) == {}
     assert done.returncode == 2
     assert json.loads(done.stderr.splitlines()[-1])["change"] == 1
+    assert "enabled" in done.stdout, "what drift would print"
 
 
 def test_what_was_written_in_24_hours_counts_against_the_limit(place: Place) -> None:

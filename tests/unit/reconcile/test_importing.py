@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 import pytest
 
@@ -19,7 +20,7 @@ class Listed(Reader):
     def __init__(self, found: tuple[Company, ...]) -> None:
         self.found = found
 
-    async def companies(self) -> Listing:
+    async def companies(self, connection_statuses: Collection[str] = ()) -> Listing:
         return Listing(self.found, True, build.USUAL_NOW)
 
 

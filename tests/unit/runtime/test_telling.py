@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
 
-from controller.daemon.notifier import pass_log_fields
+import pytest
+
+from controller.daemon.pass_log import LogLine, change_lines, finding_lines, pass_facts
 from controller.daemon.pass_result import Pass, PassFailure
 from controller.daemon.workqueue import EVERYONE
-from controller.model.plan import Plan, PlanStatus
-from controller.model.report import Applied, Failed, FleetPlan, FleetReport, LimitExceeded, Refusal, RequestEstimate
+from controller.model.plan import (
+    Actor,
+    Change,
+    ChangeClass,
+    ChangeKind,
+    Direction,
+    FieldChange,
+    Finding,
+    Plan,
+    PlanStatus,
+)
+from controller.model.report import (
+    Applied,
+    ChangedSincePlan,
+    Failed,
+    FleetPlan,
+    FleetReport,
+    LimitExceeded,
+    Refusal,
+    RequestEstimate,
+)
 from tests.build import USUAL_NOW
 from tests.narrowing import expect
 
@@ -17,7 +41,7 @@ FLEET = FleetPlan(PLANS, "", True, (), None, RequestEstimate(0, 0, 0), USUAL_NOW
 
 
 def said(seen, *keys: str) -> dict[str, object]:
-    return pass_log_fields(Pass(keys or (EVERYONE,), seen, USUAL_NOW, USUAL_NOW))
+    return pass_facts(Pass(keys or (EVERYONE,), seen, USUAL_NOW, USUAL_NOW))
 
 
 def test_a_pass_that_wrote_says_how_everyone_stands_and_who_failed() -> None:
@@ -25,7 +49,7 @@ def test_a_pass_that_wrote_says_how_everyone_stands_and_who_failed() -> None:
         FLEET, {"ann": Applied(1), "bob": Failed("no", retryable=True, writes=1)}, USUAL_NOW, USUAL_NOW
     )
     assert said(report) == {
-        "scope": "everyone", "failed": 1, "in_sync": 2, "writes": 2, "findings": 0, "seconds": 0.0,
+        "scope": "everyone", "because": "resync", "failed": 1, "in_sync": 2, "writes": 2, "findings": 0, "seconds": 0.0,
         "failures": ["bob"],
     }  # fmt: skip
 
@@ -38,5 +62,85 @@ def test_a_refusal_is_said_with_the_flag_that_lifts_it() -> None:
 
 def test_a_setback_says_why_and_claims_nothing_about_merchants() -> None:
     assert said(PassFailure("no answer"), "ann", "bob") == {
-        "scope": "2 named", "writes": 0, "findings": 0, "seconds": 0.0, "cut_short": "no answer",
+        "scope": "2 named", "because": "recheck", "writes": 0, "findings": 0, "seconds": 0.0, "cut_short": "no answer",
     }  # fmt: skip
+
+
+# -- One line a change, one a finding
+
+
+CHANGE = Change(
+    ChangeKind.SET_CONFIGURATION,
+    (ChangeClass.DISABLE,),
+    (FieldChange("enabled", True, False, Direction.DRIFT),),
+)
+
+
+def finding(code: str, merchant: str = "ann", *, actor: Actor = Actor.MERCHANT, since: datetime = USUAL_NOW) -> Finding:
+    return Finding(code, merchant, "the merchant revoked it", "send the link", actor, "connection.state", since=since)
+
+
+def fleet(*plans: Plan) -> FleetPlan:
+    return replace(FLEET, plans=plans, fleet_digest="0123456789abcdef")
+
+
+def told(lines: Iterable[LogLine]) -> list[tuple[str, str]]:
+    return [(line.event, str(line.facts.get("merchant"))) for line in lines]
+
+
+def look(seen: FleetPlan | FleetReport, **facts: Any) -> Pass:
+    return Pass((EVERYONE,), seen, USUAL_NOW, USUAL_NOW, **facts)
+
+
+def test_a_change_that_was_made_is_a_line_with_its_fields_why_and_under_which_revision() -> None:
+    plan = Plan("ann", PlanStatus.CHANGE, changes=(CHANGE,))
+    report = FleetReport(fleet(plan), {"ann": Applied(1)}, USUAL_NOW, USUAL_NOW)
+    (line,) = change_lines(look(report, urgent=True))
+    assert (line.event, line.warns) == ("change_applied", False)
+    assert line.facts == {
+        "merchant": "ann", "because": "event", "revision": "0123456789ab", "change": "set the configuration",
+        "fields": ["enabled: true -> false"], "causes": ["changed outside merchantctl"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("outcome", [Failed("refused", retryable=False, writes=0), ChangedSincePlan("it is gone")])
+def test_changes_that_were_not_made_are_a_warning_with_the_reason(outcome: Failed | ChangedSincePlan) -> None:
+    plan = Plan("ann", PlanStatus.CHANGE, changes=(CHANGE,))
+    (line,) = change_lines(look(FleetReport(fleet(plan), {"ann": outcome}, USUAL_NOW, USUAL_NOW)))
+    assert (line.event, line.warns) == ("changes_not_applied", True)
+    assert line.facts["reason"] in ("refused", "it is gone")
+
+
+def test_a_finding_is_told_when_it_comes_and_when_it_goes_and_not_in_between() -> None:
+    before = fleet(
+        Plan("ann", PlanStatus.BLOCKED, findings=(finding("old"), finding("stays"))), Plan("bob", PlanStatus.IN_SYNC)
+    )
+    now = fleet(
+        Plan("ann", PlanStatus.BLOCKED, findings=(finding("stays"), finding("new"))),
+        Plan("bob", PlanStatus.IN_SYNC),
+    )
+    assert told(finding_lines(look(now), before)) == [("finding_opened", "ann"), ("finding_closed", "ann")]
+    opened, closed = finding_lines(look(now), before)
+    assert (opened.facts["code"], closed.facts["code"]) == ("new", "old")
+
+
+def test_after_a_restart_what_was_open_before_is_no_news() -> None:
+    old = finding("stays", since=USUAL_NOW - timedelta(days=3))
+    now = fleet(Plan("ann", PlanStatus.BLOCKED, findings=(old, finding("new"))))
+    assert [line.facts["code"] for line in finding_lines(look(now), None)] == ["new"]
+
+
+def test_what_a_pass_corrected_itself_is_told_by_its_change_alone() -> None:
+    drift = finding("drift", actor=Actor.APPLY)
+    plan = Plan("ann", PlanStatus.CHANGE, changes=(CHANGE,), findings=(drift,))
+    report = FleetReport(fleet(plan), {"ann": Applied(1)}, USUAL_NOW, USUAL_NOW)
+    assert list(finding_lines(look(report), None)) == []
+
+
+def test_nothing_is_told_to_be_over_of_a_merchant_that_could_not_be_looked_at_or_was_not() -> None:
+    before = fleet(
+        Plan("ann", PlanStatus.BLOCKED, findings=(finding("old"),)),
+        Plan("bob", PlanStatus.BLOCKED, findings=(finding("old", "bob"),)),
+    )
+    unread = fleet(Plan("ann", PlanStatus.UNKNOWN))
+    assert told(finding_lines(Pass(("ann",), unread, USUAL_NOW, USUAL_NOW), before)) == []

@@ -1,0 +1,146 @@
+"""What a pass says in the log: one line for each change that it made, one for each finding that came or went, and one
+for the pass as a whole. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from controller.daemon.pass_result import Pass
+from controller.model.merchant_status import MerchantStatus, merchant_status
+from controller.model.plan import Actor, Change, Finding, Plan
+from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Outcome
+from controller.quick_dataclasses import dataclass
+from controller.reporting.formatting import CHANGE_LABELS, direction_words, format_value
+from controller.reporting.text import count_writes, limit_exceeded_text
+
+MAX_MERCHANTS_NAMED_IN_LOG = 10
+"""So many merchants are named in one line of the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """`warns`: somebody should look at it."""
+
+    event: str
+    facts: Mapping[str, Any]
+    warns: bool = False
+
+
+def change_lines(done: Pass) -> Iterator[LogLine]:
+    """One for each change that was made, with its fields; and one for each merchant whose changes were not."""
+    for plan, outcome in _outcomes(done):
+        merchant = {"merchant": plan.merchant, "because": done.reason, "revision": _revision(done)}
+        match outcome:
+            case Applied():
+                for change in plan.changes:
+                    yield LogLine("change_applied", merchant | _change_facts(change))
+            case Failed(reason=why) | ChangedSincePlan(what=why):
+                facts = {"changes": [CHANGE_LABELS[each.kind][1] for each in plan.changes], "reason": why}
+                yield LogLine("changes_not_applied", merchant | {"writes": outcome.writes} | facts, warns=True)
+
+
+def finding_lines(done: Pass, before: FleetPlan | None) -> Iterator[LogLine]:
+    """What came and went with this pass. What its own changes put right is told by their lines.
+
+    before  the plans as they stood before it; a process that has just started knows none, and tells of none that went
+    """
+    corrected = {plan.merchant for plan, outcome in _outcomes(done) if isinstance(outcome, Applied)}
+
+    def is_corrected(finding: Finding) -> bool:
+        return finding.merchant in corrected and finding.actor is Actor.APPLY
+
+    plan = done.plan
+    if plan is None:
+        return
+    looked_at = {each.merchant for each in plan.plans} | ({""} if done.covers_everyone else set())
+    stood = {each.key: each for each in _findings(before) if each.merchant in looked_at}
+    shown = {each.key: each for each in _findings(plan)}
+    for key, finding in shown.items():
+        is_new = finding.since is not None and finding.since >= done.began and key not in stood
+        if is_new and not is_corrected(finding):
+            yield LogLine("finding_opened", _finding_facts(finding))
+    for key, finding in stood.items():
+        if key not in shown and not is_corrected(finding) and not _is_unread(finding.merchant, done):
+            yield LogLine(
+                "finding_closed", {"merchant": finding.merchant, "code": finding.code, "field": finding.field}
+            )
+
+
+def pass_facts(done: Pass) -> dict[str, Any]:
+    """Whom a pass was about, how they stand, what was written, what kept it back."""
+    outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
+    statuses = {plan.merchant: merchant_status(plan, outcomes.get(plan.merchant)) for plan in done.plans}
+    counts = Counter(statuses.values())
+    failed = sorted(name for name, status in statuses.items() if status is MerchantStatus.FAILED)
+    facts = {
+        "scope": "everyone" if done.covers_everyone else f"{len(done.keys)} named",
+        "because": done.reason,
+        **{status.value.replace("-", "_"): counts[status] for status in MerchantStatus if counts[status]},
+        "writes": count_writes(done.result) if isinstance(done.result, FleetReport) else 0,
+        "findings": sum(len(plan.findings) for plan in done.plans),
+        "seconds": round(done.seconds, 2),
+        "failures": failed[:MAX_MERCHANTS_NAMED_IN_LOG],
+        "refused": refusal_reasons(done),
+        "cut_short": done.incomplete_reason,
+    }
+    return {key: value for key, value in facts.items() if value not in (None, [])}
+
+
+def refusal_reasons(done: Pass) -> list[str]:
+    """Why a pass writes less than it would, in sentences for the whole fleet."""
+    if done.plan is None:
+        return []
+    found = [f"{each.code}: {each.cause} {each.one_line_remedy}" for each in done.plan.findings]
+    refusal = done.plan.refusal
+    return found + (
+        [f"{limit_exceeded_text(each)}: {each.flag}" for each in refusal.exceeded_limits] if refusal else []
+    )
+
+
+def _outcomes(done: Pass) -> Iterator[tuple[Plan, Outcome]]:
+    """Of whoever was to be changed."""
+    outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
+    return ((plan, outcomes[plan.merchant]) for plan in done.plans if plan.changes and plan.merchant in outcomes)
+
+
+def _revision(done: Pass) -> str:
+    return done.plan.revision[:12] if done.plan else ""
+
+
+def _change_facts(change: Change) -> dict[str, Any]:
+    fields = [
+        f"{each.field}: {format_value(each.live, each.field)} -> {format_value(each.wanted, each.field)}"
+        for each in change.fields
+    ]
+    causes = sorted({words for each in change.fields if (words := direction_words(each))})
+    return {"change": CHANGE_LABELS[change.kind][1], "fields": fields} | ({"causes": causes} if causes else {})
+
+
+def _findings(plan: FleetPlan | None) -> Iterator[Finding]:
+    if plan is not None:
+        yield from plan.findings
+        for each in plan.plans:
+            yield from each.findings
+
+
+def _is_unread(merchant: str, done: Pass) -> bool:
+    """Nothing is over because it could not be looked at."""
+    if not merchant:
+        return done.incomplete_reason is not None
+    return any(each.merchant == merchant and each.has_unread for each in done.plans)
+
+
+def _finding_facts(finding: Finding) -> dict[str, Any]:
+    facts = {
+        "merchant": finding.merchant,
+        "code": finding.code,
+        "field": finding.field,
+        "actual": None if finding.live is None else format_value(finding.live, finding.field),
+        "desired": None if finding.wanted is None else format_value(finding.wanted, finding.field),
+        "who_acts": finding.actor.value,
+        "cause": finding.cause,
+        "remedy": finding.one_line_remedy,
+    }
+    return {key: value for key, value in facts.items() if value not in (None, "")}
