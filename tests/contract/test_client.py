@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,11 +22,12 @@ from controller.model.errors import (
     TransientError,
 )
 from controller.model.names import normalize_company_name
-from controller.model.observed import REQUIRED_DATA_TYPES, Absent, Configuration
+from controller.model.observed import REQUIRED_DATA_TYPES, Absent, BooksRecord, Company, Configuration, DataTypeStatus
 from controller.model.syncs_and_uploads import TransferStatus
 from controller.model.values import Option, RefKind
 from tests.emulator import Emulator
 from tests.environments import hurried_sleep
+from tests.narrowing import expect, present
 
 CARD = "mapping.payments.accounts.card"
 
@@ -66,7 +67,7 @@ async def test_a_rename_sends_description_and_tags_back(emulator: Emulator, clie
     emulator.api.put(f"/companies/{company.id}", json={"name": "acme", **kept}).raise_for_status()
 
     assert await client.rename_company(company.id, "Acme (2)") == ()
-    assert (await client.company(company.id)).name == "Acme 2"
+    assert expect(Company, await client.company(company.id)).name == "Acme 2"
 
     stored = emulator.api.get(f"/companies/{company.id}").json()
     assert {key: stored[key] for key in kept} == kept
@@ -101,7 +102,7 @@ async def test_a_connection_waits_for_its_merchant(client: Client) -> None:
     connection = await client.create_connection(company.id, "gbol")
     assert (connection.platform, connection.source_type, connection.status) == ("gbol", "Accounting", "PendingAuth")
     assert connection.link_url
-    assert connection in (await client.company(company.id)).connections
+    assert connection in expect(Company, await client.company(company.id)).connections
 
 
 async def test_a_linked_connection_is_unlinked_and_another_is_not(emulator: Emulator, client: Client) -> None:
@@ -116,7 +117,7 @@ async def test_a_failed_connection_tells_its_error(emulator: Emulator, client: C
     merchant = emulator.merchant("acme")
     path = f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}/fail"
     emulator.control("POST", path)
-    failed = (await client.company(merchant["companyId"])).connections[1]
+    failed = expect(Company, await client.company(merchant["companyId"])).connections[1]
     assert failed.status == "PendingAuth"
     assert failed.error
 
@@ -235,18 +236,22 @@ async def test_the_data_of_a_linked_merchant_is_pulled(emulator: Emulator, clien
     assert all(pulls[name].status == "Complete" and pulls[name].last_pulled_at for name in REQUIRED_DATA_TYPES)
 
 
+def pulled_at(pulls: Mapping[str, DataTypeStatus], data_type: str) -> datetime:
+    return present(pulls[data_type].last_pulled_at)
+
+
 async def test_a_refresh_is_asked_for_as_a_whole_or_by_type(emulator: Emulator, client: Client) -> None:
     [merchant] = emulator.seed(1, "linked")
     before = await client.data_status(merchant["companyId"])
     await client.refresh(merchant["companyId"])
     emulator.advance("PT2M")
     whole = await client.data_status(merchant["companyId"])
-    assert whole["customers"].last_pulled_at > before["customers"].last_pulled_at
+    assert pulled_at(whole, "customers") > pulled_at(before, "customers")
     await client.refresh_type(merchant["companyId"], "customers")
     emulator.advance("PT2M")
     one = await client.data_status(merchant["companyId"])
-    assert one["customers"].last_pulled_at > whole["customers"].last_pulled_at
-    assert one["suppliers"].last_pulled_at == whole["suppliers"].last_pulled_at
+    assert pulled_at(one, "customers") > pulled_at(whole, "customers")
+    assert pulled_at(one, "suppliers") == pulled_at(whole, "suppliers")
 
 
 @pytest.mark.parametrize(
@@ -263,13 +268,13 @@ async def test_a_deleted_record_is_told_from_an_archived_one(
 ) -> None:
     [merchant] = emulator.seed(1, "configured")
     company = merchant["companyId"]
-    selected = (await configuration(client, merchant)).values[path]
+    selected = expect(Option, (await configuration(client, merchant)).values[path])
 
-    active = await client.record(company, kind, selected.id)
+    active = expect(BooksRecord, await client.record(company, kind, selected.id))
     emulator.control("PATCH", f"/companies/{company}/{rows}/{selected.id}", {"status": "Archived"})
-    archived = await client.record(company, kind, selected.id)
+    archived = expect(BooksRecord, await client.record(company, kind, selected.id))
     emulator.control("DELETE", f"/companies/{company}/{rows}/{selected.id}")
-    deleted = await client.record(company, kind, selected.id)
+    deleted = expect(BooksRecord, await client.record(company, kind, selected.id))
 
     assert (active.id, active.name, active.status, active.deleted) == (selected.id, selected.name, "Active", False)
     assert (archived.status, archived.deleted) == ("Archived", False)
@@ -298,7 +303,7 @@ async def test_a_last_successful_sync_is_told_by_when_it_ran(emulator: Emulator,
     body = {"syncTo": covered.isoformat()}
     emulator.api.post(f"/companies/{merchant['companyId']}/sync/commerce/latest", json=body).raise_for_status()
     emulator.advance("PT10M")
-    ran = await client.last_successful_sync(merchant["companyId"])
+    ran = present(await client.last_successful_sync(merchant["companyId"]))
     assert covered < ran <= datetime.now(UTC) + timedelta(minutes=10)
 
 
@@ -327,10 +332,12 @@ async def test_the_company_limit_ends_creates(emulator: Emulator, client: Client
 
 
 async def test_the_quota_is_that_of_the_last_answer(emulator: Emulator, client: Client) -> None:
-    assert client.quota is None
+    before = client.quota
+    assert before is None
     emulator.control("POST", "/limits", {"perDay": 1000})
     await client.companies()
-    assert (client.quota.limit, client.quota.remaining) == (1000, 999)
+    quota = present(client.quota)
+    assert (quota.limit, quota.remaining) == (1000, 999)
 
 
 async def test_a_daily_quota_that_runs_out_ends_with_the_time_to_resume_and_without_a_429(
@@ -343,7 +350,7 @@ async def test_a_daily_quota_that_runs_out_ends_with_the_time_to_resume_and_with
     with pytest.raises(RemoteLimitReached) as caught:
         await client.create_company("acme")
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    assert abs(caught.value.resume_at - midnight) < timedelta(seconds=5)
+    assert abs(present(caught.value.resume_at) - midnight) < timedelta(seconds=5)
     assert emulator.counts() == {"GET /meta/companies": 40}
 
 

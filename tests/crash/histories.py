@@ -146,7 +146,7 @@ class History:
         with self.place.count_requests() as counts:
             report = self._undergo(
                 storm,
-                lambda: self.place.apply(*targets, allow=words, saved=saved, agree=agree, parallelism=1),
+                lambda: self.place.apply_or_plan(*targets, allow=words, saved=saved, agree=agree, parallelism=1),
             )
         self._watched(report, sights[-1], licences, allow)
         if quiet and isinstance(report, FleetReport):

@@ -166,7 +166,7 @@ class CrashStage:
 
 
 def apply_all(place: Place) -> FleetReport | FleetPlan:
-    return place.apply(allow=ALL_LIMITS_LIFTED, parallelism=1)
+    return place.apply_or_plan(allow=ALL_LIMITS_LIFTED, parallelism=1)
 
 
 def run_disturbed(place: Place, *disturbances: Disturbance) -> FleetReport | FleetPlan | None:

@@ -8,24 +8,26 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, TypeVar, Unpack
 from unittest.mock import patch
 
 from controller.cli import main
 from controller.environment import Environment
-from controller.model.report import FleetPlan, FleetReport
+from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Skipped, Unchanged
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import ApplyRequest
 from controller.operations.plan import plan_only
 from controller.settings import Settings
 from tests.emulator import Emulator
+
+OutcomeKind = TypeVar("OutcomeKind", Unchanged, Applied, Failed, ChangedSincePlan, Skipped)
 
 CREATE_COMPANY = "POST /meta/companies/sync"
 CREATE_CONNECTION = "POST /meta/companies/{companyId}/connections"
@@ -90,6 +92,19 @@ class JumpingClock:
         return replace(below, clock=lambda: below.clock() + self._ahead, sleep=sleep)
 
 
+class ApplyOptions(TypedDict, total=False):
+    """What an apply takes beside its targets: `Place.apply_or_plan`."""
+
+    allow: tuple[str, ...]
+    max_changes: int | None
+    saved: dict[str, Any] | None
+    agree: Callable[[FleetPlan], bool]
+    path: Path | None
+    parallelism: int | None
+    unattended: bool
+    retry: bool
+
+
 class Place:
     """Manifests in `folder/manifests`, state in `folder/state.db`, the API at the emulator.
 
@@ -134,7 +149,13 @@ class Place:
     def plan(self, *targets: str, path: Path | None = None, selector: str | None = None) -> FleetPlan:
         return asyncio.run(plan_only(self.settings, Scope(path, targets, selector), environment=self.environment))
 
-    def apply(
+    def apply(self, *targets: str, **options: Unpack[ApplyOptions]) -> FleetReport:
+        """An apply that is neither refused nor declined."""
+        report = self.apply_or_plan(*targets, **options)
+        assert isinstance(report, FleetReport), report.refusal
+        return report
+
+    def apply_or_plan(
         self,
         *targets: str,
         allow: tuple[str, ...] = (),
@@ -146,6 +167,7 @@ class Place:
         unattended: bool = False,
         retry: bool = False,
     ) -> FleetReport | FleetPlan:
+        """The report, or the plan alone where it was refused or declined."""
         leave = RunPolicy(frozenset(allow), max_changes, unattended, retry_quarantined=retry)
         order = ApplyRequest(Scope(path, targets), leave, agree, saved, parallelism)
         return asyncio.run(plan_and_apply(self.settings, order, environment=self.environment))
@@ -184,6 +206,14 @@ class Place:
             "MERCHANTCTL_CREATE_SETTLE": str(self.settings.create_settle),
             "MERCHANTCTL_CREATE_SETTLE_LATE": str(self.settings.create_settle_late),
         }
+
+    def wait(self, seconds: float) -> None:
+        """As the environment does: after `skip_waits`, in no time."""
+
+        async def waited() -> None:
+            await self.environment.sleep(seconds)
+
+        asyncio.run(waited())
 
     def skip_waits(self) -> None:
         """From now on waiting takes no time here, and all of it over there: both clocks jump together."""
@@ -255,7 +285,7 @@ class Place:
         self.apply()
 
     @contextmanager
-    def count_requests(self) -> Any:
+    def count_requests(self) -> Iterator[Counter[str]]:
         """The requests of a block, by method and template, once it has ended."""
         before, during = Counter(self.emulator.counts()), Counter[str]()
         yield during
@@ -264,6 +294,13 @@ class Place:
 
 def count_writes_by_call(counts: Counter[str]) -> dict[str, int]:
     return {call: times for call, times in counts.items() if not call.startswith("GET ")}
+
+
+def outcome_of(report: FleetReport, merchant: str, kind: type[OutcomeKind]) -> OutcomeKind:
+    """What became of a merchant's plan, which is of that kind."""
+    outcome = report.outcomes[merchant]
+    assert isinstance(outcome, kind), outcome
+    return outcome
 
 
 def findings_by_code(plan: FleetPlan, merchant: str) -> dict[str, Any]:

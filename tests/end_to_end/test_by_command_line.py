@@ -570,8 +570,13 @@ def test_a_list_that_never_ends_is_incomplete_and_nobody_is_created(place: Place
         listed = [
             {"id": f"company-{at}", "name": f"c {at}", "dataConnections": []} for at in range(first, first + size)
         ]
-        total, follows = (first + 2 * size, {"next": {}}) if len(pages) < 40 else (first + size, {})
-        page = {"results": listed, "pageNumber": number, "totalResults": total, "_links": follows}
+        more = len(pages) < 40
+        page = {
+            "results": listed,
+            "pageNumber": number,
+            "totalResults": first + (2 if more else 1) * size,
+            "_links": {"next": {}} if more else {},
+        }
         return ProxyAnswer(200, {"content-type": "application/json"}, json.dumps(page).encode())
 
     between.forged = endless
@@ -628,8 +633,8 @@ def test_a_write_counts_though_its_run_was_killed_right_after_it(place: Place, b
 
     between.changed = killed
     command = [sys.executable, "-m", "controller", "run", "--once"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    runs.append(subprocess.Popen(command, cwd=place.folder, env=place.variables(), **quiet))
+    nowhere, variables = subprocess.DEVNULL, place.variables()
+    runs.append(subprocess.Popen(command, cwd=place.folder, env=variables, stdout=nowhere, stderr=nowhere))
     runs[0].wait(60)
     between.nothing()
     assert enabled(place, "ann", "bob") == ["bob"]

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from controller.model.exit_codes import exit_code
-from controller.model.report import FleetPlan, FleetReport
+from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Skipped, Unchanged
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import ApplyRequest
@@ -27,8 +27,10 @@ from tests.end_to_end.place import (
     Place,
     changes_by_merchant,
     count_writes_by_call,
+    outcome_of,
     states_by_merchant,
 )
+from tests.narrowing import expect
 
 TWENTY = tuple(f"m-{number:02}" for number in range(20))
 
@@ -84,7 +86,7 @@ def test_a_company_that_somebody_creates_while_apply_asks_is_not_created_again(p
 
     report = place.apply(agree=agree)
     assert names(place) == ["ann", "bob"]
-    assert "'ann' is there by now" in report.outcomes["ann"].what
+    assert "'ann' is there by now" in outcome_of(report, "ann", ChangedSincePlan).what
     assert exit_code("apply", report) == 3
     place.apply()
     assert states_by_merchant(place.plan()) == {"ann": "waiting", "bob": "waiting"}
@@ -95,7 +97,7 @@ def test_a_connection_that_somebody_makes_while_apply_asks_gets_none_beside_it(p
     declared(place, "ann")
     company = company_made_by_hand(place, "ann")
     report = place.apply(agree=lambda plan: bool(connection_made_by_hand(place, company)))
-    assert place.accounting_connection("ann")["id"] in report.outcomes["ann"].what
+    assert place.accounting_connection("ann")["id"] in outcome_of(report, "ann", ChangedSincePlan).what
     assert exit_code("apply", report) == 3
 
 
@@ -104,7 +106,7 @@ def test_a_connection_that_somebody_makes_between_our_two_creates_gets_none_besi
     interfere(place, after=once(CREATE_COMPANY, lambda: connection_made_by_hand(place, place.company("ann")["id"])))
     report = place.apply()
     assert place.accounting_connection("ann")
-    assert "accounting connection by now" in report.outcomes["ann"].what
+    assert "accounting connection by now" in outcome_of(report, "ann", ChangedSincePlan).what
 
 
 def once(call: str, happens: Callable[[], object]) -> Any:
@@ -134,7 +136,7 @@ def test_two_states_that_plan_at_once_and_create_one_after_the_other_make_no_twi
     first, second = asyncio.run(both())
     assert names(place) == list(TWENTY)
     assert exit_code("apply", first) == 0
-    assert all("is there by now" in outcome.what for outcome in second.outcomes.values())
+    assert all("is there by now" in expect(ChangedSincePlan, each).what for each in second.outcomes.values())
     assert exit_code("apply", second) == 3
 
 
@@ -171,7 +173,7 @@ def test_two_states_that_create_at_once_each_name_every_twin_with_both_ids(place
         assert exit_code("apply", report) == 3
         for name, ids in twins.items():
             assert len(ids) == 2
-            assert all(each in report.outcomes[name].reason for each in ids)
+            assert all(each in outcome_of(report, name, Failed).reason for each in ids)
 
 
 def in_step(place: Place, listed: asyncio.Barrier, waited: asyncio.Barrier) -> None:
@@ -198,7 +200,7 @@ def test_a_second_connection_made_at_the_same_moment_is_named_with_both_ids(plac
     report = place.apply()
     ids = [each["id"] for each in place.company("ann")["dataConnections"] if each["sourceType"] == "Accounting"]
     assert len(ids) == 2
-    assert all(each in report.outcomes["ann"].reason for each in ids)
+    assert all(each in outcome_of(report, "ann", Failed).reason for each in ids)
     assert exit_code("apply", report) == 3
 
 
@@ -251,7 +253,7 @@ def test_on_a_listing_that_is_not_complete_nobody_is_created(place: Place) -> No
     with place.count_requests() as counts:
         report = place.apply()
     assert count_writes_by_call(counts) == {}
-    assert "none is created" in report.outcomes["ann"].reason
+    assert "none is created" in outcome_of(report, "ann", Failed).reason
     assert exit_code("apply", report) == 3
 
 
@@ -406,8 +408,8 @@ def test_a_run_that_nobody_asked_for_does_not_wait_for_a_lost_answer_but_looks_a
     assert names(place) == ["bob"]
     passes = []
     for _ in range(3):
-        asyncio.run(place.environment.sleep(61))
+        place.wait(61)
         passes.append(place.apply(unattended=True).outcomes["ann"])
-    assert "its answer was lost; it may be done still" in passes[0].reason
-    assert [type(each).__name__ for each in passes] == ["Skipped", "Applied", "Unchanged"]
+    assert [type(each) for each in passes] == [Skipped, Applied, Unchanged]
+    assert "its answer was lost; it may be done still" in expect(Skipped, passes[0]).reason
     assert names(place) == ["ann", "bob"]

@@ -70,7 +70,7 @@ def test_after_a_write_what_policy_kept_is_drifted_still(reported: Place) -> Non
         "kept", policy={"drift": "Report"}, mapping={"sales": {"accounts": {"gratuity": {"name": "Sales returns"}}}}
     )
     report = reported.apply()
-    latest = ControllerStatus(plan=report.plan, outcomes=report.outcomes)  # type: ignore[union-attr]
+    latest = ControllerStatus(plan=report.plan, outcomes=report.outcomes)
     assert build_dashboard_view(latest).statuses == {MerchantStatus.DRIFTED: 1, MerchantStatus.IN_SYNC: 1}
 
 

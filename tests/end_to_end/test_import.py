@@ -24,8 +24,8 @@ ROWS = (
 GONE = "no-such-record"
 
 
-def options(*rows: Json | None) -> list[str | None]:
-    return [None, GONE, *(str(each["id"]) for row in rows if row for each in row)]
+def options(*lists: list[Json]) -> list[str | None]:
+    return [None, GONE, *(str(row["id"]) for each in lists for row in each)]
 
 
 @st.composite

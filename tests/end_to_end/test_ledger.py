@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from controller.model.errors import UsageError
-from controller.model.report import FleetPlan, FleetReport
+from controller.model.report import FleetPlan
 from controller.model.run import Scope
 from controller.operations.plan import PlanOptions
 from controller.operations.plan import plan_only as look_at
@@ -42,7 +42,7 @@ def place(tmp_path: Path, emulator_in_process: Emulator) -> Place:
 
 
 def later(place: Place) -> None:
-    asyncio.run(place.environment.sleep(HOUR))
+    place.wait(HOUR)
 
 
 @contextmanager
@@ -64,8 +64,7 @@ def unread(place: Place, part: str) -> Iterator[list[str]]:
 
 def look(place: Place) -> FleetPlan:
     """One under the manifests in force."""
-    report = place.apply()
-    return report.plan if isinstance(report, FleetReport) else report
+    return place.apply().plan
 
 
 def since(plan: FleetPlan, code: str) -> dict[str, datetime | None]:
@@ -286,9 +285,7 @@ def test_what_comes_three_times_within_a_day_flaps_and_who_fights_is_said(place:
     for number in range(3):
         later(place)
         switched_off(place, "ann")
-        plan = place.apply()
-        assert isinstance(plan, FleetReport)
-        codes = {each.code: each for each in plan.plan.plans[0].findings}
+        codes = {each.code: each for each in place.apply().plan.plans[0].findings}
         assert codes["sync-disabled"].occurrences == number + 1
         assert ("flapping" in codes) == (number == 2)
     who = f"apply of {getuser()} on {socket.gethostname()}"
@@ -298,7 +295,7 @@ def test_what_comes_three_times_within_a_day_flaps_and_who_fights_is_said(place:
     document = drift_json(place.plan())
     assert document["summary"] == {"flapping": 1}
     assert "unmanaged: ['enabled']" in document["findings"][0]["remedy"]
-    asyncio.run(place.environment.sleep(25 * HOUR))
+    place.wait(25 * HOUR)
     assert "flapping" not in drift_json(place.plan())["summary"]
 
 

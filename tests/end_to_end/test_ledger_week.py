@@ -69,7 +69,7 @@ class Week:
         self.truth = {name: Truth(kept=place_ % 3 == 0) for place_, name in enumerate(self.companies)}
         self.place.profile(schedule={}, mapping=TIPS, enabled=True)
         for name, truth in self.truth.items():
-            place.merchant(name, **({"policy": {"drift": "Report"}} if truth.kept else {}))
+            place.merchant(name, policy={"drift": "Report"} if truth.kept else {})
         place.apply(allow=("remap",))
         self.blind: set[str] = set()
         place.environment = intercepted(place.environment, self._middle)
@@ -207,7 +207,7 @@ def test_after_a_week_the_ledger_equals_what_happened_and_each_piece_of_news_was
     over = {each.id for each in lines if each.gone_at} & news
     assert (set(went), set(went.values()) <= {1}) == (over - at_once, True)
 
-    failures = defaultdict(int)
+    failures: dict[str, int] = defaultdict(int)
     for sent in week.chat.heard:
         for each in sent["failures"]["merchants"]:
             failures[each["merchant"]] += 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controller.model.report import Applied, FleetReport
 from tests.end_to_end.place import (
     CREATE_COMPANY,
     CREATE_CONNECTION,
@@ -18,6 +19,7 @@ from tests.end_to_end.place import (
     changes_by_merchant,
     count_writes_by_call,
     findings_by_code,
+    outcome_of,
     states_by_merchant,
 )
 
@@ -45,8 +47,8 @@ def test_new_merchants_cost_one_create_of_each_kind_then_one_post_then_nothing(p
     assert states_by_merchant(place.plan()) == dict.fromkeys(NAMES, "in-sync")
 
 
-def links(report: Any, name: str) -> list[str]:
-    return [finding.link for finding in report.outcomes[name].findings]
+def links(report: FleetReport, name: str) -> list[str | None]:
+    return [finding.link for finding in outcome_of(report, name, Applied).findings]
 
 
 def test_the_link_of_a_connection_whose_create_lost_its_answer_is_shown_too(place: Place) -> None:
@@ -55,7 +57,7 @@ def test_the_link_of_a_connection_whose_create_lost_its_answer_is_shown_too(plac
     place.emulator.fault(CREATE_CONNECTION, "lose-answer")
     report = place.apply()
     assert links(report, "ann") == [place.accounting_connection("ann")["linkUrl"]]
-    assert report.outcomes["ann"].writes == 2
+    assert outcome_of(report, "ann", Applied).writes == 2
 
 
 def test_a_whole_fleet_of_one_is_told_of_namesakes_and_strangers_a_target_alone_is_not(place: Place) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import unicodedata
+from typing import Any, Literal
 
 import pytest
 
@@ -17,8 +18,10 @@ from tests.end_to_end.place import (
     states_by_merchant,
 )
 
+Form = Literal["NFC", "NFD"]
 
-def in_form(form: str, place: Place) -> None:
+
+def in_form(form: Form, place: Place) -> None:
     """Every manifest saved anew in another Unicode form, as an editor or `git` on another system does."""
     for file in place.manifests.iterdir():
         values = json.loads(unicodedata.normalize(form, json.dumps(json.loads(file.read_text()), ensure_ascii=False)))
@@ -40,7 +43,7 @@ def test_a_manifest_that_is_saved_in_another_unicode_form_makes_no_second_compan
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_a_merchant_is_found_by_its_name_in_whichever_form_that_is_typed(place: Place, form: str) -> None:
+def test_a_merchant_is_found_by_its_name_in_whichever_form_that_is_typed(place: Place, form: Form) -> None:
     place.provision("Café")
     typed = unicodedata.normalize(form, "Café")
     for arguments in (("status", typed), ("plan", "--target", typed), ("explain", typed), ("history", typed)):
@@ -82,8 +85,13 @@ def test_names_of_the_books_are_found_in_whichever_form_they_come(place: Place) 
 @pytest.mark.parametrize("place_of_name", ["metadata", "company", "profile"])
 def test_what_nobody_sees_in_a_name_is_refused_with_its_character(place: Place, name: str, place_of_name: str) -> None:
     place.profile()
-    spec = {"metadata": {}, "company": {"company": {"name": name}}, "profile": {"profile": name}}[place_of_name]
-    place.merchant(name if place_of_name == "metadata" else "ann", **spec)
+    specs: dict[str, dict[str, Any]] = {
+        "metadata": {},
+        "company": {"company": {"name": name}},
+        "profile": {"profile": name},
+    }
+
+    place.merchant(name if place_of_name == "metadata" else "ann", **specs[place_of_name])
     found = place.run_in_process("validate")
     assert found.returncode == 65
     assert "(U+" in found.stderr

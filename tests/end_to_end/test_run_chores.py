@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -88,11 +88,10 @@ def test_data_that_has_grown_old_is_asked_for_once(place: Place) -> None:
     plan = place.plan()
 
     async def story(api: Client, store: Store) -> None:
+        tomorrow = now() + timedelta(hours=25)
         for _ in range(3):  # each time by another process, as good as
-            later = now() + timedelta(hours=25)
-            await DataRefresher(
-                api, store, lambda: ControllerStatus(plan=plan), lambda later=later: later, max_age_s=DAY
-            ).refresh_some()
+            refresher = DataRefresher(api, store, lambda: ControllerStatus(plan=plan), lambda: tomorrow, max_age_s=DAY)
+            await refresher.refresh_some()
 
     with place.count_requests() as counts:
         with_real_things(place, story)
@@ -101,6 +100,9 @@ def test_data_that_has_grown_old_is_asked_for_once(place: Place) -> None:
 
 def test_a_fault_of_ours_ends_a_pass_and_not_the_service(place: Place) -> None:
     place.provision("ann")
+
+    def broken() -> AbstractAsyncContextManager[datetime | None]:
+        raise ZeroDivisionError
 
     async def story(api: Client, store: Store) -> DaemonContext:
         revisions = ManifestWatcher(place.manifests)
@@ -113,7 +115,7 @@ def test_a_fault_of_ours_ends_a_pass_and_not_the_service(place: Place) -> None:
             queue=WorkQueue(),
             manifest_watcher=revisions,
             state=DaemonState(ControllerStatus()),
-            lock=PassLock(lambda: nullcontext(1 / 0)),
+            lock=PassLock(broken),
             notifier=Notifier(Metrics(), REAL_ENVIRONMENT.sleep),
         )
         await run_pass((EVERYONE,), duty)

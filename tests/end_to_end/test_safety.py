@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from controller.model.errors import InvalidManifests
 from controller.model.plan import Direction
-from controller.model.report import FleetPlan
+from controller.model.report import ChangedSincePlan, FleetPlan
+from controller.model.run import Scope
 from tests.end_to_end.place import (
     LIST_COMPANIES,
     SAVE_CONFIGURATION,
@@ -16,6 +18,7 @@ from tests.end_to_end.place import (
     changes_by_merchant,
     count_writes_by_call,
     findings_by_code,
+    outcome_of,
     states_by_merchant,
 )
 
@@ -43,7 +46,7 @@ def test_a_cap_on_all_changes_refuses_what_has_no_limit_of_its_own(place: Place)
     place.profile()
     place.merchant("ann")
     with place.count_requests() as counts:
-        refused = place.apply(max_changes=1)
+        refused = place.apply_or_plan(max_changes=1)
     assert isinstance(refused, FleetPlan)
     assert refused.refusal
     assert count_writes_by_call(counts) == {}
@@ -140,35 +143,37 @@ def _relink(place: Place, name: str) -> None:
     place.emulator.advance("PT1M")
 
 
-def _empty(place: Place) -> dict:
+def _empty(place: Place) -> Scope:
     for file in place.manifests.iterdir():
         file.unlink()
-    return {}
+    return Scope()
 
 
-def _broken(place: Place) -> dict:
+def _broken(place: Place) -> Scope:
     place.remove_manifests("m-0")
     (place.manifests / "broken.yaml").write_text("kind: [")
-    return {}
+    return Scope()
 
 
-def _below(place: Place) -> dict:
+def _below(place: Place) -> Scope:
     place.remove_manifests("m-0")
-    return {"path": place.manifests / "merchant-m-1.yaml"}
+    return Scope(place.manifests / "merchant-m-1.yaml")
 
 
-def _targeted(place: Place) -> dict:
+def _targeted(place: Place) -> Scope:
     place.remove_manifests("m-0")
-    return {"targets": ("m-1",)}
+    return Scope(targets=("m-1",))
 
 
 @pytest.mark.parametrize("narrowed", [_empty, _broken, _below, _targeted])
-def test_what_was_not_seen_is_never_unlinked_disabled_or_deleted(place: Place, narrowed) -> None:  # type: ignore[no-untyped-def]
+def test_what_was_not_seen_is_never_unlinked_disabled_or_deleted(
+    place: Place, narrowed: Callable[[Place], Scope]
+) -> None:
     place.provision(*SEVEN[:3], policy={"deletion": "Delete"})
     scope = narrowed(place)
     with place.count_requests() as counts:
         try:
-            place.apply(*scope.get("targets", ()), path=scope.get("path"), allow=("delete:3", "unlink", "disable"))
+            place.apply_or_plan(*scope.targets, path=scope.path, allow=("delete:3", "unlink", "disable"))
         except InvalidManifests:
             assert narrowed is _broken
     assert count_writes_by_call(counts) == {}
@@ -209,7 +214,7 @@ def test_a_declared_field_that_moves_while_the_plan_is_read_stops_that_merchant(
     with place.count_requests() as counts:
         report = place.apply(agree=agree)
     assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: 1}
-    assert "schedule.time" in report.outcomes["ann"].what
+    assert "schedule.time" in outcome_of(report, "ann", ChangedSincePlan).what
     assert place.document("ann")["schedule"]["syncHourUtc"] == 9
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +74,17 @@ def test_whoever_is_planned_otherwise_than_the_file_says_is_skipped_by_name(
     assert any(name in line and "moved since the plan was saved" in line for line in out.splitlines())
 
 
+def scoped(plan: dict[str, Any], path: str) -> None:
+    plan["scope"]["path"] = path
+
+
 def test_a_file_does_not_say_where_manifests_are(place: Place, command_line: CommandLine, file: Path) -> None:
     elsewhere = place.folder / "elsewhere"
     elsewhere.mkdir()
     for manifest in place.manifests.iterdir():
         (elsewhere / manifest.name).write_bytes(manifest.read_bytes())
     for path in (str(elsewhere), str(elsewhere / "merchant-ann.yaml"), "elsewhere", "manifests/../elsewhere"):
-        edited(file, lambda plan, path=path: plan["scope"].update(path=path))
+        edited(file, partial(scoped, path=path))
         with place.count_requests() as counts:
             code, _, err = command_line("apply", "it.plan", "--yes")
         assert (code, dict(counts)) == (65, {})

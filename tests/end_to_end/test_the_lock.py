@@ -116,8 +116,8 @@ class TestInContainers:
 
         def rollout(host: str, *arguments: str) -> subprocess.Popen[str]:
             command = [*container(host), sys.executable, "-m", "controller", "rollout", *arguments]
-            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-            return subprocess.Popen(command, cwd=place.folder, env=place.variables(), **pipes)
+            pipe, variables = subprocess.PIPE, place.variables()
+            return subprocess.Popen(command, cwd=place.folder, env=variables, stdout=pipe, stderr=pipe, text=True)
 
         first = rollout("one", "start", "--yes", "--wave", "1")
         try:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from controller.model.exit_codes import exit_code
-from controller.model.report import Failed
+from controller.model.report import Applied, Failed, Skipped
 from controller.reporting.text import report_text
 from state import open_state
 from tests.emulator import Emulator
@@ -27,6 +27,7 @@ from tests.end_to_end.place import (
     Place,
     changes_by_merchant,
     count_writes_by_call,
+    outcome_of,
     states_by_merchant,
 )
 
@@ -80,7 +81,7 @@ def test_what_the_service_drops_although_it_was_sent_back_is_named(place: Place)
     place.edit_in_portal("ann", {**PORTAL, "note": "the merchant's own"})
     interfere(place, after=on_answer(SAVE_CONFIGURATION, lambda: place.edit_in_portal("ann", {"note": None})))
     report = place.apply()
-    (finding,) = report.outcomes["ann"].findings
+    (finding,) = outcome_of(report, "ann", Applied).findings
     assert finding.field == "note"
     assert "is gone" in report_text(report)
 
@@ -101,7 +102,7 @@ def test_of_an_ordinary_write_nothing_is_said(place: Place) -> None:
     place.apply()
     place.consent_everyone()
     report = place.apply()
-    assert report.outcomes["ann"].findings == ()
+    assert outcome_of(report, "ann", Applied).findings == ()
 
 
 def test_a_document_without_a_section_that_was_there_is_not_sent_back(place: Place) -> None:
@@ -113,7 +114,7 @@ def test_a_document_without_a_section_that_was_there_is_not_sent_back(place: Pla
         report = place.apply()
     assert count_writes_by_call(counts) == {}
     assert place.document("ann") == before
-    assert "configuration.payments, which was there before: unknown" in report.outcomes["ann"].reason
+    assert "configuration.payments, which was there before: unknown" in outcome_of(report, "ann", Failed).reason
 
 
 def cut(time: int) -> Any:
@@ -155,7 +156,7 @@ def test_a_rename_says_which_of_the_companys_own_fields_did_not_come_through(pla
         return httpx.Response(200, json=json.loads(response.content) | {"description": None}, request=request)
 
     interfere(place, after=after)
-    (finding,) = place.apply().outcomes["ann"].findings
+    (finding,) = outcome_of(place.apply(), "ann", Applied).findings
     assert "the company's description" in finding.cause
 
 
@@ -193,8 +194,8 @@ def in_need_of(place: Place, call: str) -> None:
         place.merchant("ann", company={"name": "ann and sons"})
     else:
         place.edit_in_portal("ann", PORTAL)
-        down = {"enabled": False, "connection": {"platform": "xero", "state": "Unlinked"}}
-        place.merchant("ann", **down, policy={"deletion": "Delete"})
+        down = {"platform": "xero", "state": "Unlinked"}
+        place.merchant("ann", enabled=False, connection=down, policy={"deletion": "Delete"})
     if call == DELETE:
         place.apply(allow=EVERYTHING)
         place.remove_manifests("ann")
@@ -241,7 +242,7 @@ def test_those_in_the_middle_of_their_changes_are_told_as_failed_and_the_rest_as
     interfere(place, before=at_request(GET_COMPANY, lambda: unlock(place)))
     report = place.apply(parallelism=1)
     assert report.outcomes["ann"] == Failed("the lock on the state is lost", retryable=True, writes=1)
-    assert "not begun" in report.outcomes["bob"].reason
+    assert "not begun" in outcome_of(report, "bob", Skipped).reason
 
 
 # -- Looked at afterwards
@@ -266,12 +267,14 @@ def test_a_value_that_the_service_keeps_otherwise_twice_is_told_once_and_not_wri
     with place.count_requests() as counts:
         third = place.apply()
     stands = "after the write schedule.frequency stands as Monthly instead of Daily"
-    assert stands in first.outcomes["ann"].reason
-    assert first.outcomes["ann"].retryable
-    assert second.outcomes["ann"].reason == (f"Codat normalises this, so write in the manifest what it keeps: {stands}")
-    assert not second.outcomes["ann"].retryable
+    assert stands in outcome_of(first, "ann", Failed).reason
+    assert outcome_of(first, "ann", Failed).retryable
+    assert outcome_of(second, "ann", Failed).reason == (
+        f"Codat normalises this, so write in the manifest what it keeps: {stands}"
+    )
+    assert not outcome_of(second, "ann", Failed).retryable
     assert count_writes_by_call(counts) == {}
-    assert "Codat normalises this" in third.outcomes["ann"].reason
+    assert "Codat normalises this" in outcome_of(third, "ann", Skipped).reason
 
 
 def test_a_run_that_nobody_asked_for_backs_off_from_a_value_that_does_not_stay(place: Place) -> None:
@@ -283,7 +286,7 @@ def test_a_run_that_nobody_asked_for_backs_off_from_a_value_that_does_not_stay(p
     with place.count_requests() as counts:
         report = place.apply(unattended=True)
     assert count_writes_by_call(counts) == {}
-    assert "left alone until" in report.outcomes["ann"].reason
+    assert "left alone until" in outcome_of(report, "ann", Skipped).reason
 
 
 def test_a_write_that_was_accepted_binds_though_what_was_sent_did_not_stay(place: Place) -> None:
@@ -294,7 +297,7 @@ def test_a_write_that_was_accepted_binds_though_what_was_sent_did_not_stay(place
     frequency = {"schedule": {"selectedFrequency": "Monthly"}}
     place.edit_in_portal(seeded["name"], frequency)
     interfere(place, after=on_answer(SAVE_CONFIGURATION, lambda: place.edit_in_portal(seeded["name"], frequency)))
-    assert "instead of Daily" in place.apply().outcomes[seeded["name"]].reason
+    assert "instead of Daily" in outcome_of(place.apply(), seeded["name"], Failed).reason
     with place.count_requests() as counts:
         plan = place.plan(seeded["name"])
     assert plan.plans[0].company_id == company

@@ -369,7 +369,7 @@ def test_a_create_that_is_done_late_is_waited_for_as_long_by_a_wrong_clock(place
     place.emulator.fault(CREATE_COMPANY, "complete-late", seconds=40, code=504)
     for _ in range(3):
         place.apply(unattended=True)
-        asyncio.run(place.environment.sleep(6))
+        place.wait(6)
     place.apply()
     assert [each["name"] for each in place.companies()] == ["acme"]
 
