@@ -368,7 +368,7 @@ def test_a_plan_that_was_declined_has_moved_nothing(place: Place) -> None:
     place.provision("acme")
     called(place, "acme", "acme-coffee", renamed_from="acme")  # the company's name moves along: a change to agree to
     before = owners(place)
-    place.apply(agree=lambda plan: False)
+    place.apply_or_plan(agree=lambda plan: False)
     assert owners(place) == before
     place.apply()
     assert owners(place) == {"acme-coffee": before["acme"]}
