@@ -4,7 +4,7 @@ Here: one database, SQLite or PostgreSQL, behind `open_state`. Never here: a req
 nothing of `controller` is known.
 
     async with open_state("sqlite:///var/merchantctl.db") as store:
-        records = await store.load_records()
+        records = await store.records.load()
 """
 
 from __future__ import annotations
@@ -85,4 +85,4 @@ async def open_state(
         finally:
             # A lock that cannot be released now hinders nobody: it ends with this process, or after its lease.
             with suppress(StateProblem):
-                await store.release_held_lock()
+                await store.release_claims()

@@ -27,15 +27,20 @@ class RemoteAccount:
     since: datetime
 
 
-async def find_account(database: Database) -> RemoteAccount | None:
-    """The account that the state is bound to; None before the first run that wrote."""
-    query = select(account.c.base_url, account.c.client_id, account.c.key_hash, account.c.since)
-    async with database.reading() as transaction:
-        row = (await transaction.execute(query)).one_or_none()
-        return RemoteAccount(*row) if row else None
+class AccountBinding:
+    """To which account the state is bound."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-async def bind_account(database: Database, remote: RemoteAccount) -> None:
-    """Bind the state to an account, in place of the one it was bound to."""
-    async with database.writing() as transaction:
-        await upsert(transaction, account, [{"id": 1, **asdict(remote)}])
+    async def load(self) -> RemoteAccount | None:
+        """The account that the state is bound to; None before the first run that wrote."""
+        query = select(account.c.base_url, account.c.client_id, account.c.key_hash, account.c.since)
+        async with self._database.reading() as transaction:
+            row = (await transaction.execute(query)).one_or_none()
+            return RemoteAccount(*row) if row else None
+
+    async def bind(self, remote: RemoteAccount) -> None:
+        """Bind the state to an account, in place of the one it was bound to."""
+        async with self._database.writing() as transaction:
+            await upsert(transaction, account, [{"id": 1, **asdict(remote)}])

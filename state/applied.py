@@ -21,10 +21,21 @@ class AppliedRow:
     at: datetime
 
 
-async def record_applied(database: Database, rows: Iterable[AppliedRow]) -> None:
-    """Replace all last applied values of each merchant named, in one transaction."""
-    columns = [
-        {"merchant": row.merchant, "fields": dict(row.fields), "deletion": row.deletion, "at": row.at} for row in rows
-    ]
-    async with database.writing() as transaction:
-        await upsert(transaction, applied, columns)
+class AppliedValues:
+    """The last applied values of all merchants."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, merchant: str, fields: Mapping[str, Any], *, deletion: str, at: datetime) -> None:
+        """Replace all last applied values of one merchant: JSON values by field path."""
+        await self.record_many([AppliedRow(merchant, fields, deletion, at)])
+
+    async def record_many(self, rows: Iterable[AppliedRow]) -> None:
+        """Replace all last applied values of each merchant named, in one transaction."""
+        columns = [
+            {"merchant": row.merchant, "fields": dict(row.fields), "deletion": row.deletion, "at": row.at}
+            for row in rows
+        ]
+        async with self._database.writing() as transaction:
+            await upsert(transaction, applied, columns)

@@ -35,36 +35,49 @@ class Binding:
     left_at: datetime | None = None
 
 
-async def bind(database: Database, merchant: str, *, company_id: str | None, company_name: str | None) -> None:
-    """Bind a company to a merchant (None: unbind). Raises CompanyTaken."""
-    async with database.writing() as transaction:
-        await upsert_binding(transaction, merchant, company_id=company_id, company_name=company_name)
+class Bindings:
+    """The bindings of all merchants."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-async def bind_connection(database: Database, merchant: str, connection_id: str | None) -> None:
-    """Bind a connection to a merchant (None: unbind)."""
-    async with database.writing() as transaction:
-        await upsert_binding(transaction, merchant, connection_id=connection_id)
+    async def bind_company(self, merchant: str, *, company_id: str | None, company_name: str | None) -> None:
+        """Bind a company to a merchant (None: unbind). Raises CompanyTaken."""
+        async with self._database.writing() as transaction:
+            await upsert_binding(transaction, merchant, company_id=company_id, company_name=company_name)
 
+    async def bind_connection(self, merchant: str, connection_id: str | None) -> None:
+        """Bind a connection to a merchant (None: unbind)."""
+        async with self._database.writing() as transaction:
+            await upsert_binding(transaction, merchant, connection_id=connection_id)
 
-async def mark_configured(database: Database, names: Iterable[str], at: datetime) -> None:
-    """Record that these merchants were seen configured at that instant."""
-    async with database.writing() as transaction:
-        await upsert(transaction, merchants, [{"merchant": name, "configured_at": at} for name in names])
+    async def mark_configured(self, names: Iterable[str], at: datetime) -> None:
+        """Record that these merchants were seen configured at that instant."""
+        async with self._database.writing() as transaction:
+            await upsert(transaction, merchants, [{"merchant": name, "configured_at": at} for name in names])
 
+    async def retire(self, merchant: str, at: datetime) -> None:
+        """Set the merchant's tombstone: its removal was carried out, and is not to be carried out again."""
+        async with self._database.writing() as transaction:
+            await upsert_binding(transaction, merchant, retired_at=at)
 
-async def retire(database: Database, merchant: str, at: datetime | None) -> None:
-    """Set a tombstone, or take it away (`at` is None)."""
-    async with database.writing() as transaction:
-        await upsert_binding(transaction, merchant, retired_at=at)
+    async def unretire(self, merchant: str) -> None:
+        """Take the merchant's tombstone away."""
+        async with self._database.writing() as transaction:
+            await upsert_binding(transaction, merchant, retired_at=None)
 
+    async def mark_without_manifest(self, names: Iterable[str], at: datetime | None) -> None:
+        """Record since when these merchants have no manifest, their companies left as they are; None: they have one."""
+        rows = [{"merchant": name, "left_at": at} for name in names]
+        if rows:
+            async with self._database.writing() as transaction:
+                await upsert(transaction, merchants, rows)
 
-async def mark_without_manifest(database: Database, names: Iterable[str], at: datetime | None) -> None:
-    """Record since when these merchants have no manifest, their companies left as they are; None: they have one."""
-    rows = [{"merchant": name, "left_at": at} for name in names]
-    if rows:
-        async with database.writing() as transaction:
-            await upsert(transaction, merchants, rows)
+    async def load(self) -> tuple[Binding, ...]:
+        """All bindings, tombstones too, by merchant name."""
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(select(merchants).order_by(merchants.c.merchant))
+            return tuple(Binding(**(row | {"contested": bool(row["contested"])})) for row in map(dict, rows.mappings()))
 
 
 async def upsert_binding(transaction: AsyncConnection, merchant: str, **columns: Any) -> None:
@@ -90,10 +103,3 @@ async def clear_settled_contests(transaction: AsyncConnection) -> None:
     shared = shared.group_by(merchants.c.company_id).having(func.count() > 1)
     sole_owner = merchants.c.contested.is_not(None) & merchants.c.company_id.not_in(shared)
     await transaction.execute(update(merchants).where(sole_owner).values(contested=None))
-
-
-async def list_bindings(database: Database) -> tuple[Binding, ...]:
-    """All bindings, tombstones too, by merchant name."""
-    async with database.reading() as transaction:
-        rows = await transaction.execute(select(merchants).order_by(merchants.c.merchant))
-        return tuple(Binding(**(row | {"contested": bool(row["contested"])})) for row in map(dict, rows.mappings()))

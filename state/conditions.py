@@ -25,27 +25,31 @@ class ConditionsRow:
     since: Mapping[str, str]
 
 
-async def standing(database: Database, merchants: Collection[str] | None) -> dict[str, str]:
-    """By merchant (None: of all) the recorded statuses, in the caller's spelling."""
-    query = select(conditions.c.merchant, conditions.c.standing)
-    if merchants is not None and len(merchants) <= MAX_MERCHANTS_IN_QUERY:
-        query = query.where(conditions.c.merchant.in_(merchants))
-    async with database.reading() as transaction:
-        return {row.merchant: row.standing for row in await transaction.execute(query)}
+class Conditions:
+    """The conditions of all merchants."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-async def rows(database: Database, merchants: Collection[str]) -> dict[str, ConditionsRow]:
-    """By merchant its recorded conditions; there may be those of others too."""
-    query = select(conditions.c.merchant, conditions.c.standing, conditions.c.since)
-    if len(merchants) <= MAX_MERCHANTS_IN_QUERY:
-        query = query.where(conditions.c.merchant.in_(merchants))
-    async with database.reading() as transaction:
-        return {row.merchant: ConditionsRow(*row) for row in await transaction.execute(query)}
+    async def load_standing(self, merchants: Collection[str] | None = None) -> dict[str, str]:
+        """By merchant (None: of all) the recorded statuses, in the caller's spelling."""
+        query = select(conditions.c.merchant, conditions.c.standing)
+        if merchants is not None and len(merchants) <= MAX_MERCHANTS_IN_QUERY:
+            query = query.where(conditions.c.merchant.in_(merchants))
+        async with self._database.reading() as transaction:
+            return {row.merchant: row.standing for row in await transaction.execute(query)}
 
+    async def load(self, merchants: Collection[str]) -> dict[str, ConditionsRow]:
+        """By merchant its recorded conditions; there may be those of others too."""
+        query = select(conditions.c.merchant, conditions.c.standing, conditions.c.since)
+        if len(merchants) <= MAX_MERCHANTS_IN_QUERY:
+            query = query.where(conditions.c.merchant.in_(merchants))
+        async with self._database.reading() as transaction:
+            return {row.merchant: ConditionsRow(*row) for row in await transaction.execute(query)}
 
-async def note(database: Database, changed: Iterable[ConditionsRow]) -> None:
-    """Replace the conditions of these merchants."""
-    columns = [{"merchant": row.merchant, "standing": row.standing, "since": dict(row.since)} for row in changed]
-    if columns:
-        async with database.writing() as transaction:
-            await upsert(transaction, conditions, columns)
+    async def note(self, changed: Iterable[ConditionsRow]) -> None:
+        """Replace the conditions of these merchants."""
+        columns = [{"merchant": row.merchant, "standing": row.standing, "since": dict(row.since)} for row in changed]
+        if columns:
+            async with self._database.writing() as transaction:
+                await upsert(transaction, conditions, columns)

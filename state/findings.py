@@ -93,98 +93,97 @@ class OccurrenceRow:
         return (self.merchant, self.code, self.field)
 
 
-async def note_findings(
-    database: Database,
-    seen: Sequence[FindingRow],
-    *,
-    gone: Iterable[FindingEnding] = (),
-    tried: Collection[FindingKey] = (),
-    at: datetime,
-    run: int | None = None,
-) -> dict[FindingKey, datetime]:
-    """Record the findings of one look, all in one commit.
+class Findings:
+    """The findings of all merchants, open and ended."""
 
-    seen   the findings of the look: a new one gets a row, an open one is updated
-    gone   endings of open findings, also of some that are among `seen`
-    tried  keys of open findings that this run wrote to
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    Returns by key when each of `seen` was found: `at`, if it is new.
-    """
-    endings = tuple(gone)
-    if not seen and not endings and not tried:
-        return {}
-    seen_by_key = {row.key: row for row in seen}
-    merchants = {key[0] for key in (*seen_by_key, *(ending.key for ending in endings), *tried)}
-    open_query = _select_of(merchants, _IS_OPEN)
-    async with database.writing() as transaction:
-        open_rows = {row.key: row for row in await _read(transaction, open_query)}
-        continuing = {key: row for key, row in open_rows.items() if key in seen_by_key}
-        if continuing:
-            ids = [{"row_id": row.id} for row in continuing.values()]
-            await transaction.execute(_UPDATE_BY_ID.values(last_seen=at), ids)
-        for key, row in seen_by_key.items():
-            # Another direction: who changed the value is seen differently now, say because somebody set to a third
-            # value what the manifest asked for. The occurrence stays the same, its story is corrected.
-            if key in continuing and continuing[key].direction != row.direction:
-                await _correct(transaction, continuing[key].id, row)
-        new_rows = [_new_columns(row, at, run) for key, row in seen_by_key.items() if key not in continuing]
-        if new_rows:
-            await transaction.execute(insert(occurrences), new_rows)
-            # Read again for the ids of the new rows: they may be among `gone` and `tried`.
+    async def note(
+        self,
+        seen: Iterable[FindingRow],
+        *,
+        gone: Iterable[FindingEnding] = (),
+        tried: Collection[FindingKey] = (),
+        at: datetime,
+        run: int | None = None,
+    ) -> dict[FindingKey, datetime]:
+        """Record the findings of one look, all in one commit.
+
+        seen   the findings of the look: a new one gets a row, an open one is updated
+        gone   endings of open findings, also of some that are among `seen`
+        tried  keys of open findings that this run wrote to
+
+        Returns by key when each of `seen` was found: `at`, if it is new.
+        """
+        seen_by_key, endings = {row.key: row for row in seen}, tuple(gone)
+        if not seen_by_key and not endings and not tried:
+            return {}
+        merchants = {key[0] for key in (*seen_by_key, *(ending.key for ending in endings), *tried)}
+        open_query = _select_of(merchants, _IS_OPEN)
+        async with self._database.writing() as transaction:
             open_rows = {row.key: row for row in await _read(transaction, open_query)}
-        await _end(
-            transaction, [(open_rows[ending.key].id, ending) for ending in endings if ending.key in open_rows], at
-        )
-        tried_ids = [{"row_id": open_rows[key].id} for key in tried if key in open_rows]
-        if tried_ids:
-            await transaction.execute(_UPDATE_BY_ID.values(tried_run=run), tried_ids)
-    return {key: continuing[key].found_at if key in continuing else at for key in seen_by_key}
+            continuing = {key: row for key, row in open_rows.items() if key in seen_by_key}
+            if continuing:
+                ids = [{"row_id": row.id} for row in continuing.values()]
+                await transaction.execute(_UPDATE_BY_ID.values(last_seen=at), ids)
+            for key, row in seen_by_key.items():
+                # Another direction: who changed the value is seen differently now, say because somebody set to a third
+                # value what the manifest asked for. The occurrence stays the same, its story is corrected.
+                if key in continuing and continuing[key].direction != row.direction:
+                    await _correct(transaction, continuing[key].id, row)
+            new_rows = [_new_columns(row, at, run) for key, row in seen_by_key.items() if key not in continuing]
+            if new_rows:
+                await transaction.execute(insert(occurrences), new_rows)
+                # Read again for the ids of the new rows: they may be among `gone` and `tried`.
+                open_rows = {row.key: row for row in await _read(transaction, open_query)}
+            await _end(
+                transaction, [(open_rows[ending.key].id, ending) for ending in endings if ending.key in open_rows], at
+            )
+            tried_ids = [{"row_id": open_rows[key].id} for key in tried if key in open_rows]
+            if tried_ids:
+                await transaction.execute(_UPDATE_BY_ID.values(tried_run=run), tried_ids)
+        return {key: continuing[key].found_at if key in continuing else at for key in seen_by_key}
 
+    async def load_open(self, merchants: Collection[str] | None = None) -> tuple[OccurrenceRow, ...]:
+        """The open findings of these merchants (None: all)."""
+        async with self._database.reading() as transaction:
+            return await _read(transaction, _select_of(merchants, _IS_OPEN))
 
-async def open_findings(database: Database, merchants: Collection[str] | None) -> tuple[OccurrenceRow, ...]:
-    """The open findings of these merchants (None: all)."""
-    async with database.reading() as transaction:
-        return await _read(transaction, _select_of(merchants, _IS_OPEN))
+    async def load_occurrences(self, merchant: str) -> tuple[OccurrenceRow, ...]:
+        """All occurrences of a merchant's findings, open and ended, the oldest first."""
+        async with self._database.reading() as transaction:
+            return await _read(transaction, _select_of([merchant]))
 
+    async def times_found(self, merchants: Collection[str], since: datetime) -> dict[FindingKey, int]:
+        """By key how often each finding of these merchants came since then; there may be those of others too."""
+        if not merchants:
+            return {}
+        columns = (occurrences.c.merchant, occurrences.c.code, occurrences.c.field)
+        query = select(*columns, func.count()).where(occurrences.c.found_at >= since).group_by(*columns)
+        if len(merchants) <= MAX_MERCHANTS_IN_QUERY:
+            query = query.where(occurrences.c.merchant.in_(merchants))
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(query)
+            return {(merchant, code, field): int(number) for merchant, code, field, number in rows}
 
-async def findings_of(database: Database, merchant: str) -> tuple[OccurrenceRow, ...]:
-    """All occurrences of a merchant's findings, open and ended, the oldest first."""
-    async with database.reading() as transaction:
-        return await _read(transaction, _select_of([merchant]))
+    async def load_recurring(self, since: datetime, min_count: int) -> tuple[OccurrenceRow, ...]:
+        """All occurrences since then of findings that came at least `min_count` times, the oldest first."""
+        columns = (occurrences.c.merchant, occurrences.c.code, occurrences.c.field)
+        is_recent = occurrences.c.found_at >= since
+        recurring_keys = select(*columns).where(is_recent).group_by(*columns).having(func.count() >= min_count)
+        async with self._database.reading() as transaction:
+            return await _read(transaction, _select_of(None, is_recent, tuple_(*columns).in_(recurring_keys)))
 
+    async def merchants_with(self, code: str) -> tuple[str, ...]:
+        """The merchants with an open finding of that code."""
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(select(occurrences.c.merchant).where(_IS_OPEN, occurrences.c.code == code))
+            return tuple(rows.scalars())
 
-async def times_found(database: Database, merchants: Collection[str], since: datetime) -> dict[FindingKey, int]:
-    """By key how often each finding of these merchants came since then; there may be those of others too."""
-    if not merchants:
-        return {}
-    columns = (occurrences.c.merchant, occurrences.c.code, occurrences.c.field)
-    query = select(*columns, func.count()).where(occurrences.c.found_at >= since).group_by(*columns)
-    if len(merchants) <= MAX_MERCHANTS_IN_QUERY:
-        query = query.where(occurrences.c.merchant.in_(merchants))
-    async with database.reading() as transaction:
-        rows = await transaction.execute(query)
-        return {(merchant, code, field): int(number) for merchant, code, field, number in rows}
-
-
-async def recurring(database: Database, since: datetime, min_count: int) -> tuple[OccurrenceRow, ...]:
-    """All occurrences since then of findings that came at least `min_count` times, the oldest first."""
-    columns = (occurrences.c.merchant, occurrences.c.code, occurrences.c.field)
-    is_recent = occurrences.c.found_at >= since
-    recurring_keys = select(*columns).where(is_recent).group_by(*columns).having(func.count() >= min_count)
-    async with database.reading() as transaction:
-        return await _read(transaction, _select_of(None, is_recent, tuple_(*columns).in_(recurring_keys)))
-
-
-async def merchants_with_finding(database: Database, code: str) -> tuple[str, ...]:
-    """The merchants with an open finding of that code."""
-    async with database.reading() as transaction:
-        rows = await transaction.execute(select(occurrences.c.merchant).where(_IS_OPEN, occurrences.c.code == code))
-        return tuple(rows.scalars())
-
-
-async def first_seen(database: Database, merchants: Collection[str] | None) -> dict[FindingKey, datetime]:
-    """By key when each open finding of these merchants (None: all) was found."""
-    return {row.key: row.found_at for row in await open_findings(database, merchants)}
+    async def first_seen(self, merchants: Collection[str] | None = None) -> dict[FindingKey, datetime]:
+        """By key when each open finding of these merchants (None: all) was found."""
+        return {row.key: row.found_at for row in await self.load_open(merchants)}
 
 
 async def end_findings_of(transaction: AsyncConnection, merchant: str, at: datetime, how: str) -> None:

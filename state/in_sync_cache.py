@@ -10,16 +10,21 @@ from state.database import Database, upsert
 from state.tables import verdicts
 
 
-async def load_in_sync_keys(database: Database) -> dict[str, str]:
-    """By merchant the key, opaque here; a merchant whose key differs by now has to be planned again."""
-    async with database.reading() as transaction:
-        rows = await transaction.execute(select(verdicts.c.merchant, verdicts.c.key))
-        return {row.merchant: row.key for row in rows}
+class InSyncCache:
+    """The keys of all merchants."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-async def save_in_sync_keys(database: Database, keys: Mapping[str, str]) -> None:
-    """Replace the keys of these merchants; all others keep theirs."""
-    rows = [{"merchant": merchant, "key": key} for merchant, key in keys.items()]
-    if rows:
-        async with database.writing() as transaction:
-            await upsert(transaction, verdicts, rows)
+    async def load_keys(self) -> dict[str, str]:
+        """By merchant the key, opaque here; a merchant whose key differs by now has to be planned again."""
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(select(verdicts.c.merchant, verdicts.c.key))
+            return {row.merchant: row.key for row in rows}
+
+    async def save_keys(self, keys: Mapping[str, str]) -> None:
+        """Replace the keys of these merchants; all others keep theirs."""
+        rows = [{"merchant": merchant, "key": key} for merchant, key in keys.items()]
+        if rows:
+            async with self._database.writing() as transaction:
+                await upsert(transaction, verdicts, rows)

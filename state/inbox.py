@@ -44,51 +44,55 @@ class DeliveryReceipt:
     merchants: tuple[str, ...]
 
 
-async def save_delivery(database: Database, delivery: ReceivedDelivery) -> DeliveryReceipt:
-    """Save a delivery, durably before it returns. One that is about no bound merchant is closed at once."""
-    async with database.writing() as transaction:
-        bound_to_company = merchants.c.company_id == delivery.company_id
-        query = select(merchants.c.merchant).where(bound_to_company, _IS_NOT_RETIRED).order_by(merchants.c.merchant)
-        bound = tuple((await transaction.execute(query)).scalars())
-        row = {
-            "id": delivery.id,
-            "received_at": delivery.received_at,
-            "event": delivery.event,
-            "company_id": delivery.company_id,
-            "handled_at": None if bound else delivery.received_at,
-        }
-        is_first = await insert_new(transaction, inbox, row)
-        is_open = is_first or await transaction.scalar(select(inbox.c.id).where(inbox.c.id == delivery.id, _IS_OPEN))
-        return DeliveryReceipt(is_first, bound if is_open else ())
+class Inbox:
+    """The webhook deliveries."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-async def merchants_with_open_deliveries(database: Database) -> tuple[str, ...]:
-    """The merchants that open deliveries are about: no pass has looked at them since."""
-    query = select(merchants.c.merchant).distinct().join(inbox, inbox.c.company_id == merchants.c.company_id)
-    async with database.reading() as transaction:
-        rows = await transaction.execute(query.where(_IS_OPEN, _IS_NOT_RETIRED).order_by(merchants.c.merchant))
-        return tuple(rows.scalars())
+    async def save(self, delivery: ReceivedDelivery) -> DeliveryReceipt:
+        """Save a delivery, durably before it returns. One that is about no bound merchant is closed at once."""
+        async with self._database.writing() as transaction:
+            bound_to_company = merchants.c.company_id == delivery.company_id
+            query = select(merchants.c.merchant).where(bound_to_company, _IS_NOT_RETIRED).order_by(merchants.c.merchant)
+            bound = tuple((await transaction.execute(query)).scalars())
+            row = {
+                "id": delivery.id,
+                "received_at": delivery.received_at,
+                "event": delivery.event,
+                "company_id": delivery.company_id,
+                "handled_at": None if bound else delivery.received_at,
+            }
+            is_first = await insert_new(transaction, inbox, row)
+            is_open = is_first or await transaction.scalar(
+                select(inbox.c.id).where(inbox.c.id == delivery.id, _IS_OPEN)
+            )
+            return DeliveryReceipt(is_first, bound if is_open else ())
 
+    async def load_waiting_merchants(self) -> tuple[str, ...]:
+        """The merchants that open deliveries are about: no pass has looked at them since."""
+        query = select(merchants.c.merchant).distinct().join(inbox, inbox.c.company_id == merchants.c.company_id)
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(query.where(_IS_OPEN, _IS_NOT_RETIRED).order_by(merchants.c.merchant))
+            return tuple(rows.scalars())
 
-async def close_deliveries(
-    database: Database, names: Collection[str] | None, received_until: datetime, at: datetime
-) -> None:
-    """Close the deliveries about these merchants (None: all) that came before a pass over them began.
+    async def close_deliveries(self, names: Collection[str] | None, *, received_until: datetime, at: datetime) -> None:
+        """Close the deliveries about these merchants (None: all) that came before a pass over them began.
 
-    names           the merchants of the pass; None = all, and then deliveries closed long ago are deleted too
-    received_until  when the pass began: what came later is still to be looked at
-    """
-    if names is not None:
-        # Most passes over single merchants follow no delivery: do not make them wait for the one writer.
-        async with database.reading() as transaction:
-            if await transaction.scalar(select(inbox.c.id).where(_IS_OPEN).limit(1)) is None:
-                return
-    async with database.writing() as transaction:
-        for is_about in (true(),) if names is None else _batched_conditions(sorted(names)):
-            open_until = _IS_OPEN & (inbox.c.received_at <= received_until)
-            await transaction.execute(update(inbox).where(open_until, is_about).values(handled_at=at))
-        if names is None:
-            await transaction.execute(delete(inbox).where(inbox.c.handled_at < at - CLOSED_DELIVERY_RETENTION))
+        names           the merchants of the pass; None = all, and then deliveries closed long ago are deleted too
+        received_until  when the pass began: what came later is still to be looked at
+        """
+        if names is not None:
+            # Most passes over single merchants follow no delivery: do not make them wait for the one writer.
+            async with self._database.reading() as transaction:
+                if await transaction.scalar(select(inbox.c.id).where(_IS_OPEN).limit(1)) is None:
+                    return
+        async with self._database.writing() as transaction:
+            for is_about in (true(),) if names is None else _batched_conditions(sorted(names)):
+                open_until = _IS_OPEN & (inbox.c.received_at <= received_until)
+                await transaction.execute(update(inbox).where(open_until, is_about).values(handled_at=at))
+            if names is None:
+                await transaction.execute(delete(inbox).where(inbox.c.handled_at < at - CLOSED_DELIVERY_RETENTION))
 
 
 def _batched_conditions(names: Sequence[str]) -> Iterator[ColumnElement[bool]]:

@@ -9,9 +9,8 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from state import migrations
-from state.account import RemoteAccount, find_account
+from state.account import AccountBinding, RemoteAccount
 from state.database import open_existing_database, without_password
-from state.lock import lock_holder
 from state.process import LockRow
 from state.retention import TableSize, table_sizes
 
@@ -54,14 +53,14 @@ async def inspect_state(url: str) -> StateInspection:
         # The tables of an earlier version may lack columns that the queries of this one name.
         if step != migrations.HEAD:
             return StateInspection(place, step, migrations.HEAD, None, writable, bytes=size)
-        lock = await lock_holder(database)
+        lock = await database.lock_row()
         return StateInspection(
             place,
             step,
             migrations.HEAD,
             lock,
             writable,
-            account=await find_account(database),
+            account=await AccountBinding(database).load(),
             silent_for_s=await database.holder_silent_for() if lock else None,
             bytes=size,
             sizes=await table_sizes(database),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,8 +12,8 @@ from sqlalchemy import Row, insert, select, update
 from state.async_engine import AsyncConnection
 from state.bindings import upsert_binding
 from state.database import Database
-from state.lock import require_lock
-from state.process import ProcessIdentity
+from state.errors import StateProblem
+from state.lock import StateLock
 from state.tables import intents
 
 
@@ -41,47 +40,68 @@ class Intent:
     missed_at: datetime | None = None
 
 
-async def begin_intent(database: Database, columns: Mapping[str, Any], lock_owner: ProcessIdentity | None) -> Intent:
-    """Insert an intent, durably before it returns.
+class Intents:
+    """The intents of all merchants."""
 
-    lock_owner  this process, where it holds the lock; raises as `require_lock` if it has lost it since
-    """
-    async with database.writing() as transaction:
-        # Checked in the same transaction: whoever takes the lock next sees this intent, or it was never written.
-        if lock_owner:
-            await require_lock(transaction, lock_owner)
-        inserted = insert(intents).values({**columns, "key": str(uuid4())}).returning(intents)
-        return _from_row((await transaction.execute(inserted)).one())
+    def __init__(self, database: Database, lock: StateLock) -> None:
+        self._database = database
+        self._lock = lock
 
+    async def begin(
+        self, merchant: str, kind: str, *, name: str, company_id: str | None, platform: str | None, at: datetime
+    ) -> Intent:
+        """Insert an intent, durably before it returns.
 
-async def note_intent_missed(database: Database, intent_id: int, at: datetime) -> None:
-    """Record that a complete listing begun at `at` did not show what this may have created; the first one is kept."""
-    async with database.writing() as transaction:
-        not_missed_before = (intents.c.id == intent_id) & intents.c.missed_at.is_(None)
-        await transaction.execute(update(intents).where(not_missed_before).values(missed_at=at))
+        Raises as `StateLock.prove` where the lock was taken here and is lost: then the create must not be sent.
+        """
+        columns = {"merchant": merchant, "kind": kind, "name": name, "company_id": company_id, "platform": platform}
+        inserted = insert(intents).values({**columns, "begun_at": at, "key": str(uuid4())}).returning(intents)
+        async with self._database.writing() as transaction:
+            # Checked in the same transaction: whoever takes the lock next sees this intent, or it was never written.
+            await self._lock.require(transaction)
+            intent = _from_row((await transaction.execute(inserted)).one())
+        try:
+            await self._lock.prove()  # a process that was stopped after the commit must not send what it announces
+        except StateProblem:
+            await self.close(intent.id, outcome="not done", at=at)
+            raise
+        return intent
 
+    async def note_missed(self, intent_id: int, at: datetime) -> None:
+        """Record that a complete listing begun at `at` did not show what this may have created; the first is kept."""
+        async with self._database.writing() as transaction:
+            not_missed_before = (intents.c.id == intent_id) & intents.c.missed_at.is_(None)
+            await transaction.execute(update(intents).where(not_missed_before).values(missed_at=at))
 
-async def close_intent(database: Database, intent_id: int, *, outcome: str, at: datetime) -> None:
-    """Close an open intent; one that is closed stays as it is."""
-    async with database.writing() as transaction:
-        await _close(transaction, intent_id, outcome, at)
+    async def close(self, intent_id: int, *, outcome: str, at: datetime) -> None:
+        """Close an open intent; one that is closed stays as it is."""
+        async with self._database.writing() as transaction:
+            await _close(transaction, intent_id, outcome, at)
 
+    async def load_open(self) -> tuple[Intent, ...]:
+        """The open intents of all merchants, the oldest first."""
+        async with self._database.reading() as transaction:
+            return await read_open_intents(transaction)
 
-async def settle_intent(database: Database, intent_id: int, merchant: str, at: datetime, **columns: Any) -> None:
-    """Bind what the create made (`columns` of the binding) and close the intent, in one commit."""
-    async with database.writing() as transaction:
-        await upsert_binding(transaction, merchant, **columns)
-        await _close(transaction, intent_id, "done", at)
+    async def settle_company(
+        self, intent_id: int, merchant: str, *, company_id: str, company_name: str, at: datetime
+    ) -> None:
+        """The company was created: bind it and close the intent, in one commit."""
+        await self._settle(intent_id, merchant, at, company_id=company_id, company_name=company_name)
 
+    async def settle_connection(self, intent_id: int, merchant: str, *, connection_id: str, at: datetime) -> None:
+        """The connection was created: bind it and close the intent, in one commit."""
+        await self._settle(intent_id, merchant, at, connection_id=connection_id)
 
-async def open_intents(database: Database) -> tuple[Intent, ...]:
-    """The open intents of all merchants, the oldest first."""
-    async with database.reading() as transaction:
-        return await read_open_intents(transaction)
+    async def _settle(self, intent_id: int, merchant: str, at: datetime, **columns: Any) -> None:
+        """Bind what the create made (`columns` of the binding) and close the intent, in one commit."""
+        async with self._database.writing() as transaction:
+            await upsert_binding(transaction, merchant, **columns)
+            await _close(transaction, intent_id, "done", at)
 
 
 async def read_open_intents(transaction: AsyncConnection) -> tuple[Intent, ...]:
-    """As `open_intents`, within the caller's transaction."""
+    """As `Intents.load_open`, within the caller's transaction."""
     rows = await transaction.execute(select(intents).where(intents.c.closed_at.is_(None)).order_by(intents.c.id))
     return tuple(_from_row(row) for row in rows)
 

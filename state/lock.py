@@ -3,9 +3,9 @@
 The claim decides (`state.claims`): a dead holder has lost it, wherever it ran, and the next run takes over at once. A
 holder in PostgreSQL that sends no heartbeat, because it is stopped, hangs or is cut off, loses it after its lease.
 
-A holder proves the lock before each write to Codat (`prove_lock`); one that has lost it writes nothing more. A request
-that was under way at that moment cannot be called back, so the next holder is told when a lock was lost rather than
-released.
+A holder proves the lock before each write to Codat (`StateLock.prove`); one that has lost it writes nothing more. A
+request that was under way at that moment cannot be called back, so the next holder is told when a lock was lost rather
+than released.
 """
 
 from __future__ import annotations
@@ -56,25 +56,134 @@ class LockWait:
 OnLockWait = Callable[[LockWait], None]
 
 
-async def acquire_lock(
-    database: Database, owner: ProcessIdentity, *, timeout_s: float, on_wait: OnLockWait | None = None
-) -> datetime | None:
-    """Take the lock, waiting at most `timeout_s` seconds for a living holder. Raises StateLocked.
+class StateLock:
+    """The lock, and this process's hold on it: who took it here, and the heartbeats in the background."""
 
-    on_wait  called after each attempt in vain; the default writes to the log
+    def __init__(self, database: Database, lease_s: float) -> None:
+        self._database = database
+        self._lease_s = lease_s
+        self._owner: ProcessIdentity | None = None
+        self._heartbeats: asyncio.Task[None] | None = None
 
-    Returns when an earlier holder lost the lock without releasing it, None where there was none: a request that it had
-    sent may still be under way.
-    """
-    now = asyncio.get_running_loop().time
-    started_at, report = now(), on_wait or _log_waits()
-    while isinstance(result := await _try_to_acquire(database, owner), LockRow):
-        silent, waited = await database.holder_silent_for() or 0.0, now() - started_at
-        if waited >= timeout_s:
-            raise StateLocked(result.owner, result.since, silent)
-        report(LockWait(result, silent, waited, timeout_s))
-        await asyncio.sleep(ACQUIRE_RETRY_INTERVAL_S)
-    return result
+    async def acquire(
+        self, owner: ProcessIdentity, *, timeout_s: float, on_wait: OnLockWait | None = None
+    ) -> datetime | None:
+        """Take the lock, waiting at most `timeout_s` seconds for a living holder. Raises StateLocked.
+
+        on_wait  called after each attempt in vain; the default writes to the log
+
+        Heartbeats are sent in the background until it is released. Returns when an earlier holder lost the lock without
+        releasing it, None where there was none: a request that it had sent may still be under way.
+        """
+        now = asyncio.get_running_loop().time
+        started_at, report = now(), on_wait or _log_waits()
+        while isinstance(result := await self._try_to_acquire(owner), LockRow):
+            silent, waited = await self._database.holder_silent_for() or 0.0, now() - started_at
+            if waited >= timeout_s:
+                raise StateLocked(result.owner, result.since, silent)
+            report(LockWait(result, silent, waited, timeout_s))
+            await asyncio.sleep(ACQUIRE_RETRY_INTERVAL_S)
+        self._owner = owner
+        self._heartbeats = asyncio.create_task(self._keep_alive())
+        return result
+
+    async def prove(self) -> None:
+        """Prove that the lock that was taken here is held now; nothing happens where none was.
+
+        Raises StateLocked and LockEnded as `require`, and LeaseLost where it lapsed.
+        """
+        if self._owner is None:
+            return
+        for _ in range(MAX_PROOF_ATTEMPTS):
+            asked_at = _since_boot()
+            async with self._database.reading() as transaction:
+                await self.require(transaction)
+            await self._database.claim.renew()
+            # Where this process was stopped between question and answer, the answer is old: the lease may have lapsed
+            # since. Only a quick answer leaves most of the lease for the write that follows.
+            if _since_boot() - asked_at < self._lease_s / 3:
+                return
+        raise LeaseLost
+
+    async def require(self, transaction: AsyncConnection) -> None:
+        """The part of `prove` that is done within the caller's transaction.
+
+        Raises StateLocked where another run has taken the lock since, LockEnded where it was ended by hand.
+        """
+        if self._owner is None:
+            return
+        holder = await lock_row(transaction)
+        if holder is None:
+            raise LockEnded
+        if not holder.owner.is_same_process(self._owner):
+            raise StateLocked(holder.owner, holder.since)
+
+    async def release(self, owner: ProcessIdentity) -> None:
+        """Release the lock that this owner took here; the row stays where another process holds the lock by now."""
+        if self._owner != owner:
+            return
+        if self._heartbeats:
+            self._heartbeats.cancel()
+        async with self._database.writing() as transaction:
+            holder = await lock_row(transaction)
+            if holder is not None and holder.owner.is_same_process(owner):
+                await transaction.execute(delete(lock))
+            await self._database.claim.give_back()
+        self._owner = self._heartbeats = None
+
+    async def release_if_held(self) -> None:
+        """Release the lock that was taken here, if one was."""
+        if self._owner:
+            await self.release(self._owner)
+
+    async def holder(self) -> LockRow | None:
+        """The recorded holder, dead or alive; None where nobody holds the lock."""
+        return await self._database.lock_row()
+
+    async def holder_silent_for(self) -> float | None:
+        """Seconds since the holder's last heartbeat; None where nobody who lives holds the lock."""
+        return await self._database.holder_silent_for()
+
+    async def force_release(self, expected_owner: ProcessIdentity | None = None) -> LockRow | None:
+        """End the lock of its holder, dead or alive, by hand; returns the holder. `acquire` tells the next one when.
+
+        Raises StateLocked where the holder is not the expected owner, if one is given.
+        """
+        async with self._database.writing() as transaction:
+            holder = await lock_row(transaction)
+            if holder and expected_owner and not holder.owner.is_same_process(expected_owner):
+                raise StateLocked(holder.owner, holder.since)
+            await self._database.claim.revoke()
+            await transaction.execute(update(lock).where(lock.c.ended_at.is_(None)).values(ended_at=_now()))
+            return holder
+
+    async def _keep_alive(self) -> None:
+        """Send heartbeats until cancelled; returns where the lock is lost, which the next `prove` raises too."""
+        try:
+            await keep_alive(self._database.claim, self._lease_s)
+        except LeaseLost as error:
+            _LOG.warning("%s", error)
+
+    async def _try_to_acquire(self, owner: ProcessIdentity) -> LockRow | datetime | None:
+        """The living holder, if there is one. Else the lock is ours now, and this is when another lost it, or None."""
+        is_ours = False
+        try:
+            async with self._database.writing() as transaction:
+                holder, is_ours = await lock_row(transaction), await self._database.claim.take()
+                if not is_ours:
+                    # A holder without a row has taken its claim and could not write its name.
+                    return holder or LockRow(_UNNAMED_HOLDER, _now())
+                # A row without a living claim: its holder died. `ended_at`: its lock was broken by hand.
+                lost_at = _now() if holder else await transaction.scalar(select(lock.c.ended_at))
+                columns = {"host": owner.host, "pid": owner.pid, "started": owner.started, "command": owner.command}
+                await upsert(transaction, lock, [{"id": 1, **columns, "since": _now(), "ended_at": None}])
+                return lost_at
+        except BaseException:
+            # The row was rolled back, so the claim must go too: else nobody could take the lock while this process
+            # lives.
+            if is_ours:
+                await self._database.claim.give_back()
+            raise
 
 
 def _log_waits() -> OnLockWait:
@@ -96,14 +205,6 @@ def _log_waits() -> OnLockWait:
     return log_wait
 
 
-async def keep_lock_alive(database: Database, lease_s: float) -> None:
-    """Send heartbeats until cancelled; returns where the lock is lost, which the next `prove_lock` raises too."""
-    try:
-        await keep_alive(database.claim, lease_s)
-    except LeaseLost as error:
-        _LOG.warning("%s", error)
-
-
 async def keep_alive(claim: Claim, lease_s: float) -> NoReturn:
     """Renew a claim until cancelled. Raises LeaseLost."""
     while True:
@@ -111,81 +212,9 @@ async def keep_alive(claim: Claim, lease_s: float) -> NoReturn:
         await claim.renew()
 
 
-async def prove_lock(database: Database, owner: ProcessIdentity, lease_s: float) -> None:
-    """Prove that the lock is this owner's now. Raises as `require_lock`, and LeaseLost where it lapsed."""
-    for _ in range(MAX_PROOF_ATTEMPTS):
-        asked_at = _since_boot()
-        async with database.reading() as transaction:
-            await require_lock(transaction, owner)
-        await database.claim.renew()
-        # Where this process was stopped between question and answer, the answer is old: the lease may have lapsed
-        # since. Only a quick answer leaves most of the lease for the write that follows.
-        if _since_boot() - asked_at < lease_s / 3:
-            return
-    raise LeaseLost
-
-
 def _since_boot() -> float:
     """Seconds since boot, including those that the machine was suspended, where the system counts them."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-async def release_lock(database: Database, owner: ProcessIdentity) -> None:
-    """Release the lock; nothing happens where another process holds it by now."""
-    async with database.writing() as transaction:
-        holder = await lock_row(transaction)
-        if holder is not None and holder.owner.is_same_process(owner):
-            await transaction.execute(delete(lock))
-        await database.claim.give_back()
-
-
-async def lock_holder(database: Database) -> LockRow | None:
-    """The recorded holder, dead or alive; None where nobody holds the lock."""
-    return await database.lock_row()
-
-
-async def break_lock(database: Database, expected_owner: ProcessIdentity | None = None) -> LockRow | None:
-    """End the lock of its holder, dead or alive, by hand; returns the holder. `acquire_lock` tells the next one when.
-
-    Raises StateLocked where the holder is not the expected owner, if one is given.
-    """
-    async with database.writing() as transaction:
-        holder = await lock_row(transaction)
-        if holder and expected_owner and not holder.owner.is_same_process(expected_owner):
-            raise StateLocked(holder.owner, holder.since)
-        await database.claim.revoke()
-        await transaction.execute(update(lock).where(lock.c.ended_at.is_(None)).values(ended_at=_now()))
-        return holder
-
-
-async def require_lock(transaction: AsyncConnection, owner: ProcessIdentity) -> None:
-    """Raises StateLocked where another run has taken this owner's lock, LockEnded where it was ended by hand."""
-    holder = await lock_row(transaction)
-    if holder is None:
-        raise LockEnded
-    if not holder.owner.is_same_process(owner):
-        raise StateLocked(holder.owner, holder.since)
-
-
-async def _try_to_acquire(database: Database, owner: ProcessIdentity) -> LockRow | datetime | None:
-    """The living holder, if there is one. Else the lock is ours now, and this is when another lost it, or None."""
-    is_ours = False
-    try:
-        async with database.writing() as transaction:
-            holder, is_ours = await lock_row(transaction), await database.claim.take()
-            if not is_ours:
-                # A holder without a row has taken its claim and could not write its name.
-                return holder or LockRow(_UNNAMED_HOLDER, _now())
-            # A row without a living claim: its holder died. `ended_at`: its lock was broken by hand.
-            lost_at = _now() if holder else await transaction.scalar(select(lock.c.ended_at))
-            columns = {"host": owner.host, "pid": owner.pid, "started": owner.started, "command": owner.command}
-            await upsert(transaction, lock, [{"id": 1, **columns, "since": _now(), "ended_at": None}])
-            return lost_at
-    except BaseException:
-        # The row was rolled back, so the claim must go too: else nobody could take the lock while this process lives.
-        if is_ours:
-            await database.claim.give_back()
-        raise
 
 
 _UNNAMED_HOLDER = ProcessIdentity("an unknown host", 0, "", "a run that could not write its name")

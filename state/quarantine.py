@@ -27,19 +27,24 @@ class Quarantine:
     tries: int
 
 
-async def put_in_quarantine(database: Database, entry: Quarantine) -> None:
-    """Put a merchant in quarantine, or replace its entry."""
-    async with database.writing() as transaction:
-        await upsert(transaction, quarantine, [asdict(entry)])
+class QuarantinedMerchants:
+    """The merchants in quarantine."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-async def release_from_quarantine(database: Database, merchant: str) -> None:
-    async with database.writing() as transaction:
-        await transaction.execute(delete(quarantine).where(quarantine.c.merchant == merchant))
+    async def put(self, merchant: str, *, key: str, reason: str, until: datetime | None, tries: int) -> None:
+        """Put a merchant in quarantine, or replace its entry."""
+        entry = Quarantine(merchant, key, reason, until, tries)
+        async with self._database.writing() as transaction:
+            await upsert(transaction, quarantine, [asdict(entry)])
 
+    async def release(self, merchant: str) -> None:
+        async with self._database.writing() as transaction:
+            await transaction.execute(delete(quarantine).where(quarantine.c.merchant == merchant))
 
-async def load_quarantined(database: Database) -> dict[str, Quarantine]:
-    """By merchant, those whose time is over included."""
-    async with database.reading() as transaction:
-        rows = await transaction.execute(select(quarantine).order_by(quarantine.c.merchant))
-        return {row.merchant: Quarantine(*row) for row in rows}
+    async def load(self) -> dict[str, Quarantine]:
+        """By merchant, those whose time is over included."""
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(select(quarantine).order_by(quarantine.c.merchant))
+            return {row.merchant: Quarantine(*row) for row in rows}

@@ -53,32 +53,38 @@ class MerchantRecord:
         return fields
 
 
-async def load_records(database: Database, names: Iterable[str] | None) -> dict[str, MerchantRecord]:
-    """By merchant (None: all), one consistent snapshot. A merchant without any row has no entry."""
-    wanted = None if names is None else frozenset(names)
-    async with database.reading() as transaction:
-        bindings = await _rows_by_merchant(transaction, _BINDING_COLUMNS, wanted)
-        applied_values = await _rows_by_merchant(transaction, _APPLIED_COLUMNS, wanted)
-        open_intents = await _open_intents_by_merchant(transaction, wanted)
-    records = {}
-    for name in sorted(bindings.keys() | applied_values.keys() | open_intents.keys()):
-        binding = bindings.get(name, _NO_BINDING)
-        company_id, company_name, connection_id, configured_at, retired_at, contested, left_at = binding
-        deletion, applied_json = applied_values.get(name, _NOTHING_APPLIED)
-        records[name] = MerchantRecord(
-            merchant=name,
-            company_id=company_id,
-            company_name=company_name,
-            connection_id=connection_id,
-            configured_at=configured_at,
-            retired_at=retired_at,
-            deletion=deletion,
-            applied_json=applied_json,
-            intents=open_intents.get(name, ()),
-            contested=bool(contested),
-            left_at=left_at,
-        )
-    return records
+class MerchantRecords:
+    """What is recorded of all merchants."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(self, names: Iterable[str] | None = None) -> dict[str, MerchantRecord]:
+        """By merchant (None: all), one consistent snapshot. A merchant without any row has no entry."""
+        wanted = None if names is None else frozenset(names)
+        async with self._database.reading() as transaction:
+            bindings = await _rows_by_merchant(transaction, _BINDING_COLUMNS, wanted)
+            applied_values = await _rows_by_merchant(transaction, _APPLIED_COLUMNS, wanted)
+            open_intents = await _open_intents_by_merchant(transaction, wanted)
+        records = {}
+        for name in sorted(bindings.keys() | applied_values.keys() | open_intents.keys()):
+            binding = bindings.get(name, _NO_BINDING)
+            company_id, company_name, connection_id, configured_at, retired_at, contested, left_at = binding
+            deletion, applied_json = applied_values.get(name, _NOTHING_APPLIED)
+            records[name] = MerchantRecord(
+                merchant=name,
+                company_id=company_id,
+                company_name=company_name,
+                connection_id=connection_id,
+                configured_at=configured_at,
+                retired_at=retired_at,
+                deletion=deletion,
+                applied_json=applied_json,
+                intents=open_intents.get(name, ()),
+                contested=bool(contested),
+                left_at=left_at,
+            )
+        return records
 
 
 _Columns = tuple[ColumnElement[Any], ...]

@@ -11,14 +11,19 @@ from state.database import Database, upsert
 from state.tables import pulls
 
 
-async def note_refresh_requests(database: Database, merchants: Iterable[str], at: datetime) -> None:
-    """Record that a refresh of these merchants was requested at that instant."""
-    async with database.writing() as transaction:
-        await upsert(transaction, pulls, [{"merchant": name, "asked_at": at} for name in merchants])
+class RefreshRequests:
+    """The last request of each merchant."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-async def load_refresh_requests(database: Database) -> dict[str, datetime]:
-    """By merchant the instant of its last request."""
-    async with database.reading() as transaction:
-        rows = await transaction.execute(select(pulls.c.merchant, pulls.c.asked_at))
-        return {row.merchant: row.asked_at for row in rows}
+    async def note(self, merchants: Iterable[str], at: datetime) -> None:
+        """Record that a refresh of these merchants was requested at that instant."""
+        async with self._database.writing() as transaction:
+            await upsert(transaction, pulls, [{"merchant": name, "asked_at": at} for name in merchants])
+
+    async def load(self) -> dict[str, datetime]:
+        """By merchant the instant of its last request."""
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(select(pulls.c.merchant, pulls.c.asked_at))
+            return {row.merchant: row.asked_at for row in rows}

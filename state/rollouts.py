@@ -7,6 +7,7 @@ owner, so that a pause from another terminal is never overwritten. Whether the o
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select, update
 
+from state.async_engine import AsyncConnection
 from state.database import Database
 from state.errors import LeaseLost
 from state.lock import keep_alive
@@ -75,108 +77,147 @@ class HoldRow:
     state: str
 
 
-async def begin_rollout(
-    database: Database, row: Mapping[str, Any], owner: ProcessIdentity, members: Iterable[MemberRow]
-) -> int:
-    """Insert a rollout with all its members, in one commit; an earlier rollout releases them. Returns its id."""
-    async with database.writing() as transaction:
-        columns = {**row, "owner": _owner_json(owner)}
-        rollout_id = int((await transaction.execute(insert(rollouts).returning(rollouts.c.id), columns)).scalar_one())
-        member_rows = [{**asdict(member), "rollout_id": rollout_id} for member in members]
-        await transaction.execute(_RELEASE_HOLD, [{"whose": member["merchant"]} for member in member_rows])
-        await transaction.execute(insert(rollout_merchants), member_rows)
-    return rollout_id
+class Rollouts:
+    """All rollouts, and this process's claim to carry one out, with its heartbeats in the background."""
+
+    def __init__(self, database: Database, lease_s: float) -> None:
+        self._database = database
+        self._lease_s = lease_s
+        self._heartbeats: asyncio.Task[None] | None = None
+
+    async def begin(
+        self,
+        name: str,
+        terms: Mapping[str, Any],
+        members: Iterable[MemberRow],
+        owner: ProcessIdentity,
+        at: datetime,
+    ) -> int:
+        """Insert a rollout at its first wave, `running`, with all its members, in one commit; returns its id.
+
+        An earlier rollout releases the members.
+        """
+        position = {"state": "running", "reason": "", "since": at, "started_at": at, "wave": 1}
+        columns = {"name": name, "terms": dict(terms), "owner": _owner_json(owner), **position}
+        async with self._database.writing() as transaction:
+            rollout_id = int(
+                (await transaction.execute(insert(rollouts).returning(rollouts.c.id), columns)).scalar_one()
+            )
+            member_rows = [{**asdict(member), "rollout_id": rollout_id} for member in members]
+            await transaction.execute(_RELEASE_HOLD, [{"whose": member["merchant"]} for member in member_rows])
+            await transaction.execute(insert(rollout_merchants), member_rows)
+        return rollout_id
+
+    async def load(self, name: str | None = None) -> RolloutRow | None:
+        """The rollout of that name (None: the newest); None where there is none."""
+        query = select(rollouts).order_by(rollouts.c.id.desc()).limit(1)
+        async with self._database.reading() as transaction:
+            row = (await transaction.execute(query if name is None else query.where(rollouts.c.name == name))).first()
+        return None if row is None else _from_row(row)
+
+    async def take_up(self, *, from_whoever: bool) -> bool:
+        """Take the claim to carry a rollout out, until the store is closed; False where another living process has it.
+
+        from_whoever  take it from that one: it was told to stop
+        """
+        taken = await self._take_claim(from_whoever)
+        if taken:
+            self._heartbeats = asyncio.create_task(self._keep_claim_alive())
+        return taken
+
+    def stop_heartbeats(self) -> None:
+        """Stop keeping the claim alive; it is given back when the database is closed."""
+        if self._heartbeats:
+            self._heartbeats.cancel()
+
+    async def is_one_carried_out(self) -> bool:
+        """Whether a living process has the claim to carry a rollout out."""
+        return await self._database.rollout_silent_for() is not None
+
+    async def load_members(self, rollout_id: int) -> tuple[MemberRow, ...]:
+        """All members of a rollout, by wave and name."""
+        columns = [rollout_merchants.c[name] for name in MemberRow.__dataclass_fields__]
+        order = rollout_merchants.c.wave, rollout_merchants.c.merchant
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(
+                select(*columns).where(rollout_merchants.c.rollout_id == rollout_id).order_by(*order)
+            )
+            return tuple(MemberRow(*row) for row in rows)
+
+    async def compare_and_set(
+        self,
+        rollout_id: int,
+        *,
+        if_state_in: Collection[str],
+        if_owner: ProcessIdentity | None = None,
+        **columns: Any,
+    ) -> bool:
+        """Set columns of a rollout, if it is in one of these states and, where one is given, has this owner.
+
+        Returns whether it was changed.
+        """
+        statement = update(rollouts).where(rollouts.c.id == rollout_id, rollouts.c.state.in_(map(str, if_state_in)))
+        if if_owner:
+            statement = statement.where(rollouts.c.owner == _owner_json(if_owner))
+        values = {
+            name: _owner_json(value) if isinstance(value, ProcessIdentity) else value for name, value in columns.items()
+        }
+        async with self._database.writing() as transaction:
+            return bool(await transaction.execute_and_count(statement.values(**values)))
+
+    async def update_member(self, rollout_id: int, merchant: str, **columns: Any) -> None:
+        """Set columns of one member."""
+        is_member = (rollout_merchants.c.rollout_id == rollout_id) & (rollout_merchants.c.merchant == merchant)
+        async with self._database.writing() as transaction:
+            await transaction.execute(update(rollout_merchants).where(is_member).values(**columns))
+
+    async def hold_members(self, rollout_id: int) -> None:
+        """Hold every member of the rollout, those that it was done with too."""
+        is_member = rollout_merchants.c.rollout_id == rollout_id
+        async with self._database.writing() as transaction:
+            await transaction.execute(update(rollout_merchants).where(is_member).values(held=True))
+
+    async def load_rollout_by_merchant(self, states: Collection[str]) -> dict[str, str]:
+        """By merchant the name of its rollout, for all rollouts in one of these states; the merchant held or not."""
+        async with self._database.reading() as transaction:
+            return await read_rollout_by_merchant(transaction, states)
+
+    async def load_holds(self) -> tuple[HoldRow, ...]:
+        """All merchants that a rollout holds."""
+        member_columns = (rollout_merchants.c.merchant, rollout_merchants.c.digest, rollout_merchants.c.wave)
+        columns = (*member_columns, rollouts.c.name, rollouts.c.state)
+        joined = rollout_merchants.join(rollouts, rollouts.c.id == rollout_merchants.c.rollout_id)
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(select(*columns).select_from(joined).where(rollout_merchants.c.held))
+            return tuple(HoldRow(*row) for row in rows)
+
+    async def release_holds(self, merchants: Collection[str]) -> None:
+        """Release these merchants from whichever rollout holds them."""
+        if merchants:
+            async with self._database.writing() as transaction:
+                await transaction.execute(_RELEASE_HOLD, [{"whose": name} for name in merchants])
+
+    async def _take_claim(self, from_whoever: bool) -> bool:
+        async with self._database.writing():
+            if await self._database.rollout_claim.take():
+                return True
+            if not from_whoever:
+                return False
+            await self._database.rollout_claim.revoke()
+            return await self._database.rollout_claim.take()
+
+    async def _keep_claim_alive(self) -> None:
+        """Send heartbeats until cancelled; returns where the claim is lost: the row names another owner then."""
+        with suppress(LeaseLost):
+            await keep_alive(self._database.rollout_claim, self._lease_s)
 
 
-async def find_rollout(database: Database, name: str | None) -> RolloutRow | None:
-    """The rollout of that name (None: the newest); None where there is none."""
-    query = select(rollouts).order_by(rollouts.c.id.desc()).limit(1)
-    async with database.reading() as transaction:
-        row = (await transaction.execute(query if name is None else query.where(rollouts.c.name == name))).first()
-    return None if row is None else _from_row(row)
-
-
-async def take_up(database: Database, *, from_whoever: bool) -> bool:
-    """Take the claim to carry a rollout out; False where another living process has it.
-
-    from_whoever  take it from that one: it was told to stop
-    """
-    async with database.writing():
-        if await database.rollout_claim.take():
-            return True
-        if not from_whoever:
-            return False
-        await database.rollout_claim.revoke()
-        return await database.rollout_claim.take()
-
-
-async def keep_claim_alive(database: Database, lease_s: float) -> None:
-    """Send heartbeats until cancelled; returns where the claim is lost: the row names another owner then."""
-    with suppress(LeaseLost):
-        await keep_alive(database.rollout_claim, lease_s)
-
-
-async def load_members(database: Database, rollout_id: int) -> tuple[MemberRow, ...]:
-    """All members of a rollout, by wave and name."""
-    columns = [rollout_merchants.c[name] for name in MemberRow.__dataclass_fields__]
-    order = rollout_merchants.c.wave, rollout_merchants.c.merchant
-    async with database.reading() as transaction:
-        rows = await transaction.execute(
-            select(*columns).where(rollout_merchants.c.rollout_id == rollout_id).order_by(*order)
-        )
-        return tuple(MemberRow(*row) for row in rows)
-
-
-async def compare_and_set(
-    database: Database,
-    rollout_id: int,
-    states: Collection[str],
-    owner: ProcessIdentity | None,
-    columns: Mapping[str, Any],
-) -> bool:
-    """Set columns of a rollout, if it is in one of these states and, where one is given, has this owner.
-
-    Returns whether it was changed.
-    """
-    statement = update(rollouts).where(rollouts.c.id == rollout_id, rollouts.c.state.in_(map(str, states)))
-    if owner:
-        statement = statement.where(rollouts.c.owner == _owner_json(owner))
-    values = {
-        name: _owner_json(value) if isinstance(value, ProcessIdentity) else value for name, value in columns.items()
-    }
-    async with database.writing() as transaction:
-        return bool(await transaction.execute_and_count(statement.values(**values)))
-
-
-async def update_member(database: Database, rollout_id: int, merchant: str, columns: Mapping[str, Any]) -> None:
-    """Set columns of one member."""
-    is_member = (rollout_merchants.c.rollout_id == rollout_id) & (rollout_merchants.c.merchant == merchant)
-    async with database.writing() as transaction:
-        await transaction.execute(update(rollout_merchants).where(is_member).values(**columns))
-
-
-async def hold_members(database: Database, rollout_id: int) -> None:
-    """Hold every member of the rollout, those that it was done with too."""
-    is_member = rollout_merchants.c.rollout_id == rollout_id
-    async with database.writing() as transaction:
-        await transaction.execute(update(rollout_merchants).where(is_member).values(held=True))
-
-
-async def load_holds(database: Database) -> tuple[HoldRow, ...]:
-    """All merchants that a rollout holds."""
-    member_columns = (rollout_merchants.c.merchant, rollout_merchants.c.digest, rollout_merchants.c.wave)
-    columns = (*member_columns, rollouts.c.name, rollouts.c.state)
+async def read_rollout_by_merchant(transaction: AsyncConnection, states: Collection[str]) -> dict[str, str]:
+    """As `Rollouts.load_rollout_by_merchant`, within the caller's transaction."""
     joined = rollout_merchants.join(rollouts, rollouts.c.id == rollout_merchants.c.rollout_id)
-    async with database.reading() as transaction:
-        rows = await transaction.execute(select(*columns).select_from(joined).where(rollout_merchants.c.held))
-        return tuple(HoldRow(*row) for row in rows)
-
-
-async def release_holds(database: Database, merchants: Collection[str]) -> None:
-    """Release these merchants from whichever rollout holds them."""
-    if merchants:
-        async with database.writing() as transaction:
-            await transaction.execute(_RELEASE_HOLD, [{"whose": name} for name in merchants])
+    query = select(rollout_merchants.c.merchant, rollouts.c.name).select_from(joined)
+    rows = await transaction.execute(query.where(rollouts.c.state.in_(map(str, states))))
+    return {row.merchant: row.name for row in rows}
 
 
 _RELEASE_HOLD = (

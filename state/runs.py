@@ -40,64 +40,75 @@ class RunAuthor:
     revision: str | None = None
 
 
-async def begin_run(database: Database, author: RunAuthor, at: datetime) -> int:
-    """Record the start of a run; returns its id. A run that is killed never gets an end."""
-    columns = {"verb": author.verb, "whose": author.user, "host": author.host, "revision": author.revision}
-    async with database.writing() as transaction:
-        result = await transaction.execute(insert(runs).returning(runs.c.id), {**columns, "started_at": at})
-        return int(result.scalar_one())
+class Runs:
+    """All runs."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-async def authors(database: Database, ids: Iterable[int | None]) -> dict[int, RunAuthor]:
-    """By id the authors of these runs; runs that are not recorded any more have no entry."""
-    run_ids = {id_ for id_ in ids if id_ is not None}
-    if not run_ids:
-        return {}
-    query = select(runs.c.id, runs.c.verb, runs.c.whose, runs.c.host, runs.c.revision)
-    async with database.reading() as transaction:
-        rows = await transaction.execute(query.where(runs.c.id.in_(run_ids)))
-        return {id_: RunAuthor(*row) for id_, *row in rows}
+    async def begin(
+        self, verb: str, at: datetime, *, user: str | None = None, host: str | None = None, revision: str | None = None
+    ) -> int:
+        """Record the start of a run with its author, as in RunAuthor; returns its id.
 
+        A run that is killed never gets an end.
+        """
+        columns = {"verb": verb, "whose": user, "host": host, "revision": revision}
+        async with self._database.writing() as transaction:
+            result = await transaction.execute(insert(runs).returning(runs.c.id), {**columns, "started_at": at})
+            return int(result.scalar_one())
 
-async def end_run(database: Database, run_id: int, exit_code: int, summary: Mapping[str, Any], at: datetime) -> None:
-    """Record how a run ended; `summary` is JSON."""
-    columns = {"exit_code": exit_code, "summary": dict(summary), "ended_at": at}
-    async with database.writing() as transaction:
-        await transaction.execute(update(runs).where(runs.c.id == run_id).values(columns))
+    async def load_authors(self, ids: Iterable[int | None]) -> dict[int, RunAuthor]:
+        """By id the authors of these runs; runs that are not recorded any more have no entry."""
+        run_ids = {id_ for id_ in ids if id_ is not None}
+        if not run_ids:
+            return {}
+        query = select(runs.c.id, runs.c.verb, runs.c.whose, runs.c.host, runs.c.revision)
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(query.where(runs.c.id.in_(run_ids)))
+            return {id_: RunAuthor(*row) for id_, *row in rows}
 
+    async def end(self, run_id: int, exit_code: int, summary: Mapping[str, Any], at: datetime) -> None:
+        """Record how a run ended; `summary` is JSON."""
+        columns = {"exit_code": exit_code, "summary": dict(summary), "ended_at": at}
+        async with self._database.writing() as transaction:
+            await transaction.execute(update(runs).where(runs.c.id == run_id).values(columns))
 
-async def note_events(database: Database, run_id: int, new_events: Iterable[EventRow]) -> None:
-    rows = [
-        {"run_id": run_id, "at": event.at, "merchant": event.merchant, "what": event.what, "detail": dict(event.detail)}
-        for event in new_events
-    ]
-    if rows:
-        async with database.writing() as transaction:
-            await transaction.execute(insert(events), rows)
+    async def note_events(self, run_id: int, new_events: Iterable[EventRow]) -> None:
+        rows = [
+            {
+                "run_id": run_id,
+                "at": event.at,
+                "merchant": event.merchant,
+                "what": event.what,
+                "detail": dict(event.detail),
+            }
+            for event in new_events
+        ]
+        if rows:
+            async with self._database.writing() as transaction:
+                await transaction.execute(insert(events), rows)
 
+    async def load_events(self, merchant: str) -> tuple[EventRow, ...]:
+        """All events of a merchant, the oldest first."""
+        columns = (events.c.at, events.c.run_id, events.c.merchant, events.c.what, events.c.detail)
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(
+                select(*columns).where(events.c.merchant == merchant).order_by(events.c.id)
+            )
+            return tuple(EventRow(*row) for row in rows)
 
-async def history(database: Database, merchant: str) -> tuple[EventRow, ...]:
-    """All events of a merchant, the oldest first."""
-    columns = (events.c.at, events.c.run_id, events.c.merchant, events.c.what, events.c.detail)
-    async with database.reading() as transaction:
-        rows = await transaction.execute(select(*columns).where(events.c.merchant == merchant).order_by(events.c.id))
-        return tuple(EventRow(*row) for row in rows)
+    async def note_writes(self, run_id: int, counts: Mapping[str, int], at: datetime, *, confirmed: bool) -> None:
+        """Record how many changes of each class were made. Those not `confirmed` count for the change limits."""
+        common = {"run_id": run_id, "at": at, "confirmed": confirmed}
+        rows = [{**common, "change_class": name, "count": count} for name, count in counts.items()]
+        if rows:
+            async with self._database.writing() as transaction:
+                await transaction.execute(insert(writes), rows)
 
-
-async def note_writes(
-    database: Database, run_id: int, counts: Mapping[str, int], at: datetime, *, confirmed: bool
-) -> None:
-    """Record how many changes of each class were made. Those not `confirmed` count for the change limits."""
-    common = {"run_id": run_id, "at": at, "confirmed": confirmed}
-    rows = [{**common, "change_class": name, "count": count} for name, count in counts.items()]
-    if rows:
-        async with database.writing() as transaction:
-            await transaction.execute(insert(writes), rows)
-
-
-async def writes_since(database: Database, at: datetime) -> dict[str, int]:
-    """By class the number of unconfirmed changes made at or after that instant, over all runs."""
-    query = select(writes.c.change_class, func.sum(writes.c.count)).where(writes.c.at >= at, ~writes.c.confirmed)
-    async with database.reading() as transaction:
-        rows = await transaction.execute(query.group_by(writes.c.change_class))
-        return {name: int(count) for name, count in rows}
+    async def writes_since(self, at: datetime) -> dict[str, int]:
+        """By class the number of unconfirmed changes made at or after that instant, over all runs."""
+        query = select(writes.c.change_class, func.sum(writes.c.count)).where(writes.c.at >= at, ~writes.c.confirmed)
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(query.group_by(writes.c.change_class))
+            return {name: int(count) for name, count in rows}

@@ -32,16 +32,21 @@ class SyncRow:
     detail: str | None = None
 
 
-async def note_syncs(database: Database, rows: Iterable[SyncRow]) -> None:
-    """Replace the rows of these merchants."""
-    columns = [asdict(row) for row in rows]
-    if columns:
-        async with database.writing() as transaction:
-            await upsert(transaction, syncs, columns)
+class Syncs:
+    """The latest sync of each merchant."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-async def load_syncs(database: Database) -> dict[str, SyncRow]:
-    """By merchant its latest sync."""
-    async with database.reading() as transaction:
-        rows = await transaction.execute(select(*(syncs.c[name] for name in SyncRow.__dataclass_fields__)))
-        return {row.merchant: SyncRow(*row) for row in rows}
+    async def note(self, rows: Iterable[SyncRow]) -> None:
+        """Replace the rows of these merchants."""
+        columns = [asdict(row) for row in rows]
+        if columns:
+            async with self._database.writing() as transaction:
+                await upsert(transaction, syncs, columns)
+
+    async def load(self) -> dict[str, SyncRow]:
+        """By merchant its latest sync."""
+        async with self._database.reading() as transaction:
+            rows = await transaction.execute(select(*(syncs.c[name] for name in SyncRow.__dataclass_fields__)))
+            return {row.merchant: SyncRow(*row) for row in rows}

@@ -48,5 +48,5 @@ async def _load_history(
 ) -> tuple[tuple[EventRow, ...], tuple[OccurrenceRow, ...], dict[int, By]]:
     from controller.reconcile.persist import load_run_authors
 
-    events, findings = await store.history(name), await store.findings_of(name)
+    events, findings = await store.runs.load_events(name), await store.findings.load_occurrences(name)
     return events, findings, await load_run_authors(store, events, findings)

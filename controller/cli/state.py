@@ -45,7 +45,7 @@ def list_(settings: Settings, output: str) -> None:
     from controller.cli.state_access import query_state
     from controller.reporting.formatting import align_columns, clean
 
-    bindings = query_state(settings, lambda store: store.list_bindings())
+    bindings = query_state(settings, lambda store: store.bindings.load())
     if output == "json":
         _print_json(settings, "StateList", merchants=[_binding_json(binding) for binding in bindings])
         return
@@ -65,7 +65,7 @@ def show(settings: Settings, name: str, output: str) -> None:
     """Show everything that is remembered of the merchant NAME."""
     from controller.cli.state_access import query_state
 
-    tables = query_state(settings, lambda store: store.show_merchant(name))
+    tables = query_state(settings, lambda store: store.merchants.show(name))
     if output == "json":
         _print_json(settings, "StateShow", merchant=name, tables=tables)
         return
@@ -84,7 +84,7 @@ def rm(settings: Settings, name: str) -> None:
     from controller.cli.state_access import edit_state
     from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 
-    edit_state(settings, lambda store: store.forget_merchant(name, under_way=ACTIVE_ROLLOUT_STATES))
+    edit_state(settings, lambda store: store.merchants.forget(name, under_way=ACTIVE_ROLLOUT_STATES))
     click.echo(f"{name} is forgotten.")
 
 
@@ -99,7 +99,7 @@ def mv(settings: Settings, old: str, new: str) -> None:
     from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 
     at = environment().clock()
-    edit_state(settings, lambda store: store.rename_merchant(old, new, at=at, under_way=ACTIVE_ROLLOUT_STATES))
+    edit_state(settings, lambda store: store.merchants.rename(old, new, at=at, under_way=ACTIVE_ROLLOUT_STATES))
     click.echo(f"{old} is now {new}.")
 
 
@@ -204,7 +204,7 @@ _FORCE_WARNING = (
 
 async def _load_lock(store: Store) -> tuple[LockRow | None, float | None]:
     """The lock's holder, and the seconds since its last heartbeat; None where it is dead."""
-    return await store.lock_holder(), await store.holder_silent_for()
+    return await store.lock.holder(), await store.lock.holder_silent_for()
 
 
 def _holder_text(holder: LockRow) -> str:

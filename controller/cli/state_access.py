@@ -41,7 +41,7 @@ def break_lock(settings: Settings, owner: ProcessIdentity) -> None:
 
     async def run_break() -> None:
         async with open_store(settings) as store, _translate_errors():
-            await store.break_lock(owner)
+            await store.lock.force_release(owner)
 
     run_async(run_break())
 

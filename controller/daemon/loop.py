@@ -48,7 +48,7 @@ async def serve(daemon: DaemonContext) -> None:
 
     The first look is every process's own, whoever else shares the queue: what it shows is what it saw.
     """
-    daemon.queue.add(await daemon.run.store.merchants_with_open_deliveries(), urgent=True)
+    daemon.queue.add(await daemon.run.store.inbox.load_waiting_merchants(), urgent=True)
     with run_timers(*build_timers(daemon)):
         try:
             async with asyncio.TaskGroup() as lanes:
@@ -150,7 +150,7 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
         daemon.queue.add([EVERYONE], after=daemon.resync_interval_s)
         daemon.state.next_full_pass_at = done.ended + timedelta(seconds=daemon.resync_interval_s)
     if not isinstance(done.result, PassFailure):
-        await daemon.run.store.close_deliveries(done.merchants, received_until=done.began, at=done.ended)
+        await daemon.run.store.inbox.close_deliveries(done.merchants, received_until=done.began, at=done.ended)
     seen = daemon.state.latest.plan
     over = [each.code for each in seen.findings] if seen else []
     for key, seconds in plan_rechecks(done, daemon.state.failing_since, await load_retry_times(daemon), over).items():
@@ -164,9 +164,10 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
 async def load_retry_times(daemon: DaemonContext) -> Mapping[str, datetime]:
     """Until when merchants that failed are left alone, without those that wait for a change; and when the next look
     at a create whose answer was lost decides something."""
-    stays = await daemon.run.store.quarantined()
+    stays = await daemon.run.store.quarantine.load()
     looks = {
-        each.merchant: daemon.run.recovery_times.next_look_at(each) for each in await daemon.run.store.open_intents()
+        each.merchant: daemon.run.recovery_times.next_look_at(each)
+        for each in await daemon.run.store.intents.load_open()
     }
     return {name: stay.until for name, stay in stays.items() if stay.until} | looks
 

@@ -107,7 +107,7 @@ async def refuse_empty_root(settings: Settings, fleet: Fleet, store: Store) -> N
     """
     if not (fleet.is_complete and fleet.is_empty):
         return
-    if not any(row.company_id for row in (await store.load_records()).values()):
+    if not any(row.company_id for row in (await store.records.load()).values()):
         raise InvalidManifests((empty_root_diagnostic(settings.manifests),))
 
 
@@ -193,14 +193,14 @@ async def state_lock(
     Yields when an earlier run lost the lock without giving it back; None where none did.
     """
     owner = current_process()
-    lost_at = await store.acquire_lock(owner, timeout=timeout_s, told=on_wait)
+    lost_at = await store.lock.acquire(owner, timeout_s=timeout_s, on_wait=on_wait)
     try:
         yield lost_at
     except BaseException:
         with suppress(StateProblem):  # what ended the run is the error to report, not what became of the lock
-            await store.release_lock(owner)
+            await store.lock.release(owner)
         raise
-    await store.release_lock(owner)
+    await store.lock.release(owner)
 
 
 @contextmanager

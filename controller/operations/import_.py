@@ -183,10 +183,10 @@ async def import_fleet(
     """
     fleet, profiles = _load_neighbours(settings, out, options) if out else (EMPTY_FLEET, {})
     async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
-        rows = await store.load_records()
+        rows = await store.records.load()
         await verify_account(
             api,
-            await store.account(),
+            await store.account.load(),
             bound_company_ids(rows),
             api.companies,
             environment.clock(),

@@ -104,7 +104,7 @@ def _missing(listing: Listing, companies: Collection[str]) -> set[str]:
 
 async def rebind_account(api: Reader, store: Store, now: datetime) -> RemoteAccount:
     """The state belongs to this address from now on, where nearly all of its companies live there."""
-    bound = bound_company_ids(await store.load_records())
+    bound = bound_company_ids(await store.records.load())
     listing = await api.companies()
     if not listing.complete:
         raise TransientError(f"not all companies could be read, so nothing was changed: {listing.incomplete_reason}")
@@ -116,5 +116,5 @@ async def rebind_account(api: Reader, store: Store, now: datetime) -> RemoteAcco
             f"is another account, and that needs another state (--state, MERCHANTCTL_STATE). Nothing was changed."
         )
     account = RemoteAccount(api.base_url, await api.client_id(), api.key_hash, now)
-    await store.bind_account(account)
+    await store.account.bind(account)
     return account

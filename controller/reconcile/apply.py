@@ -107,7 +107,7 @@ async def _delete_company(
         return isinstance(await run.api.company(company_id), Absent)
 
     await progress.write_or_check(run.api.read_then_write(delete), is_gone)
-    await run.store.close_intent(intents[-1].id, outcome="done", at=run.now())
+    await run.store.intents.close(intents[-1].id, outcome="done", at=run.now())
     return progress
 
 

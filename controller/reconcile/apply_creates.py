@@ -67,7 +67,7 @@ async def _create_while_fresh(
     name = snapshot.desired[plan.merchant].company_name
     async with announce_intent(plan, snapshot, "company", name=name) as intent:
         company = await progress.count_write(api.create_company(name, intent.key))
-    await run.store.settle_company(
+    await run.store.intents.settle_company(
         intent.id, plan.merchant, company_id=company.id, company_name=company.name, at=run.now()
     )
     return company
@@ -84,7 +84,7 @@ async def create_connection(
         _halt_if_connected(await api.company(company_id), progress)
         async with announce_intent(plan, snapshot, "connection", company_id=company_id, platform=platform) as intent:
             connection = await progress.count_write(api.create_connection(company_id, platform, intent.key))
-        await snapshot.run.store.settle_connection(
+        await snapshot.run.store.intents.settle_connection(
             intent.id, plan.merchant, connection_id=connection.id, at=snapshot.run.now()
         )
         findings = (consent_finding(plan.merchant, connection),) if connection.status == PENDING_AUTH else ()
@@ -123,7 +123,7 @@ async def announce_intent(
     """
     run = snapshot.run
     try:
-        intent = await run.store.begin_intent(
+        intent = await run.store.intents.begin(
             plan.merchant, kind, name=name, company_id=company_id, platform=platform, at=run.service_now()
         )
     except (StateLocked, LockEnded) as error:
@@ -133,5 +133,5 @@ async def announce_intent(
     except OutcomeUnknown:
         raise
     except (RemoteError, ApiUnusable, NotWritten):
-        await run.store.close_intent(intent.id, outcome="not done", at=run.now())
+        await run.store.intents.close(intent.id, outcome="not done", at=run.now())
         raise

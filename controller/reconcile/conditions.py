@@ -18,12 +18,12 @@ UNKNOWN = ConditionStatus.UNKNOWN.value[0]
 
 async def note_conditions(plans: Sequence[Plan], store: Store, at: datetime, everyone: bool) -> None:
     """What moved since the last look that could see it, from `at` on."""
-    before = await store.conditions_standing(None if everyone else {each.merchant for each in plans})
+    before = await store.conditions.load_standing(None if everyone else {each.merchant for each in plans})
     now = {each.merchant: spelled(each.conditions) for each in plans if each.conditions}
     moved = [name for name, standing in now.items() if before.get(name) != standing]
-    rows = await store.conditions_of(moved) if moved else {}
+    rows = await store.conditions.load(moved) if moved else {}
     folded = (_folded(name, now[name], rows.get(name), at) for name in moved)
-    await store.note_conditions([each for each in folded if each.standing != before.get(each.merchant)])
+    await store.conditions.note([each for each in folded if each.standing != before.get(each.merchant)])
 
 
 def spelled(conditions: Iterable[Condition]) -> str:
@@ -53,7 +53,7 @@ def _parsed(standing: str) -> dict[str, str]:
 
 async def dated(plans: Sequence[Plan], store: Store) -> tuple[Plan, ...]:
     """The plans, whose conditions say since when, as far as that is remembered."""
-    rows = await store.conditions_of({each.merchant for each in plans})
+    rows = await store.conditions.load({each.merchant for each in plans})
     return tuple(replace(each, conditions=since(each.conditions, rows.get(each.merchant))) for each in plans)
 
 

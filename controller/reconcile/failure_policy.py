@@ -270,7 +270,9 @@ async def _record_quarantine(plan: Plan, reason: str, snapshot: RunSnapshot, *, 
     tries = 1 + (before.tries if before else 0)
     until: datetime | None = snapshot.run.now() + backoff(tries) if retryable else None
     key = quarantine_key(plan, snapshot)
-    await snapshot.run.store.quarantine(plan.merchant, key=key, reason=printable_line(reason), until=until, tries=tries)
+    await snapshot.run.store.quarantine.put(
+        plan.merchant, key=key, reason=printable_line(reason), until=until, tries=tries
+    )
 
 
 async def _stop_after_many_failures(plan: Plan, snapshot: RunSnapshot) -> None:
@@ -281,9 +283,9 @@ async def _stop_after_many_failures(plan: Plan, snapshot: RunSnapshot) -> None:
     remedy = "their lines say with what; once that is mended, " + APPLY_DOES_THE_REST
     stop.request(f"{MAX_MERCHANT_FAILURES_IN_A_ROW} merchants in a row failed", remedy=remedy)
     for merchant in stop.failed_in_a_row:
-        await snapshot.run.store.release_from_quarantine(merchant)
+        await snapshot.run.store.quarantine.release(merchant)
 
 
 async def _release(plan: Plan, snapshot: RunSnapshot) -> None:
     if plan.merchant in snapshot.quarantined:
-        await snapshot.run.store.release_from_quarantine(plan.merchant)
+        await snapshot.run.store.quarantine.release(plan.merchant)

@@ -32,7 +32,7 @@ class LockLost(Exception):
 async def fence(snapshot: RunSnapshot) -> None:
     """Returns while the lock is this run's; else stops the run and raises LockLost."""
     try:
-        await snapshot.run.store.prove_lock()
+        await snapshot.run.store.lock.prove()
     except (StateLocked, LockEnded) as error:
         raise stop_for_lost_lock(error, snapshot) from None
 

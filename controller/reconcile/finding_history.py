@@ -77,8 +77,8 @@ async def record_and_date(
         found = _found(plan)
         names = {each.merchant for each in found}
         book = _LedgerState(
-            {each.key: each for each in await store.open_findings(_whom(plan))},
-            await store.times_found(names, at - OCCURRENCE_COUNT_WINDOW),
+            {each.key: each for each in await store.findings.load_open(_whom(plan))},
+            await store.findings.times_found(names, at - OCCURRENCE_COUNT_WINDOW),
         )
         since = {key: each.found_at for key, each in book.open_findings.items()}
         if run.records is not Records.NONE:
@@ -114,7 +114,7 @@ async def _noted(
     found = [*_found(plan), *_brought_to_light(carried)] if everything else []
     gone: tuple[LedgerKey, ...] = ()
     if everything:
-        unsettled = {each.merchant for each in await store.open_intents()}
+        unsettled = {each.merchant for each in await store.intents.load_open()}
         gone = tuple(
             cleared_findings(book.open_findings, plan, unsettled, fleet.known_names if fleet.is_complete else None)
         )
@@ -128,13 +128,13 @@ async def _noted(
     async def note(some: Sequence[Finding]) -> None:
         rows = [_row(each, fleet, news=run.policy.automatic) for each in some]
         over_now = [mended[each.key] for each in some if each.key in mended]
-        since.update(await store.note_findings(rows, gone=over_now, at=at, run=number))
+        since.update(await store.findings.note(rows, gone=over_now, at=at, run=number))
 
     if not everything:
         endings = list(mended.values())
-    await store.note_findings((), gone=endings, at=at, run=number)
+    await store.findings.note((), gone=endings, at=at, run=number)
     await note_skipping_unfit(note, found)
-    await store.note_findings((), tried=tried, at=at, run=number)
+    await store.findings.note((), tried=tried, at=at, run=number)
     return since
 
 
@@ -143,7 +143,7 @@ async def _run_for(run: RunContext, at: datetime, needed: bool) -> int | None:
     if not needed:
         return None
     number = await begin_run(run, at)
-    await run.store.end_run(number, 0, {"writes": 0}, at)
+    await run.store.runs.end(number, 0, {"writes": 0}, at)
     return number
 
 
@@ -151,7 +151,7 @@ async def begin_run(run: RunContext, at: datetime) -> int:
     """Its number in the history."""
     author = run.author
     who = {"user": author.user or None, "host": author.host or None}
-    return await run.store.begin_run(author.verb, at, **who, revision=run.fleet.digest or None)
+    return await run.store.runs.begin(author.verb, at, **who, revision=run.fleet.digest or None)
 
 
 def cleared_findings(
@@ -251,12 +251,12 @@ def _row(finding: Finding, fleet: Fleet, *, news: bool) -> FindingRow:
 
 async def _with_flapping(plan: FleetPlan, store: Store, at: datetime) -> FleetPlan:
     """The plan with a finding for each that comes again and again, and who fights."""
-    rows = await store.recurring(at - WITHIN, LEAST - 1)
+    rows = await store.findings.load_recurring(at - WITHIN, LEAST - 1)
     if not rows:
         return plan
     authors = {
         number: (str(Author(each.verb, each.user or "", each.host or "")), each.revision or "")
-        for number, each in (await store.authors(row.gone_run for row in rows)).items()
+        for number, each in (await store.runs.load_authors(row.gone_run for row in rows)).items()
     }
     by_key: dict[LedgerKey, list[Time]] = defaultdict(list)
     for row in rows:

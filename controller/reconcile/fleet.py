@@ -75,7 +75,7 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     """
     run, renames = snapshot.run, snapshot.renames
     plans = await plan_all(sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress)
-    await run.store.save_in_sync_keys(snapshot.new_in_sync_keys)
+    await run.store.in_sync_cache.save_keys(snapshot.new_in_sync_keys)
     plans = [hold_if_quarantined(apply_hold(plan, snapshot.holds.get(plan.merchant)), snapshot) for plan in plans]
     plans = [with_rename(plan, renames.acting.get(plan.merchant), renames.already.get(plan.merchant)) for plan in plans]
     reads_to_repeat = run.api.reads - snapshot.reads_at_start if will_be_repeated else 0
@@ -98,11 +98,11 @@ async def execute(
     """Carries a confirmed plan out, merchant by merchant. `stale`: outcomes of those that it holds for no longer."""
     run = snapshot.run
     if snapshot.account_to_record:
-        await run.store.bind_account(snapshot.account_to_record)
+        await run.store.account.bind(snapshot.account_to_record)
     await apply_renames(run.fleet, snapshot.renames, run.store, started)
-    await run.store.release_holds(snapshot.released_holds)
+    await run.store.rollouts.release_holds(snapshot.released_holds)
     run_id = await begin_run(run, started)
-    await run.store.note_events(run_id, rename_events(run_id, started, snapshot.renames))
+    await run.store.runs.note_events(run_id, rename_events(run_id, started, snapshot.renames))
     snapshot = replace(snapshot, run_id=run_id, renames=RenamePlan())
 
     writes_before = run.api.writes
@@ -159,9 +159,9 @@ async def _record_run(report: FleetReport, snapshot: RunSnapshot) -> FleetReport
     run, run_id, plans = snapshot.run, snapshot.run_id, report.plan.plans
     await persist_configured(plans, report.outcomes, snapshot)
     events = history_events(run_id, plans, report.outcomes, snapshot)
-    await note_skipping_unfit(lambda rows: run.store.note_events(run_id, rows), events)
+    await note_skipping_unfit(lambda rows: run.store.runs.note_events(run_id, rows), events)
     await _record_retained(report.plan, snapshot)
-    await run.store.end_run(run_id, exit_code("apply", report), {"merchants": len(plans)}, report.ended_at)
+    await run.store.runs.end(run_id, exit_code("apply", report), {"merchants": len(plans)}, report.ended_at)
     executed = ExecutedRun(report.outcomes, run_id, report.ended_at)
     return replace(report, plan=await record_and_date(report.plan, run, report.started_at, executed))
 
@@ -172,10 +172,10 @@ async def _record_retained(plan: FleetPlan, snapshot: RunSnapshot) -> None:
     store, run_id, now = snapshot.run.store, snapshot.run_id, snapshot.run.now()
     leaving = [retained.merchant for retained in plan.retained if retained.retained_since is None]
     back = [name for name in snapshot.desired if snapshot.recorded_state(name).retained_since]
-    await store.mark_without_manifest(leaving, now)
-    await store.mark_without_manifest(back, None)
+    await store.bindings.mark_without_manifest(leaving, now)
+    await store.bindings.mark_without_manifest(back, None)
     why = "its manifest is gone; deletion: Retain keeps company, connection and sync as they are"
     events = [EventRow(now, run_id, name, "left management", {"reason": why}) for name in leaving]
     events += [EventRow(now, run_id, name, "came back", {"reason": "it has a manifest again"}) for name in back]
     if events:
-        await store.note_events(run_id, events)
+        await store.runs.note_events(run_id, events)

@@ -47,18 +47,18 @@ class _CachedListing:
 async def load_snapshot(run: RunContext) -> RunSnapshot:
     """What is desired, recorded and listed. One bound merchant asked for by name is read by id; else one listing."""
     reads = run.api.reads
-    rows = await run.store.load_records()
+    rows = await run.store.records.load()
     listing = _CachedListing(run.api.companies)
     account = await verify_account(
         run.api,
-        await run.store.account(),
+        await run.store.account.load(),
         bound_company_ids(rows),
         listing,
         run.now(),
         address_from_file=run.address_from_file,
     )
     renames = await resolve_renames(run.fleet, rows, run.store)
-    rows, syncs = under_new_names(rows, renames), under_new_names(await run.store.syncs(), renames)
+    rows, syncs = under_new_names(rows, renames), under_new_names(await run.store.syncs.load(), renames)
     recorded = {name: recorded_state_of(row, syncs.get(name)) for name, row in rows.items()}
     desired = select_merchants(run.fleet, run.scope, recorded)
     without_manifest = merchants_without_manifest(run.fleet, run.scope, recorded) or ()
@@ -82,10 +82,10 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         similar_names=SimilarNames(
             run.fleet.merchants, company_index.by_id if company_index else {}, merchant_by_company_id
         ),
-        quarantined=under_new_names(await run.store.quarantined(), renames),
-        in_sync_keys=under_new_names(await run.store.load_in_sync_keys(), renames),
+        quarantined=under_new_names(await run.store.quarantine.load(), renames),
+        in_sync_keys=under_new_names(await run.store.in_sync_cache.load_keys(), renames),
         pull_failed_merchants=frozenset(
-            renames.current_name(name) for name in await run.store.merchants_with_finding("data-pull-failed")
+            renames.current_name(name) for name in await run.store.findings.merchants_with("data-pull-failed")
         ),
         holds=holds,
         released_holds=released,
@@ -111,7 +111,7 @@ async def recover_then_snapshot(run: RunContext) -> RunSnapshot:
 async def open_intents_of(snapshot: RunSnapshot) -> tuple[Intent, ...]:
     """The open intents of whom a run is about; of everybody, where it is about everyone."""
     run = snapshot.run
-    open_intents = await run.store.open_intents()
+    open_intents = await run.store.intents.load_open()
     return tuple(
         each
         for each in open_intents

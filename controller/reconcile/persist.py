@@ -76,20 +76,22 @@ async def persist_outcome(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -
     if accepted:
         return
     if recorded.last_configured_at is None and is_configured(plan):
-        await snapshot.run.store.mark_configured([plan.merchant], snapshot.run.service_now())
+        await snapshot.run.store.bindings.mark_configured([plan.merchant], snapshot.run.service_now())
     if plan.is_removal and _taken_down(plan):
-        await snapshot.run.store.retire(plan.merchant, snapshot.run.now())
+        await snapshot.run.store.bindings.retire(plan.merchant, snapshot.run.now())
     elif (plan.company_id or plan.changes) and not plan.held_changes:
         await _record_applied(plan, wanted, recorded, snapshot)
     if recorded.removed_at and not wanted.removal:
-        await snapshot.run.store.unretire(plan.merchant)
+        await snapshot.run.store.bindings.unretire(plan.merchant)
 
 
 async def _bind(plan: Plan, wanted: DesiredMerchant, recorded: RecordedState, snapshot: RunSnapshot) -> None:
     if plan.company_id and plan.company_id != recorded.company_id:
-        await snapshot.run.store.bind(plan.merchant, company_id=plan.company_id, company_name=wanted.company_name)
+        await snapshot.run.store.bindings.bind_company(
+            plan.merchant, company_id=plan.company_id, company_name=wanted.company_name
+        )
     if plan.connection_id and plan.connection_id != recorded.connection_id:
-        await snapshot.run.store.bind_connection(plan.merchant, plan.connection_id)
+        await snapshot.run.store.bindings.bind_connection(plan.merchant, plan.connection_id)
 
 
 def is_configured(plan: Plan) -> bool:
@@ -100,7 +102,7 @@ def is_configured(plan: Plan) -> bool:
 async def persist_configured(plans: Iterable[Plan], outcomes: Mapping[str, Outcome], snapshot: RunSnapshot) -> None:
     """When the whole fleet was last seen configured, in one go."""
     well = {name for name, outcome in outcomes.items() if isinstance(outcome, Applied | Unchanged)}
-    await snapshot.run.store.mark_configured(
+    await snapshot.run.store.bindings.mark_configured(
         [plan.merchant for plan in plans if plan.merchant in well and is_configured(plan)], snapshot.run.service_now()
     )
 
@@ -114,7 +116,7 @@ async def _record_applied(plan: Plan, wanted: DesiredMerchant, recorded: Recorde
     applied = {path: _applied_to_json(value) for path, value in last_applied_after(plan, wanted, recorded).items()}
     before = {path: _applied_to_json(value) for path, value in recorded.last_applied.items()}
     if applied != before or wanted.policy.deletion != recorded.deletion_policy:
-        await snapshot.run.store.record_applied(
+        await snapshot.run.store.applied.record(
             plan.merchant, applied, deletion=wanted.policy.deletion.value, at=snapshot.run.now()
         )
 
@@ -197,7 +199,7 @@ async def load_run_authors(
     """Who did what happened to a merchant, and who saw it."""
     numbers = [each.run_id for each in events_]
     numbers += [number for each in findings for number in (each.found_run, each.gone_run) if number is not None]
-    known = await store.authors(numbers)
+    known = await store.runs.load_authors(numbers)
     return {
         number: By(number, Author(each.verb, each.user or "", each.host or ""), each.revision)
         for number, each in known.items()

@@ -36,7 +36,7 @@ async def settle_intents(intents: Iterable[Intent], snapshot: RunSnapshot) -> tu
     for intent in intents:
         await _settle(intent, listed, began, snapshot)
     ids = {intent.id for intent in intents}
-    return tuple(intent for intent in await snapshot.run.store.open_intents() if intent.id in ids)
+    return tuple(intent for intent in await snapshot.run.store.intents.load_open() if intent.id in ids)
 
 
 async def _settle(intent: Intent, listed: CompanyIndex | None, began: datetime, snapshot: RunSnapshot) -> None:
@@ -50,20 +50,20 @@ async def _settle(intent: Intent, listed: CompanyIndex | None, began: datetime, 
         now = run.now()
         match intent.kind:
             case "company":
-                await run.store.settle_company(
+                await run.store.intents.settle_company(
                     intent.id, intent.merchant, company_id=found, company_name=intent.name, at=now
                 )
             case "connection":
-                await run.store.settle_connection(intent.id, intent.merchant, connection_id=found, at=now)
+                await run.store.intents.settle_connection(intent.id, intent.merchant, connection_id=found, at=now)
             case _:
-                await run.store.close_intent(intent.id, outcome="done", at=now)
+                await run.store.intents.close(intent.id, outcome="done", at=now)
     elif found is None or began < run.recovery_times.next_look_at(intent):
         return
     elif intent.missed_at is None and intent.kind != "delete":
         # A gateway may give up while Codat goes on: what is not there yet may still come. The late look decides.
-        await run.store.note_intent_missed(intent.id, began)
+        await run.store.intents.note_missed(intent.id, began)
     else:
-        await run.store.close_intent(intent.id, outcome="not done", at=run.now())
+        await run.store.intents.close(intent.id, outcome="not done", at=run.now())
 
 
 async def _find_result(intent: Intent, listed: CompanyIndex | None, snapshot: RunSnapshot) -> str | Absent | None:

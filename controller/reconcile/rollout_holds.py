@@ -17,7 +17,7 @@ async def active_and_released_holds(
     """Who is left alone, and whose hold ends here, since something else is wished of them now."""
     if leave.for_rollout:
         return {}, ()
-    by_name = under_new_names({row.merchant: row for row in await store.rollout_holds()}, renames)
+    by_name = under_new_names({row.merchant: row for row in await store.rollouts.load_holds()}, renames)
     rows = {name: row for name, row in by_name.items() if name in wanted}
     found = {name: RolloutHold(row.rollout, row.state, row.wave, row.digest) for name, row in rows.items()}
     held = {name: hold for name, hold in found.items() if is_hold_in_force(hold, wanted[name])}

@@ -22,7 +22,7 @@ from state import MemberRow, ProcessIdentity, RolloutRow, Store
 
 
 async def load_newest(store: Store) -> Rollout | None:
-    row = await store.rollout()
+    row = await store.rollouts.load()
     return await _whole(store, row) if row else None
 
 
@@ -45,7 +45,9 @@ async def _stopped(
     store: Store, name: str | None, of: tuple[RolloutState, ...], state: RolloutState, at: datetime
 ) -> Rollout:
     row = await _row(store, name)
-    turned = await store.compare_and_set_rollout(row.id, of=of, state=state.value, reason=f"{state} by hand", since=at)
+    turned = await store.rollouts.compare_and_set(
+        row.id, if_state_in=of, state=state.value, reason=f"{state} by hand", since=at
+    )
     rollout = await load_rollout(store, row.name)
     if not turned:
         raise MerchantctlError(
@@ -71,7 +73,7 @@ async def claim_rollout(
     rollout = await _whole(store, row)
     _refuse_what_is_over(rollout)
     # One that was paused was told to stop, be it at its last request or standing still: it has no say any more.
-    if not await store.take_up_rollout(from_whoever=rollout.state is not RolloutState.RUNNING):
+    if not await store.rollouts.take_up(from_whoever=rollout.state is not RolloutState.RUNNING):
         who = row.owner
         raise LockedByOtherRun(
             f"rollout {rollout.name} is carried out by `{who.command}` (pid {who.pid} on {who.host}). "
@@ -80,8 +82,8 @@ async def claim_rollout(
     _refuse_other_wishes(rollout, wanted)
     terms = rollout.spec if max_failures is None else replace(rollout.spec, max_failures=max_failures)
     running = {"state": RolloutState.RUNNING.value, "reason": "", "since": at, "terms": asdict(terms)}
-    if not await store.compare_and_set_rollout(
-        row.id, of=[*ACTIVE_ROLLOUT_STATES], of_owner=row.owner, owner=owner, **running
+    if not await store.rollouts.compare_and_set(
+        row.id, if_state_in=[*ACTIVE_ROLLOUT_STATES], if_owner=row.owner, owner=owner, **running
     ):
         raise LockedByOtherRun(
             f"somebody else has just taken up rollout {rollout.name}; merchantctl rollout status shows how far"
@@ -116,7 +118,7 @@ def describe_position(rollout: Rollout) -> str:
 
 
 async def _row(store: Store, name: str | None) -> RolloutRow:
-    row = await store.rollout(name)
+    row = await store.rollouts.load(name)
     if row is None:
         which = f"no rollout is called {name!r}" if name else "there was no rollout yet"
         raise MerchantctlError(f"{which}; merchantctl rollout start begins one")
@@ -124,7 +126,7 @@ async def _row(store: Store, name: str | None) -> RolloutRow:
 
 
 async def _whole(store: Store, row: RolloutRow) -> Rollout:
-    rows = await store.rollout_merchants(row.id)
+    rows = await store.rollouts.load_members(row.id)
     return Rollout(
         id=row.id,
         name=row.name,
@@ -135,7 +137,7 @@ async def _whole(store: Store, row: RolloutRow) -> Rollout:
         spec=RolloutSpec.from_json(row.terms),
         current_wave=row.wave,
         soak_until=row.soak_until,
-        orphaned=row.state == RolloutState.RUNNING and not await store.is_rollout_carried_out(),
+        orphaned=row.state == RolloutState.RUNNING and not await store.rollouts.is_one_carried_out(),
         members=tuple(_members(rows)),
     )
 

@@ -93,18 +93,18 @@ async def start_rollout(
     idle = not any(changes_only_existing(each) for each in preview.plan.plans)
     if preview.plan.refusal or idle or not may_write(preview.plan, run.stop) or not confirm(preview):
         return preview
-    rows = await run.store.load_records()
+    rows = await run.store.records.load()
     await apply_renames(run.fleet, await resolve_renames(run.fleet, rows, run.store), run.store, run.now())
     members = _member_rows(preview, run.fleet.merchants)
-    if not await run.store.take_up_rollout(from_whoever=True):
+    if not await run.store.rollouts.take_up(from_whoever=True):
         raise LockedByOtherRun("another process still has the last rollout in its hands; end it, then run this again")
-    await run.store.begin_rollout(preview.name, spec.to_json(), members, session.owner, run.now())
+    await run.store.rollouts.begin(preview.name, spec.to_json(), members, session.owner, run.now())
     return await load_rollout(run.store, preview.name)
 
 
 async def preview_rollout(run: RunContext, name: str, spec: RolloutSpec) -> RolloutPreview:
     """What a rollout would do. Raises MerchantctlError where there was one of that name."""
-    if await run.store.rollout(name):
+    if await run.store.rollouts.load(name):
         raise MerchantctlError(f"there was a rollout {name!r} already; give this one another --name")
     snapshot = await recover_then_snapshot(run)
     everyone = await plan_fleet(snapshot)
@@ -204,7 +204,7 @@ async def _write_wave(
         async with session.lock():
             report = await reconcile(wave, may_begin, applier=_recording_applier(rollout))
             for name, why in stuck.items():
-                await run.store.update_rollout_merchant(rollout.id, name, state=MemberState.FAILED.value, reason=why)
+                await run.store.rollouts.update_member(rollout.id, name, state=MemberState.FAILED.value, reason=why)
     except StateLocked as error:
         return str(error)
     if isinstance(report, FleetPlan) and report.refusal:
@@ -246,7 +246,7 @@ async def _defer_to_apply(rollout: Rollout, plan: Plan, snapshot: RunSnapshot) -
 
 
 async def _update_member(rollout: Rollout, merchant: str, snapshot: RunSnapshot, **columns: Any) -> None:
-    await snapshot.run.store.update_rollout_merchant(rollout.id, merchant, **columns)
+    await snapshot.run.store.rollouts.update_member(rollout.id, merchant, **columns)
 
 
 def _fields_before_and_after(plan: Plan) -> dict[str, Any]:
@@ -273,8 +273,8 @@ async def _soak(rollout: Rollout, run: RunContext, session: RolloutSession) -> s
         with suppress(TransientError):
             await run.api.ping()
     until = rollout.soak_until or run.service_now() + soak
-    await run.store.compare_and_set_rollout(
-        rollout.id, of=[RolloutState.RUNNING.value], of_owner=session.owner, soak_until=until
+    await run.store.rollouts.compare_and_set(
+        rollout.id, if_state_in=[RolloutState.RUNNING.value], if_owner=session.owner, soak_until=until
     )
     session.on_message(f"wave {rollout.current_wave} of {rollout.wave_count}: watched until {format_time(until)}")
     await run.stop.wait_unless_stopped(
@@ -305,7 +305,7 @@ async def _check_after_soak(rollout: Rollout, written: datetime, run: RunContext
 async def _read_syncs(snapshot: RunSnapshot) -> None:
     """How everyone's latest sync went; what cannot be read is not held against anybody."""
     run = snapshot.run
-    known = await run.store.syncs()
+    known = await run.store.syncs.load()
     companies = [(name, id_) for name in sorted(snapshot.desired) if (id_ := snapshot.recorded_state(name).company_id)]
 
     async def read(who: tuple[str, str]) -> SyncRow | None:
@@ -315,7 +315,7 @@ async def _read_syncs(snapshot: RunSnapshot) -> None:
             return None
 
     rows = await map_bounded(companies, read, run.parallelism, run.on_progress)
-    await run.store.note_syncs(row for row in rows if row)
+    await run.store.syncs.note(row for row in rows if row)
 
 
 async def _advance(rollout: Rollout, why: str, run: RunContext, session: RolloutSession) -> None:
@@ -326,8 +326,8 @@ async def _advance(rollout: Rollout, why: str, run: RunContext, session: Rollout
         changes |= {"wave": min(rollout.current_wave + 1, rollout.wave_count), "soak_until": None}
     elif rollout.members_of_wave(rollout.current_wave, *UNFINISHED_STATES):
         changes |= {"soak_until": None}
-    await run.store.compare_and_set_rollout(
-        rollout.id, of=[RolloutState.RUNNING.value], of_owner=session.owner, **changes
+    await run.store.rollouts.compare_and_set(
+        rollout.id, if_state_in=[RolloutState.RUNNING.value], if_owner=session.owner, **changes
     )
     session.on_message(f"wave {rollout.current_wave} of {rollout.wave_count}: {why or 'through'}")
 
@@ -352,7 +352,7 @@ async def _watch_for_pause(rollout: Rollout, run: RunContext, session: RolloutSe
     async def watch() -> None:
         while True:
             await run.sleep(ROLLOUT_POLL_INTERVAL_S)
-            row = await run.store.rollout(rollout.name)
+            row = await run.store.rollouts.load(rollout.name)
             if row and (row.state != RolloutState.RUNNING or row.owner != session.owner):
                 run.stop.request(f"rollout {rollout.name} was {row.state} elsewhere")
 

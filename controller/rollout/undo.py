@@ -59,10 +59,10 @@ async def undo_rollout(run: RunContext, name: str | None, confirm: Callable[[Fle
     snapshot, plan = await _plan_undo(rollout, members, run)
     if plan.refusal or not may_write(plan, run.stop) or not confirmed(plan, confirm):
         return plan
-    await run.store.compare_and_set_rollout(
-        rollout.id, of=[*UNDOABLE_STATES], state=RolloutState.UNDOING.value, since=run.now()
+    await run.store.rollouts.compare_and_set(
+        rollout.id, if_state_in=[*UNDOABLE_STATES], state=RolloutState.UNDOING.value, since=run.now()
     )
-    await run.store.hold_rollout(rollout.id)
+    await run.store.rollouts.hold_members(rollout.id)
     await execute(plan, snapshot, _undoer(rollout, members), started, {}, Takeovers())
     return await _conclude(await load_rollout(run.store, rollout.name), members, run)
 
@@ -81,7 +81,7 @@ async def _plan_undo(
     rollout: Rollout, members: Mapping[str, RolloutMember], run: RunContext
 ) -> tuple[RunSnapshot, FleetPlan]:
     """What is remembered of everyone is read first: the wishes are made of it."""
-    rows = await run.store.load_records(members)
+    rows = await run.store.records.load(members)
     known = {name: row.applied.get(COMPANY_NAME_PATH) for name, row in rows.items()}
     policies = {name: DeletionPolicy(row.deletion) for name, row in rows.items()}
     wishes = {
@@ -153,7 +153,7 @@ def _undoer(rollout: Rollout, members: Mapping[str, RolloutMember]) -> Applier:
         member = members[plan.merchant]
         undone = _undo_outcome(plan, outcome, member)
         await _record_values_before(member, undone, snapshot)
-        await snapshot.run.store.update_rollout_merchant(
+        await snapshot.run.store.rollouts.update_member(
             rollout.id, plan.merchant, state=undone.state.value, reason=undone.reason
         )
 
@@ -196,7 +196,7 @@ async def _record_values_before(member: RolloutMember, undone: _UndoOutcome, sna
     """What is back counts as what we set last; then the manifests that still ask for the change are ahead of live, and
     live is no drift."""
     run = snapshot.run
-    record = (await run.store.load_records([member.merchant])).get(member.merchant)
+    record = (await run.store.records.load([member.merchant])).get(member.merchant)
     values = {
         path: value_to_json(value)
         for path, value in _values_to_restore(member, run.service_now()).items()
@@ -204,7 +204,7 @@ async def _record_values_before(member: RolloutMember, undone: _UndoOutcome, sna
     }
     if record and values:
         applied: dict[str, Any] = {**record.applied, **values}
-        await run.store.record_applied(member.merchant, applied, deletion=record.deletion, at=run.now())
+        await run.store.applied.record(member.merchant, applied, deletion=record.deletion, at=run.now())
 
 
 async def _conclude(rollout: Rollout, names: Iterable[str], run: RunContext) -> Rollout:
@@ -213,9 +213,9 @@ async def _conclude(rollout: Rollout, names: Iterable[str], run: RunContext) -> 
     open_ = [each.merchant for each in rollout.members if each.merchant in wanted and each.state not in PUT_BACK_STATES]
     state = RolloutState.UNDOING if open_ else RolloutState.UNDONE
     reason = f"not put back yet: {format_list(open_)}" if open_ else ""
-    await run.store.compare_and_set_rollout(
+    await run.store.rollouts.compare_and_set(
         rollout.id,
-        of=[RolloutState.UNDOING.value],
+        if_state_in=[RolloutState.UNDOING.value],
         state=state.value,
         reason=run.stop.reason or reason,
         since=run.now(),

@@ -5,8 +5,8 @@ GET /               the dashboard, from `latest`            GET /healthz  the pr
 GET /merchants/{n}  one merchant, from `latest` and store   GET /readyz   `not_ready_reason`
                                                             GET /metrics  `metrics`, and `latest` as gauges
 
-The daemon's part: at its start it enqueues `await store.merchants_with_open_deliveries()`, whose deliveries came to an
-earlier process; after each pass it calls `await store.close_deliveries(names or None, received_until=its start,
+The daemon's part: at its start it enqueues `await store.inbox.load_waiting_merchants()`, whose deliveries came to an
+earlier process; after each pass it calls `await store.inbox.close_deliveries(names or None, received_until=its start,
 at=now)`, None for all merchants.
 """
 

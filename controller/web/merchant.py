@@ -83,7 +83,7 @@ def find_plan(latest: ControllerStatus, name: str) -> Plan | None:
 async def _load_history(store: Store, name: str) -> tuple[list[Past], str]:
     """The history, the newest first, and an error message where it cannot be read."""
     try:
-        events, findings = await store.history(name), await store.findings_of(name)
+        events, findings = await store.runs.load_events(name), await store.findings.load_occurrences(name)
         lines = past(events, findings, await load_run_authors(store, events, findings))
     except StateProblem as problem:
         return [], str(problem)

@@ -145,7 +145,7 @@ def disturbed(place: Place, disturbance: Disturbance) -> Iterator[None]:
 
     @asynccontextmanager
     async def transaction(database: Database) -> AsyncIterator[Any]:
-        whose = sys._getframe(2).f_code.co_name  # whoever opens it: `begin_intent`
+        whose = sys._getframe(2).f_code.co_qualname  # whoever opens it: `Intents.begin`
         disturbance.raise_if_dead()
         async with writing(database) as connection:
             yield connection

@@ -348,4 +348,4 @@ class History:
 async def _unlock(place: Place) -> None:
     """What the next process does by itself, once the one that held the lock is dead."""
     async with open_state(place.settings.state) as store:
-        await store.break_lock()
+        await store.lock.force_release()

@@ -275,10 +275,10 @@ def duplicates(place: Place) -> list[str]:
 
 async def _open_intents(place: Place) -> tuple[Any, ...]:
     async with open_state(place.settings.state) as store:
-        return await store.open_intents()
+        return await store.intents.load_open()
 
 
 async def _unlock(place: Place) -> None:
     """A process that died in a test lives on as the test, and would hold its lock."""
     async with open_state(place.settings.state) as store:
-        await store.break_lock()
+        await store.lock.force_release()

@@ -89,7 +89,7 @@ def run_undo(place: Place) -> None:
 
 async def _unlocked(place: Place) -> None:
     async with open_state(place.settings.state) as store:
-        await store.break_lock()
+        await store.lock.force_release()
 
 
 def run_killed(place: Place, act: Callable[[Place], None], disturbance: Disturbance) -> None:

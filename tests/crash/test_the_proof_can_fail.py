@@ -16,7 +16,7 @@ from controller.reconcile import load_snapshot as survey
 from controller.reconcile import observe
 from controller.reconcile.create_listing import CreateListing, RunCreates
 from controller.reconcile.snapshot import CompanyIndex
-from state import Store
+from state.intents import Intents
 from tests.crash.crash_proof import CrashProof
 from tests.crash.disturbance import Disturbance
 from tests.crash.scenario import problems, run_disturbed
@@ -27,10 +27,10 @@ Bug = Callable[[pytest.MonkeyPatch], None]
 def no_intents(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing on disk says that a create was begun."""
 
-    async def none(self: Store) -> tuple[()]:
+    async def none(self: Intents) -> tuple[()]:
         return ()
 
-    monkeypatch.setattr(Store, "open_intents", none)
+    monkeypatch.setattr(Intents, "load_open", none)
 
 
 def a_failed_list_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,7 +216,7 @@ def test_after_a_week_the_ledger_equals_what_happened_and_each_piece_of_news_was
 
 async def ledger(place: Place, names: Any) -> dict[str, tuple[OccurrenceRow, ...]]:
     async with open_state(place.settings.state) as store:
-        return {name: await store.findings_of(name) for name in names}
+        return {name: await store.findings.load_occurrences(name) for name in names}
 
 
 def told(chat: Any, part: str) -> Counter[int]:

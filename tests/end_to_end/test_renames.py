@@ -220,7 +220,7 @@ def test_every_table_about_merchants_is_moved(place: Place) -> None:
                     }
                     await transaction.execute(table.delete())
                     await transaction.execute(table.insert().values(**row | {"merchant": old}))
-            await store.rename_merchants({new: old}, at=NOW)
+            await store.merchants.rename_many({new: old}, at=NOW)
             async with store._database.reading() as transaction:
                 rows = [await transaction.execute(table.select()) for table in tables]
                 return {row.merchant for each in rows for row in each}

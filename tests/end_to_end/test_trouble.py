@@ -22,7 +22,7 @@ def stays(place: Place) -> Mapping[str, Quarantine]:
 
     async def ask() -> Mapping[str, Quarantine]:
         async with open_state(place.settings.state) as store:
-            return await store.quarantined()
+            return await store.quarantine.load()
 
     return asyncio.run(ask())
 
@@ -60,9 +60,9 @@ def test_whoever_failed_for_now_is_left_alone_by_a_run_that_nobody_asked_for(pla
 
 async def _let_its_time_pass(place: Place) -> None:
     async with open_state(place.settings.state) as store:
-        for stay in (await store.quarantined()).values():
+        for stay in (await store.quarantine.load()).values():
             past = present(stay.until) - timedelta(minutes=1)
-            await store.quarantine(stay.merchant, key=stay.key, reason=stay.reason, until=past, tries=stay.tries)
+            await store.quarantine.put(stay.merchant, key=stay.key, reason=stay.reason, until=past, tries=stay.tries)
 
 
 def test_a_person_who_applies_has_everyone_tried_at_once_and_a_success_releases(place: Place) -> None:

@@ -27,9 +27,9 @@ def unlocked(
 
     async def beside() -> tuple[subprocess.CompletedProcess[str], ProcessIdentity | None]:
         async with open_state(place.settings.state) as store:
-            await store.acquire_lock(holder, timeout=0)
+            await store.lock.acquire(holder, timeout_s=0)
             ended = await asyncio.to_thread(place.run_in_process, "state", "unlock", *flags)
-            row = await store.lock_holder()
+            row = await store.lock.holder()
             return ended, row.owner if row else None
 
     return asyncio.run(beside())
@@ -74,7 +74,7 @@ def left_behind(place: Place) -> None:
         "async def main():\n"
         "    async with open_state(sys.argv[1]) as store:\n"
         "        me = replace(ProcessIdentity.current('merchantctl apply'), host='another-host')\n"
-        "        await store.acquire_lock(me, timeout=0)\n"
+        "        await store.lock.acquire(me, timeout_s=0)\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(main())\n"
     )
@@ -89,11 +89,11 @@ def test_where_nobody_holds_it_nothing_is_done(place: Place) -> None:
 def test_a_lock_that_another_run_took_meanwhile_stays(place: Place) -> None:
     async def both() -> None:
         async with open_state(place.settings.state) as store:
-            await store.acquire_lock(ME, timeout=0)
+            await store.lock.acquire(ME, timeout_s=0)
             with pytest.raises(Exception, match="merchantctl apply"):
-                await store.break_lock(ELSEWHERE)
-            assert (await store.lock_holder()) is not None
-            await store.prove_lock()
+                await store.lock.force_release(ELSEWHERE)
+            assert (await store.lock.holder()) is not None
+            await store.lock.prove()
 
     asyncio.run(both())
 
@@ -108,7 +108,7 @@ def test_the_command_of_a_holder_shows_no_password(place: Place, monkeypatch: py
 
     async def holders() -> None:
         async with open_state(place.settings.state) as store:
-            row, rollout = await store.lock_holder(), await store.rollout()
+            row, rollout = await store.lock.holder(), await store.rollouts.load()
             commands.extend(each.owner.command for each in (row, rollout) if each)
 
     def look(plan: object) -> bool:

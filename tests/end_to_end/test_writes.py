@@ -166,7 +166,7 @@ def test_a_rename_says_which_of_the_companys_own_fields_did_not_come_through(pla
 async def unlock(place: Place) -> None:
     """`merchantctl state unlock`, in the middle of the run."""
     async with open_state(place.settings.state) as store:
-        await store.break_lock()
+        await store.lock.force_release()
 
 
 def unlock_elsewhere(place: Place) -> bool:

@@ -309,7 +309,7 @@ def test_what_run_reads_and_asks_for_by_itself_is_dated_by_the_services_clock(
 
     async def noted() -> list[datetime]:
         async with open_state(place.settings.state) as store:
-            syncs, pulls = await store.syncs(), await store.load_refresh_requests()
+            syncs, pulls = await store.syncs.load(), await store.refresh_requests.load()
         return [syncs["acme"].read_at, pulls["acme"]] if syncs and pulls else []
 
     quick = {"MERCHANTCTL_SYNC_POLL_INTERVAL": "1s", "MERCHANTCTL_REFRESH_AFTER": "1s"}
@@ -380,7 +380,7 @@ def test_when_a_merchant_was_last_seen_configured_is_by_the_services_clock(place
 
     async def seen() -> datetime | None:
         async with open_state(place.settings.state) as store:
-            return (await store.load_records())["acme"].configured_at
+            return (await store.records.load())["acme"].configured_at
 
     right = place.environment
     place.environment = wrong_by(skew, right)

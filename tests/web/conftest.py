@@ -73,7 +73,7 @@ class Site:
         return asyncio.run_coroutine_threadsafe(asked(), self.loop).result(20)
 
     def bind(self, merchant: str, company_id: str) -> None:
-        self.ask(lambda store: store.bind(merchant, company_id=company_id, company_name=merchant))
+        self.ask(lambda store: store.bindings.bind_company(merchant, company_id=company_id, company_name=merchant))
 
     async def _serve(self) -> None:
         async with serving_web(self._app, "127.0.0.1", 0) as self.url:

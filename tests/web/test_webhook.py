@@ -56,7 +56,7 @@ def test_a_signed_delivery_puts_its_merchant_into_the_queue(site: Site, company:
     body = connected(company)
     answer = site.api.post("/webhooks", content=body, headers=signed(body, prefix=prefix))
     assert (answer.status_code, site.enqueued) == (202, [f"acme-{company}"])
-    assert f"acme-{company}" in site.ask(lambda store: store.merchants_with_open_deliveries())
+    assert f"acme-{company}" in site.ask(lambda store: store.inbox.load_waiting_merchants())
 
 
 def test_a_legacy_delivery_needs_the_header_that_was_agreed(site: Site, company: str) -> None:
@@ -73,7 +73,7 @@ def test_a_repetition_is_accepted_and_nobody_is_looked_at_once_that_was_done(sit
     headers = signed(body)
     assert site.api.post("/webhooks", content=body, headers=headers).status_code == 202
     now = datetime.now(UTC)
-    site.ask(lambda store: store.close_deliveries(None, received_until=now, at=now))
+    site.ask(lambda store: store.inbox.close_deliveries(None, received_until=now, at=now))
     again = site.api.post("/webhooks", content=body, headers=signed(body, id=headers["webhook-id"]))
     assert (again.status_code, site.enqueued) == (202, [f"acme-{company}"])
 

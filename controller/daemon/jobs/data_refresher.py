@@ -49,7 +49,7 @@ class DataRefresher:
         number = 0
         try:
             with background_requests():
-                for each in self._next(await self.store.load_refresh_requests()):
+                for each in self._next(await self.store.refresh_requests.load()):
                     number += await self._ask(each)
         except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
             log.warning("data_refresh_failed", reason=str(error))
@@ -65,7 +65,7 @@ class DataRefresher:
         assert plan.company_id is not None, "data is only known of who has a company"
         try:
             await self.api.refresh(plan.company_id)
-            await self.store.note_refresh_requests([plan.merchant], self.now())
+            await self.store.refresh_requests.note([plan.merchant], self.now())
         except Exception as error:
             self.backoff.record_failure(plan.merchant, error, self.now(), "data_refresh_failed")
             return False

@@ -96,7 +96,7 @@ class ListingWatcher:
     async def _look_at(self, company_ids: Collection[str]) -> None:
         if not company_ids:
             return
-        bound = {each.company_id: each.merchant for each in await self.store.list_bindings()}
+        bound = {each.company_id: each.merchant for each in await self.store.bindings.load()}
         merchants = sorted(bound[company_id] for company_id in company_ids if company_id in bound)
         if merchants:
             log.info("listing_changed", merchants=len(merchants))

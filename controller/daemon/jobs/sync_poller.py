@@ -52,7 +52,7 @@ class SyncPoller:
     async def poll_some(self) -> None:
         """The next few. Only everybody's trouble ends it for this time: whoever was left out comes first the next."""
         try:
-            known = await self.store.syncs()
+            known = await self.store.syncs.load()
             with background_requests():
                 for plan in self._next(known):
                     await self._read(plan, known.get(plan.merchant))
@@ -63,7 +63,7 @@ class SyncPoller:
         assert plan.company_id is not None, "in service is only who has a company"
         try:
             row = await read_sync(plan.merchant, plan.company_id, before, self.api, self.now())
-            await self.store.note_syncs([row])
+            await self.store.syncs.note([row])
         except Exception as error:
             self.backoff.record_failure(plan.merchant, error, self.now(), "sync_status_unreadable")
             return

@@ -52,14 +52,14 @@ async def test_one_failed_read_resets_no_age(store: Store) -> None:
 
 async def test_who_stands_as_before_costs_no_write(store: Store) -> None:
     await looked(store, NOW, TRUE)
-    before = await store.conditions_of(["acme"])
+    before = await store.conditions.load(["acme"])
     await looked(store, NOW + HOUR, UNKNOWN)
     await looked(store, NOW + HOUR, TRUE)
-    assert await store.conditions_of(["acme"]) == before
+    assert await store.conditions.load(["acme"]) == before
 
 
 async def test_a_look_notes_nothing_of_others(store: Store) -> None:
     await looked(store, NOW, TRUE)
     await note_conditions([merchant("bakery", conditions=(Condition("Ready", FALSE),))], store, NOW + HOUR, False)
-    assert set(await store.conditions_of(["acme", "bakery"])) == {"acme", "bakery"}
+    assert set(await store.conditions.load(["acme", "bakery"])) == {"acme", "bakery"}
     assert (await looked(store, NOW + HOUR, TRUE))["Ready"] == NOW

@@ -104,7 +104,7 @@ import asyncio, sys
 from state import open_state
 async def main():
     async with open_state("sqlite:///{tmp_path}/state.db") as store:
-        await store.bind("acme", company_id="c", company_name="n")
+        await store.bindings.bind_company("acme", company_id="c", company_name="n")
 asyncio.run(main())
 print(*sys.modules)
 """

@@ -24,15 +24,15 @@ from state import AppliedRow, ProcessIdentity, open_state
 async def main():
     at = datetime.now(UTC)
     async with open_state(sys.argv[1]) as store:
-        await store.acquire_lock(ProcessIdentity.current("apply"), timeout=0)
+        await store.lock.acquire(ProcessIdentity.current("apply"), timeout_s=0)
         print(json.dumps("ready"), flush=True)
         for n in range(10_000):
             name = f"m-{n}"
-            intent = await store.begin_intent(name, "company", name=name, company_id=None, platform=None, at=at)
+            intent = await store.intents.begin(name, "company", name=name, company_id=None, platform=None, at=at)
             print(json.dumps(["begun", name]), flush=True)
-            await store.settle_company(intent.id, name, company_id=f"c-{n}", company_name=name, at=at)
+            await store.intents.settle_company(intent.id, name, company_id=f"c-{n}", company_name=name, at=at)
             print(json.dumps(["bound", name]), flush=True)
-            await store.record_applied_many([AppliedRow(f"{name}/{k}", {"n": n}, "Retain", at) for k in range(5)])
+            await store.applied.record_many([AppliedRow(f"{name}/{k}", {"n": n}, "Retain", at) for k in range(5)])
 asyncio.run(main())
 """
 
@@ -45,8 +45,8 @@ async def test_what_was_promised_before_a_kill_is_there_after_it(url: str, seed:
     bound = {name for what, name in promised if what == "bound"}
     async with open_state(url) as store:
         # A server takes a moment to notice that the connection of the dead one has ended.
-        await store.acquire_lock(ProcessIdentity.current("apply"), timeout=60)
-        memories = await store.load_records()
+        await store.lock.acquire(ProcessIdentity.current("apply"), timeout_s=60)
+        memories = await store.records.load()
     open_ones = {name for name, memory in memories.items() if memory.intents}
     bound_ones = {name for name, memory in memories.items() if memory.company_id}
     assert bound <= bound_ones
@@ -70,45 +70,45 @@ def killed_after(url: str, lines: int) -> list[list[str]]:
 async def test_many_callers_at_once_each_get_their_commit(store: Store):
     async def one(n: int) -> None:
         name = f"m-{n}"
-        intent = await store.begin_intent(name, "company", name=name, company_id=None, platform=None, at=NOON)
-        assert name in await store.load_records([name])
-        await store.settle_company(intent.id, name, company_id=f"c-{n}", company_name=name, at=NOON)
-        await store.record_applied(name, {"n": n}, deletion="Retain", at=NOON)
-        await store.note_findings([FindingRow(name, "x")], gone=(), at=NOON)
+        intent = await store.intents.begin(name, "company", name=name, company_id=None, platform=None, at=NOON)
+        assert name in await store.records.load([name])
+        await store.intents.settle_company(intent.id, name, company_id=f"c-{n}", company_name=name, at=NOON)
+        await store.applied.record(name, {"n": n}, deletion="Retain", at=NOON)
+        await store.findings.note([FindingRow(name, "x")], gone=(), at=NOON)
 
     await asyncio.gather(*(one(n) for n in range(60)))
-    memories = await store.load_records()
+    memories = await store.records.load()
     assert {name: (memory.company_id, memory.applied["n"]) for name, memory in memories.items()} == {
         f"m-{n}": (f"c-{n}", n) for n in range(60)
     }
-    assert await store.open_intents() == ()
-    assert len(await store.first_seen()) == 60
+    assert await store.intents.load_open() == ()
+    assert len(await store.findings.first_seen()) == 60
 
 
 async def test_cancelled_callers_leave_a_state_that_works(store: Store):
     async def bind(n: int) -> None:
-        await store.settle_company(n, f"m-{n}", company_id=f"c-{n}", company_name="n", at=NOON)
+        await store.intents.settle_company(n, f"m-{n}", company_id=f"c-{n}", company_name="n", at=NOON)
 
     tasks = [asyncio.create_task(bind(n)) for n in range(50)]
     for task in tasks:
         await asyncio.sleep(0.002)
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await store.bind("after", company_id="c", company_name="n")
-    assert "after" in await store.load_records()
+    await store.bindings.bind_company("after", company_id="c", company_name="n")
+    assert "after" in await store.records.load()
 
 
 async def test_a_reader_waits_for_no_writer(tmp_path: Path):
     """A plan may recall while an apply is in the middle of a commit."""
     url = f"sqlite:///{tmp_path}/state.db"
     async with open_state(url) as store:
-        await store.bind("acme", company_id="c", company_name="n")
+        await store.bindings.bind_company("acme", company_id="c", company_name="n")
         writer = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
         writer.execute("BEGIN IMMEDIATE")
         async with open_state(url) as plan:
-            assert set(await plan.load_records()) == {"acme"}
-        assert set(await store.load_records()) == {"acme"}
-        noting = asyncio.create_task(store.note_findings([FindingRow("acme", "x")], gone=(), at=NOON))
+            assert set(await plan.records.load()) == {"acme"}
+        assert set(await store.records.load()) == {"acme"}
+        noting = asyncio.create_task(store.findings.note([FindingRow("acme", "x")], gone=(), at=NOON))
         await asyncio.sleep(0.1)
         assert not noting.done()
         writer.execute("COMMIT")
@@ -117,9 +117,9 @@ async def test_a_reader_waits_for_no_writer(tmp_path: Path):
 
 
 async def test_a_commit_that_fails_leaves_nothing_of_itself(store: Store):
-    await store.record_applied_many([AppliedRow("a", {"n": 1}, "Retain", NOON)])
+    await store.applied.record_many([AppliedRow("a", {"n": 1}, "Retain", NOON)])
     with pytest.raises(TypeError):
-        await store.record_applied_many(
+        await store.applied.record_many(
             [AppliedRow("a", {"n": 2}, "Retain", NOON), AppliedRow("b", {1j: {}}, "Retain", NOON)]
         )
-    assert {name: memory.applied for name, memory in (await store.load_records()).items()} == {"a": {"n": 1}}
+    assert {name: memory.applied for name, memory in (await store.records.load()).items()} == {"a": {"n": 1}}

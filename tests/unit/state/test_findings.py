@@ -15,44 +15,47 @@ DELETED = FindingRow("acme", "account-deleted", "mapping.sales.accounts.refund")
 
 
 async def test_a_finding_keeps_the_moment_it_was_first_seen(store: Store):
-    assert await store.note_findings([RENAMED], gone=(), at=NOON) == {RENAMED.key: NOON}
-    assert await store.note_findings([RENAMED, DELETED], gone=(), at=LATER) == {
+    assert await store.findings.note([RENAMED], gone=(), at=NOON) == {RENAMED.key: NOON}
+    assert await store.findings.note([RENAMED, DELETED], gone=(), at=LATER) == {
         RENAMED.key: NOON,
         DELETED.key: LATER,
     }
-    oldest, _ = await store.findings_of("acme")
+    oldest, _ = await store.findings.load_occurrences("acme")
     assert (oldest.found_at, oldest.last_seen, oldest.gone_at) == (NOON, LATER, None)
 
 
 async def test_what_is_gone_is_cleared_and_nothing_else(store: Store):
-    await store.note_findings([RENAMED, DELETED], gone=(), at=NOON)
-    await store.note_findings(
+    await store.findings.note([RENAMED, DELETED], gone=(), at=NOON)
+    await store.findings.note(
         [DELETED], gone=[FindingEnding(RENAMED.key, "somebody"), FindingEnding(("acme", "never", ""), "left")], at=LATER
     )
-    assert await store.first_seen() == {DELETED.key: NOON}
-    assert (await store.first_seen(["acme"]), await store.first_seen(["bakery"])) == ({DELETED.key: NOON}, {})
-    cleared = {row.code: row.gone_at for row in await store.findings_of("acme")}
+    assert await store.findings.first_seen() == {DELETED.key: NOON}
+    assert (await store.findings.first_seen(["acme"]), await store.findings.first_seen(["bakery"])) == (
+        {DELETED.key: NOON},
+        {},
+    )
+    cleared = {row.code: row.gone_at for row in await store.findings.load_occurrences("acme")}
     assert cleared == {"company-renamed": LATER, "account-deleted": None}
 
 
 async def test_a_finding_that_comes_back_begins_anew(store: Store):
-    await store.note_findings([RENAMED], gone=(), at=NOON)
-    await store.note_findings([], gone=[FindingEnding(RENAMED.key, "somebody")], at=NOON)
-    assert await store.note_findings([RENAMED], gone=(), at=LATER) == {RENAMED.key: LATER}
-    first, second = await store.findings_of("acme")
+    await store.findings.note([RENAMED], gone=(), at=NOON)
+    await store.findings.note([], gone=[FindingEnding(RENAMED.key, "somebody")], at=NOON)
+    assert await store.findings.note([RENAMED], gone=(), at=LATER) == {RENAMED.key: LATER}
+    first, second = await store.findings.load_occurrences("acme")
     assert (first.found_at, first.gone_at, first.how) == (NOON, NOON, "somebody")
     assert (second.found_at, second.gone_at) == (LATER, None)
 
 
 async def test_who_has_a_finding_of_a_code_is_known(store: Store):
-    await store.note_findings([RENAMED, FindingRow("bakery", "data-pull-failed")], gone=(), at=NOON)
-    assert await store.merchants_with_finding("data-pull-failed") == ("bakery",)
-    await store.note_findings([], gone=[FindingEnding(("bakery", "data-pull-failed", ""), "passed")], at=LATER)
-    assert await store.merchants_with_finding("data-pull-failed") == ()
+    await store.findings.note([RENAMED, FindingRow("bakery", "data-pull-failed")], gone=(), at=NOON)
+    assert await store.findings.merchants_with("data-pull-failed") == ("bakery",)
+    await store.findings.note([], gone=[FindingEnding(("bakery", "data-pull-failed", ""), "passed")], at=LATER)
+    assert await store.findings.merchants_with("data-pull-failed") == ()
 
 
 async def test_the_same_finding_seen_twice_in_one_look_is_one(store: Store):
-    assert await store.note_findings([RENAMED, RENAMED], gone=(), at=NOON) == {RENAMED.key: NOON}
+    assert await store.findings.note([RENAMED, RENAMED], gone=(), at=NOON) == {RENAMED.key: NOON}
 
 
 LOOKS = st.lists(
@@ -74,12 +77,12 @@ async def test_the_ledger_agrees_with_a_replay_of_all_looks(looks: list[dict[str
                 expected = dict.fromkeys(seen, at) | expected
                 gone = [
                     FindingEnding(key, "somebody")
-                    for key in await store.first_seen()
+                    for key in await store.findings.first_seen()
                     if key[0] in look and key not in seen
                 ]
-                noted = await store.note_findings([FindingRow(*key) for key in seen], gone=gone, at=at)
+                noted = await store.findings.note([FindingRow(*key) for key in seen], gone=gone, at=at)
                 assert noted == {key: expected[key] for key in seen}
-            assert await store.first_seen() == expected
+            assert await store.findings.first_seen() == expected
 
 
 # Each time that one comes -------------------------------------------------------------------------------
@@ -88,68 +91,72 @@ OFF = FindingRow("acme", "sync-disabled", "enabled", "drift", False, True, "swit
 
 
 async def test_a_time_that_it_came_keeps_values_runs_and_how_it_went(store: Store):
-    first, second = await store.begin_run("run", NOON, user="svc", host="a"), await store.begin_run("apply", LATER)
-    await store.note_findings([OFF], at=NOON, run=first)
+    first, second = await store.runs.begin("run", NOON, user="svc", host="a"), await store.runs.begin("apply", LATER)
+    await store.findings.note([OFF], at=NOON, run=first)
     ending = FindingEnding(OFF.key, "mended", second, {"id": "x"}, LATER)
-    await store.note_findings([], gone=[ending], at=LATER, run=second)
-    (row,) = await store.findings_of("acme")
+    await store.findings.note([], gone=[ending], at=LATER, run=second)
+    (row,) = await store.findings.load_occurrences("acme")
     assert (row.direction, row.live, row.wanted, row.cause, row.wish) == ("drift", False, True, "switched off", "true")
     assert (row.found_at, row.found_run, row.gone_at, row.gone_run) == (NOON, first, LATER, second)
     assert (row.how, row.now_wanted) == ("mended", {"id": "x"})
-    assert {number: each.user for number, each in (await store.authors([first, None, 77])).items()} == {first: "svc"}
+    assert {number: each.user for number, each in (await store.runs.load_authors([first, None, 77])).items()} == {
+        first: "svc"
+    }
 
 
 async def test_what_is_found_and_put_right_in_one_run_came_and_went(store: Store):
-    await store.note_findings([OFF], gone=[FindingEnding(OFF.key, "mended", 1, at=LATER)], at=NOON, run=1)
-    (row,) = await store.findings_of("acme")
+    await store.findings.note([OFF], gone=[FindingEnding(OFF.key, "mended", 1, at=LATER)], at=NOON, run=1)
+    (row,) = await store.findings.load_occurrences("acme")
     assert (row.found_at, row.gone_at, row.how) == (NOON, LATER, "mended")
-    assert await store.first_seen() == {}
+    assert await store.findings.first_seen() == {}
 
 
 async def test_the_run_that_may_have_put_it_right_is_noted(store: Store):
-    await store.note_findings([OFF], tried=[OFF.key], at=NOON, run=5)
-    await store.note_findings([], tried=[RENAMED.key], at=NOON, run=6)
-    (row,) = await store.open_findings()
+    await store.findings.note([OFF], tried=[OFF.key], at=NOON, run=5)
+    await store.findings.note([], tried=[RENAMED.key], at=NOON, run=6)
+    (row,) = await store.findings.load_open()
     assert (row.tried_run, row.gone_at) == (5, None)
 
 
 async def test_who_moved_may_be_known_otherwise_later(store: Store):
     pending = FindingRow("acme", "mapping-changed", "mapping.sales.sync", "pending", True, False)
-    await store.note_findings([pending], at=NOON)
-    await store.note_findings([FindingRow(*pending.key, "conflict", None, False, is_news=True)], at=LATER)
-    (row,) = await store.open_findings(["acme"])
+    await store.findings.note([pending], at=NOON)
+    await store.findings.note([FindingRow(*pending.key, "conflict", None, False, is_news=True)], at=LATER)
+    (row,) = await store.findings.load_open(["acme"])
     assert (row.found_at, row.direction, row.live) == (NOON, "conflict", None)
 
 
 async def test_how_often_each_came_is_counted_from_a_moment_on(store: Store):
     for hour in range(4):
         at = NOON + timedelta(hours=hour)
-        await store.note_findings([OFF], gone=[FindingEnding(OFF.key, "mended", at=at)], at=at)
-    await store.note_findings([RENAMED], at=NOON)
-    assert await store.times_found(["acme"], LATER) == {OFF.key: 3}
-    assert await store.times_found(["bakery"], NOON) == {}
-    assert [each.found_at for each in await store.recurring(LATER, 3)] == [NOON + timedelta(hours=n) for n in (1, 2, 3)]
-    assert await store.recurring(LATER, 4) == ()
+        await store.findings.note([OFF], gone=[FindingEnding(OFF.key, "mended", at=at)], at=at)
+    await store.findings.note([RENAMED], at=NOON)
+    assert await store.findings.times_found(["acme"], LATER) == {OFF.key: 3}
+    assert await store.findings.times_found(["bakery"], NOON) == {}
+    assert [each.found_at for each in await store.findings.load_recurring(LATER, 3)] == [
+        NOON + timedelta(hours=n) for n in (1, 2, 3)
+    ]
+    assert await store.findings.load_recurring(LATER, 4) == ()
 
 
 async def test_the_past_goes_with_the_name_and_stays_when_the_rest_is_forgotten(store: Store):
-    await store.bind("acme", company_id="1", company_name="acme")
-    await store.bind("other", company_id="2", company_name="other")
-    await store.note_findings([OFF, FindingRow("other", "data-stale")], at=NOON)
-    await store.forget_merchant("other")
-    await store.rename_merchant("acme", "other", at=LATER)
-    assert [(each.code, each.how) for each in await store.findings_of("other")] == [
+    await store.bindings.bind_company("acme", company_id="1", company_name="acme")
+    await store.bindings.bind_company("other", company_id="2", company_name="other")
+    await store.findings.note([OFF, FindingRow("other", "data-stale")], at=NOON)
+    await store.merchants.forget("other")
+    await store.merchants.rename("acme", "other", at=LATER)
+    assert [(each.code, each.how) for each in await store.findings.load_occurrences("other")] == [
         ("sync-disabled", None),
         ("data-stale", "left"),
     ]
 
 
 async def test_an_export_of_an_earlier_version_is_read(store: Store, tmp_path):
-    await store.bind("acme", company_id="1", company_name="acme")
+    await store.bindings.bind_company("acme", company_id="1", company_name="acme")
     document = await store.export()
     del document["tables"]["occurrences"]
     times = {"first_seen": NOON.isoformat(), "last_seen": LATER.isoformat(), "cleared_at": None}
     document["tables"]["findings"] = [{"merchant": "acme", "code": "data-stale", "field": "", **times}]
     async with open_state(f"sqlite:///{tmp_path}/new.db") as new:
         await new.import_(document)
-        assert await new.first_seen() == {("acme", "data-stale", ""): NOON}
+        assert await new.findings.first_seen() == {("acme", "data-stale", ""): NOON}

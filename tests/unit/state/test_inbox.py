@@ -15,68 +15,68 @@ def delivery(number=1, company="company-1", at=NOON):
 
 @pytest.fixture
 async def bound(store):
-    await store.bind("acme", company_id="company-1", company_name="acme")
+    await store.bindings.bind_company("acme", company_id="company-1", company_name="acme")
     return store
 
 
 async def test_a_delivery_names_the_merchant_that_is_bound_to_its_company(bound):
-    assert await bound.save_delivery(delivery()) == DeliveryReceipt(True, ("acme",))
+    assert await bound.inbox.save(delivery()) == DeliveryReceipt(True, ("acme",))
 
 
 async def test_a_repetition_is_known_and_its_merchant_still_waits(bound):
-    await bound.save_delivery(delivery())
-    assert await bound.save_delivery(delivery()) == DeliveryReceipt(False, ("acme",))
-    assert await bound.merchants_with_open_deliveries() == ("acme",)
+    await bound.inbox.save(delivery())
+    assert await bound.inbox.save(delivery()) == DeliveryReceipt(False, ("acme",))
+    assert await bound.inbox.load_waiting_merchants() == ("acme",)
 
 
 async def test_a_repetition_after_the_look_is_about_nobody(bound):
-    await bound.save_delivery(delivery())
-    await bound.close_deliveries({"acme"}, received_until=NOON, at=NOON)
-    assert await bound.save_delivery(delivery()) == DeliveryReceipt(False, ())
-    assert await bound.merchants_with_open_deliveries() == ()
+    await bound.inbox.save(delivery())
+    await bound.inbox.close_deliveries({"acme"}, received_until=NOON, at=NOON)
+    assert await bound.inbox.save(delivery()) == DeliveryReceipt(False, ())
+    assert await bound.inbox.load_waiting_merchants() == ()
 
 
 @pytest.mark.parametrize("company", ["somebody-elses", None])
 async def test_one_about_no_merchant_of_ours_is_remembered_and_closed(bound, company):
-    assert await bound.save_delivery(delivery(company=company)) == DeliveryReceipt(True, ())
-    assert await bound.merchants_with_open_deliveries() == ()
-    assert await bound.save_delivery(delivery(company=company)) == DeliveryReceipt(False, ())
+    assert await bound.inbox.save(delivery(company=company)) == DeliveryReceipt(True, ())
+    assert await bound.inbox.load_waiting_merchants() == ()
+    assert await bound.inbox.save(delivery(company=company)) == DeliveryReceipt(False, ())
 
 
 async def test_a_merchant_that_was_taken_down_is_not_looked_at_again(bound):
-    await bound.save_delivery(delivery())
-    await bound.retire("acme", NOON)
-    assert await bound.merchants_with_open_deliveries() == ()
-    assert await bound.save_delivery(delivery(2)) == DeliveryReceipt(True, ())
+    await bound.inbox.save(delivery())
+    await bound.bindings.retire("acme", NOON)
+    assert await bound.inbox.load_waiting_merchants() == ()
+    assert await bound.inbox.save(delivery(2)) == DeliveryReceipt(True, ())
 
 
 async def test_what_came_during_a_pass_stays_open(bound):
-    await bound.save_delivery(delivery(1, at=NOON))
-    await bound.save_delivery(delivery(2, at=NOON + timedelta(seconds=1)))
-    await bound.close_deliveries(None, received_until=NOON, at=NOON + timedelta(minutes=1))
-    assert await bound.merchants_with_open_deliveries() == ("acme",)
-    assert (await bound.save_delivery(delivery(1))).merchants == ()
+    await bound.inbox.save(delivery(1, at=NOON))
+    await bound.inbox.save(delivery(2, at=NOON + timedelta(seconds=1)))
+    await bound.inbox.close_deliveries(None, received_until=NOON, at=NOON + timedelta(minutes=1))
+    assert await bound.inbox.load_waiting_merchants() == ("acme",)
+    assert (await bound.inbox.save(delivery(1))).merchants == ()
 
 
 async def test_a_look_at_some_merchants_leaves_the_others_open(bound):
-    await bound.bind("beta", company_id="company-2", company_name="beta")
-    await bound.save_delivery(delivery(1))
-    await bound.save_delivery(delivery(2, company="company-2"))
-    await bound.close_deliveries([f"m-{n}" for n in range(700)] + ["acme"], received_until=NOON, at=NOON)
-    assert await bound.merchants_with_open_deliveries() == ("beta",)
+    await bound.bindings.bind_company("beta", company_id="company-2", company_name="beta")
+    await bound.inbox.save(delivery(1))
+    await bound.inbox.save(delivery(2, company="company-2"))
+    await bound.inbox.close_deliveries([f"m-{n}" for n in range(700)] + ["acme"], received_until=NOON, at=NOON)
+    assert await bound.inbox.load_waiting_merchants() == ("beta",)
 
 
 async def test_open_deliveries_outlive_the_process(url):
     async with open_state(url) as before:
-        await before.bind("acme", company_id="company-1", company_name="acme")
-        await before.save_delivery(delivery())
+        await before.bindings.bind_company("acme", company_id="company-1", company_name="acme")
+        await before.inbox.save(delivery())
     async with open_state(url) as after:
-        assert await after.merchants_with_open_deliveries() == ("acme",)
+        assert await after.inbox.load_waiting_merchants() == ("acme",)
 
 
 async def test_what_was_closed_long_ago_is_forgotten_after_a_look_at_everyone(bound):
-    await bound.save_delivery(delivery())
-    await bound.close_deliveries(None, received_until=NOON, at=NOON)
+    await bound.inbox.save(delivery())
+    await bound.inbox.close_deliveries(None, received_until=NOON, at=NOON)
     later = NOON + timedelta(days=8)
-    await bound.close_deliveries(None, received_until=later, at=later)
-    assert await bound.save_delivery(delivery(at=later)) == DeliveryReceipt(True, ("acme",))
+    await bound.inbox.close_deliveries(None, received_until=later, at=later)
+    assert await bound.inbox.save(delivery(at=later)) == DeliveryReceipt(True, ("acme",))

@@ -27,7 +27,7 @@ from state import ProcessIdentity, open_state
 async def main():
     async with open_state(sys.argv[1]) as store:
         me = ProcessIdentity.current("merchantctl apply")
-        await store.acquire_lock(replace(me, host=sys.argv[2] or me.host), timeout=0)
+        await store.lock.acquire(replace(me, host=sys.argv[2] or me.host), timeout_s=0)
         print("held", flush=True)
         await asyncio.sleep(600)
 asyncio.run(main())
@@ -55,8 +55,8 @@ async def test_a_second_run_is_told_who_holds_the_lock_and_since_when(url: str):
     try:
         async with open_state(url) as store:
             with pytest.raises(StateLocked, match="merchantctl apply") as locked:
-                await store.acquire_lock(ME, timeout=0)
-            holder = await store.lock_holder()
+                await store.lock.acquire(ME, timeout_s=0)
+            holder = await store.lock.holder()
     finally:
         child.kill()
         child.wait()
@@ -68,8 +68,8 @@ async def test_the_lock_of_a_killed_run_is_taken_over_at_once(url: str):
     child = holding(url)
     kill_but_do_not_reap(child)
     async with open_state(url) as store:
-        await store.acquire_lock(ME, timeout=0)
-        holder = await store.lock_holder()
+        await store.lock.acquire(ME, timeout_s=0)
+        holder = await store.lock.holder()
     child.wait()
     assert holder is not None
     assert holder.owner == ME
@@ -83,22 +83,22 @@ def kill_but_do_not_reap(child: subprocess.Popen[str]) -> None:
 
 async def test_a_run_that_waits_gets_the_lock_when_it_is_given_back(url: str):
     async with open_state(url) as first, open_state(url) as second:
-        await first.acquire_lock(ME, timeout=0)
-        waiting = asyncio.create_task(second.acquire_lock(ME, timeout=60))
+        await first.lock.acquire(ME, timeout_s=0)
+        waiting = asyncio.create_task(second.lock.acquire(ME, timeout_s=60))
         await asyncio.sleep(0.3)
         assert not waiting.done()
-        await first.release_lock(ME)
+        await first.lock.release(ME)
         await waiting
 
 
 async def test_whoever_waits_is_told_of_each_try_who_is_in_the_way_and_how_long_it_has_been_silent(url: str):
     told: list[LockWait] = []
     async with open_state(url) as first, open_state(url) as second:
-        await first.acquire_lock(ME, timeout=0)
-        waiting = asyncio.create_task(second.acquire_lock(ME, timeout=300, told=told.append))
+        await first.lock.acquire(ME, timeout_s=0)
+        waiting = asyncio.create_task(second.lock.acquire(ME, timeout_s=300, on_wait=told.append))
         while len(told) < 2 and not waiting.done():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        await first.release_lock(ME)
+        await first.lock.release(ME)
         await waiting
     assert len(told) >= 2
     assert {each.holder.owner for each in told} == {ME}
@@ -107,9 +107,9 @@ async def test_whoever_waits_is_told_of_each_try_who_is_in_the_way_and_how_long_
 
 async def test_a_wait_is_said_in_the_log_with_its_end(url: str, caplog: pytest.LogCaptureFixture):
     async with open_state(url) as first, open_state(url) as second:
-        await first.acquire_lock(ME, timeout=0)
+        await first.lock.acquire(ME, timeout_s=0)
         with pytest.raises(StateLocked):
-            await second.acquire_lock(ME, timeout=0.5)
+            await second.lock.acquire(ME, timeout_s=0.5)
     (said,) = [each.getMessage() for each in caplog.records if "locked by" in each.getMessage()]
     assert f"(pid {ME.pid} on {ME.host})" in said
     assert "waiting up to 0 s" in said
@@ -118,22 +118,22 @@ async def test_a_wait_is_said_in_the_log_with_its_end(url: str, caplog: pytest.L
 async def test_a_lock_is_given_back_when_its_store_is_closed_even_by_an_error(url: str):
     async def run_that_fails() -> None:
         async with open_state(url) as store:
-            await store.acquire_lock(ME, timeout=0)
+            await store.lock.acquire(ME, timeout_s=0)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await run_that_fails()
     async with open_state(url) as store:
-        assert await store.lock_holder() is None
+        assert await store.lock.holder() is None
 
 
 async def test_who_does_not_hold_the_lock_cannot_give_it_back(url: str):
     async with open_state(url) as holder, open_state(url) as other:
-        await holder.acquire_lock(ME, timeout=0)
+        await holder.lock.acquire(ME, timeout_s=0)
         with pytest.raises(StateLocked):
-            await other.acquire_lock(ME, timeout=0)
-        await other.release_lock(ME)
-        assert await holder.lock_holder() is not None
+            await other.lock.acquire(ME, timeout_s=0)
+        await other.lock.release(ME)
+        assert await holder.lock.holder() is not None
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,13 @@ class TestWhateverARowSays:
 
     async def test_a_living_holder_keeps_its_lock_until_it_is_broken(self, url: str, owner: ProcessIdentity):
         async with open_state(url) as store, open_state(url) as other:
-            await store.acquire_lock(owner, timeout=0)
+            await store.lock.acquire(owner, timeout_s=0)
             with pytest.raises(StateLocked):
-                await other.acquire_lock(ME, timeout=0)
-            broken = await other.break_lock()
+                await other.lock.acquire(ME, timeout_s=0)
+            broken = await other.lock.force_release()
             assert broken is not None
             assert broken.owner == owner
-            await other.acquire_lock(ME, timeout=0)
+            await other.lock.acquire(ME, timeout_s=0)
 
     async def test_a_dead_holder_is_no_obstacle(self, url: str, owner: ProcessIdentity):
         child = holding(url, owner.host)
@@ -166,28 +166,28 @@ class TestWhateverARowSays:
             async with store._database.writing() as transaction:
                 await transaction.execute(update(lock).values(columns))
             with pytest.raises(StateLocked):
-                await store.acquire_lock(ME, timeout=0)
+                await store.lock.acquire(ME, timeout_s=0)
             child.kill()
             child.wait()
-            assert await store.acquire_lock(ME, timeout=60) is not None
+            assert await store.lock.acquire(ME, timeout_s=60) is not None
 
     async def test_to_ask_whether_it_lives_takes_nothing_from_it(self, url: str, owner: ProcessIdentity):
         async with open_state(url) as store, open_state(url) as other:
-            assert await other.holder_silent_for() is None
-            await store.acquire_lock(owner, timeout=0)
-            holder, silent = await other.lock_holder(), await other.holder_silent_for()
+            assert await other.lock.holder_silent_for() is None
+            await store.lock.acquire(owner, timeout_s=0)
+            holder, silent = await other.lock.holder(), await other.lock.holder_silent_for()
             assert silent is not None
             assert 0 <= silent < 60
-            assert await other.lock_holder() == holder
+            assert await other.lock.holder() == holder
             with pytest.raises(StateLocked):
-                await other.acquire_lock(ME, timeout=0)
+                await other.lock.acquire(ME, timeout_s=0)
 
 
 async def test_who_only_looks_whether_a_lock_is_held_is_in_nobodys_way(url: str):
     """A look at the file of SQLite shares its lock for a moment."""
     async with open_state(url) as store, open_state(url) as other:
-        looks = [asyncio.create_task(other.holder_silent_for()) for _ in range(50)]
-        await store.acquire_lock(ME, timeout=0)
+        looks = [asyncio.create_task(other.lock.holder_silent_for()) for _ in range(50)]
+        await store.lock.acquire(ME, timeout_s=0)
         await asyncio.gather(*looks)
 
 
@@ -195,15 +195,15 @@ async def test_a_lock_file_that_somebody_removed_lets_no_two_write(tmp_path: Pat
     """Whoever comes next gets the lock on a new file, and its first holder is fenced by the row."""
     url = f"sqlite:///{tmp_path}/state.db"
     async with open_state(url) as first, open_state(url) as second:
-        await first.acquire_lock(replace(ME, pid=1), timeout=0)
+        await first.lock.acquire(replace(ME, pid=1), timeout_s=0)
         (tmp_path / "state.db.lock").unlink()
-        await second.acquire_lock(ME, timeout=0)
+        await second.lock.acquire(ME, timeout_s=0)
         with pytest.raises(StateLocked):
-            await first.prove_lock()
+            await first.lock.prove()
         with pytest.raises(StateLocked):
             await begin_intent(first)
-        await first.release_held_lock()
-        await second.prove_lock()
+        await first.lock.release_if_held()
+        await second.lock.prove()
 
 
 class TestOverSeveralMachines:
@@ -219,13 +219,13 @@ class TestOverSeveralMachines:
         try:
             async with open_state(url) as store:
                 with pytest.raises(StateLocked, match="another-host"):
-                    await store.acquire_lock(ME, timeout=1)
-                waiting = asyncio.create_task(store.acquire_lock(ME, timeout=60))
+                    await store.lock.acquire(ME, timeout_s=1)
+                waiting = asyncio.create_task(store.lock.acquire(ME, timeout_s=60))
                 await asyncio.sleep(0.3)
                 assert not waiting.done()
                 child.kill()
                 await waiting
-                holder = await store.lock_holder()
+                holder = await store.lock.holder()
         finally:
             child.kill()
             child.wait()
@@ -235,10 +235,10 @@ class TestOverSeveralMachines:
     async def test_whoever_lost_the_lock_with_the_connection_begins_nothing_more(self, url: str):
         """The server gave him up for dead, and another run took over: from then on only that one creates."""
         async with open_state(url) as slow, open_state(url) as quick:
-            await slow.acquire_lock(replace(ME, host="another-host"), timeout=0)
+            await slow.lock.acquire(replace(ME, host="another-host"), timeout_s=0)
             await begin_intent(slow)
             execute(url, END_WHO_HOLDS_A_LOCK)
-            await quick.acquire_lock(ME, timeout=10)
+            await quick.lock.acquire(ME, timeout_s=10)
             with pytest.raises(StateLocked, match="merchantctl run"):
                 await begin_intent(slow)
             await begin_intent(quick)
@@ -246,77 +246,77 @@ class TestOverSeveralMachines:
     async def test_whoever_lost_the_lock_and_nobody_has_it_yet_begins_nothing_more_either(self, url: str):
         """Between the end of a lease and the next holder the row still names the last one."""
         async with open_state(url) as store:
-            await store.acquire_lock(ME, timeout=0)
-            await store.prove_lock()
+            await store.lock.acquire(ME, timeout_s=0)
+            await store.lock.prove()
             execute(url, END_WHO_HOLDS_A_LOCK)
             with pytest.raises(LeaseLost):
                 await begin_intent(store)
             with pytest.raises(LeaseLost):
-                await store.prove_lock()
-            assert await store.open_intents() == (), "what was never sent is not looked for"
+                await store.lock.prove()
+            assert await store.intents.load_open() == (), "what was never sent is not looked for"
 
     async def test_a_lease_lapses_without_signs_of_life_and_lasts_with_them(self, url: str):
         """The server's own clock: a second after the last sign the connection is ended."""
         async with open_state(url, lease=1) as store, open_state(url) as other:
-            await store.acquire_lock(replace(ME, pid=1), timeout=0)
+            await store.lock.acquire(replace(ME, pid=1), timeout_s=0)
             with pytest.raises(StateLocked):
-                await other.acquire_lock(ME, timeout=2)
-            assert store._heartbeats is not None
-            store._heartbeats.cancel()
-            assert await other.acquire_lock(ME, timeout=20) is not None, "it was lost, not given back"
+                await other.lock.acquire(ME, timeout_s=2)
+            assert store.lock._heartbeats is not None
+            store.lock._heartbeats.cancel()
+            assert await other.lock.acquire(ME, timeout_s=20) is not None, "it was lost, not given back"
             with pytest.raises(StateLocked, match="merchantctl run"):
-                await store.prove_lock()
+                await store.lock.prove()
 
     async def test_two_states_of_one_database_do_not_lock_each_other(self, postgresql: str, url: str):
         with empty_schema(postgresql) as neighbour:
             async with open_state(url) as store, open_state(neighbour) as other:
-                await store.acquire_lock(ME, timeout=0)
-                await other.acquire_lock(ME, timeout=0)
-                await other.break_lock()
+                await store.lock.acquire(ME, timeout_s=0)
+                await other.lock.acquire(ME, timeout_s=0)
+                await other.lock.force_release()
                 with pytest.raises(StateLocked):
                     async with open_state(url) as third:
-                        await third.acquire_lock(ME, timeout=0)
+                        await third.lock.acquire(ME, timeout_s=0)
 
 
 async def test_a_run_whose_lock_was_ended_by_hand_begins_nothing_more(url: str):
     async with open_state(url) as store, open_state(url) as person:
-        await store.acquire_lock(ME, timeout=0)
+        await store.lock.acquire(ME, timeout_s=0)
         await begin_intent(store)
-        await person.break_lock()
+        await person.lock.force_release()
         with pytest.raises(StateUnusable, match="state unlock"):
             await begin_intent(store)
 
 
 async def test_a_lock_is_proven_as_long_as_it_is_held_and_not_after_it_was_ended_by_hand(url: str):
     async with open_state(url) as store, open_state(url) as person:
-        await store.prove_lock()
-        await store.acquire_lock(ME, timeout=0)
-        await store.prove_lock()
-        await person.break_lock()
+        await store.lock.prove()
+        await store.lock.acquire(ME, timeout_s=0)
+        await store.lock.prove()
+        await person.lock.force_release()
         with pytest.raises(StateUnusable, match="state unlock"):
-            await store.prove_lock()
+            await store.lock.prove()
 
 
 async def test_whoever_was_taken_over_proves_nothing_and_is_told_by_whom(url: str):
     async with open_state(url) as store, open_state(url) as person, open_state(url) as other:
-        await store.acquire_lock(replace(ME, host="another-host"), timeout=0)
-        await person.break_lock()
-        await other.acquire_lock(ME, timeout=0)
+        await store.lock.acquire(replace(ME, host="another-host"), timeout_s=0)
+        await person.lock.force_release()
+        await other.lock.acquire(ME, timeout_s=0)
         with pytest.raises(StateLocked, match="merchantctl run"):
-            await store.prove_lock()
-        await other.prove_lock()
+            await store.lock.prove()
+        await other.lock.prove()
 
 
 async def test_a_proof_that_was_on_its_way_for_long_is_asked_for_again(url: str, monkeypatch: pytest.MonkeyPatch):
     """Whoever was stopped between a proof and its arrival may have lost the lock meanwhile."""
     moments = iter([0.0, 75.0, 75.0, 75.1, *(100.0 * each for each in range(1, 99))])
     async with open_state(url) as store:
-        await store.acquire_lock(ME, timeout=0)
+        await store.lock.acquire(ME, timeout_s=0)
         monkeypatch.setattr("state.lock._since_boot", lambda: next(moments))
-        await store.prove_lock()
+        await store.lock.prove()
         assert next(moments) == 100.0
         with pytest.raises(LeaseLost):
-            await store.prove_lock()
+            await store.lock.prove()
 
 
 async def test_a_wait_for_a_writer_that_does_not_end_is_said_and_ends(
@@ -325,12 +325,12 @@ async def test_a_wait_for_a_writer_that_does_not_end_is_said_and_ends(
     monkeypatch.setattr("state.database.WRITER_WAIT_LOGGED_AFTER_S", 0)
     monkeypatch.setattr("state.database.LONGEST_WAIT", 1)
     async with open_state(url) as store, open_state(url) as other:
-        await store.acquire_lock(ME, timeout=0)
+        await store.lock.acquire(ME, timeout_s=0)
         async with store._database.writing():
             with pytest.raises(StateBusy, match=rf"does not end: `merchantctl run` \(pid {ME.pid} on .*End it"):
-                await other.bind("ann", company_id="c", company_name="n")
-            assert await other.load_records() == {}, "to read waits for nobody"
-        await other.bind("ann", company_id="c", company_name="n")
+                await other.bindings.bind_company("ann", company_id="c", company_name="n")
+            assert await other.records.load() == {}, "to read waits for nobody"
+        await other.bindings.bind_company("ann", company_id="c", company_name="n")
     (said,) = [each.getMessage() for each in caplog.records if "middle of a write" in each.getMessage()]
     assert f"(pid {ME.pid} on {ME.host})" in said
     assert "waiting up to 0 s" in said or "waiting up to 1 s" in said
@@ -341,12 +341,12 @@ async def test_a_holder_is_told_that_another_lost_the_lock_without_giving_it_bac
     child = holding(url)
     kill_but_do_not_reap(child)
     async with open_state(url) as store, open_state(url) as person:
-        dead = await store.acquire_lock(ME, timeout=0)
-        await person.break_lock()
-        await store.release_lock(ME)
-        ended = await person.acquire_lock(ME, timeout=0)
-        await person.release_lock(ME)
-        given_back = await store.acquire_lock(ME, timeout=0)
+        dead = await store.lock.acquire(ME, timeout_s=0)
+        await person.lock.force_release()
+        await store.lock.release(ME)
+        ended = await person.lock.acquire(ME, timeout_s=0)
+        await person.lock.release(ME)
+        given_back = await store.lock.acquire(ME, timeout_s=0)
     child.wait()
     assert dead is not None
     assert ended is not None
@@ -356,11 +356,11 @@ async def test_a_holder_is_told_that_another_lost_the_lock_without_giving_it_bac
 
 async def begin_intent(store: Store) -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    await store.begin_intent("ann", "company", name="ann", company_id=None, platform=None, at=at)
+    await store.intents.begin("ann", "company", name="ann", company_id=None, platform=None, at=at)
 
 
 async def test_there_is_nothing_to_break_where_nobody_holds_a_lock(store: Store):
-    assert await store.break_lock() is None
+    assert await store.lock.force_release() is None
 
 
 def test_a_process_keeps_its_mark_and_no_other_has_it():

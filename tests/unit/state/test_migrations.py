@@ -107,7 +107,7 @@ async def test_a_state_that_is_new_or_up_to_date_is_opened_without_alembic(url: 
     monkeypatch.setattr(migrations, "alembic_config", lambda: 1 / 0)
     for _ in range(2):
         async with open_state(url) as store:
-            assert await store.load_records() == {}
+            assert await store.records.load() == {}
 
 
 @pytest.mark.parametrize("step", ["0001", "0005"])
@@ -156,4 +156,4 @@ async def test_half_of_a_new_state_is_none(url: str):
     finally:
         event.remove(inbox, "before_create", fail)
     async with open_state(url) as store:
-        assert await store.load_records() == {}
+        assert await store.records.load() == {}

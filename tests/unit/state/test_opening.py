@@ -22,7 +22,7 @@ from state import open_state
 async def main():
     async with open_state(sys.argv[1]) as store:
         for n in range(20):
-            await store.bind(f"{sys.argv[2]}-{n}", company_id=f"{sys.argv[2]}-{n}", company_name="n")
+            await store.bindings.bind_company(f"{sys.argv[2]}-{n}", company_id=f"{sys.argv[2]}-{n}", company_name="n")
 asyncio.run(main())
 """
 
@@ -64,7 +64,7 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path):
 async def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path):
     file = tmp_path / "state.db"
     async with open_state(f"sqlite:///{file}") as store:
-        await store.bind("acme", company_id="c", company_name="n")
+        await store.bindings.bind_company("acme", company_id="c", company_name="n")
     with closing(sqlite3.connect(file)) as raw, raw:
         raw.execute("UPDATE state_version SET version_num = '9999'")
     before = file.read_bytes()
@@ -106,14 +106,16 @@ async def test_a_full_disk_says_that_what_was_done_is_found_again(tmp_path):
             await connection.scalar(text("PRAGMA max_page_count = 1"))  # SQLite makes it what there are by now
         said = "disk is full. Make room, then run this again: it finds what was done until then."
         with pytest.raises(StateUnusable, match=said):
-            await store.bind("acme", company_id="c", company_name="n" * 10_000_000)
+            await store.bindings.bind_company("acme", company_id="c", company_name="n" * 10_000_000)
 
 
 async def test_nothing_stays_behind_when_it_is_closed(tmp_path):
     before = set(threading.enumerate())
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
         await asyncio.gather(
-            store.load_records(), store.load_records(), store.bind("a", company_id="c", company_name="n")
+            store.records.load(),
+            store.records.load(),
+            store.bindings.bind_company("a", company_id="c", company_name="n"),
         )
     for thread in set(threading.enumerate()) - before:
         thread.join(timeout=10)  # one that was told to end may be at its last step
@@ -128,9 +130,9 @@ async def test_opening_a_state_once_more_in_one_process_ends_no_lock_of_the_firs
     """The system drops all of a process's locks on a file as soon as any descriptor of it is closed."""
     file = tmp_path / "state.db"
     async with open_state(f"sqlite:///{file}") as store:
-        await store.load_records()
+        await store.records.load()
         async with open_state(f"sqlite:///{file}", read_only=print) as second:
-            await second.load_records()
+            await second.records.load()
         other = subprocess.run(  # noqa: ASYNC221
             [sys.executable, "-c", LEAVE_WAL, file], capture_output=True, text=True, check=False
         )
@@ -147,7 +149,7 @@ async def test_whoever_comes_while_another_process_makes_the_tables_waits_for_it
 
         async def opened() -> None:
             async with open_state(f"sqlite:///{file}") as store:
-                await store.bind("acme", company_id="c", company_name="n")
+                await store.bindings.bind_company("acme", company_id="c", company_name="n")
 
         opening = asyncio.create_task(opened())
         while not opening.done() and "in the middle of a write" not in caplog.text:  # noqa: ASYNC110
@@ -163,6 +165,6 @@ def test_many_processes_may_open_a_new_state_and_write_at_once(url):
 
     async def count() -> int:
         async with open_state(url) as store:
-            return len(await store.list_bindings())
+            return len(await store.bindings.load())
 
     assert asyncio.run(count()) == 4 * 20

@@ -16,11 +16,11 @@ SOMEBODY = ProcessIdentity("host", 1, "mark", "merchantctl rollout")
 
 async def bound(store: Store, **companies: str) -> None:
     for merchant, company in companies.items():
-        await store.bind(merchant, company_id=company, company_name=company)
+        await store.bindings.bind_company(merchant, company_id=company, company_name=company)
 
 
 async def companies(store: Store) -> dict[str, str | None]:
-    return {name: memory.company_id for name, memory in (await store.load_records()).items()}
+    return {name: memory.company_id for name, memory in (await store.records.load()).items()}
 
 
 @pytest.mark.parametrize(
@@ -36,48 +36,48 @@ async def test_renames_are_one_permutation(store: Store, moves: dict[str, str], 
     await bound(
         store, **{name: number for name, number in {"a": "1", "b": "2", "c": "3"}.items() if name in moves.values()}
     )
-    await store.rename_merchants(moves, at=NOON)
+    await store.merchants.rename_many(moves, at=NOON)
     assert await companies(store) == after
-    assert await store.renames_done() == moves
+    assert await store.merchants.load_renames() == moves
 
 
 async def test_a_permutation_with_one_name_that_cannot_move_moves_nothing(store: Store):
     await bound(store, a="1", b="2", c="3")
     before = await store.export()
     with pytest.raises(MerchantTaken):
-        await store.rename_merchants({"d": "a", "b": "c"}, at=NOON)
+        await store.merchants.rename_many({"d": "a", "b": "c"}, at=NOON)
     with pytest.raises(UnknownMerchant):
-        await store.rename_merchants({"d": "a", "e": "nobody"}, at=NOON)
+        await store.merchants.rename_many({"d": "a", "e": "nobody"}, at=NOON)
     members = [MemberRow("c", 1, "d", "ahead")]
-    await store.begin_rollout("spring", {}, members, SOMEBODY, NOON)
+    await store.rollouts.begin("spring", {}, members, SOMEBODY, NOON)
     with pytest.raises(NameInRollout, match="spring"):
-        await store.rename_merchants({"d": "a", "e": "c"}, at=NOON, under_way=["running"])
+        await store.merchants.rename_many({"d": "a", "e": "c"}, at=NOON, under_way=["running"])
     exported = await store.export()
     assert exported["tables"]["merchants"] == before["tables"]["merchants"]
 
 
 async def test_a_create_that_is_not_settled_keeps_its_name_from_others(store: Store):
     await bound(store, a="1")
-    await store.begin_intent("b", "company", name="b", company_id=None, platform=None, at=NOON)
+    await store.intents.begin("b", "company", name="b", company_id=None, platform=None, at=NOON)
     with pytest.raises(MerchantTaken):
-        await store.rename_merchants({"b": "a"}, at=NOON)
+        await store.merchants.rename_many({"b": "a"}, at=NOON)
 
 
 async def test_a_company_is_never_bound_to_two(store: Store):
     await bound(store, a="1")
     with pytest.raises(CompanyTaken, match="merchantctl state mv a b"):
-        await store.bind("b", company_id="1", company_name="1")
-    intent = await store.begin_intent("b", "company", name="b", company_id=None, platform=None, at=NOON)
+        await store.bindings.bind_company("b", company_id="1", company_name="1")
+    intent = await store.intents.begin("b", "company", name="b", company_id=None, platform=None, at=NOON)
     with pytest.raises(CompanyTaken):
-        await store.settle_company(intent, "b", company_id="1", company_name="1", at=NOON)
+        await store.intents.settle_company(intent, "b", company_id="1", company_name="1", at=NOON)
     assert await companies(store) == {"a": "1", "b": None}
 
 
 async def test_a_merchant_that_was_taken_down_gives_its_company_up(store: Store):
     await bound(store, a="1")
-    await store.retire("a", NOON)
-    await store.bind("b", company_id="1", company_name="1")
-    await store.unretire("a")
+    await store.bindings.retire("a", NOON)
+    await store.bindings.bind_company("b", company_id="1", company_name="1")
+    await store.bindings.unretire("a")
     assert await companies(store) == {"a": None, "b": "1"}
 
 
@@ -106,11 +106,11 @@ async def test_an_older_state_that_binds_a_company_twice_is_opened_and_says_so(u
         assert await companies(store) == {
             "a": "1", "b": "1", "c": "2", "gone": None, "x": "3", "old": None, "older": "4",
         }  # fmt: skip
-        assert {name for name, memory in (await store.load_records()).items() if memory.contested} == {"a", "b"}
-        await store.forget_merchant("b")
-        assert not any(memory.contested for memory in (await store.load_records()).values())
+        assert {name for name, memory in (await store.records.load()).items() if memory.contested} == {"a", "b"}
+        await store.merchants.forget("b")
+        assert not any(memory.contested for memory in (await store.records.load()).values())
         with pytest.raises(CompanyTaken):
-            await store.bind("b", company_id="1", company_name="1")
+            await store.bindings.bind_company("b", company_id="1", company_name="1")
 
 
 FINDINGS_BEFORE = (

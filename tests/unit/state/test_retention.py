@@ -93,7 +93,7 @@ async def test_a_run_that_found_what_is_still_open_is_still_known(store: Store) 
     open_ = row(occurrences, 1, OLD, found_run=2, gone_at=None)
     await filled(store, occurrences, {**open_, "tried_run": None, "gone_run": None})
     assert await thinned(store) == 2
-    assert set(await store.authors([1, 2, 3])) == {2}
+    assert set(await store.runs.load_authors([1, 2, 3])) == {2}
 
 
 async def test_an_ended_rollout_goes_with_its_merchants_once_nobody_is_held_because_of_it(store: Store) -> None:

@@ -21,52 +21,54 @@ async def begun(store: Store, name: str = "spring", *merchants: str) -> int:
     members = [
         MemberRow(each, wave, f"wish of {each}", "ahead") for wave, each in enumerate(merchants or ("a", "b"), 1)
     ]
-    return await store.begin_rollout(name, TERMS, members, ONE, NOON)
+    return await store.rollouts.begin(name, TERMS, members, ONE, NOON)
 
 
 async def test_a_rollout_begins_at_its_first_wave_in_its_owners_hands(store: Store):
     await begun(store)
-    row = await store.rollout("spring")
+    row = await store.rollouts.load("spring")
     assert row is not None
     assert (row.state, row.wave, row.owner, row.terms, row.since) == ("running", 1, ONE, TERMS, NOON)
-    assert await store.rollout() == row
-    assert await store.rollout("autumn") is None
+    assert await store.rollouts.load() == row
+    assert await store.rollouts.load("autumn") is None
 
 
 async def test_a_rollout_is_turned_only_from_where_and_from_whom_it_is_believed_to_be(store: Store):
     id_ = await begun(store)
-    assert not await store.compare_and_set_rollout(id_, of=["paused"], state="running")
-    assert not await store.compare_and_set_rollout(id_, of=["running"], of_owner=OTHER, wave=2)
-    assert await store.compare_and_set_rollout(id_, of=["running"], of_owner=ONE, owner=OTHER, wave=2, soak_until=NOON)
-    row = await store.rollout()
+    assert not await store.rollouts.compare_and_set(id_, if_state_in=["paused"], state="running")
+    assert not await store.rollouts.compare_and_set(id_, if_state_in=["running"], if_owner=OTHER, wave=2)
+    assert await store.rollouts.compare_and_set(
+        id_, if_state_in=["running"], if_owner=ONE, owner=OTHER, wave=2, soak_until=NOON
+    )
+    row = await store.rollouts.load()
     assert row is not None
     assert (row.owner, row.wave, row.soak_until) == (OTHER, 2, NOON)
 
 
 async def test_one_that_a_living_process_carries_out_is_taken_from_it_only_where_it_was_told_to_stop(url: str):
     async with open_state(url) as first, open_state(url) as second:
-        assert not await second.is_rollout_carried_out()
-        assert await first.take_up_rollout(from_whoever=False)
-        assert await second.is_rollout_carried_out()
-        assert not await second.take_up_rollout(from_whoever=False)
-        assert await second.take_up_rollout(from_whoever=True)
-        assert not await first.take_up_rollout(from_whoever=False)
+        assert not await second.rollouts.is_one_carried_out()
+        assert await first.rollouts.take_up(from_whoever=False)
+        assert await second.rollouts.is_one_carried_out()
+        assert not await second.rollouts.take_up(from_whoever=False)
+        assert await second.rollouts.take_up(from_whoever=True)
+        assert not await first.rollouts.take_up(from_whoever=False)
 
 
 async def test_whoever_carries_one_out_lets_go_of_it_with_the_state(url: str):
     async with open_state(url) as first:
-        await first.take_up_rollout(from_whoever=False)
+        await first.rollouts.take_up(from_whoever=False)
     async with open_state(url) as second:
-        assert not await second.is_rollout_carried_out()
-        assert await second.take_up_rollout(from_whoever=False)
+        assert not await second.rollouts.is_one_carried_out()
+        assert await second.rollouts.take_up(from_whoever=False)
 
 
 async def test_a_run_that_writes_and_a_rollout_between_its_waves_are_in_nobodys_way(url: str):
     async with open_state(url) as rollout, open_state(url) as run:
-        await rollout.take_up_rollout(from_whoever=False)
-        await run.acquire_lock(ONE, timeout=0)
-        await run.prove_lock()
-        assert await rollout.is_rollout_carried_out()
+        await rollout.rollouts.take_up(from_whoever=False)
+        await run.lock.acquire(ONE, timeout_s=0)
+        await run.lock.prove()
+        assert await rollout.rollouts.is_one_carried_out()
 
 
 class TestOverSeveralMachines:
@@ -77,17 +79,17 @@ class TestOverSeveralMachines:
 
     async def test_who_gives_no_sign_of_life_for_a_lease_has_a_rollout_no_more(self, url: str):
         async with open_state(url, lease=1) as store, open_state(url) as other:
-            await store.take_up_rollout(from_whoever=False)
+            await store.rollouts.take_up(from_whoever=False)
             await asyncio.sleep(2)
-            assert await other.is_rollout_carried_out(), "it gives signs of life"
-            assert store._rollout_heartbeats is not None
-            store._rollout_heartbeats.cancel()
+            assert await other.rollouts.is_one_carried_out(), "it gives signs of life"
+            assert store.rollouts._heartbeats is not None
+            store.rollouts._heartbeats.cancel()
             for _ in range(300):
-                if await other.take_up_rollout(from_whoever=False):
+                if await other.rollouts.take_up(from_whoever=False):
                     break
                 await asyncio.sleep(0.2)
-            assert await other.is_rollout_carried_out()
-            assert not await store.take_up_rollout(from_whoever=False)
+            assert await other.rollouts.is_one_carried_out()
+            assert not await store.rollouts.take_up(from_whoever=False)
 
 
 async def test_what_was_done_to_a_merchant_is_kept_by_field(store: Store):
@@ -96,31 +98,31 @@ async def test_what_was_done_to_a_merchant_is_kept_by_field(store: Store):
         "enabled": {"before": True, "wrote": False},
         "mapping.sales.customer": {"before": None, "wrote": {"id": "7"}},
     }
-    await store.update_rollout_merchant(id_, "b", state="begun", changed=changed, held=False)
-    first, second = await store.rollout_merchants(id_)
+    await store.rollouts.update_member(id_, "b", state="begun", changed=changed, held=False)
+    first, second = await store.rollouts.load_members(id_)
     assert (first.merchant, first.state, first.changed, first.held) == ("a", "ahead", {}, True)
     assert (second.merchant, second.state, second.changed, second.held) == ("b", "begun", changed, False)
 
 
 async def test_whom_it_has_not_reached_it_holds_until_let_go(store: Store):
     id_ = await begun(store)
-    await store.update_rollout_merchant(id_, "a", held=False)
-    assert await store.rollout_holds() == (HoldRow("b", "wish of b", 2, "spring", "running"),)
-    await store.release_holds(["b", "nobody"])
-    assert await store.rollout_holds() == ()
-    await store.hold_rollout(id_)
-    assert {row.merchant for row in await store.rollout_holds()} == {"a", "b"}
+    await store.rollouts.update_member(id_, "a", held=False)
+    assert await store.rollouts.load_holds() == (HoldRow("b", "wish of b", 2, "spring", "running"),)
+    await store.rollouts.release_holds(["b", "nobody"])
+    assert await store.rollouts.load_holds() == ()
+    await store.rollouts.hold_members(id_)
+    assert {row.merchant for row in await store.rollouts.load_holds()} == {"a", "b"}
 
 
 async def test_another_rollout_takes_over_whom_an_older_one_held(store: Store):
     await begun(store, "spring", "a", "b")
     await begun(store, "autumn", "b", "c")
-    assert {row.merchant: row.rollout for row in await store.rollout_holds()} == {
+    assert {row.merchant: row.rollout for row in await store.rollouts.load_holds()} == {
         "a": "spring",
         "b": "autumn",
         "c": "autumn",
     }
-    newest = await store.rollout()
+    newest = await store.rollouts.load()
     assert newest is not None
     assert newest.name == "autumn"
 
@@ -129,10 +131,10 @@ async def test_a_rollout_survives_the_way_through_an_export(store: Store, tmp_pa
     from state import open_state
 
     id_ = await begun(store)
-    await store.compare_and_set_rollout(id_, of=["running"], soak_until=NOON + timedelta(hours=1))
+    await store.rollouts.compare_and_set(id_, if_state_in=["running"], soak_until=NOON + timedelta(hours=1))
     document = await store.export()
     async with open_state(f"sqlite:///{tmp_path}/copy.db") as copy:
         await copy.import_(document)
-        assert await copy.rollout() == await store.rollout()
-        assert await copy.rollout_holds() == await store.rollout_holds()
+        assert await copy.rollouts.load() == await store.rollouts.load()
+        assert await copy.rollouts.load_holds() == await store.rollouts.load_holds()
         assert await begun(copy, "autumn") > id_

@@ -13,25 +13,25 @@ SOMEBODY = ProcessIdentity("host", 1, "mark", "merchantctl rollout")
 
 
 async def fill(store: Store, merchant: str = "acme") -> None:
-    run = await store.begin_run("apply", NOON)
-    await store.bind(merchant, company_id=f"c-{merchant}", company_name=merchant)
-    await store.record_applied(merchant, {"enabled": True}, deletion="Disable", at=NOON)
-    await store.begin_intent(merchant, "connection", name=merchant, company_id="c", platform="gbol", at=NOON)
-    await store.note_findings([FindingRow(merchant, "company-renamed")], gone=(), at=NOON)
-    await store.quarantine(merchant, key="k", reason="r", until=NOON, tries=1)
-    await store.note_events(run, [EventRow(NOON, run, merchant, "done", {"n": [1, None]})])
-    await store.note_writes(run, {"create": 1}, NOON, confirmed=False)
-    await store.end_run(run, 0, {"writes": 1}, NOON)
-    await store.save_in_sync_keys({merchant: "v"})
-    await store.note_syncs([SyncRow(merchant, 2000, "", NOON, NOON, NOON)])
-    await store.note_refresh_requests([merchant], NOON)
-    await store.begin_rollout(f"of {merchant}", {"soak": 0}, [MemberRow(merchant, 1, "d", "done")], SOMEBODY, NOON)
+    run = await store.runs.begin("apply", NOON)
+    await store.bindings.bind_company(merchant, company_id=f"c-{merchant}", company_name=merchant)
+    await store.applied.record(merchant, {"enabled": True}, deletion="Disable", at=NOON)
+    await store.intents.begin(merchant, "connection", name=merchant, company_id="c", platform="gbol", at=NOON)
+    await store.findings.note([FindingRow(merchant, "company-renamed")], gone=(), at=NOON)
+    await store.quarantine.put(merchant, key="k", reason="r", until=NOON, tries=1)
+    await store.runs.note_events(run, [EventRow(NOON, run, merchant, "done", {"n": [1, None]})])
+    await store.runs.note_writes(run, {"create": 1}, NOON, confirmed=False)
+    await store.runs.end(run, 0, {"writes": 1}, NOON)
+    await store.in_sync_cache.save_keys({merchant: "v"})
+    await store.syncs.note([SyncRow(merchant, 2000, "", NOON, NOON, NOON)])
+    await store.refresh_requests.note([merchant], NOON)
+    await store.rollouts.begin(f"of {merchant}", {"soak": 0}, [MemberRow(merchant, 1, "d", "done")], SOMEBODY, NOON)
 
 
 async def test_show_tells_all_that_is_remembered_of_one_merchant(store: Store):
     await fill(store)
     await fill(store, "bakery")
-    shown = await store.show_merchant("acme")
+    shown = await store.merchants.show("acme")
     assert {table: len(rows) for table, rows in shown.items()} == {
         "merchants": 1, "applied": 1, "intents": 1, "findings": 1, "quarantine": 1, "syncs": 1,
         "pulls": 1, "renames": 0, "rollout_merchants": 1,
@@ -44,19 +44,19 @@ async def test_show_tells_all_that_is_remembered_of_one_merchant(store: Store):
 
 async def test_a_renamed_merchant_takes_everything_along(store: Store):
     await fill(store)
-    before = await store.load_records()
-    await store.note_findings([FindingRow("acme-coffee", "company-missing")], gone=(), at=NOON)
-    await store.rename_merchant("acme", "acme-coffee", at=NOON)
-    after = await store.load_records()
+    before = await store.records.load()
+    await store.findings.note([FindingRow("acme-coffee", "company-missing")], gone=(), at=NOON)
+    await store.merchants.rename("acme", "acme-coffee", at=NOON)
+    after = await store.records.load()
     assert set(after) == {"acme-coffee"}
     assert after["acme-coffee"].company_id == before["acme"].company_id
     assert after["acme-coffee"].applied == {"enabled": True}
-    assert [intent.merchant for intent in await store.open_intents()] == ["acme-coffee"]
-    assert set(await store.first_seen()) == {("acme-coffee", "company-renamed", "")}
-    assert set(await store.quarantined()) == {"acme-coffee"}
-    assert set(await store.syncs()) == {"acme-coffee"}
-    assert [hold.merchant for hold in await store.rollout_holds()] == ["acme-coffee"]
-    assert len(await store.history("acme-coffee")) == 1
+    assert [intent.merchant for intent in await store.intents.load_open()] == ["acme-coffee"]
+    assert set(await store.findings.first_seen()) == {("acme-coffee", "company-renamed", "")}
+    assert set(await store.quarantine.load()) == {"acme-coffee"}
+    assert set(await store.syncs.load()) == {"acme-coffee"}
+    assert [hold.merchant for hold in await store.rollouts.load_holds()] == ["acme-coffee"]
+    assert len(await store.runs.load_events("acme-coffee")) == 1
 
 
 async def test_a_rename_never_runs_over_another_merchant(store: Store):
@@ -64,36 +64,36 @@ async def test_a_rename_never_runs_over_another_merchant(store: Store):
     await fill(store, "bakery")
     before = await store.export()
     with pytest.raises(MerchantTaken, match="bakery"):
-        await store.rename_merchant("acme", "bakery", at=NOON)
+        await store.merchants.rename("acme", "bakery", at=NOON)
     with pytest.raises(UnknownMerchant, match="nobody"):
-        await store.rename_merchant("nobody", "somebody", at=NOON)
+        await store.merchants.rename("nobody", "somebody", at=NOON)
     assert await store.export() == before
 
 
 async def test_a_forgotten_merchant_leaves_its_history_and_the_others(store: Store):
     await fill(store)
     await fill(store, "bakery")
-    await store.forget_merchant("acme")
-    assert set(await store.load_records()) == {"bakery"}
-    assert set(await store.load_in_sync_keys()) == {"bakery"}
-    assert len(await store.history("acme")) == 1
+    await store.merchants.forget("acme")
+    assert set(await store.records.load()) == {"bakery"}
+    assert set(await store.in_sync_cache.load_keys()) == {"bakery"}
+    assert len(await store.runs.load_events("acme")) == 1
     with pytest.raises(UnknownMerchant, match="acme"):
-        await store.forget_merchant("acme")
+        await store.merchants.forget("acme")
     with pytest.raises(UnknownMerchant, match="acme"):
-        await store.show_merchant("acme")
+        await store.merchants.show("acme")
 
 
 async def test_an_export_fills_an_empty_state_with_the_same(url: str, tmp_path):
     async with open_state(f"sqlite:///{tmp_path}/old.db") as old:
         await fill(old)
         await fill(old, "bakery")
-        exported, memories = await old.export(), await old.load_records()
+        exported, memories = await old.export(), await old.records.load()
     async with open_state(url) as new:
         await new.import_(exported)
         assert await new.export() == exported
-        assert (await new.load_records()).keys() == memories.keys()
-        assert await new.open_intents() == tuple(i for m in memories.values() for i in m.intents)
-        assert await new.begin_run("plan", NOON) == 3
+        assert (await new.records.load()).keys() == memories.keys()
+        assert await new.intents.load_open() == tuple(i for m in memories.values() for i in m.intents)
+        assert await new.runs.begin("plan", NOON) == 3
 
 
 async def test_an_export_of_before_writes_said_who_confirmed_them_is_still_taken(tmp_path, store: Store):
@@ -104,7 +104,7 @@ async def test_an_export_of_before_writes_said_who_confirmed_them_is_still_taken
         del row["confirmed"]
     async with open_state(f"sqlite:///{tmp_path / 'other.db'}") as other:
         await other.import_(document)
-        assert await other.writes_since(NOON) == {"create": 1}
+        assert await other.runs.writes_since(NOON) == {"create": 1}
 
 
 def of_version_1(**tables: Any) -> dict[str, Any]:
@@ -171,7 +171,7 @@ async def test_what_does_not_fit_is_refused_with_its_place_in_the_file(
 async def test_a_merchant_that_was_taken_down_claims_no_company(store: Store):
     retired = merchant("old", company_id="x", retired_at="2026-01-01T00:00:00Z")
     await store.import_(of_version_1(merchants=[retired, merchant("new", company_id="x")]))
-    assert set(await store.load_records()) == {"old", "new"}
+    assert set(await store.records.load()) == {"old", "new"}
 
 
 async def test_an_import_into_a_state_in_use_changes_nothing(store: Store):
@@ -197,4 +197,4 @@ async def test_an_import_into_a_state_in_use_changes_nothing(store: Store):
 async def test_what_is_no_export_is_refused_whole(store: Store, document):
     with pytest.raises(UnusableExport):
         await store.import_(document)
-    assert await store.list_bindings() == ()
+    assert await store.bindings.load() == ()
