@@ -83,6 +83,7 @@ async def open_state(
         try:
             yield store
         finally:
+            store.rollouts.stop_heartbeats()
             # A lock that cannot be released now hinders nobody: it ends with this process, or after its lease.
             with suppress(StateProblem):
-                await store.release_claims()
+                await store.lock.release_if_held()

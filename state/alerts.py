@@ -37,7 +37,7 @@ class Alerts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim(self, at: datetime) -> tuple[DueAlert, ...]:
+    async def claim_due(self, at: datetime) -> tuple[DueAlert, ...]:
         """Claim everything that is due and that no other process has claimed; the caller announces it now."""
         not_announced = occurrences.c.told == ANNOUNCE_DUE
         end_not_announced = (occurrences.c.told == ANNOUNCED_FOUND) & occurrences.c.gone_at.is_not(None)
@@ -55,7 +55,7 @@ class Alerts:
             await transaction.execute(_SET_CLAIM, [{"row_id": alert.occurrence.id, "claimed_at": at} for alert in due])
         return tuple(due)
 
-    async def confirm(self, due: Collection[DueAlert]) -> None:
+    async def mark_announced(self, due: Collection[DueAlert]) -> None:
         """Record that they were announced as they were claimed; one that has ended since is due again."""
         rows = [
             {
@@ -77,13 +77,13 @@ class Alerts:
                     _SET_CLAIM, [{"row_id": alert.occurrence.id, "claimed_at": None} for alert in due]
                 )
 
-    async def load_standing(self) -> frozenset[Topic]:
+    async def load_standing_topics(self) -> frozenset[Topic]:
         """The topics that were announced and are not over."""
         async with self._database.reading() as transaction:
             rows = await transaction.execute(select(told.c.topic, told.c.identity))
             return frozenset((row.topic, row.identity) for row in rows)
 
-    async def note_standing(self, new: Iterable[Topic], over: Iterable[Topic], at: datetime) -> None:
+    async def update_standing_topics(self, new: Iterable[Topic], over: Iterable[Topic], at: datetime) -> None:
         """Record the topics that were announced, and delete those that are over."""
         new_rows = [{"topic": subject, "identity": identity, "since": at} for subject, identity in new]
         over_keys = [{"over_topic": subject, "over_identity": identity} for subject, identity in over]

@@ -27,11 +27,11 @@ class AppliedValues:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, merchant: str, fields: Mapping[str, Any], *, deletion: str, at: datetime) -> None:
+    async def save(self, merchant: str, fields: Mapping[str, Any], *, deletion: str, at: datetime) -> None:
         """Replace all last applied values of one merchant: JSON values by field path."""
-        await self.record_many([AppliedRow(merchant, fields, deletion, at)])
+        await self.save_many([AppliedRow(merchant, fields, deletion, at)])
 
-    async def record_many(self, rows: Iterable[AppliedRow]) -> None:
+    async def save_many(self, rows: Iterable[AppliedRow]) -> None:
         """Replace all last applied values of each merchant named, in one transaction."""
         columns = [
             {"merchant": row.merchant, "fields": dict(row.fields), "deletion": row.deletion, "at": row.at}

@@ -31,7 +31,7 @@ class Conditions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load_standing(self, merchants: Collection[str] | None = None) -> dict[str, str]:
+    async def load_statuses(self, merchants: Collection[str] | None = None) -> dict[str, str]:
         """By merchant (None: of all) the recorded statuses, in the caller's spelling."""
         query = select(conditions.c.merchant, conditions.c.standing)
         if merchants is not None and len(merchants) <= MAX_MERCHANTS_IN_QUERY:
@@ -47,7 +47,7 @@ class Conditions:
         async with self._database.reading() as transaction:
             return {row.merchant: ConditionsRow(*row) for row in await transaction.execute(query)}
 
-    async def note(self, changed: Iterable[ConditionsRow]) -> None:
+    async def save(self, changed: Iterable[ConditionsRow]) -> None:
         """Replace the conditions of these merchants."""
         columns = [{"merchant": row.merchant, "standing": row.standing, "since": dict(row.since)} for row in changed]
         if columns:

@@ -99,7 +99,7 @@ class Findings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def note(
+    async def record(
         self,
         seen: Iterable[FindingRow],
         *,
@@ -155,7 +155,7 @@ class Findings:
         async with self._database.reading() as transaction:
             return await _read(transaction, _select_of([merchant]))
 
-    async def times_found(self, merchants: Collection[str], since: datetime) -> dict[FindingKey, int]:
+    async def count_occurrences(self, merchants: Collection[str], since: datetime) -> dict[FindingKey, int]:
         """By key how often each finding of these merchants came since then; there may be those of others too."""
         if not merchants:
             return {}
@@ -175,15 +175,11 @@ class Findings:
         async with self._database.reading() as transaction:
             return await _read(transaction, _select_of(None, is_recent, tuple_(*columns).in_(recurring_keys)))
 
-    async def merchants_with(self, code: str) -> tuple[str, ...]:
+    async def load_merchants_with(self, code: str) -> tuple[str, ...]:
         """The merchants with an open finding of that code."""
         async with self._database.reading() as transaction:
             rows = await transaction.execute(select(occurrences.c.merchant).where(_IS_OPEN, occurrences.c.code == code))
             return tuple(rows.scalars())
-
-    async def first_seen(self, merchants: Collection[str] | None = None) -> dict[FindingKey, datetime]:
-        """By key when each open finding of these merchants (None: all) was found."""
-        return {row.key: row.found_at for row in await self.load_open(merchants)}
 
 
 async def end_findings_of(transaction: AsyncConnection, merchant: str, at: datetime, how: str) -> None:

@@ -11,7 +11,7 @@ from state.tables import verdicts
 
 
 class InSyncCache:
-    """The keys of all merchants."""
+    """By merchant the key of the inputs with which it was in sync."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

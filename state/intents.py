@@ -67,7 +67,7 @@ class Intents:
             raise
         return intent
 
-    async def note_missed(self, intent_id: int, at: datetime) -> None:
+    async def mark_missed(self, intent_id: int, at: datetime) -> None:
         """Record that a complete listing begun at `at` did not show what this may have created; the first is kept."""
         async with self._database.writing() as transaction:
             not_missed_before = (intents.c.id == intent_id) & intents.c.missed_at.is_(None)

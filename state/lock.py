@@ -136,7 +136,7 @@ class StateLock:
         if self._owner:
             await self.release(self._owner)
 
-    async def holder(self) -> LockRow | None:
+    async def load_holder(self) -> LockRow | None:
         """The recorded holder, dead or alive; None where nobody holds the lock."""
         return await self._database.lock_row()
 

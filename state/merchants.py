@@ -14,7 +14,7 @@ from state.database import Database, upsert
 from state.errors import MerchantTaken, NameInRollout, UnknownMerchant
 from state.export import as_json
 from state.findings import end_findings_of
-from state.rollouts import read_rollout_by_merchant
+from state.rollouts import read_rollout_names
 from state.tables import (
     applied,
     conditions,
@@ -51,7 +51,7 @@ class Merchants:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def show(self, merchant: str) -> dict[str, list[dict[str, Any]]]:
+    async def load_rows(self, merchant: str) -> dict[str, list[dict[str, Any]]]:
         """Every row about a merchant but its history, as JSON, by table. Raises UnknownMerchant."""
         async with self._database.reading() as transaction:
             await _require_known(transaction, merchant)
@@ -63,16 +63,16 @@ class Merchants:
                 for name, query in queries.items()
             }
 
-    async def rename(self, old: str, new: str, *, at: datetime, under_way: Collection[str] = ()) -> None:
+    async def rename(self, old: str, new: str, *, at: datetime, blocking_states: Collection[str] = ()) -> None:
         """Rename one merchant by hand (`state mv`). Raises UnknownMerchant, MerchantTaken, NameInRollout.
 
-        under_way  states of rollouts whose merchants keep their names
+        blocking_states  states of rollouts whose merchants keep their names
         """
         async with self._database.writing() as transaction:
             await _require_known(transaction, old)
             if await _is_known(transaction, new):
                 raise MerchantTaken(new)
-            await _refuse_names_in_rollouts(transaction, (old, new), under_way)
+            await _refuse_names_in_rollouts(transaction, (old, new), blocking_states)
             origin = await transaction.scalar(select(renames.c.renamed_from).where(renames.c.merchant == old))
             await _move(transaction, {new: old}, at)
             # Two merchants are swapped by hand with three renames, by way of a third name. Recording where the rows
@@ -80,11 +80,13 @@ class Merchants:
             if (origin or old) != new:
                 await _record_renames(transaction, {new: origin or old}, at)
 
-    async def rename_many(self, moves: Mapping[str, str], *, at: datetime, under_way: Collection[str] = ()) -> None:
+    async def rename_many(
+        self, moves: Mapping[str, str], *, at: datetime, blocking_states: Collection[str] = ()
+    ) -> None:
         """Rename many merchants in one commit, as one permutation: chains and swaps are allowed.
 
         moves      by new name the old one
-        under_way  states of rollouts whose merchants keep their names
+        blocking_states  states of rollouts whose merchants keep their names
 
         Raises UnknownMerchant for an old name of which nothing is known, MerchantTaken for a new name that has a
         company or an open intent and keeps them, NameInRollout. Then nothing was renamed.
@@ -92,7 +94,7 @@ class Merchants:
         if not moves:
             return
         async with self._database.writing() as transaction:
-            await _refuse_names_in_rollouts(transaction, {*moves, *moves.values()}, under_way)
+            await _refuse_names_in_rollouts(transaction, {*moves, *moves.values()}, blocking_states)
             for new, old in moves.items():
                 await _require_known(transaction, old)
                 if new not in moves.values() and await _is_occupied(transaction, new):
@@ -114,11 +116,11 @@ class Merchants:
                 for new in sorted(forgotten):
                     await transaction.execute(delete(renames).where(renames.c.merchant == new))
 
-    async def forget(self, merchant: str, *, under_way: Collection[str] = ()) -> None:
+    async def forget(self, merchant: str, *, blocking_states: Collection[str] = ()) -> None:
         """Delete all its rows but its history. The company at Codat stays. Raises UnknownMerchant, NameInRollout."""
         async with self._database.writing() as transaction:
             await _require_known(transaction, merchant)
-            await _refuse_names_in_rollouts(transaction, (merchant,), under_way)
+            await _refuse_names_in_rollouts(transaction, (merchant,), blocking_states)
             for table in (*IDENTITY_TABLES, *NOTE_TABLES):
                 await transaction.execute(delete(table).where(table.c.merchant == merchant))
             await end_findings_of(transaction, merchant, datetime.now(UTC), ENDED_BY_REMOVAL)
@@ -148,9 +150,9 @@ async def _record_renames(transaction: AsyncConnection, moves: Mapping[str, str]
 
 
 async def _refuse_names_in_rollouts(
-    transaction: AsyncConnection, names: Collection[str], under_way: Collection[str]
+    transaction: AsyncConnection, names: Collection[str], blocking_states: Collection[str]
 ) -> None:
-    rollout_of = await read_rollout_by_merchant(transaction, under_way)
+    rollout_of = await read_rollout_names(transaction, blocking_states)
     for name in sorted(set(names) & rollout_of.keys()):
         raise NameInRollout(name, rollout_of[name])
 

@@ -105,15 +105,15 @@ _CREATED_AT: Mapping[Table, Column[datetime]] = {
 """The column that says when a row was made."""
 
 
-async def delete_expired(database: Database, before: datetime, ended: Collection[str]) -> int:
+async def delete_expired(database: Database, before: datetime, ended_states: Collection[str]) -> int:
     """Delete up to EXPIRY_BATCH_SIZE rows that are over and older than `before`; returns how many, 0 = none is left.
 
-    ended  states of a rollout that has ended
+    ended_states  those of a rollout that has ended
     """
     # Looked for in a reading transaction, for which no writer has to wait: mostly there is nothing to delete.
     async with database.reading() as transaction:
         for table, may_expire in EXPIRED_ROWS_BY_TABLE.items():
-            key, is_over = list(table.primary_key), may_expire(before, ended)
+            key, is_over = list(table.primary_key), may_expire(before, ended_states)
             rows = (await transaction.execute(select(*key).where(is_over).limit(EXPIRY_BATCH_SIZE))).all()
             if rows:
                 break

@@ -115,12 +115,12 @@ class Rollouts:
             row = (await transaction.execute(query if name is None else query.where(rollouts.c.name == name))).first()
         return None if row is None else _from_row(row)
 
-    async def take_up(self, *, from_whoever: bool) -> bool:
+    async def acquire_claim(self, *, by_force: bool) -> bool:
         """Take the claim to carry a rollout out, until the store is closed; False where another living process has it.
 
-        from_whoever  take it from that one: it was told to stop
+        by_force  take it from that one: it was told to stop
         """
-        taken = await self._take_claim(from_whoever)
+        taken = await self._take_claim(by_force)
         if taken:
             self._heartbeats = asyncio.create_task(self._keep_claim_alive())
         return taken
@@ -130,7 +130,7 @@ class Rollouts:
         if self._heartbeats:
             self._heartbeats.cancel()
 
-    async def is_one_carried_out(self) -> bool:
+    async def is_claim_held(self) -> bool:
         """Whether a living process has the claim to carry a rollout out."""
         return await self._database.rollout_silent_for() is not None
 
@@ -177,10 +177,10 @@ class Rollouts:
         async with self._database.writing() as transaction:
             await transaction.execute(update(rollout_merchants).where(is_member).values(held=True))
 
-    async def load_rollout_by_merchant(self, states: Collection[str]) -> dict[str, str]:
+    async def load_names_by_merchant(self, states: Collection[str]) -> dict[str, str]:
         """By merchant the name of its rollout, for all rollouts in one of these states; the merchant held or not."""
         async with self._database.reading() as transaction:
-            return await read_rollout_by_merchant(transaction, states)
+            return await read_rollout_names(transaction, states)
 
     async def load_holds(self) -> tuple[HoldRow, ...]:
         """All merchants that a rollout holds."""
@@ -197,11 +197,11 @@ class Rollouts:
             async with self._database.writing() as transaction:
                 await transaction.execute(_RELEASE_HOLD, [{"whose": name} for name in merchants])
 
-    async def _take_claim(self, from_whoever: bool) -> bool:
+    async def _take_claim(self, by_force: bool) -> bool:
         async with self._database.writing():
             if await self._database.rollout_claim.take():
                 return True
-            if not from_whoever:
+            if not by_force:
                 return False
             await self._database.rollout_claim.revoke()
             return await self._database.rollout_claim.take()
@@ -212,8 +212,8 @@ class Rollouts:
             await keep_alive(self._database.rollout_claim, self._lease_s)
 
 
-async def read_rollout_by_merchant(transaction: AsyncConnection, states: Collection[str]) -> dict[str, str]:
-    """As `Rollouts.load_rollout_by_merchant`, within the caller's transaction."""
+async def read_rollout_names(transaction: AsyncConnection, states: Collection[str]) -> dict[str, str]:
+    """As `Rollouts.load_names_by_merchant`, within the caller's transaction."""
     joined = rollout_merchants.join(rollouts, rollouts.c.id == rollout_merchants.c.rollout_id)
     query = select(rollout_merchants.c.merchant, rollouts.c.name).select_from(joined)
     rows = await transaction.execute(query.where(rollouts.c.state.in_(map(str, states))))

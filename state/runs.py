@@ -74,7 +74,7 @@ class Runs:
         async with self._database.writing() as transaction:
             await transaction.execute(update(runs).where(runs.c.id == run_id).values(columns))
 
-    async def note_events(self, run_id: int, new_events: Iterable[EventRow]) -> None:
+    async def record_events(self, run_id: int, new_events: Iterable[EventRow]) -> None:
         rows = [
             {
                 "run_id": run_id,
@@ -98,7 +98,7 @@ class Runs:
             )
             return tuple(EventRow(*row) for row in rows)
 
-    async def note_writes(self, run_id: int, counts: Mapping[str, int], at: datetime, *, confirmed: bool) -> None:
+    async def record_writes(self, run_id: int, counts: Mapping[str, int], at: datetime, *, confirmed: bool) -> None:
         """Record how many changes of each class were made. Those not `confirmed` count for the change limits."""
         common = {"run_id": run_id, "at": at, "confirmed": confirmed}
         rows = [{**common, "change_class": name, "count": count} for name, count in counts.items()]
@@ -106,9 +106,9 @@ class Runs:
             async with self._database.writing() as transaction:
                 await transaction.execute(insert(writes), rows)
 
-    async def writes_since(self, at: datetime) -> dict[str, int]:
-        """By class the number of unconfirmed changes made at or after that instant, over all runs."""
-        query = select(writes.c.change_class, func.sum(writes.c.count)).where(writes.c.at >= at, ~writes.c.confirmed)
+    async def count_unconfirmed_writes(self, since: datetime) -> dict[str, int]:
+        """By class the number of unconfirmed changes made since that instant, over all runs."""
+        query = select(writes.c.change_class, func.sum(writes.c.count)).where(writes.c.at >= since, ~writes.c.confirmed)
         async with self._database.reading() as transaction:
             rows = await transaction.execute(query.group_by(writes.c.change_class))
             return {name: int(count) for name, count in rows}

@@ -31,6 +31,10 @@ from state.syncs import Syncs
 class Store:
     """An open state. A writing method has committed, durably, when it returns; many may be awaited at once.
 
+    load…, count…  read
+    save…          replaces what was there for the same merchants
+    record…        adds to what happened
+
     Instants are aware; merchants are named by their manifest's name. Every method may raise StateUnusable.
     """
 
@@ -58,17 +62,12 @@ class Store:
         self.rollouts = Rollouts(database, lease_s)
         self.inbox = Inbox(database)
 
-    async def release_claims(self) -> None:
-        """Release the lock where it is held, and stop all heartbeats."""
-        self.rollouts.stop_heartbeats()
-        await self.lock.release_if_held()
-
-    async def delete_expired(self, before: datetime, ended: Collection[str]) -> int:
+    async def delete_expired(self, before: datetime, ended_states: Collection[str]) -> int:
         """Delete a few rows that are over and older than `before`, from any table; how many, 0 = none is left.
 
-        ended  states of a rollout that has ended
+        ended_states  those of a rollout that has ended
         """
-        return await retention.delete_expired(self._database, before, ended)
+        return await retention.delete_expired(self._database, before, ended_states)
 
     async def export(self) -> dict[str, Any]:
         """Everything but the lock and the caches, as one JSON document."""

@@ -38,7 +38,7 @@ class Syncs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def note(self, rows: Iterable[SyncRow]) -> None:
+    async def save(self, rows: Iterable[SyncRow]) -> None:
         """Replace the rows of these merchants."""
         columns = [asdict(row) for row in rows]
         if columns:

@@ -65,7 +65,7 @@ def show(settings: Settings, name: str, output: str) -> None:
     """Show everything that is remembered of the merchant NAME."""
     from controller.cli.state_access import query_state
 
-    tables = query_state(settings, lambda store: store.merchants.show(name))
+    tables = query_state(settings, lambda store: store.merchants.load_rows(name))
     if output == "json":
         _print_json(settings, "StateShow", merchant=name, tables=tables)
         return
@@ -84,7 +84,7 @@ def rm(settings: Settings, name: str) -> None:
     from controller.cli.state_access import edit_state
     from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 
-    edit_state(settings, lambda store: store.merchants.forget(name, under_way=ACTIVE_ROLLOUT_STATES))
+    edit_state(settings, lambda store: store.merchants.forget(name, blocking_states=ACTIVE_ROLLOUT_STATES))
     click.echo(f"{name} is forgotten.")
 
 
@@ -99,7 +99,7 @@ def mv(settings: Settings, old: str, new: str) -> None:
     from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 
     at = environment().clock()
-    edit_state(settings, lambda store: store.merchants.rename(old, new, at=at, under_way=ACTIVE_ROLLOUT_STATES))
+    edit_state(settings, lambda store: store.merchants.rename(old, new, at=at, blocking_states=ACTIVE_ROLLOUT_STATES))
     click.echo(f"{old} is now {new}.")
 
 
@@ -204,7 +204,7 @@ _FORCE_WARNING = (
 
 async def _load_lock(store: Store) -> tuple[LockRow | None, float | None]:
     """The lock's holder, and the seconds since its last heartbeat; None where it is dead."""
-    return await store.lock.holder(), await store.lock.holder_silent_for()
+    return await store.lock.load_holder(), await store.lock.holder_silent_for()
 
 
 def _holder_text(holder: LockRow) -> str:

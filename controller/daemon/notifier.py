@@ -51,7 +51,7 @@ class Notifier:
         )
         outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
         whole = done.covers_everyone and done.plan is not None and not done.incomplete_reason
-        told = await store.alerts.load_standing()
+        told = await store.alerts.load_standing_topics()
         await self._news(
             standing_topics(latest, told, done.plan, outcomes, is_whole_fleet=whole), told, latest, store, done.ended
         )
@@ -66,7 +66,7 @@ class Notifier:
         else:
             log.info("manifests_valid")
         try:
-            before = await store.alerts.load_standing()
+            before = await store.alerts.load_standing_topics()
             await self._news(standing_topics(latest, before, None, {}, is_whole_fleet=False), before, latest, store, at)
         except StateProblem as problem:
             log.warning("alert_failed", reason=str(problem))
@@ -80,7 +80,7 @@ class Notifier:
         at: datetime,
     ) -> None:
         """To the chat, what nobody told it yet. What does not arrive is due still, and goes with the next."""
-        due = await store.alerts.claim(at)
+        due = await store.alerts.claim_due(at)
         shown = _shown(latest) if due else {}
         fresh = new_alert((_turn(each, shown) for each in due), now, told)
         if fresh and self.notify_url:
@@ -89,11 +89,11 @@ class Notifier:
             if failure:
                 log.warning("alert_failed", reason=failure)
                 await store.alerts.give_back(due)
-                await store.alerts.note_standing((), now.over, at)
+                await store.alerts.update_standing_topics((), now.over, at)
                 return
         # Where nobody listens it counts as told: a chat that is named later hears of what is new then.
-        await store.alerts.confirm(due)
-        await store.alerts.note_standing(now.topics - told, now.over, at)
+        await store.alerts.mark_announced(due)
+        await store.alerts.update_standing_topics(now.topics - told, now.over, at)
 
 
 def _shown(latest: ControllerStatus) -> Mapping[tuple[str, str, str], Finding]:

@@ -20,7 +20,7 @@ async def recent_automatic_changes(run: RunContext) -> Mapping[ChangeClass, int]
     """Changes within the window by class that nobody confirmed; none where a person answers for this very run."""
     if not run.policy.automatic:
         return {}
-    counts = await run.store.runs.writes_since(run.service_now() - LIMIT_WINDOW)
+    counts = await run.store.runs.count_unconfirmed_writes(run.service_now() - LIMIT_WINDOW)
     return {cls: counts[cls.value] for cls in RUN_LIMITS if cls.value in counts}
 
 
@@ -49,6 +49,6 @@ async def _note(counts: Counter[str], snapshot: RunSnapshot, at: datetime) -> No
     """What was not made is subtracted at the instant at which it was counted, so that both leave the window at once."""
     changed = {cls: number for cls, number in counts.items() if number}
     if changed:
-        await snapshot.run.store.runs.note_writes(
+        await snapshot.run.store.runs.record_writes(
             snapshot.run_id, changed, at, confirmed=not snapshot.run.policy.automatic
         )

@@ -18,12 +18,12 @@ UNKNOWN = ConditionStatus.UNKNOWN.value[0]
 
 async def note_conditions(plans: Sequence[Plan], store: Store, at: datetime, everyone: bool) -> None:
     """What moved since the last look that could see it, from `at` on."""
-    before = await store.conditions.load_standing(None if everyone else {each.merchant for each in plans})
+    before = await store.conditions.load_statuses(None if everyone else {each.merchant for each in plans})
     now = {each.merchant: spelled(each.conditions) for each in plans if each.conditions}
     moved = [name for name, standing in now.items() if before.get(name) != standing]
     rows = await store.conditions.load(moved) if moved else {}
     folded = (_folded(name, now[name], rows.get(name), at) for name in moved)
-    await store.conditions.note([each for each in folded if each.standing != before.get(each.merchant)])
+    await store.conditions.save([each for each in folded if each.standing != before.get(each.merchant)])
 
 
 def spelled(conditions: Iterable[Condition]) -> str:

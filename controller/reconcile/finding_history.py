@@ -78,7 +78,7 @@ async def record_and_date(
         names = {each.merchant for each in found}
         book = _LedgerState(
             {each.key: each for each in await store.findings.load_open(_whom(plan))},
-            await store.findings.times_found(names, at - OCCURRENCE_COUNT_WINDOW),
+            await store.findings.count_occurrences(names, at - OCCURRENCE_COUNT_WINDOW),
         )
         since = {key: each.found_at for key, each in book.open_findings.items()}
         if run.records is not Records.NONE:
@@ -128,13 +128,13 @@ async def _noted(
     async def note(some: Sequence[Finding]) -> None:
         rows = [_row(each, fleet, news=run.policy.automatic) for each in some]
         over_now = [mended[each.key] for each in some if each.key in mended]
-        since.update(await store.findings.note(rows, gone=over_now, at=at, run=number))
+        since.update(await store.findings.record(rows, gone=over_now, at=at, run=number))
 
     if not everything:
         endings = list(mended.values())
-    await store.findings.note((), gone=endings, at=at, run=number)
+    await store.findings.record((), gone=endings, at=at, run=number)
     await note_skipping_unfit(note, found)
-    await store.findings.note((), tried=tried, at=at, run=number)
+    await store.findings.record((), tried=tried, at=at, run=number)
     return since
 
 

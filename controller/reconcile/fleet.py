@@ -102,7 +102,7 @@ async def execute(
     await apply_renames(run.fleet, snapshot.renames, run.store, started)
     await run.store.rollouts.release_holds(snapshot.released_holds)
     run_id = await begin_run(run, started)
-    await run.store.runs.note_events(run_id, rename_events(run_id, started, snapshot.renames))
+    await run.store.runs.record_events(run_id, rename_events(run_id, started, snapshot.renames))
     snapshot = replace(snapshot, run_id=run_id, renames=RenamePlan())
 
     writes_before = run.api.writes
@@ -159,7 +159,7 @@ async def _record_run(report: FleetReport, snapshot: RunSnapshot) -> FleetReport
     run, run_id, plans = snapshot.run, snapshot.run_id, report.plan.plans
     await persist_configured(plans, report.outcomes, snapshot)
     events = history_events(run_id, plans, report.outcomes, snapshot)
-    await note_skipping_unfit(lambda rows: run.store.runs.note_events(run_id, rows), events)
+    await note_skipping_unfit(lambda rows: run.store.runs.record_events(run_id, rows), events)
     await _record_retained(report.plan, snapshot)
     await run.store.runs.end(run_id, exit_code("apply", report), {"merchants": len(plans)}, report.ended_at)
     executed = ExecutedRun(report.outcomes, run_id, report.ended_at)
@@ -178,4 +178,4 @@ async def _record_retained(plan: FleetPlan, snapshot: RunSnapshot) -> None:
     events = [EventRow(now, run_id, name, "left management", {"reason": why}) for name in leaving]
     events += [EventRow(now, run_id, name, "came back", {"reason": "it has a manifest again"}) for name in back]
     if events:
-        await store.runs.note_events(run_id, events)
+        await store.runs.record_events(run_id, events)

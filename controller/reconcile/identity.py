@@ -37,7 +37,7 @@ async def resolve_renames(fleet: Fleet, rows: Mapping[str, MerchantRecord], stor
         known={name for name, row in rows.items() if row.company_id or row.intents},
         occupied={name for name, row in rows.items() if (row.company_id and not row.retired_at) or row.intents},
         done=await store.merchants.load_renames(),
-        busy=await store.rollouts.load_rollout_by_merchant(ACTIVE_ROLLOUT_STATES),
+        busy=await store.rollouts.load_names_by_merchant(ACTIVE_ROLLOUT_STATES),
     )
     renames = plan_renames({new: each.old_name for new, each in fleet.renames.items()} | spelled, remembered)
     return replace(renames, already={new: why for new, why in renames.already.items() if new not in spelled})
@@ -51,7 +51,7 @@ def _spelled_otherwise(fleet: Fleet, rows: Mapping[str, MerchantRecord]) -> dict
 
 async def apply_renames(fleet: Fleet, renames: RenamePlan, store: Store, at: datetime) -> None:
     """Everything that is remembered moves to its new name, in one commit; lines that are gone are forgotten."""
-    await store.merchants.rename_many(renames.acting, at=at, under_way=ACTIVE_ROLLOUT_STATES)
+    await store.merchants.rename_many(renames.acting, at=at, blocking_states=ACTIVE_ROLLOUT_STATES)
     if fleet.root_is_complete:
         await store.merchants.forget_renames(kept={new: each.old_name for new, each in fleet.renames.items()})
 

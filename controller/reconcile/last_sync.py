@@ -59,7 +59,7 @@ async def with_latest_syncs(snapshot: RunSnapshot) -> RunSnapshot:
     names = [name for name in snapshot.desired if _may_sync(snapshot.recorded_state(name), snapshot)]
     rows = [row for row in await map_bounded(names, read, run.parallelism, run.on_progress) if row]
     with suppress(StateProblem):  # the report has them all the same; the next reading is remembered again
-        await run.store.syncs.note(rows)
+        await run.store.syncs.save(rows)
     fresh = {
         row.merchant: replace(snapshot.recorded_state(row.merchant), last_sync=last_sync_from_row(row)) for row in rows
     }

@@ -85,7 +85,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         quarantined=under_new_names(await run.store.quarantine.load(), renames),
         in_sync_keys=under_new_names(await run.store.in_sync_cache.load_keys(), renames),
         pull_failed_merchants=frozenset(
-            renames.current_name(name) for name in await run.store.findings.merchants_with("data-pull-failed")
+            renames.current_name(name) for name in await run.store.findings.load_merchants_with("data-pull-failed")
         ),
         holds=holds,
         released_holds=released,

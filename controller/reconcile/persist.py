@@ -116,7 +116,7 @@ async def _record_applied(plan: Plan, wanted: DesiredMerchant, recorded: Recorde
     applied = {path: _applied_to_json(value) for path, value in last_applied_after(plan, wanted, recorded).items()}
     before = {path: _applied_to_json(value) for path, value in recorded.last_applied.items()}
     if applied != before or wanted.policy.deletion != recorded.deletion_policy:
-        await snapshot.run.store.applied.record(
+        await snapshot.run.store.applied.save(
             plan.merchant, applied, deletion=wanted.policy.deletion.value, at=snapshot.run.now()
         )
 

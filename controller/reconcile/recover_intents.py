@@ -61,7 +61,7 @@ async def _settle(intent: Intent, listed: CompanyIndex | None, began: datetime, 
         return
     elif intent.missed_at is None and intent.kind != "delete":
         # A gateway may give up while Codat goes on: what is not there yet may still come. The late look decides.
-        await run.store.intents.note_missed(intent.id, began)
+        await run.store.intents.mark_missed(intent.id, began)
     else:
         await run.store.intents.close(intent.id, outcome="not done", at=run.now())
 

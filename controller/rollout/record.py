@@ -73,7 +73,7 @@ async def claim_rollout(
     rollout = await _whole(store, row)
     _refuse_what_is_over(rollout)
     # One that was paused was told to stop, be it at its last request or standing still: it has no say any more.
-    if not await store.rollouts.take_up(from_whoever=rollout.state is not RolloutState.RUNNING):
+    if not await store.rollouts.acquire_claim(by_force=rollout.state is not RolloutState.RUNNING):
         who = row.owner
         raise LockedByOtherRun(
             f"rollout {rollout.name} is carried out by `{who.command}` (pid {who.pid} on {who.host}). "
@@ -137,7 +137,7 @@ async def _whole(store: Store, row: RolloutRow) -> Rollout:
         spec=RolloutSpec.from_json(row.terms),
         current_wave=row.wave,
         soak_until=row.soak_until,
-        orphaned=row.state == RolloutState.RUNNING and not await store.rollouts.is_one_carried_out(),
+        orphaned=row.state == RolloutState.RUNNING and not await store.rollouts.is_claim_held(),
         members=tuple(_members(rows)),
     )
 

@@ -96,7 +96,7 @@ async def start_rollout(
     rows = await run.store.records.load()
     await apply_renames(run.fleet, await resolve_renames(run.fleet, rows, run.store), run.store, run.now())
     members = _member_rows(preview, run.fleet.merchants)
-    if not await run.store.rollouts.take_up(from_whoever=True):
+    if not await run.store.rollouts.acquire_claim(by_force=True):
         raise LockedByOtherRun("another process still has the last rollout in its hands; end it, then run this again")
     await run.store.rollouts.begin(preview.name, spec.to_json(), members, session.owner, run.now())
     return await load_rollout(run.store, preview.name)
@@ -315,7 +315,7 @@ async def _read_syncs(snapshot: RunSnapshot) -> None:
             return None
 
     rows = await map_bounded(companies, read, run.parallelism, run.on_progress)
-    await run.store.syncs.note(row for row in rows if row)
+    await run.store.syncs.save(row for row in rows if row)
 
 
 async def _advance(rollout: Rollout, why: str, run: RunContext, session: RolloutSession) -> None:

@@ -204,7 +204,7 @@ async def _record_values_before(member: RolloutMember, undone: _UndoOutcome, sna
     }
     if record and values:
         applied: dict[str, Any] = {**record.applied, **values}
-        await run.store.applied.record(member.merchant, applied, deletion=record.deletion, at=run.now())
+        await run.store.applied.save(member.merchant, applied, deletion=record.deletion, at=run.now())
 
 
 async def _conclude(rollout: Rollout, names: Iterable[str], run: RunContext) -> Rollout:

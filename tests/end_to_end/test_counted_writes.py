@@ -54,7 +54,7 @@ def lately(place: Place) -> dict[str, int]:
 
     async def read() -> dict[str, int]:
         async with open_state(place.settings.state) as store:
-            return await store.runs.writes_since(datetime.fromisoformat("2000-01-01T00:00:00+00:00"))
+            return await store.runs.count_unconfirmed_writes(datetime.fromisoformat("2000-01-01T00:00:00+00:00"))
 
     return asyncio.run(read())
 

@@ -59,7 +59,7 @@ def test_a_state_that_has_a_name_in_another_form_goes_on_with_its_company(place:
 
     async def as_before() -> None:
         async with open_state(place.settings.state) as store:
-            await store.merchants.rename_many({apart: "Café"}, at=place.environment.clock(), under_way=())
+            await store.merchants.rename_many({apart: "Café"}, at=place.environment.clock(), blocking_states=())
 
     asyncio.run(as_before())
     with place.count_requests() as counts:

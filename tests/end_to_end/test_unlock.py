@@ -29,7 +29,7 @@ def unlocked(
         async with open_state(place.settings.state) as store:
             await store.lock.acquire(holder, timeout_s=0)
             ended = await asyncio.to_thread(place.run_in_process, "state", "unlock", *flags)
-            row = await store.lock.holder()
+            row = await store.lock.load_holder()
             return ended, row.owner if row else None
 
     return asyncio.run(beside())
@@ -92,7 +92,7 @@ def test_a_lock_that_another_run_took_meanwhile_stays(place: Place) -> None:
             await store.lock.acquire(ME, timeout_s=0)
             with pytest.raises(Exception, match="merchantctl apply"):
                 await store.lock.force_release(ELSEWHERE)
-            assert (await store.lock.holder()) is not None
+            assert (await store.lock.load_holder()) is not None
             await store.lock.prove()
 
     asyncio.run(both())
@@ -108,7 +108,7 @@ def test_the_command_of_a_holder_shows_no_password(place: Place, monkeypatch: py
 
     async def holders() -> None:
         async with open_state(place.settings.state) as store:
-            row, rollout = await store.lock.holder(), await store.rollouts.load()
+            row, rollout = await store.lock.load_holder(), await store.rollouts.load()
             commands.extend(each.owner.command for each in (row, rollout) if each)
 
     def look(plan: object) -> bool:

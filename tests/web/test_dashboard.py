@@ -168,7 +168,7 @@ def test_a_merchants_page_tells_findings_changes_consent_and_history(site: Site)
     async def something_happened(store) -> None:
         run = await store.runs.begin("run", NOW)
         what = {"changes": [{"kind": "create-company", "fields": []}], "reason": "402: limit of companies"}
-        await store.runs.note_events(run, [EventRow(NOW - timedelta(days=3), run, name, "failed", what)])
+        await store.runs.record_events(run, [EventRow(NOW - timedelta(days=3), run, name, "failed", what)])
 
     site.ask(something_happened)
     text = " ".join(site.api.get(f"/merchants/{quote(name, '')}").text.split())
@@ -186,7 +186,7 @@ def test_what_was_put_right_is_told_with_what_was_changed(site: Site) -> None:
 
 def test_a_merchant_that_is_only_remembered_still_has_a_page(site: Site) -> None:
     async def something_happened(store) -> None:
-        await store.runs.note_events(await store.runs.begin("run", NOW), [EventRow(NOW, 1, "gone-by", "done")])
+        await store.runs.record_events(await store.runs.begin("run", NOW), [EventRow(NOW, 1, "gone-by", "done")])
 
     site.ask(something_happened)
     assert "No manifest declares this merchant any more" in site.api.get("/merchants/gone-by").text

@@ -63,7 +63,7 @@ class SyncPoller:
         assert plan.company_id is not None, "in service is only who has a company"
         try:
             row = await read_sync(plan.merchant, plan.company_id, before, self.api, self.now())
-            await self.store.syncs.note([row])
+            await self.store.syncs.save([row])
         except Exception as error:
             self.backoff.record_failure(plan.merchant, error, self.now(), "sync_status_unreadable")
             return

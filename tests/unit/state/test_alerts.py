@@ -10,54 +10,54 @@ OFF = FindingRow("acme", "sync-disabled", "enabled", "drift", False, True, is_ne
 
 
 async def claimed(store: Store, at=NOON):
-    return [(each.occurrence.code, each.is_new, each.occurrence.how) for each in await store.alerts.claim(at)]
+    return [(each.occurrence.code, each.is_new, each.occurrence.how) for each in await store.alerts.claim_due(at)]
 
 
 async def test_an_alert_is_claimed_once_and_is_not_due_again_once_confirmed(store: Store):
-    await store.findings.note([OFF, FindingRow("acme", "data-stale")], at=NOON)
-    due = await store.alerts.claim(NOON)
+    await store.findings.record([OFF, FindingRow("acme", "data-stale")], at=NOON)
+    due = await store.alerts.claim_due(NOON)
     assert [each.occurrence.code for each in due] == ["sync-disabled"]
     assert await claimed(store) == []
-    await store.alerts.confirm(due)
+    await store.alerts.mark_announced(due)
     assert await claimed(store, NOON + 2 * CLAIM_LEASE) == []
 
 
 async def test_an_alert_given_back_or_left_by_a_dead_process_is_due_again(store: Store):
-    await store.findings.note([OFF], at=NOON)
-    await store.alerts.give_back(await store.alerts.claim(NOON))
+    await store.findings.record([OFF], at=NOON)
+    await store.alerts.give_back(await store.alerts.claim_due(NOON))
     assert await claimed(store) == [("sync-disabled", True, None)]
     assert await claimed(store, NOON + CLAIM_LEASE - timedelta(seconds=1)) == []
     assert await claimed(store, NOON + CLAIM_LEASE + timedelta(seconds=1)) == [("sync-disabled", True, None)]
 
 
 async def test_the_end_of_an_announced_finding_is_due(store: Store):
-    await store.findings.note([OFF], at=NOON)
-    await store.alerts.confirm(await store.alerts.claim(NOON))
-    await store.findings.note([], gone=[FindingEnding(OFF.key, "somebody")], at=LATER)
-    due = await store.alerts.claim(LATER)
+    await store.findings.record([OFF], at=NOON)
+    await store.alerts.mark_announced(await store.alerts.claim_due(NOON))
+    await store.findings.record([], gone=[FindingEnding(OFF.key, "somebody")], at=LATER)
+    due = await store.alerts.claim_due(LATER)
     assert [(each.is_new, each.occurrence.how) for each in due] == [(False, "somebody")]
-    await store.alerts.confirm(due)
+    await store.alerts.mark_announced(due)
     assert await claimed(store, LATER + 2 * CLAIM_LEASE) == []
 
 
 async def test_a_finding_that_came_and_ended_unannounced_is_one_alert(store: Store):
-    await store.findings.note([OFF], gone=[FindingEnding(OFF.key, "mended", at=LATER)], at=NOON)
-    due = await store.alerts.claim(LATER)
+    await store.findings.record([OFF], gone=[FindingEnding(OFF.key, "mended", at=LATER)], at=NOON)
+    due = await store.alerts.claim_due(LATER)
     assert [(each.is_new, each.occurrence.how) for each in due] == [(True, "mended")]
-    await store.alerts.confirm(due)
+    await store.alerts.mark_announced(due)
     assert await claimed(store, LATER + 2 * CLAIM_LEASE) == []
 
 
 async def test_a_finding_that_ends_while_it_is_announced_is_due_again(store: Store):
-    await store.findings.note([OFF], at=NOON)
-    due = await store.alerts.claim(NOON)
-    await store.findings.note([], gone=[FindingEnding(OFF.key, "somebody")], at=LATER)
-    await store.alerts.confirm(due)
+    await store.findings.record([OFF], at=NOON)
+    due = await store.alerts.claim_due(NOON)
+    await store.findings.record([], gone=[FindingEnding(OFF.key, "somebody")], at=LATER)
+    await store.alerts.mark_announced(due)
     assert await claimed(store, LATER) == [("sync-disabled", False, "somebody")]
 
 
 async def test_standing_topics_are_kept_until_they_are_over(store: Store):
     failed, limit = ("failure acme", "503"), ("limit", "disable")
-    await store.alerts.note_standing([failed, limit], (), NOON)
-    await store.alerts.note_standing([limit], [failed], LATER)
-    assert await store.alerts.load_standing() == {limit}
+    await store.alerts.update_standing_topics([failed, limit], (), NOON)
+    await store.alerts.update_standing_topics([limit], [failed], LATER)
+    assert await store.alerts.load_standing_topics() == {limit}

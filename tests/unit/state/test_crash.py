@@ -32,7 +32,7 @@ async def main():
             print(json.dumps(["begun", name]), flush=True)
             await store.intents.settle_company(intent.id, name, company_id=f"c-{n}", company_name=name, at=at)
             print(json.dumps(["bound", name]), flush=True)
-            await store.applied.record_many([AppliedRow(f"{name}/{k}", {"n": n}, "Retain", at) for k in range(5)])
+            await store.applied.save_many([AppliedRow(f"{name}/{k}", {"n": n}, "Retain", at) for k in range(5)])
 asyncio.run(main())
 """
 
@@ -73,8 +73,8 @@ async def test_many_callers_at_once_each_get_their_commit(store: Store):
         intent = await store.intents.begin(name, "company", name=name, company_id=None, platform=None, at=NOON)
         assert name in await store.records.load([name])
         await store.intents.settle_company(intent.id, name, company_id=f"c-{n}", company_name=name, at=NOON)
-        await store.applied.record(name, {"n": n}, deletion="Retain", at=NOON)
-        await store.findings.note([FindingRow(name, "x")], gone=(), at=NOON)
+        await store.applied.save(name, {"n": n}, deletion="Retain", at=NOON)
+        await store.findings.record([FindingRow(name, "x")], gone=(), at=NOON)
 
     await asyncio.gather(*(one(n) for n in range(60)))
     memories = await store.records.load()
@@ -82,7 +82,7 @@ async def test_many_callers_at_once_each_get_their_commit(store: Store):
         f"m-{n}": (f"c-{n}", n) for n in range(60)
     }
     assert await store.intents.load_open() == ()
-    assert len(await store.findings.first_seen()) == 60
+    assert len(await store.findings.load_open()) == 60
 
 
 async def test_cancelled_callers_leave_a_state_that_works(store: Store):
@@ -108,7 +108,7 @@ async def test_a_reader_waits_for_no_writer(tmp_path: Path):
         async with open_state(url) as plan:
             assert set(await plan.records.load()) == {"acme"}
         assert set(await store.records.load()) == {"acme"}
-        noting = asyncio.create_task(store.findings.note([FindingRow("acme", "x")], gone=(), at=NOON))
+        noting = asyncio.create_task(store.findings.record([FindingRow("acme", "x")], gone=(), at=NOON))
         await asyncio.sleep(0.1)
         assert not noting.done()
         writer.execute("COMMIT")
@@ -117,9 +117,9 @@ async def test_a_reader_waits_for_no_writer(tmp_path: Path):
 
 
 async def test_a_commit_that_fails_leaves_nothing_of_itself(store: Store):
-    await store.applied.record_many([AppliedRow("a", {"n": 1}, "Retain", NOON)])
+    await store.applied.save_many([AppliedRow("a", {"n": 1}, "Retain", NOON)])
     with pytest.raises(TypeError):
-        await store.applied.record_many(
+        await store.applied.save_many(
             [AppliedRow("a", {"n": 2}, "Retain", NOON), AppliedRow("b", {1j: {}}, "Retain", NOON)]
         )
     assert {name: memory.applied for name, memory in (await store.records.load()).items()} == {"a": {"n": 1}}

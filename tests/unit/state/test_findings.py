@@ -1,6 +1,7 @@
 """The drift ledger: first seen, last seen, gone."""
 
 import tempfile
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
@@ -14,9 +15,14 @@ RENAMED = FindingRow("acme", "company-renamed")
 DELETED = FindingRow("acme", "account-deleted", "mapping.sales.accounts.refund")
 
 
+async def found_at(store: Store, merchants: Collection[str] | None = None) -> dict[tuple[str, str, str], datetime]:
+    """By key when each finding was found that stands open."""
+    return {row.key: row.found_at for row in await store.findings.load_open(merchants)}
+
+
 async def test_a_finding_keeps_the_moment_it_was_first_seen(store: Store):
-    assert await store.findings.note([RENAMED], gone=(), at=NOON) == {RENAMED.key: NOON}
-    assert await store.findings.note([RENAMED, DELETED], gone=(), at=LATER) == {
+    assert await store.findings.record([RENAMED], gone=(), at=NOON) == {RENAMED.key: NOON}
+    assert await store.findings.record([RENAMED, DELETED], gone=(), at=LATER) == {
         RENAMED.key: NOON,
         DELETED.key: LATER,
     }
@@ -25,12 +31,12 @@ async def test_a_finding_keeps_the_moment_it_was_first_seen(store: Store):
 
 
 async def test_what_is_gone_is_cleared_and_nothing_else(store: Store):
-    await store.findings.note([RENAMED, DELETED], gone=(), at=NOON)
-    await store.findings.note(
+    await store.findings.record([RENAMED, DELETED], gone=(), at=NOON)
+    await store.findings.record(
         [DELETED], gone=[FindingEnding(RENAMED.key, "somebody"), FindingEnding(("acme", "never", ""), "left")], at=LATER
     )
-    assert await store.findings.first_seen() == {DELETED.key: NOON}
-    assert (await store.findings.first_seen(["acme"]), await store.findings.first_seen(["bakery"])) == (
+    assert await found_at(store) == {DELETED.key: NOON}
+    assert (await found_at(store, ["acme"]), await found_at(store, ["bakery"])) == (
         {DELETED.key: NOON},
         {},
     )
@@ -39,23 +45,23 @@ async def test_what_is_gone_is_cleared_and_nothing_else(store: Store):
 
 
 async def test_a_finding_that_comes_back_begins_anew(store: Store):
-    await store.findings.note([RENAMED], gone=(), at=NOON)
-    await store.findings.note([], gone=[FindingEnding(RENAMED.key, "somebody")], at=NOON)
-    assert await store.findings.note([RENAMED], gone=(), at=LATER) == {RENAMED.key: LATER}
+    await store.findings.record([RENAMED], gone=(), at=NOON)
+    await store.findings.record([], gone=[FindingEnding(RENAMED.key, "somebody")], at=NOON)
+    assert await store.findings.record([RENAMED], gone=(), at=LATER) == {RENAMED.key: LATER}
     first, second = await store.findings.load_occurrences("acme")
     assert (first.found_at, first.gone_at, first.how) == (NOON, NOON, "somebody")
     assert (second.found_at, second.gone_at) == (LATER, None)
 
 
 async def test_who_has_a_finding_of_a_code_is_known(store: Store):
-    await store.findings.note([RENAMED, FindingRow("bakery", "data-pull-failed")], gone=(), at=NOON)
-    assert await store.findings.merchants_with("data-pull-failed") == ("bakery",)
-    await store.findings.note([], gone=[FindingEnding(("bakery", "data-pull-failed", ""), "passed")], at=LATER)
-    assert await store.findings.merchants_with("data-pull-failed") == ()
+    await store.findings.record([RENAMED, FindingRow("bakery", "data-pull-failed")], gone=(), at=NOON)
+    assert await store.findings.load_merchants_with("data-pull-failed") == ("bakery",)
+    await store.findings.record([], gone=[FindingEnding(("bakery", "data-pull-failed", ""), "passed")], at=LATER)
+    assert await store.findings.load_merchants_with("data-pull-failed") == ()
 
 
 async def test_the_same_finding_seen_twice_in_one_look_is_one(store: Store):
-    assert await store.findings.note([RENAMED, RENAMED], gone=(), at=NOON) == {RENAMED.key: NOON}
+    assert await store.findings.record([RENAMED, RENAMED], gone=(), at=NOON) == {RENAMED.key: NOON}
 
 
 LOOKS = st.lists(
@@ -77,12 +83,12 @@ async def test_the_ledger_agrees_with_a_replay_of_all_looks(looks: list[dict[str
                 expected = dict.fromkeys(seen, at) | expected
                 gone = [
                     FindingEnding(key, "somebody")
-                    for key in await store.findings.first_seen()
+                    for key in await found_at(store)
                     if key[0] in look and key not in seen
                 ]
-                noted = await store.findings.note([FindingRow(*key) for key in seen], gone=gone, at=at)
+                noted = await store.findings.record([FindingRow(*key) for key in seen], gone=gone, at=at)
                 assert noted == {key: expected[key] for key in seen}
-            assert await store.findings.first_seen() == expected
+            assert await found_at(store) == expected
 
 
 # Each time that one comes -------------------------------------------------------------------------------
@@ -92,9 +98,9 @@ OFF = FindingRow("acme", "sync-disabled", "enabled", "drift", False, True, "swit
 
 async def test_a_time_that_it_came_keeps_values_runs_and_how_it_went(store: Store):
     first, second = await store.runs.begin("run", NOON, user="svc", host="a"), await store.runs.begin("apply", LATER)
-    await store.findings.note([OFF], at=NOON, run=first)
+    await store.findings.record([OFF], at=NOON, run=first)
     ending = FindingEnding(OFF.key, "mended", second, {"id": "x"}, LATER)
-    await store.findings.note([], gone=[ending], at=LATER, run=second)
+    await store.findings.record([], gone=[ending], at=LATER, run=second)
     (row,) = await store.findings.load_occurrences("acme")
     assert (row.direction, row.live, row.wanted, row.cause, row.wish) == ("drift", False, True, "switched off", "true")
     assert (row.found_at, row.found_run, row.gone_at, row.gone_run) == (NOON, first, LATER, second)
@@ -105,23 +111,23 @@ async def test_a_time_that_it_came_keeps_values_runs_and_how_it_went(store: Stor
 
 
 async def test_what_is_found_and_put_right_in_one_run_came_and_went(store: Store):
-    await store.findings.note([OFF], gone=[FindingEnding(OFF.key, "mended", 1, at=LATER)], at=NOON, run=1)
+    await store.findings.record([OFF], gone=[FindingEnding(OFF.key, "mended", 1, at=LATER)], at=NOON, run=1)
     (row,) = await store.findings.load_occurrences("acme")
     assert (row.found_at, row.gone_at, row.how) == (NOON, LATER, "mended")
-    assert await store.findings.first_seen() == {}
+    assert await found_at(store) == {}
 
 
 async def test_the_run_that_may_have_put_it_right_is_noted(store: Store):
-    await store.findings.note([OFF], tried=[OFF.key], at=NOON, run=5)
-    await store.findings.note([], tried=[RENAMED.key], at=NOON, run=6)
+    await store.findings.record([OFF], tried=[OFF.key], at=NOON, run=5)
+    await store.findings.record([], tried=[RENAMED.key], at=NOON, run=6)
     (row,) = await store.findings.load_open()
     assert (row.tried_run, row.gone_at) == (5, None)
 
 
 async def test_who_moved_may_be_known_otherwise_later(store: Store):
     pending = FindingRow("acme", "mapping-changed", "mapping.sales.sync", "pending", True, False)
-    await store.findings.note([pending], at=NOON)
-    await store.findings.note([FindingRow(*pending.key, "conflict", None, False, is_news=True)], at=LATER)
+    await store.findings.record([pending], at=NOON)
+    await store.findings.record([FindingRow(*pending.key, "conflict", None, False, is_news=True)], at=LATER)
     (row,) = await store.findings.load_open(["acme"])
     assert (row.found_at, row.direction, row.live) == (NOON, "conflict", None)
 
@@ -129,10 +135,10 @@ async def test_who_moved_may_be_known_otherwise_later(store: Store):
 async def test_how_often_each_came_is_counted_from_a_moment_on(store: Store):
     for hour in range(4):
         at = NOON + timedelta(hours=hour)
-        await store.findings.note([OFF], gone=[FindingEnding(OFF.key, "mended", at=at)], at=at)
-    await store.findings.note([RENAMED], at=NOON)
-    assert await store.findings.times_found(["acme"], LATER) == {OFF.key: 3}
-    assert await store.findings.times_found(["bakery"], NOON) == {}
+        await store.findings.record([OFF], gone=[FindingEnding(OFF.key, "mended", at=at)], at=at)
+    await store.findings.record([RENAMED], at=NOON)
+    assert await store.findings.count_occurrences(["acme"], LATER) == {OFF.key: 3}
+    assert await store.findings.count_occurrences(["bakery"], NOON) == {}
     assert [each.found_at for each in await store.findings.load_recurring(LATER, 3)] == [
         NOON + timedelta(hours=n) for n in (1, 2, 3)
     ]
@@ -142,7 +148,7 @@ async def test_how_often_each_came_is_counted_from_a_moment_on(store: Store):
 async def test_the_past_goes_with_the_name_and_stays_when_the_rest_is_forgotten(store: Store):
     await store.bindings.bind_company("acme", company_id="1", company_name="acme")
     await store.bindings.bind_company("other", company_id="2", company_name="other")
-    await store.findings.note([OFF, FindingRow("other", "data-stale")], at=NOON)
+    await store.findings.record([OFF, FindingRow("other", "data-stale")], at=NOON)
     await store.merchants.forget("other")
     await store.merchants.rename("acme", "other", at=LATER)
     assert [(each.code, each.how) for each in await store.findings.load_occurrences("other")] == [
@@ -159,4 +165,4 @@ async def test_an_export_of_an_earlier_version_is_read(store: Store, tmp_path):
     document["tables"]["findings"] = [{"merchant": "acme", "code": "data-stale", "field": "", **times}]
     async with open_state(f"sqlite:///{tmp_path}/new.db") as new:
         await new.import_(document)
-        assert await new.findings.first_seen() == {("acme", "data-stale", ""): NOON}
+        assert await found_at(new) == {("acme", "data-stale", ""): NOON}

@@ -37,7 +37,7 @@ async def test_each_intent_names_its_request_as_no_other_state_would(store: Stor
 async def test_the_first_look_in_vain_is_the_one_that_is_remembered(store: Store):
     number = await begin(store)
     for minutes in (1, 2):
-        await store.intents.note_missed(number, NOON + timedelta(minutes=minutes))
+        await store.intents.mark_missed(number, NOON + timedelta(minutes=minutes))
     (intent,) = await store.intents.load_open()
     assert intent.missed_at == NOON + timedelta(minutes=1)
 
@@ -61,5 +61,5 @@ async def test_a_closed_intent_stays_as_it_was_closed(store: Store):
     number = await begin(store)
     await store.intents.close(number, outcome="done", at=NOON)
     await store.intents.close(number, outcome="not done", at=NOON)
-    (row,) = (await store.merchants.show("acme"))["intents"]
+    (row,) = (await store.merchants.load_rows("acme"))["intents"]
     assert row["outcome"] == "done"

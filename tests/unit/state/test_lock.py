@@ -56,7 +56,7 @@ async def test_a_second_run_is_told_who_holds_the_lock_and_since_when(url: str):
         async with open_state(url) as store:
             with pytest.raises(StateLocked, match="merchantctl apply") as locked:
                 await store.lock.acquire(ME, timeout_s=0)
-            holder = await store.lock.holder()
+            holder = await store.lock.load_holder()
     finally:
         child.kill()
         child.wait()
@@ -69,7 +69,7 @@ async def test_the_lock_of_a_killed_run_is_taken_over_at_once(url: str):
     kill_but_do_not_reap(child)
     async with open_state(url) as store:
         await store.lock.acquire(ME, timeout_s=0)
-        holder = await store.lock.holder()
+        holder = await store.lock.load_holder()
     child.wait()
     assert holder is not None
     assert holder.owner == ME
@@ -124,7 +124,7 @@ async def test_a_lock_is_given_back_when_its_store_is_closed_even_by_an_error(ur
     with pytest.raises(ZeroDivisionError):
         await run_that_fails()
     async with open_state(url) as store:
-        assert await store.lock.holder() is None
+        assert await store.lock.load_holder() is None
 
 
 async def test_who_does_not_hold_the_lock_cannot_give_it_back(url: str):
@@ -133,7 +133,7 @@ async def test_who_does_not_hold_the_lock_cannot_give_it_back(url: str):
         with pytest.raises(StateLocked):
             await other.lock.acquire(ME, timeout_s=0)
         await other.lock.release(ME)
-        assert await holder.lock.holder() is not None
+        assert await holder.lock.load_holder() is not None
 
 
 @pytest.mark.parametrize(
@@ -175,10 +175,10 @@ class TestWhateverARowSays:
         async with open_state(url) as store, open_state(url) as other:
             assert await other.lock.holder_silent_for() is None
             await store.lock.acquire(owner, timeout_s=0)
-            holder, silent = await other.lock.holder(), await other.lock.holder_silent_for()
+            holder, silent = await other.lock.load_holder(), await other.lock.holder_silent_for()
             assert silent is not None
             assert 0 <= silent < 60
-            assert await other.lock.holder() == holder
+            assert await other.lock.load_holder() == holder
             with pytest.raises(StateLocked):
                 await other.lock.acquire(ME, timeout_s=0)
 
@@ -225,7 +225,7 @@ class TestOverSeveralMachines:
                 assert not waiting.done()
                 child.kill()
                 await waiting
-                holder = await store.lock.holder()
+                holder = await store.lock.load_holder()
         finally:
             child.kill()
             child.wait()

@@ -15,23 +15,23 @@ SOMEBODY = ProcessIdentity("host", 1, "mark", "merchantctl rollout")
 async def fill(store: Store, merchant: str = "acme") -> None:
     run = await store.runs.begin("apply", NOON)
     await store.bindings.bind_company(merchant, company_id=f"c-{merchant}", company_name=merchant)
-    await store.applied.record(merchant, {"enabled": True}, deletion="Disable", at=NOON)
+    await store.applied.save(merchant, {"enabled": True}, deletion="Disable", at=NOON)
     await store.intents.begin(merchant, "connection", name=merchant, company_id="c", platform="gbol", at=NOON)
-    await store.findings.note([FindingRow(merchant, "company-renamed")], gone=(), at=NOON)
+    await store.findings.record([FindingRow(merchant, "company-renamed")], gone=(), at=NOON)
     await store.quarantine.put(merchant, key="k", reason="r", until=NOON, tries=1)
-    await store.runs.note_events(run, [EventRow(NOON, run, merchant, "done", {"n": [1, None]})])
-    await store.runs.note_writes(run, {"create": 1}, NOON, confirmed=False)
+    await store.runs.record_events(run, [EventRow(NOON, run, merchant, "done", {"n": [1, None]})])
+    await store.runs.record_writes(run, {"create": 1}, NOON, confirmed=False)
     await store.runs.end(run, 0, {"writes": 1}, NOON)
     await store.in_sync_cache.save_keys({merchant: "v"})
-    await store.syncs.note([SyncRow(merchant, 2000, "", NOON, NOON, NOON)])
-    await store.refresh_requests.note([merchant], NOON)
+    await store.syncs.save([SyncRow(merchant, 2000, "", NOON, NOON, NOON)])
+    await store.refresh_requests.record([merchant], NOON)
     await store.rollouts.begin(f"of {merchant}", {"soak": 0}, [MemberRow(merchant, 1, "d", "done")], SOMEBODY, NOON)
 
 
 async def test_show_tells_all_that_is_remembered_of_one_merchant(store: Store):
     await fill(store)
     await fill(store, "bakery")
-    shown = await store.merchants.show("acme")
+    shown = await store.merchants.load_rows("acme")
     assert {table: len(rows) for table, rows in shown.items()} == {
         "merchants": 1, "applied": 1, "intents": 1, "findings": 1, "quarantine": 1, "syncs": 1,
         "pulls": 1, "renames": 0, "rollout_merchants": 1,
@@ -45,14 +45,14 @@ async def test_show_tells_all_that_is_remembered_of_one_merchant(store: Store):
 async def test_a_renamed_merchant_takes_everything_along(store: Store):
     await fill(store)
     before = await store.records.load()
-    await store.findings.note([FindingRow("acme-coffee", "company-missing")], gone=(), at=NOON)
+    await store.findings.record([FindingRow("acme-coffee", "company-missing")], gone=(), at=NOON)
     await store.merchants.rename("acme", "acme-coffee", at=NOON)
     after = await store.records.load()
     assert set(after) == {"acme-coffee"}
     assert after["acme-coffee"].company_id == before["acme"].company_id
     assert after["acme-coffee"].applied == {"enabled": True}
     assert [intent.merchant for intent in await store.intents.load_open()] == ["acme-coffee"]
-    assert set(await store.findings.first_seen()) == {("acme-coffee", "company-renamed", "")}
+    assert {row.key for row in await store.findings.load_open()} == {("acme-coffee", "company-renamed", "")}
     assert set(await store.quarantine.load()) == {"acme-coffee"}
     assert set(await store.syncs.load()) == {"acme-coffee"}
     assert [hold.merchant for hold in await store.rollouts.load_holds()] == ["acme-coffee"]
@@ -80,7 +80,7 @@ async def test_a_forgotten_merchant_leaves_its_history_and_the_others(store: Sto
     with pytest.raises(UnknownMerchant, match="acme"):
         await store.merchants.forget("acme")
     with pytest.raises(UnknownMerchant, match="acme"):
-        await store.merchants.show("acme")
+        await store.merchants.load_rows("acme")
 
 
 async def test_an_export_fills_an_empty_state_with_the_same(url: str, tmp_path):
@@ -104,7 +104,7 @@ async def test_an_export_of_before_writes_said_who_confirmed_them_is_still_taken
         del row["confirmed"]
     async with open_state(f"sqlite:///{tmp_path / 'other.db'}") as other:
         await other.import_(document)
-        assert await other.runs.writes_since(NOON) == {"create": 1}
+        assert await other.runs.count_unconfirmed_writes(NOON) == {"create": 1}
 
 
 def of_version_1(**tables: Any) -> dict[str, Any]:

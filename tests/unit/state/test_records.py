@@ -20,7 +20,7 @@ async def test_everything_noted_about_a_merchant_is_recalled_after_reopening(url
         await store.bindings.bind_company("acme", company_id="c-1", company_name="Acme Coffee")
         await store.bindings.bind_connection("acme", "k-1")
         await store.bindings.mark_configured(["acme"], NOON)
-        await store.applied.record("acme", fields, deletion="Unlink", at=NOON)
+        await store.applied.save("acme", fields, deletion="Unlink", at=NOON)
         begun = await store.intents.begin("acme", "company", name="Acme", company_id=None, platform=None, at=NOON)
     async with open_state(url) as store:
         (memory,) = (await store.records.load()).values()
@@ -46,8 +46,8 @@ async def test_a_merchant_with_nothing_but_a_create_begun_is_recalled(store: Sto
 
 
 async def test_last_applied_is_replaced_whole(store: Store):
-    await store.applied.record("acme", {"enabled": True, "schedule.syncHourUtc": 3}, deletion="Retain", at=NOON)
-    await store.applied.record("acme", {"enabled": False}, deletion="Disable", at=NOON)
+    await store.applied.save("acme", {"enabled": True, "schedule.syncHourUtc": 3}, deletion="Retain", at=NOON)
+    await store.applied.save("acme", {"enabled": False}, deletion="Disable", at=NOON)
     memory = (await store.records.load())["acme"]
     assert (memory.applied, memory.deletion) == ({"enabled": False}, "Disable")
 
@@ -55,9 +55,9 @@ async def test_last_applied_is_replaced_whole(store: Store):
 async def test_last_applied_of_many_is_one_commit(store: Store):
     good = AppliedRow("a", {}, "Retain", NOON)
     with pytest.raises(TypeError):
-        await store.applied.record_many([good, AppliedRow("b", {"x": object()}, "Retain", NOON)])
+        await store.applied.save_many([good, AppliedRow("b", {"x": object()}, "Retain", NOON)])
     assert await store.records.load() == {}
-    await store.applied.record_many([good, AppliedRow("b", {"x": 1}, "Retain", NOON)])
+    await store.applied.save_many([good, AppliedRow("b", {"x": 1}, "Retain", NOON)])
     assert set(await store.records.load()) == {"a", "b"}
 
 

@@ -51,7 +51,7 @@ async def test_a_permutation_with_one_name_that_cannot_move_moves_nothing(store:
     members = [MemberRow("c", 1, "d", "ahead")]
     await store.rollouts.begin("spring", {}, members, SOMEBODY, NOON)
     with pytest.raises(NameInRollout, match="spring"):
-        await store.merchants.rename_many({"d": "a", "e": "c"}, at=NOON, under_way=["running"])
+        await store.merchants.rename_many({"d": "a", "e": "c"}, at=NOON, blocking_states=["running"])
     exported = await store.export()
     assert exported["tables"]["merchants"] == before["tables"]["merchants"]
 

@@ -47,28 +47,28 @@ async def test_a_rollout_is_turned_only_from_where_and_from_whom_it_is_believed_
 
 async def test_one_that_a_living_process_carries_out_is_taken_from_it_only_where_it_was_told_to_stop(url: str):
     async with open_state(url) as first, open_state(url) as second:
-        assert not await second.rollouts.is_one_carried_out()
-        assert await first.rollouts.take_up(from_whoever=False)
-        assert await second.rollouts.is_one_carried_out()
-        assert not await second.rollouts.take_up(from_whoever=False)
-        assert await second.rollouts.take_up(from_whoever=True)
-        assert not await first.rollouts.take_up(from_whoever=False)
+        assert not await second.rollouts.is_claim_held()
+        assert await first.rollouts.acquire_claim(by_force=False)
+        assert await second.rollouts.is_claim_held()
+        assert not await second.rollouts.acquire_claim(by_force=False)
+        assert await second.rollouts.acquire_claim(by_force=True)
+        assert not await first.rollouts.acquire_claim(by_force=False)
 
 
 async def test_whoever_carries_one_out_lets_go_of_it_with_the_state(url: str):
     async with open_state(url) as first:
-        await first.rollouts.take_up(from_whoever=False)
+        await first.rollouts.acquire_claim(by_force=False)
     async with open_state(url) as second:
-        assert not await second.rollouts.is_one_carried_out()
-        assert await second.rollouts.take_up(from_whoever=False)
+        assert not await second.rollouts.is_claim_held()
+        assert await second.rollouts.acquire_claim(by_force=False)
 
 
 async def test_a_run_that_writes_and_a_rollout_between_its_waves_are_in_nobodys_way(url: str):
     async with open_state(url) as rollout, open_state(url) as run:
-        await rollout.rollouts.take_up(from_whoever=False)
+        await rollout.rollouts.acquire_claim(by_force=False)
         await run.lock.acquire(ONE, timeout_s=0)
         await run.lock.prove()
-        assert await rollout.rollouts.is_one_carried_out()
+        assert await rollout.rollouts.is_claim_held()
 
 
 class TestOverSeveralMachines:
@@ -79,17 +79,17 @@ class TestOverSeveralMachines:
 
     async def test_who_gives_no_sign_of_life_for_a_lease_has_a_rollout_no_more(self, url: str):
         async with open_state(url, lease=1) as store, open_state(url) as other:
-            await store.rollouts.take_up(from_whoever=False)
+            await store.rollouts.acquire_claim(by_force=False)
             await asyncio.sleep(2)
-            assert await other.rollouts.is_one_carried_out(), "it gives signs of life"
+            assert await other.rollouts.is_claim_held(), "it gives signs of life"
             assert store.rollouts._heartbeats is not None
             store.rollouts._heartbeats.cancel()
             for _ in range(300):
-                if await other.rollouts.take_up(from_whoever=False):
+                if await other.rollouts.acquire_claim(by_force=False):
                     break
                 await asyncio.sleep(0.2)
-            assert await other.rollouts.is_one_carried_out()
-            assert not await store.rollouts.take_up(from_whoever=False)
+            assert await other.rollouts.is_claim_held()
+            assert not await store.rollouts.acquire_claim(by_force=False)
 
 
 async def test_what_was_done_to_a_merchant_is_kept_by_field(store: Store):

@@ -11,8 +11,8 @@ async def test_history_tells_what_happened_to_one_merchant_in_order(store: Store
     run = await store.runs.begin("apply", NOON)
     first = EventRow(NOON, run, "acme", "done", {"changes": ["create-company"]})
     second = EventRow(NOON, run, "acme", "failed", {"reason": "ö"})
-    await store.runs.note_events(run, [first, EventRow(NOON, run, "bakery", "done"), second])
-    await store.runs.note_events(run, [])
+    await store.runs.record_events(run, [first, EventRow(NOON, run, "bakery", "done"), second])
+    await store.runs.record_events(run, [])
     await store.runs.end(run, 3, {"failed": 1}, NOON)
     assert await store.runs.load_events("acme") == (first, second)
 
@@ -27,19 +27,19 @@ async def test_a_run_that_was_killed_stays_without_an_end(store: Store):
 
 async def test_changes_are_counted_by_class_over_a_window(store: Store):
     first, second = await store.runs.begin("run", NOON), await store.runs.begin("run", NOON)
-    await store.runs.note_writes(first, {"unlink": 2, "remap": 5}, NOON - timedelta(hours=25), confirmed=False)
-    await store.runs.note_writes(first, {"unlink": 1}, NOON - timedelta(hours=24), confirmed=False)
-    await store.runs.note_writes(second, {"unlink": 3}, NOON, confirmed=False)
-    await store.runs.note_writes(second, {}, NOON, confirmed=False)
-    assert await store.runs.writes_since(NOON - timedelta(hours=24)) == {"unlink": 4}
-    assert await store.runs.writes_since(NOON + timedelta(seconds=1)) == {}
+    await store.runs.record_writes(first, {"unlink": 2, "remap": 5}, NOON - timedelta(hours=25), confirmed=False)
+    await store.runs.record_writes(first, {"unlink": 1}, NOON - timedelta(hours=24), confirmed=False)
+    await store.runs.record_writes(second, {"unlink": 3}, NOON, confirmed=False)
+    await store.runs.record_writes(second, {}, NOON, confirmed=False)
+    assert await store.runs.count_unconfirmed_writes(NOON - timedelta(hours=24)) == {"unlink": 4}
+    assert await store.runs.count_unconfirmed_writes(NOON + timedelta(seconds=1)) == {}
 
 
 async def test_what_a_person_confirmed_is_recorded_and_does_not_fill_the_window(store: Store):
     run = await store.runs.begin("apply", NOON)
-    await store.runs.note_writes(run, {"disable": 7}, NOON, confirmed=True)
-    await store.runs.note_writes(run, {"disable": 2}, NOON, confirmed=False)
-    assert await store.runs.writes_since(NOON - timedelta(hours=1)) == {"disable": 2}
+    await store.runs.record_writes(run, {"disable": 7}, NOON, confirmed=True)
+    await store.runs.record_writes(run, {"disable": 2}, NOON, confirmed=False)
+    assert await store.runs.count_unconfirmed_writes(NOON - timedelta(hours=1)) == {"disable": 2}
     noted = (await store.export())["tables"]["writes"]
     assert [(row["count"], row["confirmed"]) for row in noted] == [(7, True), (2, False)]
 

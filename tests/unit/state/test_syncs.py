@@ -10,7 +10,7 @@ NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 async def test_a_reading_takes_the_place_of_the_one_before_and_leaves_the_others(store: Store):
     never = SyncRow("bakery", None, "", None, NOON, NOON)
     failed = SyncRow("acme", 4000, "é: no such account", NOON - timedelta(hours=3), NOON, NOON)
-    await store.syncs.note([SyncRow("acme", 1000, "", NOON, NOON, NOON), never])
-    await store.syncs.note([failed])
-    await store.syncs.note([])
+    await store.syncs.save([SyncRow("acme", 1000, "", NOON, NOON, NOON), never])
+    await store.syncs.save([failed])
+    await store.syncs.save([])
     assert await store.syncs.load() == {"acme": failed, "bakery": never}
