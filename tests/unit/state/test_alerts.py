@@ -13,7 +13,7 @@ async def claimed(store: Store, at=NOON):
     return [(each.occurrence.code, each.is_new, each.occurrence.how) for each in await store.alerts.claim_due(at)]
 
 
-async def test_an_alert_is_claimed_once_and_is_not_due_again_once_confirmed(store: Store):
+async def test_an_alert_is_claimed_once_and_is_not_due_again_once_confirmed(store: Store) -> None:
     await store.findings.record([OFF, FindingRow("acme", "data-stale")], at=NOON)
     due = await store.alerts.claim_due(NOON)
     assert [each.occurrence.code for each in due] == ["sync-disabled"]
@@ -22,7 +22,7 @@ async def test_an_alert_is_claimed_once_and_is_not_due_again_once_confirmed(stor
     assert await claimed(store, NOON + 2 * CLAIM_LEASE) == []
 
 
-async def test_an_alert_given_back_or_left_by_a_dead_process_is_due_again(store: Store):
+async def test_an_alert_given_back_or_left_by_a_dead_process_is_due_again(store: Store) -> None:
     await store.findings.record([OFF], at=NOON)
     await store.alerts.give_back(await store.alerts.claim_due(NOON))
     assert await claimed(store) == [("sync-disabled", True, None)]
@@ -30,7 +30,7 @@ async def test_an_alert_given_back_or_left_by_a_dead_process_is_due_again(store:
     assert await claimed(store, NOON + CLAIM_LEASE + timedelta(seconds=1)) == [("sync-disabled", True, None)]
 
 
-async def test_the_end_of_an_announced_finding_is_due(store: Store):
+async def test_the_end_of_an_announced_finding_is_due(store: Store) -> None:
     await store.findings.record([OFF], at=NOON)
     await store.alerts.mark_announced(await store.alerts.claim_due(NOON))
     await store.findings.record([], gone=[FindingEnding(OFF.key, "somebody")], at=LATER)
@@ -40,7 +40,7 @@ async def test_the_end_of_an_announced_finding_is_due(store: Store):
     assert await claimed(store, LATER + 2 * CLAIM_LEASE) == []
 
 
-async def test_a_finding_that_came_and_ended_unannounced_is_one_alert(store: Store):
+async def test_a_finding_that_came_and_ended_unannounced_is_one_alert(store: Store) -> None:
     await store.findings.record([OFF], gone=[FindingEnding(OFF.key, "mended", at=LATER)], at=NOON)
     due = await store.alerts.claim_due(LATER)
     assert [(each.is_new, each.occurrence.how) for each in due] == [(True, "mended")]
@@ -48,7 +48,7 @@ async def test_a_finding_that_came_and_ended_unannounced_is_one_alert(store: Sto
     assert await claimed(store, LATER + 2 * CLAIM_LEASE) == []
 
 
-async def test_a_finding_that_ends_while_it_is_announced_is_due_again(store: Store):
+async def test_a_finding_that_ends_while_it_is_announced_is_due_again(store: Store) -> None:
     await store.findings.record([OFF], at=NOON)
     due = await store.alerts.claim_due(NOON)
     await store.findings.record([], gone=[FindingEnding(OFF.key, "somebody")], at=LATER)
@@ -56,7 +56,7 @@ async def test_a_finding_that_ends_while_it_is_announced_is_due_again(store: Sto
     assert await claimed(store, LATER) == [("sync-disabled", False, "somebody")]
 
 
-async def test_standing_topics_are_kept_until_they_are_over(store: Store):
+async def test_standing_topics_are_kept_until_they_are_over(store: Store) -> None:
     failed, limit = ("failure acme", "503"), ("limit", "disable")
     await store.alerts.update_standing_topics([failed, limit], (), NOON)
     await store.alerts.update_standing_topics([limit], [failed], LATER)

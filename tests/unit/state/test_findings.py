@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ async def found_at(store: Store, merchants: Collection[str] | None = None) -> di
     return {row.key: row.found_at for row in await store.findings.load_open(merchants)}
 
 
-async def test_a_finding_keeps_the_moment_it_was_first_seen(store: Store):
+async def test_a_finding_keeps_the_moment_it_was_first_seen(store: Store) -> None:
     assert await store.findings.record([RENAMED], gone=(), at=NOON) == {RENAMED.key: NOON}
     assert await store.findings.record([RENAMED, DELETED], gone=(), at=LATER) == {
         RENAMED.key: NOON,
@@ -30,7 +31,7 @@ async def test_a_finding_keeps_the_moment_it_was_first_seen(store: Store):
     assert (oldest.found_at, oldest.last_seen, oldest.gone_at) == (NOON, LATER, None)
 
 
-async def test_what_is_gone_is_cleared_and_nothing_else(store: Store):
+async def test_what_is_gone_is_cleared_and_nothing_else(store: Store) -> None:
     await store.findings.record([RENAMED, DELETED], gone=(), at=NOON)
     await store.findings.record(
         [DELETED], gone=[FindingEnding(RENAMED.key, "somebody"), FindingEnding(("acme", "never", ""), "left")], at=LATER
@@ -44,7 +45,7 @@ async def test_what_is_gone_is_cleared_and_nothing_else(store: Store):
     assert cleared == {"company-renamed": LATER, "account-deleted": None}
 
 
-async def test_a_finding_that_comes_back_begins_anew(store: Store):
+async def test_a_finding_that_comes_back_begins_anew(store: Store) -> None:
     await store.findings.record([RENAMED], gone=(), at=NOON)
     await store.findings.record([], gone=[FindingEnding(RENAMED.key, "somebody")], at=NOON)
     assert await store.findings.record([RENAMED], gone=(), at=LATER) == {RENAMED.key: LATER}
@@ -53,14 +54,14 @@ async def test_a_finding_that_comes_back_begins_anew(store: Store):
     assert (second.found_at, second.gone_at) == (LATER, None)
 
 
-async def test_who_has_a_finding_of_a_code_is_known(store: Store):
+async def test_who_has_a_finding_of_a_code_is_known(store: Store) -> None:
     await store.findings.record([RENAMED, FindingRow("bakery", "data-pull-failed")], gone=(), at=NOON)
     assert await store.findings.load_merchants_with("data-pull-failed") == ("bakery",)
     await store.findings.record([], gone=[FindingEnding(("bakery", "data-pull-failed", ""), "passed")], at=LATER)
     assert await store.findings.load_merchants_with("data-pull-failed") == ()
 
 
-async def test_the_same_finding_seen_twice_in_one_look_is_one(store: Store):
+async def test_the_same_finding_seen_twice_in_one_look_is_one(store: Store) -> None:
     assert await store.findings.record([RENAMED, RENAMED], gone=(), at=NOON) == {RENAMED.key: NOON}
 
 
@@ -71,7 +72,7 @@ LOOKS = st.lists(
 
 @settings(deadline=None, max_examples=30)
 @given(LOOKS)
-async def test_the_ledger_agrees_with_a_replay_of_all_looks(looks: list[dict[str, frozenset[str]]]):
+async def test_the_ledger_agrees_with_a_replay_of_all_looks(looks: list[dict[str, frozenset[str]]]) -> None:
     """Per look, the judged merchants with what each showed: open is what showed at a merchant's last look."""
     expected: dict[tuple[str, str, str], datetime] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -96,7 +97,7 @@ async def test_the_ledger_agrees_with_a_replay_of_all_looks(looks: list[dict[str
 OFF = FindingRow("acme", "sync-disabled", "enabled", "drift", False, True, "switched off", "true", is_news=True)
 
 
-async def test_a_time_that_it_came_keeps_values_runs_and_how_it_went(store: Store):
+async def test_a_time_that_it_came_keeps_values_runs_and_how_it_went(store: Store) -> None:
     first, second = await store.runs.begin("run", NOON, user="svc", host="a"), await store.runs.begin("apply", LATER)
     await store.findings.record([OFF], at=NOON, run=first)
     ending = FindingEnding(OFF.key, "mended", second, {"id": "x"}, LATER)
@@ -110,21 +111,21 @@ async def test_a_time_that_it_came_keeps_values_runs_and_how_it_went(store: Stor
     }
 
 
-async def test_what_is_found_and_put_right_in_one_run_came_and_went(store: Store):
+async def test_what_is_found_and_put_right_in_one_run_came_and_went(store: Store) -> None:
     await store.findings.record([OFF], gone=[FindingEnding(OFF.key, "mended", 1, at=LATER)], at=NOON, run=1)
     (row,) = await store.findings.load_occurrences("acme")
     assert (row.found_at, row.gone_at, row.how) == (NOON, LATER, "mended")
     assert await found_at(store) == {}
 
 
-async def test_the_run_that_may_have_put_it_right_is_noted(store: Store):
+async def test_the_run_that_may_have_put_it_right_is_noted(store: Store) -> None:
     await store.findings.record([OFF], tried=[OFF.key], at=NOON, run=5)
     await store.findings.record([], tried=[RENAMED.key], at=NOON, run=6)
     (row,) = await store.findings.load_open()
     assert (row.tried_run, row.gone_at) == (5, None)
 
 
-async def test_who_moved_may_be_known_otherwise_later(store: Store):
+async def test_who_moved_may_be_known_otherwise_later(store: Store) -> None:
     pending = FindingRow("acme", "mapping-changed", "mapping.sales.sync", "pending", True, False)
     await store.findings.record([pending], at=NOON)
     await store.findings.record([FindingRow(*pending.key, "conflict", None, False, is_news=True)], at=LATER)
@@ -132,7 +133,7 @@ async def test_who_moved_may_be_known_otherwise_later(store: Store):
     assert (row.found_at, row.direction, row.live) == (NOON, "conflict", None)
 
 
-async def test_how_often_each_came_is_counted_from_a_moment_on(store: Store):
+async def test_how_often_each_came_is_counted_from_a_moment_on(store: Store) -> None:
     for hour in range(4):
         at = NOON + timedelta(hours=hour)
         await store.findings.record([OFF], gone=[FindingEnding(OFF.key, "mended", at=at)], at=at)
@@ -145,7 +146,7 @@ async def test_how_often_each_came_is_counted_from_a_moment_on(store: Store):
     assert await store.findings.load_recurring(LATER, 4) == ()
 
 
-async def test_the_past_goes_with_the_name_and_stays_when_the_rest_is_forgotten(store: Store):
+async def test_the_past_goes_with_the_name_and_stays_when_the_rest_is_forgotten(store: Store) -> None:
     await store.bindings.bind_company("acme", company_id="1", company_name="acme")
     await store.bindings.bind_company("other", company_id="2", company_name="other")
     await store.findings.record([OFF, FindingRow("other", "data-stale")], at=NOON)
@@ -157,7 +158,7 @@ async def test_the_past_goes_with_the_name_and_stays_when_the_rest_is_forgotten(
     ]
 
 
-async def test_an_export_of_an_earlier_version_is_read(store: Store, tmp_path):
+async def test_an_export_of_an_earlier_version_is_read(store: Store, tmp_path: Path) -> None:
     await store.bindings.bind_company("acme", company_id="1", company_name="acme")
     document = await store.export()
     del document["tables"]["occurrences"]

@@ -12,20 +12,20 @@ async def begin(store: Store, merchant: str = "acme", kind: str = "company") -> 
     return intent.id
 
 
-async def test_an_intent_is_open_until_it_is_closed(store: Store):
+async def test_an_intent_is_open_until_it_is_closed(store: Store) -> None:
     first, second = await begin(store), await begin(store, "bakery")
     assert [intent.id for intent in await store.intents.load_open()] == [first, second]
     await store.intents.close(first, outcome="not done", at=NOON)
     assert [intent.merchant for intent in await store.intents.load_open()] == ["bakery"]
 
 
-async def test_an_intent_says_how_to_know_the_child_again(store: Store):
+async def test_an_intent_says_how_to_know_the_child_again(store: Store) -> None:
     begun = await store.intents.begin("acme", "connection", name="Acme", company_id="c-1", platform="gbol", at=NOON)
     assert begun == Intent(begun.id, "acme", "connection", "Acme", "c-1", "gbol", NOON, begun.key)
     assert await store.intents.load_open() == (begun,)
 
 
-async def test_each_intent_names_its_request_as_no_other_state_would(store: Store):
+async def test_each_intent_names_its_request_as_no_other_state_would(store: Store) -> None:
     """Two states on one account count from one both: a number would be taken for the other's request."""
     for _ in range(2):
         await begin(store)
@@ -34,7 +34,7 @@ async def test_each_intent_names_its_request_as_no_other_state_would(store: Stor
     assert {len(str(key)) for key in keys} == {36}
 
 
-async def test_the_first_look_in_vain_is_the_one_that_is_remembered(store: Store):
+async def test_the_first_look_in_vain_is_the_one_that_is_remembered(store: Store) -> None:
     number = await begin(store)
     for minutes in (1, 2):
         await store.intents.mark_missed(number, NOON + timedelta(minutes=minutes))
@@ -42,14 +42,14 @@ async def test_the_first_look_in_vain_is_the_one_that_is_remembered(store: Store
     assert intent.missed_at == NOON + timedelta(minutes=1)
 
 
-async def test_a_company_is_bound_and_its_intent_closed_in_one(store: Store):
+async def test_a_company_is_bound_and_its_intent_closed_in_one(store: Store) -> None:
     number = await begin(store)
     await store.intents.settle_company(number, "acme", company_id="c-1", company_name="Acme", at=NOON)
     memory = (await store.records.load())["acme"]
     assert (memory.company_id, memory.company_name, memory.intents) == ("c-1", "Acme", ())
 
 
-async def test_a_connection_is_bound_and_its_intent_closed_in_one(store: Store):
+async def test_a_connection_is_bound_and_its_intent_closed_in_one(store: Store) -> None:
     await store.bindings.bind_company("acme", company_id="c-1", company_name="Acme")
     number = await begin(store, kind="connection")
     await store.intents.settle_connection(number, "acme", connection_id="k-1", at=NOON)
@@ -57,7 +57,7 @@ async def test_a_connection_is_bound_and_its_intent_closed_in_one(store: Store):
     assert (memory.company_id, memory.connection_id, memory.intents) == ("c-1", "k-1", ())
 
 
-async def test_a_closed_intent_stays_as_it_was_closed(store: Store):
+async def test_a_closed_intent_stays_as_it_was_closed(store: Store) -> None:
     number = await begin(store)
     await store.intents.close(number, outcome="done", at=NOON)
     await store.intents.close(number, outcome="not done", at=NOON)

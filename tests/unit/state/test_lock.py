@@ -50,7 +50,7 @@ def holding(url: str, host: str = "") -> subprocess.Popen[str]:
     return child
 
 
-async def test_a_second_run_is_told_who_holds_the_lock_and_since_when(url: str):
+async def test_a_second_run_is_told_who_holds_the_lock_and_since_when(url: str) -> None:
     child = holding(url)
     try:
         async with open_state(url) as store:
@@ -64,7 +64,7 @@ async def test_a_second_run_is_told_who_holds_the_lock_and_since_when(url: str):
     assert holder == LockRow(locked.value.owner, locked.value.since)
 
 
-async def test_the_lock_of_a_killed_run_is_taken_over_at_once(url: str):
+async def test_the_lock_of_a_killed_run_is_taken_over_at_once(url: str) -> None:
     child = holding(url)
     kill_but_do_not_reap(child)
     async with open_state(url) as store:
@@ -81,7 +81,7 @@ def kill_but_do_not_reap(child: subprocess.Popen[str]) -> None:
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
 
 
-async def test_a_run_that_waits_gets_the_lock_when_it_is_given_back(url: str):
+async def test_a_run_that_waits_gets_the_lock_when_it_is_given_back(url: str) -> None:
     async with open_state(url) as first, open_state(url) as second:
         await first.lock.acquire(ME, timeout_s=0)
         waiting = asyncio.create_task(second.lock.acquire(ME, timeout_s=60))
@@ -91,7 +91,7 @@ async def test_a_run_that_waits_gets_the_lock_when_it_is_given_back(url: str):
         await waiting
 
 
-async def test_whoever_waits_is_told_of_each_try_who_is_in_the_way_and_how_long_it_has_been_silent(url: str):
+async def test_whoever_waits_is_told_of_each_try_who_is_in_the_way_and_how_long_it_has_been_silent(url: str) -> None:
     told: list[LockWait] = []
     async with open_state(url) as first, open_state(url) as second:
         await first.lock.acquire(ME, timeout_s=0)
@@ -105,7 +105,7 @@ async def test_whoever_waits_is_told_of_each_try_who_is_in_the_way_and_how_long_
     assert all(0 <= each.silent_for_s < 60 and each.waited_s <= each.timeout_s == 300 for each in told)
 
 
-async def test_a_wait_is_said_in_the_log_with_its_end(url: str, caplog: pytest.LogCaptureFixture):
+async def test_a_wait_is_said_in_the_log_with_its_end(url: str, caplog: pytest.LogCaptureFixture) -> None:
     async with open_state(url) as first, open_state(url) as second:
         await first.lock.acquire(ME, timeout_s=0)
         with pytest.raises(StateLocked):
@@ -115,7 +115,7 @@ async def test_a_wait_is_said_in_the_log_with_its_end(url: str, caplog: pytest.L
     assert "waiting up to 0 s" in said
 
 
-async def test_a_lock_is_given_back_when_its_store_is_closed_even_by_an_error(url: str):
+async def test_a_lock_is_given_back_when_its_store_is_closed_even_by_an_error(url: str) -> None:
     async def run_that_fails() -> None:
         async with open_state(url) as store:
             await store.lock.acquire(ME, timeout_s=0)
@@ -127,7 +127,7 @@ async def test_a_lock_is_given_back_when_its_store_is_closed_even_by_an_error(ur
         assert await store.lock.load_holder() is None
 
 
-async def test_who_does_not_hold_the_lock_cannot_give_it_back(url: str):
+async def test_who_does_not_hold_the_lock_cannot_give_it_back(url: str) -> None:
     async with open_state(url) as holder, open_state(url) as other:
         await holder.lock.acquire(ME, timeout_s=0)
         with pytest.raises(StateLocked):
@@ -149,7 +149,7 @@ async def test_who_does_not_hold_the_lock_cannot_give_it_back(url: str):
 class TestWhateverARowSays:
     """Names and pids are for people: whether a holder lives, its claim says."""
 
-    async def test_a_living_holder_keeps_its_lock_until_it_is_broken(self, url: str, owner: ProcessIdentity):
+    async def test_a_living_holder_keeps_its_lock_until_it_is_broken(self, url: str, owner: ProcessIdentity) -> None:
         async with open_state(url) as store, open_state(url) as other:
             await store.lock.acquire(owner, timeout_s=0)
             with pytest.raises(StateLocked):
@@ -159,7 +159,7 @@ class TestWhateverARowSays:
             assert broken.owner == owner
             await other.lock.acquire(ME, timeout_s=0)
 
-    async def test_a_dead_holder_is_no_obstacle(self, url: str, owner: ProcessIdentity):
+    async def test_a_dead_holder_is_no_obstacle(self, url: str, owner: ProcessIdentity) -> None:
         child = holding(url, owner.host)
         async with open_state(url) as store:
             columns = {"host": owner.host, "pid": owner.pid, "started": owner.started, "command": owner.command}
@@ -171,7 +171,7 @@ class TestWhateverARowSays:
             child.wait()
             assert await store.lock.acquire(ME, timeout_s=60) is not None
 
-    async def test_to_ask_whether_it_lives_takes_nothing_from_it(self, url: str, owner: ProcessIdentity):
+    async def test_to_ask_whether_it_lives_takes_nothing_from_it(self, url: str, owner: ProcessIdentity) -> None:
         async with open_state(url) as store, open_state(url) as other:
             assert await other.lock.holder_silent_for() is None
             await store.lock.acquire(owner, timeout_s=0)
@@ -183,7 +183,7 @@ class TestWhateverARowSays:
                 await other.lock.acquire(ME, timeout_s=0)
 
 
-async def test_who_only_looks_whether_a_lock_is_held_is_in_nobodys_way(url: str):
+async def test_who_only_looks_whether_a_lock_is_held_is_in_nobodys_way(url: str) -> None:
     """A look at the file of SQLite shares its lock for a moment."""
     async with open_state(url) as store, open_state(url) as other:
         looks = [asyncio.create_task(other.lock.holder_silent_for()) for _ in range(50)]
@@ -191,7 +191,7 @@ async def test_who_only_looks_whether_a_lock_is_held_is_in_nobodys_way(url: str)
         await asyncio.gather(*looks)
 
 
-async def test_a_lock_file_that_somebody_removed_lets_no_two_write(tmp_path: Path):
+async def test_a_lock_file_that_somebody_removed_lets_no_two_write(tmp_path: Path) -> None:
     """Whoever comes next gets the lock on a new file, and its first holder is fenced by the row."""
     url = f"sqlite:///{tmp_path}/state.db"
     async with open_state(url) as first, open_state(url) as second:
@@ -214,7 +214,7 @@ class TestOverSeveralMachines:
         with empty_schema(postgresql) as url:
             yield url
 
-    async def test_a_living_run_of_another_host_keeps_the_lock_and_a_killed_one_loses_it(self, url: str):
+    async def test_a_living_run_of_another_host_keeps_the_lock_and_a_killed_one_loses_it(self, url: str) -> None:
         child = holding(url, "another-host")
         try:
             async with open_state(url) as store:
@@ -232,7 +232,7 @@ class TestOverSeveralMachines:
         assert holder is not None
         assert holder.owner == ME
 
-    async def test_whoever_lost_the_lock_with_the_connection_begins_nothing_more(self, url: str):
+    async def test_whoever_lost_the_lock_with_the_connection_begins_nothing_more(self, url: str) -> None:
         """The server gave him up for dead, and another run took over: from then on only that one creates."""
         async with open_state(url) as slow, open_state(url) as quick:
             await slow.lock.acquire(replace(ME, host="another-host"), timeout_s=0)
@@ -243,7 +243,7 @@ class TestOverSeveralMachines:
                 await begin_intent(slow)
             await begin_intent(quick)
 
-    async def test_whoever_lost_the_lock_and_nobody_has_it_yet_begins_nothing_more_either(self, url: str):
+    async def test_whoever_lost_the_lock_and_nobody_has_it_yet_begins_nothing_more_either(self, url: str) -> None:
         """Between the end of a lease and the next holder the row still names the last one."""
         async with open_state(url) as store:
             await store.lock.acquire(ME, timeout_s=0)
@@ -255,7 +255,7 @@ class TestOverSeveralMachines:
                 await store.lock.prove()
             assert await store.intents.load_open() == (), "what was never sent is not looked for"
 
-    async def test_a_lease_lapses_without_signs_of_life_and_lasts_with_them(self, url: str):
+    async def test_a_lease_lapses_without_signs_of_life_and_lasts_with_them(self, url: str) -> None:
         """The server's own clock: a second after the last sign the connection is ended."""
         async with open_state(url, lease=1) as store, open_state(url) as other:
             await store.lock.acquire(replace(ME, pid=1), timeout_s=0)
@@ -267,7 +267,7 @@ class TestOverSeveralMachines:
             with pytest.raises(StateLocked, match="merchantctl run"):
                 await store.lock.prove()
 
-    async def test_two_states_of_one_database_do_not_lock_each_other(self, postgresql: str, url: str):
+    async def test_two_states_of_one_database_do_not_lock_each_other(self, postgresql: str, url: str) -> None:
         with empty_schema(postgresql) as neighbour:
             async with open_state(url) as store, open_state(neighbour) as other:
                 await store.lock.acquire(ME, timeout_s=0)
@@ -278,7 +278,7 @@ class TestOverSeveralMachines:
                         await third.lock.acquire(ME, timeout_s=0)
 
 
-async def test_a_run_whose_lock_was_ended_by_hand_begins_nothing_more(url: str):
+async def test_a_run_whose_lock_was_ended_by_hand_begins_nothing_more(url: str) -> None:
     async with open_state(url) as store, open_state(url) as person:
         await store.lock.acquire(ME, timeout_s=0)
         await begin_intent(store)
@@ -287,7 +287,7 @@ async def test_a_run_whose_lock_was_ended_by_hand_begins_nothing_more(url: str):
             await begin_intent(store)
 
 
-async def test_a_lock_is_proven_as_long_as_it_is_held_and_not_after_it_was_ended_by_hand(url: str):
+async def test_a_lock_is_proven_as_long_as_it_is_held_and_not_after_it_was_ended_by_hand(url: str) -> None:
     async with open_state(url) as store, open_state(url) as person:
         await store.lock.prove()
         await store.lock.acquire(ME, timeout_s=0)
@@ -297,7 +297,7 @@ async def test_a_lock_is_proven_as_long_as_it_is_held_and_not_after_it_was_ended
             await store.lock.prove()
 
 
-async def test_whoever_was_taken_over_proves_nothing_and_is_told_by_whom(url: str):
+async def test_whoever_was_taken_over_proves_nothing_and_is_told_by_whom(url: str) -> None:
     async with open_state(url) as store, open_state(url) as person, open_state(url) as other:
         await store.lock.acquire(replace(ME, host="another-host"), timeout_s=0)
         await person.lock.force_release()
@@ -307,7 +307,9 @@ async def test_whoever_was_taken_over_proves_nothing_and_is_told_by_whom(url: st
         await other.lock.prove()
 
 
-async def test_a_proof_that_was_on_its_way_for_long_is_asked_for_again(url: str, monkeypatch: pytest.MonkeyPatch):
+async def test_a_proof_that_was_on_its_way_for_long_is_asked_for_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever was stopped between a proof and its arrival may have lost the lock meanwhile."""
     moments = iter([0.0, 75.0, 75.0, 75.1, *(100.0 * each for each in range(1, 99))])
     async with open_state(url) as store:
@@ -321,7 +323,7 @@ async def test_a_proof_that_was_on_its_way_for_long_is_asked_for_again(url: str,
 
 async def test_a_wait_for_a_writer_that_does_not_end_is_said_and_ends(
     url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     monkeypatch.setattr("state.database.WRITER_WAIT_LOGGED_AFTER_S", 0)
     monkeypatch.setattr("state.database.LONGEST_WAIT", 1)
     async with open_state(url) as store, open_state(url) as other:
@@ -336,7 +338,7 @@ async def test_a_wait_for_a_writer_that_does_not_end_is_said_and_ends(
     assert "waiting up to 0 s" in said or "waiting up to 1 s" in said
 
 
-async def test_a_holder_is_told_that_another_lost_the_lock_without_giving_it_back(url: str):
+async def test_a_holder_is_told_that_another_lost_the_lock_without_giving_it_back(url: str) -> None:
     before = datetime.now(UTC)
     child = holding(url)
     kill_but_do_not_reap(child)
@@ -359,11 +361,11 @@ async def begin_intent(store: Store) -> None:
     await store.intents.begin("ann", "company", name="ann", company_id=None, platform=None, at=at)
 
 
-async def test_there_is_nothing_to_break_where_nobody_holds_a_lock(store: Store):
+async def test_there_is_nothing_to_break_where_nobody_holds_a_lock(store: Store) -> None:
     assert await store.lock.force_release() is None
 
 
-def test_a_process_keeps_its_mark_and_no_other_has_it():
+def test_a_process_keeps_its_mark_and_no_other_has_it() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     mark = process_start_mark(child.pid)
     assert mark == process_start_mark(child.pid)

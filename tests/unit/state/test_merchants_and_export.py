@@ -1,6 +1,7 @@
 """`state show|mv|rm|export|import`, and what they must never do."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ async def fill(store: Store, merchant: str = "acme") -> None:
     await store.rollouts.begin(f"of {merchant}", {"soak": 0}, [MemberRow(merchant, 1, "d", "done")], SOMEBODY, NOON)
 
 
-async def test_show_tells_all_that_is_remembered_of_one_merchant(store: Store):
+async def test_show_tells_all_that_is_remembered_of_one_merchant(store: Store) -> None:
     await fill(store)
     await fill(store, "bakery")
     shown = await store.merchants.load_rows("acme")
@@ -42,7 +43,7 @@ async def test_show_tells_all_that_is_remembered_of_one_merchant(store: Store):
     }  # fmt: skip
 
 
-async def test_a_renamed_merchant_takes_everything_along(store: Store):
+async def test_a_renamed_merchant_takes_everything_along(store: Store) -> None:
     await fill(store)
     before = await store.records.load()
     await store.findings.record([FindingRow("acme-coffee", "company-missing")], gone=(), at=NOON)
@@ -59,7 +60,7 @@ async def test_a_renamed_merchant_takes_everything_along(store: Store):
     assert len(await store.runs.load_events("acme-coffee")) == 1
 
 
-async def test_a_rename_never_runs_over_another_merchant(store: Store):
+async def test_a_rename_never_runs_over_another_merchant(store: Store) -> None:
     await fill(store)
     await fill(store, "bakery")
     before = await store.export()
@@ -70,7 +71,7 @@ async def test_a_rename_never_runs_over_another_merchant(store: Store):
     assert await store.export() == before
 
 
-async def test_a_forgotten_merchant_leaves_its_history_and_the_others(store: Store):
+async def test_a_forgotten_merchant_leaves_its_history_and_the_others(store: Store) -> None:
     await fill(store)
     await fill(store, "bakery")
     await store.merchants.forget("acme")
@@ -83,7 +84,7 @@ async def test_a_forgotten_merchant_leaves_its_history_and_the_others(store: Sto
         await store.merchants.load_rows("acme")
 
 
-async def test_an_export_fills_an_empty_state_with_the_same(url: str, tmp_path):
+async def test_an_export_fills_an_empty_state_with_the_same(url: str, tmp_path: Path) -> None:
     async with open_state(f"sqlite:///{tmp_path}/old.db") as old:
         await fill(old)
         await fill(old, "bakery")
@@ -96,7 +97,7 @@ async def test_an_export_fills_an_empty_state_with_the_same(url: str, tmp_path):
         assert await new.runs.begin("plan", NOON) == 3
 
 
-async def test_an_export_of_before_writes_said_who_confirmed_them_is_still_taken(tmp_path, store: Store):
+async def test_an_export_of_before_writes_said_who_confirmed_them_is_still_taken(tmp_path: Path, store: Store) -> None:
     """They go on counting: nobody knows who had asked for them."""
     await fill(store)
     document = await store.export()
@@ -160,7 +161,7 @@ RUN |= {"summary": None}
 )
 async def test_what_does_not_fit_is_refused_with_its_place_in_the_file(
     store: Store, tables: dict[str, Any], place: str, what: str
-):
+) -> None:
     with pytest.raises(UnusableExport) as refused:
         await store.import_(of_version_1(**tables))
     assert place in str(refused.value)
@@ -168,13 +169,13 @@ async def test_what_does_not_fit_is_refused_with_its_place_in_the_file(
     assert all(rows == [] for rows in (await store.export())["tables"].values())
 
 
-async def test_a_merchant_that_was_taken_down_claims_no_company(store: Store):
+async def test_a_merchant_that_was_taken_down_claims_no_company(store: Store) -> None:
     retired = merchant("old", company_id="x", retired_at="2026-01-01T00:00:00Z")
     await store.import_(of_version_1(merchants=[retired, merchant("new", company_id="x")]))
     assert set(await store.records.load()) == {"old", "new"}
 
 
-async def test_an_import_into_a_state_in_use_changes_nothing(store: Store):
+async def test_an_import_into_a_state_in_use_changes_nothing(store: Store) -> None:
     await fill(store)
     before = await store.export()
     with pytest.raises(UnusableExport, match="not empty"):
@@ -194,7 +195,7 @@ async def test_an_import_into_a_state_in_use_changes_nothing(store: Store):
         {"kind": "State", "schemaVersion": 1, "tables": {"verbs": [], "merchants": 5}},
     ],
 )
-async def test_what_is_no_export_is_refused_whole(store: Store, document):
+async def test_what_is_no_export_is_refused_whole(store: Store, document: dict[str, Any]) -> None:
     with pytest.raises(UnusableExport):
         await store.import_(document)
     assert await store.bindings.load() == ()

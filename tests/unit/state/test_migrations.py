@@ -75,7 +75,7 @@ def differences(connection: Connection) -> list[object]:
     return compare_metadata(MigrationContext.configure(connection, opts=options), complete_metadata)
 
 
-async def test_the_steps_make_exactly_the_tables_that_the_code_knows(empty: Database):
+async def test_the_steps_make_exactly_the_tables_that_the_code_knows(empty: Database) -> None:
     async with empty.writing() as connection:
         await connection.run_sync(steps_up_to(migrations.HEAD))
         assert await connection.run_sync(differences) == []
@@ -85,7 +85,7 @@ class Undo(Exception):
     """Ends a transaction that is not to be kept."""
 
 
-async def test_a_new_state_is_the_same_as_one_that_came_step_by_step(empty: Database):
+async def test_a_new_state_is_the_same_as_one_that_came_step_by_step(empty: Database) -> None:
     structures = []
     for make in (steps_up_to(migrations.HEAD), migrations.upgrade):
         with suppress(Undo):
@@ -99,11 +99,13 @@ async def test_a_new_state_is_the_same_as_one_that_came_step_by_step(empty: Data
     assert at_once == by_steps
 
 
-def test_head_is_the_last_step_and_the_only_last_step():
+def test_head_is_the_last_step_and_the_only_last_step() -> None:
     assert ScriptDirectory.from_config(migrations.alembic_config()).get_heads() == [migrations.HEAD]
 
 
-async def test_a_state_that_is_new_or_up_to_date_is_opened_without_alembic(url: str, monkeypatch: pytest.MonkeyPatch):
+async def test_a_state_that_is_new_or_up_to_date_is_opened_without_alembic(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(migrations, "alembic_config", lambda: 1 / 0)
     for _ in range(2):
         async with open_state(url) as store:
@@ -111,7 +113,7 @@ async def test_a_state_that_is_new_or_up_to_date_is_opened_without_alembic(url: 
 
 
 @pytest.mark.parametrize("step", ["0001", "0005"])
-async def test_an_older_state_is_brought_up_to_date(empty: Database, step: str):
+async def test_an_older_state_is_brought_up_to_date(empty: Database, step: str) -> None:
     async with empty.writing() as connection:
         await connection.run_sync(steps_up_to(step))
     async with empty.writing() as connection:
@@ -119,7 +121,7 @@ async def test_an_older_state_is_brought_up_to_date(empty: Database, step: str):
         assert await connection.run_sync(differences) == []
 
 
-async def test_half_a_migration_is_no_migration(empty: Database, monkeypatch: pytest.MonkeyPatch):
+async def test_half_a_migration_is_no_migration(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed between two tables: the next opening starts from where it stood, not from half."""
     from alembic import op
 
@@ -142,7 +144,7 @@ async def test_half_a_migration_is_no_migration(empty: Database, monkeypatch: py
         assert await connection.run_sync(differences) == []
 
 
-async def test_half_of_a_new_state_is_none(url: str):
+async def test_half_of_a_new_state_is_none(url: str) -> None:
     """Killed between two tables: the next opening starts from nothing."""
 
     def fail(*anything: Any, **more: Any) -> None:

@@ -1,6 +1,7 @@
 """Opening a state: where, what is found there, and what is left behind."""
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -27,26 +28,28 @@ asyncio.run(main())
 """
 
 
-async def test_a_relative_address_is_a_file_below_the_working_folder(tmp_path, monkeypatch):
+async def test_a_relative_address_is_a_file_below_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     async with open_state("sqlite:///var/deep/state.db"):
         assert (tmp_path / "var/deep/state.db").is_file()
 
 
-async def test_four_slashes_are_an_absolute_address(tmp_path):
+async def test_four_slashes_are_an_absolute_address(tmp_path: Path) -> None:
     async with open_state(f"sqlite:////{str(tmp_path).lstrip('/')}/state.db"):
         assert (tmp_path / "state.db").is_file()
 
 
 @pytest.mark.parametrize("url", ["mysql://root:hush@h/d", "no url", "sqlite://", "sqlite:///:memory:", ""])
-async def test_an_address_that_can_hold_no_state_is_refused_with_the_way_to_write_one(url):
+async def test_an_address_that_can_hold_no_state_is_refused_with_the_way_to_write_one(url: str) -> None:
     with pytest.raises(StateUnusable, match="sqlite:///") as refused:
         async with open_state(url):
             pass
     assert "hush" not in str(refused.value)
 
 
-async def test_a_server_that_is_not_there_is_told_without_its_password():
+async def test_a_server_that_is_not_there_is_told_without_its_password() -> None:
     pytest.importorskip("psycopg")
     with pytest.raises(StateUnusable, match=r"postgresql://me:\*\*\*@127\.0\.0\.1:1/d") as refused:
         async with open_state("postgresql://me:hush@127.0.0.1:1/d"):
@@ -54,14 +57,14 @@ async def test_a_server_that_is_not_there_is_told_without_its_password():
     assert "hush" not in str(refused.value)
 
 
-async def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StateUnusable, match="folder"):
         async with open_state(f"sqlite:///{tmp_path}/file/state.db"):
             pass
 
 
-async def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path):
+async def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
     async with open_state(f"sqlite:///{file}") as store:
         await store.bindings.bind_company("acme", company_id="c", company_name="n")
@@ -74,7 +77,7 @@ async def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path)
     assert file.read_bytes() == before
 
 
-async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path):
+async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
     file.write_text("apiVersion: merchantctl/v1\n" * 100)
     before = file.read_bytes()
@@ -84,7 +87,7 @@ async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path)
     assert file.read_bytes() == before
 
 
-async def test_a_database_of_somebody_elses_is_refused(tmp_path):
+async def test_a_database_of_somebody_elses_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
     with closing(sqlite3.connect(file)) as raw, raw:
         raw.execute("CREATE TABLE runs (mileage INTEGER)")
@@ -93,14 +96,14 @@ async def test_a_database_of_somebody_elses_is_refused(tmp_path):
             pass
 
 
-async def test_a_commit_is_on_disk_when_it_returns(tmp_path):
+async def test_a_commit_is_on_disk_when_it_returns(tmp_path: Path) -> None:
     """WAL with synchronous=FULL: an intent must survive a loss of power, not only of the process."""
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store, store._database.writing() as connection:
         assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert await connection.scalar(text("PRAGMA synchronous")) == 2
 
 
-async def test_a_full_disk_says_that_what_was_done_is_found_again(tmp_path):
+async def test_a_full_disk_says_that_what_was_done_is_found_again(tmp_path: Path) -> None:
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
         async with store._database.writing() as connection:
             await connection.scalar(text("PRAGMA max_page_count = 1"))  # SQLite makes it what there are by now
@@ -109,7 +112,7 @@ async def test_a_full_disk_says_that_what_was_done_is_found_again(tmp_path):
             await store.bindings.bind_company("acme", company_id="c", company_name="n" * 10_000_000)
 
 
-async def test_nothing_stays_behind_when_it_is_closed(tmp_path):
+async def test_nothing_stays_behind_when_it_is_closed(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
         await asyncio.gather(
@@ -120,13 +123,13 @@ async def test_nothing_stays_behind_when_it_is_closed(tmp_path):
     for thread in set(threading.enumerate()) - before:
         thread.join(timeout=10)  # one that was told to end may be at its last step
     assert set(threading.enumerate()) <= before
-    assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
+    assert os.listdir(tmp_path) == ["state.db"]
 
 
 LEAVE_WAL = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1], timeout=0).execute('PRAGMA journal_mode=DELETE'))"
 
 
-async def test_opening_a_state_once_more_in_one_process_ends_no_lock_of_the_first(tmp_path):
+async def test_opening_a_state_once_more_in_one_process_ends_no_lock_of_the_first(tmp_path: Path) -> None:
     """The system drops all of a process's locks on a file as soon as any descriptor of it is closed."""
     file = tmp_path / "state.db"
     async with open_state(f"sqlite:///{file}") as store:
@@ -139,7 +142,9 @@ async def test_opening_a_state_once_more_in_one_process_ends_no_lock_of_the_firs
     assert "database is locked" in other.stderr, other.stdout
 
 
-async def test_whoever_comes_while_another_process_makes_the_tables_waits_for_it(tmp_path, caplog):
+async def test_whoever_comes_while_another_process_makes_the_tables_waits_for_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """What is said of the wait must not fail where there is no table yet that says who is in the way."""
     file = tmp_path / "state.db"
     file.touch()
@@ -158,7 +163,7 @@ async def test_whoever_comes_while_another_process_makes_the_tables_waits_for_it
         await opening
 
 
-def test_many_processes_may_open_a_new_state_and_write_at_once(url):
+def test_many_processes_may_open_a_new_state_and_write_at_once(url: str) -> None:
     command = [sys.executable, "-c", OPEN_AND_NOTE, url]
     children = [subprocess.Popen([*command, f"p{n}"], cwd=SOURCE) for n in range(4)]
     assert [child.wait(timeout=300) for child in children] == [0] * 4, "on a busy machine they say that they wait"

@@ -32,7 +32,7 @@ async def companies(store: Store) -> dict[str, str | None]:
         ({"b": "a", "c": "b", "a": "c"}, {"a": "3", "b": "1", "c": "2"}),
     ],
 )
-async def test_renames_are_one_permutation(store: Store, moves: dict[str, str], after: dict[str, str]):
+async def test_renames_are_one_permutation(store: Store, moves: dict[str, str], after: dict[str, str]) -> None:
     await bound(
         store, **{name: number for name, number in {"a": "1", "b": "2", "c": "3"}.items() if name in moves.values()}
     )
@@ -41,7 +41,7 @@ async def test_renames_are_one_permutation(store: Store, moves: dict[str, str], 
     assert await store.merchants.load_renames() == moves
 
 
-async def test_a_permutation_with_one_name_that_cannot_move_moves_nothing(store: Store):
+async def test_a_permutation_with_one_name_that_cannot_move_moves_nothing(store: Store) -> None:
     await bound(store, a="1", b="2", c="3")
     before = await store.export()
     with pytest.raises(MerchantTaken):
@@ -56,24 +56,24 @@ async def test_a_permutation_with_one_name_that_cannot_move_moves_nothing(store:
     assert exported["tables"]["merchants"] == before["tables"]["merchants"]
 
 
-async def test_a_create_that_is_not_settled_keeps_its_name_from_others(store: Store):
+async def test_a_create_that_is_not_settled_keeps_its_name_from_others(store: Store) -> None:
     await bound(store, a="1")
     await store.intents.begin("b", "company", name="b", company_id=None, platform=None, at=NOON)
     with pytest.raises(MerchantTaken):
         await store.merchants.rename_many({"b": "a"}, at=NOON)
 
 
-async def test_a_company_is_never_bound_to_two(store: Store):
+async def test_a_company_is_never_bound_to_two(store: Store) -> None:
     await bound(store, a="1")
     with pytest.raises(CompanyTaken, match="merchantctl state mv a b"):
         await store.bindings.bind_company("b", company_id="1", company_name="1")
     intent = await store.intents.begin("b", "company", name="b", company_id=None, platform=None, at=NOON)
     with pytest.raises(CompanyTaken):
-        await store.intents.settle_company(intent, "b", company_id="1", company_name="1", at=NOON)
+        await store.intents.settle_company(intent.id, "b", company_id="1", company_name="1", at=NOON)
     assert await companies(store) == {"a": "1", "b": None}
 
 
-async def test_a_merchant_that_was_taken_down_gives_its_company_up(store: Store):
+async def test_a_merchant_that_was_taken_down_gives_its_company_up(store: Store) -> None:
     await bound(store, a="1")
     await store.bindings.retire("a", NOON)
     await store.bindings.bind_company("b", company_id="1", company_name="1")
@@ -81,7 +81,7 @@ async def test_a_merchant_that_was_taken_down_gives_its_company_up(store: Store)
     assert await companies(store) == {"a": None, "b": "1"}
 
 
-async def test_an_older_state_that_binds_a_company_twice_is_opened_and_says_so(url: str):
+async def test_an_older_state_that_binds_a_company_twice_is_opened_and_says_so(url: str) -> None:
     """Nobody knows here whose it is: both keep it and are marked; whoever was taken down gives it up."""
     async with open_database(url) as database, database.writing() as connection:
         for index in ("uq_merchants_company_id", "ix_events_at", "ix_runs_started_at"):

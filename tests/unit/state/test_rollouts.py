@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ async def begun(store: Store, name: str = "spring", *merchants: str) -> int:
     return await store.rollouts.begin(name, TERMS, members, ONE, NOON)
 
 
-async def test_a_rollout_begins_at_its_first_wave_in_its_owners_hands(store: Store):
+async def test_a_rollout_begins_at_its_first_wave_in_its_owners_hands(store: Store) -> None:
     await begun(store)
     row = await store.rollouts.load("spring")
     assert row is not None
@@ -33,7 +34,7 @@ async def test_a_rollout_begins_at_its_first_wave_in_its_owners_hands(store: Sto
     assert await store.rollouts.load("autumn") is None
 
 
-async def test_a_rollout_is_turned_only_from_where_and_from_whom_it_is_believed_to_be(store: Store):
+async def test_a_rollout_is_turned_only_from_where_and_from_whom_it_is_believed_to_be(store: Store) -> None:
     id_ = await begun(store)
     assert not await store.rollouts.compare_and_set(id_, if_state_in=["paused"], state="running")
     assert not await store.rollouts.compare_and_set(id_, if_state_in=["running"], if_owner=OTHER, wave=2)
@@ -45,7 +46,7 @@ async def test_a_rollout_is_turned_only_from_where_and_from_whom_it_is_believed_
     assert (row.owner, row.wave, row.soak_until) == (OTHER, 2, NOON)
 
 
-async def test_one_that_a_living_process_carries_out_is_taken_from_it_only_where_it_was_told_to_stop(url: str):
+async def test_one_that_a_living_process_carries_out_is_taken_from_it_only_where_it_was_told_to_stop(url: str) -> None:
     async with open_state(url) as first, open_state(url) as second:
         assert not await second.rollouts.is_claim_held()
         assert await first.rollouts.acquire_claim(by_force=False)
@@ -55,7 +56,7 @@ async def test_one_that_a_living_process_carries_out_is_taken_from_it_only_where
         assert not await first.rollouts.acquire_claim(by_force=False)
 
 
-async def test_whoever_carries_one_out_lets_go_of_it_with_the_state(url: str):
+async def test_whoever_carries_one_out_lets_go_of_it_with_the_state(url: str) -> None:
     async with open_state(url) as first:
         await first.rollouts.acquire_claim(by_force=False)
     async with open_state(url) as second:
@@ -63,7 +64,7 @@ async def test_whoever_carries_one_out_lets_go_of_it_with_the_state(url: str):
         assert await second.rollouts.acquire_claim(by_force=False)
 
 
-async def test_a_run_that_writes_and_a_rollout_between_its_waves_are_in_nobodys_way(url: str):
+async def test_a_run_that_writes_and_a_rollout_between_its_waves_are_in_nobodys_way(url: str) -> None:
     async with open_state(url) as rollout, open_state(url) as run:
         await rollout.rollouts.acquire_claim(by_force=False)
         await run.lock.acquire(ONE, timeout_s=0)
@@ -77,7 +78,7 @@ class TestOverSeveralMachines:
         with empty_schema(postgresql) as url:
             yield url
 
-    async def test_who_gives_no_sign_of_life_for_a_lease_has_a_rollout_no_more(self, url: str):
+    async def test_who_gives_no_sign_of_life_for_a_lease_has_a_rollout_no_more(self, url: str) -> None:
         async with open_state(url, lease=1) as store, open_state(url) as other:
             await store.rollouts.acquire_claim(by_force=False)
             await asyncio.sleep(2)
@@ -92,7 +93,7 @@ class TestOverSeveralMachines:
             assert not await store.rollouts.acquire_claim(by_force=False)
 
 
-async def test_what_was_done_to_a_merchant_is_kept_by_field(store: Store):
+async def test_what_was_done_to_a_merchant_is_kept_by_field(store: Store) -> None:
     id_ = await begun(store)
     changed = {
         "enabled": {"before": True, "wrote": False},
@@ -104,7 +105,7 @@ async def test_what_was_done_to_a_merchant_is_kept_by_field(store: Store):
     assert (second.merchant, second.state, second.changed, second.held) == ("b", "begun", changed, False)
 
 
-async def test_whom_it_has_not_reached_it_holds_until_let_go(store: Store):
+async def test_whom_it_has_not_reached_it_holds_until_let_go(store: Store) -> None:
     id_ = await begun(store)
     await store.rollouts.update_member(id_, "a", held=False)
     assert await store.rollouts.load_holds() == (HoldRow("b", "wish of b", 2, "spring", "running"),)
@@ -114,7 +115,7 @@ async def test_whom_it_has_not_reached_it_holds_until_let_go(store: Store):
     assert {row.merchant for row in await store.rollouts.load_holds()} == {"a", "b"}
 
 
-async def test_another_rollout_takes_over_whom_an_older_one_held(store: Store):
+async def test_another_rollout_takes_over_whom_an_older_one_held(store: Store) -> None:
     await begun(store, "spring", "a", "b")
     await begun(store, "autumn", "b", "c")
     assert {row.merchant: row.rollout for row in await store.rollouts.load_holds()} == {
@@ -127,7 +128,7 @@ async def test_another_rollout_takes_over_whom_an_older_one_held(store: Store):
     assert newest.name == "autumn"
 
 
-async def test_a_rollout_survives_the_way_through_an_export(store: Store, tmp_path):
+async def test_a_rollout_survives_the_way_through_an_export(store: Store, tmp_path: Path) -> None:
     from state import open_state
 
     id_ = await begun(store)

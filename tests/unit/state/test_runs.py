@@ -7,7 +7,7 @@ from state import EventRow, Quarantine, Store
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-async def test_history_tells_what_happened_to_one_merchant_in_order(store: Store):
+async def test_history_tells_what_happened_to_one_merchant_in_order(store: Store) -> None:
     run = await store.runs.begin("apply", NOON)
     first = EventRow(NOON, run, "acme", "done", {"changes": ["create-company"]})
     second = EventRow(NOON, run, "acme", "failed", {"reason": "ö"})
@@ -17,7 +17,7 @@ async def test_history_tells_what_happened_to_one_merchant_in_order(store: Store
     assert await store.runs.load_events("acme") == (first, second)
 
 
-async def test_a_run_that_was_killed_stays_without_an_end(store: Store):
+async def test_a_run_that_was_killed_stays_without_an_end(store: Store) -> None:
     killed, ended = await store.runs.begin("apply", NOON), await store.runs.begin("plan", NOON)
     await store.runs.end(ended, 0, {}, NOON)
     runs = {row["id"]: row for row in (await store.export())["tables"]["runs"]}
@@ -25,7 +25,7 @@ async def test_a_run_that_was_killed_stays_without_an_end(store: Store):
     assert (runs[ended]["exit_code"], runs[ended]["summary"]) == (0, {})
 
 
-async def test_changes_are_counted_by_class_over_a_window(store: Store):
+async def test_changes_are_counted_by_class_over_a_window(store: Store) -> None:
     first, second = await store.runs.begin("run", NOON), await store.runs.begin("run", NOON)
     await store.runs.record_writes(first, {"unlink": 2, "remap": 5}, NOON - timedelta(hours=25), confirmed=False)
     await store.runs.record_writes(first, {"unlink": 1}, NOON - timedelta(hours=24), confirmed=False)
@@ -35,7 +35,7 @@ async def test_changes_are_counted_by_class_over_a_window(store: Store):
     assert await store.runs.count_unconfirmed_writes(NOON + timedelta(seconds=1)) == {}
 
 
-async def test_what_a_person_confirmed_is_recorded_and_does_not_fill_the_window(store: Store):
+async def test_what_a_person_confirmed_is_recorded_and_does_not_fill_the_window(store: Store) -> None:
     run = await store.runs.begin("apply", NOON)
     await store.runs.record_writes(run, {"disable": 7}, NOON, confirmed=True)
     await store.runs.record_writes(run, {"disable": 2}, NOON, confirmed=False)
@@ -44,7 +44,7 @@ async def test_what_a_person_confirmed_is_recorded_and_does_not_fill_the_window(
     assert [(row["count"], row["confirmed"]) for row in noted] == [(7, True), (2, False)]
 
 
-async def test_a_merchant_stays_in_quarantine_until_it_is_released(store: Store):
+async def test_a_merchant_stays_in_quarantine_until_it_is_released(store: Store) -> None:
     await store.quarantine.put("acme", key="k1", reason="400", until=None, tries=1)
     await store.quarantine.put("acme", key="k2", reason="500", until=NOON, tries=2)
     assert await store.quarantine.load() == {"acme": Quarantine("acme", "k2", "500", NOON, 2)}

@@ -45,7 +45,7 @@ async def test_a_statement_is_one_trip_to_the_thread(engine: AsyncEngine, monkey
 
     async def counted(self: aiosqlite.Connection, function: Any, *arguments: Any, **more: Any) -> Any:
         trips.append(function)
-        return await execute(self, function, *arguments, **more)  # type: ignore[no-untyped-call]
+        return await execute(self, function, *arguments, **more)
 
     async with engine.connect() as connection:
         monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)

@@ -7,7 +7,7 @@ from state import Store, SyncRow
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 
 
-async def test_a_reading_takes_the_place_of_the_one_before_and_leaves_the_others(store: Store):
+async def test_a_reading_takes_the_place_of_the_one_before_and_leaves_the_others(store: Store) -> None:
     never = SyncRow("bakery", None, "", None, NOON, NOON)
     failed = SyncRow("acme", 4000, "é: no such account", NOON - timedelta(hours=3), NOON, NOON)
     await store.syncs.save([SyncRow("acme", 1000, "", NOON, NOON, NOON), never])
