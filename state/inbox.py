@@ -50,7 +50,7 @@ class Inbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, delivery: ReceivedDelivery) -> DeliveryReceipt:
+    async def receive(self, delivery: ReceivedDelivery) -> DeliveryReceipt:
         """Save a delivery, durably before it returns. One that is about no bound merchant is closed at once."""
         async with self._database.writing() as transaction:
             bound_to_company = merchants.c.company_id == delivery.company_id

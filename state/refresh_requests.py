@@ -17,7 +17,7 @@ class RefreshRequests:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, merchants: Iterable[str], at: datetime) -> None:
+    async def save(self, merchants: Iterable[str], at: datetime) -> None:
         """Record that a refresh of these merchants was requested at that instant."""
         async with self._database.writing() as transaction:
             await upsert(transaction, pulls, [{"merchant": name, "asked_at": at} for name in merchants])

@@ -70,7 +70,7 @@ class Store:
         return await retention.delete_expired(self._database, before, ended_states)
 
     async def export(self) -> dict[str, Any]:
-        """Everything but the lock and the caches, as one JSON document."""
+        """Everything but what `state.export` leaves out, as one JSON document."""
         return await export.export_all(self._database)
 
     async def import_(self, document: Mapping[str, Any]) -> None:

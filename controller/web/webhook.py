@@ -93,7 +93,7 @@ async def _record(context: WebContext, delivery: ReceivedDelivery, is_about_rate
     """Save a delivery, enqueue its merchants; returns a key of `_RESPONSES`."""
     # Saved before it is enqueued: after a crash between the two the next start enqueues what is still open.
     try:
-        receipt = await context.store.inbox.save(delivery)
+        receipt = await context.store.inbox.receive(delivery)
     except StateProblem as problem:
         log.warning("webhook_not_recorded", reason=str(problem))
         return "unavailable"

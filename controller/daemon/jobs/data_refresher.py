@@ -65,7 +65,7 @@ class DataRefresher:
         assert plan.company_id is not None, "data is only known of who has a company"
         try:
             await self.api.refresh(plan.company_id)
-            await self.store.refresh_requests.record([plan.merchant], self.now())
+            await self.store.refresh_requests.save([plan.merchant], self.now())
         except Exception as error:
             self.backoff.record_failure(plan.merchant, error, self.now(), "data_refresh_failed")
             return False

@@ -25,7 +25,7 @@ async def fill(store: Store, merchant: str = "acme") -> None:
     await store.runs.end(run, 0, {"writes": 1}, NOON)
     await store.in_sync_cache.save_keys({merchant: "v"})
     await store.syncs.save([SyncRow(merchant, 2000, "", NOON, NOON, NOON)])
-    await store.refresh_requests.record([merchant], NOON)
+    await store.refresh_requests.save([merchant], NOON)
     await store.rollouts.begin(f"of {merchant}", {"soak": 0}, [MemberRow(merchant, 1, "d", "done")], SOMEBODY, NOON)
 
 
