@@ -18,6 +18,7 @@ from contextlib import closing
 from typing import Any
 
 import aiosqlite
+from aiosqlite.core import _STOP_RUNNING_SENTINEL
 from sqlalchemy import URL, create_engine
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
@@ -96,6 +97,19 @@ class _Connection(aiosqlite.Connection):
             self._conn.rollback()
         else:
             await super().rollback()
+
+    def stop(self) -> None:
+        """Ends the thread of a connection that is given up on; nobody waits for that, and the loop may be closed before
+        it. The base class would call the loop back all the same, and its thread would end in a traceback."""
+
+        def close_and_stop() -> object:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            return _STOP_RUNNING_SENTINEL
+
+        self._running = False
+        self._tx.put_nowait((None, close_and_stop))
 
     @property
     def _is_idle(self) -> bool:

@@ -95,8 +95,8 @@ def test_the_controller_that_stays_warns_in_its_log(
     file.chmod(0o644)
     monkeypatch.delenv("CODAT_API_KEY")
     monkeypatch.setenv("CODAT_API_KEY_FILE", str(file))
-    code, out, err = command_line("run", "--once")
-    lines = [json.loads(line) for line in (out + err).splitlines()]
+    code, _, err = command_line("run", "--once")
+    lines = [json.loads(line) for line in err.splitlines()]
     (warning,) = [line for line in lines if line["level"] == "warning"]
     assert (code, warning["file"], warning["remedy"]) == (0, str(file), f"chmod 600 {file}")
 
