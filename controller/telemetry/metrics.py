@@ -1,6 +1,6 @@
 """Metrics for Prometheus: the current status as gauges, events as counters. No label holds a merchant's name.
 
-Every name begins with `merchantctl_`; docs/operating.md lists them.
+Every name begins with `merchantctl_`; docs/reference.md lists them.
 """
 
 from __future__ import annotations

@@ -212,7 +212,7 @@ def test_no_document_asks_for_more_than_the_settings_know() -> None:
 def test_the_settings_table_has_every_setting_with_its_default() -> None:
     from controller import settings
 
-    table = text_of(ROOT / "docs" / "operating.md").partition("## Setting up")[2].partition("\n## ")[0]
+    table = text_of(ROOT / "docs" / "reference.md").partition("## Settings")[2].partition("\n## ")[0]
     for row in settings._ROWS:
         in_toml = f"`{row.variable}`, `{row.name}`" if row.name != "cache" else f"`{row.variable}` |"
         line = next(line for line in table.splitlines() if in_toml in line)
@@ -220,7 +220,7 @@ def test_the_settings_table_has_every_setting_with_its_default() -> None:
 
 
 def test_the_table_of_limits_is_that_of_the_judge() -> None:
-    table = text_of(ROOT / "docs" / "operating.md").partition("## Limits")[2].partition("\n## ")[0]
+    table = text_of(ROOT / "docs" / "reference.md").partition("## Limits")[2].partition("\n## ")[0]
     floors = {cls.value: floor for cls, floor in LIMITS.items()} | {"shrink": SHRINK_LIMIT}
     held = {cls.value for cls in HELD_CLASSES}
     assert {*floors, *held} == set(ALLOW_CLASSES)
@@ -243,7 +243,7 @@ def test_decisions_are_numbered_once_each() -> None:
 
 def test_the_states_of_a_merchant_are_explained_as_the_program_explains_them() -> None:
     rows = [f"| {state.value} | {each.explanation} | {each.next_step} |" for state, each in STATUS_MEANINGS.items()]
-    assert "\n".join(rows) in text_of(ROOT / "docs" / "operating.md")
+    assert "\n".join(rows) in text_of(ROOT / "docs" / "reference.md")
 
 
 def test_the_pages_colour_every_state_by_its_tone() -> None:

@@ -79,7 +79,7 @@ def test_every_metric_has_its_line_in_the_documents() -> None:
     latest = ControllerStatus(plan=fleet(waiting()), last_full_pass_at=NOW, next_full_pass_at=NOW)
     text = exposition(Metrics(), latest, "1.2.3").decode()
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
-    page = (Path(__file__).parents[3] / "docs" / "operating.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "reference.md").read_text(encoding="utf-8")
     rows = (line for line in page.splitlines() if line.startswith("| `merchantctl_"))
     listed = {name for row in rows for name in re.findall(r"`(merchantctl_\w+)", row)}
     ours = {name for name in told if not name.startswith("merchantctl_process_")}
