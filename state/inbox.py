@@ -76,10 +76,13 @@ class Inbox:
             rows = await transaction.execute(query.where(_IS_OPEN, _IS_NOT_RETIRED).order_by(merchants.c.merchant))
             return tuple(rows.scalars())
 
-    async def close_deliveries(self, names: Collection[str] | None, *, received_until: datetime, at: datetime) -> None:
+    async def close_deliveries(
+        self, names: Collection[str] | None, *, but: Collection[str] = (), received_until: datetime, at: datetime
+    ) -> None:
         """Close the deliveries about these merchants (None: all) that came before a pass over them began.
 
         names           the merchants of the pass; None = all, and then deliveries closed long ago are deleted too
+        but             merchants that it was not about after all: theirs stay open
         received_until  when the pass began: what came later is still to be looked at
         """
         if names is not None:
@@ -90,6 +93,8 @@ class Inbox:
         async with self._database.writing() as transaction:
             for is_about in (true(),) if names is None else _batched_conditions(sorted(names)):
                 open_until = _IS_OPEN & (inbox.c.received_at <= received_until)
+                for is_about_others in _batched_conditions(sorted(but)):
+                    open_until &= ~is_about_others
                 await transaction.execute(update(inbox).where(open_until, is_about).values(handled_at=at))
             if names is None:
                 await transaction.execute(delete(inbox).where(inbox.c.handled_at < at - CLOSED_DELIVERY_RETENTION))
@@ -99,7 +104,8 @@ def _batched_conditions(names: Sequence[str]) -> Iterator[ColumnElement[bool]]:
     """Conditions for deliveries about these merchants, some names each: databases limit the names of a query."""
     for start in range(0, len(names), MAX_NAMES_IN_QUERY):
         batch = merchants.c.merchant.in_(names[start : start + MAX_NAMES_IN_QUERY])
-        yield inbox.c.company_id.in_(select(merchants.c.company_id).where(batch))
+        is_bound = merchants.c.company_id.is_not(None)  # `NOT IN` an unknown value is true of nothing
+        yield inbox.c.company_id.in_(select(merchants.c.company_id).where(batch, is_bound))
 
 
 _IS_OPEN = inbox.c.handled_at.is_(None)

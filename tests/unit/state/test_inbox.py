@@ -50,6 +50,14 @@ async def test_a_merchant_that_was_taken_down_is_not_looked_at_again(bound) -> N
     assert await bound.inbox.receive(delivery(2)) == DeliveryReceipt(True, ())
 
 
+async def test_a_look_at_all_but_one_leaves_that_ones_open(bound) -> None:
+    await bound.inbox.receive(delivery())
+    await bound.inbox.close_deliveries(None, but=["acme", "nobody"], received_until=NOON, at=NOON)
+    assert await bound.inbox.load_waiting_merchants() == ("acme",)
+    await bound.inbox.close_deliveries(None, but=["nobody"], received_until=NOON, at=NOON)
+    assert await bound.inbox.load_waiting_merchants() == ()
+
+
 async def test_what_came_during_a_pass_stays_open(bound) -> None:
     await bound.inbox.receive(delivery(1, at=NOON))
     await bound.inbox.receive(delivery(2, at=NOON + timedelta(seconds=1)))
