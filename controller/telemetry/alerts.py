@@ -128,7 +128,8 @@ def standing_topics(
     succeeded = {
         name for name, outcome in outcomes.items() if isinstance(outcome, Applied | Unchanged) and name not in unread
     }
-    known_merchants = {row.merchant for row in plan.plans} if plan and is_whole_fleet else None
+    # `latest` also has those whom another pass looked at while this one was under way.
+    known_merchants = {row.merchant for each in (plan, latest.plan) if each for row in each.plans}
 
     def is_over(topic: Topic) -> bool:
         subject, _ = topic
@@ -137,7 +138,7 @@ def standing_topics(
             return True
         if subject.startswith(FAILURE):
             name = subject.removeprefix(FAILURE)
-            return name in succeeded or (known_merchants is not None and name not in known_merchants)
+            return name in succeeded or (is_whole_fleet and name not in known_merchants)
         return is_whole_fleet
 
     return StandingTopics(

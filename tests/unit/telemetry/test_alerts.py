@@ -70,6 +70,16 @@ def test_a_failure_of_another_merchant_ends_nothing() -> None:
     assert not chat.after(outcomes={"acme": Failed("503", True)})
 
 
+def test_a_failure_is_not_over_because_another_pass_looked_at_the_merchant_meanwhile() -> None:
+    chat = Chat()
+    assert chat.after(outcomes={"acme": Failed("503", True)})
+    status = ControllerStatus(plan=fleet(*(merchant(name, PlanStatus.CHANGE) for name in ("acme", "beta"))))
+    without_acme = fleet(merchant("beta", PlanStatus.CHANGE))
+    assert not standing_topics(status, chat.told, without_acme, {}, is_whole_fleet=True).over
+    without_either = ControllerStatus(plan=without_acme)
+    assert standing_topics(without_either, chat.told, without_acme, {}, is_whole_fleet=True).over == chat.told
+
+
 def test_a_refusal_is_told_once_however_its_numbers_move() -> None:
     refused = Refusal((LimitExceeded("disable", 7, 1, "--allow disable"),))
     more = Refusal((LimitExceeded("disable", 9, 1, "--allow disable"),))
