@@ -28,8 +28,7 @@ from controller.model.errors import (
 from controller.model.report import FleetPlan, FleetReport
 from controller.reconcile.context import RunContext, StopSignal
 from controller.reconcile.fence import in_flight_until
-from controller.reconcile.finding_history import record_and_date
-from controller.reconcile.fleet import plan_fleet, reconcile, without_merchants
+from controller.reconcile.fleet import plan_fleet, reconcile, tell_how_all_stand
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.takeovers import Takeovers
 from state.errors import StateProblem
@@ -127,15 +126,14 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
                 result = await reconcile(run, lambda plan: True, takeovers=takeovers)
             else:
                 result = await report_on(run, takeovers)
-        return Pass(keys, result, began, daemon.run.now(), taken_over=takeovers.names, urgent=urgent)
+        return Pass(keys, result, began, daemon.run.now(), taken_over=takeovers.looked_at_later, urgent=urgent)
 
 
 async def report_on(run: RunContext, takeovers: Takeovers) -> FleetPlan:
     """What there is to do, noted in the ledger; nothing is written to the API."""
     snapshot = await load_snapshot(run)
     takeovers.allow()
-    plan = await plan_fleet(snapshot)
-    return await record_and_date(without_merchants(plan, takeovers.names), run, run.now())
+    return await tell_how_all_stand(await plan_fleet(snapshot), run, takeovers)
 
 
 def _run(keys: tuple[str, ...], daemon: DaemonContext, stop: StopSignal) -> RunContext:
@@ -150,7 +148,9 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
         daemon.queue.add([EVERYONE], after=daemon.resync_interval_s)
         daemon.state.next_full_pass_at = done.ended + timedelta(seconds=daemon.resync_interval_s)
     if not isinstance(done.result, PassFailure):
-        await daemon.run.store.inbox.close_deliveries(done.merchants, received_until=done.began, at=done.ended)
+        await daemon.run.store.inbox.close_deliveries(
+            done.merchants, but=done.taken_over, received_until=done.began, at=done.ended
+        )
     seen = daemon.state.latest.plan
     over = [each.code for each in seen.findings] if seen else []
     for key, seconds in plan_rechecks(done, daemon.state.failing_since, await load_retry_times(daemon), over).items():

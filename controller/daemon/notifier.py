@@ -20,7 +20,7 @@ from controller.daemon.pass_result import Pass, PassFailure
 from controller.model.controller_status import ControllerStatus
 from controller.model.finding_evidence import Ended
 from controller.model.plan import Actor, Direction, Finding
-from controller.model.report import FleetPlan, FleetReport
+from controller.model.report import FleetPlan, FleetReport, Outcome, Skipped
 from controller.quick_dataclasses import dataclass
 from controller.telemetry.alert_client import post_alert
 from controller.telemetry.alerts import FindingAlert, StandingTopics, alert_json, new_alert, standing_topics
@@ -49,7 +49,7 @@ class Notifier:
         (log.error if done.unusable else log.warning if done.failure_reason or refusal_reasons(done) else log.info)(
             "pass_finished", **pass_facts(done)
         )
-        outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
+        outcomes = _outcomes_that_stand(done, latest)
         whole = done.covers_everyone and done.plan is not None and not done.incomplete_reason
         told = await store.alerts.load_standing_topics()
         await self._news(
@@ -94,6 +94,13 @@ class Notifier:
         # Where nobody listens it counts as told: a chat that is named later hears of what is new then.
         await store.alerts.mark_announced(due)
         await store.alerts.update_standing_topics(now.topics - told, now.over, at)
+
+
+def _outcomes_that_stand(done: Pass, latest: ControllerStatus) -> dict[str, Outcome]:
+    """Of a pass; of whom another has looked at later what that one came to, unless it tried nothing."""
+    outcomes = dict(done.result.outcomes) if isinstance(done.result, FleetReport) else {}
+    later = {name: latest.outcomes[name] for name in done.taken_over if name in latest.outcomes}
+    return outcomes | {name: outcome for name, outcome in later.items() if not isinstance(outcome, Skipped)}
 
 
 def _shown(latest: ControllerStatus) -> Mapping[tuple[str, str, str], Finding]:

@@ -54,9 +54,9 @@ def finding_lines(done: Pass, before: FleetPlan | None) -> Iterator[LogLine]:
     plan = done.plan
     if plan is None:
         return
-    looked_at = {each.merchant for each in plan.plans} | ({""} if done.covers_everyone else set())
+    looked_at = {each.merchant for each in plan.plans} - done.taken_over | ({""} if done.covers_everyone else set())
     stood = {each.key: each for each in _findings(before) if each.merchant in looked_at}
-    shown = {each.key: each for each in _findings(plan)}
+    shown = {each.key: each for each in _findings(plan) if each.merchant in looked_at or not each.merchant}
     for key, finding in shown.items():
         is_new = finding.since is not None and finding.since >= done.began and key not in stood
         if is_new and not is_corrected(finding):

@@ -36,7 +36,7 @@ PassResult = FleetPlan | FleetReport | PassFailure
 class Pass:
     """Who was looked at, from when to when (UTC), and what was seen.
 
-    taken_over  those of them that a later pass looked at meanwhile: nothing is said of them here
+    taken_over  those of them that a later pass looked at meanwhile: what is said of them here is what was written
     urgent      something had happened to them; else it was their time
     """
 

@@ -52,9 +52,11 @@ def merge_pass(
     """
     plan, outcomes = (result.plan, result.outcomes) if isinstance(result, FleetReport) else (result, {})
     if everyone and latest.plan is not None and taken_over:
-        kept = [each for each in latest.plan.plans if each.merchant in taken_over]
-        plan = replace(plan, plans=tuple(sorted([*plan.plans, *kept], key=lambda each: each.merchant)))
-        outcomes = {name: latest.outcomes[name] for name in taken_over if name in latest.outcomes} | dict(outcomes)
+        kept = {each.merchant: each for each in latest.plan.plans if each.merchant in taken_over}
+        plans = {each.merchant: each for each in plan.plans} | kept
+        plan = replace(plan, plans=tuple(plans[name] for name in sorted(plans)))
+        others = {name: outcome for name, outcome in outcomes.items() if name not in kept}
+        outcomes = others | {name: latest.outcomes[name] for name in kept if name in latest.outcomes}
     if everyone or latest.plan is None:
         return replace(
             latest,

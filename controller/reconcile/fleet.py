@@ -11,6 +11,7 @@ from controller.model.errors import ApiUnusable
 from controller.model.exit_codes import exit_code
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome
+from controller.model.run import Scope
 from controller.planning.holds import apply_hold
 from controller.planning.limits import count_changes
 from controller.planning.renames import RenamePlan, with_rename
@@ -58,11 +59,11 @@ async def reconcile(
     plan, stale = drop_stale(await plan_fleet(snapshot), saved_plan)
     writable = may_write(plan, run.stop)
     if plan.refusal:
-        return await record_and_date(without_merchants(plan, takeovers.names), run, run.now())
+        return await tell_how_all_stand(plan, run, takeovers)
     if writable:
         plan, agreed = confirm_showable(plan, confirm)
         if not agreed:
-            return await record_and_date(plan, run, run.now())
+            return await tell_how_all_stand(plan, run, takeovers)
     # Stopped before anybody was asked: it goes through `execute` all the same, which begins nothing after a stop.
     report = await execute(plan, snapshot, applier, started, stale, takeovers)
     return replace(report, confirmed=writable)
@@ -82,9 +83,21 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     return build_fleet_plan(snapshot, plans, reads_to_repeat, await recent_automatic_changes(run))
 
 
-def without_merchants(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
+async def tell_how_all_stand(plan: FleetPlan, run: RunContext, takeovers: Takeovers) -> FleetPlan:
+    """What a run that writes nothing saw, noted in the ledger; without those of whom another pass tells that."""
+    async with takeovers.telling():
+        return await record_and_date(_without(plan, takeovers.names), run, run.now())
+
+
+def _without(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
     """The plan without those that another pass looked at later: it says how they stand."""
     return replace(plan, plans=tuple(each for each in plan.plans if each.merchant not in names)) if names else plan
+
+
+def _only(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
+    """What the plan says of these merchants, and nothing of the fleet."""
+    plans = tuple(each for each in plan.plans if each.merchant in names)
+    return replace(plan, plans=plans, findings=(), scope=Scope(names=frozenset(names)))
 
 
 async def execute(
@@ -105,9 +118,14 @@ async def execute(
     await run.store.runs.record_events(run_id, rename_events(run_id, started, snapshot.renames))
     snapshot = replace(snapshot, run_id=run_id, renames=RenamePlan())
 
+    async def tell(outcomes: Mapping[str, Outcome]) -> None:
+        executed = ExecutedRun(outcomes, run_id, run.now())
+        await record_and_date(_only(plan, outcomes.keys()), run, started, executed)
+
     writes_before = run.api.writes
     try:
-        outcomes = await apply_all(plan.plans, snapshot, run.parallelism, run.on_progress, takeovers.guard(applier))
+        guarded = takeovers.guard(applier, tell)
+        outcomes = await apply_all(plan.plans, snapshot, run.parallelism, run.on_progress, guarded)
     except StateUnusable as error:
         writes = format_count(run.api.writes - writes_before, "writing request")
         error.args = (f"{error} By then {writes} had been sent.",)
@@ -117,10 +135,10 @@ async def execute(
         plan, outcomes = await fail_duplicate_creates(plan, snapshot, outcomes)
     except ApiUnusable as error:
         stop_for_unusable_api(error, 0, snapshot)
-    plan = without_merchants(plan, takeovers.names)
-    outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.names}
-    report = FleetReport(plan, {**stale, **outcomes}, started, run.now())
-    return await _record_run(run.stop.add_to_report(report), snapshot)
+    async with takeovers.telling():
+        outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.names}
+        report = FleetReport(_without(plan, takeovers.names), {**stale, **outcomes}, started, run.now())
+        return await _record_run(run.stop.add_to_report(report), snapshot, takeovers.told)
 
 
 def may_write(plan: FleetPlan, stop: StopSignal) -> bool:
@@ -154,8 +172,11 @@ def confirmed(plan: FleetPlan, confirm: Callable[[FleetPlan], bool]) -> bool:
     return not any(merchant.changes for merchant in plan.plans) or confirm(plan)
 
 
-async def _record_run(report: FleetReport, snapshot: RunSnapshot) -> FleetReport:
-    """The run's lines in the history, when everyone was last seen configured, and the findings' ages in the report."""
+async def _record_run(report: FleetReport, snapshot: RunSnapshot, told: Collection[str]) -> FleetReport:
+    """The run's lines in the history, when everyone was last seen configured, and the findings' ages in the report.
+
+    told  of whom it has been said how they stood, before another pass looked at them
+    """
     run, run_id, plans = snapshot.run, snapshot.run_id, report.plan.plans
     await persist_configured(plans, report.outcomes, snapshot)
     events = history_events(run_id, plans, report.outcomes, snapshot)
@@ -163,7 +184,9 @@ async def _record_run(report: FleetReport, snapshot: RunSnapshot) -> FleetReport
     await _record_retained(report.plan, snapshot)
     await run.store.runs.end(run_id, exit_code("apply", report), {"merchants": len(plans)}, report.ended_at)
     executed = ExecutedRun(report.outcomes, run_id, report.ended_at)
-    return replace(report, plan=await record_and_date(report.plan, run, report.started_at, executed))
+    dated = await record_and_date(_without(report.plan, told), run, report.started_at, executed)
+    plans = (*dated.plans, *(each for each in plans if each.merchant in told))
+    return replace(report, plan=replace(dated, plans=tuple(sorted(plans, key=lambda each: each.merchant))))
 
 
 async def _record_retained(plan: FleetPlan, snapshot: RunSnapshot) -> None:
@@ -171,7 +194,7 @@ async def _record_retained(plan: FleetPlan, snapshot: RunSnapshot) -> None:
     return."""
     store, run_id, now = snapshot.run.store, snapshot.run_id, snapshot.run.now()
     leaving = [retained.merchant for retained in plan.retained if retained.retained_since is None]
-    back = [name for name in snapshot.desired if snapshot.recorded_state(name).retained_since]
+    back = [each.merchant for each in plan.plans if snapshot.recorded_state(each.merchant).retained_since]
     await store.bindings.mark_without_manifest(leaving, now)
     await store.bindings.mark_without_manifest(back, None)
     why = "its manifest is gone; deletion: Retain keeps company, connection and sync as they are"

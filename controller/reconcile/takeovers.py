@@ -2,20 +2,28 @@
 
 The long pass has planned everyone, or is about to, and carries the plans out one by one. Something happens to acme:
 
-    not yet written to      acme is taken over: the long pass leaves it alone and says nothing of it at its end
-    being written to        the short pass waits until that is done, then looks
-    written to              the short pass looks; the long one reports what it wrote
+    nothing carried out     acme is taken over: the long pass leaves it alone and says nothing of it at its end
+    being carried out       the short pass waits until that is done, then looks
+    carried out             the long pass says what it found and mended before the short one looks, and nothing later;
+                            what it wrote is in its report
+
+What the long pass saw is old wherever the short one has looked since: told at the end, it would undo in the ledger and
+on the pages what is known by then.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 
 from controller.model.plan import Plan
 from controller.model.report import Outcome, Skipped
 from controller.reconcile.plan_merchant import Applier
 from controller.reconcile.snapshot import RunSnapshot
+
+Tell = Callable[[Mapping[str, Outcome]], Awaitable[None]]
+"""Notes in the ledger how these merchants stood and what was mended, by merchant the outcome."""
 
 
 class Takeovers:
@@ -23,38 +31,68 @@ class Takeovers:
 
     def __init__(self) -> None:
         self._names: set[str] = set()
-        self._begun: set[str] = set()
+        self._told: set[str] = set()
+        self._carried_out: dict[str, Outcome] = {}
         self._being_written: dict[str, asyncio.Event] = {}
         self._open = asyncio.Event()
+        self._telling = asyncio.Lock()
+        self._tell: Tell | None = None
 
     @property
     def names(self) -> frozenset[str]:
-        """Who was taken over by now."""
+        """Whose plan the long pass does not carry out, or had nothing to carry out of."""
         return frozenset(self._names)
+
+    @property
+    def told(self) -> frozenset[str]:
+        """Whose plan it has carried out, and of whom it has said how they stood."""
+        return frozenset(self._told)
+
+    @property
+    def looked_at_later(self) -> frozenset[str]:
+        """All that another pass has looked at since, or is about to."""
+        return self.names | self.told
 
     def allow(self) -> None:
         """From now on the long pass settles no create of anybody else: what it found open it has looked at."""
         self._open.set()
 
     async def take(self, merchants: Collection[str]) -> None:
-        """They are the caller's, once the long pass writes to none of them."""
+        """They are the caller's, once the long pass writes to none of them and has said what it did."""
         await self._open.wait()
+        carried_out = {}
         for merchant in merchants:
             if merchant in self._being_written:
                 await self._being_written[merchant].wait()
-            if merchant not in self._begun:
+            if merchant not in self._carried_out:
                 self._names.add(merchant)
+            elif merchant not in self._told:
+                carried_out[merchant] = self._carried_out[merchant]
+        async with self._telling:
+            if carried_out and self._tell:
+                await self._tell(carried_out)
+            self._told.update(carried_out)
 
-    def guard(self, applier: Applier) -> Applier:
+    @asynccontextmanager
+    async def telling(self) -> AsyncIterator[None]:
+        """While the long pass says how everyone stands, nobody is taken over; who is afterwards was told of."""
+        async with self._telling:
+            yield
+            self._tell = None
+
+    def guard(self, applier: Applier, tell: Tell) -> Applier:
         """The same, but for merchants that were taken over."""
+        self._tell = tell
 
         async def apply_unless_taken(plan: Plan, snapshot: RunSnapshot) -> Outcome:
             if plan.merchant in self._names:
                 return Skipped("looked at meanwhile, since something happened to it")
-            self._begun.add(plan.merchant)
             self._being_written[plan.merchant] = asyncio.Event()
             try:
-                return await applier(plan, snapshot)
+                outcome = await applier(plan, snapshot)
+                if plan.changes:
+                    self._carried_out[plan.merchant] = outcome
+                return outcome
             finally:
                 self._being_written.pop(plan.merchant).set()
 

@@ -32,6 +32,14 @@ def test_a_look_at_everyone_replaces_what_was_known() -> None:
     assert now.last_full_pass_at == LATER
 
 
+def test_of_whom_another_pass_looked_at_meanwhile_its_look_stands() -> None:
+    swept = report(fleet(merchant("a"), changing("b"), merchant("c")), {"b": Applied(1)})
+    later = looked(ControllerStatus(), report(fleet(changing("b")), {"b": Failed("no", True)}), everyone=False)
+    now = merge_pass(later, swept, FLEET, everyone=True, at=LATER, taken_over={"b", "c"})
+    assert states(now) == {"a": PlanStatus.IN_SYNC, "b": PlanStatus.CHANGE, "c": PlanStatus.IN_SYNC}
+    assert now.outcomes == {"b": Failed("no", True)}
+
+
 def test_a_look_at_some_leaves_the_others_as_they_were() -> None:
     before = looked(
         ControllerStatus(), report(fleet(changing("a"), changing("c")), {"a": Failed("no", True), "c": Applied(1)})

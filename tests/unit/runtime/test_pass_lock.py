@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from controller.daemon.pass_lock import PassLock
-from controller.model.plan import Plan, PlanStatus
-from controller.model.report import Outcome, Skipped, Unchanged
-from controller.reconcile.takeovers import Takeovers
+from controller.model.plan import Change, ChangeKind, Plan, PlanStatus
+from controller.model.report import Applied, Outcome, Skipped, Unchanged
+from controller.reconcile.takeovers import Takeovers, Tell
 
 
 class StateLock:
@@ -35,19 +35,32 @@ class StateLock:
             self.holders -= 1
 
 
-def plan(merchant: str) -> Plan:
-    return Plan(merchant, PlanStatus.IN_SYNC)
+CHANGE = Change(ChangeKind.SET_CONFIGURATION, ())
 
 
-async def write(takeovers: Takeovers, merchant: str, wait: asyncio.Event | None = None) -> Outcome:
+def plan(merchant: str, *changes: Change) -> Plan:
+    return Plan(merchant, PlanStatus.CHANGE if changes else PlanStatus.IN_SYNC, changes)
+
+
+async def carry_out(
+    takeovers: Takeovers,
+    merchant: str,
+    *changes: Change,
+    wait: asyncio.Event | None = None,
+    tell: Tell | None = None,
+) -> Outcome:
     """The long pass carries out what it planned for a merchant."""
 
     async def applier(plan: Plan, snapshot: Any) -> Outcome:
         if wait:
             await wait.wait()
-        return Unchanged()
+        return Applied(len(changes)) if changes else Unchanged()
 
-    return await takeovers.guard(applier)(plan(merchant), None)  # type: ignore[arg-type]
+    async def tell_nobody(outcomes: Mapping[str, Outcome]) -> None:
+        pass
+
+    guarded = takeovers.guard(applier, tell or tell_nobody)
+    return await guarded(plan(merchant, *changes), None)  # type: ignore[arg-type]
 
 
 async def soon(task: asyncio.Task[Any]) -> bool:
@@ -61,27 +74,62 @@ class TestTakeovers:
         takeovers = Takeovers()
         takeovers.allow()
         await takeovers.take(["ann"])
-        assert isinstance(await write(takeovers, "ann"), Skipped)
-        assert isinstance(await write(takeovers, "bob"), Unchanged)
+        assert isinstance(await carry_out(takeovers, "ann", CHANGE), Skipped)
+        assert isinstance(await carry_out(takeovers, "bob"), Unchanged)
         assert takeovers.names == {"ann"}
 
     async def test_whoever_was_written_to_stays_with_the_pass_that_did(self) -> None:
         takeovers = Takeovers()
         takeovers.allow()
-        await write(takeovers, "ann")
+        await carry_out(takeovers, "ann", CHANGE)
         await takeovers.take(["ann"])
-        assert takeovers.names == frozenset()
+        assert (takeovers.names, takeovers.told) == (frozenset(), frozenset({"ann"}))
+
+    async def test_who_had_nothing_to_be_carried_out_is_taken_over_all_the_same(self) -> None:
+        takeovers = Takeovers()
+        takeovers.allow()
+        await carry_out(takeovers, "ann")
+        await takeovers.take(["ann"])
+        assert takeovers.names == {"ann"}
+
+    async def test_what_was_carried_out_is_told_once_and_before_the_short_pass_looks(self) -> None:
+        takeovers, told = Takeovers(), list[str]()
+
+        async def tell(outcomes: Mapping[str, Outcome]) -> None:
+            await asyncio.sleep(0)
+            told.extend(outcomes)
+
+        takeovers.allow()
+        await carry_out(takeovers, "ann", CHANGE, tell=tell)
+        for _ in range(2):
+            await takeovers.take(["ann"])
+            assert told == ["ann"]
+
+    async def test_while_the_long_pass_tells_how_all_stand_nobody_is_taken_and_nothing_is_told_twice(self) -> None:
+        takeovers, told = Takeovers(), list[str]()
+
+        async def tell(outcomes: Mapping[str, Outcome]) -> None:
+            told.extend(outcomes)
+
+        takeovers.allow()
+        await carry_out(takeovers, "ann", CHANGE, tell=tell)
+        async with takeovers.telling():
+            taking = asyncio.create_task(takeovers.take(["ann"]))
+            assert not await soon(taking)
+        assert await soon(taking)
+        assert takeovers.looked_at_later == {"ann"}
+        assert not told
 
     async def test_whoever_is_being_written_to_is_waited_for(self) -> None:
         takeovers, written = Takeovers(), asyncio.Event()
         takeovers.allow()
-        writing = asyncio.create_task(write(takeovers, "ann", written))
+        writing = asyncio.create_task(carry_out(takeovers, "ann", CHANGE, wait=written))
         await asyncio.sleep(0)
         taking = asyncio.create_task(takeovers.take(["ann"]))
         assert not await soon(taking)
         written.set()
         assert await soon(taking)
-        assert isinstance(await writing, Unchanged)
+        assert isinstance(await writing, Applied)
         assert takeovers.names == frozenset()
 
     async def test_nobody_is_taken_before_the_long_pass_has_settled_what_it_found_open(self) -> None:

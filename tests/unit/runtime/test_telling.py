@@ -144,3 +144,9 @@ def test_nothing_is_told_to_be_over_of_a_merchant_that_could_not_be_looked_at_or
     )
     unread = fleet(Plan("ann", PlanStatus.UNKNOWN))
     assert told(finding_lines(Pass(("ann",), unread, USUAL_NOW, USUAL_NOW), before)) == []
+
+
+def test_of_whom_a_later_pass_has_looked_at_nothing_comes_or_goes() -> None:
+    before = fleet(Plan("ann", PlanStatus.WAITING, findings=(finding("later"),)))
+    old = fleet(Plan("ann", PlanStatus.BLOCKED, findings=(finding("older"),)))
+    assert told(finding_lines(look(old, taken_over=frozenset({"ann"})), before)) == []
