@@ -82,8 +82,10 @@ class Merchants:
 
     async def rename_many(
         self, moves: Mapping[str, str], *, at: datetime, blocking_states: Collection[str] = ()
-    ) -> None:
+    ) -> dict[str, str]:
         """Rename many merchants in one commit, as one permutation: chains and swaps are allowed.
+
+        Returns those of the moves that it made: what is recorded as moved already has been by another pass.
 
         moves      by new name the old one
         blocking_states  states of rollouts whose merchants keep their names
@@ -92,8 +94,10 @@ class Merchants:
         company or an open intent and keeps them, NameInRollout. Then nothing was renamed.
         """
         if not moves:
-            return
+            return {}
         async with self._database.writing() as transaction:
+            done = await _load_renames(transaction)
+            moves = {new: old for new, old in moves.items() if done.get(new) != old}
             await _refuse_names_in_rollouts(transaction, {*moves, *moves.values()}, blocking_states)
             for new, old in moves.items():
                 await _require_known(transaction, old)
@@ -101,12 +105,12 @@ class Merchants:
                     raise MerchantTaken(new)
             await _move(transaction, moves, at)
             await _record_renames(transaction, moves, at)
+        return dict(moves)
 
     async def load_renames(self) -> dict[str, str]:
         """By new name, the name that the merchant's rows had before."""
         async with self._database.reading() as transaction:
-            rows = await transaction.execute(select(renames.c.merchant, renames.c.renamed_from))
-            return {row.merchant: row.renamed_from for row in rows}
+            return await _load_renames(transaction)
 
     async def forget_renames(self, *, kept: Mapping[str, str]) -> None:
         """Forget all recorded renames but `kept` (old name by new name): the manifests do not ask for them any more."""
@@ -125,6 +129,11 @@ class Merchants:
                 await transaction.execute(delete(table).where(table.c.merchant == merchant))
             await end_findings_of(transaction, merchant, datetime.now(UTC), ENDED_BY_REMOVAL)
             await clear_settled_contests(transaction)
+
+
+async def _load_renames(transaction: AsyncConnection) -> dict[str, str]:
+    rows = await transaction.execute(select(renames.c.merchant, renames.c.renamed_from))
+    return {row.merchant: row.renamed_from for row in rows}
 
 
 async def _move(transaction: AsyncConnection, moves: Mapping[str, str], at: datetime) -> None:

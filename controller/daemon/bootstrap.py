@@ -223,7 +223,7 @@ def _daemon_context(
         queue=queue,
         manifest_watcher=revisions,
         state=board,
-        lock=PassLock(open_lock),
+        lock=PassLock(open_lock, lambda: revisions.fleet),
         notifier=voice,
         jobs=tuple(_chores(settings, shift, run, queue, board)),
     )

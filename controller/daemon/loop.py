@@ -26,7 +26,7 @@ from controller.model.errors import (
     WrongAccount,
 )
 from controller.model.report import FleetPlan, FleetReport
-from controller.reconcile.context import RunContext, StopSignal
+from controller.reconcile.context import RunContext
 from controller.reconcile.fence import in_flight_until
 from controller.reconcile.fleet import plan_fleet, reconcile, tell_how_all_stand
 from controller.reconcile.load_snapshot import load_snapshot
@@ -111,22 +111,23 @@ async def try_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool
 
 
 async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> Pass:
-    """One pass: the newest manifests that are whole, the state's lock, plan, judge, write. Raises what prevents it.
+    """One pass: the state's lock, the newest manifests that are whole, plan, judge, write. Raises what prevents it.
 
     urgent  it does not wait for the end of another pass, but takes its merchants over from that one
     """
     began = daemon.run.now()
     result: FleetPlan | FleetReport
-    async with daemon.lock.join(keys) if urgent else daemon.lock.hold() as (takeovers, lost_at):
-        if lost_at:
-            daemon.queue.add([EVERYONE], after=(in_flight_until(lost_at) - daemon.run.now()).total_seconds())
+    async with daemon.lock.join(keys) if urgent else daemon.lock.hold() as turn:
+        if turn.lost_at:
+            daemon.queue.add([EVERYONE], after=(in_flight_until(turn.lost_at) - daemon.run.now()).total_seconds())
         with daemon.state.new_stop() as stop:
-            run = _run(keys, daemon, stop)
+            run = replace(daemon.run, fleet=turn.fleet, scope=scope_for_keys(keys, turn.fleet), stop=stop)
             if daemon.applies_changes:
-                result = await reconcile(run, lambda plan: True, takeovers=takeovers)
+                result = await reconcile(run, lambda plan: True, takeovers=turn.takeovers)
             else:
-                result = await report_on(run, takeovers)
-        return Pass(keys, result, began, daemon.run.now(), taken_over=takeovers.looked_at_later, urgent=urgent)
+                result = await report_on(run, turn.takeovers)
+        later = turn.takeovers.looked_at_later
+        return Pass(keys, result, began, daemon.run.now(), taken_over=later, urgent=urgent)
 
 
 async def report_on(run: RunContext, takeovers: Takeovers) -> FleetPlan:
@@ -134,10 +135,6 @@ async def report_on(run: RunContext, takeovers: Takeovers) -> FleetPlan:
     snapshot = await load_snapshot(run)
     takeovers.allow()
     return await tell_how_all_stand(await plan_fleet(snapshot), run, takeovers)
-
-
-def _run(keys: tuple[str, ...], daemon: DaemonContext, stop: StopSignal) -> RunContext:
-    return replace(daemon.run, fleet=daemon.manifest_watcher.fleet, scope=scope_for_keys(keys), stop=stop)
 
 
 async def finish_pass(done: Pass, daemon: DaemonContext) -> None:

@@ -2,6 +2,7 @@
 
 long pass    takes the lock, and gives it back once no short one is under way any more
 short pass   joins a long one, from which it takes its merchants over; where there is none it takes the lock
+             goes by the manifests that the long one goes by: who is who moves for both at once
 another run  of another process, or an apply by hand: has its turn between two passes
 """
 
@@ -11,38 +12,54 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
+from typing import NamedTuple
 
+from controller.daemon.pass_result import declared_names
+from controller.model.desired import Fleet
 from controller.reconcile.takeovers import Takeovers
 
 OpenLock = Callable[[], AbstractAsyncContextManager[datetime | None]]
 """Takes the lock on the state; when whoever had it before was seen last, where it was lost and not given back."""
 
 
-class PassLock:
-    """One for a process."""
+class Turn(NamedTuple):
+    """What a pass has while it has the lock.
 
-    def __init__(self, open_lock: OpenLock) -> None:
-        self._open_lock = open_lock
+    takeovers  who is taken over from it
+    fleet      the manifests that it goes by
+    lost_at    when whoever had the lock before was seen last, where it was lost and not given back
+    """
+
+    takeovers: Takeovers
+    fleet: Fleet
+    lost_at: datetime | None = None
+
+
+class PassLock:
+    """One for a process. `read_fleet`: the manifests in force, as of when it is called."""
+
+    def __init__(self, open_lock: OpenLock, read_fleet: Callable[[], Fleet]) -> None:
+        self._open_lock, self._read_fleet = open_lock, read_fleet
         self._changed = asyncio.Condition()
         self._is_taken = False
-        self._holder: Takeovers | None = None  # of the pass that has the lock, while others may join it
+        self._holder: Turn | None = None  # of the pass that has the lock, while others may join it
         self._joined_count = 0
 
     @asynccontextmanager
-    async def hold(self) -> AsyncIterator[tuple[Takeovers, datetime | None]]:
+    async def hold(self) -> AsyncIterator[Turn]:
         """For a pass that others may join. It has the lock to itself when it begins."""
         async with self._changed:
             await self._changed.wait_for(lambda: not self._is_taken)
             self._is_taken = True
         try:
             async with self._open_lock() as lost_at:
-                takeovers = self._holder = Takeovers()
-                await self._notify()
+                turn = self._holder = Turn(Takeovers(), self._read_fleet(), lost_at)
                 try:
-                    yield takeovers, lost_at
+                    await self._notify()
+                    yield turn
                 finally:
                     self._holder = None
-                    takeovers.allow()  # whoever joined and waited for that may begin: this pass is over
+                    turn.takeovers.allow()  # whoever joined and waited for that may begin: this pass is over
                     async with self._changed:
                         await self._changed.wait_for(lambda: not self._joined_count)
         finally:
@@ -50,8 +67,8 @@ class PassLock:
             await self._notify()
 
     @asynccontextmanager
-    async def join(self, merchants: Collection[str]) -> AsyncIterator[tuple[Takeovers, datetime | None]]:
-        """For a short pass over these merchants."""
+    async def join(self, merchants: Collection[str]) -> AsyncIterator[Turn]:
+        """For a short pass over these merchants, of whom it takes those over that it looks at: who has a manifest."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._holder is not None or not self._is_taken)
             holder = self._holder
@@ -61,8 +78,8 @@ class PassLock:
                 yield held
             return
         try:
-            await holder.take(merchants)
-            yield Takeovers(), None
+            await holder.takeovers.take(declared_names(merchants, holder.fleet))
+            yield Turn(Takeovers(), holder.fleet)
         finally:
             self._joined_count -= 1
             await self._notify()

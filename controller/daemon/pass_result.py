@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from controller.daemon.workqueue import EVERYONE
+from controller.model.desired import Fleet
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Scope
@@ -114,6 +115,12 @@ class Pass:
                 return when
 
 
-def scope_for_keys(keys: Sequence[str]) -> Scope:
+def scope_for_keys(keys: Sequence[str], fleet: Fleet) -> Scope:
     """Whom the keys stand for: only a look at everyone sees that a manifest is gone."""
-    return Scope() if EVERYONE in keys else Scope(names=frozenset(keys))
+    return Scope() if EVERYONE in keys else Scope(names=declared_names(keys, fleet))
+
+
+def declared_names(merchants: Collection[str], fleet: Fleet) -> frozenset[str]:
+    """Those of them that have a manifest, under its name: the state knows whoever was renamed by the old one still."""
+    new_names = {each.old_name: new for new, each in fleet.renames.items()}
+    return frozenset(name for each in merchants if (name := new_names.get(each, each)) in fleet.merchants)

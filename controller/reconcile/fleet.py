@@ -112,10 +112,10 @@ async def execute(
     run = snapshot.run
     if snapshot.account_to_record:
         await run.store.account.bind(snapshot.account_to_record)
-    await apply_renames(run.fleet, snapshot.renames, run.store, started)
+    moved = await apply_renames(run.fleet, snapshot.renames, run.store, started)
     await run.store.rollouts.release_holds(snapshot.released_holds)
     run_id = await begin_run(run, started)
-    await run.store.runs.record_events(run_id, rename_events(run_id, started, snapshot.renames))
+    await run.store.runs.record_events(run_id, rename_events(run_id, started, moved))
     snapshot = replace(snapshot, run_id=run_id, renames=RenamePlan())
 
     async def tell(outcomes: Mapping[str, Outcome]) -> None:

@@ -49,16 +49,20 @@ def _spelled_otherwise(fleet: Fleet, rows: Mapping[str, MerchantRecord]) -> dict
     return {new: old for new, old in others.items() if new in fleet.known_names and new not in {*rows, *fleet.renames}}
 
 
-async def apply_renames(fleet: Fleet, renames: RenamePlan, store: Store, at: datetime) -> None:
-    """Everything that is remembered moves to its new name, in one commit; lines that are gone are forgotten."""
-    await store.merchants.rename_many(renames.acting, at=at, blocking_states=ACTIVE_ROLLOUT_STATES)
+async def apply_renames(fleet: Fleet, renames: RenamePlan, store: Store, at: datetime) -> dict[str, str]:
+    """Everything that is remembered moves to its new name, in one commit; lines that are gone are forgotten.
+
+    Returns by new name the old one of whom it moved: another pass of this process may have been first.
+    """
+    moved = await store.merchants.rename_many(renames.acting, at=at, blocking_states=ACTIVE_ROLLOUT_STATES)
     if fleet.root_is_complete:
         await store.merchants.forget_renames(kept={new: each.old_name for new, each in fleet.renames.items()})
+    return moved
 
 
-def rename_events(run: int, at: datetime, renames: RenamePlan) -> tuple[EventRow, ...]:
+def rename_events(run: int, at: datetime, moved: Mapping[str, str]) -> tuple[EventRow, ...]:
     """One line of history for each."""
-    return tuple(EventRow(at, run, new, "renamed", {"from": old}) for new, old in renames.acting.items())
+    return tuple(EventRow(at, run, new, "renamed", {"from": old}) for new, old in moved.items())
 
 
 def find_contested(

@@ -144,7 +144,7 @@ async def on_duty(place: Place, url: str) -> AsyncIterator[DaemonContext]:
             queue=WorkQueue(),
             manifest_watcher=revisions,
             state=DaemonState(ControllerStatus(fleet=revisions.fleet)),
-            lock=PassLock(lambda: state_lock(store, 0)),
+            lock=PassLock(lambda: state_lock(store, 0), lambda: revisions.fleet),
             notifier=Notifier(Metrics(), world.sleep, url),
         )
 

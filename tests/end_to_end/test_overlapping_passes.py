@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -77,3 +78,100 @@ def test_what_a_sweep_saw_before_is_not_told_over_what_a_later_pass_saw(place: P
 
     serve(place, story)
     assert [each.merchant for each in place.plan().plans if each.findings] == ["ann"]
+
+
+async def reload_manifests(service: Service) -> None:
+    """A folder that may still be written is looked at twice."""
+    watcher = service.duty.manifest_watcher
+    assert not await watcher.reload_if_changed()
+    assert await watcher.reload_if_changed()
+
+
+def rename_in_git(place: Place, old: str, new: str) -> None:
+    """The company keeps its name."""
+    place.remove_manifests(old)
+    place.merchant(new, company={"name": old})
+    path = place.manifests / f"merchant-{new}.yaml"
+    manifest = json.loads(path.read_text())
+    manifest["metadata"]["renamedFrom"] = old
+    path.write_text(json.dumps(manifest))
+
+
+def test_a_rename_is_carried_out_once_by_two_passes_and_told_once(place: Place) -> None:
+    """Renamed in Git when the sweep begins; a webhook for another merchant comes while it plans."""
+
+    async def story(service: Service, traffic: Traffic) -> None:
+        rename_in_git(place, "ann", "zoe")
+        await reload_manifests(service)
+        held = traffic.hold("GET", document_path(place, "bob"))
+        sweep = await begin_sweep(service, held)
+        await run_pass(("cid",), service.duty, urgent=True)
+        held.let_go()
+        await sweep
+        events = await service.duty.run.store.runs.load_events(merchant="zoe")
+        assert [each.what for each in events].count("renamed") == 1
+
+    serve(place, story)
+    plan = place.plan()
+    assert [each.merchant for each in plan.plans] == ["bob", "cid", "zoe"]
+    assert [each.code for one in plan.plans for each in one.findings] == ["renamed-already"]
+    assert not any(each.changes for each in plan.plans)
+    assert len(place.companies()) == 3
+
+
+def test_who_is_known_by_the_old_name_still_is_looked_at_under_the_new_one(place: Place) -> None:
+    """A webhook is about whoever the state has bound to its company; the sweep that renames has planned him already."""
+
+    async def story(service: Service, traffic: Traffic) -> None:
+        rename_in_git(place, "ann", "zoe")
+        await reload_manifests(service)
+        portal_chooses(place, "bob")
+        held = traffic.hold("GET", document_path(place, "bob"))
+        sweep = await begin_sweep(service, held)
+        place.unlink_books_in_portal("ann")
+        await run_pass(("ann",), service.duty, urgent=True)
+        held.let_go()
+        await sweep
+        assert shown_codes(service, "zoe") == ["connection-deauthorized"]
+        assert await open_codes(service, "zoe") == ["connection-deauthorized"]
+
+    serve(place, story)
+
+
+def test_who_is_to_be_taken_down_is_not_taken_over_by_a_pass_that_does_not_look_at_him(place: Place) -> None:
+    place.merchant("ann", policy={"deletion": "Unlink"})
+    place.apply()
+
+    async def story(service: Service, traffic: Traffic) -> None:
+        place.remove_manifests("ann")
+        await reload_manifests(service)
+        held = traffic.hold("GET", document_path(place, "bob"))
+        sweep = await begin_sweep(service, held)
+        await run_pass(("ann",), service.duty, urgent=True)
+        held.let_go()
+        await sweep
+
+    serve(place, story)
+    assert place.accounting_connection("ann")["status"] != "Linked"
+
+
+def test_passes_that_overlap_go_by_the_same_manifests(place: Place) -> None:
+    """Renamed in Git while the sweep writes: a short pass under newer manifests would move what the sweep writes."""
+    dan = "dan"
+
+    async def story(service: Service, traffic: Traffic) -> None:
+        place.merchant(dan)
+        await reload_manifests(service)
+        held = traffic.hold("POST", "/meta/companies/sync", after_answer=True)
+        sweep = await begin_sweep(service, held)
+        rename_in_git(place, dan, "zoe")
+        await reload_manifests(service)
+        await run_pass(("bob",), service.duty, urgent=True)
+        held.let_go()
+        await sweep
+        await run_pass((EVERYONE,), service.duty)
+
+    serve(place, story)
+    assert [each["name"] for each in place.companies()] == ["ann", "bob", "cid", "dan"]
+    assert {each.merchant for each in place.plan().plans} == {"ann", "bob", "cid", "zoe"}
+    assert not any(each.code == "removed-but-claimed" for one in place.plan().plans for each in one.findings)

@@ -115,7 +115,7 @@ def test_a_fault_of_ours_ends_a_pass_and_not_the_service(place: Place) -> None:
             queue=WorkQueue(),
             manifest_watcher=revisions,
             state=DaemonState(ControllerStatus()),
-            lock=PassLock(broken),
+            lock=PassLock(broken, lambda: revisions.fleet),
             notifier=Notifier(Metrics(), REAL_ENVIRONMENT.sleep),
         )
         await run_pass((EVERYONE,), duty)

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from controller.daemon.pass_lock import PassLock
+from controller.model.desired import Fleet
 from controller.model.plan import Change, ChangeKind, Plan, PlanStatus
 from controller.model.report import Applied, Outcome, Skipped, Unchanged
 from controller.reconcile.takeovers import Takeovers, Tell
+from tests.build import desired_merchant
 
 
 class StateLock:
@@ -35,6 +37,7 @@ class StateLock:
             self.holders -= 1
 
 
+FLEET = Fleet({"ann": desired_merchant(name="ann")}, frozenset({"ann"}), (), True, "")
 CHANGE = Change(ChangeKind.SET_CONFIGURATION, ())
 
 
@@ -143,10 +146,10 @@ class TestTakeovers:
 class TestPassLock:
     async def test_a_short_pass_joins_a_long_one_that_gives_the_lock_back_after_both(self) -> None:
         state_lock, leave_long, leave_short = StateLock(), asyncio.Event(), asyncio.Event()
-        lock = PassLock(state_lock)
+        lock = PassLock(state_lock, lambda: FLEET)
 
         async def long() -> frozenset[str]:
-            async with lock.hold() as (takeovers, _):
+            async with lock.hold() as (takeovers, _, _):
                 takeovers.allow()
                 await leave_long.wait()
             return takeovers.names
@@ -172,10 +175,10 @@ class TestPassLock:
 
     async def test_without_a_long_pass_short_ones_have_the_lock_one_after_another_or_together(self) -> None:
         state_lock = StateLock()
-        lock, seen = PassLock(state_lock), list[str]()
+        lock, seen = PassLock(state_lock, lambda: FLEET), list[str]()
 
         async def short(name: str) -> None:
-            async with lock.join([name]) as (takeovers, _):
+            async with lock.join([name]) as (takeovers, _, _):
                 takeovers.allow()
                 await asyncio.sleep(0.01)
                 seen.append(name)
@@ -187,10 +190,10 @@ class TestPassLock:
     async def test_a_short_pass_that_comes_while_a_long_one_waits_for_its_turn_joins_it_then(self) -> None:
         state_lock = StateLock()
         state_lock.free.clear()
-        lock, over = PassLock(state_lock), asyncio.Event()
+        lock, over = PassLock(state_lock, lambda: FLEET), asyncio.Event()
 
         async def long() -> None:
-            async with lock.hold() as (takeovers, _):
+            async with lock.hold() as (takeovers, _, _):
                 takeovers.allow()
                 await over.wait()
 
@@ -214,7 +217,7 @@ class TestPassLock:
             raise RuntimeError("held elsewhere")
             yield None
 
-        lock = PassLock(refused)
+        lock = PassLock(refused, lambda: FLEET)
         for pass_ in (lock.hold(), lock.join(["ann"]), lock.hold()):
             with pytest.raises(RuntimeError, match="held elsewhere"):
                 async with pass_:
@@ -222,7 +225,7 @@ class TestPassLock:
 
     async def test_a_long_pass_that_fails_lets_whoever_joined_it_finish(self) -> None:
         state_lock = StateLock()
-        lock = PassLock(state_lock)
+        lock = PassLock(state_lock, lambda: FLEET)
 
         async def failing() -> None:
             async with lock.hold():
