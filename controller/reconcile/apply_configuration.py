@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from controller.codat.client import Client
 from controller.codat.convert import changes_by_field, read_configuration, restore_values, write_fields
 from controller.codat.write_check import find_unexpected_changes, object_paths
-from controller.model.errors import RemoteError
-from controller.model.observed import Configuration
+from controller.model.errors import Rejected, RemoteError
+from controller.model.observed import LINKED, Absent, Configuration
 from controller.model.plan import Change, Plan
 from controller.model.report import ChangedSincePlan, Failed
 from controller.model.values import Value, resolve_live_path, values_equal
@@ -53,7 +53,11 @@ async def set_configuration(
     async def post() -> None:
         # The fewer documents are between their read and their write, the shorter is the time for an edit to be lost.
         async with snapshot.document_write_slots:
-            await progress.write_or_check(run.api.read_then_write(read_then_post), is_done)
+            try:
+                await progress.write_or_check(run.api.read_then_write(read_then_post), is_done)
+            except Rejected:
+                await _halt_if_not_linked(plan, company_id, progress, snapshot)
+                raise
 
     try:
         await post()
@@ -70,6 +74,17 @@ async def set_configuration(
         cause = f"{path}, which no manifest declares, was changed by somebody just after our write"
         findings.append(undeclared_change_finding(plan.merchant, path, cause))
     return progress.after_write(findings=tuple(findings))
+
+
+async def _halt_if_not_linked(plan: Plan, company_id: str, progress: MerchantProgress, snapshot: RunSnapshot) -> None:
+    """Raises MerchantHalted where the refusal says nothing about the document: Codat takes none while the books are not
+    linked (API notes 4.5). Taken for a fault of the document, it would be left alone for good once they are again."""
+    company = await snapshot.run.api.company(company_id)
+    connections = () if isinstance(company, Absent) else company.connections
+    status = next((each.status for each in connections if each.id == plan.connection_id), None)
+    if status != LINKED:
+        why = f"refused while the accounting connection is {status or 'not there'}; it was linked when planned"
+        raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes)) from None
 
 
 def _halt_if_changed(

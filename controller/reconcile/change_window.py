@@ -17,11 +17,15 @@ from controller.reconcile.snapshot import RunSnapshot
 
 
 async def recent_automatic_changes(run: RunContext) -> Mapping[ChangeClass, int]:
-    """Changes within the window by class that nobody confirmed; none where a person answers for this very run."""
+    """Changes within the window by class that nobody confirmed; none where a person answers for this very run.
+
+    Those count, too, that another pass of this process was judged for and has not made yet. One that it has made
+    meanwhile counts twice until that pass ends: rather one too few is written than one too many.
+    """
     if not run.policy.automatic:
         return {}
     counts = await run.store.runs.count_unconfirmed_writes(run.service_now() - LIMIT_WINDOW)
-    return {cls: counts[cls.value] for cls in RUN_LIMITS if cls.value in counts}
+    return {cls: counts.get(cls.value, 0) + run.judged_changes.counts[cls] for cls in RUN_LIMITS}
 
 
 async def count_before_writing(plan: Plan, snapshot: RunSnapshot) -> datetime:

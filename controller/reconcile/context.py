@@ -14,6 +14,7 @@ from controller.model.report import FleetReport
 from controller.model.run import Author, Records, RunPolicy, Scope
 from controller.planning.clock_skew import service_time
 from controller.quick_dataclasses import dataclass
+from controller.reconcile.judged_changes import JudgedChanges
 from state import Intent, Store
 
 
@@ -103,6 +104,7 @@ class RunContext:
     base_url                where it looks, for the report
     records                 what of the ledger it writes
     author                  who it is, for the history
+    judged_changes          of all passes of this process
     """
 
     fleet: Fleet
@@ -124,6 +126,7 @@ class RunContext:
     base_url: str = ""
     records: Records = Records.NONE
     author: Author = field(default_factory=lambda: Author("apply"))
+    judged_changes: JudgedChanges = field(default_factory=JudgedChanges)
 
     def now(self) -> datetime:
         """The time by this machine's clock: for what concerns nobody but us."""

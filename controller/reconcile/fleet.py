@@ -57,16 +57,17 @@ async def reconcile(
     snapshot = await recover_then_snapshot(run)
     takeovers.allow()
     plan, stale = drop_stale(await plan_fleet(snapshot), saved_plan)
-    writable = may_write(plan, run.stop)
-    if plan.refusal:
-        return await tell_how_all_stand(plan, run, takeovers)
-    if writable:
-        plan, agreed = confirm_showable(plan, confirm)
-        if not agreed:
+    with run.judged_changes.reserved(plan.plans):
+        writable = may_write(plan, run.stop)
+        if plan.refusal:
             return await tell_how_all_stand(plan, run, takeovers)
-    # Stopped before anybody was asked: it goes through `execute` all the same, which begins nothing after a stop.
-    report = await execute(plan, snapshot, applier, started, stale, takeovers)
-    return replace(report, confirmed=writable)
+        if writable:
+            plan, agreed = confirm_showable(plan, confirm)
+            if not agreed:
+                return await tell_how_all_stand(plan, run, takeovers)
+        # Stopped before anybody was asked: it goes through `execute` all the same, which begins nothing after a stop.
+        report = await execute(plan, snapshot, applier, started, stale, takeovers)
+        return replace(report, confirmed=writable)
 
 
 async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -> FleetPlan:

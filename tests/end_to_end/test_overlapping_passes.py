@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,49 @@ def test_passes_that_overlap_go_by_the_same_manifests(place: Place) -> None:
     assert [each["name"] for each in place.companies()] == ["ann", "bob", "cid", "dan"]
     assert {each.merchant for each in place.plan().plans} == {"ann", "bob", "cid", "zoe"}
     assert not any(each.code == "removed-but-claimed" for one in place.plan().plans for each in one.findings)
+
+
+def test_two_passes_at_once_do_not_write_more_unasked_than_one_may(tmp_path: Path, emulator_in_process: Any) -> None:
+    """`run` may switch one merchant off in a day without a look at everyone. The sweep was judged for Bob and still
+    writes to Ann when it is Cid's turn."""
+    place = Place(tmp_path, emulator_in_process)
+    place.provision(*NAMES, enabled=False)
+
+    async def story(service: Service, traffic: Traffic) -> None:
+        service.duty = replace(service.duty, run=replace(service.duty.run, parallelism=1))
+        portal_chooses(place, "ann")
+        place.edit_in_portal("bob", {"enabled": True})
+        held = traffic.hold("POST", document_path(place, "ann"))
+        sweep = await begin_sweep(service, held)
+        place.edit_in_portal("cid", {"enabled": True})
+        await run_pass(("cid",), service.duty, urgent=True)
+        assert place.document("cid")["enabled"] is True, "parked until the class is judged"
+        (cid,) = [each for each in service.plan.plans if each.merchant == "cid"]
+        assert cid.held_changes
+        held.let_go()
+        await sweep
+        assert place.document("bob")["enabled"] is False
+
+    serve(place, story)
+
+
+def test_a_refusal_for_want_of_a_link_leaves_nobody_alone_for_good(place: Place) -> None:
+    """Ann's books are unlinked between the plan and the write, and linked again before anybody looks."""
+
+    async def story(service: Service, traffic: Traffic) -> None:
+        portal_chooses(place, "ann")
+        held = traffic.hold("POST", document_path(place, "ann"))
+        sweep = await begin_sweep(service, held)
+        place.unlink_books_in_portal("ann")
+        held.let_go()
+        await sweep
+        connection = place.accounting_connection("ann")["id"]
+        place.emulator.control("POST", f"/companies/{place.company('ann')['id']}/connections/{connection}/authorize")
+        place.emulator.advance("PT1M")
+        quarantine = (await service.duty.run.store.quarantine.load())["ann"]
+        assert quarantine.until is not None, "it is tried again by itself"
+        assert "Deauthorized" in quarantine.reason
+
+    serve(place, story)
+    place.apply(retry=True)
+    assert not place.plan().plans[0].changes

@@ -218,7 +218,7 @@ def test_whatever_happens_while_passes_overlap_all_ends_well(
     for each in companies:
         assert sum(one["sourceType"] == "Accounting" for one in each["dataConnections"]) <= 1
     story.place.environment = replace(story.quiet, clock=story.place.environment.clock)
-    # Unlinked between plan and write, and linked again unseen: refused for good, until a person has it tried again.
+    # A merchant that was refused is left alone for a minute first.
     story.place.apply(retry=True)
     plan = story.place.plan()
     assert {each.merchant for each in plan.plans} == set(story.declared)
