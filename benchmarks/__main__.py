@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import emulator, manifests, plan, start, sweep, window
+from benchmarks import emulator, events, manifests, plan, start, sweep, window
 
-_ALL = {each.__name__.rpartition(".")[2]: each.measure for each in (start, manifests, emulator, sweep, plan, window)}
+_ALL = {
+    each.__name__.rpartition(".")[2]: each.measure for each in (start, manifests, emulator, sweep, plan, window, events)
+}
 
 for name in sys.argv[1:] or _ALL:
     sys.stdout.write(f"\n{name:<52}{'figure':>10}  {'':<8}  target\n")

@@ -1,0 +1,89 @@
+"""How soon `run` has looked at a merchant that something happened to, while it looks at everyone at the default pace.
+
+Each event is an unlink in the portal, told by a webhook of the newer service; the time runs from the unlink to the line
+in the log that the merchant was looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from queue import Queue
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Any
+
+from benchmarks.stage import BENCHMARK_API_KEY, Figure, ask, fleet_in_sync, serve_emulator_process
+
+MERCHANTS = 10_000
+EVENTS = 60
+EVENT_INTERVAL_S = 1.0
+"""Seconds from one event to the next."""
+SWEEP_BEGUN_AFTER_S = 20.0
+"""Seconds after the start at which the sweep is well under way; it takes eleven minutes."""
+_SECRET = "whsec_" + b64encode(b"a secret of the benchmark, 32 by").decode()
+_EVENT_TYPES = ["connection.connected", "connection.disconnected"]
+
+
+def measure() -> Iterator[Figure]:
+    """Needs about two minutes."""
+    with serve_emulator_process() as (url, _), TemporaryDirectory() as folder:
+        settings = fleet_in_sync(url, Path(folder), MERCHANTS)
+        environment = {
+            **os.environ,
+            "CODAT_API_KEY": BENCHMARK_API_KEY,
+            "CODAT_BASE_URL": url,
+            "MERCHANTCTL_STATE": settings.state,
+            "MERCHANTCTL_MANIFESTS": str(settings.manifests),
+            "MERCHANTCTL_WEBHOOK_SECRET": _SECRET,
+        }
+        command = [sys.executable, "-m", "controller", "run", "--listen", "127.0.0.1:0"]
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as controller:
+            try:
+                yield from _measure_beside(controller, url)
+            finally:
+                controller.send_signal(signal.SIGTERM)
+
+
+def _measure_beside(controller: subprocess.Popen[str], url: str) -> Iterator[Figure]:
+    lines: Queue[dict[str, Any]] = Queue()
+    Thread(target=_read_log, args=(controller, lines), daemon=True).start()
+    address = _next(lines, "controller_started")["web"]
+    made = ask(url, "POST", "/webhooks", {"url": f"{address}/webhooks", "eventTypes": _EVENT_TYPES})
+    ask(url, "PATCH", f"/_emulator/webhooks/{made['id']}", {"secret": _SECRET})
+    companies = ask(url, "GET", "/meta/companies?page=1&pageSize=1000")["results"]
+    time.sleep(SWEEP_BEGUN_AFTER_S)
+    waits = []
+    for company in companies[:: len(companies) // EVENTS][:EVENTS]:
+        began = time.perf_counter()
+        (books,) = [each["id"] for each in company["dataConnections"] if each["sourceType"] == "Accounting"]
+        ask(url, "POST", f"/_emulator/companies/{company['id']}/connections/{books}/deauthorize")
+        _next(lines, "pass_finished")
+        waits.append(time.perf_counter() - began)
+        time.sleep(max(0.0, EVENT_INTERVAL_S - waits[-1]))
+    ordered = sorted(waits)
+    yield Figure("webhook to looked at, median, while all are swept", statistics.median(ordered), "s")
+    yield Figure("  p95", ordered[int(0.95 * len(ordered))], "s", "<= 2")
+    yield Figure("  slowest", ordered[-1], "s")
+
+
+def _read_log(controller: subprocess.Popen[str], lines: Queue[dict[str, Any]]) -> None:
+    assert controller.stderr is not None
+    with suppress(ValueError):  # closed when the measurement is over
+        for line in controller.stderr:
+            lines.put(json.loads(line))
+
+
+def _next(lines: Queue[dict[str, Any]], event: str) -> dict[str, Any]:
+    while (line := lines.get(timeout=120))["event"] != event:
+        pass
+    return line
