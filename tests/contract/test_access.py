@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.emulator import Emulator
+from tests.emulator import Emulator, Merchant
 
 
-def basic(text):
+def basic(text: str) -> str:
     return "Basic " + b64encode(text.encode()).decode()
 
 
@@ -34,7 +34,7 @@ def basic(text):
         "basic  " + basic("key-of-the-tests")[6:],
     ],
 )
-def test_anything_but_basic_and_the_key_by_itself_is_401(emulator: Emulator, header) -> None:
+def test_anything_but_basic_and_the_key_by_itself_is_401(emulator: Emulator, header: str | None) -> None:
     with httpx.Client(base_url=emulator.url, trust_env=False) as anyone:
         answer = anyone.get("/companies", headers={} if header is None else {"Authorization": header})
 
@@ -186,7 +186,7 @@ def test_a_company_takes_so_many_calls_at_once(emulator: Emulator) -> None:
     emulator.control("POST", "/limits", {"concurrent": 2})
     emulator.fault("GET /companies/{companyId}", "delay", times=2, ms=1500)
 
-    def get(merchant):
+    def get(merchant: Merchant) -> int:
         return httpx.get(
             f"{emulator.url}/companies/{merchant['companyId']}",
             headers={"Authorization": basic(emulator.api_key)},

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract import webdriver
-from tests.emulator import Emulator
+from tests.contract.webdriver import Browser
+from tests.emulator import Emulator, Merchant
 
 
 @pytest.fixture
@@ -22,12 +23,12 @@ def person() -> Iterator[webdriver.Browser]:
         yield browser
 
 
-def flow_url(emulator: Emulator, merchant) -> str:
+def flow_url(emulator: Emulator, merchant: Merchant) -> str:
     params = {"merchantIdentifier": merchant["companyId"]}
     return emulator.api.get("/config/sync/commerce/lqai/gbol/start", params=params).json()["url"]
 
 
-def authorise(emulator: Emulator, person, merchant) -> None:
+def authorise(emulator: Emulator, person: Browser, merchant: Merchant) -> None:
     path = f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
     assert person.open(emulator.api.get(path).json()["linkUrl"]) == 200
     assert person.reads("Connect Xero")

@@ -25,7 +25,7 @@ from controller.model.names import normalize_company_name
 from controller.model.observed import REQUIRED_DATA_TYPES, Absent, BooksRecord, Company, Configuration, DataTypeStatus
 from controller.model.syncs_and_uploads import TransferStatus
 from controller.model.values import Option, RefKind
-from tests.emulator import Emulator
+from tests.emulator import Emulator, Merchant
 from tests.environments import hurried_sleep
 from tests.narrowing import expect, present
 
@@ -38,7 +38,7 @@ async def client(emulator: Emulator) -> AsyncIterator[Client]:
         yield client
 
 
-async def configuration(client: Client, merchant: dict[str, str]) -> Configuration:
+async def configuration(client: Client, merchant: Merchant) -> Configuration:
     return read_configuration(await client.configuration(merchant["companyId"]), datetime.now(UTC))
 
 

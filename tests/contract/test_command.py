@@ -8,6 +8,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -44,7 +45,7 @@ class Process:
         self._out.close()
 
 
-def world_of(server: Process) -> list[dict]:
+def world_of(server: Process) -> list[dict[str, Any]]:
     companies = server.api.get("/companies", params={"pageSize": 5000}).json()["results"]
     return [
         {
@@ -72,7 +73,7 @@ def test_the_default_key_is_emulator() -> None:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
-def test_a_data_file_survives_a_restart(tmp_path: Path, ending) -> None:
+def test_a_data_file_survives_a_restart(tmp_path: Path, ending: signal.Signals) -> None:
     file = str(tmp_path / "world.db")
     with Process("--data", file) as server:
         server.api.post("/_emulator/seed", json={"companies": 3, "state": "configured"})

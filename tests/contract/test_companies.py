@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.emulator import Emulator
@@ -40,7 +42,7 @@ def test_forbidden_characters_are_silently_removed(emulator: Emulator, wanted: s
 
 
 @pytest.mark.parametrize("body", [{"name": ""}, {"name": "((("}, {"name": 5}, {"name": None}, {}, [], "acme"])
-def test_a_company_without_a_usable_name_is_refused(emulator: Emulator, body) -> None:
+def test_a_company_without_a_usable_name_is_refused(emulator: Emulator, body: dict[str, Any] | list[Any] | str) -> None:
     answer = emulator.api.post("/meta/companies/sync", json=body)
 
     assert answer.status_code == 400

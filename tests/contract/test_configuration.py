@@ -5,26 +5,27 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.emulator import Emulator
+from tests.emulator import Emulator, Merchant
 
 
-def options(emulator: Emulator, merchant, section, row):
-    row = emulator.configuration(merchant)["configuration"][section]["accounts"][row]
-    return None if row["accountOptions"] is None else [each["name"] for each in row["accountOptions"]]
+def options(emulator: Emulator, merchant: Merchant, section: str, row: str) -> list[str] | None:
+    offered = emulator.configuration(merchant)["configuration"][section]["accounts"][row]["accountOptions"]
+    return None if offered is None else [each["name"] for each in offered]
 
 
-def ids(document, section, row):
+def ids(document: dict[str, Any], section: str, row: str) -> dict[str, Any]:
     chosen = document["configuration"][section]["accounts"][row]
     return {each["name"]: each["id"] for each in chosen["accountOptions"]}
 
 
-def connection_path(merchant):
+def connection_path(merchant: Merchant) -> str:
     return f"/meta/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
 
 
-def errors(answer):
+def errors(answer: httpx.Response) -> list[Any]:
     return [each["message"] for each in answer.json()["validation"]["errors"]]
 
 
@@ -450,7 +451,7 @@ def test_a_start_without_an_offset_is_local_to_the_time_zone(emulator: Emulator)
     [{"syncHourUtc": hour} for hour in (-1, 24, 1.5, "3", True, None)]
     + [{"timeZone": zone} for zone in ("Mars/Base", "", 5, "../etc/passwd")],
 )
-def test_a_schedule_of_the_wrong_kind_is_refused(emulator: Emulator, schedule) -> None:
+def test_a_schedule_of_the_wrong_kind_is_refused(emulator: Emulator, schedule: dict[str, Any]) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     document["schedule"] |= schedule

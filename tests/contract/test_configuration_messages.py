@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from tests.emulator import Emulator
 
+Spoil = Callable[[dict[str, Any]], None]
+"""One thing made wrong in a document that was right."""
 
-def row(document, section, key):
+
+def row(document: dict[str, Any], section: str, key: str) -> Any:
     return document["configuration"][section]["accounts"][key]
 
 
-def select(section, key, value):
-    def spoil(document) -> None:
+def select(section: str, key: str, value: str | None) -> Spoil:
+    def spoil(document: dict[str, Any]) -> None:
         row(document, section, key)["selectedAccountId"] = value
 
     return spoil
 
 
-def put(path, value):
+def put(path: str, value: bool | list[str] | str | None) -> Spoil:
     *parents, last = path.split("/")
 
-    def spoil(document) -> None:
+    def spoil(document: dict[str, Any]) -> None:
         at = document
         for step in parents:
             at = at[step]
@@ -30,25 +36,25 @@ def put(path, value):
     return spoil
 
 
-def same_account(one, other):
-    def spoil(document) -> None:
+def same_account(one: tuple[str, str], other: tuple[str, str]) -> Spoil:
+    def spoil(document: dict[str, Any]) -> None:
         row(document, *one)["selectedAccountId"] = row(document, *other)["selectedAccountId"]
         row(document, *one)["accountOptions"] = []
 
     return spoil
 
 
-def prepaid_where_it_is_redeemed(document) -> None:
+def prepaid_where_it_is_redeemed(document: dict[str, Any]) -> None:
     """The same account in both sections: only a Liability that takes payments is offered in both."""
     row(document, "payments", "prepaidPayment")["selectedAccountId"] = row(document, "sales", "prepaid")[
         "selectedAccountId"
     ]
 
 
-def drop(path):
+def drop(path: str) -> Spoil:
     *parents, last = path.split("/")
 
-    def spoil(document) -> None:
+    def spoil(document: dict[str, Any]) -> None:
         at = document
         for step in parents:
             at = at[step]
@@ -127,7 +133,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("message", "spoil"), CASES)
-def test_a_document_with_this_fault_is_refused_with_this_message(emulator: Emulator, message, spoil) -> None:
+def test_a_document_with_this_fault_is_refused_with_this_message(
+    emulator: Emulator, message: str, spoil: Spoil
+) -> None:
     (merchant,) = emulator.seed(1, "configured")
     before = emulator.configuration(merchant)
     document = emulator.configuration(merchant)
@@ -194,7 +202,7 @@ OFF = [f"{SALES}/syncSales", "configuration/payments/syncPayments", "configurati
         (put("schedule/selectedFrequency", None), 400),
     ],
 )
-def test_sections_that_are_off_are_only_asked_for_dangling_ids(emulator: Emulator, spoil, code: int) -> None:
+def test_sections_that_are_off_are_only_asked_for_dangling_ids(emulator: Emulator, spoil: Spoil, code: int) -> None:
     (merchant,) = emulator.seed(1, "configured")
     document = emulator.configuration(merchant)
     for switch in OFF:

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.emulator import Emulator
+from tests.emulator import Emulator, Merchant
 
 
-def paths(merchant):
+def paths(merchant: Merchant) -> list[str]:
     rest = f"companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
     return [f"/meta/{rest}", f"/{rest}"]
 
 
-def connection(emulator: Emulator, merchant):
+def connection(emulator: Emulator, merchant: Merchant) -> Any:
     return emulator.api.get(paths(merchant)[1]).json()
 
 
@@ -60,7 +60,9 @@ def test_strict_wants_the_object_on_the_later_spelling_only(emulator: Emulator) 
 
 
 @pytest.mark.parametrize("body", [None, {}, {"platformKey": None}, 5, ["gbol"]])
-def test_the_later_spelling_names_the_object_that_is_missing(emulator: Emulator, body) -> None:
+def test_the_later_spelling_names_the_object_that_is_missing(
+    emulator: Emulator, body: dict[str, None] | int | list[str] | None
+) -> None:
     company = emulator.api.post("/meta/companies/sync", json={"name": "acme"}).json()
 
     answer = emulator.api.post(f"/companies/{company['id']}/connections", json=body)

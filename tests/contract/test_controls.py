@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.emulator import Emulator
+from tests.emulator import Emulator, Merchant
 
 
-def company_path(merchant):
+def company_path(merchant: Merchant) -> str:
     return f"/companies/{merchant['companyId']}"
 
 
-def rows(emulator: Emulator, merchant, name: str):
+def rows(emulator: Emulator, merchant: Merchant, name: str) -> Any:
     return emulator.api.get(f"{company_path(merchant)}/data/{name}").json()["results"]
 
 
-def offered(emulator: Emulator, merchant, section="sales", row="sales"):
+def offered(emulator: Emulator, merchant: Merchant, section: str = "sales", row: str = "sales") -> list[Any]:
     document = emulator.configuration(merchant)
     return [each["name"] for each in document["configuration"][section]["accounts"][row]["accountOptions"]]
 
 
-def options(emulator: Emulator, merchant):
+def options(emulator: Emulator, merchant: Merchant) -> Any:
     return emulator.configuration(merchant)["configuration"]["sales"]["accounts"]["sales"]["accountOptions"]
 
 
-def by_name(emulator: Emulator, merchant, name: str, kind="accounts"):
+def by_name(emulator: Emulator, merchant: Merchant, name: str, kind: str = "accounts") -> Any:
     fields = {"customers": "customerName", "suppliers": "supplierName"}
     return next(each for each in rows(emulator, merchant, kind) if each[fields.get(kind, "name")] == name)
 
@@ -71,7 +72,7 @@ def test_a_deleted_account_is_told_from_an_archived_one(emulator: Emulator) -> N
     ],
 )
 def test_a_deleted_record_is_offered_no_more_and_stays_readable(
-    emulator: Emulator, kind: str, name: str, option
+    emulator: Emulator, kind: str, name: str, option: Callable[..., Any]
 ) -> None:
     (merchant,) = emulator.seed(1, "configured")
     record = by_name(emulator, merchant, name, kind)

@@ -14,11 +14,11 @@ from tests.errors import BROKEN_OFF
 CREATE = "POST /meta/companies/sync"
 
 
-def create(emulator: Emulator, name="acme"):
+def create(emulator: Emulator, name: str = "acme") -> httpx.Response:
     return emulator.api.post("/meta/companies/sync", json={"name": name})
 
 
-def names(emulator: Emulator):
+def names(emulator: Emulator) -> list[Any]:
     return [each["name"] for each in emulator.api.get("/companies").json()["results"]]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import httpx
 import pytest
 
 from tests.emulator import Emulator
@@ -10,11 +13,13 @@ from tests.errors import BROKEN_OFF
 KEY = {"Idempotency-Key": "0b6d8e0a-5a3a-4c39-9d0c-2f0d35b1f7aa"}
 
 
-def create(emulator: Emulator, name="acme", path="/meta/companies/sync", headers=KEY):
+def create(
+    emulator: Emulator, name: str = "acme", path: str = "/meta/companies/sync", headers: dict[str, str] = KEY
+) -> httpx.Response:
     return emulator.api.post(path, json={"name": name}, headers=headers)
 
 
-def total(emulator: Emulator):
+def total(emulator: Emulator) -> Any:
     return emulator.api.get("/companies").json()["totalResults"]
 
 

@@ -15,19 +15,19 @@ STATUS_CHANGED = "DataConnectionStatusChanged"
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
-def rule(emulator: Emulator, rule_type: str, webhook: str = "", **more) -> dict:
+def rule(emulator: Emulator, rule_type: str, webhook: str = "", **more: Any) -> dict[str, Any]:
     body = {"type": rule_type, "notifiers": {"emails": [], "webhook": webhook}, **more}
     answer = emulator.api.post("/rules", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def alerts(emulator: Emulator, rule_id: str | None = None) -> list[dict]:
+def alerts(emulator: Emulator, rule_id: str | None = None) -> list[dict[str, Any]]:
     path = f"/rules/{rule_id}/alerts" if rule_id else "/rules/alerts"
     return emulator.api.get(path).json()["results"]
 
 
-def settled(emulator: Emulator, state: str = "pending") -> list[dict]:
+def settled(emulator: Emulator, state: str = "pending") -> list[dict[str, Any]]:
     """Every delivery, once none is in `state` with an attempt on its way."""
     until = monotonic() + 10
     while monotonic() < until:

@@ -13,15 +13,15 @@ CONFIGURATION = "/config/companies/{companyId}/sync/commerce"
 EDIT = {"method": "PATCH", "path": "/_emulator/companies/{companyId}/configuration", "body": {"note": "portal"}}
 
 
-def meanwhile(emulator: Emulator, match, *calls, **more) -> None:
+def meanwhile(emulator: Emulator, match: str, *calls: Any, **more: Any) -> None:
     emulator.control("POST", "/meanwhile", {"match": match, "calls": list(calls), **more})
 
 
-def done(emulator: Emulator):
+def done(emulator: Emulator) -> list[Any]:
     return [each["status"] for each in emulator.control("GET", "/meanwhile")["done"]]
 
 
-def pages(emulator: Emulator, size, **more):
+def pages(emulator: Emulator, size: int, **more: Any) -> tuple[list[Any], int]:
     """Every row of all pages, as a client that counts would gather them."""
     found, number, total = [], 1, 1
     while (number - 1) * size < total:

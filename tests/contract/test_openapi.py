@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -12,7 +12,7 @@ from controller.emulator.http.app import build_application
 from controller.emulator.http.routing import RouteMatch
 from controller.emulator.service.world import World
 from tests.contract import openapi
-from tests.emulator import Emulator
+from tests.emulator import Emulator, Merchant
 from tests.in_process import TEST_ACCOUNT
 
 pytestmark = pytest.mark.skipif(
@@ -56,6 +56,10 @@ def contract(contract: openapi.Contract | None) -> openapi.Contract:
     return contract
 
 
+Call = Callable[..., httpx.Response]
+"""call(method, path, body): a call that must succeed."""
+
+
 def walk(emulator: Emulator) -> Iterator[httpx.Response]:
     """One successful call of every endpoint in API notes 3.0 that a file describes."""
     api = emulator.api
@@ -96,7 +100,7 @@ def _first_connection(emulator: Emulator, company: str) -> str:
     return emulator.api.get(f"/companies/{company}").json()["dataConnections"][0]["id"]
 
 
-def _configuration(emulator: Emulator, merchant, call) -> Iterator[httpx.Response]:
+def _configuration(emulator: Emulator, merchant: Merchant, call: Call) -> Iterator[httpx.Response]:
     company = merchant["companyId"]
     for each in call("GET", f"/companies/{company}").json()["dataConnections"]:
         if each["id"] not in (merchant["accountingConnectionId"], merchant["commerceConnectionId"]):
@@ -110,7 +114,7 @@ def _configuration(emulator: Emulator, merchant, call) -> Iterator[httpx.Respons
     yield call("GET", f"/config/sync/commerce/lqai/gbol/start?merchantIdentifier={company}")
 
 
-def _reference_data(own: str, connection: str, call) -> Iterator[httpx.Response]:
+def _reference_data(own: str, connection: str, call: Call) -> Iterator[httpx.Response]:
     yield call("POST", f"{own}/data/all")
     yield call("POST", f"{own}/data/queue/items")
     yield call("POST", f"{own}/data/queue/all")
@@ -134,7 +138,7 @@ def _reference_data(own: str, connection: str, call) -> Iterator[httpx.Response]
     yield call("GET", f"{own}/push/{pushed.json()['pushOperationKey']}")
 
 
-def _syncs(emulator: Emulator, company: str, call) -> Iterator[httpx.Response]:
+def _syncs(emulator: Emulator, company: str, call: Call) -> Iterator[httpx.Response]:
     own = f"/companies/{company}"
     emulator.advance("PT1M")
     yield call("POST", f"{own}/data/info")
@@ -160,7 +164,7 @@ def _syncs(emulator: Emulator, company: str, call) -> Iterator[httpx.Response]:
         yield call("GET", f"{own}/sync/commerce/syncs/{which}/status")
 
 
-def _surroundings(company: str, call) -> Iterator[httpx.Response]:
+def _surroundings(company: str, call: Call) -> Iterator[httpx.Response]:
     """Integrations, the flow's texts and rows, rules, profile, webhooks, settings."""
     for path in (
         "/config/integrations",

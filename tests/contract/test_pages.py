@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
-from tests.emulator import Emulator
+from tests.emulator import Emulator, Merchant
 
 
 class Forms(HTMLParser):
@@ -17,11 +18,11 @@ class Forms(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.forms: list[dict] = []
+        self.forms: list[dict[str, Any]] = []
         self._select = None
         self.feed(html)
 
-    def handle_starttag(self, tag, attributes) -> None:
+    def handle_starttag(self, tag: Any, attributes: Any) -> None:
         at = dict(attributes)
         if tag == "form":
             self.forms.append({"action": at.get("action"), "fields": {}, "options": {}})
@@ -45,21 +46,21 @@ def browser() -> Iterator[httpx.Client]:
         yield client
 
 
-def sync_flow_url(emulator: Emulator, merchant, **query):
+def sync_flow_url(emulator: Emulator, merchant: Merchant, **query: Any) -> str:
     params = {"merchantIdentifier": merchant["companyId"], **query}
     return emulator.api.get("/config/sync/commerce/lqai/gbol/start", params=params).json()["url"]
 
 
-def company(emulator: Emulator, merchant):
+def company(emulator: Emulator, merchant: Merchant) -> Any:
     return emulator.api.get(f"/companies/{merchant['companyId']}").json()
 
 
-def status(emulator: Emulator, merchant):
+def status(emulator: Emulator, merchant: Merchant) -> Any | None:
     by_id = {each["id"]: each["status"] for each in company(emulator, merchant)["dataConnections"]}
     return by_id.get(merchant["accountingConnectionId"])
 
 
-def link_url(emulator: Emulator, merchant):
+def link_url(emulator: Emulator, merchant: Merchant) -> str:
     connection = company(emulator, merchant)["dataConnections"][1]
     assert connection["id"] == merchant["accountingConnectionId"]
     return connection["linkUrl"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import httpx
 import pytest
 
 from tests.emulator import Emulator, Merchant
@@ -14,15 +17,15 @@ def merchant(emulator: Emulator) -> Merchant:
     return emulator.seed(1, "linked")[0]
 
 
-def connection(merchant) -> str:
+def connection(merchant: Merchant) -> str:
     return f"/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
 
 
-def push(emulator: Emulator, merchant, account, **params):
+def push(emulator: Emulator, merchant: Merchant, account: Any, **params: Any) -> httpx.Response:
     return emulator.api.post(f"{connection(merchant)}/push/accounts", json=account, params=params)
 
 
-def outcome(emulator: Emulator, merchant, operation) -> dict:
+def outcome(emulator: Emulator, merchant: Merchant, operation: dict[str, Any]) -> dict[str, Any]:
     key = operation["pushOperationKey"]
     return emulator.api.get(f"/companies/{merchant['companyId']}/push/{key}").json()
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from tests.emulator import Emulator
 
 
-def names(answer) -> list[str]:
+def names(answer: httpx.Response) -> list[str]:
     assert answer.status_code == 200, answer.text
     return [row["name"] for row in answer.json()["results"]]
 
 
-def refusal(answer) -> tuple[int, str]:
+def refusal(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
 
 

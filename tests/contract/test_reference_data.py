@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import httpx
 import pytest
 
-from tests.emulator import Emulator
+from tests.emulator import Emulator, Merchant
 
 SIX = {"chartOfAccounts", "taxRates", "bankAccounts", "suppliers", "customers", "company"}
 LISTS = ["accounts", "taxRates", "customers", "suppliers", "bankAccounts"]
 
 
-def company_path(merchant):
+def company_path(merchant: Merchant) -> str:
     return f"/companies/{merchant['companyId']}"
 
 
-def status(emulator: Emulator, merchant):
+def status(emulator: Emulator, merchant: Merchant) -> Any:
     return emulator.api.get(f"{company_path(merchant)}/dataStatus").json()
 
 
-def read(emulator: Emulator, merchant, name: str, **params):
+def read(emulator: Emulator, merchant: Merchant, name: str, **params: Any) -> httpx.Response:
     return emulator.api.get(f"{company_path(merchant)}/data/{name}", params=params)
 
 
@@ -199,7 +202,7 @@ def test_an_unknown_pull_is_404(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_a_list_is_paged_and_each_row_can_be_read_by_its_id(emulator: Emulator, name) -> None:
+def test_a_list_is_paged_and_each_row_can_be_read_by_its_id(emulator: Emulator, name: str) -> None:
     (merchant,) = emulator.seed(1, "linked")
     prefix = company_path(merchant)
     if name == "bankAccounts":

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(str(tmp_path / "world.db"))
 
 
-def seed(server: Process, state: str) -> dict:
+def seed(server: Process, state: str) -> dict[str, Any]:
     (merchant,) = server.api.post("/_emulator/seed", json={"state": state}).json()["merchants"]
     return merchant
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from tests.emulator import Emulator
+from tests.emulator import Emulator, Merchant
 
 CLIENT = "/profile/syncSettings"
 
 
-def entry(data_type: str, first: bool = True, hours: int = 0) -> dict:
+def entry(data_type: str, first: bool = True, hours: int = 0) -> dict[str, Any]:
     return {"dataType": data_type, "fetchOnFirstLink": first, "syncSchedule": hours, "syncOrder": 0}
 
 
-def pulls(emulator: Emulator, merchant) -> list[str]:
+def pulls(emulator: Emulator, merchant: Merchant) -> list[str]:
     page = emulator.api.get(f"/companies/{merchant['companyId']}/data/history?page=1&pageSize=100").json()
     return [each["dataType"] for each in page["results"]]
 
@@ -62,7 +63,7 @@ def test_a_company_can_have_settings_of_its_own_and_give_them_up(emulator: Emula
     "settings",
     [None, "all", [{"dataType": "taxRates"}], [entry("nope")], [{**entry("taxRates"), "syncSchedule": -1}]],
 )
-def test_an_entry_must_be_whole(emulator: Emulator, settings) -> None:
+def test_an_entry_must_be_whole(emulator: Emulator, settings: list[dict[str, Any]] | str | None) -> None:
     assert emulator.api.post(CLIENT, json={"settings": settings}).status_code == 400
 
 

@@ -33,14 +33,14 @@ class Till:
         noon = noon if noon > now else noon + timedelta(days=1)
         self.emulator.advance(f"PT{(noon - now).total_seconds():f}S")
 
-    def ago(self, **span) -> str:
+    def ago(self, **span: Any) -> str:
         return (self.now - timedelta(**span)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def upload(self, data_type: str, *records: Any) -> httpx.Response:
         member = data_type.removeprefix("commerce-")
         return self.api.post(f"/data/companies/{self.company}/sync/{data_type}", json={member: list(records)})
 
-    def sell(self, order_id: str = "o1", date: str | None = None, **order) -> None:
+    def sell(self, order_id: str = "o1", date: str | None = None, **order: Any) -> None:
         """An order of 24.00 at 20 % with 2.50 for the staff, paid by card, with a fee of 0.40."""
         date = date or self.ago(minutes=5)
         line = {"id": "l1", "quantity": 2, "taxPercentage": 20, "totalAmount": 24.0, "totalTaxAmount": 4.0}
@@ -57,30 +57,30 @@ class Till:
             {"id": f"p-{order_id}", "type": "PaymentFee", "totalAmount": -0.4, **common},
         )
 
-    def latest(self, **body):
+    def latest(self, **body: Any) -> Any:
         return self.api.post(f"/companies/{self.company}/sync/commerce/latest", json=body or None).json()
 
-    def historic(self, start: str, finish: str):
+    def historic(self, start: str, finish: str) -> httpx.Response:
         body = {"dateRange": {"start": start, "finish": finish}}
         return self.api.post(f"/companies/{self.company}/sync/historic", json=body)
 
-    def status(self) -> dict:
+    def status(self) -> dict[str, Any]:
         return self.api.get(f"/meta/companies/{self.company}/sync/commerce/status").json()
 
-    def all(self) -> list[dict]:
+    def all(self) -> list[dict[str, Any]]:
         return self.api.get(f"/companies/{self.company}/sync/commerce/syncs/list/status").json()
 
-    def entries(self, kind: str | None = None) -> list[dict]:
+    def entries(self, kind: str | None = None) -> list[dict[str, Any]]:
         rows = self.emulator.control("GET", f"/companies/{self.company}/entries")["results"]
         return [row for row in rows if kind in (None, row["kind"])]
 
-    def document(self) -> dict:
+    def document(self) -> dict[str, Any]:
         return self.emulator.configuration(self.merchant)
 
     def selected(self, section: str, row: str) -> str:
         return self.document()["configuration"][section]["accounts"][row]["selectedAccountId"]
 
-    def edit_configuration(self, patch: dict) -> None:
+    def edit_configuration(self, patch: dict[str, Any]) -> None:
         self.emulator.control("PATCH", f"/companies/{self.company}/configuration", patch)
 
 

@@ -15,7 +15,7 @@ OWN = "/sync/commerce/config/ui/accounts/platform/lqai"
 CLIENT = f"/clients/{TEST_ACCOUNT}/config/ui/accounts/platform/lqai"
 
 
-def texts(emulator: Emulator, **params) -> dict:
+def texts(emulator: Emulator, **params: Any) -> dict[str, Any]:
     return {key: value["text"] for key, value in emulator.api.get(TEXT, params=params).json().items()}
 
 

@@ -23,21 +23,21 @@ LIFE = [
 ]
 
 
-def consumer(emulator: Emulator, url: str, *event_types: str, **more) -> dict:
+def consumer(emulator: Emulator, url: str, *event_types: str, **more: Any) -> dict[str, Any]:
     answer = emulator.api.post("/webhooks", json={"url": url, "eventTypes": list(event_types), **more})
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-def secret(emulator: Emulator, made: dict) -> str:
+def secret(emulator: Emulator, made: dict[str, Any]) -> str:
     consumers = emulator.control("GET", "/webhooks")["consumers"]
     return next(each["secret"] for each in consumers if each["id"] == made["id"])
 
 
-def delivered(emulator: Emulator, state: str = "delivered", count: int = 1) -> list[dict]:
+def delivered(emulator: Emulator, state: str = "delivered", count: int = 1) -> list[dict[str, Any]]:
     """Deliveries in a state, once there are so many: answers are filed a moment after they are given."""
     until = monotonic() + 10
-    found: list[dict] = []
+    found: list[dict[str, Any]] = []
     while monotonic() < until and len(found) < count:
         found = [each for each in emulator.control("GET", "/webhooks")["deliveries"] if each["state"] == state]
         sleep(0.02)
@@ -45,7 +45,7 @@ def delivered(emulator: Emulator, state: str = "delivered", count: int = 1) -> l
     return found
 
 
-def failed_attempts(emulator: Emulator, count: int) -> dict:
+def failed_attempts(emulator: Emulator, count: int) -> dict[str, Any]:
     until = monotonic() + 10
     while monotonic() < until:
         (delivery,) = emulator.control("GET", "/webhooks")["deliveries"]

@@ -95,7 +95,7 @@ def test_the_readme_shows_the_verbs_of_the_main_job() -> None:
 
 @pytest.mark.parametrize(("where", "words"), MERCHANTCTL)
 def test_a_command_line_in_a_document_is_one_that_the_program_reads(
-    where, words, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "backup.json").write_text("{}", encoding="utf-8")
@@ -111,13 +111,13 @@ def test_a_command_line_in_a_document_is_one_that_the_program_reads(
 
 
 @pytest.mark.parametrize("verb", COMMANDS)
-def test_a_verb_explains_itself_with_an_example(verb, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_verb_explains_itself_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([verb, "--help"]) == 0
     assert "merchantctl" in capsys.readouterr().out.partition("Example")[2]
 
 
 @pytest.mark.parametrize(("where", "words"), MAKE)
-def test_a_make_target_in_a_document_exists(where, words) -> None:
+def test_a_make_target_in_a_document_exists(where: str, words: tuple[str, ...]) -> None:
     makefile = text_of(ROOT / "Makefile")
     targets = [word for word in words if "=" not in word]
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets), where
@@ -190,7 +190,7 @@ def test_every_package_has_its_line_in_the_architecture() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_a_link_or_a_path_in_a_document_leads_somewhere(document) -> None:
+def test_a_link_or_a_path_in_a_document_leads_somewhere(document: Path) -> None:
     text = text_of(document)
     links = [document.parent / match["target"] for match in LINK.finditer(text)]
     paths = [ROOT / match["path"] for match in CODE_PATH.finditer(text) if "*" not in match["path"]]

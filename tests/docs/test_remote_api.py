@@ -32,7 +32,7 @@ def test_the_page_has_facts_on_every_subject() -> None:
 
 
 @pytest.mark.parametrize("line", table_lines())
-def test_a_fact_has_a_section_and_an_existing_test(line) -> None:
+def test_a_fact_has_a_section_and_an_existing_test(line: str) -> None:
     row = ROW.fullmatch(line)
     assert row, f"not of the form | fact | API notes | `tests/…::test_…` |: {line}"
     assert SECTIONS.fullmatch(row["section"]), f"{row['section']!r} is no list of sections of the API notes"

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.place import Place, count_writes_by_call
 
-HOW = {
+
+def into_a_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def into_a_broken_link(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("moved.yaml")
+
+
+HOW: dict[str, Callable[[Path], object]] = {
     "emptied": lambda file: file.write_text(""),
     "commented out": lambda file: file.write_text("".join(f"# {line}\n" for line in file.read_text().splitlines())),
-    "now a folder": lambda file: (file.unlink(), file.mkdir()),
-    "a link that broke": lambda file: (file.unlink(), file.symlink_to("moved.yaml")),
+    "now a folder": into_a_folder,
+    "a link that broke": into_a_broken_link,
     "renamed to .YAML": lambda file: file.rename(file.with_suffix(".YAML")),
 }
 

@@ -50,7 +50,7 @@ def test_a_target_whose_manifest_is_gone_or_elsewhere_is_no_glob_for_another(
 
 @pytest.mark.parametrize("arguments", ONE_NAME, ids=" ".join)
 def test_a_verb_about_one_merchant_never_takes_the_name_for_a_glob(
-    place: Place, command_line: Callable[..., tuple[int, str, str]], arguments
+    place: Place, command_line: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...]
 ) -> None:
     place.provision("shop1")
     (place.folder / "orders.json").write_text('{"commerce-orders": []}')

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_two_hundred_merchants_at_two_thousand_a_minute_draw_no_429(place: Place
 WAITS: dict[str, Callable[[], dict[str, str]]] = {
     "seconds": lambda: {"retryAfter": "1"},
     "an HTTP date": lambda: {"retryAfter": format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)},
-    "no word of how long": dict,
+    "no word of how long": dict[str, Any],
 }
 
 

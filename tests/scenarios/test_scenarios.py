@@ -226,7 +226,7 @@ def expect(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_the_plan_is_as_the_folder_says(folder) -> None:
+def test_the_plan_is_as_the_folder_says(folder: Path) -> None:
     plan = planned(folder)
     expect(folder / "plan.json", json.dumps(entry(plan), indent=2, ensure_ascii=False) + "\n")
     expect(folder / "report.txt", plan_text(fleet_of(plan)) + "\n")
@@ -238,7 +238,7 @@ def test_every_finding_code_has_a_scenario() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_every_finding_says_why_and_what_to_do(folder) -> None:
+def test_every_finding_says_why_and_what_to_do(folder: Path) -> None:
     for finding in read(folder, "plan.json")["findings"]:
         assert finding["cause"]
         assert finding["remedy"]

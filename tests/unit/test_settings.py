@@ -33,7 +33,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> No
     [*(row.variable for row in settings_module._ROWS), "CODAT_API_KEY", "CODAT_API_KEY_FILE", "MERCHANTCTL_WEB_TOKEN"],
 )
 @pytest.mark.parametrize("text", ["", "  "])
-def test_a_variable_that_is_set_and_empty_is_a_mistake(tmp_path: Path, variable, text: str) -> None:
+def test_a_variable_that_is_set_and_empty_is_a_mistake(tmp_path: Path, variable: str, text: str) -> None:
     with pytest.raises(InvalidSettings, match=f"^{variable} is set and empty"):
         load_settings({variable: text}, tmp_path, {})
 
@@ -47,7 +47,7 @@ def test_a_byte_order_mark_is_no_part_of_a_key_or_of_the_settings(tmp_path: Path
 
 
 @pytest.mark.parametrize("form", [b64encode(b"a-key-of-twenty-signs").decode(), "Basic c2VzYW1l"])
-def test_the_base64_form_of_a_key_is_told_from_the_key(tmp_path: Path, form) -> None:
+def test_the_base64_form_of_a_key_is_told_from_the_key(tmp_path: Path, form: str) -> None:
     with pytest.raises(InvalidSettings, match="set the key itself") as error:
         load_settings({"CODAT_API_KEY": form}, tmp_path, {})
     assert form not in str(error.value)

@@ -6,6 +6,7 @@ import pytest
 
 from controller.model.plan import PlanStatus
 from tests.contract import webdriver
+from tests.contract.webdriver import Browser
 from tests.unit.reporting.fleets import merchant, waiting
 from tests.web.conftest import Site
 from tests.web.test_dashboard import latest
@@ -52,5 +53,5 @@ def test_a_name_that_is_read_from_the_right_turns_nothing_else_around(site: Site
         assert set(window.script(f"return {isolated}")) == {"isolate"}
 
 
-def offered(window) -> list[str]:
+def offered(window: Browser) -> list[str]:
     return window.script("return [...document.querySelectorAll('[name=state] option')].map(each => each.text)")

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from controller.model.controller_status import ControllerStatus
 from controller.model.desired import DesiredMerchant, Diagnostic, Fleet
-from controller.model.plan import Actor, Direction, PlanStatus
+from controller.model.plan import Actor, Direction, Plan, PlanStatus
 from controller.model.report import Applied, Failed, LimitExceeded, Refusal
-from state import EventRow
+from state import EventRow, Store
 from tests.unit.reporting.fleets import changing, finding, fleet, merchant, waiting
 from tests.web.conftest import Site
 
@@ -31,11 +31,11 @@ def declared(*names: str, **labels: str) -> Fleet:
     return Fleet(merchants, frozenset(merchants), (), True, "0" * 64)
 
 
-def latest(*plans, **more) -> ControllerStatus:
+def latest(*plans: Plan, **more: Any) -> ControllerStatus:
     return ControllerStatus(plan=fleet(*plans), last_full_pass_at=datetime.now(UTC) - timedelta(minutes=12), **more)
 
 
-def drifted(name: str, since: datetime = NOW, code: str = "mapping-changed"):
+def drifted(name: str, since: datetime = NOW, code: str = "mapping-changed") -> Plan:
     found = finding(code, name, direction=Direction.DRIFT, field="enabled", since=since)
     return merchant(name, PlanStatus.CHANGE, findings=(found,))
 
@@ -86,7 +86,7 @@ def test_who_needs_attention_comes_first_and_newest_drift_stands_by_itself(site:
     ],
 )
 def test_the_list_is_filtered_by_state_finding_actor_drift_label_and_name(
-    site: Site, asked: dict[str, Any], found
+    site: Site, asked: dict[str, Any], found: list[str]
 ) -> None:
     plans = [merchant("cafe-a"), waiting("shop-b"), drifted("shop-c")]
     site.latest = latest(*plans, fleet=declared("cafe-a", "shop-b", "shop-c", country="gb"))
@@ -165,7 +165,7 @@ def test_a_merchants_page_tells_findings_changes_consent_and_history(site: Site)
     plan = replace(changing(name), findings=waiting(name).findings, conditions=waiting(name).conditions)
     site.latest = latest(plan, fleet=declared(name, country="gb"))
 
-    async def something_happened(store) -> None:
+    async def something_happened(store: Store) -> None:
         run = await store.runs.begin("run", NOW)
         what = {"changes": [{"kind": "create-company", "fields": []}], "reason": "402: limit of companies"}
         await store.runs.record_events(run, [EventRow(NOW - timedelta(days=3), run, name, "failed", what)])
@@ -185,7 +185,7 @@ def test_what_was_put_right_is_told_with_what_was_changed(site: Site) -> None:
 
 
 def test_a_merchant_that_is_only_remembered_still_has_a_page(site: Site) -> None:
-    async def something_happened(store) -> None:
+    async def something_happened(store: Store) -> None:
         await store.runs.record_events(await store.runs.begin("run", NOW), [EventRow(NOW, 1, "gone-by", "done")])
 
     site.ask(something_happened)
@@ -228,7 +228,7 @@ ASKED = ["state", "code", "actor", "drift", "label", "name", "page", "other"]
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=st.dictionaries(st.sampled_from(ASKED), st.binary(max_size=20)), name=st.binary(min_size=1, max_size=20))
-def test_whatever_is_asked_for_the_page_stands(site: Site, asked, name: bytes) -> None:
+def test_whatever_is_asked_for_the_page_stands(site: Site, asked: dict[str, bytes], name: bytes) -> None:
     site.latest = latest(merchant("a"), waiting("b"))
     words = "&".join(f"{key}={quote(value, '')}" for key, value in asked.items())
     assert site.api.get(f"/?{words}").status_code in (200, 400)

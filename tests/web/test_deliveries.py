@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from time import monotonic, sleep
+from typing import Any
 
 import pytest
 
@@ -35,14 +36,14 @@ def rule(emulator: Emulator, site: Site, name: str) -> None:
     assert emulator.api.post("/rules", json={"type": name, "notifiers": notifiers}).is_success
 
 
-def merchant(emulator: Emulator, site: Site, name: str) -> dict:
+def merchant(emulator: Emulator, site: Site, name: str) -> dict[str, Any]:
     """A company at Codat, bound to a merchant of that name."""
     made = emulator.merchant(name)
     site.bind(name, made["companyId"])
     return made
 
 
-def settled(emulator: Emulator, count: int) -> list[dict]:
+def settled(emulator: Emulator, count: int) -> list[dict[str, Any]]:
     """The first deliveries, once each has had an attempt that was answered."""
     until = monotonic() + 10
     while monotonic() < until:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from controller.telemetry import alert_client as notify
 from tests.web.conftest import Chat
 
 
-async def sleep(seconds) -> None:
+async def sleep(seconds: Any) -> None:
     """The pause before the repetition takes no time."""
 
 

@@ -210,7 +210,9 @@ bodies = events | st.builds(lambda event, payload: event | {"payload": payload, 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=bodies | json_values)
-def test_whatever_json_is_sent_the_answer_is_never_an_error_of_ours(site: Site, body) -> None:
+def test_whatever_json_is_sent_the_answer_is_never_an_error_of_ours(
+    site: Site, body: dict[str, Any] | list[Any] | None
+) -> None:
     raw = json.dumps(body).encode()
     answer = site.api.post("/webhooks", content=raw, headers=signed(raw))
     assert answer.status_code == (202 if isinstance(body, dict) else 400)

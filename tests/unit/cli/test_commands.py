@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def fleet(served: Emulator, folder: Path) -> list[Merchant]:
     return served.seed(2, "configured")
 
 
-def portal(served: Emulator, merchant, patch) -> None:
+def portal(served: Emulator, merchant: Merchant, patch: dict[str, Any]) -> None:
     served.control("PATCH", f"/companies/{merchant['companyId']}/configuration", patch)
 
 
@@ -142,7 +143,7 @@ def test_someone_who_does_not_agree_at_the_terminal_has_nothing_done(
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_plan_that_is_stopped_by_a_signal_says_so_in_its_code_and_in_one_line(
-    served: Emulator, fleet: list[Merchant], folder: Path, number, code: int
+    served: Emulator, fleet: list[Merchant], folder: Path, number: signal.Signals, code: int
 ) -> None:
     served.fault("GET /meta/companies", "delay", ms=20_000)
     command = [sys.executable, "-c", "from controller.__main__ import main; main()", "plan"]
@@ -156,7 +157,7 @@ def test_a_plan_that_is_stopped_by_a_signal_says_so_in_its_code_and_in_one_line(
 
 
 def test_targets_and_selectors_narrow_a_run(merchantctl: Merchantctl, fleet: list[Merchant]) -> None:
-    def names(*arguments):
+    def names(*arguments: str) -> list[str]:
         return [each["merchant"] for each in merchantctl("plan", "-o", "json", *arguments).json["merchants"]]
 
     assert names("--target", "m-*1") == ["m-00001"]

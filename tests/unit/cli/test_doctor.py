@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from controller.cli.doctor_checks import lock_check
 from controller.settings import Settings
 from state import LockRow, ProcessIdentity
 from tests.emulator import Emulator
-from tests.unit.cli.conftest import Merchantctl
+from tests.unit.cli.conftest import Ended, Merchantctl
 
 NEEDED = (
     "settings",
@@ -42,7 +43,7 @@ def place(served: Emulator, folder: Path) -> Emulator:
     return served
 
 
-def failed(ended):
+def failed(ended: Ended) -> dict[str, Any]:
     return {each["name"]: each for each in ended.json["checks"] if not each["ok"]}
 
 

@@ -39,7 +39,11 @@ def test_a_full_disk_leaves_what_was_there_as_it_was(tmp_path: Path, request: py
     file = tmp_path / "acme.yaml"
     file.write_text("kind: Merchant\n")
     request.getfixturevalue("no_room")
-    for write in (lambda: overwrite_file(file, LONG.encode(), tmp_path), lambda: write_atomically(file, LONG)):
+    writes: list[Callable[[], None]] = [
+        lambda: overwrite_file(file, LONG.encode(), tmp_path),
+        lambda: write_atomically(file, LONG),
+    ]
+    for write in writes:
         with pytest.raises(MerchantctlError, match="cannot be written: File too large"):
             write()
     assert list(tmp_path.iterdir()) == [file]

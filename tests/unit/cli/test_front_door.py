@@ -17,7 +17,7 @@ from tests.unit.cli.conftest import Merchantctl
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_has_help_with_an_example(merchantctl: Merchantctl, name) -> None:
+def test_each_command_has_help_with_an_example(merchantctl: Merchantctl, name: str) -> None:
     ended = merchantctl(name, "--help")
     assert ended.code == 0
     assert "Example" in ended.out
@@ -107,7 +107,7 @@ def test_the_traceback_is_shown_on_request_and_without_the_key(
 
 
 def test_an_interrupted_command_is_130(merchantctl: Merchantctl, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(ctx, name: str) -> None:
+    def interrupted(ctx: click.Context, name: str) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(group, "get_command", interrupted)

@@ -257,7 +257,7 @@ TURNS_THE_LINE = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u
 
 
 @pytest.mark.parametrize("sign", TURNS_THE_LINE, ids=lambda sign: f"U+{ord(sign):04X}")
-def test_no_sign_that_turns_a_line_around_comes_through(sign) -> None:
+def test_no_sign_that_turns_a_line_around_comes_through(sign: str) -> None:
     assert escape_control(f"a{sign}b") == f"a\\u{ord(sign):04x}b"
     assert sign not in dump_json({sign: sign})
 
@@ -270,7 +270,7 @@ def test_escaped_text_is_one_printable_line_that_commands_nobody(text: str) -> N
 
 
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5))
-def test_json_means_what_it_meant_and_steers_no_terminal(document) -> None:
+def test_json_means_what_it_meant_and_steers_no_terminal(document: dict[str, Any] | list[Any] | str) -> None:
     text = dump_json(document)
     assert json.loads(text) == document
     assert _STEERING.findall(text) == []

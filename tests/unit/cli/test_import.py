@@ -14,11 +14,11 @@ from controller.desired.generate import slug
 from controller.desired.json_schema import json_schema
 from controller.desired.loader import load_fleet
 from controller.model.values import Ref
-from tests.emulator import Emulator
+from tests.emulator import Emulator, Merchant
 from tests.unit.cli.conftest import Merchantctl
 
 
-def plan(merchantctl: Merchantctl, *arguments: str):
+def plan(merchantctl: Merchantctl, *arguments: str) -> dict[str, Any]:
     return {each["merchant"]: each for each in merchantctl(*arguments, "plan", "-o", "json").json["merchants"]}
 
 
@@ -31,11 +31,11 @@ def text_of(name: str, root: str = "manifests") -> str:
     return (Path(root) / f"{name}.yaml").read_text()
 
 
-def portal(served: Emulator, merchant, patch) -> None:
+def portal(served: Emulator, merchant: Merchant, patch: dict[str, Any]) -> None:
     served.control("PATCH", f"/companies/{merchant['companyId']}/configuration", patch)
 
 
-def connection(served: Emulator, merchant, verb: str) -> None:
+def connection(served: Emulator, merchant: Merchant, verb: str) -> None:
     if verb == "unlink":
         path = f"/meta/companies/{merchant['companyId']}/connections/{merchant['accountingConnectionId']}"
         assert served.api.patch(path, json={"status": "Unlinked"}).is_success
@@ -364,7 +364,7 @@ def test_overwriting_what_already_says_what_is_live_changes_no_byte(merchantctl:
 @pytest.mark.parametrize("flags", [(), ("--overwrite",)])
 @pytest.mark.parametrize("out", [(), ("--out", "fleet")])
 def test_nothing_is_written_through_a_link_that_leads_out_of_the_root(
-    merchantctl: Merchantctl, served: Emulator, folder: Path, flags, out
+    merchantctl: Merchantctl, served: Emulator, folder: Path, flags: tuple[str, ...], out: tuple[str, ...]
 ) -> None:
     served.seed(1, "configured", prefix="a-")
     elsewhere = folder / "elsewhere"
@@ -446,11 +446,11 @@ def test_what_was_imported_makes_the_same_merchants_anew_in_an_empty_world(
     assert after == before
 
 
-def companies(served: Emulator):
+def companies(served: Emulator) -> Any:
     return served.api.get("/meta/companies", params={"page": 1, "pageSize": 100}).json()["results"]
 
 
-def chosen(document):
+def chosen(document: dict[str, Any]) -> Any:
     """What is selected, by the names and codes of the books: ids differ from company to company."""
     named: dict[str, str] = {}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -19,7 +21,7 @@ def files_below(folder: Path) -> dict[str, str]:
     return {str(each.relative_to(folder)): each.read_text() for each in folder.rglob("*") if each.is_file()}
 
 
-def documents_below(folder: Path):
+def documents_below(folder: Path) -> Iterator[Any]:
     for file in sorted((folder / "manifests").rglob("*.yaml")):
         yield from (node.value for node in source.read(file.read_bytes(), file.name).documents)
 
@@ -107,12 +109,12 @@ def test_the_settings_file_is_one_that_the_program_reads(merchantctl: Merchantct
 
 
 @pytest.fixture
-def workflow(merchantctl: Merchantctl, folder: Path) -> dict:
+def workflow(merchantctl: Merchantctl, folder: Path) -> dict[str, Any]:
     merchantctl("init")
     return yaml.safe_load((folder / ".github" / "workflows" / "merchantctl.yaml").read_text())
 
 
-def test_the_workflow_applies_the_very_plan_that_was_made_and_uploaded(workflow: dict) -> None:
+def test_the_workflow_applies_the_very_plan_that_was_made_and_uploaded(workflow: dict[str, Any]) -> None:
     jobs = workflow["jobs"]
     runs = {name: [step.get("run", "") for step in job["steps"]] for name, job in jobs.items()}
     uses = {name: [step.get("uses", "").partition("@")[0] for step in job["steps"]] for name, job in jobs.items()}
@@ -126,7 +128,7 @@ def test_the_workflow_applies_the_very_plan_that_was_made_and_uploaded(workflow:
     assert not any("apply" in line for line in runs["plan"] + runs["drift"])
 
 
-def test_secrets_are_only_where_merchantctl_talks_to_the_service(workflow: dict) -> None:
+def test_secrets_are_only_where_merchantctl_talks_to_the_service(workflow: dict[str, Any]) -> None:
     assert "env" not in workflow
     for job in workflow["jobs"].values():
         assert "env" not in job
@@ -135,7 +137,7 @@ def test_secrets_are_only_where_merchantctl_talks_to_the_service(workflow: dict)
             assert ("secrets." in json.dumps(step)) is talks
 
 
-def test_everything_from_elsewhere_is_pinned_by_hash(workflow: dict, folder: Path) -> None:
+def test_everything_from_elsewhere_is_pinned_by_hash(workflow: dict[str, Any], folder: Path) -> None:
     action = yaml.safe_load((folder / ".github" / "actions" / "install-merchantctl" / "action.yaml").read_text())
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]] + action["runs"]["steps"]
     foreign = [step["uses"] for step in steps if "uses" in step and not step["uses"].startswith("./")]

@@ -45,7 +45,7 @@ def ann(served: Emulator, folder: Path) -> Merchant:
     return merchant
 
 
-def sent(served: Emulator, call):
+def sent(served: Emulator, call: str) -> int:
     return served.counts().get(call, 0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -34,7 +35,7 @@ def test_one_byte_more_is_too_large() -> None:
 
 def test_what_is_not_packed_is_bounded_as_it_comes() -> None:
     async def endless() -> None:
-        async def pieces():
+        async def pieces() -> AsyncIterator[bytes]:
             while True:
                 yield b"x" * 100
 

@@ -10,6 +10,7 @@ import pytest
 from controller.desired import cache as cache_module
 from controller.desired import yaml_reader
 from controller.desired.loader import load_fleet
+from controller.desired.yaml_reader import ParsedYaml
 from controller.model.desired import Fleet
 from tests.unit.desired.test_loader import BASE, merchant, profile
 
@@ -41,7 +42,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     files: list[str] = []
     read = yaml_reader.read
 
-    def noted(content: bytes, file: str):
+    def noted(content: bytes, file: str) -> ParsedYaml:
         files.append(Path(file).name)
         return read(content, file)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -37,7 +38,7 @@ USUAL: dict[str, ManifestValue] = {
 }
 
 
-def draft(name: str, without: tuple[str, ...] = (), called=None, **said) -> MerchantDraft:
+def draft(name: str, without: tuple[str, ...] = (), called: Any = None, **said: Any) -> MerchantDraft:
     """The usual merchant with other words (`__` for a dot) and without some."""
     kept = {path: wish for path, wish in USUAL.items() if path not in without}
     return MerchantDraft(
@@ -110,7 +111,7 @@ def merchants(draw: st.DrawFn) -> MerchantDraft:
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(merchants(), min_size=1, max_size=9))
-def test_a_merchant_on_a_profile_says_what_it_would_say_alone(drafts) -> None:
+def test_a_merchant_on_a_profile_says_what_it_would_say_alone(drafts: list[MerchantDraft]) -> None:
     drafts = [
         MerchantDraft(f"m-{n}", f"m-{n}", each.fields, has_mapping=each.has_mapping) for n, each in enumerate(drafts)
     ]
@@ -207,7 +208,7 @@ def test_an_account_is_called_by_name_in_the_profile_where_everyone_calls_it_tha
         ("mapping.sales.customer", Ref("name", "x" * 501)),
     ],
 )
-def test_what_the_shape_of_a_manifest_refuses_is_left_out_and_nothing_else(path: str, wish) -> None:
+def test_what_the_shape_of_a_manifest_refuses_is_left_out_and_nothing_else(path: str, wish: Any) -> None:
     whole = MerchantDraft("acme", "acme", USUAL | {path: wish})
     fitted, unsaid = drop_invalid_fields(whole)
     assert [*unsaid] == [path]

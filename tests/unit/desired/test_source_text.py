@@ -37,7 +37,9 @@ def said(fleet: Fleet) -> str:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("text", TEXTS)
-def test_what_is_no_text_is_quoted_as_it_stands_there_and_then_means_that(text, place, tmp_path: Path) -> None:
+def test_what_is_no_text_is_quoted_as_it_stands_there_and_then_means_that(
+    text: str, place: str, tmp_path: Path
+) -> None:
     fleet = loaded(tmp_path, MANIFEST + PLACES[place].format(text))
     if not fleet.diagnostics:
         quoted = loaded(tmp_path, MANIFEST + PLACES[place].format(json.dumps(text)))

@@ -49,7 +49,9 @@ def documents(content: bytes) -> list[Any]:
 
 
 @given(st.lists(st.tuples(others, marks), max_size=3), st.sampled_from(WAYS), st.lists(st.tuples(marks, others)))
-def test_the_bytes_before_and_after_the_document_stay(before, way, after) -> None:
+def test_the_bytes_before_and_after_the_document_stay(
+    before: list[tuple[str, ...]], way: str, after: list[tuple[str, ...]]
+) -> None:
     head = "".join(document + mark for document, mark in before).encode()
     tail = "".join(mark + document for mark, document in after).encode()
     if after and not way.endswith("\n"):
@@ -79,7 +81,7 @@ def test_a_document_that_begins_on_the_line_of_its_mark_is_replaced_too(mark: st
 
 
 @pytest.mark.parametrize("content", ["", LINED.replace("acme", "bolt"), f"{LINED}---\n{LINED}", "kind: {"])
-def test_a_file_that_does_not_declare_the_merchant_exactly_once_is_left_alone(content) -> None:
+def test_a_file_that_does_not_declare_the_merchant_exactly_once_is_left_alone(content: str) -> None:
     assert rewrite_merchant(content.encode(), NEW) is None
 
 

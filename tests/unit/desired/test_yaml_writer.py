@@ -20,7 +20,7 @@ def read_back(text: str) -> list[object]:
     return [node.value for node in found.documents]
 
 
-def written(spec: dict[str, object], **more) -> str:
+def written(spec: dict[str, object], **more: Any) -> str:
     """The lines below `spec:`."""
     return yaml_text([NewManifest("Merchant", "acme", spec, **more)]).partition("spec:\n")[2]
 
@@ -44,13 +44,13 @@ VALUE = st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(ANY_TEXT | ODD_TEXT, VALUE, min_size=1, max_size=5), ANY_TEXT | ODD_TEXT, ANY_TEXT)
-def test_whatever_is_written_is_read_back_as_it_was(spec, name, note) -> None:
+def test_whatever_is_written_is_read_back_as_it_was(spec: dict[str, Any], name: str, note: str) -> None:
     manifest = NewManifest("Merchant", name, spec, header_comments=(note,), comments={(key,): note for key in spec})
     assert read_back(yaml_text([manifest, manifest])) == [manifest.as_dict, manifest.as_dict]
 
 
 @given(ANY_TEXT | ODD_TEXT)
-def test_a_reader_of_yaml_1_1_takes_text_for_text_too(text) -> None:
+def test_a_reader_of_yaml_1_1_takes_text_for_text_too(text: str) -> None:
     said = yaml.safe_load(yaml_text([NewManifest("Merchant", "acme", {"company": {"name": text}})]))
     if said["spec"]["company"]["name"] != text:
         assert written({"company": {"name": text}}).count("-") == 2, "only a date is written plain on purpose"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from controller.emulator.controls import seeding
 from controller.emulator.service import books, cache
@@ -11,12 +12,14 @@ from controller.emulator.service.world import World
 from tests.narrowing import present
 
 
-def merchant(world: World, platform: str = "gbol"):
+def merchant(world: World, platform: str = "gbol") -> tuple[str, str]:
     (company,) = seeding.seed_companies(world, seeding.SeedRequest(1, platform, "linked", "m-"))
     return company.id, company.connections[1].id
 
 
-def held(world: World, company_id: str, connection_id: str, data_type: str = "chartOfAccounts"):
+def held(
+    world: World, company_id: str, connection_id: str, data_type: str = "chartOfAccounts"
+) -> dict[Any, dict[str, Any]]:
     company = world.companies[company_id]
     link = next(each for each in company.connections if each.id == connection_id)
     return {row["id"]: row for row in present(cache.cached_rows_json(company, link, data_type))}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from controller.emulator.controls import seeding
 from controller.emulator.service import books, companies, configuration, connections
 from controller.emulator.service.data_file import DataFile, UnusableDataFileError
+from controller.emulator.service.records import CompanyRecord
 from controller.emulator.service.world import World
 
 ACTS = ("seed", "create", "connect", "authorise", "unlink", "delete", "edit", "portal", "drop", "table", "wait")
@@ -37,7 +39,7 @@ def act(world: World, what: str, number: int) -> None:
         act_on(world, company, what, number)
 
 
-def act_on(world: World, company, what: str, number: int) -> None:
+def act_on(world: World, company: CompanyRecord, what: str, number: int) -> None:
     if what == "drop":
         companies.delete(world, company)
         return
@@ -59,13 +61,15 @@ def act_on(world: World, company, what: str, number: int) -> None:
         books.edit_row(world, company.id, link.platform, "chartOfAccounts", row["id"], {"name": f"n{number}"})
 
 
-def contents(world: World):
+def contents(world: World) -> tuple[list[tuple[str, CompanyRecord]], dict[str, dict[str, Any]]]:
     return list(world.companies.items()), {name: dict(rows) for name, rows in world.tables.items() if rows}
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 30), st.booleans()), max_size=25))
-def test_whatever_happened_reads_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, acts) -> None:
+def test_whatever_happened_reads_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[str, int, bool]]
+) -> None:
     path = str(tmp_path_factory.mktemp("data") / "world.db")
     world, file = World(), DataFile(path)
     for what, number, saved in acts:

@@ -31,7 +31,7 @@ COMPANIES: list[dict[str, Any]] = [
 ]
 
 
-def chosen(query: str, items: Sequence[dict] = ACCOUNTS, kind: str = "Account", **params: str) -> list[str]:
+def chosen(query: str, items: Sequence[dict[str, Any]] = ACCOUNTS, kind: str = "Account", **params: str) -> list[str]:
     return [item["id"] for item in paginate_json(items, {"query": query, **params}, "/x", kind)["results"]]
 
 
@@ -158,7 +158,7 @@ def test_an_array_path_is_equal_if_any_element_is_and_unequal_if_none_is(query: 
         ("completed>2022-01-01", []),
     ],
 )
-def test_dates_compare_as_instants_in_every_written_form(query: str, ids) -> None:
+def test_dates_compare_as_instants_in_every_written_form(query: str, ids: list[str]) -> None:
     datasets = [
         {"id": "a", "requested": "2022-03-20T23:59:59Z"},
         {"id": "b", "requested": "2022-03-21T20:43:46.6756749Z"},
@@ -242,11 +242,11 @@ def test_page_numbers_and_sizes_out_of_range_are_refused(params: dict[str, Any])
 
 
 def test_without_a_query_no_item_is_looked_at() -> None:
-    class Lazy(Sequence):
-        def __len__(self):
+    class Lazy(Sequence[Any]):
+        def __len__(self) -> int:
             return 10_000
 
-        def __getitem__(self, index):
+        def __getitem__(self, index: Any) -> Any:
             assert isinstance(index, slice)
             return range(*index.indices(len(self)))
 
@@ -266,17 +266,17 @@ EXPRESSIONS = st.recursive(
 )
 
 
-def evaluated_by_python(expression: str, item: dict) -> bool:
+def evaluated_by_python(expression: str, item: dict[str, Any]) -> bool:
     """The same expression, read by another parser."""
     for clause in ("id!=1", "id=1", "name~a", "currentBalance>=40", "isBankAccount=true"):
         expression = expression.replace(clause, str(compile_query(clause, "Account")(item)))
     for ours, theirs in (("&&", " and "), ("||", " or "), ("{", "("), ("}", ")")):
         expression = expression.replace(ours, theirs)
-    return eval(expression)
+    return bool(eval(expression))
 
 
 @given(EXPRESSIONS, st.sampled_from(ACCOUNTS))
-def test_every_well_formed_expression_agrees_with_another_parser(expression, item) -> None:
+def test_every_well_formed_expression_agrees_with_another_parser(expression: str, item: dict[str, Any]) -> None:
     assert compile_query(expression, "Account")(item) is evaluated_by_python(expression, item)
 
 

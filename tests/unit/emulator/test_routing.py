@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from starlette.routing import Route
 
@@ -9,7 +11,7 @@ from controller.emulator.http.routing import NoRoute, RouteMatch, Router
 from tests.narrowing import expect
 
 
-async def nobody(request) -> None:
+async def nobody(request: Any) -> None:
     raise AssertionError("routing calls nobody")
 
 

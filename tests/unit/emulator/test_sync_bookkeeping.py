@@ -147,7 +147,7 @@ def test_a_bank_account_for_fees_makes_spend_money_and_receive_money() -> None:
         (order(0, totalGratuity=5), "Accounts are not found."),
     ],
 )
-def test_what_is_not_mapped_cannot_be_booked(sold, words: str) -> None:
+def test_what_is_not_mapped_cannot_be_booked(sold: dict[str, Any], words: str) -> None:
     unmapped = books(accounts=accounts(sales="S", refund="R"))
     with pytest.raises(CannotBookError) as raised:
         build_entries(unmapped, [sold], [], [])
@@ -174,7 +174,7 @@ sales = st.builds(
 
 
 @given(st.lists(sales, max_size=6))
-def test_not_a_penny_is_lost_between_orders_and_invoices(sold) -> None:
+def test_not_a_penny_is_lost_between_orders_and_invoices(sold: list[dict[str, Any]]) -> None:
     written = build_entries(books(), sold, [], [])
     booked = sum((Decimal(str(each["total"])) for each in written), Decimal())
     taken = sum((Decimal(str(each["totalAmount"] + each["totalGratuity"])) for each in sold), Decimal())
@@ -183,7 +183,7 @@ def test_not_a_penny_is_lost_between_orders_and_invoices(sold) -> None:
 
 
 @given(st.lists(st.tuples(amounts, st.sampled_from(["Card", "Cash"]), st.sampled_from(DAYS)), max_size=8))
-def test_not_a_penny_is_lost_between_payments_and_their_entries(taken) -> None:
+def test_not_a_penny_is_lost_between_payments_and_their_entries(taken: list[tuple[Decimal, str, str]]) -> None:
     payments = [
         {
             "id": "p",

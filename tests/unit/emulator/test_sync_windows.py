@@ -44,7 +44,7 @@ def test_the_example_of_the_reference() -> None:
 
 
 @given(schedules, moments)
-def test_the_next_due_moment_is_later_and_on_the_hour(schedule, now) -> None:
+def test_the_next_due_moment_is_later_and_on_the_hour(schedule: DueSchedule, now: datetime) -> None:
     due = next_due(schedule, now)
     assert due > now
     local = due.astimezone(schedule.zone)
@@ -53,7 +53,7 @@ def test_the_next_due_moment_is_later_and_on_the_hour(schedule, now) -> None:
 
 
 @given(schedules, moments)
-def test_nothing_is_due_between_one_boundary_and_the_next(schedule, now) -> None:
+def test_nothing_is_due_between_one_boundary_and_the_next(schedule: DueSchedule, now: datetime) -> None:
     due = next_due(schedule, now)
     following = next_due(schedule, due)
     assert previous_due(schedule, following) == due

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -35,11 +36,11 @@ DATASET = {
 }
 
 
-def event(name: str, company_id: str = COMPANY, **details) -> ServiceEvent:
+def event(name: str, company_id: str = COMPANY, **details: Any) -> ServiceEvent:
     return ServiceEvent(name, company_id, NOW, details)
 
 
-def told(name: str, **details) -> list[tuple[str, str, dict]]:
+def told(name: str, **details: Any) -> list[tuple[str, str, dict[str, Any]]]:
     return [(each.rule_type, each.message, dict(each.data)) for each in legacy.notices_of(event(name, **details))]
 
 

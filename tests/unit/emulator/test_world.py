@@ -60,7 +60,7 @@ def test_entries_of_one_moment_are_done_in_the_order_they_were_made() -> None:
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-def test_a_stamp_reads_back_as_the_moment_it_was(moment) -> None:
+def test_a_stamp_reads_back_as_the_moment_it_was(moment: datetime) -> None:
     assert parse_timestamp(format_timestamp(moment)) == moment
 
 
@@ -74,7 +74,7 @@ def test_a_stamp_reads_back_as_the_moment_it_was(moment) -> None:
         ("2022-10-23", datetime(2022, 10, 23, tzinfo=UTC)),
     ],
 )
-def test_every_form_of_date_is_read(text: str, moment) -> None:
+def test_every_form_of_date_is_read(text: str, moment: datetime) -> None:
     assert parse_timestamp(text) == moment
 
 

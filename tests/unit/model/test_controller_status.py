@@ -1,11 +1,12 @@
 """How one status of the controller follows another."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from controller.model.controller_status import ControllerStatus, merge_pass
 from controller.model.desired import Fleet
 from controller.model.plan import PlanStatus
-from controller.model.report import Applied, Failed, LimitExceeded, Refusal
+from controller.model.report import Applied, Failed, FleetPlan, FleetReport, LimitExceeded, Refusal
+from tests.narrowing import present
 from tests.unit.reporting.fleets import NOW, changing, fleet, merchant, report
 
 FLEET = Fleet({}, frozenset(), (), True, "0" * 64)
@@ -13,12 +14,14 @@ REFUSAL = Refusal((LimitExceeded("disable", 7, 1, "--allow disable"),))
 LATER = NOW + timedelta(minutes=5)
 
 
-def looked(latest, result, *, everyone=True, at=NOW):
+def looked(
+    latest: ControllerStatus, result: FleetPlan | FleetReport, *, everyone: bool = True, at: datetime = NOW
+) -> ControllerStatus:
     return merge_pass(latest, result, FLEET, everyone=everyone, at=at)
 
 
-def states(latest):
-    return {each.merchant: each.status for each in latest.plan.plans}
+def states(latest: ControllerStatus) -> dict[str, PlanStatus]:
+    return {each.merchant: each.status for each in present(latest.plan).plans}
 
 
 def test_a_look_at_everyone_replaces_what_was_known() -> None:
@@ -54,8 +57,8 @@ def test_a_look_at_some_leaves_the_others_as_they_were() -> None:
 def test_a_refusal_of_the_fleet_stands_until_everyone_is_looked_at_again() -> None:
     refused = looked(ControllerStatus(), fleet(changing("a"), refusal=REFUSAL))
     some = looked(refused, fleet(merchant("b")), everyone=False)
-    assert some.plan.refusal == REFUSAL
-    assert looked(some, fleet(merchant("a"))).plan.refusal is None
+    assert present(some.plan).refusal == REFUSAL
+    assert present(looked(some, fleet(merchant("a"))).plan).refusal is None
 
 
 def test_before_everyone_was_looked_at_nobody_was() -> None:

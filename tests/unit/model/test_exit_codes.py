@@ -8,7 +8,17 @@ from controller.model.desired import Diagnostic
 from controller.model.drift import is_drift
 from controller.model.exit_codes import exit_code
 from controller.model.plan import Actor, Direction, PlanStatus
-from controller.model.report import Applied, ChangedSincePlan, Failed, LimitExceeded, Refusal, Skipped, Unchanged
+from controller.model.report import (
+    Applied,
+    ChangedSincePlan,
+    Failed,
+    FleetPlan,
+    FleetReport,
+    LimitExceeded,
+    Refusal,
+    Skipped,
+    Unchanged,
+)
 from tests.unit.reporting.fleets import changing, finding, fleet, merchant, report, waiting
 
 SYNCED = fleet(merchant())
@@ -75,7 +85,9 @@ EVERYTHING = fleet(
         ("apply", report(UNKNOWN, {"acme": Failed("no", retryable=True)}, signal=15), False, 143),
     ],
 )
-def test_the_first_that_holds_is_the_exit_code(verb: str, result, detailed: bool, code: int) -> None:
+def test_the_first_that_holds_is_the_exit_code(
+    verb: str, result: FleetPlan | FleetReport, detailed: bool, code: int
+) -> None:
     assert exit_code(verb, result, detailed) == code
 
 
@@ -85,7 +97,7 @@ def test_a_merchant_that_could_only_partly_be_mended_is_blocked() -> None:
 
 
 @pytest.mark.parametrize("direction", [Direction.DRIFT, Direction.CONFLICT])
-def test_whatever_moved_live_is_drift(direction) -> None:
+def test_whatever_moved_live_is_drift(direction: Direction) -> None:
     assert is_drift(finding("schedule-changed", direction=direction))
 
 

@@ -33,7 +33,7 @@ def test_what_our_side_must_mend_still_blocks_after_a_write() -> None:
 
 
 @pytest.mark.parametrize("outcome", [None, Unchanged(), ChangedSincePlan("enabled"), Skipped("stopped")])
-def test_what_was_not_written_stands_as_it_was_planned(outcome) -> None:
+def test_what_was_not_written_stands_as_it_was_planned(outcome: ChangedSincePlan | Skipped | Unchanged | None) -> None:
     assert merchant_status(changing(), outcome) is MerchantStatus.CHANGE
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from controller.model.desired import DriftPolicy, MerchantPolicy
-from controller.model.observed import Absent, BooksRecord, Unread
-from controller.model.plan import Actor, Direction, PlanStatus
+from controller.model.desired import DesiredMerchant, DriftPolicy, MerchantPolicy
+from controller.model.observed import Absent, BooksRecord, Configuration, RecordedState, Unread
+from controller.model.plan import Actor, ChangeClass, Direction, Plan, PlanStatus
 from controller.model.schedule import utc_hour
 from controller.model.values import (
     CUSTOMER_PATH,
@@ -18,6 +19,7 @@ from controller.model.values import (
     LocalTime,
     Option,
     Ref,
+    Value,
 )
 from controller.planning.plan import make_plan
 from tests import build
@@ -29,17 +31,17 @@ REFUND, CARD = "mapping.sales.accounts.refund", "mapping.payments.accounts.card"
 GRATUITY = "mapping.sales.accounts.gratuity"
 
 
-def live(**sections):
+def live(**sections: Any) -> Configuration:
     """The usual document with patches on its `sales`, `payments`, `fees`, or anything of the top level."""
     inner = {name: sections.pop(name) for name in ("sales", "payments", "fees") if name in sections}
     return build.usual_configuration({**sections, "configuration": inner})
 
 
-def selecting(section, key, id_):
+def selecting(section: str, key: str, id_: str) -> Configuration:
     return live(**{section: {"accounts": {key: {"selectedAccountId": id_}}}})
 
 
-def sent(plan):
+def sent(plan: Plan) -> dict[str, Value]:
     return {field.field: field.wanted for change in plan.changes for field in change.fields}
 
 
@@ -134,7 +136,7 @@ SUMMER = datetime(2026, 7, 1, 6, tzinfo=UTC)
 MIDNIGHT = LocalTime("00:00", "Europe/London")
 
 
-def in_summer(wish, last):
+def in_summer(wish: DesiredMerchant, last: RecordedState) -> Plan:
     return make_plan(wish, build.observed(), last, SUMMER)
 
 
@@ -194,12 +196,12 @@ def test_a_start_date_may_move_later() -> None:
 # What a selection points at -------------------------------------------------------------------------------
 
 
-def without_card(*more):
+def without_card(*more: Any) -> Any:
     options = [{"name": "Till cash", "id": "acc-cash", "nominalCode": "611"}, *more]
     return live(payments={"accounts": {"card": {"accountOptions": options}}})
 
 
-def row(status="Active", deleted=False):
+def row(status: str = "Active", deleted: bool = False) -> BooksRecord:
     return BooksRecord("acc-card", "POS card clearing", "610", status, deleted)
 
 
@@ -216,7 +218,7 @@ NEW = {"name": "POS card clearing", "id": "acc-card-new", "nominalCode": "610"}
         (Unread("500"), "unknown"),
     ],
 )
-def test_a_deleted_account_is_told_from_an_archived_one(record, code: str) -> None:
+def test_a_deleted_account_is_told_from_an_archived_one(record: Absent | BooksRecord | Unread, code: str) -> None:
     plan = build.make_usual_plan(seen=build.observed(without_card(), records={("account", "acc-card"): record}))
     assert finding_codes(plan) == [code]
     assert plan.findings[0].field == CARD
@@ -230,7 +232,7 @@ def test_a_row_that_nobody_asked_for_is_unknown() -> None:
 def test_the_same_reference_that_means_a_new_account_is_mended_by_us() -> None:
     plan = build.make_usual_plan(seen=build.observed(without_card(NEW), records={("account", "acc-card"): Absent()}))
     assert finding_codes(plan) == ["account-recreated"]
-    assert sent(plan)[CARD].id == "acc-card-new"
+    assert expect(Option, sent(plan)[CARD]).id == "acc-card-new"
     assert plan.status is PlanStatus.CHANGE
 
 
@@ -238,14 +240,14 @@ def test_another_reference_in_the_manifest_is_no_recreation() -> None:
     wish = build.desired_merchant({CARD: Ref("code", "611")})
     plan = build.make_usual_plan(wish, build.observed(without_card(), records={("account", "acc-card"): Absent()}))
     assert finding_codes(plan) == ["account-deleted"]
-    assert sent(plan)[CARD].id == "acc-cash"
+    assert expect(Option, sent(plan)[CARD]).id == "acc-cash"
 
 
 def test_a_choice_of_somebody_that_is_gone_is_no_recreation_of_ours() -> None:
     seen = build.observed(selecting("sales", "refund", "acc-gone"), records={("account", "acc-gone"): Absent()})
     plan = build.make_usual_plan(seen=seen)
     assert finding_codes(plan) == ["account-deleted"]
-    assert sent(plan)[REFUND].id == "acc-returns"
+    assert expect(Option, sent(plan)[REFUND]).id == "acc-returns"
 
 
 def test_a_dangling_choice_that_report_keeps_is_ours_to_settle() -> None:
@@ -326,7 +328,7 @@ NEVER = build.recorded_state(last_applied={}, last_configured_at=None)
 SKELETON = {"enabled": False, "configured": False, "schedule": {"startDate": "0001-01-01T00:00:00"}}
 
 
-def first(wish=None, last=NEVER, **more):
+def first(wish: Any = None, last: Any = NEVER, **more: Any) -> Plan:
     return build.make_usual_plan(
         wish, build.observed(build.usual_configuration(SKELETON), data_status=build.data_statuses(), **more), last
     )
@@ -368,7 +370,7 @@ def test_report_sends_a_first_configuration_whole() -> None:
 
 
 @pytest.mark.parametrize(("days", "cls"), [(-1, "re-create"), (0, "configure"), (1, "configure")])
-def test_a_start_before_we_last_saw_it_configured_would_replay_the_books(days: int, cls) -> None:
+def test_a_start_before_we_last_saw_it_configured_would_replay_the_books(days: int, cls: ChangeClass | None) -> None:
     wish = build.desired_merchant({START_DATE_PATH: build.USUAL_NOW + timedelta(days=days)})
     plan = first(wish, build.recorded_state(last_configured_at=build.USUAL_NOW))
     assert change_classes(plan) == [cls]

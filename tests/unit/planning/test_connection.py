@@ -18,11 +18,11 @@ COMMERCE, ACCOUNTING = build.usual_company().connections
 UNLINKED = build.desired_merchant(link_state=LinkState.UNLINKED)
 
 
-def seen(*connections):
+def seen(*connections: Connection) -> Observed:
     return Observed(Company("company-1", "acme-coffee", (COMMERCE, *connections)))
 
 
-def linked_too(**changes):
+def linked_too(**changes: Any) -> Connection:
     return replace(ACCOUNTING, id="accounting-2", **changes)
 
 
@@ -69,7 +69,9 @@ def test_without_a_declared_platform_any_linked_one_will_do() -> None:
         ("Paused", "connection-error", None),
     ],
 )
-def test_who_is_not_linked_waits_for_the_merchant_who_gets_the_link(status: str, code: str, direction) -> None:
+def test_who_is_not_linked_waits_for_the_merchant_who_gets_the_link(
+    status: str, code: str, direction: Direction | None
+) -> None:
     plan = build.make_usual_plan(seen=Observed(build.company_with_connection(status)))
     (finding,) = plan.findings
     assert (finding.code, finding.actor, finding.direction) == (code, Actor.MERCHANT, direction)
@@ -114,14 +116,14 @@ def test_two_linked_ones_block_since_nobody_knows_which_books_are_meant() -> Non
 
 
 @pytest.mark.parametrize("other", [linked_too(status="PendingAuth"), linked_too(status="PendingAuth", platform="qhyg")])
-def test_one_that_waits_beside_the_linked_one_is_worth_knowing_and_blocks_nothing(other) -> None:
+def test_one_that_waits_beside_the_linked_one_is_worth_knowing_and_blocks_nothing(other: Connection) -> None:
     plan = build.make_usual_plan(seen=replace(seen(ACCOUNTING, other), configuration=build.usual_configuration()))
     assert finding_codes(plan) == ["connection-duplicate"]
     assert plan.findings[0].actor is Actor.NOBODY
     assert plan.status is PlanStatus.IN_SYNC
 
 
-def connection(name: str, status):
+def connection(name: str, status: str) -> Connection:
     return Connection(name, "gbol", "Accounting", status)
 
 
@@ -175,7 +177,7 @@ def test_of_two_linked_ones_that_are_wanted_unlinked_one_at_least_is_unlinked() 
         ((replace(COMMERCE, status="Unlinked"), ACCOUNTING), "commerce-connection-unlinked"),
     ],
 )
-def test_a_commerce_connection_cannot_be_mended_by_us(connections, code: str) -> None:
+def test_a_commerce_connection_cannot_be_mended_by_us(connections: tuple[Connection, ...], code: str) -> None:
     plan = build.make_usual_plan(seen=Observed(Company("company-1", "acme-coffee", connections)))
     assert finding_codes(plan) == [code]
     assert plan.status is PlanStatus.BLOCKED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ VALUES = st.one_of(
         ("A", "B", "B", None),
     ],
 )
-def test_the_three_way_table(last: str, live: str, wanted: str, expected) -> None:
+def test_the_three_way_table(last: str, live: str, wanted: str, expected: Direction | None) -> None:
     assert change_direction(FIELD, live, wanted, {FIELD: last}) is expected
 
 
@@ -50,12 +51,12 @@ def test_a_cleared_field_that_was_recorded_is_a_record() -> None:
 
 
 @given(live=VALUES, wanted=VALUES, applied=st.one_of(st.just({}), VALUES.map(lambda value: {FIELD: value})))
-def test_there_is_no_direction_exactly_where_live_is_as_wanted(live, wanted, applied) -> None:
+def test_there_is_no_direction_exactly_where_live_is_as_wanted(live: Any, wanted: Any, applied: dict[str, Any]) -> None:
     assert (change_direction(FIELD, live, wanted, applied) is None) == values_equal(live, wanted)
 
 
 @given(live=VALUES, wanted=VALUES, last=VALUES)
-def test_drift_means_that_the_manifest_stayed_and_pending_that_live_stayed(live, wanted, last) -> None:
+def test_drift_means_that_the_manifest_stayed_and_pending_that_live_stayed(live: Any, wanted: Any, last: Any) -> None:
     moved = change_direction(FIELD, live, wanted, {FIELD: last})
     assert (moved is Direction.DRIFT) <= values_equal(last, wanted)
     assert (moved is Direction.PENDING) <= values_equal(last, live)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.model.desired import DeletionPolicy, LinkState
+from controller.model.desired import DeletionPolicy, DesiredMerchant, LinkState
 from controller.model.finding_evidence import EVIDENCE_BY_CODE, FindingAbsence, classify_absence
-from controller.model.observed import Absent, DataTypeStatus, Unread
+from controller.model.observed import Absent, Company, DataTypeStatus, Observed, Unread
 from controller.model.plan import CheckedPart
 from controller.planning.plan import STEPS
 from tests.build import (
@@ -81,7 +81,7 @@ def test_every_part_is_judged_by_some_look_and_rested_on_by_some_finding() -> No
     assert set(CheckedPart) - everything.checked_parts == {CheckedPart.SYNC}, "nobody has read a sync yet"
 
 
-def fresh():
+def fresh() -> Company:
     commerce, accounting = usual_company().connections
     return replace(usual_company(), connections=(commerce, replace(accounting, last_pulled_at=USUAL_NOW)))
 
@@ -103,7 +103,9 @@ STEP_PARTS = [part for _, part in STEPS]
     ],
     ids=["company unread", "company gone", "no consent", "document unread", "data status unread", "all read"],
 )
-def test_what_comes_after_a_part_that_is_not_met_or_not_read_is_not_judged(seen, judged) -> None:
+def test_what_comes_after_a_part_that_is_not_met_or_not_read_is_not_judged(
+    seen: Observed, judged: set[CheckedPart]
+) -> None:
     assert make_usual_plan(seen=seen).checked_parts - {CheckedPart.DATA_AGE} == judged
 
 
@@ -140,7 +142,7 @@ def test_a_field_whose_record_was_not_read_keeps_what_stands_of_it() -> None:
 @pytest.mark.parametrize(
     "wish", [desired_merchant(link_state=LinkState.UNLINKED), desired_merchant(removal=DeletionPolicy.UNLINK)]
 )
-def test_of_a_merchant_that_is_to_be_down_nobody_asks_for_what_it_would_need(wish) -> None:
+def test_of_a_merchant_that_is_to_be_down_nobody_asks_for_what_it_would_need(wish: DesiredMerchant) -> None:
     look = make_usual_plan(wish, observed(company=company_with_connection("Unlinked")))
     assert {classify_absence(code, "", look) for code in ("mapping-changed", "data-stale", "last-sync-failed")} == {
         FindingAbsence.CLOSED

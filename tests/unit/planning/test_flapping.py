@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from controller.model.finding_evidence import Ended
-from controller.model.plan import Direction
+from controller.model.plan import Direction, Finding
 from controller.planning.flapping import Time, flapping
 from tests.build import USUAL_NOW
 
 
-def times(number, direction=Direction.DRIFT, **more):
+def times(number: int, direction: Direction | None = Direction.DRIFT, **more: Any) -> list[Time]:
     return [Time(USUAL_NOW + timedelta(hours=each), direction, **more) for each in range(number)]
 
 
-def found(*some, code="sync-disabled", field="enabled"):
+def found(*some: Time, code: str = "sync-disabled", field: str = "enabled") -> Finding | None:
     return flapping("acme", code, field, some)
 
 
@@ -26,7 +27,7 @@ def test_three_times_within_a_day_are_one_too_many() -> None:
 
 
 def test_it_is_said_who_moves_it_and_who_puts_it_back() -> None:
-    back = {"ended": Ended.MENDED, "by": "run on ops-1", "live": "false"}
+    back: dict[str, Any] = {"ended": Ended.MENDED, "by": "run on ops-1", "live": "false"}
     finding = found(*times(4, **back), *times(1, by="", ended=Ended.SOMEBODY))
     assert finding is not None
     assert "somebody at Codat moves it (to false)" in finding.cause
@@ -38,7 +39,7 @@ def test_it_is_said_who_moves_it_and_who_puts_it_back() -> None:
 
 
 def test_what_the_manifests_ask_for_is_no_fight() -> None:
-    mended = {"ended": Ended.MENDED, "by": "run on a", "revision": "1" * 64}
+    mended: dict[str, Any] = {"ended": Ended.MENDED, "by": "run on a", "revision": "1" * 64}
     assert found(*times(5, Direction.PENDING, **mended)) is None
 
 

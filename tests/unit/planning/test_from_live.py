@@ -8,23 +8,28 @@ from typing import Any
 import pytest
 
 from controller.model.values import LocalTime, Option, Ref
-from controller.planning.from_live import declare_from_live
+from controller.planning.from_live import DeclaredFromLive, declare_from_live
 from tests import build
+from tests.narrowing import expect
 
 SALES, GRATUITY = "mapping.sales.accounts.sales", "mapping.sales.accounts.gratuity"
 SUMMER = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 
-def adopted(patch=None, now=build.USUAL_NOW, zone=None):
+def adopted(
+    patch: dict[str, Any] | None = None, now: datetime = build.USUAL_NOW, zone: str | None = None
+) -> DeclaredFromLive:
     return declare_from_live(build.usual_configuration(patch, now), now, zone)
 
 
-def account(key: str, selected: str | None, options=None, section: str = "sales"):
-    row = {"selectedAccountId": selected} | ({} if options is None else {"accountOptions": options})
+def account(
+    key: str, selected: str | None, options: list[dict[str, Any]] | None = None, section: str = "sales"
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"selectedAccountId": selected} | ({} if options is None else {"accountOptions": options})
     return {"configuration": {section: {"accounts": {key: row}}}}
 
 
-def schedule(**words):
+def schedule(**words: Any) -> dict[str, dict[str, Any]]:
     return {"schedule": words}
 
 
@@ -36,7 +41,7 @@ def test_of_the_usual_merchant_everything_is_declared_and_the_plan_is_in_sync() 
     assert found.fields['mapping.sales.taxRates["20"]'] == Ref("name", "20% (VAT on income)")
     assert found.reference_names[SALES] == "Sales"
     plan = build.make_usual_plan(
-        build.desired_merchant(found.fields, without=build.desired_merchant().fields), last=build.NOTHING_RECORDED
+        build.desired_merchant(dict(found.fields), without=build.desired_merchant().fields), last=build.NOTHING_RECORDED
     )
     assert (plan.changes, plan.findings) == ((), ())
 
@@ -55,7 +60,7 @@ def test_of_the_usual_merchant_everything_is_declared_and_the_plan_is_in_sync() 
         ([{"id": "1", "name": "", "nominalCode": ""}], Ref("id", "1")),
     ],
 )
-def test_a_reference_is_by_what_only_one_record_bears(options: list[dict[str, Any]], ref) -> None:
+def test_a_reference_is_by_what_only_one_record_bears(options: list[dict[str, Any]], ref: Ref) -> None:
     assert adopted(account("gratuity", "1", options)).fields[GRATUITY] == ref
 
 
@@ -67,7 +72,8 @@ def test_a_name_that_another_row_offers_for_another_account_is_not_unique() -> N
 
 
 def test_a_customer_and_an_account_may_share_a_name() -> None:
-    assert adopted(account("gratuity", "1", [{"id": "1", "name": "POS daily takings"}])).fields[GRATUITY].by == "name"
+    found = adopted(account("gratuity", "1", [{"id": "1", "name": "POS daily takings"}]))
+    assert expect(Ref, found.fields[GRATUITY]).by == "name"
 
 
 def test_a_selection_that_is_not_offered_any_more_is_left_to_live() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from controller.model.observed import LastSync
 from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Direction, Finding, Plan, PlanStatus
-from controller.model.report import Applied, ChangedSincePlan, Failed, Skipped, Unchanged
+from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Skipped, Unchanged
 from controller.model.rollout import MemberState, Rollout, RolloutMember, RolloutSpec, RolloutState
 from controller.rollout.gate import changes_only_existing, member_result, why_gate_closed, why_unhealthy
 
@@ -33,7 +33,7 @@ def test_what_is_there_is_changed_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("cls", [ChangeClass.CONFIGURE, ChangeClass.RE_CREATE])
-def test_a_first_configuration_is_provisioning(cls) -> None:
+def test_a_first_configuration_is_provisioning(cls: ChangeClass) -> None:
     assert not changes_only_existing(plan(ChangeKind.SET_CONFIGURATION, cls=cls))
 
 
@@ -46,7 +46,7 @@ def test_a_first_configuration_is_provisioning(cls) -> None:
         (Skipped("refused before"), MemberState.FAILED),
     ],
 )
-def test_what_was_written_or_tried_is_told_by_its_outcome(outcome, state) -> None:
+def test_what_was_written_or_tried_is_told_by_its_outcome(outcome: Outcome, state: MemberState) -> None:
     assert member_result(plan(ChangeKind.SET_CONFIGURATION), outcome)[0] is state
 
 
@@ -60,12 +60,12 @@ def test_what_was_written_or_tried_is_told_by_its_outcome(outcome, state) -> Non
         (PlanStatus.WAITING, MemberState.DEFERRED),
     ],
 )
-def test_where_nothing_was_to_do_the_plan_tells(stands, state) -> None:
+def test_where_nothing_was_to_do_the_plan_tells(stands: PlanStatus, state: MemberState) -> None:
     assert member_result(plan(status=stands), Unchanged())[0] is state
 
 
 @pytest.mark.parametrize("state", [PlanStatus.IN_SYNC, PlanStatus.DRIFTED])
-def test_who_is_in_sync_or_keeps_a_drift_elsewhere_is_well(state) -> None:
+def test_who_is_in_sync_or_keeps_a_drift_elsewhere_is_well(state: PlanStatus) -> None:
     assert why_unhealthy(plan(status=state), {HOUR}, None, NOON) == ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -9,30 +10,40 @@ import pytest
 from controller.model.errors import UsageError
 from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Finding, Plan, PlanStatus
 from controller.model.run import ALLOW_CLASSES, RELEASABLE_BY_COUNT, RunPolicy
-from controller.planning.limits import LIMITS, SHRINK_LIMIT, FleetSize, check_limits, count_changes, limit_for
+from controller.planning.limits import (
+    LIMITS,
+    SHRINK_LIMIT,
+    FleetSize,
+    LimitedPlans,
+    check_limits,
+    count_changes,
+    limit_for,
+)
 from tests.narrowing import present
 
 UNLIMITED = [cls for cls in ChangeClass if cls not in (*LIMITS, *RELEASABLE_BY_COUNT)]
 OF_THE_RUN = list(LIMITS)
 
 
-def plans(number, *classes):
+def plans(number: int, *classes: ChangeClass) -> list[Plan]:
     change = Change(ChangeKind.SET_CONFIGURATION, classes)
     return [Plan(f"m-{index:04}", PlanStatus.CHANGE, (change,)) for index in range(number)]
 
 
-def fleet_size(bound=1000, lost=(), declared=1000):
+def fleet_size(bound: int = 1000, lost: tuple[str, ...] | None = (), declared: int = 1000) -> FleetSize:
     return FleetSize(bound, lost, declared)
 
 
-def excesses(plans, fleet_size, policy=None):
+def excesses(
+    plans: list[Plan], fleet_size: FleetSize, policy: RunPolicy | None = None
+) -> list[tuple[str, int, int, str]]:
     refusal = check_limits(plans, fleet_size, policy or RunPolicy()).refusal
     return (
         [(each.limited_class, each.count, each.limit, each.flag) for each in refusal.exceeded_limits] if refusal else []
     )
 
 
-def names(number):
+def names(number: int) -> tuple[str, ...]:
     return tuple(f"m-{index:04}" for index in range(number))
 
 
@@ -50,19 +61,19 @@ def names(number):
         (ChangeClass.RESCHEDULE, 1000, 250),
     ],
 )
-def test_a_limit_is_a_floor_or_a_percentage_and_one_more_is_refused(cls, bound: int, most: int) -> None:
+def test_a_limit_is_a_floor_or_a_percentage_and_one_more_is_refused(cls: ChangeClass, bound: int, most: int) -> None:
     assert limit_for(LIMITS[cls], bound) == most
     assert excesses(plans(most, cls), fleet_size(bound)) == []
     assert excesses(plans(most + 1, cls), fleet_size(bound)) == [(cls.value, most + 1, most, f"--allow {cls.value}")]
 
 
 @pytest.mark.parametrize("cls", UNLIMITED)
-def test_creates_first_configurations_enables_and_renames_have_no_limit(cls) -> None:
+def test_creates_first_configurations_enables_and_renames_have_no_limit(cls: ChangeClass) -> None:
     assert excesses(plans(1000, cls), fleet_size(bound=0)) == []
 
 
 @pytest.mark.parametrize("cls", OF_THE_RUN)
-def test_allow_lifts_exactly_its_own_limit(cls) -> None:
+def test_allow_lifts_exactly_its_own_limit(cls: ChangeClass) -> None:
     everything = [plan for each in OF_THE_RUN for plan in plans(900, each)]
     refused = {name for name, *_ in excesses(everything, fleet_size(), RunPolicy(frozenset({cls.value})))}
     assert refused == {each.value for each in OF_THE_RUN} - {cls.value}
@@ -130,22 +141,24 @@ def test_no_word_of_allow_lifts_max_changes() -> None:
 # -- Held, merchant by merchant
 
 
-def allowing(*words):
+def allowing(*words: str) -> RunPolicy:
     return RunPolicy(frozenset(words))
 
 
-def still_to_write(judgement):
+def still_to_write(judgement: LimitedPlans) -> list[str]:
     return [plan.merchant for plan in judgement.plans if plan.changes]
 
 
-def codes(judgement, merchant):
+def codes(judgement: LimitedPlans, merchant: str) -> list[str]:
     return [each.code for plan in judgement.plans if plan.merchant == merchant for each in plan.findings]
 
 
 @pytest.mark.parametrize(
     ("cls", "code"), [(ChangeClass.DELETE, "delete-held"), (ChangeClass.RE_CREATE, "re-create-held")]
 )
-def test_what_has_no_limit_of_its_own_is_held_for_its_merchant_and_the_others_go_on(cls, code: str) -> None:
+def test_what_has_no_limit_of_its_own_is_held_for_its_merchant_and_the_others_go_on(
+    cls: ChangeClass, code: str
+) -> None:
     (concerned,) = plans(1, cls)
     other = replace(*plans(1, ChangeClass.ENABLE), merchant="other")
     judgement = check_limits([concerned, other], fleet_size(bound=2), RunPolicy())
@@ -165,7 +178,7 @@ def test_the_command_of_a_held_merchant_can_be_typed_whatever_its_name() -> None
 
 
 @pytest.mark.parametrize("cls", RELEASABLE_BY_COUNT)
-def test_who_is_named_is_released_and_nobody_else(cls) -> None:
+def test_who_is_named_is_released_and_nobody_else(cls: ChangeClass) -> None:
     judgement = check_limits(plans(2, cls), fleet_size(), allowing(f"{cls.value}=m-0001"))
     assert still_to_write(judgement) == ["m-0001"]
     other = {ChangeClass.DELETE: "re-create", ChangeClass.RE_CREATE: "delete"}[cls]
@@ -173,7 +186,7 @@ def test_who_is_named_is_released_and_nobody_else(cls) -> None:
 
 
 @pytest.mark.parametrize("cls", RELEASABLE_BY_COUNT)
-def test_the_bare_word_releases_one_and_no_more(cls) -> None:
+def test_the_bare_word_releases_one_and_no_more(cls: ChangeClass) -> None:
     assert still_to_write(check_limits(plans(1, cls), fleet_size(), allowing(cls.value))) == ["m-0000"]
     with pytest.raises(UsageError) as error:
         check_limits(plans(57, cls), fleet_size(), allowing(cls.value))
@@ -196,7 +209,7 @@ def test_once_nobody_is_held_the_words_say_nothing() -> None:
 # -- So many at once
 
 
-def missing(number, first=0):
+def missing(number: int, first: int = 0) -> list[Plan]:
     """Kept as they are by `drift: Report`: nothing would be written, and still they are missing."""
     found = [
         Finding("connection-deleted", f"m-{n:04}", "gone", "", Actor.OPERATOR) for n in range(first, first + number)
@@ -206,7 +219,9 @@ def missing(number, first=0):
 
 @pytest.mark.parametrize(("bound", "most"), [(3, 3), (399, 3), (400, 4), (10_000, 100)])
 @pytest.mark.parametrize("lost", [lambda number: plans(number, ChangeClass.RE_CREATE), missing])
-def test_more_than_three_or_a_hundredth_held_or_missing_at_once_is_a_mass_loss(bound: int, most: int, lost) -> None:
+def test_more_than_three_or_a_hundredth_held_or_missing_at_once_is_a_mass_loss(
+    bound: int, most: int, lost: Callable[[int], list[Plan]]
+) -> None:
     assert check_limits(lost(most), fleet_size(bound), RunPolicy()).findings == ()
     (finding,) = check_limits(lost(most + 1), fleet_size(bound), RunPolicy()).findings
     assert (finding.code, finding.merchant, finding.affected_merchants) == ("mass-loss", "", names(most + 1))

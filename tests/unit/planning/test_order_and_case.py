@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.model.observed import Configuration
 from tests import build
 from tests.build import change_kinds, finding_codes
 
@@ -15,7 +16,7 @@ def spellings(word: str) -> st.SearchStrategy[str]:
     return st.sampled_from([word, word.lower(), word.upper(), word.swapcase()])
 
 
-def documents(period: str, frequency: str, status: str, offered: list[str], chosen: list[str]):
+def documents(period: str, frequency: str, status: str, offered: list[str], chosen: list[str]) -> Configuration:
     level = {"selectedGroupByOptions": chosen, "groupByOptions": offered}
     grouping = {"groupingPeriod": {"selectedGroupingPeriod": period}, "groupingLevels": {"invoiceLevel": level}}
     sales = {"invoiceStatus": {"selectedInvoiceStatus": status}, "grouping": grouping}
@@ -29,7 +30,9 @@ def documents(period: str, frequency: str, status: str, offered: list[str], chos
     offered=st.permutations(FIELDS),
     chosen=st.permutations(FIELDS).flatmap(lambda words: st.tuples(*map(spellings, words))),
 )
-def test_live_in_any_order_and_any_case_is_in_sync(period, frequency, status, offered, chosen) -> None:
+def test_live_in_any_order_and_any_case_is_in_sync(
+    period: str, frequency: str, status: str, offered: list[str], chosen: tuple[str, ...]
+) -> None:
     wish = build.desired_merchant({"mapping.sales.grouping.invoice": FIELDS})
     live = documents(period, frequency, status, list(offered), list(chosen))
     plan = build.make_usual_plan(wish, build.observed(live))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.model.observed import Absent, Observed
-from controller.model.plan import ConditionStatus, PlanStatus
+from controller.model.plan import ConditionStatus, Plan, PlanStatus
 from controller.model.values import Option, Ref
 from controller.planning.plan import CONDITION_ORDER, declared_values
 from tests import build
@@ -15,7 +15,7 @@ from tests import build
 REFUND = "mapping.sales.accounts.refund"
 
 
-def conditions(plan):
+def conditions(plan: Plan) -> dict[str, ConditionStatus]:
     return {each.type: each.status for each in plan.conditions}
 
 
@@ -60,7 +60,7 @@ def test_ready_means_that_the_service_synchronises_whatever_has_drifted() -> Non
     )
 
 
-def renamed_option(name: str):
+def renamed_option(name: str) -> Observed:
     options = [{"name": name, "id": "acc-card", "nominalCode": "610"}, {"name": "Bank", "id": "acc-bank"}]
     return build.observed(
         build.usual_configuration({"configuration": {"payments": {"accounts": {"card": {"accountOptions": options}}}}})
@@ -87,7 +87,7 @@ def test_the_fingerprint_minds_no_undeclared_field() -> None:
         Observed(Absent()),
     ],
 )
-def test_the_fingerprint_moves_with_whatever_the_plan_rests_on(seen) -> None:
+def test_the_fingerprint_moves_with_whatever_the_plan_rests_on(seen: Observed) -> None:
     assert build.make_usual_plan(seen=seen).fingerprint != build.make_usual_plan().fingerprint
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from controller.model.observed import REQUIRED_DATA_TYPES, DataTypeStatus, Unread
-from controller.model.plan import Actor, PlanStatus
+from controller.model.plan import Actor, Plan, PlanStatus
 from tests import build
 from tests.build import change_kinds, data_statuses, finding_codes
 
@@ -15,12 +16,12 @@ NOT_READY = Unread("409: no data yet", failed=False)
 FIRST = build.recorded_state(last_configured_at=None)
 
 
-def waiting(**pulls):
+def waiting(**pulls: Any) -> Plan:
     return build.make_usual_plan(seen=build.observed(NOT_READY, data_status=data_statuses(**pulls)), last=FIRST)
 
 
 @pytest.mark.parametrize("missing", REQUIRED_DATA_TYPES)
-def test_each_of_the_six_types_is_waited_for_by_name(missing) -> None:
+def test_each_of_the_six_types_is_waited_for_by_name(missing: str) -> None:
     plan = waiting(**{missing: None})
     assert finding_codes(plan) == ["data-not-pulled"]
     assert missing in plan.findings[0].cause
@@ -70,7 +71,7 @@ def test_a_failed_pull_does_not_hold_up_a_configured_merchant() -> None:
 
 
 @pytest.mark.parametrize(("live", "pulls"), [(Unread("503"), None), (NOT_READY, Unread("503"))])
-def test_what_could_not_be_read_is_unknown_and_nothing_is_written(live, pulls) -> None:
+def test_what_could_not_be_read_is_unknown_and_nothing_is_written(live: Unread, pulls: Unread | None) -> None:
     plan = build.make_usual_plan(seen=build.observed(live, data_status=pulls))
     assert finding_codes(plan) == ["unknown"]
     assert plan.changes == ()
@@ -78,7 +79,7 @@ def test_what_could_not_be_read_is_unknown_and_nothing_is_written(live, pulls) -
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0, []), (1, ["data-stale"])])
-def test_data_is_stale_after_thirty_days(seconds: int, expected) -> None:
+def test_data_is_stale_after_thirty_days(seconds: int, expected: list[str]) -> None:
     last = (build.USUAL_NOW - timedelta(days=30, seconds=seconds)).isoformat()
     plan = build.make_usual_plan(seen=build.observed(company=build.company_with_connection(lastSync=last)))
     assert finding_codes(plan) == expected

@@ -6,20 +6,32 @@ from datetime import UTC, datetime
 
 import pytest
 
-from controller.model.values import DeclaredValue, LocalTime, Option, Ref
-from controller.planning.resolve import resolve_fields
+from controller.model.observed import Configuration
+from controller.model.values import DeclaredValue, LocalTime, Option, Ref, Value
+from controller.planning.resolve import ResolutionProblem, resolve_fields
 from tests import build
+from tests.narrowing import expect
 
 GRATUITY = "mapping.sales.accounts.gratuity"
 
 
-def answer(path, wish, live=None, now=build.USUAL_NOW):
+def answer(
+    path: str, wish: Ref | LocalTime, live: Configuration | None = None, now: datetime = build.USUAL_NOW
+) -> Value | ResolutionProblem:
     resolved = resolve_fields({path: wish}, live or build.usual_configuration(), now)
     return {**resolved.values, **{problem.field: problem for problem in resolved.problems}}[path]
 
 
+def id_of(path: str, wish: Ref, live: Configuration | None = None) -> str:
+    return expect(Option, answer(path, wish, live)).id
+
+
+def problem_of(path: str, wish: Ref, live: Configuration | None = None) -> ResolutionProblem:
+    return expect(ResolutionProblem, answer(path, wish, live))
+
+
 @pytest.mark.parametrize("ref", [Ref("id", "acc-tips"), Ref("code", "825"), Ref("name", "Tips payable")])
-def test_an_account_is_found_by_id_code_or_name(ref) -> None:
+def test_an_account_is_found_by_id_code_or_name(ref: Ref) -> None:
     assert answer(GRATUITY, ref) == Option("acc-tips", "Tips payable", "825")
 
 
@@ -28,11 +40,11 @@ def test_the_same_reference_means_another_id_for_another_merchant() -> None:
     other = build.usual_configuration(
         {"configuration": {"sales": {"accounts": {"gratuity": {"accountOptions": options}}}}}
     )
-    assert answer(GRATUITY, Ref("code", "825"), other).id == "elsewhere"
+    assert id_of(GRATUITY, Ref("code", "825"), other) == "elsewhere"
 
 
 def test_no_match_is_a_problem_with_the_nearest_candidates_first() -> None:
-    problem = answer(GRATUITY, Ref("name", "Tips payble"))
+    problem = problem_of(GRATUITY, Ref("name", "Tips payble"))
     assert problem.kind == "unresolved"
     assert [each.name for each in problem.candidates] == ["Tips payable"]
 
@@ -42,14 +54,14 @@ def test_several_matches_are_a_problem_and_none_is_chosen() -> None:
     live = build.usual_configuration(
         {"configuration": {"sales": {"accounts": {"gratuity": {"accountOptions": twins}}}}}
     )
-    problem = answer(GRATUITY, Ref("name", "Tips payable"), live)
+    problem = problem_of(GRATUITY, Ref("name", "Tips payable"), live)
     assert problem.kind == "ambiguous"
     assert [each.id for each in problem.candidates] == ["one", "two"]
 
 
 @pytest.mark.parametrize("word", ["tips payable", " Tips payable", "Tips"])
 def test_a_name_that_is_only_alike_is_no_match(word: str) -> None:
-    assert answer(GRATUITY, Ref("name", word)).kind == "unresolved"
+    assert problem_of(GRATUITY, Ref("name", word)).kind == "unresolved"
 
 
 def test_null_clears() -> None:
@@ -60,7 +72,7 @@ def test_null_clears() -> None:
 
 @pytest.mark.parametrize("path", ["mapping.sales.accounts.CARD", "mapping.fees.accounts.card"])
 def test_an_account_is_found_in_another_letter_case_or_section(path: str) -> None:
-    assert answer(path, Ref("code", "610")).id == "acc-card"
+    assert id_of(path, Ref("code", "610")) == "acc-card"
 
 
 def test_a_key_in_its_own_section_goes_before_the_same_key_in_another() -> None:
@@ -70,13 +82,13 @@ def test_a_key_in_its_own_section_goes_before_the_same_key_in_another() -> None:
         "accountOptions": [{"name": "Other", "id": "other", "nominalCode": "610"}],
     }
     live = build.usual_configuration({"configuration": {"fees": {"accounts": {"card": row}}}})
-    assert answer("mapping.fees.accounts.card", Ref("code", "610"), live).id == "other"
-    assert answer("mapping.payments.accounts.card", Ref("code", "610"), live).id == "acc-card"
+    assert id_of("mapping.fees.accounts.card", Ref("code", "610"), live) == "other"
+    assert id_of("mapping.payments.accounts.card", Ref("code", "610"), live) == "acc-card"
 
 
 @pytest.mark.parametrize("path", ["mapping.sales.accounts.swish", 'mapping.sales.taxRates["5"]'])
 def test_a_key_that_live_does_not_offer_is_a_problem(path: str) -> None:
-    assert answer(path, Ref("name", "Sales")).kind == "not-offered"
+    assert problem_of(path, Ref("name", "Sales")).kind == "not-offered"
 
 
 def test_a_local_time_becomes_the_utc_hour_of_its_next_occurrence() -> None:

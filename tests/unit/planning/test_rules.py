@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from controller.model.observed import Configuration
 from controller.model.values import START_DATE_PATH, Option
 from controller.planning.rules import find_violations, missing_fields
 from tests import build
@@ -14,13 +17,13 @@ STATUS, PERIOD = "mapping.sales.invoiceStatus", "mapping.sales.grouping.period"
 NO_ROW = {"required": False, "selectedAccountId": None}
 
 
-def broken(values=None, live=None):
+def broken(values: dict[str, Any] | None = None, live: Configuration | None = None) -> list[str]:
     """The fields about which the rules complain."""
     live = live or build.usual_configuration()
     return [path for path, _ in find_violations({**live.values, **(values or {})}, live)]
 
 
-def offering(section, key, **row):
+def offering(section: str, key: str, **row: Any) -> Configuration:
     return build.usual_configuration({"configuration": {section: {"accounts": {key: row}}}})
 
 
@@ -54,7 +57,7 @@ def test_the_usual_document_keeps_every_rule() -> None:
         pytest.param({'mapping.sales.taxRates["20"]': None}, 'mapping.sales.taxRates["20"]', id="12-tax-rate-missing"),
     ],
 )
-def test_one_broken_rule_names_its_field(values, field) -> None:
+def test_one_broken_rule_names_its_field(values: dict[str, Any], field: str) -> None:
     assert broken(values) == [field]
 
 

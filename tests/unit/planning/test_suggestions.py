@@ -55,7 +55,7 @@ def asked(ask: Ask, chart: tuple[Option, ...]) -> Iterator[tuple[str, Option]]:
 
 @pytest.mark.parametrize("chart", CHARTS)
 @pytest.mark.parametrize("row", QUESTIONS)
-def test_the_one_that_was_meant_comes_first_however_it_was_written(row, chart) -> None:
+def test_the_one_that_was_meant_comes_first_however_it_was_written(row: str, chart: str) -> None:
     options = CHARTS[chart]
     answers = [
         (question, right, suggest_options(Ref("name", question), options))
@@ -83,7 +83,7 @@ CODES: dict[str, Callable[[str], str | None]] = {
 
 
 @pytest.mark.parametrize("row", CODES)
-def test_a_code_finds_what_begins_with_it_or_what_it_begins_with(row) -> None:
+def test_a_code_finds_what_begins_with_it_or_what_it_begins_with(row: str) -> None:
     answers = [
         (question, right, suggest_options(Ref("code", question), chart))
         for chart in CHARTS.values()
@@ -122,7 +122,7 @@ STRANGE = (
 
 
 @pytest.mark.parametrize("chart", CHARTS)
-def test_where_nothing_is_alike_nothing_is_offered(chart) -> None:
+def test_where_nothing_is_alike_nothing_is_offered(chart: str) -> None:
     for name in STRANGE:
         assert suggest_options(Ref("name", name), CHARTS[chart]) == (), name
     for code in ("9999999", "X", "12-34-56", "5"):

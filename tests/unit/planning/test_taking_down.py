@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from controller.model.desired import DeletionPolicy, LinkState
+from controller.model.desired import DeletionPolicy, DesiredMerchant, LinkState
 from controller.model.observed import Company, Observed, Unread
 from controller.model.plan import PlanStatus
 from tests import build
@@ -13,7 +15,7 @@ from tests.build import change_classes, change_kinds, finding_codes
 DANGLES = build.usual_configuration({"configuration": {"fees": {"feesSupplier": {"selectedSupplierId": "gone"}}}})
 
 
-def gone(deletion, **more):
+def gone(deletion: DeletionPolicy, **more: Any) -> DesiredMerchant:
     return build.desired_merchant(removal=deletion, **more)
 
 
@@ -26,7 +28,7 @@ def gone(deletion, **more):
         (DeletionPolicy.DELETE, ["set-configuration", "unlink-connection", "delete-company"]),
     ],
 )
-def test_each_policy_includes_the_ones_before(deletion, expected) -> None:
+def test_each_policy_includes_the_ones_before(deletion: DeletionPolicy, expected: list[str]) -> None:
     plan = build.make_usual_plan(gone(deletion))
     assert change_kinds(plan) == expected
     assert plan.is_removal == (deletion is not DeletionPolicy.RETAIN)
@@ -104,7 +106,7 @@ def test_a_document_that_would_be_refused_cannot_be_switched_off_and_leaves_no_t
 
 
 @pytest.mark.parametrize("wish", [gone(DeletionPolicy.UNLINK), build.desired_merchant(link_state=LinkState.UNLINKED)])
-def test_a_missing_commerce_connection_does_not_keep_the_accounting_one_linked(wish) -> None:
+def test_a_missing_commerce_connection_does_not_keep_the_accounting_one_linked(wish: DesiredMerchant) -> None:
     _, accounting = build.usual_company().connections
     plan = build.make_usual_plan(wish, Observed(Company("company-1", "acme-coffee", (accounting,))))
     assert change_kinds(plan) == ["unlink-connection"]

@@ -1,10 +1,12 @@
 """Who goes when."""
 
 from math import ceil
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.strategies._internal.random import ArtificialRandom
 
 from controller.desired.selector import matches_selector
 from controller.model.errors import UsageError
@@ -20,7 +22,9 @@ SPECS = st.lists(
 
 
 @given(FLEETS, SPECS)
-def test_every_merchant_goes_in_exactly_one_wave_and_the_last_is_never_empty(fleet, specs) -> None:
+def test_every_merchant_goes_in_exactly_one_wave_and_the_last_is_never_empty(
+    fleet: dict[str, Any], specs: list[str]
+) -> None:
     found = split_into_waves(fleet, specs, matches_selector)
     assert sorted(name for wave in found for name in wave) == sorted(fleet)
     assert all(found[-1:])
@@ -28,14 +32,16 @@ def test_every_merchant_goes_in_exactly_one_wave_and_the_last_is_never_empty(fle
 
 
 @given(FLEETS, SPECS, st.randoms())
-def test_the_same_merchants_make_the_same_waves_in_whatever_order_they_come(fleet, specs, random) -> None:
+def test_the_same_merchants_make_the_same_waves_in_whatever_order_they_come(
+    fleet: dict[str, Any], specs: list[str], random: ArtificialRandom
+) -> None:
     shuffled = list(fleet.items())
     random.shuffle(shuffled)
     assert split_into_waves(dict(shuffled), specs, matches_selector) == split_into_waves(fleet, specs, matches_selector)
 
 
 @given(FLEETS, SPECS)
-def test_the_words_bound_the_waves(fleet, specs) -> None:
+def test_the_words_bound_the_waves(fleet: dict[str, Any], specs: list[str]) -> None:
     """A number is a size; a share is of all, with those before; a label is all who bear it and have not gone.
 
     While anybody is left, a wave of labels has its number though nobody goes in it.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from controller.model.plan import Condition, ConditionStatus
+from controller.model.plan import Condition, ConditionStatus, Plan
 from controller.reconcile.conditions import dated, note_conditions
 from state import Store, open_state
 from tests.unit.reporting.fleets import NOW, merchant
@@ -23,11 +23,13 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
         yield opened
 
 
-def plan(mapped: ConditionStatus, ready: ConditionStatus = TRUE):
+def plan(mapped: ConditionStatus, ready: ConditionStatus = TRUE) -> Plan:
     return merchant(conditions=(Condition("Mapped", mapped), Condition("Ready", ready)))
 
 
-async def looked(store: Store, at, mapped: ConditionStatus, ready: ConditionStatus = TRUE) -> dict[str, object]:
+async def looked(
+    store: Store, at: datetime, mapped: ConditionStatus, ready: ConditionStatus = TRUE
+) -> dict[str, object]:
     await note_conditions([plan(mapped, ready)], store, at, everyone=True)
     (seen,) = await dated([plan(mapped, ready)], store)
     return {each.type: each.since for each in seen.conditions}

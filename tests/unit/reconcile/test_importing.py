@@ -69,7 +69,7 @@ def left_out(found: ImportResult) -> dict[str, str]:
         (company("1", "Acme\u200bFoods"), "its name has a ZERO WIDTH SPACE (U+200B)"),
     ],
 )
-def test_what_no_manifest_can_adopt_is_left_out_with_the_reason(odd, why: str) -> None:
+def test_what_no_manifest_can_adopt_is_left_out_with_the_reason(odd: Company, why: str) -> None:
     found = imported(odd, company("2", "usual"))
     assert names(found) == ["usual"]
     assert why in left_out(found)["1"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from controller.model.plan import Actor, CheckedPart, Finding
+from controller.model.report import FleetPlan
 from controller.model.run import Scope
 from controller.reconcile.finding_history import FLEET_KEY, cleared_findings
 from tests.unit.reporting.fleets import finding, fleet, merchant
@@ -14,7 +16,7 @@ OPEN = ("acme", "sync-disabled", "enabled")
 SAW = frozenset(CheckedPart)
 
 
-def seen(**more):
+def seen(**more: Any) -> FleetPlan:
     return fleet(merchant(checked_parts=SAW), **more)
 
 

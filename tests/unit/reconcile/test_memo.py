@@ -86,7 +86,7 @@ def test_summer_time_changes_the_key_of_a_wall_clock() -> None:
 
 
 @pytest.mark.parametrize("document", [ZONED_DOCUMENT, ZONED_DOCUMENT.replace(b":", b": ")])
-def test_summer_time_changes_the_key_where_live_has_a_zone_and_the_manifest_an_hour_of_utc(document) -> None:
+def test_summer_time_changes_the_key_where_live_has_a_zone_and_the_manifest_an_hour_of_utc(document: bytes) -> None:
     assert key(WINTER, {SYNC_HOUR_PATH: 0}, document=document) != key(SUMMER, {SYNC_HOUR_PATH: 0}, document=document)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,17 +19,17 @@ from controller.model.plan import (
     Plan,
     PlanStatus,
 )
-from controller.model.report import FleetPlan, FleetReport, RequestEstimate
+from controller.model.report import FleetPlan, FleetReport, Outcome, RequestEstimate
 from controller.model.values import Option
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 
 
-def finding(code="mapping-changed", merchant="acme", actor=Actor.APPLY, **more):
+def finding(code: str = "mapping-changed", merchant: str = "acme", actor: Actor = Actor.APPLY, **more: Any) -> Finding:
     return Finding(code, merchant, "someone changed it", "merchantctl apply", actor, **more)
 
 
-def remap(live="610", wanted="820"):
+def remap(live: str = "610", wanted: str = "820") -> Change:
     change = FieldChange(
         "mapping.sales.accounts.gratuity",
         Option("a", "Tips", live),
@@ -38,15 +39,15 @@ def remap(live="610", wanted="820"):
     return Change(ChangeKind.SET_CONFIGURATION, (ChangeClass.REMAP,), (change,))
 
 
-def merchant(name="acme", status=PlanStatus.IN_SYNC, **more):
+def merchant(name: str = "acme", status: PlanStatus = PlanStatus.IN_SYNC, **more: Any) -> Plan:
     return Plan(name, status, **more)
 
 
-def changing(name="acme"):
+def changing(name: str = "acme") -> Plan:
     return merchant(name, PlanStatus.CHANGE, changes=(remap(),), fingerprint="f" * 64)
 
 
-def waiting(name="acme"):
+def waiting(name: str = "acme") -> Plan:
     found = finding("connection-pending", name, Actor.MERCHANT, link="https://link.example/x")
     unmet = Condition("AccountingConnected", ConditionStatus.FALSE, "connection-pending", NOW)
     return merchant(
@@ -54,7 +55,7 @@ def waiting(name="acme"):
     )
 
 
-def fleet(*plans, **more):
+def fleet(*plans: Plan, **more: Any) -> FleetPlan:
     facts: dict[str, Any] = {
         "fleet_digest": "0" * 64,
         "is_complete": True,
@@ -66,5 +67,5 @@ def fleet(*plans, **more):
     return FleetPlan(plans=plans, **facts | more)
 
 
-def report(plan, outcomes, **more):
+def report(plan: FleetPlan, outcomes: Mapping[str, Outcome], **more: Any) -> FleetReport:
     return FleetReport(plan, outcomes, NOW, NOW, **more)

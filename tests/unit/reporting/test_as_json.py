@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -156,7 +157,7 @@ _json = st.recursive(
 
 
 @given(st.dictionaries(st.text(), _json, max_size=5))
-def test_a_digest_survives_a_round_trip_and_ignores_the_order_of_keys(document) -> None:
+def test_a_digest_survives_a_round_trip_and_ignores_the_order_of_keys(document: dict[str, Any]) -> None:
     document.pop("digest", None)
     sealed = json.loads(json.dumps(document | {"digest": digest(document)}))
     assert digest(dict(reversed(sealed.items()))) == sealed["digest"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -29,7 +31,7 @@ SENTENCE = "Judged on data pulled between 2 hours and 9 days ago; not known for 
 @pytest.mark.parametrize(
     "show", [plan_text, drift_text, status_text, plan_markdown, drift_markdown, plan_html, drift_html]
 )
-def test_every_report_says_how_old_the_data_is_that_it_judged(show) -> None:
+def test_every_report_says_how_old_the_data_is_that_it_judged(show: Callable[..., Any]) -> None:
     assert SENTENCE in show(FLEET)
 
 
@@ -53,7 +55,7 @@ def test_one_age_is_one_age_and_an_unknown_one_is_said() -> None:
         (400 * DAY, "400 days"),
     ],
 )
-def test_an_age_is_told_in_the_largest_unit_that_says_enough(age, words: str) -> None:
+def test_an_age_is_told_in_the_largest_unit_that_says_enough(age: timedelta, words: str) -> None:
     assert format_age(age) == words
 
 

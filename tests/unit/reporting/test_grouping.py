@@ -42,7 +42,7 @@ def test_many_outcomes_alike_are_one_line_with_every_name() -> None:
 
 
 @given(BLOCKS)
-def test_nobody_is_left_out_and_nobody_is_told_of_twice(said) -> None:
+def test_nobody_is_left_out_and_nobody_is_told_of_twice(said: dict[str, str]) -> None:
     blocks = collapse_identical([(name, [name, f"  {word}"]) for name, word in said.items()], WITHOUT_COLOUR)
     told = "\n".join(line for block in blocks for line in block)
     groups = [[name for name, word in said.items() if word == each] for each in ("one", "other")]

@@ -41,7 +41,7 @@ def test_of_many_troubles_some_are_told_and_the_json_has_all() -> None:
 
 
 @pytest.mark.parametrize("state", RolloutState)
-def test_every_state_can_be_told(state) -> None:
+def test_every_state_can_be_told(state: RolloutState) -> None:
     assert state.value in rollout_text(rollout(state, (DONE,)))
     assert all("spring" in step or "manifests" in step for step in next_steps(rollout(state, (DONE,))))
 
@@ -61,5 +61,5 @@ def test_every_state_can_be_told(state) -> None:
         (rollout(RolloutState.PAUSED, (DONE,), (AHEAD,)), 2, 130),
     ],
 )
-def test_the_exit_code_says_whether_it_came_to_its_end(stands, signal: int | None, code: int) -> None:
+def test_the_exit_code_says_whether_it_came_to_its_end(stands: Rollout, signal: int | None, code: int) -> None:
     assert rollout_exit_code(stands, signal) == code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -69,5 +70,5 @@ def test_many_records_go_in_several_requests_and_orders_before_what_refers_to_th
 
 
 @pytest.mark.parametrize("document", [[], {}, {"orders": {}}, {"orders": [3]}, {"orders": [{"id": ""}]}, {"sales": []}])
-def test_what_is_no_commerce_data_has_a_complaint(document) -> None:
+def test_what_is_no_commerce_data_has_a_complaint(document: dict[str, Any] | list[Any]) -> None:
     assert list(validate_commerce_data(document))

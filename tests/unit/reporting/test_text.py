@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.model.plan import Change, ChangeKind, Condition, ConditionStatus, Direction, PlanStatus
-from controller.model.report import Applied, ChangedSincePlan, Failed, LimitExceeded, Refusal, Skipped, Unchanged
+from controller.model.report import (
+    Applied,
+    ChangedSincePlan,
+    Failed,
+    LimitExceeded,
+    Outcome,
+    Refusal,
+    Skipped,
+    Unchanged,
+)
 from controller.model.values import Option, Ref
 from controller.reporting.formatting import align_columns, clean, format_value
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
@@ -55,7 +64,7 @@ def test_notes_for_the_whole_fleet_are_shown() -> None:
 
 def test_a_report_names_what_went_wrong_and_counts_the_rest() -> None:
     plan = fleet(*(changing(name) for name in "abcd"), merchant("e"))
-    outcomes = {
+    outcomes: dict[str, Outcome] = {
         "a": Applied(1),
         "b": Failed("the key is wrong", retryable=False, writes=1),
         "c": ChangedSincePlan("enabled"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -30,18 +31,23 @@ MINUTE = timedelta(minutes=1)
 RECHECKS = {"unknown": RECHECK_UNREAD_AFTER, "data-not-pulled": RECHECK_WAITING_AFTER}
 
 
-def plan(*codes: str, since=None, merchant: str = "ann", **more) -> Plan:
+def plan(*codes: str, since: datetime | None = None, merchant: str = "ann", **more: Any) -> Plan:
     findings = tuple(
         Finding(code, merchant, "", "", Actor.CODAT, since=since, recheck_after=RECHECKS.get(code)) for code in codes
     )
     return Plan(merchant, PlanStatus.WAITING, findings=findings, **more)
 
 
-def fleet(*plans: Plan, **more) -> FleetPlan:
+def fleet(*plans: Plan, **more: Any) -> FleetPlan:
     return replace(FleetPlan(plans, "", True, (), None, RequestEstimate(0, 0, 0), USUAL_NOW), **more)
 
 
-def looks(seen, keys=(EVERYONE,), failing_since=None, quarantined=None) -> dict[str, float]:
+def looks(
+    seen: FleetPlan | PassFailure | FleetReport,
+    keys: tuple[str, ...] = (EVERYONE,),
+    failing_since: datetime | None = None,
+    quarantined: dict[str, datetime] | None = None,
+) -> dict[str, float]:
     return plan_rechecks(Pass(keys, seen, USUAL_NOW - MINUTE, USUAL_NOW), failing_since, quarantined or {})
 
 

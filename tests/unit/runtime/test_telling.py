@@ -40,7 +40,7 @@ PLANS = (Plan("ann", PlanStatus.CHANGE), Plan("bob", PlanStatus.CHANGE), Plan("c
 FLEET = FleetPlan(PLANS, "", True, (), None, RequestEstimate(0, 0, 0), USUAL_NOW)
 
 
-def said(seen, *keys: str) -> dict[str, object]:
+def said(seen: FleetPlan | FleetReport | PassFailure, *keys: str) -> dict[str, object]:
     return pass_facts(Pass(keys or (EVERYONE,), seen, USUAL_NOW, USUAL_NOW))
 
 

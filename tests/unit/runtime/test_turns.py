@@ -22,7 +22,7 @@ def plan(name: str, ready: ConditionStatus = ConditionStatus.TRUE, hours: float 
     return Plan(name, PlanStatus.IN_SYNC, conditions=(Condition("Ready", ready),), company_id=name, data_age=data)
 
 
-def names(plans) -> list[str]:
+def names(plans: list[Plan]) -> list[str]:
     return [each.merchant for each in plans]
 
 

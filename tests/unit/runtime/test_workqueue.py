@@ -71,7 +71,7 @@ def test_who_is_added_while_in_hand_is_handed_out_once_more_and_only_afterwards(
 
 
 @pytest.mark.parametrize("waiting", [[], ["ann"]])
-def test_a_closed_queue_hands_nobody_out_and_keeps_nobody_waiting(waiting) -> None:
+def test_a_closed_queue_hands_nobody_out_and_keeps_nobody_waiting(waiting: list[str]) -> None:
     async def story(queue: WorkQueue) -> Taken:
         queue.add(waiting, after=3600)
         return await take(queue, until=1)
@@ -83,7 +83,9 @@ ADDED = st.tuples(st.integers(0, 50), st.sampled_from("abcd"), st.integers(0, 50
 
 
 @given(st.lists(ADDED, max_size=30), st.integers(0, 20))
-def test_nobody_is_lost_or_handed_out_before_his_time_or_twice_for_one_asking(added, busy: int) -> None:
+def test_nobody_is_lost_or_handed_out_before_his_time_or_twice_for_one_asking(
+    added: list[tuple[int, str, int]], busy: int
+) -> None:
     """Each handing out answers all askings whose time has come; one is never before the first of them is due."""
 
     async def story(queue: WorkQueue) -> Taken:

@@ -1,6 +1,6 @@
 """What is to be announced is announced once, whoever does it and whoever dies meanwhile."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from state import FindingEnding, FindingRow, Store
 from state.alerts import CLAIM_LEASE
@@ -9,7 +9,7 @@ from tests.unit.state.test_findings import LATER, NOON
 OFF = FindingRow("acme", "sync-disabled", "enabled", "drift", False, True, is_news=True)
 
 
-async def claimed(store: Store, at=NOON):
+async def claimed(store: Store, at: datetime = NOON) -> list[tuple[str, bool, str | None]]:
     return [(each.occurrence.code, each.is_new, each.occurrence.how) for each in await store.alerts.claim_due(at)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ async def opened_engine(file: Path) -> AsyncIterator[AsyncEngine]:
 
 async def test_a_statement_is_one_trip_to_the_thread(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     trips = []
-    execute = aiosqlite.Connection._execute
+    execute: Callable[..., Any] = aiosqlite.Connection._execute
 
     async def counted(self: aiosqlite.Connection, function: Any, *arguments: Any, **more: Any) -> Any:
         trips.append(function)

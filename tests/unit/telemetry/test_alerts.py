@@ -1,23 +1,25 @@
 """What is worth a message, and the message: each piece of it once."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from controller.model.controller_status import ControllerStatus
 from controller.model.desired import Diagnostic
 from controller.model.finding_evidence import Ended
-from controller.model.plan import Actor, Direction, PlanStatus
-from controller.model.report import Applied, Failed, LimitExceeded, Refusal, Skipped, Unchanged
+from controller.model.plan import Actor, Direction, Finding, PlanStatus
+from controller.model.report import Applied, Failed, LimitExceeded, Outcome, Refusal, Skipped, Unchanged
 from controller.telemetry.alerts import Alert, FindingAlert, alert_json, identity, new_alert, standing_topics
 from tests.unit.reporting.fleets import NOW, finding, fleet, merchant
 
 
-def drift(name="acme", **more):
+def drift(name: str = "acme", **more: Any) -> Finding:
     return finding("mapping-changed", name, direction=Direction.DRIFT, field="enabled", since=NOW, **more)
 
 
-def came(*findings, **more):
+def came(*findings: Finding, **more: Any) -> tuple[FindingAlert, ...]:
     return tuple(FindingAlert(each, number, **more) for number, each in enumerate(findings, 1))
 
 
@@ -27,7 +29,16 @@ class Chat:
     def __init__(self) -> None:
         self.told: frozenset[tuple[str, str]] = frozenset()
 
-    def after(self, *, outcomes=None, refusal=None, complaints=(), trouble=None, whole=True, names=("acme", "beta")):
+    def after(
+        self,
+        *,
+        outcomes: Mapping[str, Outcome] | None = None,
+        refusal: Refusal | None = None,
+        complaints: tuple[Diagnostic, ...] = (),
+        trouble: str | None = None,
+        whole: bool = True,
+        names: Sequence[str] = ("acme", "beta"),
+    ) -> Alert:
         plan = fleet(*(merchant(name, PlanStatus.CHANGE) for name in names), refusal=refusal)
         latest = ControllerStatus(plan=plan, diagnostics=complaints, pass_failure=trouble)
         now = standing_topics(latest, self.told, plan, outcomes or {}, is_whole_fleet=whole)

@@ -13,7 +13,7 @@ from controller.telemetry.metrics import Metrics, exposition
 from tests.unit.reporting.fleets import NOW, changing, finding, fleet, merchant, report, waiting
 
 
-def samples(latest=None, meters=None):
+def samples(latest: ControllerStatus | None = None, meters: Metrics | None = None) -> dict[tuple[str, ...], float]:
     """Value by name and labels."""
     text = exposition(meters or Metrics(), latest or ControllerStatus(), "1.2.3").decode()
     return {

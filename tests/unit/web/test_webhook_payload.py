@@ -1,5 +1,7 @@
 """What a delivery says, in either generation's words (API notes 6.2, 6.4)."""
 
+from typing import Any
+
 import pytest
 
 from controller.web.webhook_payload import WebhookEvent, parse_event
@@ -50,7 +52,7 @@ def test_a_rate_limit_is_known_by_all_its_names_and_has_no_company(name: str) ->
 
 
 @pytest.mark.parametrize("odd", [None, 7, [], {}, "", "x" * 201, "\x00", "a\nb", "\ud800"])
-def test_what_cannot_be_stored_or_shown_is_as_good_as_absent(odd) -> None:
+def test_what_cannot_be_stored_or_shown_is_as_good_as_absent(odd: Any) -> None:
     assert parse_event({"RuleType": odd, "AlertId": odd, "CompanyId": odd}) == WebhookEvent(None, "", None)
     assert parse_event({"eventType": odd, "payload": odd}).company_id is None
     assert parse_event({"eventType": "x", "payload": {"referenceCompany": odd}}).company_id is None
