@@ -155,7 +155,7 @@ def disturbed(place: Place, disturbance: Disturbance) -> Iterator[None]:
 
     place.environment = replace(environment, network=network)
     try:
-        with patch.object(Database, "writing", transaction):
+        with patch.object(Database, writing.__name__, transaction):
             yield
     finally:
         place.environment = environment

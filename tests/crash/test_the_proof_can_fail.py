@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import pytest
 
 from controller.codat.client import Reader
+from controller.model.observed import Listing
 from controller.reconcile import load_snapshot as survey
 from controller.reconcile import observe
 from controller.reconcile.create_listing import CreateListing, RunCreates
@@ -30,7 +31,7 @@ def no_intents(monkeypatch: pytest.MonkeyPatch) -> None:
     async def none(self: Intents) -> tuple[()]:
         return ()
 
-    monkeypatch.setattr(Intents, "load_open", none)
+    monkeypatch.setattr(Intents, Intents.load_open.__name__, none)
 
 
 def a_failed_list_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,8 +42,8 @@ def a_failed_list_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     listing = Reader.companies
 
-    async def believed(self: Reader) -> Any:
-        return replace(await listing(self), complete=True)
+    async def believed(self: Reader, connection_statuses: Collection[str] = ()) -> Listing:
+        return replace(await listing(self, connection_statuses), complete=True)
 
     async def unasked(inventory: CompanyIndex, *known: Any) -> CompanyIndex:
         return inventory
@@ -50,10 +51,10 @@ def a_failed_list_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def empty(self: RunCreates, read: Any, now: Callable[[], datetime]) -> CreateListing:
         return CreateListing(now(), {})
 
-    monkeypatch.setattr(Reader, "companies", believed)
+    monkeypatch.setattr(Reader, listing.__name__, believed)
     for each in (survey, observe):
-        monkeypatch.setattr(each, "cross_check", unasked)
-    monkeypatch.setattr(RunCreates, "listed", empty)
+        monkeypatch.setattr(each, observe.cross_check.__name__, unasked)
+    monkeypatch.setattr(RunCreates, RunCreates.listed.__name__, empty)
 
 
 def no_fresh_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +68,7 @@ def no_fresh_read(monkeypatch: pytest.MonkeyPatch) -> None:
             first[company_id] = await read(self, company_id)
         return first[company_id]
 
-    monkeypatch.setattr(Reader, "configuration", believed)
+    monkeypatch.setattr(Reader, read.__name__, believed)
 
 
 PLANTED_BUGS: tuple[tuple[Bug, str, str], ...] = (

@@ -117,6 +117,7 @@ class Place:
         self.manifests = folder / "manifests"
         self.manifests.mkdir(exist_ok=True)
         self.database = folder / "state.db"
+        self.unset_variables: frozenset[str] = frozenset()
         self.settings = Settings(
             api_key=emulator.api_key,
             base_url=emulator.url,
@@ -194,9 +195,9 @@ class Place:
         return subprocess.CompletedProcess([*arguments], code, out.getvalue(), err.getvalue())
 
     def variables(self) -> dict[str, str]:
-        """The environment variables that lead a process here."""
+        """The environment variables that lead a process here, without those of `unset_variables`."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("CODAT_", "MERCHANTCTL_"))}
-        return kept | {
+        ours = {
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "CODAT_API_KEY": self.emulator.api_key,
             "CODAT_BASE_URL": self.settings.base_url,
@@ -206,6 +207,7 @@ class Place:
             "MERCHANTCTL_CREATE_SETTLE": str(self.settings.create_settle),
             "MERCHANTCTL_CREATE_SETTLE_LATE": str(self.settings.create_settle_late),
         }
+        return {name: value for name, value in (kept | ours).items() if name not in self.unset_variables}
 
     def wait(self, seconds: float) -> None:
         """As the environment does: after `skip_waits`, in no time."""

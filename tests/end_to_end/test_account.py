@@ -198,9 +198,7 @@ def said_by_the_toml(place: Place, base_url: str, monkeypatch: pytest.MonkeyPatc
     """From now on a file beside the manifests says where the API is, and nobody else does."""
     monkeypatch.chdir(place.folder)
     (place.folder / "merchantctl.toml").write_text(f'base_url = "{base_url}"\n')
-    variables = place.variables()
-    variables.pop("CODAT_BASE_URL")
-    monkeypatch.setattr(place, "variables", lambda: variables)
+    place.unset_variables = frozenset({"CODAT_BASE_URL"})
 
 
 @pytest.mark.parametrize("host", ["notcodat.io", "api.codat.io.evil.example", "codat.io:443@evil.example"])

@@ -134,11 +134,13 @@ def test_somebody_elses_key_file_is_theirs_to_guard(
 
 @pytest.fixture
 def poisoned(place: Place, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache that says of a file's bytes something else than they do."""
-    monkeypatch.setattr(cache, "MIN_CACHE_BYTES", 0)
+    """A cache that says of a file's bytes something else than they do; without the long profile there would be none."""
     folder = place.folder / "cache"
     monkeypatch.setenv("MERCHANTCTL_CACHE", str(folder))
     place.profile()
+    place.profile(
+        "long", mapping={"sales": {"accounts": {f"row{number}": {"name": 100 * "x"} for number in range(900)}}}
+    )
     place.merchant("ann", company={"name": "honest"})
     assert command_line("validate")[0] == 0
     (file,) = folder.iterdir()

@@ -166,7 +166,7 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(site: Site) -> None:
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(webhook, "BODY_TIMEOUT_S", webhook.BODY_TIMEOUT_S / 200)
     head = f"POST /webhooks HTTP/1.1\r\nHost: {site.api.base_url.host}\r\nContent-Length: 10\r\n\r\n{{"
     with socket.create_connection((site.api.base_url.host, site.api.base_url.port), timeout=10) as line:
         line.sendall(head.encode())
@@ -176,7 +176,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(site: Site, monkeypatch: py
 def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(
     site: Site, company: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "STATE_WAIT_S", 0.05)
+    monkeypatch.setattr(webhook, "STATE_WAIT_S", webhook.STATE_WAIT_S / 60)
     body = connected(company)
     headers = signed(body)
     with sqlite3.connect(site.state, isolation_level=None) as somebody:

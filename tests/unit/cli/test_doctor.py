@@ -81,7 +81,6 @@ def test_what_is_wrong_is_named_with_the_next_step(
     check: str,
     step: str,
 ) -> None:
-    monkeypatch.setattr("controller.codat.transport.MAX_ATTEMPTS", 1)
     monkeypatch.setenv(name, value)
     ended = merchantctl("doctor", "-o", "json")
     assert ended.code == 1

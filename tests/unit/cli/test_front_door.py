@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
-import click
 import pytest
 
 from controller.cli.commands import COMMANDS
-from controller.cli.main import group, run
+from controller.cli.main import run
+from controller.environment import Environment
 from tests.emulator import Emulator
+from tests.environments import HURRIED_ENVIRONMENT
 from tests.narrowing import present
 from tests.unit.cli.conftest import Merchantctl
 
@@ -75,20 +78,36 @@ def test_without_a_key_the_way_to_give_one_is_named(merchantctl: Merchantctl, fo
     assert "CODAT_API_KEY" in ended.err
 
 
+ACME = """\
+apiVersion: merchantctl/v1
+kind: Merchant
+metadata: {name: acme}
+spec: {connection: {platform: xero}}
+"""
+
+FAULT_OF_OURS = RuntimeError("asked with sesame-1234 as c2VzYW1lLTEyMzQ=\nsecond line")
+"""Its words repeat the key in both of its spellings."""
+
+
+def wire_that_ends_in(error: BaseException) -> Environment:
+    """An environment whose network cannot be opened for that reason."""
+
+    def network(base_url: str, concurrency: int) -> NoReturn:
+        raise error
+
+    return replace(HURRIED_ENVIRONMENT, network=network)
+
+
 @pytest.fixture
-def broken_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command with a fault of ours in it: its error repeats the key in both of its spellings."""
-
-    @click.command()
-    def command() -> None:
-        raise RuntimeError("asked with sesame-1234 as c2VzYW1lLTEyMzQ=\nsecond line")
-
+def ready(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a plan wants before it asks the API."""
+    (folder / "manifests").mkdir()
+    (folder / "manifests" / "acme.yaml").write_text(ACME)
     monkeypatch.setenv("CODAT_API_KEY", "sesame-1234")
-    monkeypatch.setattr(group, "get_command", lambda ctx, name: command)
 
 
-def test_a_fault_of_ours_is_one_line_without_the_key(merchantctl: Merchantctl, broken_command: None) -> None:
-    ended = merchantctl("version")
+def test_a_fault_of_ours_is_one_line_without_the_key(merchantctl: Merchantctl, ready: None) -> None:
+    ended = merchantctl("plan", environment=wire_that_ends_in(FAULT_OF_OURS))
     assert ended.code == 1
     assert len(ended.err.splitlines()) == 1
     assert "Please report it" in ended.err
@@ -97,21 +116,17 @@ def test_a_fault_of_ours_is_one_line_without_the_key(merchantctl: Merchantctl, b
 
 
 def test_the_traceback_is_shown_on_request_and_without_the_key(
-    merchantctl: Merchantctl, broken_command: None, monkeypatch: pytest.MonkeyPatch
+    merchantctl: Merchantctl, ready: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MERCHANTCTL_DEBUG", "1")
-    ended = merchantctl("version")
+    ended = merchantctl("plan", environment=wire_that_ends_in(FAULT_OF_OURS))
     assert "Traceback" in ended.err
     assert "sesame" not in ended.err
     assert "c2VzYW1l" not in ended.err
 
 
-def test_an_interrupted_command_is_130(merchantctl: Merchantctl, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(ctx: click.Context, name: str) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(group, "get_command", interrupted)
-    assert merchantctl("version").code == 130
+def test_an_interrupted_command_is_130(merchantctl: Merchantctl, ready: None) -> None:
+    assert merchantctl("plan", environment=wire_that_ends_in(KeyboardInterrupt())).code == 130
 
 
 def test_a_reader_that_goes_away_is_no_noise() -> None:

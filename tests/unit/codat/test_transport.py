@@ -9,12 +9,15 @@ import re
 import socket
 import traceback
 from base64 import b64encode
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
 from controller.codat.client import Client, open_client
+from controller.codat.transport import MAX_RETRY_S
 from controller.model.errors import (
     ApiKeyRefused,
     ApiNotAnswering,
@@ -35,6 +38,7 @@ from controller.model.observed import Absent
 from tests.environments import hurried_sleep
 from tests.narrowing import expect, present
 from tests.unit.codat.raw_server import DROP, RawServer, answer
+from tests.unit.codat.virtual_time import run
 
 KEY = "example-api-key-0001"
 PROOF = "GET /meta/companies?page=1&pageSize=1"
@@ -372,24 +376,52 @@ async def test_once_the_headers_say_that_nothing_is_left_until_tomorrow_nothing_
     assert len(raw.seen) == 1
 
 
-async def test_a_busy_service_is_asked_until_the_patience_of_one_request_ends(
-    raw: RawServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("controller.codat.transport.MAX_RETRY_S", 1.0)
-    raw.usual = answer(429, Retry_After="0.3")
-    async with open_at(raw) as client:
-        with pytest.raises(RateLimited) as caught:
-            await client.company("c1")
-    assert caught.value.retry_at is not None
+def open_on_wire(respond: Callable[[httpx.Request], httpx.Response]) -> AbstractAsyncContextManager[Client]:
+    """A client whose wire is no socket, for stories in virtual time."""
+
+    @asynccontextmanager
+    async def network(base_url: str, concurrency: int) -> AsyncIterator[httpx.AsyncBaseTransport]:
+        yield httpx.MockTransport(respond)
+
+    return open_client("http://api.example", KEY, requests_per_minute=0, network=network)
 
 
-async def test_an_answer_that_drips_for_ever_is_cut_off(raw: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.codat.transport.MAX_EXCHANGE_S", 0.2)
-    raw.usual = b"HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\n{"
-    async with open_at(raw) as client:
-        with pytest.raises(OutcomeUnknown):
-            await client.set_configuration("c1", DOCUMENT)
-    assert len(raw.seen) == 1
+def test_a_busy_service_is_asked_until_the_patience_of_one_request_ends() -> None:
+    asked: list[httpx.Request] = []
+
+    def busy(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(429, headers={"Retry-After": "30"})
+
+    async def story() -> None:
+        async with open_on_wire(busy) as client:
+            with pytest.raises(RateLimited) as caught:
+                await client.company("c1")
+        assert caught.value.retry_at is not None
+
+    run(story())
+    assert len(asked) == MAX_RETRY_S // 30 + 1
+
+
+def test_an_answer_that_drips_for_ever_is_cut_off() -> None:
+    asked: list[httpx.Request] = []
+
+    async def drops() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(1)
+
+    def dripping(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, content=drops())
+
+    async def story() -> None:
+        async with open_on_wire(dripping) as client:
+            with pytest.raises(OutcomeUnknown):
+                await client.set_configuration("c1", DOCUMENT)
+
+    run(story())
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("url", ["", "api.codat.io", "ftp://api.codat.io", "https://user:pw@api.codat.io", "http://"])

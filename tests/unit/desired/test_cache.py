@@ -46,7 +46,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         files.append(Path(file).name)
         return read(content, file)
 
-    monkeypatch.setattr(yaml_reader, "read", noted)
+    monkeypatch.setattr(yaml_reader, read.__name__, noted)
     return files
 
 
@@ -105,7 +105,7 @@ def test_other_code_reads_everything_anew(
 ) -> None:
     load_fleet(root, None, cache)
     parsed.clear()
-    monkeypatch.setattr(cache_module, "_source_hash", lambda: b"another")
+    monkeypatch.setattr(cache_module, cache_module._source_hash.__name__, lambda: b"another")
     load_fleet(root, None, cache)
     assert len(parsed) == MERCHANTS + 1
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from state import LockRow, LockWait, ProcessIdentity, Store, open_state
+from state import LockRow, LockWait, ProcessIdentity, Store, database, open_state
+from state import lock as lock_module
 from state.errors import LeaseLost, StateBusy, StateLocked, StateUnusable
 from state.process import process_start_mark
 from state.tables import lock
@@ -314,7 +315,7 @@ async def test_a_proof_that_was_on_its_way_for_long_is_asked_for_again(
     moments = iter([0.0, 75.0, 75.0, 75.1, *(100.0 * each for each in range(1, 99))])
     async with open_state(url) as store:
         await store.lock.acquire(ME, timeout_s=0)
-        monkeypatch.setattr("state.lock._since_boot", lambda: next(moments))
+        monkeypatch.setattr(lock_module, lock_module._since_boot.__name__, lambda: next(moments))
         await store.lock.prove()
         assert next(moments) == 100.0
         with pytest.raises(LeaseLost):
@@ -324,8 +325,8 @@ async def test_a_proof_that_was_on_its_way_for_long_is_asked_for_again(
 async def test_a_wait_for_a_writer_that_does_not_end_is_said_and_ends(
     url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("state.database.WRITER_WAIT_LOGGED_AFTER_S", 0)
-    monkeypatch.setattr("state.database.LONGEST_WAIT", 1)
+    monkeypatch.setattr(database, "WRITER_WAIT_LOGGED_AFTER_S", 0 * database.WRITER_WAIT_LOGGED_AFTER_S)
+    monkeypatch.setattr(database, "LONGEST_WAIT", database.LONGEST_WAIT / 60)
     async with open_state(url) as store, open_state(url) as other:
         await store.lock.acquire(ME, timeout_s=0)
         async with store._database.writing():

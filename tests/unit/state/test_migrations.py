@@ -106,7 +106,7 @@ def test_head_is_the_last_step_and_the_only_last_step() -> None:
 async def test_a_state_that_is_new_or_up_to_date_is_opened_without_alembic(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "alembic_config", lambda: 1 / 0)
+    monkeypatch.setattr(migrations, migrations.alembic_config.__name__, lambda: 1 / 0)
     for _ in range(2):
         async with open_state(url) as store:
             assert await store.records.load() == {}

@@ -55,7 +55,7 @@ async def test_such_a_state_is_refused_with_what_to_do_and_nothing_is_made_there
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What this machine has mounted is said by a file, as the kernel would."""
-    table = tmp_path / "mounts"
+    table = tmp_path / mounts.MOUNTS.name
     table.write_text(f"overlay / overlay rw 0 0\nserver:/x {tmp_path} nfs rw 0 0\n")
     monkeypatch.setattr(mounts, "MOUNTS", table)
     with pytest.raises(StateUnusable, match=r"network file system \(nfs\).*MERCHANTCTL_STATE"):

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import JSON, Boolean, Column, Integer, Table, func, insert, select
 from sqlalchemy.sql.sqltypes import String
 
-from state import Store, open_state, retention
-from state.retention import EXPIRED_ROWS_BY_TABLE, REASONS_WITHOUT_EXPIRY
+from state import Store, open_state
+from state.retention import EXPIRED_ROWS_BY_TABLE, EXPIRY_BATCH_SIZE, REASONS_WITHOUT_EXPIRY
 from state.tables import UtcTime, metadata, rollout_merchants, rollouts
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
@@ -109,13 +109,11 @@ async def test_an_ended_rollout_goes_with_its_merchants_once_nobody_is_held_beca
     assert await left(store, rollout_merchants) == 9
 
 
-async def test_they_go_a_few_at_a_time_the_others_writing_in_between(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retention, "EXPIRY_BATCH_SIZE", 10)
+async def test_they_go_a_few_at_a_time_the_others_writing_in_between(store: Store) -> None:
     table = metadata.tables["events"]
-    await filled(store, table, *(row(table, number, OLD) for number in range(25)))
-    assert [await store.delete_expired(LIMIT, ENDED) for _ in range(4)] == [10, 10, 5, 0]
+    await filled(store, table, *(row(table, number, OLD) for number in range(2 * EXPIRY_BATCH_SIZE + 5)))
+    deleted = [await store.delete_expired(LIMIT, ENDED) for _ in range(4)]
+    assert deleted == [EXPIRY_BATCH_SIZE, EXPIRY_BATCH_SIZE, 5, 0]
 
 
 async def test_a_state_with_nothing_old_is_not_written_to(store: Store) -> None:
