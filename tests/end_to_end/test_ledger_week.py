@@ -173,7 +173,9 @@ def same_times(ledger: list[list[Any]], truth: list[list[Any]]) -> bool:
     """A look and what it mends take moments; two looks are an hour apart."""
 
     def near(one: datetime | None, other: datetime | None) -> bool:
-        return one is other if None in (one, other) else abs((one - other).total_seconds()) < HOUR / 2  # type: ignore[operator]
+        if one is None or other is None:
+            return one is other
+        return abs((one - other).total_seconds()) < HOUR / 2
 
     return len(ledger) == len(truth) and all(
         near(a[0], b[0]) and near(a[1], b[1]) and a[2] == b[2] for a, b in zip(ledger, truth, strict=True)

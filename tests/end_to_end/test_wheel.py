@@ -10,6 +10,7 @@ import sysconfig
 import tomllib
 import venv
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -78,8 +79,8 @@ async def test_an_aiohttp_that_may_send_twice_is_refused_before_anything_is_sent
     """As a release would be that names its switch otherwise: aiohttp promises nothing about it."""
     made = aiohttp.ClientSession.__init__
 
-    def without_the_switch(self: aiohttp.ClientSession, *arguments: object, **named: object) -> None:
-        made(self, *arguments, **named)  # type: ignore[arg-type]
+    def without_the_switch(self: aiohttp.ClientSession, *arguments: Any, **named: Any) -> None:
+        made(self, *arguments, **named)
         self.__dict__.pop("_retry_connection", None)
 
     monkeypatch.setattr(aiohttp.ClientSession, "__init__", without_the_switch)

@@ -10,7 +10,7 @@ import pytest
 from controller.cli.formats import APPLY_FORMATS, DRIFT_FORMATS, PLAN_FORMATS, STATUS_FORMATS, View, render_isolated
 from controller.model.exit_codes import exit_code
 from controller.model.plan import PlanStatus
-from controller.model.report import Applied, Failed
+from controller.model.report import Applied, Failed, FleetPlan
 from controller.reporting.paint import WITHOUT_COLOUR
 from tests.narrowing import expect
 from tests.unit.reporting.fleets import changing, finding, fleet, merchant, report
@@ -64,7 +64,12 @@ def test_a_report_keeps_what_was_written_for_whom_it_cannot_render(form: str) ->
 
 
 def test_what_can_be_rendered_is_rendered_once_and_as_it_is() -> None:
-    seen: list[Any] = []
+    seen: list[FleetPlan] = []
+
+    def rendered(each: FleetPlan, view: View) -> str:
+        seen.append(each)
+        return "all"
+
     plan = fleet(WELL, merchant("idle"))
-    text, told = render_isolated(plan, lambda each, view: seen.append(each) or "all", VIEW)  # type: ignore[func-returns-value]
+    text, told = render_isolated(plan, rendered, VIEW)
     assert (text, told, seen) == ("all", plan, [plan])

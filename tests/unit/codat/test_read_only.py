@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -32,8 +34,8 @@ FITTING = {
 """What a method needs that takes more than text, by the place of the argument."""
 
 
-def arguments(method: object) -> list[str]:
-    return ["x"] * len(inspect.signature(method).parameters)  # type: ignore[arg-type]
+def arguments(method: Callable[..., Any]) -> list[Any]:
+    return ["x"] * len(inspect.signature(method).parameters)
 
 
 @pytest.mark.parametrize("name", [name for name in WRITES if not name.startswith("_")])

@@ -23,11 +23,18 @@ class _Leap(selectors.DefaultSelector):
         return super().select(0)
 
 
+class _LeapingLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._leap = _Leap()
+        super().__init__(self._leap)
+
+    def time(self) -> float:
+        return self._leap.now
+
+
 def run(story: Coroutine[Any, Any, T]) -> T:
     """Runs it to its end on its own clock, which starts at 0."""
-    leap = _Leap()
-    loop = asyncio.SelectorEventLoop(leap)
-    loop.time = lambda: leap.now  # type: ignore[method-assign]
+    loop = _LeapingLoop()
     try:
         return loop.run_until_complete(story)
     finally:

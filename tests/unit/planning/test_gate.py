@@ -1,6 +1,7 @@
 """What a rollout touches, and whether its next wave may begin."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -15,13 +16,13 @@ HOUR = "schedule.syncHourUtc"
 
 
 def plan(
-    *kinds: ChangeKind, cls: ChangeClass = ChangeClass.REMAP, status: PlanStatus = PlanStatus.CHANGE, **more: object
+    *kinds: ChangeKind, cls: ChangeClass = ChangeClass.REMAP, status: PlanStatus = PlanStatus.CHANGE, **more: Any
 ) -> Plan:
-    return Plan("acme", status, changes=tuple(Change(kind, (cls,)) for kind in kinds), **more)  # type: ignore[arg-type]
+    return Plan("acme", status, changes=tuple(Change(kind, (cls,)) for kind in kinds), **more)
 
 
-def finding(code: str, **more: object) -> Finding:
-    return Finding(code, "acme", "so it is", "do this", Actor.OPERATOR, **more)  # type: ignore[arg-type]
+def finding(code: str, **more: Any) -> Finding:
+    return Finding(code, "acme", "so it is", "do this", Actor.OPERATOR, **more)
 
 
 def test_what_is_there_is_changed_and_nothing_else() -> None:

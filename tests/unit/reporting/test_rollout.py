@@ -1,6 +1,7 @@
 """How a rollout is told, and the exit code that it ends with."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -11,13 +12,13 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DONE, FAILED, AHEAD, KEPT = MemberState.DONE, MemberState.FAILED, MemberState.PENDING, MemberState.NOT_REVERTED
 
 
-def rollout(state: RolloutState, *waves: tuple[MemberState, ...], wave: int = 1, **more: object) -> Rollout:
+def rollout(state: RolloutState, *waves: tuple[MemberState, ...], wave: int = 1, **more: Any) -> Rollout:
     members = tuple(
         RolloutMember(f"m{number}{place}", number, "", each, "refused" if each in (FAILED, KEPT) else "")
         for number, states in enumerate(waves, 1)
         for place, each in enumerate(states)
     )
-    terms = RolloutSpec(("1", "100%"), **more)  # type: ignore[arg-type]
+    terms = RolloutSpec(("1", "100%"), **more)
     return Rollout(1, "spring", state, "", NOON, NOON, terms, wave, None, members)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +13,7 @@ from controller.daemon.pass_lock import PassLock
 from controller.model.desired import Fleet
 from controller.model.plan import Change, ChangeKind, Plan, PlanStatus
 from controller.model.report import Applied, Outcome, Skipped, Unchanged
+from controller.reconcile.snapshot import RunSnapshot
 from controller.reconcile.takeovers import Takeovers, Tell
 from tests.build import desired_merchant
 
@@ -63,7 +64,8 @@ async def carry_out(
         pass
 
     guarded = takeovers.guard(applier, tell or tell_nobody)
-    return await guarded(plan(merchant, *changes), None)  # type: ignore[arg-type]
+    nothing_observed = cast(RunSnapshot, None)  # `applier` asks nothing of it
+    return await guarded(plan(merchant, *changes), nothing_observed)
 
 
 async def soon(task: asyncio.Task[Any]) -> bool:

@@ -112,7 +112,7 @@ def of_version_1(**tables: Any) -> dict[str, Any]:
     return {"kind": "State", "schemaVersion": 1, "tables": tables}
 
 
-def merchant(name: str, **columns: Any) -> dict[str, Any]:
+def merchant(name: str | None, **columns: Any) -> dict[str, Any]:
     empty = dict.fromkeys(("company_id", "company_name", "connection_id", "configured_at", "retired_at"))
     return {"merchant": name} | empty | columns
 
@@ -145,7 +145,7 @@ RUN |= {"summary": None}
         ({"merchants": [merchant("a", company_id=5)]}, "tables.merchants[0].company_id", "5 is no text"),
         ({"merchants": [merchant("a\0")]}, "tables.merchants[0].merchant", "cannot be stored"),
         ({"merchants": [merchant("\ud800")]}, "tables.merchants[0].merchant", "cannot be stored"),
-        ({"merchants": [merchant(None)]}, "tables.merchants[0].merchant", "may not be null"),  # type: ignore[arg-type]
+        ({"merchants": [merchant(None)]}, "tables.merchants[0].merchant", "may not be null"),
         ({"merchants": [merchant("a"), {"merchant": "b"}]}, "tables.merchants[1].company_id", "missing"),
         ({"merchants": [merchant("a", colour="red")]}, "tables.merchants[0].colour", "no such column"),
         ({"merchant": [merchant("a")]}, "tables.merchant", "no such table"),
