@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from controller.desired.loader import load_fleet
 from controller.model.plan import Plan, PlanStatus
@@ -32,6 +32,8 @@ from tests.crash.other_users import OtherUsers
 from tests.crash.witness import Licence, RemoteView
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place, changes_by_merchant, count_writes_by_call
+
+T = TypeVar("T")
 
 MAX_CALMING_APPLIES = 5
 OPEN_INTENTS_QUERY = "select merchant, kind, name from intents where closed_at is null"
@@ -170,7 +172,13 @@ class History:
             self.emulator.advance("PT6S")
         self._moved = moved
 
-    def _watched(self, report: Any, before: RemoteView, licences: dict[str, Licence], allow: frozenset[str]) -> None:
+    def _watched(
+        self,
+        report: FleetReport | FleetPlan | None,
+        before: RemoteView,
+        licences: dict[str, Licence],
+        allow: frozenset[str],
+    ) -> None:
         after = witness.observe_remote(self.place)
         owners = self._meant(after) | self.owners()
         self.check(witness.unlicensed_differences(before, after, owners, licences))
@@ -178,7 +186,7 @@ class History:
         if isinstance(report, FleetReport):
             self.check(witness.untrue_claims(report, before, after, owners, datetime.now(UTC)))
 
-    def _undergo(self, storm: FaultSequence, act: Callable[[], Any]) -> Any:
+    def _undergo(self, storm: FaultSequence, act: Callable[[], T]) -> T | None:
         """What the run returned; None when its process died of the weather."""
         try:
             with disturbed(self.place, storm):

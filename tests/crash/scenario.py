@@ -214,7 +214,7 @@ def make_reads_stale(place: Place) -> None:
         place.emulator.fault(match, "stale", times=times)
 
 
-def problems(place: Place, undisturbed: Any, ended: dict[str, Any] | None = None) -> list[str]:
+def problems(place: Place, undisturbed: dict[str, Any], ended: dict[str, Any] | None = None) -> list[str]:
     """All that is not as it must be after a recovery: nothing, where all is well. `ended`: how it ended, if known."""
     found = duplicates(place)
     intents = asyncio.run(_open_intents(place))

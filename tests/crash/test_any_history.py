@@ -88,6 +88,10 @@ deaths = st.one_of(st.none(), st.none(), st.tuples(st.sampled_from(KILL_FAULTS),
 storms = st.tuples(faults, deaths)
 
 
+Storm = tuple[dict[int, tuple[str, int]], tuple[str, int] | None]
+"""Faults by request, each with how often; and of what the process dies, and when."""
+
+
 class AnyHistory(RuleBasedStateMachine):
     """Everyone acts at random; whoever watches complains at once; at the end all must come to rest as declared."""
 
@@ -201,11 +205,11 @@ class AnyHistory(RuleBasedStateMachine):
         self.step().apply(allow=allow)
 
     @rule(storm=storms)
-    def applies_in_a_storm(self, storm: Any) -> None:
+    def applies_in_a_storm(self, storm: Storm) -> None:
         self.weathered(storm).apply()
 
     @rule(name=names, storm=storms)
-    def applies_to_one(self, name: str, storm: Any) -> None:
+    def applies_to_one(self, name: str, storm: Storm) -> None:
         if name in self.history.manifests.own:
             self.weathered(storm).apply(name)
 
@@ -219,14 +223,14 @@ class AnyHistory(RuleBasedStateMachine):
         self.step().save()
 
     @rule(storm=storms)
-    def applies_the_saved_plan(self, storm: Any) -> None:
+    def applies_the_saved_plan(self, storm: Storm) -> None:
         self.weathered(storm).apply_saved()
 
     @rule()
     def comes_to_rest(self) -> None:
         self.step().settle()
 
-    def weathered(self, storm: Any) -> History:
+    def weathered(self, storm: Storm) -> History:
         (more, death), history = storm, self.step()
         fault, at = death or (None, -1)
         history.next_faults = FaultSequence(fault, at, order_fault=self.emulator.fault, faults=more)

@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.end_to_end.place import Place
+
+T = TypeVar("T")
 
 LogLine = dict[str, Any]
 
@@ -51,7 +53,7 @@ class RunProcess:
             self.wait_until(lambda: [line for line in self.log if line["event"] == "controller_started"])[0]["web"]
         )
 
-    def wait_until(self, holds: Callable[[], Any], seconds: float = 60) -> Any:
+    def wait_until(self, holds: Callable[[], T], seconds: float = 60) -> T:
         """Waits for something to hold; what it was."""
         deadline = time.monotonic() + seconds
         while not (found := holds()):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_emulator_first_and_then_another_account_in_one_folder(place: Place, oth
     assert place.companies() == []
 
 
-def account_of(name: str | None, key: str = "") -> Any:
+def account_of(name: str | None, key: str = "") -> Callable[[ProxyRequest, ProxyAnswer], ProxyAnswer]:
     """The same service, with another word for whose it is; None: that must not be asked."""
 
     def changed(request: ProxyRequest, answer: ProxyAnswer) -> ProxyAnswer:
@@ -123,8 +123,7 @@ def test_where_the_service_does_not_tell_the_companies_do(place: Place, other: E
     assert count_writes_by_call(other_counts(other)) == {}
 
 
-def other_counts(other: Emulator) -> Any:
-    from collections import Counter
+def other_counts(other: Emulator) -> Counter[str]:
 
     return Counter(other.counts())
 

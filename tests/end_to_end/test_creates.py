@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +17,7 @@ from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import ApplyRequest
 from tests.emulator import Emulator
-from tests.end_to_end.interfere import at_request, interfere, is_call
+from tests.end_to_end.interfere import AfterResponse, at_request, interfere, is_call
 from tests.end_to_end.place import (
     CREATE_COMPANY,
     CREATE_CONNECTION,
@@ -109,7 +108,7 @@ def test_a_connection_that_somebody_makes_between_our_two_creates_gets_none_besi
     assert "accounting connection by now" in outcome_of(report, "ann", ChangedSincePlan).what
 
 
-def once(call: str, happens: Callable[[], object]) -> Any:
+def once(call: str, happens: Callable[[], object]) -> AfterResponse:
     """After the first such request was answered."""
     come: list[object] = []
 

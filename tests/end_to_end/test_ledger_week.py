@@ -62,7 +62,7 @@ class Truth:
 class Week:
     """The fleet, the hand that moves it, and what it did."""
 
-    def __init__(self, place: Place, emulator: Emulator, number: int, seed: int, chat: Any) -> None:
+    def __init__(self, place: Place, emulator: Emulator, number: int, seed: int, chat: Chat) -> None:
         self.place, self.emulator, self.chat = place, emulator, chat
         self.chance = random.Random(seed)
         self.companies = {each["name"]: each["companyId"] for each in emulator.seed(number, "configured")}
@@ -221,7 +221,7 @@ async def ledger(place: Place, names: Any) -> dict[str, tuple[OccurrenceRow, ...
         return {name: await store.findings.load_occurrences(name) for name in names}
 
 
-def told(chat: Any, part: str) -> Counter[int]:
+def told(chat: Chat, part: str) -> Counter[int]:
     return Counter(each["occurrence"] for sent in chat.heard for each in sent[part]["findings"])
 
 

@@ -24,6 +24,7 @@ from controller.daemon.jobs.listing_watcher import (
 from controller.daemon.workqueue import WorkQueue
 from controller.model.observed import Company, Connection
 from state import open_state
+from tests.emulator import Emulator
 from tests.end_to_end.place import LIST_COMPANIES, Place
 from tests.end_to_end.run_process import running_controller
 
@@ -109,7 +110,7 @@ def test_a_listing_that_is_not_whole_says_nothing_and_the_next_one_says_it(place
     assert looked_at(place, unlink_unseen, heal) == [(), ("ann",)]
 
 
-def test_in_run_an_unlink_without_a_webhook_is_found_long_before_the_resync(tmp_path: Path, emulator: Any) -> None:
+def test_in_run_an_unlink_without_a_webhook_is_found_long_before_the_resync(tmp_path: Path, emulator: Emulator) -> None:
     place = Place(tmp_path, emulator)
     place.provision("ann", "bob")
     with running_controller(place, "--resync", "1h", MERCHANTCTL_LISTING_POLL_INTERVAL="1s") as watch:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -36,8 +35,12 @@ def place(place: Place, postgresql: str) -> Iterator[Place]:
         yield place
 
 
+StartTwo = Callable[..., tuple[RunProcess, RunProcess]]
+"""Two controllers with these arguments and environment variables."""
+
+
 @pytest.fixture
-def two(place: Place) -> Iterator[Any]:
+def two(place: Place) -> Iterator[StartTwo]:
     """Starts two controllers and waits until both have looked at everyone."""
     with ExitStack() as stack:
 
@@ -52,7 +55,8 @@ def two(place: Place) -> Iterator[Any]:
 
 def holder(place: Place) -> int | None:
     """The process whose turn it is."""
-    return query_value(place.settings.state, "SELECT pid FROM lock")
+    found: int | None = query_value(place.settings.state, "SELECT pid FROM lock")
+    return found
 
 
 def test_a_fleet_is_provisioned_once_though_one_of_two_is_killed_in_the_middle(place: Place) -> None:
@@ -86,7 +90,7 @@ def test_a_fleet_is_provisioned_once_though_one_of_two_is_killed_in_the_middle(p
     }
 
 
-def test_what_either_hears_is_looked_at_and_one_is_enough(place: Place, two: Any) -> None:
+def test_what_either_hears_is_looked_at_and_one_is_enough(place: Place, two: StartTwo) -> None:
     """Everyone is looked at hourly here: what happens within seconds is the webhooks' doing."""
     place.provision("ann", "bob")
     one, other = two("--resync", "1h", MERCHANTCTL_WEBHOOK_SECRET=SECRET)
@@ -100,7 +104,7 @@ def test_what_either_hears_is_looked_at_and_one_is_enough(place: Place, two: Any
     other.next_pass(scope="1 named")
 
 
-def test_everyone_is_looked_at_once_an_interval_by_whoever_is_there(place: Place, two: Any) -> None:
+def test_everyone_is_looked_at_once_an_interval_by_whoever_is_there(place: Place, two: StartTwo) -> None:
     """The one that leaves is in the middle of a look: what it had in hand is the other's."""
     place.provision("ann")
     one, other = two("--resync", "2s")

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Callable
 from threading import Thread
-from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +15,7 @@ from controller.model.report import Applied, Failed, Skipped
 from controller.reporting.text import report_text
 from state import open_state
 from tests.emulator import Emulator
-from tests.end_to_end.interfere import at_request, interfere, is_call
+from tests.end_to_end.interfere import AfterResponse, at_request, interfere, is_call
 from tests.end_to_end.place import (
     CREATE_COMPANY,
     CREATE_CONNECTION,
@@ -63,7 +62,7 @@ def test_an_undeclared_edit_during_a_wait_for_the_rate_limit_is_kept(place: Plac
     assert counts[GET_CONFIGURATION] == 4, "plan, before each POST, read back"
 
 
-def on_answer(call: str, happens: Callable[[], object], *, time: int = 1) -> Any:
+def on_answer(call: str, happens: Callable[[], object], *, time: int = 1) -> AfterResponse:
     seen: list[str] = []
 
     async def after(request: httpx.Request, response: httpx.Response) -> httpx.Response:
@@ -117,7 +116,7 @@ def test_a_document_without_a_section_that_was_there_is_not_sent_back(place: Pla
     assert "configuration.payments, which was there before: unknown" in outcome_of(report, "ann", Failed).reason
 
 
-def cut(time: int) -> Any:
+def cut(time: int) -> AfterResponse:
     """That reading of the configuration comes without payments."""
     seen: list[str] = []
 
@@ -248,7 +247,7 @@ def test_those_in_the_middle_of_their_changes_are_told_as_failed_and_the_rest_as
 # -- Looked at afterwards
 
 
-def kept_otherwise(place: Place) -> Any:
+def kept_otherwise(place: Place) -> AfterResponse:
     """Codat keeps a frequency of its own, whatever it is sent."""
 
     async def after(request: httpx.Request, response: httpx.Response) -> httpx.Response:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -29,6 +29,8 @@ from controller.web.app import create_app
 from controller.web.context import WebContext, WebhookSecrets, parse_webhook_secrets
 from controller.web.server import serving_web
 from state import Store, open_state
+
+T = TypeVar("T")
 
 SECRET = "whsec_ZW11bGF0b3Itc2lnbmluZy1rZXktMDAx"
 AUTHORIZATION = "Bearer agreed"
@@ -66,9 +68,10 @@ class Site:
     def secrets(self, secrets: WebhookSecrets) -> None:
         self._app.state.web_context = replace(self._app.state.web_context, secrets=secrets)
 
-    def ask(self, question: Callable[[Store], Awaitable[Any]]) -> Any:
-        async def asked() -> Any:
-            return await question(self._app.state.web_context.store)
+    def ask(self, question: Callable[[Store], Awaitable[T]]) -> T:
+        async def asked() -> T:
+            store: Store = self._app.state.web_context.store
+            return await question(store)
 
         return asyncio.run_coroutine_threadsafe(asked(), self.loop).result(20)
 

@@ -196,7 +196,7 @@ def test_a_start_date_may_move_later() -> None:
 # What a selection points at -------------------------------------------------------------------------------
 
 
-def without_card(*more: Any) -> Any:
+def without_card(*more: dict[str, Any]) -> Configuration:
     options = [{"name": "Till cash", "id": "acc-cash", "nominalCode": "611"}, *more]
     return live(payments={"accounts": {"card": {"accountOptions": options}}})
 
@@ -328,7 +328,7 @@ NEVER = build.recorded_state(last_applied={}, last_configured_at=None)
 SKELETON = {"enabled": False, "configured": False, "schedule": {"startDate": "0001-01-01T00:00:00"}}
 
 
-def first(wish: Any = None, last: Any = NEVER, **more: Any) -> Plan:
+def first(wish: DesiredMerchant | None = None, last: RecordedState = NEVER, **more: Any) -> Plan:
     return build.make_usual_plan(
         wish, build.observed(build.usual_configuration(SKELETON), data_status=build.data_statuses(), **more), last
     )
