@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from typing import Any, NoReturn
 from unittest.mock import patch
 
@@ -143,6 +144,7 @@ def disturbed(place: Place, disturbance: Disturbance) -> Iterator[None]:
         async with environment.network(base_url, concurrency) as real:
             yield DisturbedTransport(real, disturbance)
 
+    @wraps(writing)  # one within another finds it by its name
     @asynccontextmanager
     async def transaction(database: Database) -> AsyncIterator[Any]:
         whose = sys._getframe(2).f_code.co_qualname  # whoever opens it: `Intents.begin`
