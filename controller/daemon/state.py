@@ -89,7 +89,11 @@ class DaemonState:
             stop.request(f"stopped by {signal.name}", signal=signal)
 
     def record_pass(self, done: Pass, fleet: Fleet) -> None:
-        """What a pass saw. One that came to nothing leaves what was seen before."""
+        """What a pass saw. One that came to nothing leaves what was seen before.
+
+        That an urgent pass came through says nothing of the others: it may have had nobody to ask about.
+        """
+        failure_before = self.latest.pass_failure
         if not isinstance(done.result, PassFailure):
             self.latest = merge_pass(
                 self.latest,
@@ -99,8 +103,11 @@ class DaemonState:
                 at=done.ended,
                 taken_over=done.taken_over,
             )
-        self.latest = replace(self.latest, pass_failure=done.failure_reason)
         self.ready = self.ready or (done.covers_everyone and not done.incomplete_reason)
+        if done.urgent and not done.failure_reason:
+            self.latest = replace(self.latest, pass_failure=failure_before)
+            return
+        self.latest = replace(self.latest, pass_failure=done.failure_reason)
         self.key_refused = isinstance(done.result, PassFailure) and done.result.key_refused
         self.failing_since = (self.failing_since or done.began) if done.failure_reason else None
 
