@@ -7,7 +7,7 @@ no trip          for a statement that waits for nobody: where its transaction ho
                  rollback. What may wait for a lock or for the disk goes to the thread: the first statement of a
                  transaction, COMMIT, and whatever is outside of one
 
-Together they take a third of the processor time that SQLAlchemy and aiosqlite take for the same.
+The first two halve the processor time of a look at merchants in sync; the third takes another third off.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from controller.daemon.pass_result import Pass
@@ -12,6 +13,7 @@ from controller.model.merchant_status import MerchantStatus, merchant_status
 from controller.model.plan import Actor, Change, Finding, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Outcome
 from controller.quick_dataclasses import dataclass
+from controller.reconcile.finding_history import cleared_findings
 from controller.reporting.formatting import CHANGE_LABELS, direction_words, format_value
 from controller.reporting.text import count_writes, limit_exceeded_text
 
@@ -46,26 +48,25 @@ def finding_lines(done: Pass, before: FleetPlan | None) -> Iterator[LogLine]:
 
     before  the plans as they stood before it; a process that has just started knows none, and tells of none that went
     """
+    if done.plan is None:
+        return
+    plan = replace(done.plan, plans=tuple(each for each in done.plans if each.merchant not in done.taken_over))
     corrected = {plan.merchant for plan, outcome in _outcomes(done) if isinstance(outcome, Applied)}
 
     def is_corrected(finding: Finding) -> bool:
         return finding.merchant in corrected and finding.actor is Actor.APPLY
 
-    plan = done.plan
-    if plan is None:
-        return
-    looked_at = {each.merchant for each in plan.plans} - done.taken_over | ({""} if done.covers_everyone else set())
-    stood = {each.key: each for each in _findings(before) if each.merchant in looked_at}
-    shown = {each.key: each for each in _findings(plan) if each.merchant in looked_at or not each.merchant}
-    for key, finding in shown.items():
-        is_new = finding.since is not None and finding.since >= done.began and key not in stood
+    stood = {each.key: each for each in _findings(before)}
+    for finding in _findings(plan):
+        is_new = finding.since is not None and finding.since >= done.began and finding.key not in stood
         if is_new and not is_corrected(finding):
             yield LogLine("finding_opened", _finding_facts(finding))
-    for key, finding in stood.items():
-        if key not in shown and not is_corrected(finding) and not _is_unread(finding.merchant, done):
-            yield LogLine(
-                "finding_closed", {"merchant": finding.merchant, "code": finding.code, "field": finding.field}
-            )
+    # As the ledger has it: what was not read, or not looked at, is not over.
+    over = cleared_findings(stood, plan)
+    for finding in stood.values():
+        if finding.key in over and not is_corrected(finding):
+            facts = {"merchant": finding.merchant, "code": finding.code, "field": finding.field}
+            yield LogLine("finding_closed", {key: value for key, value in facts.items() if value})
 
 
 def pass_facts(done: Pass) -> dict[str, Any]:
@@ -123,13 +124,6 @@ def _findings(plan: FleetPlan | None) -> Iterator[Finding]:
         yield from plan.findings
         for each in plan.plans:
             yield from each.findings
-
-
-def _is_unread(merchant: str, done: Pass) -> bool:
-    """Nothing is over because it could not be looked at."""
-    if not merchant:
-        return done.incomplete_reason is not None
-    return any(each.merchant == merchant and each.has_unread for each in done.plans)
 
 
 def _finding_facts(finding: Finding) -> dict[str, Any]:

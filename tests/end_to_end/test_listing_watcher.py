@@ -98,6 +98,17 @@ def test_when_data_was_pulled_is_no_event(place: Place) -> None:
     assert looked_at(place, lambda: place.emulator.advance("P1D"), *[nothing] * 10) == [()] * 11
 
 
+def test_while_the_key_is_refused_nothing_is_said_of_anybody_and_no_timer_fails(place: Place) -> None:
+    def refuse() -> None:
+        place.unlink_books_in_portal("ann")
+        place.emulator.fault(LIST_COMPANIES, "status", code=401, times=100)
+
+    def accept() -> None:
+        place.emulator.control("DELETE", "/faults")
+
+    assert looked_at(place, refuse, nothing, accept) == [(), (), ("ann",)]
+
+
 @pytest.mark.parametrize("fault", ["status", "garbage", "truncate"])
 def test_a_listing_that_is_not_whole_says_nothing_and_the_next_one_says_it(place: Place, fault: str) -> None:
     def unlink_unseen() -> None:

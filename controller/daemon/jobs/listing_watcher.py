@@ -19,7 +19,7 @@ import structlog
 from controller.codat.client import Reader
 from controller.daemon.scheduler import Timer
 from controller.daemon.workqueue import Queue
-from controller.model.errors import RemoteError
+from controller.model.errors import ApiUnusable, RemoteError
 from controller.model.observed import Company, Listing
 from controller.quick_dataclasses import dataclass
 from state import Store
@@ -71,7 +71,7 @@ class ListingWatcher:
                 await self._compare_all()
             elif self._is_due(self.statuses_listed_at, timedelta(), STATUS_LISTING_SHARE, self._not_linked_count):
                 await self._compare_statuses()
-        except (RemoteError, StateProblem) as error:
+        except (ApiUnusable, RemoteError, StateProblem) as error:
             self._say_failed(str(error))
 
     async def _compare_all(self) -> None:

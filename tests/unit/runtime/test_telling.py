@@ -17,6 +17,7 @@ from controller.model.plan import (
     Change,
     ChangeClass,
     ChangeKind,
+    CheckedPart,
     Direction,
     FieldChange,
     Finding,
@@ -116,7 +117,12 @@ def test_a_finding_is_told_when_it_comes_and_when_it_goes_and_not_in_between() -
         Plan("ann", PlanStatus.BLOCKED, findings=(finding("old"), finding("stays"))), Plan("bob", PlanStatus.IN_SYNC)
     )
     now = fleet(
-        Plan("ann", PlanStatus.BLOCKED, findings=(finding("stays"), finding("new"))),
+        Plan(
+            "ann",
+            PlanStatus.BLOCKED,
+            findings=(finding("stays"), finding("new")),
+            checked_parts=frozenset(CheckedPart),
+        ),
         Plan("bob", PlanStatus.IN_SYNC),
     )
     assert told(finding_lines(look(now), before)) == [("finding_opened", "ann"), ("finding_closed", "ann")]
