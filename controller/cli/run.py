@@ -47,27 +47,28 @@ def command(ctx: click.Context, /, once: bool, report_only: bool, **flags: str |
     or a changed manifest is about. Logs to stderr; with --once the report of an apply, or of drift, goes to stdout."""
     from controller.cli.formats import APPLY_FORMATS, DRIFT_FORMATS, View, render_isolated
     from controller.cli.terminal import environment, paint_for, run_async
-    from controller.daemon.bootstrap import RunOptions, run_daemon
+    from controller.daemon.bootstrap import run_daemon, run_once
     from controller.model.exit_codes import exit_code
     from controller.model.report import FleetPlan
 
     def current_settings() -> Settings:
         return load_settings(os.environ, Path.cwd(), ctx.find_root().params | flags)
 
-    result = run_async(
-        run_daemon(
+    if not once:
+        running = run_daemon(
             current_settings(),
-            RunOptions(once, report_only),
+            report_only=report_only,
             read_key=lambda: current_settings().api_key,
             environment=environment(),
         )
-    )
-    if isinstance(result, int):
-        ctx.exit(result)
+        ctx.exit(run_async(running))
+    result = run_async(run_once(current_settings(), report_only=report_only, environment=environment()))
     view = View(paint_for(sys.stdout))
     if isinstance(result, FleetPlan) and report_only:
-        text, result = render_isolated(result, DRIFT_FORMATS["text"], view)
+        text, plan = render_isolated(result, DRIFT_FORMATS["text"], view)
+        code = exit_code("drift", plan)
     else:
-        text, result = render_isolated(result, APPLY_FORMATS["text"], view)
+        text, report = render_isolated(result, APPLY_FORMATS["text"], view)
+        code = exit_code("apply", report)
     click.echo(text)
-    ctx.exit(exit_code("drift" if report_only else "apply", result))
+    ctx.exit(code)

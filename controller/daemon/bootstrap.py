@@ -77,19 +77,47 @@ class RunOptions:
 
 async def run_daemon(
     settings: Settings,
-    shift: RunOptions,
     *,
+    report_only: bool = False,
     environment: Environment = REAL_ENVIRONMENT,
     read_key: Callable[[], str | None] = lambda: None,
-) -> FleetPlan | FleetReport | int:
-    """The controller until a signal: its exit code. Or one look at everyone: what came of it. Broken manifests are
-    refused at the start.
+) -> int:
+    """The controller, until a signal; its exit code. Broken manifests are refused at the start.
 
-    read_key  the API key as it is set now, asked for where Codat refuses the one in use. Raises BadSettings
+    read_key  the API key as it is set now, asked for where Codat refuses the one in use. Raises InvalidSettings
     """
-    if not shift.once:
-        _check_ports(settings)
-    also_secret = configure_logging(
+    _check_ports(settings)
+    options = RunOptions(report_only=report_only)
+    async with (
+        _open_daemon(settings, options, environment, read_key) as (daemon, metrics),
+        _web(settings, daemon, metrics) as address,
+    ):
+        log.info(
+            "controller_started",
+            web=address,
+            merchants=len(daemon.manifest_watcher.fleet.merchants),
+            writes_enabled=daemon.applies_changes,
+            queue_shared=not isinstance(daemon.queue, WorkQueue),
+        )
+        await serve(daemon)
+    return 128 + (daemon.state.signal or 0)
+
+
+async def run_once(
+    settings: Settings, *, report_only: bool = False, environment: Environment = REAL_ENVIRONMENT
+) -> FleetPlan | FleetReport:
+    """One look at everyone, as the controller has it, and what came of it. Raises what an apply would raise."""
+    options = RunOptions(once=True, report_only=report_only)
+    async with _open_daemon(settings, options, environment, lambda: None) as (daemon, _):
+        return await run_single_pass(daemon)
+
+
+@asynccontextmanager
+async def _open_daemon(
+    settings: Settings, options: RunOptions, environment: Environment, read_key: Callable[[], str | None]
+) -> AsyncIterator[tuple[DaemonContext, Metrics]]:
+    """All that the controller is given, while this lasts; a signal ends what is under way."""
+    redact_too = configure_logging(
         [
             settings.api_key,
             settings.webhook_secret,
@@ -98,36 +126,24 @@ async def run_daemon(
             settings.web_token,
         ]
     )
-    log.info("controller_starting", api=settings.base_url, once=shift.once, report_only=shift.report_only)
+    log.info("controller_starting", api=settings.base_url, once=options.once, report_only=options.report_only)
     for file in settings.exposed:
         log.warning("secret_file_exposed", file=str(file), remedy=f"chmod 600 {quote(str(file))}")
-    revisions, meters = ManifestWatcher(settings.manifests, settings.cache), Metrics()
-    client = (open_reader if shift.report_only else open_writer)(settings, environment)
-    async with open_store(settings) as store, client as api, _queue(settings, shift) as queue:
-        await refuse_empty_root(settings, revisions.fleet, store)
-        order = ApplyRequest(Scope(), RunPolicy(automatic=True), verb="run", records=Records.ALL)
-        run = build_run(settings, order, revisions.fleet, store, api, no_progress, environment)
-        voice = Notifier(meters, environment.sleep, settings.notify_url)
-        renew_key = _renewing(settings.api_key, read_key, api, also_secret)
-        daemon = replace(_daemon_context(settings, shift, run, revisions, queue, voice), renew_key=renew_key)
+    watcher, metrics = ManifestWatcher(settings.manifests, settings.cache), Metrics()
+    client = (open_reader if options.report_only else open_writer)(settings, environment)
+    async with open_store(settings) as store, client as api, _open_queue(settings, options) as queue:
+        await refuse_empty_root(settings, watcher.fleet, store)
+        request = ApplyRequest(Scope(), RunPolicy(automatic=True), verb="run", records=Records.ALL)
+        run = build_run(settings, request, watcher.fleet, store, api, no_progress, environment)
+        notifier = Notifier(metrics, environment.sleep, settings.notify_url)
+        renew_key = _key_renewer(settings.api_key, read_key, api, redact_too)
+        daemon = replace(_daemon_context(settings, options, run, watcher, queue, notifier), renew_key=renew_key)
         with stop_on_signals(lambda signal: shut_down(daemon, signal)):
-            if shift.once:
-                return await run_single_pass(daemon)
-            async with _web(settings, daemon, meters) as address:
-                merchants, shared = len(revisions.fleet.merchants), not isinstance(queue, WorkQueue)
-                log.info(
-                    "controller_started",
-                    web=address,
-                    merchants=merchants,
-                    writes_enabled=daemon.applies_changes,
-                    queue_shared=shared,
-                )
-                await serve(daemon)
-    return 128 + (daemon.state.signal or 0)
+            yield daemon, metrics
 
 
-def _renewing(
-    used: str | None, read_key: Callable[[], str | None], api: Any, also_secret: Callable[[str], None]
+def _key_renewer(
+    used: str | None, read_key: Callable[[], str | None], api: Any, redact_too: Callable[[str], None]
 ) -> Callable[[], bool]:
     """Reads the key again, has it used where it is another one, and says whether it is."""
 
@@ -141,7 +157,7 @@ def _renewing(
         if not key or key == used:
             return False
         used = key
-        also_secret(key)
+        redact_too(key)
         api.use_key(key)
         log.info("api_key_reloaded")
         return True
@@ -150,9 +166,9 @@ def _renewing(
 
 
 @asynccontextmanager
-async def _queue(settings: Settings, shift: RunOptions) -> AsyncIterator[Queue]:
+async def _open_queue(settings: Settings, options: RunOptions) -> AsyncIterator[Queue]:
     """That of this process; or, where it mends what a state in PostgreSQL remembers, that of all who do."""
-    shared = None if shift.once or shift.report_only else postgresql_url(settings.state)
+    shared = None if options.once or options.report_only else postgresql_url(settings.state)
     if shared is None:
         yield WorkQueue()
         return
@@ -165,36 +181,36 @@ async def _queue(settings: Settings, shift: RunOptions) -> AsyncIterator[Queue]:
 
 
 @asynccontextmanager
-async def _in_turn(store: Store, board: DaemonState, *, alone: bool) -> AsyncIterator[datetime | None]:
+async def _wait_for_lock(store: Store, state: DaemonState, *, is_alone: bool) -> AsyncIterator[datetime | None]:
     """The lock, once whoever has it has looked at his, or lost it; a signal ends the waiting at once."""
     async with AsyncExitStack() as turn:
-        taking = state_lock(store, inf, _telling(board, alone=alone))
+        taking = state_lock(store, inf, _announcer(state, is_alone=is_alone))
         entering = asyncio.ensure_future(turn.enter_async_context(taking))
-        leaving = asyncio.ensure_future(board.signal_received.wait())
+        leaving = asyncio.ensure_future(state.signal_received.wait())
         try:
             await asyncio.wait({entering, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            board.lock_wait = None
+            state.lock_wait = None
             leaving.cancel()
             if not entering.done():
                 entering.cancel()
                 await asyncio.wait({entering})
         if entering.cancelled():
-            raise StoppedBySignal(board.signal or 0)
+            raise StoppedBySignal(state.signal or 0)
         yield entering.result()
 
 
-def _telling(board: DaemonState, *, alone: bool) -> Callable[[LockWait], None]:
-    """Puts on the board that the lock is waited for, and says in the log who has it."""
-    next_at = 0.0 if alone else LOCK_WAIT_LOGGED_AFTER_S
+def _announcer(state: DaemonState, *, is_alone: bool) -> Callable[[LockWait], None]:
+    """Puts on the state that the lock is waited for, and says in the log who has it."""
+    next_at = 0.0 if is_alone else LOCK_WAIT_LOGGED_AFTER_S
 
-    def told(at: LockWait) -> None:
+    def announce(at: LockWait) -> None:
         nonlocal next_at
-        board.lock_wait = at
+        state.lock_wait = at
         if at.waited_s < next_at:
             return
         next_at = at.waited_s + DAEMON_WAIT_LOG_INTERVAL_S
-        odd = alone or at.silent_for_s > MAX_HEARTBEAT_SILENCE_S
+        odd = is_alone or at.silent_for_s > MAX_HEARTBEAT_SILENCE_S
         (log.warning if odd else log.info)(
             "state_lock_waiting",
             holder=at.holder.description,
@@ -202,49 +218,49 @@ def _telling(board: DaemonState, *, alone: bool) -> Callable[[LockWait], None]:
             waited_s=round(at.waited_s),
         )
 
-    return told
+    return announce
 
 
 def _daemon_context(
-    settings: Settings, shift: RunOptions, run: RunContext, revisions: ManifestWatcher, queue: Queue, voice: Notifier
+    settings: Settings, options: RunOptions, run: RunContext, watcher: ManifestWatcher, queue: Queue, notifier: Notifier
 ) -> DaemonContext:
-    board = DaemonState(ControllerStatus(fleet=revisions.fleet, report_only=shift.report_only))
-    alone = isinstance(queue, WorkQueue)
+    state = DaemonState(ControllerStatus(fleet=watcher.fleet, report_only=options.report_only))
+    is_alone = isinstance(queue, WorkQueue)
 
     def open_lock() -> AbstractAsyncContextManager[datetime | None]:
-        if shift.report_only:
+        if options.report_only:
             return nullcontext()
-        return state_lock(run.store, 0) if shift.once else _in_turn(run.store, board, alone=alone)
+        return state_lock(run.store, 0) if options.once else _wait_for_lock(run.store, state, is_alone=is_alone)
 
     return DaemonContext(
         run=run,
-        applies_changes=not shift.report_only,
+        applies_changes=not options.report_only,
         resync_interval_s=settings.resync,
         queue=queue,
-        manifest_watcher=revisions,
-        state=board,
-        lock=PassLock(open_lock, lambda: revisions.fleet),
-        notifier=voice,
-        jobs=tuple(_chores(settings, shift, run, queue, board)),
+        manifest_watcher=watcher,
+        state=state,
+        lock=PassLock(open_lock, lambda: watcher.fleet),
+        notifier=notifier,
+        jobs=tuple(_build_jobs(settings, options, run, queue, state)),
     )
 
 
-def _chores(
-    settings: Settings, shift: RunOptions, run: RunContext, queue: Queue, board: DaemonState
+def _build_jobs(
+    settings: Settings, options: RunOptions, run: RunContext, queue: Queue, state: DaemonState
 ) -> Iterator[Timer]:
-    yield StateCleaner(run, settings.keep, board.signal_received.is_set).timer
+    yield StateCleaner(run, settings.keep, state.signal_received.is_set).timer
     if settings.listing_poll_interval:
         yield ListingWatcher(run.api, run.store, queue, run.now, settings.listing_poll_interval).timer
     if settings.sync_poll_interval:
         yield SyncPoller(
-            run.api, run.store, queue, lambda: board.latest, run.service_now, settings.sync_poll_interval
+            run.api, run.store, queue, lambda: state.latest, run.service_now, settings.sync_poll_interval
         ).timer
-    if settings.refresh_after and not shift.report_only:
-        yield DataRefresher(run.api, run.store, lambda: board.latest, run.service_now, settings.refresh_after).timer
+    if settings.refresh_after and not options.report_only:
+        yield DataRefresher(run.api, run.store, lambda: state.latest, run.service_now, settings.refresh_after).timer
 
 
 @asynccontextmanager
-async def _web(settings: Settings, daemon: DaemonContext, meters: Metrics) -> AsyncIterator[str | None]:
+async def _web(settings: Settings, daemon: DaemonContext, metrics: Metrics) -> AsyncIterator[str | None]:
     """Each port in a thread of its own, while this lasts; the address of the pages, None where there are none."""
     secrets = parse_webhook_secrets(settings.webhook_secret, settings.webhook_authorization)
     access = _access(settings)
@@ -263,7 +279,7 @@ async def _web(settings: Settings, daemon: DaemonContext, meters: Metrics) -> As
                 enqueue=enqueue,
                 not_ready_reason=lambda: daemon.state.not_ready_reason,
                 waiting=lambda: daemon.state.lock_wait_reason,
-                metrics=meters,
+                metrics=metrics,
                 now=daemon.run.now,
                 secrets=secrets,
             )

@@ -32,9 +32,9 @@ class DaemonState:
     ready          a pass over everyone has come through
     key_refused    the last pass ended because the API key is refused: nothing is kept as declared meanwhile
     failing_since  since when no pass has come through
-    next_at        when everyone is looked at again at the latest
-    waiting        for whose lock on the state the pass in hand waits
-    leaving        set once a signal came, for whoever waits
+    next_full_pass_at  when everyone is looked at again at the latest
+    lock_wait      for whose lock on the state a pass waits
+    signal_received  set once a signal came, for whoever waits
     """
 
     latest: ControllerStatus
@@ -93,7 +93,6 @@ class DaemonState:
 
         That an urgent pass came through says nothing of the others: it may have had nobody to ask about.
         """
-        failure_before = self.latest.pass_failure
         if not isinstance(done.result, PassFailure):
             self.latest = merge_pass(
                 self.latest,
@@ -105,7 +104,6 @@ class DaemonState:
             )
         self.ready = self.ready or (done.covers_everyone and not done.incomplete_reason)
         if done.urgent and not done.failure_reason:
-            self.latest = replace(self.latest, pass_failure=failure_before)
             return
         self.latest = replace(self.latest, pass_failure=done.failure_reason)
         self.key_refused = isinstance(done.result, PassFailure) and done.result.key_refused
@@ -122,14 +120,14 @@ class DaemonState:
 class DaemonContext:
     """What the daemon was given.
 
-    run      an apply of everyone that nobody is asked about; each pass narrows it
-    mends    False: drift is reported, nothing is written
-    resync   seconds from the end of one look at everyone to the next
-    lock     the state's lock, which the passes of this process share
-    voice    tells the log, the metrics and the chat
-    chores   what else is done by the clock
-    finishing  what a pass saw is noted and told by one pass at a time
-    renew_key  reads the API key again, and whether it is another one
+    run                an apply of everyone that nobody is asked about; each pass narrows it
+    applies_changes    False: drift is reported, nothing is written
+    resync_interval_s  seconds from the end of one look at everyone to the next
+    lock               the state's lock, which the passes of this process share
+    notifier           tells the log, the metrics and the chat
+    jobs               what else is done by the clock
+    renew_key          reads the API key again, and whether it is another one
+    finishing          what a pass saw is noted and told by one pass at a time
     """
 
     run: RunContext

@@ -46,7 +46,8 @@ def merge_pass(
     at: datetime,
     taken_over: Collection[str] = (),
 ) -> ControllerStatus:
-    """The status after a pass. One over some merchants leaves the others, and the fleet's findings, as they were.
+    """What is known of the merchants after a pass. One over some of them leaves the others, and the fleet's findings,
+    as they were.
 
     taken_over  merchants that a later pass looked at while this one was under way: they stay as that one saw them
     """
@@ -64,7 +65,6 @@ def merge_pass(
             plan=plan,
             outcomes=outcomes,
             last_full_pass_at=at if everyone else None,
-            pass_failure=None,
         )
     seen = {merchant_plan.merchant: merchant_plan for merchant_plan in plan.plans}
     plans = {merchant_plan.merchant: merchant_plan for merchant_plan in latest.plan.plans} | seen
@@ -75,4 +75,4 @@ def merge_pass(
         refusal=plan.refusal or latest.plan.refusal,
         findings=plan.findings or latest.plan.findings,
     )
-    return replace(latest, fleet=fleet, plan=merged, outcomes=others | dict(outcomes), pass_failure=None)
+    return replace(latest, fleet=fleet, plan=merged, outcomes=others | dict(outcomes))

@@ -64,7 +64,3 @@ def test_a_refusal_of_the_fleet_stands_until_everyone_is_looked_at_again() -> No
 def test_before_everyone_was_looked_at_nobody_was() -> None:
     now = looked(ControllerStatus(), fleet(merchant("a")), everyone=False)
     assert (list(states(now)), now.last_full_pass_at) == (["a"], None)
-
-
-def test_a_pass_that_came_through_ends_the_trouble() -> None:
-    assert looked(ControllerStatus(pass_failure="no answer"), fleet()).pass_failure is None
