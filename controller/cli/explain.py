@@ -31,6 +31,8 @@ _MERCHANT_FIELDS = {
     "policy.drift": lambda wanted: wanted.policy.drift.value,
     "policy.deletion": lambda wanted: wanted.policy.deletion.value,
     "policy.adopt": lambda wanted: wanted.policy.adopt,
+    "suspend.reason": lambda wanted: wanted.suspension and wanted.suspension.reason,
+    "suspend.until": lambda wanted: wanted.suspension and wanted.suspension.until,
 }
 """Fields outside the configuration, and how to read them from a merchant."""
 _FIELDS_WITH_DEFAULT = ("connection.state", "policy.drift", "policy.deletion", "policy.adopt")

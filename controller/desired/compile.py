@@ -23,6 +23,7 @@ from controller.model.desired import (
     DriftPolicy,
     LinkState,
     MerchantPolicy,
+    Suspension,
 )
 from controller.model.names import find_invisible_flaw, normalize_company_name, remove_invisible
 from controller.model.platforms import key_of
@@ -136,7 +137,13 @@ def _desired_merchant(document: ParsedManifest, layers: Layers, compiled: Compil
         labels=document.labels,
         origins=layers.origins,
         digest=digest,
+        suspension=_suspension(values.get("suspend.reason"), values.get("suspend.until")),
     )
+
+
+@cache
+def _suspension(reason: str | None, until: str | None) -> Suspension | None:
+    return Suspension(reason, midnight_utc(date.fromisoformat(until), None) if until else None) if reason else None
 
 
 @cache

@@ -26,7 +26,7 @@ from controller.model.values import (
 from controller.quick_dataclasses import dataclass
 
 TAX_RATES_PATH = "mapping.sales.taxRates"
-_DECLARING_KEYS = ("company", "connection", "enabled", "schedule", "mapping", "policy")
+_DECLARING_KEYS = ("company", "connection", "enabled", "schedule", "mapping", "policy", "suspend")
 _BASE_KEYS = ("profile", "extends")
 
 INVALID_VALUE: DeclaredValue = ()

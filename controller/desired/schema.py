@@ -288,6 +288,12 @@ _POLICY = _mapping(
     adopt=_optional(_FLAG, "Take over the one company of that name. Default: true"),
 )
 
+_SUSPEND = _mapping(
+    "Suspend",
+    reason=_required(_TEXT, "Why; it is shown wherever the merchant is"),
+    until=_optional(_DAY, "Day from which it is open again, 00:00 UTC"),
+)
+
 _PROFILE_SPEC = _mapping(
     "ProfileSpec",
     extends=_optional(_NAME, "The profile that this one builds on"),
@@ -308,6 +314,7 @@ _MERCHANT_SPEC = _mapping(
     mapping=_optional(_MAPPING),
     policy=_optional(_POLICY),
     unmanaged=_optional(_DISTINCT_TEXTS, "Field paths of the profile to leave alone"),
+    suspend=_optional(_SUSPEND, "Look at it, and write nothing to it"),
 )
 
 _MERCHANT_METADATA = _mapping(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from datetime import datetime
 from enum import StrEnum
 
 from controller.model.values import DeclaredValue
@@ -42,6 +43,17 @@ class MerchantPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspension:
+    """Why a merchant is looked at and never written to. `until`: when it is open again; None = no end is declared."""
+
+    reason: str
+    until: datetime | None = None
+
+    def is_active(self, now: datetime) -> bool:
+        return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where a value is declared: `manifests/acme.yaml:7:5`, and by which manifest (`Merchant acme`)."""
 
@@ -68,6 +80,7 @@ class DesiredMerchant:
     digest                 sha256 of everything above but the name and the origins. Without the name, so that a renamed
                            merchant is desired the same, and what was held from it stays held
     manifest_company_name  the company's name as the manifest has it
+    suspension             that nothing may write to it for now. Not in the digest: what is desired of it is the same
     """
 
     name: str
@@ -84,6 +97,7 @@ class DesiredMerchant:
     exact_json: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     digest: str = ""
     manifest_company_name: str = ""
+    suspension: Suspension | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

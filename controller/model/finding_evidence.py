@@ -56,6 +56,7 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
         _MAPPING,
     ),
     **dict.fromkeys((LAST_SYNC_FAILED, SYNC_OVERDUE), _SYNC),
+    "suspended": frozenset(),  # the manifest says it
     # These depend on all changes of the plan, or on all that was read of the merchant.
     **dict.fromkeys(
         (

@@ -239,11 +239,15 @@ class HeldBy(StrEnum):
     LIMIT = "limit"
     MASS_LOSS = "mass-loss"
     CLOCK_SKEW = "clock-skew"
+    SUSPENSION = "suspension"
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why a merchant's changes are shown and not written. `until`: when it ends by itself, where that is known."""
+    """Why a merchant's changes are shown and not written. `until`: when it ends by itself, where that is known.
+
+    A suspended merchant has one also where there is nothing to write.
+    """
 
     by: HeldBy
     reason: str
@@ -297,6 +301,11 @@ class Plan:
     last_sync: LastSync | None = None
     schedule: SyncSchedule | None = None
     checked_parts: frozenset[CheckedPart] = frozenset()
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether its manifest says that nothing may write to it for now."""
+        return self.hold is not None and self.hold.by is HeldBy.SUSPENSION
 
     @property
     def ready_condition(self) -> Condition | None:

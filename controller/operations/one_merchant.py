@@ -19,7 +19,9 @@ from controller.operations.bootstrap import (
     no_progress,
     open_reader,
     open_store,
+    open_writer,
 )
+from controller.planning.holds import suspended_reason
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.observe import observe
 from controller.reconcile.snapshot import RunSnapshot
@@ -32,8 +34,8 @@ async def open_merchant(
 ) -> AsyncIterator[tuple[Client, Company, RunSnapshot]]:
     """A client, the merchant's company, and the snapshot that it was found with.
 
-    Raises UsageError for a name that no manifest has, MerchantctlError where there is no company yet, TransientError
-    where it could not be read.
+    Raises UsageError for a name that no manifest has, MerchantctlError where there is no company yet, or where it is
+    suspended and `open_api` may write, TransientError where it could not be read.
     """
     fleet = load_manifests(settings, Scope(), strict=True)
     on_read_only = ignore_message if open_api is open_reader else None
@@ -42,6 +44,9 @@ async def open_merchant(
         snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, no_progress, environment))
         if name not in snapshot.desired:
             raise UsageError(f"no merchant is called {name!r}; merchantctl status lists them")
+        suspended = suspended_reason(snapshot.desired[name], snapshot.run.service_now())
+        if suspended and open_api is open_writer:
+            raise MerchantctlError(f"{name} is {suspended}. Nothing was sent")
         company = (await observe(name, snapshot)).company
         if isinstance(company, Unread):
             raise TransientError(f"the company of {name} could not be read: {company.reason}")

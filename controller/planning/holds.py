@@ -1,16 +1,18 @@
-"""Changes that are held: for a rollout, or until a person releases them. The findings stay in the plan."""
+"""Changes that are held: by a suspension, a rollout, or until a person releases them. The findings stay in the plan."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from shlex import quote
 
 from controller.model.desired import DesiredMerchant
-from controller.model.plan import Actor, ChangeClass, Finding, HeldBy, Hold, Plan, PlanStatus
+from controller.model.drift import is_drift
+from controller.model.plan import Actor, ChangeClass, Direction, Finding, HeldBy, Hold, Plan, PlanStatus
 from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 from controller.quick_dataclasses import dataclass
 
-ROLLOUT_HELD_CODE = "rollout-held"
+ROLLOUT_HELD_CODE, SUSPENDED_CODE = "rollout-held", "suspended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,47 @@ def apply_hold(plan: Plan, hold: RolloutHold | None) -> Plan:
         return plan
     finding = _hold_finding(plan.merchant, hold)
     return hold_changes(plan, PlanStatus.WAITING, Hold(HeldBy.ROLLOUT, finding.cause), finding, actor=Actor.NOBODY)
+
+
+# Suspension: the one door. Whatever writes to a merchant asks one of these three.
+
+
+def hold_if_suspended(plan: Plan, desired: DesiredMerchant, now: datetime) -> Plan:
+    """The plan with all of its changes held while the merchant is suspended. It is blocked by nothing, since nobody is
+    to act: it has drifted, or waits for the end of the suspension."""
+    reason = suspended_reason(desired, now)
+    if not reason or desired.suspension is None:
+        return plan
+    origins = desired.origins.get("suspend.reason")
+    finding = Finding(
+        SUSPENDED_CODE,
+        plan.merchant,
+        reason,
+        f"to open it again, remove suspend from the manifest of {plan.merchant}",
+        Actor.NOBODY,
+        manifest=str(origins[-1]) if origins else None,
+    )
+    hold = Hold(HeldBy.SUSPENSION, finding.cause, desired.suspension.until)
+    status = _status_while_suspended(plan)
+    plan = hold_changes(plan, status, hold, finding, actor=Actor.NOBODY)
+    findings = (replace(each, actor=Actor.NOBODY) if each.actor is Actor.OPERATOR else each for each in plan.findings)
+    return replace(plan, findings=tuple(findings))
+
+
+def suspended_reason(desired: DesiredMerchant, now: datetime) -> str:
+    """Until when the merchant is suspended, and why; empty where it is not."""
+    suspension = desired.suspension
+    if suspension is None or not suspension.is_active(now):
+        return ""
+    return f"suspended{f' until {suspension.until:%Y-%m-%d}' if suspension.until else ''}: {suspension.reason}"
+
+
+def _status_while_suspended(plan: Plan) -> PlanStatus:
+    if plan.status is PlanStatus.BLOCKED or plan.changes:
+        directions = {field.direction for change in plan.changes for field in change.fields}
+        is_pending = Direction.PENDING in directions or any(not change.fields for change in plan.changes)
+        return PlanStatus.DRIFTED if any(map(is_drift, plan.findings)) and not is_pending else PlanStatus.WAITING
+    return plan.status
 
 
 def hold_changes(plan: Plan, status: PlanStatus, hold: Hold, *reasons: Finding, actor: Actor = Actor.OPERATOR) -> Plan:

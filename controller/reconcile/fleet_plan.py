@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from controller.model.errors import UsageError
 from controller.model.observed import Listing
@@ -11,7 +11,7 @@ from controller.model.plan import ChangeClass, ChangeKind, Plan
 from controller.model.report import FleetPlan, RetainedMerchant
 from controller.model.run import RELEASABLE_BY_NAME
 from controller.planning.clock_skew import describe_skew
-from controller.planning.holds import is_held_for_rollout
+from controller.planning.holds import is_held_for_rollout, suspended_reason
 from controller.planning.limits import FleetSize, check_limits
 from controller.planning.parking import park_over_limit
 from controller.reconcile.failure_policy import QUOTA_USED_UP
@@ -31,18 +31,18 @@ def build_fleet_plan(
     """
     run = snapshot.run
     _refuse_unknown_names(snapshot)
-    judgement = check_limits(plans, _fleet_size(snapshot), run.policy)
+    # Who is suspended counts in no limit: whatever is the matter with it, nothing is written.
+    judgement = check_limits((plan for plan in plans if not plan.is_suspended), _fleet_size(snapshot), run.policy)
     if run.policy.automatic:
         judgement = park_over_limit(judgement, _fleet_size(snapshot), recent_changes, everyone=run.scope.is_everyone)
-    plans, cost = (
-        judgement.plans,
-        estimate_cost(judgement.plans, reads_to_repeat, run.requests_per_minute, run.api.quota),
-    )
+    judged = {plan.merchant: plan for plan in judgement.plans}
+    plans = tuple(judged.get(plan.merchant, plan) for plan in plans)
+    cost = estimate_cost(plans, reads_to_repeat, run.requests_per_minute, run.api.quota)
     incomplete = _unread_reasons(snapshot, plans)
     unmanaged = _unmanaged_names(_listing(snapshot), plans, snapshot)
     retained = retained_merchants(snapshot)
     return FleetPlan(
-        plans=judgement.plans,
+        plans=plans,
         fleet_digest=run.fleet.digest,
         is_complete=not (incomplete or run.fleet.diagnostics or any(each.has_unread for each in plans)),
         unmanaged_names=unmanaged,
@@ -108,17 +108,22 @@ def _unread_sync_reasons(snapshot: RunSnapshot) -> tuple[str, ...]:
 
 def _fleet_size(snapshot: RunSnapshot) -> FleetSize:
     run = snapshot.run
-    bound = sum(1 for memory in snapshot.recorded.values() if memory.company_id and not memory.removed_at)
+    now = run.service_now()
+    suspended = {name for name, desired in run.fleet.merchants.items() if suspended_reason(desired, now)}
+    bound = sum(name not in suspended for name in snapshot.merchant_by_company_id.values())
     lost = merchants_without_manifest(run.fleet, run.scope, snapshot.recorded)
     if lost is not None:  # whoever is only called otherwise has not been lost
         lost = tuple(name for name in lost if name not in snapshot.contested)
-    return FleetSize(bound, lost, len(run.fleet.known_names), _missing_company_count(snapshot))
+    return FleetSize(bound, lost, len(run.fleet.known_names), _missing_company_count(snapshot, suspended))
 
 
-def _missing_company_count(snapshot: RunSnapshot) -> int:
+def _missing_company_count(snapshot: RunSnapshot, suspended: Collection[str]) -> int:
     """Bound companies that a complete listing lacks, whether that was read for everyone or for one who is missing."""
     seen = snapshot.company_index or snapshot.inventory_if_read
-    return len(snapshot.merchant_by_company_id.keys() - seen.by_id.keys()) if seen and seen.listing.complete else 0
+    if seen is None or not seen.listing.complete:
+        return 0
+    bound = snapshot.merchant_by_company_id.items()
+    return sum(id_ not in seen.by_id and merchant not in suspended for id_, merchant in bound)
 
 
 def _unmanaged_names(listing: Listing | None, plans: Sequence[Plan], snapshot: RunSnapshot) -> tuple[str, ...]:

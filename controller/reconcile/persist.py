@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from controller.model.desired import DesiredMerchant, LinkState
+from controller.model.desired import DeletionPolicy, DesiredMerchant, LinkState
 from controller.model.observed import LastSync, RecordedState
 from controller.model.plan import ChangeKind, ConditionStatus, Plan, PlanStatus
 from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Unchanged
@@ -72,6 +72,9 @@ async def persist_outcome(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -
     accepted = isinstance(outcome, Failed | ChangedSincePlan) and outcome.writes > 0
     if plan.status is PlanStatus.UNKNOWN or not (accepted or isinstance(outcome, Applied | Unchanged)):
         return
+    if plan.is_suspended:
+        await _retain(plan.merchant, recorded, snapshot)
+        return
     await _bind(plan, wanted, recorded, snapshot)
     if accepted:
         return
@@ -118,6 +121,15 @@ async def _record_applied(plan: Plan, wanted: DesiredMerchant, recorded: Recorde
     if applied != before or wanted.policy.deletion != recorded.deletion_policy:
         await snapshot.run.store.applied.save(
             plan.merchant, applied, deletion=wanted.policy.deletion.value, at=snapshot.run.now()
+        )
+
+
+async def _retain(merchant: str, recorded: RecordedState, snapshot: RunSnapshot) -> None:
+    """Should its manifest go while it is suspended, all stays as it is; whatever its policy says counts again later."""
+    if recorded.company_id and not recorded.removed_at and recorded.deletion_policy != DeletionPolicy.RETAIN:
+        applied = {path: _applied_to_json(value) for path, value in recorded.last_applied.items()}
+        await snapshot.run.store.applied.save(
+            merchant, applied, deletion=DeletionPolicy.RETAIN.value, at=snapshot.run.now()
         )
 
 

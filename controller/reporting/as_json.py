@@ -100,6 +100,7 @@ def status_json(plan: FleetPlan) -> Json:
                 "conditions": [_condition(condition) for condition in each.conditions],
                 "findings": [finding_json(finding) for finding in each.findings],
                 "data": data_age_json(each.data_age),
+                **_suspended(each),
                 **last_sync_json(each, plan.made_at),
             }
             for each in plan.plans
@@ -407,7 +408,14 @@ def _names(plan: Plan) -> Json:
 
 def _held(plan: Plan) -> Json:
     """Changes that are planned and not written until somebody releases them."""
-    return {"held": [_change(each) for each in plan.held_changes]} if plan.held_changes else {}
+    held = {"held": [_change(each) for each in plan.held_changes]} if plan.held_changes else {}
+    return held | _suspended(plan)
+
+
+def _suspended(plan: Plan) -> Json:
+    if plan.hold is None or not plan.is_suspended:
+        return {}
+    return {"suspended": {"reason": plan.hold.reason, "until": format_iso(plan.hold.until)}}
 
 
 def _change(change: Change) -> Json:

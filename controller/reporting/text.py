@@ -91,6 +91,8 @@ def plan_summary(plan: FleetPlan) -> str:
         ]
     )
     merchants = merchants or "no merchants"
+    suspended = sum(each.is_suspended for each in plan.plans)
+    merchants += f", {suspended:,} of them suspended" if suspended else ""
     cost = (
         f"{format_count(plan.request_estimate.writes, 'write')} and {format_count(plan.request_estimate.reads, 'read')}"
     )

@@ -15,6 +15,7 @@ from dataclasses import replace
 from controller.desired.selector import require_any_match
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.desired import Fleet
+from controller.model.errors import UsageError
 from controller.model.plan import ChangeClass
 from controller.model.report import FleetPlan
 from controller.model.rollout import Rollout, RolloutPreview, RolloutSpec
@@ -128,11 +129,16 @@ async def resume_rollout(
 async def undo_rollout(
     settings: Settings, request: UndoRequest, sink: ProgressSink, *, environment: Environment = REAL_ENVIRONMENT
 ) -> RolloutResult | FleetPlan:
-    """Puts back what a rollout changed; no manifest is looked at. Refused or declined: the plan alone comes back."""
+    """Puts back what a rollout changed; a manifest is asked for nothing but whether it suspends its merchant. Refused
+    or declined: the plan alone comes back."""
+    try:
+        declared = load_manifests(settings, Scope(), strict=False)
+    except UsageError:  # there is no such folder, so nobody is suspended
+        declared = EMPTY_FLEET
     opening = _open_session(settings, EMPTY_FLEET, Scope(), sink, environment)
     async with opening as (run, _), state_lock(run.store, request.lock_timeout):
         run = replace(run, policy=_policy(request.allow))
-        undone = await put_back(run, request.name, request.confirm)
+        undone = await put_back(run, request.name, request.confirm, declared)
         return undone if isinstance(undone, FleetPlan) else RolloutResult(undone, run.stop.signal)
 
 

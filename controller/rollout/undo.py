@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.codat.convert import sync_hour_at
-from controller.model.desired import DeletionPolicy, DesiredMerchant, DriftPolicy, Fleet, MerchantPolicy
+from controller.model.desired import DeletionPolicy, DesiredMerchant, DriftPolicy, Fleet, MerchantPolicy, Suspension
 from controller.model.errors import MerchantctlError
 from controller.model.observed import RecordedState
 from controller.model.plan import Plan, PlanStatus
@@ -47,16 +47,21 @@ PUT_BACK_STATES = (MemberState.UNDONE, MemberState.NOT_REVERTED)
 UNDOABLE_STATES = (RolloutState.PAUSED, RolloutState.ABORTED, RolloutState.DONE, RolloutState.UNDOING)
 
 
-async def undo_rollout(run: RunContext, name: str | None, confirm: Callable[[FleetPlan], bool]) -> Rollout | FleetPlan:
+async def undo_rollout(
+    run: RunContext, name: str | None, confirm: Callable[[FleetPlan], bool], declared: Fleet
+) -> Rollout | FleetPlan:
     """Plans and judges all of it at once, asks once, and holds its merchants from the same change. Refused or
-    declined: the plan alone comes back. The caller holds the lock."""
+    declined: the plan alone comes back. The caller holds the lock.
+
+    declared  the manifests as far as they can be read: who is suspended is not written to here either
+    """
     started = run.now()
     rollout = await load_rollout(run.store, name)
     await _refuse_what_cannot_be_undone(rollout, run)
     members = {each.merchant: each for each in rollout.members if each.changed and each.state is not MemberState.UNDONE}
     author = replace(run.author, verb=f"{rollout.name} undo")
     run = replace(run, scope=Scope(names=frozenset(members)), author=author)
-    snapshot, plan = await _plan_undo(rollout, members, run)
+    snapshot, plan = await _plan_undo(rollout, members, run, declared)
     if plan.refusal or not may_write(plan, run.stop) or not confirmed(plan, confirm):
         return plan
     await run.store.rollouts.compare_and_set(
@@ -78,7 +83,7 @@ async def _refuse_what_cannot_be_undone(rollout: Rollout, run: RunContext) -> No
 
 
 async def _plan_undo(
-    rollout: Rollout, members: Mapping[str, RolloutMember], run: RunContext
+    rollout: Rollout, members: Mapping[str, RolloutMember], run: RunContext, declared: Fleet
 ) -> tuple[RunSnapshot, FleetPlan]:
     """What is remembered of everyone is read first: the wishes are made of it."""
     rows = await run.store.records.load(members)
@@ -90,11 +95,20 @@ async def _plan_undo(
         )
         for name, member in members.items()
     }
+    wishes = {name: replace(wish, suspension=_suspension(name, declared)) for name, wish in wishes.items()}
     run = replace(run, fleet=Fleet(wishes, frozenset(wishes), (), is_complete=False, digest=""))
     snapshot = await recover_then_snapshot(run)
     written = {name: _recorded_as_written(members[name], snapshot.recorded_state(name)) for name in snapshot.desired}
     snapshot = replace(snapshot, recorded={**snapshot.recorded, **written})
     return snapshot, await plan_fleet(snapshot)
+
+
+def _suspension(name: str, declared: Fleet) -> Suspension | None:
+    if name in declared.merchants:
+        return declared.merchants[name].suspension
+    # Its manifest is there and something is wrong with it: it may well suspend the merchant.
+    is_unread = name in declared.known_names
+    return Suspension("its manifest is invalid and may say so; merchantctl validate tells why") if is_unread else None
 
 
 def _values(member: RolloutMember, which: str) -> dict[str, Value]:

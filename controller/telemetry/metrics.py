@@ -136,6 +136,8 @@ def _plan_metrics(plan: FleetPlan, latest: ControllerStatus) -> Iterator[Metric]
     yield _labelled_gauge("last_syncs", help_text, "code", sync_codes)
     drifted = sum(any(is_drift(finding) for finding in merchant_findings) for merchant_findings in findings)
     yield _gauge("merchants_drifted", "Merchants that somebody else changed and that are not put right.", drifted)
+    help_text = "Merchants that are suspended: looked at, and not written to."
+    yield _gauge("merchants_suspended", help_text, sum(row.is_suspended for row in plan.plans))
     yield _gauge("unmanaged_companies", "Companies that no manifest claims.", plan.unmanaged_count)
     yield _gauge("complete", "1 when everything that was asked for could be read.", plan.is_complete)
     refused = plan.refusal is not None or bool(plan.findings)

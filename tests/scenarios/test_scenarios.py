@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from controller.model.report import FleetPlan, RequestEstimate
 from controller.model.run import RunPolicy
 from controller.model.values import value_from_json
 from controller.planning.clock_skew import hold_for_skew
+from controller.planning.holds import hold_if_suspended
 from controller.planning.limits import FleetSize, check_limits
 from controller.planning.plan import make_plan
 from controller.planning.renames import (
@@ -70,7 +72,7 @@ OTHER_CODES = """
     connection-wrong-platform connection-duplicate connection-error
     commerce-connection-missing commerce-connection-unlinked
     data-not-pulled data-pull-failed data-stale last-sync-failed sync-overdue
-    re-create-held clock-skew
+    re-create-held clock-skew suspended
     mapping-changed mapping-invalid schedule-changed sync-disabled sync-enabled not-configured
     merchant-renamed renamed-already
     unknown
@@ -95,6 +97,9 @@ def planned(folder: Path) -> Plan:
         theirs = datetime.fromisoformat(live["serviceNow"])
         by_service = make_plan(wanted, observed(live, theirs), remembered(folder), theirs)
         plan = hold_for_skew(by_service, plan, theirs, now)
+    plan = hold_if_suspended(plan, replace(wanted, origins={}), now)
+    if plan.is_suspended:
+        return plan
     (judged,) = check_limits(
         (plan,), FleetSize(bound_count=1, without_manifest=None, declared_count=1), RunPolicy()
     ).plans
