@@ -424,7 +424,7 @@ def _rename_origin(document: ParsedManifest) -> Origin:
 
 
 def _fleet_digest(merchants: Iterable[DesiredMerchant], renames: Mapping[str, DeclaredRename]) -> str:
-    """A hash of everything that is declared, with names, renames and suspensions, which no merchant's own digest has."""
+    """A hash of all that is declared, with names, renames and suspensions, which no merchant's own digest has."""
     lines = [f"{merchant.digest} {merchant.name} {merchant.suspension or ''}" for merchant in merchants]
     lines += [f"{rename.old_name!r} -> {name!r}" for name, rename in renames.items()]
     return sha256("\n".join(sorted(lines)).encode(errors="surrogatepass")).hexdigest()

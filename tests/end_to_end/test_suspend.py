@@ -24,8 +24,8 @@ from tests.end_to_end.place import (
     states_by_merchant,
 )
 
-DISPUTE = {"suspend": {"reason": "in dispute with the bank", "until": "2099-12-31"}}
-OVER = {"suspend": {"reason": "in dispute with the bank", "until": "2020-01-01"}}
+DISPUTE: dict[str, Any] = {"suspend": {"reason": "in dispute with the bank", "until": "2099-12-31"}}
+OVER: dict[str, Any] = {"suspend": {"reason": "in dispute with the bank", "until": "2020-01-01"}}
 UNWATCHED = ProgressSink(lambda sentence: None)
 
 
