@@ -93,7 +93,7 @@ def load_declared(scenario: Path) -> DesiredMerchant:
         root = Path(folder)
         for source in (SCENARIOS / "usual.yaml", scenario / "manifest.yaml"):
             (root / source.name).write_bytes(source.read_bytes())
-        fleet = load_fleet(root)
+        fleet = load_fleet(root, today=USUAL_NOW.date())
     assert not fleet.diagnostics, "\n".join(str(each) for each in fleet.diagnostics)
     (only,) = fleet.merchants.values()
     return only

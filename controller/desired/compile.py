@@ -14,13 +14,14 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from controller.desired.manifest import INVALID_VALUE, ParsedManifest
-from controller.desired.merge import TIME_ZONE_PATH, Layers, merge_layers, own_layer, without_path
+from controller.desired.manifest import INVALID_VALUE, ParsedManifest, to_declared_value
+from controller.desired.merge import TIME_ZONE_PATH, Layers, comparable_path, merge_layers, own_layer, without_path
 from controller.model.desired import (
     DeletionPolicy,
     DesiredMerchant,
     Diagnostic,
     DriftPolicy,
+    IgnoreRule,
     LinkState,
     MerchantPolicy,
     Suspension,
@@ -46,6 +47,7 @@ from controller.model.values import (
     Ref,
     account_path,
     parse_account_path,
+    ref_kind,
     value_to_json,
 )
 from controller.quick_dataclasses import dataclass
@@ -102,7 +104,7 @@ def compile_merchant(document: ParsedManifest, base: BaseProfile) -> tuple[Desir
     compiled = base.compiled_variants[variant]
     if not compiled.is_valid:
         diagnostics.extend(_broken_rules(layers))
-    diagnostics += [*_check_company_name(layers), *_check_platform(document, layers)]
+    diagnostics += [*_check_company_name(layers), *_check_platform(document, layers), *_check_ignored_fields(layers)]
     return (None if diagnostics else _desired_merchant(document, layers, compiled)), diagnostics
 
 
@@ -137,8 +139,16 @@ def _desired_merchant(document: ParsedManifest, layers: Layers, compiled: Compil
         labels=document.labels,
         origins=layers.origins,
         digest=digest,
+        ignore=tuple(map(_ignore_rule, values.get("policy.ignore", ()))),
         suspension=_suspension(values.get("suspend.reason"), values.get("suspend.until")),
     )
+
+
+def _ignore_rule(declared: Mapping[str, Any]) -> IgnoreRule:
+    until = midnight_utc(date.fromisoformat(declared["until"]), None)
+    live, field = to_declared_value(declared.get("live")), declared.get("field")
+    path = comparable_path(field) if field else None
+    return IgnoreRule(declared.get("finding"), path, live, declared["reason"], until)
 
 
 @cache
@@ -210,6 +220,19 @@ def _check_platform(document: ParsedManifest, layers: Layers) -> Iterator[Diagno
     yield document.diagnostic_at(
         document.name_position, what, "add connection: {platform: xero}, or a profile that has it"
     )
+
+
+def _check_ignored_fields(layers: Layers) -> Iterator[Diagnostic]:
+    """A field that nobody declares is not compared anyway, but for a selection that its books lack."""
+    rules: Any = layers.values.get("policy.ignore", ())
+    known = {comparable_path(path) for path in layers.values} | {CONNECTION_STATE_PATH, PLATFORM_PATH}
+    for rule in rules:
+        path = comparable_path(rule.get("field", CONNECTION_STATE_PATH))
+        if path in known or ref_kind(path):
+            continue
+        nearest = get_close_matches(path, known, n=2, cutoff=0.7)
+        remedy = f"did you mean {' or '.join(nearest)}?" if nearest else "name a field as a finding shows it"
+        yield _diagnostic(layers, ("policy.ignore",), f"policy.ignore: nothing declares {rule['field']!r}", remedy)
 
 
 def _broken_rules(layers: Layers) -> Iterator[Diagnostic]:

@@ -10,6 +10,9 @@ from controller.desired.schema import MANIFEST_KINDS
 Json = dict[str, Any]
 
 
+_PLAIN_TYPES: Mapping[str, Json] = {"any": {}, "bool": {"type": "boolean"}}
+
+
 def json_schema() -> Json:
     """Mappings with fixed keys are definitions of their own."""
     definitions: dict[str, Json] = {}
@@ -33,8 +36,8 @@ def _json_of(shape: Mapping[str, Any], definitions: dict[str, Json]) -> Json:
             return _json_of(shape["schema"], definitions) | more
         case "nullable":
             return {"anyOf": [_json_of(shape["schema"], definitions), {"type": "null"}]}
-        case "bool":
-            return {"type": "boolean"}
+        case "any" | "bool" as plain:
+            return dict(_PLAIN_TYPES[plain])
         case "int":
             return {"maximum": shape["le"], "minimum": shape["ge"], "type": "integer"}
         case "str":

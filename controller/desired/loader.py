@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field, replace
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
 from hashlib import sha256
@@ -24,6 +25,7 @@ from controller.desired.validation import SchemaProblem, find_schema_problems
 from controller.desired.yaml_reader import MAX_DIAGNOSTICS, Position, YamlNode
 from controller.model.desired import DeclaredRename, DesiredMerchant, Diagnostic, Fleet, Origin
 from controller.model.errors import UsageError
+from controller.model.syncs_and_uploads import LAST_SYNC_FAILED
 from controller.model.values import COMPANY_NAME_PATH
 from controller.quick_dataclasses import dataclass
 
@@ -32,23 +34,41 @@ _NO_PROFILE = ""
 """The key of what a manifest without a profile builds on: no profile can have this name."""
 
 
-def load_fleet(root: Path, path: Path | None = None, cache: Path | None = None) -> Fleet:
+def load_fleet(root: Path, path: Path | None = None, cache: Path | None = None, today: date | None = None) -> Fleet:
     """The merchants at or below `path` (a file or folder; None = all), compiled on the whole root.
 
     The parsed files of large roots are kept in the folder `cache`, so that next time only changed ones are parsed.
     A path that is not below the root is read as a root of its own. UsageError when root or path is not there;
     whatever is wrong with a manifest is one of the fleet's diagnostics, sorted by file and line.
+
+    today  from which `policy.ignore` reaches so many days; None: this machine's date in UTC
     """
+    today = today or datetime.now(UTC).date()
     if path is not None and not path.exists():
         raise UsageError(f"there is no {path}: name a file or folder of manifests")
     part = _path_below_root(root, path) if path is not None else None
     if path is not None and part is None:
-        return _load(path, None, ManifestCache.for_root(path, cache), configured_root=False)
+        return _load(path, None, ManifestCache.for_root(path, cache), configured_root=False, today=today)
     if not root.exists():
         raise UsageError(
             f"there are no manifests at {root}: create them with `merchantctl init`, or set MERCHANTCTL_MANIFESTS"
         )
-    return _load(root, part, ManifestCache.for_root(root, cache), configured_root=True)
+    return _load(root, part, ManifestCache.for_root(root, cache), configured_root=True, today=today)
+
+
+MAX_IGNORE_DAYS, MAX_IGNORE_DAYS_BY_CODE = 90, {LAST_SYNC_FAILED: 7}
+"""How long something may be ignored; then somebody has to decide again. With every day a valid end stays valid."""
+
+
+def _too_long_ignored(merchants: Iterable[DesiredMerchant], today: date) -> Iterator[Diagnostic]:
+    for merchant in merchants:
+        for rule in merchant.ignore:
+            max_days = MAX_IGNORE_DAYS_BY_CODE.get(rule.code or "", MAX_IGNORE_DAYS)
+            latest, origin = today + timedelta(days=max_days), merchant.origins["policy.ignore"][-1]
+            if rule.until.date() > latest:
+                what = f"{rule.code or rule.field} is ignored until {rule.until:%Y-%m-%d}: {max_days} days at most"
+                remedy = f"write until: {latest}, or earlier; it can be renewed then"
+                yield Diagnostic(origin.file, origin.line, origin.column, what, remedy)
 
 
 def empty_root_diagnostic(root: Path) -> Diagnostic:
@@ -67,12 +87,13 @@ def _path_below_root(root: Path, path: Path) -> str | None:
     return "" if relative == Path() else discovery.display_path(str(root / relative))
 
 
-def _load(root: Path, part: str | None, cache: ManifestCache, configured_root: bool) -> Fleet:
+def _load(root: Path, part: str | None, cache: ManifestCache, configured_root: bool, today: date) -> Fleet:
     with _without_garbage_collection():
         loaded = _read(root, cache)
         cache.save()
         compiled = _compile_merchants(loaded)
     renames = _renames(loaded)
+    loaded.diagnostics.extend(_too_long_ignored((merchant for _, merchant in compiled), today))
     diagnostics = tuple(sorted(set(loaded.diagnostics)))
     # A file or a folder: `acme.yaml` is in part "acme.yaml" and "acme/uk.yaml" in "acme", but not "acme-2.yaml".
     merchants = {
@@ -424,7 +445,10 @@ def _rename_origin(document: ParsedManifest) -> Origin:
 
 
 def _fleet_digest(merchants: Iterable[DesiredMerchant], renames: Mapping[str, DeclaredRename]) -> str:
-    """A hash of all that is declared, with names, renames and suspensions, which no merchant's own digest has."""
-    lines = [f"{merchant.digest} {merchant.name} {merchant.suspension or ''}" for merchant in merchants]
+    """A hash of all that is declared, with what no merchant's own digest has: names, renames, what is left alone."""
+    lines = [
+        f"{merchant.digest} {merchant.name} {merchant.suspension or ''} {merchant.ignore or ''}"
+        for merchant in merchants
+    ]
     lines += [f"{rename.old_name!r} -> {name!r}" for name, rename in renames.items()]
     return sha256("\n".join(sorted(lines)).encode(errors="surrogatepass")).hexdigest()

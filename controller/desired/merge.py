@@ -103,12 +103,12 @@ def without_path(layers: Layers, path: str) -> Layers | None:
 
 
 def _without(by_path: Mapping[str, T], path: str) -> dict[str, T]:
-    removed = _comparable(path)
+    removed = comparable_path(path)
     below = (f"{removed}.", f"{removed}[")
     return {
         other: value
         for other, value in by_path.items()
-        if (comparable := _comparable(other)) != removed and not comparable.startswith(below)
+        if (comparable := comparable_path(other)) != removed and not comparable.startswith(below)
     }
 
 
@@ -122,7 +122,7 @@ def _replaced_paths(path: str, lower: Collection[str], upper: Collection[str]) -
     return tuple(other for other in lower if other.lower() == path.lower())
 
 
-def _comparable(path: str) -> str:
+def comparable_path(path: str) -> str:
     """One spelling for the ways to write a path: taxRates.20 and taxRates["20.0"] are taxRates["20"]."""
     if path.startswith((f"{TAX_RATES_PATH}.", f"{TAX_RATES_PATH}[")):
         rate = path[len(TAX_RATES_PATH) :].strip(".[]\"'")

@@ -19,6 +19,7 @@ from typing import Any
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from pydantic_core.core_schema import TypedDictField
 
+from controller.model.finding_evidence import IGNORABLE
 from controller.model.manifest_text import quote_yaml
 from controller.model.names import find_invisible_flaw, remove_invisible
 from controller.model.platforms import KEYS, NAMES, key_of, nearest
@@ -131,6 +132,28 @@ def _no_duplicates(words: Sequence[str]) -> Sequence[str]:
     return words
 
 
+def _possible_live_value(value: Any) -> Any:
+    """What a finding can show as live: a plain value, a list of words, a reference."""
+    if isinstance(value, dict):
+        is_reference = len(value) == 1 and next(iter(value)) in ("id", "code", "name")
+        is_possible = is_reference and all(isinstance(text, str) and text for text in value.values())
+    else:
+        words = value if isinstance(value, list) else ["" if value is None else value]
+        is_possible = all(isinstance(word, str | bool | int) for word in words)
+    if is_possible:
+        return value
+    raise _error("that is no live value", "write it as the finding shows it, a reference by one of id, code and name")
+
+
+def _valid_ignore(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    if ("finding" in rule) == ("field" in rule):
+        raise _error("an entry of ignore is about a finding or about a field", "write one of finding and field")
+    if "field" in rule and "live" not in rule:
+        remedy = "add live, as the finding shows it; null where nothing is set"
+        raise _error("it does not say of which live value of the field it is said", remedy)
+    return rule
+
+
 _PRINTABLE = r"[^\x00-\x1f\x7f-\x9f]"
 _PRINTABLE_NO_SPACE = r"[^\s\x00-\x1f\x7f-\x9f]"
 _NAME_PATTERN = f"^{_PRINTABLE_NO_SPACE}({_PRINTABLE}{{0,198}}{_PRINTABLE_NO_SPACE})?$"
@@ -204,6 +227,16 @@ _DAY = _checked(_text(_DATE_PATTERN), _plausible_date)
 _ACCOUNT_KEY = _checked(_text(_ACCOUNT_KEY_PATTERN), _no_typing_error)
 _TAX_RATE_KEY = _checked(_text(), _valid_tax_rate)
 _LABELS = _by(_text(_LABEL_KEY_PATTERN), _text(_LABEL_VALUE_PATTERN))
+
+_LIVE_VALUE = _checked(
+    core_schema.any_schema(),
+    _possible_live_value,
+    anyOf=[
+        *({"type": word} for word in ("string", "boolean", "integer", "null")),
+        {"items": {"type": "string"}, "type": "array"},
+        {"$ref": "#/$defs/Account"},
+    ],
+)
 
 _ACCOUNT = _mapping(
     "Account",
@@ -281,11 +314,29 @@ _COMPANY = _mapping(
     books=_optional(_TEXT, "Name of the books that must be linked"),
 )
 
-_POLICY = _mapping(
-    "Policy",
-    drift=_optional(_one_of("Correct", "Report"), "Default: Correct"),
-    deletion=_optional(_one_of("Retain", "Disable", "Unlink", "Delete"), "Default: Retain"),
-    adopt=_optional(_FLAG, "Take over the one company of that name. Default: true"),
+_POLICY_KEYS = {
+    "drift": _optional(_one_of("Correct", "Report"), "Default: Correct"),
+    "deletion": _optional(_one_of("Retain", "Disable", "Unlink", "Delete"), "Default: Retain"),
+    "adopt": _optional(_FLAG, "Take over the one company of that name. Default: true"),
+}
+_POLICY = _mapping("Policy", **_POLICY_KEYS)
+
+_IGNORE = _checked(
+    _mapping(
+        "Ignore",
+        finding=_optional(_one_of(*IGNORABLE), "The code of a finding; or a field"),
+        field=_optional(_TEXT, "A field path, neither compared nor written; or a finding"),
+        live=_optional(_LIVE_VALUE, "The live value that it is said of, and no other; null = not set"),
+        reason=_required(_TEXT, "Why; it is shown in place of the finding"),
+        until=_required(_DAY, "Day from which it counts again, 00:00 UTC; within 90 days"),
+    ),
+    _valid_ignore,
+)
+
+_MERCHANT_POLICY = _mapping(
+    "MerchantPolicy",
+    **_POLICY_KEYS,
+    ignore=_optional(core_schema.list_schema(_IGNORE, strict=True), "Findings to live with for a while"),
 )
 
 _SUSPEND = _mapping(
@@ -312,7 +363,7 @@ _MERCHANT_SPEC = _mapping(
     enabled=_optional(_FLAG),
     schedule=_optional(_SCHEDULE),
     mapping=_optional(_MAPPING),
-    policy=_optional(_POLICY),
+    policy=_optional(_MERCHANT_POLICY),
     unmanaged=_optional(_DISTINCT_TEXTS, "Field paths of the profile to leave alone"),
     suspend=_optional(_SUSPEND, "Look at it, and write nothing to it"),
 )

@@ -116,7 +116,8 @@ def _keys_at(kind: str, path: Path) -> list[str]:
     """The keys that the schema has at a path."""
     shape: Mapping[str, Any] = MANIFEST_KINDS[kind]
     for key in path:
-        shape = shape["fields"][key]["schema"] if "fields" in shape else shape["values_schema"]
+        below = shape["fields"][key]["schema"] if "fields" in shape else None
+        shape = below or shape.get("items_schema") or shape["values_schema"]
         while "schema" in shape:  # a rule of its own, or null beside it
             shape = shape["schema"]
     return list(shape["fields"])

@@ -36,6 +36,24 @@ class LinkState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class IgnoreRule:
+    """A finding that somebody has seen and decided to live with for a while (`policy.ignore`).
+
+    code   of the finding; None where a field is named instead
+    field  its path; None where a finding is named instead
+    live   the live value that it was said of: it is said of no other. None: of a field that is not set, or of a finding
+           that has no value
+    until  when it ends
+    """
+
+    code: str | None
+    field: str | None
+    live: DeclaredValue
+    reason: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MerchantPolicy:
     drift: DriftPolicy = DriftPolicy.CORRECT
     deletion: DeletionPolicy = DeletionPolicy.RETAIN
@@ -81,6 +99,7 @@ class DesiredMerchant:
                            merchant is desired the same, and what was held from it stays held
     manifest_company_name  the company's name as the manifest has it
     suspension             that nothing may write to it for now. Not in the digest: what is desired of it is the same
+    ignore                 what is not to be told of it for now; not in the digest either
     """
 
     name: str
@@ -98,6 +117,7 @@ class DesiredMerchant:
     digest: str = ""
     manifest_company_name: str = ""
     suspension: Suspension | None = None
+    ignore: tuple[IgnoreRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)

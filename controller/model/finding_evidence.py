@@ -56,7 +56,7 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
         _MAPPING,
     ),
     **dict.fromkeys((LAST_SYNC_FAILED, SYNC_OVERDUE), _SYNC),
-    "suspended": frozenset(),  # the manifest says it
+    **dict.fromkeys(("suspended", "ignored"), frozenset()),  # the manifest says it
     # These depend on all changes of the plan, or on all that was read of the merchant.
     **dict.fromkeys(
         (
@@ -81,6 +81,17 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
     ),
 }
 """Every code that a finding of a plan can have."""
+
+
+NOT_IGNORABLE = frozenset(
+    {"company-missing", "connection-deleted", "mapping-invalid", "suspended", "ignored"}
+    | {f"{kind}-remapped" for kind in RefKind}
+    | {code for code, evidence in EVIDENCE_BY_CODE.items() if evidence == _EVERYTHING}
+)
+"""Codes that `policy.ignore` never hides: something is gone, nothing is known, Codat would refuse the document, or
+changes are held. Whatever rests on everything is of that kind."""
+
+IGNORABLE = tuple(sorted(EVIDENCE_BY_CODE.keys() - NOT_IGNORABLE))
 
 
 class Ended(StrEnum):

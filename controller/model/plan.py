@@ -273,6 +273,7 @@ class Plan:
                       JSON text; recorded for a rollout, which may have to restore it
     fingerprint       sha256 of what it rests on (company name, connections, live values of declared fields, resolved
                       ids): a saved plan holds for a merchant as long as this stays the same
+    ignored           code and field of the findings that `policy.ignore` hides: those fields were not compared
     renamed_from      the name under which the merchant is recorded until this plan is carried out
     last_sync         the latest sync, as it was read last; None = never read
     schedule          when syncs are due; None where no configuration was read
@@ -297,6 +298,7 @@ class Plan:
     observed_values: dict[str, Value] = field(default_factory=dict)
     document_changes: Mapping[str, Mapping[str, tuple[str | None, str | None]]] = field(default_factory=dict)
     fingerprint: str = ""
+    ignored: tuple[tuple[str, str], ...] = ()
     renamed_from: str | None = None
     last_sync: LastSync | None = None
     schedule: SyncSchedule | None = None

@@ -12,6 +12,7 @@ Never here: a clock, a file, a request, a log line. The time comes in as a value
     remedies      commands and values that a person can paste
     last_sync · flapping        findings from earlier runs
     limits · parking · holds · clock_skew   all plans of a run: what is refused or held
+    ignore        findings that `policy.ignore` hides for a while
     renames       `metadata.renamedFrom`, and who claims a removed merchant's company
     from_live     the way back: live → what a manifest would have to say
 """

@@ -41,6 +41,7 @@ from controller.planning.company import check_company
 from controller.planning.configuration import check_books, check_configuration
 from controller.planning.connection import check_accounting_connection, check_commerce_connection
 from controller.planning.context import PlanningContext, StepResult, condition_met
+from controller.planning.ignore import CORRECTED_BY, ignored_findings, split_ignored, without_ignored_fields
 from controller.planning.last_sync import last_sync_findings, sync_schedule_of, syncing_condition
 from controller.planning.reference_data import DATA_READY, check_reference_data
 
@@ -76,6 +77,40 @@ def make_plan(
 
     `remap`: a person wants its references followed to where renumbered books have moved them.
     """
+    declared = _plan_as_declared(desired, observed, recorded, now, remap=remap)
+    declared, hidden = split_ignored(declared, desired, now)
+    if not hidden:
+        return declared
+    rest = _plan_as_declared(without_ignored_fields(desired, hidden), observed, recorded, now, remap=remap)
+    not_made = {CORRECTED_BY.get(finding.code) for finding in hidden}
+    changes = tuple(change for change in rest.changes if change.kind not in not_made)
+    keys = {finding.key for finding in hidden}
+    findings = (
+        *(finding for finding in split_ignored(rest, desired, now)[0].findings if finding.key not in keys),
+        *ignored_findings(hidden, desired),
+    )
+    # What is ignored is still not as declared, so the conditions stay as they are: nothing becomes ready by it.
+    return replace(
+        rest,
+        status=_status_beside_ignored(declared, changes, findings),
+        changes=changes,
+        findings=findings,
+        conditions=declared.conditions,
+        observed_values=rest.observed_values if changes else {},
+        ignored=tuple((finding.code, finding.field or "") for finding in hidden),
+    )
+
+
+def _status_beside_ignored(declared: Plan, changes: tuple[Change, ...], findings: tuple[Finding, ...]) -> PlanStatus:
+    """In sync but for what is ignored; where the merchant has not come as far as its mapping it waits all the same."""
+    status, unmet = _status(changes, findings), declared.first_unmet
+    is_mapped = unmet is None or unmet.type not in CONDITION_ORDER[: CONDITION_ORDER.index("Mapped")]
+    return status if is_mapped or status is not PlanStatus.IN_SYNC else PlanStatus.WAITING
+
+
+def _plan_as_declared(
+    desired: DesiredMerchant, observed: Observed, recorded: RecordedState, now: datetime, *, remap: bool
+) -> Plan:
     context = PlanningContext(desired, observed, recorded, now, remap_allowed=remap)
     results: list[StepResult] = []
     checked: set[CheckedPart] = set()

@@ -183,7 +183,8 @@ def _ending(open_: OccurrenceRow, plan: Plan | None, fleet: Fleet, run: int | No
     if merchant != FLEET_KEY and (merchant not in fleet.known_names if fleet.is_complete else plan is None):
         return FindingEnding(open_.key, Ended.LEFT, run)
     wish = manifest_part_of(open_.key, fleet)
-    how = ended_by(code, written=open_.tried_run is not None, wish_moved=open_.wish is not None and wish != open_.wish)
+    wish_moved = (open_.wish is not None and wish != open_.wish) or (plan is not None and (code, field) in plan.ignored)
+    how = ended_by(code, written=open_.tried_run is not None, wish_moved=wish_moved)
     wanted = value_to_json(plan.resolved_values[field]) if plan and field in plan.resolved_values else None
     return FindingEnding(open_.key, how, open_.tried_run if how is Ended.MENDED else run, wanted)
 

@@ -150,7 +150,9 @@ def last_applied_after(plan: Plan, wanted: DesiredMerchant, recorded: RecordedSt
             COMPANY_NAME_PATH: wanted.company_name,
         }
     left_alone = {recorded_path(field) for field in plan.differences} - set(_written_values(plan))
-    values: dict[str, Value] = {COMPANY_NAME_PATH: wanted.company_name}
+    ignored = {recorded_path(field) for _, field in plan.ignored}
+    values: dict[str, Value] = {path: recorded.last_applied[path] for path in ignored & recorded.last_applied.keys()}
+    values |= {COMPANY_NAME_PATH: wanted.company_name}
     rules = made_of(wanted)
     for path, value in ((recorded_path(path), value) for path, value in plan.resolved_values.items()):
         if path not in left_alone:

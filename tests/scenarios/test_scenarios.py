@@ -72,7 +72,7 @@ OTHER_CODES = """
     connection-wrong-platform connection-duplicate connection-error
     commerce-connection-missing commerce-connection-unlinked
     data-not-pulled data-pull-failed data-stale last-sync-failed sync-overdue
-    re-create-held clock-skew suspended
+    re-create-held clock-skew suspended ignored
     mapping-changed mapping-invalid schedule-changed sync-disabled sync-enabled not-configured
     merchant-renamed renamed-already
     unknown
@@ -97,13 +97,18 @@ def planned(folder: Path) -> Plan:
         theirs = datetime.fromisoformat(live["serviceNow"])
         by_service = make_plan(wanted, observed(live, theirs), remembered(folder), theirs)
         plan = hold_for_skew(by_service, plan, theirs, now)
-    plan = hold_if_suspended(plan, replace(wanted, origins={}), now)
+    plan = _without_addresses(hold_if_suspended(plan, wanted, now))
     if plan.is_suspended:
         return plan
     (judged,) = check_limits(
         (plan,), FleetSize(bound_count=1, without_manifest=None, declared_count=1), RunPolicy()
     ).plans
     return with_rename(judged, live.get("renamed from"), live.get("line without work"))
+
+
+def _without_addresses(plan: Plan) -> Plan:
+    """Its manifest is in a folder that has another name each time."""
+    return replace(plan, findings=tuple(replace(each, manifest=None) for each in plan.findings))
 
 
 def left_alone(name: str, why: str, of: str, more: str = "") -> Finding:
