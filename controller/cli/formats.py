@@ -117,6 +117,12 @@ def _apply_json(result: FleetReport | FleetPlan, view: View) -> str:
     return dumps(report_json(result))
 
 
+def _apply_markdown(result: FleetReport | FleetPlan, view: View) -> str:
+    from controller.reporting.markdown import apply_markdown
+
+    return apply_markdown(result)
+
+
 PLAN_FORMATS: Mapping[str, Callable[[FleetPlan, View], str]] = {
     "text": _plan_text,
     "json": _plan_json,
@@ -134,6 +140,7 @@ STATUS_FORMATS: Mapping[str, Callable[[FleetPlan, View], str]] = {"text": _statu
 APPLY_FORMATS: Mapping[str, Callable[[FleetReport | FleetPlan, View], str]] = {
     "text": _apply_text,
     "json": _apply_json,
+    "markdown": _apply_markdown,
 }
 
 

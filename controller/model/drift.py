@@ -33,3 +33,11 @@ def is_drifting(code: str, direction: Direction | None) -> bool:
     if direction in (Direction.DRIFT, Direction.CONFLICT):
         return True
     return code in DRIFT_CODES and direction is not Direction.PENDING
+
+
+CAUSE_BY_DIRECTION = {
+    Direction.PENDING: "the manifest moved",
+    Direction.DRIFT: "live moved",
+    Direction.CONFLICT: "the manifest and live both moved",
+}
+"""The cause of a finding of whom no more is known than who moved."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.model.desired import DeletionPolicy, DriftPolicy
+from controller.model.drift import CAUSE_BY_DIRECTION
 from controller.model.observed import Configuration
 from controller.model.plan import (
     Actor,
@@ -394,13 +395,6 @@ def _difference_finding(
         wanted=change.wanted,
         direction=change.direction,
     )
-
-
-CAUSE_BY_DIRECTION = {
-    Direction.PENDING: "the manifest moved",
-    Direction.DRIFT: "live moved",
-    Direction.CONFLICT: "the manifest and live both moved",
-}
 
 
 def _difference_code_and_cause(change: FieldChange, recorded: bool) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from controller.model.plan import ChangeKind, Direction, FieldChange, Finding
+from controller.model.plan import Actor, ChangeKind, Direction, FieldChange, Finding
 from controller.model.platforms import name_of
 from controller.model.values import LOCAL_TIME_PATH, PLATFORM_PATH, SYNC_HOUR_PATH, Option, Ref, Value
 from controller.text import escape_control
@@ -26,6 +26,15 @@ DIRECTIONS = {
     Direction.CONFLICT: "changed on both sides",
 }
 """Who changed a field, compared with what was applied last. JSON has the words of `Direction` itself."""
+
+ACTOR_WORDS = {
+    Actor.OPERATOR: "our side",
+    Actor.MERCHANT: "the merchant",
+    Actor.CODAT: "Codat",
+    Actor.APPLY: "merchantctl apply",
+    Actor.NOBODY: "nobody",
+}
+"""Who must act, in a sentence."""
 
 clean = escape_control
 
@@ -93,6 +102,11 @@ def format_list(words: Sequence[str], most: int = 5) -> str:
     """`a, b, c and 12 more`."""
     shown = ", ".join(clean(word) for word in words[:most])
     return shown if len(words) <= most else f"{shown} and {len(words) - most:,} more"
+
+
+def cut_text(text: str, most: int) -> str:
+    """The text, its end left out where it is longer than `most` characters: `the beginning of it…`."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def format_minutes(minutes: float) -> str:

@@ -26,6 +26,7 @@ from controller.model.report import (
     Skipped,
     Unchanged,
 )
+from controller.model.statements import Explanations, explained, said_cause
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import (
     CHANGE_LABELS,
@@ -142,47 +143,59 @@ def merchant_lines(plan: Plan, paint: Paint) -> list[str]:
     adopts = paint("quiet", "  adopts the existing company of that name") if plan.adopts else ""
     lines = [f"{paint('strong', clean(plan.merchant))}  {paint.word(plan.status.value)}{adopts}"]
     lines += [f"  {paint.word('~')} renamed from {clean(plan.renamed_from)}"] if plan.renamed_from else []
-    for change in plan.changes:
-        lines += change_lines(change, paint)
-    for change in plan.held_changes:
-        lines += change_lines(change, paint, held=True)
-    goes = {field.field for change in plan.changes for field in change.fields}
-    for finding in plan.findings:
-        lines += _cause_lines(finding, paint) if finding.field in goes else finding_lines(finding, paint)
-    return lines
+    explanations, others = explained(plan)
+    for change in (*plan.changes, *plan.held_changes):
+        lines += change_lines(change, paint, explanations, held=change in plan.held_changes)
+    return lines + [line for finding in others for line in finding_lines(finding, paint)]
 
 
-def _cause_lines(finding: Finding, paint: Paint) -> list[str]:
-    """A finding whose values and remedy stand above it already, as the change that puts it right."""
-    head, *_ = finding_lines(finding, paint)
-    at = [paint("quiet", f"      at {clean(finding.manifest)}")] if finding.manifest else []
-    return [head, *(f"      {clean(line)}" for line in finding.cause.splitlines() if line), *at]
-
-
-def change_lines(change: Change, paint: Paint, *, held: bool = False) -> list[str]:
+def change_lines(change: Change, paint: Paint, explanations: Explanations, *, held: bool = False) -> list[str]:
+    """A change field by field; under a field what is known of it beside its values."""
     sign, words = CHANGE_LABELS[change.kind]
     classes = ", ".join([*(each.value for each in change.classes), *(["held"] if held else [])])
     head = f"  {paint.word(sign)} {words}" + (paint("quiet", f"  ({classes})") if classes else "")
-    rows = [
-        (
-            each.field,
-            format_value(each.live, each.field),
-            "->",
-            format_value(each.wanted, each.field),
-            paint(STYLE_BY_WORD[each.direction.value], direction_words(each)),
-            clean(each.why),
-        )
-        for each in change.fields
-    ]
-    return [head, *align_columns(rows, " " * 6)]
+    rows = align_columns(
+        [
+            (
+                each.field,
+                format_value(each.live, each.field),
+                "->",
+                format_value(each.wanted, each.field),
+                paint(STYLE_BY_WORD[each.direction.value], direction_words(each)),
+                clean(each.why),
+            )
+            for each in change.fields
+        ],
+        " " * 6,
+    )
+    whole = explanations.get((change.kind, None))
+    lines = [head, *(_explanation_lines(whole, "", paint, held=held) if whole else [])]
+    for row, each in zip(rows, change.fields, strict=True):
+        finding = explanations.get((change.kind, each.field))
+        lines += [row, *(_explanation_lines(finding, each.why, paint, held=held) if finding else [])]
+    return lines
+
+
+def _explanation_lines(finding: Finding, why: str, paint: Paint, *, held: bool) -> list[str]:
+    """What a finding tells of a change that the change does not say: cause, age, place; what releases a held one."""
+    cause, age = said_cause(finding, why), _age_words(finding)
+    told = f"{finding.code}: {clean(cause)}" if cause else finding.code if age else ""
+    lines = [" " * 8 + told + paint("quiet", age)] if told else []
+    remedy = finding.remedy.splitlines() if held else []
+    lines += [f"        {paint('strong', '>')} {clean(line)}" for line in remedy if line]
+    return lines + ([paint("quiet", f"        at {clean(finding.manifest)}")] if finding.manifest else [])
+
+
+def _age_words(finding: Finding) -> str:
+    since = f"  since {format_time(finding.since)}" if finding.since else ""
+    return since + (f"  ({finding.occurrences} times in 30 days)" if (finding.occurrences or 0) > 1 else "")
 
 
 def finding_lines(finding: Finding, paint: Paint) -> list[str]:
     """Code, field and direction; then cause, values, remedy and link."""
     words = paint(STYLE_BY_WORD[finding.direction.value], DIRECTIONS[finding.direction]) if finding.direction else ""
     direction = f"  {words}" if words else ""
-    since = paint("quiet", f"  since {format_time(finding.since)}") if finding.since else ""
-    since += paint("quiet", f"  ({finding.occurrences} times in 30 days)") if (finding.occurrences or 0) > 1 else ""
+    since = paint("quiet", _age_words(finding))
     field = f"  {clean(finding.field)}" if finding.field else ""
     lines = [f"  {paint('bad', '!')} {finding.code}{field}{direction}{since}"]
     if finding.live is not None or finding.wanted is not None:

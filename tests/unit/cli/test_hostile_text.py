@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from controller.cli.main import group
 from controller.model.plan import Actor, Finding
-from controller.reporting.markdown import escape_markdown
+from controller.reporting.markdown_escape import escape_markdown
 from controller.telemetry.alerts import Alert, FindingAlert, alert_json
 from controller.text import dump_json, escape_control
 from tests.emulator import Emulator

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +137,27 @@ def test_secrets_are_only_where_merchantctl_talks_to_the_service(workflow: dict[
         for step in job["steps"]:
             talks = any(f"merchantctl {verb}" in step.get("run", "") for verb in ("plan", "apply", "drift"))
             assert ("secrets." in json.dumps(step)) is talks
+
+
+@pytest.mark.parametrize(
+    ("known", "call"),
+    [
+        ("", "api --silent repos/o/fleet/issues/7/comments -F body=@comment.md"),
+        ("42\n", "api --silent -X PATCH repos/o/fleet/issues/comments/42 -F body=@comment.md"),
+    ],
+    ids=["the first push", "a later push"],
+)
+def test_a_pull_request_has_one_comment_that_each_push_updates(
+    workflow: dict[str, Any], folder: Path, known: str, call: str
+) -> None:
+    (step,) = [step for step in workflow["jobs"]["plan"]["steps"] if "GH_TOKEN" in step.get("env", {})]
+    gh = folder / "bin" / "gh"
+    gh.parent.mkdir()
+    gh.write_text(f'#!/bin/sh\ncase "$*" in *--paginate*) printf \'{known}\';; *) echo "$@" > called;; esac\n')
+    gh.chmod(0o755)
+    env = {"PATH": f"{gh.parent}:{os.environ['PATH']}", "COMMENTS": "repos/o/fleet/issues", "NUMBER": "7"}
+    subprocess.run(["bash", "-e", "-c", step["run"]], cwd=folder, env=env, check=True)
+    assert (folder / "called").read_text().strip() == call
 
 
 def test_everything_from_elsewhere_is_pinned_by_hash(workflow: dict[str, Any], folder: Path) -> None:

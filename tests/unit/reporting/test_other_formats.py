@@ -26,7 +26,8 @@ def test_markdown_shows_changes_as_a_table() -> None:
 
 def test_markdown_keeps_a_row_a_row_whatever_is_in_it() -> None:
     evil = replace(finding(), cause="a | b\n| c <img> @everyone")
-    row = next(line for line in drift_markdown(fleet(merchant(findings=(evil,)))).splitlines() if "mapping" in line)
+    text = drift_markdown(fleet(merchant(findings=(evil,))))
+    row = next(line for line in text.splitlines() if line.startswith("| a "))
     assert r"a \| b\\n\| c \<img\> @<!-- -->everyone" in row
 
 
@@ -35,8 +36,8 @@ def test_findings_show_both_values_and_who_moved_where_they_are_about_a_value() 
     plan = fleet(merchant(findings=(off, finding("company-duplicate"))))
     table = drift_markdown(plan).splitlines()
     head = "sync-disabled (changed outside merchantctl)"
-    assert f"| {head} | enabled | false | true | someone changed it | merchantctl apply |" in table
-    assert "| company-duplicate |  |  |  | someone changed it | merchantctl apply |" in table
+    assert "| enabled | false | true | changed outside merchantctl | someone changed it | merchantctl apply |" in table
+    assert "| someone changed it | merchantctl apply |" in table
     assert f"<td>{head}</td><td>enabled</td><td>false</td><td>true</td>" in drift_html(plan)
 
 
@@ -45,7 +46,7 @@ def test_a_link_leads_where_it_says_and_a_strange_one_is_left_out() -> None:
         drift_markdown(fleet(merchant(findings=(finding(link=link),))))
         for link in ("https://link.example/a_b~c", "javascript:alert(1)")
     )
-    assert "merchantctl apply <https://link.example/a_b~c> |" in here
+    assert "Link to send: acme: <https://link.example/a_b~c>" in here
     assert "javascript" not in strange
 
 

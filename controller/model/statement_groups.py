@@ -1,0 +1,138 @@
+"""A report grouped by what is the same: this line of this profile -> 1,200 merchants, the most severe first. Pure.
+
+statements  ─▶ Line   one field with its values, or one finding, of everybody of whom the same is to be said
+lines       ─▶ Group  lines about the same merchants: a change of twenty fields for 1,200 merchants is one group
+
+Two values are the same when people read the same: an account «Tips (610)» has another id in everybody's books.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from controller.model.plan import Actor, Direction
+from controller.model.severity import Severity
+from controller.model.statements import Statement, Subject
+from controller.model.values import Option, Ref, Value
+from controller.quick_dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is the same for some merchants of a group.
+
+    example    the statement about the first of them: its sentences may hold that merchant's name
+    since      when it was seen first, of any of them
+    most_often how often it came within 30 days, of the one to whom it came most often
+    places     where the value is declared, and for how many of them; the place of most of them first
+    """
+
+    example: Statement
+    merchants: tuple[str, ...]
+    since: datetime | None
+    most_often: int | None
+    places: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What one block of a report says; its lines are about most merchants first. `links`: by merchant what to send."""
+
+    subject: Subject
+    merchants: tuple[str, ...]
+    lines: tuple[Line, ...]
+    links: tuple[tuple[str, str], ...] = ()
+
+
+def group_statements(statements: Iterable[Statement]) -> tuple[Group, ...]:
+    """The statements as groups: the most severe first, then those about most merchants."""
+    by_field: dict[Hashable, list[Statement]] = defaultdict(list)
+    for statement in statements:
+        by_field[statement.subject, statement.field].append(statement)
+    alike: dict[Hashable, list[tuple[tuple[str, ...], list[Statement]]]] = defaultdict(list)
+    for said in by_field.values():
+        merchants = tuple(sorted({statement.merchant for statement in said}))
+        alike[said[0].subject, merchants].append((merchants, said))
+    groups = [
+        Group(
+            fields[0][1][0].subject,
+            fields[0][0],
+            tuple(line for _, said in fields for line in _lines(said)),
+            _links(statement for _, said in fields for statement in said),
+        )
+        for fields in alike.values()
+    ]
+    return tuple(sorted(groups, key=_urgency))
+
+
+def merchants_by_actor(groups: Iterable[Group]) -> Mapping[Actor, int]:
+    """How many merchants wait for whom; for nobody is not among them."""
+    names: dict[Actor, set[str]] = defaultdict(set)
+    for group in groups:
+        names[group.subject.actor].update(group.merchants)
+    return {actor: len(names[actor]) for actor in ACTORS_BY_URGENCY if names.get(actor)}
+
+
+ACTORS_BY_URGENCY = (Actor.OPERATOR, Actor.MERCHANT, Actor.CODAT, Actor.APPLY)
+"""Who can be waited for; those who must be asked first."""
+
+
+def merchants_by_severity(groups: Iterable[Group]) -> Mapping[Severity, int]:
+    """How many merchants have something of each severity; a merchant counts once, at its worst."""
+    worst: dict[str, Severity] = {}
+    for group in sorted(groups, key=lambda group: group.subject.severity.rank):
+        for name in group.merchants:
+            worst.setdefault(name, group.subject.severity)
+    counts = Counter(worst.values())
+    return {severity: counts[severity] for severity in Severity if counts[severity]}
+
+
+def without_name(text: str, merchant: str) -> str:
+    """A sentence but for the merchant's name: sentences that differ in nothing else say the same."""
+    return re.sub(rf"(?<![\w-]){re.escape(merchant)}(?![\w-])", "", text) if merchant and merchant in text else text
+
+
+def _urgency(group: Group) -> tuple[int, int, int, str]:
+    actors = (*ACTORS_BY_URGENCY, Actor.NOBODY)
+    return (group.subject.severity.rank, -len(group.merchants), actors.index(group.subject.actor), group.merchants[0])
+
+
+def _lines(said: Sequence[Statement]) -> list[Line]:
+    """One field's, by what people read the same; for most merchants first."""
+    same: dict[Hashable, list[Statement]] = defaultdict(list)
+    for statement in said:
+        same[_as_read(statement)].append(statement)
+    lines = [_line(statements) for statements in same.values()]
+    return sorted(lines, key=lambda line: (-len(line.merchants), line.merchants[0]))
+
+
+def _line(statements: Sequence[Statement]) -> Line:
+    places = Counter(statement.manifest for statement in statements if statement.manifest)
+    seen = [statement.since for statement in statements if statement.since]
+    return Line(
+        min(statements, key=lambda statement: statement.merchant),
+        tuple(sorted({statement.merchant for statement in statements})),
+        min(seen, default=None),
+        max((statement.occurrences or 0 for statement in statements), default=0) or None,
+        tuple(sorted(places.items(), key=lambda place: (-place[1], place[0]))),
+    )
+
+
+def _as_read(statement: Statement) -> tuple[str, str, Direction | None, str, str]:
+    live, wanted = (_value_as_read(value) for value in (statement.live, statement.wanted))
+    cause, remedy = (without_name(text, statement.merchant) for text in (statement.cause, statement.remedy))
+    return live, wanted, statement.direction, cause, remedy
+
+
+def _value_as_read(value: Value | Ref) -> str:
+    """Selections by code and name; ids differ from merchant to merchant."""
+    if isinstance(value, Option) and value.name:
+        return f"{value.name} {value.code}"
+    return repr(value)
+
+
+def _links(statements: Iterable[Statement]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted({(each.merchant, each.link) for each in statements if each.link}))

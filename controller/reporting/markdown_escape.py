@@ -1,0 +1,22 @@
+"""Foreign text in Markdown as itself: no link, no mention, no entity, no end of a code span."""
+
+from __future__ import annotations
+
+import re
+
+from controller.text import escape_control
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~$])")
+_REFERENCES = re.compile(r"@|#(?=\d)|(?<=\bGH)-(?=\d)|:(?=//)|(?<=\bwww)\.|:(?=[a-z0-9_+-]+:)", re.IGNORECASE)
+"""What GitHub turns into a mention, the link to an issue, a link or an emoji."""
+
+
+def escape_markdown(text: str) -> str:
+    """The text as itself, whatever signs of Markdown are in it."""
+    plain = _SPECIAL.sub(r"\\\1", escape_control(text)).replace("&", "&amp;")
+    return _REFERENCES.sub(lambda found: f"{found[0]}<!-- -->", plain)
+
+
+def code_span(text: str) -> str:
+    """A command to copy. What no code span can hold is escaped text."""
+    return escape_markdown(text) if "`" in text or text != escape_control(text) else f"`{text}`"
