@@ -8,6 +8,7 @@ wrote, a statement says what became of the change.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from controller.model.drift import CAUSE_BY_DIRECTION
@@ -127,7 +128,8 @@ Explanations = Mapping[tuple[ChangeKind, str | None], Finding]
 def explained(plan: Plan) -> tuple[Explanations, list[Finding]]:
     """The findings that a change of the plan stands for, and all others.
 
-    A change that will be made says all but the cause. One that is held has the remedy of its finding to say, too.
+    A change that will be made says all but the cause. One that is held has the remedy of its finding to say, too,
+    where no other finding says the same.
     """
     kinds_by_field = {field.field: change.kind for change in plan.changes for field in change.fields}
     held_by_field = {field.field: change.kind for change in plan.held_changes for field in change.fields}
@@ -144,7 +146,9 @@ def explained(plan: Plan) -> tuple[Explanations, list[Finding]]:
             explanations[kind, field] = finding
         else:
             others.append(finding)
-    return explanations, others
+    said = {finding.remedy for finding in others}
+    once = {key: replace(each, remedy="") if each.remedy in said else each for key, each in explanations.items()}
+    return once, others
 
 
 def said_cause(finding: Finding, why: str = "") -> str:
@@ -261,6 +265,6 @@ _OUTCOME_SEVERITIES = {
 
 
 def _who_releases(plan: Plan) -> Actor:
-    """Who has to decide about held changes; a rollout and a quarantine end by themselves."""
-    waits = plan.hold is not None and plan.hold.by in (HeldBy.ROLLOUT, HeldBy.QUARANTINE)
-    return Actor.NOBODY if waits else Actor.OPERATOR
+    """Who has to decide about held changes; a rollout, a quarantine and a suspension end by themselves."""
+    ends = (HeldBy.ROLLOUT, HeldBy.QUARANTINE, HeldBy.SUSPENSION)
+    return Actor.NOBODY if plan.hold is not None and plan.hold.by in ends else Actor.OPERATOR
