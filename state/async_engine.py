@@ -11,7 +11,7 @@ Rows are read to the end before `execute` returns: what it gives out can be gone
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -85,9 +85,9 @@ class AsyncConnection:
 
         return await self.run_sync(all_rows)
 
-    async def execute_and_count(self, statement: Executable) -> int:
+    async def execute_and_count(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> int:
         """How many rows a change was about."""
-        return await self.run_sync(lambda connection: connection.execute(statement).rowcount)
+        return await self.run_sync(lambda connection: connection.execute(statement, parameters).rowcount)
 
     async def scalar(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Any:
         """The first column of the first row; None where there is no row."""
@@ -112,7 +112,11 @@ class AsyncConnection:
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
     """Awaits that, also where the caller is cancelled meanwhile, who learns of it once it is done."""
-    task, cancelled = asyncio.create_task(work), None
+    try:
+        awaited = work.send(None)
+    except StopIteration:  # it had to wait for nothing, as mostly: a task would have cost more than the work
+        return
+    task, cancelled = asyncio.create_task(_continued(work, awaited)), None
     while not task.done():
         try:
             await asyncio.shield(task)
@@ -121,3 +125,26 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
     if cancelled:
         raise cancelled
     task.result()
+
+
+async def _continued(work: Coroutine[Any, Any, None], awaited: Any) -> None:
+    """A coroutine that has begun, from the future on that it waits for."""
+    await _Rest(work, awaited)
+
+
+class _Rest:
+    def __init__(self, work: Coroutine[Any, Any, None], awaited: Any) -> None:
+        self._work, self._awaited = work, awaited
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        awaited = self._awaited
+        try:
+            while True:
+                try:
+                    sent = yield awaited
+                except BaseException as error:
+                    awaited = self._work.throw(error)
+                else:
+                    awaited = self._work.send(sent)
+        except StopIteration:
+            return

@@ -23,7 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, Executable, Table, create_engine, event, func, make_url, select, text
+from sqlalchemy import URL, Executable, Table, create_engine, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from state import migrations
@@ -300,8 +300,9 @@ def _sqlite(url: URL, original: URL) -> Database:
     except OSError as error:
         raise StateUnusable(f"the folder of the state {url.database} cannot be made: {error.strerror}.") from error
     _keep_private(url.database)
-    writer = _sqlite_engine(url, 1, "BEGIN IMMEDIATE", WRITER_ATTEMPT_MS)
-    reader = _sqlite_engine(url, 2, "BEGIN", int(LONGEST_WAIT * 1000))
+    pragmas = ("journal_mode=WAL", "synchronous=FULL")
+    writer = create_sqlite_engine(url, 1, begin="BEGIN IMMEDIATE", busy_ms=WRITER_ATTEMPT_MS, pragmas=pragmas)
+    reader = create_sqlite_engine(url, 2, busy_ms=int(LONGEST_WAIT * 1000), pragmas=pragmas)
     beside = str(original.database)
     return _SqliteDatabase(url, writer, reader, FileClaim(f"{beside}.lock"), FileClaim(f"{beside}.rollout.lock"))
 
@@ -361,24 +362,6 @@ def _keep_private(path: str) -> None:
         with suppress(OSError):
             if stat.S_IMODE(os.stat(each).st_mode) & 0o077:
                 os.chmod(each, 0o600)
-
-
-def _sqlite_engine(url: URL, connections: int, begin: str, busy_ms: int) -> AsyncEngine:
-    engine = create_sqlite_engine(url, connections)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # the driver begins no transaction of its own: `begin` below does
-        for pragma in (f"busy_timeout={busy_ms}", "journal_mode=WAL", "synchronous=FULL"):
-            cursor = connection.cursor()
-            cursor.execute(f"PRAGMA {pragma}")
-            cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
 
 
 def _postgresql(url: URL, lease: float) -> Database:

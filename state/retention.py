@@ -6,14 +6,29 @@ stays however old it is. Few rows are deleted in one transaction, so that nobody
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, ColumnElement, Table, delete, exists, func, select, tuple_, union
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    tuple_,
+    union,
+    union_all,
+)
 
 from state.database import Database
 from state.tables import (
+    UtcTime,
     account,
     applied,
     conditions,
@@ -41,8 +56,10 @@ MIN_RETENTION = timedelta(days=30)
 EXPIRY_BATCH_SIZE = 500
 """Rows deleted in one transaction, at most."""
 
-ExpiredRows = Callable[[datetime, Collection[str]], ColumnElement[bool]]
-"""Condition for the rows of a table that may be deleted, given the age limit and the states of an ended rollout."""
+_BEFORE = bindparam("before", type_=UtcTime())
+"""The age limit."""
+_ENDED: BindParameter[str] = bindparam("ended", expanding=True)
+"""The states of an ended rollout."""
 
 REASONS_WITHOUT_EXPIRY: Mapping[Table, str] = {
     merchants: "bindings, and tombstones of removals that are not to be carried out again",
@@ -59,12 +76,13 @@ REASONS_WITHOUT_EXPIRY: Mapping[Table, str] = {
 """Tables without expiry, and why they do not grow with time."""
 
 
-def _is_over(before: datetime, ended: Collection[str]) -> ColumnElement[bool]:
-    """Rollouts that ended before then and hold no merchant any more."""
-    members = rollout_merchants.alias()
-    still_held = exists().where(members.c.rollout_id == rollouts.c.id, members.c.held)
-    return rollouts.c.state.in_(ended) & (rollouts.c.since < before) & ~still_held
-
+_MEMBERS = rollout_merchants.alias()
+_IS_OVER = (
+    rollouts.c.state.in_(_ENDED)
+    & (rollouts.c.since < _BEFORE)
+    & ~exists().where(_MEMBERS.c.rollout_id == rollouts.c.id, _MEMBERS.c.held)
+)
+"""Rollouts that ended before then and hold no merchant any more."""
 
 _NAMED_RUNS = union(
     *(
@@ -74,22 +92,26 @@ _NAMED_RUNS = union(
 )
 """Runs that a row of `occurrences` refers to: shown with the finding, so they stay as long as it does."""
 
-EXPIRED_ROWS_BY_TABLE: Mapping[Table, ExpiredRows] = {
-    events: lambda before, ended: events.c.at < before,
-    occurrences: lambda before, ended: occurrences.c.gone_at < before,
-    intents: lambda before, ended: intents.c.closed_at < before,
-    writes: lambda before, ended: writes.c.at < before,
-    syncs: lambda before, ended: syncs.c.read_at < before,
-    pulls: lambda before, ended: pulls.c.asked_at < before,
-    runs: lambda before, ended: (runs.c.started_at < before) & runs.c.id.not_in(_NAMED_RUNS),
-    rollout_merchants: lambda before, ended: rollout_merchants.c.rollout_id.in_(
-        select(rollouts.c.id).where(_is_over(before, ended))
-    ),
-    rollouts: lambda before, ended: (
-        _is_over(before, ended) & ~exists().where(rollout_merchants.c.rollout_id == rollouts.c.id)
-    ),
+EXPIRED_ROWS_BY_TABLE: Mapping[Table, ColumnElement[bool]] = {
+    events: events.c.at < _BEFORE,
+    occurrences: occurrences.c.gone_at < _BEFORE,
+    intents: intents.c.closed_at < _BEFORE,
+    writes: writes.c.at < _BEFORE,
+    syncs: syncs.c.read_at < _BEFORE,
+    pulls: pulls.c.asked_at < _BEFORE,
+    runs: (runs.c.started_at < _BEFORE) & runs.c.id.not_in(_NAMED_RUNS),
+    rollout_merchants: rollout_merchants.c.rollout_id.in_(select(rollouts.c.id).where(_IS_OVER)),
+    rollouts: _IS_OVER & ~exists().where(rollout_merchants.c.rollout_id == rollouts.c.id),
 }
 """Rows that expire, by table. An open row has NULL in these columns, and NULL is never older than the limit."""
+
+_TABLES_WITH_EXPIRED_ROWS = union_all(
+    *(
+        select(literal(number)).where(select(*table.primary_key).where(is_over).exists())
+        for number, (table, is_over) in enumerate(EXPIRED_ROWS_BY_TABLE.items())
+    )
+)
+"""Their places in that table of tables: one statement, since there mostly are none."""
 
 _CREATED_AT: Mapping[Table, Column[datetime]] = {
     events: events.c.at,
@@ -110,20 +132,20 @@ async def delete_expired(database: Database, before: datetime, ended_states: Col
 
     ended_states  those of a rollout that has ended
     """
+    values = {"before": before, "ended": list(ended_states)}
     # Looked for in a reading transaction, for which no writer has to wait: mostly there is nothing to delete.
     async with database.reading() as transaction:
-        for table, may_expire in EXPIRED_ROWS_BY_TABLE.items():
-            key, is_over = list(table.primary_key), may_expire(before, ended_states)
-            rows = (await transaction.execute(select(*key).where(is_over).limit(EXPIRY_BATCH_SIZE))).all()
-            if rows:
-                break
-        else:
+        places = (await transaction.execute(_TABLES_WITH_EXPIRED_ROWS, values)).scalars().all()
+        if not places:
             return 0
+        table, is_over = list(EXPIRED_ROWS_BY_TABLE.items())[min(places)]
+        key = list(table.primary_key)
+        rows = (await transaction.execute(select(*key).where(is_over).limit(EXPIRY_BATCH_SIZE), values)).all()
     key_expression = key[0] if len(key) == 1 else tuple_(*key)
     is_selected = key_expression.in_([row[0] if len(key) == 1 else tuple(row) for row in rows])
     # The condition once more: a row may have been changed between the two transactions.
     async with database.writing() as transaction:
-        return await transaction.execute_and_count(delete(table).where(is_selected, is_over))
+        return await transaction.execute_and_count(delete(table).where(is_selected, is_over), values)
 
 
 @dataclass(frozen=True, slots=True)

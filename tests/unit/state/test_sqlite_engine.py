@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import aiosqlite
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, make_url, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from state.async_engine import AsyncEngine
 from state.sqlite_engine import create_sqlite_engine
@@ -30,8 +32,8 @@ async def other_engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
         yield each
 
 
-async def opened_engine(file: Path) -> AsyncIterator[AsyncEngine]:
-    engine = create_sqlite_engine(make_url(f"sqlite:///{file}"), 1)
+async def opened_engine(file: Path, busy_ms: int = 60_000) -> AsyncIterator[AsyncEngine]:
+    engine = create_sqlite_engine(make_url(f"sqlite:///{file}"), 1, busy_ms=busy_ms)
     async with engine.begin() as connection:
         await connection.run_sync(things.metadata.create_all)
         await connection.execute(insert(things), [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}])
@@ -39,18 +41,55 @@ async def opened_engine(file: Path) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-async def test_a_statement_is_one_trip_to_the_thread(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    trips = []
-    execute: Callable[..., Any] = aiosqlite.Connection._execute
+@pytest.fixture
+def trips(caplog: pytest.LogCaptureFixture) -> Callable[[], int]:
+    """How often the thread of a connection was asked for something since the last call of this."""
+    caplog.set_level(logging.DEBUG, "aiosqlite")
 
-    async def counted(self: aiosqlite.Connection, function: Any, *arguments: Any, **more: Any) -> Any:
-        trips.append(function)
-        return await execute(self, function, *arguments, **more)
+    def number() -> int:
+        asked = sum(message.startswith("executing ") for message in caplog.messages)
+        caplog.clear()
+        return asked
 
+    return number
+
+
+async def test_what_waits_for_nobody_is_no_trip_to_the_thread_and_a_commit_is_one(
+    engine: AsyncEngine, trips: Callable[[], int]
+) -> None:
+    trips()
     async with engine.connect() as connection:
-        monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
         rows = (await connection.execute(select(things).order_by(things.c.id))).all()
-        assert (len(trips), rows) == (1, [(1, "one"), (2, "two")])
+    assert (trips(), rows) == (0, [(1, "one"), (2, "two")])
+    async with engine.begin() as connection:
+        await connection.execute(insert(things).values(name="three"))
+    assert trips() == 1
+
+
+async def test_whoever_has_to_wait_for_a_lock_keeps_nobody_else_from_going_on(
+    engine: AsyncEngine, tmp_path: Path, trips: Callable[[], int]
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "one.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        waiting = asyncio.create_task(names(engine))
+        assert not (await asyncio.wait([waiting], timeout=0.05))[0]
+        other.execute("UPDATE things SET name = 'uno' WHERE id = 1")
+        other.execute("COMMIT")
+    assert (await waiting, trips()) == (["uno", "two"], 1)
+
+
+async def test_a_lock_is_waited_for_as_long_as_was_said(tmp_path: Path) -> None:
+    async for engine in opened_engine(tmp_path / "one.db", busy_ms=1):
+        with closing(sqlite3.connect(tmp_path / "one.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(OperationalError, match="database is locked"):
+                await names(engine)
+        assert await names(engine) == ["one", "two"]
+
+
+async def names(engine: AsyncEngine) -> list[str]:
+    async with engine.connect() as connection:
+        return list((await connection.execute(select(things.c.name).order_by(things.c.id))).scalars())
 
 
 async def test_a_statement_is_compiled_once_for_all_engines(engine: AsyncEngine, other_engine: AsyncEngine) -> None:
