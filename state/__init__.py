@@ -18,6 +18,7 @@ from state.applied import AppliedRow
 from state.bindings import Binding
 from state.claims import DEFAULT_LEASE_S
 from state.conditions import ConditionsRow
+from state.controllers import ControllerRow
 from state.database import open_database, postgresql_url
 from state.errors import StateProblem
 from state.export import check_export
@@ -30,6 +31,8 @@ from state.quarantine import Quarantine
 from state.records import MerchantRecord
 from state.rollouts import HoldRow, MemberRow, RolloutRow
 from state.runs import EventRow, RunAuthor
+from state.samples import Sample
+from state.seen import SeenRow
 from state.store import Store
 from state.syncs import SyncRow
 
@@ -38,6 +41,7 @@ __all__ = [
     "AppliedRow",
     "Binding",
     "ConditionsRow",
+    "ControllerRow",
     "DeliveryReceipt",
     "DueAlert",
     "EventRow",
@@ -56,6 +60,8 @@ __all__ = [
     "RemoteAccount",
     "RolloutRow",
     "RunAuthor",
+    "Sample",
+    "SeenRow",
     "Store",
     "SyncRow",
     "check_export",

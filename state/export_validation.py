@@ -26,13 +26,14 @@ from state.tables import (
     rollout_merchants,
     rollouts,
     runs,
+    samples,
     syncs,
     writes,
 )
 
 EXPORTED_TABLES = (
     *(account, merchants, renames, applied, intents, occurrences, quarantine),
-    *(runs, events, writes, rollouts, rollout_merchants),
+    *(runs, events, writes, rollouts, rollout_merchants, samples),
 )
 """The tables of an export, in the order in which they are imported."""
 

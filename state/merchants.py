@@ -24,6 +24,7 @@ from state.tables import (
     metadata,
     occurrences,
     renames,
+    seen,
     verdicts,
 )
 
@@ -42,7 +43,7 @@ NOTE_TABLES = tuple(table for table in MERCHANT_TABLES if table not in (*IDENTIT
 ENDED_BY_REMOVAL = "left"
 """How an open finding ends when its merchant is forgotten."""
 
-_SHOWN_TABLES = tuple(table for table in MERCHANT_TABLES if table not in (*HISTORY_TABLES, verdicts, conditions))
+_SHOWN_TABLES = tuple(table for table in MERCHANT_TABLES if table not in (*HISTORY_TABLES, verdicts, conditions, seen))
 
 
 class Merchants:

@@ -32,6 +32,7 @@ from state.tables import (
     account,
     applied,
     conditions,
+    controllers,
     events,
     inbox,
     intents,
@@ -44,6 +45,9 @@ from state.tables import (
     rollout_merchants,
     rollouts,
     runs,
+    samples,
+    seen,
+    seen_fleet,
     syncs,
     told,
     verdicts,
@@ -68,6 +72,10 @@ REASONS_WITHOUT_EXPIRY: Mapping[Table, str] = {
     verdicts: "a row each merchant",
     told: "what was announced and still stands; deleted when it is over",
     conditions: "a row each merchant",
+    seen: "a row each merchant; deleted by a pass over all merchants when the manifest is gone",
+    seen_fleet: "one row",
+    controllers: "a row each process; deleted a day after its last sign of life: `state.controllers`",
+    samples: "thinned with age, to one a day in the end: `state.samples`",
     renames: "deleted when the manifest's `renamedFrom` is",
     account: "one row",
     lock: "one row",
@@ -123,6 +131,7 @@ _CREATED_AT: Mapping[Table, Column[datetime]] = {
     runs: runs.c.started_at,
     rollouts: rollouts.c.started_at,
     inbox: inbox.c.received_at,
+    samples: samples.c.at,
 }
 """The column that says when a row was made."""
 

@@ -13,6 +13,7 @@ from state.applied import AppliedValues
 from state.bindings import Bindings
 from state.claims import DEFAULT_LEASE_S
 from state.conditions import Conditions
+from state.controllers import Controllers
 from state.database import Database
 from state.findings import Findings
 from state.in_sync_cache import InSyncCache
@@ -25,6 +26,8 @@ from state.records import MerchantRecords
 from state.refresh_requests import RefreshRequests
 from state.rollouts import Rollouts
 from state.runs import Runs
+from state.samples import Samples
+from state.seen import Seen
 from state.syncs import Syncs
 
 
@@ -42,6 +45,7 @@ class Store:
         self._database = database
         # Who may write here, and whose state it is
         self.lock = StateLock(database, lease_s)
+        self.controllers = Controllers(database)
         self.account = AccountBinding(database)
         # What a plan is computed from
         self.records = MerchantRecords(database)
@@ -58,6 +62,8 @@ class Store:
         self.runs = Runs(database)
         self.findings = Findings(database)
         self.conditions = Conditions(database)
+        self.seen = Seen(database)
+        self.samples = Samples(database)
         self.alerts = Alerts(database)
         self.rollouts = Rollouts(database, lease_s)
         self.inbox = Inbox(database)

@@ -20,6 +20,10 @@ lock         at most one row: the run that may write to Codat; with `ended_at`, 
 renames      by new name, the name that a merchant's rows had before they were renamed
 told         what was announced and still stands
 conditions   since when each condition of a merchant has its status
+seen         how each merchant stood at the last look at it
+seen_fleet   at most one row: what the last look at everyone said of the fleet as a whole
+controllers  the `run` processes that work on this state, each with its last sign of life
+samples      how the fleet stood every few minutes: numbers only, thinned with age
 account      at most one row: the Codat account and base URL that everything above belongs to
 """
 
@@ -134,6 +138,43 @@ conditions = Table(
     Column("merchant", String, primary_key=True),
     Column("standing", String, nullable=False),
     Column("since", JSON, nullable=False),
+)
+
+seen = Table(
+    "seen",
+    metadata,
+    Column("merchant", String, primary_key=True),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("plan", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    Index(None, "seen_at"),
+)
+
+seen_fleet = Table(
+    "seen_fleet",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("plan", String, nullable=False),
+)
+
+controllers = Table(
+    "controllers",
+    metadata,
+    Column("host", String, primary_key=True),
+    Column("pid", Integer, primary_key=True, autoincrement=False),
+    Column("started", String, primary_key=True),
+    Column("alive_at", UtcTime, nullable=False),
+    Column("revision", String, nullable=False),
+    Column("report_only", Boolean, nullable=False),
+    Column("failure", String),
+)
+
+samples = Table(
+    "samples",
+    metadata,
+    Column("at", UtcTime, primary_key=True),
+    Column("counts", JSON, nullable=False),
 )
 
 runs = Table(

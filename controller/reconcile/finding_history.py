@@ -34,6 +34,7 @@ from controller.quick_dataclasses import dataclass
 from controller.reconcile.conditions import note_conditions
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import note_skipping_unfit
+from controller.reconcile.seen import record_seen
 from controller.reporting.formatting import format_value
 from controller.reporting.history import stored_words
 from state import FindingEnding, FindingRow, OccurrenceRow, Store
@@ -85,9 +86,12 @@ async def record_and_date(
             since |= await _noted(plan, run, at, book, carried)
         if run.records is Records.ALL:
             await note_conditions(_as_planned(plan, carried), store, at, plan.scope.is_everyone)
+        plan = _dated(plan, since, book)
+        if run.records is not Records.NONE:
+            await record_seen(plan, carried.outcomes if carried else {}, store, at)
     except StateProblem:
         return plan
-    return _dated(plan, since, book)
+    return plan
 
 
 def _as_planned(plan: FleetPlan, carried: ExecutedRun | None) -> list[Plan]:

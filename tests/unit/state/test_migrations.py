@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -19,6 +18,7 @@ from state.database import Database, open_existing_database
 from state.partial_indexes import complete_metadata
 from state.tables import inbox
 from tests.postgresql import empty_schema
+from tests.unit.state.older_states import steps_up_to
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -34,15 +34,6 @@ async def empty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         async with open_existing_database(url) as database:
             assert database
             yield database
-
-
-def steps_up_to(last: str) -> Callable[[Connection], None]:
-    def run_steps(connection: Connection) -> None:
-        config = migrations.alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, last)
-
-    return run_steps
 
 
 def structure(connection: Connection) -> dict[str, Any]:

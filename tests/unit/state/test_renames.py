@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import Column, MetaData, Table, insert
 
-from state import MemberRow, ProcessIdentity, Store, migrations, open_state
-from state.database import open_database
+from state import MemberRow, ProcessIdentity, Store, open_state
 from state.errors import CompanyTaken, MerchantTaken, NameInRollout, UnknownMerchant
 from state.tables import merchants
+from tests.unit.state.older_states import make_older_state
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SOMEBODY = ProcessIdentity("host", 1, "mark", "merchantctl rollout")
@@ -83,25 +83,16 @@ async def test_a_merchant_that_was_taken_down_gives_its_company_up(store: Store)
 
 async def test_an_older_state_that_binds_a_company_twice_is_opened_and_says_so(url: str) -> None:
     """Nobody knows here whose it is: both keep it and are marked; whoever was taken down gives it up."""
-    async with open_database(url) as database, database.writing() as connection:
-        for index in ("uq_merchants_company_id", "ix_events_at", "ix_runs_started_at"):
-            await connection.execute(text(f"DROP INDEX {index}"))
-        for table in ("renames", "account", "told", "conditions"):
-            await connection.execute(text(f"DROP TABLE {table}"))
-        rows = [
-            {"merchant": name, "company_id": company, "retired_at": at}
-            for name, company, at in (
-                *(("a", "1", None), ("b", "1", None), ("c", "2", None), ("gone", "2", NOON), ("x", "3", None)),
-                *(("old", "4", NOON.replace(hour=1)), ("older", "4", NOON.replace(hour=2))),
-            )
-        ]
-        await connection.execute(insert(merchants), rows)
-        await connection.execute(text("DROP TABLE occurrences"))
-        await connection.execute(text(FINDINGS_BEFORE))
-        added = (("merchants", "contested"), ("merchants", "left_at"), ("syncs", "detail"))
-        for table, column in (*added, ("runs", "whose"), ("runs", "host"), ("runs", "revision")):
-            await connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
-        await connection.execute(text(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '{BEFORE}'"))
+    rows = [
+        {"merchant": name, "company_id": company, "retired_at": at}
+        for name, company, at in (
+            *(("a", "1", None), ("b", "1", None), ("c", "2", None), ("gone", "2", NOON), ("x", "3", None)),
+            *(("old", "4", NOON.replace(hour=1)), ("older", "4", NOON.replace(hour=2))),
+        )
+    ]
+    columns = ("merchant", "company_id", "retired_at")
+    before = Table("merchants", MetaData(), *(Column(name, merchants.c[name].type) for name in columns))
+    await make_older_state(url, BEFORE, lambda connection: connection.execute(insert(before), rows))
     async with open_state(url) as store:
         assert await companies(store) == {
             "a": "1", "b": "1", "c": "2", "gone": None, "x": "3", "old": None, "older": "4",
@@ -113,9 +104,5 @@ async def test_an_older_state_that_binds_a_company_twice_is_opened_and_says_so(u
             await store.bindings.bind_company("b", company_id="1", company_name="1")
 
 
-FINDINGS_BEFORE = (
-    "CREATE TABLE findings (merchant VARCHAR, code VARCHAR, field VARCHAR, "
-    "first_seen TIMESTAMP, last_seen TIMESTAMP, cleared_at TIMESTAMP)"
-)
 BEFORE = "0007"
 """The step before the one that is looked at."""

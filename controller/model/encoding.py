@@ -1,0 +1,133 @@
+"""Values of the model as JSON, and back: for what one process keeps for another in the state. Pure.
+
+A dataclass is an object that names its class and has the fields that differ from their defaults. What another version
+wrote with classes or fields that this one does not have raises Unreadable: the reader does without it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import cache
+from typing import Any
+
+from controller.model.observed import LastSync
+from controller.model.plan import (
+    Actor,
+    Change,
+    ChangeClass,
+    ChangeKind,
+    CheckedPart,
+    Condition,
+    ConditionStatus,
+    DataAge,
+    Direction,
+    FieldChange,
+    Finding,
+    HeldBy,
+    Hold,
+    Plan,
+    PlanStatus,
+    SyncSchedule,
+)
+from controller.model.report import (
+    Applied,
+    ChangedSincePlan,
+    Failed,
+    FleetPlan,
+    LimitExceeded,
+    Refusal,
+    RequestEstimate,
+    RetainedMerchant,
+    Skipped,
+    Unchanged,
+)
+from controller.model.run import Scope
+from controller.model.values import Option, Ref
+
+TYPE = "$type"
+
+_DATACLASSES: Mapping[str, type[Any]] = {
+    cls.__name__: cls
+    for cls in (
+        *(Plan, Change, FieldChange, Finding, Condition, Hold, DataAge, SyncSchedule, LastSync, Option, Ref),
+        *(Unchanged, Applied, Failed, ChangedSincePlan, Skipped),
+        *(FleetPlan, Refusal, LimitExceeded, RequestEstimate, RetainedMerchant, Scope),
+    )
+}
+_ENUMS: Mapping[str, type[Enum]] = {
+    cls.__name__: cls
+    for cls in (*(Actor, ChangeClass, ChangeKind, CheckedPart, ConditionStatus, Direction, HeldBy, PlanStatus),)
+}
+
+
+class Unreadable(ValueError):
+    """The text is none that this version of the program writes."""
+
+
+def encode(value: object) -> str:
+    """JSON text; equal values have equal texts. TypeError for what is no value of the model."""
+    return json.dumps(_encoded(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def decode(text: str) -> Any:
+    """The value that was encoded. Raises Unreadable."""
+    try:
+        return _decoded(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreadable(str(error)) from error
+
+
+def _encoded(value: object) -> Any:
+    match value:
+        case Enum():
+            return {TYPE: type(value).__name__, "value": value.value}
+        case None | bool() | int() | float() | str():
+            return value
+        case datetime():
+            return {TYPE: "datetime", "value": value.isoformat()}
+        case timedelta():
+            return {TYPE: "timedelta", "seconds": value.total_seconds()}
+        case tuple() | list():
+            return [_encoded(each) for each in value]
+        case frozenset():
+            return {TYPE: "frozenset", "items": sorted((_encoded(each) for each in value), key=json.dumps)}
+        case Mapping():
+            return {TYPE: "mapping", "items": [[_encoded(key), _encoded(each)] for key, each in value.items()]}
+    name = type(value).__name__
+    if _DATACLASSES.get(name) is not type(value):
+        raise TypeError(f"{name} is not kept")
+    given = ((each, getattr(value, each), default) for each, default in _fields_of(name))
+    return {TYPE: name} | {key: _encoded(each) for key, each, default in given if each != default()}
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_decoded(each) for each in value)
+    if not isinstance(value, dict):
+        return value
+    match value.pop(TYPE):
+        case "datetime":
+            return datetime.fromisoformat(value["value"])
+        case "timedelta":
+            return timedelta(seconds=value["seconds"])
+        case "frozenset":
+            return frozenset(_decoded(each) for each in value["items"])
+        case "mapping":
+            return {_decoded(key): _decoded(each) for key, each in value["items"]}
+        case name if name in _ENUMS:
+            return _ENUMS[name](value["value"])
+        case name:
+            return _DATACLASSES[name](**{key: _decoded(each) for key, each in value.items()})
+
+
+@cache
+def _fields_of(class_name: str) -> tuple[tuple[str, Callable[[], object]], ...]:
+    return tuple((each.name, _default_of(each)) for each in fields(_DATACLASSES[class_name]))
+
+
+def _default_of(field: Field[Any]) -> Callable[[], object]:
+    return (lambda: field.default) if field.default_factory is MISSING else field.default_factory

@@ -1,0 +1,81 @@
+"""How each merchant stood at the last look at it: kept in the state, where every process finds the same.
+
+Written by looks under the manifests in force, read by `status`, by the controllers' dashboards and by reports. What
+only a write rests on (resolved values, the document) is not kept: nobody may write from what was seen earlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from controller.model.encoding import Unreadable, decode, encode
+from controller.model.plan import Plan
+from controller.model.report import FleetPlan, Outcome, Unchanged
+from controller.model.run import Scope
+from controller.planning.limits import count_changes
+from controller.quick_dataclasses import dataclass
+from state import SeenRow, Store
+
+
+@dataclass(frozen=True, slots=True)
+class SeenMerchant:
+    """One merchant as of the look at it that began at `seen_at`."""
+
+    plan: Plan
+    outcome: Outcome
+    seen_at: datetime
+
+
+async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], store: Store, at: datetime) -> None:
+    """Keeps what a look that began at `at` saw; one at everyone forgets whoever has left."""
+    await store.seen.save(
+        SeenRow(each.merchant, at, encode(_shown_part(each)), encode(outcomes.get(each.merchant, Unchanged())))
+        for each in plan.plans
+    )
+    if plan.scope.is_everyone:
+        fleet = replace(plan, plans=(), counts={}, diagnostics=(), scope=Scope())
+        await store.seen.save_fleet(encode(fleet), at)
+        known = {each.merchant for each in plan.plans}
+        await store.seen.delete(sorted((await store.seen.load_times()).keys() - known))
+
+
+async def load_seen(
+    store: Store, *, after: datetime | None = None, merchants: Collection[str] | None = None
+) -> dict[str, SeenMerchant]:
+    """By merchant how it stood; of looks at or after that instant. Without those that another version wrote."""
+    rows = await store.seen.load(after=after, merchants=merchants)
+    seen = (_read_row(row) for row in rows if merchants is None or row.merchant in merchants)
+    return {each.plan.merchant: each for each in seen if each is not None}
+
+
+async def load_seen_fleet(store: Store) -> tuple[FleetPlan, datetime] | None:
+    """What the last look at everyone said of the fleet, without its plans, and when it began; None where nothing is
+    kept that this version can read."""
+    row = await store.seen.load_fleet()
+    if row is None:
+        return None
+    try:
+        fleet = decode(row[0])
+    except Unreadable:
+        return None
+    return (fleet, row[1]) if isinstance(fleet, FleetPlan) else None
+
+
+def with_seen_plans(fleet: FleetPlan, seen: Iterable[SeenMerchant]) -> FleetPlan:
+    """The fleet with these plans, in order."""
+    plans = tuple(sorted((each.plan for each in seen), key=lambda plan: plan.merchant))
+    return replace(fleet, plans=plans, counts=count_changes(plans))
+
+
+def _shown_part(plan: Plan) -> Plan:
+    return replace(plan, resolved_values={}, observed_values={}, differences={}, document_changes={}, fingerprint="")
+
+
+def _read_row(row: SeenRow) -> SeenMerchant | None:
+    try:
+        plan, outcome = decode(row.plan), decode(row.outcome)
+    except Unreadable:
+        return None
+    return SeenMerchant(replace(plan, merchant=row.merchant), outcome, row.seen_at) if isinstance(plan, Plan) else None

@@ -1,0 +1,101 @@
+"""How each merchant stood at the last look at it, and the fleet as a whole. A cache: may be lost at any time.
+
+Every process that works on the state writes here what it saw, so that whoever asks gets the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import bindparam, delete, select, update
+
+from state.database import Database, upsert
+from state.findings import MAX_MERCHANTS_IN_QUERY
+from state.tables import seen, seen_fleet
+
+ROWS_PER_TRANSACTION = 500
+"""Rows written in one transaction: whoever else writes waits some milliseconds for it, and not for a whole fleet."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRow:
+    """One merchant as of the look at it that began at `seen_at`. `plan` and `outcome` are in the caller's spelling."""
+
+    merchant: str
+    seen_at: datetime
+    plan: str
+    outcome: str
+
+    def says_the_same_as(self, other: SeenRow) -> bool:
+        """Whether the two differ in nothing but their time."""
+        return (self.plan, self.outcome) == (other.plan, other.outcome)
+
+
+_COLUMNS = tuple(seen.c[name] for name in SeenRow.__dataclass_fields__)
+
+
+class Seen:
+    """The last look at each merchant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(self, rows: Iterable[SeenRow]) -> None:
+        """Replace the rows of these merchants, unless one says of a later look. What is unchanged is only dated."""
+        for some in _batches(tuple(rows)):
+            async with self._database.writing() as transaction:
+                query = select(*_COLUMNS).where(seen.c.merchant.in_([row.merchant for row in some]))
+                before = {row.merchant: SeenRow(*row) for row in await transaction.execute(query)}
+                newer = [
+                    row for row in some if row.merchant not in before or before[row.merchant].seen_at <= row.seen_at
+                ]
+                dated = [row for row in newer if row.merchant in before and row.says_the_same_as(before[row.merchant])]
+                changed = set(newer).difference(dated)
+                await upsert(transaction, seen, [asdict(row) for row in sorted(changed, key=lambda row: row.merchant)])
+                if dated:
+                    statement = update(seen).where(seen.c.merchant == bindparam("name")).values(seen_at=bindparam("at"))
+                    await transaction.execute(statement, [{"name": row.merchant, "at": row.seen_at} for row in dated])
+
+    async def load(self, *, after: datetime | None = None, merchants: Collection[str] | None = None) -> list[SeenRow]:
+        """The rows of looks at or after that instant, of these merchants; None = all. There may be those of others."""
+        query = select(*_COLUMNS).order_by(seen.c.merchant)
+        if after is not None:
+            query = query.where(seen.c.seen_at >= after)
+        if merchants is not None and len(merchants) <= MAX_MERCHANTS_IN_QUERY:
+            query = query.where(seen.c.merchant.in_(merchants))
+        async with self._database.reading() as transaction:
+            return [SeenRow(*row) for row in await transaction.execute(query)]
+
+    async def load_times(self) -> dict[str, datetime]:
+        """By merchant when the last look at it began."""
+        async with self._database.reading() as transaction:
+            return {
+                row.merchant: row.seen_at for row in await transaction.execute(select(seen.c.merchant, seen.c.seen_at))
+            }
+
+    async def delete(self, merchants: Iterable[str]) -> None:
+        """Delete the rows of merchants that are not declared any more."""
+        for some in _batches(tuple(merchants)):
+            async with self._database.writing() as transaction:
+                await transaction.execute(delete(seen).where(seen.c.merchant.in_(some)))
+
+    async def save_fleet(self, plan: str, seen_at: datetime) -> None:
+        """Replace what the last look at everyone said of the fleet as a whole."""
+        async with self._database.writing() as transaction:
+            await upsert(transaction, seen_fleet, [{"id": 1, "seen_at": seen_at, "plan": plan}])
+
+    async def load_fleet(self) -> tuple[str, datetime] | None:
+        """What the last look at everyone said of the fleet, and when that look began; None = there was none yet."""
+        async with self._database.reading() as transaction:
+            row = (await transaction.execute(select(seen_fleet.c.plan, seen_fleet.c.seen_at))).one_or_none()
+        return (row.plan, row.seen_at) if row else None
+
+
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), ROWS_PER_TRANSACTION):
+        yield items[start : start + ROWS_PER_TRANSACTION]
