@@ -17,6 +17,7 @@ Examples:
   merchantctl status                    one line a merchant
   merchantctl status acme-coffee        one merchant in depth
   merchantctl status -l tier=gold -o json
+  merchantctl status --refresh          look now, even where `run` keeps it up to date
 \b
 Exit codes: 0 fine, 5 something could not be read.
 """
@@ -25,23 +26,32 @@ Exit codes: 0 fine, 5 something could not be read.
 @click.command(epilog=_EXAMPLES)
 @click.argument("name", required=False, type=MerchantNameParameter())
 @selection_options
+@click.option("--refresh", is_flag=True, help="Look at Codat now, also where a running controller has looked.")
 @output_option(STATUS_FORMATS)
 @click.pass_context
 def command(
-    ctx: click.Context, /, name: str | None, targets: tuple[str, ...], selector: str | None, output: str
+    ctx: click.Context, /, name: str | None, targets: tuple[str, ...], selector: str | None, refresh: bool, output: str
 ) -> None:
-    """Show the conditions of all merchants, or of the merchant NAME in depth."""
+    """Show the conditions of all merchants, or of the merchant NAME in depth.
+
+    Where `merchantctl run` works on the same state, this is what it saw last, without a request to Codat; the report
+    says how long ago that was. Where none gave a sign of life within a minute, it looks.
+    """
     from controller.cli.terminal import environment, paint_for, print_notice, progress, run_async
     from controller.model.exit_codes import exit_code
-    from controller.operations.plan import PlanOptions, plan_only
+    from controller.operations.status import status
 
     settings: Settings = ctx.obj
     scope = replace(parse_scope(None, () if name else targets, selector), name=name)
-    options = PlanOptions(dated=True)
     with progress("Looking") as on_progress:
         plan = run_async(
-            plan_only(
-                settings, scope, options, on_progress=on_progress, on_message=print_notice, environment=environment()
+            status(
+                settings,
+                scope,
+                refresh=refresh,
+                on_progress=on_progress,
+                on_message=print_notice,
+                environment=environment(),
             )
         )
     view = View(paint_for(sys.stdout), in_depth=name is not None)

@@ -20,7 +20,10 @@ from typing import Any
 import structlog
 
 from controller.daemon.jobs.data_refresher import DataRefresher
+from controller.daemon.jobs.heartbeat import Heartbeat
 from controller.daemon.jobs.listing_watcher import ListingWatcher
+from controller.daemon.jobs.sampler import Sampler
+from controller.daemon.jobs.shared_view import SharedView
 from controller.daemon.jobs.state_cleaner import StateCleaner
 from controller.daemon.jobs.sync_poller import SyncPoller
 from controller.daemon.loop import run_single_pass, serve, shut_down
@@ -38,6 +41,7 @@ from controller.model.run import Records, RunPolicy, Scope
 from controller.operations.bootstrap import (
     ApplyRequest,
     build_run,
+    current_process,
     no_progress,
     open_reader,
     open_store,
@@ -90,8 +94,10 @@ async def run_daemon(
     options = RunOptions(report_only=report_only)
     async with (
         _open_daemon(settings, options, environment, read_key) as (daemon, metrics),
+        _heartbeat(daemon) as heartbeat,
         _web(settings, daemon, metrics) as address,
     ):
+        daemon = replace(daemon, jobs=(*daemon.jobs, heartbeat.timer))
         log.info(
             "controller_started",
             web=address,
@@ -241,13 +247,20 @@ def _daemon_context(
         state=state,
         lock=PassLock(open_lock, lambda: watcher.fleet),
         notifier=notifier,
-        jobs=tuple(_build_jobs(settings, options, run, queue, state)),
+        jobs=tuple(_build_jobs(settings, options, run, queue, state, watcher)),
     )
 
 
 def _build_jobs(
-    settings: Settings, options: RunOptions, run: RunContext, queue: Queue, state: DaemonState
+    settings: Settings,
+    options: RunOptions,
+    run: RunContext,
+    queue: Queue,
+    state: DaemonState,
+    watcher: ManifestWatcher,
 ) -> Iterator[Timer]:
+    yield SharedView(run.store, state, lambda: watcher.fleet).timer
+    yield Sampler(run.store, lambda: state.latest, run.now).timer
     yield StateCleaner(run, settings.keep, state.signal_received.is_set).timer
     if settings.listing_poll_interval:
         yield ListingWatcher(run.api, run.store, queue, run.now, settings.listing_poll_interval).timer
@@ -257,6 +270,13 @@ def _build_jobs(
         ).timer
     if settings.refresh_after and not options.report_only:
         yield DataRefresher(run.api, run.store, lambda: state.latest, run.service_now, settings.refresh_after).timer
+
+
+@asynccontextmanager
+async def _heartbeat(daemon: DaemonContext) -> AsyncIterator[Heartbeat]:
+    heartbeat = Heartbeat(current_process(), daemon.run.store, lambda: daemon.state.latest, daemon.run.now)
+    async with heartbeat.until_the_end():
+        yield heartbeat
 
 
 @asynccontextmanager

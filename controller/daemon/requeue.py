@@ -4,6 +4,7 @@ the pass did not get through   those it was about: when Codat said, else
 could not be read or thought of the merchant       ┐
 waits for data, for consent    the merchant        ├ as long again as it has been so: twice the wait each time,
 begun: a company or connection the merchant        ┘ from the first wait in the table up to an hour
+written to                     the merchant, at once: only a look tells how far that brought it
 failed for now                 the merchant, when its quarantine ends
 parked until a class is judged everyone, at once; not where that class is known to be over its limit
 all others                     nobody: the next look at everyone, or a webhook, comes by itself
@@ -17,12 +18,14 @@ from datetime import datetime, timedelta
 from controller.daemon.pass_result import Pass
 from controller.daemon.workqueue import EVERYONE
 from controller.model.plan import RECHECK_WAITING_AFTER, ChangeKind, Plan
+from controller.model.report import Applied, FleetReport
 from controller.planning.parking import waits_for_full_pass
 
 MIN_RETRY_WAIT = timedelta(seconds=5)
 MAX_RECHECK_WAIT = timedelta(hours=1)
 MAX_UNUSABLE_API_RETRY_WAIT = timedelta(minutes=5)
 """While the key is refused or nothing is answered, a look costs one request: so often it is tried at least."""
+LOOK_AFTER_WRITE = timedelta(seconds=2)
 _BEGINNINGS = (ChangeKind.CREATE_COMPANY, ChangeKind.CREATE_CONNECTION)
 
 
@@ -34,7 +37,11 @@ def plan_rechecks(
     looks = dict.fromkeys(done.keys, _before_repeating(done, failing_since)) if done.incomplete_reason else {}
     if not done.incomplete_reason and any(waits_for_full_pass(plan, over) for plan in done.plans):
         looks[EVERYONE] = 0
+    outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
     for plan in done.plans:
+        if plan.changes and isinstance(outcomes.get(plan.merchant), Applied):
+            looks.setdefault(plan.merchant, LOOK_AFTER_WRITE.total_seconds())
+            continue
         wait = _wait(plan, done.ended, quarantined.get(plan.merchant))
         if wait is not None:
             looks.setdefault(plan.merchant, wait.total_seconds())

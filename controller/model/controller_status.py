@@ -7,6 +7,7 @@ from dataclasses import field, replace
 from datetime import datetime
 
 from controller.model.desired import Diagnostic, Fleet
+from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome
 from controller.quick_dataclasses import dataclass
 
@@ -18,6 +19,7 @@ class ControllerStatus:
     fleet              the manifests in use; where `diagnostics` are set, an older revision without any
     plan               of the last full pass, with merchants of later passes merged into it; None = none yet
     outcomes           what became of those plans, by merchant
+    looked_at          when each of them was looked at, by merchant: by this process, or by another on the same state
     last_full_pass_at  when all merchants were last looked at
     next_full_pass_at  when all are due again
     queued_count       merchants that are due or wait for their time
@@ -29,12 +31,29 @@ class ControllerStatus:
     fleet: Fleet | None = None
     plan: FleetPlan | None = None
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    looked_at: Mapping[str, datetime] = field(default_factory=dict)
     last_full_pass_at: datetime | None = None
     next_full_pass_at: datetime | None = None
     queued_count: int = 0
     diagnostics: tuple[Diagnostic, ...] = ()
     pass_failure: str | None = None
     report_only: bool = False
+
+    @property
+    def oldest_look_at(self) -> datetime | None:
+        """Since when everyone who has a manifest was looked at; None while somebody never was."""
+        if self.fleet is None or not self.looked_at.keys() >= self.fleet.merchants.keys():
+            return None
+        return min((self.looked_at[name] for name in self.fleet.merchants), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenMerchant:
+    """One merchant as of the look at it that began at `seen_at`."""
+
+    plan: Plan
+    outcome: Outcome
+    seen_at: datetime
 
 
 def merge_pass(
@@ -58,12 +77,15 @@ def merge_pass(
         plan = replace(plan, plans=tuple(plans[name] for name in sorted(plans)))
         others = {name: outcome for name, outcome in outcomes.items() if name not in kept}
         outcomes = others | {name: latest.outcomes[name] for name in kept if name in latest.outcomes}
+    looked_at = dict.fromkeys((each.merchant for each in plan.plans if each.merchant not in taken_over), at)
     if everyone or latest.plan is None:
+        kept_times = {each.merchant: latest.looked_at.get(each.merchant, at) for each in plan.plans}
         return replace(
             latest,
             fleet=fleet,
             plan=plan,
             outcomes=outcomes,
+            looked_at=kept_times | looked_at,
             last_full_pass_at=at if everyone else None,
         )
     seen = {merchant_plan.merchant: merchant_plan for merchant_plan in plan.plans}
@@ -75,4 +97,34 @@ def merge_pass(
         refusal=plan.refusal or latest.plan.refusal,
         findings=plan.findings or latest.plan.findings,
     )
-    return replace(latest, fleet=fleet, plan=merged, outcomes=others | dict(outcomes))
+    looked_at = dict(latest.looked_at) | looked_at
+    return replace(latest, fleet=fleet, plan=merged, outcomes=others | dict(outcomes), looked_at=looked_at)
+
+
+def merge_seen(
+    latest: ControllerStatus,
+    seen: Mapping[str, SeenMerchant],
+    whole_fleet: tuple[FleetPlan, datetime] | None,
+    fleet: Fleet,
+) -> ControllerStatus:
+    """What is known of the merchants once what other processes saw is added: of each the later look.
+
+    whole_fleet  what the last look at everyone said of the fleet, for a process that has not looked itself
+    """
+    later = {
+        name: each
+        for name, each in seen.items()
+        if name in fleet.merchants and (name not in latest.looked_at or latest.looked_at[name] < each.seen_at)
+    }
+    plan = latest.plan or (whole_fleet[0] if whole_fleet else None)
+    if plan is None or not later:
+        return latest
+    plans = {each.merchant: each for each in plan.plans} | {name: each.plan for name, each in later.items()}
+    return replace(
+        latest,
+        fleet=latest.fleet or fleet,
+        plan=replace(plan, plans=tuple(plans[name] for name in sorted(plans))),
+        outcomes=dict(latest.outcomes) | {name: each.outcome for name, each in later.items()},
+        looked_at=dict(latest.looked_at) | {name: each.seen_at for name, each in later.items()},
+        last_full_pass_at=latest.last_full_pass_at or (whole_fleet[1] if whole_fleet else None),
+    )

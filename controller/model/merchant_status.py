@@ -7,10 +7,11 @@ from it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from controller.model.drift import is_drift
-from controller.model.plan import Actor, ChangeKind, Finding, Plan
+from controller.model.plan import Actor, ChangeKind, ConditionStatus, Finding, Plan, PlanStatus
 from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Skipped
 from controller.model.rollout import MemberState
 from controller.quick_dataclasses import dataclass
@@ -125,6 +126,28 @@ def open_findings(plan: Plan, outcome: Outcome | None) -> tuple[Finding, ...]:
     if not isinstance(outcome, Applied):
         return plan.findings
     return tuple(finding for finding in plan.findings if finding.actor is not Actor.APPLY) + outcome.findings
+
+
+def plan_after(plan: Plan, outcome: Outcome | None) -> Plan:
+    """The plan as it stands after this outcome: what was made is to be made no more, and how far that brought the
+    merchant is unknown until the next look."""
+    if not isinstance(outcome, Applied) or not plan.changes:
+        return plan
+    status = merchant_status(plan, outcome)
+    by_status = {MerchantStatus.DONE: PlanStatus.UNKNOWN}
+    conditions = tuple(
+        each
+        if each.status is ConditionStatus.TRUE
+        else replace(each, status=ConditionStatus.UNKNOWN, reason="written, and not looked at since", since=None)
+        for each in plan.conditions
+    )
+    return replace(
+        plan,
+        status=by_status.get(status) or PlanStatus(status.value),
+        changes=(),
+        findings=open_findings(plan, outcome),
+        conditions=conditions,
+    )
 
 
 def not_applied_reason(outcome: Outcome | None) -> str:

@@ -145,6 +145,7 @@ class FleetPlan:
     resume_at        when requests go through again, where a used-up quota keeps something from being read or done
     retained         merchants without a manifest that stay as they are; known only in a run over everyone
     base_url, environment   which API it is about, its password masked
+    oldest_look_at   since when all of them were looked at, where that was done earlier, by a controller
     """
 
     # Not in the repr: `asyncio.run` makes one of what it returns, and 10,000 plans would take seconds.
@@ -165,6 +166,7 @@ class FleetPlan:
     retained: tuple[RetainedMerchant, ...] = ()
     base_url: str = ""
     environment: str | None = None
+    oldest_look_at: datetime | None = None
 
     @property
     def revision(self) -> str:

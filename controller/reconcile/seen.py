@@ -10,22 +10,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from controller.model.controller_status import SeenMerchant
 from controller.model.encoding import Unreadable, decode, encode
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, Outcome, Unchanged
 from controller.model.run import Scope
 from controller.planning.limits import count_changes
-from controller.quick_dataclasses import dataclass
 from state import SeenRow, Store
-
-
-@dataclass(frozen=True, slots=True)
-class SeenMerchant:
-    """One merchant as of the look at it that began at `seen_at`."""
-
-    plan: Plan
-    outcome: Outcome
-    seen_at: datetime
 
 
 async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], store: Store, at: datetime) -> None:

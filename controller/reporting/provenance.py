@@ -6,7 +6,7 @@ from typing import Any
 
 from controller.model.report import FleetPlan
 from controller.model.run import Scope
-from controller.reporting.formatting import format_iso, format_list, format_time
+from controller.reporting.formatting import format_iso, format_list, format_minutes, format_time
 
 SHORT_REVISION_DIGITS = 12
 """Digits of a revision that people are shown."""
@@ -21,6 +21,9 @@ def provenance_text(plan: FleetPlan) -> str:
         return ""
     environment = f"{plan.environment} " if plan.environment else ""
     made = f"Made {format_time(plan.made_at)} at {environment}{plan.base_url}"
+    if plan.oldest_look_at:
+        minutes = (plan.made_at - plan.oldest_look_at).total_seconds() / 60
+        made = f"As `merchantctl run` saw it within the last {format_minutes(minutes)} at {environment}{plan.base_url}"
     return f"{made} from manifests {plan.revision[:SHORT_REVISION_DIGITS]}, about {_about(plan.scope)}."
 
 
@@ -30,6 +33,7 @@ def provenance_json(plan: FleetPlan) -> dict[str, Any]:
         "environment": plan.environment,
         "baseUrl": plan.base_url or None,
         "revision": plan.revision,
+        **({"oldestLookAt": format_iso(plan.oldest_look_at)} if plan.oldest_look_at else {}),
     }
 
 

@@ -3,6 +3,9 @@
 listing_watcher   whose connections, name or company changed
 sync_poller       how each merchant's latest sync went
 data_refresher    reference data that has grown old is pulled again
+heartbeat         this process's sign of life
+shared_view       what other processes saw on the same state
+sampler           how the fleet stands, for charts
 state_cleaner     old rows of the state are thinned
 merchant_backoff  whose turn it is, so that one merchant's trouble is its own
 """

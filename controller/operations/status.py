@@ -1,0 +1,78 @@
+"""`status`: how everyone stands, as a controller saw it where one works on this state; else as is seen now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.merchant_status import plan_after
+from controller.model.report import FleetPlan
+from controller.model.run import Scope
+from controller.operations.bootstrap import OnProgress, ignore_message, load_manifests, no_progress, open_store
+from controller.operations.plan import PlanOptions, plan_only
+from controller.reconcile.conditions import dated
+from controller.reconcile.load_snapshot import select_merchants
+from controller.reconcile.seen import load_seen, load_seen_fleet, with_seen_plans
+from controller.settings import Settings
+from controller.text import mask_passwords
+from state import Store
+
+CONTROLLER_SILENCE = timedelta(minutes=1)
+"""So long after its last sign of life what a controller saw is believed to be kept up to date."""
+
+
+async def status(
+    settings: Settings,
+    scope: Scope,
+    *,
+    refresh: bool = False,
+    on_progress: OnProgress = no_progress,
+    on_message: Callable[[str], None] = ignore_message,
+    environment: Environment = REAL_ENVIRONMENT,
+) -> FleetPlan:
+    """How everyone in scope stands. Without a request to the API where a controller keeps that up to date.
+
+    refresh  it is looked now, whether or not a controller has
+    """
+    if not refresh:
+        async with open_store(settings, on_message) as store:
+            seen = await _as_seen(settings, scope, store, environment.clock())
+        if seen is not None:
+            return seen
+    return await plan_only(
+        settings,
+        scope,
+        PlanOptions(dated=True),
+        on_progress=on_progress,
+        on_message=on_message,
+        environment=environment,
+    )
+
+
+async def _as_seen(settings: Settings, scope: Scope, store: Store, now: datetime) -> FleetPlan | None:
+    """What stands in the state; None where no controller lives, or where it did not look at one of those meant."""
+    if not any(now - each.alive_at <= CONTROLLER_SILENCE for each in await store.controllers.load()):
+        return None
+    whole = await load_seen_fleet(store)
+    # An address that the state does not belong to is for a look to refuse.
+    if whole is None or whole[0].base_url != mask_passwords(settings.base_url):
+        return None
+    fleet = load_manifests(settings, scope, strict=True)
+    names = select_merchants(fleet, scope).keys()
+    seen = await load_seen(store, merchants=names)
+    if seen.keys() != names or not names:
+        return None
+    plans = [replace(each, plan=plan_after(each.plan, each.outcome)) for each in seen.values()]
+    plan = with_seen_plans(whole[0], plans)
+    if not scope.is_everyone:
+        plan = replace(plan, unmanaged_names=(), retained=(), findings=(), notes=(), refusal=None)
+    return replace(
+        plan,
+        plans=await dated(plan.plans, store),
+        scope=scope,
+        made_at=now,
+        is_complete=fleet.is_complete and not any(each.has_unread for each in plan.plans),
+        oldest_look_at=min(each.seen_at for each in seen.values()),
+    )

@@ -1,0 +1,84 @@
+"""What another process saw joins what this one knows: of each merchant the later look."""
+
+from datetime import UTC, datetime, timedelta
+
+from controller.model.controller_status import ControllerStatus, SeenMerchant, merge_pass, merge_seen
+from controller.model.desired import DesiredMerchant, Fleet, LinkState
+from controller.model.merchant_status import plan_after
+from controller.model.plan import (
+    Actor,
+    Change,
+    ChangeClass,
+    ChangeKind,
+    Condition,
+    ConditionStatus,
+    Finding,
+    Plan,
+    PlanStatus,
+)
+from controller.model.report import Applied, Failed, FleetPlan, RequestEstimate, Unchanged
+
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+LATER = NOON + timedelta(minutes=1)
+NAMES = ("acme", "bakery")
+MANIFESTS = Fleet(
+    {name: DesiredMerchant(name, name, "xero", LinkState.LINKED) for name in NAMES},
+    frozenset(NAMES),
+    (),
+    True,
+    "digest",
+)
+
+
+def fleet(*plans: Plan) -> FleetPlan:
+    return FleetPlan(plans, "digest", True, (), None, RequestEstimate(0, 0, 0), NOON)
+
+
+def in_sync(name: str) -> Plan:
+    return Plan(name, PlanStatus.IN_SYNC)
+
+
+def blocked(name: str) -> Plan:
+    return Plan(name, PlanStatus.BLOCKED)
+
+
+def seen(plan: Plan, at: datetime) -> dict[str, SeenMerchant]:
+    return {plan.merchant: SeenMerchant(plan, Unchanged(), at)}
+
+
+def test_a_process_that_has_not_looked_yet_shows_what_others_saw() -> None:
+    kept = seen(in_sync("acme"), NOON) | seen(blocked("bakery"), LATER)
+    latest = merge_seen(ControllerStatus(fleet=MANIFESTS), kept, (fleet(), NOON), MANIFESTS)
+    assert latest.plan
+    assert [each.status for each in latest.plan.plans] == [PlanStatus.IN_SYNC, PlanStatus.BLOCKED]
+    assert latest.oldest_look_at == NOON
+
+
+def test_of_each_merchant_the_later_look_is_shown() -> None:
+    own = merge_pass(ControllerStatus(), fleet(in_sync("acme"), in_sync("bakery")), MANIFESTS, everyone=True, at=NOON)
+    elsewhere = seen(blocked("acme"), LATER) | seen(blocked("bakery"), NOON - timedelta(minutes=5))
+    latest = merge_seen(own, elsewhere, None, MANIFESTS)
+    assert latest.plan
+    assert [each.status for each in latest.plan.plans] == [PlanStatus.BLOCKED, PlanStatus.IN_SYNC]
+    assert merge_seen(latest, elsewhere, None, MANIFESTS) is latest, "nothing new: no page is built anew for it"
+
+
+def test_whoever_has_no_manifest_here_is_not_shown() -> None:
+    latest = merge_seen(ControllerStatus(fleet=MANIFESTS), seen(in_sync("stranger"), NOON), (fleet(), NOON), MANIFESTS)
+    assert latest.plan is None
+
+
+def test_nobody_is_called_looked_at_while_one_never_was() -> None:
+    latest = merge_seen(ControllerStatus(fleet=MANIFESTS), seen(in_sync("acme"), NOON), (fleet(), NOON), MANIFESTS)
+    assert latest.oldest_look_at is None
+
+
+def test_a_change_that_was_made_is_no_longer_to_be_made_and_how_far_it_brought_is_unknown() -> None:
+    change = Change(ChangeKind.CREATE_CONNECTION, (ChangeClass.CREATE,))
+    conditions = (Condition("CompanyReady", ConditionStatus.TRUE), Condition("Ready", ConditionStatus.FALSE, "no"))
+    finding = Finding("drifted", "acme", "c", "r", Actor.APPLY)
+    plan = Plan("acme", PlanStatus.CHANGE, (change,), findings=(finding,), conditions=conditions)
+    after = plan_after(plan, Applied(1))
+    assert (after.changes, after.findings, after.status) == ((), (), PlanStatus.UNKNOWN)
+    assert [each.status for each in after.conditions] == [ConditionStatus.TRUE, ConditionStatus.UNKNOWN]
+    assert plan_after(plan, Failed("no", retryable=True)) is plan

@@ -1,0 +1,92 @@
+"""What the last look at each merchant saw, which controllers live, and the fleet in the course of time."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state import ProcessIdentity, Sample, SeenRow, Store
+from state.samples import superfluous_samples
+
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+LATER = NOON + timedelta(minutes=1)
+ONE = ProcessIdentity("host-a", 7, "mark", "merchantctl run")
+OTHER = ProcessIdentity("host-b", 7, "mark", "merchantctl run")
+
+
+async def test_a_later_look_takes_the_place_of_an_earlier_one_and_never_the_other_way_round(store: Store) -> None:
+    await store.seen.save([SeenRow("acme", NOON, "plan 1", "-"), SeenRow("bakery", NOON, "plan 1", "-")])
+    await store.seen.save([SeenRow("acme", LATER, "plan 2", "-")])
+    await store.seen.save(
+        [SeenRow("acme", NOON, "plan of a slow process", "-"), SeenRow("bakery", LATER, "plan 1", "-")]
+    )
+    assert await store.seen.load() == [SeenRow("acme", LATER, "plan 2", "-"), SeenRow("bakery", LATER, "plan 1", "-")]
+    assert await store.seen.load_times() == {"acme": LATER, "bakery": LATER}
+
+
+async def test_of_more_merchants_than_one_transaction_takes_each_is_kept(store: Store) -> None:
+    rows = [SeenRow(f"m-{number:04}", NOON, "plan", "-") for number in range(1203)]
+    await store.seen.save(rows)
+    assert await store.seen.load() == rows
+    assert len(await store.seen.load(after=LATER)) == 0
+    await store.seen.delete(row.merchant for row in rows[3:])
+    assert await store.seen.load(merchants={"m-0001"}) == [rows[1]]
+    assert len(await store.seen.load()) == 3
+
+
+async def test_of_the_fleet_the_last_look_is_kept(store: Store) -> None:
+    assert await store.seen.load_fleet() is None
+    await store.seen.save_fleet("one", NOON)
+    await store.seen.save_fleet("two", LATER)
+    assert await store.seen.load_fleet() == ("two", LATER)
+
+
+async def test_a_merchant_that_is_renamed_takes_along_what_was_seen_of_it(store: Store) -> None:
+    await store.bindings.bind_company("acme", company_id="1", company_name="Acme")
+    await store.seen.save([SeenRow("acme", NOON, "plan", "-")])
+    await store.merchants.rename("acme", "acme-2", at=NOON)
+    assert (await store.seen.load_times()).keys() == {"acme-2"}
+
+
+async def test_a_controller_is_known_until_it_ends_or_is_silent_for_a_day(store: Store) -> None:
+    await store.controllers.record_alive(ONE, NOON, revision="r1", report_only=False, failure=None)
+    await store.controllers.record_alive(OTHER, NOON, revision="r1", report_only=True, failure=None)
+    await store.controllers.record_alive(ONE, LATER, revision="r2", report_only=False, failure="key refused")
+    assert [(each.host, each.revision, each.failure) for each in await store.controllers.load()] == [
+        ("host-a", "r2", "key refused"),
+        ("host-b", "r1", None),
+    ]
+    await store.controllers.record_alive(
+        ONE, NOON + timedelta(days=1, seconds=1), revision="r2", report_only=False, failure=None
+    )
+    assert [each.host for each in await store.controllers.load()] == ["host-a"]
+    await store.controllers.remove(ONE)
+    assert await store.controllers.load() == []
+
+
+async def test_of_several_processes_one_records_the_sample_of_a_moment(store: Store) -> None:
+    five = timedelta(minutes=5)
+    assert await store.samples.record(Sample(NOON, {"merchants": 2}), five)
+    assert not await store.samples.record(Sample(NOON + timedelta(minutes=4), {"merchants": 3}), five)
+    assert await store.samples.record(Sample(NOON + five, {"merchants": 4}), five)
+    assert [each.counts["merchants"] for each in await store.samples.load(NOON)] == [2, 4]
+
+
+async def test_samples_are_thinned_with_age(store: Store) -> None:
+    for hour in range(24 * 60):
+        await store.samples.record(Sample(NOON + timedelta(hours=hour), {}), timedelta(minutes=1))
+    now = NOON + timedelta(days=60)
+    assert await store.samples.thin(now) > 0
+    assert await store.samples.thin(now) == 0
+    left = [each.at for each in await store.samples.load(NOON)]
+    assert 24 * 35 <= len(left) <= 24 * 35 + 27
+
+
+@given(st.lists(st.integers(0, 70 * 24 * 60), unique=True))
+def test_thinning_keeps_the_newest_sample_of_each_day(minutes: list[int]) -> None:
+    now = NOON + timedelta(days=70)
+    times = [NOON + timedelta(minutes=each) for each in minutes]
+    left = set(times) - set(superfluous_samples(times, now))
+    assert {each.date() for each in left} == {each.date() for each in times}
+    assert {each for each in times if now - each <= timedelta(days=2)} <= left
+    assert superfluous_samples(sorted(left), now) == []
