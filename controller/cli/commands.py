@@ -44,6 +44,7 @@ COMMANDS = {
     "link": CommandEntry("link", "Print the link that a merchant needs.", talks_to_api=True),
     "sync": CommandEntry("sync", "Put one merchant's sales into the books now, for testing.", talks_to_api=True),
     "push": CommandEntry("push", "Send one merchant's commerce data from a file.", talks_to_api=True),
+    "options": CommandEntry("offered_options", "Show what a merchant's books offer for each field.", talks_to_api=True),
     "history": CommandEntry("history", "Show what happened to a merchant."),
     "explain": CommandEntry("explain", "Show which file and line a value comes from."),
     "import": CommandEntry("import_", "Write manifests that say what is live.", talks_to_api=True),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import MerchantNameParameter, output_option
+from controller.cli.options import FieldParameter, MerchantNameParameter, output_option
 from controller.model.errors import InvalidManifests, UsageError
 from controller.settings import Settings
 
@@ -41,7 +41,7 @@ _FIELDS_WITH_DEFAULT = ("connection.state", "policy.drift", "policy.deletion", "
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("name", type=MerchantNameParameter())
-@click.argument("field", required=False)
+@click.argument("field", required=False, type=FieldParameter())
 @output_option()
 @click.pass_obj
 def command(settings: Settings, name: str, field: str | None, output: str) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.model.errors import UsageError
+from controller.model.errors import MerchantctlError, UsageError
 from controller.model.names import nfc
 from controller.model.run import ALLOW_CLASSES, RELEASABLE_BY_COUNT, RELEASABLE_BY_NAME, Scope
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from controller.model.desired import Fleet
 
 Command = Callable[..., Any]
 
@@ -22,6 +28,46 @@ class MerchantNameParameter(click.ParamType[str]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return nfc(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [
+            item for name in _declared_names(ctx) if name.startswith(nfc(incomplete)) for item in _completions(name)
+        ]
+
+
+class FieldParameter(click.ParamType[str]):
+    """A field path of the merchant that the argument before it names."""
+
+    name = "field"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        fleet = _fleet_for_completion(ctx)
+        merchant = fleet.merchants.get(str(ctx.params.get("name"))) if fleet else None
+        paths = sorted(merchant.origins) if merchant else ()
+        return [item for path in paths if path.startswith(incomplete) for item in _completions(path)]
+
+
+def _completions(word: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(word)]
+
+
+def _declared_names(ctx: click.Context) -> list[str]:
+    fleet = _fleet_for_completion(ctx)
+    return sorted(fleet.known_names) if fleet else []
+
+
+def _fleet_for_completion(ctx: click.Context) -> Fleet | None:
+    """The manifests as far as they can be read, for the shell; whatever is wrong, a key press tells no error."""
+    from controller.desired.loader import load_fleet
+    from controller.settings import load_settings
+
+    try:
+        settings = load_settings(os.environ, Path.cwd(), ctx.find_root().params)
+        return load_fleet(settings.manifests, cache=settings.cache)
+    except (MerchantctlError, OSError):
+        return None
 
 
 class AllowParameter(click.ParamType[str]):

@@ -60,7 +60,7 @@ def hold_if_suspended(plan: Plan, desired: DesiredMerchant, now: datetime) -> Pl
         SUSPENDED_CODE,
         plan.merchant,
         reason,
-        f"to open it again, remove suspend from the manifest of {plan.merchant}",
+        f"to open it again: delete suspend from the manifest of {plan.merchant}",
         Actor.NOBODY,
         manifest=str(origins[-1]) if origins else None,
     )

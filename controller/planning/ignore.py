@@ -75,7 +75,7 @@ def ignored_findings(hidden: Mapping[Finding, IgnoreRule], desired: DesiredMerch
                 f"{each.code} is ignored until {hidden[each].until:%Y-%m-%d}: {hidden[each].reason}"
                 for each in findings
             ),
-            remedy=f"to have it told and put right again, remove it from policy.ignore of {desired.name}",
+            remedy=f"to have it put right again: delete policy.ignore from the manifest of {desired.name}",
             actor=Actor.NOBODY,
             direction=None,
             link=None,

@@ -21,6 +21,8 @@ from controller.planning.context import PlanningContext
 from controller.planning.holds import allow_command
 from controller.planning.remedies import (
     APPLY_COMMAND,
+    MAX_SIMILAR_SHOWN,
+    all_options_line,
     choose_option_remedy,
     command_line,
     in_order,
@@ -269,7 +271,9 @@ def _nothing_similar_remedy(context: PlanningContext, path: str, live_path: str,
     if not offered:
         return f"there is nothing to choose from: {add}"
     other = f"or {write_in_manifest(context, path)}: {possible_values(live_path, live)}"
-    return f"nothing similar is offered: {add}\n{other}"
+    return in_order(
+        f"nothing similar is offered: {add}", other, all_options_line(context, path, offered, MAX_SIMILAR_SHOWN)
+    )
 
 
 def _problem_cause(context: PlanningContext, problem: ResolutionProblem, live_path: str, live: Configuration) -> str:

@@ -64,11 +64,17 @@ def undeclare_remedy(context: PlanningContext, path: str) -> str:
 def choose_option_remedy(context: PlanningContext, problem: ResolutionProblem, live: Configuration, place: str) -> str:
     """What could be written instead, empty where nothing resembles it; by id where a name fits several."""
     shown = candidate_texts(problem, context.desired.fields.get(problem.field), live, place)
-    return (
-        f"{write_in_manifest(context, problem.field)}: {_join_with_rest(shown, len(problem.candidates))}"
-        if shown
-        else ""
-    )
+    if not shown:
+        return ""
+    choice = f"{write_in_manifest(context, problem.field)}: {_join_with_rest(shown, len(problem.candidates))}"
+    return in_order(choice, all_options_line(context, problem.field, len(live.options.get(place, ())), len(shown)))
+
+
+def all_options_line(context: PlanningContext, path: str | None, offered: int, shown: int) -> str:
+    """The command that shows everything that a field can be set to; empty where all of it is shown already."""
+    words = (context.desired.name, path) if path else (context.desired.name,)
+    command = command_line("options", *words)
+    return f"all {offered:,} that are offered: {command}" if offered > shown else ""
 
 
 def candidate_texts(problem: ResolutionProblem, declared: DeclaredValue, live: Configuration, place: str) -> list[str]:
@@ -112,6 +118,8 @@ def declare_remedy(context: PlanningContext, paths: Collection[str], live: Confi
     """A line for each missing field, with what could be written there."""
     where = f"in the manifest of {context.desired.name}, or in its profile"
     lines = [f"write {path}: {possible_values(path, live)}" for path in paths]
+    if any(len(live.options.get(path, ())) > MAX_SIMILAR_SHOWN for path in paths):
+        lines.append(f"all that is offered: {command_line('options', context.desired.name)}")
     return "\n".join((f"{where}, write what is lacking; then {APPLY_COMMAND}", *lines))
 
 

@@ -29,6 +29,7 @@ from controller.planning import (
     context,
     flapping,
     holds,
+    ignore,
     last_sync,
     limits,
     parking,
@@ -621,6 +622,18 @@ def set_the_clock(place: Place) -> None:
     place.environment = place.emulator.environment
 
 
+def suspended(place: Place) -> None:
+    mapped_otherwise(place)
+    following.written(place, "ann", "suspend", {"reason": "an audit"})
+
+
+def ignored(place: Place) -> None:
+    mapped_otherwise(place)
+    tomorrow = str(datetime.now(UTC).date() + timedelta(days=2))
+    said_of = {"finding": "mapping-changed", "live": {"name": "Gift cards outstanding"}}
+    following.written(place, "ann", "policy", {"ignore": [said_of | {"reason": "an audit", "until": tomorrow}]})
+
+
 def similar_name(place: Place) -> None:
     declared_only()(place)
     assert place.emulator.api.post("/meta/companies/sync", json={"name": "ANN"}).is_success
@@ -1109,6 +1122,8 @@ SITUATIONS: dict[str, Situation] = {
     "a similar name": Situation(
         "company-similar", company_rules._similar_name_findings, similar_name, (write("company.name"), command(0))
     ),
+    "suspended": Situation("suspended", holds.hold_if_suspended, suspended, (delete, apply), **MAPPED),
+    "ignored": Situation("ignored", ignore.ignored_findings, ignored, (delete, apply), **MAPPED),
     "a sync that failed": Situation(
         "last-sync-failed",
         last_sync._failed_finding,

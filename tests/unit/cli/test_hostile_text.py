@@ -122,6 +122,7 @@ _ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("rollout", "undo"): ("--yes",),
     ("push",): ("acme", "sales.json"),
     ("apply",): ("--yes",),
+    ("options",): ("acme", "mapping"),
     ("history",): ("dawn",),
     ("state", "show"): ("dawn",),
 }
