@@ -68,6 +68,13 @@ class Runs:
             rows = await transaction.execute(query.where(runs.c.id.in_(run_ids)))
             return {id_: RunAuthor(*row) for id_, *row in rows}
 
+    async def load_last_start(self, verb: str) -> datetime | None:
+        """When a run of that verb began last; None where none is recorded."""
+        query = select(func.max(runs.c.started_at)).where(runs.c.verb == verb)
+        async with self._database.reading() as transaction:
+            started: datetime | None = (await transaction.execute(query)).scalar_one()
+            return started
+
     async def end(self, run_id: int, exit_code: int, summary: Mapping[str, Any], at: datetime) -> None:
         """Record how a run ended; `summary` is JSON."""
         columns = {"exit_code": exit_code, "summary": dict(summary), "ended_at": at}

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from controller.model.plan import Plan
 from controller.model.report import Failed, FleetPlan, FleetReport, Outcome, Skipped
+from controller.model.report_filter import EVERYTHING, Shown
 from controller.quick_dataclasses import dataclass
 from controller.reporting.paint import Paint
 
@@ -25,12 +26,14 @@ class View:
     unmanaged  companies that no manifest claims
     data       how old each merchant's reference data is, by type
     in_depth   all that is known of each merchant
+    shown      by which filter its findings were chosen, and by which label it is divided
     """
 
     paint: Paint
     unmanaged: bool = False
     data: bool = False
     in_depth: bool = False
+    shown: Shown = EVERYTHING
 
 
 def _plan_text(plan: FleetPlan, view: View) -> str:
@@ -60,32 +63,32 @@ def _plan_html(plan: FleetPlan, view: View) -> str:
 def _drift_text(plan: FleetPlan, view: View) -> str:
     from controller.reporting.text_drift import drift_text
 
-    return drift_text(plan, view.paint, unmanaged=view.unmanaged, data=view.data)
+    return drift_text(plan, view.paint, view.shown, unmanaged=view.unmanaged, data=view.data)
 
 
 def _drift_json(plan: FleetPlan, view: View) -> str:
     from controller.reporting.as_json import drift_json, dumps
 
-    return dumps(drift_json(plan, unmanaged=view.unmanaged))
+    return dumps(drift_json(plan, view.shown, unmanaged=view.unmanaged))
 
 
 def _drift_markdown(plan: FleetPlan, view: View) -> str:
     from controller.reporting.markdown import drift_markdown
 
-    return drift_markdown(plan, unmanaged=view.unmanaged)
+    return drift_markdown(plan, view.shown, unmanaged=view.unmanaged)
 
 
 def _drift_html(plan: FleetPlan, view: View) -> str:
     from controller.reporting.html import drift_html
 
-    return drift_html(plan, unmanaged=view.unmanaged)
+    return drift_html(plan, view.shown, unmanaged=view.unmanaged)
 
 
 def _drift_csv(plan: FleetPlan, view: View) -> str:
     from controller.reporting.csv import drift_csv
 
     # Without the byte order mark a spreadsheet takes UTF-8 for the code page of its own country.
-    return "\ufeff" + drift_csv(plan, unmanaged=view.unmanaged)
+    return "\ufeff" + drift_csv(plan, view.shown, unmanaged=view.unmanaged)
 
 
 def _status_text(plan: FleetPlan, view: View) -> str:

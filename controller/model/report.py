@@ -146,6 +146,7 @@ class FleetPlan:
     retained         merchants without a manifest that stay as they are; known only in a run over everyone
     base_url, environment   which API it is about, its password masked
     oldest_look_at   since when all of them were looked at, where that was done earlier, by a controller
+    labels           by merchant, where a report is divided by them
     """
 
     # Not in the repr: `asyncio.run` makes one of what it returns, and 10,000 plans would take seconds.
@@ -167,6 +168,7 @@ class FleetPlan:
     base_url: str = ""
     environment: str | None = None
     oldest_look_at: datetime | None = None
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
     @property
     def revision(self) -> str:

@@ -37,12 +37,14 @@ class PlanOptions:
     strict     False: what can be parsed of broken manifests is reported on (`drift`), instead of InvalidManifests
     record_as  findings that come and go are noted in the ledger, as seen by this verb
     dated      conditions say since when they are as they are
+    labelled   the plan has the labels of its merchants
     """
 
     also_read: Collection[str] = ()
     strict: bool = True
     record_as: str | None = None
     dated: bool = False
+    labelled: bool = False
 
 
 DEFAULT_PLAN_OPTIONS = PlanOptions()
@@ -73,4 +75,6 @@ async def plan_only(
         run = replace(run, read_data_status="data" in options.also_read, read_syncs="syncs" in options.also_read)
         snapshot = await with_latest_syncs(await load_snapshot(run))
         plan = await record_and_date(await plan_fleet(snapshot, will_be_repeated=True), run, run.now())
+        if options.labelled:
+            plan = replace(plan, labels={name: each.labels for name, each in fleet.merchants.items()})
         return replace(plan, plans=await dated(plan.plans, store)) if options.dated else plan

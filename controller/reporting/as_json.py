@@ -29,13 +29,14 @@ from controller.model.report import (
     Skipped,
     Unchanged,
 )
+from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.run import Scope
 from controller.model.values import COMPANY_NAME_PATH, value_to_json
 from controller.model.zones import TZDATA_VERSION
 from controller.reporting.data_age import data_age_json, fleet_data_age_json
 from controller.reporting.formatting import format_iso
 from controller.reporting.last_syncs import last_sync_json, last_syncs_json
-from controller.reporting.provenance import provenance_json
+from controller.reporting.provenance import provenance_json, shown_json
 from controller.text import dump_json
 
 REPORT_SCHEMA_VERSION = 2
@@ -71,8 +72,10 @@ def plan_json(plan: FleetPlan) -> Json:
     return document | {"digest": digest(document)}
 
 
-def drift_json(plan: FleetPlan, *, unmanaged: bool = False) -> Json:
+def drift_json(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = False) -> Json:
     """A drift report. A finding's `since` is when it was first seen; `unmanaged` lists companies otherwise counted.
+
+    Where it is filtered, `filter` and `leftOut` say so, and all of it is about what is shown; `parts` divide it.
 
     `data` tells the age of what was judged, by merchant too: those without findings have no place of their own.
     """
@@ -88,7 +91,23 @@ def drift_json(plan: FleetPlan, *, unmanaged: bool = False) -> Json:
         "unmanaged": unmanaged_names(plan) if unmanaged else plan.unmanaged_count,
         "retained": _retained(plan),
         "syncs": last_syncs_json(plan),
+        **shown_json(shown),
+        **(_parts_by_label(plan, shown.group_by) if shown.group_by else {}),
     }
+
+
+def _parts_by_label(plan: FleetPlan, label: str) -> Json:
+    """By value of a label, null for those without it, how many merchants there are, and their findings by code."""
+    parts = [
+        {
+            "value": value or None,
+            "merchants": len(part.plans),
+            "withFindings": sum(bool(each.findings) for each in part.plans),
+            "summary": dict(sorted(Counter(found.code for each in part.plans for found in each.findings).items())),
+        }
+        for value, part in divide_by_label(plan, label).items()
+    ]
+    return {"groupBy": label, "parts": parts}
 
 
 def status_json(plan: FleetPlan) -> Json:

@@ -7,6 +7,7 @@ import io
 
 from controller.model.plan import Finding
 from controller.model.report import FleetPlan
+from controller.model.report_filter import EVERYTHING, Shown
 from controller.reporting.as_json import findings_of, unmanaged_findings
 from controller.reporting.formatting import clean, format_iso, format_value
 from controller.reporting.provenance import provenance_json
@@ -28,18 +29,26 @@ PROVENANCE_COLUMNS = ("generatedAt", "environment", "baseUrl", "revision")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def drift_csv(plan: FleetPlan, *, unmanaged: bool = False) -> str:
-    """A header and one row a finding, without the line end of the last; `unmanaged` adds what no manifest claims."""
+def drift_csv(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = False) -> str:
+    """A header and one row a finding, without the line end of the last; `unmanaged` adds what no manifest claims.
+
+    A label that the report is divided by is a column more, the last.
+    """
     sheet = io.StringIO()
     writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow((*FINDING_COLUMNS, *PROVENANCE_COLUMNS))
+    label = shown.group_by
+    writer.writerow((*FINDING_COLUMNS, *PROVENANCE_COLUMNS, *([f"label {label}"] if label else [])))
     made = provenance_json(plan)
     made_cells = [_harmless(str(made[name] or "")) for name in PROVENANCE_COLUMNS]
     writer.writerows(
-        [*_row(finding), *made_cells]
+        [*_row(finding), *made_cells, *([_label(plan, finding, label)] if label else [])]
         for finding in (*findings_of(plan), *(unmanaged_findings(plan) if unmanaged else ()))
     )
     return sheet.getvalue().rstrip("\n")
+
+
+def _label(plan: FleetPlan, finding: Finding, label: str) -> str:
+    return _harmless(plan.labels.get(finding.merchant, {}).get(label, ""))
 
 
 def _row(finding: Finding) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from shlex import quote
 
 from controller.model.plan import Actor
+from controller.model.report_filter import Shown
 from controller.model.run import Scope
 from controller.model.severity import Severity
 from controller.model.statement_groups import Group, Line, merchants_by_actor, merchants_by_severity
@@ -17,6 +18,7 @@ from controller.reporting.formatting import (
     DIRECTIONS,
     cut_text,
     format_count,
+    format_iso,
     format_time,
     format_value,
 )
@@ -142,3 +144,17 @@ def command_for_all(verb: str, scope: Scope, options: Sequence[str] = ()) -> str
     words += [f"-l {quote(scope.selector)}"] if scope.selector else []
     command = " ".join([*words, *options])
     return f"{command if len(command) <= LONGEST_VALUE else f'merchantctl {verb}'} -o html > {verb}.html"
+
+
+_ACTOR_OPTIONS = {Actor.OPERATOR: "operator", Actor.CODAT: "codat"}
+"""The words of `--actor`, where they are others than those of JSON."""
+
+
+def filter_words(shown: Shown) -> list[str]:
+    """The options of a command line that show the same findings."""
+    wanted = shown.filter
+    words = [f"--only {wanted.only.value}"] if wanted.only else []
+    words += [f"--code {code}" for code in sorted(wanted.codes)]
+    words += [f"--actor {_ACTOR_OPTIONS.get(actor, actor.value)}" for actor in sorted(wanted.actors)]
+    words += [f"--since {format_iso(wanted.since)}"] if wanted.since else []
+    return words + ([f"--group-by {quote(shown.group_by)}"] if shown.group_by else [])

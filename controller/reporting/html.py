@@ -7,6 +7,7 @@ from html import escape
 
 from controller.model.plan import Finding, Plan, PlanStatus
 from controller.model.report import FleetPlan, Refusal
+from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.values import Ref, Value
 from controller.reporting.as_json import unmanaged_names
 from controller.reporting.data_age import fleet_data_age_text
@@ -19,9 +20,9 @@ from controller.reporting.formatting import (
     format_value,
 )
 from controller.reporting.last_syncs import last_syncs_text
-from controller.reporting.provenance import provenance_text
+from controller.reporting.provenance import provenance_text, shown_text
 from controller.reporting.text import limit_exceeded_text, plan_summary
-from controller.reporting.text_drift import drift_summary
+from controller.reporting.text_drift import drift_summary, label_title
 from controller.text import is_web_address
 
 _STYLE = (
@@ -40,9 +41,13 @@ def plan_html(plan: FleetPlan) -> str:
     return _page("Plan", body)
 
 
-def drift_html(plan: FleetPlan, *, unmanaged: bool = False) -> str:
-    body = [*_made(plan), _p(drift_summary(plan)), *_general(plan, last_syncs_text(plan))]
-    body += [f"<h2>{_text(each.merchant)}</h2>{_findings(each.findings)}" for each in plan.plans if each.findings]
+def drift_html(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = False) -> str:
+    filtered = [_p(shown_text(shown))] if shown_text(shown) else []
+    body = [*_made(plan), *filtered, _p(drift_summary(plan)), *_general(plan, last_syncs_text(plan))]
+    parts = divide_by_label(plan, shown.group_by) if shown.group_by else {"": plan}
+    for value, part in parts.items():
+        body += [f"<h2>{_text(label_title(shown.group_by, value, part))}</h2>"] if shown.group_by else []
+        body += [f"<h2>{_text(each.merchant)}</h2>{_findings(each.findings)}" for each in part.plans if each.findings]
     if plan.unmanaged_count:
         body.append(_p(f"{format_count(plan.unmanaged_count, 'company', 'companies')} that no manifest claims."))
     if unmanaged:

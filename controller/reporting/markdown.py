@@ -5,26 +5,30 @@ However many merchants it is about, it is at most MAX_CHARACTERS long: GitHub re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from controller.model.report import FleetPlan, FleetReport, Refusal
+from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.statement_groups import Group, group_statements
 from controller.model.statements import drift_statements, plan_statements, report_statements
 from controller.reporting.as_json import unmanaged_names
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import cut_text, format_count, format_time
-from controller.reporting.group_words import actor_sentence, command_for_all, severity_sentence
+from controller.reporting.group_words import actor_sentence, command_for_all, filter_words, severity_sentence
 from controller.reporting.last_syncs import last_syncs_text
 from controller.reporting.markdown_escape import code_span, escape_markdown
 from controller.reporting.markdown_groups import bullets_within, groups_within, listed_within, size
-from controller.reporting.provenance import provenance_text
+from controller.reporting.provenance import provenance_text, shown_text
 from controller.reporting.text import limit_exceeded_text, plan_summary, report_summary
-from controller.reporting.text_drift import drift_summary
+from controller.reporting.text_drift import drift_summary, label_title
 
 MAX_CHARACTERS = 60_000
 _NOTICES_CHARACTERS = 8_000
 _UNMANAGED_CHARACTERS = 6_000
 _LONGEST_NOTICE = 600
+_LONGEST_TITLE = 100
+_LEAST_ROOM_OF_PART = 900
+_PARTS_LEFT_OUT_CHARACTERS = 2_000
 
 
 def plan_markdown(plan: FleetPlan) -> str:
@@ -34,12 +38,34 @@ def plan_markdown(plan: FleetPlan) -> str:
     return _document(head, groups, [], code_span(command_for_all("plan", plan.scope)))
 
 
-def drift_markdown(plan: FleetPlan, *, unmanaged: bool = False) -> str:
+def drift_markdown(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = False) -> str:
     groups = group_statements(drift_statements(plan))
     summary = cut_text(drift_summary(plan), _LONGEST_NOTICE)
-    head = ["## Drift", "", *_made(plan), f"**{escape_markdown(summary)}**", "", *_who(groups)]
+    head = ["## Drift", "", *_made(plan, shown), f"**{escape_markdown(summary)}**", "", *_who(groups)]
     head += _notices(plan, last_syncs_text(plan))
-    return _document(head, groups, _unmanaged(plan, unmanaged), code_span(command_for_all("drift", plan.scope)))
+    foot = _unmanaged(plan, unmanaged)
+    command = code_span(command_for_all("drift", plan.scope, filter_words(shown)))
+    if shown.group_by is None:
+        return _document(head, groups, foot, command)
+    room = MAX_CHARACTERS - size(head) - size(foot)
+    return "\n".join(
+        [*head, *_parts(divide_by_label(plan, shown.group_by), shown.group_by, room, command), *foot]
+    ).rstrip()
+
+
+def _parts(parts: Mapping[str, FleetPlan], label: str, room: int, command: str) -> list[str]:
+    """The groups of each part; what one does not need of its share of the room the later ones have."""
+    lines: list[str] = []
+    for number, (value, part) in enumerate(parts.items()):
+        left = room - size(lines)
+        title = ["", f"### {escape_markdown(cut_text(label_title(label, value, part), _LONGEST_TITLE))}", ""]
+        share = (left - _PARTS_LEFT_OUT_CHARACTERS) // (len(parts) - number) - size(title)
+        if share < _LEAST_ROOM_OF_PART:
+            more = format_count(len(parts) - number, "more value")
+            return [*lines, "", f"_{more} of {escape_markdown(cut_text(label, _LONGEST_TITLE))} left out: {command}_"]
+        groups = group_statements(drift_statements(part))
+        lines += [*title, *groups_within(groups, share, command)]
+    return lines
 
 
 def apply_markdown(result: FleetReport | FleetPlan) -> str:
@@ -61,8 +87,8 @@ def _document(head: list[str], groups: Sequence[Group], foot: list[str], command
     return "\n".join([*head, *groups_within(groups, room, command), *foot]).rstrip()
 
 
-def _made(plan: FleetPlan) -> list[str]:
-    words = cut_text(provenance_text(plan), _LONGEST_NOTICE)
+def _made(plan: FleetPlan, shown: Shown = EVERYTHING) -> list[str]:
+    words = cut_text(" ".join(filter(None, (provenance_text(plan), shown_text(shown)))), _LONGEST_NOTICE)
     return [f"_{escape_markdown(words)}_", ""] if words else []
 
 

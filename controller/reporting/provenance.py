@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from controller.model.report import FleetPlan
+from controller.model.report_filter import Shown
 from controller.model.run import Scope
-from controller.reporting.formatting import format_iso, format_list, format_minutes, format_time
+from controller.reporting.formatting import (
+    ACTOR_WORDS,
+    format_count,
+    format_iso,
+    format_list,
+    format_minutes,
+    format_time,
+)
 
 SHORT_REVISION_DIGITS = 12
 """Digits of a revision that people are shown."""
@@ -25,6 +33,35 @@ def provenance_text(plan: FleetPlan) -> str:
         minutes = (plan.made_at - plan.oldest_look_at).total_seconds() / 60
         made = f"As `merchantctl run` saw it within the last {format_minutes(minutes)} at {environment}{plan.base_url}"
     return f"{made} from manifests {plan.revision[:SHORT_REVISION_DIGITS]}, about {_about(plan.scope)}."
+
+
+def shown_text(shown: Shown) -> str:
+    """`Shown: only drift; code sync-disabled. 34 other findings are left out.` Empty where everything is shown."""
+    wanted = shown.filter
+    if wanted.shows_everything:
+        return ""
+    parts = [f"only {wanted.only.value}"] if wanted.only else []
+    parts += [f"code {format_list(sorted(wanted.codes))}"] if wanted.codes else []
+    parts += (
+        [f"waiting for {' or '.join(sorted(ACTOR_WORDS[each] for each in wanted.actors))}"] if wanted.actors else []
+    )
+    parts += [f"first seen after {format_time(wanted.since)}"] if wanted.since else []
+    others = format_count(shown.left_out, "other finding is", "other findings are")
+    return f"Shown: {'; '.join(parts) or 'everything'}. {others} left out."
+
+
+def shown_json(shown: Shown) -> dict[str, Any]:
+    """What a filtered report says of its filter; nothing where everything is shown."""
+    wanted = shown.filter
+    if wanted.shows_everything:
+        return {}
+    told = {
+        "only": wanted.only.value if wanted.only else None,
+        "codes": sorted(wanted.codes),
+        "actors": sorted(wanted.actors),
+        "since": format_iso(wanted.since),
+    }
+    return {"filter": told, "leftOut": shown.left_out}
 
 
 def provenance_json(plan: FleetPlan) -> dict[str, Any]:

@@ -8,19 +8,31 @@ from datetime import datetime
 from controller.model.drift import is_drift
 from controller.model.plan import ConditionStatus, Plan, PlanStatus
 from controller.model.report import FleetPlan
+from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.reporting.as_json import findings_of, unmanaged_names
 from controller.reporting.data_age import data_age_rows, data_age_text
 from controller.reporting.formatting import align_columns, clean, format_count, format_time
 from controller.reporting.grouping import collapse_identical
 from controller.reporting.last_syncs import last_sync_short_text, last_sync_text, last_syncs_text, next_sync_text
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
+from controller.reporting.provenance import shown_text
 from controller.reporting.text import data_age_lines, finding_lines, merchant_lines, notice_lines, provenance_lines
 
 
-def drift_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR, *, unmanaged: bool = False, data: bool = False) -> str:
+def drift_text(
+    plan: FleetPlan,
+    paint: Paint = WITHOUT_COLOUR,
+    shown: Shown = EVERYTHING,
+    *,
+    unmanaged: bool = False,
+    data: bool = False,
+) -> str:
     """What was found, merchant by merchant, many alike as one; with `data` each one's age; then numbers by code."""
-    blocks = ((each.merchant, _found_lines(each, paint)) for each in plan.plans if each.findings)
-    lines = [line for block in collapse_identical(blocks, paint) for line in (*block, "")]
+    lines = _merchant_blocks(plan, paint)
+    if shown.group_by:
+        lines = []
+        for value, part in divide_by_label(plan, shown.group_by).items():
+            lines += [paint("strong", label_title(shown.group_by, value, part)), "", *_merchant_blocks(part, paint)]
     lines += notice_lines(plan, paint)
     lines += _unmanaged_lines(plan, unmanaged)
     lines += _data_lines(plan, paint) if data else []
@@ -32,9 +44,22 @@ def drift_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR, *, unmanaged: boo
             *data_age_lines(plan, paint),
             *last_syncs_lines(plan, paint),
             *provenance_lines(plan, paint),
+            *([paint("change", shown_text(shown))] if shown_text(shown) else []),
             paint("strong", "Drift: ") + drift_summary(plan),
         ]
     )
+
+
+def _merchant_blocks(plan: FleetPlan, paint: Paint) -> list[str]:
+    blocks = ((each.merchant, _found_lines(each, paint)) for each in plan.plans if each.findings)
+    return [line for block in collapse_identical(blocks, paint) for line in (*block, "")]
+
+
+def label_title(label: str, value: str, part: FleetPlan) -> str:
+    """`tier=gold: 120 merchants, 3 of them with findings`; `no tier: …` for those without it."""
+    title = clean(f"{label}={value}" if value else f"no {label}")
+    found = sum(bool(each.findings) for each in part.plans)
+    return f"{title}: {format_count(len(part.plans), 'merchant')}, {found:,} of them with findings"
 
 
 def _found_lines(plan: Plan, paint: Paint) -> list[str]:

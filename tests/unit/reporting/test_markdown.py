@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from controller.model.desired import Diagnostic
 from controller.model.plan import Actor, Direction, PlanStatus
 from controller.model.report import Applied, Failed, FleetPlan, LimitExceeded, Outcome, Refusal, Skipped
+from controller.model.report_filter import FindingFilter, Shown
 from controller.model.run import Scope
 from controller.reporting.markdown import MAX_CHARACTERS, apply_markdown, drift_markdown, plan_markdown
 from controller.reporting.markdown_escape import code_span
@@ -126,6 +127,7 @@ def fleets(draw: st.DrawFn) -> FleetPlan:
         refusal=Refusal(limits),
         base_url="https://api.example",
         scope=Scope(targets=tuple(texts)),
+        labels={each.merchant: {"tier": each.merchant[:40]} for each in plans[::2]},
         findings=tuple(replace(each.findings[0], affected_merchants=("a",)) for each in plans[:3]),
     )
 
@@ -137,6 +139,7 @@ def test_no_fleet_makes_it_too_long(plan: FleetPlan) -> None:
     for text in (
         plan_markdown(plan),
         drift_markdown(plan, unmanaged=True),
+        drift_markdown(plan, Shown(FindingFilter(codes=frozenset("ab")), 3, "tier")),
         apply_markdown(report(plan, outcomes, stop_reason="x" * 5_000)),
     ):
         assert len(text) <= MAX_CHARACTERS
