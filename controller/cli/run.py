@@ -33,7 +33,7 @@ Exit codes: those of apply, or of drift with --report-only, where --once ends; e
 @click.command(epilog=_EXAMPLES)
 @click.option("--once", is_flag=True, help="One look at everyone instead of staying.")
 @click.option("--report-only", is_flag=True, help="Report what moved; write nothing to the API.")
-@click.option("--resync", metavar="TIME", help="From one look at everyone to the next: 90s, 15m, 1h.")
+@click.option("--resync", metavar="TIME", help="How often each merchant is looked at, at least: 90s, 15m, 1h.")
 @click.option("--listen", metavar="HOST:PORT", help="Where dashboard, webhooks and metrics are served; off = nowhere.")
 @click.option(
     "--web-guard",

@@ -22,6 +22,7 @@ import structlog
 from controller.daemon.jobs.data_refresher import DataRefresher
 from controller.daemon.jobs.heartbeat import Heartbeat
 from controller.daemon.jobs.listing_watcher import ListingWatcher
+from controller.daemon.jobs.resync import Resync
 from controller.daemon.jobs.sampler import Sampler
 from controller.daemon.jobs.shared_view import SharedView
 from controller.daemon.jobs.state_cleaner import StateCleaner
@@ -259,6 +260,8 @@ def _build_jobs(
     state: DaemonState,
     watcher: ManifestWatcher,
 ) -> Iterator[Timer]:
+    if not options.once:
+        yield Resync(queue, state, lambda: watcher.fleet.merchants, run.now, settings.resync).timer
     yield SharedView(run.store, state, lambda: watcher.fleet).timer
     yield Sampler(run.store, lambda: state.latest, run.now).timer
     yield StateCleaner(run, settings.keep, state.signal_received.is_set).timer
@@ -334,6 +337,4 @@ def _ports(settings: Settings) -> list[tuple[tuple[str, int], PortContent]]:
 
 
 def _status_snapshot(daemon: DaemonContext) -> ControllerStatus:
-    return replace(
-        daemon.state.latest, queued_count=len(daemon.queue), next_full_pass_at=daemon.state.next_full_pass_at
-    )
+    return replace(daemon.state.latest, queued_count=len(daemon.queue))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from signal import Signals
 
 import structlog
 
 from controller.codat.rate_limiter import background_requests
+from controller.daemon.manifest_watcher import ManifestChange
 from controller.daemon.pass_result import Pass, PassFailure, scope_for_keys
 from controller.daemon.requeue import plan_rechecks
 from controller.daemon.scheduler import Timer, run_timers
@@ -36,6 +37,10 @@ from state.errors import StateProblem
 URGENT_PASSES_AT_ONCE = 4
 """One merchant that is slow to answer holds up those of the same urgent pass, and not those of the next."""
 
+RESYNCS_PER_FULL_PASS = 24
+"""Everyone is looked at in turn. Together, so often: what belongs to no merchant (companies that nobody claims) is
+brought up to date."""
+
 MANIFEST_POLL_INTERVAL_S = 3.0
 """Seconds between two looks at the folder of manifests."""
 
@@ -60,9 +65,23 @@ async def serve(daemon: DaemonContext) -> None:
 
 async def _sweep_whoever_is_due(daemon: DaemonContext) -> None:
     with background_requests():
-        await run_pass((EVERYONE,), daemon)
-        while keys := await daemon.queue.get():
-            await run_pass(keys, daemon)
+        keys: tuple[str, ...] = (EVERYONE,)
+        while keys:
+            daemon.state.full_pass_under_way = EVERYONE in keys
+            for some in passes_for(keys, daemon.state.revised):
+                await run_pass(some, daemon)
+            daemon.state.full_pass_under_way = False
+            keys = await daemon.queue.get()
+
+
+def passes_for(keys: tuple[str, ...], revised: Collection[str]) -> Iterator[tuple[str, ...]]:
+    """Those whom a new revision changed come first, and by themselves: they are judged as one. Pure."""
+    if EVERYONE in keys:
+        yield keys
+        return
+    of_revision = tuple(key for key in keys if key in revised)
+    others = tuple(key for key in keys if key not in revised)
+    yield from (some for some in (of_revision, others) if some)
 
 
 async def _look_at_urgent_ones(daemon: DaemonContext) -> None:
@@ -92,8 +111,10 @@ async def run_single_pass(daemon: DaemonContext) -> FleetPlan | FleetReport:
 async def try_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> Pass:
     """A pass whose failure is a result like any other; only an unusable state ends everything."""
     began = daemon.run.now()
+    given = daemon.state.take_reason(keys)
+    reason = "event" if urgent else "resync" if EVERYONE in keys else given
     try:
-        return await execute_pass(keys, daemon, urgent=urgent)
+        return replace(await execute_pass(keys, daemon, urgent=urgent), reason=reason)
     except StoppedBySignal as error:
         failure = PassFailure(str(error), harmless=True)
     except (StateProblem, WrongAccount):
@@ -107,7 +128,7 @@ async def try_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool
     except Exception as error:
         log.exception("internal_error", remedy="please report this fault of merchantctl")
         failure = PassFailure(f"a fault of merchantctl itself: {type(error).__name__}: {error}")
-    return Pass(keys, failure, began, daemon.run.now(), urgent=urgent)
+    return Pass(keys, failure, began, daemon.run.now(), urgent=urgent, reason=reason)
 
 
 async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> Pass:
@@ -121,7 +142,10 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
         if turn.lost_at:
             daemon.queue.add([EVERYONE], after=(in_flight_until(turn.lost_at) - daemon.run.now()).total_seconds())
         with daemon.state.new_stop() as stop:
-            run = replace(daemon.run, fleet=turn.fleet, scope=scope_for_keys(keys, turn.fleet), stop=stop)
+            judges_revision = bool(daemon.state.revised) and daemon.state.revised <= set(keys)
+            policy = replace(daemon.run.policy, judges_revision=judges_revision)
+            scope = scope_for_keys(keys, turn.fleet)
+            run = replace(daemon.run, fleet=turn.fleet, scope=scope, policy=policy, stop=stop)
             if daemon.applies_changes:
                 result = await reconcile(run, lambda plan: True, takeovers=turn.takeovers)
             else:
@@ -141,9 +165,10 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
     """What was seen is noted and told, and whoever needs another look is put down for one."""
     before = daemon.state.latest.plan
     daemon.state.record_pass(done, daemon.manifest_watcher.fleet)
-    if done.covers_everyone:
+    if done.plan and only_full_pass_settles(done.plan):
         daemon.queue.add([EVERYONE], after=daemon.resync_interval_s)
-        daemon.state.next_full_pass_at = done.ended + timedelta(seconds=daemon.resync_interval_s)
+    elif done.covers_everyone:
+        daemon.queue.add([EVERYONE], after=daemon.resync_interval_s * RESYNCS_PER_FULL_PASS)
     if not isinstance(done.result, PassFailure):
         await daemon.run.store.inbox.close_deliveries(
             done.merchants, but=done.taken_over, received_until=done.began, at=done.ended
@@ -156,6 +181,11 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
         await daemon.notifier.pass_finished(done, before, daemon.state.latest, daemon.run.store)
     except Exception:
         log.exception("pass_report_failed", remedy="please report this fault of merchantctl")
+
+
+def only_full_pass_settles(plan: FleetPlan) -> bool:
+    """Whether something was found that only another look at everyone can end or carry out. Pure."""
+    return bool(plan.findings or plan.refusal) or any(each.is_removal for each in plan.plans)
 
 
 async def load_retry_times(daemon: DaemonContext) -> Mapping[str, datetime]:
@@ -175,6 +205,16 @@ def shut_down(daemon: DaemonContext, signal: Signals) -> None:
     daemon.queue.close()
 
 
+def enqueue_changed_merchants(change: ManifestChange, daemon: DaemonContext) -> None:
+    """Whoever the newest manifests declare otherwise is looked at; everyone, where that alone can carry it out."""
+    if change.needs_everyone:
+        daemon.queue.add([EVERYONE])
+        return
+    daemon.state.revised |= change.merchants
+    daemon.state.give_reason(change.merchants, "revision")
+    daemon.queue.add(change.merchants)
+
+
 def build_timers(daemon: DaemonContext) -> tuple[Timer, ...]:
     """What happens by the clock. A timer only says whom to look at, or does its own small piece of work."""
 
@@ -182,8 +222,8 @@ def build_timers(daemon: DaemonContext) -> tuple[Timer, ...]:
         if daemon.state.key_refused and daemon.renew_key():
             daemon.queue.add([EVERYONE])
         try:
-            if await daemon.manifest_watcher.reload_if_changed():
-                daemon.queue.add([EVERYONE])
+            if change := await daemon.manifest_watcher.reload_if_changed():
+                enqueue_changed_merchants(change, daemon)
         except MerchantctlError as error:
             # For instance no file descriptor is left: that says nothing about the manifests, which stay in force.
             log.warning("manifests_unreadable", reason=str(error))

@@ -11,8 +11,35 @@ from pathlib import Path
 
 from controller.desired.discovery import tree_digest
 from controller.desired.loader import load_fleet
-from controller.model.desired import Diagnostic, Fleet
+from controller.model.desired import DesiredMerchant, Diagnostic, Fleet
 from controller.model.errors import InvalidManifests, UsageError
+from controller.quick_dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestChange:
+    """What differs between two revisions of the manifests.
+
+    merchants       those that are new, or declared otherwise
+    needs_everyone  merchants left, or were renamed: only a look at everyone can carry that out
+    """
+
+    merchants: frozenset[str]
+    needs_everyone: bool
+
+
+def compare_manifests(before: Fleet, after: Fleet) -> ManifestChange:
+    """Who is to be looked at because of the later revision. Pure."""
+    changed = frozenset(
+        name
+        for name, merchant in after.merchants.items()
+        if name not in before.merchants or _declared(merchant) != _declared(before.merchants[name])
+    )
+    return ManifestChange(changed, bool(before.known_names - after.known_names) or before.renames != after.renames)
+
+
+def _declared(merchant: DesiredMerchant) -> tuple[object, ...]:
+    return merchant.digest, merchant.suspension, merchant.ignore
 
 
 class ManifestWatcher:
@@ -27,13 +54,16 @@ class ManifestWatcher:
         if self.fleet.diagnostics:
             raise InvalidManifests(self.fleet.diagnostics)
 
-    async def reload_if_changed(self) -> bool:
-        """Looks at the disk; True when other merchants are declared now. A folder still being written is waited for."""
+    async def reload_if_changed(self) -> ManifestChange | None:
+        """Looks at the disk; what is declared otherwise now, None where nothing is. A folder still being written is
+        waited for."""
         before, self._glimpsed = self._glimpsed, await asyncio.to_thread(tree_digest, self._root)
         if self._glimpsed == self._marks or self._glimpsed != before:
-            return False
+            return None
         fleet = await asyncio.to_thread(self._load)
-        return await asyncio.to_thread(tree_digest, self._root) == self._glimpsed and self._take(fleet)
+        if await asyncio.to_thread(tree_digest, self._root) != self._glimpsed:
+            return None
+        return self._take(fleet)
 
     def _load(self) -> Fleet:
         try:
@@ -41,9 +71,9 @@ class ManifestWatcher:
         except UsageError as error:
             return Fleet({}, frozenset(), (Diagnostic(str(self._root), 0, 0, str(error)),), False, "")
 
-    def _take(self, fleet: Fleet) -> bool:
+    def _take(self, fleet: Fleet) -> ManifestChange | None:
         self._marks, self.diagnostics = self._glimpsed, fleet.diagnostics
         if fleet.diagnostics:
-            return False
-        moved, self.fleet = fleet.digest != self.fleet.digest, fleet
-        return moved
+            return None
+        before, self.fleet = self.fleet, fleet
+        return compare_manifests(before, fleet) if fleet.digest != before.digest else None

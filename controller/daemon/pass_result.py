@@ -39,6 +39,7 @@ class Pass:
 
     taken_over  those of them that a later pass looked at meanwhile: what is said of them here is what was written
     urgent      something had happened to them; else it was their time
+    reason      why whoever it was about was looked at, in a word
     """
 
     keys: tuple[str, ...]
@@ -47,11 +48,7 @@ class Pass:
     ended: datetime
     taken_over: frozenset[str] = frozenset()
     urgent: bool = False
-
-    @property
-    def reason(self) -> str:
-        """Why whoever it was about was looked at, in a word."""
-        return "event" if self.urgent else "resync" if self.covers_everyone else "recheck"
+    reason: str = "resync"
 
     @property
     def covers_everyone(self) -> bool:

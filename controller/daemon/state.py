@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import field, replace
 from datetime import datetime
@@ -22,6 +22,9 @@ from controller.reconcile.context import RunContext, StopSignal
 from state import LockWait
 from state.errors import MAX_HEARTBEAT_SILENCE_S
 
+DEFAULT_REASON = "recheck"
+_URGENCY = {"event": 0, "revision": 1, DEFAULT_REASON: 2, "resync": 3}
+
 
 @dataclass(slots=True)
 class DaemonState:
@@ -32,7 +35,10 @@ class DaemonState:
     ready          a pass over everyone has come through
     key_refused    the last pass ended because the API key is refused: nothing is kept as declared meanwhile
     failing_since  since when no pass has come through
-    next_full_pass_at  when everyone is looked at again at the latest
+    full_pass_under_way  everyone is looked at now
+    reasons        why whoever waits in the queue of this process was put there, where that is known
+    revised        who is declared otherwise since the last look at them
+    resync_asked_at  when each merchant was put into the queue because its turn had come
     lock_wait      for whose lock on the state a pass waits
     signal_received  set once a signal came, for whoever waits
     """
@@ -43,7 +49,10 @@ class DaemonState:
     ready: bool = False
     key_refused: bool = False
     failing_since: datetime | None = None
-    next_full_pass_at: datetime | None = None
+    full_pass_under_way: bool = False
+    reasons: dict[str, str] = field(default_factory=dict)
+    revised: set[str] = field(default_factory=set)
+    resync_asked_at: dict[str, datetime] = field(default_factory=dict)
     lock_wait: LockWait | None = None
     signal_received: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -102,12 +111,25 @@ class DaemonState:
                 at=done.ended,
                 taken_over=done.taken_over,
             )
+        if not done.incomplete_reason:
+            self.revised -= self.revised if done.covers_everyone else set(done.keys)
         self.ready = self.ready or (done.covers_everyone and not done.incomplete_reason)
         if done.urgent and not done.failure_reason:
             return
         self.latest = replace(self.latest, pass_failure=done.failure_reason)
         self.key_refused = isinstance(done.result, PassFailure) and done.result.key_refused
         self.failing_since = (self.failing_since or done.began) if done.failure_reason else None
+
+    def give_reason(self, keys: Iterable[str], reason: str) -> None:
+        """Why they are put into the queue; of several reasons the most urgent counts."""
+        for key in keys:
+            if _URGENCY[reason] <= _URGENCY.get(self.reasons.get(key, reason), 0):
+                self.reasons[key] = reason
+
+    def take_reason(self, keys: Iterable[str]) -> str:
+        """Why those who are looked at now were put into the queue: the most urgent of their reasons."""
+        found = {self.reasons.pop(key, DEFAULT_REASON) for key in keys}
+        return min(found, key=lambda reason: _URGENCY[reason], default=DEFAULT_REASON)
 
     def set_diagnostics(self, complaints: tuple[Diagnostic, ...]) -> bool:
         """What is wrong with the manifests on disk; whether that is new."""

@@ -21,7 +21,6 @@ class ControllerStatus:
     outcomes           what became of those plans, by merchant
     looked_at          when each of them was looked at, by merchant: by this process, or by another on the same state
     last_full_pass_at  when all merchants were last looked at
-    next_full_pass_at  when all are due again
     queued_count       merchants that are due or wait for their time
     diagnostics        about the manifests as they are on disk
     pass_failure       why the last pass failed; None when it did not
@@ -33,7 +32,6 @@ class ControllerStatus:
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     looked_at: Mapping[str, datetime] = field(default_factory=dict)
     last_full_pass_at: datetime | None = None
-    next_full_pass_at: datetime | None = None
     queued_count: int = 0
     diagnostics: tuple[Diagnostic, ...] = ()
     pass_failure: str | None = None

@@ -47,6 +47,7 @@ class RunPolicy:
     allowed: frozenset[str] = frozenset()
     max_changes: int | None = None
     automatic: bool = False
+    judges_revision: bool = False
     for_rollout: bool = False
     retry_quarantined: bool = False
 

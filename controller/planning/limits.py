@@ -59,12 +59,14 @@ class FleetSize:
     without_manifest  those of them whose manifest is gone; None when this run may not tell
     declared_count    merchants in the manifests
     gone              bound merchants whose company a complete listing lacks, whatever the run's scope
+    gone_declared     those of them that have a manifest
     """
 
     bound_count: int
     without_manifest: tuple[str, ...] | None
     declared_count: int
     gone: int = 0
+    gone_declared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,11 @@ def check_limits(plans: Iterable[Plan], fleet: FleetSize, policy: RunPolicy) -> 
     plans = tuple(_hold_unless_released(plan, released) for plan in plans)
     lost = tuple(plan for plan in plans if _is_held_or_missing(plan, released[ChangeClass.RE_CREATE]))
     findings: tuple[Finding, ...] = ()
-    if len(lost) > limit_for(MASS_LOSS_LIMIT, fleet.bound_count):
-        findings = (_mass_loss_finding(lost, fleet),)
+    # A look at a part of the fleet has a listing of all: what that lacks counts, whoever the look is about. Where a
+    # person runs it, those that are missing may have been released by name.
+    lost_count = max(len(lost), fleet.gone_declared if policy.automatic else 0)
+    if lost_count > limit_for(MASS_LOSS_LIMIT, fleet.bound_count):
+        findings = (_mass_loss_finding(lost, lost_count, fleet),)
         lost_names = frozenset(plan.merchant for plan in lost)
         plans = tuple(_hold_for_mass_loss(plan, lost_names) for plan in plans)
     elif _is_every_company_gone(plans, fleet):
@@ -225,11 +230,12 @@ def _holding_classes(plan: Plan) -> frozenset[ChangeClass]:
     return frozenset(change_class for change_class in classes if change_class in HELD_CLASSES)
 
 
-def _mass_loss_finding(lost: tuple[Plan, ...], fleet: FleetSize) -> Finding:
+def _mass_loss_finding(lost: tuple[Plan, ...], lost_count: int, fleet: FleetSize) -> Finding:
     names = tuple(plan.merchant for plan in lost)
+    who = f": {_first_names(names)}" if names else ""
     cause = (
-        f"{len(lost):,} of {fleet.bound_count:,} bound merchants are missing, or wait to be deleted, in one look: "
-        f"{_first_names(names)}. Is it the right account? Is Codat complete? Nobody is created or taken down."
+        f"{lost_count:,} of {fleet.bound_count:,} bound merchants are missing, or wait to be deleted, in one look"
+        f"{who}. Is it the right account? Is Codat complete? Nobody is created or taken down."
     )
     remedy = "look at Codat, and at what answers for it: merchantctl doctor"
     flags = []

@@ -2,7 +2,7 @@
 
 written + planned ≤ the floor               written at once
 more, in a pass over some merchants         parked: planned, shown, not written; a full pass follows at once
-more, in a full pass
+more, in a full pass, or one over all that a new revision of the manifests changed
     written + planned + unread ≤ the limit  all of them are written
     else                                    all of them stay parked, with one finding and the command to release them
 
@@ -59,7 +59,8 @@ def park_over_limit(
     """The plans with what is too much for a run parked, and a finding for each class that is over its limit.
 
     written   changes of the last 24 hours that no person confirmed, by class
-    everyone  these are the plans of the whole fleet, so that a class can be compared with its limit
+    everyone  these are the plans of the whole fleet, or of all that a revision changed, so that a class can be compared
+              with its limit
     """
     if everyone:
         plans, findings = _park_classes_over_limit(limited.plans, fleet, written)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from controller.model.errors import UsageError
 from controller.model.observed import Listing
@@ -34,7 +34,8 @@ def build_fleet_plan(
     # Who is suspended counts in no limit: whatever is the matter with it, nothing is written.
     judgement = check_limits((plan for plan in plans if not plan.is_suspended), _fleet_size(snapshot), run.policy)
     if run.policy.automatic:
-        judgement = park_over_limit(judgement, _fleet_size(snapshot), recent_changes, everyone=run.scope.is_everyone)
+        at_once = run.scope.is_everyone or run.policy.judges_revision
+        judgement = park_over_limit(judgement, _fleet_size(snapshot), recent_changes, everyone=at_once)
     judged = {plan.merchant: plan for plan in judgement.plans}
     plans = tuple(judged.get(plan.merchant, plan) for plan in plans)
     cost = estimate_cost(plans, reads_to_repeat, run.requests_per_minute, run.api.quota)
@@ -114,16 +115,17 @@ def _fleet_size(snapshot: RunSnapshot) -> FleetSize:
     lost = merchants_without_manifest(run.fleet, run.scope, snapshot.recorded)
     if lost is not None:  # whoever is only called otherwise has not been lost
         lost = tuple(name for name in lost if name not in snapshot.contested)
-    return FleetSize(bound, lost, len(run.fleet.known_names), _missing_company_count(snapshot, suspended))
+    gone = _missing_companies(snapshot) - suspended
+    return FleetSize(bound, lost, len(run.fleet.known_names), len(gone), len(gone & run.fleet.merchants.keys()))
 
 
-def _missing_company_count(snapshot: RunSnapshot, suspended: Collection[str]) -> int:
-    """Bound companies that a complete listing lacks, whether that was read for everyone or for one who is missing."""
+def _missing_companies(snapshot: RunSnapshot) -> set[str]:
+    """Merchants whose bound company a complete listing lacks, whether that was read for everyone or for one who is
+    missing."""
     seen = snapshot.company_index or snapshot.inventory_if_read
     if seen is None or not seen.listing.complete:
-        return 0
-    bound = snapshot.merchant_by_company_id.items()
-    return sum(id_ not in seen.by_id and merchant not in suspended for id_, merchant in bound)
+        return set()
+    return {merchant for id_, merchant in snapshot.merchant_by_company_id.items() if id_ not in seen.by_id}
 
 
 def _unmanaged_names(listing: Listing | None, plans: Sequence[Plan], snapshot: RunSnapshot) -> tuple[str, ...]:

@@ -109,7 +109,7 @@ class _StatusCollector(Collector):
             "last_full_pass", "When the last pass over everyone ended.", latest.last_full_pass_at
         )
         yield from _timestamp_gauge(
-            "next_full_pass", "When the next pass over everyone is due.", latest.next_full_pass_at
+            "oldest_look", "Since when everyone who has a manifest was looked at.", latest.oldest_look_at
         )
         if plan:
             yield from _plan_metrics(plan, latest)

@@ -53,11 +53,15 @@ def test_before_the_first_look_the_page_says_so(site: Site) -> None:
 
 
 def test_the_numbers_are_those_of_the_fleet(site: Site) -> None:
-    site.latest = latest(merchant("a"), merchant("b"), waiting("c"), changing("d"), outcomes={"d": Failed("no", True)})
+    names = ("a", "b", "c", "d")
+    now = datetime.now(UTC)
+    times = dict.fromkeys(names, now) | {"c": now - timedelta(minutes=12)}
+    seen = {"fleet": declared(*names), "looked_at": times, "outcomes": {"d": Failed("no", True)}}
+    site.latest = latest(merchant("a"), merchant("b"), waiting("c"), changing("d"), **seen)
     text = " ".join(site.api.get("/").text.split())
     for number, words in ((4, "merchants"), (2, "in-sync"), (1, "waiting"), (1, "failed"), (0, "change")):
         assert f"<b>{number}</b>{words}</a>" in text
-    assert "everyone looked at" in text
+    assert "everyone looked at, the oldest look" in text
     assert "12 minutes ago" in text
 
 

@@ -1,5 +1,6 @@
 """What `run` does beside its passes, a few merchants at a time.
 
+resync            whose turn it is, evenly spread
 listing_watcher   whose connections, name or company changed
 sync_poller       how each merchant's latest sync went
 data_refresher    reference data that has grown old is pulled again

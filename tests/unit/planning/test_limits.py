@@ -273,3 +273,15 @@ def test_whom_a_rollout_holds_is_not_counted_as_held_here() -> None:
         for plan in plans(9, ChangeClass.REMAP)
     ]
     assert check_limits(held, fleet_size(bound=10), RunPolicy()).findings == ()
+
+
+def test_a_look_at_a_part_of_the_fleet_knows_of_a_mass_loss_by_the_listing_of_all() -> None:
+    """`run` looks at a few at a time: of those one may be missing, and of all so many that it must not be believed."""
+    size = FleetSize(bound_count=200, without_manifest=None, declared_count=200, gone=50, gone_declared=50)
+    new = Plan("new", PlanStatus.CHANGE, (Change(ChangeKind.CREATE_COMPANY, (ChangeClass.CREATE,)),))
+    judged = check_limits([new], size, RunPolicy(automatic=True))
+    assert [each.code for each in judged.findings] == ["mass-loss"]
+    assert judged.plans[0].status is PlanStatus.BLOCKED
+    assert judged.counts == {}
+    retained = replace(size, gone_declared=0)
+    assert check_limits([new], retained, RunPolicy(automatic=True)).findings == (), "theirs were let go on purpose"

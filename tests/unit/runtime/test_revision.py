@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.daemon.manifest_watcher import ManifestWatcher
+from controller.daemon.manifest_watcher import ManifestChange, ManifestWatcher
 from controller.model.errors import InvalidManifests, UsageError
 
 MERCHANT = "apiVersion: merchantctl/v1\nkind: Merchant\nmetadata: {name: %s}\nspec: {connection: {platform: xero}}\n"
@@ -23,9 +23,17 @@ def write(root: Path, name: str) -> None:
     (root / f"{name}.yaml").write_text(MERCHANT % name)
 
 
+def write_only(root: Path, platforms: dict[str, str]) -> None:
+    """By merchant its platform; nobody else has a manifest."""
+    for file in root.iterdir():
+        file.unlink()
+    for name, platform in platforms.items():
+        (root / f"{name}.yaml").write_text(MERCHANT.replace("xero", platform) % name)
+
+
 async def settled(revisions: ManifestWatcher) -> bool:
     """Two looks: a change counts once it has stopped moving."""
-    return await revisions.reload_if_changed() or await revisions.reload_if_changed()
+    return bool(await revisions.reload_if_changed() or await revisions.reload_if_changed())
 
 
 async def test_what_has_not_changed_is_not_loaded_again(root: Path) -> None:
@@ -79,3 +87,31 @@ def test_a_start_on_broken_or_missing_manifests_is_refused(root: Path) -> None:
     (root / "bob.yaml").write_text("kind: [")
     with pytest.raises(InvalidManifests):
         ManifestWatcher(root)
+
+
+@pytest.mark.parametrize(
+    ("merchants", "looked_at", "everyone"),
+    [
+        ({"ann": "xero", "bob": "xero"}, {"bob"}, False),
+        ({"ann": "quickbooks-online"}, {"ann"}, False),
+        ({"bob": "xero"}, {"bob"}, True),
+    ],
+    ids=["one more", "another platform", "one instead of the other"],
+)
+async def test_a_new_revision_names_whom_it_changed_and_only_a_departure_needs_everyone(
+    root: Path, merchants: dict[str, str], looked_at: set[str], everyone: bool
+) -> None:
+    revisions = ManifestWatcher(root)
+    write_only(root, merchants)
+    assert await revisions.reload_if_changed() is None
+    change = await revisions.reload_if_changed()
+    assert change == ManifestChange(frozenset(looked_at), everyone)
+
+
+async def test_who_is_suspended_by_a_new_revision_is_looked_at(root: Path) -> None:
+    revisions = ManifestWatcher(root)
+    write(root, "bob")
+    await settled(revisions)
+    (root / "ann.yaml").write_text((MERCHANT % "ann").replace("spec: {", "spec: {suspend: {reason: audit}, "))
+    assert await revisions.reload_if_changed() is None
+    assert await revisions.reload_if_changed() == ManifestChange(frozenset({"ann"}), needs_everyone=False)

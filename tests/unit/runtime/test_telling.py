@@ -42,7 +42,7 @@ FLEET = FleetPlan(PLANS, "", True, (), None, RequestEstimate(0, 0, 0), USUAL_NOW
 
 
 def said(seen: FleetPlan | FleetReport | PassFailure, *keys: str) -> dict[str, object]:
-    return pass_facts(Pass(keys or (EVERYONE,), seen, USUAL_NOW, USUAL_NOW))
+    return pass_facts(Pass(keys or (EVERYONE,), seen, USUAL_NOW, USUAL_NOW, reason="recheck" if keys else "resync"))
 
 
 def test_a_pass_that_wrote_says_how_everyone_stands_and_who_failed() -> None:
@@ -96,7 +96,7 @@ def look(seen: FleetPlan | FleetReport, **facts: Any) -> Pass:
 def test_a_change_that_was_made_is_a_line_with_its_fields_why_and_under_which_revision() -> None:
     plan = Plan("ann", PlanStatus.CHANGE, changes=(CHANGE,))
     report = FleetReport(fleet(plan), {"ann": Applied(1)}, USUAL_NOW, USUAL_NOW)
-    (line,) = change_lines(look(report, urgent=True))
+    (line,) = change_lines(look(report, urgent=True, reason="event"))
     assert (line.event, line.warns) == ("change_applied", False)
     assert line.facts == {
         "merchant": "ann", "because": "event", "revision": "0123456789ab", "change": "set the configuration",

@@ -7,6 +7,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.model.controller_status import ControllerStatus
+from controller.model.desired import DesiredMerchant, Fleet
 from controller.model.plan import Actor, Direction
 from controller.model.report import Applied, Failed, LimitExceeded, Refusal
 from controller.telemetry.metrics import Metrics, exposition
@@ -76,7 +77,8 @@ def test_every_name_is_ours_and_no_merchant_is_named() -> None:
 
 
 def test_every_metric_has_its_line_in_the_documents() -> None:
-    latest = ControllerStatus(plan=fleet(waiting()), last_full_pass_at=NOW, next_full_pass_at=NOW)
+    manifests = Fleet({"ann": DesiredMerchant("ann", "Ann")}, frozenset({"ann"}), (), True, "")
+    latest = ControllerStatus(manifests, fleet(waiting()), looked_at={"ann": NOW}, last_full_pass_at=NOW)
     text = exposition(Metrics(), latest, "1.2.3").decode()
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     page = (Path(__file__).parents[3] / "docs" / "reference.md").read_text(encoding="utf-8")

@@ -1,0 +1,61 @@
+"""Everyone is looked at once in each interval, evenly spread: each merchant has its own moment in it, by its name.
+
+A look at everyone at once would come in bursts, and leave nothing of the pace to whatever happens meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from zlib import crc32
+
+from controller.daemon.scheduler import Timer
+from controller.daemon.state import DaemonState
+from controller.daemon.workqueue import Queue
+from controller.quick_dataclasses import dataclass
+
+PARTS = 20
+"""Into so many parts an interval is divided: nobody waits longer than that much over it, and each part costs a listing
+of the companies."""
+
+MIN_INTERVAL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """Puts those into the queue whose moment has come since they were looked at. `now`: this machine's clock."""
+
+    queue: Queue
+    state: DaemonState
+    names: Callable[[], Iterable[str]]
+    now: Callable[[], datetime]
+    interval_s: float
+
+    @property
+    def timer(self) -> Timer:
+        return Timer("resync", max(MIN_INTERVAL_S, self.interval_s / PARTS), self.enqueue_due)
+
+    async def enqueue_due(self) -> None:
+        if self.state.full_pass_under_way:
+            return
+        latest = dict(self.state.latest.looked_at)
+        asked = self.state.resync_asked_at
+        for name, at in asked.items():
+            latest[name] = max(at, latest.get(name, at))
+        now = self.now()
+        due = due_for_resync(self.names(), latest, now, timedelta(seconds=self.interval_s))
+        asked.update(dict.fromkeys(due, now))
+        self.state.give_reason(due, "resync")
+        self.queue.add(due)
+
+
+def due_for_resync(
+    names: Iterable[str], looked_at: Mapping[str, datetime], now: datetime, interval: timedelta
+) -> list[str]:
+    """Whose moment has come since the last look. Pure. Whoever was never looked at waits for the look at everyone."""
+    return [name for name in names if name in looked_at and looked_at[name] < _latest_moment(name, now, interval)]
+
+
+def _latest_moment(name: str, now: datetime, interval: timedelta) -> datetime:
+    offset = interval.total_seconds() * crc32(name.encode()) / 2**32
+    return now - timedelta(seconds=(now.timestamp() - offset) % interval.total_seconds())

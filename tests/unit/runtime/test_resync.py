@@ -1,0 +1,84 @@
+"""Everyone is looked at once in an interval, evenly spread, and nobody falls out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.daemon.jobs.resync import PARTS, Resync, due_for_resync
+from controller.daemon.loop import passes_for
+from controller.daemon.state import DaemonState
+from controller.daemon.workqueue import EVERYONE, WorkQueue
+from controller.model.controller_status import ControllerStatus
+
+START = datetime(2026, 11, 28, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+TICK = HOUR / PARTS
+
+
+@given(st.sets(st.text(min_size=1), min_size=1, max_size=20), st.integers(0, 10**6), st.integers(3600, 3600 * 30))
+def test_nobody_is_ever_older_than_an_interval_and_a_part_and_nobody_is_looked_at_twice_in_one(
+    names: set[str], offset_s: int, seconds: int
+) -> None:
+    now = START + timedelta(seconds=offset_s)
+    looked_at = dict.fromkeys(names, now)
+    looks: Counter[str] = Counter()
+    end = now + timedelta(seconds=seconds)
+    while now < end:
+        now += TICK
+        for name in due_for_resync(names, looked_at, now, HOUR):
+            looked_at[name] = now
+            looks[name] += 1
+        assert all(now - at <= HOUR + TICK for at in looked_at.values())
+    assert max(looks.values(), default=0) <= seconds // 3600 + 2
+
+
+def test_ten_thousand_are_spread_evenly_over_the_interval() -> None:
+    names = [f"m-{number:05}" for number in range(10_000)]
+    looked_at = dict.fromkeys(names, START)
+    numbers = []
+    for part in range(1, PARTS + 1):
+        due = due_for_resync(names, looked_at, START + part * TICK, HOUR)
+        looked_at.update(dict.fromkeys(due, START + part * TICK))
+        numbers.append(len(due))
+    assert sum(numbers) == 10_000
+    assert max(numbers) < 1.15 * 10_000 / PARTS
+
+
+def test_whoever_was_looked_at_for_another_reason_since_its_moment_is_left_to_the_next() -> None:
+    after_the_moment = START + HOUR
+    assert due_for_resync(["ann"], {"ann": after_the_moment}, after_the_moment, HOUR) == []
+    assert due_for_resync(["never looked at"], {}, START, HOUR) == [], "that is for the look at everyone"
+
+
+async def test_a_merchant_that_waits_in_the_queue_is_not_asked_for_again() -> None:
+    queue, state = WorkQueue(), DaemonState(ControllerStatus(looked_at={"ann": START}))
+    resync = Resync(queue, state, lambda: ["ann"], lambda: START + 1.5 * HOUR, 3600)
+    await resync.enqueue_due()
+    assert await queue.get() == ("ann",)
+    assert state.take_reason(["ann"]) == "resync"
+    await resync.enqueue_due()
+    assert len(queue) == 0
+
+
+async def test_nobody_is_put_down_while_everyone_is_looked_at_anyway() -> None:
+    queue, state = WorkQueue(), DaemonState(ControllerStatus(looked_at={"ann": START}), full_pass_under_way=True)
+    await Resync(queue, state, lambda: ["ann"], lambda: START + 3 * HOUR, 3600).enqueue_due()
+    assert len(queue) == 0
+
+
+def test_whom_a_revision_changed_is_looked_at_first_and_apart() -> None:
+    assert list(passes_for(("ann", "bob", "cid"), {"bob"})) == [("bob",), ("ann", "cid")]
+    assert list(passes_for(("ann", "bob"), ())) == [("ann", "bob")]
+    assert list(passes_for(("ann", EVERYONE), {"ann"})) == [("ann", EVERYONE)]
+
+
+def test_of_several_reasons_the_most_urgent_is_told() -> None:
+    state = DaemonState(ControllerStatus())
+    state.give_reason(["ann"], "revision")
+    state.give_reason(["ann", "bob"], "resync")
+    assert state.take_reason(["ann", "bob"]) == "revision"
+    assert state.take_reason(["ann", "bob"]) == "recheck", "what was told is not told again"
