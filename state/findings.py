@@ -150,6 +150,11 @@ class Findings:
         async with self._database.reading() as transaction:
             return await _read(transaction, _select_of(merchants, _IS_OPEN))
 
+    async def load_open_or_ended_since(self, since: datetime) -> tuple[OccurrenceRow, ...]:
+        """The open findings of all merchants, and those that ended after that instant; the oldest first."""
+        async with self._database.reading() as transaction:
+            return await _read(transaction, _select_of(None, _IS_OPEN | (occurrences.c.gone_at > since)))
+
     async def load_occurrences(self, merchant: str) -> tuple[OccurrenceRow, ...]:
         """All occurrences of a merchant's findings, open and ended, the oldest first."""
         async with self._database.reading() as transaction:

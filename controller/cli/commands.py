@@ -37,6 +37,7 @@ COMMANDS = {
     "plan": CommandEntry("plan", "Show what would change. Writes nothing.", talks_to_api=True),
     "apply": CommandEntry("apply", "Show the plan, ask, and carry it out.", talks_to_api=True),
     "drift": CommandEntry("drift", "Report what moved since. Writes nothing.", talks_to_api=True),
+    "report": CommandEntry("report", "Report what came, what is open and what went, from the state."),
     "status": CommandEntry("status", "Show how far each merchant has come.", talks_to_api=True),
     "run": CommandEntry("run", "Stay, and keep every merchant as declared."),
     "rollout": CommandEntry("rollout", "Bring a change to many merchants in waves.", talks_to_api=True),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from controller.cli.filter_options import filter_options
+from controller.cli.filter_options import LAST, filter_options, parse_filter, parse_since, since_option
 from controller.cli.formats import DRIFT_FORMATS, View, render_isolated
 from controller.cli.options import output_option, parse_scope, path_argument, record_option, selection_options
 from controller.settings import Settings
@@ -35,6 +36,7 @@ about those that are shown; 5 and 65 stay.
 @path_argument
 @selection_options
 @filter_options
+@since_option("First seen since then: 7d, 2026-11-01, or last: since the last one with --record.")
 @output_option(DRIFT_FORMATS)
 @click.option("--data", is_flag=True, help="Ask for each merchant's reference data by type, and say how old it is.")
 @click.option("--syncs", is_flag=True, help="Read each merchant's latest sync: one request more for each.")
@@ -45,7 +47,6 @@ def command(ctx: click.Context, /, path: Path | None, output: str, group_by: str
     """Report what has moved since, for everyone or for the manifests at PATH. Cannot write to the API."""
     from dataclasses import replace
 
-    from controller.cli.filter_options import parse_filter
     from controller.cli.terminal import environment, paint_for, print_notice, progress, run_async
     from controller.model.exit_codes import exit_code, has_unread
     from controller.model.report_filter import Shown, filter_findings
@@ -54,7 +55,7 @@ def command(ctx: click.Context, /, path: Path | None, output: str, group_by: str
 
     settings: Settings = ctx.obj
     scope = parse_scope(path, options["targets"], options["selector"])
-    wanted = parse_filter(settings, "drift", options)
+    wanted = parse_filter(options, _since(settings, options["since"]))
     also_read = [part for part in ("data", "syncs") if options[part]]
     look = PlanOptions(also_read, strict=False, record_as="drift" if options["record"] else None, labelled=True)
     with progress("Looking") as on_progress:
@@ -72,3 +73,16 @@ def command(ctx: click.Context, /, path: Path | None, output: str, group_by: str
     for diagnostic in plan.diagnostics:
         click.echo(str(diagnostic), err=True)
     ctx.exit(exit_code("drift", plan if has_unread(plan) else filtered))
+
+
+def _since(settings: Settings, text: str | None) -> datetime | None:
+    """None where everything is shown, also because no last time is known: everything is new then, and that is said."""
+    from controller.cli.state_access import query_state
+    from controller.cli.terminal import print_notice
+
+    if text != LAST:
+        return parse_since(text, datetime.now(UTC)) if text is not None else None
+    last = query_state(settings, lambda store: store.runs.load_last_start("drift"))
+    if last is None:
+        print_notice("no drift --record has been made on this state, so everything counts as new")
+    return last

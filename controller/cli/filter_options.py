@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -16,7 +16,6 @@ from controller.model.errors import UsageError
 from controller.model.finding_evidence import EVIDENCE_BY_CODE
 from controller.model.plan import Actor
 from controller.model.report_filter import UNMANAGED_CODE, FindingFilter, Only
-from controller.settings import Settings
 
 ACTORS = {
     "operator": Actor.OPERATOR,
@@ -48,11 +47,6 @@ def filter_options(command: Command) -> Command:
             metavar="WHO",
             help="Findings on which this one must act: operator, merchant, codat, apply or nobody; may be repeated.",
         ),
-        click.option(
-            "--since",
-            metavar="WHEN",
-            help="First seen since then: last (since the last one with --record), 7d, 2026-11-01.",
-        ),
         click.option("--group-by", metavar="LABEL", help="One part for each value of this label."),
     )
     for option in reversed(options):
@@ -60,17 +54,19 @@ def filter_options(command: Command) -> Command:
     return command
 
 
-def parse_filter(settings: Settings, verb: str, options: Mapping[str, Any]) -> FindingFilter:
-    """The filter of a command line. Raises UsageError for a code that no finding has, and a time that is none.
+def since_option(help_text: str, default: str | None = None) -> Callable[[Command], Command]:
+    """`--since`: a time like 7d, a day, or `last`."""
+    return click.option("--since", metavar="WHEN", default=default, show_default=default is not None, help=help_text)
 
-    verb  whose last time `--since last` is about
-    """
-    only, since = options["only"], options["since"]
+
+def parse_filter(options: Mapping[str, Any], since: datetime | None = None) -> FindingFilter:
+    """The filter of a command line. Raises UsageError for a code that no finding has."""
+    only = options["only"]
     return FindingFilter(
         only=Only(only) if only else None,
         codes=frozenset(code for pattern in options["codes"] for code in _matching_codes(pattern)),
         actors=frozenset(ACTORS[actor.lower()] for actor in options["actors"]),
-        since=_parse_since(settings, verb, since) if since is not None else None,
+        since=since,
     )
 
 
@@ -83,25 +79,15 @@ def _matching_codes(pattern: str) -> list[str]:
     return matching
 
 
-def _parse_since(settings: Settings, verb: str, text: str) -> datetime | None:
-    """None where nothing is known of a last time: everything is new then, and that is said."""
+def parse_since(text: str, now: datetime) -> datetime | None:
+    """The instant that is meant; None = since the last time. Raises UsageError."""
     if text == LAST:
-        return _last_time(settings, verb)
-    if span := re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", text):
+        return None
+    if span := re.fullmatch(r"([1-9][0-9]{0,3})([hdw])", text):
         hours = {"h": 1, "d": 24, "w": 7 * 24}[span[2]]
-        return datetime.now(UTC) - timedelta(hours=int(span[1]) * hours)
+        return now - timedelta(hours=int(span[1]) * hours)
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"--since: {text!r} is not last, a time like 7d, or a day like 2026-11-01.") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _last_time(settings: Settings, verb: str) -> datetime | None:
-    from controller.cli.state_access import query_state
-    from controller.cli.terminal import print_notice
-
-    last = query_state(settings, lambda store: store.runs.load_last_start(verb))
-    if last is None:
-        print_notice(f"no {verb} --record has been made on this state, so everything counts as new")
-    return last

@@ -102,7 +102,12 @@ def report_statements(report: FleetReport) -> list[Statement]:
 
 def drift_statements(plan: FleetPlan) -> list[Statement]:
     """Findings alone, whatever an apply would do about them."""
-    return [_of_finding(finding) for each in plan.plans for finding in each.findings]
+    return finding_statements(finding for each in plan.plans for finding in each.findings)
+
+
+def finding_statements(findings: Iterable[Finding]) -> list[Statement]:
+    """Each finding as it is."""
+    return [_of_finding(finding) for finding in findings]
 
 
 def merchant_statements(plan: Plan, outcome: Outcome | None = None) -> list[Statement]:
@@ -228,15 +233,6 @@ def _of_finding(finding: Finding) -> Statement:
         since=finding.since,
         occurrences=finding.occurrences,
     )
-
-
-def fleet_statements(findings: Iterable[Finding]) -> list[Statement]:
-    """Findings of the whole fleet, each said of all whom it is about."""
-    return [
-        Statement(name, _of_finding(each).subject, cause=each.cause, remedy=each.remedy, since=each.since)
-        for each in findings
-        for name in each.affected_merchants or ("",)
-    ]
 
 
 def _notes(plan: Plan) -> list[Statement]:

@@ -5,6 +5,7 @@
     apply              apply
     import_            import: manifests that say what is live
     validate_online    validate --online: every reference of the manifests, looked up in the merchants' books
+    period_report      report: from the state alone
     refresh            refresh: Codat is asked to read the books again
     one_merchant       the company of one declared merchant, for the three that are about one:
     link, sync, upload link, sync, push

@@ -33,10 +33,10 @@ def spelled(conditions: Iterable[Condition]) -> str:
 
 def _folded(merchant: str, now: str, row: ConditionsRow | None, at: datetime) -> ConditionsRow:
     """What stands now over what stood; a condition that is not known stays as it was."""
-    stood = _parsed(row.standing) if row else {}
+    stood = parse_statuses(row.standing) if row else {}
     since = dict(row.since) if row else {}
     stands = {}
-    for kind, status in _parsed(now).items():
+    for kind, status in parse_statuses(now).items():
         if status == UNKNOWN and kind in stood:
             stands[kind] = stood[kind]
             continue
@@ -47,7 +47,8 @@ def _folded(merchant: str, now: str, row: ConditionsRow | None, at: datetime) ->
     return ConditionsRow(merchant, " ".join(f"{kind}={status}" for kind, status in stands.items()), known)
 
 
-def _parsed(standing: str) -> dict[str, str]:
+def parse_statuses(standing: str) -> dict[str, str]:
+    """By condition the letter of its status, from what `spelled` wrote."""
     return dict(part.split("=", 1) for part in standing.split(" ") if "=" in part)
 
 
@@ -61,7 +62,7 @@ def since(conditions: tuple[Condition, ...], row: ConditionsRow | None) -> tuple
     """What a finding dates already stays; one that stands otherwise by now is not dated by what stood before."""
     if row is None:
         return conditions
-    stood = _parsed(row.standing)
+    stood = parse_statuses(row.standing)
     return tuple(_since(each, stood.get(each.type), row.since) for each in conditions)
 
 

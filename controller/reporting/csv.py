@@ -1,13 +1,15 @@
-"""Findings as CSV, for a spreadsheet: one row a finding."""
+"""Findings as CSV, for a spreadsheet: one row a finding, of a look or of a period."""
 
 from __future__ import annotations
 
 import csv
 import io
 
+from controller.model.period_report import PeriodReport
 from controller.model.plan import Finding
 from controller.model.report import FleetPlan
 from controller.model.report_filter import EVERYTHING, Shown
+from controller.model.severity import finding_severity
 from controller.reporting.as_json import findings_of, unmanaged_findings
 from controller.reporting.formatting import clean, format_iso, format_value
 from controller.reporting.provenance import provenance_json
@@ -45,6 +47,29 @@ def drift_csv(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = F
         for finding in (*findings_of(plan), *(unmanaged_findings(plan) if unmanaged else ()))
     )
     return sheet.getvalue().rstrip("\n")
+
+
+PERIOD_COLUMNS = ("state", "severity", *FINDING_COLUMNS, "closedAt", "how", *PROVENANCE_COLUMNS)
+
+
+def period_report_csv(report: PeriodReport) -> str:
+    """A header and one row a finding: `new`, `open` since before the period, or `closed` in it."""
+    sheet = io.StringIO()
+    writer = csv.writer(sheet, lineterminator="\n")
+    writer.writerow(PERIOD_COLUMNS)
+    made = [format_iso(report.made_at) or "", report.environment or "", report.base_url, report.revision]
+    made_cells = [_harmless(cell) for cell in made]
+    for state, findings in (("new", report.new), ("open", report.still_open)):
+        writer.writerows([state, _severity(each), *_row(each), "", "", *made_cells] for each in findings)
+    writer.writerows(
+        ["closed", _severity(each.finding), *_row(each.finding), format_iso(each.closed_at), each.how, *made_cells]
+        for each in report.closed
+    )
+    return sheet.getvalue().rstrip("\n")
+
+
+def _severity(finding: Finding) -> str:
+    return finding_severity(finding.code, finding.direction, finding.actor).value
 
 
 def _label(plan: FleetPlan, finding: Finding, label: str) -> str:

@@ -62,6 +62,8 @@ def group_title(group: Group) -> str:
 
 def group_about(group: Group) -> str:
     """`1,200 merchants`, `acme`"""
+    if group.merchants == ("",):
+        return "the whole fleet"
     return group.merchants[0] if len(group.merchants) == 1 else format_count(len(group.merchants), "merchant")
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from controller.model.observed import LastSync
+from controller.model.period_report import sync_outcome
 from controller.model.plan import ConditionStatus, Plan
 from controller.model.report import FleetPlan
 from controller.reporting.data_age import format_age
@@ -52,15 +52,6 @@ def last_sync_json(plan: Plan, now: datetime) -> dict[str, Any]:
         "readAt": format_iso(plan.last_sync.read_at),
     }
     return {"lastSync": last, "nextSync": format_iso(due), "nextSyncReason": None if due else next_sync_text(plan, now)}
-
-
-def sync_outcome(sync: LastSync | None) -> str:
-    """`succeeded`, `failed`, `running`, `none` where there was no sync yet, `unread` where nobody looked."""
-    if sync is None:
-        return "unread"
-    if sync.code is None:
-        return "none"
-    return "failed" if sync.failed else {1: "running", 2: "succeeded"}.get(sync.code // 1000, "unread")
 
 
 def last_sync_text(plan: Plan, now: datetime) -> str:

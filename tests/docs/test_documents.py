@@ -103,10 +103,10 @@ def test_a_command_line_in_a_document_is_one_that_the_program_reads(
     verb, *rest = words[len(flags) :] or pytest.fail(f"{where}: there is no verb in {words}")
     root = group.make_context("merchantctl", [*flags, verb])
     command = present(group.get_command(root, verb))
-    while isinstance(command, click.Group) and rest:
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         assert rest[0] in command.commands, f"{where}: there is no {verb} {rest[0]}"
         command, rest = command.commands[rest[0]], rest[1:]
-    if not isinstance(command, click.Group):
+    if not isinstance(command, click.Group) or command.invoke_without_command:
         command.make_context(verb, rest, parent=root)
 
 

@@ -123,6 +123,8 @@ _ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("push",): ("acme", "sales.json"),
     ("apply",): ("--yes",),
     ("options",): ("acme", "mapping"),
+    ("report",): (),
+    ("report", "diff"): ("before.json", "after.json"),
     ("history",): ("dawn",),
     ("state", "show"): ("dawn",),
 }
@@ -130,7 +132,7 @@ _ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
 
 _BESIDE = [("link", "bolt"), ("status", "dawn"), ("-vv", "drift"), ("state", "export"), ("import", "--out", "-")]
 
-_SILENT = {"doctor", "explain", "push", "refresh", "state list", "status -o text"}
+_SILENT = {"doctor", "explain", "push", "refresh", "report -o text", "state list", "status -o text"}
 _SILENT |= {f"rollout {verb} --yes -o json" for verb in ("start", "undo")}
 """How the lines begin that tell nothing from outside in this fleet: no refusal, no value of the books."""
 
@@ -156,6 +158,9 @@ def test_no_output_obeys_text_that_came_from_the_books_or_the_listing(
     runs = [(path, form) for path in _ARGUMENTS for each, form in forms if each == path]
     lines = [(*path, *_ARGUMENTS[path], "-o", form) for path, form in runs]
     lines[-1:-1] = _BESIDE
+    reported = {"merchant": HOSTILE, "code": HOSTILE, "field": HOSTILE, "live": HOSTILE, "wanted": None}
+    for name, findings in (("before.json", []), ("after.json", [reported])):
+        (folder / name).write_text(json.dumps({"kind": "Report", "generatedAt": HOSTILE, "findings": findings}))
     with proxied(served.url, hostile_answers) as url:
         monkeypatch.setenv("CODAT_BASE_URL", url)
         assert merchantctl("state", "rebind").code == 0

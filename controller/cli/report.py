@@ -1,0 +1,92 @@
+"""`merchantctl report`: how the fleet stands and what happened in a period, from the state alone."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import click
+
+from controller.cli.filter_options import filter_options, parse_filter, parse_since, since_option
+from controller.cli.formats import REPORT_FORMATS, View
+from controller.cli.options import output_option, parse_scope, selection_options
+from controller.settings import Settings
+
+_EXAMPLES = """
+\b
+Examples:
+  merchantctl report                                   the last 7 days
+  merchantctl report --since 30d -o html > june.html   a page to send to somebody
+  merchantctl report --since last --record -o markdown what came and went since the last one
+  merchantctl report --group-by country --only drift
+  merchantctl report -o json > today.json && merchantctl report diff yesterday.json today.json
+\b
+Nothing is asked of Codat: it is what `run`, `apply` and `drift --record` saw last, and what their
+ledger says; the report tells how old that is.
+\b
+Exit codes: 0 there is a report, whatever it says; 1 error, 64 wrong usage.
+"""
+
+
+@click.group(epilog=_EXAMPLES, invoke_without_command=True)
+@selection_options
+@filter_options
+@since_option("Where the period begins: 7d, 2026-11-01, or last: at the last one with --record.", "7d")
+@output_option(REPORT_FORMATS)
+@click.option("--record", is_flag=True, help="Note that this report was made, for the next --since last.")
+@click.pass_context
+def command(ctx: click.Context, /, output: str, group_by: str | None, **options: Any) -> None:
+    """Report how the fleet stands and what came, what is open and what went in a period, without asking Codat."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from controller.cli.terminal import environment, paint_for, print_notice, run_async
+    from controller.model.report_filter import Shown
+    from controller.operations.period_report import report_from_state
+
+    settings: Settings = ctx.obj
+    now = environment().clock().astimezone(UTC)
+    report = run_async(
+        report_from_state(
+            settings,
+            parse_scope(None, options["targets"], options["selector"]),
+            since=parse_since(options["since"], now),
+            shown=Shown(parse_filter(options), group_by=group_by),
+            now=now,
+            record=options["record"],
+            on_message=print_notice,
+        )
+    )
+    click.echo(REPORT_FORMATS[output](report, View(paint_for(sys.stdout))))
+
+
+_DIFF_EXAMPLES = """
+\b
+Examples:
+  merchantctl report diff monday.json friday.json
+  merchantctl report diff monday.json friday.json -o json
+\b
+Both are what `report -o json` or `drift -o json` printed. Exit codes: 0 they were compared (2 where
+they differ, with --detailed-exitcode), 64 one of them is no such report.
+"""
+
+
+@command.command(epilog=_DIFF_EXAMPLES)
+@click.argument("before", type=click.Path(path_type=Path), metavar="A")
+@click.argument("after", type=click.Path(path_type=Path), metavar="B")
+@output_option()
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when they differ.")
+@click.pass_context
+def diff(ctx: click.Context, /, before: Path, after: Path, output: str, detailed_exitcode: bool) -> None:
+    """Compare two JSON reports: which findings are new in B, which are gone, and how the numbers moved."""
+    from controller.cli.files import read_file
+    from controller.cli.terminal import paint_for
+    from controller.model.exit_codes import EXIT_CHANGES, EXIT_OK
+    from controller.reporting.as_json import dumps
+    from controller.reporting.report_diff import compare_reports, diff_json, diff_text, read_report
+
+    documents = [read_report(read_file(path), str(path)) for path in (before, after)]
+    difference = compare_reports(*documents)
+    click.echo(dumps(diff_json(difference)) if output == "json" else diff_text(difference, paint_for(sys.stdout)))
+    ctx.exit(EXIT_CHANGES if detailed_exitcode and difference.is_different else EXIT_OK)

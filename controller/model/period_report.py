@@ -1,0 +1,321 @@
+"""How the fleet stands and what happened in a period, from what the state remembers: nothing of it is asked for. Pure.
+
+FleetMemory   what was read from the state: the last look at each merchant, the ledger, the latest syncs
+PeriodReport  what a report of it says: new, still open and closed findings, the onboarding funnel, ages, syncs
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from controller.model.drift import is_drift
+from controller.model.merchant_status import MerchantStatus
+from controller.model.observed import LastSync
+from controller.model.plan import Actor, Direction, Finding, Plan
+from controller.model.report_filter import Shown
+from controller.model.values import Value, value_from_json
+from controller.quick_dataclasses import dataclass
+
+CHART_DAYS = 30
+"""Of so many days what came and went is counted by day; flapping is counted over the same time."""
+LEAST_RECURRENCES = 3
+AGE_LIMITS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
+
+FUNNEL_CONDITIONS = (
+    ("created", "CompanyReady"),
+    ("consented", "AccountingConnected"),
+    ("data", "DataReady"),
+    ("mapped", "Mapped"),
+)
+"""A merchant's way, after it is declared and before its sales are synced: the step, and the condition that it meets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One time that a finding was open, as the ledger has it; values as JSON. `gone_at`: None while it is open."""
+
+    merchant: str
+    code: str
+    field: str
+    direction: str | None
+    live: Any
+    wanted: Any
+    cause: str | None
+    found_at: datetime
+    gone_at: datetime | None
+    how: str | None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return (self.merchant, self.code, self.field)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetMemory:
+    """What the state remembers of the merchants that a report is about.
+
+    names        who is declared; where the manifests could not be read, who was seen
+    plans        how each stood at the last look at it; whoever was never looked at is not among them
+    statuses     and its status, with what a run made of it since
+    looked_at    when that look began, by merchant
+    met          the conditions that each met when they were seen last
+    occurrences  open, or ended within the period or the days of a chart
+    syncs        the latest sync of each, as it was read last
+    labels       by merchant
+    base_url, environment, revision   of the last look at everyone
+    """
+
+    names: frozenset[str]
+    plans: Mapping[str, Plan]
+    statuses: Mapping[str, MerchantStatus]
+    looked_at: Mapping[str, datetime]
+    met: Mapping[str, frozenset[str]]
+    occurrences: Sequence[Occurrence]
+    syncs: Mapping[str, LastSync]
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    base_url: str = ""
+    environment: str | None = None
+    revision: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedFinding:
+    """A finding that is over. `how` it ended, in a word of `finding_evidence.Ended`; `is_back`: it is open again."""
+
+    finding: Finding
+    closed_at: datetime
+    how: str
+    is_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """A finding that came again and again."""
+
+    merchant: str
+    code: str
+    field: str
+    times: int
+    is_open: bool
+    last_found_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """How many drifts were found and ended on a day (UTC)."""
+
+    day: date
+    opened: int
+    closed: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPart:
+    """The merchants with one value of a label, None for those without it."""
+
+    value: str | None
+    merchants: int
+    statuses: Mapping[MerchantStatus, int]
+    new: int
+    still_open: int
+    closed: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodReport:
+    """How the fleet stands, and what came and went since `since`.
+
+    never_looked_at  declared, and no look has seen it
+    new, still_open  open findings, first seen in the period or before
+    closed           findings that ended in the period
+    ages             open drift by age: under each of AGE_LIMITS, and older
+    funnel           by step how many merchants have come so far
+    sync_outcomes    of those that are mapped: how the latest sync went, in the words of `sync_outcome`
+    """
+
+    made_at: datetime
+    since: datetime
+    base_url: str
+    environment: str | None
+    revision: str
+    oldest_look_at: datetime | None
+    newest_look_at: datetime | None
+    merchants: int
+    never_looked_at: int
+    statuses: Mapping[MerchantStatus, int]
+    new: tuple[Finding, ...]
+    still_open: tuple[Finding, ...]
+    closed: tuple[ClosedFinding, ...]
+    recurrences: tuple[Recurrence, ...]
+    days: tuple[DayCount, ...]
+    ages: tuple[int, ...]
+    funnel: tuple[tuple[str, int], ...]
+    sync_outcomes: Mapping[str, int]
+    syncs_read_at: tuple[datetime, datetime] | None
+    parts: tuple[LabelPart, ...] = ()
+    shown: Shown = field(default_factory=Shown)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def open_findings(self) -> tuple[Finding, ...]:
+        return self.new + self.still_open
+
+
+def make_period_report(memory: FleetMemory, since: datetime, now: datetime, shown: Shown) -> PeriodReport:
+    """The report; findings that its filter leaves out count nowhere in it."""
+    ledger = memory.occurrences
+    known = {finding.key: finding for plan in memory.plans.values() for finding in plan.findings}
+    told = [(each, _finding(each, known)) for each in ledger]
+    wanted = [(each, finding) for each, finding in told if shown.filter.shows(finding)]
+    open_keys = {each.key for each in ledger if each.gone_at is None}
+    open_ = [(each, finding) for each, finding in wanted if each.gone_at is None]
+    new = tuple(finding for each, finding in open_ if each.found_at > since)
+    still_open = tuple(finding for each, finding in open_ if each.found_at <= since)
+    closed = tuple(
+        ClosedFinding(finding, each.gone_at, each.how or "", each.key in open_keys)
+        for each, finding in wanted
+        if each.gone_at is not None and each.gone_at > since
+    )
+    drift = [each for each, finding in wanted if is_drift(finding)]
+    looked_at = [memory.looked_at[name] for name in memory.names if name in memory.looked_at]
+    syncing = [name for name in memory.names if _has_come_to("Mapped", memory.met.get(name, frozenset()))]
+    read_at = [memory.syncs[name].read_at for name in syncing if name in memory.syncs]
+    return PeriodReport(
+        made_at=now,
+        since=since,
+        base_url=memory.base_url,
+        environment=memory.environment,
+        revision=memory.revision,
+        oldest_look_at=min(looked_at, default=None),
+        newest_look_at=max(looked_at, default=None),
+        merchants=len(memory.names),
+        never_looked_at=len(memory.names - memory.looked_at.keys()),
+        statuses=_statuses(memory, memory.names),
+        new=new,
+        still_open=still_open,
+        closed=closed,
+        recurrences=_recurrences([each for each, _ in wanted], now),
+        days=_days(drift, now),
+        ages=_ages(drift, now),
+        funnel=_funnel(memory),
+        sync_outcomes=dict(Counter(sync_outcome(memory.syncs.get(name)) for name in syncing)),
+        syncs_read_at=(min(read_at), max(read_at)) if read_at else None,
+        shown=Shown(shown.filter, len(told) - len(wanted), shown.group_by),
+        notes=memory.notes,
+        parts=_parts(memory, shown.group_by, new, still_open, closed) if shown.group_by else (),
+    )
+
+
+def sync_outcome(sync: LastSync | None) -> str:
+    """`succeeded`, `failed`, `running`, `none` where there was no sync yet, `unread` where nobody looked."""
+    if sync is None:
+        return "unread"
+    if sync.code is None:
+        return "none"
+    return "failed" if sync.failed else {1: "running", 2: "succeeded"}.get(sync.code // 1000, "unread")
+
+
+def _finding(occurrence: Occurrence, known: Mapping[tuple[str, str, str], Finding]) -> Finding:
+    """As the last look at the merchant had it, with who must act; what is over, or was not seen then, as noted."""
+    seen = known.get(occurrence.key) if occurrence.gone_at is None else None
+    if seen is not None:
+        return replace(seen, since=occurrence.found_at)
+    direction = next((each for each in Direction if each == occurrence.direction), None)
+    return Finding(
+        occurrence.code,
+        occurrence.merchant,
+        occurrence.cause or "",
+        "",
+        Actor.NOBODY,
+        field=occurrence.field or None,
+        live=_value(occurrence.field, occurrence.live),
+        wanted=_value(occurrence.field, occurrence.wanted),
+        direction=direction,
+        since=occurrence.found_at,
+    )
+
+
+def _value(field_path: str, stored: Any) -> Value:
+    """As the state keeps it; an imported state may hold anything there."""
+    try:
+        return value_from_json(field_path, stored)
+    except (KeyError, TypeError, ValueError):
+        return str(stored)
+
+
+def _statuses(memory: FleetMemory, names: Iterable[str]) -> dict[MerchantStatus, int]:
+    counts = Counter(memory.statuses[name] for name in names if name in memory.statuses)
+    return {status: counts[status] for status in MerchantStatus if counts[status]}
+
+
+def _recurrences(occurrences: Sequence[Occurrence], now: datetime) -> tuple[Recurrence, ...]:
+    """What came at least LEAST_RECURRENCES times within the days of a chart; most often first."""
+    recent = [each for each in occurrences if each.found_at > now - timedelta(days=CHART_DAYS)]
+    times = Counter(each.key for each in recent)
+    open_keys = {each.key for each in recent if each.gone_at is None}
+    last = {each.key: each.found_at for each in sorted(recent, key=lambda each: each.found_at)}
+    found = [
+        Recurrence(*key, number, key in open_keys, last[key])
+        for key, number in times.items()
+        if number >= LEAST_RECURRENCES
+    ]
+    return tuple(sorted(found, key=lambda each: (-each.times, each.merchant, each.code, each.field)))
+
+
+def _days(drift: Sequence[Occurrence], now: datetime) -> tuple[DayCount, ...]:
+    opened = Counter(each.found_at.date() for each in drift)
+    closed = Counter(each.gone_at.date() for each in drift if each.gone_at)
+    days = [now.date() - timedelta(days=back) for back in range(CHART_DAYS - 1, -1, -1)]
+    return tuple(DayCount(day, opened[day], closed[day]) for day in days)
+
+
+def _ages(drift: Sequence[Occurrence], now: datetime) -> tuple[int, ...]:
+    ages = [now - each.found_at for each in drift if each.gone_at is None]
+    counts = Counter(sum(age >= limit for limit in AGE_LIMITS) for age in ages)
+    return tuple(counts[place] for place in range(len(AGE_LIMITS) + 1))
+
+
+def _funnel(memory: FleetMemory) -> tuple[tuple[str, int], ...]:
+    """Whoever has come to a step has come to all before it."""
+    steps = [("declared", len(memory.names))]
+    for word, condition in FUNNEL_CONDITIONS:
+        come = sum(_has_come_to(condition, memory.met.get(name, frozenset())) for name in memory.names)
+        steps.append((word, come))
+    syncing = [
+        name
+        for name in memory.names
+        if _has_come_to("Mapped", memory.met.get(name, frozenset()))
+        and sync_outcome(memory.syncs.get(name)) == "succeeded"
+    ]
+    return (*steps, ("syncing", len(syncing)))
+
+
+def _has_come_to(condition: str, met: frozenset[str]) -> bool:
+    conditions = [each for _, each in FUNNEL_CONDITIONS]
+    return met.issuperset(conditions[: conditions.index(condition) + 1])
+
+
+def _parts(
+    memory: FleetMemory,
+    label: str,
+    new: Sequence[Finding],
+    still_open: Sequence[Finding],
+    closed: Sequence[ClosedFinding],
+) -> tuple[LabelPart, ...]:
+    value_of = {name: memory.labels.get(name, {}).get(label) for name in memory.names}
+    counts = [
+        Counter(value_of.get(each.merchant) for each in findings)
+        for findings in (new, still_open, [each.finding for each in closed])
+    ]
+    values = sorted(set(value_of.values()), key=lambda value: (value is None, value or ""))
+    parts = []
+    for value in values:
+        names = [name for name, its_value in value_of.items() if its_value == value]
+        numbers = [count[value] for count in counts]
+        parts.append(LabelPart(value, len(names), _statuses(memory, names), *numbers))
+    return tuple(parts)

@@ -1,0 +1,111 @@
+"""`report`: how the fleet stands and what happened, from the state alone. No request leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from controller.desired.loader import load_fleet
+from controller.model.desired import Fleet
+from controller.model.errors import UsageError
+from controller.model.merchant_status import merchant_status
+from controller.model.period_report import CHART_DAYS, FleetMemory, Occurrence, PeriodReport, make_period_report
+from controller.model.report_filter import Shown
+from controller.model.run import Scope
+from controller.operations.bootstrap import open_store
+from controller.reconcile.conditions import parse_statuses
+from controller.reconcile.load_snapshot import select_merchants
+from controller.reconcile.persist import last_sync_from_row
+from controller.reconcile.seen import load_seen, load_seen_fleet
+from controller.settings import Settings
+from state import OccurrenceRow, Store
+
+REPORT_VERB = "report"
+"""Under which a report that is recorded stands among the runs: the next one may be about what came since."""
+
+
+async def report_from_state(
+    settings: Settings,
+    scope: Scope,
+    *,
+    since: datetime | None,
+    shown: Shown,
+    now: datetime,
+    record: bool = False,
+    on_message: Callable[[str], None],
+) -> PeriodReport:
+    """The report of a period that ends now.
+
+    since   when the period begins; None = at the last report that was recorded
+    record  it is noted that this report was made
+    """
+    async with open_store(settings, on_message) as store:
+        begins = since or await store.runs.load_last_start(REPORT_VERB)
+        if begins is None:
+            begins = now - timedelta(days=CHART_DAYS)
+            on_message(f"no report --record has been made on this state, so this one is about {CHART_DAYS} days")
+        memory = await _read_memory(settings, scope, store, min(begins, now - timedelta(days=CHART_DAYS)))
+        report = make_period_report(memory, begins, now, shown)
+        if record:
+            number = await store.runs.begin(REPORT_VERB, now)
+            await store.runs.end(number, 0, {"writes": 0}, now)
+    return report
+
+
+async def _read_memory(settings: Settings, scope: Scope, store: Store, since: datetime) -> FleetMemory:
+    """Everything that the state knows of the merchants in scope."""
+    whole, seen = await load_seen_fleet(store), await load_seen(store)
+    fleet, notes = _declared(settings, scope)
+    statuses = await store.conditions.load_statuses()
+    names = _names(fleet, scope) if fleet else frozenset(seen) | statuses.keys()
+    rows = await store.findings.load_open_or_ended_since(since)
+    syncs = await store.syncs.load()
+    return FleetMemory(
+        names=names,
+        plans={name: each.plan for name, each in seen.items() if name in names},
+        statuses={name: merchant_status(each.plan, each.outcome) for name, each in seen.items() if name in names},
+        looked_at={name: each.seen_at for name, each in seen.items() if name in names},
+        met={name: _met(text) for name, text in statuses.items() if name in names},
+        # Also what ended with a merchant that has left.
+        occurrences=[_occurrence(row) for row in rows if scope.is_everyone or row.merchant in names],
+        syncs={name: last_sync_from_row(row) for name, row in syncs.items() if name in names},
+        labels={name: each.labels for name, each in fleet.merchants.items()} if fleet else {},
+        base_url=whole[0].base_url if whole else "",
+        environment=whole[0].environment if whole else None,
+        revision=whole[0].revision if whole else "",
+        notes=(*notes, *([] if whole else [_NEVER_LOOKED])),
+    )
+
+
+_NEVER_LOOKED = (
+    "nobody has looked at everyone on this state yet: merchantctl run does, and so do apply and drift --record"
+)
+
+
+def _names(fleet: Fleet, scope: Scope) -> frozenset[str]:
+    """Whose manifest cannot be read is declared all the same."""
+    return fleet.known_names.union(fleet.merchants) if scope.is_everyone else frozenset(select_merchants(fleet, scope))
+
+
+def _occurrence(row: OccurrenceRow) -> Occurrence:
+    return Occurrence(*(getattr(row, name) for name in Occurrence.__dataclass_fields__))
+
+
+def _met(statuses: str) -> frozenset[str]:
+    return frozenset(condition for condition, status in parse_statuses(statuses).items() if status == "T")
+
+
+def _declared(settings: Settings, scope: Scope) -> tuple[Fleet | None, tuple[str, ...]]:
+    """The manifests on disk, for labels and for who is declared; without them a report is about whom the state knows.
+
+    Raises UsageError where labels or targets are asked for and no manifest can tell them.
+    """
+    try:
+        fleet = load_fleet(settings.manifests, scope.path, settings.cache)
+    except UsageError as error:
+        if not scope.is_everyone:
+            raise
+        return None, (f"the manifests cannot be read, so this is about everyone whom the state knows: {error}",)
+    invalid = len(fleet.diagnostics)
+    notes = (f"{invalid:,} complaints about the manifests: merchantctl validate names them",) if invalid else ()
+    return fleet, notes

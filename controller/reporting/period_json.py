@@ -1,0 +1,92 @@
+"""A report of a period as JSON, and two of them compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller.model.finding_evidence import ENDED_WORDS
+from controller.model.period_report import AGE_LIMITS, ClosedFinding, LabelPart, PeriodReport
+from controller.model.plan import Finding
+from controller.model.severity import finding_severity
+from controller.reporting.as_json import finding_json
+from controller.reporting.formatting import format_iso
+from controller.reporting.provenance import shown_json
+
+PERIOD_REPORT_SCHEMA_VERSION = 1
+KIND = "Report"
+
+
+def period_report_json(report: PeriodReport) -> dict[str, Any]:
+    """`findings` are open, each `new` or not; `closed` ended in the period. `complete` is false while somebody who is
+    declared was never looked at."""
+    read_at = report.syncs_read_at
+    return {
+        "schemaVersion": PERIOD_REPORT_SCHEMA_VERSION,
+        "kind": KIND,
+        "complete": report.never_looked_at == 0,
+        "generatedAt": format_iso(report.made_at),
+        "environment": report.environment,
+        "baseUrl": report.base_url or None,
+        "revision": report.revision or None,
+        "since": format_iso(report.since),
+        "looks": {
+            "oldest": format_iso(report.oldest_look_at),
+            "newest": format_iso(report.newest_look_at),
+            "never": report.never_looked_at,
+        },
+        "notes": list(report.notes),
+        "merchants": report.merchants,
+        "statuses": {status.value: number for status, number in report.statuses.items()},
+        "summary": {"new": len(report.new), "stillOpen": len(report.still_open), "closed": len(report.closed)},
+        "findings": [
+            *(_finding(each, is_new=True) for each in report.new),
+            *(_finding(each, is_new=False) for each in report.still_open),
+        ],
+        "closed": [_closed(each) for each in report.closed],
+        "recurrences": [
+            {
+                "merchant": each.merchant or None,
+                "code": each.code,
+                "field": each.field or None,
+                "times": each.times,
+                "open": each.is_open,
+                "lastFoundAt": format_iso(each.last_found_at),
+            }
+            for each in report.recurrences
+        ],
+        "days": [{"day": day.day.isoformat(), "opened": day.opened, "closed": day.closed} for day in report.days],
+        "openDriftAges": {"limitsInDays": [limit.days for limit in AGE_LIMITS], "counts": list(report.ages)},
+        "funnel": dict(report.funnel),
+        "syncs": {
+            "outcomes": dict(sorted(report.sync_outcomes.items())),
+            "oldest": format_iso(read_at[0] if read_at else None),
+            "newest": format_iso(read_at[1] if read_at else None),
+        },
+        **shown_json(report.shown),
+        **({"groupBy": report.shown.group_by, "parts": list(map(_part, report.parts))} if report.parts else {}),
+    }
+
+
+def _finding(finding: Finding, *, is_new: bool) -> dict[str, Any]:
+    return {"new": is_new, "severity": finding_severity(finding.code, finding.direction, finding.actor).value} | (
+        finding_json(finding)
+    )
+
+
+def _closed(closed: ClosedFinding) -> dict[str, Any]:
+    finding = closed.finding
+    about = finding_json(finding)
+    kept = {key: about[key] for key in ("code", "merchant", "field", "live", "wanted", "direction", "since", "cause")}
+    how = {"how": closed.how or None, "howInWords": ENDED_WORDS.get(closed.how, closed.how) or None}
+    return kept | {"closedAt": format_iso(closed.closed_at), **how, "openAgain": closed.is_back}
+
+
+def _part(part: LabelPart) -> dict[str, Any]:
+    return {
+        "value": part.value,
+        "merchants": part.merchants,
+        "statuses": {status.value: number for status, number in part.statuses.items()},
+        "new": part.new,
+        "stillOpen": part.still_open,
+        "closed": part.closed,
+    }

@@ -1,0 +1,78 @@
+"""A report of a period as Markdown, at most as long as a comment may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from controller.model.period_report import PeriodReport
+from controller.model.plan import Finding
+from controller.model.statement_groups import group_statements
+from controller.model.statements import finding_statements
+from controller.reporting import period_words as words
+from controller.reporting.formatting import cut_text
+from controller.reporting.group_words import actor_sentence, severity_sentence
+from controller.reporting.markdown import MAX_CHARACTERS
+from controller.reporting.markdown_escape import code_span, escape_markdown
+from controller.reporting.markdown_groups import groups_within, size, table
+
+MAX_ROWS = 30
+"""Of a table of numbers; the JSON has all."""
+_LONGEST_CELL = 100
+_LONGEST_NOTE = 600
+_COMMAND = code_span("merchantctl report -o html > report.html")
+
+
+def period_report_markdown(report: PeriodReport) -> str:
+    """The numbers first, then what is open as groups, the most severe first."""
+    groups = group_statements(finding_statements(report.open_findings))
+    head = [
+        "## Fleet report",
+        "",
+        f"_{_text(words.made_text(report), _LONGEST_NOTE)}_",
+        "",
+        *(f"- {_text(note, _LONGEST_NOTE)}" for note in report.notes[:MAX_ROWS]),
+        f"**{_text(words.status_text(report))}.**",
+        "",
+        f"{_text(words.period_text(report))}: {_text(words.findings_text(report))}.",
+        "",
+        _text(" ".join(filter(None, [f"{severity_sentence(groups)}." if groups else "", actor_sentence(groups)]))),
+        "",
+    ]
+    tables = [
+        *_table("Findings by code", ("code", "new", "still open", "closed"), words.code_rows(report)),
+        *_table("How findings ended", ("how", "findings"), words.closed_rows(report)),
+        *_table("Again and again", ("merchant", "finding", "times", ""), words.recurrence_rows(report)),
+        *_table("Age of open drift", ("age", "findings"), words.age_rows(report) if any(report.ages) else []),
+        *_table("Onboarding", ("step", "merchants", ""), words.funnel_rows(report)),
+        *_table("Last syncs", ("outcome", "merchants"), words.sync_rows(report)),
+        *_parts(report),
+    ]
+    room = MAX_CHARACTERS - size(head) - size(tables)
+    new = _groups("New", report.new, room // 2)
+    still_open = _groups("Still open", report.still_open, room - size(new))
+    return "\n".join([*head, *new, *still_open, *tables]).rstrip()
+
+
+def _groups(title: str, findings: Sequence[Finding], room: int) -> list[str]:
+    if not findings:
+        return []
+    head = [f"### {title}: {len(findings):,}", ""]
+    return [*head, *groups_within(group_statements(finding_statements(findings)), room - size(head), _COMMAND)]
+
+
+def _table(title: str, head: Sequence[str], rows: words.Rows) -> list[str]:
+    if not rows:
+        return []
+    more = [f"_{len(rows) - MAX_ROWS:,} more: `merchantctl report -o json`_", ""] if len(rows) > MAX_ROWS else []
+    cells = [[_text(cell, _LONGEST_CELL) for cell in row] for row in rows[:MAX_ROWS]]
+    return [f"### {title}", "", *table(head, cells), "", *more]
+
+
+def _parts(report: PeriodReport) -> list[str]:
+    title = f"By {_text(report.shown.group_by or '', _LONGEST_CELL)}"
+    head = ("value", "merchants", "status", "new", "still open", "closed")
+    return _table(title, head, words.part_rows(report)) if report.parts else []
+
+
+def _text(text: str, most: int = 400) -> str:
+    return escape_markdown(cut_text(text, most))

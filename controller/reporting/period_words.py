@@ -1,0 +1,147 @@
+"""The words of a report of a period, the same in all formats: its sentences, its tables as rows of text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+from controller.model.finding_evidence import ENDED_WORDS
+from controller.model.merchant_status import STATUS_MEANINGS
+from controller.model.period_report import AGE_LIMITS, ClosedFinding, LabelPart, PeriodReport
+from controller.reporting.formatting import clean, format_count, format_list, format_time
+from controller.reporting.provenance import SHORT_REVISION_DIGITS, shown_text
+
+FUNNEL_WORDS = {
+    "declared": "declared in a manifest",
+    "created": "created at Codat",
+    "consented": "consented: books linked",
+    "data": "reference data there",
+    "mapped": "mapped",
+    "syncing": "last sync succeeded",
+}
+SYNC_WORDS = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "running": "running",
+    "none": "no sync yet",
+    "unread": "not read yet",
+}
+MAX_NAMES = 10
+
+Rows = list[tuple[str, ...]]
+
+
+def made_text(report: PeriodReport) -> str:
+    """When it was made, of which API, from which manifests, and how old what it rests on is."""
+    where = " ".join(filter(None, (report.environment, report.base_url)))
+    at = f" of {where}" if where else ""
+    revision = f" from manifests {report.revision[:SHORT_REVISION_DIGITS]}" if report.revision else ""
+    looked = "no merchant has been looked at yet"
+    if report.oldest_look_at and report.newest_look_at:
+        looked = f"looked at between {format_time(report.oldest_look_at)} and {format_time(report.newest_look_at)}"
+    never = f"; {format_count(report.never_looked_at, 'merchant')} never looked at" if report.never_looked_at else ""
+    sentences = [f"Made {format_time(report.made_at)}{at}{revision}, from the state alone: {looked}{never}."]
+    return " ".join([*sentences, *filter(None, [shown_text(report.shown)])])
+
+
+def period_text(report: PeriodReport) -> str:
+    return f"{format_time(report.since)} to {format_time(report.made_at)}"
+
+
+def status_text(report: PeriodReport) -> str:
+    """`1,200 merchants: 3 blocked, 57 waiting, 1,140 in sync`"""
+    words = [f"{number:,} {STATUS_MEANINGS[status].label}" for status, number in report.statuses.items()]
+    return f"{format_count(report.merchants, 'merchant')}: {', '.join(words) or 'none looked at yet'}"
+
+
+def findings_text(report: PeriodReport) -> str:
+    """`12 findings new, 30 still open, 45 closed`"""
+    new = format_count(len(report.new), "finding")
+    return f"{new} new, {len(report.still_open):,} still open, {len(report.closed):,} closed"
+
+
+def code_rows(report: PeriodReport) -> Rows:
+    """Code, new, still open, closed; most first."""
+    counts = [
+        Counter(each.code for each in findings)
+        for findings in (report.new, report.still_open, [each.finding for each in report.closed])
+    ]
+    codes = sorted(set().union(*counts), key=lambda code: (-sum(count[code] for count in counts), code))
+    return [(code, *(f"{count[code]:,}" for count in counts)) for code in codes]
+
+
+def closed_rows(report: PeriodReport) -> Rows:
+    """How findings ended, and how many so; how many are back."""
+    how = Counter(ENDED_WORDS.get(each.how, each.how or "not known") for each in report.closed)
+    rows: Rows = [(word, f"{number:,}") for word, number in how.most_common()]
+    back = sum(each.is_back for each in report.closed)
+    return rows + ([("of these open again", f"{back:,}")] if back else [])
+
+
+def recurrence_rows(report: PeriodReport) -> Rows:
+    return [
+        (
+            clean(each.merchant),
+            " ".join(filter(None, (each.code, clean(each.field)))),
+            f"{each.times} times in 30 days",
+            f"{'open' if each.is_open else 'closed'}, last {format_time(each.last_found_at)}",
+        )
+        for each in report.recurrences
+    ]
+
+
+def age_rows(report: PeriodReport) -> Rows:
+    return [(word, f"{number:,}") for word, number in zip(age_words(), report.ages, strict=True)]
+
+
+def age_words() -> list[str]:
+    days = [limit.days for limit in AGE_LIMITS]
+    between = [f"{low} to {high} days" for low, high in pairwise(days)]
+    return [f"under {format_count(days[0], 'day')}", *between, f"over {days[-1]} days"]
+
+
+def funnel_rows(report: PeriodReport) -> Rows:
+    """Step, how many merchants have come to it, and how many have not yet come from the step before."""
+    rows: Rows = []
+    before = None
+    for step, number in report.funnel:
+        short = f"{before - number:,} not yet" if before is not None and before > number else ""
+        rows.append((FUNNEL_WORDS[step], f"{number:,}", short))
+        before = number
+    return rows
+
+
+def sync_rows(report: PeriodReport) -> Rows:
+    return [
+        (words, f"{report.sync_outcomes[word]:,}") for word, words in SYNC_WORDS.items() if word in report.sync_outcomes
+    ]
+
+
+def syncs_read_text(report: PeriodReport) -> str:
+    if not report.syncs_read_at:
+        return ""
+    oldest, newest = report.syncs_read_at
+    return f"as read between {format_time(oldest)} and {format_time(newest)}"
+
+
+def part_rows(report: PeriodReport) -> Rows:
+    """Value, merchants, how they stand, new, still open, closed."""
+    return [
+        (
+            clean(part.value) if part.value is not None else f"no {clean(report.shown.group_by or '')}",
+            f"{part.merchants:,}",
+            _statuses(part),
+            f"{part.new:,}",
+            f"{part.still_open:,}",
+            f"{part.closed:,}",
+        )
+        for part in report.parts
+    ]
+
+
+def _statuses(part: LabelPart) -> str:
+    return ", ".join(f"{number:,} {STATUS_MEANINGS[status].label}" for status, number in part.statuses.items())
+
+
+def closed_by_merchant(closed: tuple[ClosedFinding, ...]) -> str:
+    return format_list(sorted({each.finding.merchant or "the fleet" for each in closed}), MAX_NAMES)

@@ -1,0 +1,176 @@
+"""`merchantctl report`: a month that somebody lived through, told from the state alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.reporting.markdown import MAX_CHARACTERS
+from tests.emulator import Emulator
+from tests.end_to_end.place import Place
+
+DAY = 86_400.0
+OFF = {"enabled": False}
+
+
+@pytest.fixture
+def place(tmp_path: Path, emulator_in_process: Emulator) -> Place:
+    place = Place(tmp_path, emulator_in_process)
+    place.skip_waits()
+    return place
+
+
+def report(place: Place, *arguments: str) -> dict[str, Any]:
+    ended = place.run_in_process("report", *arguments, "-o", "json")
+    assert ended.returncode == 0, ended.stderr
+    document: dict[str, Any] = json.loads(ended.stdout)
+    return document
+
+
+def look(place: Place) -> None:
+    assert place.run_in_process("drift", "--record").returncode in (0, 2)
+
+
+def test_a_month_of_drift_is_told_as_it_happened_and_costs_no_request(place: Place) -> None:
+    """ann is switched off three times and put right by apply; bob stays off, under Report; cat never drifts."""
+    place.provision("ann", "cat")
+    place.provision("bob", policy={"drift": "Report"})
+    place.wait(20 * DAY)
+    for _ in range(3):
+        place.edit_in_portal("ann", OFF)
+        look(place)
+        place.wait(DAY)
+        place.apply()
+        place.wait(DAY)
+    place.edit_in_portal("bob", OFF)
+    look(place)
+    place.wait(2 * DAY)
+    with place.count_requests() as counts:
+        told = report(place, "--since", "8d", "--only", "drift")
+    assert not counts
+    assert [(each["merchant"], each["code"], each["new"]) for each in told["findings"]] == [
+        ("bob", "sync-disabled", True)
+    ]
+    assert told["findings"][0]["remedy"], "what the last look knew of it"
+    assert [(each["merchant"], each["how"], each["openAgain"]) for each in told["closed"]] == [
+        ("ann", "mended", False),
+        ("ann", "mended", False),
+        ("ann", "mended", False),
+    ]
+    assert [(each["merchant"], each["times"], each["open"]) for each in told["recurrences"]] == [("ann", 3, False)]
+    assert (sum(day["opened"] for day in told["days"]), sum(day["closed"] for day in told["days"])) == (4, 3)
+    assert told["openDriftAges"]["counts"] == [0, 1, 0, 0]
+    assert told["summary"] == {"new": 1, "stillOpen": 0, "closed": 3}
+
+
+def test_what_was_open_before_the_period_is_still_open_and_what_ended_before_it_is_left_out(place: Place) -> None:
+    place.provision("bob", policy={"drift": "Report"})
+    place.edit_in_portal("bob", OFF)
+    look(place)
+    place.wait(10 * DAY)
+    told = report(place, "--since", "7d", "--only", "drift")
+    assert [(each["merchant"], each["new"]) for each in told["findings"]] == [("bob", False)]
+    place.edit_in_portal("bob", {"enabled": True})
+    look(place)
+    place.wait(10 * DAY)
+    told = report(place, "--since", "7d", "--only", "drift")
+    assert (told["findings"], told["closed"]) == ([], [])
+    (closed,) = report(place, "--since", "15d", "--only", "drift")["closed"]
+    assert (closed["merchant"], closed["howInWords"]) == ("bob", "put right by somebody else")
+
+
+def test_the_funnel_counts_how_far_everybody_has_come(place: Place) -> None:
+    place.provision("ann", "bob")
+    place.merchant("waits")
+    place.apply()
+    place.merchant("late")
+    look(place)
+    told = report(place)
+    assert told["funnel"] == {"declared": 4, "created": 3, "consented": 2, "data": 2, "mapped": 2, "syncing": 0}
+    assert told["statuses"] == {"change": 1, "waiting": 1, "in-sync": 2}
+    assert told["syncs"]["outcomes"] == {"unread": 2}
+
+
+def test_a_report_is_narrowed_by_label_and_divided_by_it(place: Place) -> None:
+    place.provision("ann", "bob", policy={"drift": "Report"})
+    _label(place, "ann", {"tier": "gold"})
+    place.apply()
+    for name in ("ann", "bob"):
+        place.edit_in_portal(name, OFF)
+    look(place)
+    gold, none = report(place, "--group-by", "tier", "--only", "drift")["parts"]
+    assert (gold["value"], gold["merchants"], gold["new"], none["value"], none["new"]) == ("gold", 1, 1, None, 1)
+    assert {each["merchant"] for each in report(place, "-l", "tier=gold", "--only", "drift")["findings"]} == {"ann"}
+
+
+def test_since_last_is_since_the_last_report_that_was_recorded(place: Place) -> None:
+    place.provision("ann", policy={"drift": "Report"})
+    first = place.run_in_process("report", "--since", "last", "--record")
+    assert "no report --record has been made on this state" in first.stderr
+    place.wait(DAY)
+    place.edit_in_portal("ann", OFF)
+    look(place)
+    assert report(place, "--since", "last", "--record", "--only", "drift")["summary"]["new"] == 1
+    place.wait(DAY)
+    assert report(place, "--since", "last", "--only", "drift")["summary"] == {"new": 0, "stillOpen": 1, "closed": 0}
+
+
+@pytest.mark.parametrize("output", ["text", "markdown", "csv", "json"])
+def test_every_format_says_what_is_open_and_what_ended(place: Place, output: str) -> None:
+    place.provision("ann")
+    place.provision("bob", policy={"drift": "Report"})
+    for name in ("ann", "bob"):
+        place.edit_in_portal(name, OFF)
+    look(place)
+    place.wait(DAY)
+    place.apply()
+    shown = place.run_in_process("report", "-o", output).stdout
+    assert "sync-disabled" in shown
+    assert "bob" in shown
+    assert len(shown) < MAX_CHARACTERS
+    if output == "csv":
+        rows = {(row["merchant"], row["state"]) for row in csv.DictReader(io.StringIO(shown.removeprefix("\ufeff")))}
+        assert {("bob", "new"), ("ann", "closed")} <= rows
+
+
+def test_a_state_that_nobody_has_looked_from_says_so(place: Place) -> None:
+    place.merchant("ann")
+    told = report(place)
+    assert (told["complete"], told["looks"]["never"], told["merchants"]) == (False, 1, 1)
+    assert any("nobody has looked at everyone on this state yet" in note for note in told["notes"])
+    assert "none looked at yet" in place.run_in_process("report").stdout
+
+
+def test_two_reports_are_compared(place: Place, tmp_path: Path) -> None:
+    place.provision("ann", "bob", policy={"drift": "Report"})
+    place.edit_in_portal("ann", OFF)
+    look(place)
+    files = []
+    for number in range(2):
+        files.append(tmp_path / f"{number}.json")
+        files[-1].write_text(place.run_in_process("report", "-o", "json").stdout)
+        place.edit_in_portal("ann", {"enabled": True})
+        place.edit_in_portal("bob", OFF)
+        look(place)
+    ended = place.run_in_process("report", "diff", *map(str, files), "-o", "json")
+    difference = json.loads(ended.stdout)
+    assert [each["merchant"] for each in difference["new"]] == ["bob"]
+    assert [each["merchant"] for each in difference["gone"]] == ["ann"]
+    text = place.run_in_process("report", "diff", *map(str, files), "--detailed-exitcode")
+    assert text.returncode == 2
+    assert text.stdout.splitlines()[0].split()[:3] == ["+", "bob", "sync-disabled"]
+    assert place.run_in_process("report", "diff", str(files[0]), str(files[0]), "--detailed-exitcode").returncode == 0
+    (tmp_path / "no.json").write_text("{}")
+    assert place.run_in_process("report", "diff", str(files[0]), str(tmp_path / "no.json")).returncode == 64
+
+
+def _label(place: Place, name: str, labels: dict[str, str]) -> None:
+    file = place.manifests / f"merchant-{name}.yaml"
+    document = json.loads(file.read_text())
+    document["metadata"]["labels"] = labels
+    file.write_text(json.dumps(document))
