@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from tests.crash.crash_proof import CrashProof, Point
 from tests.crash.disturbance import KILL_FAULTS
 from tests.end_to_end.place import Place
+from tests.processes import run_python
 
 SAMPLED_POINTS = 5
 """Points of each kind of death, spread over the run."""
@@ -44,5 +44,4 @@ def _kill(proof: CrashProof, fault: str, points: list[Point]) -> None:
 def _victim(place: Place, fault: str, at: int) -> int:
     command = [sys.executable, "-m", "tests.crash.victim", str(place.folder), place.emulator.url]
     root = Path(__file__).parents[2]
-    done = subprocess.run([*command, place.emulator.api_key, fault, str(at)], cwd=root, timeout=60, check=False)
-    return done.returncode
+    return run_python([*command, place.emulator.api_key, fault, str(at)], cwd=root, timeout=60).returncode

@@ -26,6 +26,7 @@ from controller.operations.bootstrap import ApplyRequest
 from controller.operations.plan import plan_only
 from controller.settings import Settings
 from tests.emulator import Emulator
+from tests.processes import run_python
 
 OutcomeKind = TypeVar("OutcomeKind", Unchanged, Applied, Failed, ChangedSincePlan, Skipped)
 
@@ -175,16 +176,8 @@ class Place:
 
     def run_process(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """`merchantctl` as a process of its own, its input a pipe."""
-        return subprocess.run(
-            [sys.executable, "-m", "controller", *arguments],
-            cwd=self.folder,
-            env=self.variables(),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        command = [sys.executable, "-m", "controller", *arguments]
+        return run_python(command, cwd=self.folder, env=self.variables(), input=stdin, timeout=120)
 
     def run_in_process(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The same command line in this process: quicker, where no signal, kill, pipe or log is the subject."""

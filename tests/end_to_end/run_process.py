@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from tests.end_to_end.place import Place
+from tests.processes import PythonProcess
 
 T = TypeVar("T")
 
@@ -24,13 +25,12 @@ class RunProcess:
 
     def __init__(self, place: Place, *arguments: str, inside: Sequence[str] = (), **environment: str | None) -> None:
         self._lines: list[LogLine | str] = []
-        self.process = subprocess.Popen(
+        self.process = PythonProcess(
             [*inside, sys.executable, "-m", "controller", "run", "--listen", "127.0.0.1:0", *arguments],
             cwd=place.folder,
             env={key: value for key, value in (place.variables() | environment).items() if value is not None},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
         )
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()

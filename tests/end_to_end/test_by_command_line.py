@@ -29,6 +29,7 @@ from tests.end_to_end.run_process import running_controller
 from tests.end_to_end.test_listings import LIST, Between, named
 from tests.end_to_end.test_listings import between as between
 from tests.end_to_end.test_rollout import labelled
+from tests.processes import PythonProcess
 from tests.proxy import ProxyAnswer, ProxyRequest
 
 Done = subprocess.CompletedProcess[str]
@@ -420,13 +421,12 @@ def test_a_busy_service_that_says_now_is_not_hammered(place: Place, between: Bet
         return ProxyAnswer(429, {"retry-after": retry_after}, b"")
 
     between.forged = busy
-    applying = subprocess.Popen(
+    applying = PythonProcess(
         [sys.executable, "-m", "controller", "apply", "--yes"],
         cwd=place.folder,
         env=place.variables(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
     )
     deadline = time.monotonic() + 60
     while not posts and time.monotonic() < deadline:
@@ -623,7 +623,7 @@ def test_a_write_counts_though_its_run_was_killed_right_after_it(place: Place, b
     """Of two, one may be switched off unasked in a day; the first was, by a run that nobody heard of again."""
     place.provision("ann", "bob")
     place.merchant("ann", enabled=False)
-    runs: list[subprocess.Popen[bytes]] = []
+    runs: list[PythonProcess] = []
 
     def killed(request: ProxyRequest, answer: ProxyAnswer) -> ProxyAnswer | None:
         if request.method != "POST":
@@ -634,7 +634,7 @@ def test_a_write_counts_though_its_run_was_killed_right_after_it(place: Place, b
     between.changed = killed
     command = [sys.executable, "-m", "controller", "run", "--once"]
     nowhere, variables = subprocess.DEVNULL, place.variables()
-    runs.append(subprocess.Popen(command, cwd=place.folder, env=variables, stdout=nowhere, stderr=nowhere))
+    runs.append(PythonProcess(command, cwd=place.folder, env=variables, stdout=nowhere, stderr=nowhere))
     runs[0].wait(60)
     between.nothing()
     assert enabled(place, "ann", "bob") == ["bob"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.place import CREATE_COMPANY, SAVE_CONFIGURATION, Place, count_writes_by_call
+from tests.processes import PythonProcess
 
 
 def test_the_way_of_a_merchant_in_exit_codes(place: Place) -> None:
@@ -143,10 +144,10 @@ def test_a_plan_is_recognised_in_a_pipe(place: Place, where: str) -> None:
 # -- Two at once, and being stopped
 
 
-def _begin(place: Place, *arguments: str) -> subprocess.Popen[str]:
+def _begin(place: Place, *arguments: str) -> PythonProcess:
     command = [sys.executable, "-m", "controller", *arguments]
-    return subprocess.Popen(
-        command, cwd=place.folder, env=place.variables(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    return PythonProcess(
+        command, cwd=place.folder, env=place.variables(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 

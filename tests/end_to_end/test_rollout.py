@@ -25,6 +25,7 @@ from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, RolloutResult, StartRequest, UndoRequest
 from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call
+from tests.processes import PythonProcess
 
 TIPS, CARDS = "Tips payable", "Gift cards outstanding"
 FLEET = [f"m-{number:05}" for number in range(8)]
@@ -591,7 +592,8 @@ def test_a_rollout_killed_in_a_wave_ends_with_every_merchant_written_to_once_and
     place.emulator.fault(SAVE_CONFIGURATION, "delay", times=len(FLEET), ms=300)
     with place.count_requests() as counts:
         command = [sys.executable, "-m", "controller", "rollout", "start", "--yes", "--wave", "100%"]
-        process = subprocess.Popen(command, cwd=place.folder, env=place.variables(), stdout=subprocess.DEVNULL)
+        nowhere = subprocess.DEVNULL
+        process = PythonProcess(command, cwd=place.folder, env=place.variables(), stdout=nowhere)
         while place.emulator.counts().get(SAVE_CONFIGURATION, 0) < len(FLEET) // 2:
             time.sleep(0.02)
         process.kill()

@@ -21,6 +21,7 @@ from tests.end_to_end.place import GET_CONFIGURATION, SAVE_CONFIGURATION, Place,
 from tests.end_to_end.run_process import RunProcess, running_controller
 from tests.end_to_end.test_the_state_file import run as run_unprivileged
 from tests.postgresql import empty_schema
+from tests.processes import PythonProcess
 
 HELD = "state_lock_waiting"
 WAITS = "waiting for the lock on the state"
@@ -40,13 +41,12 @@ def container(host: str) -> list[str]:
 @contextmanager
 def at_it(place: Place, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """`merchantctl` as a process beside the test."""
-    process = subprocess.Popen(
+    process = PythonProcess(
         [sys.executable, "-m", "controller", *arguments],
         cwd=place.folder,
         env=place.variables() | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
     try:
         yield process
@@ -256,7 +256,7 @@ class TestStoppedOnPostgreSQL:
             "asyncio.run(main())\n"
         )
         command = [sys.executable, "-c", script, place.settings.state]
-        with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) as stuck:
+        with PythonProcess(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE) as stuck:
             assert stuck.stdout
             assert stuck.stdout.readline() == "in it\n"
             stuck.send_signal(signal.SIGSTOP)

@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import resource
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.place import Place, count_writes_by_call
+from tests.processes import run_python
 
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+AS_ANY_OTHER_USER = """
+import ctypes
+libc, header, sets = ctypes.CDLL(None), (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+assert libc.capget(header, sets) == 0
+for number in (0, 1):  # what is in force, and what may be; the capabilities are CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    sets[number] &= ~(1 << 1 | 1 << 2)
+assert libc.capset(header, sets) == 0
+"""
+"""Root may write everywhere: in the child it may not."""
 
 
-def _as_any_other_user() -> None:
-    """Root may write everywhere: in the child it may not."""
-    libc = ctypes.CDLL(None)
-    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
-
-
-def run(
-    place: Place, *arguments: str, before: Callable[[], None] = _as_any_other_user
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "controller", *arguments],
-        cwd=place.folder,
-        env=place.variables(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        preexec_fn=before,
-    )
+def run(place: Place, *arguments: str, before: str = AS_ANY_OTHER_USER) -> subprocess.CompletedProcess[str]:
+    """`merchantctl` in a process that runs that program before."""
+    command = [sys.executable, "-c", f"{before}\nfrom controller.__main__ import main\nmain()", *arguments]
+    return run_python(command, cwd=place.folder, env=place.variables(), timeout=120)
 
 
 @pytest.fixture(params=["the file", "its folder", "both, while another process has it open"])
@@ -101,10 +92,7 @@ def test_a_full_disk_in_the_middle_of_an_apply_says_what_was_done_and_the_next_o
         place.merchant(name)
     place.plan()
     limit = place.database.stat().st_size + 200_000
-
-    def no_more_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
+    no_more_room = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
     with place.count_requests() as during:
         ended = run(place, "apply", "--yes", "--parallelism", "1", before=no_more_room)
     made = len(place.companies())

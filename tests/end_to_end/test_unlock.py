@@ -15,6 +15,7 @@ from controller.model.run import Scope
 from controller.rollout.operations import ProgressSink, StartRequest, start_rollout
 from state import ProcessIdentity, open_state
 from tests.end_to_end.place import Place
+from tests.processes import run_python
 
 ME = ProcessIdentity.current("merchantctl apply")
 ELSEWHERE = replace(ME, host="another-host")
@@ -78,7 +79,7 @@ def left_behind(place: Place) -> None:
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(main())\n"
     )
-    subprocess.run([sys.executable, "-c", script, place.settings.state], env=place.variables(), check=False)
+    run_python([sys.executable, "-c", script, place.settings.state], env=place.variables())
 
 
 def test_where_nobody_holds_it_nothing_is_done(place: Place) -> None:

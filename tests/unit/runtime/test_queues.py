@@ -12,6 +12,7 @@ import pytest
 
 from controller.daemon.workqueue import EVERYONE, Queue, WorkQueue
 from tests.postgresql import empty_schema, execute, query_value
+from tests.processes import PythonProcess
 
 SOURCE = Path(__file__).parents[3]
 
@@ -202,7 +203,7 @@ class TestTheQueueOfManyProcesses:
 
 
 def kill_who_has_taken(url: str, keys: str) -> None:
-    child = subprocess.Popen([sys.executable, "-c", TAKE, url], cwd=SOURCE, stdout=subprocess.PIPE, text=True)
+    child = PythonProcess([sys.executable, "-c", TAKE, url], cwd=SOURCE, stdout=subprocess.PIPE)
     assert child.stdout is not None
     assert child.stdout.readline().rstrip() == keys
     child.kill()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from state import AppliedRow, FindingRow, ProcessIdentity, Store, open_state
+from tests.processes import PythonProcess
 
 SOURCE = Path(__file__).parents[3]
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -57,7 +58,7 @@ async def test_what_was_promised_before_a_kill_is_there_after_it(url: str, seed:
 
 
 def killed_after(url: str, lines: int) -> list[list[str]]:
-    child = subprocess.Popen([sys.executable, "-c", PROVISION, url], cwd=SOURCE, stdout=subprocess.PIPE, text=True)
+    child = PythonProcess([sys.executable, "-c", PROVISION, url], cwd=SOURCE, stdout=subprocess.PIPE)
     assert child.stdout
     read = [child.stdout.readline() for _ in range(lines)]
     child.send_signal(signal.SIGKILL)

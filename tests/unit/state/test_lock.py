@@ -18,6 +18,7 @@ from state.errors import LeaseLost, StateBusy, StateLocked, StateUnusable
 from state.process import process_start_mark
 from state.tables import lock
 from tests.postgresql import empty_schema, execute
+from tests.processes import PythonProcess
 
 SOURCE = Path(__file__).parents[3]
 
@@ -42,10 +43,10 @@ AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 
-def holding(url: str, host: str = "") -> subprocess.Popen[str]:
+def holding(url: str, host: str = "", start: type[subprocess.Popen[str]] = PythonProcess) -> subprocess.Popen[str]:
     """A process that holds the lock, on this host or on one that this one cannot look into."""
     command = [sys.executable, "-c", HOLD, url, host]
-    child = subprocess.Popen(command, cwd=SOURCE, stdout=subprocess.PIPE, text=True)
+    child = start(command, cwd=SOURCE, stdout=subprocess.PIPE, encoding="utf-8")
     assert child.stdout is not None
     assert child.stdout.readline() == "held\n"
     return child
@@ -66,7 +67,7 @@ async def test_a_second_run_is_told_who_holds_the_lock_and_since_when(url: str) 
 
 
 async def test_the_lock_of_a_killed_run_is_taken_over_at_once(url: str) -> None:
-    child = holding(url)
+    child = holding(url, start=subprocess.Popen)
     kill_but_do_not_reap(child)
     async with open_state(url) as store:
         await store.lock.acquire(ME, timeout_s=0)
@@ -341,7 +342,7 @@ async def test_a_wait_for_a_writer_that_does_not_end_is_said_and_ends(
 
 async def test_a_holder_is_told_that_another_lost_the_lock_without_giving_it_back(url: str) -> None:
     before = datetime.now(UTC)
-    child = holding(url)
+    child = holding(url, start=subprocess.Popen)
     kill_but_do_not_reap(child)
     async with open_state(url) as store, open_state(url) as person:
         dead = await store.lock.acquire(ME, timeout_s=0)

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sqlite3
-import subprocess
 import sys
 import threading
 from contextlib import closing
@@ -14,6 +13,7 @@ from sqlalchemy import text
 
 from state import open_state
 from state.errors import StateUnusable
+from tests.processes import PythonProcess, run_python
 
 SOURCE = Path(__file__).parents[3]
 
@@ -136,9 +136,7 @@ async def test_opening_a_state_once_more_in_one_process_ends_no_lock_of_the_firs
         await store.records.load()
         async with open_state(f"sqlite:///{file}", read_only=print) as second:
             await second.records.load()
-        other = subprocess.run(  # noqa: ASYNC221
-            [sys.executable, "-c", LEAVE_WAL, file], capture_output=True, text=True, check=False
-        )
+        other = run_python([sys.executable, "-c", LEAVE_WAL, file])
     assert "database is locked" in other.stderr, other.stdout
 
 
@@ -165,7 +163,7 @@ async def test_whoever_comes_while_another_process_makes_the_tables_waits_for_it
 
 def test_many_processes_may_open_a_new_state_and_write_at_once(url: str) -> None:
     command = [sys.executable, "-c", OPEN_AND_NOTE, url]
-    children = [subprocess.Popen([*command, f"p{n}"], cwd=SOURCE) for n in range(4)]
+    children = [PythonProcess([*command, f"p{n}"], cwd=SOURCE) for n in range(4)]
     assert [child.wait(timeout=300) for child in children] == [0] * 4, "on a busy machine they say that they wait"
 
     async def count() -> int:

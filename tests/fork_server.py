@@ -1,0 +1,123 @@
+"""The process that processes of tests are forked from: it has loaded what they load. `tests.processes` says why.
+
+python -m tests.fork_server FD      a socket on which requests come, each answered with the pid of a new process
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, TextIO
+
+PRELOADED = (
+    *("controller.cli.main", "controller.cli.formats", "controller.cli.run", "controller.web.app"),
+    *("controller.operations.apply", "controller.operations.plan", "controller.rollout.operations"),
+    *("controller.daemon.loop", "controller.daemon.bootstrap", "controller.daemon.jobs"),
+    *("sqlalchemy.dialects.sqlite.aiosqlite", "sqlalchemy.dialects.postgresql.psycopg", "psycopg", "procrastinate"),
+    "tests.crash.scenario",
+)
+"""What the processes of tests load, but for the modules that they run; those of an extra that is not installed are left
+out."""
+MAX_REQUEST_BYTES = 1 << 20
+STREAMS = ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w"))
+
+Request = dict[str, Any]
+"""What the process is: `words` after `python`, `cwd`, environment `variables`."""
+
+
+def serve(requests: socket.socket) -> Request | None:
+    """Forks for each request, and writes each process's wait status to the last of its four descriptors.
+
+    Returns in a new process, with its request; in the server None, once nobody is left who could ask.
+    """
+    when_started = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    woken, wakes = os.pipe()
+    os.set_blocking(woken, False)
+    os.set_blocking(wakes, False)
+    signal.set_wakeup_fd(wakes)
+    status_by_pid: dict[int, int] = {}
+    while True:
+        ready, _, _ = select.select([requests.fileno(), woken], [], [])
+        if woken in ready:
+            os.read(woken, 4096)
+            _report_ended(status_by_pid)
+        if requests.fileno() not in ready:
+            continue
+        message, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, 4)
+        if not message:
+            return None
+        pid = os.fork()
+        if not pid:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, when_started)
+            requests.close()
+            for number in (woken, wakes, descriptors[3], *status_by_pid.values()):
+                os.close(number)
+            request: Request = json.loads(message)
+            _take_over(request, descriptors[:3])
+            return request
+        status_by_pid[pid] = descriptors[3]
+        for number in descriptors[:3]:
+            os.close(number)
+        requests.send(str(pid).encode())
+
+
+def _report_ended(status_by_pid: dict[int, int]) -> None:
+    with suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            status = status_by_pid.pop(ended[0])
+            with suppress(BrokenPipeError):
+                os.write(status, str(ended[1]).encode())
+            os.close(status)
+
+
+def _take_over(request: Request, descriptors: Sequence[int]) -> None:
+    """Makes this process the one that was asked for, as far as it is not the program that it runs."""
+    for (number, name, mode), descriptor in zip(STREAMS, descriptors, strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+        old: TextIO = getattr(sys, name)
+        buffering = 1 if number == 2 or os.isatty(number) else -1
+        stream = open(number, mode, buffering, encoding=old.encoding, errors=old.errors, closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["variables"])
+    time.tzset()
+
+
+def run(words: Sequence[str]) -> None:
+    """`python -m module …` or `python -c program …`."""
+    how, what, *arguments = words
+    if how == "-m":
+        sys.argv = [what, *arguments]
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [how, *arguments]
+        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+
+
+if __name__ == "__main__":
+    for module in PRELOADED:
+        with suppress(ModuleNotFoundError):
+            importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+    # The new process comes back here, and thus leaves by the interpreter's own way out.
+    wanted = serve(socket.socket(fileno=int(sys.argv[1])))
+    if wanted:
+        run(wanted["words"])
