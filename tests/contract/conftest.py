@@ -77,7 +77,7 @@ def endpoint() -> Iterator[Endpoint]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     receiver = Endpoint(f"http://127.0.0.1:{server.server_port}/hook")
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield receiver
     server.shutdown()
     server.server_close()

@@ -137,7 +137,7 @@ def chat() -> Iterator[Chat]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     chat.url = f"http://127.0.0.1:{server.server_port}/services/T0/secret"
     yield chat
     server.shutdown()
