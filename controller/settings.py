@@ -14,6 +14,10 @@ lock_lease           (none)                  MERCHANTCTL_LOCK_LEASE           45
 keep                 (none)                  MERCHANTCTL_KEEP                 400d
 cache                (none)                  MERCHANTCTL_CACHE                ~/.cache/merchantctl; off = none
 
+An environment of `merchantctl.toml` (`controller.named_environments`) counts before the rest of that file:
+
+environment          --env                   MERCHANTCTL_ENV                  the only one; none of two or more
+
 of `run`
 resync               --resync                MERCHANTCTL_RESYNC               1h
 listen               --listen                MERCHANTCTL_LISTEN               127.0.0.1:8788; off = no web
@@ -35,22 +39,35 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from controller.named_environments import (
+    ENVIRONMENT_VARIABLE,
+    InvalidSettings,
+    NamedEnvironment,
+    choose_environment,
+    split_environments,
+)
 from controller.quick_dataclasses import dataclass
 from controller.text import mask_passwords
+
+__all__ = [
+    "ENVIRONMENT_VARIABLE",
+    "InvalidSettings",
+    "Settings",
+    "known_api_keys",
+    "load_settings",
+    "parse_duration",
+    "setting_sources",
+]
 
 SETTINGS_FILE = "merchantctl.toml"
 PRODUCTION_URL = "https://api.codat.io"
 DEFAULT_SOURCE = "default"
-
-
-class InvalidSettings(ValueError):
-    """A setting does not make sense: where it stands, what is wrong, what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,11 @@ class Settings:
     exposed                files of secrets that others on this machine can read
     base_url_from_file     nobody but merchantctl.toml says so: a file that comes with the manifests
     notify_url             where news is posted to: whoever knows it may post there, so it is a secret
+    environment_name       of merchantctl.toml; None = it has none
+    selector               labels of the merchants of this environment; None = all that the manifests declare
+    limits                 by class of changes, what this environment sets otherwise: (number, per cent)
+    confirms_by_name       whoever is asked has to type the environment's name
+    api_key_places         where the key may come from, for messages
     """
 
     api_key: str | None = field(repr=False)
@@ -100,27 +122,54 @@ class Settings:
     notify_url: str | None = field(default=None, repr=False)
     base_url_from_file: bool = False
     exposed: tuple[Path, ...] = ()
+    environment_name: str | None = None
+    selector: str | None = None
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    confirms_by_name: bool = False
+    api_key_places: str = "CODAT_API_KEY, or CODAT_API_KEY_FILE to a file that holds it"
 
 
 def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) -> Settings:
     """The settings of a run in the folder `cwd`. `flags` by setting name; None = not given. Raises BadSettings."""
-    written = _read_toml(cwd / SETTINGS_FILE)
+    written = _load_file(environ, cwd, flags)
     _refuse_renamed(environ)
+    _refuse_contradicting(environ, flags, written)
     values = {row.name: _first(row, flags, environ, written) for row in _ROWS}
     secrets: dict[str, Any] = {name: _secret(variable, environ, cwd) for name, variable in _SECRETS.items()}
     _check_encrypted(values["base_url"], values["allow_http"])
     from_file = _said(_ROWS[0], flags, environ, written)[0].startswith(SETTINGS_FILE)
-    key, exposed = _api_key(environ, cwd), tuple(_exposed(environ, cwd))
-    return Settings(base_url_from_file=from_file, api_key=key, exposed=exposed, **secrets, **values)
+    settings = Settings(
+        base_url_from_file=from_file,
+        api_key=_api_key(environ, cwd, written.environment),
+        exposed=tuple(_exposed(environ, cwd, written.environment)),
+        **secrets,
+        **values,
+    )
+    return _in_environment(settings, written.environment) if written.environment else settings
+
+
+def _in_environment(settings: Settings, environment: NamedEnvironment) -> Settings:
+    places = environment.api_key_variable or environment.api_key_file
+    return replace(
+        settings,
+        environment_name=environment.name,
+        selector=environment.selector,
+        limits=environment.limits,
+        confirms_by_name=environment.confirms_by_name,
+        api_key_places=places or settings.api_key_places,
+    )
 
 
 def setting_sources(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) -> dict[str, str]:
     """By setting where it comes from: a flag, a variable, the toml's key, DEFAULT. A secret only where it is set."""
-    written = _read_toml(cwd / SETTINGS_FILE)
+    written = _load_file(environ, cwd, flags)
     variables = {"api_key": "CODAT_API_KEY", **_SECRETS}
     secrets = {
         name: each for name, variable in variables.items() for each in (f"{variable}_FILE", variable) if each in environ
     }
+    environment = written.environment
+    if environment and (place := environment.api_key_variable or environment.api_key_file):
+        secrets["api_key"] = place
     return {row.name: _said(row, flags, environ, written)[0] for row in _ROWS} | secrets
 
 
@@ -292,7 +341,24 @@ _RENAMED = {
 """Variables and keys of earlier versions, each with its name now. They are refused, never silently ignored."""
 
 
-def _first(row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], written: Mapping[str, str]) -> Any:
+@dataclass(frozen=True, slots=True)
+class _SettingsFile:
+    """What merchantctl.toml says: for all environments, and in the one that is meant."""
+
+    common: Mapping[str, str]
+    environment: NamedEnvironment | None = None
+
+    def find(self, key: str) -> tuple[str, str] | None:
+        """Where it says something of a setting, and what."""
+        if self.environment and key in self.environment.settings:
+            return f"{SETTINGS_FILE}: [environments.{self.environment.name}] {key}", str(self.environment.settings[key])
+        return (f"{SETTINGS_FILE}: {key}", self.common[key]) if key in self.common else None
+
+    def default(self, row: _Row) -> str:
+        return self.environment.default_state if self.environment and row.name == "state" else row.default
+
+
+def _first(row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], written: _SettingsFile) -> Any:
     """The value of the strongest source that has one."""
     address, text = _said(row, flags, environ, written)
     try:
@@ -301,17 +367,31 @@ def _first(row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], writ
         raise InvalidSettings(f"{address}: {mask_passwords(repr(text))} {error}") from None
 
 
-def _said(
-    row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], written: Mapping[str, str]
-) -> tuple[str, str]:
+def _said(row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], written: _SettingsFile) -> tuple[str, str]:
     """Where a setting comes from, and what stands there."""
     if flags.get(row.name) is not None:
         return "--" + row.name.replace("_", "-"), str(flags[row.name])
     if (text := _variable(row.variable, environ)) is not None:
         return row.variable, text
-    if row.name in written:
-        return f"{SETTINGS_FILE}: {row.name}", written[row.name]
-    return DEFAULT_SOURCE, row.default
+    return written.find(row.name) or (DEFAULT_SOURCE, written.default(row))
+
+
+def _refuse_contradicting(environ: Mapping[str, str], flags: Mapping[str, Any], written: _SettingsFile) -> None:
+    """A variable left over from elsewhere must not bring the key of one environment to the API or state of another."""
+    for row in _ROWS if written.environment else ():
+        said = written.environment.settings.get(row.name) if written.environment else None
+        if row.name not in _PLACES or said is None or flags.get(row.name) is not None:
+            continue
+        if row.variable in environ and environ[row.variable] != str(said):
+            name = written.environment.name if written.environment else ""
+            raise InvalidSettings(
+                f"{row.variable} is set, and environment {name} has another {row.name} in {SETTINGS_FILE}: "
+                f"unset {row.variable}, or say it with --{row.name.replace('_', '-')}"
+            )
+
+
+_PLACES = ("base_url", "state", "manifests")
+"""Settings that make an environment what it is."""
 
 
 def _variable(name: str, environ: Mapping[str, str]) -> str | None:
@@ -326,18 +406,44 @@ def _variable(name: str, environ: Mapping[str, str]) -> str | None:
     return text
 
 
-def _read_toml(path: Path) -> dict[str, str]:
+def _load_file(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) -> _SettingsFile:
+    common, environments = _read_toml(cwd / SETTINGS_FILE)
+    wanted = flags.get("env")
+    if wanted is None:
+        wanted = _variable(ENVIRONMENT_VARIABLE, environ)
+    texts = {key: str(value) for key, value in common.items()}
+    return _SettingsFile(texts, choose_environment(SETTINGS_FILE, environments, wanted))
+
+
+def _read_toml(path: Path) -> tuple[Mapping[str, object], Mapping[str, NamedEnvironment]]:
     import tomllib
 
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        return {}
+        return {}, {}
     except (OSError, ValueError) as error:
         raise InvalidSettings(f"{SETTINGS_FILE}: cannot be read: {error}") from None
-    for key, value in table.items():
-        _refuse_strange(key, value)
-    return {key: str(value) for key, value in table.items()}
+    common, environments = split_environments(SETTINGS_FILE, table)
+    for key, value in common.items():
+        _refuse_strange(SETTINGS_FILE, key, value)
+    for name, environment in environments.items():
+        for key, value in environment.settings.items():
+            _refuse_strange(f"{SETTINGS_FILE}: [environments.{name}]", key, value)
+    return common, environments
+
+
+def known_api_keys(environ: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
+    """Every key that can be found, of whichever environment, so that no message shows one. Raises nothing."""
+    keys = []
+    try:
+        environments: tuple[NamedEnvironment | None, ...] = (None, *_read_toml(cwd / SETTINGS_FILE)[1].values())
+    except InvalidSettings:
+        environments = (None,)
+    for environment in environments:
+        with suppress(InvalidSettings, OSError):
+            keys.append(_api_key(environ, cwd, environment) or "")
+    return (*filter(None, keys), *filter(None, (environ.get("CODAT_API_KEY", "").strip(),)))
 
 
 def _refuse_renamed(environ: Mapping[str, str]) -> None:
@@ -346,30 +452,37 @@ def _refuse_renamed(environ: Mapping[str, str]) -> None:
             raise InvalidSettings(f"{name} is called {_RENAMED[name]} now: set that, and unset {name}")
 
 
-def _refuse_strange(key: str, value: object) -> None:
+def _refuse_strange(address: str, key: str, value: object) -> None:
     known = [row.name for row in _ROWS if row.name != "allow_http"]
     if key in _RENAMED:
-        raise InvalidSettings(f"{SETTINGS_FILE}: {key}: is called {_RENAMED[key]} now")
+        raise InvalidSettings(f"{address}: {key}: is called {_RENAMED[key]} now")
     if key.startswith("api_key"):
         raise InvalidSettings(
-            f"{SETTINGS_FILE}: {key}: a key does not belong in a file; set CODAT_API_KEY or CODAT_API_KEY_FILE"
+            f"{address}: {key}: a key does not belong in a file; set CODAT_API_KEY or CODAT_API_KEY_FILE"
         )
     if key in _SECRETS:
         variable = _SECRETS[key]
         raise InvalidSettings(
-            f"{SETTINGS_FILE}: {key}: a secret does not belong in a file; set {variable} or {variable}_FILE"
+            f"{address}: {key}: a secret does not belong in a file; set {variable} or {variable}_FILE"
         )
     if key == "cache":
         raise InvalidSettings(
-            f"{SETTINGS_FILE}: {key}: a repository may not say where manifests are kept; set MERCHANTCTL_CACHE"
+            f"{address}: {key}: a repository may not say where manifests are kept; set MERCHANTCTL_CACHE"
         )
     if key not in known:
-        raise InvalidSettings(f"{SETTINGS_FILE}: {key}: unknown setting; known are {', '.join(known)}")
+        raise InvalidSettings(f"{address}: {key}: unknown setting; known are {', '.join(known)}")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise InvalidSettings(f"{SETTINGS_FILE}: {key}: {value!r} is neither text nor a number")
+        raise InvalidSettings(f"{address}: {key}: {value!r} is neither text nor a number")
 
 
-def _api_key(environ: Mapping[str, str], cwd: Path) -> str | None:
+def _api_key(environ: Mapping[str, str], cwd: Path, environment: NamedEnvironment | None) -> str | None:
+    if environment and environment.api_key_file:
+        key_file = environment.api_key_file
+        return _one_word(_read_secret_file(key_file, key_file, cwd), key_file)
+    if environment and environment.api_key_variable:
+        # Its own variable alone: the key that lies about in CODAT_API_KEY may be that of another environment.
+        text = _variable(environment.api_key_variable, environ)
+        return _one_word(text.removeprefix("\ufeff").strip(), environment.api_key_variable) if text else None
     key = _secret("CODAT_API_KEY", environ, cwd)
     source = "CODAT_API_KEY" if "CODAT_API_KEY" in environ else "CODAT_API_KEY_FILE"
     return _one_word(key, source) if key else None
@@ -380,29 +493,33 @@ def _secret(variable: str, environ: Mapping[str, str], cwd: Path) -> str | None:
     if secret := _variable(variable, environ):
         return secret.removeprefix("\ufeff").strip()
     file = _variable(f"{variable}_FILE", environ)
-    if not file:
-        return None
+    return _read_secret_file(f"{variable}_FILE: {file}", file, cwd) if file else None
+
+
+def _read_secret_file(address: str, file: str, cwd: Path) -> str:
     try:
         secret = (cwd / file).read_text(encoding="utf-8-sig").strip()
     except OSError as error:
-        raise InvalidSettings(f"{variable}_FILE: {file} cannot be read: {error.strerror}") from None
+        raise InvalidSettings(f"{address} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InvalidSettings(f"{variable}_FILE: {file} is not text") from None
+        raise InvalidSettings(f"{address} is not text") from None
     if not secret:
-        raise InvalidSettings(f"{variable}_FILE: {file} is empty")
+        raise InvalidSettings(f"{address} is empty")
     return secret
 
 
-def _exposed(environ: Mapping[str, str], cwd: Path) -> Iterator[Path]:
+def _exposed(environ: Mapping[str, str], cwd: Path, environment: NamedEnvironment | None) -> Iterator[Path]:
     """Files of secrets in use that others on this machine can read, and their owner, who runs this, can shut.
 
     As ssh and kubectl see it: somebody else's file is theirs to guard, and what an orchestrator mounts (read-only, or
     swapped in behind `..data` as Kubernetes does) has the mode that it was given, for whoever is in this container.
     """
-    for variable in ("CODAT_API_KEY", *_SECRETS.values()):
-        if variable in environ or f"{variable}_FILE" not in environ:
-            continue
-        file = cwd / environ[f"{variable}_FILE"]
+    files = [
+        environ[f"{variable}_FILE"]
+        for variable in ("CODAT_API_KEY", *_SECRETS.values())
+        if variable not in environ and f"{variable}_FILE" in environ
+    ]
+    for file in (cwd / each for each in (*files, environment.api_key_file if environment else None) if each):
         with suppress(OSError):
             kind, real = file.stat(), file.resolve()
             mounted = os.statvfs(real).f_flag & os.ST_RDONLY or any(each.startswith("..") for each in real.parts)

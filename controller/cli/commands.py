@@ -11,7 +11,7 @@ from shlex import quote
 import click
 
 from controller.quick_dataclasses import dataclass
-from controller.settings import PRODUCTION_URL, exposed_words, load_settings
+from controller.settings import PRODUCTION_URL, Settings, exposed_words, load_settings
 from controller.text import escape_control
 
 
@@ -91,7 +91,7 @@ class CommandTable(click.Group):
         if COMMANDS[name].needs_settings and not ctx.resilient_parsing and not {"-h", "--help"} & set(rest):
             ctx.obj = load_settings(os.environ, Path.cwd(), ctx.params)
             if COMMANDS[name].talks_to_api or "--online" in rest:
-                _print_base_url(ctx.obj.base_url)
+                _print_place(ctx.obj)
                 _warn_of_exposed_files(ctx.obj.exposed)
         return name, self.get_command(ctx, name), rest
 
@@ -107,7 +107,10 @@ def _warn_of_exposed_files(files: Iterable[Path]) -> None:
         click.echo(f"merchantctl: warning: {warning}", err=True)
 
 
-def _print_base_url(base_url: str) -> None:
-    """Print a base URL other than production: who uses the emulator beside it sees which one answers."""
-    if base_url != PRODUCTION_URL:
-        click.echo(f"merchantctl: the API at {escape_control(base_url)}", err=True)
+def _print_place(settings: Settings) -> None:
+    """Print the environment, and a base URL other than production: who uses several sees which one answers."""
+    address = f"the API at {settings.base_url}"
+    if settings.environment_name:
+        click.echo(f"merchantctl: environment {settings.environment_name}, {escape_control(address)}", err=True)
+    elif settings.base_url != PRODUCTION_URL:
+        click.echo(f"merchantctl: {escape_control(address)}", err=True)

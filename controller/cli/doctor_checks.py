@@ -88,13 +88,14 @@ def _check_settings(settings: Settings, sources: Mapping[str, str], cwd: Path) -
     file = SETTINGS_FILE if (cwd / SETTINGS_FILE).exists() else f"no {SETTINGS_FILE}"
     variables = sorted({source for source in sources.values() if source.isupper() and source != sources.get("api_key")})
     yield DoctorCheck("settings", True, f"{file}; from the environment: {', '.join(variables) or 'none'}")
+    if settings.environment_name:
+        manifests = f"manifests at {settings.manifests}" + (f", -l {settings.selector}" if settings.selector else "")
+        yield DoctorCheck("environment", True, f"{settings.environment_name}; {manifests}")
     yield DoctorCheck("base URL", True, f"{settings.base_url} ({sources['base_url']})")
     if settings.api_key:
         yield DoctorCheck("API key", True, f"found in {sources['api_key']}")
     else:
-        yield DoctorCheck(
-            "API key", False, "none is set", "set CODAT_API_KEY, or CODAT_API_KEY_FILE to a file that holds it"
-        )
+        yield DoctorCheck("API key", False, "none is set", f"set {settings.api_key_places}")
 
 
 async def _check_api(settings: Settings, environment: Environment) -> AsyncIterator[DoctorCheck]:
@@ -233,7 +234,7 @@ def _check_schema(inspection: StateInspection) -> DoctorCheck:
 
 def _check_manifests(settings: Settings) -> DoctorCheck:
     try:
-        fleet = load_fleet(settings.manifests)
+        fleet = load_fleet(settings.manifests, selector=settings.selector)
     except UsageError as error:
         return DoctorCheck("manifests", False, str(error))
     if fleet.is_empty:

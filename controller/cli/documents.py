@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import click
+
 from controller.settings import Settings
 from controller.text import dump_json, mask_passwords
 
@@ -16,10 +18,12 @@ def render_document(document: Mapping[str, Any], base_url: str | None, revision:
     """A document with its head, as JSON text. `revision`: of the manifests that it is about; None: of none."""
     from controller.reporting.formatting import format_iso
 
+    context = click.get_current_context(silent=True)
+    settings = context.find_object(Settings) if context else None
     head = {key: document[key] for key in LEADING_KEYS}
     provenance = {
         "generatedAt": format_iso(datetime.now(UTC)),
-        "environment": None,
+        "environment": settings.environment_name if settings else None,
         "baseUrl": mask_passwords(base_url) if base_url else None,
         "revision": revision,
     }
@@ -32,7 +36,7 @@ def manifests_revision(settings: Settings) -> str | None:
     from controller.model.errors import UsageError
 
     try:
-        fleet = load_fleet(settings.manifests, cache=settings.cache)
+        fleet = load_fleet(settings.manifests, cache=settings.cache, selector=settings.selector)
     except UsageError:
         return None
     return None if fleet.diagnostics else fleet.digest

@@ -49,7 +49,7 @@ def command(settings: Settings, name: str, field: str | None, output: str) -> No
     from controller.cli.documents import render_document
     from controller.desired.loader import load_fleet
 
-    fleet = load_fleet(settings.manifests, cache=settings.cache)
+    fleet = load_fleet(settings.manifests, cache=settings.cache, selector=settings.selector)
     desired = _find_merchant(fleet, name)
     known_paths = sorted({*desired.origins, *_FIELDS_WITH_DEFAULT})
     paths = [path for path in known_paths if field is None or _is_at_or_below(path, field)]

@@ -24,7 +24,7 @@ import click
 
 from controller.cli.commands import CommandTable
 from controller.model.errors import InvalidManifests, MerchantctlError
-from controller.settings import PRODUCTION_URL, InvalidSettings, load_settings
+from controller.settings import PRODUCTION_URL, InvalidSettings, known_api_keys
 from controller.text import escape_control, mask_passwords
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _EPILOG = f"""
 Settings: flag > environment > merchantctl.toml
   CODAT_API_KEY or CODAT_API_KEY_FILE    the API key, never a flag
   CODAT_BASE_URL                         default {PRODUCTION_URL}
+  MERCHANTCTL_ENV                        an environment that merchantctl.toml names
   MERCHANTCTL_STATE                      default sqlite:///var/merchantctl.db
   MERCHANTCTL_MANIFESTS                  default manifests
   MERCHANTCTL_REQUESTS_PER_MINUTE        default 950
@@ -54,6 +55,7 @@ Exit codes: 0 fine, 1 error, 2 changes or drift, 3 some merchants failed or are 
 
 @click.group(cls=CommandTable, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="merchantctl", message="merchantctl %(version)s")
+@click.option("--env", metavar="NAME", help="The environment of merchantctl.toml that is meant.")
 @click.option("--base-url", metavar="URL", help="Where the API is.")
 @click.option("--allow-http", is_flag=True, default=None, help="Plain http beyond loopback, though it shows the key.")
 @click.option("--state", metavar="URL", help="Where to remember: sqlite:///relative.db, sqlite:////absolute.db.")
@@ -182,13 +184,11 @@ def _redact_api_key(text: str) -> str:
     """The text without the API key, in plain text or as the Authorization header encodes it, and without passwords."""
     from base64 import b64encode
 
-    try:
-        key = load_settings(os.environ, Path.cwd(), {}).api_key
-    except (InvalidSettings, OSError):
-        key = os.environ.get("CODAT_API_KEY", "").strip()
-    for secret in (key, key and b64encode(key.encode()).decode()):
-        if secret:
-            text = text.replace(secret, "[API key]")
+    keys: tuple[str, ...] = ()
+    with suppress(OSError):
+        keys = known_api_keys(os.environ, Path.cwd())
+    for secret in (form for key in keys for form in (key, b64encode(key.encode()).decode())):
+        text = text.replace(secret, "[API key]")
     return mask_passwords(text)
 
 

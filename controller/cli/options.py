@@ -65,7 +65,7 @@ def _fleet_for_completion(ctx: click.Context) -> Fleet | None:
 
     try:
         settings = load_settings(os.environ, Path.cwd(), ctx.find_root().params)
-        return load_fleet(settings.manifests, cache=settings.cache)
+        return load_fleet(settings.manifests, cache=settings.cache, selector=settings.selector)
     except (MerchantctlError, OSError):
         return None
 

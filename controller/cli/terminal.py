@@ -18,6 +18,7 @@ import click
 from controller import signals
 from controller.model.errors import MerchantctlError
 from controller.reporting.paint import Paint
+from controller.settings import Settings
 from controller.text import escape_control
 
 if TYPE_CHECKING:
@@ -109,9 +110,19 @@ class _ProgressBar:
 
 
 def confirm(question: str) -> bool:
-    """Ask a yes-or-no question on stderr. Raises Abort on Ctrl-C."""
+    """Ask a yes-or-no question on stderr; in some environments their name is the only yes. Raises Abort on Ctrl-C."""
+    context = click.get_current_context(silent=True)
+    settings = context.find_object(Settings) if context else None
+    name = settings.environment_name if settings else None
     with _interrupting_signals():
-        return click.confirm(question, err=True)
+        if settings is None or name is None:
+            return click.confirm(question, err=True)
+        if not settings.confirms_by_name:
+            return click.confirm(f"[{name}] {question}", err=True)
+        answer: str = click.prompt(
+            f"[{name}] {question} Type {name} to go on", default="", show_default=False, err=True
+        )
+        return answer.strip() == name
 
 
 @contextmanager

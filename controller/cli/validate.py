@@ -59,7 +59,7 @@ def command(
     settings: Settings = context.obj
     if (targets or selector) and not online:
         raise click.UsageError("--target and -l say whose books to look in: add --online.")
-    fleet = load_fleet(settings.manifests, path, settings.cache)
+    fleet = load_fleet(settings.manifests, path, settings.cache, selector=settings.selector)
     if fleet.is_empty:
         fleet = replace(fleet, diagnostics=(empty_root_diagnostic(path or settings.manifests),))
     online_check = None

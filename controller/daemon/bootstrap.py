@@ -133,10 +133,11 @@ async def _open_daemon(
             settings.web_token,
         ]
     )
-    log.info("controller_starting", api=settings.base_url, once=options.once, report_only=options.report_only)
+    name = {"environment": settings.environment_name} if settings.environment_name else {}
+    log.info("controller_starting", **name, api=settings.base_url, once=options.once, report_only=options.report_only)
     for file in settings.exposed:
         log.warning("secret_file_exposed", file=str(file), remedy=f"chmod 600 {quote(str(file))}")
-    watcher, metrics = ManifestWatcher(settings.manifests, settings.cache), Metrics()
+    watcher, metrics = ManifestWatcher(settings.manifests, settings.cache, settings.selector), Metrics()
     client = (open_reader if options.report_only else open_writer)(settings, environment)
     async with open_store(settings) as store, client as api, _open_queue(settings, options) as queue:
         await refuse_empty_root(settings, watcher.fleet, store)

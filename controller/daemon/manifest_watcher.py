@@ -45,11 +45,11 @@ def _declared(merchant: DesiredMerchant) -> tuple[object, ...]:
 class ManifestWatcher:
     """`fleet` is in use. `complaints` are about what is on disk: none, where that is the same."""
 
-    def __init__(self, root: Path, cache: Path | None = None) -> None:
+    def __init__(self, root: Path, cache: Path | None = None, selector: str | None = None) -> None:
         """Raises InvalidManifests, UsageError: a controller begins with manifests that are whole."""
-        self._root, self._cache = root, cache
+        self._root, self._cache, self._selector = root, cache, selector
         self._marks = self._glimpsed = tree_digest(root)
-        self.fleet = load_fleet(root, None, cache)
+        self.fleet = load_fleet(root, None, cache, selector=selector)
         self.diagnostics: tuple[Diagnostic, ...] = ()
         if self.fleet.diagnostics:
             raise InvalidManifests(self.fleet.diagnostics)
@@ -67,7 +67,7 @@ class ManifestWatcher:
 
     def _load(self) -> Fleet:
         try:
-            return load_fleet(self._root, None, self._cache)
+            return load_fleet(self._root, None, self._cache, selector=self._selector)
         except UsageError as error:
             return Fleet({}, frozenset(), (Diagnostic(str(self._root), 0, 0, str(error)),), False, "")
 

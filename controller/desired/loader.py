@@ -21,6 +21,7 @@ from controller.desired.compile import BaseProfile, check_rules, compile_merchan
 from controller.desired.manifest import LocatedText, ParsedManifest, flatten
 from controller.desired.merge import Layers, merge_layers, own_layer
 from controller.desired.schema import MANIFEST_KINDS, MERCHANT_KIND, PROFILE_KIND
+from controller.desired.selector import parse_selector
 from controller.desired.validation import SchemaProblem, find_schema_problems
 from controller.desired.yaml_reader import MAX_DIAGNOSTICS, Position, YamlNode
 from controller.model.desired import DeclaredRename, DesiredMerchant, Diagnostic, Fleet, Origin
@@ -34,13 +35,22 @@ _NO_PROFILE = ""
 """The key of what a manifest without a profile builds on: no profile can have this name."""
 
 
-def load_fleet(root: Path, path: Path | None = None, cache: Path | None = None, today: date | None = None) -> Fleet:
+def load_fleet(
+    root: Path,
+    path: Path | None = None,
+    cache: Path | None = None,
+    *,
+    selector: str | None = None,
+    today: date | None = None,
+) -> Fleet:
     """The merchants at or below `path` (a file or folder; None = all), compiled on the whole root.
 
     The parsed files of large roots are kept in the folder `cache`, so that next time only changed ones are parsed.
     A path that is not below the root is read as a root of its own. UsageError when root or path is not there;
     whatever is wrong with a manifest is one of the fleet's diagnostics, sorted by file and line.
 
+    selector  the labels of the merchants of one environment: those of another are as if they were not declared, though
+              whatever is wrong with their manifests is told
     today  from which `policy.ignore` reaches so many days; None: this machine's date in UTC
     """
     today = today or datetime.now(UTC).date()
@@ -48,12 +58,20 @@ def load_fleet(root: Path, path: Path | None = None, cache: Path | None = None, 
         raise UsageError(f"there is no {path}: name a file or folder of manifests")
     part = _path_below_root(root, path) if path is not None else None
     if path is not None and part is None:
-        return _load(path, None, ManifestCache.for_root(path, cache), configured_root=False, today=today)
+        return _load(path, None, ManifestCache.for_root(path, cache), selector, today, configured_root=False)
     if not root.exists():
         raise UsageError(
             f"there are no manifests at {root}: create them with `merchantctl init`, or set MERCHANTCTL_MANIFESTS"
         )
-    return _load(root, part, ManifestCache.for_root(root, cache), configured_root=True, today=today)
+    return _load(root, part, ManifestCache.for_root(root, cache), selector, today, configured_root=True)
+
+
+def _merchants_elsewhere(loaded: _LoadedManifests, selector: str) -> Iterator[str]:
+    """Merchants of other environments."""
+    requirements = parse_selector(selector)
+    for (kind, name), document in loaded.documents.items():
+        if kind == MERCHANT_KIND and not all(requirement.is_met_by(document.labels) for requirement in requirements):
+            yield name
 
 
 MAX_IGNORE_DAYS, MAX_IGNORE_DAYS_BY_CODE = 90, {LAST_SYNC_FAILED: 7}
@@ -87,12 +105,17 @@ def _path_below_root(root: Path, path: Path) -> str | None:
     return "" if relative == Path() else discovery.display_path(str(root / relative))
 
 
-def _load(root: Path, part: str | None, cache: ManifestCache, configured_root: bool, today: date) -> Fleet:
+def _load(
+    root: Path, part: str | None, cache: ManifestCache, selector: str | None, today: date, *, configured_root: bool
+) -> Fleet:
     with _without_garbage_collection():
         loaded = _read(root, cache)
         cache.save()
         compiled = _compile_merchants(loaded)
     renames = _renames(loaded)
+    others = frozenset(_merchants_elsewhere(loaded, selector)) if selector else frozenset()
+    compiled = [(document, merchant) for document, merchant in compiled if merchant.name not in others]
+    renames = {name: rename for name, rename in renames.items() if name not in others}
     loaded.diagnostics.extend(_too_long_ignored((merchant for _, merchant in compiled), today))
     diagnostics = tuple(sorted(set(loaded.diagnostics)))
     # A file or a folder: `acme.yaml` is in part "acme.yaml" and "acme/uk.yaml" in "acme", but not "acme-2.yaml".
@@ -104,7 +127,7 @@ def _load(root: Path, part: str | None, cache: ManifestCache, configured_root: b
     is_whole_root = configured_root and not diagnostics
     return Fleet(
         dict(sorted(merchants.items())),
-        frozenset(loaded.merchant_names),
+        frozenset(loaded.merchant_names) - others,
         diagnostics,
         is_whole_root and not part,
         _fleet_digest((merchant for _, merchant in compiled), renames),

@@ -23,6 +23,7 @@ from controller.desired.selector import require_any_match
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.desired import Fleet
 from controller.model.errors import InvalidManifests, LockedByOtherRun, StateError, UsageError
+from controller.model.plan import ChangeClass
 from controller.model.report import FleetPlan
 from controller.model.run import Author, Records, RunPolicy, Scope
 from controller.quick_dataclasses import dataclass
@@ -87,7 +88,8 @@ def load_manifests(settings: Settings, scope: Scope, *, strict: bool, cached: bo
     Raises InvalidManifests with every diagnostic at once, where `strict`; UsageError where a PATH or a selector
     means nobody. An empty root is another matter: see `refuse_empty_root`.
     """
-    fleet = load_fleet(settings.manifests, scope.path, settings.cache if cached else None)
+    cache = settings.cache if cached else None
+    fleet = load_fleet(settings.manifests, scope.path, cache, selector=settings.selector)
     if fleet.diagnostics:
         if strict:
             raise InvalidManifests(fleet.diagnostics)
@@ -146,6 +148,8 @@ def build_run(
         environment=environment,
         address_from_file=settings.base_url_from_file,
         base_url=mask_passwords(settings.base_url),
+        environment_name=settings.environment_name,
+        limits={ChangeClass(word): limit for word, limit in settings.limits.items()},
         records=records,
         author=Author(request.verb, _user_name(), socket.gethostname()),
     )
@@ -254,7 +258,8 @@ def require_api_key(settings: Settings) -> str:
     """Raises UsageError where there is none."""
     if settings.api_key:
         return settings.api_key
-    raise UsageError("no API key: set CODAT_API_KEY, or CODAT_API_KEY_FILE to a file that holds it")
+    where = f"environment {settings.environment_name}: " if settings.environment_name else ""
+    raise UsageError(f"{where}no API key: set {settings.api_key_places}")
 
 
 def _client_options(settings: Settings, environment: Environment) -> dict[str, Any]:

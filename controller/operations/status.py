@@ -72,6 +72,7 @@ async def _as_seen(settings: Settings, scope: Scope, store: Store, now: datetime
         plan,
         plans=await dated(plan.plans, store),
         scope=scope,
+        environment=settings.environment_name,
         made_at=now,
         is_complete=fleet.is_complete and not any(each.has_unread for each in plan.plans),
         oldest_look_at=min(each.seen_at for each in seen.values()),

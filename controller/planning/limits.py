@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from shlex import quote
 
 from controller.model.errors import UsageError
@@ -60,6 +60,7 @@ class FleetSize:
     declared_count    merchants in the manifests
     gone              bound merchants whose company a complete listing lacks, whatever the run's scope
     gone_declared     those of them that have a manifest
+    limits            by class (number, per cent): those of the table, or what the environment sets otherwise
     """
 
     bound_count: int
@@ -67,6 +68,7 @@ class FleetSize:
     declared_count: int
     gone: int = 0
     gone_declared: int = 0
+    limits: Mapping[ChangeClass, tuple[int, int]] = field(default_factory=lambda: LIMITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +284,7 @@ def _first_names(names: Collection[str], max_shown: int = 5) -> str:
 def _exceeded_limits(
     plans: tuple[Plan, ...], counts: Mapping[ChangeClass, int], fleet: FleetSize, policy: RunPolicy
 ) -> Iterable[LimitExceeded]:
-    for change_class, limit in LIMITS.items():
+    for change_class, limit in fleet.limits.items():
         allowed, number = limit_for(limit, fleet.bound_count), counts.get(change_class, 0)
         if number > allowed and not policy.lifts(change_class):
             merchants = tuple(plan.merchant for plan in plans if _has_class(plan, (change_class,)))

@@ -25,13 +25,11 @@ from controller.planning.limits import LIMITS, FleetSize, LimitedPlans, count_ch
 LIMIT_WINDOW = timedelta(hours=24)
 """The time over which automatic writes are added up: many small passes must not add up to an accident."""
 
-RUN_LIMITS = LIMITS | {ChangeClass.ENABLE: LIMITS[ChangeClass.REMAP]}
-"""By class (number, per cent of the bound merchants); the number is the floor, the larger of the two the limit.
-
-An apply has no limit for `enable`, since a person sees the number. `run` does not switch on thousands by itself that
+LIMITED_CLASSES = (*LIMITS, ChangeClass.ENABLE)
+"""An apply has no limit for `enable`, since a person sees the number. `run` does not switch on thousands by itself that
 were switched off at once: somebody may have decided that."""
 
-HELD_CODE_BY_CLASS = {cls: f"{cls.value}-held" for cls in RUN_LIMITS}
+HELD_CODE_BY_CLASS = {cls: f"{cls.value}-held" for cls in LIMITED_CLASSES}
 """The code of the finding that a class is held: for a merchant, and for the fleet where it is over its limit."""
 
 CLASS_WORDS = {
@@ -43,8 +41,16 @@ CLASS_WORDS = {
 }
 
 
+def run_limits(limits: Mapping[ChangeClass, tuple[int, int]]) -> dict[ChangeClass, tuple[int, int]]:
+    """By class (number, per cent of the bound merchants); the number is the floor, the larger of the two the limit.
+
+    limits  those of an apply, in this environment
+    """
+    return {**limits, ChangeClass.ENABLE: limits[ChangeClass.REMAP]}
+
+
 def limited_classes(change: Change) -> Iterator[ChangeClass]:
-    """The classes of a change that RUN_LIMITS apply to; ENABLE only where somebody at Codat had switched off."""
+    """The classes of a change that a run has limits for; ENABLE only where somebody at Codat had switched off."""
     switches_back = any(
         field.field == ENABLED_PATH and field.direction is not Direction.PENDING for field in change.fields
     )
@@ -65,7 +71,7 @@ def park_over_limit(
     if everyone:
         plans, findings = _park_classes_over_limit(limited.plans, fleet, written)
     else:
-        plans, findings = tuple(_park_over_floors(limited.plans, written)), ()
+        plans, findings = tuple(_park_over_floors(limited.plans, written, run_limits(fleet.limits))), ()
     return replace(limited, plans=plans, counts=count_changes(plans), findings=(*limited.findings, *findings))
 
 
@@ -88,14 +94,18 @@ def _count(plans: Iterable[Plan]) -> Counter[ChangeClass]:
     )
 
 
-def _park_over_floors(plans: Iterable[Plan], written: Mapping[ChangeClass, int]) -> Iterator[Plan]:
+def _park_over_floors(
+    plans: Iterable[Plan], written: Mapping[ChangeClass, int], limits: Mapping[ChangeClass, tuple[int, int]]
+) -> Iterator[Plan]:
     """The plans one after another, parked once one of their classes has no room left below its floor."""
-    room = {change_class: floor - written.get(change_class, 0) for change_class, (floor, _) in RUN_LIMITS.items()}
+    room = {change_class: floor - written.get(change_class, 0) for change_class, (floor, _) in limits.items()}
     for plan in plans:
         needed = _count((plan,))
-        full = [change_class for change_class in RUN_LIMITS if needed[change_class] > room[change_class]]
+        full = [change_class for change_class in limits if needed[change_class] > room[change_class]]
         if full:
-            findings = [_parked_until_full_pass(plan.merchant, change_class) for change_class in full]
+            findings = [
+                _parked_until_full_pass(plan.merchant, change_class, limits[change_class][0]) for change_class in full
+            ]
             hold = Hold(HeldBy.LIMIT, findings[0].cause)
             yield hold_changes(plan, PlanStatus.WAITING, hold, *findings, actor=Actor.NOBODY)
             continue
@@ -110,7 +120,7 @@ def _park_classes_over_limit(
     # A merchant that could not be read may need the same change as the others: count it as if it did.
     unread = sum(plan.has_unread for plan in plans)
     exceeded = []
-    for change_class, limit in RUN_LIMITS.items():
+    for change_class, limit in run_limits(fleet.limits).items():
         floor, total = limit[0], planned[change_class] + written.get(change_class, 0)
         if planned[change_class] and total > floor and total + unread > limit_for(limit, fleet.bound_count):
             exceeded.append(change_class)
@@ -133,8 +143,8 @@ def _park_if_exceeded(plan: Plan, exceeded: list[ChangeClass], fleet_findings: t
     return hold_changes(plan, PlanStatus.BLOCKED, Hold(HeldBy.LIMIT, cause), *findings)
 
 
-def _parked_until_full_pass(merchant: str, change_class: ChangeClass) -> Finding:
-    floor, word = RUN_LIMITS[change_class][0], change_class.value
+def _parked_until_full_pass(merchant: str, change_class: ChangeClass, floor: int) -> Finding:
+    word = change_class.value
     cause = f"a run writes {floor:,} of the class {word} in 24 hours unasked, and more once everyone was looked at"
     remedy = "none: the next look at everyone judges it"
     return Finding(HELD_CODE_BY_CLASS[change_class], merchant, cause, remedy, Actor.NOBODY)
@@ -152,7 +162,7 @@ def _exceeded_finding(
     number = f"{len(merchants):,} merchant{'' if len(merchants) == 1 else 's'}"
     more = f"; {written:,} written in the last 24 hours" if written else ""
     more += f"; {unread:,} could not be read" if unread else ""
-    limit = limit_for(RUN_LIMITS[change_class], fleet.bound_count)
+    limit = limit_for(run_limits(fleet.limits)[change_class], fleet.bound_count)
     cause = (
         f"{number} {CLASS_WORDS[change_class]}{more}; "
         f"the limit of a run is {limit:,} of {fleet.bound_count:,} in 24 hours."

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from controller.model.plan import ChangeClass, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome
-from controller.planning.parking import LIMIT_WINDOW, RUN_LIMITS, limited_classes
+from controller.planning.parking import LIMIT_WINDOW, LIMITED_CLASSES, limited_classes
 from controller.reconcile.context import RunContext
 from controller.reconcile.snapshot import RunSnapshot
 
@@ -25,7 +25,7 @@ async def recent_automatic_changes(run: RunContext) -> Mapping[ChangeClass, int]
     if not run.policy.automatic:
         return {}
     counts = await run.store.runs.count_unconfirmed_writes(run.service_now() - LIMIT_WINDOW)
-    return {cls: counts.get(cls.value, 0) + run.judged_changes.counts[cls] for cls in RUN_LIMITS}
+    return {cls: counts.get(cls.value, 0) + run.judged_changes.counts[cls] for cls in LIMITED_CLASSES}
 
 
 async def count_before_writing(plan: Plan, snapshot: RunSnapshot) -> datetime:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from controller.codat.client import Client
 from controller.environment import Environment
 from controller.model.desired import Fleet
+from controller.model.plan import ChangeClass
 from controller.model.report import FleetReport
 from controller.model.run import Author, Records, RunPolicy, Scope
 from controller.planning.clock_skew import service_time
@@ -102,6 +103,8 @@ class RunContext:
     read_data_status        read everyone's data status, though nothing calls for it
     read_syncs              read each merchant's latest sync, too
     base_url                where it looks, for the report
+    environment_name        of merchantctl.toml, for the report; None = it has none
+    limits                  what that environment sets otherwise than `planning.limits`: (number, per cent) by class
     records                 what of the ledger it writes
     author                  who it is, for the history
     judged_changes          of all passes of this process
@@ -124,6 +127,8 @@ class RunContext:
     address_from_file: bool = False
     read_syncs: bool = False
     base_url: str = ""
+    environment_name: str | None = None
+    limits: Mapping[ChangeClass, tuple[int, int]] = field(default_factory=dict)
     records: Records = Records.NONE
     author: Author = field(default_factory=lambda: Author("apply"))
     judged_changes: JudgedChanges = field(default_factory=JudgedChanges)

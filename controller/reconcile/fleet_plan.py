@@ -12,7 +12,7 @@ from controller.model.report import FleetPlan, RetainedMerchant
 from controller.model.run import RELEASABLE_BY_NAME
 from controller.planning.clock_skew import describe_skew
 from controller.planning.holds import is_held_for_rollout, suspended_reason
-from controller.planning.limits import FleetSize, check_limits
+from controller.planning.limits import LIMITS, FleetSize, check_limits
 from controller.planning.parking import park_over_limit
 from controller.reconcile.failure_policy import QUOTA_USED_UP
 from controller.reconcile.load_snapshot import merchants_without_manifest, retained_merchants
@@ -65,6 +65,7 @@ def build_fleet_plan(
         scope=run.scope,
         retained=retained,
         base_url=run.base_url,
+        environment=run.environment_name,
         resume_at=run.api.resume_at if any(each.has_unread or each.changes for each in plans) else None,
     )
 
@@ -116,7 +117,14 @@ def _fleet_size(snapshot: RunSnapshot) -> FleetSize:
     if lost is not None:  # whoever is only called otherwise has not been lost
         lost = tuple(name for name in lost if name not in snapshot.contested)
     gone = _missing_companies(snapshot) - suspended
-    return FleetSize(bound, lost, len(run.fleet.known_names), len(gone), len(gone & run.fleet.merchants.keys()))
+    return FleetSize(
+        bound,
+        lost,
+        len(run.fleet.known_names),
+        len(gone),
+        len(gone & run.fleet.merchants.keys()),
+        limits=LIMITS | dict(run.limits),
+    )
 
 
 def _missing_companies(snapshot: RunSnapshot) -> set[str]:

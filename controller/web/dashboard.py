@@ -52,6 +52,7 @@ async def show(request: Request) -> Response:
             for status, meaning in STATUS_MEANINGS.items()
         },
         ACTORS=ACTOR_HEADINGS,
+        environment=latest.plan.environment if latest.plan else None,
         version=running_version(),
         provenance=provenance_text(latest.plan) if latest.plan else "",
         webhooks=bool(context.secrets),

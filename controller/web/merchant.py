@@ -65,6 +65,7 @@ async def show(request: Request) -> Response:
         DIRECTIONS=DIRECTIONS,
         last_sync=last_sync_text(plan, context.now()) if plan else "",
         next_sync=next_sync_text(plan, context.now()) if plan else "",
+        environment=latest.plan.environment if latest.plan else None,
         version=running_version(),
     )
 

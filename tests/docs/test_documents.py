@@ -203,7 +203,13 @@ def test_no_document_asks_for_more_than_the_settings_know() -> None:
 
     secrets = {"CODAT_API_KEY", *settings._SECRETS.values()}
     known = {row.variable for row in settings._ROWS} | secrets | {f"{secret}_FILE" for secret in secrets}
-    elsewhere = {"MERCHANTCTL_DEBUG", "MERCHANTCTL_API_SPECS", "MERCHANTCTL_TEST_PG_DSN"}
+    elsewhere = {
+        settings.ENVIRONMENT_VARIABLE,
+        "CODAT_SANDBOX_KEY",
+        "MERCHANTCTL_DEBUG",
+        "MERCHANTCTL_API_SPECS",
+        "MERCHANTCTL_TEST_PG_DSN",
+    }
     pages = (text_of(document) for document in DOCUMENTS if document.name != "CHANGELOG.md")
     named = {word for page in pages for word in re.findall(r"\b(?:CODAT|MERCHANTCTL)_[A-Z_]+", page)}
     assert named <= known | elsewhere

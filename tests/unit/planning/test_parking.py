@@ -21,9 +21,10 @@ from controller.model.plan import (
     PlanStatus,
 )
 from controller.planning import parking
-from controller.planning.limits import FleetSize, LimitedPlans, count_changes, limit_for
-from controller.planning.parking import HELD_CODE_BY_CLASS, RUN_LIMITS, limited_classes, waits_for_full_pass
+from controller.planning.limits import LIMITS, FleetSize, LimitedPlans, count_changes, limit_for
+from controller.planning.parking import HELD_CODE_BY_CLASS, limited_classes, run_limits, waits_for_full_pass
 
+RUN_LIMITS = run_limits(LIMITS)
 REMAP, DISABLE, ENABLE, RENAME = ChangeClass.REMAP, ChangeClass.DISABLE, ChangeClass.ENABLE, ChangeClass.RENAME
 TOLD = Finding("mapping-changed", "", "live moved", "merchantctl apply", Actor.APPLY)
 
