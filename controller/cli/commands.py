@@ -46,6 +46,7 @@ COMMANDS = {
     "sync": CommandEntry("sync", "Put one merchant's sales into the books now, for testing.", talks_to_api=True),
     "push": CommandEntry("push", "Send one merchant's commerce data from a file.", talks_to_api=True),
     "options": CommandEntry("offered_options", "Show what a merchant's books offer for each field.", talks_to_api=True),
+    "impact": CommandEntry("impact", "Say who depends on something, and what would happen."),
     "history": CommandEntry("history", "Show what happened to a merchant."),
     "explain": CommandEntry("explain", "Show which file and line a value comes from."),
     "import": CommandEntry("import_", "Write manifests that say what is live.", talks_to_api=True),

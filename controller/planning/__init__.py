@@ -12,6 +12,8 @@ Never here: a clock, a file, a request, a log line. The time comes in as a value
     remedies      commands and values that a person can paste
     last_sync · flapping        findings from earlier runs
     limits · parking · holds · clock_skew   all plans of a run: what is refused or held
+    impact        who depends on something, and what would happen
+    offered_options   what the books offer for each field, and what of it is used
     ignore        findings that `policy.ignore` hides for a while
     renames       `metadata.renamedFrom`, and who claims a removed merchant's company
     from_live     the way back: live → what a manifest would have to say

@@ -125,6 +125,9 @@ _ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("options",): ("acme", "mapping"),
     ("report",): (),
     ("report", "diff"): ("before.json", "after.json"),
+    ("impact", "account"): ("200",),
+    ("impact", "profile"): ("uk",),
+    ("impact", "connection"): ("xero",),
     ("history",): ("dawn",),
     ("state", "show"): ("dawn",),
 }
@@ -132,7 +135,7 @@ _ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
 
 _BESIDE = [("link", "bolt"), ("status", "dawn"), ("-vv", "drift"), ("state", "export"), ("import", "--out", "-")]
 
-_SILENT = {"doctor", "explain", "push", "refresh", "report -o text", "state list", "status -o text"}
+_SILENT = {"doctor", "explain", "impact", "push", "refresh", "report -o text", "state list", "status -o text"}
 _SILENT |= {f"rollout {verb} --yes -o json" for verb in ("start", "undo")}
 """How the lines begin that tell nothing from outside in this fleet: no refusal, no value of the books."""
 
