@@ -167,6 +167,12 @@ def _report_markdown(report: PeriodReport, view: View) -> str:
     return period_report_markdown(report)
 
 
+def _report_html(report: PeriodReport, view: View) -> str:
+    from controller.reporting.period_html import period_report_html
+
+    return period_report_html(report)
+
+
 def _report_csv(report: PeriodReport, view: View) -> str:
     from controller.reporting.csv import period_report_csv
 
@@ -177,6 +183,7 @@ REPORT_FORMATS: Mapping[str, Callable[[PeriodReport, View], str]] = {
     "text": _report_text,
     "json": _report_json,
     "markdown": _report_markdown,
+    "html": _report_html,
     "csv": _report_csv,
 }
 

@@ -7,7 +7,7 @@ PeriodReport  what a report of it says: new, still open and closed findings, the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from controller.model.drift import is_drift
 from controller.model.merchant_status import MerchantStatus
 from controller.model.observed import LastSync
-from controller.model.plan import Actor, Direction, Finding, Plan
+from controller.model.plan import Actor, ConditionStatus, Direction, Finding, Plan
 from controller.model.report_filter import Shown
 from controller.model.values import Value, value_from_json
 from controller.quick_dataclasses import dataclass
@@ -201,8 +201,8 @@ def make_period_report(memory: FleetMemory, since: datetime, now: datetime, show
         closed=closed,
         recurrences=_recurrences([each for each, _ in wanted], now),
         days=_days(drift, now),
-        ages=_ages(drift, now),
-        funnel=_funnel(memory),
+        ages=count_ages((each.found_at for each in drift if each.gone_at is None), now),
+        funnel=count_funnel(memory.names, memory.met, memory.syncs),
         sync_outcomes=dict(Counter(sync_outcome(memory.syncs.get(name)) for name in syncing)),
         syncs_read_at=(min(read_at), max(read_at)) if read_at else None,
         shown=Shown(shown.filter, len(told) - len(wanted), shown.group_by),
@@ -274,25 +274,34 @@ def _days(drift: Sequence[Occurrence], now: datetime) -> tuple[DayCount, ...]:
     return tuple(DayCount(day, opened[day], closed[day]) for day in days)
 
 
-def _ages(drift: Sequence[Occurrence], now: datetime) -> tuple[int, ...]:
-    ages = [now - each.found_at for each in drift if each.gone_at is None]
-    counts = Counter(sum(age >= limit for limit in AGE_LIMITS) for age in ages)
+def count_ages(found_at: Iterable[datetime], now: datetime) -> tuple[int, ...]:
+    """How many are younger than each of AGE_LIMITS, and how many older than all of them."""
+    counts = Counter(sum(now - at >= limit for limit in AGE_LIMITS) for at in found_at)
     return tuple(counts[place] for place in range(len(AGE_LIMITS) + 1))
 
 
-def _funnel(memory: FleetMemory) -> tuple[tuple[str, int], ...]:
-    """Whoever has come to a step has come to all before it."""
-    steps = [("declared", len(memory.names))]
+def count_funnel(
+    names: Collection[str], met: Mapping[str, frozenset[str]], syncs: Mapping[str, LastSync]
+) -> tuple[tuple[str, int], ...]:
+    """How many have come to each step; whoever has come to one has come to all before it.
+
+    met    by merchant the conditions that it meets
+    syncs  by merchant its latest sync
+    """
+    steps = [("declared", len(names))]
     for word, condition in FUNNEL_CONDITIONS:
-        come = sum(_has_come_to(condition, memory.met.get(name, frozenset())) for name in memory.names)
-        steps.append((word, come))
-    syncing = [
-        name
-        for name in memory.names
-        if _has_come_to("Mapped", memory.met.get(name, frozenset()))
-        and sync_outcome(memory.syncs.get(name)) == "succeeded"
-    ]
-    return (*steps, ("syncing", len(syncing)))
+        steps.append((word, sum(_has_come_to(condition, met.get(name, frozenset())) for name in names)))
+    mapped = [name for name in names if _has_come_to("Mapped", met.get(name, frozenset()))]
+    return (*steps, ("syncing", sum(sync_outcome(syncs.get(name)) == "succeeded" for name in mapped)))
+
+
+def plan_funnel(plans: Sequence[Plan]) -> tuple[tuple[str, int], ...]:
+    """The same of merchants that were looked at just now."""
+    met = {
+        plan.merchant: frozenset(each.type for each in plan.conditions if each.status is ConditionStatus.TRUE)
+        for plan in plans
+    }
+    return count_funnel(met.keys(), met, {plan.merchant: plan.last_sync for plan in plans if plan.last_sync})
 
 
 def _has_come_to(condition: str, met: frozenset[str]) -> bool:

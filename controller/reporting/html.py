@@ -1,148 +1,130 @@
-"""Plans and drift as one HTML page that needs nothing else: no script, no foreign style, readable printed."""
+"""Plans and drift as a page to send to somebody: summary and pictures first, then groups, the most severe first."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from html import escape
 
-from controller.model.plan import Finding, Plan, PlanStatus
+from controller.model.drift import is_drift
+from controller.model.merchant_status import STATUS_MEANINGS, MerchantStatus
+from controller.model.period_report import count_ages, plan_funnel
+from controller.model.plan import PlanStatus
 from controller.model.report import FleetPlan, Refusal
 from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
-from controller.model.values import Ref, Value
+from controller.model.severity import Severity
+from controller.model.statement_groups import Group, group_statements
+from controller.model.statements import drift_statements, plan_statements
 from controller.reporting.as_json import unmanaged_names
 from controller.reporting.data_age import fleet_data_age_text
-from controller.reporting.formatting import (
-    CHANGE_LABELS,
-    clean,
-    direction_words,
-    finding_label,
-    format_count,
-    format_value,
-)
+from controller.reporting.formatting import format_count, format_time
+from controller.reporting.group_words import SEVERITY_WORDS
+from controller.reporting.html_figures import bars
+from controller.reporting.html_groups import groups_html, tiles
+from controller.reporting.html_page import FILTER, Section, bullets, facts, page, paragraph
 from controller.reporting.last_syncs import last_syncs_text
-from controller.reporting.provenance import provenance_text, shown_text
+from controller.reporting.period_words import FUNNEL_WORDS, age_words
+from controller.reporting.provenance import SHORT_REVISION_DIGITS, provenance_text, scope_text, shown_text
 from controller.reporting.text import limit_exceeded_text, plan_summary
 from controller.reporting.text_drift import drift_summary, label_title
-from controller.text import is_web_address
-
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
-    "table{border-collapse:collapse;margin:.5em 0}td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left}"
-    "body{overflow-wrap:anywhere}h1,h2,td,th,li,a{unicode-bidi:isolate}"
-    "th{background:#f4f4f4}.refused{border:2px solid #b00;padding:.5em 1em}"
-)
 
 
 def plan_html(plan: FleetPlan) -> str:
-    body = [*_made(plan), _p(plan_summary(plan)), *_general(plan)]
-    if plan.refusal:
-        body.append(_refusal(plan.refusal))
-    body += [_merchant(each) for each in plan.plans if _worth_showing(each)]
-    return _page("Plan", body)
+    groups = group_statements(plan_statements(plan))
+    refusal = _refusal(plan.refusal) if plan.refusal else ""
+    summary = [paragraph(plan_summary(plan), "lead"), refusal, *_notices(plan), tiles(groups), _figures(plan)]
+    sections: list[Section] = [("summary", "Summary", "".join(summary)), *severity_sections(groups)]
+    return page(_title("Plan", plan), [_facts(plan)], sections, provenance_text(plan))
 
 
 def drift_html(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = False) -> str:
-    filtered = [_p(shown_text(shown))] if shown_text(shown) else []
-    body = [*_made(plan), *filtered, _p(drift_summary(plan)), *_general(plan, last_syncs_text(plan))]
-    parts = divide_by_label(plan, shown.group_by) if shown.group_by else {"": plan}
-    for value, part in parts.items():
-        body += [f"<h2>{_text(label_title(shown.group_by, value, part))}</h2>"] if shown.group_by else []
-        body += [f"<h2>{_text(each.merchant)}</h2>{_findings(each.findings)}" for each in part.plans if each.findings]
+    groups = group_statements(drift_statements(plan))
+    filtered = paragraph(shown_text(shown), "notice") if shown_text(shown) else ""
+    summary = [
+        paragraph(drift_summary(plan), "lead"),
+        filtered,
+        *_notices(plan),
+        tiles(groups),
+        _figures(plan, ages=True),
+    ]
+    sections: list[Section] = [("summary", "Summary", "".join(summary))]
+    sections += _label_sections(plan, shown.group_by) if shown.group_by else severity_sections(groups)
     if plan.unmanaged_count:
-        body.append(_p(f"{format_count(plan.unmanaged_count, 'company', 'companies')} that no manifest claims."))
-    if unmanaged:
-        body.append(_list(unmanaged_names(plan)))
-    return _page("Drift", body)
+        counted = f"{format_count(plan.unmanaged_count, 'company', 'companies')} that no manifest claims."
+        names = bullets(unmanaged_names(plan)) if unmanaged else ""
+        sections.append(("unmanaged", "Unmanaged companies", paragraph(counted) + names))
+    return page(_title("Drift", plan), [_facts(plan, last_syncs_text(plan))], sections, provenance_text(plan))
 
 
-def _page(title: str, body: list[str]) -> str:
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-    start = f'<!doctype html>\n<html lang="en"><head>{head}</head><body><h1>{title}</h1>'
-    return "\n".join([start, *body, "</body></html>"])
+def severity_sections(groups: Sequence[Group], prefix: str = "", title: str = "") -> list[Section]:
+    """A section for each severity that there is; the first has the filter before it."""
+    sections: list[Section] = []
+    for severity in Severity:
+        those = [group for group in groups if group.subject.severity is severity]
+        if those:
+            entry = f"{title}{SEVERITY_WORDS[severity]}: {format_count(len(those), 'group')}"
+            before = FILTER if not sections and not prefix else ""
+            sections.append((f"{prefix}{severity.value}", entry, before + groups_html(those)))
+    return sections
 
 
-def _text(text: str) -> str:
-    return escape(clean(text))
+def _label_sections(plan: FleetPlan, label: str) -> list[Section]:
+    sections: list[Section] = []
+    for number, (value, part) in enumerate(divide_by_label(plan, label).items()):
+        before = FILTER if number == 0 else ""
+        content = groups_html(group_statements(drift_statements(part)))
+        sections.append((f"part-{number}", label_title(label, value, part), before + content))
+    return sections
 
 
-def _p(text: str) -> str:
-    return f"<p>{_text(text)}</p>"
+def _title(what: str, plan: FleetPlan) -> str:
+    of = f" of {plan.environment}" if plan.environment else ""
+    return f"{what}{of}, {plan.made_at:%Y-%m-%d}"
 
 
-def _list(texts: tuple[str, ...] | list[str]) -> str:
-    return f"<ul>{''.join(f'<li>{_text(text)}</li>' for text in texts)}</ul>" if texts else ""
+def _facts(plan: FleetPlan, syncs: str = "") -> str:
+    if not provenance_text(plan):
+        return facts([("Made", format_time(plan.made_at))])
+    return facts(
+        [
+            ("Made", format_time(plan.made_at)),
+            ("Environment", plan.environment or ""),
+            ("API", plan.base_url),
+            ("Manifests", plan.revision[:SHORT_REVISION_DIGITS]),
+            ("About", scope_text(plan.scope)),
+            ("Data", fleet_data_age_text(plan)),
+            ("Syncs", syncs),
+        ]
+    )
 
 
-def _made(plan: FleetPlan) -> list[str]:
-    words = provenance_text(plan)
-    return [_p(words)] if words else []
-
-
-def _general(plan: FleetPlan, syncs: str = "") -> list[str]:
+def _notices(plan: FleetPlan) -> list[str]:
     complaints = [f"Invalid: {each}" for each in plan.diagnostics]
-    age = filter(None, [fleet_data_age_text(plan), syncs])
-    found = (f"{each.code}: {each.cause} {each.one_line_remedy}" for each in plan.findings)
-    return [_list([*complaints, *(f"Not read: {why}" for why in plan.unread_reasons), *found, *plan.notes, *age])]
+    unread = [f"Not read: {why}" for why in plan.unread_reasons]
+    found = [f"{each.code}: {each.cause} {each.one_line_remedy}" for each in plan.findings]
+    items = [*complaints, *unread, *found, *plan.notes]
+    if not provenance_text(plan):
+        items += filter(None, [fleet_data_age_text(plan)])
+    return [f'<div class="notice">{bullets(items)}</div>'] if items else []
 
 
 def _refusal(refusal: Refusal) -> str:
     limits = [f"{limit_exceeded_text(each)}. To allow it: {each.flag}" for each in refusal.exceeded_limits]
-    return f'<div class="refused"><b>Refused by a safety limit: nothing is written.</b>{_list(limits)}</div>'
+    return f'<div class="refused"><b>Refused by a safety limit: nothing is written.</b>{bullets(limits)}</div>'
 
 
-def _worth_showing(plan: Plan) -> bool:
-    return plan.status is not PlanStatus.IN_SYNC or bool(plan.findings or plan.renamed_from)
-
-
-def _merchant(plan: Plan) -> str:
-    parts = [f"<h2>{_text(plan.merchant)}: {plan.status.value}</h2>"]
-    parts += [f"<p>Renamed from {_text(plan.renamed_from)}.</p>"] if plan.renamed_from else []
-    for change in (*plan.changes, *plan.held_changes):
-        held = " (held)" if change in plan.held_changes else ""
-        parts.append(f"<h3>{CHANGE_LABELS[change.kind][1].capitalize()}{held}</h3>")
-        rows = [
-            (
-                _text(each.field),
-                _text(format_value(each.live, each.field)),
-                _text(format_value(each.wanted, each.field)),
-                direction_words(each),
-            )
-            for each in change.fields
-        ]
-        parts.append(_table(("field", "actual", "desired", "changed"), rows))
-    return "".join([*parts, _findings(plan.findings)])
-
-
-def _findings(findings: tuple[Finding, ...]) -> str:
-    rows = [
-        (
-            finding_label(each),
-            _text(each.field or ""),
-            _value(each, each.live),
-            _value(each, each.wanted),
-            _text(each.cause),
-            _text(each.one_line_remedy) + _link(each.link),
-        )
-        for each in findings
+def _figures(plan: FleetPlan, *, ages: bool = False) -> str:
+    """How everyone stands and how far each has come; of drift, how old it is."""
+    if not plan.plans:
+        return ""
+    counts = Counter(each.status for each in plan.plans)
+    statuses = [
+        (STATUS_MEANINGS[MerchantStatus(each.value)].label, counts[each]) for each in PlanStatus if counts[each]
     ]
-    return _table(("finding", "field", "actual", "desired", "cause", "what to do"), rows)
-
-
-def _value(finding: Finding, value: Value | Ref) -> str:
-    """Empty where the finding is about no value at all."""
-    return "" if finding.live is None and finding.wanted is None else _text(format_value(value, finding.field))
-
-
-def _link(link: str | None) -> str:
-    if link is None or not is_web_address(link):
-        return ""
-    return f' <a href="{escape(link, quote=True)}" rel="noreferrer">{_text(link)}</a>'
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """The cells of `rows` are HTML already."""
-    if not rows:
-        return ""
-    top = "".join(f"<th>{cell}</th>" for cell in head)
-    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{top}</tr>{lines}</table>"
+    figures = [bars("Merchants by status", statuses)]
+    if any(each.conditions for each in plan.plans):
+        figures.append(bars("Onboarding", [(FUNNEL_WORDS[step], number) for step, number in plan_funnel(plan.plans)]))
+    drift = [found for each in plan.plans for found in each.findings if is_drift(found)] if ages else []
+    if drift:
+        counted = count_ages((each.since or plan.made_at for each in drift), plan.made_at)
+        figures.append(bars("Age of drift", list(zip(age_words(), counted, strict=True))))
+    return f'<div class="figures">{"".join(figures)}</div>'

@@ -32,7 +32,7 @@ def provenance_text(plan: FleetPlan) -> str:
     if plan.oldest_look_at:
         minutes = (plan.made_at - plan.oldest_look_at).total_seconds() / 60
         made = f"As `merchantctl run` saw it within the last {format_minutes(minutes)} at {environment}{plan.base_url}"
-    return f"{made} from manifests {plan.revision[:SHORT_REVISION_DIGITS]}, about {_about(plan.scope)}."
+    return f"{made} from manifests {plan.revision[:SHORT_REVISION_DIGITS]}, about {scope_text(plan.scope)}."
 
 
 def shown_text(shown: Shown) -> str:
@@ -74,7 +74,8 @@ def provenance_json(plan: FleetPlan) -> dict[str, Any]:
     }
 
 
-def _about(scope: Scope) -> str:
+def scope_text(scope: Scope) -> str:
+    """`everyone`, `-l tier=gold`"""
     if scope.name is not None:
         return format_list([scope.name])
     parts = [f"the manifests at {scope.path}"] if scope.path is not None else []

@@ -63,6 +63,18 @@ class Browser:
         _call("POST", f"{self.session}/url", {"url": url})
         return self.script("return performance.getEntriesByType('navigation')[0].responseStatus")
 
+    def show(self, page: str, folder: Path) -> None:
+        """Open HTML that nobody serves."""
+        file = folder / "page.html"
+        file.write_text(page, encoding="utf-8")
+        _call("POST", f"{self.session}/url", {"url": file.as_uri()})
+
+    def resize(self, width: int) -> None:
+        """How wide the page is from now on, also where no window of that width can be."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        command = {"cmd": "Emulation.setDeviceMetricsOverride", "params": size}
+        _call("POST", f"{self.session}/goog/cdp/execute", command)
+
     def script(self, text: str) -> Any:
         return _call("POST", f"{self.session}/execute/sync", {"script": text, "args": []})
 

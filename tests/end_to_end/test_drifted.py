@@ -38,7 +38,7 @@ def test_a_merchant_that_drifted_under_report_is_not_in_sync(reported: Place) ->
         assert "drifted" in line, verb
         assert "in-sync" not in line, verb
     assert "Plan: 1 drifted, 1 in sync." in reported.run_in_process("plan").stdout
-    for output, heading in (("markdown", "sync-disabled — kept\n"), ("html", "<h2>kept: drifted</h2>")):
+    for output, heading in (("markdown", "sync-disabled — kept\n"), ("html", "</span> sync-disabled, kept</h3>")):
         assert heading in reported.run_in_process("plan", "-o", output).stdout
 
 

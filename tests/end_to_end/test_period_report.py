@@ -120,7 +120,7 @@ def test_since_last_is_since_the_last_report_that_was_recorded(place: Place) -> 
     assert report(place, "--since", "last", "--only", "drift")["summary"] == {"new": 0, "stillOpen": 1, "closed": 0}
 
 
-@pytest.mark.parametrize("output", ["text", "markdown", "csv", "json"])
+@pytest.mark.parametrize("output", ["text", "markdown", "csv", "json", "html"])
 def test_every_format_says_what_is_open_and_what_ended(place: Place, output: str) -> None:
     place.provision("ann")
     place.provision("bob", policy={"drift": "Report"})

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from controller.cli.main import group
 from controller.model.plan import Actor, Finding
+from controller.reporting.html_page import SCRIPT
 from controller.reporting.markdown_escape import escape_markdown
 from controller.telemetry.alerts import Alert, FindingAlert, alert_json
 from controller.text import dump_json, escape_control
@@ -44,7 +45,8 @@ def offences(text: str, form: str = "text") -> list[str]:
     if form == "markdown":
         found += [f"live {each!r}" for each in _LIVE_MARKDOWN.findall(text)]
     if form == "html":
-        found += [f"live {each!r}" for each in re.findall(r"<script|<b>|(?:href|src)=.(?!https?://)[^ >]*", text)]
+        foreign = re.sub(r"<b>[\d,]+</b>|<b>Refused by", "", text.replace(f"<script>{SCRIPT}", ""))
+        found += [f"live {each!r}" for each in re.findall(r"<script|<b>|(?:href|src)=.(?!https?://|#)[^ >]*", foreign)]
     if form == "csv":
         cells = [cell for row in csv.reader(text.splitlines()) for cell in row]
         found += [f"formula {cell!r}" for cell in cells if cell.startswith(("=", "+", "-", "@"))]

@@ -1,0 +1,85 @@
+"""Pictures in a page: inline SVG with the numbers beside it as text, so that nothing is told by the picture alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from controller.model.period_report import DayCount
+from controller.reporting.html_page import text
+
+_HEIGHT = 60
+"""Of each half of the chart of days, in units of its viewBox; a day is 10 wide."""
+
+
+def bars(caption: str, rows: Sequence[tuple[str, int]], note: str = "") -> str:
+    """A table with a bar in each row: the words and numbers are text, the bar is decoration."""
+    most = max((number for _, number in rows), default=0)
+    lines = "".join(
+        f'<tr><th scope="row">{text(words)}</th><td class="number">{number:,}</td>'
+        f'<td class="bar">{_bar(number, most)}</td></tr>'
+        for words, number in rows
+    )
+    quiet = f'<p class="quiet">{text(note)}</p>' if note else ""
+    return f"<figure><figcaption>{text(caption)}</figcaption><table><tbody>{lines}</tbody></table>{quiet}</figure>"
+
+
+def _bar(number: int, most: int) -> str:
+    width = round(100 * number / most, 1) if most else 0
+    return (
+        '<svg viewBox="0 0 100 10" preserveAspectRatio="none" height="14" aria-hidden="true" focusable="false">'
+        f'<rect width="{width}" height="10" fill="var(--bar)"/></svg>'
+    )
+
+
+def days_chart(days: Sequence[DayCount]) -> str:
+    """What was found and ended day by day: found stands above the line, ended hangs below it, hatched."""
+    most = max((max(day.opened, day.closed) for day in days), default=0)
+    opened, closed = sum(day.opened for day in days), sum(day.closed for day in days)
+    if not most:
+        return ""
+    shapes = "".join(_day(place, day, most) for place, day in enumerate(days))
+    told = f"Between {days[0].day} and {days[-1].day} {opened:,} drifts were found and {closed:,} ended."
+    svg = (
+        f'<svg viewBox="0 0 {10 * len(days)} {2 * _HEIGHT}" preserveAspectRatio="none" height="150" role="img" '
+        f'aria-label="{text(told)} The numbers follow as a table.">'
+        '<defs><pattern id="hatch" width="3" height="3" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        '<rect width="1.5" height="3" fill="var(--other)"/></pattern></defs>'
+        f'{shapes}<line x1="0" x2="{10 * len(days)}" y1="{_HEIGHT}" y2="{_HEIGHT}" stroke="var(--quiet)" '
+        'vector-effect="non-scaling-stroke"/></svg>'
+    )
+    legend = (
+        f'<div class="legend"><span>above the line: found ({opened:,})</span>'
+        f"<span>below, hatched: ended ({closed:,})</span><span>longest bar: {most:,}</span></div>"
+    )
+    ends = f'<div class="ends"><span>{days[0].day}</span><span>{days[-1].day}</span></div>'
+    return (
+        f"<figure><figcaption>Drift found and ended, a day</figcaption>{legend}{svg}{ends}"
+        f"<details><summary>The numbers</summary>{_numbers(days)}</details></figure>"
+    )
+
+
+def _day(place: int, day: DayCount, most: int) -> str:
+    up, down = (round((_HEIGHT - 2) * number / most, 1) for number in (day.opened, day.closed))
+    shapes = ""
+    if up:
+        shapes += f'<rect x="{10 * place + 1}" y="{_HEIGHT - up}" width="8" height="{up}" fill="var(--bar)"/>'
+    if down:
+        shapes += (
+            f'<rect x="{10 * place + 1}" y="{_HEIGHT}" width="8" height="{down}" fill="url(#hatch)" '
+            'stroke="var(--other)" vector-effect="non-scaling-stroke"/>'
+        )
+    return shapes
+
+
+def _numbers(days: Sequence[DayCount]) -> str:
+    """Days on which nothing happened are left out."""
+    lines = "".join(
+        f'<tr><th scope="row">{day.day}</th><td class="number">{day.opened:,}</td>'
+        f'<td class="number">{day.closed:,}</td></tr>'
+        for day in days
+        if day.opened or day.closed
+    )
+    head = (
+        '<tr><th scope="col">day</th><th scope="col" class="number">found</th><th scope="col" class="number">ended</th>'
+    )
+    return f"<table><thead>{head}</tr></thead><tbody>{lines}</tbody></table>"

@@ -1,0 +1,89 @@
+"""A report of a period as a page: the numbers and their pictures, then what is open, then what is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from controller.model.merchant_status import STATUS_MEANINGS
+from controller.model.period_report import PeriodReport
+from controller.model.plan import Finding
+from controller.model.statement_groups import group_statements
+from controller.model.statements import finding_statements
+from controller.reporting import period_words as words
+from controller.reporting.formatting import format_time
+from controller.reporting.html_figures import bars, days_chart
+from controller.reporting.html_groups import groups_html, tiles
+from controller.reporting.html_page import FILTER, Section, bullets, facts, page, paragraph, plain_table
+from controller.reporting.provenance import SHORT_REVISION_DIGITS, shown_text
+
+
+def period_report_html(report: PeriodReport) -> str:
+    of = f" of {report.environment}" if report.environment else ""
+    sections: list[Section] = [("summary", "Summary", _summary(report))]
+    sections += _findings("new", "New", report.new, FILTER)
+    sections += _findings("open", "Still open", report.still_open, "" if report.new else FILTER)
+    sections += _closed(report)
+    sections += _table(
+        "again", "Again and again", ("merchant", "finding", "times", "now"), words.recurrence_rows(report)
+    )
+    if report.parts:
+        head = ("value", "merchants", "status", "new", "still open", "closed")
+        sections += _table("parts", f"By {report.shown.group_by}", head, words.part_rows(report))
+    return page(f"Fleet report{of}, {report.made_at:%Y-%m-%d}", [_facts(report)], sections, words.made_text(report))
+
+
+def _facts(report: PeriodReport) -> str:
+    looks = [format_time(at) for at in (report.oldest_look_at, report.newest_look_at) if at]
+    return facts(
+        [
+            ("Made", format_time(report.made_at)),
+            ("Period", words.period_text(report)),
+            ("Environment", report.environment or ""),
+            ("API", report.base_url),
+            ("Manifests", report.revision[:SHORT_REVISION_DIGITS]),
+            ("Looked at", " to ".join(looks)),
+            ("Never looked at", f"{report.never_looked_at:,} merchants" if report.never_looked_at else ""),
+        ]
+    )
+
+
+def _summary(report: PeriodReport) -> str:
+    filtered = paragraph(shown_text(report.shown), "notice") if shown_text(report.shown) else ""
+    notes = f'<div class="notice">{bullets(report.notes)}</div>' if report.notes else ""
+    groups = group_statements(finding_statements(report.open_findings))
+    lead = [
+        paragraph(f"{words.status_text(report)}.", "lead"),
+        paragraph(f"In the period: {words.findings_text(report)}."),
+    ]
+    return "".join([*lead, filtered, notes, tiles(groups), f'<div class="figures">{"".join(_figures(report))}</div>'])
+
+
+def _figures(report: PeriodReport) -> list[str]:
+    statuses = [(STATUS_MEANINGS[status].label, number) for status, number in report.statuses.items()]
+    figures = [bars("Merchants by status", statuses)] if statuses else []
+    figures.append(days_chart(report.days))
+    if any(report.ages):
+        figures.append(bars("Age of open drift", list(zip(words.age_words(), report.ages, strict=True))))
+    figures.append(bars("Onboarding", [(words.FUNNEL_WORDS[step], number) for step, number in report.funnel]))
+    syncs = [
+        (title, report.sync_outcomes[word]) for word, title in words.SYNC_WORDS.items() if word in report.sync_outcomes
+    ]
+    return figures + ([bars("Last syncs", syncs, words.syncs_read_text(report))] if syncs else [])
+
+
+def _findings(name: str, title: str, findings: Sequence[Finding], before: str) -> list[Section]:
+    if not findings:
+        return []
+    return [(name, f"{title}: {len(findings):,}", before + groups_html(group_statements(finding_statements(findings))))]
+
+
+def _closed(report: PeriodReport) -> list[Section]:
+    if not report.closed:
+        return []
+    groups = group_statements(finding_statements(each.finding for each in report.closed))
+    how = plain_table(("how it ended", "findings"), words.closed_rows(report))
+    return [("closed", f"Closed: {len(report.closed):,}", how + groups_html(groups))]
+
+
+def _table(name: str, title: str, head: Sequence[str], rows: words.Rows) -> list[Section]:
+    return [(name, title, plain_table(head, rows))] if rows else []
