@@ -68,6 +68,16 @@ def entry_lines(manifest: NewManifest, key: str) -> list[str]:
     return list(_entry(key, manifest.spec[key], ("spec",), manifest.comments))
 
 
+def flow_text(value: Any) -> str:
+    """A value on one line."""
+    return _flow(value)
+
+
+def block_lines(key: str, value: Any, column: int) -> list[str]:
+    """The lines of a key of a mapping whose keys begin at this column."""
+    return [" " * column + line for line in _entry(key, value, (), {})]
+
+
 def _document_text(manifest: NewManifest) -> str:
     lines = comment_lines(manifest)
     for key, value in manifest.as_dict.items():

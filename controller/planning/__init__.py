@@ -16,5 +16,6 @@ Never here: a clock, a file, a request, a log line. The time comes in as a value
     offered_options   what the books offer for each field, and what of it is used
     ignore        findings that `policy.ignore` hides for a while
     renames       `metadata.renamedFrom`, and who claims a removed merchant's company
+    codify        which live values may become declared ones, and in whose manifest
     from_live     the way back: live → what a manifest would have to say
 """

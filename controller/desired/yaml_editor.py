@@ -1,0 +1,127 @@
+"""Changes single values of one manifest in its file's text; every other character stays, comments and order too.
+
+The result is read back: the one value is as wanted, and nothing else is another, or there is no result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from controller.desired import yaml_reader
+from controller.desired.yaml_reader import TextSpan, YamlNode
+from controller.desired.yaml_writer import block_lines, flow_text
+
+Keys = tuple[str, ...]
+
+
+def set_value(
+    content: bytes, kind: str, name: str, keys: Keys, value: Any, comment: tuple[str, str] | None = None
+) -> bytes | None:
+    """The file with this value at these keys of the manifest; None where that cannot be written.
+
+    value    plain: a dict, list, str, bool, int or None
+    comment  a comment beside the value that says just the first becomes the second: it names what the value meant
+    """
+    read = yaml_reader.read(content, "")
+    index = _find(read.documents, kind, name)
+    if read.diagnostics or index is None:
+        return None
+    text = content.decode()
+    # What stands before a byte order mark's end is no part of the parser's count.
+    start = 1 if text.startswith("\ufeff") else 0
+    edited = _edited(text[start:], yaml_reader.text_spans(content)[index], keys, value, comment)
+    if edited is None:
+        return None
+    result = (text[:start] + edited).encode()
+    return result if _reads_as_intended(result, read.documents, index, keys, value) else None
+
+
+def _find(documents: Sequence[YamlNode], kind: str, name: str) -> int | None:
+    found = [
+        index
+        for index, node in enumerate(documents)
+        if node.is_mapping
+        and node.value.get("kind") == kind
+        and (named := node.get("metadata", "name")) is not None
+        and named.value == name
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _edited(text: str, span: TextSpan, keys: Keys, value: Any, comment: tuple[str, str] | None) -> str | None:
+    """The text with the value in place of the old one, or as a new entry of the deepest mapping that is there."""
+    for depth, key in enumerate(keys):
+        if span.is_shared:
+            return None
+        if span.keys is None:  # nothing, or null, where a mapping is to be
+            return _replaced(text, span, _nested(keys[depth:], value))
+        if key not in span.children:
+            return _with_entry(text, span, key, _nested(keys[depth + 1 :], value))
+        span = span.children[key]
+    if span.is_shared:
+        return None
+    replaced = _replaced(text, span, value)
+    return _with_comment(replaced, text, span, comment) if replaced is not None and comment else replaced
+
+
+def _nested(keys: Keys, value: Any) -> Any:
+    for key in reversed(keys):
+        value = {key: value}
+    return value
+
+
+def _replaced(text: str, span: TextSpan, value: Any) -> str | None:
+    end = span.start + len(text[span.start : span.end].rstrip())
+    new = flow_text(value)
+    if span.keys is not None and not span.is_flow:
+        # In block style it has lines of its own, and keeps them where its new value is of the same kind.
+        is_list = text[span.start] == "-"
+        if isinstance(value, dict) and len(value) == 1 and not is_list:
+            new = new[1:-1]
+        elif isinstance(value, list) and value and is_list:
+            new = ("\n" + " " * span.column).join(f"- {flow_text(item)}" for item in value)
+        else:
+            return None
+    elif span.start == end and text[span.start - 1 : span.start] == ":":
+        new = f" {new}"
+    return text[: span.start] + new + text[end:]
+
+
+def _with_entry(text: str, span: TextSpan, key: str, value: Any) -> str:
+    last = max((child.end for child in span.children.values()), default=span.start + 1)
+    last = span.start + len(text[span.start : last].rstrip()) if span.children else last
+    if span.is_flow:
+        entry = f"{flow_text(key)}: {flow_text(value)}"
+        return text[:last] + (f", {entry}" if span.children else entry) + text[last:]
+    end_of_line = text.find("\n", last)
+    lines = "".join(f"{line}\n" for line in block_lines(key, value, span.column))
+    if end_of_line < 0:
+        return f"{text}\n{lines}"
+    if text[end_of_line - 1] == "\r":
+        lines = lines.replace("\n", "\r\n")
+    return text[: end_of_line + 1] + lines + text[end_of_line + 1 :]
+
+
+def _with_comment(replaced: str, text: str, span: TextSpan, comment: tuple[str, str]) -> str:
+    """With the comment on the value's line changed, where it says just what the value meant before."""
+    end = span.start + len(text[span.start : span.end].rstrip()) + len(replaced) - len(text)
+    rest, _, _ = replaced[end:].partition("\n")
+    before, new = comment
+    if rest.strip() != f"# {before}":
+        return replaced
+    return replaced[:end] + rest.replace(f"# {before}", f"# {new}") + replaced[end + len(rest) :]
+
+
+def _reads_as_intended(content: bytes, before: Sequence[YamlNode], index: int, keys: Keys, value: Any) -> bool:
+    read = yaml_reader.read(content, "")
+    intended = [node.value for node in before]
+    intended[index] = _with(intended[index], keys, value)
+    return not read.diagnostics and [node.value for node in read.documents] == intended
+
+
+def _with(tree: Any, keys: Keys, value: Any) -> Any:
+    if not keys:
+        return value
+    below: Mapping[str, Any] = tree if isinstance(tree, dict) else {}
+    return {**below, keys[0]: _with(below.get(keys[0]), keys[1:], value)}

@@ -1,0 +1,152 @@
+"""`codify`: live values into the manifests, where a person accepts the drift.
+
+look at everyone ─▶ what may be declared, and where ─▶ edits of the files' text ─▶ loaded and planned again, on a copy
+                                                                    └─ not valid, or still to be changed: why not
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from controller.desired.generate import spec_path_of, to_manifest_values
+from controller.desired.loader import load_fleet
+from controller.desired.yaml_editor import set_value
+from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.errors import InvalidManifests, MerchantctlError
+from controller.model.observed import Configuration, Observed
+from controller.model.plan import ChangeKind
+from controller.model.run import Scope
+from controller.model.values import LOCAL_TIME_PATH, DeclaredValue, LocalTime, Ref
+from controller.operations.bootstrap import (
+    ApplyRequest,
+    OnProgress,
+    build_run,
+    ignore_message,
+    load_manifests,
+    no_progress,
+    open_reader,
+    open_store,
+)
+from controller.planning.codify import CodifiedField, LiveMerchant, RefusedField, choose_codified
+from controller.planning.plan import make_plan
+from controller.quick_dataclasses import dataclass
+from controller.reconcile.fleet import plan_fleet
+from controller.reconcile.load_snapshot import load_snapshot
+from controller.reconcile.observe import observe
+from controller.reconcile.snapshot import RunSnapshot
+from controller.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class CodifyResult:
+    """What is to be written, by file its content before and after; and what is not, with the reasons.
+
+    unread  why the look was not complete
+    """
+
+    files: Mapping[str, tuple[bytes, bytes]]
+    codified: tuple[CodifiedField, ...]
+    refused: tuple[RefusedField, ...]
+    unread: tuple[str, ...] = ()
+
+
+async def codify(
+    settings: Settings,
+    scope: Scope,
+    on_progress: OnProgress = no_progress,
+    environment: Environment = REAL_ENVIRONMENT,
+) -> CodifyResult:
+    """The edits after which a plan leaves the configuration as it is, as far as that can be. Writes nothing."""
+    fleet = load_manifests(settings, scope, strict=True, cached=False)
+    async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
+        request = ApplyRequest(scope, verb="codify")
+        snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, on_progress, environment))
+        plan = await plan_fleet(snapshot)
+        differing = [each.merchant for each in plan.plans if each.merchant in fleet.merchants and each.findings]
+        observed = {name: await observe(name, snapshot) for name in differing}
+    plans = {each.merchant: each for each in plan.plans}
+    looked_at = [
+        LiveMerchant(
+            fleet.merchants[name],
+            plans[name],
+            live if isinstance(live := observed[name].configuration, Configuration) else None,
+            snapshot.recorded_state(name).last_applied,
+        )
+        for name in differing
+    ]
+    # A profile may be that of merchants of another environment, too, whom this look cannot have seen.
+    everyone = load_fleet(settings.manifests).merchants if settings.selector else fleet.merchants
+    codified, refused = choose_codified(looked_at, everyone, snapshot.run.service_now())
+    files, codified, unwritable = _edit(codified)
+    refused = (*refused, *unwritable)
+    known = {(each.merchant, each.field) for each in refused}
+    left = _still_to_change(files, settings, observed, snapshot) if files else ()
+    left = tuple(each for each in left if (each.merchant, each.field) not in known)
+    return CodifyResult(files, codified, (*refused, *left), plan.unread_reasons)
+
+
+def _edit(
+    codified: Collection[CodifiedField],
+) -> tuple[dict[str, tuple[bytes, bytes]], tuple[CodifiedField, ...], tuple[RefusedField, ...]]:
+    files: dict[str, tuple[bytes, bytes]] = {}
+    written, refused = [], []
+    for each in codified:
+        try:
+            before, current = files.get(each.file) or (Path(each.file).read_bytes(),) * 2
+        except OSError as error:
+            raise MerchantctlError(f"{each.file} cannot be read: {error.strerror}. Nothing was written.") from None
+        kind, _, name = each.manifest.partition(" ")
+        comment = (each.old_name, each.new_name) if each.old_name and each.new_name else None
+        keys = ("spec", *spec_path_of(each.path))
+        after = set_value(current, kind, name, keys, _plain(each.path, each.value), comment)
+        if after is None:
+            reason = f"{each.file} declares it in a way that cannot be edited: an anchor, or lines that hold no comment"
+            refused += [RefusedField(merchant, each.path, reason) for merchant in each.merchants]
+            continue
+        files[each.file] = before, after
+        written.append(each)
+    return files, tuple(written), tuple(refused)
+
+
+def _plain(path: str, value: DeclaredValue) -> object:
+    """A declared value as a manifest has it; of a local time the time alone, its zone stands beside it."""
+    zone = value.zone if isinstance(value, LocalTime) and path == LOCAL_TIME_PATH else None
+    plain = to_manifest_values({path: value}, zone)[path]
+    if isinstance(plain, Ref):
+        return {plain.by: plain.value}
+    return list(plain) if isinstance(plain, tuple) else plain
+
+
+def _still_to_change(
+    files: Mapping[str, tuple[bytes, bytes]],
+    settings: Settings,
+    observed: Mapping[str, Observed],
+    snapshot: RunSnapshot,
+) -> tuple[RefusedField, ...]:
+    """What a plan would still change of the configuration. Raises InvalidManifests where the edits break the fleet."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "manifests"
+        shutil.copytree(settings.manifests, copy)
+        for file, (_, after) in files.items():
+            (copy / Path(file).resolve().relative_to(settings.manifests.resolve())).write_bytes(after)
+        edited = load_fleet(copy, selector=settings.selector)
+    if edited.diagnostics:
+        raise InvalidManifests(
+            tuple(
+                replace(each, what=f"what live has would make it invalid: {each.what}") for each in edited.diagnostics
+            )
+        )
+    now, left = snapshot.run.service_now(), []
+    for name, seen in observed.items():
+        plan = make_plan(edited.merchants[name], seen, snapshot.recorded_state(name), now)
+        changes = (change for change in plan.changes if change.kind is ChangeKind.SET_CONFIGURATION)
+        left += [
+            RefusedField(name, field.field, "a plan changes it all the same")
+            for change in changes
+            for field in change.fields
+        ]
+    return tuple(left)
