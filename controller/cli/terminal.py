@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ import click
 
 from controller import signals
 from controller.model.errors import MerchantctlError
+from controller.reporting.formatting import format_minutes
 from controller.reporting.paint import Paint
 from controller.settings import Settings
 from controller.text import escape_control
@@ -61,22 +64,55 @@ def print_notice(sentence: str) -> None:
 
 def paint_for(stream: Any) -> Paint:
     """The Paint for a stream: with colour only on a terminal, without NO_COLOR, TERM=dumb or --no-color."""
+    if not stream.isatty():
+        return Paint()
     allowed = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     ctx = click.get_current_context(silent=True)
-    return Paint(allowed and stream.isatty() and (ctx is None or ctx.find_root().color is not False))
+    colour = allowed and (ctx is None or ctx.find_root().color is not False)
+    return Paint(colour, width=shutil.get_terminal_size().columns)
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr; nothing where stderr is no terminal. Yields a callback for (done, total)."""
+def progress(label: str) -> Iterator[Callable[[int, int, int], None]]:
+    """How far a run is, on stderr: a bar on a terminal, elsewhere a line every PROGRESS_INTERVAL_S.
+
+    Yields a callback for (done, total, failed).
+    """
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield lambda done, total: None
+        yield ProgressLines(label, print_notice, time.monotonic).update
         return
     progress_bar = _ProgressBar(label)
     try:
         yield progress_bar.update
     finally:
         progress_bar.hide()
+
+
+PROGRESS_INTERVAL_S = 10.0
+
+
+class ProgressLines:
+    """A line every PROGRESS_INTERVAL_S: done, failed, left, minutes left. What takes less than that says nothing.
+
+    A run goes through several phases (looking, writing), each with a total of its own.
+    """
+
+    def __init__(self, label: str, write: Callable[[str], None], clock: Callable[[], float]) -> None:
+        self._label, self._write, self._clock = label, write, clock
+        self._began = self._written = clock()
+        self._total, self._done = 0, 0
+
+    def update(self, done: int, total: int, failed: int) -> None:
+        now = self._clock()
+        if total != self._total or done < self._done:
+            self._began = self._written = now
+        self._total, self._done = total, done
+        if done < total and now - self._written >= PROGRESS_INTERVAL_S:
+            self._written = now
+            minutes = (now - self._began) / done * (total - done) / 60
+            failures = f", {failed:,} failed" if failed else ""
+            left = f"{total - done:,} left, {format_minutes(minutes)}"
+            self._write(f"{self._label}: {done:,} of {total:,} done{failures}, {left}")
 
 
 class _ProgressBar:
@@ -86,12 +122,12 @@ class _ProgressBar:
         self._label = label
         self._bar: tuple[Progress, TaskID] | None = None
 
-    def update(self, done: int, total: int) -> None:
+    def update(self, done: int, total: int, failed: int) -> None:
         if done >= total:
             self.hide()
             return
         bar, task = self._bar = self._bar or self._start(total)
-        bar.update(task, completed=done)
+        bar.update(task, completed=done, failures=f"{failed:,} failed" if failed else "")
 
     def hide(self) -> None:
         if self._bar:
@@ -103,10 +139,11 @@ class _ProgressBar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True, no_color=not paint_for(sys.stderr).colour)
-        columns = (TextColumn(self._label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        done = (TextColumn(self._label), BarColumn(), MofNCompleteColumn())
+        columns = (*done, TextColumn("{task.fields[failures]}"), TimeRemainingColumn())
         bar = Progress(*columns, console=console, transient=True)
         bar.start()
-        return bar, bar.add_task(self._label, total=total)
+        return bar, bar.add_task(self._label, total=total, failures="")
 
 
 def confirm(question: str) -> bool:

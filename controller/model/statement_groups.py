@@ -90,9 +90,14 @@ def merchants_by_severity(groups: Iterable[Group]) -> Mapping[Severity, int]:
     return {severity: counts[severity] for severity in Severity if counts[severity]}
 
 
-def without_name(text: str, merchant: str) -> str:
-    """A sentence but for the merchant's name: sentences that differ in nothing else say the same."""
-    return re.sub(rf"(?<![\w-]){re.escape(merchant)}(?![\w-])", "", text) if merchant and merchant in text else text
+_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+
+
+def as_read(text: str, merchant: str) -> str:
+    """A sentence but for the merchant's name and ids: sentences that differ in nothing else say the same."""
+    if merchant and merchant in text:
+        text = re.sub(rf"(?<![\w-]){re.escape(merchant)}(?![\w-])", "", text)
+    return _ID.sub("", text) if "-" in text else text
 
 
 def _urgency(group: Group) -> tuple[int, int, int, str]:
@@ -123,7 +128,7 @@ def _line(statements: Sequence[Statement]) -> Line:
 
 def _as_read(statement: Statement) -> tuple[str, str, Direction | None, str, str]:
     live, wanted = (_value_as_read(value) for value in (statement.live, statement.wanted))
-    cause, remedy = (without_name(text, statement.merchant) for text in (statement.cause, statement.remedy))
+    cause, remedy = (as_read(text, statement.merchant) for text in (statement.cause, statement.remedy))
     return live, wanted, statement.direction, cause, remedy
 
 

@@ -39,14 +39,14 @@ ASSUMED_REQUESTS_PER_MINUTE = 950
 EMPTY_FLEET = Fleet({}, frozenset(), (), is_complete=False, digest="")
 """The fleet of a folder without manifests."""
 
-OnProgress = Callable[[int, int], None]
-"""Called with how many of how many merchants are done."""
+OnProgress = Callable[[int, int, int], None]
+"""Called with how many merchants are done, of how many, and how many of them failed."""
 
 OpenClient = Callable[[Settings, Environment], AbstractAsyncContextManager[Client]]
 """`open_reader` or `open_writer`."""
 
 
-def no_progress(done: int, of: int) -> None:
+def no_progress(done: int, of: int, failed: int) -> None:
     """The `OnProgress` of a run that nobody watches."""
 
 

@@ -50,16 +50,19 @@ async def refresh_merchants(run: RunContext, *, wait: bool) -> dict[str, str]:
     """By merchant: «asked», «done», or why it was not asked."""
     snapshot = await load_snapshot(run)
     answers: dict[str, str] = {}
+    failed = 0
     for merchant in sorted(snapshot.desired):
         try:
             answers[merchant] = await _refresh(merchant, snapshot, wait=wait)
         except RemoteError as error:
             answers[merchant] = str(error)
+            failed += 1
         except Exception as error:
             if ends_run(error):
                 raise
             answers[merchant] = log_internal_error(merchant, error)
-        run.on_progress(len(answers), len(snapshot.desired))
+            failed += 1
+        run.on_progress(len(answers), len(snapshot.desired), failed)
     return answers
 
 

@@ -9,7 +9,7 @@ from zlib import crc32
 
 from controller.model.errors import ApiUnusable, RemoteError, StoppedBySignal
 from controller.model.plan import RECHECK_UNREAD_AFTER, Actor, Finding, Plan, PlanStatus
-from controller.model.report import Outcome
+from controller.model.report import Failed, Outcome
 from controller.reconcile.failure_policy import (
     ends_run,
     internal_error_outcome,
@@ -19,7 +19,8 @@ from controller.reconcile.failure_policy import (
 from controller.reconcile.plan_merchant import Applier, apply_and_record, plan_merchant
 from controller.reconcile.snapshot import RunSnapshot
 
-OnProgress = Callable[[int, int], None]
+OnProgress = Callable[[int, int, int], None]
+"""Called with how many are done, of how many, and how many of those failed."""
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -44,7 +45,7 @@ async def plan_all(merchants: Sequence[str], snapshot: RunSnapshot, width: int, 
             return internal_error_plan(merchant, error)
 
     mixed = sorted(merchants, key=lambda name: crc32(name.encode()))
-    plans = dict(zip(mixed, await map_bounded(mixed, work_on, width, on_progress), strict=True))
+    plans = dict(zip(mixed, await map_bounded(mixed, work_on, width, on_progress, _is_unread), strict=True))
     return [plans[merchant] for merchant in merchants]
 
 
@@ -67,21 +68,40 @@ async def apply_all(
                 raise
             return await internal_error_outcome(plan, error, 0, snapshot)
 
-    outcomes = await map_bounded(plans, work_on, width, on_progress)
+    outcomes = await map_bounded(plans, work_on, width, on_progress, _has_failed)
     return {plan.merchant: outcome for plan, outcome in zip(plans, outcomes, strict=True)}
 
 
+def _is_unread(plan: Plan) -> bool:
+    return plan.has_unread
+
+
+def _has_failed(outcome: Outcome) -> bool:
+    return isinstance(outcome, Failed)
+
+
 async def map_bounded(
-    keys: Sequence[K], work_on: Callable[[K], Awaitable[V]], width: int, on_progress: OnProgress
+    keys: Sequence[K],
+    work_on: Callable[[K], Awaitable[V]],
+    width: int,
+    on_progress: OnProgress,
+    has_failed: Callable[[V], bool] | None = None,
 ) -> list[V]:
-    """One result per key, in order, `width` at a time. The first exception ends the rest."""
+    """One result per key, in order, `width` at a time. The first exception ends the rest.
+
+    has_failed  whether a result counts as failed for `on_progress`; None = none does
+    """
     results: dict[int, V] = {}
     waiting = iter(enumerate(keys))
 
+    failed = 0
+
     async def work() -> None:
+        nonlocal failed
         for index, key in waiting:
-            results[index] = await work_on(key)
-            on_progress(len(results), len(keys))
+            results[index] = result = await work_on(key)
+            failed += has_failed is not None and has_failed(result)
+            on_progress(len(results), len(keys), failed)
 
     try:
         async with asyncio.TaskGroup() as workers:

@@ -96,7 +96,7 @@ class RunContext:
     recovery_times          how long after its request a create with a lost answer is looked for
     waits_for_lost_creates  it waits for those itself; else a later run looks
     requests_per_minute     for the estimate of a plan's cost
-    on_progress             called with how many of how many merchants are done
+    on_progress             called with how many merchants are done, of how many, and how many of them failed
     on_message              called with a sentence about what is being waited for
     environment             clock, sleep and network: see `now` and `sleep`
     address_from_file       the base URL comes from merchantctl.toml alone
@@ -120,7 +120,7 @@ class RunContext:
     recovery_times: IntentRecoveryTimes
     waits_for_lost_creates: bool
     requests_per_minute: int
-    on_progress: Callable[[int, int], None]
+    on_progress: Callable[[int, int, int], None]
     on_message: Callable[[str], None]
     environment: Environment
     read_data_status: bool = False

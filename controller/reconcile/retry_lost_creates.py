@@ -94,5 +94,5 @@ def _shown(change: Change) -> tuple[object, ...]:
     return change.kind, change.classes, [(each.field, each.live, each.wanted) for each in change.fields]
 
 
-def _unwatched(done: int, of: int) -> None:
+def _unwatched(done: int, of: int, failed: int) -> None:
     """A second round is short: it has no progress of its own."""

@@ -119,13 +119,16 @@ def format_minutes(minutes: float) -> str:
     )
 
 
-def align_columns(rows: Sequence[Sequence[str]], indent: str, gap: str = "  ") -> list[str]:
+def align_columns(rows: Sequence[Sequence[str]], indent: str, gap: str = "  ", width: int | None = None) -> list[str]:
     """The rows as lines, every column but the last as wide as its widest cell; colour takes no room.
 
-    One long name widens nobody else's row: a cell beyond `WIDEST` only moves what stands to the right of it.
+    One long name widens nobody else's row: a cell beyond `WIDEST` only moves what stands to the right of it. Where a
+    row is wider than `width`, a terminal's, long cells of the table are shortened in their middle.
     """
     if not rows:
         return []
+    if width is not None and any(_row_width(row, indent, gap) > width for row in rows):
+        rows = [[*(_shortened(cell) for cell in row[:-1]), row[-1]] for row in rows]
     widths = [
         max((width for row in rows if (width := _shown_width(row[i])) <= WIDEST), default=WIDEST)
         for i in range(len(rows[0]))
@@ -133,6 +136,20 @@ def align_columns(rows: Sequence[Sequence[str]], indent: str, gap: str = "  ") -
     return [indent + gap.join(map(_padded, row, widths)).rstrip() for row in rows]
 
 
+def _row_width(row: Sequence[str], indent: str, gap: str) -> int:
+    return len(indent) + sum(map(_shown_width, row)) + len(gap) * (len(row) - 1)
+
+
+def _shortened(cell: str) -> str:
+    """`franchise-uk-l…n-high-street-0001`: names differ at both ends. A coloured cell is a short word."""
+    if len(cell) <= SHORT_CELL or "\x1b" in cell:
+        return cell
+    half = SHORT_CELL // 2
+    return f"{cell[: half - 1]}…{cell[-half:]}"
+
+
+SHORT_CELL = 32
+"""Characters to which a cell is shortened where its row is too wide for the terminal."""
 WIDEST = 48
 """Characters of a cell that a column makes room for."""
 _COLOUR = re.compile(r"\x1b\[[0-9]+m")

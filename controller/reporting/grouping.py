@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from controller.model.statement_groups import as_read
 from controller.reporting.formatting import format_list
 from controller.reporting.paint import Paint
 
@@ -18,15 +19,18 @@ MerchantBlock = tuple[str, Sequence[str]]
 
 
 def collapse_identical(
-    blocks: Iterable[MerchantBlock], paint: Paint, named: int = MAX_NAMES_IN_GROUP
+    blocks: Iterable[MerchantBlock],
+    paint: Paint,
+    named: int = MAX_NAMES_IN_GROUP,
+    at_least: int = MIN_GROUP_SIZE,
 ) -> list[list[str]]:
-    """The blocks' lines in their order; of many alike the first speaks for all, and `named` others are named."""
+    """The blocks' lines in their order; of `at_least` alike the first speaks for all, and `named` others are named."""
     blocks = list(blocks)
     alike = _alike(blocks)
     told: list[list[str]] = []
     for name, block in blocks:
         group = alike[_said(name, block)]
-        if len(group) < MIN_GROUP_SIZE:
+        if len(group) < at_least:
             told.append([*block])
         elif name == group[0]:
             told.append([*block, paint("strong", "  likewise ") + format_list(group[1:], named)])
@@ -41,4 +45,4 @@ def _alike(blocks: Sequence[MerchantBlock]) -> dict[tuple[str, ...], list[str]]:
 
 
 def _said(name: str, block: Sequence[str]) -> tuple[str, ...]:
-    return tuple(line.replace(name, "") for line in block)
+    return tuple(as_read(line, name) for line in block)

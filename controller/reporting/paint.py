@@ -24,9 +24,13 @@ STYLE_BY_WORD = {
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """`paint("bad", text)` is the text in red; without colour it is the text."""
+    """`paint("bad", text)` is the text in red; without colour it is the text.
+
+    width  columns of the terminal, into which tables are shortened; None = it is no terminal, and nothing is
+    """
 
     colour: bool = False
+    width: int | None = None
 
     def __call__(self, style: str, text: str) -> str:
         return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.colour and text else text

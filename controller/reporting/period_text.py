@@ -57,14 +57,14 @@ def _findings(title: str, findings: Sequence[Finding], paint: Paint) -> list[str
                 f"since {format_time(since)}" if since else "",
             )
         )
-    return [paint("strong", f"{title}: {len(findings):,}"), *align_columns(rows, "  "), ""]
+    return [paint("strong", f"{title}: {len(findings):,}"), *align_columns(rows, "  ", width=paint.width), ""]
 
 
 def _table(title: str, rows: words.Rows, paint: Paint, note: str = "") -> list[str]:
     if not rows:
         return []
     about = paint("quiet", f"  {clean(note)}") if note else ""
-    return [paint("strong", title) + about, *align_columns(rows, "  "), ""]
+    return [paint("strong", title) + about, *align_columns(rows, "  ", width=paint.width), ""]
 
 
 def _parts(report: PeriodReport, paint: Paint) -> list[str]:

@@ -11,6 +11,7 @@ acme-coffee  change
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 from controller.model.merchant_status import STATUS_MEANINGS, MerchantStatus
 from controller.model.plan import Change, Finding, Plan, PlanStatus
@@ -73,12 +74,25 @@ def provenance_lines(plan: FleetPlan, paint: Paint) -> list[str]:
 
 def _plan_lines(plan: FleetPlan, paint: Paint) -> list[str]:
     shown = [each for each in plan.plans if _worth_showing(each)]
-    blocks = ((each.merchant, merchant_lines(each, paint)) for each in shown if not _only_adopts(each))
-    lines = [line for block in collapse_identical(blocks, paint) for line in (*block, "")]
+    told = [each for each in shown if not _only_adopts(each)]
+    lines = unread_last(told, paint, lambda each: merchant_lines(each, paint))
     adopted = [line for each in shown if _only_adopts(each) for line in merchant_lines(each, paint)]
     lines += [*adopted, ""] if adopted else []
     lines += notice_lines(plan, paint)
     return [*lines, *refusal_lines(plan.refusal, paint), ""] if plan.refusal else lines
+
+
+def unread_last(plans: Sequence[Plan], paint: Paint, block: Callable[[Plan], list[str]]) -> list[str]:
+    """A block a merchant, many alike as one; two that could not be read for one reason are told of as one already.
+
+    Where nothing answers, that is said once.
+    """
+    read, unread = (
+        [(each.merchant, block(each)) for each in plans if (each.status is PlanStatus.UNKNOWN) is unknown]
+        for unknown in (False, True)
+    )
+    blocks = (*collapse_identical(read, paint), *collapse_identical(unread, paint, at_least=2))
+    return [line for told in blocks for line in (*told, "")]
 
 
 def plan_summary(plan: FleetPlan) -> str:
@@ -244,18 +258,15 @@ def _outcomes_lines(report: FleetReport, paint: Paint) -> list[str]:
 
 
 def _consent_link_lines(report: FleetReport, paint: Paint) -> list[str]:
-    """What the new connections wait for: the link that each merchant has to get."""
+    """What the new connections wait for: the link that each merchant has to get, on a line of its own to copy."""
     links = [
-        (clean(name), clean(each.link))
+        line
         for name, outcome in sorted(report.outcomes.items())
         for each in (outcome.findings if isinstance(outcome, Applied) else ())
         if each.link
+        for line in (f"  {clean(name)}", f"  {paint('link', clean(each.link))}")
     ]
-    return (
-        [paint("strong", "Send each merchant its link, to give consent:"), *align_columns(links, "  "), ""]
-        if links
-        else []
-    )
+    return [paint("strong", "Send each merchant its link, to give consent:"), *links, ""] if links else []
 
 
 def report_summary(report: FleetReport) -> str:

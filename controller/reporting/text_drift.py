@@ -12,11 +12,17 @@ from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.reporting.as_json import findings_of, unmanaged_names
 from controller.reporting.data_age import data_age_rows, data_age_text
 from controller.reporting.formatting import align_columns, clean, format_count, format_time
-from controller.reporting.grouping import collapse_identical
 from controller.reporting.last_syncs import last_sync_short_text, last_sync_text, last_syncs_text, next_sync_text
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
 from controller.reporting.provenance import shown_text
-from controller.reporting.text import data_age_lines, finding_lines, merchant_lines, notice_lines, provenance_lines
+from controller.reporting.text import (
+    data_age_lines,
+    finding_lines,
+    merchant_lines,
+    notice_lines,
+    provenance_lines,
+    unread_last,
+)
 
 
 def drift_text(
@@ -51,8 +57,8 @@ def drift_text(
 
 
 def _merchant_blocks(plan: FleetPlan, paint: Paint) -> list[str]:
-    blocks = ((each.merchant, _found_lines(each, paint)) for each in plan.plans if each.findings)
-    return [line for block in collapse_identical(blocks, paint) for line in (*block, "")]
+    found = [each for each in plan.plans if each.findings]
+    return unread_last(found, paint, lambda each: _found_lines(each, paint))
 
 
 def label_title(label: str, value: str, part: FleetPlan) -> str:
@@ -87,7 +93,7 @@ def status_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
     """One line a merchant: how far it has come, and the first thing it waits for."""
     rows = [_status_row(each, paint, plan.made_at) for each in plan.plans]
     head = tuple(paint("strong", word) for word in ("MERCHANT", "STATE", "READY", "LAST SYNC", "WAITS FOR"))
-    lines = align_columns([head, *rows], "") if rows else ["no merchants"]
+    lines = align_columns([head, *rows], "", width=paint.width) if rows else ["no merchants"]
     ready = sum(_is_ready(each) for each in plan.plans)
     summary = f"{ready:,} of {format_count(len(rows), 'merchant')} ready."
     return "\n".join(
@@ -156,7 +162,7 @@ def last_syncs_lines(plan: FleetPlan, paint: Paint) -> list[str]:
 def _data_lines(plan: FleetPlan, paint: Paint) -> list[str]:
     rows = data_age_rows(plan)
     head = tuple(paint("strong", word) for word in ("MERCHANT", "PULLED", "OLDEST TYPE"))
-    return [*align_columns([head, *rows], ""), ""] if rows else []
+    return [*align_columns([head, *rows], "", width=paint.width), ""] if rows else []
 
 
 def _unmanaged_lines(plan: FleetPlan, every: bool) -> list[str]:

@@ -36,7 +36,12 @@ def imported(
 ) -> ImportResult:
     nobody = KnownMerchants(Fleet({}, frozenset(), (), False, ""), {})
     work = import_companies(
-        Listed(companies), choice or ImportOptions(), known or nobody, lambda: build.USUAL_NOW, 2, lambda done, of: None
+        Listed(companies),
+        choice or ImportOptions(),
+        known or nobody,
+        lambda: build.USUAL_NOW,
+        2,
+        lambda done, of, failed: None,
     )
     return asyncio.run(work)
 

@@ -62,7 +62,7 @@ def key(
         recovery_times=IntentRecoveryTimes(5, 60),
         waits_for_lost_creates=False,
         requests_per_minute=950,
-        on_progress=lambda done, of: None,
+        on_progress=lambda done, of, failed: None,
         on_message=lambda sentence: None,
         environment=Environment(clock=lambda: now),
     )

@@ -88,8 +88,10 @@ def test_a_report_lists_the_links_to_send_to_the_merchants_whose_connections_are
     lines = report_text(report(fleet(changing(), changing("bolt")), outcomes)).splitlines()
     assert lines == [
         "Send each merchant its link, to give consent:",
-        "  acme  https://link.example/x",
-        "  bolt  https://link.example/x",
+        "  acme",
+        "  https://link.example/x",
+        "  bolt",
+        "  https://link.example/x",
         "",
         "Apply: 2 done; 4 writes.",
     ]
