@@ -51,6 +51,7 @@ COMMANDS = {
     "explain": CommandEntry("explain", "Show which file and line a value comes from."),
     "import": CommandEntry("import_", "Write manifests that say what is live.", talks_to_api=True),
     "codify": CommandEntry("codify", "Write what is live into the manifests.", talks_to_api=True),
+    "fmt": CommandEntry("fmt", "Lay out the manifests in one way."),
     "state": CommandEntry("state", "List, show, correct, export and unlock what is remembered."),
     "doctor": CommandEntry("doctor", "Look whether everything is in place.", needs_settings=False),
     "schema": CommandEntry("schema", "Print the JSON Schema of the manifests.", needs_settings=False),

@@ -1,0 +1,114 @@
+"""One layout for all manifests: values and comments stay, and what is laid out once stays as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.desired.yaml_formatter import format_manifests
+from controller.desired.yaml_reader import read
+from tests.unit.desired.test_yaml_editor import LINED, WAYS
+
+UNTIDY = """\
+---
+kind: Merchant   # as ever
+apiVersion: merchantctl/v1
+
+
+spec:
+      enabled:   true
+      # what differs
+      mapping:
+            # of the payments
+            payments: {sync: true}
+
+            sales:
+                   accounts:
+                        # the first
+                        sales: {code: "200"}   # Sales
+                        tips:
+                           name: Tips payable
+                        # refund: {code: "205"}
+                   sync: true
+            # end of the mapping
+      unmanaged:
+         - schedule.time     # theirs
+         - enabled
+      profile: uk
+metadata: {name: acme, labels: {tier: gold}}
+# the end
+"""
+
+TIDY = """\
+apiVersion: merchantctl/v1
+kind: Merchant   # as ever
+metadata: {name: acme, labels: {tier: gold}}
+
+spec:
+  profile: uk
+  enabled: true
+  # what differs
+  mapping:
+
+    sales:
+      sync: true
+      accounts:
+        # the first
+        sales: {code: "200"}   # Sales
+        tips:
+          name: Tips payable
+        # refund: {code: "205"}
+    # of the payments
+    payments: {sync: true}
+    # end of the mapping
+  unmanaged:
+    - schedule.time     # theirs
+    - enabled
+# the end
+"""
+
+
+def formatted(text: str) -> str:
+    content = format_manifests(text.encode())
+    assert content is not None
+    return content.decode()
+
+
+def test_levels_and_order_are_one_and_comments_go_with_what_they_are_about() -> None:
+    assert formatted(UNTIDY) == TIDY
+
+
+@pytest.mark.parametrize("text", [UNTIDY, LINED, *(way for way in WAYS if not way.startswith(("{", "kind: x")))])
+def test_what_is_laid_out_stays_as_it_is_and_means_the_same(text: str) -> None:
+    once = formatted(text)
+    assert formatted(once) == once
+    assert [each.value for each in read(once.encode(), "").documents] == [
+        each.value for each in read(text.encode(), "").documents
+    ]
+
+
+def test_several_documents_keep_their_order() -> None:
+    once = formatted(f"# all of ours\n---\n{LINED}---\n{UNTIDY.removeprefix('---').lstrip()}")
+    assert once.startswith("# all of ours\n# who they are\n")
+    assert once.count("\n---\n") == 1
+    assert once.endswith(TIDY.split("---")[-1])
+
+
+def test_text_over_several_lines_moves_along() -> None:
+    folded = "  suspend:\n        reason: >-\n           an audit\n           of theirs\n"
+    text = LINED.replace("  enabled: true", f"{folded}  enabled: true")
+    once = formatted(text)
+    assert "  suspend:\n    reason: >-\n       an audit\n       of theirs\n" in once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINED.replace('{code: "200"}', '&a {code: "200"}'),
+        "spec: [",
+        "- a\n- b\n",
+        "{a: 1}\n",
+        f"{LINED}...\n# between\n---\n{LINED}",
+    ],
+)
+def test_what_could_lose_something_is_left_alone(text: str) -> None:
+    assert format_manifests(text.encode()) is None
