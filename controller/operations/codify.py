@@ -7,15 +7,16 @@ look at everyone ─▶ what may be declared, and where ─▶ edits of the file
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from controller.desired.discovery import display_path
 from controller.desired.generate import spec_path_of, to_manifest_values
 from controller.desired.loader import load_fleet
 from controller.desired.yaml_editor import set_value
 from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.desired import Fleet
 from controller.model.errors import InvalidManifests, MerchantctlError
 from controller.model.observed import Configuration, Observed
 from controller.model.plan import ChangeKind
@@ -80,25 +81,42 @@ async def codify(
     ]
     # A profile may be that of merchants of another environment, too, whom this look cannot have seen.
     everyone = load_fleet(settings.manifests).merchants if settings.selector else fleet.merchants
-    codified, refused = choose_codified(looked_at, everyone, snapshot.run.service_now())
-    files, codified, unwritable = _edit(codified)
-    refused = (*refused, *unwritable)
+    codified, not_chosen = choose_codified(looked_at, everyone, snapshot.run.service_now())
+    refused = list(not_chosen)
+    while True:
+        files, written, unwritable = edit_files(codified, _read_file)
+        refused += unwritable
+        edited, broken = _load_copy(files, settings) if files else (fleet, {})
+        if not broken:
+            break
+        # What breaks a rule in one file keeps nothing out of the others.
+        refused += [
+            RefusedField(merchant, each.path, f"as declared it would be invalid: {broken[each.file]}")
+            for each in written
+            if each.file in broken
+            for merchant in each.merchants
+        ]
+        codified = tuple(each for each in written if each.file not in broken)
     known = {(each.merchant, each.field) for each in refused}
-    left = _still_to_change(files, settings, observed, snapshot) if files else ()
-    left = tuple(each for each in left if (each.merchant, each.field) not in known)
-    return CodifyResult(files, codified, (*refused, *left), plan.unread_reasons)
+    left = [each for each in _still_to_change(edited, observed, snapshot) if (each.merchant, each.field) not in known]
+    return CodifyResult(files, written, (*refused, *left), plan.unread_reasons)
 
 
-def _edit(
-    codified: Collection[CodifiedField],
+def _read_file(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise MerchantctlError(f"{file} cannot be read: {error.strerror}. Nothing was written.") from None
+
+
+def edit_files(
+    codified: Collection[CodifiedField], read: Callable[[str], bytes]
 ) -> tuple[dict[str, tuple[bytes, bytes]], tuple[CodifiedField, ...], tuple[RefusedField, ...]]:
+    """By file its content before and after; what of it is written; and what its file does not let be edited."""
     files: dict[str, tuple[bytes, bytes]] = {}
     written, refused = [], []
     for each in codified:
-        try:
-            before, current = files.get(each.file) or (Path(each.file).read_bytes(),) * 2
-        except OSError as error:
-            raise MerchantctlError(f"{each.file} cannot be read: {error.strerror}. Nothing was written.") from None
+        before, current = files.get(each.file) or (read(each.file),) * 2
         kind, _, name = each.manifest.partition(" ")
         comment = (each.old_name, each.new_name) if each.old_name and each.new_name else None
         keys = ("spec", *spec_path_of(each.path))
@@ -121,32 +139,27 @@ def _plain(path: str, value: DeclaredValue) -> object:
     return list(plain) if isinstance(plain, tuple) else plain
 
 
-def _still_to_change(
-    files: Mapping[str, tuple[bytes, bytes]],
-    settings: Settings,
-    observed: Mapping[str, Observed],
-    snapshot: RunSnapshot,
-) -> tuple[RefusedField, ...]:
-    """What a plan would still change of the configuration. Raises InvalidManifests where the edits break the fleet."""
+def _load_copy(files: Mapping[str, tuple[bytes, bytes]], settings: Settings) -> tuple[Fleet, dict[str, str]]:
+    """The fleet as edited, from a copy; and by edited file, what is wrong with it. InvalidManifests for other files."""
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "manifests"
         shutil.copytree(settings.manifests, copy)
+        original = {}
         for file, (_, after) in files.items():
-            (copy / Path(file).resolve().relative_to(settings.manifests.resolve())).write_bytes(after)
+            place = copy / Path(file).resolve().relative_to(settings.manifests.resolve())
+            place.write_bytes(after)
+            original[display_path(str(place))] = file
         edited = load_fleet(copy, selector=settings.selector)
-    if edited.diagnostics:
-        raise InvalidManifests(
-            tuple(
-                replace(each, what=f"what live has would make it invalid: {each.what}") for each in edited.diagnostics
-            )
-        )
-    now, left = snapshot.run.service_now(), []
+    broken = {original[each.file]: each.what for each in edited.diagnostics if each.file in original}
+    if edited.diagnostics and not broken:
+        raise InvalidManifests(edited.diagnostics)
+    return edited, broken
+
+
+def _still_to_change(edited: Fleet, observed: Mapping[str, Observed], snapshot: RunSnapshot) -> Iterator[RefusedField]:
+    """What a plan would still change of the configuration."""
     for name, seen in observed.items():
-        plan = make_plan(edited.merchants[name], seen, snapshot.recorded_state(name), now)
-        changes = (change for change in plan.changes if change.kind is ChangeKind.SET_CONFIGURATION)
-        left += [
-            RefusedField(name, field.field, "a plan changes it all the same")
-            for change in changes
-            for field in change.fields
-        ]
-    return tuple(left)
+        plan = make_plan(edited.merchants[name], seen, snapshot.recorded_state(name), snapshot.run.service_now())
+        for change in plan.changes if not plan.has_unread else ():
+            if change.kind is ChangeKind.SET_CONFIGURATION:
+                yield from (RefusedField(name, each.field, "a plan changes it all the same") for each in change.fields)
