@@ -5,7 +5,7 @@ api_key              (none, on purpose)      CODAT_API_KEY[_FILE]             no
 base_url             --base-url              CODAT_BASE_URL                   the production API
 allow_http           --allow-http            MERCHANTCTL_ALLOW_HTTP           no; http only to loopback
 state                --state                 MERCHANTCTL_STATE                sqlite:///var/merchantctl.db
-manifests            --manifests             MERCHANTCTL_MANIFESTS            manifests
+manifests            --manifests             MERCHANTCTL_MANIFESTS            manifests; or git+https://…@branch//folder
 requests_per_minute  --requests-per-minute   MERCHANTCTL_REQUESTS_PER_MINUTE  950; 0 = unpaced
 parallelism          (of `apply`)            MERCHANTCTL_PARALLELISM          16
 create_settle        (none)                  MERCHANTCTL_CREATE_SETTLE        5 seconds
@@ -22,6 +22,7 @@ of `run`
 resync               --resync                MERCHANTCTL_RESYNC               1h
 listen               --listen                MERCHANTCTL_LISTEN               127.0.0.1:8788; off = no web
 refresh_after        (none)                  MERCHANTCTL_REFRESH_AFTER        24h; 0 = never
+git_poll_interval    (none)                  MERCHANTCTL_GIT_POLL_INTERVAL    60s
 listing_poll_interval (none)                 MERCHANTCTL_LISTING_POLL_INTERVAL 60s; 0 = never
 sync_poll_interval   (none)                  MERCHANTCTL_SYNC_POLL_INTERVAL   24h; 0 = never
 notify_url           (none, on purpose)      MERCHANTCTL_NOTIFY_URL[_FILE]    none
@@ -45,6 +46,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from controller.git_address import PREFIX as GIT_PREFIX
+from controller.git_address import GitAddress, parse_git_address
 from controller.named_environments import (
     ENVIRONMENT_VARIABLE,
     InvalidSettings,
@@ -74,6 +77,8 @@ DEFAULT_SOURCE = "default"
 class Settings:
     """`requests_per_minute` 0 = unpaced; times are in seconds, 0 = never. No secret is in a repr.
 
+    git                    where the manifests come from a Git repository; `manifests` is then the folder of a
+                           commit, once it was checked out, and `commit` says of which one
     allow_http             plain http also beyond loopback: somebody said that the way is encrypted otherwise
     lock_lease             without a sign of life for so long a run loses its lock on a state in PostgreSQL
     keep                   how long the state remembers what is over: history, closed findings, ended creates
@@ -100,6 +105,8 @@ class Settings:
     state: str
     manifests: Path
     requests_per_minute: int
+    git: GitAddress | None = None
+    commit: str | None = None
     allow_http: bool = False
     parallelism: int = 16
     create_settle: float = 5.0
@@ -112,6 +119,7 @@ class Settings:
     refresh_after: float = 86_400.0
     sync_poll_interval: float = 86_400.0
     listing_poll_interval: float = 60.0
+    git_poll_interval: float = 60.0
     listen_webhooks: tuple[str, int] | None = None
     listen_metrics: tuple[str, int] | None = None
     web_guard: str | None = None
@@ -135,6 +143,10 @@ def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any
     _refuse_renamed(environ)
     _refuse_contradicting(environ, flags, written)
     values = {row.name: _first(row, flags, environ, written) for row in _ROWS}
+    if isinstance(values["manifests"], GitAddress):
+        if values["cache"] is None:
+            raise InvalidSettings("manifests from Git are cloned into the cache folder: set MERCHANTCTL_CACHE to one")
+        values |= {"git": values["manifests"], "manifests": Path(str(values["manifests"]))}
     secrets: dict[str, Any] = {name: _secret(variable, environ, cwd) for name, variable in _SECRETS.items()}
     _check_encrypted(values["base_url"], values["allow_http"])
     from_file = _said(_ROWS[0], flags, environ, written)[0].startswith(SETTINGS_FILE)
@@ -211,10 +223,10 @@ def _state_url(text: str) -> str:
     return text
 
 
-def _folder(text: str) -> Path:
+def _manifests(text: str) -> Path | GitAddress:
     if not text:
         raise ValueError("names no folder")
-    return Path(text)
+    return parse_git_address(text) if text.startswith(GIT_PREFIX) else Path(text)
 
 
 def _whole(lowest: int) -> Callable[[str], int]:
@@ -306,7 +318,7 @@ _ROWS = (
     _Row("base_url", "CODAT_BASE_URL", _url, PRODUCTION_URL),
     _Row("allow_http", "MERCHANTCTL_ALLOW_HTTP", _yes, "no"),
     _Row("state", "MERCHANTCTL_STATE", _state_url, "sqlite:///var/merchantctl.db"),
-    _Row("manifests", "MERCHANTCTL_MANIFESTS", _folder, "manifests"),
+    _Row("manifests", "MERCHANTCTL_MANIFESTS", _manifests, "manifests"),
     _Row("requests_per_minute", "MERCHANTCTL_REQUESTS_PER_MINUTE", _whole(0), "950"),
     _Row("parallelism", "MERCHANTCTL_PARALLELISM", _whole(1), "16"),
     _Row("create_settle", "MERCHANTCTL_CREATE_SETTLE", _seconds, "5"),
@@ -321,6 +333,7 @@ _ROWS = (
     _Row("web_guard", "MERCHANTCTL_WEB_GUARD", _guard, ""),
     _Row("web_hosts", "MERCHANTCTL_WEB_HOSTS", _hosts, ""),
     _Row("refresh_after", "MERCHANTCTL_REFRESH_AFTER", _span(0), "24h"),
+    _Row("git_poll_interval", "MERCHANTCTL_GIT_POLL_INTERVAL", _span(1), "60s"),
     _Row("listing_poll_interval", "MERCHANTCTL_LISTING_POLL_INTERVAL", _span(0), "60s"),
     _Row("sync_poll_interval", "MERCHANTCTL_SYNC_POLL_INTERVAL", _span(0), "24h"),
 )

@@ -29,6 +29,7 @@ from state.lock import LockWait
 from state.process import LockRow, ProcessIdentity
 from state.quarantine import Quarantine
 from state.records import MerchantRecord
+from state.revisions import Revision, RevisionRow, RevisionStatus
 from state.rollouts import HoldRow, MemberRow, RolloutRow
 from state.runs import EventRow, RunAuthor
 from state.samples import Sample
@@ -58,6 +59,9 @@ __all__ = [
     "Quarantine",
     "ReceivedDelivery",
     "RemoteAccount",
+    "Revision",
+    "RevisionRow",
+    "RevisionStatus",
     "RolloutRow",
     "RunAuthor",
     "Sample",

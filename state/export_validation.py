@@ -23,6 +23,7 @@ from state.tables import (
     occurrences,
     quarantine,
     renames,
+    revisions,
     rollout_merchants,
     rollouts,
     runs,
@@ -33,7 +34,7 @@ from state.tables import (
 
 EXPORTED_TABLES = (
     *(account, merchants, renames, applied, intents, occurrences, quarantine),
-    *(runs, events, writes, rollouts, rollout_merchants, samples),
+    *(runs, events, writes, rollouts, rollout_merchants, samples, revisions),
 )
 """The tables of an export, in the order in which they are imported."""
 

@@ -42,6 +42,7 @@ from state.tables import (
     pulls,
     quarantine,
     renames,
+    revisions,
     rollout_merchants,
     rollouts,
     runs,
@@ -106,6 +107,7 @@ EXPIRED_ROWS_BY_TABLE: Mapping[Table, ColumnElement[bool]] = {
     intents: intents.c.closed_at < _BEFORE,
     writes: writes.c.at < _BEFORE,
     syncs: syncs.c.read_at < _BEFORE,
+    revisions: revisions.c.ended_at < _BEFORE,
     pulls: pulls.c.asked_at < _BEFORE,
     runs: (runs.c.started_at < _BEFORE) & runs.c.id.not_in(_NAMED_RUNS),
     rollout_merchants: rollout_merchants.c.rollout_id.in_(select(rollouts.c.id).where(_IS_OVER)),
@@ -130,6 +132,7 @@ _CREATED_AT: Mapping[Table, Column[datetime]] = {
     pulls: pulls.c.asked_at,
     runs: runs.c.started_at,
     rollouts: rollouts.c.started_at,
+    revisions: revisions.c.at,
     inbox: inbox.c.received_at,
     samples: samples.c.at,
 }

@@ -24,6 +24,7 @@ from state.merchants import Merchants
 from state.quarantine import QuarantinedMerchants
 from state.records import MerchantRecords
 from state.refresh_requests import RefreshRequests
+from state.revisions import Revisions
 from state.rollouts import Rollouts
 from state.runs import Runs
 from state.samples import Samples
@@ -64,6 +65,7 @@ class Store:
         self.conditions = Conditions(database)
         self.seen = Seen(database)
         self.samples = Samples(database)
+        self.revisions = Revisions(database)
         self.alerts = Alerts(database)
         self.rollouts = Rollouts(database, lease_s)
         self.inbox = Inbox(database)

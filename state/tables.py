@@ -23,6 +23,7 @@ conditions   since when each condition of a merchant has its status
 seen         how each merchant stood at the last look at it
 seen_fleet   at most one row: what the last look at everyone said of the fleet as a whole
 controllers  the `run` processes that work on this state, each with its last sign of life
+revisions    which revision of the manifests is in force, was, or waits for a decision
 samples      how the fleet stood every few minutes: numbers only, thinned with age
 account      at most one row: the Codat account and base URL that everything above belongs to
 """
@@ -168,6 +169,21 @@ controllers = Table(
     Column("revision", String, nullable=False),
     Column("report_only", Boolean, nullable=False),
     Column("failure", String),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("git_commit", String),
+    Column("source", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("by", String, nullable=False),
+    Column("ended_at", UtcTime),
+    Index(None, "status"),
 )
 
 samples = Table(

@@ -52,6 +52,7 @@ COMMANDS = {
     "import": CommandEntry("import_", "Write manifests that say what is live.", talks_to_api=True),
     "codify": CommandEntry("codify", "Write what is live into the manifests.", talks_to_api=True),
     "fmt": CommandEntry("fmt", "Lay out the manifests in one way."),
+    "revision": CommandEntry("revision", "Show which manifests are in force; release or reject others."),
     "state": CommandEntry("state", "List, show, correct, export and unlock what is remembered."),
     "doctor": CommandEntry("doctor", "Look whether everything is in place.", needs_settings=False),
     "schema": CommandEntry("schema", "Print the JSON Schema of the manifests.", needs_settings=False),
@@ -63,6 +64,11 @@ COMMANDS = {
     "version": CommandEntry("version", "Print the version.", needs_settings=False),
 }
 
+
+WITHOUT_MANIFESTS = ("import", "history", "report", "state", "revision", "run")
+"""Commands with settings that read no manifests, or, as `run`, see to them by themselves."""
+
+WRITES_MANIFESTS = ("codify", "fmt")
 
 ENVIRONMENT_KEY = "merchantctl.environment"
 """Where in a click context's `meta` the environment of the command line stands; `obj` holds its settings."""
@@ -93,6 +99,13 @@ class CommandTable(click.Group):
             ctx.fail(f"No such command {name!r}.{hint}")
         if COMMANDS[name].needs_settings and not ctx.resilient_parsing and not {"-h", "--help"} & set(rest):
             ctx.obj = load_settings(os.environ, Path.cwd(), ctx.params)
+            if ctx.obj.git and name in WRITES_MANIFESTS:
+                ctx.fail(f"the manifests are in Git, and nothing is written there from here: run {name} in your clone")
+            if ctx.obj.git and name not in WITHOUT_MANIFESTS:
+                from controller.cli.terminal import print_notice
+                from controller.operations.git_manifests import with_newest_commit
+
+                ctx.obj = with_newest_commit(ctx.obj, print_notice)
             if COMMANDS[name].talks_to_api or "--online" in rest:
                 _print_place(ctx.obj)
                 _warn_of_exposed_files(ctx.obj.exposed)

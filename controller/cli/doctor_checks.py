@@ -16,6 +16,7 @@ from typing import Any
 
 from controller.codat.client import Client
 from controller.codat.quota_headers import Quota
+from controller.desired.git_source import GitUnavailable
 from controller.desired.loader import empty_root_diagnostic, load_fleet
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.errors import (
@@ -28,6 +29,7 @@ from controller.model.errors import (
 )
 from controller.model.zones import TZDATA_VERSION
 from controller.operations.bootstrap import open_reader
+from controller.operations.git_manifests import with_newest_commit
 from controller.planning.clock_skew import SET_CLOCK_REMEDY, TOLERATED_SKEW
 from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import format_count, format_time
@@ -234,8 +236,9 @@ def _check_schema(inspection: StateInspection) -> DoctorCheck:
 
 def _check_manifests(settings: Settings) -> DoctorCheck:
     try:
+        settings = with_newest_commit(settings, lambda sentence: None)
         fleet = load_fleet(settings.manifests, selector=settings.selector)
-    except UsageError as error:
+    except (UsageError, GitUnavailable) as error:
         return DoctorCheck("manifests", False, str(error))
     if fleet.is_empty:
         diagnostic = empty_root_diagnostic(settings.manifests)
@@ -244,7 +247,9 @@ def _check_manifests(settings: Settings) -> DoctorCheck:
         fact = f"{format_count(len(fleet.diagnostics), 'complaint')}, the first: {fleet.diagnostics[0]}"
         return DoctorCheck("manifests", False, fact, "merchantctl validate shows them all")
     return DoctorCheck(
-        "manifests", True, f"{settings.manifests}: {format_count(len(fleet.merchants), 'merchant')}, all sound"
+        "manifests",
+        True,
+        f"{settings.git or settings.manifests}: {format_count(len(fleet.merchants), 'merchant')}, all sound",
     )
 
 

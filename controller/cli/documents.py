@@ -31,7 +31,7 @@ def render_document(document: Mapping[str, Any], base_url: str | None, revision:
 
 
 def manifests_revision(settings: Settings) -> str | None:
-    """The digest of the manifests on disk; None where they cannot all be read."""
+    """The commit of the manifests, or the digest of those on disk; None where they cannot all be read."""
     from controller.desired.loader import load_fleet
     from controller.model.errors import UsageError
 
@@ -39,4 +39,4 @@ def manifests_revision(settings: Settings) -> str | None:
         fleet = load_fleet(settings.manifests, cache=settings.cache, selector=settings.selector)
     except UsageError:
         return None
-    return None if fleet.diagnostics else fleet.digest
+    return None if fleet.diagnostics else settings.commit or fleet.digest

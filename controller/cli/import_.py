@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.model.errors import MerchantctlError
+from controller.model.errors import MerchantctlError, UsageError
 from controller.settings import Settings
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def command(ctx: click.Context, /, out: str | None, overwrite: bool, **options: 
     from controller.operations.import_ import ImportOptions, import_fleet
 
     settings: Settings = ctx.obj
+    if settings.git and out is None:
+        raise UsageError("the manifests are in Git, and nothing is written there from here: name your clone with --out")
     folder = None if out == _STDOUT else Path(out) if out else settings.manifests
     with progress("Reading") as on_progress:
         result = run_async(

@@ -59,7 +59,11 @@ Exit codes: 0 fine, 1 error, 2 changes or drift, 3 some merchants failed or are 
 @click.option("--base-url", metavar="URL", help="Where the API is.")
 @click.option("--allow-http", is_flag=True, default=None, help="Plain http beyond loopback, though it shows the key.")
 @click.option("--state", metavar="URL", help="Where to remember: sqlite:///relative.db, sqlite:////absolute.db.")
-@click.option("--manifests", metavar="DIR", help="The root folder of the manifests.")
+@click.option(
+    "--manifests",
+    metavar="DIR",
+    help="The root folder of the manifests, or git+https://HOST/REPOSITORY@BRANCH//FOLDER (ssh and file, too).",
+)
 @click.option("--requests-per-minute", metavar="N", help="Pace below this many requests a minute; 0 = unpaced.")
 @click.option("--no-color", is_flag=True, help="No colour, as with NO_COLOR set.")
 @click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for every request.")

@@ -31,12 +31,14 @@ from controller.daemon.loop import run_single_pass, serve, shut_down
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
+from controller.daemon.revision_keeper import RevisionKeeper
 from controller.daemon.scheduler import Timer
 from controller.daemon.state import DaemonContext, DaemonState
 from controller.daemon.workqueue import Queue, WorkQueue
+from controller.desired.git_source import CommitOrder
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.controller_status import ControllerStatus
-from controller.model.errors import StateError, StoppedBySignal
+from controller.model.errors import InvalidManifests, StateError, StoppedBySignal
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Records, RunPolicy, Scope
 from controller.operations.bootstrap import (
@@ -51,6 +53,7 @@ from controller.operations.bootstrap import (
     state_lock,
     stop_on_signals,
 )
+from controller.operations.git_manifests import open_git_source, with_newest_commit
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.settings import InvalidSettings, Settings
@@ -60,7 +63,7 @@ from controller.web.access import AccessPolicy, check_exposure
 from controller.web.app import ALL_CONTENT, PortContent, create_app
 from controller.web.context import WebContext, parse_webhook_secrets
 from controller.web.server import serving_web
-from state import LockWait, Store, postgresql_url
+from state import LockWait, RevisionStatus, Store, postgresql_url
 from state.errors import MAX_HEARTBEAT_SILENCE_S
 
 DAEMON_WAIT_LOG_INTERVAL_S = 60.0
@@ -137,17 +140,67 @@ async def _open_daemon(
     log.info("controller_starting", **name, api=settings.base_url, once=options.once, report_only=options.report_only)
     for file in settings.exposed:
         log.warning("secret_file_exposed", file=str(file), remedy=f"chmod 600 {quote(str(file))}")
-    watcher, metrics = ManifestWatcher(settings.manifests, settings.cache, settings.selector), Metrics()
+    metrics = Metrics()
     client = (open_reader if options.report_only else open_writer)(settings, environment)
     async with open_store(settings) as store, client as api, _open_queue(settings, options) as queue:
+        watcher = await open_manifests(settings, store)
         await refuse_empty_root(settings, watcher.fleet, store)
         request = ApplyRequest(Scope(), RunPolicy(automatic=True), verb="run", records=Records.ALL)
         run = build_run(settings, request, watcher.fleet, store, api, no_progress, environment)
         notifier = Notifier(metrics, environment.sleep, settings.notify_url)
         renew_key = _key_renewer(settings.api_key, read_key, api, redact_too)
-        daemon = replace(_daemon_context(settings, options, run, watcher, queue, notifier), renew_key=renew_key)
+        daemon = replace(
+            _daemon_context(settings, options, run, watcher, queue, notifier),
+            renew_key=renew_key,
+            revisions=_revision_keeper(settings, options, run, watcher),
+            git_poll_interval_s=settings.git_poll_interval,
+        )
         with stop_on_signals(lambda signal: shut_down(daemon, signal)):
             yield daemon, metrics
+
+
+async def open_manifests(settings: Settings, store: Store) -> ManifestWatcher:
+    """The manifests to begin with. From Git that is the branch's newest commit; where that is broken, or does not
+    descend from the one in force, the one in force. Raises InvalidManifests, UsageError, GitUnavailable."""
+    source = open_git_source(settings)
+    if source is None:
+        return ManifestWatcher(settings.manifests, settings.cache, settings.selector)
+    newest = await asyncio.to_thread(
+        with_newest_commit, settings, lambda sentence: log.warning("repository", reason=sentence)
+    )
+    row = await store.revisions.load(RevisionStatus.IN_FORCE)
+    in_force = row.revision.git_commit if row and row.revision.source == str(source.address) else None
+    head = newest.commit or ""
+    if in_force is None or await asyncio.to_thread(source.order, head, in_force) in (
+        CommitOrder.SAME,
+        CommitOrder.NEWER,
+    ):
+        try:
+            return ManifestWatcher(newest.manifests, settings.cache, settings.selector, head)
+        except InvalidManifests:
+            if in_force in (None, head):
+                raise
+    assert in_force is not None, "the newest commit is taken where none is in force"
+    root = await asyncio.to_thread(source.check_out, in_force)
+    watcher = ManifestWatcher(root, settings.cache, settings.selector, in_force)
+    log.warning("manifests_not_newest", commit=in_force, newest=head)
+    return watcher
+
+
+def _revision_keeper(
+    settings: Settings, options: RunOptions, run: RunContext, watcher: ManifestWatcher
+) -> RevisionKeeper:
+    process, source = current_process(), open_git_source(settings)
+    return RevisionKeeper(
+        run.store,
+        watcher,
+        source,
+        str(settings.git or settings.manifests.resolve()),
+        str(run.author),
+        (process.host, process.pid),
+        run.now,
+        proposes=not options.report_only,
+    )
 
 
 def _key_renewer(
@@ -278,8 +331,16 @@ def _build_jobs(
 
 @asynccontextmanager
 async def _heartbeat(daemon: DaemonContext) -> AsyncIterator[Heartbeat]:
-    heartbeat = Heartbeat(current_process(), daemon.run.store, lambda: daemon.state.latest, daemon.run.now)
+    heartbeat = Heartbeat(
+        current_process(),
+        daemon.run.store,
+        latest=lambda: daemon.state.latest,
+        revision=lambda: daemon.manifest_watcher.fleet.digest,
+        now=daemon.run.now,
+    )
     async with heartbeat.until_the_end():
+        if daemon.revisions:
+            daemon.revisions.before_taking = heartbeat.beat
         yield heartbeat
 
 
@@ -338,4 +399,5 @@ def _ports(settings: Settings) -> list[tuple[tuple[str, int], PortContent]]:
 
 
 def _status_snapshot(daemon: DaemonContext) -> ControllerStatus:
-    return replace(daemon.state.latest, queued_count=len(daemon.queue))
+    note = daemon.revisions.note if daemon.revisions else None
+    return replace(daemon.state.latest, queued_count=len(daemon.queue), revision_note=note)

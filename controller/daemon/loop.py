@@ -27,6 +27,7 @@ from controller.model.errors import (
     WrongAccount,
 )
 from controller.model.report import FleetPlan, FleetReport
+from controller.model.run import Records
 from controller.reconcile.context import RunContext
 from controller.reconcile.fence import in_flight_until
 from controller.reconcile.fleet import plan_fleet, reconcile, tell_how_all_stand
@@ -146,7 +147,11 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
             policy = replace(daemon.run.policy, judges_revision=judges_revision)
             scope = scope_for_keys(keys, turn.fleet)
             run = replace(daemon.run, fleet=turn.fleet, scope=scope, policy=policy, stop=stop)
-            if daemon.applies_changes:
+            if daemon.revisions:
+                await daemon.revisions.update()
+            if daemon.revisions and daemon.revisions.report_only_reason:
+                result = await report_on(replace(run, records=Records.NONE), turn.takeovers)
+            elif daemon.applies_changes:
                 result = await reconcile(run, lambda plan: True, takeovers=turn.takeovers)
             else:
                 result = await report_on(run, turn.takeovers)
@@ -224,6 +229,11 @@ def build_timers(daemon: DaemonContext) -> tuple[Timer, ...]:
         try:
             if change := await daemon.manifest_watcher.reload_if_changed():
                 enqueue_changed_merchants(change, daemon)
+            if daemon.revisions:
+                await daemon.revisions.update()
+        except StateProblem as problem:
+            log.warning("revision_unreadable", reason=str(problem))
+            return
         except MerchantctlError as error:
             # For instance no file descriptor is left: that says nothing about the manifests, which stay in force.
             log.warning("manifests_unreadable", reason=str(error))
@@ -231,4 +241,7 @@ def build_timers(daemon: DaemonContext) -> tuple[Timer, ...]:
         if daemon.state.set_diagnostics(daemon.manifest_watcher.diagnostics):
             await daemon.notifier.manifests_changed(daemon.state.latest, daemon.run.store, daemon.run.now())
 
-    return Timer("manifests", MANIFEST_POLL_INTERVAL_S, reread), *daemon.jobs
+    timers = (Timer("manifests", MANIFEST_POLL_INTERVAL_S, reread), *daemon.jobs)
+    if daemon.revisions and daemon.revisions.source:
+        return (*timers, Timer("git", daemon.git_poll_interval_s, daemon.revisions.follow_branch))
+    return timers

@@ -7,6 +7,7 @@ a change on disk ─ still being written? look again ─ settled ─ sound ─�
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from controller.desired.discovery import tree_digest
@@ -43,16 +44,35 @@ def _declared(merchant: DesiredMerchant) -> tuple[object, ...]:
 
 
 class ManifestWatcher:
-    """`fleet` is in use. `complaints` are about what is on disk: none, where that is the same."""
+    """`fleet` is in use. `diagnostics` are about what is on disk: none, where that is the same."""
 
-    def __init__(self, root: Path, cache: Path | None = None, selector: str | None = None) -> None:
-        """Raises InvalidManifests, UsageError: a controller begins with manifests that are whole."""
+    def __init__(
+        self, root: Path, cache: Path | None = None, selector: str | None = None, commit: str | None = None
+    ) -> None:
+        """commit  the Git commit that the root is a checkout of
+
+        Raises InvalidManifests, UsageError: a controller begins with manifests that are whole.
+        """
         self._root, self._cache, self._selector = root, cache, selector
+        self._followed_commit = commit
         self._marks = self._glimpsed = tree_digest(root)
-        self.fleet = load_fleet(root, None, cache, selector=selector)
+        self.fleet = self._load()
         self.diagnostics: tuple[Diagnostic, ...] = ()
         if self.fleet.diagnostics:
             raise InvalidManifests(self.fleet.diagnostics)
+
+    @property
+    def root(self) -> Path:
+        return self._root
+
+    @property
+    def followed_commit(self) -> str | None:
+        """The commit that is on disk, in use or broken; None for a folder."""
+        return self._followed_commit
+
+    def follow(self, root: Path, commit: str) -> None:
+        """From now on another commit's checkout is what is on disk; the next looks load it."""
+        self._root, self._followed_commit, self._marks = root, commit, ""
 
     async def reload_if_changed(self) -> ManifestChange | None:
         """Looks at the disk; what is declared otherwise now, None where nothing is. A folder still being written is
@@ -60,14 +80,17 @@ class ManifestWatcher:
         before, self._glimpsed = self._glimpsed, await asyncio.to_thread(tree_digest, self._root)
         if self._glimpsed == self._marks or self._glimpsed != before:
             return None
-        fleet = await asyncio.to_thread(self._load)
+        fleet = await asyncio.to_thread(self._load_or_say_why_not)
         if await asyncio.to_thread(tree_digest, self._root) != self._glimpsed:
             return None
         return self._take(fleet)
 
     def _load(self) -> Fleet:
+        return replace(load_fleet(self._root, None, self._cache, selector=self._selector), commit=self._followed_commit)
+
+    def _load_or_say_why_not(self) -> Fleet:
         try:
-            return load_fleet(self._root, None, self._cache, selector=self._selector)
+            return self._load()
         except UsageError as error:
             return Fleet({}, frozenset(), (Diagnostic(str(self._root), 0, 0, str(error)),), False, "")
 
@@ -76,4 +99,4 @@ class ManifestWatcher:
         if fleet.diagnostics:
             return None
         before, self.fleet = self.fleet, fleet
-        return compare_manifests(before, fleet) if fleet.digest != before.digest else None
+        return compare_manifests(before, fleet) if fleet.revision != before.revision else None

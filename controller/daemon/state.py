@@ -13,6 +13,7 @@ from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
 from controller.daemon.pass_result import Pass, PassFailure
+from controller.daemon.revision_keeper import RevisionKeeper
 from controller.daemon.scheduler import Timer
 from controller.daemon.workqueue import Queue
 from controller.model.controller_status import ControllerStatus, merge_pass
@@ -149,6 +150,8 @@ class DaemonContext:
     notifier           tells the log, the metrics and the chat
     jobs               what else is done by the clock
     renew_key          reads the API key again, and whether it is another one
+    revisions          which manifests are in force for all processes of the state; None: those here
+    git_poll_interval_s  from one fetch of the branch to the next
     finishing          what a pass saw is noted and told by one pass at a time
     """
 
@@ -162,4 +165,6 @@ class DaemonContext:
     notifier: Notifier
     jobs: tuple[Timer, ...] = ()
     renew_key: Callable[[], bool] = lambda: False
+    revisions: RevisionKeeper | None = None
+    git_poll_interval_s: float = 60.0
     finishing: asyncio.Lock = field(default_factory=asyncio.Lock)

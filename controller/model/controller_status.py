@@ -24,6 +24,7 @@ class ControllerStatus:
     queued_count       merchants that are due or wait for their time
     diagnostics        about the manifests as they are on disk
     pass_failure       why the last pass failed; None when it did not
+    revision_note      what a person should know of the revisions of the manifests: one is held, or not in force here
     report_only        it plans and writes nothing
     """
 
@@ -35,6 +36,7 @@ class ControllerStatus:
     queued_count: int = 0
     diagnostics: tuple[Diagnostic, ...] = ()
     pass_failure: str | None = None
+    revision_note: str | None = None
     report_only: bool = False
 
     @property
@@ -92,6 +94,8 @@ def merge_pass(
     merged = replace(
         latest.plan,
         plans=tuple(plans[name] for name in sorted(plans)),
+        fleet_digest=plan.fleet_digest,
+        commit=plan.commit,
         refusal=plan.refusal or latest.plan.refusal,
         findings=plan.findings or latest.plan.findings,
     )

@@ -158,6 +158,7 @@ class Fleet:
                       only then does an absent manifest mean anything
     root_is_complete  the same, whatever PATH was asked for: a name that is not known has no manifest
     digest            sha256 over all compiled merchants, their names and their renames
+    commit            the Git commit that they were read from; None where that is not known
     renames           by new name, every `metadata.renamedFrom` of the whole root, whatever PATH was asked for
     """
 
@@ -169,6 +170,12 @@ class Fleet:
     profile_names: frozenset[str] = frozenset()
     renames: Mapping[str, DeclaredRename] = field(default_factory=dict)
     root_is_complete: bool = False
+    commit: str | None = None
+
+    @property
+    def revision(self) -> str:
+        """What the manifests are known by: their commit, else their digest."""
+        return self.commit or self.digest
 
     @property
     def is_empty(self) -> bool:

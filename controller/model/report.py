@@ -145,6 +145,7 @@ class FleetPlan:
     resume_at        when requests go through again, where a used-up quota keeps something from being read or done
     retained         merchants without a manifest that stay as they are; known only in a run over everyone
     base_url, environment   which API it is about, its password masked
+    commit           the Git commit of the manifests, where that is known
     oldest_look_at   since when all of them were looked at, where that was done earlier, by a controller
     labels           by merchant, where a report is divided by them
     """
@@ -168,12 +169,13 @@ class FleetPlan:
     base_url: str = ""
     environment: str | None = None
     oldest_look_at: datetime | None = None
+    commit: str | None = None
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
     @property
     def revision(self) -> str:
-        """A hash of the manifests that it was made from."""
-        return self.fleet_digest
+        """What the manifests are known by that it was made from: their Git commit, else a hash of them."""
+        return self.commit or self.fleet_digest
 
     @property
     def unmanaged_count(self) -> int:

@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from getpass import getuser
 from shlex import quote
@@ -90,6 +90,7 @@ def load_manifests(settings: Settings, scope: Scope, *, strict: bool, cached: bo
     """
     cache = settings.cache if cached else None
     fleet = load_fleet(settings.manifests, scope.path, cache, selector=settings.selector)
+    fleet = replace(fleet, commit=settings.commit)
     if fleet.diagnostics:
         if strict:
             raise InvalidManifests(fleet.diagnostics)
@@ -151,8 +152,13 @@ def build_run(
         environment_name=settings.environment_name,
         limits={ChangeClass(word): limit for word, limit in settings.limits.items()},
         records=records,
-        author=Author(request.verb, _user_name(), socket.gethostname()),
+        author=current_author(request.verb),
     )
+
+
+def current_author(verb: str) -> Author:
+    """This process's user on this host, with this verb."""
+    return Author(verb, _user_name(), socket.gethostname())
 
 
 def _user_name() -> str:

@@ -155,7 +155,7 @@ async def begin_run(run: RunContext, at: datetime) -> int:
     """Its number in the history."""
     author = run.author
     who = {"user": author.user or None, "host": author.host or None}
-    return await run.store.runs.begin(author.verb, at, **who, revision=run.fleet.digest or None)
+    return await run.store.runs.begin(author.verb, at, **who, revision=run.fleet.revision or None)
 
 
 def cleared_findings(

@@ -45,6 +45,7 @@ def build_fleet_plan(
     return FleetPlan(
         plans=plans,
         fleet_digest=run.fleet.digest,
+        commit=run.fleet.commit,
         is_complete=not (incomplete or run.fleet.diagnostics or any(each.has_unread for each in plans)),
         unmanaged_names=unmanaged,
         refusal=judgement.refusal,

@@ -32,7 +32,8 @@ def provenance_text(plan: FleetPlan) -> str:
     if plan.oldest_look_at:
         minutes = (plan.made_at - plan.oldest_look_at).total_seconds() / 60
         made = f"As `merchantctl run` saw it within the last {format_minutes(minutes)} at {environment}{plan.base_url}"
-    return f"{made} from manifests {plan.revision[:SHORT_REVISION_DIGITS]}, about {scope_text(plan.scope)}."
+    manifests = f"{'commit' if plan.commit else 'manifests'} {plan.revision[:SHORT_REVISION_DIGITS]}"
+    return f"{made} from {manifests}, about {scope_text(plan.scope)}."
 
 
 def shown_text(shown: Shown) -> str:

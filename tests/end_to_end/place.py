@@ -119,6 +119,7 @@ class Place:
         self.manifests.mkdir(exist_ok=True)
         self.database = folder / "state.db"
         self.unset_variables: frozenset[str] = frozenset()
+        self.other_variables: dict[str, str] = {}
         self.settings = Settings(
             api_key=emulator.api_key,
             base_url=emulator.url,
@@ -188,7 +189,7 @@ class Place:
         return subprocess.CompletedProcess([*arguments], code, out.getvalue(), err.getvalue())
 
     def variables(self) -> dict[str, str]:
-        """The environment variables that lead a process here, without those of `unset_variables`."""
+        """The environment variables that lead a process here, with `other_variables`, without `unset_variables`."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("CODAT_", "MERCHANTCTL_"))}
         ours = {
             "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -200,7 +201,11 @@ class Place:
             "MERCHANTCTL_CREATE_SETTLE": str(self.settings.create_settle),
             "MERCHANTCTL_CREATE_SETTLE_LATE": str(self.settings.create_settle_late),
         }
-        return {name: value for name, value in (kept | ours).items() if name not in self.unset_variables}
+        return {
+            name: value
+            for name, value in (kept | ours | self.other_variables).items()
+            if name not in self.unset_variables
+        }
 
     def wait(self, seconds: float) -> None:
         """As the environment does: after `skip_waits`, in no time."""

@@ -152,7 +152,8 @@ def test_once_is_an_apply_for_cron(place: Place) -> None:
     done = place.run_process("run", "--once")
     assert done.returncode == 0, done.stderr
     assert place.document("ann")["enabled"] is True
-    started, changed, looked = map(json.loads, done.stderr.splitlines())
+    started, in_force, changed, looked = map(json.loads, done.stderr.splitlines())
+    assert in_force["event"] == "revision_in_force"
     assert (started["event"], started["api"], looked["writes"]) == ("controller_starting", place.emulator.url, 1)
     assert (changed["event"], changed["merchant"], changed["fields"], changed["causes"]) == (
         "change_applied", "ann", ["enabled: false -> true"], ["changed outside merchantctl"]

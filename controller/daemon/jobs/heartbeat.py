@@ -26,6 +26,7 @@ class Heartbeat:
     process: ProcessIdentity
     store: Store
     latest: Callable[[], ControllerStatus]
+    revision: Callable[[], str]
     now: Callable[[], datetime]
 
     @property
@@ -38,7 +39,7 @@ class Heartbeat:
             await self.store.controllers.record_alive(
                 self.process,
                 self.now(),
-                revision=latest.fleet.digest if latest.fleet else "",
+                revision=self.revision(),
                 report_only=latest.report_only,
                 failure=latest.pass_failure,
             )

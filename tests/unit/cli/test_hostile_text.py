@@ -131,6 +131,7 @@ _ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("impact", "profile"): ("uk",),
     ("impact", "connection"): ("xero",),
     ("history",): ("dawn",),
+    ("revision", "show"): (),
     ("state", "show"): ("dawn",),
 }
 """With which each command that has formats is run, in this order: looks first, and at the end what is remembered."""
@@ -138,7 +139,7 @@ _ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
 _BESIDE = [("link", "bolt"), ("status", "dawn"), ("-vv", "drift"), ("state", "export"), ("import", "--out", "-")]
 
 _SILENT = {"doctor", "explain", "impact", "push", "refresh", "report -o text", "state list", "status -o text"}
-_SILENT |= {f"rollout {verb} --yes -o json" for verb in ("start", "undo")}
+_SILENT |= {"revision show", *(f"rollout {verb} --yes -o json" for verb in ("start", "undo"))}
 """How the lines begin that tell nothing from outside in this fleet: no refusal, no value of the books."""
 
 

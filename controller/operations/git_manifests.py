@@ -1,0 +1,37 @@
+"""Manifests from a Git repository, for verbs that run once: the newest commit of the branch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from controller.desired.git_source import GitSource, GitUnavailable
+from controller.settings import Settings
+
+
+def open_git_source(settings: Settings) -> GitSource | None:
+    """None where the manifests are in a folder."""
+    if settings.git is None:
+        return None
+    assert settings.cache is not None, "the settings refuse a repository without a cache"
+    return GitSource(settings.git, settings.cache)
+
+
+def with_newest_commit(settings: Settings, on_message: Callable[[str], None]) -> Settings:
+    """The settings with the folder of the branch's newest commit, checked out.
+
+    While the repository cannot be reached, the newest commit that was fetched before, and that is said.
+    Raises GitUnavailable where none was.
+    """
+    source = open_git_source(settings)
+    if source is None:
+        return settings
+    try:
+        commit = source.fetch_head()
+    except GitUnavailable as error:
+        fetched = source.fetched_head()
+        if fetched is None:
+            raise
+        on_message(f"{error} Using commit {fetched[:12]}, which was fetched before.")
+        commit = fetched
+    return replace(settings, manifests=source.check_out(commit), commit=commit)
