@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# Tests wait more than they compute: two more at a time than there are cores.
-WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
+# Tests wait more than they compute: four more at a time than there are cores.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 4 )))
 # Bytecode is kept whatever the environment says: each worker, and each of the processes that tests start, would
 # compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
