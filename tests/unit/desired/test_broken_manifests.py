@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from controller.desired.loader import load_fleet
 
 PROFILE: dict[str, Any] = {
@@ -80,7 +78,7 @@ def renamed(value: dict[str, Any], path: tuple[str, ...], new: str | None) -> di
 
 
 MUTANTS = [
-    pytest.param(json.dumps(mutant, indent=1), id=f"{good['kind']}-{name}")
+    (f"{good['kind']}-{name}", json.dumps(mutant, indent=1))
     for good in (PROFILE, MERCHANT)
     for name, mutant in mutants(good)
 ]
@@ -186,19 +184,18 @@ def test_there_are_at_least_three_hundred() -> None:
     assert len(MUTANTS) + len(NASTIES) + len(BYTES) >= 300
 
 
-@pytest.mark.parametrize("text", MUTANTS)
-def test_a_mutant_of_a_good_manifest_has_a_complaint_with_an_address(text: str, tmp_path: Path) -> None:
-    assert_complaints(text.encode(), tmp_path)
+def test_each_mutant_of_a_good_manifest_has_a_complaint_with_an_address(tmp_path: Path) -> None:
+    wrong = [(name, problem) for name, text in MUTANTS if (problem := what_is_wrong(text.encode(), tmp_path))]
+    assert wrong == []
 
 
-@pytest.mark.parametrize("text", NASTIES.values(), ids=NASTIES)
-def test_a_nasty_manifest_has_a_complaint_with_an_address(text: str, tmp_path: Path) -> None:
-    assert_complaints(text.encode("utf-8", "surrogatepass"), tmp_path)
+def test_each_nasty_manifest_has_a_complaint_with_an_address(tmp_path: Path) -> None:
+    contents = {name: text.encode("utf-8", "surrogatepass") for name, text in NASTIES.items()}
+    assert {name: problem for name, each in contents.items() if (problem := what_is_wrong(each, tmp_path))} == {}
 
 
-@pytest.mark.parametrize("content", BYTES.values(), ids=BYTES)
-def test_what_is_not_utf_8_has_a_complaint_with_an_address(content: bytes, tmp_path: Path) -> None:
-    assert_complaints(content, tmp_path)
+def test_whatever_is_not_utf_8_has_a_complaint_with_an_address(tmp_path: Path) -> None:
+    assert {name: problem for name, each in BYTES.items() if (problem := what_is_wrong(each, tmp_path))} == {}
 
 
 def test_the_manifests_that_the_mutants_come_from_are_good(tmp_path: Path) -> None:
@@ -206,11 +203,16 @@ def test_the_manifests_that_the_mutants_come_from_are_good(tmp_path: Path) -> No
     assert load_fleet(tmp_path).diagnostics == ()
 
 
-def assert_complaints(content: bytes, root: Path) -> None:
+def what_is_wrong(content: bytes, root: Path) -> str | None:
+    """With the complaints about that manifest; None where all is as it should be."""
     (root / "broken.yaml").write_bytes(content)
     begun = time.process_time()
-    fleet = load_fleet(root)
-    assert time.process_time() - begun < 5
-    assert fleet.diagnostics
-    assert not fleet.is_complete
-    assert all(ADDRESS.search(str(complaint)) for complaint in fleet.diagnostics), fleet.diagnostics
+    try:
+        fleet = load_fleet(root)
+    except Exception as error:
+        return f"raised {error!r}"
+    if (took := time.process_time() - begun) >= 5:
+        return f"took {took:.1f} s"
+    if not fleet.diagnostics or fleet.is_complete:
+        return "nobody complains"
+    return "; ".join(str(each) for each in fleet.diagnostics if not ADDRESS.search(str(each))) or None
