@@ -19,7 +19,7 @@ from controller.codat.answer_parsing import problem_at, sanitize_json
 from controller.codat.dates import format_utc, local_sync_time, parse_instant, parse_start_date, utc_sync_hour
 from controller.codat.raw_json import JsonObject, ensure_object
 from controller.codat.wire_model import UnexpectedRow, describe_validation_error
-from controller.model.errors import PermanentError, TransientError
+from controller.model.errors import PermanentError, TransientError, UnexpectedAnswer
 from controller.model.ids import is_id
 from controller.model.names import nfc
 from controller.model.observed import (
@@ -198,6 +198,13 @@ def _documented_spelling(word: str | None, documented: Mapping[str, str]) -> str
 # The configuration, read --------------------------------------------------------------------------------
 
 
+VERSION_2_SENTENCE = (
+    "this is a document of version 2 of Sync for Commerce (`enable` instead of `enabled`, API notes 7 #6), and "
+    "merchantctl speaks version 1: is it the right address and account? merchantctl doctor"
+)
+"""Read as version 1 it would say of everyone that they are switched off."""
+
+
 def read_configuration(document: bytes, now: datetime) -> Configuration:
     """The document in our spelling; TransientError when it cannot be read. `now` (aware) dates a local sync hour.
 
@@ -215,6 +222,8 @@ def read_configuration(document: bytes, now: datetime) -> Configuration:
         problem = "in a shape we do not know"
     if problem:
         raise TransientError(f"a configuration document cannot be read: {problem}")
+    if config.enabled is None and config.enable is not None:
+        raise UnexpectedAnswer(VERSION_2_SENTENCE)
     return Configuration(
         enabled=bool(config.enabled),
         configured=bool(config.configured),

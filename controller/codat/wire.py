@@ -229,6 +229,7 @@ class ConfigurationJson(WireModel):
     company_id: str | None = None
     accounting_software_company_name: str | None = None
     enabled: bool | None = None
+    enable: object = None  # what version 2 calls it
     configured: bool | None = None
     schedule: ScheduleJson | None = None
     configuration: MappingJson | None = None

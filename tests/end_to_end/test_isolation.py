@@ -328,3 +328,39 @@ def test_a_fault_of_ours_about_one_company_ends_no_import_lookup_or_refresh(plac
     assert (looked_up["ann"], type(looked_up["bob"])) == (Unread(says), CheckedReferences)
     asked = asyncio.run(refresh(place.settings, Scope(), wait=False, environment=place.environment))
     assert asked == {"ann": says, "bob": "asked"}
+
+
+# -- A service of version 2
+
+
+def as_version_2(document: dict[str, Any]) -> dict[str, Any]:
+    """The same document as the contract of version 2 has it."""
+    schedule = dict(document["schedule"])
+    schedule["syncHour"] = schedule.pop("syncHourUtc")
+    rest = {key: value for key, value in document.items() if key != "enabled"}
+    return {**rest, "enable": document["enabled"], "schedule": schedule}
+
+
+@pytest.mark.parametrize("wanted_on", [True, False])
+def test_a_document_of_version_2_is_refused_and_never_read_as_switched_off(place: Place, wanted_on: bool) -> None:
+    place.provision("ann", "bob")
+    place.merchant("ann", enabled=wanted_on)
+    document = as_version_2(place.document("ann"))
+    answering(place, f"GET {configuration_of(place, 'ann')}", lambda: httpx.Response(200, json=document))
+    found = findings_by_code(place.plan(), "ann")
+    assert list(found) == ["unknown"]
+    assert "version 2 of Sync for Commerce" in found["unknown"].cause
+    with place.count_requests() as counts:
+        done = place.run_in_process("apply", "--yes")
+    assert (done.returncode, count_writes_by_call(counts)) == (5, {})
+    assert states_by_merchant(place.plan()) == {"ann": "unknown", "bob": "in-sync"}
+
+
+@pytest.mark.parametrize("command", [("sync", "ann", "--yes"), ("options", "ann")])
+def test_no_verb_about_one_merchant_takes_it_for_another_document(place: Place, command: tuple[str, ...]) -> None:
+    place.provision("ann")
+    document = as_version_2(place.document("ann"))
+    answering(place, f"GET {configuration_of(place, 'ann')}", lambda: httpx.Response(200, json=document))
+    done = place.run_in_process(*command)
+    assert done.returncode != 0
+    assert "version 2 of Sync for Commerce" in done.stderr
