@@ -26,6 +26,7 @@ git_poll_interval    (none)                  MERCHANTCTL_GIT_POLL_INTERVAL    60
 listing_poll_interval (none)                 MERCHANTCTL_LISTING_POLL_INTERVAL 60s; 0 = never
 sync_poll_interval   (none)                  MERCHANTCTL_SYNC_POLL_INTERVAL   24h; 0 = never
 notify_url           (none, on purpose)      MERCHANTCTL_NOTIFY_URL[_FILE]    none
+smtp_url             (none, on purpose)      MERCHANTCTL_SMTP_URL[_FILE]      none; of mailed reports
 listen_webhooks      (none)                  MERCHANTCTL_LISTEN_WEBHOOKS      off = on `listen`
 listen_metrics       (none)                  MERCHANTCTL_LISTEN_METRICS       off = on `listen`
 web_guard            --web-guard             MERCHANTCTL_WEB_GUARD            none; header:NAME or network
@@ -56,6 +57,7 @@ from controller.named_environments import (
     split_environments,
 )
 from controller.quick_dataclasses import dataclass
+from controller.scheduled_reports import REPORTS_KEY, ScheduledReport, parse_reports
 from controller.text import mask_passwords
 
 __all__ = [
@@ -97,6 +99,8 @@ class Settings:
     selector               labels of the merchants of this environment; None = all that the manifests declare
     limits                 by class of changes, what this environment sets otherwise: (number, per cent)
     confirms_by_name       whoever is asked has to type the environment's name
+    reports                what `run` reports by itself, and where to
+    smtp_url               the server that takes mail, with user and password: smtp://user:password@host:587, or smtps
     api_key_places         where the key may come from, for messages
     """
 
@@ -134,6 +138,8 @@ class Settings:
     selector: str | None = None
     limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     confirms_by_name: bool = False
+    reports: tuple[ScheduledReport, ...] = ()
+    smtp_url: str | None = field(default=None, repr=False)
     api_key_places: str = "CODAT_API_KEY, or CODAT_API_KEY_FILE to a file that holds it"
 
 
@@ -154,6 +160,7 @@ def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any
         base_url_from_file=from_file,
         api_key=_api_key(environ, cwd, written.environment),
         exposed=tuple(_exposed(environ, cwd, written.environment)),
+        reports=written.reports,
         **secrets,
         **values,
     )
@@ -343,6 +350,7 @@ _SECRETS = {
     "webhook_secret": "MERCHANTCTL_WEBHOOK_SECRET",
     "webhook_authorization": "MERCHANTCTL_WEBHOOK_AUTHORIZATION",
     "notify_url": "MERCHANTCTL_NOTIFY_URL",
+    "smtp_url": "MERCHANTCTL_SMTP_URL",
 }
 """Each by its variable, or by a file that the variable with `_FILE` names; never by a flag or in the toml."""
 
@@ -360,6 +368,7 @@ class _SettingsFile:
 
     common: Mapping[str, str]
     environment: NamedEnvironment | None = None
+    reports: tuple[ScheduledReport, ...] = ()
 
     def find(self, key: str) -> tuple[str, str] | None:
         """Where it says something of a setting, and what."""
@@ -420,30 +429,33 @@ def _variable(name: str, environ: Mapping[str, str]) -> str | None:
 
 
 def _load_file(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) -> _SettingsFile:
-    common, environments = _read_toml(cwd / SETTINGS_FILE)
+    common, environments, reports = _read_toml(cwd / SETTINGS_FILE)
     wanted = flags.get("env")
     if wanted is None:
         wanted = _variable(ENVIRONMENT_VARIABLE, environ)
     texts = {key: str(value) for key, value in common.items()}
-    return _SettingsFile(texts, choose_environment(SETTINGS_FILE, environments, wanted))
+    chosen = choose_environment(SETTINGS_FILE, environments, wanted)
+    return _SettingsFile(texts, chosen, parse_reports(SETTINGS_FILE, reports, environ))
 
 
-def _read_toml(path: Path) -> tuple[Mapping[str, object], Mapping[str, NamedEnvironment]]:
+def _read_toml(path: Path) -> tuple[Mapping[str, object], Mapping[str, NamedEnvironment], object]:
+    """The settings for all environments, the environments by name, and the reports as they stand there."""
     import tomllib
 
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        return {}, {}
+        return {}, {}, []
     except (OSError, ValueError) as error:
         raise InvalidSettings(f"{SETTINGS_FILE}: cannot be read: {error}") from None
+    reports = table.pop(REPORTS_KEY, [])
     common, environments = split_environments(SETTINGS_FILE, table)
     for key, value in common.items():
         _refuse_strange(SETTINGS_FILE, key, value)
     for name, environment in environments.items():
         for key, value in environment.settings.items():
             _refuse_strange(f"{SETTINGS_FILE}: [environments.{name}]", key, value)
-    return common, environments
+    return common, environments, reports
 
 
 def known_api_keys(environ: Mapping[str, str], cwd: Path) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from state.lock import LockWait
 from state.process import LockRow, ProcessIdentity
 from state.quarantine import Quarantine
 from state.records import MerchantRecord
+from state.report_deliveries import DeliveryKey, DeliveryRow
 from state.revisions import Revision, RevisionRow, RevisionStatus
 from state.rollouts import HoldRow, MemberRow, RolloutRow
 from state.runs import EventRow, RunAuthor
@@ -43,7 +44,9 @@ __all__ = [
     "Binding",
     "ConditionsRow",
     "ControllerRow",
+    "DeliveryKey",
     "DeliveryReceipt",
+    "DeliveryRow",
     "DueAlert",
     "EventRow",
     "FindingEnding",

@@ -23,6 +23,7 @@ from state.tables import (
     occurrences,
     quarantine,
     renames,
+    report_deliveries,
     revisions,
     rollout_merchants,
     rollouts,
@@ -34,7 +35,7 @@ from state.tables import (
 
 EXPORTED_TABLES = (
     *(account, merchants, renames, applied, intents, occurrences, quarantine),
-    *(runs, events, writes, rollouts, rollout_merchants, samples, revisions),
+    *(runs, events, writes, rollouts, rollout_merchants, samples, revisions, report_deliveries),
 )
 """The tables of an export, in the order in which they are imported."""
 

@@ -24,6 +24,7 @@ from state.merchants import Merchants
 from state.quarantine import QuarantinedMerchants
 from state.records import MerchantRecords
 from state.refresh_requests import RefreshRequests
+from state.report_deliveries import ReportDeliveries
 from state.revisions import Revisions
 from state.rollouts import Rollouts
 from state.runs import Runs
@@ -69,6 +70,7 @@ class Store:
         self.alerts = Alerts(database)
         self.rollouts = Rollouts(database, lease_s)
         self.inbox = Inbox(database)
+        self.report_deliveries = ReportDeliveries(database)
 
     async def delete_expired(self, before: datetime, ended_states: Collection[str]) -> int:
         """Delete a few rows that are over and older than `before`, from any table; how many, 0 = none is left.

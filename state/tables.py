@@ -24,6 +24,7 @@ seen         how each merchant stood at the last look at it
 seen_fleet   at most one row: what the last look at everyone said of the fleet as a whole
 controllers  the `run` processes that work on this state, each with its last sign of life
 revisions    which revision of the manifests is in force, was, or waits for a decision
+report_deliveries   which scheduled report went where for which time, and what failed
 samples      how the fleet stood every few minutes: numbers only, thinned with age
 account      at most one row: the Codat account and base URL that everything above belongs to
 """
@@ -191,6 +192,19 @@ samples = Table(
     metadata,
     Column("at", UtcTime, primary_key=True),
     Column("counts", JSON, nullable=False),
+)
+
+report_deliveries = Table(
+    "report_deliveries",
+    metadata,
+    Column("report", String, primary_key=True),
+    Column("due_at", UtcTime, primary_key=True),
+    Column("destination", String, primary_key=True),
+    Column("claimed_at", UtcTime),
+    Column("attempts", Integer, nullable=False),
+    Column("retry_at", UtcTime),
+    Column("delivered_at", UtcTime),
+    Column("failure", String),
 )
 
 runs = Table(

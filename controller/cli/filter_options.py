@@ -5,31 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import Any
 
 import click
 
 from controller.cli.options import Command
 from controller.model.errors import UsageError
-from controller.model.finding_evidence import EVIDENCE_BY_CODE
-from controller.model.plan import Actor
-from controller.model.report_filter import UNMANAGED_CODE, FindingFilter, Only
-
-ACTORS = {
-    "operator": Actor.OPERATOR,
-    "merchant": Actor.MERCHANT,
-    "codat": Actor.CODAT,
-    "apply": Actor.APPLY,
-    "nobody": Actor.NOBODY,
-    "us": Actor.OPERATOR,
-    "service": Actor.CODAT,
-}
-"""The words of the glossary, and those of JSON where they are others."""
+from controller.model.report_filter import ACTORS_BY_WORD, FindingFilter, Only, filter_from_words
 
 LAST = "last"
-_CODES = frozenset({*EVIDENCE_BY_CODE, UNMANAGED_CODE})
 
 
 def filter_options(command: Command) -> Command:
@@ -43,7 +27,7 @@ def filter_options(command: Command) -> Command:
             "--actor",
             "actors",
             multiple=True,
-            type=click.Choice(list(ACTORS), case_sensitive=False),
+            type=click.Choice(list(ACTORS_BY_WORD), case_sensitive=False),
             metavar="WHO",
             help="Findings on which this one must act: operator, merchant, codat, apply or nobody; may be repeated.",
         ),
@@ -61,22 +45,7 @@ def since_option(help_text: str, default: str | None = None) -> Callable[[Comman
 
 def parse_filter(options: Mapping[str, Any], since: datetime | None = None) -> FindingFilter:
     """The filter of a command line. Raises UsageError for a code that no finding has."""
-    only = options["only"]
-    return FindingFilter(
-        only=Only(only) if only else None,
-        codes=frozenset(code for pattern in options["codes"] for code in _matching_codes(pattern)),
-        actors=frozenset(ACTORS[actor.lower()] for actor in options["actors"]),
-        since=since,
-    )
-
-
-def _matching_codes(pattern: str) -> list[str]:
-    matching = [code for code in sorted(_CODES) if fnmatchcase(code, pattern)]
-    if not matching:
-        similar = get_close_matches(pattern, _CODES, n=1)
-        hint = f" Did you mean {similar[0]!r}?" if similar else " docs/reference.md lists them."
-        raise UsageError(f"--code: no finding has the code {pattern!r}.{hint}")
-    return matching
+    return filter_from_words(options["only"], options["codes"], options["actors"], since)
 
 
 def parse_since(text: str, now: datetime) -> datetime | None:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from controller.model.period_report import PeriodReport
 from controller.model.plan import Plan
 from controller.model.report import Failed, FleetPlan, FleetReport, Outcome, Skipped
 from controller.model.report_filter import EVERYTHING, Shown
@@ -145,46 +144,6 @@ APPLY_FORMATS: Mapping[str, Callable[[FleetReport | FleetPlan, View], str]] = {
     "text": _apply_text,
     "json": _apply_json,
     "markdown": _apply_markdown,
-}
-
-
-def _report_text(report: PeriodReport, view: View) -> str:
-    from controller.reporting.period_text import period_report_text
-
-    return period_report_text(report, view.paint)
-
-
-def _report_json(report: PeriodReport, view: View) -> str:
-    from controller.reporting.as_json import dumps
-    from controller.reporting.period_json import period_report_json
-
-    return dumps(period_report_json(report))
-
-
-def _report_markdown(report: PeriodReport, view: View) -> str:
-    from controller.reporting.period_markdown import period_report_markdown
-
-    return period_report_markdown(report)
-
-
-def _report_html(report: PeriodReport, view: View) -> str:
-    from controller.reporting.period_html import period_report_html
-
-    return period_report_html(report)
-
-
-def _report_csv(report: PeriodReport, view: View) -> str:
-    from controller.reporting.csv import period_report_csv
-
-    return "\ufeff" + period_report_csv(report)
-
-
-REPORT_FORMATS: Mapping[str, Callable[[PeriodReport, View], str]] = {
-    "text": _report_text,
-    "json": _report_json,
-    "markdown": _report_markdown,
-    "html": _report_html,
-    "csv": _report_csv,
 }
 
 

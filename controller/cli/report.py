@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from controller.cli.filter_options import filter_options, parse_filter, parse_since, since_option
-from controller.cli.formats import REPORT_FORMATS, View
 from controller.cli.options import output_option, parse_scope, selection_options
+from controller.reporting.period_formats import PERIOD_FORMATS
 from controller.settings import Settings
 
 _EXAMPLES = """
@@ -34,7 +34,7 @@ Exit codes: 0 there is a report, whatever it says; 1 error, 64 wrong usage.
 @selection_options
 @filter_options
 @since_option("Where the period begins: 7d, 2026-11-01, or last: at the last one with --record.", "7d")
-@output_option(REPORT_FORMATS)
+@output_option(PERIOD_FORMATS)
 @click.option("--record", is_flag=True, help="Note that this report was made, for the next --since last.")
 @click.pass_context
 def command(ctx: click.Context, /, output: str, group_by: str | None, **options: Any) -> None:
@@ -44,6 +44,7 @@ def command(ctx: click.Context, /, output: str, group_by: str | None, **options:
     from controller.cli.terminal import environment, paint_for, print_notice, run_async
     from controller.model.report_filter import Shown
     from controller.operations.period_report import report_from_state
+    from controller.reporting.period_text import period_report_text
 
     settings: Settings = ctx.obj
     now = environment().clock().astimezone(UTC)
@@ -58,7 +59,10 @@ def command(ctx: click.Context, /, output: str, group_by: str | None, **options:
             on_message=print_notice,
         )
     )
-    click.echo(REPORT_FORMATS[output](report, View(paint_for(sys.stdout))))
+    if output == "text":
+        click.echo(period_report_text(report, paint_for(sys.stdout)))
+    else:
+        click.echo(PERIOD_FORMATS[output](report))
 
 
 _DIFF_EXAMPLES = """
@@ -90,3 +94,43 @@ def diff(ctx: click.Context, /, before: Path, after: Path, output: str, detailed
     difference = compare_reports(*documents)
     click.echo(dumps(diff_json(difference)) if output == "json" else diff_text(difference, paint_for(sys.stdout)))
     ctx.exit(EXIT_CHANGES if detailed_exitcode and difference.is_different else EXIT_OK)
+
+
+_SEND_EXAMPLES = """
+\b
+Examples:
+  merchantctl report send finance      what [[reports]] in merchantctl.toml calls so
+\b
+`merchantctl run` sends by schedule; this sends now, whatever was sent before. Exit codes: 0 delivered
+everywhere, 1 not, 64 no report is called so.
+"""
+
+
+@command.command(epilog=_SEND_EXAMPLES)
+@click.argument("name", shell_complete=lambda ctx, _, start: _report_names(start))
+@click.pass_context
+def send(ctx: click.Context, /, name: str) -> None:
+    """Make the report NAME of merchantctl.toml now and deliver it to its folder, URL and mail addresses."""
+    from controller.cli.state_access import query_state
+    from controller.cli.terminal import environment
+    from controller.model.exit_codes import EXIT_ERROR, EXIT_OK
+    from controller.operations.scheduled_report import send_report_now
+
+    settings: Settings = ctx.obj
+    now = environment().clock().astimezone(UTC)
+    deliveries = query_state(settings, lambda store: send_report_now(settings, name, store, now))
+    for each in deliveries:
+        click.echo(f"{each.destination}: {each.failure.reason if each.failure else 'delivered'}")
+    ctx.exit(EXIT_ERROR if any(each.failure for each in deliveries) else EXIT_OK)
+
+
+def _report_names(start: str) -> list[str]:
+    import os
+
+    from controller.settings import InvalidSettings, load_settings
+
+    try:
+        reports = load_settings(os.environ, Path.cwd(), {}).reports
+    except InvalidSettings:
+        return []
+    return [report.name for report in reports if report.name.startswith(start)]

@@ -22,6 +22,7 @@ import structlog
 from controller.daemon.jobs.data_refresher import DataRefresher
 from controller.daemon.jobs.heartbeat import Heartbeat
 from controller.daemon.jobs.listing_watcher import ListingWatcher
+from controller.daemon.jobs.report_sender import ReportSender
 from controller.daemon.jobs.resync import Resync
 from controller.daemon.jobs.sampler import Sampler
 from controller.daemon.jobs.shared_view import SharedView
@@ -54,6 +55,7 @@ from controller.operations.bootstrap import (
     stop_on_signals,
 )
 from controller.operations.git_manifests import open_git_source, with_newest_commit
+from controller.operations.scheduled_report import schedule_of
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.settings import InvalidSettings, Settings
@@ -95,6 +97,8 @@ async def run_daemon(
     read_key  the API key as it is set now, asked for where Codat refuses the one in use. Raises InvalidSettings
     """
     _check_ports(settings)
+    for report in settings.reports:
+        schedule_of(report)
     options = RunOptions(report_only=report_only)
     async with (
         _open_daemon(settings, options, environment, read_key) as (daemon, metrics),
@@ -133,7 +137,9 @@ async def _open_daemon(
             settings.webhook_secret,
             settings.webhook_authorization,
             settings.notify_url,
+            settings.smtp_url,
             settings.web_token,
+            *(report.webhook for report in settings.reports),
         ]
     )
     name = {"environment": settings.environment_name} if settings.environment_name else {}
@@ -318,6 +324,8 @@ def _build_jobs(
         yield Resync(queue, state, lambda: watcher.fleet.merchants, run.now, settings.resync).timer
     yield SharedView(run.store, state, lambda: watcher.fleet).timer
     yield Sampler(run.store, lambda: state.latest, run.now).timer
+    if settings.reports and not options.once:
+        yield ReportSender(settings, run.store, run.now).timer
     yield StateCleaner(run, settings.keep, state.signal_received.is_set).timer
     if settings.listing_poll_interval:
         yield ListingWatcher(run.api, run.store, queue, run.now, settings.listing_poll_interval).timer

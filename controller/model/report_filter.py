@@ -6,11 +6,16 @@ that are invalid, stay: nobody knows what a filter would have shown there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from difflib import get_close_matches
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from controller.model.drift import is_drift
+from controller.model.errors import UsageError
+from controller.model.finding_evidence import EVIDENCE_BY_CODE
 from controller.model.plan import Actor, Direction, Finding, Plan
 from controller.model.report import FleetPlan
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED
@@ -63,6 +68,45 @@ class FindingFilter:
 
 
 SHOW_EVERYTHING = FindingFilter()
+
+ACTORS_BY_WORD = {
+    "operator": Actor.OPERATOR,
+    "merchant": Actor.MERCHANT,
+    "codat": Actor.CODAT,
+    "apply": Actor.APPLY,
+    "nobody": Actor.NOBODY,
+    "us": Actor.OPERATOR,
+    "service": Actor.CODAT,
+}
+"""The words of the glossary, and those of JSON where they are others."""
+
+_CODES = frozenset({*EVIDENCE_BY_CODE, UNMANAGED_CODE})
+
+
+def filter_from_words(
+    only: str | None, codes: Iterable[str], actors: Iterable[str], since: datetime | None = None
+) -> FindingFilter:
+    """The filter that people write: codes may be globs. Raises UsageError for a word that means nothing."""
+    if only is not None and only not in list(Only):
+        raise UsageError(f"only: {only!r} is neither drift nor pending")
+    for actor in actors:
+        if actor.lower() not in ACTORS_BY_WORD:
+            raise UsageError(f"actor: {actor!r} is none of {', '.join(ACTORS_BY_WORD)}")
+    return FindingFilter(
+        only=Only(only) if only else None,
+        codes=frozenset(code for pattern in codes for code in _matching_codes(pattern)),
+        actors=frozenset(ACTORS_BY_WORD[actor.lower()] for actor in actors),
+        since=since,
+    )
+
+
+def _matching_codes(pattern: str) -> list[str]:
+    matching = [code for code in sorted(_CODES) if fnmatchcase(code, pattern)]
+    if not matching:
+        similar = get_close_matches(pattern, _CODES, n=1)
+        hint = f" Did you mean {similar[0]!r}?" if similar else " docs/reference.md lists them."
+        raise UsageError(f"--code: no finding has the code {pattern!r}.{hint}")
+    return matching
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from controller.desired.loader import load_fleet
 from controller.model.desired import Fleet
 from controller.model.errors import UsageError
 from controller.model.merchant_status import merchant_status
 from controller.model.period_report import CHART_DAYS, FleetMemory, Occurrence, PeriodReport, make_period_report
 from controller.model.report_filter import Shown
 from controller.model.run import Scope
-from controller.operations.bootstrap import open_store
+from controller.operations.bootstrap import load_manifests, open_store
 from controller.reconcile.conditions import parse_statuses
 from controller.reconcile.load_snapshot import select_merchants
 from controller.reconcile.persist import last_sync_from_row
@@ -44,12 +43,19 @@ async def report_from_state(
         if begins is None:
             begins = now - timedelta(days=CHART_DAYS)
             on_message(f"no report --record has been made on this state, so this one is about {CHART_DAYS} days")
-        memory = await _read_memory(settings, scope, store, min(begins, now - timedelta(days=CHART_DAYS)))
-        report = make_period_report(memory, begins, now, shown)
+        report = await read_period_report(settings, scope, store, since=begins, shown=shown, now=now)
         if record:
             number = await store.runs.begin(REPORT_VERB, now)
             await store.runs.end(number, 0, {"writes": 0}, now)
     return report
+
+
+async def read_period_report(
+    settings: Settings, scope: Scope, store: Store, *, since: datetime, shown: Shown, now: datetime
+) -> PeriodReport:
+    """The report of a period from a state that is open. Raises UsageError where nobody is in scope."""
+    memory = await _read_memory(settings, scope, store, min(since, now - timedelta(days=CHART_DAYS)))
+    return make_period_report(memory, since, now, shown)
 
 
 async def _read_memory(settings: Settings, scope: Scope, store: Store, since: datetime) -> FleetMemory:
@@ -57,7 +63,9 @@ async def _read_memory(settings: Settings, scope: Scope, store: Store, since: da
     whole, seen = await load_seen_fleet(store), await load_seen(store)
     fleet, notes = _declared(settings, scope)
     statuses = await store.conditions.load_statuses()
-    names = _names(fleet, scope) if fleet else frozenset(seen) | statuses.keys()
+    names = frozenset(select_merchants(fleet, scope)) if fleet else frozenset(seen) | statuses.keys()
+    if fleet and fleet.diagnostics and scope.is_everyone:
+        names |= seen.keys()  # whose manifest is invalid by now is among them
     rows = await store.findings.load_open_or_ended_since(since)
     syncs = await store.syncs.load()
     return FleetMemory(
@@ -71,7 +79,7 @@ async def _read_memory(settings: Settings, scope: Scope, store: Store, since: da
         syncs={name: last_sync_from_row(row) for name, row in syncs.items() if name in names},
         labels={name: each.labels for name, each in fleet.merchants.items()} if fleet else {},
         base_url=whole[0].base_url if whole else "",
-        environment=whole[0].environment if whole else None,
+        environment=whole[0].environment if whole else settings.environment_name,
         revision=whole[0].revision if whole else "",
         notes=(*notes, *([] if whole else [_NEVER_LOOKED])),
     )
@@ -80,11 +88,6 @@ async def _read_memory(settings: Settings, scope: Scope, store: Store, since: da
 _NEVER_LOOKED = (
     "nobody has looked at everyone on this state yet: merchantctl run does, and so do apply and drift --record"
 )
-
-
-def _names(fleet: Fleet, scope: Scope) -> frozenset[str]:
-    """Whose manifest cannot be read is declared all the same."""
-    return fleet.known_names.union(fleet.merchants) if scope.is_everyone else frozenset(select_merchants(fleet, scope))
 
 
 def _occurrence(row: OccurrenceRow) -> Occurrence:
@@ -101,7 +104,7 @@ def _declared(settings: Settings, scope: Scope) -> tuple[Fleet | None, tuple[str
     Raises UsageError where labels or targets are asked for and no manifest can tell them.
     """
     try:
-        fleet = load_fleet(settings.manifests, scope.path, settings.cache)
+        fleet = load_manifests(settings, scope, strict=False)
     except UsageError as error:
         if not scope.is_everyone:
             raise

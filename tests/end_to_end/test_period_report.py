@@ -108,6 +108,20 @@ def test_a_report_is_narrowed_by_label_and_divided_by_it(place: Place) -> None:
     assert {each["merchant"] for each in report(place, "-l", "tier=gold", "--only", "drift")["findings"]} == {"ann"}
 
 
+def test_a_label_that_nobody_bears_is_wrong_usage(place: Place) -> None:
+    place.provision("ann")
+    assert place.run_in_process("report", "-l", "tier=gold").returncode == 64
+
+
+def test_a_broken_manifest_takes_nobody_out_of_the_report(place: Place) -> None:
+    place.provision("ann", "bob")
+    look(place)
+    (place.manifests / "merchant-bob.yaml").write_text("{")
+    told = report(place)
+    assert told["merchants"] == 2
+    assert any("merchantctl validate names them" in note for note in told["notes"])
+
+
 def test_since_last_is_since_the_last_report_that_was_recorded(place: Place) -> None:
     place.provision("ann", policy={"drift": "Report"})
     first = place.run_in_process("report", "--since", "last", "--record")
@@ -139,6 +153,7 @@ def test_every_format_says_what_is_open_and_what_ended(place: Place, output: str
 
 
 def test_a_state_that_nobody_has_looked_from_says_so(place: Place) -> None:
+    place.profile()
     place.merchant("ann")
     told = report(place)
     assert (told["complete"], told["looks"]["never"], told["merchants"]) == (False, 1, 1)

@@ -7,6 +7,7 @@ data_refresher    reference data that has grown old is pulled again
 heartbeat         this process's sign of life
 shared_view       what other processes saw on the same state
 sampler           how the fleet stands, for charts
+report_sender     reports that are due by their schedule
 state_cleaner     old rows of the state are thinned
 merchant_backoff  whose turn it is, so that one merchant's trouble is its own
 """

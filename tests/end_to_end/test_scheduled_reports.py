@@ -1,0 +1,258 @@
+"""Reports that come by themselves: once, in local time, to a folder, a URL and a mail server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.daemon.jobs.report_sender import ReportSender
+from controller.model.errors import UsageError
+from controller.operations.scheduled_report import Delivery, deliver_due_reports, schedule_of
+from controller.scheduled_reports import ScheduledReport
+from controller.settings import InvalidSettings, Settings, load_settings
+from state import DeliveryKey, open_state
+from tests.emulator import Emulator
+from tests.end_to_end.place import Place
+
+MONDAY_7 = datetime(2026, 11, 23, 7, tzinfo=UTC)
+"""07:00 in London."""
+REPORT = ScheduledReport("finance", "0 7 * * mon", "Europe/London", formats=("html", "csv"))
+
+
+@pytest.fixture
+def place(tmp_path: Path, emulator_in_process: Emulator) -> Place:
+    place = Place(tmp_path, emulator_in_process)
+    place.skip_waits()
+    place.provision("ann")
+    return place
+
+
+class Receiver:
+    """A URL that takes posts and remembers them. `answers`: the next ones, then 200."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.answers: list[int] = []
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status = receiver.answers.pop(0) if receiver.answers else 200
+                if status == 200:
+                    receiver.bodies.append(body)
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/hook"
+        server.shutdown()
+        server.server_close()
+
+
+class MailServer:
+    """As much of SMTP as a mail takes."""
+
+    def __init__(self) -> None:
+        self.mails: list[str] = []
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        mails = self.mails
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(b"220 here\r\n")
+                for line in iter(self.rfile.readline, b""):
+                    if line.upper().startswith(b"DATA"):
+                        self.wfile.write(b"354 go on\r\n")
+                        mails.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
+                    self.wfile.write(b"221 bye\r\n" if line.upper().startswith(b"QUIT") else b"250 fine\r\n")
+
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"smtp://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        server.server_close()
+
+
+def deliver(settings: Settings, *times: datetime) -> list[Delivery]:
+    """What one process delivers that looks at these times."""
+
+    async def look() -> list[Delivery]:
+        async with open_state(settings.state) as store:
+            return [each for now in times for each in await deliver_due_reports(settings, store, now)]
+
+    return asyncio.run(look())
+
+
+def _at(now: datetime) -> datetime:
+    return now
+
+
+def scheduled(place: Place, *reports: ScheduledReport, smtp_url: str | None = None) -> Settings:
+    """Known to the state since the Monday before."""
+    settings = replace(place.settings, reports=reports, smtp_url=smtp_url)
+    deliver(settings, MONDAY_7 - timedelta(days=7))
+    return settings
+
+
+def test_it_arrives_once_at_a_folder_a_url_and_a_mail_server_from_two_processes_on_one_state(place: Place) -> None:
+    receiver, mail = Receiver(), MailServer()
+    with receiver.serving() as url, mail.serving() as smtp_url:
+        report = replace(
+            REPORT,
+            folder=place.folder / "out",
+            webhook_variable="HOOK",
+            webhook=url,
+            mail_to=("a@example.com", "b@example.com"),
+            mail_from="merchantctl@example.com",
+        )
+        settings = scheduled(place, report, smtp_url=smtp_url)
+
+        async def two_processes() -> None:
+            async with open_state(settings.state) as one, open_state(settings.state) as other:
+                for minute in (0, 1, 30):
+                    now = MONDAY_7 + timedelta(minutes=minute)
+                    senders = [ReportSender(settings, store, partial(_at, now)) for store in (one, other)]
+                    await asyncio.gather(*(sender.send_due() for sender in senders))
+
+        asyncio.run(two_processes())
+    assert [body["id"] for body in receiver.bodies] == ["finance 2026-11-23T07:00:00Z"]
+    assert receiver.bodies[0]["report"]["since"] == "2026-11-16T07:00:00Z", "since the time before"
+    assert "1 merchant" in receiver.bodies[0]["text"]
+    (message,) = mail.mails
+    assert "Subject: finance: 1 merchant: 1 in sync" in message
+    assert 'filename="finance-2026-11-23T0700Z.html"' in message
+    assert sorted(path.name for path in (place.folder / "out").iterdir()) == [
+        "finance-2026-11-23T0700Z.csv",
+        "finance-2026-11-23T0700Z.html",
+    ]
+
+
+def test_it_comes_at_the_local_time_across_a_change_of_clocks(place: Place) -> None:
+    report = replace(REPORT, cron="0 7 * * *", folder=place.folder / "out", formats=("json",))
+    settings = replace(place.settings, reports=(report,))
+    start = datetime(2026, 3, 27, 7, 30, tzinfo=UTC)  # London changes its clocks on the 29th
+    delivered = deliver(settings, *(start + timedelta(minutes=30 * step) for step in range(4 * 48)))
+    assert [f"{each.due_at:%d %H:%M}" for each in delivered] == ["28 07:00", "29 06:00", "30 06:00", "31 06:00"]
+
+
+def test_what_does_not_arrive_is_tried_again_and_keeps_nothing_from_the_others(place: Place) -> None:
+    receiver = Receiver()
+    receiver.answers = [503, 503]
+    with receiver.serving() as url:
+        report = replace(REPORT, folder=place.folder / "out", webhook_variable="HOOK", webhook=url)
+        settings = scheduled(place, report)
+        minutes = [MONDAY_7 + timedelta(minutes=minute) for minute in range(12)]
+        deliveries = [each for now in minutes for each in deliver(settings, now)]
+    told = [(each.destination, each.failure and each.failure.reason, each.will_retry) for each in deliveries]
+    assert told == [
+        ("folder", None, False),
+        ("webhook", "the answer was 503", True),
+        ("webhook", "the answer was 503", True),
+        ("webhook", None, False),
+    ]
+    assert len(receiver.bodies) == 1
+
+
+def test_what_is_refused_is_not_tried_again(place: Place) -> None:
+    receiver = Receiver()
+    receiver.answers = [404]
+    with receiver.serving() as url:
+        settings = scheduled(place, replace(REPORT, webhook_variable="HOOK", webhook=url))
+        deliver(settings, *(MONDAY_7 + timedelta(hours=hour) for hour in range(8)))
+    assert receiver.bodies == []
+
+
+def test_a_process_that_dies_while_it_sends_leaves_it_unsent_rather_than_sent_twice(place: Place) -> None:
+    settings = scheduled(place, replace(REPORT, folder=place.folder / "out"))
+
+    async def claimed() -> bool:
+        async with open_state(settings.state) as store:
+            return await store.report_deliveries.claim(DeliveryKey("finance", MONDAY_7, "folder"), MONDAY_7)
+
+    assert asyncio.run(claimed())
+    assert deliver(settings, MONDAY_7 + timedelta(hours=1)) == []
+
+
+def test_what_was_due_while_nothing_ran_is_sent_once_and_a_new_report_waits_for_its_time(place: Place) -> None:
+    settings = scheduled(place, replace(REPORT, folder=place.folder / "out"))
+    later = MONDAY_7 + timedelta(days=15)
+    assert [each.due_at for each in deliver(settings, later, later)] == [MONDAY_7 + timedelta(days=14)]
+    new = replace(settings, reports=(replace(REPORT, name="new", folder=place.folder / "new"),))
+    assert deliver(new, later) == []
+    assert len(deliver(new, later + timedelta(days=7))) == 1
+
+
+def test_a_report_that_cannot_be_made_fails_nothing_else(place: Place) -> None:
+    broken = replace(REPORT, name="broken", folder=place.folder / "out", selector="tier=gold")
+    settings = scheduled(place, broken, replace(REPORT, folder=place.folder / "out"))
+    told = {each.report: each.failure and each.failure.may_retry for each in deliver(settings, MONDAY_7)}
+    assert told == {"broken": True, "finance": None}
+
+
+def test_a_report_is_sent_by_hand_as_often_as_somebody_asks(place: Place) -> None:
+    toml = '[[reports]]\nname = "finance"\ncron = "0 7 * * *"\nfolder = "out"\n'
+    (place.folder / "merchantctl.toml").write_text(toml)
+    for _ in range(2):
+        ended = place.run_process("report", "send", "finance")
+        assert (ended.returncode, ended.stdout) == (0, "folder: delivered\n"), ended.stderr
+    assert list((place.folder / "out").glob("finance-*.html"))
+    unknown = place.run_process("report", "send", "nobody")
+    assert unknown.returncode == 64
+    assert "merchantctl.toml has finance" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("toml", "hint"),
+    [
+        ('[[reports]]\nname = "x"', "cron: missing"),
+        ('[[reports]]\nname = "x"\ncron = "0 7 * * *"', "it goes nowhere"),
+        ('[[reports]]\nname = "x"\ncron = "0 7 * * *"\nfolder = "o"\nformat = "pdf"', "format: unknown"),
+        ('[[reports]]\nname = "x"\ncron = "0 7 * * *"\nfolder = "o"\nformats = ["pdf"]', "there is no pdf"),
+        ('[[reports]]\nname = "x"\ncron = "0 7 * * *"\nmail_to = ["a@b.example"]', "mail_from: missing"),
+        ('reports = "x"', "are tables"),
+        ('[[reports]]\nname = "x"\ncron = "1"\nfolder = "o"\n' * 2, "two [[reports]] are called x"),
+    ],
+)
+def test_a_report_that_is_not_well_said_is_refused_with_its_place(tmp_path: Path, toml: str, hint: str) -> None:
+    (tmp_path / "merchantctl.toml").write_text(toml)
+    with pytest.raises(InvalidSettings) as refused:
+        load_settings({}, tmp_path, {})
+    assert hint in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"cron": "7 o'clock"}, {"time_zone": "Europe/Nowhere"}, {"codes": ("no-such-code",)}]
+)
+def test_a_schedule_that_means_nothing_is_refused_at_the_start(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        schedule_of(replace(REPORT, **wrong))
+
+
+def test_an_url_that_takes_posts_is_in_a_variable_and_in_no_repr(tmp_path: Path) -> None:
+    toml = '[[reports]]\nname = "x"\ncron = "0 7 * * *"\nwebhook_variable = "HOOK"\n'
+    (tmp_path / "merchantctl.toml").write_text(toml)
+    settings = load_settings({"HOOK": "https://chat.example/s3cret"}, tmp_path, {})
+    assert settings.reports[0].webhook == "https://chat.example/s3cret"
+    assert "s3cret" not in repr(settings)
