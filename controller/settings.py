@@ -64,6 +64,7 @@ __all__ = [
     "ENVIRONMENT_VARIABLE",
     "InvalidSettings",
     "Settings",
+    "environment_names",
     "known_api_keys",
     "load_settings",
     "parse_duration",
@@ -456,6 +457,11 @@ def _read_toml(path: Path) -> tuple[Mapping[str, object], Mapping[str, NamedEnvi
         for key, value in environment.settings.items():
             _refuse_strange(f"{SETTINGS_FILE}: [environments.{name}]", key, value)
     return common, environments, reports
+
+
+def environment_names(cwd: Path) -> list[str]:
+    """The environments that merchantctl.toml names."""
+    return sorted(_read_toml(cwd / SETTINGS_FILE)[1])
 
 
 def known_api_keys(environ: Mapping[str, str], cwd: Path) -> tuple[str, ...]:

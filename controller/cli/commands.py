@@ -7,12 +7,23 @@ from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 import click
 
 from controller.quick_dataclasses import dataclass
-from controller.settings import PRODUCTION_URL, Settings, exposed_words, load_settings
+from controller.settings import (
+    PRODUCTION_URL,
+    InvalidSettings,
+    Settings,
+    environment_names,
+    exposed_words,
+    load_settings,
+)
 from controller.text import escape_control
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,22 @@ WITHOUT_MANIFESTS = ("import", "history", "report", "state", "revision", "run")
 """Commands with settings that read no manifests, or, as `run`, see to them by themselves."""
 
 WRITES_MANIFESTS = ("codify", "fmt")
+
+
+class EnvironmentParameter(click.ParamType[str]):
+    """An environment of merchantctl.toml."""
+
+    name = "environment"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        try:
+            names = environment_names(Path.cwd())
+        except InvalidSettings:
+            return []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
 
 ENVIRONMENT_KEY = "merchantctl.environment"
 """Where in a click context's `meta` the environment of the command line stands; `obj` holds its settings."""

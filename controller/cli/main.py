@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli.commands import CommandTable
+from controller.cli.commands import CommandTable, EnvironmentParameter
 from controller.model.errors import InvalidManifests, MerchantctlError
 from controller.settings import PRODUCTION_URL, InvalidSettings, known_api_keys
 from controller.text import escape_control, mask_passwords
@@ -55,7 +55,9 @@ Exit codes: 0 fine, 1 error, 2 changes or drift, 3 some merchants failed or are 
 
 @click.group(cls=CommandTable, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="merchantctl", message="merchantctl %(version)s")
-@click.option("--env", metavar="NAME", help="The environment of merchantctl.toml that is meant.")
+@click.option(
+    "--env", metavar="NAME", type=EnvironmentParameter(), help="The environment of merchantctl.toml that is meant."
+)
 @click.option("--base-url", metavar="URL", help="Where the API is.")
 @click.option("--allow-http", is_flag=True, default=None, help="Plain http beyond loopback, though it shows the key.")
 @click.option("--state", metavar="URL", help="Where to remember: sqlite:///relative.db, sqlite:////absolute.db.")

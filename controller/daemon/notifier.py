@@ -84,7 +84,8 @@ class Notifier:
         shown = _shown(latest) if due else {}
         fresh = new_alert((_turn(each, shown) for each in due), now, told)
         if fresh and self.notify_url:
-            failure = await post_alert(self.notify_url, alert_json(fresh), self.sleep)
+            environment = latest.plan.environment if latest.plan else None
+            failure = await post_alert(self.notify_url, alert_json(fresh, environment), self.sleep)
             self.meters.record_alert(arrived=failure is None)
             if failure:
                 log.warning("alert_failed", reason=failure)

@@ -184,12 +184,16 @@ _VOLATILE = tuple(
 """Numbers that identify something, like a status or an account code, are kept."""
 
 
-def alert_json(alert: Alert) -> dict[str, Any]:
-    """The JSON of one message: `text` for Slack-like chats, and the same facts as fields."""
+def alert_json(alert: Alert, environment: str | None = None) -> dict[str, Any]:
+    """The JSON of one message: `text` for Slack-like chats, and the same facts as fields.
+
+    environment  of merchantctl.toml, so that a chat with several tells them apart
+    """
     return {
-        "text": "\n".join(_text_lines(alert)),
+        "text": "\n".join(_text_lines(alert, environment)),
         "schemaVersion": REPORT_SCHEMA_VERSION,
         "kind": "Alert",
+        "environment": environment,
         "drift": {
             "count": len(alert.new_findings),
             "findings": [_finding_alert_json(finding) for finding in alert.new_findings[:MAX_ITEMS_IN_JSON]],
@@ -217,8 +221,8 @@ def _finding_alert_json(alert: FindingAlert) -> dict[str, Any]:
     }
 
 
-def _text_lines(alert: Alert) -> list[str]:
-    lines = [f"merchantctl: {_headline(alert)}"]
+def _text_lines(alert: Alert, environment: str | None) -> list[str]:
+    lines = [f"merchantctl{f' in {environment}' if environment else ''}: {_headline(alert)}"]
     lines += [_plain(alert.pass_failure)] if alert.pass_failure else []
     for exceeded in alert.refusal.exceeded_limits if alert.refusal else ():
         lines.append(f"{limit_exceeded_text(exceeded)}. To allow it: merchantctl apply {exceeded.flag}")

@@ -108,6 +108,16 @@ def test_the_shell_completes_names_and_fields(ann: Place, typed: str, offered: l
     assert (completed >= set(offered), bool(completed), shown.stderr) == (True, bool(offered), "")
 
 
+def test_the_shell_completes_environments(ann: Place) -> None:
+    (ann.folder / "merchantctl.toml").write_text("[environments.sandbox]\n[environments.production]\n")
+    asked = {"_MERCHANTCTL_COMPLETE": "bash_complete", "COMP_WORDS": "merchantctl --env s", "COMP_CWORD": "2"}
+    call = [sys.executable, "-m", "controller"]
+    shown = subprocess.run(
+        call, cwd=ann.folder, env=ann.variables() | asked, capture_output=True, text=True, check=False
+    )
+    assert shown.stdout == "plain,sandbox\n"
+
+
 def test_a_key_press_beside_broken_manifests_completes_what_can_be_read(ann: Place) -> None:
     (ann.manifests / "broken.yaml").write_text("kind: [")
     asked = {"_MERCHANTCTL_COMPLETE": "bash_complete", "COMP_WORDS": "merchantctl explain a", "COMP_CWORD": "2"}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from controller.model.controller_status import ControllerStatus
 from controller.model.desired import DesiredMerchant, Diagnostic, Fleet
-from controller.model.plan import Actor, Direction, Plan, PlanStatus
+from controller.model.plan import Actor, Direction, HeldBy, Hold, Plan, PlanStatus
 from controller.model.report import Applied, Failed, LimitExceeded, Refusal
 from state import EventRow, Store
 from tests.unit.reporting.fleets import changing, finding, fleet, merchant, waiting
@@ -250,3 +250,21 @@ def test_a_history_that_cannot_be_read_takes_nothing_else_away(tmp_path: Path) -
         assert answer.status_code == 200
         assert "connection-pending" in answer.text
         assert "cannot be used" in answer.text
+
+
+def test_every_page_bears_the_environment(site: Site) -> None:
+    plain = latest(merchant("ann"), fleet=declared("ann"))
+    site.latest = plain
+    assert 'badge">sandbox' not in site.api.get("/").text
+    site.latest = replace(plain, plan=replace(fleet(merchant("ann")), environment="sandbox"))
+    assert 'class="badge">sandbox</span>' in site.api.get("/").text
+    assert 'class="badge">sandbox</span>' in site.api.get("/merchants/ann").text
+
+
+def test_who_is_suspended_is_found_by_that_and_says_why(site: Site) -> None:
+    why = "suspended until 2026-12-31: in dispute with the bank"
+    found = (replace(finding("suspended", "ann"), cause=why),)
+    suspended = merchant("ann", findings=found, hold=Hold(HeldBy.SUSPENSION, why))
+    site.latest = latest(suspended, merchant("bob"), fleet=declared("ann", "bob"))
+    assert listed(site.api.get("/", params={"code": "suspended"})) == ["ann"]
+    assert why in site.api.get("/merchants/ann").text

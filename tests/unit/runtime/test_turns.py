@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.daemon.jobs.data_refresher import select_stale
 from controller.daemon.jobs.sync_poller import expected_to_sync, select_next
-from controller.model.plan import Condition, ConditionStatus, DataAge, Plan, PlanStatus
+from controller.model.plan import Condition, ConditionStatus, DataAge, HeldBy, Hold, Plan, PlanStatus
 from state import SyncRow
 from tests.build import USUAL_NOW
 
@@ -66,3 +67,8 @@ def test_old_data_is_asked_for_the_oldest_first_and_not_twice() -> None:
 def test_a_fleet_that_is_all_old_is_not_asked_for_at_once() -> None:
     plans = [plan(f"m{number}", hours=99) for number in range(288)]
     assert len(select_stale(plans, {}, USUAL_NOW, DAY, 300)) == 2
+
+
+def test_nothing_is_asked_for_of_who_is_suspended() -> None:
+    held = replace(plan("a", hours=90), hold=Hold(HeldBy.SUSPENSION, "suspended: an audit"))
+    assert names(select_stale([held, plan("b", hours=90)], {}, USUAL_NOW, DAY, DAY)) == ["b"]

@@ -177,7 +177,8 @@ def test_the_message_says_it_in_words_and_in_fields() -> None:
 
 
 def test_what_was_put_right_at_once_asks_for_nothing() -> None:
-    sent = alert_json(Alert(came(drift(), ended=Ended.MENDED, gone_at=NOW)))
+    sent = alert_json(Alert(came(drift(), ended=Ended.MENDED, gone_at=NOW)), "sandbox")
+    assert (sent["environment"], sent["text"].partition(":")[0]) == ("sandbox", "merchantctl in sandbox")
     assert sent["text"].endswith("someone changed it Put right.")
     assert sent["drift"]["findings"][0]["corrected"] is True
 
