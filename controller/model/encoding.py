@@ -64,6 +64,11 @@ _ENUMS: Mapping[str, type[Enum]] = {
 }
 
 
+def known_types() -> tuple[type[Any], ...]:
+    """The classes whose values can be kept."""
+    return (*_DATACLASSES.values(), *_ENUMS.values())
+
+
 class Unreadable(ValueError):
     """The text is none that this version of the program writes."""
 
