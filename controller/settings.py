@@ -27,6 +27,7 @@ listing_poll_interval (none)                 MERCHANTCTL_LISTING_POLL_INTERVAL 6
 sync_poll_interval   (none)                  MERCHANTCTL_SYNC_POLL_INTERVAL   24h; 0 = never
 notify_url           (none, on purpose)      MERCHANTCTL_NOTIFY_URL[_FILE]    none
 smtp_url             (none, on purpose)      MERCHANTCTL_SMTP_URL[_FILE]      none; of mailed reports
+git_webhook_secret   (none, on purpose)      MERCHANTCTL_GIT_WEBHOOK_SECRET[_FILE] none
 listen_webhooks      (none)                  MERCHANTCTL_LISTEN_WEBHOOKS      off = on `listen`
 listen_metrics       (none)                  MERCHANTCTL_LISTEN_METRICS       off = on `listen`
 web_guard            --web-guard             MERCHANTCTL_WEB_GUARD            none; header:NAME or network
@@ -91,6 +92,7 @@ class Settings:
     web_guard              what asks who is there beyond loopback: `header:NAME` that a proxy sets, or `network`
     web_hosts              names under which the pages may be asked for
     web_token              what a request for a page has to show
+    git_webhook_secret     what the host of the manifests' repository proves a push with
     webhook_secret         signing secrets of the newer webhooks, separated by spaces or commas
     webhook_authorization  the legacy webhooks' Authorization header, one a line
     exposed                files of secrets that others on this machine can read
@@ -131,6 +133,7 @@ class Settings:
     web_hosts: tuple[str, ...] = ()
     web_token: str | None = field(default=None, repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
+    git_webhook_secret: str | None = field(default=None, repr=False)
     webhook_authorization: str | None = field(default=None, repr=False)
     notify_url: str | None = field(default=None, repr=False)
     base_url_from_file: bool = False
@@ -352,6 +355,7 @@ _SECRETS = {
     "webhook_authorization": "MERCHANTCTL_WEBHOOK_AUTHORIZATION",
     "notify_url": "MERCHANTCTL_NOTIFY_URL",
     "smtp_url": "MERCHANTCTL_SMTP_URL",
+    "git_webhook_secret": "MERCHANTCTL_GIT_WEBHOOK_SECRET",
 }
 """Each by its variable, or by a file that the variable with `_FILE` names; never by a flag or in the toml."""
 

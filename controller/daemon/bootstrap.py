@@ -135,6 +135,7 @@ async def _open_daemon(
         [
             settings.api_key,
             settings.webhook_secret,
+            settings.git_webhook_secret,
             settings.webhook_authorization,
             settings.notify_url,
             settings.smtp_url,
@@ -362,6 +363,12 @@ async def _web(settings: Settings, daemon: DaemonContext, metrics: Metrics) -> A
     def enqueue(names: Iterable[str]) -> None:
         loop.call_soon_threadsafe(partial(daemon.queue.add, tuple(names), urgent=True))
 
+    def fetch_manifests() -> None:
+        if daemon.revisions:
+            loop.call_soon_threadsafe(daemon.revisions.fetch_soon.set)
+
+    in_git = daemon.revisions is not None and daemon.revisions.source is not None
+
     @asynccontextmanager
     async def opening() -> AsyncIterator[WebContext]:
         """In the web's own thread and with a store of its own; what crosses over are values and names."""
@@ -375,6 +382,8 @@ async def _web(settings: Settings, daemon: DaemonContext, metrics: Metrics) -> A
                 metrics=metrics,
                 now=daemon.run.now,
                 secrets=secrets,
+                git_secret=settings.git_webhook_secret.encode() if settings.git_webhook_secret else None,
+                fetch_manifests=fetch_manifests if in_git else None,
             )
 
     async with AsyncExitStack() as stack:

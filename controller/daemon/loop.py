@@ -58,10 +58,21 @@ async def serve(daemon: DaemonContext) -> None:
         try:
             async with asyncio.TaskGroup() as lanes:
                 lanes.create_task(_sweep_whoever_is_due(daemon))
+                lanes.create_task(_fetch_when_pushed(daemon))
                 for _ in range(URGENT_PASSES_AT_ONCE):
                     lanes.create_task(_look_at_urgent_ones(daemon))
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
+
+
+async def _fetch_when_pushed(daemon: DaemonContext) -> None:
+    """Fetches the manifests' branch whenever somebody pushed to it. Ends with the service."""
+    while daemon.revisions and daemon.revisions.source:
+        await daemon.revisions.fetch_soon.wait()
+        if daemon.state.signal:
+            return
+        daemon.revisions.fetch_soon.clear()
+        await daemon.revisions.follow_branch()
 
 
 async def _sweep_whoever_is_due(daemon: DaemonContext) -> None:
@@ -208,6 +219,8 @@ def shut_down(daemon: DaemonContext, signal: Signals) -> None:
     """The pass in hand ends as an apply does on a signal; there is no other after it."""
     daemon.state.stop_for_signal(signal)
     daemon.queue.close()
+    if daemon.revisions:
+        daemon.revisions.fetch_soon.set()
 
 
 def enqueue_changed_merchants(change: ManifestChange, daemon: DaemonContext) -> None:

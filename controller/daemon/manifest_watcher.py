@@ -71,8 +71,10 @@ class ManifestWatcher:
         return self._followed_commit
 
     def follow(self, root: Path, commit: str) -> None:
-        """From now on another commit's checkout is what is on disk; the next looks load it."""
-        self._root, self._followed_commit, self._marks = root, commit, ""
+        """From now on another commit's checkout is what is on disk; the next look loads it. It is complete: nothing is
+        still being written there."""
+        self._root, self._followed_commit = root, commit
+        self._marks, self._glimpsed = "", tree_digest(root)
 
     async def reload_if_changed(self) -> ManifestChange | None:
         """Looks at the disk; what is declared otherwise now, None where nothing is. A folder still being written is

@@ -78,6 +78,7 @@ class RevisionKeeper:
     before_taking       called before a revision of this process is put in force
     report_only_reason  why nothing is written now; None where all is well
     held                the revision that waits for a decision
+    fetch_soon          set where somebody pushed: the branch is fetched without waiting for its time
     """
 
     store: Store
@@ -93,6 +94,7 @@ class RevisionKeeper:
     report_only_reason: str | None = None
     held: RevisionRow | None = None
     compared: Revision | None = None
+    fetch_soon: asyncio.Event = field(default_factory=asyncio.Event)
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

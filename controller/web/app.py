@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from controller.web import dashboard, health, merchant, pages, webhook
+from controller.web import dashboard, git_webhook, health, merchant, pages, webhook
 from controller.web.access import AccessMiddleware, AccessPolicy
 from controller.web.context import WebContext
 from controller.web.dashboard_view import DashboardViewCache
@@ -39,6 +39,7 @@ _ROUTES = {
     PortContent.WEBHOOKS: (
         Route("/webhooks", webhook.receive_webhook, methods=["POST"]),
         Route("/webhooks/", webhook.receive_webhook, methods=["POST"]),
+        Route("/webhooks/git", git_webhook.receive_push, methods=["POST"]),
     ),
     PortContent.METRICS: (Route("/metrics", health.metrics, methods=["GET"]),),
 }

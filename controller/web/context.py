@@ -1,6 +1,7 @@
 """What the web application may read and do; `daemon.bootstrap` provides it.
 
 POST /webhooks      saves a delivery durably, then `enqueue`s the merchants that it is about
+POST /webhooks/git  calls `fetch_manifests`: somebody pushed to their repository
 GET /               the dashboard, from `latest`            GET /healthz  the process answers
 GET /merchants/{n}  one merchant, from `latest` and store   GET /readyz   `not_ready_reason`
                                                             GET /metrics  `metrics`, and `latest` as gauges
@@ -48,6 +49,8 @@ class WebContext:
     enqueue           asks for a pass over these merchants, as soon as possible
     not_ready_reason  returns why this process is not ready to serve; None: it is
     waiting           returns a sentence while it waits for the lock of another run; else None
+    git_secret        proves that a push was told by the repository's host; None: nobody is believed
+    fetch_manifests   fetches the manifests' branch soon; None: they are in no repository
     """
 
     latest: Callable[[], ControllerStatus]
@@ -58,6 +61,8 @@ class WebContext:
     now: Callable[[], datetime]
     secrets: WebhookSecrets = WebhookSecrets()
     waiting: Callable[[], str | None] = lambda: None
+    git_secret: bytes | None = field(default=None, repr=False)
+    fetch_manifests: Callable[[], None] | None = None
 
 
 def parse_webhook_secrets(signing: str | None, authorization: str | None) -> WebhookSecrets:

@@ -60,7 +60,7 @@ async def _handle(context: WebContext, request: Request) -> str:
         return "no-secret"
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            body = await _read_body(request)
+            body = await read_body(request, MAX_BODY_BYTES)
     except (ClientDisconnect, TimeoutError):
         return "cut-short"
     if body is None:
@@ -127,15 +127,15 @@ def _build_delivery(request: Request, event: WebhookEvent, now: datetime) -> Rec
     return ReceivedDelivery(header_id or event.id or str(uuid4()), event.name, event.company_id, now)
 
 
-async def _read_body(request: Request) -> bytes | None:
-    """The body; None where it is longer than MAX_BODY_BYTES, by its declared length or while it is read."""
+async def read_body(request: Request, max_bytes: int) -> bytes | None:
+    """The body; None where it is longer, by its declared length or while it is read."""
     declared_length = request.headers.get("content-length", "")
-    if declared_length.isascii() and declared_length.isdigit() and int(declared_length[:20]) > MAX_BODY_BYTES:
+    if declared_length.isascii() and declared_length.isdigit() and int(declared_length[:20]) > max_bytes:
         return None
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > max_bytes:
             return None
     return bytes(body)
 

@@ -121,3 +121,15 @@ def test_what_writes_manifests_is_refused_where_they_are_in_git(team: Team, plac
         done = place.run_in_process(*command)
         assert done.returncode == 64
         assert "your clone" in done.stderr
+
+
+def test_a_push_that_is_told_is_fetched_at_once_and_one_that_is_not_proven_is_not(team: Team, place: Place) -> None:
+    secrets = {"MERCHANTCTL_GIT_POLL_INTERVAL": "1h", "MERCHANTCTL_GIT_WEBHOOK_SECRET": "told only to the host"}
+    with running_controller(place, "--resync", "1h", **team.variables | secrets) as watch:
+        watch.wait_until(lambda: watch.passes)
+        place.merchant("bob")
+        team.push()
+        hook = watch.address + "/webhooks/git"
+        assert httpx.post(hook, headers={"X-Gitlab-Token": "a guess"}, trust_env=False).status_code == 401
+        assert httpx.post(hook, headers={"X-Gitlab-Token": "told only to the host"}, trust_env=False).status_code == 202
+        watch.wait_until(lambda: len(place.companies()) == 2)
