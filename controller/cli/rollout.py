@@ -32,6 +32,9 @@ Examples:
   merchantctl rollout status                                 wave by wave, who failed and why
   merchantctl rollout undo                                   puts back exactly what it changed
 \b
+Where `merchantctl run` works on this state at the same manifests, it carries the waves out, also
+over a restart, and `start` ends when it has begun; --foreground keeps it here.
+\b
 What it leaves to apply: creating, first configurations, unlinking, deleting. Whom it has not
 reached yet, apply and run leave alone until it is done.
 \b
@@ -48,6 +51,9 @@ _lock_timeout = click.option(
     "--lock-timeout", type=click.FloatRange(0), default=0, metavar="SECONDS", help="Wait so long for another run."
 )
 _name = click.argument("name", required=False)
+_foreground = click.option(
+    "--foreground", is_flag=True, help="Carry it out in this process, also where `merchantctl run` would."
+)
 
 
 @click.group(epilog=_EXAMPLES)
@@ -71,6 +77,7 @@ def command() -> None:
 @click.option("--step", is_flag=True, help="Pause after every wave; resume does the next one.")
 @_allow
 @_lock_timeout
+@_foreground
 @click.option("--name", metavar="NAME", help="What to call it; else rollout-1, rollout-2 …")
 @_yes
 @output_option()
@@ -91,11 +98,11 @@ def start(
     from controller.reporting.rollout import preview_text
     from controller.rollout.operations import StartRequest, start_rollout
 
-    name, lock_timeout = options.pop("name"), options.pop("lock_timeout")
+    name, lock_timeout, foreground = (options.pop(each) for each in ("name", "lock_timeout", "foreground"))
     rollout_spec = _parse_spec(**options)
     _require_terminal(yes)
     confirm = _show_and_confirm(output, yes, preview_text, "Roll it out?")
-    request = StartRequest(parse_scope(path, targets, selector), rollout_spec, confirm, name, lock_timeout)
+    request = StartRequest(parse_scope(path, targets, selector), rollout_spec, confirm, name, lock_timeout, foreground)
     with _progress_sink() as sink:
         result = run_async(start_rollout(_settings(ctx), request, sink, environment=environment()))
     if isinstance(result, RolloutPreview):
@@ -131,15 +138,18 @@ def pause(ctx: click.Context, /, name: str | None) -> None:
 @command.command(epilog="Example: merchantctl rollout resume --max-failures 2")
 @_name
 @click.option("--max-failures", type=click.IntRange(0), metavar="N", help="Tolerate N of each wave from now on.")
+@_foreground
 @output_option()
 @click.pass_context
-def resume(ctx: click.Context, /, name: str | None, max_failures: int | None, output: str) -> None:
+def resume(ctx: click.Context, /, name: str | None, max_failures: int | None, foreground: bool, output: str) -> None:
     """Go on where the rollout stands; whoever failed in the wave in hand is tried again."""
     from controller.cli.terminal import environment, run_async
     from controller.rollout.operations import resume_rollout
 
     with _progress_sink() as sink:
-        result = run_async(resume_rollout(_settings(ctx), name, max_failures, sink, environment=environment()))
+        result = run_async(
+            resume_rollout(_settings(ctx), name, max_failures, sink, foreground=foreground, environment=environment())
+        )
     ctx.exit(_report_result(result, output))
 
 
@@ -247,6 +257,10 @@ def _report_result(result: RolloutResult, output: str) -> int:
     from controller.reporting.rollout import rollout_exit_code
 
     _print_rollout(result.rollout, output)
+    if result.controller:
+        verbs = f"merchantctl rollout status {result.rollout.name}, or pause {result.rollout.name}"
+        click.echo(f"`merchantctl run` on {result.controller} carries it out: {verbs}", err=True)
+        return 0
     return rollout_exit_code(result.rollout, result.signal)
 
 

@@ -33,6 +33,7 @@ from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
 from controller.daemon.revision_keeper import RevisionKeeper
+from controller.daemon.rollout_driver import RolloutDriver
 from controller.daemon.scheduler import Timer
 from controller.daemon.state import DaemonContext, DaemonState
 from controller.daemon.workqueue import Queue, WorkQueue
@@ -162,8 +163,21 @@ async def _open_daemon(
             revisions=_revision_keeper(settings, options, run, watcher),
             git_poll_interval_s=settings.git_poll_interval,
         )
+        if daemon.applies_changes and not options.once:
+            daemon = replace(daemon, rollouts=_rollout_driver(daemon))
         with stop_on_signals(lambda signal: shut_down(daemon, signal)):
             yield daemon, metrics
+
+
+def _rollout_driver(daemon: DaemonContext) -> RolloutDriver:
+    return RolloutDriver(
+        daemon.run,
+        daemon.lock,
+        daemon.state,
+        current_process(),
+        fleet=lambda: daemon.manifest_watcher.fleet,
+        may_write=lambda: not (daemon.revisions and daemon.revisions.report_only_reason),
+    )
 
 
 async def open_manifests(settings: Settings, store: Store) -> ManifestWatcher:

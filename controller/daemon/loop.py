@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from signal import Signals
@@ -14,6 +15,7 @@ from controller.codat.rate_limiter import background_requests
 from controller.daemon.manifest_watcher import ManifestChange
 from controller.daemon.pass_result import Pass, PassFailure, scope_for_keys
 from controller.daemon.requeue import plan_rechecks
+from controller.daemon.rollout_driver import ROLLOUT_DRIVE_INTERVAL_S
 from controller.daemon.scheduler import Timer, run_timers
 from controller.daemon.state import DaemonContext
 from controller.daemon.workqueue import EVERYONE
@@ -59,6 +61,7 @@ async def serve(daemon: DaemonContext) -> None:
             async with asyncio.TaskGroup() as lanes:
                 lanes.create_task(_sweep_whoever_is_due(daemon))
                 lanes.create_task(_fetch_when_pushed(daemon))
+                lanes.create_task(_drive_rollouts(daemon))
                 for _ in range(URGENT_PASSES_AT_ONCE):
                     lanes.create_task(_look_at_urgent_ones(daemon))
         except ExceptionGroup as several:
@@ -73,6 +76,14 @@ async def _fetch_when_pushed(daemon: DaemonContext) -> None:
             return
         daemon.revisions.fetch_soon.clear()
         await daemon.revisions.follow_branch()
+
+
+async def _drive_rollouts(daemon: DaemonContext) -> None:
+    """Carries out whatever rollout is under way in nobody's hands. Ends with the service."""
+    while daemon.rollouts and not daemon.state.signal:
+        await daemon.rollouts.drive()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(daemon.state.signal_received.wait(), ROLLOUT_DRIVE_INTERVAL_S)
 
 
 async def _sweep_whoever_is_due(daemon: DaemonContext) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import field, replace
 from datetime import datetime
 from signal import Signals
+from typing import TYPE_CHECKING
 
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
@@ -22,6 +23,9 @@ from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext, StopSignal
 from state import LockWait
 from state.errors import MAX_HEARTBEAT_SILENCE_S
+
+if TYPE_CHECKING:
+    from controller.daemon.rollout_driver import RolloutDriver
 
 DEFAULT_REASON = "recheck"
 _URGENCY = {"event": 0, "revision": 1, DEFAULT_REASON: 2, "resync": 3}
@@ -151,6 +155,7 @@ class DaemonContext:
     jobs               what else is done by the clock
     renew_key          reads the API key again, and whether it is another one
     revisions          which manifests are in force for all processes of the state; None: those here
+    rollouts           carries out rollouts that are in nobody's hands; None: nobody does here
     git_poll_interval_s  from one fetch of the branch to the next
     finishing          what a pass saw is noted and told by one pass at a time
     """
@@ -166,5 +171,6 @@ class DaemonContext:
     jobs: tuple[Timer, ...] = ()
     renew_key: Callable[[], bool] = lambda: False
     revisions: RevisionKeeper | None = None
+    rollouts: RolloutDriver | None = None
     git_poll_interval_s: float = 60.0
     finishing: asyncio.Lock = field(default_factory=asyncio.Lock)

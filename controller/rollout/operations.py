@@ -35,6 +35,7 @@ from controller.operations.bootstrap import (
     state_lock,
     stop_on_signals,
 )
+from controller.operations.status import CONTROLLER_SILENCE
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.load_snapshot import select_merchants
@@ -54,13 +55,15 @@ MAX_LOCK_WAIT_BETWEEN_WAVES_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """What `rollout start` was told. `confirm` is called once, with the whole preview; `lock_timeout` is in seconds."""
+    """What `rollout start` was told. `confirm` is called once, with the whole preview; `lock_timeout` is in seconds.
+    `foreground`: this process carries it out, also where a controller would."""
 
     scope: Scope
     spec: RolloutSpec
     confirm: Callable[[RolloutPreview], bool]
     name: str | None = None
     lock_timeout: float = 0
+    foreground: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,14 @@ class UndoRequest:
 
 @dataclass(frozen=True, slots=True)
 class RolloutResult:
-    """How far a rollout came in this process, and the signal that ended it."""
+    """How far a rollout came in this process, and the signal that ended it.
+
+    controller  the host of the `run` that carries it out from here on; None: nobody, or this process did
+    """
 
     rollout: Rollout
     signal: int | None = None
+    controller: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +107,14 @@ async def start_rollout(
             require_any_match(wave, labels, f"--wave {wave}")
     async with _open_session(settings, fleet, request.scope, sink, environment) as (run, session):
         await refuse_empty_root(settings, fleet, run.store)
-        run = replace(run, policy=_policy(request.spec.allow))
+        run = replace(run, policy=policy_of(request.spec))
         async with state_lock(run.store, request.lock_timeout):
             started = await begin(run, request.name, request.spec, session, request.confirm)
         if isinstance(started, RolloutPreview):
             return started
+        controller = None if request.foreground else await _controller_at(fleet, run)
+        if controller:
+            return RolloutResult(started, controller=controller)
         return RolloutResult(await run_waves(started, run, session), run.stop.signal)
 
 
@@ -114,6 +124,7 @@ async def resume_rollout(
     max_failures: int | None,
     sink: ProgressSink,
     *,
+    foreground: bool = False,
     environment: Environment = REAL_ENVIRONMENT,
 ) -> RolloutResult:
     """Goes on with a rollout where it stands."""
@@ -122,7 +133,10 @@ async def resume_rollout(
         rollout = await rollout_record.claim_rollout(
             run.store, name, fleet.merchants, session.owner, max_failures, run.now()
         )
-        run = replace(run, policy=_policy(rollout.spec.allow))
+        controller = None if foreground else await _controller_at(fleet, run)
+        if controller:
+            return RolloutResult(rollout, controller=controller)
+        run = replace(run, policy=policy_of(rollout.spec))
         return RolloutResult(await run_waves(rollout, run, session), run.stop.signal)
 
 
@@ -164,6 +178,14 @@ async def load_status(settings: Settings, name: str | None) -> Rollout:
         return await rollout_record.load_rollout(store, name)
 
 
+async def _controller_at(fleet: Fleet, run: RunContext) -> str | None:
+    """The host of a controller that keeps merchants at these very manifests, and so can carry the waves out."""
+    alive = (each for each in await run.store.controllers.load() if run.now() - each.alive_at <= CONTROLLER_SILENCE)
+    return next(
+        (each.host for each in alive if each.revision == fleet.digest and not (each.report_only or each.failure)), None
+    )
+
+
 @asynccontextmanager
 async def _open_session(
     settings: Settings, fleet: Fleet, scope: Scope, sink: ProgressSink, environment: Environment
@@ -178,6 +200,11 @@ async def _open_session(
         )
         with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number)):
             yield run, session
+
+
+def policy_of(spec: RolloutSpec) -> RunPolicy:
+    """How far the waves of a rollout may go."""
+    return _policy(spec.allow)
 
 
 def _policy(allow: Iterable[str]) -> RunPolicy:

@@ -66,11 +66,15 @@ ROLLOUT_POLL_INTERVAL_S = 0.5
 @dataclass(frozen=True, slots=True)
 class RolloutSession:
     """The process that owns the rollout, with the state's lock (taken for one wave at a time) and where its steps are
-    told."""
+    told.
+
+    pauses_on_signal  False: it stays under way, for the next process that carries rollouts out by itself
+    """
 
     owner: ProcessIdentity
     lock: Callable[[], AbstractAsyncContextManager[object]]
     on_message: Callable[[str], None]
+    pauses_on_signal: bool = True
 
 
 # Beginning ----------------------------------------------------------------------------------------------
@@ -169,6 +173,8 @@ async def run_waves(rollout: Rollout, run: RunContext, session: RolloutSession) 
     async with _watch_for_pause(rollout, run, session):
         while rollout.state is RolloutState.RUNNING and not run.stop.reason:
             why = await _run_wave(rollout, run, session)
+            if run.stop.signal and not session.pauses_on_signal:
+                break
             await _advance(await load_rollout(run.store, rollout.name), why, run, session)
             rollout = await load_rollout(run.store, rollout.name)
     return rollout

@@ -1,0 +1,93 @@
+"""A rollout that is under way and in nobody's hands is carried out by the controller, over any restart of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from controller.codat.rate_limiter import background_requests
+from controller.daemon.pass_lock import PassLock
+from controller.daemon.state import DaemonState
+from controller.model.desired import Fleet
+from controller.model.errors import LockedByOtherRun, MerchantctlError
+from controller.model.rollout import Rollout, RolloutState
+from controller.model.run import Records
+from controller.quick_dataclasses import dataclass
+from controller.reconcile.context import RunContext
+from controller.rollout.operations import policy_of
+from controller.rollout.record import claim_rollout, load_newest
+from controller.rollout.run import RolloutSession, run_waves
+from state import ProcessIdentity
+from state.errors import StateProblem
+
+ROLLOUT_DRIVE_INTERVAL_S = 2.0
+"""Seconds between two looks for a rollout that nobody carries out."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class RolloutDriver:
+    """Takes a rollout up where it stands. Its waves take turns with the passes of this process.
+
+    fleet       the manifests in force
+    may_write   whether this process writes at all now
+    left_alone  the rollout that was said to be left alone, and why: said once
+    """
+
+    run: RunContext
+    lock: PassLock
+    state: DaemonState
+    owner: ProcessIdentity
+    fleet: Callable[[], Fleet]
+    may_write: Callable[[], bool]
+    left_alone: tuple[str, str] = ("", "")
+
+    async def drive(self) -> None:
+        """Carries a rollout out until it is through, paused or stopped; nothing where there is none."""
+        try:
+            rollout = await self._taken_up() if self.may_write() else None
+            if rollout is not None:
+                await self._carry_out(rollout)
+        except (StateProblem, MerchantctlError) as error:
+            log.warning("rollout_not_carried_out", reason=str(error))
+
+    async def _taken_up(self) -> Rollout | None:
+        store = self.run.store
+        rollout = await load_newest(store)
+        if rollout is None or rollout.state is not RolloutState.RUNNING or not rollout.orphaned:
+            return None
+        try:
+            return await claim_rollout(store, rollout.name, self.fleet().merchants, self.owner, None, self.run.now())
+        except LockedByOtherRun:  # another process was quicker
+            return None
+        except MerchantctlError as error:
+            if self.left_alone != (rollout.name, str(error)):
+                self.left_alone = (rollout.name, str(error))
+                log.warning("rollout_left_alone", rollout=rollout.name, reason=str(error))
+            return None
+
+    async def _carry_out(self, rollout: Rollout) -> None:
+        log.info("rollout_taken_up", rollout=rollout.name, wave=rollout.current_wave, waves=rollout.wave_count)
+        with self.state.new_stop() as stop, background_requests():
+            run = replace(
+                self.run,
+                fleet=self.fleet(),
+                stop=stop,
+                policy=policy_of(rollout.spec),
+                records=Records.MENDED,
+                author=replace(self.run.author, verb="rollout"),
+            )
+            session = RolloutSession(self.owner, self.lock.hold, self._say, pauses_on_signal=False)
+            ended = await run_waves(rollout, run, session)
+        (log.warning if ended.reason else log.info)(
+            "rollout_ended" if ended.state is RolloutState.DONE else "rollout_stands",
+            rollout=ended.name,
+            state=ended.state.value,
+            reason=ended.reason or None,
+        )
+
+    def _say(self, sentence: str) -> None:
+        log.info("rollout_progress", said=sentence)
