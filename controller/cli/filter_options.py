@@ -5,15 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import Command
+from controller.cli.options import Command, LabelParameter
 from controller.model.errors import UsageError
-from controller.model.report_filter import ACTORS_BY_WORD, FindingFilter, Only, filter_from_words
+from controller.model.report_filter import ACTORS_BY_WORD, FINDING_CODES, FindingFilter, Only, filter_from_words
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 LAST = "last"
+
+
+class CodeParameter(click.ParamType[str]):
+    """A code of findings, or a glob."""
+
+    name = "code"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(code) for code in sorted(FINDING_CODES) if code.startswith(incomplete)]
 
 
 def filter_options(command: Command) -> Command:
@@ -21,7 +35,12 @@ def filter_options(command: Command) -> Command:
     options = (
         click.option("--only", type=click.Choice([each.value for each in Only]), help="Drift alone, or pending alone."),
         click.option(
-            "--code", "codes", metavar="CODE", multiple=True, help="Findings of this code or glob; may be repeated."
+            "--code",
+            "codes",
+            metavar="CODE",
+            multiple=True,
+            type=CodeParameter(),
+            help="Findings of this code or glob; may be repeated.",
         ),
         click.option(
             "--actor",
@@ -31,7 +50,9 @@ def filter_options(command: Command) -> Command:
             metavar="WHO",
             help="Findings on which this one must act: operator, merchant, codat, apply or nobody; may be repeated.",
         ),
-        click.option("--group-by", metavar="LABEL", help="One part for each value of this label."),
+        click.option(
+            "--group-by", metavar="LABEL", type=LabelParameter(), help="One part for each value of this label."
+        ),
     )
     for option in reversed(options):
         command = option(command)

@@ -47,6 +47,17 @@ class FieldParameter(click.ParamType[str]):
         return [item for path in paths if path.startswith(incomplete) for item in _completions(path)]
 
 
+class LabelParameter(click.ParamType[str]):
+    """A label of merchants, by its key."""
+
+    name = "label"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        fleet = _fleet_for_completion(ctx)
+        labels = {label for merchant in fleet.merchants.values() for label in merchant.labels} if fleet else set()
+        return [item for label in sorted(labels) if label.startswith(incomplete) for item in _completions(label)]
+
+
 def _completions(word: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 

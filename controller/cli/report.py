@@ -107,7 +107,7 @@ everywhere, 1 not, 64 no report is called so.
 
 
 @command.command(epilog=_SEND_EXAMPLES)
-@click.argument("name", shell_complete=lambda ctx, _, start: _report_names(start))
+@click.argument("name", shell_complete=lambda ctx, _, start: _report_names(ctx, start))
 @click.pass_context
 def send(ctx: click.Context, /, name: str) -> None:
     """Make the report NAME of merchantctl.toml now and deliver it to its folder, URL and mail addresses."""
@@ -124,13 +124,14 @@ def send(ctx: click.Context, /, name: str) -> None:
     ctx.exit(EXIT_ERROR if any(each.failure for each in deliveries) else EXIT_OK)
 
 
-def _report_names(start: str) -> list[str]:
+def _report_names(ctx: click.Context, start: str) -> list[str]:
+    """For the shell; whatever is wrong, a key press tells no error."""
     import os
 
     from controller.settings import InvalidSettings, load_settings
 
     try:
-        reports = load_settings(os.environ, Path.cwd(), {}).reports
+        reports = load_settings(os.environ, Path.cwd(), ctx.find_root().params).reports
     except InvalidSettings:
         return []
     return [report.name for report in reports if report.name.startswith(start)]

@@ -80,7 +80,7 @@ ACTORS_BY_WORD = {
 }
 """The words of the glossary, and those of JSON where they are others."""
 
-_CODES = frozenset({*EVIDENCE_BY_CODE, UNMANAGED_CODE})
+FINDING_CODES = frozenset({*EVIDENCE_BY_CODE, UNMANAGED_CODE})
 
 
 def filter_from_words(
@@ -101,9 +101,9 @@ def filter_from_words(
 
 
 def _matching_codes(pattern: str) -> list[str]:
-    matching = [code for code in sorted(_CODES) if fnmatchcase(code, pattern)]
+    matching = [code for code in sorted(FINDING_CODES) if fnmatchcase(code, pattern)]
     if not matching:
-        similar = get_close_matches(pattern, _CODES, n=1)
+        similar = get_close_matches(pattern, FINDING_CODES, n=1)
         hint = f" Did you mean {similar[0]!r}?" if similar else " docs/reference.md lists them."
         raise UsageError(f"--code: no finding has the code {pattern!r}.{hint}")
     return matching

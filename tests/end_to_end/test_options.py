@@ -96,6 +96,8 @@ def test_a_finding_leads_to_all_that_is_offered(ann: Place) -> None:
         ("merchantctl options ann mapping.sales.acc", [TIPS]),
         ("merchantctl explain ann polix", []),
         ("merchantctl opt", ["options"]),
+        ("merchantctl rep", ["report"]),
+        ("merchantctl drift --code sync-d", ["sync-disabled"]),
     ],
 )
 def test_the_shell_completes_names_and_fields(ann: Place, typed: str, offered: list[str]) -> None:
