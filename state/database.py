@@ -109,7 +109,7 @@ class Database:
 
     async def _begun(self, stack: AsyncExitStack) -> AsyncConnection:
         """A writing transaction, once no other process is in the middle of one."""
-        now, place, said = asyncio.get_running_loop().time, without_password(self._writer.url), False
+        now, said = asyncio.get_running_loop().time, False
         began = now()
         while True:
             try:
@@ -119,13 +119,13 @@ class Database:
                     raise
             waited = now() - began
             if waited >= LONGEST_WAIT:
-                raise StateBusy(place, waited, await self._lock_row_if_readable())
+                raise StateBusy(without_password(self._writer.url), waited, await self._lock_row_if_readable())
             if waited >= WRITER_WAIT_LOGGED_AFTER_S and not said:
                 said, holder = True, await self._lock_row_if_readable()
                 by = f"; {holder.description} holds its lock" if holder else ""
                 _LOG.warning(
                     "another process is in the middle of a write to the state %s%s; waiting up to %.0f s for it",
-                    place,
+                    without_password(self._writer.url),
                     by,
                     LONGEST_WAIT - waited,
                 )
@@ -142,9 +142,13 @@ class Database:
             yield connection
 
 
+_LOCK_ROW = select(lock.c.host, lock.c.pid, lock.c.started, lock.c.command, lock.c.since).where(
+    lock.c.ended_at.is_(None)
+)
+
+
 async def lock_row(connection: AsyncConnection) -> LockRow | None:
-    columns = (lock.c.host, lock.c.pid, lock.c.started, lock.c.command, lock.c.since)
-    row = (await connection.execute(select(*columns).where(lock.c.ended_at.is_(None)))).one_or_none()
+    row = (await connection.execute(_LOCK_ROW)).one_or_none()
     return LockRow(ProcessIdentity(*row[:4]), row.since) if row else None
 
 

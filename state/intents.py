@@ -100,10 +100,12 @@ class Intents:
             await _close(transaction, intent_id, "done", at)
 
 
+_OPEN_INTENTS = select(intents).where(intents.c.closed_at.is_(None)).order_by(intents.c.id)
+
+
 async def read_open_intents(transaction: AsyncConnection) -> tuple[Intent, ...]:
     """As `Intents.load_open`, within the caller's transaction."""
-    rows = await transaction.execute(select(intents).where(intents.c.closed_at.is_(None)).order_by(intents.c.id))
-    return tuple(_from_row(row) for row in rows)
+    return tuple(_from_row(row) for row in await transaction.execute(_OPEN_INTENTS))
 
 
 async def _close(transaction: AsyncConnection, intent_id: int, outcome: str, at: datetime) -> None:

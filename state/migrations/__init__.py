@@ -6,8 +6,9 @@ Here: Alembic's environment and the steps. Never here: a step back, or one that 
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
 
@@ -42,10 +43,8 @@ def upgrade(connection: Connection) -> None:
         return
     if current is None:
         # A dozen steps over tables that hold nothing, and importing Alembic, would take longer than the first plan.
-        from state.partial_indexes import complete_metadata
-
-        complete_metadata.create_all(connection, checkfirst=False)
-        _version.create(connection, checkfirst=False)
+        for statement in _statements_for_a_new_state(connection.dialect.name):
+            connection.exec_driver_sql(statement)
         connection.execute(insert(_version).values(version_num=HEAD))
         return
     # Imported here: Alembic takes long to import, and an up-to-date state does not need it.
@@ -61,6 +60,23 @@ def upgrade(connection: Connection) -> None:
         )
     config.attributes["connection"] = connection
     command.upgrade(config, HEAD)
+
+
+@cache
+def _statements_for_a_new_state(dialect: str) -> tuple[str, ...]:
+    from sqlalchemy import create_mock_engine
+
+    from state.partial_indexes import complete_metadata
+
+    statements: list[str] = []
+
+    def note(element: Any, *_: object, **__: object) -> None:
+        statements.append(str(element.compile(dialect=engine.dialect)))
+
+    engine = create_mock_engine(f"{dialect}://", note)
+    complete_metadata.create_all(engine, checkfirst=False)
+    _version.create(engine, checkfirst=False)
+    return tuple(statements)
 
 
 def alembic_config() -> Config:

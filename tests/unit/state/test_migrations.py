@@ -11,7 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event, inspect
+from sqlalchemy import Connection, Engine, event, inspect
 
 from state import migrations, open_state
 from state.database import Database, open_existing_database
@@ -138,15 +138,16 @@ async def test_half_a_migration_is_no_migration(empty: Database, monkeypatch: py
 async def test_half_of_a_new_state_is_none(url: str) -> None:
     """Killed between two tables: the next opening starts from nothing."""
 
-    def fail(*anything: Any, **more: Any) -> None:
-        raise ZeroDivisionError
+    def fail(_connection: object, _cursor: object, statement: str, *rest: object) -> None:
+        if f"CREATE TABLE {inbox.name}" in statement:
+            raise ZeroDivisionError
 
-    event.listen(inbox, "before_create", fail)
+    event.listen(Engine, "before_cursor_execute", fail)
     try:
         with pytest.raises(ZeroDivisionError):
             async with open_state(url):
                 pass
     finally:
-        event.remove(inbox, "before_create", fail)
+        event.remove(Engine, "before_cursor_execute", fail)
     async with open_state(url) as store:
         assert await store.records.load() == {}
