@@ -40,6 +40,11 @@ async def plan_and_apply(
     """Plans everyone, judges once, asks once, writes. Refused or declined: the plan alone comes back."""
     saved_plan = request.saved_plan
     if saved_plan:
+        if saved_plan.get("environment") != settings.environment_name:
+            made, here = (
+                each or "no environment" for each in (saved_plan.get("environment"), settings.environment_name)
+            )
+            raise MerchantctlError(f"this plan was made in {made}, and this is {here}. Nothing was done")
         request = replace(request, scope=scope_of_saved_plan(saved_plan, settings.manifests))
     _refuse_releases_in_a_part(request)
     fleet = load_manifests(settings, request.scope, strict=True, cached=False)

@@ -147,11 +147,13 @@ def _excluded_notes(plans: list[Plan]) -> list[str]:
     """What the population leaves out, in sentences."""
     others = sum(1 for each in plans if each.changes)
     blocked = sum(each.status is PlanStatus.BLOCKED for each in plans)
-    waiting = sum(each.status is PlanStatus.WAITING for each in plans)
+    suspended = sum(each.is_suspended and bool(each.held_changes) for each in plans)
+    waiting = sum(each.status is PlanStatus.WAITING and not each.is_suspended for each in plans)
     sentences = (
         (others, "to create, configure first, unlink, delete or take down: left to merchantctl apply"),
         (blocked, "blocked before their first configuration: merchantctl plan says by what"),
         (waiting, "waiting for somebody else: left to merchantctl apply"),
+        (suspended, "suspended: an apply brings it once they are open again"),
     )
     return [f"{format_count(number, 'merchant')} {words}" for number, words in sentences if number]
 

@@ -133,7 +133,7 @@ def test_a_prompt_names_the_environment_and_production_is_agreed_to_by_its_name(
 def test_what_is_planned_in_one_is_nothing_to_the_other(two: Place) -> None:
     in_environment(two, "sandbox", "plan", "--out", "reviewed.plan")
     done = two.run_in_process("--env", "production", "--base-url", two.emulator.url, "apply", "reviewed.plan", "--yes")
-    assert (done.returncode, "not those that this plan was made from" in done.stderr) == (1, True)
+    assert (done.returncode, "this plan was made in sandbox, and this is production" in done.stderr) == (1, True)
     assert two.companies() == []
 
 

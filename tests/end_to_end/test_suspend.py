@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from controller.model.report import FleetPlan
-from controller.model.rollout import MemberState, RolloutSpec
+from controller.model.rollout import MemberState, RolloutPreview, RolloutSpec
 from controller.model.run import Scope
 from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, RolloutResult, StartRequest, UndoRequest
@@ -187,16 +187,30 @@ def test_without_a_folder_of_manifests_everyone_is_put_back(place: Place) -> Non
     assert {state for state, _ in undo(place).values()} == {MemberState.UNDONE}
 
 
-def test_a_rollout_does_not_reach_who_is_suspended(place: Place) -> None:
+def prospect(place: Place) -> RolloutPreview:
+    request = StartRequest(Scope(), RolloutSpec(("100%",), soak=0), lambda preview: False)
+    preview = asyncio.run(rollouts.start_rollout(place.settings, request, UNWATCHED))
+    assert isinstance(preview, RolloutPreview)
+    return preview
+
+
+def test_a_rollout_does_not_reach_who_is_suspended_and_says_so(place: Place) -> None:
     place.provision("ann", "bob")
     place.merchant("ann", **DISPUTE)
     place.profile(mapping={"sales": {"accounts": {"gratuity": {"name": "Gift cards outstanding"}}}})
-    request = StartRequest(Scope(), RolloutSpec(("100%",), soak=0), lambda preview: True)
-    with place.count_requests() as counts:
-        rolled = asyncio.run(rollouts.start_rollout(place.settings, request, UNWATCHED))
-    assert isinstance(rolled, RolloutResult)
-    assert [each.merchant for each in rolled.rollout.members] == ["bob"]
-    assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: 1}
+    preview = prospect(place)
+    assert [each.merchant for each in preview.plan.plans] == ["bob"]
+    assert "1 merchant suspended: an apply brings it once they are open again" in preview.not_included
+
+
+def test_who_is_suspended_and_cannot_be_read_closes_no_gate(place: Place) -> None:
+    place.provision("ann", "bob")
+    place.merchant("ann", **DISPUTE)
+    place.profile(mapping={"sales": {"accounts": {"gratuity": {"name": "Gift cards outstanding"}}}})
+    place.emulator.fault(
+        f"GET /config/companies/{place.company('ann')['id']}/sync/commerce", "status", times=8, code=503
+    )
+    assert [each.merchant for each in prospect(place).plan.plans] == ["bob"]
 
 
 def test_a_suspension_says_why_and_until_a_day(place: Place) -> None:
