@@ -4,7 +4,7 @@ the pass did not get through   those it was about: when Codat said, else
 could not be read or thought of the merchant       ┐
 waits for data, for consent    the merchant        ├ as long again as it has been so: twice the wait each time,
 begun: a company or connection the merchant        ┘ from the first wait in the table up to an hour
-written to                     the merchant, at once: only a look tells how far that brought it
+unlinked, taken down           the merchant, at once: only a look tells how far that brought it
 failed for now                 the merchant, when its quarantine ends
 parked until a class is judged everyone, at once; not where that class is known to be over its limit
 all others                     nobody: the next look at everyone, or a webhook, comes by itself
@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 from controller.daemon.pass_result import Pass
 from controller.daemon.workqueue import EVERYONE
+from controller.model.merchant_status import MerchantStatus, merchant_status
 from controller.model.plan import RECHECK_WAITING_AFTER, ChangeKind, Plan
 from controller.model.report import Applied, FleetReport
 from controller.planning.parking import waits_for_full_pass
@@ -39,7 +40,9 @@ def plan_rechecks(
         looks[EVERYONE] = 0
     outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
     for plan in done.plans:
-        if plan.changes and isinstance(outcomes.get(plan.merchant), Applied):
+        outcome = outcomes.get(plan.merchant)
+        is_begun = any(change.kind in _BEGINNINGS for change in plan.changes)
+        if not is_begun and isinstance(outcome, Applied) and merchant_status(plan, outcome) is MerchantStatus.DONE:
             looks.setdefault(plan.merchant, LOOK_AFTER_WRITE.total_seconds())
             continue
         wait = _wait(plan, done.ended, quarantined.get(plan.merchant))

@@ -11,9 +11,20 @@ from dataclasses import replace
 from enum import StrEnum
 
 from controller.model.drift import is_drift
-from controller.model.plan import Actor, ChangeKind, ConditionStatus, Finding, Plan, PlanStatus
+from controller.model.plan import (
+    READY_CONDITION,
+    SYNCING_CONDITION,
+    Actor,
+    ChangeKind,
+    Condition,
+    ConditionStatus,
+    Finding,
+    Plan,
+    PlanStatus,
+)
 from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Skipped
 from controller.model.rollout import MemberState
+from controller.model.values import ENABLED_PATH
 from controller.quick_dataclasses import dataclass
 
 
@@ -129,25 +140,33 @@ def open_findings(plan: Plan, outcome: Outcome | None) -> tuple[Finding, ...]:
 
 
 def plan_after(plan: Plan, outcome: Outcome | None) -> Plan:
-    """The plan as it stands after this outcome: what was made is to be made no more, and how far that brought the
-    merchant is unknown until the next look."""
+    """The plan as it stands after this outcome: what was made is to be made no more.
+
+    What was read back is known: every step is done. How far a create or an unlinking brought the merchant is unknown
+    until the next look.
+    """
     if not isinstance(outcome, Applied) or not plan.changes:
         return plan
     status = merchant_status(plan, outcome)
-    by_status = {MerchantStatus.DONE: PlanStatus.UNKNOWN}
-    conditions = tuple(
-        each
-        if each.status is ConditionStatus.TRUE
-        else replace(each, status=ConditionStatus.UNKNOWN, reason="written, and not looked at since", since=None)
-        for each in plan.conditions
-    )
+    is_known = status in (MerchantStatus.IN_SYNC, MerchantStatus.DRIFTED)
     return replace(
         plan,
-        status=by_status.get(status) or PlanStatus(status.value),
+        status=PlanStatus.UNKNOWN if status is MerchantStatus.DONE else PlanStatus(status.value),
         changes=(),
         findings=open_findings(plan, outcome),
-        conditions=conditions,
+        conditions=tuple(_condition_after(each, plan, is_known=is_known) for each in plan.conditions),
     )
+
+
+def _condition_after(condition: Condition, plan: Plan, *, is_known: bool) -> Condition:
+    if condition.status is ConditionStatus.TRUE and condition.type != READY_CONDITION:
+        return condition
+    if not is_known or condition.type == SYNCING_CONDITION:
+        unknown = "written, and not looked at since"
+        return replace(condition, status=ConditionStatus.UNKNOWN, reason=unknown, since=None)
+    if condition.type == READY_CONDITION and not plan.resolved_values.get(ENABLED_PATH):
+        return replace(condition, status=ConditionStatus.FALSE, reason="not switched on", since=None)
+    return replace(condition, status=ConditionStatus.TRUE, reason="", since=None)
 
 
 def not_applied_reason(outcome: Outcome | None) -> str:

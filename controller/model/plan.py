@@ -176,6 +176,9 @@ class Finding:
         return (self.merchant, self.code, self.field or "")
 
 
+READY_CONDITION = "Ready"
+"""The condition whether everything is set for syncs: linked on both sides, configured and switched on."""
+
 SYNCING_CONDITION = "Syncing"
 """The condition whether sales arrive in the books: False where the last sync failed or is overdue."""
 
@@ -311,7 +314,7 @@ class Plan:
 
     @property
     def ready_condition(self) -> Condition | None:
-        return next((condition for condition in self.conditions if condition.type == "Ready"), None)
+        return next((condition for condition in self.conditions if condition.type == READY_CONDITION), None)
 
     @property
     def first_unmet(self) -> Condition | None:

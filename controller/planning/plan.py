@@ -22,6 +22,7 @@ from controller.model.observed import (
     Unread,
 )
 from controller.model.plan import (
+    READY_CONDITION,
     Actor,
     Change,
     ChangeClass,
@@ -245,11 +246,11 @@ def _ready_condition(context: PlanningContext, unmet: Condition | None) -> Condi
     connections = context.company.connections if context.company else ()
     linked = {connection.source_type.lower() for connection in connections if connection.status == LINKED}
     if isinstance(live, Configuration) and live.configured and live.enabled and linked >= {"commerce", "accounting"}:
-        return Condition("Ready", ConditionStatus.TRUE)
+        return Condition(READY_CONDITION, ConditionStatus.TRUE)
     if unmet is None:
-        return Condition("Ready", ConditionStatus.FALSE, "not switched on")
+        return Condition(READY_CONDITION, ConditionStatus.FALSE, "not switched on")
     status = ConditionStatus.UNKNOWN if unmet.status is ConditionStatus.UNKNOWN else ConditionStatus.FALSE
-    return Condition("Ready", status, unmet.type)
+    return Condition(READY_CONDITION, status, unmet.type)
 
 
 def fingerprint(context: PlanningContext, resolved_values: dict[str, Value]) -> str:

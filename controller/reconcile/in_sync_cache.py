@@ -15,6 +15,7 @@ from importlib.metadata import version
 from controller.model.desired import DesiredMerchant
 from controller.model.observed import Company, RecordedState
 from controller.model.plan import (
+    READY_CONDITION,
     SYNCING_CONDITION,
     CheckedPart,
     Condition,
@@ -38,7 +39,7 @@ CACHE_VERSION = f"{version('merchantctl')}+whole"
 PARTS_SEEN = frozenset({*(part for _, part in STEPS), CheckedPart.EVERYTHING})
 ALL_CONDITIONS_TRUE = (
     *(Condition(kind, ConditionStatus.TRUE) for kind in CONDITION_ORDER),
-    Condition("Ready", ConditionStatus.TRUE),
+    Condition(READY_CONDITION, ConditionStatus.TRUE),
 )
 
 

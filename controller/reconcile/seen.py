@@ -15,6 +15,7 @@ from controller.model.encoding import Unreadable, decode, encode
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, Outcome, Unchanged
 from controller.model.run import Scope
+from controller.model.values import ENABLED_PATH
 from controller.planning.limits import count_changes
 from state import SeenRow, Store
 
@@ -61,7 +62,11 @@ def with_seen_plans(fleet: FleetPlan, seen: Iterable[SeenMerchant]) -> FleetPlan
 
 
 def _shown_part(plan: Plan) -> Plan:
-    return replace(plan, resolved_values={}, observed_values={}, differences={}, document_changes={}, fingerprint="")
+    """Of the resolved values whether it is to be switched on: that decides whether it is ready after a write."""
+    enabled = {path: value for path, value in plan.resolved_values.items() if path == ENABLED_PATH}
+    return replace(
+        plan, resolved_values=enabled, observed_values={}, differences={}, document_changes={}, fingerprint=""
+    )
 
 
 def _read_row(row: SeenRow) -> SeenMerchant | None:

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime
 
 from controller.model.drift import is_drift
-from controller.model.plan import ConditionStatus, Plan, PlanStatus
+from controller.model.plan import READY_CONDITION, ConditionStatus, Plan, PlanStatus
 from controller.model.report import FleetPlan
 from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.reporting.as_json import findings_of, unmanaged_names
@@ -123,7 +123,9 @@ def merchant_detail_text(plan: Plan, paint: Paint, now: datetime) -> str:
 
 def _status_row(plan: Plan, paint: Paint, now: datetime) -> tuple[str, ...]:
     unmet = plan.first_unmet
-    ready = next((each.status.value for each in plan.conditions if each.type == "Ready"), ConditionStatus.UNKNOWN.value)
+    ready = next(
+        (each.status.value for each in plan.conditions if each.type == READY_CONDITION), ConditionStatus.UNKNOWN.value
+    )
     waits = "" if unmet is None else f"{unmet.type}: {unmet.reason}" if unmet.reason else unmet.type
     reason = _rests(plan) if plan.status is PlanStatus.IN_SYNC else _held_back(plan) or waits
     return (
@@ -142,7 +144,9 @@ def _held_back(plan: Plan) -> str:
 
 def _rests(plan: Plan) -> str:
     """In sync and not ready is how the manifest wants it: unlinked or off. It waits for nothing."""
-    reasons = [each.reason for each in plan.conditions if each.type in ("AccountingConnected", "Ready") and each.reason]
+    reasons = [
+        each.reason for each in plan.conditions if each.type in ("AccountingConnected", READY_CONDITION) and each.reason
+    ]
     if not _is_ready(plan):
         return f"nothing: {reasons[0]}" if reasons else ""
     unmet = plan.first_unmet
@@ -150,7 +154,7 @@ def _rests(plan: Plan) -> str:
 
 
 def _is_ready(plan: Plan) -> bool:
-    return any(each.type == "Ready" and each.status is ConditionStatus.TRUE for each in plan.conditions)
+    return any(each.type == READY_CONDITION and each.status is ConditionStatus.TRUE for each in plan.conditions)
 
 
 def last_syncs_lines(plan: FleetPlan, paint: Paint) -> list[str]:

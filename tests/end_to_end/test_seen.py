@@ -48,7 +48,7 @@ def test_a_change_that_was_written_is_not_shown_as_still_to_be_made(place: Place
         watch.wait_until(lambda: watch.passes)
         place.profile(schedule={"frequency": "Daily", "startDate": "2026-12-01", "syncHourUtc": 5})
         watch.wait_until(lambda: [line for line in watch.log if line["event"] == "change_applied"])
-        watch.wait_until(lambda: [each for each in watch.passes if each["because"] == "recheck"])
+        watch.wait_until(lambda: [each for each in watch.passes if each["because"] == "revision"])
         shown = json.loads(place.run_in_process("status", "-o", "json").stdout)
     (ann,) = shown["merchants"]
     assert {each["type"]: each["status"] for each in ann["conditions"]}["Ready"] == "True"

@@ -20,7 +20,7 @@ from controller.daemon.scheduler import Timer
 from controller.daemon.workqueue import Queue
 from controller.model.controller_status import ControllerStatus
 from controller.model.errors import ApiUnusable, RemoteLimitReached
-from controller.model.plan import ConditionStatus, Plan
+from controller.model.plan import READY_CONDITION, ConditionStatus, Plan
 from controller.model.syncs_and_uploads import is_failure
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.last_sync import read_sync
@@ -84,7 +84,7 @@ def expected_to_sync(plans: Iterable[Plan]) -> list[Plan]:
         plan
         for plan in plans
         if plan.company_id
-        and any(each.type == "Ready" and each.status is ConditionStatus.TRUE for each in plan.conditions)
+        and any(each.type == READY_CONDITION and each.status is ConditionStatus.TRUE for each in plan.conditions)
     ]
 
 

@@ -82,3 +82,14 @@ def test_a_change_that_was_made_is_no_longer_to_be_made_and_how_far_it_brought_i
     assert (after.changes, after.findings, after.status) == ((), (), PlanStatus.UNKNOWN)
     assert [each.status for each in after.conditions] == [ConditionStatus.TRUE, ConditionStatus.UNKNOWN]
     assert plan_after(plan, Failed("no", retryable=True)) is plan
+
+
+def test_what_was_written_and_read_back_is_done_and_whether_it_is_ready_depends_on_its_switch() -> None:
+    change = Change(ChangeKind.SET_CONFIGURATION, (ChangeClass.CONFIGURE,))
+    names = ("Mapped", "Ready", "Syncing")
+    conditions = tuple(Condition(name, ConditionStatus.FALSE, "not yet") for name in names)
+    for enabled, ready in ((True, ConditionStatus.TRUE), (False, ConditionStatus.FALSE)):
+        plan = Plan("acme", PlanStatus.CHANGE, (change,), conditions=conditions, resolved_values={"enabled": enabled})
+        after = plan_after(plan, Applied(1))
+        assert after.status is PlanStatus.IN_SYNC
+        assert [each.status for each in after.conditions] == [ConditionStatus.TRUE, ready, ConditionStatus.UNKNOWN]

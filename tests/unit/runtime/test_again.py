@@ -22,7 +22,7 @@ from controller.model.plan import (
     Plan,
     PlanStatus,
 )
-from controller.model.report import FleetPlan, FleetReport, RequestEstimate
+from controller.model.report import Applied, FleetPlan, FleetReport, RequestEstimate
 from tests.build import USUAL_NOW
 
 MINUTE = timedelta(minutes=1)
@@ -129,3 +129,17 @@ def test_where_the_class_is_known_to_be_over_nobody_is_looked_at_for_one_more() 
     done = Pass(("ann",), fleet(parked()), USUAL_NOW - MINUTE, USUAL_NOW)
     assert plan_rechecks(done, None, {}, ["remap-held"]) == {}
     assert plan_rechecks(done, None, {}, ["disable-held"]) == {EVERYONE: 0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "again"),
+    [
+        (ChangeKind.SET_CONFIGURATION, {}),
+        (ChangeKind.RENAME_COMPANY, {}),
+        (ChangeKind.UNLINK_CONNECTION, {"ann": 2}),
+        (ChangeKind.CREATE_CONNECTION, {"ann": 60}),
+    ],
+)
+def test_what_was_read_back_needs_no_other_look(kind: ChangeKind, again: dict[str, float]) -> None:
+    written = plan(changes=(Change(kind, (ChangeClass.CONFIGURE,)),))
+    assert looks(FleetReport(fleet(written), {"ann": Applied(1)}, USUAL_NOW, USUAL_NOW)) == again
