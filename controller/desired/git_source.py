@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from controller.git_address import GitAddress
 from controller.model.errors import MerchantctlError
@@ -25,8 +26,38 @@ from controller.text import mask_passwords
 GIT_TIMEOUT_S = 120.0
 """Seconds that one call of `git` may take, over whatever network."""
 
-TREES_KEPT_S = 30 * 86_400.0
-"""A commit's folder that nobody has used for so long is deleted."""
+FIRST_TIMEOUT_S = 900.0
+"""Seconds for the first call that brings a whole history, or all files of a folder."""
+
+TREE_KEPT_S = 3600.0
+"""A commit's folder that nobody has used for so long is deleted: a branch with a commit a minute would fill the disk."""
+
+TREE_TOUCH_INTERVAL_S = 600.0
+"""So often whoever uses a commit's folder for long says so."""
+
+LEFT_BEHIND_S = 2 * FIRST_TIMEOUT_S
+"""Lock files and half-fetched packs that are older belong to a `git` that was killed."""
+
+_BATCH_OPTIONS = ("-c", "core.hooksPath=/dev/null", "-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
+"""Hooks are for people who work in a clone. A connection over which nothing comes any more is given up."""
+
+_OFFLINE = ("-c", "protocol.allow=never")
+"""Git would ask the repository for a commit that the clone lacks, each time anew."""
+
+_SSH = "ssh -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+
+_ABOUT_A_REPOSITORY = frozenset(
+    f"GIT_{name}"
+    for name in (
+        *("DIR", "WORK_TREE", "INDEX_FILE", "INDEX_VERSION", "OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES"),
+        *("COMMON_DIR", "NAMESPACE", "PREFIX", "SHALLOW_FILE", "GRAFT_FILE", "REPLACE_REF_BASE", "QUARANTINE_PATH"),
+        *("IMPLICIT_WORK_TREE", "NO_REPLACE_OBJECTS", "INTERNAL_SUPER_PREFIX", "CEILING_DIRECTORIES"),
+        *("LITERAL_PATHSPECS", "GLOB_PATHSPECS", "NOGLOB_PATHSPECS", "ICASE_PATHSPECS"),
+    )
+)
+"""What a surrounding git sets (a hook, say) is about its own repository."""
+
+_SUBMODULE_MODE = "160000 "
 
 
 class GitUnavailable(MerchantctlError):
@@ -42,6 +73,7 @@ class CommitOrder(StrEnum):
     NEWER = "newer"
     OLDER = "older"
     NEITHER = "neither newer nor older"
+    UNKNOWN = "to one that is not here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +97,12 @@ class GitSource:
     def fetch_head(self) -> str:
         """The branch's newest commit over there, which is here afterwards, with its history."""
         with self._alone():
+            is_first = self.fetched_head() is None
             if not (self._repository / "HEAD").is_file():
                 self._clone()
             source = f"refs/heads/{self.address.branch}" if self.address.branch else "HEAD"
-            self._git("fetch", "--quiet", "--no-tags", "--filter=blob:none", "origin", f"+{source}:{self._head_ref}")
+            fetch = ("fetch", "--quiet", "--no-tags", "--filter=blob:none", "origin", f"+{source}:{self._head_ref}")
+            self._git(*fetch, timeout_s=FIRST_TIMEOUT_S if is_first else GIT_TIMEOUT_S)
             return self._git("rev-parse", f"{self._head_ref}^{{commit}}").strip()
 
     def fetched_head(self) -> str | None:
@@ -81,8 +115,8 @@ class GitSource:
             return None
 
     def check_out(self, commit: str) -> Path:
-        """The folder of the manifests as of that commit."""
-        tree = self._repository.parent / "trees" / f"{commit}-{sha256(self.address.path.encode()).hexdigest()[:8]}"
+        """The folder of the manifests as of that commit, for an hour at least; `keep` makes it last."""
+        tree = self._tree(commit)
         with self._alone():
             if not tree.is_dir():
                 self._write_tree(commit, tree)
@@ -93,17 +127,33 @@ class GitSource:
             raise GitUnavailable(f"{self.address}: there is no {self.address.path} in commit {commit[:12]}")
         return root
 
+    def keep(self, commit: str) -> None:
+        """That commit's folder is still in use; one that was deleted meanwhile is written anew."""
+        try:
+            age_s = time.time() - self._tree(commit).stat().st_mtime
+        except FileNotFoundError:
+            age_s = TREE_TOUCH_INTERVAL_S
+        if not 0 <= age_s < TREE_TOUCH_INTERVAL_S:
+            self.check_out(commit)
+
     def order(self, commit: str, before: str) -> CommitOrder:
-        """How a commit stands to the one before; one that is not known here is neither newer nor older."""
+        """How a commit stands to the one before."""
         if commit == before:
             return CommitOrder.SAME
+        if not (self._is_here(commit) and self._is_here(before)):
+            return CommitOrder.UNKNOWN
         if self._is_ancestor(before, commit):
             return CommitOrder.NEWER
         return CommitOrder.OLDER if self._is_ancestor(commit, before) else CommitOrder.NEITHER
 
+    def _tree(self, commit: str) -> Path:
+        return self._repository.parent / "trees" / f"{commit}-{sha256(self.address.path.encode()).hexdigest()[:8]}"
+
+    def _is_here(self, commit: str) -> bool:
+        return self._run(*_OFFLINE, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+
     def _is_ancestor(self, older: str, newer: str) -> bool:
-        done = self._run("merge-base", "--is-ancestor", older, newer)
-        return done.returncode == 0
+        return self._run(*_OFFLINE, "merge-base", "--is-ancestor", older, newer).returncode == 0
 
     def _clone(self) -> None:
         new = self._repository.with_suffix(".new")
@@ -114,50 +164,78 @@ class GitSource:
         _succeeded(_call([*configure, "remote.origin.url", self.address.url]), self.address)
         _succeeded(_call([*configure, "remote.origin.promisor", "true"]), self.address)
         _succeeded(_call([*configure, "remote.origin.partialclonefilter", "blob:none"]), self.address)
+        # The commit in force may be reachable no more, after a forced push.
+        _succeeded(_call([*configure, "gc.pruneExpire", "never"]), self.address)
         os.replace(new, self._repository)
 
     def _write_tree(self, commit: str, tree: Path) -> None:
+        self._refuse_submodules(commit)
         new = tree.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
-        index = new.with_suffix(".index")
-        wanted = self.address.path or "."
-        try:
+        wanted = f":(literal){self.address.path}" if self.address.path else "."
+        with TemporaryDirectory(prefix="index-", dir=self._repository.parent) as index:
             done = _call(
-                ["git", "--work-tree", str(new), "checkout", "--quiet", commit, "--", wanted],
+                ["git", *_BATCH_OPTIONS, "--work-tree", str(new), "checkout", "--quiet", commit, "--", wanted],
+                timeout_s=FIRST_TIMEOUT_S,
                 GIT_DIR=str(self._repository),
-                GIT_INDEX_FILE=str(index),
+                GIT_INDEX_FILE=f"{index}/index",
             )
-            _succeeded(done, self.address)
-        finally:
-            index.unlink(missing_ok=True)
+        _succeeded(done, self.address)
         os.replace(new, tree)
+
+    def _refuse_submodules(self, commit: str) -> None:
+        """Its folder would be empty, and the merchants that it declares would count as gone."""
+        folder = ("--", self.address.path) if self.address.path else ()
+        listed = self._git("ls-tree", "-r", "-z", commit, *folder)
+        for entry in listed.split("\0"):
+            if entry.startswith(_SUBMODULE_MODE):
+                name = entry.partition("\t")[2]
+                raise GitUnavailable(
+                    f"{mask_passwords(str(self.address))}: {name} in commit {commit[:12]} is a submodule, which is not "
+                    "read: keep the manifests in the repository itself, and name their folder (//FOLDER)"
+                )
 
     def _delete_unused_trees(self, folder: Path) -> None:
         for each in folder.iterdir():
             with suppress(OSError):
-                if time.time() - each.stat().st_mtime > TREES_KEPT_S:
+                if time.time() - each.stat().st_mtime > TREE_KEPT_S:
                     shutil.rmtree(each, ignore_errors=True)
 
-    def _git(self, *arguments: str) -> str:
-        return _succeeded(self._run(*arguments), self.address)
+    def _git(self, *arguments: str, timeout_s: float = GIT_TIMEOUT_S) -> str:
+        return _succeeded(self._run(*arguments, timeout_s=timeout_s), self.address)
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return _call(["git", "-C", str(self._repository), *arguments])
+    def _run(self, *arguments: str, timeout_s: float = GIT_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+        return _call(["git", "-C", str(self._repository), *_BATCH_OPTIONS, *arguments], timeout_s=timeout_s)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """One process of this machine at a time changes the clone."""
-        self._repository.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(self._repository.parent / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        try:
+            self._repository.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with open(self._repository.parent / "lock", "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._delete_left_behind()
+                yield
+        except OSError as error:
+            raise GitUnavailable(
+                f"the clone in {self.folder} cannot be used: {error.strerror or error}: {error.filename or ''}"
+            ) from error
+
+    def _delete_left_behind(self) -> None:
+        """What a `git` that was killed has left: with its locks no other could ever work, its packs fill the disk."""
+        folder = self._repository.parent
+        for pattern in ("repo.git/*.lock", "repo.git/refs/**/*.lock", "repo.git/objects/pack/tmp_*", "index-*"):
+            for each in folder.glob(pattern):
+                with suppress(OSError):
+                    if time.time() - each.stat().st_mtime > LEFT_BEHIND_S:
+                        shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
-def _call(command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
-    # What a surrounding git sets (a hook, say) is about its repository; a question to a terminal would never end.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "SSH" in name}
-    batch = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": inherited.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")}
+def _call(command: list[str], timeout_s: float = GIT_TIMEOUT_S, **variables: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in _ABOUT_A_REPOSITORY}
+    # A question to a terminal would never end.
+    batch = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": inherited.get("GIT_SSH_COMMAND", _SSH)}
     try:
         return subprocess.run(
             command,
@@ -166,13 +244,13 @@ def _call(command: list[str], **variables: str) -> subprocess.CompletedProcess[s
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=GIT_TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
         )
     except FileNotFoundError:
         raise GitUnavailable("manifests from Git need the program `git`, which is not installed here") from None
     except subprocess.TimeoutExpired:
-        raise GitUnavailable(f"git did not end within {GIT_TIMEOUT_S:.0f} s; is the repository reachable?") from None
+        raise GitUnavailable(f"git did not end within {timeout_s:.0f} s; is the repository reachable?") from None
 
 
 def _succeeded(done: subprocess.CompletedProcess[str], address: GitAddress) -> str:

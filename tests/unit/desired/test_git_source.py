@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -74,7 +77,6 @@ def test_commits_are_in_order_as_their_history_says(tmp_path: Path) -> None:
     assert source.order(first, second) is CommitOrder.OLDER
     assert source.order(other, second) is CommitOrder.NEITHER
     assert source.order(other, other) is CommitOrder.SAME
-    assert source.order("0" * 40, first) is CommitOrder.NEITHER, "one that nobody knows is no ancestor"
 
 
 def test_while_the_repository_is_away_what_was_fetched_before_is_there(tmp_path: Path) -> None:
@@ -99,3 +101,103 @@ def test_a_branch_or_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert source.fetch_head() == commit
     with pytest.raises(GitUnavailable, match="no/such/folder"):
         source.check_out(commit)
+
+
+def test_of_a_commit_that_was_never_here_nobody_knows_how_it_stands(tmp_path: Path) -> None:
+    repository = GitRepository(tmp_path / "git")
+    source = source_of(repository, tmp_path)
+    commit = repository.commit({"a.yaml": "1"})
+    source.fetch_head()
+    elsewhere = repository.commit({"a.yaml": "2"})
+    assert source.order(commit, elsewhere) is CommitOrder.UNKNOWN, "it is not asked for: that would be a request a look"
+    source.fetch_head()
+    assert source.order(commit, elsewhere) is CommitOrder.OLDER
+
+
+def test_a_clone_or_folder_that_somebody_deleted_is_made_anew(tmp_path: Path) -> None:
+    repository = GitRepository(tmp_path / "git")
+    source = source_of(repository, tmp_path)
+    commit = repository.commit({"a.yaml": "1"})
+    root = source.check_out(source.fetch_head())
+    shutil.rmtree(root)
+    source.keep(commit)
+    assert (root / "a.yaml").read_text() == "1"
+    shutil.rmtree(tmp_path / "cache")
+    assert source.fetch_head() == commit
+    source.keep(commit)
+    assert (root / "a.yaml").read_text() == "1"
+
+
+def test_of_a_branch_with_a_commit_a_minute_only_the_folders_in_use_are_kept(tmp_path: Path) -> None:
+    repository = GitRepository(tmp_path / "git")
+    source = source_of(repository, tmp_path)
+    roots = []
+    for number in range(3):
+        commit = repository.commit({"a.yaml": str(number)})
+        roots.append(source.check_out(source.fetch_head()))
+    two_hours_ago = time.time() - 7200
+    for each in roots:
+        os.utime(each, (two_hours_ago, two_hours_ago))
+    source.keep(commit)
+    assert [each.exists() for each in roots] == [False, False, True]
+
+
+def test_what_a_killed_git_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
+    repository = GitRepository(tmp_path / "git")
+    source = source_of(repository, tmp_path)
+    repository.commit({"a.yaml": "1"})
+    source.fetch_head()
+    (clone,) = (tmp_path / "cache").rglob("repo.git")
+    left = [clone / "refs/merchantctl/main.lock", clone / "packed-refs.lock", clone / "objects/pack/tmp_pack_Ab1"]
+    for each in left:
+        each.write_text("")
+    second = repository.commit({"a.yaml": "2"})
+    with pytest.raises(GitUnavailable):
+        source.fetch_head()
+    yesterday = time.time() - 86_400
+    for each in left:
+        os.utime(each, (yesterday, yesterday))
+    assert source.fetch_head() == second
+    assert not any(each.exists() for each in left)
+
+
+def test_a_cache_that_cannot_be_written_is_told_as_that(tmp_path: Path) -> None:
+    repository = GitRepository(tmp_path / "git")
+    repository.commit({"a.yaml": "1"})
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(GitUnavailable, match=r"cache cannot be used"):
+        source_of(repository, tmp_path).fetch_head()
+
+
+def test_a_submodule_is_refused_rather_than_read_as_an_empty_folder(tmp_path: Path) -> None:
+    other, repository = GitRepository(tmp_path / "other"), GitRepository(tmp_path / "git")
+    other.commit({"b.yaml": "1"})
+    repository.commit({"fleet/a.yaml": "1"})
+    repository.add_submodule(other, "fleet/b")
+    with pytest.raises(GitUnavailable, match=r"fleet/b in commit .* is a submodule"):
+        source_of(repository, tmp_path, "fleet").check_out(source_of(repository, tmp_path).fetch_head())
+    repository.commit({"apart/c.yaml": "1"})
+    source = source_of(repository, tmp_path, "apart")
+    assert source.check_out(source.fetch_head()).is_dir(), "one beside the manifests' folder is nobody's concern"
+
+
+def test_names_that_are_patterns_or_odd_are_files_like_any_other(tmp_path: Path) -> None:
+    repository = GitRepository(tmp_path / "git")
+    source = source_of(repository, tmp_path, "fleet")
+    names = ["fleet/[a]*.yaml", 'fleet/q"uo\tte.yaml', "fleet/über\nline.yaml", "fleet/:(top)x.yaml"]
+    repository.commit(dict.fromkeys(names, "1"))
+    root = source.check_out(source.fetch_head())
+    assert sorted(f"fleet/{each.name}" for each in root.iterdir()) == sorted(names)
+
+
+def test_credentials_by_the_environment_reach_git_and_a_surrounding_repository_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = GitRepository(tmp_path / "git")
+    commit = repository.commit({"a.yaml": "1"})
+    moved = repository.bare.rename(tmp_path / "moved.git")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "surrounding"))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{moved}.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", f"file://{repository.bare}")
+    assert source_of(repository, tmp_path).fetch_head() == commit
