@@ -112,6 +112,13 @@ class Revisions:
             await transaction.execute(insert(revisions).values(_columns(revision, RevisionStatus.HELD, reason, at, by)))
             return True
 
+    async def drop_held(self, *, at: datetime) -> bool:
+        """What is held needs no decision any more; False where nothing was held."""
+        async with self._database.writing() as transaction:
+            is_held = revisions.c.status == RevisionStatus.HELD.value
+            statement = update(revisions).where(is_held).values(status=RevisionStatus.PAST.value, ended_at=at)
+            return await transaction.execute_and_count(statement) > 0
+
     async def decide(self, id_: int, status: RevisionStatus, *, at: datetime, by: str) -> bool:
         """Release or reject the held revision of that number; False where it is held no longer."""
         ended = at if status is RevisionStatus.REJECTED else None

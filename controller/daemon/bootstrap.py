@@ -37,7 +37,7 @@ from controller.daemon.rollout_driver import RolloutDriver
 from controller.daemon.scheduler import Timer
 from controller.daemon.state import DaemonContext, DaemonState
 from controller.daemon.workqueue import Queue, WorkQueue
-from controller.desired.git_source import CommitOrder
+from controller.desired.git_source import CommitOrder, GitUnavailable
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.controller_status import ControllerStatus
 from controller.model.errors import InvalidManifests, StateError, StoppedBySignal
@@ -55,7 +55,7 @@ from controller.operations.bootstrap import (
     state_lock,
     stop_on_signals,
 )
-from controller.operations.git_manifests import open_git_source, with_newest_commit
+from controller.operations.git_manifests import newest_commit, open_git_source
 from controller.operations.scheduled_report import schedule_of
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
@@ -182,30 +182,35 @@ def _rollout_driver(daemon: DaemonContext) -> RolloutDriver:
 
 async def open_manifests(settings: Settings, store: Store) -> ManifestWatcher:
     """The manifests to begin with. From Git that is the branch's newest commit; where that is broken, or does not
-    descend from the one in force, the one in force. Raises InvalidManifests, UsageError, GitUnavailable."""
+    descend from the one in force, the one in force. Where that is gone from the repository, the newest all the same:
+    nothing is written by it before a person has released it.
+
+    Raises InvalidManifests, UsageError, GitUnavailable.
+    """
     source = open_git_source(settings)
     if source is None:
         return ManifestWatcher(settings.manifests, settings.cache, settings.selector)
-    newest = await asyncio.to_thread(
-        with_newest_commit, settings, lambda sentence: log.warning("repository", reason=sentence)
-    )
     row = await store.revisions.load(RevisionStatus.IN_FORCE)
     in_force = row.revision.git_commit if row and row.revision.source == str(source.address) else None
-    head = newest.commit or ""
-    if in_force is None or await asyncio.to_thread(source.order, head, in_force) in (
-        CommitOrder.SAME,
-        CommitOrder.NEWER,
-    ):
+    head = await asyncio.to_thread(newest_commit, source, lambda sentence: log.warning("repository", reason=sentence))
+    candidates = [head]
+    if in_force is not None and in_force != head:
+        is_newer = await asyncio.to_thread(source.order, head, in_force) is CommitOrder.NEWER
+        candidates = [head, in_force] if is_newer else [in_force, head]
+    for commit in candidates:
         try:
-            return ManifestWatcher(newest.manifests, settings.cache, settings.selector, head)
-        except InvalidManifests:
-            if in_force in (None, head):
+            root = await asyncio.to_thread(source.check_out, commit)
+            watcher = ManifestWatcher(root, settings.cache, settings.selector, commit)
+        except (InvalidManifests, GitUnavailable) as error:
+            # A commit beside the one in force is no way out of manifests that cannot be read.
+            if commit == candidates[-1] or (commit == in_force and isinstance(error, InvalidManifests)):
                 raise
-    assert in_force is not None, "the newest commit is taken where none is in force"
-    root = await asyncio.to_thread(source.check_out, in_force)
-    watcher = ManifestWatcher(root, settings.cache, settings.selector, in_force)
-    log.warning("manifests_not_newest", commit=in_force, newest=head)
-    return watcher
+            log.warning("commit_unusable", commit=commit, reason=str(error))
+            continue
+        if commit != head:
+            log.warning("manifests_not_newest", commit=commit, newest=head)
+        return watcher
+    raise AssertionError("the last one is used or raises")
 
 
 def _revision_keeper(

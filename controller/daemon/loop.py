@@ -44,6 +44,8 @@ RESYNCS_PER_FULL_PASS = 24
 """Everyone is looked at in turn. Together, so often: what belongs to no merchant (companies that nobody claims) is
 brought up to date."""
 
+LEFT_TO_OTHERS_CHECK_INTERVAL_S = 1.0
+
 MANIFEST_POLL_INTERVAL_S = 3.0
 """Seconds between two looks at the folder of manifests."""
 
@@ -88,13 +90,29 @@ async def _drive_rollouts(daemon: DaemonContext) -> None:
 
 async def _sweep_whoever_is_due(daemon: DaemonContext) -> None:
     with background_requests():
-        keys: tuple[str, ...] = (EVERYONE,)
-        while keys:
-            daemon.state.full_pass_under_way = EVERYONE in keys
-            for some in passes_for(keys, daemon.state.revised):
-                await run_pass(some, daemon)
-            daemon.state.full_pass_under_way = False
-            keys = await daemon.queue.get()
+        await _sweep((EVERYONE,), daemon)
+        while keys := await daemon.queue.get():
+            await _look_or_leave(keys, daemon)
+
+
+async def _sweep(keys: tuple[str, ...], daemon: DaemonContext) -> None:
+    daemon.state.full_pass_under_way = EVERYONE in keys
+    for some in passes_for(keys, daemon.state.revised):
+        await run_pass(some, daemon)
+    daemon.state.full_pass_under_way = False
+
+
+async def _look_or_leave(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> None:
+    """Whoever was handed out is looked at; or goes back into the queue, while another process keeps the fleet at
+    manifests that are not those here: this one could write nothing, and the other would never hear of them."""
+    if not daemon.leaves_to_others:
+        await (run_pass(keys, daemon, urgent=True) if urgent else _sweep(keys, daemon))
+    if daemon.leaves_to_others:
+        daemon.queue.add(keys, urgent=urgent)
+    await daemon.queue.done(keys)
+    while daemon.leaves_to_others and not daemon.state.signal_received.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(daemon.state.signal_received.wait(), LEFT_TO_OTHERS_CHECK_INTERVAL_S)
 
 
 def passes_for(keys: tuple[str, ...], revised: Collection[str]) -> Iterator[tuple[str, ...]]:
@@ -109,8 +127,7 @@ def passes_for(keys: tuple[str, ...], revised: Collection[str]) -> Iterator[tupl
 
 async def _look_at_urgent_ones(daemon: DaemonContext) -> None:
     while keys := await daemon.queue.get_urgent():
-        await run_pass(keys, daemon, urgent=True)
-        await daemon.queue.done(keys)
+        await _look_or_leave(keys, daemon, urgent=True)
 
 
 async def run_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> None:
@@ -196,7 +213,7 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
         daemon.queue.add([EVERYONE], after=daemon.resync_interval_s)
     elif done.covers_everyone:
         daemon.queue.add([EVERYONE], after=daemon.resync_interval_s * RESYNCS_PER_FULL_PASS)
-    if not isinstance(done.result, PassFailure):
+    if not isinstance(done.result, PassFailure) and not daemon.leaves_to_others:
         await daemon.run.store.inbox.close_deliveries(
             done.merchants, but=done.taken_over, received_until=done.began, at=done.ended
         )
@@ -251,6 +268,8 @@ def build_timers(daemon: DaemonContext) -> tuple[Timer, ...]:
         if daemon.state.key_refused and daemon.renew_key():
             daemon.queue.add([EVERYONE])
         try:
+            if daemon.revisions:
+                await daemon.revisions.keep_checked_out()
             if change := await daemon.manifest_watcher.reload_if_changed():
                 enqueue_changed_merchants(change, daemon)
             if daemon.revisions:

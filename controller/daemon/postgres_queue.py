@@ -105,7 +105,8 @@ class PostgresQueue:
     async def done(self, keys: Iterable[str]) -> None:
         with _foreign_errors_stop_here():
             await self._write_down()
-            await self._strike_off([self._urgent_hand.pop(key) for key in keys if key in self._urgent_hand])
+            hands = [(hand, key) for key in keys for hand in (self._urgent_hand, self._hand) if key in hand]
+            await self._strike_off([hand.pop(key) for hand, key in hands])
 
     def close(self) -> None:
         self._closed = True

@@ -26,6 +26,19 @@ from state.errors import StateProblem
 
 OTHER_CONTROLLER_SILENCE = timedelta(minutes=1)
 
+BEGINNING = timedelta(minutes=10)
+"""So long a process is taken for one that was just deployed: by then those whom it replaces are gone. One that runs for
+longer beside another was left behind."""
+
+UNKNOWN_HELD_AFTER = timedelta(minutes=5)
+"""So long the commit in force may be missing in what was fetched: a mirror lags behind. Then it is gone for good."""
+
+UNREACHABLE_SHOWN_AFTER = timedelta(minutes=15)
+"""A repository that is away for less is nobody's trouble yet."""
+
+UNREACHABLE_LOG_INTERVAL = timedelta(hours=1)
+"""From one word about a repository that stays away to the next."""
+
 log = structlog.get_logger()
 
 
@@ -53,7 +66,7 @@ def judge_revision(
 
     order           how our commit stands to that in force; None where either has none, or they are of two repositories
     stood_on_it     this process was at the one in force, and saw its own folder change since
-    is_news         this process begins, or saw its own folder change
+    is_news         this process began a moment ago, or saw its own folder change
     others_keep_it  another process lives that keeps the fleet at the one in force
     was_in_force    ours was, before the one that is
     """
@@ -74,11 +87,14 @@ class RevisionKeeper:
 
     source              the repository; None for a folder, which `source_name` then is
     process             host and pid of this process
-    proposes            False: it only reports, puts nothing in force and holds nothing
+    proposes            False: it only reports, puts nothing in force and holds nothing; while another process keeps the
+                        fleet at other manifests, it records nothing either
     before_taking       called before a revision of this process is put in force
     report_only_reason  why nothing is written now; None where all is well
     held                the revision that waits for a decision
     fetch_soon          set where somebody pushed: the branch is fetched without waiting for its time
+    leaves_to_others    another process keeps the fleet at the revision in force: what is to be done is for it
+    unreachable         since when the branch could not be read, and why; None where it can
     """
 
     store: Store
@@ -93,6 +109,11 @@ class RevisionKeeper:
     in_force: RevisionRow | None = None
     report_only_reason: str | None = None
     held: RevisionRow | None = None
+    leaves_to_others: bool = False
+    unreachable: tuple[datetime, str] | None = None
+    unreachable_told_at: datetime | None = None
+    unknown_since: datetime | None = None
+    began_at: datetime | None = None
     compared: Revision | None = None
     fetch_soon: asyncio.Event = field(default_factory=asyncio.Event)
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -106,38 +127,47 @@ class RevisionKeeper:
     @property
     def note(self) -> str | None:
         """What a person should know of the revisions; None where the newest is in force."""
-        if self.report_only_reason:
-            return self.report_only_reason
-        held = self.held
-        return f"{held.reason}: merchantctl revision release {_name(held.revision)}, or reject" if held else None
+        notes = [self.report_only_reason] if self.report_only_reason else []
+        if held := self.held:
+            notes.append(f"{held.reason}: merchantctl revision release {_name(held.revision)}, or reject")
+        if self.unreachable and self.now() - self.unreachable[0] >= UNREACHABLE_SHOWN_AFTER:
+            since, reason = self.unreachable
+            notes.append(f"no newer manifests since {since:%Y-%m-%d %H:%M} UTC: {reason}")
+        return "; ".join(notes) or None
 
     async def update(self) -> None:
         """Compares what is in use here with what is in force. Before each pass, under the lock: nobody writes by
         manifests that another process has left behind."""
-        if not self.proposes:
-            return
         async with self.comparing:
-            await self._compare()
+            await (self._compare() if self.proposes else self._only_compare())
+
+    async def _only_compare(self) -> None:
+        self.in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
+        other = self.in_force is not None and self.in_force.revision.digest != self.own.digest
+        self._say(Standing.REPORT_ONLY if other and await self._others_keep_it() else Standing.SAME)
 
     async def _compare(self) -> None:
-        before, own = self.in_force, self.own
-        is_news = own != self.compared
+        before, own, now = self.in_force, self.own, self.now()
+        self.began_at = self.began_at or now
+        is_change = own != self.compared
         self.in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
         self.held = await self.store.revisions.load(RevisionStatus.HELD)
+        order, others_keep_it = await self._order(own.git_commit), await self._others_keep_it()
         standing = judge_revision(
             own,
             self.in_force.revision if self.in_force else None,
-            order=await self._order(own.git_commit),
-            stood_on_it=is_news and _is_same(before, self.in_force) and self.report_only_reason is None,
-            is_news=is_news,
-            others_keep_it=await self._others_keep_it(),
+            order=order,
+            stood_on_it=is_change and _is_same(before, self.in_force) and self.report_only_reason is None,
+            is_news=is_change or timedelta() <= now - self.began_at < BEGINNING,
+            others_keep_it=others_keep_it,
             was_in_force=await self.store.revisions.was_in_force(own.digest),
         )
-        if standing is Standing.HOLD and await self._is_released(own.git_commit):
+        if standing is Standing.HOLD and await self._is_released(own.git_commit, order):
             standing = Standing.TAKE
         if standing is Standing.TAKE:
             await self._put_in_force(own)
         self.compared = own
+        self.leaves_to_others = others_keep_it and standing in (Standing.HOLD, Standing.REPORT_ONLY)
         self._say(standing)
 
     async def follow_branch(self) -> None:
@@ -146,25 +176,49 @@ class RevisionKeeper:
             return
         try:
             head = await asyncio.to_thread(self.source.fetch_head)
-            if head == self.watcher.followed_commit:
-                return
-            if not await self._may_take(head):
-                return
-            self.watcher.follow(await asyncio.to_thread(self.source.check_out, head), head)
-            log.info("revision_fetched", commit=head)
+            is_followed = head == self.watcher.followed_commit
+            # One that a process began with, since the one in force is gone from the repository, needs a decision, too.
+            is_question = not is_followed or self.report_only_reason is not None
+            if is_question and await self._may_take(head) and not is_followed:
+                self.watcher.follow(await asyncio.to_thread(self.source.check_out, head), head)
+                log.info("revision_fetched", commit=head)
+            await self._drop_held(head)
+            self._say_reachable()
         except GitUnavailable as error:
-            log.warning("repository_unreachable", reason=str(error))
+            self._say_unreachable(str(error))
         except StateProblem as problem:
             log.warning("revision_unreadable", reason=str(problem))
+
+    async def keep_checked_out(self) -> None:
+        """The folder of the commit that is followed stays, whoever else cleans up in the cache."""
+        if self.source is None or self.watcher.followed_commit is None:
+            return
+        try:
+            await asyncio.to_thread(self.source.keep, self.watcher.followed_commit)
+        except GitUnavailable as error:
+            self._say_unreachable(str(error))
+
+    async def _drop_held(self, head: str) -> None:
+        """A held commit that the branch has left for the one in force again is nobody's question any more."""
+        in_force = self.in_force.revision.git_commit if self.in_force else None
+        if self.proposes and head == in_force and await self.store.revisions.drop_held(at=self.now()):
+            log.info("revision_not_held_any_more", commit=head)
+            self.held = None
 
     async def _may_take(self, head: str) -> bool:
         """Whether a commit may become what is in use here; if not, it is held for a person's decision."""
         order = await self._order(head)
+        if order is not CommitOrder.UNKNOWN:
+            self.unknown_since = None
         if order in (None, CommitOrder.SAME, CommitOrder.NEWER) or not self.proposes:
             return True
-        if await self._is_released(head):
+        if await self._is_released(head, order):
             return True
         assert self.in_force is not None, "an order is one to the commit in force"
+        if order is CommitOrder.UNKNOWN:
+            self.unknown_since = self.unknown_since or self.now()
+            if self.now() - self.unknown_since < UNKNOWN_HELD_AFTER:
+                return False
         stands = "is older than" if order is CommitOrder.OLDER else "does not descend from"
         reason = f"commit {head[:12]} {stands} {_name(self.in_force.revision)}, which is in force"
         held = Revision("", head, self.source_name)
@@ -173,9 +227,19 @@ class RevisionKeeper:
         self.held = await self.store.revisions.load(RevisionStatus.HELD)
         return False
 
-    async def _is_released(self, commit: str | None) -> bool:
-        released = await self.store.revisions.load(RevisionStatus.RELEASED) if commit else None
-        return released is not None and released.revision.git_commit == commit
+    async def _is_released(self, commit: str | None, order: CommitOrder | None) -> bool:
+        """Whether a person has released it; or, where it is not just older than the one in force, a commit that it
+        descends from."""
+        if self.source is None or commit is None:
+            return False
+        released = await self.store.revisions.load(RevisionStatus.RELEASED)
+        if released is None or released.revision.git_commit is None:
+            return False
+        if released.revision.git_commit == commit:
+            return True
+        if order is CommitOrder.OLDER:
+            return False
+        return await asyncio.to_thread(self.source.order, commit, released.revision.git_commit) is CommitOrder.NEWER
 
     async def _order(self, commit: str | None) -> CommitOrder | None:
         in_force = self.in_force.revision if self.in_force else None
@@ -192,7 +256,7 @@ class RevisionKeeper:
             each.revision == self.in_force.revision.digest
             and (each.host, each.pid) != self.process
             and not each.report_only
-            and self.now() - each.alive_at <= OTHER_CONTROLLER_SILENCE
+            and abs(self.now() - each.alive_at) <= OTHER_CONTROLLER_SILENCE
             for each in await self.store.controllers.load()
         )
 
@@ -206,6 +270,21 @@ class RevisionKeeper:
         self.in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
         self.held = await self.store.revisions.load(RevisionStatus.HELD)
 
+    def _say_reachable(self) -> None:
+        if self.unreachable:
+            log.info("repository_reachable_again")
+        self.unreachable = self.unreachable_told_at = None
+
+    def _say_unreachable(self, reason: str) -> None:
+        """In the log when it begins, when the reason is another one, and from time to time."""
+        now, before = self.now(), self.unreachable
+        self.unreachable = (before[0] if before else now, reason)
+        told_at = self.unreachable_told_at
+        if before and before[1] == reason and told_at and now - told_at < UNREACHABLE_LOG_INTERVAL:
+            return
+        self.unreachable_told_at = now
+        log.warning("repository_unreachable", reason=reason, since=f"{self.unreachable[0]:%Y-%m-%d %H:%M} UTC")
+
     def _say(self, standing: Standing) -> None:
         """Puts down whether writes wait, and says in the log when that changes."""
         before, in_force = self.report_only_reason, self.in_force
@@ -213,10 +292,12 @@ class RevisionKeeper:
         if standing in (Standing.HOLD, Standing.REPORT_ONLY) and in_force:
             self.report_only_reason = (
                 f"the manifests here ({_name(self.own)}) are not those in force ({_name(in_force.revision)}, by "
-                f"{in_force.by}): nothing is written"
+                f"{in_force.by}): nothing is {'written' if self.proposes else 'recorded'}"
             )
         if self.report_only_reason and not before:
-            remedy = "bring this folder up to date, or end the other process; merchantctl revision show"
+            remedy = "merchantctl revision show"
+            if self.source is None:
+                remedy = f"bring this folder up to date, or end the other process; {remedy}"
             log.warning("revision_not_in_force", reason=self.report_only_reason, remedy=remedy)
         if before and not self.report_only_reason:
             log.info("revision_caught_up", revision=_name(self.own))

@@ -174,3 +174,8 @@ class DaemonContext:
     rollouts: RolloutDriver | None = None
     git_poll_interval_s: float = 60.0
     finishing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def leaves_to_others(self) -> bool:
+        """Another process keeps the fleet, at manifests that are not those here."""
+        return self.revisions is not None and self.revisions.leaves_to_others

@@ -32,7 +32,7 @@ class Queue(Protocol):
         """Waits for somebody urgent; () once it was closed. They are in work until `done` is called with them."""
 
     async def done(self, keys: Iterable[str]) -> None:
-        """Those whom `get_urgent` handed out were looked at."""
+        """They were looked at. Those whom `get` handed out count so at the next `get` anyway."""
 
     def close(self) -> None:
         """Nobody is handed out any more."""

@@ -30,7 +30,7 @@ FIRST_TIMEOUT_S = 900.0
 """Seconds for the first call that brings a whole history, or all files of a folder."""
 
 TREE_KEPT_S = 3600.0
-"""A commit's folder that nobody has used for so long is deleted: a branch with a commit a minute would fill the disk."""
+"""A commit's folder that nobody has used for so long is deleted: a commit a minute would fill the disk."""
 
 TREE_TOUCH_INTERVAL_S = 600.0
 """So often whoever uses a commit's folder for long says so."""

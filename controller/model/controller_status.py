@@ -24,7 +24,8 @@ class ControllerStatus:
     queued_count       merchants that are due or wait for their time
     diagnostics        about the manifests as they are on disk
     pass_failure       why the last pass failed; None when it did not
-    revision_note      what a person should know of the revisions of the manifests: one is held, or not in force here
+    revision_note      what a person should know of the revisions of the manifests: one is held, not in force here, or
+                       none can be fetched
     report_only        it plans and writes nothing
     """
 

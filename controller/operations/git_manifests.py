@@ -17,21 +17,23 @@ def open_git_source(settings: Settings) -> GitSource | None:
     return GitSource(settings.git, settings.cache)
 
 
-def with_newest_commit(settings: Settings, on_message: Callable[[str], None]) -> Settings:
-    """The settings with the folder of the branch's newest commit, checked out.
-
-    While the repository cannot be reached, the newest commit that was fetched before, and that is said.
-    Raises GitUnavailable where none was.
-    """
-    source = open_git_source(settings)
-    if source is None:
-        return settings
+def newest_commit(source: GitSource, on_message: Callable[[str], None]) -> str:
+    """The branch's newest commit; while the repository cannot be reached, the newest that was fetched before, and that
+    is said. Raises GitUnavailable where none was."""
     try:
-        commit = source.fetch_head()
+        return source.fetch_head()
     except GitUnavailable as error:
         fetched = source.fetched_head()
         if fetched is None:
             raise
         on_message(f"{error} Using commit {fetched[:12]}, which was fetched before.")
-        commit = fetched
+        return fetched
+
+
+def with_newest_commit(settings: Settings, on_message: Callable[[str], None]) -> Settings:
+    """The settings with the folder of the branch's newest commit, checked out. Raises GitUnavailable."""
+    source = open_git_source(settings)
+    if source is None:
+        return settings
+    commit = newest_commit(source, on_message)
     return replace(settings, manifests=source.check_out(commit), commit=commit)

@@ -105,7 +105,8 @@ class _StatusCollector(Collector):
         yield _gauge("queue_merchants", "Merchants that are due or wait for their time.", latest.queued_count)
         yield _gauge("manifest_complaints", "Complaints about the manifests on disk.", len(latest.diagnostics))
         held = latest.revision_note is not None
-        yield _gauge("revision_held", "1 while a revision waits for a decision, or is not in force here.", held)
+        help_text = "1 while a revision waits for a decision, is not in force here, or none can be fetched."
+        yield _gauge("revision_held", help_text, held)
         yield _gauge("last_pass_failed", "1 when the last pass came to nothing.", latest.pass_failure is not None)
         yield from _timestamp_gauge(
             "last_full_pass", "When the last pass over everyone ended.", latest.last_full_pass_at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -118,3 +119,29 @@ def test_everyone_is_looked_at_once_an_interval_by_whoever_is_there(place: Place
     assert leaving.end_by_signal(signal.SIGTERM) == 143
     place.edit_in_portal("ann", {"enabled": False})
     staying.wait_until(lambda: place.document("ann")["enabled"])
+
+
+def test_what_comes_to_a_process_left_behind_is_done_by_the_one_in_force(place: Place) -> None:
+    """Both share the queue: what the one left behind took out of it, it only looked at, and the other never heard."""
+    place.provision("ann", "bob")
+    left_behind = place.folder / "left-behind"
+    shutil.copytree(place.manifests, left_behind)
+    old = {"MERCHANTCTL_MANIFESTS": str(left_behind), "MERCHANTCTL_WEBHOOK_SECRET": SECRET}
+    with (
+        running_controller(place, "--resync", "1h") as one,
+        running_controller(place, "--resync", "1h", **old) as other,
+    ):
+        one.wait_until(lambda: one.passes)
+        other.wait_until(lambda: other.passes)
+        listened_to(place.emulator, other.address)
+        added = [f"new-{number}" for number in range(6)]
+        for name in added:
+            place.merchant(name)
+        one.wait_until(lambda: {each["name"] for each in place.companies()} >= set(added))
+        other.wait_until(lambda: [each for each in other.log if each["event"] == "revision_not_in_force"])
+        for name in ("ann", "bob"):
+            place.edit_in_portal(name, {"enabled": False})
+            place.unlink_books_in_portal(name)
+        mended = one.wait_until(lambda: [each for each in one.passes if each["because"] == "event"])
+        assert mended
+        assert not [each for each in other.passes if each["because"] == "event"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import shutil
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 
@@ -10,8 +12,10 @@ import pytest
 
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.revision_keeper import RevisionKeeper, Standing, judge_revision
-from controller.desired.git_source import CommitOrder
+from controller.desired.git_source import CommitOrder, GitSource
+from controller.git_address import parse_git_address
 from state import ProcessIdentity, Revision, RevisionStatus, Store, open_state
+from tests.git_repository import GitRepository
 from tests.unit.runtime.test_revision import MERCHANT
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -64,16 +68,24 @@ def test_a_machine_left_behind_never_brings_back_what_was_in_force_before() -> N
     assert standing(OLD, NEW, others_keep_it=False, was_in_force=True) is Standing.REPORT_ONLY
 
 
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
 class Machine:
     """A process with a folder of its own on a shared state."""
 
-    def __init__(self, store: Store, folder: Path, name: str, *merchants: str) -> None:
-        self.folder, self.name, self.store = folder / name, name, store
+    def __init__(self, store: Store, folder: Path, name: str, *merchants: str, clock: Clock | None = None) -> None:
+        self.folder, self.name, self.store, self.clock = folder / name, name, store, clock or Clock()
         self.folder.mkdir()
         self.write(*merchants)
         self.watcher = ManifestWatcher(self.folder)
         self.keeper = RevisionKeeper(
-            store, self.watcher, None, str(self.folder), name, (name, 1), lambda: NOON, before_taking=self.beat
+            store, self.watcher, None, str(self.folder), name, (name, 1), self.clock, before_taking=self.beat
         )
 
     def write(self, *merchants: str) -> None:
@@ -83,7 +95,9 @@ class Machine:
     async def beat(self) -> None:
         process = ProcessIdentity(self.name, 1, "mark", "run")
         revision = self.watcher.fleet.digest
-        await self.store.controllers.record_alive(process, NOON, revision=revision, report_only=False, failure=None)
+        await self.store.controllers.record_alive(
+            process, self.clock(), revision=revision, report_only=False, failure=None
+        )
 
     async def look(self) -> bool:
         """Whether it may write."""
@@ -110,3 +124,171 @@ async def test_two_machines_never_set_each_other_back(tmp_path: Path) -> None:
         in_force = await store.revisions.load(RevisionStatus.IN_FORCE)
         assert in_force
         assert in_force.by == "one"
+
+
+async def test_a_rollback_by_a_rolling_deployment_ends_with_the_older_manifests(tmp_path: Path) -> None:
+    """The new process begins with what was in force before, while the old one lives for another minute."""
+    clock = Clock()
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        first = Machine(store, tmp_path, "first", "ann", clock=clock)
+        assert await first.look()
+        first.write("bob")
+        assert await first.look()
+        rolled_back = Machine(store, tmp_path, "rolled-back", "ann", clock=clock)
+        assert not await rolled_back.look()
+        clock.now += timedelta(minutes=2)
+        assert await rolled_back.look(), "nobody else is left"
+
+
+async def test_a_machine_that_was_left_behind_for_long_brings_nothing_back(tmp_path: Path) -> None:
+    clock = Clock()
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        one = Machine(store, tmp_path, "one", "ann", clock=clock)
+        left_behind = Machine(store, tmp_path, "left-behind", "ann", clock=clock)
+        assert await one.look()
+        assert await left_behind.look()
+        clock.now += timedelta(hours=1)
+        one.write("bob")
+        assert await one.look()
+        assert not await left_behind.look()
+        assert left_behind.keeper.leaves_to_others
+        clock.now += timedelta(hours=1)
+        assert not await left_behind.look(), "the other one is gone"
+        assert not left_behind.keeper.leaves_to_others, "so it looks, and reports"
+
+
+async def test_one_that_only_reports_records_nothing_by_other_manifests_than_those_kept(tmp_path: Path) -> None:
+    clock = Clock()
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        keeping = Machine(store, tmp_path, "keeping", "ann", clock=clock)
+        assert await keeping.look()
+        trying = Machine(store, tmp_path, "trying", "ann", "bob", clock=clock)
+        trying.keeper.proposes = False
+        await trying.keeper.update()
+        assert "nothing is recorded" in str(trying.keeper.report_only_reason)
+        clock.now += timedelta(hours=1)
+        await trying.keeper.update()
+        assert trying.keeper.report_only_reason is None, "nobody keeps the fleet at others any more"
+        in_force = await store.revisions.load(RevisionStatus.IN_FORCE)
+        assert in_force
+        assert in_force.by == "keeping"
+
+
+async def test_a_sign_of_life_from_the_future_is_none(tmp_path: Path) -> None:
+    """A process that died before the clock was put back five hours."""
+    clock = Clock()
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        assert await Machine(store, tmp_path, "one", "ann", clock=clock).look()
+        clock.now -= timedelta(hours=5)
+        assert await Machine(store, tmp_path, "other", "bob", clock=clock).look()
+
+
+@pytest.fixture
+async def follower(tmp_path: Path) -> AsyncIterator[Follower]:
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        yield Follower(store, tmp_path)
+
+
+class Follower:
+    """A process that follows a branch."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store, self.folder, self.clock = store, folder, Clock()
+        self.repository = GitRepository(folder / "git")
+        self.first = self.repository.commit({"ann.yaml": MERCHANT % "ann"})
+        self.source = GitSource(parse_git_address(f"{self.repository.url}@main"), folder / "cache")
+        self.keeper = self.started()
+
+    def started(self) -> RevisionKeeper:
+        commit = self.source.fetch_head()
+        self.watcher = ManifestWatcher(self.source.check_out(commit), commit=commit)
+        address = str(self.source.address)
+        return RevisionKeeper(self.store, self.watcher, self.source, address, "me", ("me", 1), self.clock)
+
+    async def poll(self) -> str | None:
+        """Fetches and looks; the commit in force."""
+        await self.keeper.follow_branch()
+        for _ in range(2):
+            await self.keeper.keep_checked_out()
+            await self.watcher.reload_if_changed()
+        await self.keeper.update()
+        in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
+        return in_force.revision.git_commit if in_force else None
+
+    async def release(self) -> None:
+        held = await self.store.revisions.load(RevisionStatus.HELD)
+        assert held
+        await self.store.revisions.decide(held.id, RevisionStatus.RELEASED, at=NOON, by="person")
+
+
+async def test_a_released_commit_counts_though_another_came_on_top_of_it(follower: Follower) -> None:
+    second = follower.repository.commit({"bob.yaml": MERCHANT % "bob"})
+    assert await follower.poll() == second
+    follower.repository.reset(follower.first)
+    follower.repository.commit({"cid.yaml": MERCHANT % "cid"})
+    assert await follower.poll() == second
+    await follower.release()
+    on_top = follower.repository.commit({"dan.yaml": MERCHANT % "dan"})
+    assert await follower.poll() == on_top
+
+
+async def test_a_held_commit_that_the_branch_has_left_again_is_no_question_any_more(follower: Follower) -> None:
+    second = follower.repository.commit({"bob.yaml": MERCHANT % "bob"})
+    assert await follower.poll() == second
+    follower.repository.reset(follower.first)
+    await follower.poll()
+    assert "is older than" in str(follower.keeper.note)
+    follower.repository.reset(second)
+    assert await follower.poll() == second
+    assert follower.keeper.note is None
+
+
+async def test_a_mirror_that_lags_behind_holds_nothing_and_a_commit_that_is_gone_is_held(follower: Follower) -> None:
+    assert await follower.poll() == follower.first
+    elsewhere = Revision("other", "f" * 40, str(follower.source.address))
+    assert await follower.store.revisions.put_in_force(elsewhere, instead_of=1, at=NOON, by="another machine")
+    await follower.keeper.update()
+    second = follower.repository.commit({"bob.yaml": MERCHANT % "bob"})
+    assert await follower.poll() == elsewhere.git_commit
+    assert await follower.store.revisions.load(RevisionStatus.HELD) is None
+    follower.clock.now += timedelta(minutes=10)
+    await follower.poll()
+    assert f"{second[:12]} does not descend from ffffffffffff" in str(follower.keeper.note)
+    await follower.release()
+    assert await follower.poll() == second
+
+
+async def test_one_that_begins_at_a_commit_beside_a_lost_one_can_be_released(follower: Follower) -> None:
+    """The commit in force was thrown away by a forced push, and this machine never had it."""
+    lost = Revision("other", "f" * 40, str(follower.source.address))
+    assert await follower.store.revisions.put_in_force(lost, instead_of=None, at=NOON, by="another machine")
+    assert await follower.poll() == lost.git_commit
+    assert follower.keeper.report_only_reason
+    await follower.poll()
+    follower.clock.now += timedelta(minutes=10)
+    await follower.poll()
+    await follower.release()
+    assert await follower.poll() == follower.first
+    assert follower.keeper.report_only_reason is None
+
+
+async def test_a_repository_that_stays_away_is_shown_after_a_while(follower: Follower) -> None:
+    assert await follower.poll() == follower.first
+    away = follower.repository.bare.rename(follower.folder / "away")
+    await follower.poll()
+    assert follower.keeper.note is None
+    follower.clock.now += timedelta(minutes=20)
+    assert await follower.poll() == follower.first
+    assert "no newer manifests since 2026-11-28 12:00 UTC" in str(follower.keeper.note)
+    away.rename(follower.repository.bare)
+    await follower.poll()
+    assert follower.keeper.note is None
+
+
+async def test_a_cache_that_is_deleted_meanwhile_changes_nothing(follower: Follower) -> None:
+    assert await follower.poll() == follower.first
+    shutil.rmtree(follower.folder / "cache")
+    assert await follower.poll() == follower.first
+    assert follower.watcher.diagnostics == ()
+    second = follower.repository.commit({"bob.yaml": MERCHANT % "bob"})
+    assert await follower.poll() == second
