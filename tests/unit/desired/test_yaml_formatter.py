@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controller.desired.yaml_formatter import format_manifests
 from controller.desired.yaml_reader import read
@@ -112,3 +114,38 @@ def test_text_over_several_lines_moves_along() -> None:
 )
 def test_what_could_lose_something_is_left_alone(text: str) -> None:
     assert format_manifests(text.encode()) is None
+
+
+FRAGMENTS = """\
+spec:
+  a: 1
+  b:
+    c: {d: e}
+  # x
+# y
+metadata: {name: z}
+kind: Merchant # k
+    - one
+  f: >
+     text # not
+  'q r': "s"
+---
+apiVersion: v
+  - l
+      deep: 1
+  g: [1,
+   2]
+  h: 'multi
+     line'
+""".splitlines()
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=10), st.sampled_from(["\n", "\r\n"]))
+def test_whatever_is_laid_out_means_what_it_meant_and_is_laid_out_once_for_all(lines: list[str], ending: str) -> None:
+    content = ending.join(lines).encode()
+    before = read(content, "")
+    after = format_manifests(content)
+    if before.diagnostics or after is None:
+        return
+    assert [each.value for each in read(after, "").documents] == [each.value for each in before.documents]
+    assert format_manifests(after) == after
