@@ -51,6 +51,9 @@ class WebContext:
     waiting           returns a sentence while it waits for the lock of another run; else None
     git_secret        proves that a push was told by the repository's host; None: nobody is believed
     fetch_manifests   fetches the manifests' branch soon; None: they are in no repository
+    body_timeout_s    so long the whole body of a delivery may take to come
+    state_wait_s      so long the state is waited for before the sender of a delivery is asked to repeat it; Codat waits
+                      15 s for an answer (API notes 6.5)
     """
 
     latest: Callable[[], ControllerStatus]
@@ -63,6 +66,8 @@ class WebContext:
     waiting: Callable[[], str | None] = lambda: None
     git_secret: bytes | None = field(default=None, repr=False)
     fetch_manifests: Callable[[], None] | None = None
+    body_timeout_s: float = 10.0
+    state_wait_s: float = 3.0
 
 
 def parse_webhook_secrets(signing: str | None, authorization: str | None) -> WebhookSecrets:

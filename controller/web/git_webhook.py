@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from controller.web.context import WebContext
-from controller.web.webhook import BODY_TIMEOUT_S, read_body
+from controller.web.webhook import read_body
 
 MAX_PUSH_BYTES = 25_000_000
 """The longest delivery of a push: GitHub's own limit."""
@@ -31,7 +31,7 @@ async def receive_push(request: Request) -> Response:
     if not context.git_secret or context.fetch_manifests is None:
         return PlainTextResponse("no secret for pushes is set here, or the manifests are in no repository\n", 404)
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with asyncio.timeout(context.body_timeout_s):
             body = await read_body(request, MAX_PUSH_BYTES)
     except (ClientDisconnect, TimeoutError):
         return PlainTextResponse("the body did not come to its end\n", 408)

@@ -32,12 +32,6 @@ from state.errors import StateProblem
 MAX_BODY_BYTES = 1_000_000
 """Longest body. An event has a few thousand bytes."""
 
-STATE_WAIT_S = 3.0
-"""Longest wait for the state before Codat is asked to repeat; it waits 15 s for an answer (API notes 6.5)."""
-
-BODY_TIMEOUT_S = 10.0
-"""Longest time until the whole body has come."""
-
 RETRY_AFTER_HEADER = "10"
 """Value of `Retry-After`, in seconds."""
 
@@ -59,7 +53,7 @@ async def _handle(context: WebContext, request: Request) -> str:
     if not context.secrets:
         return "no-secret"
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with asyncio.timeout(context.body_timeout_s):
             body = await read_body(request, MAX_BODY_BYTES)
     except (ClientDisconnect, TimeoutError):
         return "cut-short"
@@ -72,7 +66,7 @@ async def _handle(context: WebContext, request: Request) -> str:
         return "no-json"
     event = parse_event(document)
     delivery = _build_delivery(request, event, context.now())
-    return await _with_timeout(_record(context, delivery, event.is_about_rate_limit))
+    return await _with_timeout(_record(context, delivery, event.is_about_rate_limit), context.state_wait_s)
 
 
 _RESPONSES = {
@@ -107,12 +101,12 @@ async def _record(context: WebContext, delivery: ReceivedDelivery, is_about_rate
     return "accepted" if receipt.merchants else "nobodys"
 
 
-async def _with_timeout(recording: Coroutine[Any, Any, str]) -> str:
-    """Wait STATE_WAIT_S for the result. A slower write goes on by itself, and Codat's repetition finds it saved."""
+async def _with_timeout(recording: Coroutine[Any, Any, str], seconds: float) -> str:
+    """Wait so long for the result. A slower write goes on by itself, and Codat's repetition finds it saved."""
     task = asyncio.ensure_future(recording)
     _running_tasks.add(task)
     task.add_done_callback(_running_tasks.discard)
-    done, _ = await asyncio.wait({task}, timeout=STATE_WAIT_S)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
     return task.result() if done else "unavailable"
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,6 +67,15 @@ class Site:
     @secrets.setter
     def secrets(self, secrets: WebhookSecrets) -> None:
         self._app.state.web_context = replace(self._app.state.web_context, secrets=secrets)
+
+    @contextmanager
+    def impatient(self, part: float) -> Iterator[None]:
+        """Within the block it waits only for that part of the time, for the body of a delivery and for the state."""
+        usual: WebContext = self._app.state.web_context
+        body, state = usual.body_timeout_s * part, usual.state_wait_s * part
+        self._app.state.web_context = replace(usual, body_timeout_s=body, state_wait_s=state)
+        yield
+        self._app.state.web_context = usual
 
     def ask(self, question: Callable[[Store], Awaitable[T]]) -> T:
         async def asked() -> T:

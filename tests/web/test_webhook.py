@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from controller.web import webhook
 from controller.web.context import WebhookSecrets, parse_webhook_secrets
 from tests.web.conftest import AUTHORIZATION, SECRET, Site
 
@@ -165,26 +164,22 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(site: Site) -> None:
     assert site.api.post("/webhooks", content=pieces, headers=signed(b"")).status_code == 413
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "BODY_TIMEOUT_S", webhook.BODY_TIMEOUT_S / 200)
+def test_a_body_that_does_not_come_is_not_waited_for(site: Site) -> None:
     head = f"POST /webhooks HTTP/1.1\r\nHost: {site.api.base_url.host}\r\nContent-Length: 10\r\n\r\n{{"
-    with socket.create_connection((site.api.base_url.host, site.api.base_url.port), timeout=10) as line:
+    address = (site.api.base_url.host, site.api.base_url.port)
+    with site.impatient(1 / 200), socket.create_connection(address, timeout=10) as line:
         line.sendall(head.encode())
         assert b" 408 " in line.recv(100)
 
 
-def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(
-    site: Site, company: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(webhook, "STATE_WAIT_S", webhook.STATE_WAIT_S / 60)
+def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(site: Site, company: str) -> None:
     body = connected(company)
     headers = signed(body)
-    with sqlite3.connect(site.state, isolation_level=None) as somebody:
+    with site.impatient(1 / 60), sqlite3.connect(site.state, isolation_level=None) as somebody:
         somebody.execute("BEGIN IMMEDIATE")
         answer = site.api.post("/webhooks", content=body, headers=headers)
         somebody.execute("ROLLBACK")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
-    monkeypatch.undo()
     assert site.api.post("/webhooks", content=body, headers=headers).status_code == 202
     assert set(site.enqueued) == {f"acme-{company}"}
 
