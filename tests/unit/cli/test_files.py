@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,36 +16,38 @@ from controller.model.errors import MerchantctlError
 LONG = "x" * 100_000
 
 
-@pytest.fixture
+@contextmanager
 def no_room() -> Iterator[None]:
-    """No file may have more than a few bytes: what a full disk is to those who write it."""
+    """No file may have more than a few bytes: what a full disk is to those who write it.
+
+    Around the writing alone: pytest itself may be writing to a file, too, as soon as a test has ended.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(
     "write", [lambda path: write_new_file(path, LONG, path.parent), lambda path: write_atomically(path, LONG)]
 )
-def test_a_full_disk_leaves_neither_an_empty_file_nor_a_draft(
-    tmp_path: Path, no_room: None, write: Callable[[Path], None]
-) -> None:
-    with pytest.raises(MerchantctlError, match="cannot be written: File too large"):
+def test_a_full_disk_leaves_neither_an_empty_file_nor_a_draft(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    with pytest.raises(MerchantctlError, match="cannot be written: File too large"), no_room():
         write(tmp_path / "acme.yaml")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_what_was_there_as_it_was(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_full_disk_leaves_what_was_there_as_it_was(tmp_path: Path) -> None:
     file = tmp_path / "acme.yaml"
     file.write_text("kind: Merchant\n")
-    request.getfixturevalue("no_room")
     writes: list[Callable[[], None]] = [
         lambda: overwrite_file(file, LONG.encode(), tmp_path),
         lambda: write_atomically(file, LONG),
     ]
     for write in writes:
-        with pytest.raises(MerchantctlError, match="cannot be written: File too large"):
+        with pytest.raises(MerchantctlError, match="cannot be written: File too large"), no_room():
             write()
     assert list(tmp_path.iterdir()) == [file]
     assert file.read_text() == "kind: Merchant\n"
