@@ -83,9 +83,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is there now stays to the end: the collector need not go through all modules and tests at every turn."""
+    """What is there now stays to the end: the collector need not go through all modules and tests at every turn, and
+    what comes is gone by itself, but for little."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 def _free_bytes(folder: str) -> int:
