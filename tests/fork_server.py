@@ -24,7 +24,7 @@ PRELOADED = (
     *("controller.operations.apply", "controller.operations.plan", "controller.rollout.operations"),
     *("controller.daemon.loop", "controller.daemon.bootstrap", "controller.daemon.jobs"),
     *("sqlalchemy.dialects.sqlite.aiosqlite", "sqlalchemy.dialects.postgresql.psycopg", "psycopg", "procrastinate"),
-    "tests.crash.scenario",
+    *("controller.cli.emulator", "controller.emulator.http.server", "tests.crash.scenario"),
 )
 """What the processes of tests load, but for the modules that they run; those of an extra that is not installed are left
 out."""

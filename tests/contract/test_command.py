@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from controller.cli.main import group
 from tests.narrowing import present
+from tests.processes import PythonProcess
 
 START = [sys.executable, "-c", "from controller.cli.emulator import command; command()", "--port", "0"]
 
@@ -24,7 +25,7 @@ class Process:
     """A running command: its first line, and a client for what it serves."""
 
     def __init__(self, *options: str, api_key: str = "emulator") -> None:
-        self.process = subprocess.Popen([*START, *options], stdout=subprocess.PIPE, text=True)
+        self.process = PythonProcess([*START, *options], stdout=subprocess.PIPE)
         self._out = present(self.process.stdout)
         self.line = self._out.readline()
         self.url = self.line.split()[2]
