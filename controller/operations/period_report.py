@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -55,7 +56,7 @@ async def read_period_report(
 ) -> PeriodReport:
     """The report of a period from a state that is open. Raises UsageError where nobody is in scope."""
     memory = await _read_memory(settings, scope, store, min(since, now - timedelta(days=CHART_DAYS)))
-    return make_period_report(memory, since, now, shown)
+    return await asyncio.to_thread(make_period_report, memory, since, now, shown)
 
 
 async def _read_memory(settings: Settings, scope: Scope, store: Store, since: datetime) -> FleetMemory:

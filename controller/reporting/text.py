@@ -11,7 +11,7 @@ acme-coffee  change
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from controller.model.merchant_status import STATUS_MEANINGS, MerchantStatus
 from controller.model.plan import Change, Finding, Plan, PlanStatus
@@ -27,7 +27,8 @@ from controller.model.report import (
     Skipped,
     Unchanged,
 )
-from controller.model.statements import Explanations, explained, said_cause
+from controller.model.statement_groups import group_statements
+from controller.model.statements import Explanations, Statement, explained, plan_statements, said_cause
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import (
     CHANGE_LABELS,
@@ -41,7 +42,8 @@ from controller.reporting.formatting import (
     format_time,
     format_value,
 )
-from controller.reporting.grouping import collapse_identical
+from controller.reporting.group_words import actor_sentence
+from controller.reporting.grouping import MIN_GROUP_SIZE, collapse_identical
 from controller.reporting.paint import STYLE_BY_WORD, WITHOUT_COLOUR, Paint
 from controller.reporting.provenance import provenance_text
 
@@ -55,9 +57,16 @@ def plan_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
             *_plan_lines(plan, paint),
             *data_age_lines(plan, paint),
             *provenance_lines(plan, paint),
+            *actor_lines(plan, plan_statements(plan)),
             paint("strong", "Plan: ") + plan_summary(plan),
         ]
     )
+
+
+def actor_lines(plan: FleetPlan, statements: Iterable[Statement]) -> list[str]:
+    """Who must act for how many; of a few merchants their blocks say it."""
+    sentence = actor_sentence(group_statements(statements)) if len(plan.plans) >= MIN_GROUP_SIZE else ""
+    return [sentence] if sentence else []
 
 
 def data_age_lines(plan: FleetPlan, paint: Paint) -> list[str]:

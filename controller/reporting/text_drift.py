@@ -9,6 +9,7 @@ from controller.model.drift import is_drift
 from controller.model.plan import READY_CONDITION, ConditionStatus, Plan, PlanStatus
 from controller.model.report import FleetPlan
 from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
+from controller.model.statements import drift_statements
 from controller.reporting.as_json import findings_of, unmanaged_names
 from controller.reporting.data_age import data_age_rows, data_age_text
 from controller.reporting.formatting import align_columns, clean, format_count, format_time
@@ -16,6 +17,7 @@ from controller.reporting.last_syncs import last_sync_short_text, last_sync_text
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
 from controller.reporting.provenance import shown_text
 from controller.reporting.text import (
+    actor_lines,
     data_age_lines,
     finding_lines,
     merchant_lines,
@@ -51,6 +53,7 @@ def drift_text(
             *last_syncs_lines(plan, paint),
             *provenance_lines(plan, paint),
             *([paint("change", shown_text(shown))] if shown_text(shown) else []),
+            *actor_lines(plan, drift_statements(plan)),
             paint("strong", "Drift: ") + drift_summary(plan),
         ]
     )

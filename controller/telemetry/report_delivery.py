@@ -9,7 +9,6 @@ import asyncio
 import os
 import smtplib
 import ssl
-import tempfile
 from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
 from pathlib import Path
@@ -20,6 +19,7 @@ from controller.quick_dataclasses import dataclass
 from controller.telemetry.alert_client import post_once
 
 SMTP_TIMEOUT_S = 30.0
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,12 @@ def _write(folder: Path, files: Sequence[ReportFile]) -> NotDelivered | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file in files:
-            descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{file.name}.")
+            temporary = folder / f".{file.name}.{os.getpid()}"
             try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                    stream.write(file.content)
-                os.replace(temporary, folder / file.name)
-            except BaseException:
-                os.unlink(temporary)
-                raise
+                temporary.write_text(file.content, encoding="utf-8")
+                temporary.replace(folder / file.name)
+            finally:
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         return NotDelivered(f"{folder} cannot be written: {error.strerror}", may_retry=True)
     return None
@@ -85,8 +83,14 @@ def _send(smtp_url: str, message: EmailMessage) -> NotDelivered | None:
         )
         with server:
             server.ehlo()
-            if parts.scheme != "smtps" and server.has_extn("starttls"):
+            is_encrypted = parts.scheme == "smtps"
+            if not is_encrypted and server.has_extn("starttls"):
                 server.starttls(context=context)
+                is_encrypted = True
+            if parts.username and not is_encrypted and host not in _LOOPBACK:
+                return NotDelivered(
+                    "the mail server encrypts nothing, and a password would be readable", may_retry=False
+                )
             if parts.username:
                 server.login(unquote(parts.username), unquote(parts.password or ""))
             is_begun = True

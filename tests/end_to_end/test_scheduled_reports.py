@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +23,7 @@ from controller.model.errors import UsageError
 from controller.operations.scheduled_report import Delivery, deliver_due_reports, schedule_of
 from controller.scheduled_reports import ScheduledReport
 from controller.settings import InvalidSettings, Settings, load_settings
+from controller.telemetry.report_delivery import NotDelivered, deliver_by_mail
 from state import DeliveryKey, open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
@@ -72,7 +74,8 @@ class Receiver:
 class MailServer:
     """As much of SMTP as a mail takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.mails: list[str] = []
 
     @contextmanager
@@ -88,9 +91,9 @@ class MailServer:
                         mails.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
                     self.wfile.write(b"221 bye\r\n" if line.upper().startswith(b"QUIT") else b"250 fine\r\n")
 
-        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        server = socketserver.ThreadingTCPServer((self.host, 0), Handler)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"smtp://127.0.0.1:{server.server_address[1]}"
+        yield f"smtp://{self.host}:{server.server_address[1]}"
         server.shutdown()
         server.server_close()
 
@@ -147,6 +150,19 @@ def test_it_arrives_once_at_a_folder_a_url_and_a_mail_server_from_two_processes_
         "finance-2026-11-23T0700Z.csv",
         "finance-2026-11-23T0700Z.html",
     ]
+
+
+def test_a_password_goes_to_no_server_that_encrypts_nothing() -> None:
+    mail = MailServer("127.0.0.2")  # which is taken for another machine
+    with mail.serving() as smtp_url:
+        failure = asyncio.run(deliver_by_mail(smtp_url.replace("//", "//user:s3cret@"), EmailMessage()))
+    assert failure is not None
+    assert ("encrypts nothing" in failure.reason, failure.may_retry, mail.mails) == (True, False, [])
+
+
+def test_a_mail_server_that_is_not_there_is_tried_again() -> None:
+    failure = asyncio.run(deliver_by_mail("smtp://127.0.0.1:9", EmailMessage()))
+    assert failure == NotDelivered("the mail server did not answer (ConnectionRefusedError)", may_retry=True)
 
 
 def test_it_comes_at_the_local_time_across_a_change_of_clocks(place: Place) -> None:

@@ -49,3 +49,10 @@ def test_where_nothing_answers_that_is_said_once_whatever_the_ids() -> None:
     for text in (plan_text(fleet(*plans)), drift_text(fleet(*plans))):
         assert text.count("cannot connect") == 1
         assert "likewise bolt, dawn" in text
+
+
+def test_of_many_merchants_a_terminal_says_who_must_act() -> None:
+    plans = [merchant(f"m-{number}", findings=(finding(merchant=f"m-{number}"),)) for number in range(5)]
+    for show in (plan_text, drift_text):
+        assert "Who must act: merchantctl apply for 5 merchants." in show(fleet(*plans)).splitlines()
+        assert "Who must act" not in show(fleet(*plans[:4]))
