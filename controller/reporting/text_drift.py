@@ -98,7 +98,9 @@ def status_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
     head = tuple(paint("strong", word) for word in ("MERCHANT", "STATE", "READY", "LAST SYNC", "WAITS FOR"))
     lines = align_columns([head, *rows], "", width=paint.width) if rows else ["no merchants"]
     ready = sum(_is_ready(each) for each in plan.plans)
-    summary = f"{ready:,} of {format_count(len(rows), 'merchant')} ready."
+    suspended = sum(each.is_suspended for each in plan.plans)
+    left_alone = f", {suspended:,} suspended" if suspended else ""
+    summary = f"{ready:,} of {format_count(len(rows), 'merchant')} ready{left_alone}."
     return "\n".join(
         [
             *lines,
@@ -130,7 +132,7 @@ def _status_row(plan: Plan, paint: Paint, now: datetime) -> tuple[str, ...]:
         (each.status.value for each in plan.conditions if each.type == READY_CONDITION), ConditionStatus.UNKNOWN.value
     )
     waits = "" if unmet is None else f"{unmet.type}: {unmet.reason}" if unmet.reason else unmet.type
-    reason = _rests(plan) if plan.status is PlanStatus.IN_SYNC else _held_back(plan) or waits
+    reason = _left_alone(plan) or (_rests(plan) if plan.status is PlanStatus.IN_SYNC else _held_back(plan) or waits)
     return (
         clean(plan.merchant),
         paint.word(plan.status.value),
@@ -138,6 +140,13 @@ def _status_row(plan: Plan, paint: Paint, now: datetime) -> tuple[str, ...]:
         last_sync_short_text(plan, now),
         clean(reason),
     )
+
+
+def _left_alone(plan: Plan) -> str:
+    """That it is suspended, or what of it is ignored: a manifest says so, and nobody is waited for."""
+    if plan.hold and plan.is_suspended:
+        return plan.hold.reason
+    return next((each.cause for each in plan.findings if each.code == "ignored"), "")
 
 
 def _held_back(plan: Plan) -> str:

@@ -50,6 +50,7 @@ def test_it_makes_nobody_ready(off: Place) -> None:
     status = json.loads(off.run_in_process("status", "-o", "json").stdout)
     conditions = {each["type"]: each["status"] for each in status["merchants"][0]["conditions"]}
     assert (conditions["Ready"], conditions["Switched"]) == ("False", "False")
+    assert "sync-disabled is ignored until" in off.run_in_process("status").stdout
 
 
 def test_what_else_differs_is_written_beside_it(off: Place) -> None:

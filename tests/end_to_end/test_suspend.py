@@ -83,6 +83,9 @@ def test_drift_is_shown_and_counted_and_fails_no_apply(place: Place) -> None:
     assert {finding["actor"] for finding in ann["findings"]} == {"nobody"}
     assert "1 in sync, 1 of them suspended" in place.run_in_process("plan").stdout
     assert "suspended" in place.run_in_process("status", "ann").stdout
+    status = place.run_in_process("status").stdout
+    assert "suspended until 2099-12-31: in dispute with the bank" in status
+    assert "1 of 2 merchants ready, 1 suspended." in status
     drift = place.run_in_process("drift", "-o", "json")
     assert (drift.returncode, json.loads(drift.stdout)["summary"]["suspended"]) == (2, 1)
 
