@@ -65,6 +65,33 @@ class AsyncEngine:
         await greenlet_spawn(self.sync_engine.dispose)
 
 
+class KeepingEngine(AsyncEngine):
+    """One that keeps its connections at hand, at most so many: to give one into the pool and take it out again costs
+    more than a statement on SQLite. Whoever comes when all are in use waits."""
+
+    def __init__(self, engine: Engine, connections: int) -> None:
+        super().__init__(engine)
+        self._turns = asyncio.Semaphore(connections)
+        self._at_hand: list[AsyncConnection] = []
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
+        async with self._turns:
+            connection = self._at_hand.pop() if self._at_hand else await self.open()
+            try:
+                yield connection
+                await connection.rollback()
+            except BaseException:
+                await _to_its_end(connection.close())
+                raise
+            self._at_hand.append(connection)
+
+    async def dispose(self) -> None:
+        while self._at_hand:
+            await self._at_hand.pop().close()
+        await super().dispose()
+
+
 class AsyncConnection:
     """A connection of the pool. A statement begins a transaction where none is under way."""
 
@@ -104,6 +131,11 @@ class AsyncConnection:
     async def invalidate(self) -> None:
         """Never to be used again, by nobody."""
         await greenlet_spawn(self._connection.invalidate)
+
+    async def rollback(self) -> None:
+        """Undo what was not committed."""
+        if self._connection.in_transaction():
+            await greenlet_spawn(self._connection.rollback)
 
     async def close(self) -> None:
         """Back into the pool; what was not committed is undone."""

@@ -25,7 +25,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.util import LRUCache, await_
 
-from state.async_engine import AsyncEngine
+from state.async_engine import AsyncEngine, KeepingEngine
 
 
 def create_sqlite_engine(
@@ -46,7 +46,7 @@ def create_sqlite_engine(
         execution_options={"compiled_cache": _COMPILED},
         begin=begin,
     )
-    return AsyncEngine(engine)
+    return KeepingEngine(engine, connections)
 
 
 _COMPILED: LRUCache[Any, Any] = LRUCache(500)
