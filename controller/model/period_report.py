@@ -67,6 +67,8 @@ class FleetMemory:
     syncs        the latest sync of each, as it was read last
     labels       by merchant
     base_url, environment, revision   of the last look at everyone
+    samples      how many merchants had which status, now and then within the days of a chart, the oldest first; of the
+                 whole fleet, so none where the report is about a part of it
     """
 
     names: frozenset[str]
@@ -81,6 +83,7 @@ class FleetMemory:
     environment: str | None = None
     revision: str = ""
     notes: tuple[str, ...] = ()
+    samples: Sequence[tuple[datetime, Mapping[MerchantStatus, int]]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,18 @@ class DayCount:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusCourse:
+    """How many merchants had a status at the end of each of the days; None for a day of which nothing is known."""
+
+    status: MerchantStatus
+    counts: tuple[int | None, ...]
+
+    @property
+    def known(self) -> tuple[int, ...]:
+        return tuple(count for count in self.counts if count is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class LabelPart:
     """The merchants with one value of a label, None for those without it."""
 
@@ -135,6 +150,7 @@ class PeriodReport:
     closed           findings that ended in the period
     ages             open drift by age: under each of AGE_LIMITS, and older
     funnel           by step how many merchants have come so far
+    courses          by status, over the same days as `days`; of the whole fleet alone, where a controller took samples
     sync_outcomes    of those that are mapped: how the latest sync went, in the words of `sync_outcome`
     """
 
@@ -157,6 +173,7 @@ class PeriodReport:
     funnel: tuple[tuple[str, int], ...]
     sync_outcomes: Mapping[str, int]
     syncs_read_at: tuple[datetime, datetime] | None
+    courses: tuple[StatusCourse, ...] = ()
     parts: tuple[LabelPart, ...] = ()
     shown: Shown = field(default_factory=Shown)
     notes: tuple[str, ...] = ()
@@ -205,6 +222,7 @@ def make_period_report(memory: FleetMemory, since: datetime, now: datetime, show
         funnel=count_funnel(memory.names, memory.met, memory.syncs),
         sync_outcomes=dict(Counter(sync_outcome(memory.syncs.get(name)) for name in syncing)),
         syncs_read_at=(min(read_at), max(read_at)) if read_at else None,
+        courses=_courses(memory.samples, now),
         shown=Shown(shown.filter, len(told) - len(wanted), shown.group_by),
         notes=memory.notes,
         parts=_parts(memory, shown.group_by, new, still_open, closed) if shown.group_by else (),
@@ -272,6 +290,20 @@ def _days(drift: Sequence[Occurrence], now: datetime) -> tuple[DayCount, ...]:
     closed = Counter(each.gone_at.date() for each in drift if each.gone_at)
     days = [now.date() - timedelta(days=back) for back in range(CHART_DAYS - 1, -1, -1)]
     return tuple(DayCount(day, opened[day], closed[day]) for day in days)
+
+
+def _courses(
+    samples: Sequence[tuple[datetime, Mapping[MerchantStatus, int]]], now: datetime
+) -> tuple[StatusCourse, ...]:
+    """By status the last sample of each day; a status that nobody ever had is left out."""
+    last_of_day = {at.date(): counts for at, counts in samples}
+    days = [last_of_day.get(now.date() - timedelta(days=back)) for back in range(CHART_DAYS - 1, -1, -1)]
+    had = {status for counts in last_of_day.values() for status, number in counts.items() if number}
+    return tuple(
+        StatusCourse(status, tuple(None if counts is None else counts.get(status, 0) for counts in days))
+        for status in MerchantStatus
+        if status in had
+    )
 
 
 def count_ages(found_at: Iterable[datetime], now: datetime) -> tuple[int, ...]:

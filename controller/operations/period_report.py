@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from controller.model.desired import Fleet
 from controller.model.errors import UsageError
-from controller.model.merchant_status import merchant_status
+from controller.model.merchant_status import MerchantStatus, merchant_status
 from controller.model.period_report import CHART_DAYS, FleetMemory, Occurrence, PeriodReport, make_period_report
 from controller.model.report_filter import Shown
 from controller.model.run import Scope
@@ -18,7 +18,7 @@ from controller.reconcile.load_snapshot import select_merchants
 from controller.reconcile.persist import last_sync_from_row
 from controller.reconcile.seen import load_seen, load_seen_fleet
 from controller.settings import Settings
-from state import OccurrenceRow, Store
+from state import OccurrenceRow, Sample, Store
 
 REPORT_VERB = "report"
 """Under which a report that is recorded stands among the runs: the next one may be about what came since."""
@@ -83,12 +83,18 @@ async def _read_memory(settings: Settings, scope: Scope, store: Store, since: da
         environment=whole[0].environment if whole else settings.environment_name,
         revision=whole[0].revision if whole else "",
         notes=(*notes, *([] if whole else [_NEVER_LOOKED])),
+        samples=[_sampled_statuses(each) for each in await store.samples.load(since)] if scope.is_everyone else (),
     )
 
 
 _NEVER_LOOKED = (
     "nobody has looked at everyone on this state yet: merchantctl run does, and so do apply and drift --record"
 )
+
+
+def _sampled_statuses(sample: Sample) -> tuple[datetime, dict[MerchantStatus, int]]:
+    counts = {status: sample.counts.get(f"status.{status.value}", 0) for status in MerchantStatus}
+    return sample.at, {status: number for status, number in counts.items() if isinstance(number, int)}
 
 
 def _occurrence(row: OccurrenceRow) -> Occurrence:

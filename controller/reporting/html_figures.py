@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controller.model.period_report import DayCount
+from controller.model.period_report import DayCount, PeriodReport, StatusCourse
 from controller.reporting.html_page import text
+from controller.reporting.period_words import course_rows
 
 _HEIGHT = 60
 """Of each half of the chart of days, in units of its viewBox; a day is 10 wide."""
@@ -56,6 +57,49 @@ def days_chart(days: Sequence[DayCount]) -> str:
         f"<figure><figcaption>Drift found and ended, a day</figcaption>{legend}{svg}{ends}"
         f"<details><summary>The numbers</summary>{_numbers(days)}</details></figure>"
     )
+
+
+def courses_chart(report: PeriodReport) -> str:
+    """A row a status: its course as bars, a day each, and in numbers how many there were at first, and are at last."""
+    lines = "".join(
+        f'<tr><th scope="row">{text(status)}</th><td class="number">{first}</td>'
+        f'<td class="bar">{_course(course)}</td><td class="number">{last}</td></tr>'
+        for course, (status, first, *_, last) in zip(report.courses, course_rows(report), strict=True)
+    )
+    days = f"{report.days[0].day} to {report.days[-1].day}"
+    head = '<tr><th scope="col">status</th><th scope="col" class="number">at first</th><th scope="col">'
+    head += 'by day</th><th scope="col" class="number">at last</th></tr>'
+    table = f"<table><thead>{head}</thead><tbody>{lines}</tbody></table>"
+    note = "Each row is drawn to its own highest day. A day without a bar is one of which nothing is known, or none."
+    return (
+        f"<figure><figcaption>Merchants by status, {days}</figcaption>{table}"
+        f'<p class="quiet">{note}</p>'
+        f"<details><summary>The numbers</summary>{_course_numbers(report)}</details></figure>"
+    )
+
+
+def _course(course: StatusCourse) -> str:
+    most = max(course.known, default=0)
+    shapes = "".join(
+        f'<rect x="{10 * place + 1}" y="{40 - height}" width="8" height="{height}" fill="var(--bar)"/>'
+        for place, count in enumerate(course.counts)
+        if count and (height := round(38 * count / most, 1))
+    )
+    size = f'viewBox="0 0 {10 * len(course.counts)} 40" preserveAspectRatio="none" height="28"'
+    return f'<svg {size} aria-hidden="true" focusable="false">{shapes}</svg>'
+
+
+def _course_numbers(report: PeriodReport) -> str:
+    """Days of which nothing is known are left out."""
+    top = "".join(f'<th scope="col" class="number">{text(row[0])}</th>' for row in course_rows(report))
+    days = zip(report.days, *(course.counts for course in report.courses), strict=True)
+    cell = '<td class="number">{:,}</td>'
+    lines = "".join(
+        f'<tr><th scope="row">{day.day}</th>{"".join(map(cell.format, counts))}</tr>'
+        for day, *counts in days
+        if None not in counts
+    )
+    return f'<table><thead><tr><th scope="col">day</th>{top}</tr></thead><tbody>{lines}</tbody></table>'
 
 
 def _day(place: int, day: DayCount, most: int) -> str:

@@ -55,6 +55,7 @@ def period_report_json(report: PeriodReport) -> dict[str, Any]:
             for each in report.recurrences
         ],
         "days": [{"day": day.day.isoformat(), "opened": day.opened, "closed": day.closed} for day in report.days],
+        "courses": {each.status.value: list(each.counts) for each in report.courses},
         "openDriftAges": {"limitsInDays": [limit.days for limit in AGE_LIMITS], "counts": list(report.ages)},
         "funnel": dict(report.funnel),
         "syncs": {

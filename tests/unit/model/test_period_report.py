@@ -14,6 +14,7 @@ from controller.model.period_report import CHART_DAYS, FleetMemory, Occurrence, 
 from controller.model.plan import Actor, Direction
 from controller.model.report_filter import EVERYTHING, FindingFilter, Only, Shown
 from controller.reporting.markdown import MAX_CHARACTERS
+from controller.reporting.period_html import period_report_html
 from controller.reporting.period_json import period_report_json
 from controller.reporting.period_markdown import period_report_markdown
 from controller.reporting.period_text import period_report_text
@@ -118,6 +119,20 @@ def test_a_label_divides_merchants_statuses_and_findings() -> None:
         (None, 1, 0, 1),
     ]
     assert told.parts[0].statuses == {MerchantStatus.DRIFTED: 1}
+
+
+def test_the_course_of_a_status_is_its_last_number_of_each_day() -> None:
+    samples = [
+        (NOW - 2 * DAY, {MerchantStatus.IN_SYNC: 5, MerchantStatus.FAILED: 0}),
+        (NOW - DAY - timedelta(hours=2), {MerchantStatus.IN_SYNC: 4, MerchantStatus.DRIFTED: 1}),
+        (NOW - DAY, {MerchantStatus.IN_SYNC: 3, MerchantStatus.DRIFTED: 2}),
+    ]
+    drifted, in_sync = report(memory(samples=samples)).courses
+    assert (drifted.status, drifted.known, drifted.counts[-3:]) == (MerchantStatus.DRIFTED, (0, 2), (0, 2, None))
+    assert (in_sync.status, in_sync.known) == (MerchantStatus.IN_SYNC, (5, 3))
+    page = period_report_html(report(memory(samples=samples)))
+    assert '<th scope="row">in sync</th><td class="number">5</td>' in page
+    assert "| in sync | 5 | 3 | 5 | 3 |" in period_report_markdown(report(memory(samples=samples)))
 
 
 def test_a_value_that_no_field_can_have_is_shown_as_it_is() -> None:
