@@ -224,7 +224,9 @@ def _check_platform(document: ParsedManifest, layers: Layers) -> Iterator[Diagno
 
 def _check_ignored_fields(layers: Layers) -> Iterator[Diagnostic]:
     """A field that nobody declares is not compared anyway, but for a selection that its books lack."""
-    rules: Any = layers.values.get("policy.ignore", ())
+    rules: Any = layers.values.get("policy.ignore")
+    if not rules:
+        return
     known = {comparable_path(path) for path in layers.values} | {CONNECTION_STATE_PATH, PLATFORM_PATH}
     for rule in rules:
         path = comparable_path(rule.get("field", CONNECTION_STATE_PATH))
