@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -189,3 +191,41 @@ def _label(place: Place, name: str, labels: dict[str, str]) -> None:
     document = json.loads(file.read_text())
     document["metadata"]["labels"] = labels
     file.write_text(json.dumps(document))
+
+
+def test_a_simulated_month_is_told_as_it_was_put_in_by_hand(place: Place) -> None:
+    """Four merchants are switched off and on at random, under Report; everybody is looked at once a day."""
+    names, dice = ("ann", "bob", "cat", "dan"), Random(2026)
+    place.provision(*names, policy={"drift": "Report"})
+    now = place.environment.clock()
+    noon = now.replace(hour=12, minute=0, second=0, microsecond=0)
+    place.wait((noon - now).total_seconds() % DAY)  # no look is near the end of a day
+    off_since: dict[str, int] = {}
+    spells: list[tuple[str, int, int | None]] = []
+    for day in range(28):
+        for name in names:
+            if dice.random() < 0.35:
+                place.edit_in_portal(name, {"enabled": name in off_since})
+                if name in off_since:
+                    spells.append((name, off_since.pop(name), day))
+                else:
+                    off_since[name] = day
+        look(place)
+        place.wait(DAY)
+    spells += [(name, since, None) for name, since in off_since.items()]
+    place.wait(DAY / 2)
+    told = report(place, "--since", "10d", "--code", "sync-disabled")
+    first = 19  # the first look of the last ten days
+    assert len(told["closed"]) == sum(gone is not None and gone >= first for _, _, gone in spells)
+    by_age = {each["merchant"]: each["new"] for each in told["findings"]}
+    assert by_age == {name: found >= first for name, found, gone in spells if gone is None}
+    times = Counter(name for name, _, _ in spells)
+    assert {each["merchant"]: each["times"] for each in told["recurrences"]} == {
+        name: number for name, number in times.items() if number >= 3
+    }
+    assert [(each["opened"], each["closed"]) for each in told["days"] if each["opened"] or each["closed"]] == [
+        (opened, closed)
+        for day in range(28)
+        if (opened := sum(found == day for _, found, _ in spells)) + (closed := sum(gone == day for *_, gone in spells))
+    ]
+    assert times.total() > 10, "else nothing much happened"
