@@ -79,7 +79,7 @@ def apply_markdown(result: FleetReport | FleetPlan) -> str:
     head += [f"**Ended early:** {escape_markdown(cut_text(ended, _LONGEST_NOTICE))}", ""] if ended else []
     head += [f"Writes may go on after {format_time(result.resume_at)}.", ""] if result.resume_at else []
     head += _notices(result.plan)
-    return _document(head, groups, [], "what became of one merchant: `merchantctl history NAME`; `-o json`")
+    return _document(head, groups, [], "`-o json`")
 
 
 def _document(head: list[str], groups: Sequence[Group], foot: list[str], command: str) -> str:

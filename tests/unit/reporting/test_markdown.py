@@ -88,6 +88,13 @@ def test_a_report_says_what_became_of_whom() -> None:
     assert "**Ended early:** too many failures" in text
 
 
+def test_of_a_report_that_nobody_can_make_again_the_format_without_a_limit_is_named() -> None:
+    outcomes: dict[str, Outcome] = {name: Skipped("stopped by SIGTERM") for name in NAMES}
+    text = apply_markdown(report(fleet(*map(changing, NAMES)), outcomes))
+    assert len(text) < 5_000
+    assert "more (`-o json` names all)" in text
+
+
 def test_a_refused_apply_says_why_nothing_was_done() -> None:
     refused = fleet(changing(), refusal=Refusal((LimitExceeded("remap", 60, 50, "--allow remap"),)))
     assert apply_markdown(refused).startswith("## Apply")
