@@ -38,8 +38,9 @@ class Samples:
         Several processes work on one state, and one sample of each moment is enough.
         """
         async with self._database.writing() as transaction:
-            latest = await transaction.scalar(select(samples.c.at).order_by(samples.c.at.desc()).limit(1))
-            if latest is not None and latest > sample.at - interval:
+            # One that is dated later was recorded before this machine's clock was put back.
+            query = select(samples.c.at).where(samples.c.at > sample.at - interval, samples.c.at < sample.at + interval)
+            if await transaction.scalar(query.limit(1)) is not None:
                 return False
             return await insert_new(transaction, samples, {"at": sample.at, "counts": dict(sample.counts)})
 

@@ -45,15 +45,21 @@ class Seen:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, rows: Iterable[SeenRow]) -> None:
-        """Replace the rows of these merchants, unless one says of a later look. What is unchanged is only dated."""
+    async def save(self, rows: Iterable[SeenRow], *, believed_until: datetime | None = None) -> None:
+        """Replace the rows of these merchants, unless one says of a later look. What is unchanged is only dated.
+
+        believed_until  a row that is dated later comes from a clock that was wrong, and is replaced all the same
+        """
         for some in _batches(tuple(rows)):
             async with self._database.writing() as transaction:
                 query = select(*_COLUMNS).where(seen.c.merchant.in_([row.merchant for row in some]))
                 before = {row.merchant: SeenRow(*row) for row in await transaction.execute(query)}
-                newer = [
-                    row for row in some if row.merchant not in before or before[row.merchant].seen_at <= row.seen_at
-                ]
+                kept = {
+                    name
+                    for name, seen_at in ((row.merchant, row.seen_at) for row in before.values())
+                    if believed_until is None or seen_at <= believed_until
+                }
+                newer = [row for row in some if row.merchant not in kept or before[row.merchant].seen_at <= row.seen_at]
                 dated = [row for row in newer if row.merchant in before and row.says_the_same_as(before[row.merchant])]
                 changed = set(newer).difference(dated)
                 await upsert(transaction, seen, [asdict(row) for row in sorted(changed, key=lambda row: row.merchant)])

@@ -342,7 +342,7 @@ def _build_jobs(
 ) -> Iterator[Timer]:
     if not options.once:
         yield Resync(queue, state, lambda: watcher.fleet.merchants, run.now, settings.resync).timer
-    yield SharedView(run.store, state, lambda: watcher.fleet).timer
+    yield SharedView(run.store, state, lambda: watcher.fleet, run.now).timer
     yield Sampler(run.store, lambda: state.latest, run.now).timer
     if settings.reports and not options.once:
         yield ReportSender(settings, run.store, run.now).timer

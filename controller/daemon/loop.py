@@ -58,7 +58,7 @@ async def serve(daemon: DaemonContext) -> None:
     The first look is every process's own, whoever else shares the queue: what it shows is what it saw.
     """
     daemon.queue.add(await daemon.run.store.inbox.load_waiting_merchants(), urgent=True)
-    with run_timers(*build_timers(daemon)):
+    with run_timers(*build_timers(daemon), now=daemon.run.now):
         try:
             async with asyncio.TaskGroup() as lanes:
                 lanes.create_task(_sweep_whoever_is_due(daemon))

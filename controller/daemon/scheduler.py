@@ -1,15 +1,24 @@
-"""Timers: the door to APScheduler. A timer that is late fires once, and never beside itself."""
+"""Timers: the door to APScheduler. A timer that is late fires once, and never beside itself.
+
+APScheduler goes by this machine's clock. Where that is put back, each would wait until it has caught up: they all fire.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
 
 from controller.quick_dataclasses import dataclass
+
+CLOCK_CHECK_INTERVAL_S = 1.0
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +33,8 @@ class Timer:
 
 
 @contextmanager
-def run_timers(*timers: Timer) -> Iterator[None]:
-    """The timers fire while this lasts."""
+def run_timers(*timers: Timer, now: Callable[[], datetime]) -> Iterator[None]:
+    """The timers fire while this lasts. `now`: this machine's clock."""
     scheduler = AsyncIOScheduler(timezone=UTC)
     for timer in timers:
         scheduler.add_job(
@@ -39,7 +48,20 @@ def run_timers(*timers: Timer) -> Iterator[None]:
             **({"next_run_time": datetime.now(UTC)} if timer.at_once else {}),
         )
     scheduler.start()
+    watch = asyncio.get_running_loop().create_task(_fire_when_clock_is_put_back(scheduler, now))
     try:
         yield
     finally:
+        watch.cancel()
         scheduler.shutdown(wait=False)
+
+
+async def _fire_when_clock_is_put_back(scheduler: AsyncIOScheduler, now: Callable[[], datetime]) -> None:
+    latest = now()
+    while True:
+        await asyncio.sleep(CLOCK_CHECK_INTERVAL_S)
+        before, latest = latest, now()
+        if latest < before - timedelta(seconds=CLOCK_CHECK_INTERVAL_S):
+            log.warning("clock_put_back", seconds=round((before - latest).total_seconds()))
+            for job in scheduler.get_jobs():
+                job.modify(next_run_time=datetime.now(UTC))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controller.model.desired import Diagnostic, Fleet
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome
 from controller.quick_dataclasses import dataclass
+
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=2)
+"""So far apart the clocks of two machines may be. What is dated later than that comes from a clock that was wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ async def status(
 
 async def _as_seen(settings: Settings, scope: Scope, store: Store, now: datetime) -> FleetPlan | None:
     """What stands in the state; None where no controller lives, or where it did not look at one of those meant."""
-    if not any(now - each.alive_at <= CONTROLLER_SILENCE for each in await store.controllers.load()):
+    if not any(abs(now - each.alive_at) <= CONTROLLER_SILENCE for each in await store.controllers.load()):
         return None
     whole = await load_seen_fleet(store)
     # An address that the state does not belong to is for a look to refuse.

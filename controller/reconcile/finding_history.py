@@ -88,7 +88,7 @@ async def record_and_date(
             await note_conditions(_as_planned(plan, carried), store, at, plan.scope.is_everyone)
         plan = _dated(plan, since, book)
         if run.records is not Records.NONE:
-            await record_seen(plan, carried.outcomes if carried else {}, store, at)
+            await record_seen(plan, carried.outcomes if carried else {}, run, at)
     except StateProblem:
         return plan
     return plan

@@ -10,26 +10,34 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from controller.model.controller_status import SeenMerchant
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE, SeenMerchant
 from controller.model.encoding import Unreadable, decode, encode
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, Outcome, Unchanged
 from controller.model.run import Scope
 from controller.model.values import ENABLED_PATH
 from controller.planning.limits import count_changes
+from controller.reconcile.context import RunContext
 from state import SeenRow, Store
 
 
-async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], store: Store, at: datetime) -> None:
-    """Keeps what a look that began at `at` saw; one at everyone forgets whoever has left."""
-    await store.seen.save(
-        SeenRow(each.merchant, at, encode(_shown_part(each)), encode(outcomes.get(each.merchant, Unchanged())))
-        for each in plan.plans
+async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], run: RunContext, at: datetime) -> None:
+    """Keeps what a look that began at `at` saw; one at everyone forgets whoever has left.
+
+    Of whom another pass looks at meanwhile the plan says nothing, and what that one saw stays.
+    """
+    store, rows = (
+        run.store,
+        (
+            SeenRow(each.merchant, at, encode(_shown_part(each)), encode(outcomes.get(each.merchant, Unchanged())))
+            for each in plan.plans
+        ),
     )
+    await store.seen.save(rows, believed_until=run.now() + MAX_CLOCK_DIFFERENCE)
     if plan.scope.is_everyone:
         fleet = replace(plan, plans=(), counts={}, diagnostics=(), scope=Scope())
         await store.seen.save_fleet(encode(fleet), at)
-        known = {each.merchant for each in plan.plans}
+        known = {each.merchant for each in plan.plans} | run.fleet.merchants.keys()
         await store.seen.delete(sorted((await store.seen.load_times()).keys() - known))
 
 

@@ -222,3 +222,18 @@ def test_a_refusal_for_want_of_a_link_leaves_nobody_alone_for_good(place: Place)
     serve(place, story)
     place.apply(retry=True)
     assert not place.plan().plans[0].changes
+
+
+def test_a_sweep_that_ends_forgets_nobody_whom_a_short_pass_looked_at_meanwhile(place: Place) -> None:
+    """What was seen of Cid is what the short pass saw: `status` and every dashboard have it from there."""
+
+    async def story(service: Service, traffic: Traffic) -> None:
+        portal_chooses(place, "bob")
+        held = traffic.hold("POST", document_path(place, "bob"))
+        sweep = await begin_sweep(service, held)
+        await run_pass(("cid",), service.duty, urgent=True)
+        held.let_go()
+        await sweep
+        assert (await service.duty.run.store.seen.load_times()).keys() == set(NAMES)
+
+    serve(place, story)

@@ -19,6 +19,7 @@ import structlog
 from controller.codat.client import Reader
 from controller.daemon.scheduler import Timer
 from controller.daemon.workqueue import Queue
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.errors import ApiUnusable, RemoteError
 from controller.model.observed import Company, Listing
 from controller.quick_dataclasses import dataclass
@@ -122,7 +123,8 @@ class ListingWatcher:
         quota = self.api.quota
         wait = poll_interval(floor, quota.limit if quota else None, rows, share)
         # A timer is early or late by a little: a tenth of a turn is no reason to wait for the next one.
-        return self.now() - listed_at >= wait - timedelta(seconds=self.interval_s / 10)
+        elapsed = self.now() - listed_at
+        return elapsed >= wait - timedelta(seconds=self.interval_s / 10) or elapsed < -MAX_CLOCK_DIFFERENCE
 
     @property
     def _company_count(self) -> int:

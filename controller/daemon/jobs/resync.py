@@ -6,12 +6,13 @@ A look at everyone at once would come in bursts, and leave nothing of the pace t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zlib import crc32
 
 from controller.daemon.scheduler import Timer
 from controller.daemon.state import DaemonState
 from controller.daemon.workqueue import Queue
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.quick_dataclasses import dataclass
 
 PARTS = 20
@@ -19,6 +20,8 @@ PARTS = 20
 of the companies."""
 
 MIN_INTERVAL_S = 0.2
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,10 @@ class Resync:
     async def enqueue_due(self) -> None:
         if self.state.full_pass_under_way:
             return
-        latest = dict(self.state.latest.looked_at)
-        asked = self.state.resync_asked_at
+        now, asked = self.now(), self.state.resync_asked_at
+        latest = {name: _believed(at, now) for name, at in self.state.latest.looked_at.items()}
         for name, at in asked.items():
-            latest[name] = max(at, latest.get(name, at))
-        now = self.now()
+            latest[name] = max(_believed(at, now), latest.get(name, NEVER))
         due = due_for_resync(self.names(), latest, now, timedelta(seconds=self.interval_s))
         asked.update(dict.fromkeys(due, now))
         self.state.give_reason(due, "resync")
@@ -54,6 +56,11 @@ def due_for_resync(
 ) -> list[str]:
     """Whose moment has come since the last look. Pure. Whoever was never looked at waits for the look at everyone."""
     return [name for name in names if name in looked_at and looked_at[name] < _latest_moment(name, now, interval)]
+
+
+def _believed(at: datetime, now: datetime) -> datetime:
+    """A look in the future, before the clock was put back, keeps nobody from being looked at until then."""
+    return at if at <= now + MAX_CLOCK_DIFFERENCE else NEVER
 
 
 def _latest_moment(name: str, now: datetime, interval: timedelta) -> datetime:

@@ -6,13 +6,14 @@ At the start that is the whole fleet as it was seen last; from then on whoever w
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import field
+from datetime import datetime
 
 import structlog
 
 from controller.daemon.scheduler import Timer
 from controller.daemon.state import DaemonState
-from controller.model.controller_status import merge_seen
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE, SeenMerchant, merge_seen
 from controller.model.desired import Fleet
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.seen import load_seen, load_seen_fleet
@@ -21,19 +22,27 @@ from state.errors import StateProblem
 
 SHARED_VIEW_INTERVAL_S = 3.0
 
-CLOCK_DIFFERENCE = timedelta(minutes=2)
-"""So far back is read again: the clocks of two machines differ, and a look is dated by its beginning."""
+REFRESHES_PER_COMPLETE_ONE = 20
+"""A look is dated by its beginning and kept at its end: those of a long pass come later than what is dated after them.
+So often the dates of all are compared."""
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SharedView:
-    """Merges what the state has into what this process shows. `fleet`: the manifests in force."""
+    """Merges what the state has into what this process shows.
+
+    fleet          the manifests in force
+    now            this machine's clock
+    refresh_count  how often it has been asked
+    """
 
     store: Store
     state: DaemonState
     fleet: Callable[[], Fleet]
+    now: Callable[[], datetime]
+    refresh_count: int = field(default=0, init=False)
 
     @property
     def timer(self) -> Timer:
@@ -41,10 +50,22 @@ class SharedView:
 
     async def refresh(self) -> None:
         try:
-            newest = max(self.state.latest.looked_at.values(), default=None)
-            seen = await load_seen(self.store, after=newest - CLOCK_DIFFERENCE if newest else None)
+            seen = await self._load_later_looks()
             whole = await load_seen_fleet(self.store) if self.state.latest.plan is None else None
         except StateProblem as problem:
             log.warning("shared_view_unreadable", reason=str(problem))
             return
         self.state.latest = merge_seen(self.state.latest, seen, whole, self.fleet())
+
+    async def _load_later_looks(self) -> dict[str, SeenMerchant]:
+        looked_at, latest_believed = self.state.latest.looked_at, self.now() + MAX_CLOCK_DIFFERENCE
+        is_complete = self.refresh_count % REFRESHES_PER_COMPLETE_ONE == 0
+        self.refresh_count += 1
+        if looked_at and is_complete:
+            times = await self.store.seen.load_times()
+            return await load_seen(
+                self.store,
+                merchants=[name for name, at in times.items() if name not in looked_at or looked_at[name] < at],
+            )
+        newest = max((at for at in looked_at.values() if at <= latest_believed), default=None)
+        return await load_seen(self.store, after=newest - MAX_CLOCK_DIFFERENCE if newest else None)

@@ -94,7 +94,9 @@ def select_next(
     """Those whose turn it is, never read and longest unread first; so many that a round gets through."""
     read = {plan.merchant: known[plan.merchant].read_at for plan in plans if plan.merchant in known}
     due = [
-        plan for plan in plans if plan.merchant not in read or now - read[plan.merchant] >= timedelta(seconds=round_)
+        plan
+        for plan in plans
+        if plan.merchant not in read or abs(now - read[plan.merchant]) >= timedelta(seconds=round_)
     ]
     due.sort(key=lambda plan: (plan.merchant in read, read.get(plan.merchant, now), plan.merchant))
     return due[: ceil(len(plans) * every / round_)]

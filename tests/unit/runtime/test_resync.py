@@ -54,6 +54,17 @@ def test_whoever_was_looked_at_for_another_reason_since_its_moment_is_left_to_th
     assert due_for_resync(["never looked at"], {}, START, HOUR) == [], "that is for the look at everyone"
 
 
+async def test_once_the_clock_was_put_back_everyone_is_looked_at_and_then_in_turn_again() -> None:
+    queue, ahead = WorkQueue(), START + 5 * HOUR
+    state = DaemonState(ControllerStatus(looked_at={"ann": ahead}), resync_asked_at={"ann": ahead})
+    resync = Resync(queue, state, lambda: ["ann"], lambda: START, 3600)
+    await resync.enqueue_due()
+    assert len(queue) == 1
+    assert await queue.get() == ("ann",)
+    await resync.enqueue_due()
+    assert len(queue) == 0, "it is asked for once"
+
+
 async def test_a_merchant_that_waits_in_the_queue_is_not_asked_for_again() -> None:
     queue, state = WorkQueue(), DaemonState(ControllerStatus(looked_at={"ann": START}))
     resync = Resync(queue, state, lambda: ["ann"], lambda: START + 1.5 * HOUR, 3600)

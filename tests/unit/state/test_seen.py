@@ -24,6 +24,12 @@ async def test_a_later_look_takes_the_place_of_an_earlier_one_and_never_the_othe
     assert await store.seen.load_times() == {"acme": LATER, "bakery": LATER}
 
 
+async def test_a_look_of_a_clock_that_was_put_back_is_replaced(store: Store) -> None:
+    await store.seen.save([SeenRow("acme", NOON + timedelta(hours=5), "plan of a clock ahead", "-")])
+    await store.seen.save([SeenRow("acme", NOON, "plan", "-")], believed_until=NOON + timedelta(minutes=2))
+    assert await store.seen.load() == [SeenRow("acme", NOON, "plan", "-")]
+
+
 async def test_of_more_merchants_than_one_transaction_takes_each_is_kept(store: Store) -> None:
     rows = [SeenRow(f"m-{number:04}", NOON, "plan", "-") for number in range(1203)]
     await store.seen.save(rows)
@@ -70,6 +76,13 @@ async def test_of_several_processes_one_records_the_sample_of_a_moment(store: St
     assert not await store.samples.record(Sample(NOON + timedelta(minutes=4), {"merchants": 3}), five)
     assert await store.samples.record(Sample(NOON + five, {"merchants": 4}), five)
     assert [each.counts["merchants"] for each in await store.samples.load(NOON)] == [2, 4]
+
+
+async def test_samples_go_on_after_the_clock_was_put_back(store: Store) -> None:
+    five = timedelta(minutes=5)
+    assert await store.samples.record(Sample(NOON + timedelta(hours=5), {}), five)
+    assert await store.samples.record(Sample(NOON, {}), five)
+    assert not await store.samples.record(Sample(NOON + timedelta(minutes=1), {}), five)
 
 
 async def test_samples_are_thinned_with_age(store: Store) -> None:

@@ -1,0 +1,44 @@
+"""What other processes saw is shown here, too, in whatever order they keep it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from controller.daemon.jobs.shared_view import REFRESHES_PER_COMPLETE_ONE, SharedView
+from controller.daemon.state import DaemonState
+from controller.model.controller_status import ControllerStatus
+from controller.model.encoding import encode
+from controller.model.plan import Plan
+from controller.model.report import Unchanged
+from state import SeenRow, open_state
+from tests.unit.model.test_seen_elsewhere import LATER, MANIFESTS, NOON, blocked, fleet, in_sync
+
+
+def row(plan: Plan, at: datetime) -> SeenRow:
+    return SeenRow(plan.merchant, at, encode(plan), encode(Unchanged()))
+
+
+async def statuses_shown(tmp_path: Path, now: datetime, own: dict[str, datetime], *elsewhere: SeenRow) -> list[str]:
+    """How the merchants stand in the view of a process that saw them in sync itself, a minute later."""
+    plan = fleet(*map(in_sync, own))
+    state = DaemonState(ControllerStatus(fleet=MANIFESTS, plan=plan, looked_at=own))
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        view = SharedView(store, state, lambda: MANIFESTS, lambda: now)
+        await view.refresh()
+        await store.seen.save(elsewhere)
+        for _ in range(REFRESHES_PER_COMPLETE_ONE):
+            await view.refresh()
+    assert state.latest.plan
+    return [each.status.value for each in state.latest.plan.plans]
+
+
+async def test_the_looks_of_a_long_pass_are_shown_though_they_are_dated_by_its_beginning(tmp_path: Path) -> None:
+    own = {"acme": NOON - timedelta(hours=1), "bakery": LATER}
+    long_pass = row(blocked("acme"), NOON - timedelta(minutes=11))
+    assert await statuses_shown(tmp_path, LATER, own, long_pass) == ["blocked", "in-sync"]
+
+
+async def test_after_a_clock_was_put_back_looks_of_others_are_shown_again(tmp_path: Path) -> None:
+    own = {"acme": NOON - timedelta(hours=1), "bakery": NOON + timedelta(hours=5)}
+    assert await statuses_shown(tmp_path, LATER, own, row(blocked("acme"), NOON)) == ["blocked", "in-sync"]
