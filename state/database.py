@@ -6,8 +6,8 @@ at a time, over all processes; a reader sees one moment and waits for nobody.
     SQLite       one writing connection whose transactions begin IMMEDIATE, two reading ones; WAL, synchronous=FULL
     PostgreSQL   one pool; a writing transaction begins with an advisory lock
 
-Who waits for a writer says so after SAID_AFTER, and gives up after LONGEST_WAIT. Who holds the lock of the state, and
-whether he lives, is known by its `claim`.
+Who waits for a writer says so after `wait_said_after_s`, and gives up after `longest_wait_s`. Who holds the lock of the
+state, and whether he lives, is known by its `claim`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class Database:
-    """Where transactions come from. `close` ends its threads and connections."""
+    """Where transactions come from. `close` ends its threads and connections.
 
+    longest_wait_s     how long a writer waits for one in another process
+    wait_said_after_s  how much of such a wait is not said
+    """
+
+    longest_wait_s = LONGEST_WAIT
+    wait_said_after_s = WRITER_WAIT_LOGGED_AFTER_S
     _SIZE: Executable
 
     def __init__(self, writer: AsyncEngine, reader: AsyncEngine, claim: Claim, rollout_claim: Claim) -> None:
@@ -118,16 +124,16 @@ class Database:
                 if not _is_busy(error):
                     raise
             waited = now() - began
-            if waited >= LONGEST_WAIT:
+            if waited >= self.longest_wait_s:
                 raise StateBusy(without_password(self._writer.url), waited, await self._lock_row_if_readable())
-            if waited >= WRITER_WAIT_LOGGED_AFTER_S and not said:
+            if waited >= self.wait_said_after_s and not said:
                 said, holder = True, await self._lock_row_if_readable()
                 by = f"; {holder.description} holds its lock" if holder else ""
                 _LOG.warning(
                     "another process is in the middle of a write to the state %s%s; waiting up to %.0f s for it",
                     without_password(self._writer.url),
                     by,
-                    LONGEST_WAIT - waited,
+                    self.longest_wait_s - waited,
                 )
 
     async def _lock_row_if_readable(self) -> LockRow | None:

@@ -59,9 +59,10 @@ OnLockWait = Callable[[LockWait], None]
 class StateLock:
     """The lock, and this process's hold on it: who took it here, and the heartbeats in the background."""
 
-    def __init__(self, database: Database, lease_s: float) -> None:
+    def __init__(self, database: Database, lease_s: float, since_boot: Callable[[], float] | None = None) -> None:
         self._database = database
         self._lease_s = lease_s
+        self._since_boot = since_boot or _since_boot
         self._owner: ProcessIdentity | None = None
         self._heartbeats: asyncio.Task[None] | None = None
 
@@ -95,13 +96,13 @@ class StateLock:
         if self._owner is None:
             return
         for _ in range(MAX_PROOF_ATTEMPTS):
-            asked_at = _since_boot()
+            asked_at = self._since_boot()
             async with self._database.reading() as transaction:
                 await self.require(transaction)
             await self._database.claim.renew()
             # Where this process was stopped between question and answer, the answer is old: the lease may have lapsed
             # since. Only a quick answer leaves most of the lease for the write that follows.
-            if _since_boot() - asked_at < self._lease_s / 3:
+            if self._since_boot() - asked_at < self._lease_s / 3:
                 return
         raise LeaseLost
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from state import LockRow, LockWait, ProcessIdentity, Store, database, open_state
-from state import lock as lock_module
+from state import DEFAULT_LEASE_S, LockRow, LockWait, ProcessIdentity, Store, open_state
 from state.errors import LeaseLost, StateBusy, StateLocked, StateUnusable
+from state.lock import StateLock
 from state.process import process_start_mark
 from state.tables import lock
 from tests.postgresql import empty_schema, execute
@@ -309,26 +309,24 @@ async def test_whoever_was_taken_over_proves_nothing_and_is_told_by_whom(url: st
         await other.lock.prove()
 
 
-async def test_a_proof_that_was_on_its_way_for_long_is_asked_for_again(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_proof_that_was_on_its_way_for_long_is_asked_for_again(url: str) -> None:
     """Whoever was stopped between a proof and its arrival may have lost the lock meanwhile."""
     moments = iter([0.0, 75.0, 75.0, 75.1, *(100.0 * each for each in range(1, 99))])
     async with open_state(url) as store:
-        await store.lock.acquire(ME, timeout_s=0)
-        monkeypatch.setattr(lock_module, lock_module._since_boot.__name__, lambda: next(moments))
-        await store.lock.prove()
+        its_lock = StateLock(store._database, DEFAULT_LEASE_S, since_boot=lambda: next(moments))
+        await its_lock.acquire(ME, timeout_s=0)
+        await its_lock.prove()
         assert next(moments) == 100.0
         with pytest.raises(LeaseLost):
-            await store.lock.prove()
+            await its_lock.prove()
+        await its_lock.release(ME)
 
 
 async def test_a_wait_for_a_writer_that_does_not_end_is_said_and_ends(
-    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(database, "WRITER_WAIT_LOGGED_AFTER_S", 0 * database.WRITER_WAIT_LOGGED_AFTER_S)
-    monkeypatch.setattr(database, "LONGEST_WAIT", database.LONGEST_WAIT / 60)
     async with open_state(url) as store, open_state(url) as other:
+        other._database.wait_said_after_s, other._database.longest_wait_s = 0.0, 1.0
         await store.lock.acquire(ME, timeout_s=0)
         async with store._database.writing():
             with pytest.raises(StateBusy, match=rf"does not end: `merchantctl run` \(pid {ME.pid} on .*End it"):
