@@ -108,10 +108,11 @@ def _notices(plan: FleetPlan, syncs: str = "") -> list[str]:
         *found,
         *(("", each) for each in (*plan.notes, fleet_data_age_text(plan), syncs) if each),
     ]
-    shown = [
+    # One after the other, so that what does not fit is not put together: there may be ten thousand.
+    shown = (
         f"{f'**{title}** ' if title else ''}{escape_markdown(cut_text(text, _LONGEST_NOTICE))}" for title, text in items
-    ]
-    return [*bullets_within(shown, _NOTICES_CHARACTERS), ""] if shown else []
+    )
+    return [*bullets_within(shown, len(items), _NOTICES_CHARACTERS), ""] if items else []
 
 
 def _refusal(refusal: Refusal) -> list[str]:
@@ -121,7 +122,7 @@ def _refusal(refusal: Refusal) -> list[str]:
     return [
         "**Refused by a safety limit: nothing is written.**",
         "",
-        *bullets_within(limits, _NOTICES_CHARACTERS),
+        *bullets_within(limits, len(limits), _NOTICES_CHARACTERS),
         "",
     ]
 

@@ -87,12 +87,12 @@ def listed_within(words: Sequence[str], room: int, more: str) -> str:
     return ", ".join(shown)
 
 
-def bullets_within(items: Sequence[str], room: int) -> list[str]:
-    """A list of texts that are Markdown already, as many as fit; then how many more there are."""
+def bullets_within(items: Iterable[str], of: int, room: int) -> list[str]:
+    """A list of texts that are Markdown already, as many as fit; then how many more of all there are."""
     lines: list[str] = []
     for number, item in enumerate(items):
         if size([*lines, f"- {item}"]) > room:
-            return [*lines, f"- and {len(items) - number:,} more"]
+            return [*lines, f"- and {of - number:,} more"]
         lines.append(f"- {item}")
     return lines
 
@@ -141,7 +141,7 @@ def _links(group: Group, command: str) -> list[str]:
         return []
     if len(links) == 1:
         return [f"Link to send: {links[0]}", ""]
-    shown = bullets_within(links, LINKS_CHARACTERS)
+    shown = bullets_within(links, len(links), LINKS_CHARACTERS)
     more = [f"\nAll of them: {command}"] if len(shown) < len(links) or "more" in shown[-1][:14] else []
     return [*_folded(f"{format_count(len(links), 'link')} to send", [*shown, *more])]
 
