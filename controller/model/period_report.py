@@ -6,7 +6,7 @@ PeriodReport  what a report of it says: new, still open and closed findings, the
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import date, datetime, timedelta
@@ -353,10 +353,11 @@ def _parts(
         Counter(value_of.get(each.merchant) for each in findings)
         for findings in (new, still_open, [each.finding for each in closed])
     ]
-    values = sorted(set(value_of.values()), key=lambda value: (value is None, value or ""))
+    names_by_value: dict[str | None, list[str]] = defaultdict(list)
+    for name, value in value_of.items():
+        names_by_value[value].append(name)
     parts = []
-    for value in values:
-        names = [name for name, its_value in value_of.items() if its_value == value]
-        numbers = [count[value] for count in counts]
+    for value in sorted(names_by_value, key=lambda value: (value is None, value or "")):
+        names, numbers = names_by_value[value], [count[value] for count in counts]
         parts.append(LabelPart(value, len(names), _statuses(memory, names), *numbers))
     return tuple(parts)

@@ -96,8 +96,25 @@ _ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECA
 def as_read(text: str, merchant: str) -> str:
     """A sentence but for the merchant's name and ids: sentences that differ in nothing else say the same."""
     if merchant and merchant in text:
-        text = re.sub(rf"(?<![\w-]){re.escape(merchant)}(?![\w-])", "", text)
+        text = _without_word(text, merchant)
     return _ID.sub("", text) if "-" in text else text
+
+
+def _without_word(text: str, word: str) -> str:
+    """A pattern for each merchant's name would take longer to compile than all sentences to read."""
+    kept, begin, at = list[str](), 0, text.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if _may_be_in_name(text[at - 1 : at]) or _may_be_in_name(text[end : end + 1]):
+            at = text.find(word, at + 1)
+        else:
+            kept.append(text[begin:at])
+            begin, at = end, text.find(word, end)
+    return "".join((*kept, text[begin:]))
+
+
+def _may_be_in_name(sign: str) -> bool:
+    return sign.isalnum() or sign in ("_", "-")
 
 
 def _urgency(group: Group) -> tuple[int, int, int, str]:
