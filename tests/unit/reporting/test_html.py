@@ -108,7 +108,7 @@ def test_ten_thousand_merchants_stay_a_usable_file_whose_long_lists_are_folded()
     )
     assert len(different) < 5_000_000
     assert "<summary>9,990 more lines</summary>" in different
-    assert all(name in different for name in NAMES)
+    assert set(NAMES) <= set(re.findall(r"m-\d{5}", different))
 
 
 def test_a_filtered_page_says_what_it_shows() -> None:
