@@ -25,6 +25,7 @@ from state.quarantine import QuarantinedMerchants
 from state.records import MerchantRecords
 from state.refresh_requests import RefreshRequests
 from state.report_deliveries import ReportDeliveries
+from state.request_budget import RequestBudget
 from state.revisions import Revisions
 from state.rollouts import Rollouts
 from state.runs import Runs
@@ -49,6 +50,7 @@ class Store:
         self.lock = StateLock(database, lease_s)
         self.controllers = Controllers(database)
         self.account = AccountBinding(database)
+        self.request_budget = RequestBudget(database)
         # What a plan is computed from
         self.records = MerchantRecords(database)
         self.in_sync_cache = InSyncCache(database)

@@ -25,6 +25,7 @@ seen_fleet   at most one row: what the last look at everyone said of the fleet a
 controllers  the `run` processes that work on this state, each with its last sign of life
 revisions    which revision of the manifests is in force, was, or waits for a decision
 report_deliveries   which scheduled report went where for which time, and what failed
+budget_shares   how many requests a minute each process of this state may send
 samples      how the fleet stood every few minutes: numbers only, thinned with age
 account      at most one row: the Codat account and base URL that everything above belongs to
 """
@@ -185,6 +186,16 @@ revisions = Table(
     Column("by", String, nullable=False),
     Column("ended_at", UtcTime),
     Index(None, "status"),
+)
+
+budget_shares = Table(
+    "budget_shares",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("granted", Integer, nullable=False),
+    Column("wanted", Integer, nullable=False),
+    Column("until", UtcTime, nullable=False),
 )
 
 samples = Table(

@@ -104,6 +104,20 @@ class Reader:
         """Send all further requests with this key."""
         self._transport.use_key(api_key)
 
+    def set_budget(self, per_minute: int) -> None:
+        """Keep to so many requests in any minute from now on; no effect where there is no limit."""
+        self._transport.rate_limiter.set_budget(per_minute)
+
+    @property
+    def waits_for_budget(self) -> bool:
+        """Whether requests wait for their turn."""
+        return self._transport.rate_limiter.is_awaited
+
+    @property
+    def sent_within_a_minute(self) -> int:
+        """Requests under way, or answered within the last minute."""
+        return self._transport.rate_limiter.sent_within_a_minute
+
     @property
     def reads(self) -> int:
         """Reading requests sent so far, every attempt counted."""

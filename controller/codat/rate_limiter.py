@@ -154,6 +154,25 @@ class RateLimiter:
                     if not waiting.done():
                         waiting.set_result(False)
 
+    def set_budget(self, per_minute: int) -> None:
+        """From now on so many requests a minute; what was sent before counts. No effect on one without a limit."""
+        if self._budget and per_minute != self._budget:
+            self._budget = per_minute
+            self._background_burst = max(1.0, BACKGROUND_BURST * per_minute)
+            if any(self._queues):
+                self._admit()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether requests wait for their turn."""
+        return any(self._queues)
+
+    @property
+    def sent_within_a_minute(self) -> int:
+        """Requests whose places are taken: under way, or answered within the last minute."""
+        since = self._loop.time() - BUDGET_WINDOW_S
+        return sum(self._taken) + sum(answered > since for answered in self._answered_at)
+
     @property
     def max_in_flight(self) -> int:
         """Requests that may be in flight when nothing is throttled."""

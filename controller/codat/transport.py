@@ -169,6 +169,10 @@ class Transport:
         """Writing requests sent so far, every attempt counted."""
         return self._counters.writes
 
+    @property
+    def rate_limiter(self) -> RateLimiter:
+        return self._rate_limiter
+
     def use_key(self, api_key: str) -> None:
         """Send all further requests with this key."""
         self.key_hash = sha256(b"merchantctl " + api_key.encode()).hexdigest()

@@ -57,6 +57,7 @@ from controller.operations.bootstrap import (
 )
 from controller.operations.git_manifests import newest_commit, open_git_source
 from controller.operations.scheduled_report import schedule_of
+from controller.operations.shared_budget import shared_budget
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.settings import InvalidSettings, Settings
@@ -150,7 +151,12 @@ async def _open_daemon(
         log.warning("secret_file_exposed", file=str(file), remedy=f"chmod 600 {quote(str(file))}")
     metrics = Metrics()
     client = (open_reader if options.report_only else open_writer)(settings, environment)
-    async with open_store(settings) as store, client as api, _open_queue(settings, options) as queue:
+    async with (
+        open_store(settings) as store,
+        client as api,
+        shared_budget(settings, store, api),
+        _open_queue(settings, options) as queue,
+    ):
         watcher = await open_manifests(settings, store)
         await refuse_empty_root(settings, watcher.fleet, store)
         request = ApplyRequest(Scope(), RunPolicy(automatic=True), verb="run", records=Records.ALL)

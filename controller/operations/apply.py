@@ -23,6 +23,7 @@ from controller.operations.bootstrap import (
     state_lock,
     stop_on_signals,
 )
+from controller.operations.shared_budget import shared_budget
 from controller.reconcile.fence import lost_lock_warning
 from controller.reconcile.fleet import reconcile
 from controller.reconcile.state_cleanup import MAX_EXPIRY_BATCHES_AFTER_APPLY, delete_expired_rows
@@ -54,6 +55,7 @@ async def plan_and_apply(
         open_store(settings) as store,
         state_lock(store, request.lock_timeout) as lost_at,
         open_writer(settings, environment) as api,
+        shared_budget(settings, store, api),
     ):
         if lost_at:
             request.on_message(lost_lock_warning(lost_at))

@@ -20,6 +20,7 @@ from controller.operations.bootstrap import (
     open_store,
     refuse_empty_root,
 )
+from controller.operations.shared_budget import shared_budget
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.conditions import dated
 from controller.reconcile.finding_history import record_and_date
@@ -69,7 +70,11 @@ async def plan_only(
     if options.record_as and not fleet.is_complete:
         on_message("not all manifests can be read, so nothing of this look is noted in the ledger")
     request = ApplyRequest(scope, verb=options.record_as or "plan", records=None if options.record_as else Records.NONE)
-    async with open_store(settings, on_message) as store, open_reader(settings, environment) as api:
+    async with (
+        open_store(settings, on_message) as store,
+        open_reader(settings, environment) as api,
+        shared_budget(settings, store, api),
+    ):
         await refuse_empty_root(settings, fleet, store)
         run = build_run(settings, request, fleet, store, api, on_progress, environment)
         run = replace(run, read_data_status="data" in options.also_read, read_syncs="syncs" in options.also_read)

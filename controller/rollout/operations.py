@@ -35,6 +35,7 @@ from controller.operations.bootstrap import (
     state_lock,
     stop_on_signals,
 )
+from controller.operations.shared_budget import shared_budget
 from controller.operations.status import CONTROLLER_SILENCE
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
@@ -191,7 +192,11 @@ async def _open_session(
     settings: Settings, fleet: Fleet, scope: Scope, sink: ProgressSink, environment: Environment
 ) -> AsyncIterator[tuple[RunContext, RolloutSession]]:
     """A run that may write, and stops between two merchants on a signal."""
-    async with open_store(settings) as store, open_writer(settings, environment) as api:
+    async with (
+        open_store(settings) as store,
+        open_writer(settings, environment) as api,
+        shared_budget(settings, store, api),
+    ):
         records = Records.MENDED if fleet.root_is_complete else Records.NONE
         request = ApplyRequest(scope, verb="rollout", records=records)
         run = build_run(settings, request, fleet, store, api, sink.on_progress, environment)

@@ -1,0 +1,64 @@
+"""One budget of requests for all processes that share a state in PostgreSQL: Codat counts what they send together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from controller.codat.client import Reader
+from controller.operations.bootstrap import current_process
+from controller.settings import Settings
+from state import Store, postgresql_url
+from state.errors import StateProblem
+from state.request_budget import SHARE_LEASE
+
+SETTLE_INTERVAL_S = 2.0
+"""Seconds from one look at what the others need to the next."""
+
+MIN_WANTED = 30
+"""Requests a minute that a process keeps though it sends none: an event is not to wait for a share."""
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def shared_budget(settings: Settings, store: Store, api: Reader) -> AsyncIterator[None]:
+    """While this lasts the client keeps to this process's share. Nothing happens where nobody shares the state."""
+    limit = settings.requests_per_minute
+    if not limit or postgresql_url(settings.state) is None:
+        yield
+        return
+    process = current_process()
+    holder = f"{process.host} {process.pid} {process.started}"
+    await _settle(holder, limit, store, api)
+
+    async def keep_settling() -> None:
+        loop = asyncio.get_running_loop()
+        settled_at = loop.time()
+        while True:
+            await asyncio.sleep(SETTLE_INTERVAL_S)
+            try:
+                await _settle(holder, limit, store, api)
+                settled_at = loop.time()
+            except StateProblem as problem:
+                log.warning("request_budget_unreadable", reason=str(problem))
+                if loop.time() - settled_at > SHARE_LEASE.total_seconds():
+                    api.set_budget(1)  # the share has lapsed: others may have it by now
+
+    settling = asyncio.create_task(keep_settling())
+    try:
+        yield
+    finally:
+        settling.cancel()
+        with suppress(asyncio.CancelledError):
+            await settling
+        with suppress(StateProblem):
+            await store.request_budget.give_back(holder)
+
+
+async def _settle(holder: str, limit: int, store: Store, api: Reader) -> None:
+    wanted = limit if api.waits_for_budget else min(limit, max(MIN_WANTED, 2 * api.sent_within_a_minute))
+    api.set_budget(await store.request_budget.settle(holder, wanted=wanted, limit=limit))
