@@ -41,27 +41,35 @@ class Share:
 class BudgetState:
     """What there is beside a process's own share.
 
-    limit   requests a minute, of all processes together
-    taken   by others that live, and by what was given back within the window
-    others  the shares of those that live
+    limit       requests a minute, of all processes together
+    others      the shares of those that live
+    dead        what those had that ended without giving it back, and still counts
+    given_back  what was given back and still counts: nobody has it yet
     """
 
     limit: int
-    taken: int
-    others: tuple[Share, ...]
+    others: tuple[Share, ...] = ()
+    dead: int = 0
+    given_back: int = 0
 
 
 def next_share(own: Share, budget: BudgetState) -> int:
-    """What a process may have from now on; less than before where another one has too little. Pure."""
+    """What a process may have from now on. Pure.
+
+    It keeps what it does not use until another one needs it, and gives no more than is needed; of what it uses it gives
+    what is more than an equal part.
+    """
     fair = max(1, budget.limit // (1 + len(budget.others)))
-    if own.granted > fair and any(each.granted < min(each.wanted, fair) for each in budget.others):
-        return fair
-    if budget.others and own.wanted < own.granted:
-        return max(1, own.wanted)
-    reserve = max(1, budget.limit // NEWCOMERS)
-    # Whoever begins takes from what is left to newcomers, too; nobody holds on to that.
-    free = budget.limit - budget.taken - (0 if own.granted == 0 else reserve)
-    return max(own.granted, min(own.wanted, free), 1)
+    missing = sum(max(0, each.wanted - each.granted) for each in budget.others) - budget.given_back
+    missing_to_fair = sum(max(0, min(each.wanted, fair) - each.granted) for each in budget.others) - budget.given_back
+    unused, above_fair = own.granted - own.wanted, own.granted - fair
+    given = max(min(unused, missing), min(above_fair, missing_to_fair))
+    if given > 0:
+        return max(1, own.granted - given)
+    taken = sum(each.granted for each in budget.others) + budget.dead + budget.given_back
+    begins_beside_others = own.granted == 0 and bool(budget.others)
+    reserve = 0 if begins_beside_others else max(1, budget.limit // NEWCOMERS)
+    return max(own.granted, min(own.wanted, budget.limit - taken - reserve), 1)
 
 
 class RequestBudget:
@@ -82,15 +90,15 @@ class RequestBudget:
             rows = (await transaction.execute(select(budget_shares))).all()
             own = next((row for row in rows if row.holder == holder), None)
             others = [row for row in rows if row.holder != holder]
-            living = tuple(
-                Share(row.granted, row.wanted) for row in others if row.holder != GIVEN_BACK and row.until > now
-            )
+            given_back = sum(row.granted for row in others if row.holder == GIVEN_BACK)
+            holders = [row for row in others if row.holder != GIVEN_BACK]
+            living = tuple(Share(row.granted, row.wanted) for row in holders if row.until > now)
+            dead = sum(row.granted for row in holders if row.until <= now)
             before = own.granted if own else 0
-            taken = sum(row.granted for row in others)
-            granted = next_share(Share(before, wanted), BudgetState(limit, taken, living))
+            granted = next_share(Share(before, wanted), BudgetState(limit, living, dead, given_back))
             if granted < before:
-                given_back = {"holder": GIVEN_BACK, "granted": before - granted, "wanted": 0, "until": now}
-                await transaction.execute(insert(budget_shares).values(given_back))
+                left = {"holder": GIVEN_BACK, "granted": before - granted, "wanted": 0, "until": now}
+                await transaction.execute(insert(budget_shares).values(left))
             values = {"holder": holder, "granted": granted, "wanted": wanted, "until": now + SHARE_LEASE}
             if own is None:
                 await transaction.execute(insert(budget_shares).values(values))

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from state.async_engine import AsyncConnection
 from state.database import Database
@@ -143,6 +143,13 @@ class Rollouts:
                 select(*columns).where(rollout_merchants.c.rollout_id == rollout_id).order_by(*order)
             )
             return tuple(MemberRow(*row) for row in rows)
+
+    async def count_members(self, rollout_id: int) -> dict[tuple[int, str], int]:
+        """How many members of a rollout are of which wave, in which state."""
+        columns = (rollout_merchants.c.wave, rollout_merchants.c.state)
+        query = select(*columns, func.count()).where(rollout_merchants.c.rollout_id == rollout_id).group_by(*columns)
+        async with self._database.reading() as transaction:
+            return {(wave, state): number for wave, state, number in await transaction.execute(query)}
 
     async def compare_and_set(
         self,

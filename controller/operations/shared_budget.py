@@ -33,15 +33,23 @@ async def shared_budget(settings: Settings, store: Store, api: Reader) -> AsyncI
         return
     process = current_process()
     holder = f"{process.host} {process.pid} {process.started}"
-    await _settle(holder, limit, store, api)
+
+    async def settle(wanted: int) -> int:
+        granted = await store.request_budget.settle(holder, wanted=wanted, limit=limit)
+        api.set_budget(granted)
+        return granted
+
+    granted = await settle(limit)
 
     async def keep_settling() -> None:
+        nonlocal granted
         loop = asyncio.get_running_loop()
         settled_at = loop.time()
         while True:
             await asyncio.sleep(SETTLE_INTERVAL_S)
+            used = max(MIN_WANTED, 2 * api.sent_within_a_minute, 2 * granted if api.waits_for_budget else 0)
             try:
-                await _settle(holder, limit, store, api)
+                granted = await settle(min(limit, used))
                 settled_at = loop.time()
             except StateProblem as problem:
                 log.warning("request_budget_unreadable", reason=str(problem))
@@ -57,8 +65,3 @@ async def shared_budget(settings: Settings, store: Store, api: Reader) -> AsyncI
             await settling
         with suppress(StateProblem):
             await store.request_budget.give_back(holder)
-
-
-async def _settle(holder: str, limit: int, store: Store, api: Reader) -> None:
-    wanted = limit if api.waits_for_budget else min(limit, max(MIN_WANTED, 2 * api.sent_within_a_minute))
-    api.set_budget(await store.request_budget.settle(holder, wanted=wanted, limit=limit))

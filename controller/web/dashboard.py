@@ -10,11 +10,24 @@ from starlette.responses import Response
 from controller.model.errors import UsageError
 from controller.model.merchant_status import STATUS_MEANINGS, MerchantStatus
 from controller.model.plan import Actor
+from controller.model.rollout import ACTIVE_ROLLOUT_STATES
+from controller.quick_dataclasses import dataclass
 from controller.reporting.provenance import provenance_text
 from controller.web.context import WebContext
+from controller.web.courses import (
+    CHART_HEIGHT,
+    CHART_WIDTH,
+    CHARTED,
+    Course,
+    WaveProgress,
+    fleet_courses,
+    wave_progress,
+)
 from controller.web.dashboard_view import Filter, filter_rows, paginate
 from controller.web.health import running_version
 from controller.web.pages import render_page
+from state import RolloutRow
+from state.errors import StateProblem
 
 ACTOR_HEADINGS = {
     Actor.OPERATOR: "Our side",
@@ -35,6 +48,7 @@ async def show(request: Request) -> Response:
         page, filter_error = paginate(filter_rows(view.rows, filter_), _page_number(request)), ""
     except UsageError as error:
         page, filter_error = paginate((), 1), str(error)
+    courses, rollout = await _load_courses(context), await _load_rollout(context)
     return render_page(
         "dashboard.html",
         400 if filter_error else 200,
@@ -56,7 +70,38 @@ async def show(request: Request) -> Response:
         version=running_version(),
         provenance=provenance_text(latest.plan) if latest.plan else "",
         webhooks=bool(context.secrets),
+        courses=courses,
+        CHART=(CHART_WIDTH, CHART_HEIGHT),
+        rollout=rollout,
     )
+
+
+async def _load_courses(context: WebContext) -> tuple[Course, ...]:
+    """A page with what is known is worth more than none: without the charts, where the state cannot be read now."""
+    now = context.now()
+    try:
+        return fleet_courses(await context.store.samples.load(now - CHARTED), now)
+    except StateProblem:
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class _ShownRollout:
+    """The rollout under way, or paused."""
+
+    row: RolloutRow
+    waves: tuple[WaveProgress, ...]
+
+
+async def _load_rollout(context: WebContext) -> _ShownRollout | None:
+    """None where none is under way, or the state cannot be read now."""
+    try:
+        row = await context.store.rollouts.load()
+        if row is None or row.state not in ACTIVE_ROLLOUT_STATES:
+            return None
+        return _ShownRollout(row, wave_progress(await context.store.rollouts.count_members(row.id)))
+    except StateProblem:
+        return None
 
 
 def _parse_filter(request: Request) -> Filter:

@@ -13,7 +13,7 @@ from tests.end_to_end.run_process import running_controller
 from tests.postgresql import empty_schema
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied
 
-LIMIT = 120
+LIMIT = 300
 SECONDS = 200
 
 
@@ -33,7 +33,7 @@ def test_no_minute_sees_more_than_the_limit_however_many_processes_there_are(pla
         arrivals.append(time.monotonic())
         return answer
 
-    place.provision(*(f"m-{number:03}" for number in range(150)))
+    place.provision(*(f"m-{number:03}" for number in range(400)))
     limited = {"MERCHANTCTL_REQUESTS_PER_MINUTE": str(LIMIT)}
     with proxied(place.emulator.url, count) as url:
         place.use_proxy(url)

@@ -17,32 +17,31 @@ MINUTE = timedelta(seconds=60)
 
 
 def test_who_is_alone_has_nearly_all_of_it_and_keeps_it_though_it_is_idle() -> None:
-    alone = BudgetState(LIMIT, 0, ())
-    assert next_share(Share(0, LIMIT), alone) == LIMIT
-    assert next_share(Share(500, LIMIT), alone) == LIMIT - LIMIT // 20
-    assert next_share(Share(LIMIT, 30), alone) == LIMIT
+    assert next_share(Share(0, LIMIT), BudgetState(LIMIT)) == LIMIT - LIMIT // 20
+    assert next_share(Share(900, 30), BudgetState(LIMIT)) == 900
 
 
-def test_who_has_too_little_is_given_half_by_the_other() -> None:
-    hungry = BudgetState(LIMIT, 47, (Share(47, LIMIT),))
-    assert next_share(Share(900, LIMIT), hungry) == LIMIT // 2
-    content = BudgetState(LIMIT, 47, (Share(47, 30),))
-    assert next_share(Share(800, LIMIT), content) == LIMIT - 47 - LIMIT // 20
+def test_who_uses_all_gives_what_is_more_than_an_equal_part_and_no_more_than_is_needed() -> None:
+    assert next_share(Share(900, LIMIT), BudgetState(LIMIT, (Share(47, LIMIT),))) == LIMIT // 2
+    assert next_share(Share(900, LIMIT), BudgetState(LIMIT, (Share(47, 94),))) == 900 - 47
+    assert next_share(Share(853, LIMIT), BudgetState(LIMIT, (Share(47, 94),), given_back=47)) == 853, "it is on its way"
 
 
-def test_who_sends_little_leaves_the_rest_to_the_other() -> None:
-    assert next_share(Share(475, 30), BudgetState(LIMIT, 475, (Share(475, LIMIT),))) == 30
+def test_who_uses_little_gives_what_the_other_needs() -> None:
+    assert next_share(Share(475, 30), BudgetState(LIMIT, (Share(475, 600),))) == 475 - 125
+    assert next_share(Share(475, 30), BudgetState(LIMIT, (Share(475, LIMIT),))) == 30
 
 
-async def test_who_begins_beside_one_that_has_all_need_not_wait(store: Store) -> None:
-    await store.request_budget.settle("one", wanted=LIMIT, limit=LIMIT, now=START)
-    await store.request_budget.settle("one", wanted=LIMIT - 60, limit=LIMIT, now=START + TICK)
-    later = START + 2 * MINUTE
-    await store.request_budget.settle("one", wanted=LIMIT, limit=LIMIT, now=later)
-    assert await store.request_budget.settle("other", wanted=LIMIT, limit=LIMIT, now=later) >= 1
-    assert await store.request_budget.settle("one", wanted=LIMIT, limit=LIMIT, now=later + TICK) == LIMIT // 2
-    afterwards = later + MINUTE + 3 * TICK
-    assert await store.request_budget.settle("other", wanted=LIMIT, limit=LIMIT, now=afterwards) > 400
+async def test_who_begins_beside_one_that_has_all_need_not_wait_and_has_half_after_a_minute(store: Store) -> None:
+    settle = store.request_budget.settle
+    assert await settle("one", wanted=LIMIT, limit=LIMIT, now=START) == 903
+    assert await settle("other", wanted=LIMIT, limit=LIMIT, now=START) == 47
+    assert await settle("one", wanted=LIMIT, limit=LIMIT, now=START + TICK) == LIMIT // 2
+    assert await settle("other", wanted=LIMIT, limit=LIMIT, now=START + 2 * TICK) == 47
+    for seconds in range(4, 64, 2):
+        now = START + timedelta(seconds=seconds)
+        assert await settle("one", wanted=LIMIT, limit=LIMIT, now=now) == LIMIT // 2, "no more than once"
+    assert await settle("other", wanted=LIMIT, limit=LIMIT, now=START + timedelta(seconds=66)) > 400
 
 
 @pytest.mark.parametrize("seed", range(4))
