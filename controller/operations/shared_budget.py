@@ -39,7 +39,9 @@ async def shared_budget(settings: Settings, store: Store, api: Reader) -> AsyncI
         api.set_budget(granted)
         return granted
 
-    granted = await settle(limit)
+    # All that is to be had, for whoever is alone; but nobody has to give anything up before it is needed.
+    await settle(limit)
+    granted = await settle(min(limit, MIN_WANTED))
 
     async def keep_settling() -> None:
         nonlocal granted
