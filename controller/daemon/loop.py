@@ -270,10 +270,13 @@ def build_timers(daemon: DaemonContext) -> tuple[Timer, ...]:
         try:
             if daemon.revisions:
                 await daemon.revisions.keep_checked_out()
-            if change := await daemon.manifest_watcher.reload_if_changed():
-                enqueue_changed_merchants(change, daemon)
+            change = await daemon.manifest_watcher.reload_if_changed()
             if daemon.revisions:
                 await daemon.revisions.update()
+            if change:
+                # Only once the revision is in force: another process that shares the queue, and does not have these
+                # manifests yet, would take the merchants out of it as nobody it knows.
+                enqueue_changed_merchants(change, daemon)
         except StateProblem as problem:
             log.warning("revision_unreadable", reason=str(problem))
             return
