@@ -77,12 +77,13 @@ class Seen:
         async with self._database.reading() as transaction:
             return [SeenRow(*row) for row in await transaction.execute(query)]
 
-    async def load_times(self) -> dict[str, datetime]:
-        """By merchant when the last look at it began."""
+    async def load_times(self, *, after: datetime | None = None) -> dict[str, datetime]:
+        """By merchant when the last look at it began; of looks at or after that instant."""
+        query = select(seen.c.merchant, seen.c.seen_at)
+        if after is not None:
+            query = query.where(seen.c.seen_at >= after)
         async with self._database.reading() as transaction:
-            return {
-                row.merchant: row.seen_at for row in await transaction.execute(select(seen.c.merchant, seen.c.seen_at))
-            }
+            return {row.merchant: row.seen_at for row in await transaction.execute(query)}
 
     async def delete(self, merchants: Iterable[str]) -> None:
         """Delete the rows of merchants that are not declared any more."""

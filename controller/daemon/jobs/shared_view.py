@@ -58,14 +58,12 @@ class SharedView:
         self.state.latest = merge_seen(self.state.latest, seen, whole, self.fleet())
 
     async def _load_later_looks(self) -> dict[str, SeenMerchant]:
+        """Those that are not shown yet. To read a plan takes a hundred times as long as to compare its date."""
         looked_at, latest_believed = self.state.latest.looked_at, self.now() + MAX_CLOCK_DIFFERENCE
+        newest = max((at for at in looked_at.values() if at <= latest_believed), default=None)
         is_complete = self.refresh_count % REFRESHES_PER_COMPLETE_ONE == 0
         self.refresh_count += 1
-        if looked_at and is_complete:
-            times = await self.store.seen.load_times()
-            return await load_seen(
-                self.store,
-                merchants=[name for name, at in times.items() if name not in looked_at or looked_at[name] < at],
-            )
-        newest = max((at for at in looked_at.values() if at <= latest_believed), default=None)
-        return await load_seen(self.store, after=newest - MAX_CLOCK_DIFFERENCE if newest else None)
+        after = newest - MAX_CLOCK_DIFFERENCE if newest and not is_complete else None
+        times = await self.store.seen.load_times(after=after)
+        later = {name for name, at in times.items() if name not in looked_at or looked_at[name] < at}
+        return await load_seen(self.store, merchants=later) if later else {}
