@@ -95,13 +95,14 @@ def merge_pass(
     seen = {merchant_plan.merchant: merchant_plan for merchant_plan in plan.plans}
     plans = {merchant_plan.merchant: merchant_plan for merchant_plan in latest.plan.plans} | seen
     others = {name: outcome for name, outcome in latest.outcomes.items() if name not in seen}
+    found_codes = {each.code for each in plan.findings}
     merged = replace(
         latest.plan,
         plans=tuple(plans[name] for name in sorted(plans)),
         fleet_digest=plan.fleet_digest,
         commit=plan.commit,
         refusal=plan.refusal or latest.plan.refusal,
-        findings=plan.findings or latest.plan.findings,
+        findings=(*plan.findings, *(each for each in latest.plan.findings if each.code not in found_codes)),
     )
     looked_at = dict(latest.looked_at) | looked_at
     return replace(latest, fleet=fleet, plan=merged, outcomes=others | dict(outcomes), looked_at=looked_at)

@@ -165,6 +165,33 @@ def test_within_the_limit_whoever_was_parked_is_released_by_the_look_at_everyone
     assert service.looks == [("m-00000",), ("m-00001",), (EVERYONE,)]
 
 
+@pytest.mark.parametrize(("revised", "looks_at_everyone"), [(1, 1), (2, 0)])
+def test_what_somebody_else_did_is_not_judged_as_part_of_a_revision(
+    fleet: Fleet, revised: int, looks_at_everyone: int
+) -> None:
+    """A pass over all that a revision changed is judged by the limit; over one more, by the floor, as any other."""
+
+    async def story(service: Service) -> None:
+        fleet.switch(fleet.some(2))
+        service.duty.state.revised = set(fleet.some(revised))
+        await service.told_of(fleet.some(2))
+
+    service = fleet.serve(story)
+    assert (fleet.otherwise(), service.at_everyone) == ([], looks_at_everyone)
+
+
+def test_two_revisions_in_a_day_write_no_more_than_the_limit(fleet: Fleet) -> None:
+    async def story(service: Service) -> None:
+        for names in (fleet.some(2), fleet.some(4)[2:]):
+            fleet.switch(names)
+            service.duty.state.revised = set(names)
+            await service.told_of(names)
+
+    service = fleet.serve(story)
+    assert fleet.otherwise() == fleet.some(4)[2:]
+    assert [each.code for each in service.plan.findings] == ["disable-held"]
+
+
 async def three_switched(fleet: Fleet, service: Service) -> None:
     fleet.switch(fleet.some(3))
     await service.told_of(fleet.some(3))

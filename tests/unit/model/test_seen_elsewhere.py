@@ -1,5 +1,6 @@
 """What another process saw joins what this one knows: of each merchant the later look."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from controller.model.controller_status import ControllerStatus, SeenMerchant, merge_pass, merge_seen
@@ -93,3 +94,25 @@ def test_what_was_written_and_read_back_is_done_and_whether_it_is_ready_depends_
         after = plan_after(plan, Applied(1))
         assert after.status is PlanStatus.IN_SYNC
         assert [each.status for each in after.conditions] == [ConditionStatus.TRUE, ready, ConditionStatus.UNKNOWN]
+
+
+def test_what_a_look_at_some_finds_of_the_fleet_joins_what_was_found_before() -> None:
+    """A class that is over its limit ends no mass loss; only a look at everyone does."""
+    lost, held, held_again = (
+        Finding(code, "", cause, "look", Actor.OPERATOR)
+        for code, cause in (("mass-loss", "40 are gone"), ("disable-held", "2 of 40"), ("disable-held", "3 of 40"))
+    )
+    latest = merge_pass(
+        ControllerStatus(),
+        replace(fleet(*map(in_sync, NAMES)), findings=(lost, held)),
+        MANIFESTS,
+        everyone=True,
+        at=NOON,
+    )
+    some = replace(fleet(in_sync("acme")), findings=(held_again,))
+    latest = merge_pass(latest, some, MANIFESTS, everyone=False, at=LATER)
+    assert latest.plan
+    assert set(latest.plan.findings) == {lost, held_again}
+    latest = merge_pass(latest, fleet(*map(in_sync, NAMES)), MANIFESTS, everyone=True, at=LATER)
+    assert latest.plan
+    assert latest.plan.findings == ()
