@@ -25,6 +25,7 @@ from controller.model.errors import (
     MerchantctlError,
     RateLimited,
     RemoteLimitReached,
+    StateError,
     StoppedBySignal,
     WrongAccount,
 )
@@ -140,10 +141,13 @@ async def run_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool
 
 
 async def run_single_pass(daemon: DaemonContext) -> FleetPlan | FleetReport:
-    """One pass over everyone, which waits for lost answers as an apply does. Raises what an apply would raise."""
+    """One pass over everyone, which waits for lost answers as an apply does. Raises what an apply would raise, and
+    StateError where these manifests are not those in force."""
     daemon = replace(daemon, run=replace(daemon.run, waits_for_lost_creates=True))
     done = await execute_pass((EVERYONE,), daemon)
     await finish_pass(done, daemon)
+    if daemon.applies_changes and daemon.revisions and daemon.revisions.report_only_reason:
+        raise StateError(f"{daemon.revisions.report_only_reason}. See merchantctl revision show")
     assert not isinstance(done.result, PassFailure), "what prevents a pass is raised"
     return done.result
 

@@ -124,7 +124,7 @@ class GitSource:
             self._delete_unused_trees(tree.parent)
         root = tree / self.address.path if self.address.path else tree
         if not root.exists():
-            raise GitUnavailable(f"{self.address}: there is no {self.address.path} in commit {commit[:12]}")
+            raise self._nothing_there(commit)
         return root
 
     def keep(self, commit: str) -> None:
@@ -169,7 +169,7 @@ class GitSource:
         os.replace(new, self._repository)
 
     def _write_tree(self, commit: str, tree: Path) -> None:
-        self._refuse_submodules(commit)
+        self._check_is_whole(commit)
         new = tree.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
@@ -184,10 +184,13 @@ class GitSource:
         _succeeded(done, self.address)
         os.replace(new, tree)
 
-    def _refuse_submodules(self, commit: str) -> None:
-        """Its folder would be empty, and the merchants that it declares would count as gone."""
+    def _check_is_whole(self, commit: str) -> None:
+        """The folder is there, and no submodule in it: that would be an empty folder, and the merchants that it
+        declares would count as gone."""
         folder = ("--", self.address.path) if self.address.path else ()
         listed = self._git("ls-tree", "-r", "-z", commit, *folder)
+        if not listed:
+            raise self._nothing_there(commit)
         for entry in listed.split("\0"):
             if entry.startswith(_SUBMODULE_MODE):
                 name = entry.partition("\t")[2]
@@ -195,6 +198,10 @@ class GitSource:
                     f"{mask_passwords(str(self.address))}: {name} in commit {commit[:12]} is a submodule, which is not "
                     "read: keep the manifests in the repository itself, and name their folder (//FOLDER)"
                 )
+
+    def _nothing_there(self, commit: str) -> GitUnavailable:
+        what = self.address.path or "file"
+        return GitUnavailable(f"{mask_passwords(str(self.address))}: there is no {what} in commit {commit[:12]}")
 
     def _delete_unused_trees(self, folder: Path) -> None:
         for each in folder.iterdir():

@@ -31,7 +31,8 @@ def provenance_text(plan: FleetPlan) -> str:
     made = f"Made {format_time(plan.made_at)} at {environment}{plan.base_url}"
     if plan.oldest_look_at:
         minutes = (plan.made_at - plan.oldest_look_at).total_seconds() / 60
-        made = f"As `merchantctl run` saw it within the last {format_minutes(minutes)} at {environment}{plan.base_url}"
+        looked = f"the oldest look {format_minutes(minutes)} ago"
+        made = f"As `merchantctl run` saw it at {environment}{plan.base_url}, {looked},"
     manifests = f"{'commit' if plan.commit else 'manifests'} {plan.revision[:SHORT_REVISION_DIGITS]}"
     return f"{made} from {manifests}, about {scope_text(plan.scope)}."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 
 import httpx
@@ -191,6 +192,18 @@ def test_a_run_by_hand_fits_in_between(place: Place) -> None:
         watch.wait_until(lambda: watch.passes)
         assert place.run_process("apply", "--yes", "--lock-timeout", "20").returncode == 0
         watch.next_pass(cut_short=None)
+
+
+def test_a_run_that_looks_once_by_other_manifests_than_those_in_force_writes_nothing_and_says_why(place: Place) -> None:
+    place.provision("ann", "bob")
+    other = place.folder / "other"
+    shutil.copytree(place.manifests, other)
+    (other / "merchant-bob.yaml").unlink()
+    with running_controller(place, "--resync", "1h") as watch:
+        watch.wait_until(lambda: watch.passes)
+        done = place.run_process("--manifests", str(other), "run", "--once")
+        assert (done.returncode, "are not those in force" in done.stderr.splitlines()[-1]) == (1, True)
+        assert "in-sync" in place.run_process("status", "bob").stdout
 
 
 def test_a_port_that_is_taken_is_said(place: Place) -> None:

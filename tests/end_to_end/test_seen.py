@@ -20,6 +20,7 @@ def test_status_asks_nothing_while_a_controller_keeps_it_up_to_date(place: Place
             one = json.loads(place.run_in_process("status", "ann", "-o", "json").stdout)
         assert counts.total() == 0
         assert "As `merchantctl run` saw it" in fleet.stdout
+        assert ", the oldest look under a minute ago, from manifests" in fleet.stdout
         assert "2 of 2 merchants ready" in fleet.stdout
         assert [each["merchant"] for each in one["merchants"]] == ["ann"]
         assert one["oldestLookAt"]

@@ -99,7 +99,7 @@ def test_a_branch_or_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         GitSource(parse_git_address(f"{repository.url}@nowhere"), tmp_path / "cache").fetch_head()
     source = source_of(repository, tmp_path, "no/such/folder")
     assert source.fetch_head() == commit
-    with pytest.raises(GitUnavailable, match="no/such/folder"):
+    with pytest.raises(GitUnavailable, match=f"there is no no/such/folder in commit {commit[:12]}"):
         source.check_out(commit)
 
 

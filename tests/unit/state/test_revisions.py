@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
-from state import Revision, RevisionStatus, Store
+from state import Revision, RevisionStatus, Store, open_state
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 ONE, TWO, THREE = (Revision(f"digest-{name}", name * 40, "git+https://host/repo") for name in "123")
@@ -38,3 +40,21 @@ async def test_what_is_put_in_force_decides_what_was_held(store: Store) -> None:
     await store.revisions.hold(TWO, reason="older", at=NOON, by="a")
     await store.revisions.put_in_force(THREE, instead_of=None, at=NOON, by="a")
     assert await store.revisions.load(RevisionStatus.HELD) is None
+
+
+async def test_of_many_at_the_same_moment_one_puts_its_revision_in_force(url: str) -> None:
+    async with AsyncExitStack() as stack:
+        stores = [await stack.enter_async_context(open_state(url)) for _ in range(4)]
+        number = None
+        for moment in range(6):
+            asked = (
+                store.revisions.put_in_force(
+                    Revision(f"{moment}-{index}", None, "/a"), instead_of=number, at=NOON, by=str(index)
+                )
+                for index, store in enumerate(stores)
+            )
+            answers = await asyncio.gather(*asked)
+            row = await stores[0].revisions.load(RevisionStatus.IN_FORCE)
+            assert row
+            assert (answers.count(True), answers[int(row.by)]) == (1, True)
+            number = row.id
