@@ -60,6 +60,18 @@ def _plan_html(plan: FleetPlan, view: View) -> str:
     return plan_html(plan)
 
 
+def _plan_junit(plan: FleetPlan, view: View) -> str:
+    from controller.reporting.junit import plan_junit
+
+    return plan_junit(plan)
+
+
+def _drift_junit(plan: FleetPlan, view: View) -> str:
+    from controller.reporting.junit import drift_junit
+
+    return drift_junit(plan)
+
+
 def _drift_text(plan: FleetPlan, view: View) -> str:
     from controller.reporting.text_drift import drift_text
 
@@ -131,6 +143,7 @@ PLAN_FORMATS: Mapping[str, Callable[[FleetPlan, View], str]] = {
     "json": _plan_json,
     "markdown": _plan_markdown,
     "html": _plan_html,
+    "junit": _plan_junit,
 }
 DRIFT_FORMATS: Mapping[str, Callable[[FleetPlan, View], str]] = {
     "text": _drift_text,
@@ -138,6 +151,7 @@ DRIFT_FORMATS: Mapping[str, Callable[[FleetPlan, View], str]] = {
     "markdown": _drift_markdown,
     "html": _drift_html,
     "csv": _drift_csv,
+    "junit": _drift_junit,
 }
 STATUS_FORMATS: Mapping[str, Callable[[FleetPlan, View], str]] = {"text": _status_text, "json": _status_json}
 APPLY_FORMATS: Mapping[str, Callable[[FleetReport | FleetPlan, View], str]] = {

@@ -24,6 +24,7 @@ Examples:
   merchantctl validate --online               also: does every code and name exist in each merchant's books?
   merchantctl validate --online -l tier=gold  of these merchants alone
   merchantctl validate -o json                for an editor or a CI job
+  merchantctl validate -o junit > tests.xml   what every CI shows beside its other tests
 \b
 Exit codes: 0 sound, 64 no such path, 65 complaints. With --online also 3: the manifests are sound, but
 some merchants lack what they name, and 5: something could not be read. Merchants who have not given
@@ -34,7 +35,7 @@ consent yet are counted, and are no failure.
 @click.command(epilog=_EXAMPLES)
 @path_argument
 @selection_options
-@output_option()
+@output_option(("text", "json", "junit"))
 @click.option(
     "--online", is_flag=True, help="Also look up every reference in the merchants' own books. Writes nothing."
 )
@@ -65,7 +66,11 @@ def command(
     online_check = None
     if online and not fleet.diagnostics:
         online_check = _check_online(settings, parse_scope(path, targets, selector))
-    if output == "json":
+    if output == "junit":
+        from controller.reporting.junit import validate_junit
+
+        click.echo(validate_junit(fleet, online_check))
+    elif output == "json":
         click.echo(_as_json(fleet, online_check, settings.base_url))
     else:
         _print_result(fleet, online_check)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-
-import structlog
 
 from controller.codat.client import Reader
 from controller.operations.bootstrap import current_process
@@ -21,7 +20,7 @@ SETTLE_INTERVAL_S = 2.0
 MIN_WANTED = 30
 """Requests a minute that a process keeps though it sends none: an event is not to wait for a share."""
 
-log = structlog.get_logger()
+_LOG = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -54,7 +53,7 @@ async def shared_budget(settings: Settings, store: Store, api: Reader) -> AsyncI
                 granted = await settle(min(limit, used))
                 settled_at = loop.time()
             except StateProblem as problem:
-                log.warning("request_budget_unreadable", reason=str(problem))
+                _LOG.warning("the budget of requests cannot be shared now: %s", problem)
                 if loop.time() - settled_at > SHARE_LEASE.total_seconds():
                     api.set_budget(1)  # the share has lapsed: others may have it by now
 

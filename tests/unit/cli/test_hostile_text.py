@@ -139,7 +139,11 @@ _ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
 _BESIDE = [("link", "bolt"), ("status", "dawn"), ("-vv", "drift"), ("state", "export"), ("import", "--out", "-")]
 
 _SILENT = {"doctor", "explain", "impact", "push", "refresh", "report -o text", "state list", "status -o text"}
-_SILENT |= {"revision show", *(f"rollout {verb} --yes -o json" for verb in ("start", "undo"))}
+_SILENT |= {
+    "revision show",
+    "validate --online -o junit",
+    *(f"rollout {verb} --yes -o json" for verb in ("start", "undo")),
+}
 """How the lines begin that tell nothing from outside in this fleet: no refusal, no value of the books."""
 
 

@@ -1,0 +1,130 @@
+"""A report as JUnit XML, which every CI shows: a test case for each merchant, or for each complaint.
+
+plan, drift   failure: a person has to act, or (drift) it was changed outside merchantctl; error: it could not be read;
+              skipped: suspended. What an apply would change by itself passes in a plan.
+validate      failure: a complaint, at its file and line; with --online: a reference without a single answer
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from controller.model.desired import Diagnostic, Fleet
+from controller.model.drift import is_drift
+from controller.model.observed import Unread
+from controller.model.plan import Actor, Finding, Plan
+from controller.model.reference_check import (
+    CheckedReferences,
+    FleetReferenceCheck,
+    NotYetCheckable,
+    ReferenceCheck,
+)
+from controller.model.report import FleetPlan
+from controller.reporting.formatting import format_iso
+
+_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def plan_junit(plan: FleetPlan) -> str:
+    """Who is blocked fails; of the fleet as a whole, what keeps everything back."""
+    return _report("merchantctl plan", plan, lambda finding: finding.actor is Actor.OPERATOR)
+
+
+def drift_junit(plan: FleetPlan) -> str:
+    """Whoever drifted or is blocked fails."""
+    return _report("merchantctl drift", plan, lambda finding: is_drift(finding) or finding.actor is Actor.OPERATOR)
+
+
+def validate_junit(fleet: Fleet, online: FleetReferenceCheck | None = None) -> str:
+    """Each complaint fails; each merchant without one passes, unless its books lack what it names."""
+    suite = _suite("merchantctl validate")
+    for diagnostic in fleet.diagnostics:
+        _complaint(suite, diagnostic)
+    marred = {diagnostic.file for diagnostic in fleet.diagnostics}
+    for name, merchant in fleet.merchants.items():
+        files = {origin.file for origins in merchant.origins.values() for origin in origins}
+        if not files & marred:
+            _check(_case(suite, name, "merchants"), online.checks.get(name) if online else None)
+    return _as_text(suite)
+
+
+def _check(case: Element, check: ReferenceCheck | None) -> None:
+    match check:
+        case CheckedReferences(unresolved=unresolved) if unresolved:
+            lines = [f"{each.field} {each.reference}: {each.kind}, {each.origin}" for each in unresolved]
+            _problem(case, "failure", lines[0], "\n".join(lines))
+        case NotYetCheckable(why=why):
+            SubElement(case, "skipped", message=_clean(why))
+        case Unread(reason=reason):
+            _problem(case, "error", reason, reason)
+
+
+def _report(name: str, plan: FleetPlan, fails: Callable[[Finding], bool]) -> str:
+    suite = _suite(name)
+    suite.set("timestamp", format_iso(plan.made_at) or "")
+    for finding in plan.findings:
+        _fail(_case(suite, finding.code, "fleet"), [finding])
+    for limit in plan.refusal.exceeded_limits if plan.refusal else ():
+        words = f"{limit.count:,} changes of class {limit.limited_class}, {limit.limit:,} are allowed: {limit.flag}"
+        _problem(_case(suite, limit.limited_class, "fleet"), "failure", words, words)
+    for each in plan.plans:
+        _merchant(_case(suite, each.merchant, "merchants"), each, fails)
+    return _as_text(suite)
+
+
+def _merchant(case: Element, plan: Plan, fails: Callable[[Finding], bool]) -> None:
+    if plan.is_suspended:
+        SubElement(case, "skipped", message="suspended")
+    elif plan.has_unread:
+        _fail(case, plan.findings, "error")
+    else:
+        _fail(case, [finding for finding in plan.findings if fails(finding)])
+
+
+def _fail(case: Element, findings: Iterable[Finding], kind: str = "failure") -> None:
+    findings = list(findings)
+    if not findings:
+        return
+    about = [f"{finding.code} {finding.field}" if finding.field else finding.code for finding in findings]
+    details = (
+        "\n".join(filter(None, (f"{words}: {finding.cause}", finding.manifest, finding.remedy)))
+        for words, finding in zip(about, findings, strict=True)
+    )
+    _problem(case, kind, ", ".join(about), "\n\n".join(details))
+
+
+def _complaint(suite: Element, diagnostic: Diagnostic) -> None:
+    place = f"{diagnostic.file}:{diagnostic.line}" if diagnostic.line else diagnostic.file
+    case = _case(suite, place, "manifests")
+    case.set("file", _clean(diagnostic.file))
+    case.set("line", str(diagnostic.line))
+    _problem(case, "failure", diagnostic.what, str(diagnostic))
+
+
+def _suite(name: str) -> Element:
+    return Element("testsuite", name=name)
+
+
+def _case(suite: Element, name: str, classname: str) -> Element:
+    return SubElement(suite, "testcase", name=_clean(name), classname=classname)
+
+
+def _problem(case: Element, kind: str, message: str, details: str) -> None:
+    SubElement(case, kind, message=_clean(message)).text = _clean(details)
+
+
+def _as_text(suite: Element) -> str:
+    for kind, count in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(kind, str(len(suite.findall(f"testcase/{count}"))))
+    suite.set("tests", str(len(suite.findall("testcase"))))
+    root = Element("testsuites")
+    root.append(suite)
+    indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode")
+
+
+def _clean(text: str) -> str:
+    """Without the characters that no XML document may hold."""
+    return _NOT_IN_XML.sub("\ufffd", text)
