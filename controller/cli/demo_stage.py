@@ -31,7 +31,7 @@ class DemoCompany:
 
 @dataclass(slots=True)
 class DemoStage:
-    """What happens at Codat and in the merchants' books; `touched` is who was meddled with, in order."""
+    """What happens at Codat and in the merchants' books; `meddled_with`: whose books were changed, in order."""
 
     url: str
     meddled_with: list[DemoCompany] = field(default_factory=list)

@@ -47,8 +47,8 @@ def command(ctx: click.Context, /, path: Path | None, check: bool) -> None:
         if not isinstance(file.content, bytes):
             diagnostics.append(file.content)
             continue
-        if complaints := read(file.content, file.display_name).diagnostics:
-            diagnostics.extend(complaints)
+        if found := read(file.content, file.display_name).diagnostics:
+            diagnostics.extend(found)
             continue
         content = format_manifests(file.content)
         if content is None:

@@ -1,6 +1,6 @@
 """Where the controller that stays is put together: `merchantctl run`.
 
-manifests ─ state ─ client ─▶ on duty, until a signal
+manifests ─ state ─ client ─▶ passes, until a signal
                                ├─ told of each pass: the log, the metrics, the chat
                                └─ web: what was seen last; who is to be looked at
 """

@@ -125,7 +125,7 @@ class PostgresQueue:
     # -- In the background
 
     async def listen(self) -> None:
-        """Wakes `due` whenever somebody was added anywhere."""
+        """Wakes `get` and `get_urgent` whenever somebody was added anywhere."""
         await self._jobs.listen_for_jobs(on_notification=self._on_notification, queues=QUEUE_NAMES)
 
     async def write_additions(self) -> None:

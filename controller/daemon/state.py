@@ -136,10 +136,10 @@ class DaemonState:
         found = {self.reasons.pop(key, DEFAULT_REASON) for key in keys}
         return min(found, key=lambda reason: _URGENCY[reason], default=DEFAULT_REASON)
 
-    def set_diagnostics(self, complaints: tuple[Diagnostic, ...]) -> bool:
+    def set_diagnostics(self, diagnostics: tuple[Diagnostic, ...]) -> bool:
         """What is wrong with the manifests on disk; whether that is new."""
-        moved = complaints != self.latest.diagnostics
-        self.latest = replace(self.latest, diagnostics=complaints)
+        moved = diagnostics != self.latest.diagnostics
+        self.latest = replace(self.latest, diagnostics=diagnostics)
         return moved
 
 

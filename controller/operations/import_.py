@@ -85,7 +85,7 @@ class ImportOptions:
     limit     so many at most, in the order of their names
     zone      say sync hours as wall-clock times in this zone, where that means the same
     profiles  factor what merchants have in common into profiles
-    anew      companies that a manifest declares already, too
+    reimport  companies that a manifest declares already, too
     """
 
     match: str | None = None
@@ -118,9 +118,9 @@ class UnmanagedValue:
 class ImportResult:
     """What an import found.
 
-    manifests  profiles first, then one for each merchant
-    declared   companies that were passed over, since a manifest declares them already
-    files      by merchant, the file that declares it already: only its own document there is to be replaced
+    manifests         profiles first, then one for each merchant
+    already_declared  how many companies were passed over, since a manifest declares them already
+    declared_in       by merchant, the file that declares it already: only its own document there is to be replaced
     """
 
     manifests: tuple[NewManifest, ...]

@@ -69,7 +69,7 @@ class StopSignal:
 
 @dataclass(frozen=True, slots=True)
 class IntentRecoveryTimes:
-    """How long after its request a create is looked for: `settle` seconds for the first look, `late` for the last."""
+    """How many seconds after its request a create is looked for: at the first look, and at the last."""
 
     first_look_s: float
     last_look_s: float

@@ -1,6 +1,6 @@
 """What a run's creates lean on: a listing begun after the plans, good for 200 company creates and 30 seconds.
 
-plans ─▶ listing ─▶ creates ─▶ listing ─▶ creates … ─▶ last create ─▶ one more look (`twins`)
+plans ─▶ listing ─▶ creates ─▶ listing ─▶ creates … ─▶ last create ─▶ one more look (`duplicate_creates`)
 
 Names are not unique at Codat, and nobody there refuses a second company (API notes 1.9). A new merchant must not
 cost a listing of its own either, so one serves many.
@@ -23,7 +23,7 @@ MAX_LISTING_AGE = timedelta(seconds=30)
 
 @dataclass(slots=True)
 class CreateListing:
-    """A listing, and what it is still good for. `why` is set where it was not complete: it says nothing then."""
+    """A listing, and what it is still good for. `incomplete_reason`: why it says nothing; empty where it is whole."""
 
     began: datetime
     by_name: CompaniesByName

@@ -32,7 +32,7 @@ from state import Intent, Quarantine, RemoteAccount
 class CompanyIndex:
     """The listing, indexed. `None` instead of one means: not listed, every company is asked for by its id.
 
-    asked  what Codat says by id of those that we bound and the listing lacks
+    unlisted  what Codat says by id of those that we bound and the listing lacks
     """
 
     listing: Listing

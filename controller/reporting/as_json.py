@@ -198,7 +198,7 @@ def outcome_json(outcome: Outcome) -> Json:
             return {"result": outcome.word, "writes": 0, "reason": outcome.reason}
 
 
-def error_json(message: str, code: int, complaints: Iterable[Diagnostic] = ()) -> Json:
+def error_json(message: str, code: int, diagnostics: Iterable[Diagnostic] = ()) -> Json:
     """What stands in the place of a document that could not be made: never complete, and why."""
     return {
         "schemaVersion": REPORT_SCHEMA_VERSION,
@@ -206,7 +206,7 @@ def error_json(message: str, code: int, complaints: Iterable[Diagnostic] = ()) -
         "complete": False,
         "error": message,
         "exitCode": code,
-        "complaints": diagnostics_json(complaints),
+        "complaints": diagnostics_json(diagnostics),
     }
 
 
@@ -380,10 +380,10 @@ def _malformed(place: str, what: str) -> MalformedPlan:
     return MalformedPlan(f"{at}: {what}. Nothing was done. Make it again: merchantctl plan --out FILE")
 
 
-def diagnostics_json(complaints: Iterable[Diagnostic]) -> list[Json]:
+def diagnostics_json(diagnostics: Iterable[Diagnostic]) -> list[Json]:
     return [
         {"file": each.file, "line": each.line, "column": each.column, "what": each.what, "remedy": each.remedy}
-        for each in complaints
+        for each in diagnostics
     ]
 
 

@@ -98,10 +98,10 @@ def _facts(plan: FleetPlan, syncs: str = "") -> str:
 
 
 def _notices(plan: FleetPlan) -> list[str]:
-    complaints = [f"Invalid: {each}" for each in plan.diagnostics]
+    invalid = [f"Invalid: {each}" for each in plan.diagnostics]
     unread = [f"Not read: {why}" for why in plan.unread_reasons]
     found = [f"{each.code}: {each.cause} {each.one_line_remedy}" for each in plan.findings]
-    items = [*complaints, *unread, *found, *plan.notes]
+    items = [*invalid, *unread, *found, *plan.notes]
     if not provenance_text(plan):
         items += filter(None, [fleet_data_age_text(plan)])
     return [f'<div class="notice">{bullets(items)}</div>'] if items else []

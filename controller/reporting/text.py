@@ -139,10 +139,10 @@ def notice_lines(plan: FleetPlan, paint: Paint) -> list[str]:
     unread = _unreadable_part_lines(plan, paint)
     if not plan.is_complete and not unread:
         unread = [paint("bad", "Not everything was read.")]
-    complaints = [paint("bad", "Invalid: ") + clean(str(each)) for each in plan.diagnostics]
+    invalid = [paint("bad", "Invalid: ") + clean(str(each)) for each in plan.diagnostics]
     notes = [paint("change", "Note: ") + clean(note) for note in plan.notes]
     found = [line for each in plan.findings for line in finding_lines(each, paint)]
-    lines = [*complaints, *unread, *found, *notes]
+    lines = [*invalid, *unread, *found, *notes]
     return [*lines, ""] if lines else []
 
 

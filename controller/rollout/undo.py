@@ -112,7 +112,7 @@ def _suspension(name: str, declared: Fleet) -> Suspension | None:
 
 
 def _values(member: RolloutMember, which: str) -> dict[str, Value]:
-    """`before` or `after_write`, by the path under which «last applied» keeps the field."""
+    """`before` or `wrote`, by the path under which «last applied» keeps the field."""
     return {recorded_path(path): value_from_json(path, each[which]) for path, each in member.changed.items()}
 
 

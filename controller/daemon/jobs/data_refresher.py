@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class DataRefresher:
-    """Asks for new pulls. `after`: how many seconds old data may grow. When it asked for whom is in the state."""
+    """Asks for new pulls. `max_age_s`: how old data may grow. When it asked for whom is in the state."""
 
     api: Client
     store: Store

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class StateCleaner:
-    """`keep`: how many seconds what is over is remembered; `stopped`: whether a signal came."""
+    """`retention_s`: how many seconds what is over is remembered; `is_stopped`: whether a signal came."""
 
     run: RunContext
     retention_s: float
@@ -34,7 +34,7 @@ class StateCleaner:
 
     @property
     def timer(self) -> Timer:
-        return Timer("thinning", CLEANUP_CHECK_INTERVAL_S, self.clean_daily)
+        return Timer("cleanup", CLEANUP_CHECK_INTERVAL_S, self.clean_daily)
 
     async def clean_daily(self) -> None:
         now = self.run.now()

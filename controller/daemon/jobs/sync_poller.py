@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class SyncPoller:
-    """Reads in turn. `round` is in seconds: in that time everybody has his turn."""
+    """Reads in turn. `round_s`: the seconds in which each merchant has its turn."""
 
     api: Reader
     store: Store
@@ -47,7 +47,7 @@ class SyncPoller:
 
     @property
     def timer(self) -> Timer:
-        return Timer("rota", min(SYNC_POLL_INTERVAL_S, self.round_s), self.poll_some)
+        return Timer("sync_status", min(SYNC_POLL_INTERVAL_S, self.round_s), self.poll_some)
 
     async def poll_some(self) -> None:
         """The next few. Only everybody's trouble ends it for this time: whoever was left out comes first the next."""

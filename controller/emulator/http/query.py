@@ -59,7 +59,7 @@ def paginate_json(
     max_page_size: int | None = None,
     is_ordered: bool = False,
 ) -> Item:
-    """One page of `items` in the envelope of API notes 1.6; no page is longer than `largest`, whatever was asked.
+    """One page of `items` in the envelope of API notes 1.6; no page is longer than `max_page_size`, whatever was asked.
 
     `path` is the canonical path for `_links`, `kind` the noun of `query_fields.QUERYABLE`.
     Without `query` and `orderBy` the items are only measured and sliced, never looked at.

@@ -25,7 +25,7 @@ _HOURS_OF_DAY = range(24)
 def validate_document(candidate: Document, chosen: Mapping[str, Any], shapes: Document) -> list[ValidationItem]:
     """Everything that is wrong with a document, in the order of API notes 4.8.
 
-    `candidate` is the whole document as it would be stored, `chosen` what the caller set of it, `known` the
+    `candidate` is the whole document as it would be stored, `chosen` what the caller set of it, `shapes` the
     shape of a document. Raises ApiError 400 where a value is not even of its type.
     """
     _check_types(candidate, shapes)
