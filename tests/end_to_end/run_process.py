@@ -21,7 +21,7 @@ LogLine = dict[str, Any]
 
 
 class RunProcess:
-    """A controller on duty. Its log is read as it comes. A variable that is None is not set."""
+    """A controller that runs. Its log is read as it comes. A variable that is None is not set."""
 
     def __init__(self, place: Place, *arguments: str, inside: Sequence[str] = (), **environment: str | None) -> None:
         self._lines: list[LogLine | str] = []

@@ -123,7 +123,7 @@ class Week:
 
 
 @asynccontextmanager
-async def on_duty(place: Place, url: str) -> AsyncIterator[DaemonContext]:
+async def running_service(place: Place, url: str) -> AsyncIterator[DaemonContext]:
     """`run`, one look at a time, that tells a chat."""
     world, settings = place.environment, place.settings
     client = open_client(
@@ -152,7 +152,7 @@ async def on_duty(place: Place, url: str) -> AsyncIterator[DaemonContext]:
 async def lived(week: Week, looks: int, moves: int) -> None:
     place, left = week.place, looks
     while left:
-        async with on_duty(place, week.chat.url) as duty:  # and it is started anew, now and then
+        async with running_service(place, week.chat.url) as daemon:  # and it is started anew, now and then
             for _ in range(min(left, week.chance.randint(3, 12))):
                 left -= 1
                 failing = week.happens(moves)
@@ -161,7 +161,7 @@ async def lived(week: Week, looks: int, moves: int) -> None:
                 some = week.chance.sample(sorted(week.companies), max(1, len(week.companies) // 3))
                 names = set(week.companies) if everyone else set(some)
                 began = place.environment.clock()
-                await run_pass((EVERYONE,) if everyone else tuple(sorted(names)), duty)
+                await run_pass((EVERYONE,) if everyone else tuple(sorted(names)), daemon)
                 week.seen(names, began, failing)
 
 

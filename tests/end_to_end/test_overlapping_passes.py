@@ -15,7 +15,7 @@ from controller.daemon.loop import run_pass
 from controller.daemon.workqueue import EVERYONE
 from tests.end_to_end.overlapping import Hold, Traffic
 from tests.end_to_end.place import Place
-from tests.end_to_end.test_run_limits import Service, on_duty, portal_chooses
+from tests.end_to_end.test_run_limits import Service, portal_chooses, running_service
 
 NAMES = ("ann", "bob", "cid")
 
@@ -31,7 +31,7 @@ def place(tmp_path: Path, emulator_in_process: Any) -> Place:
 def serve(place: Place, story: Callable[[Service, Traffic], Awaitable[None]]) -> None:
     async def begin() -> None:
         traffic = Traffic(place)
-        async with asyncio.timeout(30), on_duty(place) as service:
+        async with asyncio.timeout(30), running_service(place) as service:
             await story(service, traffic)
 
     asyncio.run(begin())
@@ -43,14 +43,14 @@ def document_path(place: Place, name: str) -> str:
 
 async def begin_sweep(service: Service, until: Hold) -> asyncio.Task[None]:
     """A pass over everyone that has come as far as that request."""
-    sweep = asyncio.create_task(run_pass((EVERYONE,), service.duty))
+    sweep = asyncio.create_task(run_pass((EVERYONE,), service.daemon))
     await asyncio.wait([sweep, asyncio.create_task(until.reached.wait())], return_when=asyncio.FIRST_COMPLETED)
     assert not sweep.done(), "the request that is held was never sent"
     return sweep
 
 
 async def open_codes(service: Service, merchant: str) -> list[str]:
-    found = await service.duty.run.store.findings.load_open([merchant])
+    found = await service.daemon.run.store.findings.load_open([merchant])
     return sorted(each.code for each in found if each.merchant == merchant)
 
 
@@ -70,7 +70,7 @@ def test_what_a_sweep_saw_before_is_not_told_over_what_a_later_pass_saw(place: P
         held = traffic.hold("POST", document_path(place, "bob"))
         sweep = await begin_sweep(service, held)
         place.unlink_books_in_portal("ann")
-        await run_pass(("ann",), service.duty, urgent=True)
+        await run_pass(("ann",), service.daemon, urgent=True)
         seen = await open_codes(service, "ann"), shown_codes(service, "ann")
         assert seen[0] == seen[1] == ["connection-deauthorized"]
         held.let_go()
@@ -83,7 +83,7 @@ def test_what_a_sweep_saw_before_is_not_told_over_what_a_later_pass_saw(place: P
 
 async def reload_manifests(service: Service) -> None:
     """A folder that may still be written is looked at twice."""
-    watcher = service.duty.manifest_watcher
+    watcher = service.daemon.manifest_watcher
     assert not await watcher.reload_if_changed()
     assert await watcher.reload_if_changed()
 
@@ -106,10 +106,10 @@ def test_a_rename_is_carried_out_once_by_two_passes_and_told_once(place: Place) 
         await reload_manifests(service)
         held = traffic.hold("GET", document_path(place, "bob"))
         sweep = await begin_sweep(service, held)
-        await run_pass(("cid",), service.duty, urgent=True)
+        await run_pass(("cid",), service.daemon, urgent=True)
         held.let_go()
         await sweep
-        events = await service.duty.run.store.runs.load_events(merchant="zoe")
+        events = await service.daemon.run.store.runs.load_events(merchant="zoe")
         assert [each.what for each in events].count("renamed") == 1
 
     serve(place, story)
@@ -130,7 +130,7 @@ def test_who_is_known_by_the_old_name_still_is_looked_at_under_the_new_one(place
         held = traffic.hold("GET", document_path(place, "bob"))
         sweep = await begin_sweep(service, held)
         place.unlink_books_in_portal("ann")
-        await run_pass(("ann",), service.duty, urgent=True)
+        await run_pass(("ann",), service.daemon, urgent=True)
         held.let_go()
         await sweep
         assert shown_codes(service, "zoe") == ["connection-deauthorized"]
@@ -148,7 +148,7 @@ def test_who_is_to_be_taken_down_is_not_taken_over_by_a_pass_that_does_not_look_
         await reload_manifests(service)
         held = traffic.hold("GET", document_path(place, "bob"))
         sweep = await begin_sweep(service, held)
-        await run_pass(("ann",), service.duty, urgent=True)
+        await run_pass(("ann",), service.daemon, urgent=True)
         held.let_go()
         await sweep
 
@@ -167,10 +167,10 @@ def test_passes_that_overlap_go_by_the_same_manifests(place: Place) -> None:
         sweep = await begin_sweep(service, held)
         rename_in_git(place, dan, "zoe")
         await reload_manifests(service)
-        await run_pass(("bob",), service.duty, urgent=True)
+        await run_pass(("bob",), service.daemon, urgent=True)
         held.let_go()
         await sweep
-        await run_pass((EVERYONE,), service.duty)
+        await run_pass((EVERYONE,), service.daemon)
 
     serve(place, story)
     assert [each["name"] for each in place.companies()] == ["ann", "bob", "cid", "dan"]
@@ -185,13 +185,13 @@ def test_two_passes_at_once_do_not_write_more_unasked_than_one_may(tmp_path: Pat
     place.provision(*NAMES, enabled=False)
 
     async def story(service: Service, traffic: Traffic) -> None:
-        service.duty = replace(service.duty, run=replace(service.duty.run, parallelism=1))
+        service.daemon = replace(service.daemon, run=replace(service.daemon.run, parallelism=1))
         portal_chooses(place, "ann")
         place.edit_in_portal("bob", {"enabled": True})
         held = traffic.hold("POST", document_path(place, "ann"))
         sweep = await begin_sweep(service, held)
         place.edit_in_portal("cid", {"enabled": True})
-        await run_pass(("cid",), service.duty, urgent=True)
+        await run_pass(("cid",), service.daemon, urgent=True)
         assert place.document("cid")["enabled"] is True, "parked until the class is judged"
         (cid,) = [each for each in service.plan.plans if each.merchant == "cid"]
         assert cid.held_changes
@@ -215,7 +215,7 @@ def test_a_refusal_for_want_of_a_link_leaves_nobody_alone_for_good(place: Place)
         connection = place.accounting_connection("ann")["id"]
         place.emulator.control("POST", f"/companies/{place.company('ann')['id']}/connections/{connection}/authorize")
         place.emulator.advance("PT1M")
-        quarantine = (await service.duty.run.store.quarantine.load())["ann"]
+        quarantine = (await service.daemon.run.store.quarantine.load())["ann"]
         assert quarantine.until is not None, "it is tried again by itself"
         assert "Deauthorized" in quarantine.reason
 
@@ -231,9 +231,9 @@ def test_a_sweep_that_ends_forgets_nobody_whom_a_short_pass_looked_at_meanwhile(
         portal_chooses(place, "bob")
         held = traffic.hold("POST", document_path(place, "bob"))
         sweep = await begin_sweep(service, held)
-        await run_pass(("cid",), service.duty, urgent=True)
+        await run_pass(("cid",), service.daemon, urgent=True)
         held.let_go()
         await sweep
-        assert (await service.duty.run.store.seen.load_times()).keys() == set(NAMES)
+        assert (await service.daemon.run.store.seen.load_times()).keys() == set(NAMES)
 
     serve(place, story)

@@ -25,7 +25,7 @@ from controller.daemon.workqueue import EVERYONE
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
 from tests.end_to_end.test_overlapping_passes import rename_in_git
-from tests.end_to_end.test_run_limits import Service, on_duty, portal_chooses
+from tests.end_to_end.test_run_limits import Service, portal_chooses, running_service
 
 HAPPENINGS = 25
 STORIES = 8
@@ -79,7 +79,7 @@ class AnyOrder(httpx.AsyncBaseTransport):
 
 
 class Story:
-    """Four merchants as declared, and what may happen to them while `run` is on duty."""
+    """Four merchants as declared, and what may happen to them while `run` runs."""
 
     def __init__(self, place: Place, dice: Random) -> None:
         self.place, self.dice, self.order = place, dice, AnyOrder(dice)
@@ -110,12 +110,12 @@ class Story:
         )
         what(name)
         if self.dice.random() < 0.7:
-            service.duty.queue.add([name], urgent=True)
+            service.daemon.queue.add([name], urgent=True)
         if self.dice.random() < 0.2:
-            service.duty.queue.add([EVERYONE])
+            service.daemon.queue.add([EVERYONE])
         for _ in range(2):
-            if await service.duty.manifest_watcher.reload_if_changed():
-                service.duty.queue.add([EVERYONE])
+            if await service.daemon.manifest_watcher.reload_if_changed():
+                service.daemon.queue.add([EVERYONE])
 
     def edit(self, name: str) -> None:
         if self._is_linked(name) and self.place.document(self.company[name]).get("configuration"):
@@ -165,21 +165,21 @@ class Story:
 
 
 async def ledger_and_plan(service: Service) -> tuple[set[Any], set[Any]]:
-    await run_pass((EVERYONE,), service.duty)
-    open_ = await service.duty.run.store.findings.load_open()
+    await run_pass((EVERYONE,), service.daemon)
+    open_ = await service.daemon.run.store.findings.load_open()
     plan = service.plan
     return {each.key for each in open_}, {each.key for one in plan.plans for each in one.findings}
 
 
 async def tell(story: Story) -> None:
     async with asyncio.timeout(60), on_duty_in_any_order(story) as service:
-        serving = asyncio.create_task(serve(service.duty))
+        serving = asyncio.create_task(serve(service.daemon))
         for _ in range(HAPPENINGS):
             await story.happen(service)
             for _ in range(story.dice.randrange(150)):
                 await asyncio.sleep(0)
             assert not serving.done(), "it ended by itself"
-        shut_down(service.duty, SIGTERM)
+        shut_down(service.daemon, SIGTERM)
         await serving
 
 
@@ -187,7 +187,7 @@ async def tell(story: Story) -> None:
 async def on_duty_in_any_order(story: Story) -> AsyncIterator[Service]:
     going = asyncio.create_task(story.order.let_go_one_by_one())
     try:
-        async with on_duty(story.place) as service:
+        async with running_service(story.place) as service:
             yield service
     finally:
         going.cancel()
@@ -201,7 +201,7 @@ async def settle(story: Story) -> tuple[set[Any], set[Any]]:
             story.consent("")
             story.ahead += timedelta(hours=1)
             story.place.emulator.advance("PT1H")
-            await run_pass((EVERYONE,), service.duty)
+            await run_pass((EVERYONE,), service.daemon)
         return await ledger_and_plan(service)
 
 

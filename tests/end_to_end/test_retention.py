@@ -81,16 +81,16 @@ def test_run_forgets_all_of_it_once_a_day(place: Place) -> None:
         async with open_state(settings.state) as store, client as api:
             order = ApplyRequest(Scope(), RunPolicy(automatic=True))
             run = build_run(settings, order, EMPTY_FLEET, store, api, no_progress, environment)
-            thinning = StateCleaner(run, settings.keep, lambda: False)
-            await thinning.clean_daily()
+            cleaner = StateCleaner(run, settings.keep, lambda: False)
+            await cleaner.clean_daily()
             assert lines(place) == own
             past(place, 10, OLD)
-            await thinning.clean_daily()
+            await cleaner.clean_daily()
             assert lines(place) == own + 10, "not before a day is over"
             moved[0] = timedelta(days=1)
-            await replace(thinning, is_stopped=lambda: True).clean_daily()
+            await replace(cleaner, is_stopped=lambda: True).clean_daily()
             assert lines(place) == own + 10, "not once it is told to leave"
-            await thinning.clean_daily()
+            await cleaner.clean_daily()
             assert lines(place) == own
 
     asyncio.run(two_days())

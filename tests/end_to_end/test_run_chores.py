@@ -108,7 +108,7 @@ def test_a_fault_of_ours_ends_a_pass_and_not_the_service(place: Place) -> None:
 
     async def story(api: Client, store: Store) -> DaemonContext:
         revisions = ManifestWatcher(place.manifests)
-        duty = DaemonContext(
+        daemon = DaemonContext(
             run=build_run(
                 place.settings, ApplyRequest(Scope()), revisions.fleet, store, api, no_progress, REAL_ENVIRONMENT
             ),
@@ -120,12 +120,12 @@ def test_a_fault_of_ours_ends_a_pass_and_not_the_service(place: Place) -> None:
             lock=PassLock(broken, lambda: revisions.fleet),
             notifier=Notifier(Metrics(), REAL_ENVIRONMENT.sleep),
         )
-        await run_pass((EVERYONE,), duty)
-        return duty
+        await run_pass((EVERYONE,), daemon)
+        return daemon
 
-    duty = with_real_things(place, story)
-    assert "ZeroDivisionError" in present(duty.state.latest.pass_failure)
-    assert len(duty.queue) == 1, "everyone is tried again"
+    daemon = with_real_things(place, story)
+    assert "ZeroDivisionError" in present(daemon.state.latest.pass_failure)
+    assert len(daemon.queue) == 1, "everyone is tried again"
 
 
 @pytest.mark.parametrize("status", [403, 409, 422])
@@ -136,10 +136,10 @@ def test_whoever_cannot_be_read_keeps_nobody_else_from_having_its_sync_read(plac
     asked: list[int] = []
 
     async def story(api: Client, store: Store) -> set[str]:
-        rota = SyncPoller(api, store, WorkQueue(), lambda: ControllerStatus(plan=plan), now, round_s=60)
+        poller = SyncPoller(api, store, WorkQueue(), lambda: ControllerStatus(plan=plan), now, round_s=60)
         for _ in range(3):
             before = api.reads
-            await rota.poll_some()
+            await poller.poll_some()
             asked.append(api.reads - before)
         return set(await store.syncs.load())
 

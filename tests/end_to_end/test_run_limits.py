@@ -32,23 +32,23 @@ TIPS = {"sales": {"accounts": {"gratuity": {"name": "Tips payable"}}}}
 
 
 class Service:
-    """The controller on duty, one look at a time: a webhook, a rota and a timer all only say whom to look at."""
+    """The controller that runs, one look at a time: a webhook and a timer only say whom to look at."""
 
-    def __init__(self, duty: DaemonContext) -> None:
-        self.duty = duty
+    def __init__(self, daemon: DaemonContext) -> None:
+        self.daemon = daemon
         self.looks: list[tuple[str, ...]] = []
 
     async def told_of(self, names: Iterable[str]) -> None:
         """These are to be looked at; so is whoever is due after that, until nobody is."""
-        self.duty.queue.add(tuple(names))
+        self.daemon.queue.add(tuple(names))
         while keys := await self._due():
             self.looks.append(keys)
-            await run_pass(keys, self.duty)
+            await run_pass(keys, self.daemon)
 
     async def _due(self) -> tuple[str, ...]:
         with suppress(TimeoutError):
             async with asyncio.timeout(0):  # who is due is handed out without waiting
-                return await self.duty.queue.get()
+                return await self.daemon.queue.get()
         return ()
 
     @property
@@ -57,7 +57,7 @@ class Service:
 
     @property
     def plan(self) -> FleetPlan:
-        plan = self.duty.state.latest.plan
+        plan = self.daemon.state.latest.plan
         assert plan is not None
         return plan
 
@@ -66,7 +66,7 @@ class Service:
 
 
 @asynccontextmanager
-async def on_duty(place: Place) -> AsyncIterator[Service]:
+async def running_service(place: Place) -> AsyncIterator[Service]:
     world, settings = place.environment, place.settings
     client = open_client(settings.base_url, str(settings.api_key), requests_per_minute=0, network=world.network)
     async with open_state(settings.state) as store, client as api:
@@ -84,7 +84,7 @@ async def on_duty(place: Place) -> AsyncIterator[Service]:
                 notifier=Notifier(Metrics(), world.sleep),
             )
         )
-        await run_pass((EVERYONE,), service.duty)
+        await run_pass((EVERYONE,), service.daemon)
         yield service
 
 
@@ -115,7 +115,7 @@ class Fleet:
 
     def serve(self, story: Callable[[Service], Awaitable[None]]) -> Service:
         async def begin() -> Service:
-            async with on_duty(self.place) as service:
+            async with running_service(self.place) as service:
                 await story(service)
             return service
 
@@ -173,7 +173,7 @@ def test_what_somebody_else_did_is_not_judged_as_part_of_a_revision(
 
     async def story(service: Service) -> None:
         fleet.switch(fleet.some(2))
-        service.duty.state.revised = set(fleet.some(revised))
+        service.daemon.state.revised = set(fleet.some(revised))
         await service.told_of(fleet.some(2))
 
     service = fleet.serve(story)
@@ -184,7 +184,7 @@ def test_two_revisions_in_a_day_write_no_more_than_the_limit(fleet: Fleet) -> No
     async def story(service: Service) -> None:
         for names in (fleet.some(2), fleet.some(4)[2:]):
             fleet.switch(names)
-            service.duty.state.revised = set(names)
+            service.daemon.state.revised = set(names)
             await service.told_of(names)
 
     service = fleet.serve(story)

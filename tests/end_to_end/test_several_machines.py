@@ -23,7 +23,7 @@ from tests.end_to_end.place import (
 from tests.end_to_end.run_process import RunProcess, running_controller
 from tests.postgresql import empty_schema, query_value
 from tests.web.conftest import SECRET
-from tests.web.test_on_duty import listened_to
+from tests.web.test_running_controller import listened_to
 
 FLEET = [f"m-{number:02}" for number in range(30)]
 
