@@ -25,6 +25,7 @@ from tests.emulator import Emulator, in_process_emulator
 from tests.in_process import TEST_ACCOUNT
 from tests.postgresql import postgresql as postgresql
 from tests.postgresql import server_of_the_run
+from tests.processes import end_fork_server
 
 MEMORY = "/dev/shm"
 """Where Linux has files in memory: states are synced at every commit, of which there are tens of thousands."""
@@ -73,6 +74,7 @@ def logging_as_it_was() -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.add_cleanup(end_fork_server)
     if hasattr(config, "workerinput"):  # a worker of xdist is part of the run of the process that started it
         return
     if "TMPDIR" not in os.environ and _free_bytes(MEMORY) > ROOM_FOR_A_RUN:

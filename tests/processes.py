@@ -104,7 +104,7 @@ def _read_at_start(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _fork(request: bytes, descriptors: Sequence[int]) -> int:
     """The pid of a new process."""
-    server = _server()
+    server, _ = _server()
     socket.send_fds(server, [request], descriptors)
     return int(server.recv(64))
 
@@ -114,14 +114,24 @@ def _variables_of_the_server() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(SOURCE)}
 
 
+def end_fork_server() -> None:
+    """Ends that of this process, if there is one, so that it outlives no run and its processor time is the run's."""
+    if _server.cache_info().currsize:
+        requests, process = _server()
+        requests.close()
+        process.wait(10)
+
+
 @cache
-def _server() -> socket.socket:
-    """The one of this process, started by the first that needs it. It ends when this process does."""
+def _server() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """That of this process, on its socket, started by the first that needs it. It ends when this process does."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        command = [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())]
-        inherited = [theirs.fileno()]
-        subprocess.Popen(
-            command, cwd=SOURCE, env=_variables_of_the_server(), stdin=subprocess.DEVNULL, pass_fds=inherited
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())],
+            cwd=SOURCE,
+            env=_variables_of_the_server(),
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
         )
-    return ours
+    return ours, process
