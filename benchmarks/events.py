@@ -1,7 +1,7 @@
 """How soon `run` has looked at a merchant that something happened to, while it looks at everyone at the default pace.
 
-Each event is an unlink in the portal, told by a webhook of the newer service; the time runs from the unlink to the line
-in the log that the merchant was looked at.
+Each event is an unlink in the portal, told by a webhook of the newer service, and at last by none; the time runs from
+the unlink to the line in the log that the merchant was looked at.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ MERCHANTS = 10_000
 EVENTS = 60
 EVENT_INTERVAL_S = 1.0
 """Seconds from one event to the next."""
+UNTOLD = 5
+UNTOLD_INTERVAL_S = 7.0
+"""Unlinks of which no webhook tells, and seconds between them: at different moments of the minute that is looked for
+them in."""
 SWEEP_BEGUN_AFTER_S = 20.0
 """Seconds after the start at which the sweep is well under way; it takes eleven minutes."""
 _SECRET = "whsec_" + b64encode(b"a secret of the benchmark, 32 by").decode()
@@ -35,7 +39,7 @@ _EVENT_TYPES = ["connection.connected", "connection.disconnected"]
 
 
 def measure() -> Iterator[Figure]:
-    """Needs about two minutes."""
+    """Needs about six minutes."""
     with serve_emulator_process() as (url, _), TemporaryDirectory() as folder:
         settings = fleet_in_sync(url, Path(folder), MERCHANTS)
         environment = {
@@ -64,16 +68,26 @@ def _measure_beside(controller: subprocess.Popen[str], url: str) -> Iterator[Fig
     time.sleep(SWEEP_BEGUN_AFTER_S)
     waits = []
     for company in companies[:: len(companies) // EVENTS][:EVENTS]:
-        began = time.perf_counter()
-        (books,) = [each["id"] for each in company["dataConnections"] if each["sourceType"] == "Accounting"]
-        ask(url, "POST", f"/_emulator/companies/{company['id']}/connections/{books}/deauthorize")
-        _next(lines, "pass_finished")
-        waits.append(time.perf_counter() - began)
+        waits.append(_seconds_until_looked_at(company, url, lines))
         time.sleep(max(0.0, EVENT_INTERVAL_S - waits[-1]))
     ordered = sorted(waits)
     yield Figure("webhook to looked at, median, while all are swept", statistics.median(ordered), "s")
     yield Figure("  p95", ordered[int(0.95 * len(ordered))], "s", "<= 2")
     yield Figure("  slowest", ordered[-1], "s")
+    ask(url, "DELETE", f"/webhooks/{made['id']}")
+    waits = []
+    for company in companies[1 :: len(companies) // UNTOLD][:UNTOLD]:
+        waits.append(_seconds_until_looked_at(company, url, lines))
+        time.sleep(UNTOLD_INTERVAL_S)
+    yield Figure("unlink without a webhook to looked at, slowest", max(waits), "s", "<= 75")
+
+
+def _seconds_until_looked_at(company: dict[str, Any], url: str, lines: Queue[dict[str, Any]]) -> float:
+    began = time.perf_counter()
+    (books,) = [each["id"] for each in company["dataConnections"] if each["sourceType"] == "Accounting"]
+    ask(url, "POST", f"/_emulator/companies/{company['id']}/connections/{books}/deauthorize")
+    _next(lines, "pass_finished")
+    return time.perf_counter() - began
 
 
 def _read_log(controller: subprocess.Popen[str], lines: Queue[dict[str, Any]]) -> None:

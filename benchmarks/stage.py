@@ -59,7 +59,7 @@ def ask(url: str, method: str, path: str, body: Any = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = Request(url + path, data, {"Authorization": AUTHORIZATION}, method=method)
     with _direct.open(request) as answer:
-        return json.loads(answer.read())
+        return json.loads(answer.read() or "null")
 
 
 def measure_seconds(work: Any) -> tuple[float, float]:
