@@ -115,6 +115,13 @@ class Rollouts:
             row = (await transaction.execute(query if name is None else query.where(rollouts.c.name == name))).first()
         return None if row is None else _from_row(row)
 
+    async def load_all(self) -> list[RolloutRow]:
+        """All rollouts, the newest first."""
+        async with self._database.reading() as transaction:
+            return [
+                _from_row(row) for row in await transaction.execute(select(rollouts).order_by(rollouts.c.id.desc()))
+            ]
+
     async def acquire_claim(self, *, by_force: bool) -> bool:
         """Take the claim to carry a rollout out, until the store is closed; False where another living process has it.
 

@@ -45,6 +45,12 @@ terminal to ask on, 65 invalid manifests, 130/143 stopped by a signal.
     help="Lift the limit on this class; may be repeated. What is held for one merchant is released by name, "
     "re-create=NAME, delete=NAME or remap=NAME, or by how many are held, re-create:57.",
 )
+@click.option(
+    "--revision",
+    "puts_in_force",
+    is_flag=True,
+    help="These manifests are in force from now on, for every `run` on this state: of the whole root only.",
+)
 @click.option("--retry", is_flag=True, help="Try quarantined merchants too, as --target does.")
 @click.option("--max-changes", type=click.IntRange(0), metavar="N", help="Refuse more than N changes in all.")
 @click.option("--parallelism", type=click.IntRange(1), metavar="N", help="At most N merchants at a time.")
@@ -77,6 +83,7 @@ def command(ctx: click.Context, /, source: Path | None, output: str, yes: bool, 
             saved_plan=saved_plan,
             parallelism=options["parallelism"],
             lock_timeout=options["lock_timeout"],
+            puts_in_force=options["puts_in_force"],
             on_message=lambda sentence: click.echo(sentence, err=True),
         )
         result = run_async(plan_and_apply(settings, request, on_progress=on_progress, environment=environment()))

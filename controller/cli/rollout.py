@@ -124,6 +124,50 @@ def status(ctx: click.Context, /, name: str | None, output: str) -> None:
     _print_rollout(run_async(load_status(_settings(ctx), name)), output)
 
 
+@command.command("list", epilog="Example: merchantctl rollout list -o json")
+@output_option()
+@click.pass_context
+def list_(ctx: click.Context, /, output: str) -> None:
+    """List all rollouts, the newest first."""
+    from controller.cli.documents import render_document
+    from controller.cli.state_access import query_state
+    from controller.reporting.formatting import align_columns, clean, format_iso, format_time
+
+    settings = _settings(ctx)
+    rows = query_state(settings, lambda store: store.rollouts.load_all())
+    if output == "json":
+        rollouts = [
+            {
+                "name": row.name,
+                "state": row.state,
+                "reason": row.reason or None,
+                "wave": row.wave,
+                "started": format_iso(row.started_at),
+                "since": format_iso(row.since),
+            }
+            for row in rows
+        ]
+        head = {"schemaVersion": 1, "kind": "RolloutList", "complete": True}
+        click.echo(render_document(head | {"rollouts": rollouts}, settings.base_url))
+        return
+    if not rows:
+        click.echo("There was no rollout yet: merchantctl rollout start begins one.")
+        return
+    lines = [
+        (
+            clean(row.name),
+            row.state,
+            str(row.wave),
+            format_time(row.started_at),
+            format_time(row.since),
+            clean(row.reason),
+        )
+        for row in rows
+    ]
+    for line in align_columns([("NAME", "STATE", "WAVE", "STARTED", "SINCE", ""), *lines], ""):
+        click.echo(line)
+
+
 @command.command(epilog="Example: merchantctl rollout pause")
 @_name
 @click.pass_context

@@ -24,11 +24,13 @@ from controller.operations.bootstrap import (
     stop_on_signals,
 )
 from controller.operations.shared_budget import shared_budget
+from controller.reconcile.context import RunContext
 from controller.reconcile.fence import lost_lock_warning
 from controller.reconcile.fleet import reconcile
 from controller.reconcile.state_cleanup import MAX_EXPIRY_BATCHES_AFTER_APPLY, delete_expired_rows
 from controller.reporting.as_json import MalformedPlan
 from controller.settings import Settings
+from state import Revision, RevisionStatus
 
 
 async def plan_and_apply(
@@ -48,6 +50,10 @@ async def plan_and_apply(
             raise MerchantctlError(f"this plan was made in {made}, and this is {here}. Nothing was done")
         request = replace(request, scope=scope_of_saved_plan(saved_plan, settings.manifests))
     _refuse_releases_in_a_part(request)
+    if request.puts_in_force and not request.scope.is_everyone:
+        raise UsageError(
+            "--revision is for a run of the whole root: leave out PATH, --target and -l. Nothing was done."
+        )
     fleet = load_manifests(settings, request.scope, strict=True, cached=False)
     if saved_plan and saved_plan["manifests"] != fleet.digest:
         raise MerchantctlError("the manifests are not those that this plan was made from; make a new plan")
@@ -63,11 +69,24 @@ async def plan_and_apply(
         run = build_run(settings, request, fleet, store, api, on_progress, environment)
         with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number)):
             report = await reconcile(run, request.confirm, saved_plan)
+            if isinstance(report, FleetReport) and request.puts_in_force and report.confirmed:
+                await _put_in_force(run, settings)
             if isinstance(report, FleetReport):
                 await delete_expired_rows(
                     run, settings.keep, stopped=lambda: bool(run.stop.reason), at_most=MAX_EXPIRY_BATCHES_AFTER_APPLY
                 )
             return report
+
+
+async def _put_in_force(run: RunContext, settings: Settings) -> None:
+    """The manifests of a run that a person agreed to, whichever are in force."""
+    revisions = run.store.revisions
+    revision = Revision(run.fleet.digest, run.fleet.commit, str(settings.git or settings.manifests.resolve()))
+    while True:
+        row = await revisions.load(RevisionStatus.IN_FORCE)
+        number = row.id if row else None
+        if await revisions.put_in_force(revision, instead_of=number, at=run.now(), by=str(run.author)):
+            return
 
 
 def _refuse_releases_in_a_part(request: ApplyRequest) -> None:

@@ -64,6 +64,7 @@ class ApplyRequest:
     on_message    called with a sentence about what is being waited for
     verb          who it is in the history: `apply`, `run`, `plan`, `drift`
     records       what of the ledger it writes; None: as far as its manifests are those in force
+    puts_in_force its manifests are those in force from then on, for the controllers of this state
     """
 
     scope: Scope
@@ -75,6 +76,7 @@ class ApplyRequest:
     on_message: Callable[[str], None] = ignore_message
     verb: str = "apply"
     records: Records | None = None
+    puts_in_force: bool = False
 
 
 # Manifests ----------------------------------------------------------------------------------------------

@@ -80,6 +80,10 @@ def test_a_killed_controller_loses_nothing_of_it_and_a_pause_is_heard(fleet: Pla
 
 
 def test_without_a_controller_or_in_the_foreground_the_command_stays(fleet: Place) -> None:
+    assert "no rollout yet" in fleet.run_in_process("rollout", "list").stdout
     done = start(fleet, "--allow", "disable")
     assert "carries it out" not in done.stderr
     assert rollout_state(fleet)["state"] == "done"
+    assert "spring  done" in fleet.run_in_process("rollout", "list").stdout
+    listed = json.loads(fleet.run_in_process("rollout", "list", "-o", "json").stdout)["rollouts"]
+    assert [(each["name"], each["state"]) for each in listed] == [("spring", "done")]

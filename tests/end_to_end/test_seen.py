@@ -87,3 +87,12 @@ def _merchants_shown(address: str) -> set[str]:
 
 def _page(address: str, path: str) -> str:
     return httpx.get(address + path, trust_env=False).text
+
+
+def test_an_apply_of_the_whole_root_can_put_its_manifests_in_force(place: Place) -> None:
+    place.provision("ann")
+    assert "No revision is in force" in place.run_in_process("revision", "show").stdout
+    assert place.run_in_process("apply", "--yes", "--revision", "--target", "ann").returncode == 64
+    assert "No revision is in force" in place.run_in_process("revision", "show").stdout
+    assert place.run_in_process("apply", "--yes", "--revision").returncode == 0
+    assert "by apply of" in place.run_in_process("revision", "show").stdout

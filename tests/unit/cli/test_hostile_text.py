@@ -120,6 +120,7 @@ _ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("sync",): ("acme", "--status"),
     ("rollout", "start"): ("--yes",),
     ("rollout", "status"): (),
+    ("rollout", "list"): (),
     ("rollout", "resume"): (),
     ("rollout", "undo"): ("--yes",),
     ("push",): ("acme", "sales.json"),
@@ -141,6 +142,7 @@ _BESIDE = [("link", "bolt"), ("status", "dawn"), ("-vv", "drift"), ("state", "ex
 _SILENT = {"doctor", "explain", "impact", "push", "refresh", "report -o text", "state list", "status -o text"}
 _SILENT |= {
     "revision show",
+    "rollout list",
     "validate --online -o junit",
     *(f"rollout {verb} --yes -o json" for verb in ("start", "undo")),
 }
