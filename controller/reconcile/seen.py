@@ -82,4 +82,6 @@ def _read_row(row: SeenRow) -> SeenMerchant | None:
         plan, outcome = decode(row.plan), decode(row.outcome)
     except Unreadable:
         return None
-    return SeenMerchant(replace(plan, merchant=row.merchant), outcome, row.seen_at) if isinstance(plan, Plan) else None
+    if not isinstance(plan, Plan) or not isinstance(outcome, Outcome):
+        return None
+    return SeenMerchant(replace(plan, merchant=row.merchant), outcome, row.seen_at)

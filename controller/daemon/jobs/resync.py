@@ -45,7 +45,14 @@ class Resync:
         latest = {name: _believed(at, now) for name, at in self.state.latest.looked_at.items()}
         for name, at in asked.items():
             latest[name] = max(_believed(at, now), latest.get(name, NEVER))
-        due = due_for_resync(self.names(), latest, now, timedelta(seconds=self.interval_s))
+        names = frozenset(self.names())
+        if self.state.ready:
+            # However somebody was missed by the look at everyone: the next one may be a day away.
+            missed = names - latest.keys() - self.state.revised
+            latest |= dict.fromkeys(missed, NEVER)
+        due = due_for_resync(sorted(names), latest, now, timedelta(seconds=self.interval_s))
+        for gone in asked.keys() - names:
+            del asked[gone]
         asked.update(dict.fromkeys(due, now))
         self.state.give_reason(due, "resync")
         self.queue.add(due)

@@ -65,6 +65,20 @@ async def test_once_the_clock_was_put_back_everyone_is_looked_at_and_then_in_tur
     assert len(queue) == 0, "it is asked for once"
 
 
+async def test_whoever_every_look_so_far_has_missed_is_looked_at_once_everyone_was() -> None:
+    """However it came to that: the next look at everyone may be a day away."""
+    queue, state = WorkQueue(), DaemonState(ControllerStatus(looked_at={"ann": START}), revised={"cid"})
+    resync = Resync(queue, state, lambda: ["ann", "bob", "cid"], lambda: START, 3600)
+    await resync.enqueue_due()
+    assert len(queue) == 0, "the first look at everyone is still to come"
+    state.ready = True
+    await resync.enqueue_due()
+    assert len(queue) == 1
+    assert await queue.get() == ("bob",), "those of a new revision wait for it already"
+    await resync.enqueue_due()
+    assert len(queue) == 0
+
+
 async def test_a_merchant_that_waits_in_the_queue_is_not_asked_for_again() -> None:
     queue, state = WorkQueue(), DaemonState(ControllerStatus(looked_at={"ann": START}))
     resync = Resync(queue, state, lambda: ["ann"], lambda: START + 1.5 * HOUR, 3600)
