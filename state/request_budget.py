@@ -78,7 +78,7 @@ class RequestBudget:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def settle(self, holder: str, *, wanted: int, limit: int, now: datetime | None = None) -> int:
+    async def renew(self, holder: str, *, wanted: int, limit: int, now: datetime | None = None) -> int:
         """Renew a process's share and make it larger or smaller, as it wants and as the others let it; how large it is
         now.
 

@@ -14,7 +14,7 @@ from state import Store, postgresql_url
 from state.errors import StateProblem
 from state.request_budget import SHARE_LEASE
 
-SETTLE_INTERVAL_S = 2.0
+RENEW_INTERVAL_S = 2.0
 """Seconds from one look at what the others need to the next."""
 
 MIN_WANTED = 30
@@ -33,36 +33,36 @@ async def shared_budget(settings: Settings, store: Store, api: Reader) -> AsyncI
     process = current_process()
     holder = f"{process.host} {process.pid} {process.started}"
 
-    async def settle(wanted: int) -> int:
-        granted = await store.request_budget.settle(holder, wanted=wanted, limit=limit)
+    async def renew(wanted: int) -> int:
+        granted = await store.request_budget.renew(holder, wanted=wanted, limit=limit)
         api.set_budget(granted)
         return granted
 
     # All that is to be had, for whoever is alone; but nobody has to give anything up before it is needed.
-    await settle(limit)
-    granted = await settle(min(limit, MIN_WANTED))
+    await renew(limit)
+    granted = await renew(min(limit, MIN_WANTED))
 
-    async def keep_settling() -> None:
+    async def keep_renewing() -> None:
         nonlocal granted
         loop = asyncio.get_running_loop()
-        settled_at = loop.time()
+        renewed_at = loop.time()
         while True:
-            await asyncio.sleep(SETTLE_INTERVAL_S)
+            await asyncio.sleep(RENEW_INTERVAL_S)
             used = max(MIN_WANTED, 2 * api.sent_within_a_minute, 2 * granted if api.waits_for_budget else 0)
             try:
-                granted = await settle(min(limit, used))
-                settled_at = loop.time()
+                granted = await renew(min(limit, used))
+                renewed_at = loop.time()
             except StateProblem as problem:
                 _LOG.warning("the budget of requests cannot be shared now: %s", problem)
-                if loop.time() - settled_at > SHARE_LEASE.total_seconds():
+                if loop.time() - renewed_at > SHARE_LEASE.total_seconds():
                     api.set_budget(1)  # the share has lapsed: others may have it by now
 
-    settling = asyncio.create_task(keep_settling())
+    renewing = asyncio.create_task(keep_renewing())
     try:
         yield
     finally:
-        settling.cancel()
+        renewing.cancel()
         with suppress(asyncio.CancelledError):
-            await settling
+            await renewing
         with suppress(StateProblem):
             await store.request_budget.give_back(holder)

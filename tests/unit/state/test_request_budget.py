@@ -33,15 +33,15 @@ def test_who_uses_little_gives_what_the_other_needs() -> None:
 
 
 async def test_who_begins_beside_one_that_has_all_need_not_wait_and_has_half_after_a_minute(store: Store) -> None:
-    settle = store.request_budget.settle
-    assert await settle("one", wanted=LIMIT, limit=LIMIT, now=START) == 903
-    assert await settle("other", wanted=LIMIT, limit=LIMIT, now=START) == 47
-    assert await settle("one", wanted=LIMIT, limit=LIMIT, now=START + TICK) == LIMIT // 2
-    assert await settle("other", wanted=LIMIT, limit=LIMIT, now=START + 2 * TICK) == 47
+    renew = store.request_budget.renew
+    assert await renew("one", wanted=LIMIT, limit=LIMIT, now=START) == 903
+    assert await renew("other", wanted=LIMIT, limit=LIMIT, now=START) == 47
+    assert await renew("one", wanted=LIMIT, limit=LIMIT, now=START + TICK) == LIMIT // 2
+    assert await renew("other", wanted=LIMIT, limit=LIMIT, now=START + 2 * TICK) == 47
     for seconds in range(4, 64, 2):
         now = START + timedelta(seconds=seconds)
-        assert await settle("one", wanted=LIMIT, limit=LIMIT, now=now) == LIMIT // 2, "no more than once"
-    assert await settle("other", wanted=LIMIT, limit=LIMIT, now=START + timedelta(seconds=66)) > 400
+        assert await renew("one", wanted=LIMIT, limit=LIMIT, now=now) == LIMIT // 2, "no more than once"
+    assert await renew("other", wanted=LIMIT, limit=LIMIT, now=START + timedelta(seconds=66)) > 400
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -60,9 +60,9 @@ async def test_whoever_comes_goes_dies_or_wants_no_minute_sees_more_than_the_lim
                 await store.request_budget.give_back(name, now)
             continue
         wanted = random.choice((30, 200, LIMIT))
-        living[name] = await store.request_budget.settle(name, wanted=wanted, limit=LIMIT, now=now)
-        for each in [other for other in living if other != name]:  # all settle every two seconds
-            living[each] = await store.request_budget.settle(each, wanted=LIMIT, limit=LIMIT, now=now)
+        living[name] = await store.request_budget.renew(name, wanted=wanted, limit=LIMIT, now=now)
+        for each in [other for other in living if other != name]:  # all renew every two seconds
+            living[each] = await store.request_budget.renew(each, wanted=LIMIT, limit=LIMIT, now=now)
         shares += [(now, each, share) for each, share in living.items()]
         within = [(each, share) for at, each, share in shares if now - at < MINUTE]
         largest = {
