@@ -293,7 +293,7 @@ def _broken_schedule(layers: Layers) -> Iterator[Diagnostic]:
 
 
 def _diagnostic(layers: Layers, paths: tuple[str, ...], what: str, remedy: str) -> Diagnostic:
-    origin = layers.blame(*paths)
+    origin = layers.highest_origin(*paths)
     return Diagnostic(origin.file, origin.line, origin.column, what, remedy)
 
 

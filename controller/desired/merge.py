@@ -43,7 +43,7 @@ class Layers:
     def origins(self) -> Origins:
         return Origins(self.manifests)
 
-    def blame(self, *paths: str) -> Origin:
+    def highest_origin(self, *paths: str) -> Origin:
         """Of values that contradict each other, the place of the one in the highest layer: the one to correct."""
         order, origins = [manifest.title for manifest in self.manifests], self.origins
         return max((origins[path][-1] for path in paths), key=lambda origin: order.index(origin.manifest))

@@ -113,9 +113,9 @@ def _refused(wanted: DesiredMerchant, resolved: ResolvedFields, live: Configurat
             yield UnresolvedReference(wanted.origins[path][-1], path, "refused", sentence)
 
 
-def _configuration(glimpse: BasicObservation, snapshot: RunSnapshot) -> Configuration | NotYetCheckable | Unread:
+def _configuration(basic: BasicObservation, snapshot: RunSnapshot) -> Configuration | NotYetCheckable | Unread:
     """The merchant's own options; without any there is nothing to look in."""
-    match glimpse:
+    match basic:
         case BasicObservation(company=Absent()):
             return NotYetCheckable(COMPANY_NOT_CREATED)
         case BasicObservation(company=Unread() as unread) | BasicObservation(document=Unread(failed=True) as unread):

@@ -46,11 +46,11 @@ def stop_for_lost_lock(error: StateLocked | LockEnded, snapshot: RunSnapshot) ->
 async def write_fenced(request: Callable[[Client], Awaitable[T]], snapshot: RunSnapshot) -> T:
     """One write that rests on no read: proven, then sent at once, or proven anew after any wait."""
 
-    async def story(api: Client) -> T:
+    async def prove_then_send(api: Client) -> T:
         await fence(snapshot)
         return await request(api)
 
-    return await snapshot.run.api.read_then_write(story)
+    return await snapshot.run.api.read_then_write(prove_then_send)
 
 
 def in_flight_until(lost_at: datetime) -> datetime:

@@ -43,10 +43,10 @@ ALL_CONDITIONS_TRUE = (
 )
 
 
-def cached_plan(merchant: str, glimpse: BasicObservation, snapshot: RunSnapshot) -> Plan | None:
+def cached_plan(merchant: str, basic: BasicObservation, snapshot: RunSnapshot) -> Plan | None:
     """The plan of a merchant that is as it was when it was last found in sync; None where that is not known."""
-    known, key = snapshot.in_sync_keys.get(merchant, ""), cache_key(merchant, glimpse, snapshot)
-    if key is None or not known.startswith(key) or not isinstance(glimpse.company, Company):
+    known, key = snapshot.in_sync_keys.get(merchant, ""), cache_key(merchant, basic, snapshot)
+    if key is None or not known.startswith(key) or not isinstance(basic.company, Company):
         return None
     recorded = snapshot.recorded_state(merchant)
     fingerprint, schedule = known.removeprefix(key).strip().rsplit(" ", 1)
@@ -63,31 +63,31 @@ def cached_plan(merchant: str, glimpse: BasicObservation, snapshot: RunSnapshot)
         fingerprint=fingerprint,
         last_sync=recorded.last_sync,
         schedule=_schedule_from(schedule),
-        data_age=_data(glimpse.company),
-        checked_parts=_saw(glimpse.company, recorded, snapshot),
+        data_age=_data_age(basic.company),
+        checked_parts=_checked_parts(basic.company, recorded, snapshot),
     )
 
 
-def _saw(company: Company, recorded: RecordedState, snapshot: RunSnapshot) -> frozenset[CheckedPart]:
+def _checked_parts(company: Company, recorded: RecordedState, snapshot: RunSnapshot) -> frozenset[CheckedPart]:
     """All that a look without any finding judges; the data status is none of it, or there would be no verdict."""
-    saw = PARTS_SEEN
+    parts = PARTS_SEEN
     if snapshot.company_index and snapshot.company_index.listing.complete:
-        saw |= {CheckedPart.NAMES}
+        parts |= {CheckedPart.NAMES}
     if recorded.last_sync:
-        saw |= {CheckedPart.SYNC}
-    return saw | {CheckedPart.DATA_AGE} if _data(company).last_pulled_at else saw
+        parts |= {CheckedPart.SYNC}
+    return parts | {CheckedPart.DATA_AGE} if _data_age(company).last_pulled_at else parts
 
 
-def _data(company: Company) -> DataAge:
+def _data_age(company: Company) -> DataAge:
     """Of the one accounting connection: with two there would have been a finding, and no verdict."""
     return DataAge(
         next((each.last_pulled_at for each in company.connections if each.source_type == "Accounting"), None)
     )
 
 
-def cache_entry(plan: Plan, glimpse: BasicObservation, snapshot: RunSnapshot) -> str | None:
+def cache_entry(plan: Plan, basic: BasicObservation, snapshot: RunSnapshot) -> str | None:
     """What to remember of a plan that found nothing at all to say: its key and its fingerprint."""
-    key = cache_key(plan.merchant, glimpse, snapshot)
+    key = cache_key(plan.merchant, basic, snapshot)
     quiet = plan.status is PlanStatus.IN_SYNC and not plan.findings and not plan.adopts
     ready = bool(plan.conditions) and all(
         each.status is ConditionStatus.TRUE for each in plan.conditions if each.type != SYNCING_CONDITION
@@ -115,20 +115,20 @@ def _schedule_from(text: str) -> SyncSchedule | None:
     return SyncSchedule(frequency, hour, datetime.fromisoformat(start) if start else None)
 
 
-def cache_key(merchant: str, glimpse: BasicObservation, snapshot: RunSnapshot) -> str | None:
+def cache_key(merchant: str, basic: BasicObservation, snapshot: RunSnapshot) -> str | None:
     """Everything that a verdict rests on; None where a part of it was not read, or more is asked than it covers."""
-    company = glimpse.company
+    company = basic.company
     wanted, recorded = snapshot.desired[merchant], snapshot.recorded_state(merchant)
-    if not isinstance(company, Company) or not isinstance(glimpse.document, bytes) or recorded.connection_id is None:
+    if not isinstance(company, Company) or not isinstance(basic.document, bytes) or recorded.connection_id is None:
         return None
-    if glimpse.same_name_companies or snapshot.needs_data_status(merchant):
+    if basic.same_name_companies or snapshot.needs_data_status(merchant):
         return None
     ours, theirs = snapshot.run.now(), snapshot.run.service_now()
     clocks = (theirs,) if theirs == ours else (theirs, ours)
-    hours = [(_hour(wanted, now), _live_hour(glimpse.document, now)) for now in clocks]
+    hours = [(_hour(wanted, now), _live_hour(basic.document, now)) for now in clocks]
     standing = _standing(company, recorded, theirs)
     facts = (CACHE_VERSION, wanted.digest, hours, standing, _last_applied_text(recorded), _last_sync(recorded))
-    return hashlib.sha256(repr(facts).encode() + glimpse.document).hexdigest()
+    return hashlib.sha256(repr(facts).encode() + basic.document).hexdigest()
 
 
 def _hour(wanted: DesiredMerchant, now: datetime) -> int | None:
