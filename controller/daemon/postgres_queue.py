@@ -80,26 +80,26 @@ class PostgresQueue:
     async def get(self) -> tuple[str, ...]:
         with _foreign_errors_stop_here():
             while not self._closed:
-                moved = self._next_change()
+                change = self._next_change()
                 await self._write_down()
                 finished, self._hand = self._hand, {}
                 await self._strike_off(finished.values())
                 self._hand = await self._take(QUEUE_NAME)
                 if self._hand:
                     return tuple(sorted(self._hand))
-                await self._stirred(moved)
+                await self._wait_for(change)
         return ()
 
     async def get_urgent(self) -> tuple[str, ...]:
         with _foreign_errors_stop_here():
             while not self._closed:
-                moved = self._next_change()
+                change = self._next_change()
                 await self._write_down()
                 taken = await self._take(URGENT_QUEUE_NAME)
                 if taken:
                     self._urgent_hand |= taken
                     return tuple(sorted(taken))
-                await self._stirred(moved)
+                await self._wait_for(change)
         return ()
 
     async def done(self, keys: Iterable[str]) -> None:
@@ -144,7 +144,7 @@ class PostgresQueue:
         ]
         if lost:
             await self._put_back(lost)
-            log.warning("merchants_taken_over", merchants=len(lost))
+            log.warning("merchants_put_back", merchants=len(lost))
         await self._jobs.prune_stalled_workers(DEAD_WORKER_RETENTION_S)
         self._waiting = (await self._jobs.connector.execute_query_one_async(_COUNT, queues=QUEUE_NAMES))["waiting"]
 
@@ -194,16 +194,16 @@ class PostgresQueue:
 
     def _next_change(self) -> asyncio.Event:
         """Set by the next change from now on."""
-        moved = asyncio.Event()
-        self._waiters.add(moved)
-        return moved
+        change = asyncio.Event()
+        self._waiters.add(change)
+        return change
 
-    async def _stirred(self, moved: asyncio.Event) -> None:
+    async def _wait_for(self, change: asyncio.Event) -> None:
         try:
             async with asyncio.timeout(QUEUE_POLL_INTERVAL_S):
-                await moved.wait()
+                await change.wait()
         except TimeoutError:
-            self._waiters.discard(moved)
+            self._waiters.discard(change)
 
     def _wake_waiters(self) -> None:
         waiters, self._waiters = self._waiters, set()
@@ -222,23 +222,24 @@ async def open_postgres_queue(url: str) -> AsyncIterator[PostgresQueue]:
         async with App(connector=connector).open_async() as app:
             await _lay_tables(connector, await _schema(url))
             queue = PostgresQueue(app.job_manager, await app.job_manager.register_worker())
-            async with _kept(queue):
+            async with _background_work(queue):
                 yield queue
 
 
 @asynccontextmanager
-async def _kept(queue: PostgresQueue) -> AsyncIterator[None]:
+async def _background_work(queue: PostgresQueue) -> AsyncIterator[None]:
+    """While this lasts the queue listens, writes and gives signs of life; at the end it lets go of all it has."""
     works = (queue.listen, queue.write_additions, queue.heartbeat)
     tasks = [asyncio.create_task(_run_forever(work)) for work in works]
     try:
         yield
     finally:
-        await _cancelled(tasks)
+        await _cancel(tasks)
         with suppress(*_FOREIGN):  # silent from now on: the others take over
             await queue.shut_down()
 
 
-async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Told so until they listen: Python 3.11's wait_for loses a cancellation that comes with what it waited for."""
     pending = set(tasks)
     while pending:
