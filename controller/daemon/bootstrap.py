@@ -198,7 +198,9 @@ async def open_manifests(settings: Settings, store: Store) -> ManifestWatcher:
         return ManifestWatcher(settings.manifests, settings.cache, settings.selector)
     row = await store.revisions.load(RevisionStatus.IN_FORCE)
     in_force = row.revision.git_commit if row and row.revision.source == str(source.address) else None
-    head = await asyncio.to_thread(newest_commit, source, lambda sentence: log.warning("repository", reason=sentence))
+    head = await asyncio.to_thread(
+        newest_commit, source, lambda sentence: log.warning("repository_unreachable", reason=sentence)
+    )
     candidates = [head]
     if in_force is not None and in_force != head:
         is_newer = await asyncio.to_thread(source.order, head, in_force) is CommitOrder.NEWER
