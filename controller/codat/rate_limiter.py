@@ -9,7 +9,7 @@ request leaves and given back a minute after its *answer* came: arrival lies bet
 A read and the write that rests on it take their places together (`reserve`), so that the write does not wait in
 this queue, for up to a minute, while what was read grows old.
 
-Two lanes. What somebody waits for goes FIRST. A sweep over everyone goes in the BACKGROUND: it leaves a part of the
+Two lanes. What somebody waits for goes FIRST. A long pass goes in the BACKGROUND: it leaves a part of the
 budget and of the requests at once free, and is spread over the minute, since a budget that was spent in a burst lets
 nobody through for the rest of it. While it waits, the other lane leaves a part of the budget to it, too.
 """

@@ -46,6 +46,7 @@ RESYNCS_PER_FULL_PASS = 24
 brought up to date."""
 
 LEFT_TO_OTHERS_CHECK_INTERVAL_S = 1.0
+"""Seconds between two looks whether this process still has to leave the fleet to another one."""
 
 MANIFEST_POLL_INTERVAL_S = 3.0
 """Seconds between two looks at the folder of manifests."""
@@ -62,11 +63,11 @@ async def serve(daemon: DaemonContext) -> None:
     with run_timers(*build_timers(daemon), now=daemon.run.now):
         try:
             async with asyncio.TaskGroup() as lanes:
-                lanes.create_task(_sweep_whoever_is_due(daemon))
+                lanes.create_task(_run_due_passes(daemon))
                 lanes.create_task(_fetch_when_pushed(daemon))
                 lanes.create_task(_drive_rollouts(daemon))
                 for _ in range(URGENT_PASSES_AT_ONCE):
-                    lanes.create_task(_look_at_urgent_ones(daemon))
+                    lanes.create_task(_run_urgent_passes(daemon))
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
 
@@ -89,25 +90,26 @@ async def _drive_rollouts(daemon: DaemonContext) -> None:
             await asyncio.wait_for(daemon.state.signal_received.wait(), ROLLOUT_DRIVE_INTERVAL_S)
 
 
-async def _sweep_whoever_is_due(daemon: DaemonContext) -> None:
+async def _run_due_passes(daemon: DaemonContext) -> None:
+    """Everyone first, then whoever is due. In the background: urgent passes go before it."""
     with background_requests():
-        await _sweep((EVERYONE,), daemon)
+        await _run_long_passes((EVERYONE,), daemon)
         while keys := await daemon.queue.get():
-            await _look_or_leave(keys, daemon)
+            await _run_or_put_back(keys, daemon)
 
 
-async def _sweep(keys: tuple[str, ...], daemon: DaemonContext) -> None:
+async def _run_long_passes(keys: tuple[str, ...], daemon: DaemonContext) -> None:
     daemon.state.full_pass_under_way = EVERYONE in keys
-    for some in passes_for(keys, daemon.state.revised):
+    for some in split_into_passes(keys, daemon.state.revised):
         await run_pass(some, daemon)
     daemon.state.full_pass_under_way = False
 
 
-async def _look_or_leave(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> None:
+async def _run_or_put_back(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> None:
     """Whoever was handed out is looked at; or goes back into the queue, while another process keeps the fleet at
     manifests that are not those here: this one could write nothing, and the other would never hear of them."""
     if not daemon.leaves_to_others:
-        await (run_pass(keys, daemon, urgent=True) if urgent else _sweep(keys, daemon))
+        await (run_pass(keys, daemon, urgent=True) if urgent else _run_long_passes(keys, daemon))
     if daemon.leaves_to_others:
         daemon.queue.add(keys, urgent=urgent)
     await daemon.queue.done(keys)
@@ -116,7 +118,7 @@ async def _look_or_leave(keys: tuple[str, ...], daemon: DaemonContext, *, urgent
             await asyncio.wait_for(daemon.state.signal_received.wait(), LEFT_TO_OTHERS_CHECK_INTERVAL_S)
 
 
-def passes_for(keys: tuple[str, ...], revised: Collection[str]) -> Iterator[tuple[str, ...]]:
+def split_into_passes(keys: tuple[str, ...], revised: Collection[str]) -> Iterator[tuple[str, ...]]:
     """Those whom a new revision changed come first, and by themselves: they are judged as one. Pure."""
     if EVERYONE in keys:
         yield keys
@@ -126,9 +128,9 @@ def passes_for(keys: tuple[str, ...], revised: Collection[str]) -> Iterator[tupl
     yield from (some for some in (of_revision, others) if some)
 
 
-async def _look_at_urgent_ones(daemon: DaemonContext) -> None:
+async def _run_urgent_passes(daemon: DaemonContext) -> None:
     while keys := await daemon.queue.get_urgent():
-        await _look_or_leave(keys, daemon, urgent=True)
+        await _run_or_put_back(keys, daemon, urgent=True)
 
 
 async def run_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> None:

@@ -35,7 +35,7 @@ def plan_rechecks(
 ) -> dict[str, float]:
     """Seconds by key. `quarantined` says until when a merchant that failed is left alone, `over` what the last look at
     everyone found of the fleet."""
-    looks = dict.fromkeys(done.keys, _before_repeating(done, failing_since)) if done.incomplete_reason else {}
+    looks = dict.fromkeys(done.keys, _seconds_before_repeating(done, failing_since)) if done.incomplete_reason else {}
     if not done.incomplete_reason and any(waits_for_full_pass(plan, over) for plan in done.plans):
         looks[EVERYONE] = 0
     outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
@@ -51,7 +51,7 @@ def plan_rechecks(
     return looks
 
 
-def _before_repeating(done: Pass, failing_since: datetime | None) -> float:
+def _seconds_before_repeating(done: Pass, failing_since: datetime | None) -> float:
     wait = done.retry_at - done.ended if done.retry_at else doubled_wait(failing_since, done.ended, MIN_RETRY_WAIT)
     wait = min(wait, MAX_UNUSABLE_API_RETRY_WAIT) if done.unusable else wait
     return max(wait, MIN_RETRY_WAIT).total_seconds()

@@ -182,7 +182,7 @@ class RevisionKeeper:
             if is_question and await self._may_take(head) and not is_followed:
                 self.watcher.follow(await asyncio.to_thread(self.source.check_out, head), head)
                 log.info("revision_fetched", commit=head)
-            await self._drop_held(head)
+            await self._drop_held_if_branch_is_back(head)
             self._say_reachable()
         except GitUnavailable as error:
             self._say_unreachable(str(error))
@@ -198,7 +198,7 @@ class RevisionKeeper:
         except GitUnavailable as error:
             self._say_unreachable(str(error))
 
-    async def _drop_held(self, head: str) -> None:
+    async def _drop_held_if_branch_is_back(self, head: str) -> None:
         """A held commit that the branch has left for the one in force again is nobody's question any more."""
         in_force = self.in_force.revision.git_commit if self.in_force else None
         if self.proposes and head == in_force and await self.store.revisions.drop_held(at=self.now()):
@@ -250,6 +250,7 @@ class RevisionKeeper:
         return await asyncio.to_thread(self.source.order, commit, in_force.git_commit)
 
     async def _others_keep_it(self) -> bool:
+        """Whether another process lives that writes by the revision in force."""
         if self.in_force is None:
             return False
         return any(

@@ -2,9 +2,9 @@
 
 add(acme, after 60 s)  ·  add(acme)  ──▶  acme is due at once: the earliest time wins, and so does being urgent
 
-Two lanes. `get` hands out whoever is due for a sweep; `get_urgent` whomever something has happened to: a webhook, a
-status that moved, a person who asks. Neither waits for the other. A merchant is in urgent work once at a time: added
-meanwhile, it is handed out again afterwards.
+Two lanes. `get` hands out whoever is due, for a long pass; `get_urgent`, for a short one, whomever something has
+happened to: a webhook, a status that moved, a person who asks. Neither waits for the other. A merchant is in urgent
+work once at a time: added meanwhile, it is handed out again afterwards.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ class Queue(Protocol):
         """They are due in so many seconds. Whoever waits already keeps the earlier time."""
 
     async def get(self) -> tuple[str, ...]:
-        """Waits for somebody to be due for a sweep; () once it was closed. Those handed out before count as looked
-        at."""
+        """Waits for somebody to be due; () once it was closed. Those handed out before count as looked at."""
 
     async def get_urgent(self) -> tuple[str, ...]:
         """Waits for somebody urgent; () once it was closed. They are in work until `done` is called with them."""

@@ -3,7 +3,7 @@
 A company is Absent only where Codat says so of its id *and* a complete listing lacks it: a gateway's 404, or a
 404 while the listing failed too, proves nothing.
 
-a sweep        the listing, and one configuration per merchant whose two connections are Linked
+a long pass    the listing, and one configuration per merchant whose two connections are Linked
 one target     its company by id instead of the listing
 only if needed data status, the rows of dangling selections, the last successful sync
 """

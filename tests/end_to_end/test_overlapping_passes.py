@@ -41,12 +41,12 @@ def document_path(place: Place, name: str) -> str:
     return f"/config/companies/{place.company(name)['id']}/sync/commerce"
 
 
-async def begin_sweep(service: Service, until: Hold) -> asyncio.Task[None]:
+async def begin_long_pass(service: Service, until: Hold) -> asyncio.Task[None]:
     """A pass over everyone that has come as far as that request."""
-    sweep = asyncio.create_task(run_pass((EVERYONE,), service.daemon))
-    await asyncio.wait([sweep, asyncio.create_task(until.reached.wait())], return_when=asyncio.FIRST_COMPLETED)
-    assert not sweep.done(), "the request that is held was never sent"
-    return sweep
+    long_pass = asyncio.create_task(run_pass((EVERYONE,), service.daemon))
+    await asyncio.wait([long_pass, asyncio.create_task(until.reached.wait())], return_when=asyncio.FIRST_COMPLETED)
+    assert not long_pass.done(), "the request that is held was never sent"
+    return long_pass
 
 
 async def open_codes(service: Service, merchant: str) -> list[str]:
@@ -60,21 +60,21 @@ def shown_codes(service: Service, merchant: str) -> list[str]:
 
 
 @pytest.mark.parametrize("ann_too", [False, True], ids=["ann was in sync", "ann was written to"])
-def test_what_a_sweep_saw_before_is_not_told_over_what_a_later_pass_saw(place: Place, ann_too: bool) -> None:
-    """The sweep is past Ann and still writes to Bob when Ann's books are unlinked, which the short pass sees."""
+def test_what_a_long_pass_saw_before_is_not_told_over_what_a_later_pass_saw(place: Place, ann_too: bool) -> None:
+    """The long pass is past Ann and still writes to Bob when Ann's books are unlinked, which the short pass sees."""
 
     async def story(service: Service, traffic: Traffic) -> None:
         portal_chooses(place, "bob")
         if ann_too:
             portal_chooses(place, "ann")
         held = traffic.hold("POST", document_path(place, "bob"))
-        sweep = await begin_sweep(service, held)
+        long_pass = await begin_long_pass(service, held)
         place.unlink_books_in_portal("ann")
         await run_pass(("ann",), service.daemon, urgent=True)
         seen = await open_codes(service, "ann"), shown_codes(service, "ann")
         assert seen[0] == seen[1] == ["connection-deauthorized"]
         held.let_go()
-        await sweep
+        await long_pass
         assert (await open_codes(service, "ann"), shown_codes(service, "ann")) == seen
 
     serve(place, story)
@@ -99,16 +99,16 @@ def rename_in_git(place: Place, old: str, new: str) -> None:
 
 
 def test_a_rename_is_carried_out_once_by_two_passes_and_told_once(place: Place) -> None:
-    """Renamed in Git when the sweep begins; a webhook for another merchant comes while it plans."""
+    """Renamed in Git when the long pass begins; a webhook for another merchant comes while it plans."""
 
     async def story(service: Service, traffic: Traffic) -> None:
         rename_in_git(place, "ann", "zoe")
         await reload_manifests(service)
         held = traffic.hold("GET", document_path(place, "bob"))
-        sweep = await begin_sweep(service, held)
+        long_pass = await begin_long_pass(service, held)
         await run_pass(("cid",), service.daemon, urgent=True)
         held.let_go()
-        await sweep
+        await long_pass
         events = await service.daemon.run.store.runs.load_events(merchant="zoe")
         assert [each.what for each in events].count("renamed") == 1
 
@@ -121,18 +121,18 @@ def test_a_rename_is_carried_out_once_by_two_passes_and_told_once(place: Place) 
 
 
 def test_who_is_known_by_the_old_name_still_is_looked_at_under_the_new_one(place: Place) -> None:
-    """A webhook is about whoever the state has bound to its company; the sweep that renames has planned him already."""
+    """A webhook is about whoever the state has bound to its company; the long pass that renames has planned him."""
 
     async def story(service: Service, traffic: Traffic) -> None:
         rename_in_git(place, "ann", "zoe")
         await reload_manifests(service)
         portal_chooses(place, "bob")
         held = traffic.hold("GET", document_path(place, "bob"))
-        sweep = await begin_sweep(service, held)
+        long_pass = await begin_long_pass(service, held)
         place.unlink_books_in_portal("ann")
         await run_pass(("ann",), service.daemon, urgent=True)
         held.let_go()
-        await sweep
+        await long_pass
         assert shown_codes(service, "zoe") == ["connection-deauthorized"]
         assert await open_codes(service, "zoe") == ["connection-deauthorized"]
 
@@ -147,29 +147,29 @@ def test_who_is_to_be_taken_down_is_not_taken_over_by_a_pass_that_does_not_look_
         place.remove_manifests("ann")
         await reload_manifests(service)
         held = traffic.hold("GET", document_path(place, "bob"))
-        sweep = await begin_sweep(service, held)
+        long_pass = await begin_long_pass(service, held)
         await run_pass(("ann",), service.daemon, urgent=True)
         held.let_go()
-        await sweep
+        await long_pass
 
     serve(place, story)
     assert place.accounting_connection("ann")["status"] != "Linked"
 
 
 def test_passes_that_overlap_go_by_the_same_manifests(place: Place) -> None:
-    """Renamed in Git while the sweep writes: a short pass under newer manifests would move what the sweep writes."""
+    """Renamed in Git while the long pass writes: a short pass under newer manifests would move what that one writes."""
     dan = "dan"
 
     async def story(service: Service, traffic: Traffic) -> None:
         place.merchant(dan)
         await reload_manifests(service)
         held = traffic.hold("POST", "/meta/companies/sync", after_answer=True)
-        sweep = await begin_sweep(service, held)
+        long_pass = await begin_long_pass(service, held)
         rename_in_git(place, dan, "zoe")
         await reload_manifests(service)
         await run_pass(("bob",), service.daemon, urgent=True)
         held.let_go()
-        await sweep
+        await long_pass
         await run_pass((EVERYONE,), service.daemon)
 
     serve(place, story)
@@ -179,7 +179,7 @@ def test_passes_that_overlap_go_by_the_same_manifests(place: Place) -> None:
 
 
 def test_two_passes_at_once_do_not_write_more_unasked_than_one_may(tmp_path: Path, emulator_in_process: Any) -> None:
-    """`run` may switch one merchant off in a day without a look at everyone. The sweep was judged for Bob and still
+    """`run` may switch one merchant off in a day without a look at everyone. The long pass was judged for Bob and still
     writes to Ann when it is Cid's turn."""
     place = Place(tmp_path, emulator_in_process)
     place.provision(*NAMES, enabled=False)
@@ -189,14 +189,14 @@ def test_two_passes_at_once_do_not_write_more_unasked_than_one_may(tmp_path: Pat
         portal_chooses(place, "ann")
         place.edit_in_portal("bob", {"enabled": True})
         held = traffic.hold("POST", document_path(place, "ann"))
-        sweep = await begin_sweep(service, held)
+        long_pass = await begin_long_pass(service, held)
         place.edit_in_portal("cid", {"enabled": True})
         await run_pass(("cid",), service.daemon, urgent=True)
         assert place.document("cid")["enabled"] is True, "parked until the class is judged"
         (cid,) = [each for each in service.plan.plans if each.merchant == "cid"]
         assert cid.held_changes
         held.let_go()
-        await sweep
+        await long_pass
         assert place.document("bob")["enabled"] is False
 
     serve(place, story)
@@ -208,10 +208,10 @@ def test_a_refusal_for_want_of_a_link_leaves_nobody_alone_for_good(place: Place)
     async def story(service: Service, traffic: Traffic) -> None:
         portal_chooses(place, "ann")
         held = traffic.hold("POST", document_path(place, "ann"))
-        sweep = await begin_sweep(service, held)
+        long_pass = await begin_long_pass(service, held)
         place.unlink_books_in_portal("ann")
         held.let_go()
-        await sweep
+        await long_pass
         connection = place.accounting_connection("ann")["id"]
         place.emulator.control("POST", f"/companies/{place.company('ann')['id']}/connections/{connection}/authorize")
         place.emulator.advance("PT1M")
@@ -224,16 +224,16 @@ def test_a_refusal_for_want_of_a_link_leaves_nobody_alone_for_good(place: Place)
     assert not place.plan().plans[0].changes
 
 
-def test_a_sweep_that_ends_forgets_nobody_whom_a_short_pass_looked_at_meanwhile(place: Place) -> None:
+def test_a_long_pass_that_ends_forgets_nobody_whom_a_short_pass_looked_at_meanwhile(place: Place) -> None:
     """What was seen of Cid is what the short pass saw: `status` and every dashboard have it from there."""
 
     async def story(service: Service, traffic: Traffic) -> None:
         portal_chooses(place, "bob")
         held = traffic.hold("POST", document_path(place, "bob"))
-        sweep = await begin_sweep(service, held)
+        long_pass = await begin_long_pass(service, held)
         await run_pass(("cid",), service.daemon, urgent=True)
         held.let_go()
-        await sweep
+        await long_pass
         assert (await service.daemon.run.store.seen.load_times()).keys() == set(NAMES)
 
     serve(place, story)

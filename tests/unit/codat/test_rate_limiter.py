@@ -272,11 +272,11 @@ def test_both_lanes_together_keep_to_the_budget_and_all_of_both_are_sent(
     async def story() -> Server:
         server, rate_limiter = Server(seed, slowest), RateLimiter(budget, at_once)
 
-        async def sweep() -> None:
+        async def long_pass() -> None:
             with background_requests():
                 await asyncio.gather(*(server.answer(rate_limiter) for _ in range(background)))
 
-        await asyncio.gather(sweep(), *(server.answer(rate_limiter) for _ in range(first)))
+        await asyncio.gather(long_pass(), *(server.answer(rate_limiter) for _ in range(first)))
         return server
 
     server = run(story())
@@ -285,8 +285,8 @@ def test_both_lanes_together_keep_to_the_budget_and_all_of_both_are_sent(
     assert server.most_at_once <= at_once
 
 
-def test_an_event_waits_for_no_sweep_and_the_sweep_has_nine_tenths_of_the_pace() -> None:
-    """Ten minutes of a sweep that would take more than it may have; an event with four requests every ten seconds."""
+def test_an_event_waits_for_no_long_pass_and_that_has_nine_tenths_of_the_pace() -> None:
+    """Ten minutes of a long pass that would take more than it may have; an event of four requests each ten seconds."""
 
     async def story() -> tuple[list[float], int]:
         rate_limiter, waits, swept = RateLimiter(950, 16), list[float](), 0
@@ -297,7 +297,7 @@ def test_an_event_waits_for_no_sweep_and_the_sweep_has_nine_tenths_of_the_pace()
             await asyncio.sleep(0.2)
             rate_limiter.release(throttled=False)
 
-        async def sweep() -> None:
+        async def long_pass() -> None:
             nonlocal swept
             with background_requests():
                 while loop.time() < 600:
@@ -312,7 +312,7 @@ def test_an_event_waits_for_no_sweep_and_the_sweep_has_nine_tenths_of_the_pace()
                     await request()
                 waits.append(loop.time() - began - 4 * 0.2)
 
-        await asyncio.gather(events(), *(sweep() for _ in range(40)))
+        await asyncio.gather(events(), *(long_pass() for _ in range(40)))
         return waits, swept
 
     waits, swept = run(story())
@@ -320,7 +320,7 @@ def test_an_event_waits_for_no_sweep_and_the_sweep_has_nine_tenths_of_the_pace()
     assert swept >= 0.88 * 950 * 10
 
 
-def test_a_flood_of_events_leaves_a_part_of_the_budget_to_the_sweep() -> None:
+def test_a_flood_of_events_leaves_a_part_of_the_budget_to_the_long_pass() -> None:
     async def story() -> int:
         server, rate_limiter, swept = Server(0, 0.1), RateLimiter(600, 16), 0
         loop = asyncio.get_running_loop()
@@ -329,14 +329,14 @@ def test_a_flood_of_events_leaves_a_part_of_the_budget_to_the_sweep() -> None:
             while loop.time() < 600:
                 await server.answer(rate_limiter)
 
-        async def sweep() -> None:
+        async def long_pass() -> None:
             nonlocal swept
             with background_requests():
                 while loop.time() < 600:
                     await server.answer(rate_limiter)
                     swept += 1
 
-        await asyncio.gather(*(flood() for _ in range(40)), *(sweep() for _ in range(4)))
+        await asyncio.gather(*(flood() for _ in range(40)), *(long_pass() for _ in range(4)))
         return swept
 
     assert run(story()) >= 0.1 * 600 * 10

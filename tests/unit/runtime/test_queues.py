@@ -94,7 +94,7 @@ class TestEveryQueue:
         assert await queue.get_urgent() == ("ann",)
         assert await queue.get() == ("bob",)
 
-    async def test_who_waits_for_a_sweep_can_be_urgent_after_all(self, queue: Queue) -> None:
+    async def test_who_waits_for_a_long_pass_can_be_urgent_after_all(self, queue: Queue) -> None:
         queue.add(["ann", "bob"], after=3600)
         queue.add(["ann"], urgent=True)
         queue.add(["ann"], after=60)

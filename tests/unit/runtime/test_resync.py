@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.daemon.jobs.resync import PARTS, Resync, due_for_resync
-from controller.daemon.loop import passes_for
+from controller.daemon.loop import split_into_passes
 from controller.daemon.state import DaemonState
 from controller.daemon.workqueue import EVERYONE, WorkQueue
 from controller.model.controller_status import ControllerStatus
@@ -96,9 +96,9 @@ async def test_nobody_is_put_down_while_everyone_is_looked_at_anyway() -> None:
 
 
 def test_whom_a_revision_changed_is_looked_at_first_and_apart() -> None:
-    assert list(passes_for(("ann", "bob", "cid"), {"bob"})) == [("bob",), ("ann", "cid")]
-    assert list(passes_for(("ann", "bob"), ())) == [("ann", "bob")]
-    assert list(passes_for(("ann", EVERYONE), {"ann"})) == [("ann", EVERYONE)]
+    assert list(split_into_passes(("ann", "bob", "cid"), {"bob"})) == [("bob",), ("ann", "cid")]
+    assert list(split_into_passes(("ann", "bob"), ())) == [("ann", "bob")]
+    assert list(split_into_passes(("ann", EVERYONE), {"ann"})) == [("ann", EVERYONE)]
 
 
 def test_of_several_reasons_the_most_urgent_is_told() -> None:
