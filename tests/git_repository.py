@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 
 class GitRepository:
     """`url` serves a bare repository; `work` is somebody's clone of it."""
 
     def __init__(self, folder: Path) -> None:
+        if shutil.which("git") is None:
+            pytest.skip("the program git is not installed")
         self.bare, self.work = folder / "origin.git", folder / "work"
         folder.mkdir(parents=True)
         _run(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))

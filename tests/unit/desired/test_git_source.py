@@ -201,3 +201,9 @@ def test_credentials_by_the_environment_reach_git_and_a_surrounding_repository_d
     monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{moved}.insteadOf")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", f"file://{repository.bare}")
     assert source_of(repository, tmp_path).fetch_head() == commit
+
+
+def test_a_machine_without_git_is_told_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GitUnavailable, match="which is not installed here"):
+        GitSource(parse_git_address("git+https://host/repository"), tmp_path / "cache").fetch_head()
