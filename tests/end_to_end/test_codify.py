@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -225,6 +226,7 @@ def test_a_company_that_was_renamed_keeps_its_name(two: Place) -> None:
     assert changes_by_merchant(two.plan()) == {}
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="the program git is not installed")
 def test_a_patch_can_be_applied_and_writes_nothing_by_itself(two: Place) -> None:
     choose_tips(two, "ann")
     done = two.run_in_process("codify", "--diff")
