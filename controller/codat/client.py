@@ -293,9 +293,9 @@ class Client(Reader):
         """
         return await self._transport.read_then_write(lambda transport: read_and_write(Client(transport)))
 
-    async def create_company(self, name: str, key: str | None = None) -> Company:
-        """#1: a company with its commerce connection. Never idempotent; `key` names the request (API notes 1.9)."""
-        return await self._write("POST", "/meta/companies/sync", {"name": name}, _parse_company, key)
+    async def create_company(self, name: str, idempotency_key: str | None = None) -> Company:
+        """#1: a company with its commerce connection. Never idempotent: the key only names it (API notes 1.9)."""
+        return await self._write("POST", "/meta/companies/sync", {"name": name}, _parse_company, idempotency_key)
 
     async def rename_company(
         self, company_id: str, name: str, before_write: Callable[[], Awaitable[None]] | None = None
@@ -321,11 +321,11 @@ class Client(Reader):
         """#5: delete it for good, with connections, configuration and data."""
         await self._transport.write("DELETE", _company_path(company_id), None, _ignore_body)
 
-    async def create_connection(self, company_id: str, platform: str, key: str | None = None) -> Connection:
-        """#7: a connection that waits for its merchant. Never idempotent; `key` as of `create_company`."""
+    async def create_connection(self, company_id: str, platform: str, idempotency_key: str | None = None) -> Connection:
+        """#7: a connection that waits for its merchant. Never idempotent: the key as for `create_company`."""
         # The body is the platform's key as a bare JSON string.
         return await self._write(
-            "POST", f"/meta{_company_path(company_id)}/connections", platform, _parse_connection, key
+            "POST", f"/meta{_company_path(company_id)}/connections", platform, _parse_connection, idempotency_key
         )
 
     async def unlink(self, company_id: str, connection_id: str) -> Connection:
@@ -363,9 +363,9 @@ class Client(Reader):
         return (await self._write("POST", path, body, partial(parse_answer, wire.UploadedJson))).dataset_id
 
     async def _write(
-        self, method: str, path: str, body: object, parse: Callable[[bytes], T], key: str | None = None
+        self, method: str, path: str, body: object, parse: Callable[[bytes], T], idempotency_key: str | None = None
     ) -> T:
-        return await self._transport.write(method, path, json.dumps(body).encode(), parse, key)
+        return await self._transport.write(method, path, json.dumps(body).encode(), parse, idempotency_key)
 
 
 # Addresses and answers ----------------------------------------------------------------------------------

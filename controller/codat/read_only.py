@@ -52,7 +52,7 @@ class ReadOnlyClient(Client):
     async def read_then_write(self, read_and_write: Callable[[Client], Awaitable[object]]) -> NoReturn:
         _refuse("read, then write")
 
-    async def create_company(self, name: str, key: str | None = None) -> NoReturn:
+    async def create_company(self, name: str, idempotency_key: str | None = None) -> NoReturn:
         _refuse("create company")
 
     async def rename_company(
@@ -63,7 +63,7 @@ class ReadOnlyClient(Client):
     async def delete_company(self, company_id: str) -> NoReturn:
         _refuse("delete company")
 
-    async def create_connection(self, company_id: str, platform: str, key: str | None = None) -> NoReturn:
+    async def create_connection(self, company_id: str, platform: str, idempotency_key: str | None = None) -> NoReturn:
         _refuse("create connection")
 
     async def unlink(self, company_id: str, connection_id: str) -> NoReturn:

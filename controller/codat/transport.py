@@ -57,10 +57,6 @@ SleepFunction = Callable[[float], Awaitable[None]]
 ClockFunction = Callable[[], datetime]
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 TIMEOUTS_S = {"connect": 10.0, "read": 60.0, "pool": None}
 
 MAX_EXCHANGE_S = 150.0
@@ -80,12 +76,15 @@ MAX_BACKOFF_S = 30.0
 READ_AND_WRITE_PLACES = 2
 """Places in the budget that a read and its write take together."""
 
-
 KEY_CHECK_PATH = "/meta/companies"
 """A request that is about no merchant: refused here, the key itself is refused."""
 
 KEY_PROOF_VALIDITY = timedelta(seconds=30)
 """How long a key that was proven good is not checked again: 403 may come for many merchants at once."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(slots=True)
@@ -207,10 +206,15 @@ class Transport:
         return await self._send_with_retries("GET", path, None, parse, query)
 
     async def write(
-        self, method: str, path: str, body: bytes | None, parse: Callable[[bytes], T], key: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        parse: Callable[[bytes], T],
+        idempotency_key: str | None = None,
     ) -> T:
-        """A change, retried only when it certainly was not done. `key` is its Idempotency-Key (API notes 1.9)."""
-        return await self._send_with_retries(method, path, body, parse, None, key)
+        """A change, retried only when it certainly was not done. The key only names it (API notes 1.9)."""
+        return await self._send_with_retries(method, path, body, parse, None, idempotency_key)
 
     async def read_then_write(self, read_and_write: Callable[[Transport], Awaitable[T]]) -> T:
         """Run `read_and_write`: one read and the write that rests on it, both through the transport that it is given.
@@ -241,11 +245,11 @@ class Transport:
         body: bytes | None,
         parse: Callable[[bytes], T],
         query: Query | None,
-        key: str | None = None,
+        idempotency_key: str | None = None,
     ) -> T:
         request, retries, write = self._build_request(method, path, body, query), RetryBudget(), method != "GET"
-        if key:
-            request.headers["Idempotency-Key"] = key
+        if idempotency_key:
+            request.headers["Idempotency-Key"] = idempotency_key
         address = f"{method} {path}"
         while True:
             if write and self._reservation:
