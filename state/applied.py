@@ -28,7 +28,7 @@ class AppliedValues:
         self._database = database
 
     async def save(self, merchant: str, fields: Mapping[str, Any], *, deletion: str, at: datetime) -> None:
-        """Replace all last applied values of one merchant: JSON values by field path."""
+        """Replace all last applied values of one merchant (JSON by field path), and its `deletion` policy."""
         await self.save_many([AppliedRow(merchant, fields, deletion, at)])
 
     async def save_many(self, rows: Iterable[AppliedRow]) -> None:

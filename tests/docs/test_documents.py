@@ -241,6 +241,15 @@ def test_the_table_of_limits_is_that_of_the_judge() -> None:
         assert f"`--allow {word}`" in line
 
 
+def test_every_log_event_of_the_controller_is_in_the_table_of_events() -> None:
+    event = re.compile(r"log\.(?:info|warning|error|exception)\(\s*\"(?P<name>\w+)\"")
+    sources = [*(ROOT / "controller" / "daemon").rglob("*.py"), *(ROOT / "controller" / "web").rglob("*.py")]
+    logged = {match["name"] for source in sources for match in event.finditer(text_of(source))}
+    told = set(re.findall(r"`(\w+)`", text_of(ROOT / "docs" / "operating.md")))
+    assert logged
+    assert not logged - told
+
+
 def test_decisions_are_numbered_once_each() -> None:
     numbers = [file.name[:4] for file in (ROOT / "docs" / "decisions").glob("*.md")]
     assert len(numbers) == len(set(numbers))
