@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from signal import Signals
 
 import structlog
@@ -33,7 +34,7 @@ from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Records
 from controller.reconcile.context import RunContext
 from controller.reconcile.fence import in_flight_until
-from controller.reconcile.fleet import plan_fleet, reconcile, tell_how_all_stand
+from controller.reconcile.fleet import plan_fleet, reconcile, record_plan
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.takeovers import Takeovers
 from state.errors import StateProblem
@@ -209,14 +210,14 @@ async def report_on(run: RunContext, takeovers: Takeovers) -> FleetPlan:
     """What there is to do, noted in the ledger; nothing is written to the API."""
     snapshot = await load_snapshot(run)
     takeovers.allow()
-    return await tell_how_all_stand(await plan_fleet(snapshot), run, takeovers)
+    return await record_plan(await plan_fleet(snapshot), run, takeovers)
 
 
 async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
     """What was seen is noted and told, and whoever needs another look is put down for one."""
     before = daemon.state.latest.plan
     daemon.state.record_pass(done, daemon.manifest_watcher.fleet)
-    if done.plan and only_full_pass_settles(done.plan):
+    if done.plan and needs_full_pass(done.plan):
         daemon.queue.add([EVERYONE], after=daemon.resync_interval_s)
     elif done.covers_everyone:
         daemon.queue.add([EVERYONE], after=daemon.resync_interval_s * RESYNCS_PER_FULL_PASS)
@@ -234,7 +235,7 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
         log.exception("pass_report_failed", remedy="please report this fault of merchantctl")
 
 
-def only_full_pass_settles(plan: FleetPlan) -> bool:
+def needs_full_pass(plan: FleetPlan) -> bool:
     """Whether something was found that only another look at everyone can end or carry out. Pure."""
     return bool(plan.findings or plan.refusal) or any(each.is_removal for each in plan.plans)
 
@@ -268,33 +269,35 @@ def enqueue_changed_merchants(change: ManifestChange, daemon: DaemonContext) -> 
     daemon.queue.add(change.merchants)
 
 
+async def reread_manifests(daemon: DaemonContext) -> None:
+    """Takes up what changed on disk, and puts whom it concerns into the queue. What cannot be read changes nothing."""
+    if daemon.state.key_refused and daemon.renew_key():
+        daemon.queue.add([EVERYONE])
+    try:
+        if daemon.revisions:
+            await daemon.revisions.keep_checked_out()
+        change = await daemon.manifest_watcher.reload_if_changed()
+        if daemon.revisions:
+            await daemon.revisions.update()
+        if change:
+            # Only once the revision is in force: another process that shares the queue, and does not have these
+            # manifests yet, would take the merchants out of it as nobody it knows.
+            enqueue_changed_merchants(change, daemon)
+    except StateProblem as problem:
+        log.warning("revision_unreadable", reason=str(problem))
+        return
+    except MerchantctlError as error:
+        # For instance no file descriptor is left: that says nothing about the manifests, which stay in force.
+        log.warning("manifests_unreadable", reason=str(error))
+        return
+    if daemon.state.set_diagnostics(daemon.manifest_watcher.diagnostics):
+        await daemon.notifier.manifests_changed(daemon.state.latest, daemon.run.store, daemon.run.now())
+
+
 def build_timers(daemon: DaemonContext) -> tuple[Timer, ...]:
     """What happens by the clock. A timer only says whom to look at, or does its own small piece of work."""
 
-    async def reread() -> None:
-        if daemon.state.key_refused and daemon.renew_key():
-            daemon.queue.add([EVERYONE])
-        try:
-            if daemon.revisions:
-                await daemon.revisions.keep_checked_out()
-            change = await daemon.manifest_watcher.reload_if_changed()
-            if daemon.revisions:
-                await daemon.revisions.update()
-            if change:
-                # Only once the revision is in force: another process that shares the queue, and does not have these
-                # manifests yet, would take the merchants out of it as nobody it knows.
-                enqueue_changed_merchants(change, daemon)
-        except StateProblem as problem:
-            log.warning("revision_unreadable", reason=str(problem))
-            return
-        except MerchantctlError as error:
-            # For instance no file descriptor is left: that says nothing about the manifests, which stay in force.
-            log.warning("manifests_unreadable", reason=str(error))
-            return
-        if daemon.state.set_diagnostics(daemon.manifest_watcher.diagnostics):
-            await daemon.notifier.manifests_changed(daemon.state.latest, daemon.run.store, daemon.run.now())
-
-    timers = (Timer("manifests", MANIFEST_POLL_INTERVAL_S, reread), *daemon.jobs)
+    timers = (Timer("manifests", MANIFEST_POLL_INTERVAL_S, partial(reread_manifests, daemon)), *daemon.jobs)
     if daemon.revisions and daemon.revisions.source:
         return (*timers, Timer("git", daemon.git_poll_interval_s, daemon.revisions.follow_branch))
     return timers

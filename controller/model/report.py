@@ -78,7 +78,7 @@ class ChangedSincePlan:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Not tried: the rollout was paused, the run stopped or refused, or the merchant is quarantined."""
+    """Not tried: the rollout was paused, the run stopped or refused, the merchant is quarantined or was taken over."""
 
     word: ClassVar[str] = "skipped"
 

@@ -60,11 +60,11 @@ async def reconcile(
     with run.judged_changes.reserved(plan.plans):
         writable = may_write(plan, run.stop)
         if plan.refusal:
-            return await tell_how_all_stand(plan, run, takeovers)
+            return await record_plan(plan, run, takeovers)
         if writable:
             plan, agreed = confirm_showable(plan, confirm)
             if not agreed:
-                return await tell_how_all_stand(plan, run, takeovers)
+                return await record_plan(plan, run, takeovers)
         # Stopped before anybody was asked: it goes through `execute` all the same, which begins nothing after a stop.
         report = await execute(plan, snapshot, applier, started, stale, takeovers)
         return replace(report, confirmed=writable)
@@ -85,9 +85,9 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     return build_fleet_plan(snapshot, plans, reads_to_repeat, await recent_automatic_changes(run))
 
 
-async def tell_how_all_stand(plan: FleetPlan, run: RunContext, takeovers: Takeovers) -> FleetPlan:
-    """What a run that writes nothing saw, noted in the ledger; without those of whom another pass tells that."""
-    async with takeovers.telling():
+async def record_plan(plan: FleetPlan, run: RunContext, takeovers: Takeovers) -> FleetPlan:
+    """Record what a run that writes nothing saw, without those of whom another pass does; the plan, with its ages."""
+    async with takeovers.recording():
         return await record_and_date(_without(plan, takeovers.names), run, run.now())
 
 
@@ -120,13 +120,13 @@ async def execute(
     await run.store.runs.record_events(run_id, rename_events(run_id, started, moved))
     snapshot = replace(snapshot, run_id=run_id, renames=RenamePlan())
 
-    async def tell(outcomes: Mapping[str, Outcome]) -> None:
+    async def record(outcomes: Mapping[str, Outcome]) -> None:
         executed = ExecutedRun(outcomes, run_id, run.now())
         await record_and_date(_only(plan, outcomes.keys()), run, started, executed)
 
     writes_before = run.api.writes
     try:
-        guarded = takeovers.guard(applier, tell)
+        guarded = takeovers.guard(applier, record)
         outcomes = await apply_all(plan.plans, snapshot, run.parallelism, run.on_progress, guarded)
     except StateUnusable as error:
         writes = format_count(run.api.writes - writes_before, "writing request")
@@ -137,10 +137,10 @@ async def execute(
         plan, outcomes = await fail_duplicate_creates(plan, snapshot, outcomes)
     except ApiUnusable as error:
         stop_for_unusable_api(error, 0, snapshot)
-    async with takeovers.telling():
+    async with takeovers.recording():
         outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.names}
         report = FleetReport(_without(plan, takeovers.names), {**stale, **outcomes}, started, run.now())
-        return await _record_run(run.stop.add_to_report(report), snapshot, takeovers.told)
+        return await _record_run(run.stop.add_to_report(report), snapshot, takeovers.recorded)
 
 
 def may_write(plan: FleetPlan, stop: StopSignal) -> bool:
@@ -174,10 +174,10 @@ def confirmed(plan: FleetPlan, confirm: Callable[[FleetPlan], bool]) -> bool:
     return not any(merchant.changes for merchant in plan.plans) or confirm(plan)
 
 
-async def _record_run(report: FleetReport, snapshot: RunSnapshot, told: Collection[str]) -> FleetReport:
+async def _record_run(report: FleetReport, snapshot: RunSnapshot, recorded: Collection[str]) -> FleetReport:
     """The run's lines in the history, when everyone was last seen configured, and the findings' ages in the report.
 
-    told  of whom it has been said how they stood, before another pass looked at them
+    recorded  of whom it has been recorded how they stood, before another pass looked at them
     """
     run, run_id, plans = snapshot.run, snapshot.run_id, report.plan.plans
     await persist_configured(plans, report.outcomes, snapshot)
@@ -186,8 +186,8 @@ async def _record_run(report: FleetReport, snapshot: RunSnapshot, told: Collecti
     await _record_retained(report.plan, snapshot)
     await run.store.runs.end(run_id, exit_code("apply", report), {"merchants": len(plans)}, report.ended_at)
     executed = ExecutedRun(report.outcomes, run_id, report.ended_at)
-    dated = await record_and_date(_without(report.plan, told), run, report.started_at, executed)
-    plans = (*dated.plans, *(each for each in plans if each.merchant in told))
+    dated = await record_and_date(_without(report.plan, recorded), run, report.started_at, executed)
+    plans = (*dated.plans, *(each for each in plans if each.merchant in recorded))
     return replace(report, plan=replace(dated, plans=tuple(sorted(plans, key=lambda each: each.merchant))))
 
 

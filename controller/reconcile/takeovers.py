@@ -2,13 +2,13 @@
 
 The long pass has planned everyone, or is about to, and carries the plans out one by one. Something happens to acme:
 
-    nothing carried out     acme is taken over: the long pass leaves it alone and says nothing of it at its end
+    nothing carried out     acme is taken over: the long pass leaves it alone and records nothing of it at its end
     being carried out       the short pass waits until that is done, then looks
-    carried out             the long pass says what it found and mended before the short one looks, and nothing later;
+    carried out             the long pass records what it found and mended before the short one looks, and no more;
                             what it wrote is in its report
 
-What the long pass saw is old wherever the short one has looked since: told at the end, it would undo in the ledger and
-on the pages what is known by then.
+What the long pass saw is old wherever the short one has looked since: recorded at the end, it would undo in the ledger
+and on the pages what is known by then.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from controller.model.report import Outcome, Skipped
 from controller.reconcile.plan_merchant import Applier
 from controller.reconcile.snapshot import RunSnapshot
 
-Tell = Callable[[Mapping[str, Outcome]], Awaitable[None]]
+RecordOutcomes = Callable[[Mapping[str, Outcome]], Awaitable[None]]
 """Notes in the ledger how these merchants stood and what was mended, by merchant the outcome."""
 
 
@@ -31,12 +31,12 @@ class Takeovers:
 
     def __init__(self) -> None:
         self._names: set[str] = set()
-        self._told: set[str] = set()
+        self._recorded: set[str] = set()
         self._carried_out: dict[str, Outcome] = {}
         self._being_written: dict[str, asyncio.Event] = {}
         self._open = asyncio.Event()
-        self._telling = asyncio.Lock()
-        self._tell: Tell | None = None
+        self._recording = asyncio.Lock()
+        self._record: RecordOutcomes | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -44,21 +44,21 @@ class Takeovers:
         return frozenset(self._names)
 
     @property
-    def told(self) -> frozenset[str]:
-        """Whose plan it has carried out, and of whom it has said how they stood."""
-        return frozenset(self._told)
+    def recorded(self) -> frozenset[str]:
+        """Whose plan it has carried out, and of whom it has recorded how they stood."""
+        return frozenset(self._recorded)
 
     @property
     def looked_at_later(self) -> frozenset[str]:
         """All that another pass has looked at since, or is about to."""
-        return self.names | self.told
+        return self.names | self.recorded
 
     def allow(self) -> None:
         """From now on the long pass settles no create of anybody else: what it found open it has looked at."""
         self._open.set()
 
     async def take(self, merchants: Collection[str]) -> None:
-        """They are the caller's, once the long pass writes to none of them and has said what it did."""
+        """They are the caller's, once the long pass writes to none of them and has recorded what it did."""
         await self._open.wait()
         carried_out = {}
         for merchant in merchants:
@@ -66,23 +66,23 @@ class Takeovers:
                 await self._being_written[merchant].wait()
             if merchant not in self._carried_out:
                 self._names.add(merchant)
-            elif merchant not in self._told:
+            elif merchant not in self._recorded:
                 carried_out[merchant] = self._carried_out[merchant]
-        async with self._telling:
-            if carried_out and self._tell:
-                await self._tell(carried_out)
-            self._told.update(carried_out)
+        async with self._recording:
+            if carried_out and self._record:
+                await self._record(carried_out)
+            self._recorded.update(carried_out)
 
     @asynccontextmanager
-    async def telling(self) -> AsyncIterator[None]:
-        """While the long pass says how everyone stands, nobody is taken over; who is afterwards was told of."""
-        async with self._telling:
+    async def recording(self) -> AsyncIterator[None]:
+        """While the long pass records how everyone stands, nobody is taken over; who is later has been recorded."""
+        async with self._recording:
             yield
-            self._tell = None
+            self._record = None
 
-    def guard(self, applier: Applier, tell: Tell) -> Applier:
+    def guard(self, applier: Applier, record: RecordOutcomes) -> Applier:
         """The same, but for merchants that were taken over."""
-        self._tell = tell
+        self._record = record
 
         async def apply_unless_taken(plan: Plan, snapshot: RunSnapshot) -> Outcome:
             if plan.merchant in self._names:

@@ -14,7 +14,7 @@ from controller.model.desired import Fleet
 from controller.model.plan import Change, ChangeKind, Plan, PlanStatus
 from controller.model.report import Applied, Outcome, Skipped, Unchanged
 from controller.reconcile.snapshot import RunSnapshot
-from controller.reconcile.takeovers import Takeovers, Tell
+from controller.reconcile.takeovers import RecordOutcomes, Takeovers
 from tests.build import desired_merchant
 
 
@@ -51,7 +51,7 @@ async def carry_out(
     merchant: str,
     *changes: Change,
     wait: asyncio.Event | None = None,
-    tell: Tell | None = None,
+    record: RecordOutcomes | None = None,
 ) -> Outcome:
     """The long pass carries out what it planned for a merchant."""
 
@@ -60,10 +60,10 @@ async def carry_out(
             await wait.wait()
         return Applied(len(changes)) if changes else Unchanged()
 
-    async def tell_nobody(outcomes: Mapping[str, Outcome]) -> None:
+    async def record_nothing(outcomes: Mapping[str, Outcome]) -> None:
         pass
 
-    guarded = takeovers.guard(applier, tell or tell_nobody)
+    guarded = takeovers.guard(applier, record or record_nothing)
     nothing_observed = cast(RunSnapshot, None)  # `applier` asks nothing of it
     return await guarded(plan(merchant, *changes), nothing_observed)
 
@@ -88,7 +88,7 @@ class TestTakeovers:
         takeovers.allow()
         await carry_out(takeovers, "ann", CHANGE)
         await takeovers.take(["ann"])
-        assert (takeovers.names, takeovers.told) == (frozenset(), frozenset({"ann"}))
+        assert (takeovers.names, takeovers.recorded) == (frozenset(), frozenset({"ann"}))
 
     async def test_who_had_nothing_to_be_carried_out_is_taken_over_all_the_same(self) -> None:
         takeovers = Takeovers()
@@ -97,33 +97,35 @@ class TestTakeovers:
         await takeovers.take(["ann"])
         assert takeovers.names == {"ann"}
 
-    async def test_what_was_carried_out_is_told_once_and_before_the_short_pass_looks(self) -> None:
-        takeovers, told = Takeovers(), list[str]()
+    async def test_what_was_carried_out_is_recorded_once_and_before_the_short_pass_looks(self) -> None:
+        takeovers, recorded = Takeovers(), list[str]()
 
-        async def tell(outcomes: Mapping[str, Outcome]) -> None:
+        async def record(outcomes: Mapping[str, Outcome]) -> None:
             await asyncio.sleep(0)
-            told.extend(outcomes)
+            recorded.extend(outcomes)
 
         takeovers.allow()
-        await carry_out(takeovers, "ann", CHANGE, tell=tell)
+        await carry_out(takeovers, "ann", CHANGE, record=record)
         for _ in range(2):
             await takeovers.take(["ann"])
-            assert told == ["ann"]
+            assert recorded == ["ann"]
 
-    async def test_while_the_long_pass_tells_how_all_stand_nobody_is_taken_and_nothing_is_told_twice(self) -> None:
-        takeovers, told = Takeovers(), list[str]()
+    async def test_while_the_long_pass_records_how_all_stand_nobody_is_taken_and_nothing_is_recorded_twice(
+        self,
+    ) -> None:
+        takeovers, recorded = Takeovers(), list[str]()
 
-        async def tell(outcomes: Mapping[str, Outcome]) -> None:
-            told.extend(outcomes)
+        async def record(outcomes: Mapping[str, Outcome]) -> None:
+            recorded.extend(outcomes)
 
         takeovers.allow()
-        await carry_out(takeovers, "ann", CHANGE, tell=tell)
-        async with takeovers.telling():
+        await carry_out(takeovers, "ann", CHANGE, record=record)
+        async with takeovers.recording():
             taking = asyncio.create_task(takeovers.take(["ann"]))
             assert not await soon(taking)
         assert await soon(taking)
         assert takeovers.looked_at_later == {"ann"}
-        assert not told
+        assert not recorded
 
     async def test_whoever_is_being_written_to_is_waited_for(self) -> None:
         takeovers, written = Takeovers(), asyncio.Event()
