@@ -260,8 +260,10 @@ def shut_down(daemon: DaemonContext, signal: Signals) -> None:
 
 
 def enqueue_changed_merchants(change: ManifestChange, daemon: DaemonContext) -> None:
-    """Whoever the newest manifests declare otherwise is looked at; everyone, where that alone can carry it out."""
-    if change.needs_everyone:
+    """Whoever the newest manifests declare otherwise is looked at; everyone, where that alone can carry it out, or
+    where they are too many to be handed out, and so to be judged, at once."""
+    max_batch = daemon.queue.max_batch
+    if change.needs_everyone or (max_batch is not None and len(change.merchants) > max_batch):
         daemon.queue.add([EVERYONE])
         return
     daemon.state.revised |= change.merchants

@@ -69,6 +69,10 @@ class PostgresQueue:
         self._noticed = asyncio.Event()
         self._waiters: set[asyncio.Event] = set()
 
+    @property
+    def max_batch(self) -> int:
+        return BATCH_SIZE
+
     def add(self, keys: Iterable[str], after: float = 0, *, urgent: bool = False) -> None:
         time, keys = _now() + after, tuple(keys)
         for key in keys:

@@ -21,6 +21,10 @@ EVERYONE = "*"
 class Queue(Protocol):
     """What is added is handed out, at its time or soon after, and to one taker only."""
 
+    @property
+    def max_batch(self) -> int | None:
+        """How many are handed out at once at most; None = all that are due."""
+
     def add(self, keys: Iterable[str], after: float = 0, *, urgent: bool = False) -> None:
         """They are due in so many seconds. Whoever waits already keeps the earlier time."""
 
@@ -49,6 +53,10 @@ class WorkQueue:
         self._in_urgent_work: set[str] = set()
         self._waiters: set[asyncio.Event] = set()
         self._closed = False
+
+    @property
+    def max_batch(self) -> None:
+        return None
 
     def add(self, keys: Iterable[str], after: float = 0, *, urgent: bool = False) -> None:
         time, keys = _now() + after, tuple(keys)

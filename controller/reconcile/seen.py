@@ -6,6 +6,7 @@ only a write rests on (resolved values, the document) is not kept: nobody may wr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -20,20 +21,23 @@ from controller.planning.limits import count_changes
 from controller.reconcile.context import RunContext
 from state import SeenRow, Store
 
+ENCODED_AT_ONCE = 200
+"""Merchants whose rows are made in one piece: ten thousand take a second, in which an event would wait."""
+
 
 async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], run: RunContext, at: datetime) -> None:
     """Keeps what a look that began at `at` saw; one at everyone forgets whoever has left.
 
     Of whom another pass looks at meanwhile the plan says nothing, and what that one saw stays.
     """
-    store, rows = (
-        run.store,
-        (
+    store, believed_until = run.store, run.now() + MAX_CLOCK_DIFFERENCE
+    for start in range(0, len(plan.plans), ENCODED_AT_ONCE):
+        rows = [
             SeenRow(each.merchant, at, encode(_shown_part(each)), encode(outcomes.get(each.merchant, Unchanged())))
-            for each in plan.plans
-        ),
-    )
-    await store.seen.save(rows, believed_until=run.now() + MAX_CLOCK_DIFFERENCE)
+            for each in plan.plans[start : start + ENCODED_AT_ONCE]
+        ]
+        await store.seen.save(rows, believed_until=believed_until)
+        await asyncio.sleep(0)
     if plan.scope.is_everyone:
         fleet = replace(plan, plans=(), counts={}, diagnostics=(), scope=Scope())
         await store.seen.save_fleet(encode(fleet), at)
