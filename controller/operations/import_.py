@@ -228,25 +228,25 @@ async def import_companies(
         raise TransientError(
             f"nothing was imported, since not all companies could be listed: {listing.incomplete_reason}; run it again"
         )
-    chosen, declared = _chosen(listing, choice, known)
-    candidates = _sorted_out(chosen, listing, known)
-    names = _names(candidates, known)
+    chosen, declared = _choose_companies(listing, choice, known)
+    candidates = _find_candidates(chosen, listing, known)
+    names = _name_merchants(candidates, known)
 
-    async def one(candidate: Candidate | SkippedCompany) -> ReadDraft | SkippedCompany:
+    async def read_one(candidate: Candidate | SkippedCompany) -> ReadDraft | SkippedCompany:
         if isinstance(candidate, SkippedCompany):
             return candidate
         try:
-            return await _read(candidate, names[candidate.company.id], api, choice.zone, now())
+            return await _read_draft(candidate, names[candidate.company.id], api, choice.zone, now())
         except Exception as error:
             if ends_run(error):
                 raise
             return SkippedCompany(candidate.company, log_internal_error(candidate.company.name, error), unread=True)
 
-    answers = await map_bounded(candidates, one, width, tell)
-    return _imported(answers, choice, known, declared)
+    answers = await map_bounded(candidates, read_one, width, tell)
+    return _build_result(answers, choice, known, declared)
 
 
-def _imported(
+def _build_result(
     answers: Sequence[ReadDraft | SkippedCompany], choice: ImportOptions, known: KnownMerchants, declared: int
 ) -> ImportResult:
     read = [answer for answer in answers if isinstance(answer, ReadDraft)]
@@ -284,20 +284,20 @@ def _with_policy(manifest: NewManifest, declared: DesiredMerchant | None) -> New
 # Which companies ----------------------------------------------------------------------------------------
 
 
-def _chosen(listing: Listing, choice: ImportOptions, known: KnownMerchants) -> tuple[list[Company], int]:
+def _choose_companies(listing: Listing, choice: ImportOptions, known: KnownMerchants) -> tuple[list[Company], int]:
     """The companies asked for, in the order of their names, and how many more are declared already."""
-    companies = [each for each in listing.companies if _is_on(choice.platform, each)]
+    companies = [each for each in listing.companies if _uses_platform(choice.platform, each)]
     if choice.match is not None:
         named = match_names(nfc(choice.match), {each.name for each in companies})
         companies = [each for each in companies if each.name in named]
     asked = sorted(companies, key=lambda one: (one.name, one.id))
     if listing.companies and not asked:
-        raise UsageError(_nobody(listing, choice))
+        raise UsageError(_no_match_message(listing, choice))
     new = asked if choice.reimport else [company for company in asked if not _is_declared(company, known)]
     return new[: choice.limit], len(asked) - len(new)
 
 
-def _nobody(listing: Listing, choice: ImportOptions) -> str:
+def _no_match_message(listing: Listing, choice: ImportOptions) -> str:
     """What a choice that picks no company is told."""
     asked = [f"--match {choice.match!r}"] if choice.match is not None else []
     asked += [f"--platform {name_of(choice.platform) or choice.platform}"] if choice.platform else []
@@ -307,8 +307,8 @@ def _nobody(listing: Listing, choice: ImportOptions) -> str:
     return f"{' with '.join(asked)} picks none of {whom}"
 
 
-def _is_on(platform: str | None, company: Company) -> bool:
-    return platform is None or any(each.platform == platform for each in _accounting(company))
+def _uses_platform(platform: str | None, company: Company) -> bool:
+    return platform is None or any(each.platform == platform for each in _accounting_connections(company))
 
 
 def _is_declared(company: Company, known: KnownMerchants) -> bool:
@@ -319,11 +319,11 @@ def _is_declared(company: Company, known: KnownMerchants) -> bool:
     )
 
 
-def _accounting(company: Company) -> list[Connection]:
+def _accounting_connections(company: Company) -> list[Connection]:
     return [each for each in company.connections if each.source_type.lower() == "accounting"]
 
 
-def _sorted_out(
+def _find_candidates(
     companies: Sequence[Company], listing: Listing, known: KnownMerchants
 ) -> list[Candidate | SkippedCompany]:
     """What a manifest can adopt, and what none can."""
@@ -345,7 +345,7 @@ def _candidate(company: Company, namesakes: Sequence[Company], known: KnownMerch
         return SkippedCompany(
             company, f"{len(namesakes)} companies bear this name ({ids}): rename or delete the wrong ones"
         )
-    connections = _accounting(company)
+    connections = _accounting_connections(company)
     if not connections:
         return Candidate(company, None)
     chosen = choose_connection(connections, _remembered_connection(company, known))
@@ -373,7 +373,7 @@ def _remembered_connection(company: Company, known: KnownMerchants) -> str | Non
     return known.recorded[name].connection_id if name else None
 
 
-def _names(candidates: Sequence[Candidate | SkippedCompany], known: KnownMerchants) -> dict[str, str]:
+def _name_merchants(candidates: Sequence[Candidate | SkippedCompany], known: KnownMerchants) -> dict[str, str]:
     """Company id → merchant name: the one that the state has bound or a manifest declares, else a free one."""
     companies = [one.company for one in candidates if isinstance(one, Candidate)]
     names = {
@@ -396,11 +396,11 @@ def _names(candidates: Sequence[Candidate | SkippedCompany], known: KnownMerchan
 # One company --------------------------------------------------------------------------------------------
 
 
-async def _read(
+async def _read_draft(
     candidate: Candidate, name: str, api: Reader, zone: str | None, now: datetime
 ) -> ReadDraft | SkippedCompany:
     """One merchant's draft; its configuration is read where there may be one."""
-    draft = MerchantDraft(name, company_name_key(candidate.company.name), _connected(candidate.connection))
+    draft = MerchantDraft(name, company_name_key(candidate.company.name), _connection_fields(candidate.connection))
     if candidate.connection is None:
         note = "It has no accounting connection. To have one made, name its platform instead of the state."
         return ReadDraft(replace(draft, notes=(note,)))
@@ -414,10 +414,10 @@ async def _read(
         return SkippedCompany(candidate.company, str(error), unread=True)
     if not live.configured:
         return ReadDraft(replace(draft, notes=("Nobody has configured it yet. Give it a profile to have it mapped.",)))
-    return _mapped(draft, declare_from_live(live, now, zone))
+    return _with_mapping(draft, declare_from_live(live, now, zone))
 
 
-def _connected(connection: Connection | None) -> dict[str, ManifestValue]:
+def _connection_fields(connection: Connection | None) -> dict[str, ManifestValue]:
     """What the manifest says of the connection. One that the merchant severed stays wanted, and is reported on."""
     if connection is None:
         return {CONNECTION_STATE_PATH: UNLINKED}
@@ -425,7 +425,7 @@ def _connected(connection: Connection | None) -> dict[str, ManifestValue]:
     return {PLATFORM_PATH: name_of(connection.platform)} | state
 
 
-def _mapped(draft: MerchantDraft, adopted: DeclaredFromLive) -> ReadDraft:
+def _with_mapping(draft: MerchantDraft, adopted: DeclaredFromLive) -> ReadDraft:
     said = {**draft.fields, **to_manifest_values(adopted.fields, adopted.zone)}
     fitted, unsaid = drop_invalid_fields(
         replace(draft, fields=said, reference_names=adopted.reference_names, has_mapping=True)
