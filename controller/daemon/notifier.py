@@ -52,7 +52,7 @@ class Notifier:
         outcomes = _outcomes_that_stand(done, latest)
         whole = done.covers_everyone and done.plan is not None and not done.incomplete_reason
         told = await store.alerts.load_standing_topics()
-        await self._news(
+        await self._send_news(
             standing_topics(latest, told, done.plan, outcomes, is_whole_fleet=whole), told, latest, store, done.ended
         )
 
@@ -67,11 +67,13 @@ class Notifier:
             log.info("manifests_valid")
         try:
             before = await store.alerts.load_standing_topics()
-            await self._news(standing_topics(latest, before, None, {}, is_whole_fleet=False), before, latest, store, at)
+            await self._send_news(
+                standing_topics(latest, before, None, {}, is_whole_fleet=False), before, latest, store, at
+            )
         except StateProblem as problem:
             log.warning("alert_failed", reason=str(problem))
 
-    async def _news(
+    async def _send_news(
         self,
         now: StandingTopics,
         told: frozenset[tuple[str, str]],
@@ -81,8 +83,8 @@ class Notifier:
     ) -> None:
         """To the chat, what nobody told it yet. What does not arrive is due still, and goes with the next."""
         due = await store.alerts.claim_due(at)
-        shown = _shown(latest) if due else {}
-        fresh = new_alert((_turn(each, shown) for each in due), now, told)
+        shown = _findings_by_key(latest) if due else {}
+        fresh = new_alert((_finding_alert(each, shown) for each in due), now, told)
         if fresh and self.notify_url:
             environment = latest.plan.environment if latest.plan else None
             failure = await post_alert(self.notify_url, alert_json(fresh, environment), self.sleep)
@@ -104,13 +106,13 @@ def _outcomes_that_stand(done: Pass, latest: ControllerStatus) -> dict[str, Outc
     return outcomes | {name: outcome for name, outcome in later.items() if not isinstance(outcome, Skipped)}
 
 
-def _shown(latest: ControllerStatus) -> Mapping[tuple[str, str, str], Finding]:
+def _findings_by_key(latest: ControllerStatus) -> Mapping[tuple[str, str, str], Finding]:
     plan = latest.plan
     found = (*plan.findings, *(each for one in plan.plans for each in one.findings)) if plan else ()
     return {each.key: each for each in found}
 
 
-def _turn(due: DueAlert, shown: Mapping[tuple[str, str, str], Finding]) -> FindingAlert:
+def _finding_alert(due: DueAlert, shown: Mapping[tuple[str, str, str], Finding]) -> FindingAlert:
     """With the words of the look that saw it last; else with those that the ledger keeps."""
     row = due.occurrence
     finding = shown.get(row.key) or Finding(

@@ -142,7 +142,7 @@ def hold_if_quarantined(plan: Plan, snapshot: RunSnapshot) -> Plan:
     quarantine = _matching_quarantine(plan, snapshot) if plan.changes else None
     if quarantine is None or (quarantine.until is None and snapshot.run.retries_quarantined):
         return plan
-    finding = _finding(plan.merchant, quarantine, snapshot)
+    finding = _quarantine_finding(plan.merchant, quarantine, snapshot)
     if not _is_skipped(quarantine, snapshot):
         return replace(plan, findings=(*plan.findings, finding))
     state = PlanStatus.BLOCKED if quarantine.until is None else PlanStatus.WAITING
@@ -188,7 +188,7 @@ def _quarantine_reason(quarantine: Quarantine) -> str:
     return f"left alone until {quarantine.until:%H:%M:%S} UTC after {failures}: {quarantine.reason}"
 
 
-def _finding(merchant: str, quarantine: Quarantine, snapshot: RunSnapshot) -> Finding:
+def _quarantine_finding(merchant: str, quarantine: Quarantine, snapshot: RunSnapshot) -> Finding:
     """Held back, why and until when; or, where a person's run tries anyway, that `run` would not."""
     retry = f"to try it all the same: merchantctl apply --target {quote(merchant)}"
     if quarantine.until is None:
@@ -258,9 +258,9 @@ async def update_failure_tracking(plan: Plan, outcome: Outcome, snapshot: RunSna
                 await _stop_after_many_failures(plan, snapshot)
         case Applied():
             snapshot.run.stop.failed_in_a_row.clear()
-            await _release(plan, snapshot)
+            await _release_quarantine(plan, snapshot)
         case Unchanged() if not plan.has_unread:
-            await _release(plan, snapshot)
+            await _release_quarantine(plan, snapshot)
         case _:
             pass
 
@@ -286,6 +286,6 @@ async def _stop_after_many_failures(plan: Plan, snapshot: RunSnapshot) -> None:
         await snapshot.run.store.quarantine.release(merchant)
 
 
-async def _release(plan: Plan, snapshot: RunSnapshot) -> None:
+async def _release_quarantine(plan: Plan, snapshot: RunSnapshot) -> None:
     if plan.merchant in snapshot.quarantined:
         await snapshot.run.store.quarantine.release(plan.merchant)

@@ -75,17 +75,17 @@ async def record_and_date(
     store = run.store
     try:
         plan = await _with_flapping(plan, store, at)
-        found = _found(plan)
+        found = _all_findings(plan)
         names = {each.merchant for each in found}
         book = _LedgerState(
-            {each.key: each for each in await store.findings.load_open(_whom(plan))},
+            {each.key: each for each in await store.findings.load_open(_covered_merchants(plan))},
             await store.findings.count_occurrences(names, at - OCCURRENCE_COUNT_WINDOW),
         )
         since = {key: each.found_at for key, each in book.open_findings.items()}
         if run.records is not Records.NONE:
-            since |= await _noted(plan, run, at, book, carried)
+            since |= await _note_findings(plan, run, at, book, carried)
         if run.records is Records.ALL:
-            await note_conditions(_as_planned(plan, carried), store, at, plan.scope.is_everyone)
+            await note_conditions(_plans_not_written(plan, carried), store, at, plan.scope.is_everyone)
         plan = _dated(plan, since, book)
         if run.records is not Records.NONE:
             await record_seen(plan, carried.outcomes if carried else {}, run, at)
@@ -94,28 +94,28 @@ async def record_and_date(
     return plan
 
 
-def _as_planned(plan: FleetPlan, carried: ExecutedRun | None) -> list[Plan]:
+def _plans_not_written(plan: FleetPlan, carried: ExecutedRun | None) -> list[Plan]:
     """Of whom the run wrote nothing: how the others stand by now the next look tells."""
     return [each for each in plan.plans if not (carried and each.changes)]
 
 
-def _found(plan: FleetPlan) -> list[Finding]:
+def _all_findings(plan: FleetPlan) -> list[Finding]:
     return [*plan.findings, *(each for one in plan.plans for each in one.findings)]
 
 
-def _whom(plan: FleetPlan) -> frozenset[str] | None:
+def _covered_merchants(plan: FleetPlan) -> frozenset[str] | None:
     return None if plan.scope.is_everyone else frozenset({FLEET_KEY, *(each.merchant for each in plan.plans)})
 
 
 # Noting -------------------------------------------------------------------------------------------------
 
 
-async def _noted(
+async def _note_findings(
     plan: FleetPlan, run: RunContext, at: datetime, book: _LedgerState, carried: ExecutedRun | None
 ) -> dict[LedgerKey, datetime]:
     """When each finding of the plan was found; empty where only what was mended is noted."""
     store, fleet, everything = run.store, run.fleet, run.records is Records.ALL
-    found = [*_found(plan), *_brought_to_light(carried)] if everything else []
+    found = [*_all_findings(plan), *_findings_of_outcomes(carried)] if everything else []
     gone: tuple[LedgerKey, ...] = ()
     if everything:
         unsettled = {each.merchant for each in await store.intents.load_open()}
@@ -126,11 +126,11 @@ async def _noted(
     number = carried.run_id if carried else await _run_for(run, at, bool(new or gone))
     plans = {each.merchant: each for each in plan.plans}
     endings = [_ending(book.open_findings[key], plans.get(key[0]), fleet, number) for key in gone]
-    mended, tried = _put_right(plan, carried)
+    mended, tried = _mended_and_tried(plan, carried)
     since: dict[LedgerKey, datetime] = {}
 
     async def note(some: Sequence[Finding]) -> None:
-        rows = [_row(each, fleet, news=run.policy.automatic) for each in some]
+        rows = [_finding_row(each, fleet, news=run.policy.automatic) for each in some]
         over_now = [mended[each.key] for each in some if each.key in mended]
         since.update(await store.findings.record(rows, gone=over_now, at=at, run=number))
 
@@ -166,7 +166,7 @@ def cleared_findings(
     unsettled  merchants with a create whose answer was lost: what stands there now may be otherwise in a moment
     known      who has a manifest, where all manifests were read; whoever has none and is not planned has left
     """
-    shown = {each.key for each in _found(plan)}
+    shown = {each.key for each in _all_findings(plan)}
     plans = {each.merchant: each for each in plan.plans}
     doubted = {name for each in plan.findings if each.code == MASS_LOSS_CODE for name in each.affected_merchants}
     doubted.update(unsettled)
@@ -212,7 +212,7 @@ def manifest_part_of(key: LedgerKey, fleet: Fleet) -> str | None:
     return json.dumps(value_to_json(wanted.fields[field])) if field in wanted.fields else "undeclared"
 
 
-def _put_right(
+def _mended_and_tried(
     plan: FleetPlan, carried: ExecutedRun | None
 ) -> tuple[dict[LedgerKey, FindingEnding], tuple[LedgerKey, ...]]:
     """What the run has put right, and what it may have."""
@@ -232,14 +232,14 @@ def _put_right(
     return mended, tuple(tried)
 
 
-def _brought_to_light(carried: ExecutedRun | None) -> Iterable[Finding]:
+def _findings_of_outcomes(carried: ExecutedRun | None) -> Iterable[Finding]:
     """What a new connection waits for is known before anybody looks at it."""
     for outcome in carried.outcomes.values() if carried else ():
         if isinstance(outcome, Applied):
             yield from (each for each in outcome.findings if each.actor is Actor.MERCHANT)
 
 
-def _row(finding: Finding, fleet: Fleet, *, news: bool) -> FindingRow:
+def _finding_row(finding: Finding, fleet: Fleet, *, news: bool) -> FindingRow:
     return FindingRow(
         *finding.key,
         direction=finding.direction and finding.direction.value,

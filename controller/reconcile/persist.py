@@ -73,14 +73,14 @@ async def persist_outcome(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -
     if plan.status is PlanStatus.UNKNOWN or not (accepted or isinstance(outcome, Applied | Unchanged)):
         return
     if plan.is_suspended:
-        await _retain(plan.merchant, recorded, snapshot)
+        await _retain_while_suspended(plan.merchant, recorded, snapshot)
         return
     await _bind(plan, wanted, recorded, snapshot)
     if accepted:
         return
     if recorded.last_configured_at is None and is_configured(plan):
         await snapshot.run.store.bindings.mark_configured([plan.merchant], snapshot.run.service_now())
-    if plan.is_removal and _taken_down(plan):
+    if plan.is_removal and _is_take_down_complete(plan):
         await snapshot.run.store.bindings.retire(plan.merchant, snapshot.run.now())
     elif (plan.company_id or plan.changes) and not plan.held_changes:
         await _record_applied(plan, wanted, recorded, snapshot)
@@ -110,7 +110,7 @@ async def persist_configured(plans: Iterable[Plan], outcomes: Mapping[str, Outco
     )
 
 
-def _taken_down(plan: Plan) -> bool:
+def _is_take_down_complete(plan: Plan) -> bool:
     """Nothing that we could still do is left; what was found unknown is left for the next time."""
     return plan.status is not PlanStatus.BLOCKED
 
@@ -124,7 +124,7 @@ async def _record_applied(plan: Plan, wanted: DesiredMerchant, recorded: Recorde
         )
 
 
-async def _retain(merchant: str, recorded: RecordedState, snapshot: RunSnapshot) -> None:
+async def _retain_while_suspended(merchant: str, recorded: RecordedState, snapshot: RunSnapshot) -> None:
     """Should its manifest go while it is suspended, all stays as it is; whatever its policy says counts again later."""
     if recorded.company_id and not recorded.removed_at and recorded.deletion_policy != DeletionPolicy.RETAIN:
         applied = {path: _applied_to_json(value) for path, value in recorded.last_applied.items()}

@@ -49,7 +49,7 @@ async def plan_merchant(merchant: str, snapshot: RunSnapshot) -> Plan:
         return cached
 
     recorded = snapshot.recorded_state(merchant)
-    observed = _refuse_cut_document(await observe_details(merchant, basic, snapshot), recorded)
+    observed = _with_cut_document_unread(await observe_details(merchant, basic, snapshot), recorded)
     remap = merchant in run.policy.released_merchants(ChangeClass.REMAP)
     our_now, service_now = run.now(), run.service_now()
     plan = make_plan(wanted, observed, recorded, service_now, remap=remap)
@@ -72,7 +72,7 @@ async def plan_merchant(merchant: str, snapshot: RunSnapshot) -> Plan:
     return plan
 
 
-def _refuse_cut_document(observed: Observed, recorded: RecordedState) -> Observed:
+def _with_cut_document_unread(observed: Observed, recorded: RecordedState) -> Observed:
     """What was observed; as unread where a configured document lacks a section that we have set fields of.
 
     Such a document was cut on its way, and says nothing.

@@ -1126,7 +1126,9 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "to be deleted": Situation("delete-held", limits._held_finding, to_be_deleted, (command(0),)),
     "many are gone": Situation("mass-loss", limits._mass_loss_finding, mass_loss, (command(0), command(1)), whom=""),
-    "refused before": Situation("quarantined", failure_policy._finding, refused_for_good, (command(0),), **MAPPED),
+    "refused before": Situation(
+        "quarantined", failure_policy._quarantine_finding, refused_for_good, (command(0),), **MAPPED
+    ),
     "a similar name": Situation(
         "company-similar", company_rules._similar_name_findings, similar_name, (write("company.name"), command(0))
     ),

@@ -82,7 +82,7 @@ class ListingWatcher:
         before, self.companies = self.companies, {each.id: _row(each) for each in listing.companies}
         self.listed_at = self.statuses_listed_at = listing.began_at
         if before is not None:
-            await self._look_at(changed_companies(before, self.companies))
+            await self._enqueue_merchants_of(changed_companies(before, self.companies))
 
     async def _compare_statuses(self) -> None:
         """Raises AssertionError before the first complete listing."""
@@ -92,9 +92,9 @@ class ListingWatcher:
             return
         before, self.companies = self.companies, with_statuses(self.companies, listing.companies)
         self.statuses_listed_at = listing.began_at
-        await self._look_at(changed_companies(before, self.companies))
+        await self._enqueue_merchants_of(changed_companies(before, self.companies))
 
-    async def _look_at(self, company_ids: Collection[str]) -> None:
+    async def _enqueue_merchants_of(self, company_ids: Collection[str]) -> None:
         if not company_ids:
             return
         bound = {each.company_id: each.merchant for each in await self.store.bindings.load()}
