@@ -6,7 +6,7 @@ import re
 
 from controller.quick_dataclasses import dataclass
 
-PREFIX = "git+"
+GIT_PREFIX = "git+"
 
 SCHEMES = ("https", "ssh", "file")
 
@@ -26,13 +26,15 @@ class GitAddress:
 
     def __str__(self) -> str:
         return (
-            f"{PREFIX}{self.url}" + (f"@{self.branch}" if self.branch else "") + (f"//{self.path}" if self.path else "")
+            f"{GIT_PREFIX}{self.url}"
+            + (f"@{self.branch}" if self.branch else "")
+            + (f"//{self.path}" if self.path else "")
         )
 
 
 def parse_git_address(text: str) -> GitAddress:
     """Raises ValueError, which ends the sentence «TEXT …»."""
-    scheme, _, rest = text.removeprefix(PREFIX).partition("://")
+    scheme, _, rest = text.removeprefix(GIT_PREFIX).partition("://")
     host, slash, rest = rest.partition("/")
     if ":" in host.rpartition("@")[0]:
         raise ValueError("holds a password: git asks its own credential helper for it")

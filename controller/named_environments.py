@@ -17,7 +17,7 @@ from controller.quick_dataclasses import dataclass
 
 ENVIRONMENT_VARIABLE = "MERCHANTCTL_ENV"
 ENVIRONMENTS_KEY = "environments"
-LIMITED_CLASSES = ("unlink", "disable", "remap", "reschedule")
+SETTABLE_LIMITS = ("unlink", "disable", "remap", "reschedule")
 """Words of the classes of changes whose limits an environment may set."""
 
 _OWN_KEYS = ("selector", "limits", "api_key_variable", "api_key_file", "confirm")
@@ -119,8 +119,8 @@ def _limits(address: str, table: Any) -> dict[str, tuple[int, int]]:
         raise InvalidSettings(f'{address}: limits is a table: limits = {{unlink = 1, remap = "10%"}}')
     limits = {}
     for word, value in table.items():
-        if word not in LIMITED_CLASSES:
-            raise InvalidSettings(f"{address}: limits: {word}: there are limits on {', '.join(LIMITED_CLASSES)}")
+        if word not in SETTABLE_LIMITS:
+            raise InvalidSettings(f"{address}: limits: {word}: there are limits on {', '.join(SETTABLE_LIMITS)}")
         limits[word] = _limit(f"{address}: limits: {word}", value)
     return limits
 

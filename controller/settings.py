@@ -48,8 +48,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from controller.git_address import PREFIX as GIT_PREFIX
-from controller.git_address import GitAddress, parse_git_address
+from controller.git_address import GIT_PREFIX, GitAddress, parse_git_address
 from controller.named_environments import (
     ENVIRONMENT_VARIABLE,
     InvalidSettings,

@@ -29,7 +29,7 @@ from state.lock import LockWait
 from state.process import LockRow, ProcessIdentity
 from state.quarantine import Quarantine
 from state.records import MerchantRecord
-from state.report_deliveries import DeliveryKey, DeliveryRow
+from state.report_deliveries import DeliveryKey, ReportDeliveryRow
 from state.revisions import Revision, RevisionRow, RevisionStatus
 from state.rollouts import HoldRow, MemberRow, RolloutRow
 from state.runs import EventRow, RunAuthor
@@ -46,7 +46,6 @@ __all__ = [
     "ControllerRow",
     "DeliveryKey",
     "DeliveryReceipt",
-    "DeliveryRow",
     "DueAlert",
     "EventRow",
     "FindingEnding",
@@ -62,6 +61,7 @@ __all__ = [
     "Quarantine",
     "ReceivedDelivery",
     "RemoteAccount",
+    "ReportDeliveryRow",
     "Revision",
     "RevisionRow",
     "RevisionStatus",

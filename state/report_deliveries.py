@@ -25,7 +25,7 @@ class DeliveryKey:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryRow:
+class ReportDeliveryRow:
     """How a delivery stands. `delivered_at`: None while it has not arrived; `failure`: why not, at the last try."""
 
     report: str
@@ -51,12 +51,12 @@ class ReportDeliveries:
             due: datetime | None = (await transaction.execute(query)).scalar_one()
             return due
 
-    async def load(self, report: str, due_at: datetime) -> tuple[DeliveryRow, ...]:
-        columns = [report_deliveries.c[name] for name in DeliveryRow.__dataclass_fields__]
+    async def load(self, report: str, due_at: datetime) -> tuple[ReportDeliveryRow, ...]:
+        columns = [report_deliveries.c[name] for name in ReportDeliveryRow.__dataclass_fields__]
         is_of = (report_deliveries.c.report == report) & (report_deliveries.c.due_at == due_at)
         query = select(*columns).where(is_of).order_by(report_deliveries.c.destination)
         async with self._database.reading() as transaction:
-            return tuple(DeliveryRow(*row) for row in await transaction.execute(query))
+            return tuple(ReportDeliveryRow(*row) for row in await transaction.execute(query))
 
     async def claim(self, key: DeliveryKey, at: datetime) -> bool:
         """Whether this process is to deliver it now: nobody has begun, or the last try failed and is due again."""

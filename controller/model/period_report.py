@@ -35,7 +35,7 @@ FUNNEL_CONDITIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Occurrence:
+class ReportedOccurrence:
     """One time that a finding was open, as the ledger has it; values as JSON. `gone_at`: None while it is open."""
 
     merchant: str
@@ -76,7 +76,7 @@ class FleetMemory:
     statuses: Mapping[str, MerchantStatus]
     looked_at: Mapping[str, datetime]
     met: Mapping[str, frozenset[str]]
-    occurrences: Sequence[Occurrence]
+    occurrences: Sequence[ReportedOccurrence]
     syncs: Mapping[str, LastSync]
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     base_url: str = ""
@@ -238,7 +238,7 @@ def sync_outcome(sync: LastSync | None) -> str:
     return "failed" if sync.failed else {1: "running", 2: "succeeded"}.get(sync.code // 1000, "unread")
 
 
-def _finding(occurrence: Occurrence, known: Mapping[tuple[str, str, str], Finding]) -> Finding:
+def _finding(occurrence: ReportedOccurrence, known: Mapping[tuple[str, str, str], Finding]) -> Finding:
     """As the last look at the merchant had it, with who must act; what is over, or was not seen then, as noted."""
     seen = known.get(occurrence.key) if occurrence.gone_at is None else None
     if seen is not None:
@@ -271,7 +271,7 @@ def _statuses(memory: FleetMemory, names: Iterable[str]) -> dict[MerchantStatus,
     return {status: counts[status] for status in MerchantStatus if counts[status]}
 
 
-def _recurrences(occurrences: Sequence[Occurrence], now: datetime) -> tuple[Recurrence, ...]:
+def _recurrences(occurrences: Sequence[ReportedOccurrence], now: datetime) -> tuple[Recurrence, ...]:
     """What came at least LEAST_RECURRENCES times within the days of a chart; most often first."""
     recent = [each for each in occurrences if each.found_at > now - timedelta(days=CHART_DAYS)]
     times = Counter(each.key for each in recent)
@@ -285,7 +285,7 @@ def _recurrences(occurrences: Sequence[Occurrence], now: datetime) -> tuple[Recu
     return tuple(sorted(found, key=lambda each: (-each.times, each.merchant, each.code, each.field)))
 
 
-def _days(drift: Sequence[Occurrence], now: datetime) -> tuple[DayCount, ...]:
+def _days(drift: Sequence[ReportedOccurrence], now: datetime) -> tuple[DayCount, ...]:
     opened = Counter(each.found_at.date() for each in drift)
     closed = Counter(each.gone_at.date() for each in drift if each.gone_at)
     days = [now.date() - timedelta(days=back) for back in range(CHART_DAYS - 1, -1, -1)]

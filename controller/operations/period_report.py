@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from controller.model.desired import Fleet
 from controller.model.errors import UsageError
 from controller.model.merchant_status import MerchantStatus, merchant_status
-from controller.model.period_report import CHART_DAYS, FleetMemory, Occurrence, PeriodReport, make_period_report
+from controller.model.period_report import CHART_DAYS, FleetMemory, PeriodReport, ReportedOccurrence, make_period_report
 from controller.model.report_filter import Shown
 from controller.model.run import Scope
 from controller.operations.bootstrap import load_manifests, open_store
@@ -97,8 +97,8 @@ def _sampled_statuses(sample: Sample) -> tuple[datetime, dict[MerchantStatus, in
     return sample.at, {status: number for status, number in counts.items() if isinstance(number, int)}
 
 
-def _occurrence(row: OccurrenceRow) -> Occurrence:
-    return Occurrence(*(getattr(row, name) for name in Occurrence.__dataclass_fields__))
+def _occurrence(row: OccurrenceRow) -> ReportedOccurrence:
+    return ReportedOccurrence(*(getattr(row, name) for name in ReportedOccurrence.__dataclass_fields__))
 
 
 def _met(statuses: str) -> frozenset[str]:

@@ -47,7 +47,7 @@ from state.errors import StateProblem, UnfitValue
 MAX_MERCHANT_FAILURES_IN_A_ROW = 10
 """So many failures with no success between them pause the writes."""
 
-MAX_CLOCK_DIFFERENCE = timedelta(minutes=1)
+QUARANTINE_CLOCK_TOLERANCE = timedelta(minutes=1)
 """So much may the clocks of several machines differ. An end further away than its own back-off and this was set by a
 clock that was wrong, and nobody is left alone until then."""
 
@@ -177,7 +177,9 @@ def _is_skipped(quarantine: Quarantine, snapshot: RunSnapshot) -> bool:
         return False
     return quarantine.until is None or (
         snapshot.run.policy.automatic
-        and timedelta() < quarantine.until - snapshot.run.now() <= backoff(quarantine.tries) + MAX_CLOCK_DIFFERENCE
+        and timedelta()
+        < quarantine.until - snapshot.run.now()
+        <= backoff(quarantine.tries) + QUARANTINE_CLOCK_TOLERANCE
     )
 
 

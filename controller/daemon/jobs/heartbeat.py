@@ -14,7 +14,7 @@ from controller.quick_dataclasses import dataclass
 from state import ProcessIdentity, Store
 from state.errors import StateProblem
 
-HEARTBEAT_INTERVAL_S = 10.0
+SIGN_OF_LIFE_INTERVAL_S = 10.0
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ class Heartbeat:
 
     @property
     def timer(self) -> Timer:
-        return Timer("heartbeat", HEARTBEAT_INTERVAL_S, self.beat, at_once=True)
+        return Timer("heartbeat", SIGN_OF_LIFE_INTERVAL_S, self.beat, at_once=True)
 
     async def beat(self) -> None:
         latest = self.latest()

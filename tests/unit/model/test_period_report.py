@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.model.merchant_status import MerchantStatus
 from controller.model.observed import LastSync
-from controller.model.period_report import CHART_DAYS, FleetMemory, Occurrence, PeriodReport, make_period_report
+from controller.model.period_report import CHART_DAYS, FleetMemory, PeriodReport, ReportedOccurrence, make_period_report
 from controller.model.plan import Actor, Direction
 from controller.model.report_filter import EVERYTHING, FindingFilter, Only, Shown
 from controller.reporting.markdown import MAX_CHARACTERS
@@ -27,14 +27,14 @@ UP_TO_MAPPED = frozenset({"CompanyReady", "AccountingConnected", "DataReady", "M
 
 def occurrence(
     name: str = "acme", code: str = "sync-disabled", found: float = 1, gone: float | None = None, **more: Any
-) -> Occurrence:
+) -> ReportedOccurrence:
     """Found and gone so many days ago."""
     gone_at = None if gone is None else NOW - gone * DAY
     facts: dict[str, Any] = {"field": "enabled", "direction": "drift", "live": False, "wanted": True, "cause": "off"}
-    return Occurrence(name, code, found_at=NOW - found * DAY, gone_at=gone_at, how="mended", **facts | more)
+    return ReportedOccurrence(name, code, found_at=NOW - found * DAY, gone_at=gone_at, how="mended", **facts | more)
 
 
-def memory(*occurrences: Occurrence, **more: Any) -> FleetMemory:
+def memory(*occurrences: ReportedOccurrence, **more: Any) -> FleetMemory:
     names = frozenset(each.merchant for each in occurrences) | frozenset(more.get("met", {}))
     facts: dict[str, Any] = {"names": names, "plans": {}, "statuses": {}, "looked_at": {}, "met": {}, "syncs": {}}
     return FleetMemory(occurrences=occurrences, **facts | more)
