@@ -97,7 +97,7 @@ class RateLimiter:
         if self._is_used_up_for(places):
             return False
         lane = _LANE.get()
-        if any(self._queues[: lane + 1]) or self._wait(places, lane) > 0:
+        if any(self._queues[: lane + 1]) or self._seconds_to_wait(places, lane) > 0:
             return await self._wait_in_queue(places, lane)
         self._take(places, lane)
         return True
@@ -207,7 +207,7 @@ class RateLimiter:
         if lane is Lane.BACKGROUND:
             self._background_tokens -= places
 
-    def _wait(self, places: int, lane: Lane) -> float:
+    def _seconds_to_wait(self, places: int, lane: Lane) -> float:
         """Seconds until the next request may be sent; 0 = now, infinite = not before one in flight is answered."""
         now = self._loop.time()
         if now < self._paused_until:
@@ -217,26 +217,26 @@ class RateLimiter:
             return math.inf
         if lane is Lane.BACKGROUND and self._in_flight[lane] >= max(1, int(at_once * BACKGROUND_SHARE)):
             return math.inf
-        return max(self._wait_for_budget(now, places, lane), self._wait_for_quota(now, places))
+        return max(self._seconds_to_budget(now, places, lane), self._seconds_to_quota(now, places))
 
-    def _wait_for_budget(self, now: float, places: int, lane: Lane) -> float:
-        """Seconds until our own budget has so many places free; infinite as in `_wait`."""
+    def _seconds_to_budget(self, now: float, places: int, lane: Lane) -> float:
+        """Seconds until our own budget has so many places free; infinite as in `_seconds_to_wait`."""
         if not self._budget:
             return 0.0
         for answered in (self._answered_at, self._answered_first_at):
             while answered and answered[0] + BUDGET_WINDOW_S <= now:
                 answered.popleft()
-        waits = [self._wait_for_places(now, places, self._answered_at, sum(self._taken), self._budget)]
+        waits = [self._seconds_to_places(now, places, self._answered_at, sum(self._taken), self._budget)]
         if lane is Lane.BACKGROUND:
             share = max(1, int(self._budget * BACKGROUND_SHARE))
-            waits.append(self._wait_for_places(now, places, self._answered_at, sum(self._taken), share))
-            waits.append(self._wait_for_tokens(now, places))
+            waits.append(self._seconds_to_places(now, places, self._answered_at, sum(self._taken), share))
+            waits.append(self._seconds_to_tokens(now, places))
         elif self._queues[Lane.BACKGROUND]:
             share = max(1, int(self._budget * FIRST_SHARE))
-            waits.append(self._wait_for_places(now, places, self._answered_first_at, self._taken[lane], share))
+            waits.append(self._seconds_to_places(now, places, self._answered_first_at, self._taken[lane], share))
         return max(waits)
 
-    def _wait_for_places(self, now: float, places: int, answered: deque[float], taken: int, budget: int) -> float:
+    def _seconds_to_places(self, now: float, places: int, answered: deque[float], taken: int, budget: int) -> float:
         """Seconds until so many places of a budget are free, of which some are taken and some were answered."""
         # A budget smaller than what is asked for would never have it: all of it, free, must do.
         missing = len(answered) + taken + min(places, budget) - budget
@@ -246,7 +246,7 @@ class RateLimiter:
             return math.inf
         return answered[missing - 1] + BUDGET_WINDOW_S - now
 
-    def _wait_for_tokens(self, now: float, places: int) -> float:
+    def _seconds_to_tokens(self, now: float, places: int) -> float:
         """Seconds until it is the background's time again, at its even pace."""
         pace = self._budget * (BACKGROUND_SHARE - BACKGROUND_BURST) / BUDGET_WINDOW_S
         self._background_tokens = min(self._background_burst, self._background_tokens + (now - self._tokens_at) * pace)
@@ -254,8 +254,8 @@ class RateLimiter:
         missing = min(places, self._background_burst) - self._background_tokens
         return missing / pace if missing > 1e-9 else 0.0
 
-    def _wait_for_quota(self, now: float, places: int) -> float:
-        """Seconds until Codat's quota has so many requests left; infinite as in `_wait`."""
+    def _seconds_to_quota(self, now: float, places: int) -> float:
+        """Seconds until Codat's quota has so many requests left; infinite as in `_seconds_to_wait`."""
         # Whether Codat had counted the requests in flight when it told the number is not known: assume it had not.
         if self._quota_remaining >= sum(self._taken) + places:
             return 0.0
@@ -299,7 +299,7 @@ class RateLimiter:
                 queue.popleft()
                 waiting.set_result(False)
                 continue
-            wait = self._wait(places, lane)
+            wait = self._seconds_to_wait(places, lane)
             if wait > 0:
                 return wait
             self._take(places, lane)
