@@ -86,6 +86,14 @@ class Statement:
     occurrences: int | None = None
 
 
+_OUTCOME_SEVERITIES = {
+    Failed.word: Severity.CRITICAL,
+    ChangedSincePlan.word: Severity.WARNING,
+    Skipped.word: Severity.WARNING,
+    Applied.word: Severity.INFO,
+}
+
+
 def plan_statements(plan: FleetPlan) -> list[Statement]:
     """Of everyone in a plan; what was found of the whole fleet is not among them."""
     return [statement for each in plan.plans for statement in merchant_statements(each)]
@@ -107,7 +115,7 @@ def drift_statements(plan: FleetPlan) -> list[Statement]:
 
 def finding_statements(findings: Iterable[Finding]) -> list[Statement]:
     """Each finding as it is."""
-    return [_of_finding(finding) for finding in findings]
+    return [_finding_statement(finding) for finding in findings]
 
 
 def merchant_statements(plan: Plan, outcome: Outcome | None = None) -> list[Statement]:
@@ -116,14 +124,14 @@ def merchant_statements(plan: Plan, outcome: Outcome | None = None) -> list[Stat
     if isinstance(outcome, Applied):
         others = [*(each for each in others if each.actor is not Actor.APPLY), *outcome.findings]
     word = "" if outcome is None or isinstance(outcome, Unchanged) else outcome.word
-    said = _notes(plan)
+    said = _note_statements(plan)
     for change in plan.changes:
-        said += _of_change(plan, change, explanations, word, not_applied_reason(outcome))
+        said += _change_statements(plan, change, explanations, word, not_applied_reason(outcome))
     for change in plan.held_changes:
-        said += _of_change(plan, change, explanations)
+        said += _change_statements(plan, change, explanations)
     if word and not plan.changes:
-        said.append(_outcome_alone(plan.merchant, word, not_applied_reason(outcome)))
-    return said + [_of_finding(finding) for finding in others]
+        said.append(_outcome_statement(plan.merchant, word, not_applied_reason(outcome)))
+    return said + [_finding_statement(finding) for finding in others]
 
 
 Explanations = Mapping[tuple[ChangeKind, str | None], Finding]
@@ -162,7 +170,7 @@ def said_cause(finding: Finding, why: str = "") -> str:
     return "" if restates else finding.cause
 
 
-def _of_change(
+def _change_statements(
     plan: Plan,
     change: Change,
     explanations: Explanations,
@@ -182,7 +190,7 @@ def _of_change(
         severity = _OUTCOME_SEVERITIES[outcome] if outcome else _worst(change_severity(change, field), finding)
         actor = finding.actor if finding and held else usual_actor
         subject = Subject(severity, actor, change.kind, code, held, outcome)
-        said.append(_of_field(plan.merchant, subject, field, finding, reason))
+        said.append(_field_statement(plan.merchant, subject, field, finding, reason))
     return said
 
 
@@ -194,7 +202,7 @@ def _worst(severity: Severity, finding: Finding | None) -> Severity:
     return min(severity, of_finding, key=lambda each: each.rank)
 
 
-def _of_field(
+def _field_statement(
     merchant: str, subject: Subject, field: FieldChange | None, finding: Finding | None, reason: str
 ) -> Statement:
     why = field.why if field else ""
@@ -216,7 +224,7 @@ def _of_field(
     )
 
 
-def _of_finding(finding: Finding) -> Statement:
+def _finding_statement(finding: Finding) -> Statement:
     severity = finding_severity(finding.code, finding.direction, finding.actor)
     return Statement(
         finding.merchant,
@@ -235,7 +243,7 @@ def _of_finding(finding: Finding) -> Statement:
     )
 
 
-def _notes(plan: Plan) -> list[Statement]:
+def _note_statements(plan: Plan) -> list[Statement]:
     said = []
     if plan.renamed_from:
         subject = Subject(Severity.INFO, Actor.APPLY, code=RENAMED_IN_MANIFESTS)
@@ -245,19 +253,11 @@ def _notes(plan: Plan) -> list[Statement]:
     return said
 
 
-def _outcome_alone(merchant: str, word: str, reason: str) -> Statement:
+def _outcome_statement(merchant: str, word: str, reason: str) -> Statement:
     """What became of a plan that had no change of its own, as of an adoption."""
     actor = Actor.NOBODY if word == Applied.word else Actor.OPERATOR
     subject = Subject(_OUTCOME_SEVERITIES[word], actor, outcome=word)
     return Statement(merchant, subject, cause=reason)
-
-
-_OUTCOME_SEVERITIES = {
-    Failed.word: Severity.CRITICAL,
-    ChangedSincePlan.word: Severity.WARNING,
-    Skipped.word: Severity.WARNING,
-    Applied.word: Severity.INFO,
-}
 
 
 def _who_releases(plan: Plan) -> Actor:

@@ -135,7 +135,7 @@ def _dangling_finding(
             "unknown", cause, "run it again", Actor.CODAT, field=path, live=selected, recheck_after=RECHECK_UNREAD_AFTER
         )
     resolved_value = resolved.values.get(path)
-    word, cause = _word_and_cause(context, dangling, record, resolved_value)
+    word, cause = _code_ending_and_cause(context, dangling, record, resolved_value)
     actor, remedy = _actor_and_remedy(context, dangling, record, live, resolved, left_alone)
     declared = context.desired.fields.get(path)
     fields = {
@@ -147,7 +147,7 @@ def _dangling_finding(
     return context.finding(f"{kind}-{word}", cause, remedy, actor, **fields)
 
 
-def _word_and_cause(
+def _code_ending_and_cause(
     context: PlanningContext, dangling: DanglingSelection, record: BooksRecord | Absent, resolved_value: Value
 ) -> tuple[str, str]:
     """The end of the finding's code, and its cause."""

@@ -45,7 +45,7 @@ def is_rollout_member(plan: Plan, configured_before: bool) -> bool:
 def why_stuck(plan: Plan) -> str:
     """Why nothing can be done about a merchant as it stands, though something should; empty where there is no such
     reason."""
-    return _why(plan) if plan.status in (PlanStatus.BLOCKED, PlanStatus.UNKNOWN) else ""
+    return _finding_in_the_way(plan) if plan.status in (PlanStatus.BLOCKED, PlanStatus.UNKNOWN) else ""
 
 
 def member_result(plan: Plan, outcome: Outcome) -> tuple[MemberState, str]:
@@ -59,19 +59,19 @@ def member_result(plan: Plan, outcome: Outcome) -> tuple[MemberState, str]:
         case ChangedSincePlan():
             return MemberState.FAILED, outcome.sentence
         case Unchanged():
-            return _untouched(plan)
+            return _result_without_write(plan)
 
 
-def _untouched(plan: Plan) -> tuple[MemberState, str]:
+def _result_without_write(plan: Plan) -> tuple[MemberState, str]:
     result = _wave_result(plan)
-    return result, "" if result is MemberState.DONE else _why(plan)
+    return result, "" if result is MemberState.DONE else _finding_in_the_way(plan)
 
 
 def _wave_result(plan: Plan) -> MemberState:
     return STATUS_MEANINGS[MerchantStatus(plan.status.value)].wave_result
 
 
-def _why(plan: Plan) -> str:
+def _finding_in_the_way(plan: Plan) -> str:
     """The finding that keeps the merchant where it is: what our side must mend comes first."""
     by_weight = sorted(plan.findings, key=lambda each: each.waits_for is not Actor.OPERATOR and each.code != "unknown")
     return f"{by_weight[0].code}: {by_weight[0].cause}" if by_weight else plan.status.value
@@ -85,10 +85,10 @@ def why_unhealthy(plan: Plan, fields: Collection[str], sync: LastSync | None, wr
     for field, moved in plan.differences.items():
         if moved is not Direction.PENDING and recorded_path(field) in fields:
             return f"{field} was changed since"
-    return _sync_failed(sync, written.replace(microsecond=0)) if sync else ""
+    return _failed_sync_reason(sync, written.replace(microsecond=0)) if sync else ""
 
 
-def _sync_failed(sync: LastSync, since: datetime) -> str:
+def _failed_sync_reason(sync: LastSync, since: datetime) -> str:
     """One that failed before the wave was written is none of its business."""
     failed = sync.failed and sync.ran_at is not None and sync.ran_at >= since
     return f"its sync failed since with {sync.code}: {sync.message}" if failed else ""
@@ -100,7 +100,7 @@ def why_gate_closed(rollout: Rollout) -> str:
     most = rollout.spec.max_failures
     if len(failed) <= most:
         return ""
-    names = _names([each.merchant for each in failed])
+    names = _first_names([each.merchant for each in failed])
     return f"wave {rollout.current_wave}: {names} failed, and {most} may; merchantctl rollout status says why"
 
 
@@ -110,12 +110,12 @@ def why_wave_not_begun(rollout: Rollout, stuck: Collection[str]) -> str:
     if len(stuck) <= most:
         return ""
     told = (
-        f"wave {rollout.current_wave} was not begun: {_names(sorted(stuck))} cannot be done as they "
+        f"wave {rollout.current_wave} was not begun: {_first_names(sorted(stuck))} cannot be done as they "
         f"stand, and {most} may fail"
     )
     return f"{told}; merchantctl rollout status says why"
 
 
-def _names(names: Sequence[str], most: int = 3) -> str:
+def _first_names(names: Sequence[str], most: int = 3) -> str:
     told = ", ".join(names[:most])
     return told if len(names) <= most else f"{told} and {len(names) - most:,} more"
