@@ -77,7 +77,7 @@ class Database:
         """A transaction that may write: durable when the block ends, undone when the block raises. Raises StateBusy."""
         with _foreign_errors_stop_here(self._writer.url):
             async with self._turn, AsyncExitStack() as stack:
-                yield await self._begun(stack)
+                yield await self._begin_writing(stack)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -113,13 +113,13 @@ class Database:
             await self._reader.dispose()
             await self._writer.dispose()
 
-    async def _begun(self, stack: AsyncExitStack) -> AsyncConnection:
+    async def _begin_writing(self, stack: AsyncExitStack) -> AsyncConnection:
         """A writing transaction, once no other process is in the middle of one."""
         now, said = asyncio.get_running_loop().time, False
         began = now()
         while True:
             try:
-                return await stack.enter_async_context(self._attempt())
+                return await stack.enter_async_context(self._begin_once())
             except DBAPIError as error:
                 if not _is_busy(error):
                     raise
@@ -143,7 +143,7 @@ class Database:
         return None
 
     @asynccontextmanager
-    async def _attempt(self) -> AsyncIterator[AsyncConnection]:
+    async def _begin_once(self) -> AsyncIterator[AsyncConnection]:
         async with self._writer.begin() as connection:
             yield connection
 
@@ -414,8 +414,8 @@ class _PostgresDatabase(Database):
         return None
 
     @asynccontextmanager
-    async def _attempt(self) -> AsyncIterator[AsyncConnection]:
-        async with super()._attempt() as connection:
+    async def _begin_once(self) -> AsyncIterator[AsyncConnection]:
+        async with super()._begin_once() as connection:
             await connection.execute(_OUR_TURN, {"lease": f"{self._lease * 1000:.0f}"})
             yield connection
 
@@ -445,12 +445,12 @@ def _foreign_errors_stop_here(url: URL) -> Iterator[None]:
             raise UnfitValue(f"a value does not fit the state: {str(cause).strip().splitlines()[0]}.") from error
         if cause is not None and not isinstance(error, DBAPIError):
             raise cause from None  # a value that fits no column: the caller's fault, not the database's
-        fact = _fact(str(cause or error))
+        fact = _first_line_said(str(cause or error))
         place = without_password(url)
         raise StateUnusable(f"the state {place} cannot be used: {fact}. {_next_step(fact)}") from error
 
 
-def _fact(said: str) -> str:
+def _first_line_said(said: str) -> str:
     """What the database said; SQLite does not say that no file at all can be opened any more."""
     fact = said.strip().splitlines()[0]
     if "unable to open" in fact:

@@ -189,7 +189,8 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
         if turn.lost_at:
             daemon.queue.add([EVERYONE], after=(in_flight_until(turn.lost_at) - daemon.run.now()).total_seconds())
         with daemon.state.new_stop() as stop:
-            # One more beside them, and it is a look at some like any other: what somebody else did has its floor.
+            # Exactly those whom the revision changed. With anybody else among them it is a pass over some like any
+            # other, whose limits are lower: what somebody else did is no part of the revision.
             judges_revision = bool(daemon.state.revised) and daemon.state.revised == set(keys)
             policy = replace(daemon.run.policy, judges_revision=judges_revision)
             scope = scope_for_keys(keys, turn.fleet)

@@ -34,12 +34,12 @@ def compare_manifests(before: Fleet, after: Fleet) -> ManifestChange:
     changed = frozenset(
         name
         for name, merchant in after.merchants.items()
-        if name not in before.merchants or _declared(merchant) != _declared(before.merchants[name])
+        if name not in before.merchants or _declared_parts(merchant) != _declared_parts(before.merchants[name])
     )
     return ManifestChange(changed, bool(before.known_names - after.known_names) or before.renames != after.renames)
 
 
-def _declared(merchant: DesiredMerchant) -> tuple[object, ...]:
+def _declared_parts(merchant: DesiredMerchant) -> tuple[object, ...]:
     return merchant.digest, merchant.suspension, merchant.ignore
 
 
@@ -55,7 +55,9 @@ class ManifestWatcher:
         """
         self._root, self._cache, self._selector = root, cache, selector
         self._followed_commit = commit
-        self._marks = self._glimpsed = tree_digest(root)
+        # Of the folder when it was loaded, and when it was looked at last: two that differ are not loaded before the
+        # folder stands still.
+        self._loaded_digest = self._last_digest = tree_digest(root)
         self.fleet = self._load()
         self.diagnostics: tuple[Diagnostic, ...] = ()
         if self.fleet.diagnostics:
@@ -74,18 +76,18 @@ class ManifestWatcher:
         """From now on another commit's checkout is what is on disk; the next look loads it. It is complete: nothing is
         still being written there."""
         self._root, self._followed_commit = root, commit
-        self._marks, self._glimpsed = "", tree_digest(root)
+        self._loaded_digest, self._last_digest = "", tree_digest(root)
 
     async def reload_if_changed(self) -> ManifestChange | None:
         """Looks at the disk; what is declared otherwise now, None where nothing is. A folder still being written is
         waited for."""
-        before, self._glimpsed = self._glimpsed, await asyncio.to_thread(tree_digest, self._root)
-        if self._glimpsed == self._marks or self._glimpsed != before:
+        before, self._last_digest = self._last_digest, await asyncio.to_thread(tree_digest, self._root)
+        if self._last_digest == self._loaded_digest or self._last_digest != before:
             return None
         fleet = await asyncio.to_thread(self._load_or_say_why_not)
-        if await asyncio.to_thread(tree_digest, self._root) != self._glimpsed:
+        if await asyncio.to_thread(tree_digest, self._root) != self._last_digest:
             return None
-        return self._take(fleet)
+        return self._use_if_valid(fleet)
 
     def _load(self) -> Fleet:
         return replace(load_fleet(self._root, None, self._cache, selector=self._selector), commit=self._followed_commit)
@@ -96,8 +98,8 @@ class ManifestWatcher:
         except UsageError as error:
             return Fleet({}, frozenset(), (Diagnostic(str(self._root), 0, 0, str(error)),), False, "")
 
-    def _take(self, fleet: Fleet) -> ManifestChange | None:
-        self._marks, self.diagnostics = self._glimpsed, fleet.diagnostics
+    def _use_if_valid(self, fleet: Fleet) -> ManifestChange | None:
+        self._loaded_digest, self.diagnostics = self._last_digest, fleet.diagnostics
         if fleet.diagnostics:
             return None
         before, self.fleet = self.fleet, fleet

@@ -250,13 +250,13 @@ def _invalid_node_ids(node: YamlNode, problem: SchemaProblem) -> Iterator[int]:
         yield id(child)
         node = child
     if problem.path:
-        yield from map(id, _below(node))
+        yield from map(id, _descendants(node))
 
 
-def _below(node: YamlNode) -> Iterator[YamlNode]:
+def _descendants(node: YamlNode) -> Iterator[YamlNode]:
     for child in (*node.children.values(), *node.items):
         yield child
-        yield from _below(child)
+        yield from _descendants(child)
 
 
 def _add_all(loaded: _LoadedManifests, documents: Sequence[ParsedManifest]) -> None:

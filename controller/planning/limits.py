@@ -109,7 +109,7 @@ def check_limits(plans: Iterable[Plan], fleet: FleetSize, policy: RunPolicy) -> 
     counts = count_changes(plans)
     # A run that nobody asked for is not refused: nobody would see it. It parks what is too much (`parking`).
     exceeded = () if policy.automatic else _exceeded_limits(plans, counts, fleet, policy)
-    exceeded = (*exceeded, *_shrunk(fleet, policy))
+    exceeded = (*exceeded, *_exceeded_shrink_limit(fleet, policy))
     total = sum(len(plan.changes) for plan in plans)
     if policy.max_changes is not None and total > policy.max_changes:
         flag = f"--max-changes {total}"
@@ -292,7 +292,7 @@ def _exceeded_limits(
             yield LimitExceeded(change_class.value, number, allowed, flag, merchants)
 
 
-def _shrunk(fleet: FleetSize, policy: RunPolicy) -> Iterable[LimitExceeded]:
+def _exceeded_shrink_limit(fleet: FleetSize, policy: RunPolicy) -> Iterable[LimitExceeded]:
     """The limit on merchants whose manifests went: an empty root is a mistake, until a person says that it is not."""
     if not fleet.without_manifest or "shrink" in policy.allowed:
         return

@@ -69,14 +69,14 @@ def find_contested(
     fleet: Fleet, rows: Mapping[str, MerchantRecord], renames: RenamePlan, inventory: CompanyIndex | None
 ) -> dict[str, Finding]:
     """Merchants that are left alone, and what is said of each. `rows` are under the names of this run."""
-    contested = dict(_twice_bound(rows))
+    contested = dict(_twice_bound_findings(rows))
     declared = {new: each.old_name for new, each in fleet.renames.items()}
     for new, rollout in renames.waiting.items():
         contested[new] = waits_for_rollout(new, declared[new], rollout)
     if not fleet.root_is_complete:
         return contested
     bound = {name: row.company_id for name, row in rows.items() if row.company_id and name in fleet.known_names}
-    removed = list(_removed(fleet, rows, inventory))
+    removed = list(_removed_merchants(fleet, rows, inventory))
     for old, new in find_claims(removed, fleet.merchants.values(), bound, declared).items():
         says = removed_but_declared if declared.get(new) == old and new in bound else removed_but_claimed
         contested.setdefault(old, says(old, new))
@@ -85,7 +85,7 @@ def find_contested(
     return contested
 
 
-def _removed(
+def _removed_merchants(
     fleet: Fleet, rows: Mapping[str, MerchantRecord], inventory: CompanyIndex | None
 ) -> Iterator[RemovedMerchant]:
     """With every name of the company that is known: as it is called now, as we called it, as we asked for it."""
@@ -96,7 +96,7 @@ def _removed(
             yield RemovedMerchant(name, row.company_id, frozenset(str(each) for each in names if each))
 
 
-def _twice_bound(rows: Mapping[str, MerchantRecord]) -> Iterator[tuple[str, Finding]]:
+def _twice_bound_findings(rows: Mapping[str, MerchantRecord]) -> Iterator[tuple[str, Finding]]:
     """From before a state refused it: see the migration."""
     owners: dict[str, list[str]] = defaultdict(list)
     for name, row in rows.items():

@@ -106,13 +106,13 @@ async def _bound_company(company_id: str, recorded: RecordedState, snapshot: Run
     """By the listing where that has all we bound; what it lacks is read by id: a listing alone proves nothing."""
     listed = snapshot.company_index.by_id.get(company_id) if snapshot.company_index else None
     if listed and recorded.connection_id in (None, *(each.id for each in listed.connections)):
-        return _readable(listed)
+        return _unread_if_incomplete(listed)
     by_id = snapshot.company_index.unlisted.get(company_id) if snapshot.company_index else None
     found = await _read(snapshot.run.api.company(company_id)) if by_id is None else by_id
     return await confirm_absence(company_id, snapshot) if isinstance(found, Absent) else found
 
 
-def _readable(company: Company) -> Company | Unread:
+def _unread_if_incomplete(company: Company) -> Company | Unread:
     return (
         Unread(f"the list of companies cannot be read there: {company.unreadable_parts}")
         if company.unreadable_parts
@@ -186,7 +186,7 @@ def _unbound_company(merchant: str, snapshot: RunSnapshot) -> Company | Absent |
     named = not_bound_to_others(
         snapshot.company_index.named(snapshot.desired[merchant].company_name), merchant, snapshot.merchant_by_company_id
     )
-    return _readable(named[0]) if named else Absent()
+    return _unread_if_incomplete(named[0]) if named else Absent()
 
 
 def _name_holder(merchant: str, snapshot: RunSnapshot) -> str | None:

@@ -68,7 +68,7 @@ class SyncPoller:
             self.backoff.record_failure(plan.merchant, error, self.now(), "sync_status_unreadable")
             return
         self.backoff.record_success(plan.merchant)
-        if _turned(before, row):
+        if _health_changed(before, row):
             self.queue.add([plan.merchant], urgent=True)
 
     def _next(self, known: Mapping[str, SyncRow]) -> list[Plan]:
@@ -102,6 +102,6 @@ def select_next(
     return due[: ceil(len(plans) * every / round_)]
 
 
-def _turned(before: SyncRow | None, row: SyncRow) -> bool:
+def _health_changed(before: SyncRow | None, row: SyncRow) -> bool:
     """From well to failed, or back."""
     return is_failure(row.code) != (before is not None and is_failure(before.code))
