@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from hashlib import sha256
 from itertools import islice
@@ -20,6 +21,9 @@ from controller.model.errors import MerchantctlError
 
 MAX_FILES = 100_000
 _SUFFIXES = (".yaml", ".yml")
+
+_COMMIT_FOLDER = re.compile(r".*/git/[0-9a-f]{16}/trees/[0-9a-f]{40,64}-[0-9a-f]{8}(?:/|$)")
+"""Where `git_source` checks a commit out, below the cache folder."""
 
 
 class ManifestFile(NamedTuple):
@@ -58,7 +62,13 @@ def tree_digest(root: Path) -> str:
 
 
 def display_path(path: str) -> str:
-    """A path as the user would type it from the current folder, always printable."""
+    """A path as the user would type it from the current folder, always printable.
+
+    Of a commit, as it stands in the repository: nobody edits the file in the cache, and links lead nowhere from there.
+    """
+    in_commit = _COMMIT_FOLDER.match(os.path.abspath(path))
+    if in_commit:
+        return _printable(os.path.abspath(path)[in_commit.end() :] or ".")
     relative = os.path.relpath(path)
     return _printable(os.path.normpath(path) if relative.startswith("..") else relative)
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.desired.git_source import CommitOrder, GitSource, GitUnavailable
+from controller.desired.loader import load_fleet
 from controller.git_address import GitAddress, parse_git_address
 from tests.git_repository import GitRepository
 
@@ -62,6 +63,15 @@ def test_each_commit_has_a_folder_of_its_own_that_later_ones_leave_alone(tmp_pat
     assert [(each / "a.yaml").read_text() for each in (first, second)] == ["one", "two"]
     assert sorted(each.name for each in first.iterdir()) == ["a.yaml"]
     assert not list(tmp_path.rglob("elsewhere.txt"))[1:], "only the folder of the manifests is checked out"
+
+
+def test_a_file_of_a_commit_is_called_as_it_is_in_the_repository(tmp_path: Path) -> None:
+    repository = GitRepository(tmp_path / "git")
+    repository.commit({"fleet/manifests/broken.yaml": "kind: ["})
+    for folder, name in (("fleet/manifests", "fleet/manifests/broken.yaml"), ("", "fleet/manifests/broken.yaml")):
+        source = source_of(repository, tmp_path, folder)
+        fleet = load_fleet(source.check_out(source.fetch_head()))
+        assert [each.file for each in fleet.diagnostics] == [name]
 
 
 def test_commits_are_in_order_as_their_history_says(tmp_path: Path) -> None:
