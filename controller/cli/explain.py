@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from controller.cli.options import FieldParameter, MerchantNameParameter, output_option
 from controller.model.errors import InvalidManifests, UsageError
+from controller.model.platforms import name_of
 from controller.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,10 +25,10 @@ Examples:
 \b
 The layer that won stands first. A field that no layer declares is not managed.
 """
-_MERCHANT_FIELDS = {
+_MERCHANT_FIELDS: dict[str, Callable[[DesiredMerchant], Any]] = {
     "company.name": lambda wanted: wanted.company_name,
     "company.books": lambda wanted: wanted.books,
-    "connection.platform": lambda wanted: wanted.platform,
+    "connection.platform": lambda wanted: wanted.platform and (name_of(wanted.platform) or wanted.platform),
     "connection.state": lambda wanted: wanted.link_state.value,
     "policy.drift": lambda wanted: wanted.policy.drift.value,
     "policy.deletion": lambda wanted: wanted.policy.deletion.value,
@@ -139,9 +141,10 @@ def _print_field(desired: DesiredMerchant, path: str) -> None:
 
 def _yaml_text(value: Any) -> str:
     """A value as a manifest would write it."""
+    from controller.model.manifest_text import quote_yaml
     from controller.model.values import Ref, value_to_json
 
     if isinstance(value, Ref):
-        return f"{{{value.by}: {value.value}}}"
+        return f"{{{value.by}: {quote_yaml(value.value)}}}"
     json_value = value_to_json(value)
     return json_value if isinstance(json_value, str) else json.dumps(json_value, ensure_ascii=False)

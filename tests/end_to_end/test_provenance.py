@@ -56,6 +56,12 @@ def test_a_spreadsheet_has_it_in_columns(one: Place) -> None:
     assert f",{one.emulator.url}," in row
 
 
+def test_explain_writes_values_as_a_manifest_has_them(one: Place) -> None:
+    shown = one.run_in_process("explain", "ann").stdout
+    assert "connection.platform: xero\n" in shown, "not Codat's key of it"
+    assert 'mapping.sales.accounts.sales: {code: "200"}\n' in shown, "without its quotes a code is a number"
+
+
 DOCUMENTS = [
     (("explain", "ann"), True),
     (("validate",), True),
