@@ -110,10 +110,11 @@ def why_wave_not_begun(rollout: Rollout, stuck: Collection[str]) -> str:
     if len(stuck) <= most:
         return ""
     told = (
-        f"wave {rollout.current_wave} was not begun: {_first_names(sorted(stuck))} cannot be done as they "
+        f"wave {rollout.current_wave} was not begun: {_first_names(sorted(stuck))} cannot be done as things "
         f"stand, and {most} may fail"
     )
-    return f"{told}; merchantctl rollout status says why"
+    go_on = f"merchantctl rollout resume --max-failures {len(stuck)}"
+    return f"{told}; merchantctl rollout status says why: mend that, or {go_on}"
 
 
 def _first_names(names: Sequence[str], most: int = 3) -> str:

@@ -130,7 +130,7 @@ def _stuck_note(population: list[Plan], spec: RolloutSpec) -> list[str]:
     names = sorted(each.merchant for each in population if why_stuck(each))
     if not names:
         return []
-    told = f"{format_count(len(names), 'merchant')} cannot be done as they stand ({format_list(names)})"
+    told = f"{format_count(len(names), 'merchant')} cannot be done as things stand ({format_list(names)})"
     return [f"{told}: a wave with more than {spec.max_failures} of them does not begin; merchantctl plan says why"]
 
 
