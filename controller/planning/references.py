@@ -23,6 +23,7 @@ from controller.planning.remedies import (
     APPLY_COMMAND,
     MAX_SIMILAR_SHOWN,
     all_options_line,
+    choose_any_remedy,
     choose_option_remedy,
     command_line,
     in_order,
@@ -212,7 +213,7 @@ def _actor_and_remedy(
         _restore_remedy(context, record, context.desired.fields[path]),
         choose_option_remedy(context, problem, live, dangling.live_path),
     )
-    other = other or f"{write_in_manifest(context, path)}: {possible_values(dangling.live_path, live)}"
+    other = other or choose_any_remedy(context, path, dangling.live_path, live)
     return Actor.OPERATOR, in_order(restore, f"or {other}" if restore else other)
 
 

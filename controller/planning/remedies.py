@@ -90,19 +90,31 @@ def candidate_texts(problem: ResolutionProblem, declared: DeclaredValue, live: C
     ]
 
 
+def choose_any_remedy(context: PlanningContext, path: str, live_path: str, live: Configuration) -> str:
+    """What could be written where nothing resembles what is declared, and the command that shows the rest."""
+    shown, offered = _likely_options(live_path, live, None)
+    choice = f"{write_in_manifest(context, path)}: {possible_values(live_path, live)}"
+    return in_order(choice, all_options_line(context, path, offered, len(shown)))
+
+
+def _likely_options(path: str, live: Configuration, excluded: Value) -> tuple[list[str], int]:
+    """Some options of a reference that it may be about, each ready to paste; and how many are offered."""
+    excluded_id = excluded.id if isinstance(excluded, Option) else None
+    options = tuple(option for option in live.options.get(path, ()) if option.id != excluded_id)
+    account = parse_account_path(path)
+    searched = account[1] if account else f"{parse_tax_rate_path(path) or ''}%"
+    similar = suggest_options(Ref("name", searched), options) or options
+    return [describe_option(option, "name", options) for option in similar[:MAX_SIMILAR_SHOWN]], len(options)
+
+
 def possible_values(path: str, live: Configuration, excluded: Value = None) -> str:
     """What a field could be set to: `{name: "5% (VAT on income)"}; or 2 more`, `Daily`.
 
     `excluded` is the value that it has, and is not offered; of a list, those of its words that are offered.
     """
     if ref_kind(path):
-        excluded_id = excluded.id if isinstance(excluded, Option) else None
-        options = tuple(option for option in live.options.get(path, ()) if option.id != excluded_id)
-        account = parse_account_path(path)
-        searched = account[1] if account else f"{parse_tax_rate_path(path) or ''}%"
-        similar = suggest_options(Ref("name", searched), options) or options
-        shown = [describe_option(option, "name", options) for option in similar[:MAX_SIMILAR_SHOWN]]
-        return _join_with_rest(shown, len(options)) if shown else "nothing is offered yet"
+        shown, offered = _likely_options(path, live, excluded)
+        return _join_with_rest(shown, offered) if shown else "nothing is offered yet"
     words = live.allowed_words.get(path, ())
     if isinstance(excluded, tuple):
         known = {word.lower() for word in words}
