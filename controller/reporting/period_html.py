@@ -34,6 +34,8 @@ def period_report_html(report: PeriodReport) -> str:
 
 def _facts(report: PeriodReport) -> str:
     looks = [format_time(at) for at in (report.oldest_look_at, report.newest_look_at) if at]
+    if len(set(looks)) == 1:
+        looks = looks[:1]
     return facts(
         [
             ("Made", format_time(report.made_at)),

@@ -38,7 +38,8 @@ def made_text(report: PeriodReport) -> str:
     revision = f" from manifests {report.revision[:SHORT_REVISION_DIGITS]}" if report.revision else ""
     looked = "no merchant has been looked at yet"
     if report.oldest_look_at and report.newest_look_at:
-        looked = f"looked at between {format_time(report.oldest_look_at)} and {format_time(report.newest_look_at)}"
+        first, last = format_time(report.oldest_look_at), format_time(report.newest_look_at)
+        looked = f"looked at {first}" if first == last else f"looked at between {first} and {last}"
     never = f"; {format_count(report.never_looked_at, 'merchant')} never looked at" if report.never_looked_at else ""
     sentences = [f"Made {format_time(report.made_at)}{at}{revision}, from the state alone: {looked}{never}."]
     return " ".join([*sentences, *filter(None, [shown_text(report.shown)])])
