@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 _COMMANDS = re.compile(r"^(\s*):(?=:)|#(?=#(?:\[|vso\[))")
@@ -57,3 +58,12 @@ def dump_json(document: Any) -> str:
     """JSON for people and programs: indented, names as they are written, no character in it that steers a terminal."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
     return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def unknown_merchant(name: str, known_names: Iterable[str]) -> str:
+    """That no merchant has the name, with the one that was meant, perhaps, or else where they are listed."""
+    from difflib import get_close_matches
+
+    similar = get_close_matches(name, sorted(known_names), n=1)
+    hint = f". Did you mean {similar[0]!r}?" if similar else "; merchantctl status lists them"
+    return f"no merchant is called {name!r}{hint}"

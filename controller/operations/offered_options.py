@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 from controller.codat.convert import read_configuration
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.errors import MerchantctlError, UsageError
@@ -34,7 +36,8 @@ async def load_offered_options(
             snapshot.desired[name], live, now, field=field, search=search, pulled_at=max(pulled, default=None)
         )
     if not offered.fields:
-        raise UsageError(
-            f"{name} has no field {field!r} that offers a choice; merchantctl options {name} lists the fields"
-        )
+        every_field = list_offered_options(snapshot.desired[name], live, now).fields
+        similar = get_close_matches(field or "", [each.path for each in every_field], n=1, cutoff=0.8)
+        hint = f". Did you mean {similar[0]!r}?" if similar else f"; merchantctl options {name} lists the fields"
+        raise UsageError(f"{name} has no field {field!r} that offers a choice{hint}")
     return offered

@@ -26,6 +26,7 @@ from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.observe import observe
 from controller.reconcile.snapshot import RunSnapshot
 from controller.settings import Settings
+from controller.text import unknown_merchant
 
 
 @asynccontextmanager
@@ -43,7 +44,7 @@ async def open_merchant(
         request = ApplyRequest(Scope(name=name))
         snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, no_progress, environment))
         if name not in snapshot.desired:
-            raise UsageError(f"no merchant is called {name!r}; merchantctl status lists them")
+            raise UsageError(unknown_merchant(name, snapshot.desired))
         suspended = suspended_reason(snapshot.desired[name], snapshot.run.service_now())
         if suspended and open_api is open_writer:
             raise MerchantctlError(f"{name} is {suspended}. Nothing was sent")

@@ -19,6 +19,7 @@ from controller.reconcile.load_snapshot import merchants_without_manifest, retai
 from controller.reconcile.request_estimate import estimate_cost, quota_shortfall
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count, format_list
+from controller.text import unknown_merchant
 
 
 def build_fleet_plan(
@@ -76,9 +77,7 @@ def _refuse_unknown_names(snapshot: RunSnapshot) -> None:
     run = snapshot.run
     for cls in RELEASABLE_BY_NAME:
         for name in sorted(run.policy.released_merchants(cls) - snapshot.desired.keys() - snapshot.recorded.keys()):
-            raise UsageError(
-                f"--allow {cls.value}={name}: no merchant is called {name!r}; merchantctl status lists them"
-            )
+            raise UsageError(f"--allow {cls.value}={name}: {unknown_merchant(name, snapshot.desired)}")
 
 
 def _listing(snapshot: RunSnapshot) -> Listing | None:

@@ -23,6 +23,7 @@ from controller.reconcile.recover_intents import settle_intents
 from controller.reconcile.rollout_holds import active_and_released_holds
 from controller.reconcile.similar_names import SimilarNames
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, index_bound_companies
+from controller.text import unknown_merchant
 from state import Intent
 
 LISTING_PAGE_SIZE = 5000
@@ -199,7 +200,7 @@ def _targeted_names(fleet: Fleet, scope: Scope, recorded_names: Collection[str])
         asked[scope.name] = frozenset({scope.name})
     for target, found in asked.items():
         if not any(name in fleet.merchants for name in found):
-            raise UsageError(f"no merchant is called {target!r}; merchantctl status lists them")
+            raise UsageError(unknown_merchant(target, fleet.merchants))
     return frozenset().union(*asked.values())
 
 

@@ -52,6 +52,16 @@ def test_labels_that_nobody_bears_are_wrong_usage(
     assert "Nothing was done" in found.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [("plan", "--target"), ("status",), ("link",), ("options",), ("refresh", "--target")], ids=" ".join
+)
+def test_a_mistyped_name_is_answered_with_the_one_that_is_like_it(labelled: Place, command: tuple[str, ...]) -> None:
+    found = labelled.run_in_process(*command, "annn")
+    assert (found.returncode, "no merchant is called 'annn'. Did you mean 'ann'?" in found.stderr) == (64, True)
+    found = labelled.run_in_process(*command, "zebra")
+    assert (found.returncode, "'zebra'; merchantctl status lists them" in found.stderr) == (64, True)
+
+
 @pytest.mark.parametrize("command", SELECTING, ids=" ".join)
 def test_a_target_without_the_labels_is_wrong_usage(labelled: Place, command: tuple[str, ...]) -> None:
     with labelled.count_requests() as counts:

@@ -72,6 +72,8 @@ def test_all_below_a_field_are_shown_and_those_that_offer_the_same_once(ann: Pla
 def test_a_field_that_offers_nothing_is_wrong_usage_and_who_is_not_linked_has_nothing(ann: Place) -> None:
     wrong = ann.run_in_process("options", "ann", "schedule.colour")
     assert (wrong.returncode, "merchantctl options ann lists the fields" in wrong.stderr) == (64, True)
+    mistyped = ann.run_in_process("options", "ann", "mapping.sales.accounts.salse")
+    assert (mistyped.returncode, "Did you mean 'mapping.sales.accounts.sales'?" in mistyped.stderr) == (64, True)
     ann.unlink_books_in_portal("ann")
     unlinked = ann.run_in_process("options", "ann")
     assert (unlinked.returncode, "not both connections are linked" in unlinked.stderr) == (1, True)
