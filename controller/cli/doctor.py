@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,10 +53,13 @@ async def _run_checks(ctx: click.Context, *, print_each: bool) -> list[DoctorChe
     from controller.cli.terminal import environment
 
     checks = []
-    async for check in run_checks(os.environ, Path.cwd(), ctx.find_root().params, environment=environment()):
-        checks.append(check)
-        if print_each:
-            _print_check(check)
+    looked_at = run_checks(os.environ, Path.cwd(), ctx.find_root().params, environment=environment())
+    # Whoever reads may have seen enough (`| head`): then what the checks have open is closed here, in order.
+    async with aclosing(looked_at):
+        async for check in looked_at:
+            checks.append(check)
+            if print_each:
+                _print_check(check)
     return checks
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -66,7 +66,7 @@ class DoctorCheck:
 
 async def run_checks(
     environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any], *, environment: Environment = REAL_ENVIRONMENT
-) -> AsyncIterator[DoctorCheck]:
+) -> AsyncGenerator[DoctorCheck, None]:
     """Run all checks in their order; yields each as soon as it is known."""
     try:
         settings, sources = load_settings(environ, cwd, flags), setting_sources(environ, cwd, flags)

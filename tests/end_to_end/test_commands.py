@@ -141,6 +141,21 @@ def test_a_plan_is_recognised_in_a_pipe(place: Place, where: str) -> None:
     assert [company["name"] for company in place.companies()] == ["ann"]
 
 
+def test_a_reader_that_has_seen_enough_ends_doctor_without_a_word(place: Place) -> None:
+    place.profile()
+    place.merchant("ann")
+    place.emulator.control("POST", "/latency", {"ms": 500})
+    with _begin(place, "doctor") as process:
+        assert process.stdout
+        while "API key" not in process.stdout.readline():
+            pass
+        process.stdout.close()
+        _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert "Error" not in err
+    assert process.returncode == 1
+
+
 # -- Two at once, and being stopped
 
 
