@@ -317,7 +317,7 @@ _COMPANY = _mapping(
 _POLICY_KEYS = {
     "drift": _optional(_one_of("Correct", "Report"), "Default: Correct"),
     "deletion": _optional(_one_of("Retain", "Disable", "Unlink", "Delete"), "Default: Retain"),
-    "adopt": _optional(_FLAG, "Take over the one company of that name. Default: true"),
+    "adopt": _optional(_FLAG, "Bind to the one existing company of that name. Default: true"),
 }
 _POLICY = _mapping("Policy", **_POLICY_KEYS)
 

@@ -265,7 +265,7 @@ class Plan:
 
     held_changes      changes that are shown and not written, and `hold`, the reason
     company_id        the company of the changes; None when it is to be created
-    adopts            the company is taken over by name, and not bound yet
+    adopts            the company was found by its name, and is not bound yet
     is_removal        carrying it out takes the merchant down for good and leaves a tombstone
     configured        live is configured
     resolved_values   every declared field's desired value, resolved: what «last applied» becomes once all is well

@@ -1,4 +1,4 @@
-"""What other processes saw on the same state is taken over, so that every dashboard shows the same fleet.
+"""What other processes saw on the same state is shown here, too, so that every dashboard shows the same fleet.
 
 At the start that is the whole fleet as it was seen last; from then on whoever was looked at elsewhere since.
 """
