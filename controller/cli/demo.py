@@ -234,8 +234,8 @@ def print_checks(stage: DemoStage, checks: ClaimChecks, *, verbose: bool) -> Non
     click.secho("\n── What was checked, against the requests that the server counted", bold=True)
     for name, number in sorted(stage.counts().items()) if verbose else ():
         click.echo(f"  {number:4d}  {name}")
-    twins = stage.count_duplicates()
-    checks.expect(twins == 0, f"twins: {twins}")
+    duplicates = stage.count_duplicates()
+    checks.expect(duplicates == 0, f"duplicates: {duplicates}")
     for held, claim in checks.results:
         click.secho(f"  {'ok  ' if held else 'FAIL'}  {claim}", fg="green" if held else "red")
 

@@ -222,7 +222,7 @@ async def import_companies(
     width: int,
     tell: OnProgress,
 ) -> ImportResult:
-    """Reads the chosen companies. Transient when the listing is incomplete: twins could not be told then."""
+    """Reads the chosen companies. Transient when the listing is incomplete: duplicates could not be told then."""
     listing = await api.companies()
     if not listing.complete:
         raise TransientError(

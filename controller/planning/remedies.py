@@ -78,7 +78,7 @@ def all_options_line(context: PlanningContext, path: str | None, offered: int, s
 
 
 def candidate_texts(problem: ResolutionProblem, declared: DeclaredValue, live: Configuration, place: str) -> list[str]:
-    """What could be written instead, each ready to paste: by the key that the manifest used, or by id among twins."""
+    """What could be written instead, ready to paste: by the key that the manifest used, or by id among alike ones."""
     options, selected = live.options.get(place, ()), live.values.get(place)
     selected_option = selected if isinstance(selected, Option) else None
     key: ReferenceKey | None = (

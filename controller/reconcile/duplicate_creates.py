@@ -32,15 +32,19 @@ async def fail_duplicate_creates(
         run.on_message("looking once more whether somebody else created the same at the same time")
         await run.stop.wait_unless_stopped(run.sleep(run.recovery_times.first_look_s))
     try:
-        seen = await _looked(snapshot)
+        seen = await _look_again(snapshot)
     except RemoteError as error:
         why = f"whether somebody else created the same at the same time could not be looked at: {error}"
         return replace(plan, is_complete=False, unread_reasons=(*plan.unread_reasons, why)), dict(outcomes)
-    twins = {name: words for name, companies in seen.items() if (words := _twin(name, companies, snapshot))}
-    return plan, dict(outcomes) | {name: _failed(words, outcomes.get(name)) for name, words in twins.items()}
+    duplicates = {
+        name: words for name, companies in seen.items() if (words := _duplicate_words(name, companies, snapshot))
+    }
+    return plan, dict(outcomes) | {
+        name: _failed_as_duplicate(words, outcomes.get(name)) for name, words in duplicates.items()
+    }
 
 
-async def _looked(snapshot: RunSnapshot) -> dict[str, tuple[Company, ...]]:
+async def _look_again(snapshot: RunSnapshot) -> dict[str, tuple[Company, ...]]:
     """By merchant its own company, where that is seen, and those that bear its name. Raises RemoteError."""
     made = snapshot.creates
     ours = {name: company_id for name, (company_id, _) in made.connections.items()} | made.companies
@@ -50,10 +54,12 @@ async def _looked(snapshot: RunSnapshot) -> dict[str, tuple[Company, ...]]:
     seen = await relist_companies(snapshot, made=ours.values())
     if not seen.listing.complete:
         raise TransientError(seen.listing.incomplete_reason)
-    return {name: _of(name, company_id, seen, snapshot) for name, company_id in ours.items()}
+    return {name: _own_and_same_named(name, company_id, seen, snapshot) for name, company_id in ours.items()}
 
 
-def _of(merchant: str, company_id: str, seen: CompanyIndex, snapshot: RunSnapshot) -> tuple[Company, ...]:
+def _own_and_same_named(
+    merchant: str, company_id: str, seen: CompanyIndex, snapshot: RunSnapshot
+) -> tuple[Company, ...]:
     own = seen.by_id.get(company_id)
     named = not_bound_to_others(
         seen.named(snapshot.desired[merchant].company_name), merchant, snapshot.merchant_by_company_id
@@ -61,7 +67,7 @@ def _of(merchant: str, company_id: str, seen: CompanyIndex, snapshot: RunSnapsho
     return (*((own,) if own else ()), *(each for each in named if each.id != company_id))
 
 
-def _twin(merchant: str, companies: tuple[Company, ...], snapshot: RunSnapshot) -> str:
+def _duplicate_words(merchant: str, companies: tuple[Company, ...], snapshot: RunSnapshot) -> str:
     """What there are two of since this run made one, with the ids of both; empty where there is one of each."""
     made = snapshot.creates
     others = [each.id for each in companies if each.id != made.companies.get(merchant)]
@@ -70,19 +76,21 @@ def _twin(merchant: str, companies: tuple[Company, ...], snapshot: RunSnapshot) 
         return f"two companies of the name {name!r}: {ours} was made here, {', '.join(others)} by somebody else"
     company_id, connection_id = made.connections.get(merchant, ("", ""))
     own = next((each for each in companies if each.id == company_id), None)
-    spare = [each.id for each in (own.connections if own and connection_id else ()) if _is_twin(each, connection_id)]
+    spare = [
+        each.id for each in (own.connections if own and connection_id else ()) if _is_duplicate(each, connection_id)
+    ]
     if not spare:
         return ""
     whose = f"{connection_id} was made here, {', '.join(spare)} by somebody else"
     return f"two accounting connections of company {company_id}: {whose}"
 
 
-def _is_twin(connection: Connection, ours: str) -> bool:
+def _is_duplicate(connection: Connection, ours: str) -> bool:
     """Ours was made where there was no accounting connection at all."""
     return connection.source_type.lower() == "accounting" and connection.id != ours
 
 
-def _failed(words: str, before: Outcome | None) -> Failed:
+def _failed_as_duplicate(words: str, before: Outcome | None) -> Failed:
     writes = before.writes if isinstance(before, Applied | Failed | ChangedSincePlan) else 0
     remedy = "at the same time; delete the one that nobody uses at Codat; then merchantctl plan"
     return Failed(f"{words} {remedy}", retryable=True, writes=writes)

@@ -312,7 +312,7 @@ def read_saved_plan(text: str) -> Json | None:
     if not text.lstrip().startswith("{"):
         return None
     try:
-        document = json.loads(text, object_pairs_hook=_without_twins)
+        document = json.loads(text, object_pairs_hook=_refuse_duplicate_keys)
         return _usable(document) if isinstance(document, dict) and document.get("kind") == "Plan" else None
     except (ValueError, RecursionError) as error:
         if re.search(r'"kind"\s*:\s*"Plan"', text):
@@ -351,7 +351,7 @@ def _usable(document: Json) -> Json:
     return document
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> Json:
+def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> Json:
     """A key that is there twice shows one value to the reader and another to the program."""
     found = dict(pairs)
     if len(found) < len(pairs):

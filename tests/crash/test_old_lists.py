@@ -23,7 +23,7 @@ def test_a_bound_connection_that_the_list_does_not_show_yet_is_not_made_anew(
     assert duplicates(place) == []
     assert place.accounting_connection("ann")["status"] == "PendingAuth"
     assert counts[LIST_COMPANIES] == 3, (
-        "the plans', the one that bob's create leans on, and the look for twins after it"
+        "the plans', the one that bob's create leans on, and the look for duplicates after it"
     )
     assert counts[GET_COMPANY] == 2, "ann, whose connection the list lacked; bob, before his connection was made"
 
