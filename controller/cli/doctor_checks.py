@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import platform
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -77,10 +78,10 @@ async def run_checks(
         yield check
     for file in settings.exposed:
         yield DoctorCheck("secrets", True, exposed_words(file), f"chmod 600 {quote(str(file))}", warns=True)
-    async for check in _check_api(settings, environment):
-        yield check
-    async for check in _check_state(settings):
-        yield check
+    for checks in (_check_api(settings, environment), _check_state(settings)):
+        async with aclosing(checks):
+            async for each in checks:
+                yield each
     yield _check_manifests(settings)
     yield _check_versions()
 
@@ -100,7 +101,7 @@ def _check_settings(settings: Settings, sources: Mapping[str, str], cwd: Path) -
         yield DoctorCheck("API key", False, "none is set", f"set {settings.api_key_places}")
 
 
-async def _check_api(settings: Settings, environment: Environment) -> AsyncIterator[DoctorCheck]:
+async def _check_api(settings: Settings, environment: Environment) -> AsyncGenerator[DoctorCheck, None]:
     """Two requests; clock and quota are read from the headers of their answers."""
     if not settings.api_key:
         return
@@ -172,7 +173,7 @@ def _check_quota(quota: Quota | None) -> DoctorCheck:
     )
 
 
-async def _check_state(settings: Settings) -> AsyncIterator[DoctorCheck]:
+async def _check_state(settings: Settings) -> AsyncGenerator[DoctorCheck, None]:
     try:
         inspection = await inspect_state(settings.state)
     except StateProblem as error:
