@@ -23,28 +23,28 @@ from state import MemberRow, ProcessIdentity, RolloutRow, Store
 
 async def load_newest(store: Store) -> Rollout | None:
     row = await store.rollouts.load()
-    return await _whole(store, row) if row else None
+    return await _with_members(store, row) if row else None
 
 
 async def load_rollout(store: Store, name: str | None) -> Rollout:
     """That rollout, or the newest. Raises MerchantctlError where there is none."""
-    return await _whole(store, await _row(store, name))
+    return await _with_members(store, await _load_row(store, name))
 
 
 async def pause_rollout(store: Store, name: str | None, at: datetime) -> Rollout:
     """The process that carries it out notices between two merchants. Raises MerchantctlError where none runs."""
-    return await _stopped(store, name, (RolloutState.RUNNING,), RolloutState.PAUSED, at)
+    return await _stop_by_hand(store, name, (RolloutState.RUNNING,), RolloutState.PAUSED, at)
 
 
 async def abort_rollout(store: Store, name: str | None, at: datetime) -> Rollout:
     """No further wave; what is done stays. Raises MerchantctlError where it is over already."""
-    return await _stopped(store, name, ACTIVE_ROLLOUT_STATES, RolloutState.ABORTED, at)
+    return await _stop_by_hand(store, name, ACTIVE_ROLLOUT_STATES, RolloutState.ABORTED, at)
 
 
-async def _stopped(
+async def _stop_by_hand(
     store: Store, name: str | None, of: tuple[RolloutState, ...], state: RolloutState, at: datetime
 ) -> Rollout:
-    row = await _row(store, name)
+    row = await _load_row(store, name)
     turned = await store.rollouts.compare_and_set(
         row.id, if_state_in=of, state=state.value, reason=f"{state} by hand", since=at
     )
@@ -69,9 +69,9 @@ async def claim_rollout(
     Raises LockedByOtherRun where a process that lives carries it out, and MerchantctlError where it is over or where
     the manifests ask for something else than at its start.
     """
-    row = await _row(store, name)
-    rollout = await _whole(store, row)
-    _refuse_what_is_over(rollout)
+    row = await _load_row(store, name)
+    rollout = await _with_members(store, row)
+    _refuse_if_over(rollout)
     # One that was paused was told to stop, be it at its last request or standing still: it has no say any more.
     if not await store.rollouts.acquire_claim(by_force=rollout.state is not RolloutState.RUNNING):
         who = row.owner
@@ -79,7 +79,7 @@ async def claim_rollout(
             f"rollout {rollout.name} is carried out by `{who.command}` (pid {who.pid} on {who.host}). "
             f"To take it from there: merchantctl rollout pause {rollout.name}, then resume"
         )
-    _refuse_other_wishes(rollout, wanted)
+    _refuse_if_manifests_changed(rollout, wanted)
     terms = rollout.spec if max_failures is None else replace(rollout.spec, max_failures=max_failures)
     running = {"state": RolloutState.RUNNING.value, "reason": "", "since": at, "terms": asdict(terms)}
     if not await store.rollouts.compare_and_set(
@@ -91,12 +91,12 @@ async def claim_rollout(
     return await load_rollout(store, row.name)
 
 
-def _refuse_what_is_over(rollout: Rollout) -> None:
+def _refuse_if_over(rollout: Rollout) -> None:
     if rollout.state not in ACTIVE_ROLLOUT_STATES:
         raise MerchantctlError(f"{describe_position(rollout)}: merchantctl rollout start begins another one")
 
 
-def _refuse_other_wishes(rollout: Rollout, wanted: Mapping[str, DesiredMerchant]) -> None:
+def _refuse_if_manifests_changed(rollout: Rollout, wanted: Mapping[str, DesiredMerchant]) -> None:
     """Only those that are still to come: what else is declared by now is not this rollout's business."""
     waves = (each for each in rollout.members if each.wave >= rollout.current_wave and each.state in UNFINISHED_STATES)
     moved = [each.merchant for each in waves if _digest(wanted.get(each.merchant)) != each.digest]
@@ -117,7 +117,7 @@ def describe_position(rollout: Rollout) -> str:
     return f"rollout {rollout.name} is {rollout.state} at wave {rollout.current_wave} of {rollout.wave_count}"
 
 
-async def _row(store: Store, name: str | None) -> RolloutRow:
+async def _load_row(store: Store, name: str | None) -> RolloutRow:
     row = await store.rollouts.load(name)
     if row is None:
         which = f"no rollout is called {name!r}" if name else "there was no rollout yet"
@@ -125,7 +125,7 @@ async def _row(store: Store, name: str | None) -> RolloutRow:
     return row
 
 
-async def _whole(store: Store, row: RolloutRow) -> Rollout:
+async def _with_members(store: Store, row: RolloutRow) -> Rollout:
     rows = await store.rollouts.load_members(row.id)
     return Rollout(
         id=row.id,

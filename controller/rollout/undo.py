@@ -111,7 +111,7 @@ def _suspension(name: str, declared: Fleet) -> Suspension | None:
     return Suspension("its manifest is invalid and may say so; merchantctl validate tells why") if is_unread else None
 
 
-def _values(member: RolloutMember, which: str) -> dict[str, Value]:
+def _values_by_recorded_path(member: RolloutMember, which: str) -> dict[str, Value]:
     """`before` or `wrote`, by the path under which «last applied» keeps the field."""
     return {recorded_path(path): value_from_json(path, each[which]) for path, each in member.changed.items()}
 
@@ -122,7 +122,7 @@ def _desired_before(
     before = _values_to_restore(member, at)
     called = str(before.pop(COMPANY_NAME_PATH, name))
     policy = MerchantPolicy(drift=DriftPolicy.REPORT, deletion=deletion)
-    fields = {path: _declared(value) for path, value in before.items()}
+    fields = {path: _as_declared_value(value) for path, value in before.items()}
     exact = {path: member.changed[path]["stood"] for path in fields if member.changed[path].get("stood")}
     return DesiredMerchant(
         member.merchant, called, fields=fields, policy=policy, exact_json=exact, digest=f"before rollout {rollout.id}"
@@ -131,7 +131,7 @@ def _desired_before(
 
 def _values_to_restore(member: RolloutMember, at: datetime) -> dict[str, Value]:
     """What is to stand again, by path, as far as it can. A local hour is the UTC hour that it is by now."""
-    before = _values(member, "before")
+    before = _values_by_recorded_path(member, "before")
     hour = member.changed.get(SYNC_HOUR_PATH, {}).get("stood")
     if hour:
         before[SYNC_HOUR_PATH] = sync_hour_at(hour, at)
@@ -152,12 +152,12 @@ def irreversible_fields(member: RolloutMember) -> dict[str, str]:
     return why
 
 
-def _declared(value: Value) -> DeclaredValue:
+def _as_declared_value(value: Value) -> DeclaredValue:
     return Ref("id", value.id) if isinstance(value, Option) else value
 
 
 def _recorded_as_written(member: RolloutMember, recorded: RecordedState) -> RecordedState:
-    return replace(recorded, last_applied={**recorded.last_applied, **_values(member, "wrote")})
+    return replace(recorded, last_applied={**recorded.last_applied, **_values_by_recorded_path(member, "wrote")})
 
 
 def _undoer(rollout: Rollout, members: Mapping[str, RolloutMember]) -> Applier:
