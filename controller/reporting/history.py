@@ -85,11 +85,11 @@ class Past:
 
 def past(events: Sequence[Event], findings: Sequence[Occurrence], runs: Mapping[int, By]) -> list[Past]:
     """Everything that happened, the oldest first."""
-    lines = [Past(each.at, each.what, event_words(each.detail), _by(each.run_id, runs)) for each in events]
+    lines = [Past(each.at, each.what, event_words(each.detail), _run_text(each.run_id, runs)) for each in events]
     for each in findings:
-        lines.append(Past(each.found_at, f"found {each.code}", _found(each), _by(each.found_run, runs)))
+        lines.append(Past(each.found_at, f"found {each.code}", _found_text(each), _run_text(each.found_run, runs)))
         if each.gone_at:
-            lines.append(Past(each.gone_at, f"gone {each.code}", _gone(each), _gone_by(each, runs)))
+            lines.append(Past(each.gone_at, f"gone {each.code}", _gone_text(each), _ended_by_text(each, runs)))
     return sorted(lines, key=lambda line: line.at)
 
 
@@ -148,43 +148,43 @@ def event_words(detail: Mapping[str, Any]) -> str:
 
     An imported state may hold anything there: what is no change is passed over.
     """
-    changes = [each for each in _items(detail, "changes") if isinstance(each, dict)]
-    told = [": ".join(filter(None, (_kind(each), ", ".join(_fields(each))))) for each in changes]
+    changes = [each for each in _list_or_empty(detail, "changes") if isinstance(each, dict)]
+    told = [": ".join(filter(None, (_kind_words(each), ", ".join(_field_texts(each))))) for each in changes]
     reason = detail.get("reason") if isinstance(detail, dict) else None
     return "; ".join(filter(None, [*told, str(reason) if reason else ""]))
 
 
-def _items(holder: Any, name: str) -> list[Any]:
+def _list_or_empty(holder: Any, name: str) -> list[Any]:
     found = holder.get(name) if isinstance(holder, dict) else None
     return found if isinstance(found, list) else []
 
 
-def _kind(change: Mapping[str, Any]) -> str:
+def _kind_words(change: Mapping[str, Any]) -> str:
     kind = str(change.get("kind"))
     return next((words for known, (_, words) in CHANGE_LABELS.items() if known == kind), kind)
 
 
-def _fields(change: Mapping[str, Any]) -> list[str]:
+def _field_texts(change: Mapping[str, Any]) -> list[str]:
     """Before and after, where that was noted: older lines have the names alone."""
-    values = {str(each.get("field")): each for each in _items(change, "values") if isinstance(each, dict)}
+    values = {str(each.get("field")): each for each in _list_or_empty(change, "values") if isinstance(each, dict)}
     return [
-        f"{field} {_moved(field, values[field])}" if field in values else field
-        for field in map(str, _items(change, "fields"))
+        f"{field} {_from_to_text(field, values[field])}" if field in values else field
+        for field in map(str, _list_or_empty(change, "fields"))
     ]
 
 
-def _moved(field: str, values: Mapping[str, Any]) -> str:
+def _from_to_text(field: str, values: Mapping[str, Any]) -> str:
     return f"{stored_words(field, values.get('live'))} -> {stored_words(field, values.get('wanted'))}"
 
 
-def _found(each: Occurrence) -> str:
+def _found_text(each: Occurrence) -> str:
     """What it was and what somebody made of it; for what is about no value, why."""
     if each.live is None and each.wanted is None:
         return " ".join(filter(None, (each.field, f"({each.cause})" if each.cause else "")))
     return f"{each.field} {stored_words(each.field, each.wanted)} -> {stored_words(each.field, each.live)}"
 
 
-def _gone(each: Occurrence) -> str:
+def _gone_text(each: Occurrence) -> str:
     how = ENDED_WORDS.get(each.how or "", each.how or "")
     if each.live is None and each.wanted is None:
         return ": ".join(filter(None, (each.field, how)))
@@ -209,13 +209,13 @@ def _is_value(value: Any) -> bool:
     return not isinstance(value, list) or all(isinstance(each, str) for each in value)
 
 
-def _gone_by(each: Occurrence, runs: Mapping[int, By]) -> str:
+def _ended_by_text(each: Occurrence, runs: Mapping[int, By]) -> str:
     """Who put it right; of the rest, who saw that it was over."""
-    by = _by(each.gone_run, runs)
+    by = _run_text(each.gone_run, runs)
     return by if each.how in (None, Ended.MENDED) or not by else f"seen by {by}"
 
 
-def _by(number: int | None, runs: Mapping[int, By]) -> str:
+def _run_text(number: int | None, runs: Mapping[int, By]) -> str:
     if number is None:
         return ""
     by = runs.get(number, By(number))
