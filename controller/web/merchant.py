@@ -11,9 +11,10 @@ from controller.model.controller_status import ControllerStatus
 from controller.model.merchant_status import merchant_status, open_findings
 from controller.model.plan import Actor, Plan
 from controller.model.report import Applied
+from controller.model.values import PLATFORM_PATH
 from controller.reconcile.conditions import dated
 from controller.reconcile.persist import load_run_authors
-from controller.reporting.formatting import DIRECTIONS
+from controller.reporting.formatting import DIRECTIONS, format_value
 from controller.reporting.history import Past, past
 from controller.reporting.last_syncs import last_sync_text, next_sync_text
 from controller.web.context import WebContext
@@ -54,6 +55,7 @@ async def show(request: Request) -> Response:
         name=name,
         plan=plan,
         desired=desired,
+        platform=format_value(desired.platform, PLATFORM_PATH) if desired else "",
         outcome=outcome,
         written=isinstance(outcome, Applied),
         findings=open_findings(plan, outcome) if plan else (),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from controller.model.plan import PlanStatus
+from state import EventRow, Store
 from tests.contract import webdriver
 from tests.contract.webdriver import Browser
-from tests.unit.reporting.fleets import merchant, waiting
+from tests.unit.reporting.fleets import NOW, merchant, waiting
 from tests.web.conftest import Site
 from tests.web.test_dashboard import latest
 
@@ -43,6 +44,24 @@ def test_no_name_widens_a_page(site: Site, name: str) -> None:
                 "return [...document.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth)"
             )
             assert window.script(f"{wide}.length") == 0
+
+
+def test_the_words_of_a_history_are_not_broken_for_the_sake_of_its_longest_line(site: Site) -> None:
+    site.latest = latest(merchant("acme"))
+
+    async def something_happened(store: Store) -> None:
+        run = await store.runs.begin("run", NOW)
+        fields = [{"field": f"mapping.sales.accounts.a{number}", "from": None, "to": "x" * 40} for number in range(9)]
+        changes = {"changes": [{"kind": "set-configuration", "fields": fields}]}
+        await store.runs.record_events(run, [EventRow(NOW, run, "acme", "done", changes)])
+
+    site.ask(something_happened)
+    with webdriver.browser() as window:
+        assert window.open(f"{site.url}/merchants/acme") == 200
+        cell = "document.querySelector('.history td:nth-child(2)')"
+        assert window.script(f"return {cell}.textContent") == "done"
+        assert window.script(f"return {cell}.getClientRects()[0].width") > 25
+        assert window.script("return document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_a_name_that_is_read_from_the_right_turns_nothing_else_around(site: Site) -> None:

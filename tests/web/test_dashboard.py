@@ -176,6 +176,7 @@ def test_a_merchants_page_tells_findings_changes_consent_and_history(site: Site)
 
     site.ask(something_happened)
     text = " ".join(site.api.get(f"/merchants/{quote(name, '')}").text.split())
+    assert "<dt>platform</dt><dd>xero</dd>" in text, "as manifests call it"
     for words in ("connection-pending", "https://link.example/x", "Set the configuration", "Tips payable (820)",
                   "AccountingConnected", "country=gb", "create the company; 402: limit", "3 days ago"):  # fmt: skip
         assert words in text
