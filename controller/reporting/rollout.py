@@ -93,10 +93,17 @@ def next_steps(rollout: Rollout) -> tuple[str, ...]:
 
 
 def rollout_exit_code(rollout: Rollout, signal: int | None) -> int:
-    """130 or 143 on a signal; 3 where it stopped before its end, or somebody failed; a pause by --step is 0."""
+    """130 or 143 on a signal; 3 where it stopped before its end, or somebody failed; a pause by --step is 0.
+
+    Who failed before anything was written to it has nothing that could be put back, and is no failure of an undo.
+    """
     if signal:
         return 128 + signal
-    failed = any(each.state in (MemberState.FAILED, MemberState.NOT_REVERTED) for each in rollout.members)
+    failed = any(
+        each.state is MemberState.NOT_REVERTED
+        or (each.state is MemberState.FAILED and (each.changed or rollout.state is not RolloutState.UNDONE))
+        for each in rollout.members
+    )
     if rollout.state is RolloutState.PAUSED:
         return 0 if rollout.spec.step and _through(rollout) else 3
     return 0 if rollout.state in (RolloutState.DONE, RolloutState.UNDONE) and not failed else 3

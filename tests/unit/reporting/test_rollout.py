@@ -1,5 +1,6 @@
 """How a rollout is told, and the exit code that it ends with."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,6 +48,11 @@ def test_every_state_can_be_told(state: RolloutState) -> None:
     assert all("spring" in step or "manifests" in step for step in next_steps(rollout(state, (DONE,))))
 
 
+def failed_when_written(state: RolloutState) -> Rollout:
+    stands = rollout(state, (FAILED,))
+    return replace(stands, members=(replace(stands.members[0], changed={"enabled": {"wrote": True}}),))
+
+
 @pytest.mark.parametrize(
     ("stands", "signal", "code"),
     [
@@ -57,6 +63,8 @@ def test_every_state_can_be_told(state: RolloutState) -> None:
         (rollout(RolloutState.PAUSED, (DONE,), (AHEAD,)), None, 3),
         (rollout(RolloutState.ABORTED, (DONE,), (AHEAD,)), None, 3),
         (rollout(RolloutState.UNDONE, (MemberState.UNDONE,)), None, 0),
+        (rollout(RolloutState.UNDONE, (MemberState.UNDONE, FAILED)), None, 0),
+        (failed_when_written(RolloutState.UNDONE), None, 3),
         (rollout(RolloutState.UNDONE, (KEPT,)), None, 3),
         (rollout(RolloutState.UNDOING, (DONE,)), None, 3),
         (rollout(RolloutState.PAUSED, (DONE,), (AHEAD,)), 2, 130),
