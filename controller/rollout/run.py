@@ -115,7 +115,8 @@ async def preview_rollout(run: RunContext, name: str, spec: RolloutSpec) -> Roll
     population = [
         plan
         for plan in everyone.plans
-        if is_rollout_member(plan, snapshot.recorded_state(plan.merchant).last_configured_at is not None)
+        if plan.merchant in run.fleet.merchants
+        and is_rollout_member(plan, snapshot.recorded_state(plan.merchant).last_configured_at is not None)
     ]
     plan = build_fleet_plan(snapshot, population, 0, await recent_automatic_changes(run))
     labels = {each.merchant: snapshot.desired[each.merchant].labels for each in population}
@@ -151,7 +152,7 @@ def _excluded_notes(plans: list[Plan]) -> list[str]:
     waiting = sum(each.status is PlanStatus.WAITING and not each.is_suspended for each in plans)
     sentences = (
         (others, "to create, configure first, unlink, delete or take down: left to merchantctl apply"),
-        (blocked, "blocked before their first configuration: merchantctl plan says by what"),
+        (blocked, "blocked before their first configuration, or without a manifest: merchantctl plan says by what"),
         (waiting, "waiting for somebody else: left to merchantctl apply"),
         (suspended, "suspended: an apply brings it once they are open again"),
     )

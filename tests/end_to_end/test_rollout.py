@@ -291,6 +291,16 @@ def test_the_blocked_of_a_later_wave_are_named_before_it_is_reached(place: Place
     assert stand_at(place, CARDS) == CANARIES
 
 
+def test_a_merchant_whose_manifest_is_gone_belongs_to_no_wave(place: Place) -> None:
+    """Renamed without a word: the former name and the new one are blocked, and the former has no manifest."""
+    former = FLEET[0]
+    place.remove_manifests(former)
+    place.merchant("another", company={"name": former})
+    rollout = start(place, "tier=canary", max_failures=1)
+    assert former not in {each.merchant for each in rollout.members}
+    assert stand_at(place, CARDS) == [name for name in FLEET if name != former]
+
+
 def test_a_merchant_that_cannot_be_read_is_part_of_its_wave(place: Place) -> None:
     company = place.company(CANARIES[0])["id"]
     place.emulator.fault(f"GET /config/companies/{company}/sync/commerce", "status", code=500, times=1000)
