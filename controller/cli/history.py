@@ -27,26 +27,32 @@ Examples:
 @click.pass_obj
 def command(settings: Settings, name: str, output: str) -> None:
     """Show what was done to the merchant NAME, and each finding that came and went, by whom; the oldest first."""
+    from difflib import get_close_matches
+
     from controller.cli.documents import render_document
     from controller.cli.state_access import query_state
     from controller.reporting.history import history_json, history_text, past
 
-    events, findings, runs = query_state(settings, lambda store: _load_history(store, name))
+    events, findings, runs, known_names = query_state(settings, lambda store: _load_history(store, name))
     if output == "json":
         history = {"schemaVersion": 1, "kind": "History", "complete": True, "merchant": name}
         click.echo(render_document(history | history_json(events, findings, runs), settings.base_url))
         return
     lines = past(events, findings, runs)
     if not lines:
-        click.echo(f"Nothing is remembered of {name}.", err=True)
+        similar = get_close_matches(name, known_names, n=1)
+        hint = f" Did you mean {similar[0]!r}?" if similar else ""
+        click.echo(f"Nothing is remembered of {name}.{hint}", err=True)
     for line in history_text(lines):
         click.echo(line)
 
 
 async def _load_history(
     store: Store, name: str
-) -> tuple[tuple[EventRow, ...], tuple[OccurrenceRow, ...], dict[int, By]]:
+) -> tuple[tuple[EventRow, ...], tuple[OccurrenceRow, ...], dict[int, By], list[str]]:
+    """What happened to the merchant, who did it, by number of the run, and whom the state knows."""
     from controller.reconcile.persist import load_run_authors
 
     events, findings = await store.runs.load_events(name), await store.findings.load_occurrences(name)
-    return events, findings, await load_run_authors(store, events, findings)
+    authors = await load_run_authors(store, events, findings)
+    return events, findings, authors, sorted(await store.records.load())

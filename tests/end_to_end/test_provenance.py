@@ -62,6 +62,11 @@ def test_explain_writes_values_as_a_manifest_has_them(one: Place) -> None:
     assert 'mapping.sales.accounts.sales: {code: "200"}\n' in shown, "without its quotes a code is a number"
 
 
+def test_the_history_of_a_mistyped_name_names_the_one_that_is_like_it(one: Place) -> None:
+    assert "remembered of annn. Did you mean 'ann'?" in one.run_in_process("history", "annn").stderr
+    assert one.run_in_process("history", "zebra").stderr == "Nothing is remembered of zebra.\n"
+
+
 DOCUMENTS = [
     (("explain", "ann"), True),
     (("validate",), True),
