@@ -82,7 +82,8 @@ def _parse(address: str, entry: Mapping[str, Any], environ: Mapping[str, str]) -
     if not _NAME.fullmatch(entry["name"]):
         raise InvalidSettings(f"{address}: name: a name is of small letters, digits and -")
     if wrong := set(entry.get("formats", ())).difference(REPORT_FORMATS):
-        raise InvalidSettings(f"{address}: formats: there is no {', '.join(sorted(wrong))}")
+        what = f"there is no {', '.join(sorted(wrong))}; there are {', '.join(REPORT_FORMATS)}"
+        raise InvalidSettings(f"{address}: formats: {what}")
     variable = entry.get("webhook_variable")
     given: dict[str, Any] = {key: tuple(entry[key]) if key in _LISTS else entry[key] for key in entry}
     given["folder"] = Path(entry["folder"]) if "folder" in entry else None

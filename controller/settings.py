@@ -504,7 +504,11 @@ def _refuse_strange(address: str, key: str, value: object) -> None:
             f"{address}: {key}: a repository may not say where manifests are kept; set MERCHANTCTL_CACHE"
         )
     if key not in known:
-        raise InvalidSettings(f"{address}: {key}: unknown setting; known are {', '.join(known)}")
+        from difflib import get_close_matches
+
+        similar = get_close_matches(key, known, n=1)
+        hint = f". Did you mean {similar[0]!r}?" if similar else f"; known are {', '.join(known)}"
+        raise InvalidSettings(f"{address}: {key}: unknown setting{hint}")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise InvalidSettings(f"{address}: {key}: {value!r} is neither text nor a number")
 

@@ -102,7 +102,8 @@ def test_a_value_that_makes_no_sense_is_refused_with_its_address(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("base-url = 'https://x'", "base-url: unknown setting"),
+        ("base-url = 'https://x'", "base-url: unknown setting. Did you mean 'base_url'?"),
+        ("colour = 1", "colour: unknown setting; known are base_url"),
         ("api_key = 'sesame'", "a key does not belong in a file"),
         ("parallelism = true", "neither text nor a number"),
         ("parallelism = [1]", "neither text nor a number"),
