@@ -36,6 +36,9 @@ def command(
 
     Where `merchantctl run` works on the same state, this is what it saw last, without a request to Codat; the report
     says how long ago that was. Where none gave a sign of life within a minute, it looks.
+
+    Ready means that Codat synchronises: both connections are linked, and the sync is switched on. A merchant may be
+    Ready and not Mapped, when somebody has changed its mapping since; whether its sales arrive is said by Syncing.
     """
     from controller.cli.terminal import environment, paint_for, print_notice, progress, run_async
     from controller.model.exit_codes import exit_code
