@@ -58,6 +58,7 @@ from controller.operations.bootstrap import (
 from controller.operations.git_manifests import newest_commit, open_git_source
 from controller.operations.scheduled_report import schedule_of
 from controller.operations.shared_budget import shared_budget
+from controller.operations.status import CONTROLLER_SILENCE
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.settings import InvalidSettings, Settings
@@ -108,6 +109,8 @@ async def run_daemon(
         _web(settings, daemon, metrics) as address,
     ):
         daemon = replace(daemon, jobs=(*daemon.jobs, heartbeat.timer))
+        if daemon.applies_changes and postgresql_url(settings.state) is None:
+            await _warn_of_another_controller(daemon)
         log.info(
             "controller_started",
             web=address,
@@ -117,6 +120,20 @@ async def run_daemon(
         )
         await serve(daemon)
     return 128 + (daemon.state.signal or 0)
+
+
+async def _warn_of_another_controller(daemon: DaemonContext) -> None:
+    """In SQLite nobody shares the work: two processes take turns, and each does all of it."""
+    now = daemon.run.now()
+    for each in await daemon.run.store.controllers.load():
+        if not each.report_only and now - each.alive_at <= CONTROLLER_SILENCE:
+            log.warning(
+                "another_controller",
+                host=each.host,
+                pid=each.pid,
+                alive_at=each.alive_at.isoformat(),
+                remedy="one `merchantctl run` a state in SQLite: end one of them, or keep the state in PostgreSQL",
+            )
 
 
 async def run_once(

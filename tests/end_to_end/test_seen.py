@@ -96,3 +96,13 @@ def test_an_apply_of_the_whole_root_can_put_its_manifests_in_force(place: Place)
     assert "No revision is in force" in place.run_in_process("revision", "show").stdout
     assert place.run_in_process("apply", "--yes", "--revision").returncode == 0
     assert "by apply of" in place.run_in_process("revision", "show").stdout
+
+
+def test_a_second_controller_on_a_state_in_sqlite_is_told_that_one_is_enough(place: Place) -> None:
+    place.provision("ann")
+    with running_controller(place, "--resync", "1h") as one:
+        one.wait_until(lambda: one.passes)
+        with running_controller(place, "--resync", "1h") as other:
+            (said,) = other.wait_until(lambda: [line for line in other.log if line["event"] == "another_controller"])
+        assert said["pid"] == one.process.pid
+        assert not [line for line in one.log if line["event"] == "another_controller"]
