@@ -80,7 +80,8 @@ def test_a_fleet_is_provisioned_once_though_one_of_two_is_killed_in_the_middle(p
         place.emulator.control("POST", "/latency", {"ms": 0})
         place.consent_everyone()
         heir.wait_until(lambda: place.emulator.counts().get(SAVE_CONFIGURATION) == len(FLEET))
-        heir.wait_until(lambda: any(each.get("in_sync") == len(FLEET) for each in heir.passes))
+        ready = f"{len(FLEET)} of {len(FLEET)} merchants ready"
+        heir.wait_until(lambda: ready in place.run_in_process("status").stdout)
     assert sorted(each["name"] for each in place.companies()) == FLEET
     assert {len(each["dataConnections"]) for each in place.companies()} == {2}
     made = count_writes_by_call(Counter(place.emulator.counts()))
