@@ -7,17 +7,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.desired import Fleet
+from controller.model.errors import InvalidManifests
 from controller.model.merchant_status import plan_after
 from controller.model.report import FleetPlan
 from controller.model.run import Scope
 from controller.operations.bootstrap import OnProgress, ignore_message, load_manifests, no_progress, open_store
+from controller.operations.git_manifests import open_git_source
 from controller.operations.plan import PlanOptions, plan_only
 from controller.reconcile.conditions import dated
 from controller.reconcile.load_snapshot import select_merchants
 from controller.reconcile.seen import load_seen, load_seen_fleet, with_seen_plans
 from controller.settings import Settings
 from controller.text import mask_passwords
-from state import Store
+from state import RevisionStatus, Store
 
 CONTROLLER_SILENCE = timedelta(minutes=1)
 """So long after its last sign of life what a controller saw is believed to be kept up to date."""
@@ -38,7 +41,7 @@ async def status(
     """
     if not refresh:
         async with open_store(settings, on_message) as store:
-            seen = await _as_seen(settings, scope, store, environment.clock())
+            seen = await _as_seen(settings, scope, store, environment.clock(), on_message)
         if seen is not None:
             return seen
     return await plan_only(
@@ -51,7 +54,9 @@ async def status(
     )
 
 
-async def _as_seen(settings: Settings, scope: Scope, store: Store, now: datetime) -> FleetPlan | None:
+async def _as_seen(
+    settings: Settings, scope: Scope, store: Store, now: datetime, on_message: Callable[[str], None]
+) -> FleetPlan | None:
     """What stands in the state; None where no controller lives, or where it did not look at one of those meant."""
     if not any(abs(now - each.alive_at) <= CONTROLLER_SILENCE for each in await store.controllers.load()):
         return None
@@ -59,7 +64,7 @@ async def _as_seen(settings: Settings, scope: Scope, store: Store, now: datetime
     # An address that the state does not belong to is for a look to refuse.
     if whole is None or whole[0].base_url != mask_passwords(settings.base_url):
         return None
-    fleet = load_manifests(settings, scope, strict=True)
+    fleet = await _manifests_to_show(settings, scope, store, on_message)
     names = select_merchants(fleet, scope).keys()
     seen = await load_seen(store, merchants=names)
     if seen.keys() != names or not names:
@@ -77,3 +82,23 @@ async def _as_seen(settings: Settings, scope: Scope, store: Store, now: datetime
         is_complete=fleet.is_complete and not any(each.has_unread for each in plan.plans),
         oldest_look_at=min(each.seen_at for each in seen.values()),
     )
+
+
+async def _manifests_to_show(
+    settings: Settings, scope: Scope, store: Store, on_message: Callable[[str], None]
+) -> Fleet:
+    """Those of the newest commit; where that is broken, those that the controller keeps everyone at. Raises
+    InvalidManifests, GitUnavailable."""
+    try:
+        return load_manifests(settings, scope, strict=True)
+    except InvalidManifests:
+        source, row = open_git_source(settings), await store.revisions.load(RevisionStatus.IN_FORCE)
+        commit = row.revision.git_commit if row and row.revision.source == str(settings.git) else None
+        if source is None or commit in (None, settings.commit):
+            raise
+        assert commit is not None, "it was asked for in the line before"
+        on_message(
+            f"commit {(settings.commit or '')[:12]} is not valid (merchantctl validate); {commit[:12]} is in force"
+        )
+        in_force = replace(settings, manifests=source.check_out(commit), commit=commit)
+        return load_manifests(in_force, scope, strict=True)

@@ -96,6 +96,11 @@ def test_a_commit_that_is_broken_leaves_the_last_good_one_in_force_also_at_a_res
         place.merchant("bob")
         team.push(broken="kind: [")
         watch.wait_until(lambda: events(watch, "manifests_invalid"))
+        place.other_variables |= team.variables
+        shown = place.run_in_process("status")
+        assert shown.returncode == 0, shown.stderr
+        assert f"{team.first[:12]} is in force" in shown.stderr
+        assert place.run_in_process("plan").returncode == 65
     with running_controller(place, "--resync", "1h", **team.variables) as watch:
         watch.wait_until(lambda: watch.passes)
         assert events(watch, "manifests_not_newest")[0]["commit"] == team.first
