@@ -11,6 +11,9 @@ from state.database import Database, upsert
 from state.process import ProcessIdentity
 from state.tables import controllers
 
+ALIVE_WITHIN = timedelta(minutes=1)
+"""A controller lives whose last sign of life lies no further from now, either way: a clock may have been put back."""
+
 FORGOTTEN_AFTER = timedelta(days=1)
 """A controller that was killed leaves its row; after so long nobody wants to know of it any more."""
 
@@ -65,3 +68,7 @@ class Controllers:
         async with self._database.reading() as transaction:
             rows = await transaction.execute(query.order_by(controllers.c.alive_at.desc()))
             return [ControllerRow(*row) for row in rows]
+
+    async def load_alive(self, now: datetime) -> list[ControllerRow]:
+        """Those that live, the newest sign of life first."""
+        return [each for each in await self.load() if abs(now - each.alive_at) <= ALIVE_WITHIN]

@@ -58,7 +58,6 @@ from controller.operations.bootstrap import (
 from controller.operations.git_manifests import newest_commit, open_git_source
 from controller.operations.scheduled_report import schedule_of
 from controller.operations.shared_budget import shared_budget
-from controller.operations.status import CONTROLLER_SILENCE
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.settings import InvalidSettings, Settings
@@ -124,9 +123,8 @@ async def run_daemon(
 
 async def _warn_of_another_controller(daemon: DaemonContext) -> None:
     """In SQLite nobody shares the work: two processes take turns, and each does all of it."""
-    now = daemon.run.now()
-    for each in await daemon.run.store.controllers.load():
-        if not each.report_only and now - each.alive_at <= CONTROLLER_SILENCE:
+    for each in await daemon.run.store.controllers.load_alive(daemon.run.now()):
+        if not each.report_only:
             log.warning(
                 "another_controller",
                 host=each.host,

@@ -24,8 +24,6 @@ from controller.quick_dataclasses import dataclass
 from state import Revision, RevisionRow, RevisionStatus, Store
 from state.errors import StateProblem
 
-OTHER_CONTROLLER_SILENCE = timedelta(minutes=1)
-
 BEGINNING = timedelta(minutes=10)
 """So long a process is taken for one that was just deployed: by then those whom it replaces are gone. One that runs for
 longer beside another was left behind."""
@@ -257,8 +255,7 @@ class RevisionKeeper:
             each.revision == self.in_force.revision.digest
             and (each.host, each.pid) != self.process
             and not each.report_only
-            and abs(self.now() - each.alive_at) <= OTHER_CONTROLLER_SILENCE
-            for each in await self.store.controllers.load()
+            for each in await self.store.controllers.load_alive(self.now())
         )
 
     async def _put_in_force(self, own: Revision) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.desired import Fleet
@@ -21,9 +21,6 @@ from controller.reconcile.seen import load_seen, load_seen_fleet, with_seen_plan
 from controller.settings import Settings
 from controller.text import mask_passwords
 from state import RevisionStatus, Store
-
-CONTROLLER_SILENCE = timedelta(minutes=1)
-"""So long after its last sign of life what a controller saw is believed to be kept up to date."""
 
 
 async def status(
@@ -58,7 +55,7 @@ async def _as_seen(
     settings: Settings, scope: Scope, store: Store, now: datetime, on_message: Callable[[str], None]
 ) -> FleetPlan | None:
     """What stands in the state; None where no controller lives, or where it did not look at one of those meant."""
-    if not any(abs(now - each.alive_at) <= CONTROLLER_SILENCE for each in await store.controllers.load()):
+    if not await store.controllers.load_alive(now):
         return None
     whole = await load_seen_fleet(store)
     # An address that the state does not belong to is for a look to refuse.

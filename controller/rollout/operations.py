@@ -36,7 +36,6 @@ from controller.operations.bootstrap import (
     stop_on_signals,
 )
 from controller.operations.shared_budget import shared_budget
-from controller.operations.status import CONTROLLER_SILENCE
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.load_snapshot import select_merchants
@@ -181,7 +180,7 @@ async def load_status(settings: Settings, name: str | None) -> Rollout:
 
 async def _controller_at(fleet: Fleet, run: RunContext) -> str | None:
     """The host of a controller that keeps merchants at these very manifests, and so can carry the waves out."""
-    alive = (each for each in await run.store.controllers.load() if run.now() - each.alive_at <= CONTROLLER_SILENCE)
+    alive = await run.store.controllers.load_alive(run.now())
     return next(
         (each.host for each in alive if each.revision == fleet.digest and not (each.report_only or each.failure)), None
     )

@@ -70,6 +70,15 @@ async def test_a_controller_is_known_until_it_ends_or_is_silent_for_a_day(store:
     assert await store.controllers.load() == []
 
 
+async def test_a_controller_lives_within_a_minute_of_its_last_sign_whichever_way_clocks_went(
+    store: Store,
+) -> None:
+    await store.controllers.record_alive(ONE, NOON, revision="r1", report_only=False, failure=None)
+    minute, second = timedelta(minutes=1), timedelta(seconds=1)
+    for now, lives in ((NOON, 1), (NOON + minute, 1), (NOON - minute, 1), (NOON + minute + second, 0)):
+        assert len(await store.controllers.load_alive(now)) == lives
+
+
 async def test_of_several_processes_one_records_the_sample_of_a_moment(store: Store) -> None:
     five = timedelta(minutes=5)
     assert await store.samples.record(Sample(NOON, {"merchants": 2}), five)
