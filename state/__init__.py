@@ -37,6 +37,7 @@ from state.samples import Sample
 from state.seen import SeenRow
 from state.store import Store
 from state.syncs import SyncRow
+from state.uploads import PushedRecord, RememberedRecord, UploadLease, UploadRow
 
 __all__ = [
     "DEFAULT_LEASE_S",
@@ -58,8 +59,10 @@ __all__ = [
     "MerchantRecord",
     "OccurrenceRow",
     "ProcessIdentity",
+    "PushedRecord",
     "Quarantine",
     "ReceivedDelivery",
+    "RememberedRecord",
     "RemoteAccount",
     "ReportDeliveryRow",
     "Revision",
@@ -71,6 +74,8 @@ __all__ = [
     "SeenRow",
     "Store",
     "SyncRow",
+    "UploadLease",
+    "UploadRow",
     "check_export",
     "open_state",
     "postgresql_url",

@@ -19,6 +19,7 @@ import socket
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -256,6 +257,14 @@ def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
     from sqlalchemy.dialects import postgresql
 
     return postgresql.insert(table)
+
+
+async def current_time(connection: AsyncConnection) -> datetime:
+    """The time by the database's clock, which is one for all processes."""
+    if connection.dialect.name == "postgresql":
+        moment: datetime = await connection.scalar(select(func.clock_timestamp()))
+        return moment
+    return datetime.now(UTC)  # the processes of a state in SQLite have one clock, that of their machine
 
 
 async def advance_id_sequence(connection: AsyncConnection, table: Table) -> None:

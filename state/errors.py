@@ -4,8 +4,10 @@ StateProblem
 ├─ StateUnusable      the database cannot be opened, read or written, or was written by a newer version
 │  ├─ LockEnded       the lock that this run held was ended by hand
 │  │  └─ LeaseLost    it lapsed, since this run had sent no heartbeat
+│  ├─ UploadLeaseLost this process may send no more records of that company and type
 │  └─ StateBusy       another process is in the middle of a write to it, and does not end
 ├─ StateLocked        another run holds the lock: `owner`, `since`
+├─ UploadUnderWay     another process sends records of that company and type: `owner`
 ├─ UnknownMerchant    nothing is remembered under that name
 ├─ MerchantTaken      something is remembered under that name already
 ├─ UnfitValue         one row holds what its table cannot keep; all others can be written
@@ -79,6 +81,27 @@ class StateLocked(StateProblem):
         super().__init__(f"the state is locked by {LockRow(owner, since).description}. {next_step}")
         self.owner = owner
         self.since = since
+
+
+class UploadUnderWay(StateProblem):
+    """Another process sends records of that company and type, and one call at a time may do that."""
+
+    def __init__(self, data_type: str, owner: ProcessIdentity) -> None:
+        super().__init__(
+            f"`{owner.command}` (pid {owner.pid} on {owner.host}) is pushing {data_type} of the same company. "
+            "Push again once it has ended, or wait for it with --lock-timeout SECONDS."
+        )
+        self.owner = owner
+
+
+class UploadLeaseLost(StateUnusable):
+    """This process was stopped for so long that another one may push for the same company by now."""
+
+    def __init__(self, data_type: str) -> None:
+        super().__init__(
+            f"this push gave no sign of life for too long (it was stopped, or its machine slept), so another one may "
+            f"be sending {data_type} by now. Nothing more was sent. Push again."
+        )
 
 
 class UnknownMerchant(StateProblem):

@@ -21,6 +21,7 @@ from state.tables import (
     intents,
     merchants,
     occurrences,
+    pushed_records,
     quarantine,
     renames,
     report_deliveries,
@@ -30,12 +31,14 @@ from state.tables import (
     runs,
     samples,
     syncs,
+    uploads,
     writes,
 )
 
 EXPORTED_TABLES = (
     *(account, merchants, renames, applied, intents, occurrences, quarantine),
     *(runs, events, writes, rollouts, rollout_merchants, samples, revisions, report_deliveries),
+    *(uploads, pushed_records),
 )
 """The tables of an export, in the order in which they are imported."""
 

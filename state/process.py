@@ -1,7 +1,7 @@
 """Process identity: names a process for people, and tells one process from another.
 
-It does not show whether the process lives: a pid says nothing outside its host and pid namespace. A claim on the state
-proves that (`state.claims`).
+It does not show that a process lives elsewhere: a pid says nothing outside its host and pid namespace. A claim on the
+state proves that (`state.claims`). That one which ran here is gone can be seen.
 """
 
 from __future__ import annotations
@@ -33,6 +33,13 @@ class ProcessIdentity:
 
     def is_same_process(self, other: ProcessIdentity) -> bool:
         return (self.host, self.pid, self.started) == (other.host, other.pid, other.started)
+
+    def has_surely_ended(self) -> bool:
+        """Whether it ran here, in our pid namespace and since the same boot, and is gone. False: it lives, or ran
+        elsewhere."""
+        ours = process_start_mark(os.getpid()) or ""
+        ran_here = self.started.rpartition(" ")[0] == ours.rpartition(" ")[0] != ""
+        return ran_here and process_start_mark(self.pid) != self.started
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,11 @@ that minute do, too.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
-from state.async_engine import AsyncConnection
-from state.database import Database
+from state.database import Database, current_time
 from state.tables import budget_shares
 
 WINDOW = timedelta(seconds=62)
@@ -85,7 +84,7 @@ class RequestBudget:
         now  None: by the database's clock, which is one for all of them
         """
         async with self._database.writing() as transaction:
-            now = now or await _time_of(transaction)
+            now = now or await current_time(transaction)
             await transaction.execute(delete(budget_shares).where(budget_shares.c.until <= now - WINDOW))
             rows = (await transaction.execute(select(budget_shares))).all()
             own = next((row for row in rows if row.holder == holder), None)
@@ -109,13 +108,6 @@ class RequestBudget:
     async def give_back(self, holder: str, now: datetime | None = None) -> None:
         """The process sends nothing any more; what it had counts for the rest of its last minute."""
         async with self._database.writing() as transaction:
-            now = now or await _time_of(transaction)
+            now = now or await current_time(transaction)
             own = budget_shares.c.holder == holder
             await transaction.execute(update(budget_shares).where(own).values(holder=GIVEN_BACK, until=now))
-
-
-async def _time_of(transaction: AsyncConnection) -> datetime:
-    if transaction.dialect.name == "postgresql":
-        moment: datetime = await transaction.scalar(select(func.clock_timestamp()))
-        return moment
-    return datetime.now(UTC)  # the processes of a state in SQLite have one clock, that of their machine

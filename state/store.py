@@ -32,6 +32,7 @@ from state.runs import Runs
 from state.samples import Samples
 from state.seen import Seen
 from state.syncs import Syncs
+from state.uploads import Uploads
 
 
 class Store:
@@ -73,6 +74,7 @@ class Store:
         self.rollouts = Rollouts(database, lease_s)
         self.inbox = Inbox(database)
         self.report_deliveries = ReportDeliveries(database)
+        self.uploads = Uploads(database, lease_s)
 
     async def delete_expired(self, before: datetime, ended_states: Collection[str]) -> int:
         """Delete a few rows that are over and older than `before`, from any table; how many, 0 = none is left.

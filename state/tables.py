@@ -198,6 +198,51 @@ budget_shares = Table(
     Column("until", UtcTime, nullable=False),
 )
 
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("company_id", String, nullable=False),
+    Column("data_type", String, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("begun_at", UtcTime, nullable=False),
+    Column("content", JSON(none_as_null=True)),
+    Column("dataset_id", String),
+    Column("status", String, nullable=False),
+    Column("message", String, nullable=False),
+    Column("closed_at", UtcTime),
+    Index(None, "company_id"),
+    Index(None, "closed_at"),
+    sqlite_autoincrement=True,  # `pushed_records` name an upload: the number of one that has expired is not given anew
+)
+"""`content`: [record id, kind, hash] of its records, until the answer is there."""
+
+pushed_records = Table(
+    "pushed_records",
+    metadata,
+    Column("company_id", String, primary_key=True),
+    Column("data_type", String, primary_key=True),
+    Column("record_id", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("upload_id", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""`kind`: of a transaction its type, since a fee bears the id of its payment; `digest`: empty = deleted."""
+
+upload_leases = Table(
+    "upload_leases",
+    metadata,
+    Column("company_id", String, primary_key=True),
+    Column("data_type", String, primary_key=True),
+    Column("token", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started", String, nullable=False),
+    Column("command", String, nullable=False),
+    Column("until", UtcTime, nullable=False),
+)
+
 samples = Table(
     "samples",
     metadata,

@@ -1,0 +1,277 @@
+"""What was pushed to each company: the uploads, a hash of each record that Codat has, and who may send just now.
+
+    lease ─▶ begin (on disk) ─▶ request ─▶ record_sent: its records are remembered, in one commit
+                                   └─ death, or a lost answer: it stays unanswered, and the next lease finds it
+
+One process at a time sends records of one company and type: Codat may lose some of two that come at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+
+from state.claims import HEARTBEATS_PER_LEASE
+from state.database import Database, current_time, upsert
+from state.errors import StateProblem, UploadLeaseLost, UploadUnderWay
+from state.process import ProcessIdentity
+from state.tables import pushed_records, upload_leases, uploads
+
+LEASE_RETRY_INTERVAL_S = 0.2
+MAX_IDS_IN_QUERY = 500
+"""Databases limit the parameters of a query."""
+
+SENDING, NOT_SENT = "Sending", "NotSent"
+"""The status of an upload before its answer, and of one that certainly did not arrive; all others are Codat's words."""
+
+DELETED = ""
+"""The digest of a record that was deleted."""
+
+
+class PushedRecord(NamedTuple):
+    """A record in an upload: `digest` of its content, DELETED for one that is to be deleted whatever its kind."""
+
+    record_id: str
+    kind: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedRecord:
+    """A record that Codat has, or had. `sent_at`: when; None = so long ago that its upload has expired."""
+
+    digest: str
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLease:
+    """The right to send records of a company and type."""
+
+    company_id: str
+    data_type: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRow:
+    """One request with records.
+
+    status      SENDING, NOT_SENT, or Codat's word as it was last read
+    dataset_id  None before the answer
+    closed_at   since when nothing more becomes of it
+    """
+
+    id: int
+    data_type: str
+    records: int
+    begun_at: datetime
+    dataset_id: str | None
+    status: str
+    message: str
+    closed_at: datetime | None
+
+
+class Uploads:
+    """The uploads of all companies, and what they left at Codat."""
+
+    def __init__(self, database: Database, lease_s: float) -> None:
+        self._database = database
+        self._lease_s = lease_s
+
+    # Who may send
+
+    @asynccontextmanager
+    async def lease(
+        self,
+        company_id: str,
+        data_type: str,
+        owner: ProcessIdentity,
+        *,
+        timeout_s: float,
+        on_wait: Callable[[ProcessIdentity], None] = lambda owner: None,
+    ) -> AsyncIterator[UploadLease]:
+        """The right to send, while this lasts. Waits at most `timeout_s` for a living holder; raises UploadUnderWay.
+
+        Whose process has surely ended has lost it at once; who is elsewhere, after a lease without a heartbeat.
+        """
+        lease, now = UploadLease(company_id, data_type, str(uuid4())), asyncio.get_running_loop().time
+        began = now()
+        while holder := await self._take(lease, owner):
+            if now() - began >= timeout_s:
+                raise UploadUnderWay(data_type, holder)
+            on_wait(holder)
+            await asyncio.sleep(LEASE_RETRY_INTERVAL_S)
+        heartbeats = asyncio.create_task(self._keep_alive(lease))
+        try:
+            yield lease
+        finally:
+            heartbeats.cancel()
+            with suppress(StateProblem):  # a lease that cannot be given back lapses
+                async with self._database.writing() as transaction:
+                    await transaction.execute(delete(upload_leases).where(_is_held(lease)))
+
+    async def _take(self, lease: UploadLease, owner: ProcessIdentity) -> ProcessIdentity | None:
+        """The living holder; None where the lease is ours now."""
+        async with self._database.writing() as transaction:
+            now = await current_time(transaction)
+            columns = upload_leases.c
+            key = (columns.company_id == lease.company_id) & (columns.data_type == lease.data_type)
+            held = (await transaction.execute(select(upload_leases).where(key))).one_or_none()
+            # Beyond a lease from now: the clock was put back since.
+            if held and now < held.until <= now + timedelta(seconds=self._lease_s):
+                holder = ProcessIdentity(held.host, held.pid, held.started, held.command)
+                if not holder.has_surely_ended():
+                    return holder
+            row: dict[str, Any] = {"company_id": lease.company_id, "data_type": lease.data_type, "token": lease.token}
+            row |= {"host": owner.host, "pid": owner.pid, "started": owner.started, "command": owner.command}
+            await upsert(transaction, upload_leases, [{**row, "until": now + timedelta(seconds=self._lease_s)}])
+            return None
+
+    async def _keep_alive(self, lease: UploadLease) -> None:
+        while True:
+            await asyncio.sleep(self._lease_s / HEARTBEATS_PER_LEASE)
+            with suppress(StateProblem):  # `begin` tells whether it is ours still
+                async with self._database.writing() as transaction:
+                    until = await current_time(transaction) + timedelta(seconds=self._lease_s)
+                    await transaction.execute(update(upload_leases).where(_is_held(lease)).values(until=until))
+
+    # An upload
+
+    async def begin(self, lease: UploadLease, records: Sequence[PushedRecord], at: datetime) -> int:
+        """Insert an upload, durably before it returns its number. Raises UploadLeaseLost: then it must not be sent."""
+        asked_at = time.monotonic()
+        columns: dict[str, Any] = {"company_id": lease.company_id, "data_type": lease.data_type}
+        columns |= {"records": len(records), "content": [list(record) for record in records]}
+        columns |= {"begun_at": at, "status": SENDING, "message": ""}
+        async with self._database.writing() as transaction:
+            until = await current_time(transaction) + timedelta(seconds=self._lease_s)
+            renewal = update(upload_leases).where(_is_held(lease)).values(until=until)
+            if not await transaction.execute_and_count(renewal):
+                raise UploadLeaseLost(lease.data_type)
+            upload_id = int(await transaction.scalar(insert(uploads).values(columns).returning(uploads.c.id)) or 0)
+        # Where this process was stopped after the commit, the lease may have lapsed since.
+        if time.monotonic() - asked_at > self._lease_s / 3:
+            await self.record_not_sent(upload_id, at)
+            raise UploadLeaseLost(lease.data_type)
+        return upload_id
+
+    async def record_sent(self, upload_id: int, dataset_id: str) -> None:
+        """Codat has its records: they are remembered from now on, in one commit with the dataset's id."""
+        is_unanswered = (uploads.c.id == upload_id) & uploads.c.content.is_not(None)
+        async with self._database.writing() as transaction:
+            upload = (await transaction.execute(select(uploads).where(is_unanswered))).one_or_none()
+            if upload is None:
+                return
+            key = {"company_id": upload.company_id, "data_type": upload.data_type}
+            records = [PushedRecord(*record) for record in upload.content]
+            for ids in _in_queries([each.record_id for each in records if each.digest == DELETED]):
+                await transaction.execute(delete(pushed_records).where(_has_ids(**key, ids=ids)))
+            await upsert(
+                transaction, pushed_records, [{**key, **each._asdict(), "upload_id": upload_id} for each in records]
+            )
+            answer = {"dataset_id": dataset_id, "status": "Queued", "content": None}
+            await transaction.execute(update(uploads).where(is_unanswered).values(answer))
+
+    async def record_not_sent(self, upload_id: int, at: datetime, message: str = "") -> None:
+        """It certainly did not arrive: its records are as before."""
+        values = {"status": NOT_SENT, "message": message, "content": None, "closed_at": at}
+        async with self._database.writing() as transaction:
+            await transaction.execute(update(uploads).where(uploads.c.id == upload_id).values(values))
+
+    async def record_status(
+        self, upload_id: int, status: str, message: str, *, closed_at: datetime | None, failed: bool
+    ) -> None:
+        """How Codat says that it stands. The records of one that failed are forgotten, so that they are sent again."""
+        async with self._database.writing() as transaction:
+            values = {"status": status, "message": message, "closed_at": closed_at}
+            is_open = (uploads.c.id == upload_id) & uploads.c.closed_at.is_(None)
+            closed = update(uploads).where(is_open).values(values).returning(uploads.c.company_id, uploads.c.data_type)
+            upload = (await transaction.execute(closed)).one_or_none()
+            if upload and failed:
+                columns = pushed_records.c
+                key = (columns.company_id == upload.company_id) & (columns.data_type == upload.data_type)
+                await transaction.execute(delete(pushed_records).where(key, columns.upload_id == upload_id))
+
+    async def load_open(self, company_id: str, data_type: str | None = None) -> list[UploadRow]:
+        """Those of a company of which more becomes: unanswered, or being processed; the oldest first."""
+        query = select(uploads).where(uploads.c.company_id == company_id, uploads.c.closed_at.is_(None))
+        if data_type:
+            query = query.where(uploads.c.data_type == data_type)
+        async with self._database.reading() as transaction:
+            return [_upload_row(row) for row in await transaction.execute(query.order_by(uploads.c.id))]
+
+    async def load_latest(self, company_id: str, limit: int) -> list[UploadRow]:
+        """The newest uploads of a company, the newest first."""
+        query = select(uploads).where(uploads.c.company_id == company_id).order_by(uploads.c.id.desc()).limit(limit)
+        async with self._database.reading() as transaction:
+            return [_upload_row(row) for row in await transaction.execute(query)]
+
+    async def load_dataset_ids(self, company_id: str, among: Collection[str]) -> set[str]:
+        """Which of these datasets are known to be uploads of ours."""
+        columns = uploads.c
+        query = select(columns.dataset_id).where(columns.company_id == company_id, columns.dataset_id.in_(among))
+        async with self._database.reading() as transaction:
+            return set((await transaction.execute(query)).scalars())
+
+    # What Codat has
+
+    async def load_remembered(
+        self, company_id: str, data_type: str, record_ids: Sequence[str]
+    ) -> dict[tuple[str, str], RememberedRecord]:
+        """By id and kind what is remembered of these records."""
+        columns = pushed_records.c
+        joined = pushed_records.outerjoin(uploads, columns.upload_id == uploads.c.id)
+        query = select(columns.record_id, columns.kind, columns.digest, uploads.c.begun_at).select_from(joined)
+        remembered = {}
+        async with self._database.reading() as transaction:
+            for ids in _in_queries(record_ids):
+                for row in await transaction.execute(query.where(_has_ids(company_id, data_type, ids))):
+                    remembered[row.record_id, row.kind] = RememberedRecord(row.digest, row.begun_at)
+        return remembered
+
+    async def count_present(self, company_id: str, data_type: str) -> int:
+        """How many records Codat has."""
+        query = select(func.count()).select_from(pushed_records).where(_is_present(company_id, data_type))
+        async with self._database.reading() as transaction:
+            return int(await transaction.scalar(query) or 0)
+
+    async def load_present_ids(self, company_id: str, data_type: str, after: str, limit: int) -> list[str]:
+        """Ids of records that Codat has, in order, beginning behind `after`."""
+        ids = pushed_records.c.record_id
+        query = select(ids).distinct().where(_is_present(company_id, data_type), ids > after).order_by(ids).limit(limit)
+        async with self._database.reading() as transaction:
+            return [*(await transaction.execute(query)).scalars()]
+
+
+def _in_queries(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The ids in portions that one query takes."""
+    return (ids[start : start + MAX_IDS_IN_QUERY] for start in range(0, len(ids), MAX_IDS_IN_QUERY))
+
+
+def _is_held(lease: UploadLease) -> ColumnElement[bool]:
+    columns = upload_leases.c
+    key = (columns.company_id == lease.company_id) & (columns.data_type == lease.data_type)
+    return key & (columns.token == lease.token)
+
+
+def _has_ids(company_id: str, data_type: str, ids: Sequence[str]) -> ColumnElement[bool]:
+    columns = pushed_records.c
+    return (columns.company_id == company_id) & (columns.data_type == data_type) & columns.record_id.in_(ids)
+
+
+def _is_present(company_id: str, data_type: str) -> ColumnElement[bool]:
+    columns = pushed_records.c
+    return (columns.company_id == company_id) & (columns.data_type == data_type) & (columns.digest != DELETED)
+
+
+def _upload_row(row: Row[Any]) -> UploadRow:
+    return UploadRow(*(getattr(row, name) for name in UploadRow.__dataclass_fields__))

@@ -1,0 +1,132 @@
+"""Uploads: one process at a time sends, and what was sent is remembered in the commit that records the answer."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from state import ProcessIdentity, PushedRecord, RememberedRecord, Store
+from state.errors import UploadLeaseLost, UploadUnderWay
+from state.tables import upload_leases
+from state.uploads import DELETED, NOT_SENT, SENDING
+
+AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
+COMPANY, ORDERS, TRANSACTIONS = "c-1", "commerce-orders", "commerce-transactions"
+US = ProcessIdentity.current("merchantctl push")
+ELSEWHERE = replace(US, host="another", started="pid:[1]/another-boot 7")
+
+
+async def send(store: Store, *records: PushedRecord, data_type: str = ORDERS, dataset: str = "d-1") -> int:
+    async with store.uploads.lease(COMPANY, data_type, US, timeout_s=0) as lease:
+        number = await store.uploads.begin(lease, records, AT)
+    await store.uploads.record_sent(number, dataset)
+    return number
+
+
+async def remembered(store: Store, *ids: str, data_type: str = ORDERS) -> dict[tuple[str, str], str]:
+    return {key: row.digest for key, row in (await store.uploads.load_remembered(COMPANY, data_type, ids)).items()}
+
+
+async def test_what_was_sent_is_remembered_once_the_answer_is_there_and_not_before(store: Store) -> None:
+    async with store.uploads.lease(COMPANY, ORDERS, US, timeout_s=0) as lease:
+        number = await store.uploads.begin(lease, [PushedRecord("o-1", "", "h")], AT)
+        (unanswered,) = await store.uploads.load_open(COMPANY, ORDERS)
+        assert (unanswered.status, unanswered.dataset_id, unanswered.records) == (SENDING, None, 1)
+        assert await remembered(store, "o-1") == {}
+        await store.uploads.record_sent(number, "d-1")
+    known = await store.uploads.load_remembered(COMPANY, ORDERS, ["o-1"])
+    assert known == {("o-1", ""): RememberedRecord("h", AT)}
+    assert await store.uploads.load_dataset_ids(COMPANY, ["d-1", "d-2"]) == {"d-1"}
+    assert (await store.uploads.load_latest(COMPANY, 5))[0].status == "Queued"
+
+
+async def test_a_deletion_takes_every_kind_of_a_record_and_is_remembered_itself(store: Store) -> None:
+    both = PushedRecord("p-1", "Payment", "a"), PushedRecord("p-1", "PaymentFee", "b")
+    await send(store, *both, data_type=TRANSACTIONS)
+    assert await store.uploads.count_present(COMPANY, TRANSACTIONS) == 2
+    await send(store, PushedRecord("p-1", "", DELETED), data_type=TRANSACTIONS, dataset="d-2")
+    assert await remembered(store, "p-1", data_type=TRANSACTIONS) == {("p-1", ""): DELETED}
+    assert await store.uploads.load_present_ids(COMPANY, TRANSACTIONS, "", 10) == []
+
+
+async def test_the_records_of_an_upload_that_failed_later_are_forgotten_and_those_of_others_stay(store: Store) -> None:
+    await send(store, PushedRecord("o-1", "", "old"), PushedRecord("o-2", "", "old"))
+    failed = await send(store, PushedRecord("o-2", "", "new"), dataset="d-2")
+    await store.uploads.record_status(failed, "InternalError", "", closed_at=AT, failed=True)
+    assert await remembered(store, "o-1", "o-2") == {("o-1", ""): "old"}
+    await store.uploads.record_status(failed, "Complete", "", closed_at=AT, failed=False)
+    assert (await store.uploads.load_latest(COMPANY, 1))[0].status == "InternalError", "what is closed stays as it is"
+
+
+async def test_one_that_did_not_arrive_changes_nothing(store: Store) -> None:
+    async with store.uploads.lease(COMPANY, ORDERS, US, timeout_s=0) as lease:
+        number = await store.uploads.begin(lease, [PushedRecord("o-1", "", "h")], AT)
+    await store.uploads.record_not_sent(number, AT)
+    await store.uploads.record_sent(number, "d-1")
+    assert await remembered(store, "o-1") == {}
+    assert [each.status for each in await store.uploads.load_latest(COMPANY, 5)] == [NOT_SENT]
+
+
+async def test_ids_are_read_in_portions_and_in_order(store: Store) -> None:
+    await send(store, *(PushedRecord(f"o-{number:04}", "", "h") for number in range(1200)))
+    assert len(await remembered(store, *(f"o-{number:04}" for number in range(1200)))) == 1200
+    assert await store.uploads.load_present_ids(COMPANY, ORDERS, "o-0003", 2) == ["o-0004", "o-0005"]
+
+
+async def test_two_processes_never_send_the_same_type_of_a_company_at_once(store: Store) -> None:
+    async with store.uploads.lease(COMPANY, ORDERS, US, timeout_s=0):
+        with pytest.raises(UploadUnderWay, match="pushing commerce-orders of the same company"):
+            async with store.uploads.lease(COMPANY, ORDERS, ELSEWHERE, timeout_s=0):
+                raise AssertionError
+        for other in ((COMPANY, TRANSACTIONS), ("c-2", ORDERS)):
+            async with store.uploads.lease(*other, ELSEWHERE, timeout_s=0):
+                pass
+    async with store.uploads.lease(COMPANY, ORDERS, ELSEWHERE, timeout_s=0):
+        pass
+
+
+async def leave_lease(store: Store, owner: ProcessIdentity, until: datetime) -> None:
+    """As a process that was killed leaves it."""
+    row = {"company_id": COMPANY, "data_type": ORDERS, "token": "theirs", "until": until, "command": owner.command}
+    row |= {"host": owner.host, "pid": owner.pid, "started": owner.started}
+    async with store._database.writing() as transaction:
+        await transaction.execute(upload_leases.insert().values(row))
+
+
+@pytest.mark.parametrize(
+    ("owner", "seconds"),
+    [
+        (replace(US, pid=2**22 + 1), 30),  # killed here
+        (replace(US, started=US.started + "1"), 30),  # killed here, and its pid is another's by now
+        (ELSEWHERE, -1),  # has lapsed
+        (ELSEWHERE, 36_000),  # the clock was put back
+    ],
+)
+async def test_the_lease_of_the_dead_is_free(store: Store, owner: ProcessIdentity, seconds: float) -> None:
+    await leave_lease(store, owner, datetime.now(UTC) + timedelta(seconds=seconds))
+    async with store.uploads.lease(COMPANY, ORDERS, US, timeout_s=0):
+        pass
+
+
+async def test_the_lease_of_who_may_live_elsewhere_is_not(store: Store) -> None:
+    await leave_lease(store, ELSEWHERE, datetime.now(UTC) + timedelta(seconds=30))
+    with pytest.raises(UploadUnderWay, match="on another"):
+        async with store.uploads.lease(COMPANY, ORDERS, US, timeout_s=0):
+            raise AssertionError
+
+
+async def test_whoever_lost_the_lease_sends_nothing(store: Store) -> None:
+    async with store.uploads.lease(COMPANY, ORDERS, US, timeout_s=0) as lease:
+        async with store._database.writing() as transaction:
+            await transaction.execute(upload_leases.update().values(token="theirs"))
+        with pytest.raises(UploadLeaseLost):
+            await store.uploads.begin(lease, [PushedRecord("o-1", "", "h")], AT)
+    assert await store.uploads.load_open(COMPANY) == []
+
+
+def test_a_living_process_has_not_ended() -> None:
+    assert not US.has_surely_ended()
+    assert not replace(ELSEWHERE, pid=os.getpid()).has_surely_ended()
