@@ -32,6 +32,8 @@ listen_webhooks      (none)                  MERCHANTCTL_LISTEN_WEBHOOKS      of
 listen_metrics       (none)                  MERCHANTCTL_LISTEN_METRICS       off = on `listen`
 web_guard            --web-guard             MERCHANTCTL_WEB_GUARD            none; header:NAME or network
 web_hosts            (none)                  MERCHANTCTL_WEB_HOSTS            none; names, separated by commas
+portal_link          (none)                  MERCHANTCTL_PORTAL_LINK          Codat's, of Codat's API; off = none
+manifest_link        (none)                  MERCHANTCTL_MANIFEST_LINK        none; an address with {file} and {line}
 web_token            (none, on purpose)      MERCHANTCTL_WEB_TOKEN[_FILE]     none
 webhook_secret, webhook_authorization        MERCHANTCTL_WEBHOOK_SECRET[_FILE], MERCHANTCTL_WEBHOOK_AUTHORIZATION[_FILE]
 """
@@ -58,7 +60,7 @@ from controller.named_environments import (
 )
 from controller.quick_dataclasses import dataclass
 from controller.scheduled_reports import REPORTS_KEY, ScheduledReport, parse_reports
-from controller.text import mask_passwords
+from controller.text import is_web_address, mask_passwords
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
@@ -73,6 +75,8 @@ __all__ = [
 
 SETTINGS_FILE = "merchantctl.toml"
 PRODUCTION_URL = "https://api.codat.io"
+CODAT_PORTAL_LINK = "https://app.codat.io/companies/{company}/summary"
+"""As the newer webhooks name it (API notes 6.4). For Codat's own API: another one's portal is anybody's guess."""
 DEFAULT_SOURCE = "default"
 
 
@@ -90,6 +94,8 @@ class Settings:
     listen_webhooks        a port for webhooks alone; None = they are on `listen`; likewise listen_metrics
     web_guard              what asks who is there beyond loopback: `header:NAME` that a proxy sets, or `network`
     web_hosts              names under which the pages may be asked for
+    portal_link            address of a merchant in the portal, with {company}; "" = pages link to none
+    manifest_link          address of a line of a manifest, with {file} and {line}; "" = pages link to none
     web_token              what a request for a page has to show
     git_webhook_secret     what the host of the manifests' repository proves a push with
     webhook_secret         signing secrets of the newer webhooks, separated by spaces or commas
@@ -130,6 +136,8 @@ class Settings:
     listen_metrics: tuple[str, int] | None = None
     web_guard: str | None = None
     web_hosts: tuple[str, ...] = ()
+    portal_link: str = ""
+    manifest_link: str = ""
     web_token: str | None = field(default=None, repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
     git_webhook_secret: str | None = field(default=None, repr=False)
@@ -156,6 +164,8 @@ def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any
         if values["cache"] is None:
             raise InvalidSettings("manifests from Git are cloned into the cache folder: set MERCHANTCTL_CACHE to one")
         values |= {"git": values["manifests"], "manifests": Path(str(values["manifests"]))}
+    if values["portal_link"] is None:
+        values["portal_link"] = CODAT_PORTAL_LINK if values["base_url"] == PRODUCTION_URL else ""
     secrets: dict[str, Any] = {name: _secret(variable, environ, cwd) for name, variable in _SECRETS.items()}
     _check_encrypted(values["base_url"], values["allow_http"])
     from_file = _said(_ROWS[0], flags, environ, written)[0].startswith(SETTINGS_FILE)
@@ -304,6 +314,27 @@ def _guard(text: str) -> str | None:
     return text
 
 
+def _portal_link(text: str) -> str | None:
+    """None: whatever the API's is."""
+    return None if text == "" else _link("{company}")(text)
+
+
+def _link(*places: str) -> Callable[[str], str]:
+    """An address of the web in which these places are filled, the first of them always; `off` or nothing = none."""
+
+    def parse(text: str) -> str:
+        if text in ("", "off"):
+            return ""
+        rest = text
+        for place in places:
+            rest = rest.replace(place, "")
+        if not is_web_address(rest) or places[0] not in text or "{" in rest:
+            raise ValueError(f"is neither off nor an address with {', '.join(places)}")
+        return text
+
+    return parse
+
+
 def _hosts(text: str) -> tuple[str, ...]:
     names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
     for name in names:
@@ -342,6 +373,8 @@ _ROWS = (
     _Row("listen_metrics", "MERCHANTCTL_LISTEN_METRICS", _address, "off"),
     _Row("web_guard", "MERCHANTCTL_WEB_GUARD", _guard, ""),
     _Row("web_hosts", "MERCHANTCTL_WEB_HOSTS", _hosts, ""),
+    _Row("portal_link", "MERCHANTCTL_PORTAL_LINK", _portal_link, ""),
+    _Row("manifest_link", "MERCHANTCTL_MANIFEST_LINK", _link("{file}", "{line}", "{revision}"), ""),
     _Row("refresh_after", "MERCHANTCTL_REFRESH_AFTER", _span(0), "24h"),
     _Row("git_poll_interval", "MERCHANTCTL_GIT_POLL_INTERVAL", _span(1), "60s"),
     _Row("listing_poll_interval", "MERCHANTCTL_LISTING_POLL_INTERVAL", _span(0), "60s"),

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from controller.cli.options import FieldParameter, MerchantNameParameter, output_option
 from controller.model.errors import InvalidManifests, UsageError
-from controller.model.platforms import name_of
 from controller.settings import Settings
 
 if TYPE_CHECKING:
-    from controller.model.desired import DesiredMerchant, Fleet, Origin
+    from controller.model.desired import DesiredMerchant, Fleet
+    from controller.reporting.explanation import ExplainedField
 
 _EXAMPLES = """
 \b
@@ -25,20 +24,6 @@ Examples:
 \b
 The layer that won stands first. A field that no layer declares is not managed.
 """
-_MERCHANT_FIELDS: dict[str, Callable[[DesiredMerchant], Any]] = {
-    "company.name": lambda wanted: wanted.company_name,
-    "company.books": lambda wanted: wanted.books,
-    "connection.platform": lambda wanted: wanted.platform and (name_of(wanted.platform) or wanted.platform),
-    "connection.state": lambda wanted: wanted.link_state.value,
-    "policy.drift": lambda wanted: wanted.policy.drift.value,
-    "policy.deletion": lambda wanted: wanted.policy.deletion.value,
-    "policy.adopt": lambda wanted: wanted.policy.adopt,
-    "suspend.reason": lambda wanted: wanted.suspension and wanted.suspension.reason,
-    "suspend.until": lambda wanted: wanted.suspension and wanted.suspension.until,
-}
-"""Fields outside the configuration, and how to read them from a merchant."""
-_FIELDS_WITH_DEFAULT = ("connection.state", "policy.drift", "policy.deletion", "policy.adopt")
-"""Fields that have a default where no layer declares them."""
 
 
 @click.command(epilog=_EXAMPLES)
@@ -50,20 +35,21 @@ def command(settings: Settings, name: str, field: str | None, output: str) -> No
     """Show which file and line the fields of the merchant NAME come from, or those at or below FIELD. Asks nobody."""
     from controller.cli.documents import render_document
     from controller.desired.loader import load_fleet
+    from controller.reporting.explanation import explain_fields
 
     fleet = load_fleet(settings.manifests, cache=settings.cache, selector=settings.selector)
     desired = _find_merchant(fleet, name)
-    known_paths = sorted({*desired.origins, *_FIELDS_WITH_DEFAULT})
-    paths = [path for path in known_paths if field is None or _is_at_or_below(path, field)]
+    known = explain_fields(desired)
+    explained = [each for each in known if field is None or _is_at_or_below(each.path, field)]
     if output == "json":
-        fields = [_as_json(desired, path) for path in paths]
+        fields = [_as_json(each) for each in explained]
         document = {"schemaVersion": 1, "kind": "Explanation", "complete": True, "merchant": name, "fields": fields}
         click.echo(render_document(document, settings.base_url, fleet.digest))
         return
-    if field is not None and not paths:
-        click.echo(_unmanaged_text(field, known_paths))
-    for path in paths:
-        _print_field(desired, path)
+    if field is not None and not explained:
+        click.echo(_unmanaged_text(field, [each.path for each in known]))
+    for each in explained:
+        _print_field(desired, each)
 
 
 def _find_merchant(fleet: Fleet, name: str) -> DesiredMerchant:
@@ -96,44 +82,26 @@ def _normalized(path: str) -> str:
     return path.replace('["', ".").replace('"]', "").lower()
 
 
-def _value(desired: DesiredMerchant, path: str) -> Any:
-    """The compiled value of a field; None where it is not declared and has no default."""
-    from controller.model.values import LOCAL_TIME_PATH, LocalTime
-
-    if path in desired.fields:
-        declared = desired.fields[path]
-        return declared.time if isinstance(declared, LocalTime) else declared
-    if path in _MERCHANT_FIELDS:
-        return _MERCHANT_FIELDS[path](desired)
-    local_time = desired.fields.get(LOCAL_TIME_PATH)
-    return local_time.zone if isinstance(local_time, LocalTime) else None
-
-
-def _as_json(desired: DesiredMerchant, path: str) -> dict[str, Any]:
+def _as_json(explained: ExplainedField) -> dict[str, Any]:
     from controller.model.values import value_to_json
 
     layers = [
         {"manifest": origin.manifest, "file": origin.file, "line": origin.line, "column": origin.column}
-        for origin in _layers(desired, path)
+        for origin in explained.origins
     ]
-    return {"field": path, "value": value_to_json(_value(desired, path)), "default": not layers, "origins": layers}
+    value = value_to_json(explained.value)
+    return {"field": explained.path, "value": value, "default": not layers, "origins": layers}
 
 
-def _layers(desired: DesiredMerchant, path: str) -> tuple[Origin, ...]:
-    """The layers that declare a field, the winning one first; none where it has its default."""
-    return tuple(reversed(desired.origins.get(path, ())))
-
-
-def _print_field(desired: DesiredMerchant, path: str) -> None:
+def _print_field(desired: DesiredMerchant, explained: ExplainedField) -> None:
     from controller.reporting.formatting import align_columns, clean
 
-    value = _value(desired, path)
+    path, value = explained.path, explained.value
     has_no_value = value is None and path not in desired.fields
     click.echo(path if has_no_value else f"{path}: {clean(_yaml_text(value))}")
-    layers = _layers(desired, path)
     rows = [
         (str(origin), f"{origin.manifest}, overridden" if position else origin.manifest)
-        for position, origin in enumerate(layers)
+        for position, origin in enumerate(explained.origins)
     ]
     for line in align_columns(rows, "    ") or ["    default"]:
         click.echo(clean(line))

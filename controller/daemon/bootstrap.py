@@ -66,6 +66,7 @@ from controller.telemetry.metrics import Metrics
 from controller.web.access import AccessPolicy, check_exposure
 from controller.web.app import ALL_CONTENT, PortContent, create_app
 from controller.web.context import WebContext, parse_webhook_secrets
+from controller.web.outside_links import OutsideLinks
 from controller.web.server import serving_web
 from state import LockWait, RevisionStatus, Store, postgresql_url
 from state.errors import MAX_HEARTBEAT_SILENCE_S
@@ -426,6 +427,7 @@ async def _web(settings: Settings, daemon: DaemonContext, metrics: Metrics) -> A
                 secrets=secrets,
                 git_secret=settings.git_webhook_secret.encode() if settings.git_webhook_secret else None,
                 fetch_manifests=fetch_manifests if in_git else None,
+                links=OutsideLinks(settings.portal_link, settings.manifest_link),
             )
 
     async with AsyncExitStack() as stack:

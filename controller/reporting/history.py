@@ -74,23 +74,68 @@ class By:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """A field that got another value; both are empty where an older line has only its name."""
+
+    field: str
+    before: str = ""
+    after: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.before} -> {self.after}" if self.before else self.field
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
-    """One thing that happened to a merchant, in words."""
+    """One thing that happened to a merchant, in words: on one line in `more`, and taken apart in `note` and `moves`."""
 
     at: datetime
     what: str
     more: str = ""
     by: str = ""
+    note: str = ""
+    moves: tuple[Move, ...] = ()
 
 
 def past(events: Sequence[Event], findings: Sequence[Occurrence], runs: Mapping[int, By]) -> list[Past]:
     """Everything that happened, the oldest first."""
-    lines = [Past(each.at, each.what, event_words(each.detail), _run_text(each.run_id, runs)) for each in events]
+    lines = [_event_line(each, runs) for each in events]
     for each in findings:
-        lines.append(Past(each.found_at, f"found {each.code}", _found_text(each), _run_text(each.found_run, runs)))
+        lines.append(_found_line(each, runs))
         if each.gone_at:
-            lines.append(Past(each.gone_at, f"gone {each.code}", _gone_text(each), _ended_by_text(each, runs)))
+            lines.append(_gone_line(each, each.gone_at, runs))
     return sorted(lines, key=lambda line: line.at)
+
+
+def _event_line(each: Event, runs: Mapping[int, By]) -> Past:
+    changes = _changes(each.detail)
+    reason = each.detail.get("reason") if isinstance(each.detail, dict) else None
+    note = "; ".join(filter(None, [*map(_kind_words, changes), str(reason) if reason else ""]))
+    moves = tuple(move for change in changes for move in _moves(change))
+    return Past(each.at, each.what, event_words(each.detail), _run_text(each.run_id, runs), note, moves)
+
+
+def _found_line(each: Occurrence, runs: Mapping[int, By]) -> Past:
+    """What it was and what somebody made of it; for what is about no value, why."""
+    moves, note = _value_moves(each, each.wanted, each.live), ""
+    if not moves:
+        note = " ".join(filter(None, (each.field, f"({each.cause})" if each.cause else "")))
+    more = str(moves[0]) if moves else note
+    return Past(each.found_at, f"found {each.code}", more, _run_text(each.found_run, runs), note, moves)
+
+
+def _gone_line(each: Occurrence, at: datetime, runs: Mapping[int, By]) -> Past:
+    how = ENDED_WORDS.get(each.how or "", each.how or "")
+    moves = _value_moves(each, each.live, each.wanted if each.now_wanted is None else each.now_wanted)
+    more = ": ".join(filter(None, (str(moves[0]) if moves else each.field, how)))
+    return Past(at, f"gone {each.code}", more, _ended_by_text(each, runs), how, moves)
+
+
+def _value_moves(each: Occurrence, before: Any, after: Any) -> tuple[Move, ...]:
+    """None of a finding that is about no value."""
+    if each.live is None and each.wanted is None:
+        return ()
+    return (Move(each.field, stored_words(each.field, before), stored_words(each.field, after)),)
 
 
 def history_text(lines: Sequence[Past]) -> list[str]:
@@ -148,10 +193,15 @@ def event_words(detail: Mapping[str, Any]) -> str:
 
     An imported state may hold anything there: what is no change is passed over.
     """
-    changes = [each for each in _list_or_empty(detail, "changes") if isinstance(each, dict)]
-    told = [": ".join(filter(None, (_kind_words(each), ", ".join(_field_texts(each))))) for each in changes]
+    told = [
+        ": ".join(filter(None, (_kind_words(each), ", ".join(map(str, _moves(each)))))) for each in _changes(detail)
+    ]
     reason = detail.get("reason") if isinstance(detail, dict) else None
     return "; ".join(filter(None, [*told, str(reason) if reason else ""]))
+
+
+def _changes(detail: Any) -> list[dict[str, Any]]:
+    return [each for each in _list_or_empty(detail, "changes") if isinstance(each, dict)]
 
 
 def _list_or_empty(holder: Any, name: str) -> list[Any]:
@@ -164,33 +214,15 @@ def _kind_words(change: Mapping[str, Any]) -> str:
     return next((words for known, (_, words) in CHANGE_LABELS.items() if known == kind), kind)
 
 
-def _field_texts(change: Mapping[str, Any]) -> list[str]:
+def _moves(change: Mapping[str, Any]) -> list[Move]:
     """Before and after, where that was noted: older lines have the names alone."""
     values = {str(each.get("field")): each for each in _list_or_empty(change, "values") if isinstance(each, dict)}
     return [
-        f"{field} {_from_to_text(field, values[field])}" if field in values else field
+        Move(field, *(stored_words(field, values[field].get(side)) for side in ("live", "wanted")))
+        if field in values
+        else Move(field)
         for field in map(str, _list_or_empty(change, "fields"))
     ]
-
-
-def _from_to_text(field: str, values: Mapping[str, Any]) -> str:
-    return f"{stored_words(field, values.get('live'))} -> {stored_words(field, values.get('wanted'))}"
-
-
-def _found_text(each: Occurrence) -> str:
-    """What it was and what somebody made of it; for what is about no value, why."""
-    if each.live is None and each.wanted is None:
-        return " ".join(filter(None, (each.field, f"({each.cause})" if each.cause else "")))
-    return f"{each.field} {stored_words(each.field, each.wanted)} -> {stored_words(each.field, each.live)}"
-
-
-def _gone_text(each: Occurrence) -> str:
-    how = ENDED_WORDS.get(each.how or "", each.how or "")
-    if each.live is None and each.wanted is None:
-        return ": ".join(filter(None, (each.field, how)))
-    now = each.wanted if each.now_wanted is None else each.now_wanted
-    moved = f"{each.field} {stored_words(each.field, each.live)} -> {stored_words(each.field, now)}"
-    return ": ".join(filter(None, (moved, how)))
 
 
 def stored_words(field: str, value: Any) -> str:

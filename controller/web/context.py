@@ -22,6 +22,7 @@ from controller.model.controller_status import ControllerStatus
 from controller.model.errors import UsageError
 from controller.quick_dataclasses import dataclass
 from controller.telemetry.metrics import Metrics
+from controller.web.outside_links import OutsideLinks
 from state import Store
 
 
@@ -51,6 +52,7 @@ class WebContext:
     waiting           returns a sentence while it waits for the lock of another run; else None
     git_secret        proves that a push was told by the repository's host; None: nobody is believed
     fetch_manifests   fetches the manifests' branch soon; None: they are in no repository
+    links             to the portal and to the repository
     body_timeout_s    so long the whole body of a delivery may take to come
     state_wait_s      so long the state is waited for before the sender of a delivery is asked to repeat it; Codat waits
                       15 s for an answer (API notes 6.5)
@@ -66,6 +68,7 @@ class WebContext:
     waiting: Callable[[], str | None] = lambda: None
     git_secret: bytes | None = field(default=None, repr=False)
     fetch_manifests: Callable[[], None] | None = None
+    links: OutsideLinks = OutsideLinks()
     body_timeout_s: float = 10.0
     state_wait_s: float = 3.0
 

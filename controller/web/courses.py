@@ -19,11 +19,13 @@ CHART_WIDTH, CHART_HEIGHT = 100, 24
 class Course:
     """One number within a day.
 
+    begins_at  what the left edge of the chart stands for: a day ago, or the first sample where there was none for long
     points  of an area in the chart, as SVG writes them
     now, least, most  the last, smallest and largest number
     """
 
     label: str
+    begins_at: datetime
     points: str
     now: int
     least: int
@@ -60,15 +62,17 @@ def fleet_courses(samples: Sequence[Sample], now: datetime) -> tuple[Course, ...
 def _course(label: str, values: Sequence[tuple[datetime, int]], now: datetime) -> Course:
     numbers = [number for _, number in values]
     top = max(*numbers, 1)
-    since = now - CHARTED
+    first = values[0][0]
+    since = first if now - first < CHARTED - timedelta(hours=1) else now - CHARTED
+    span = max(now - since, timedelta(seconds=1))
 
     def place(at: datetime, number: int) -> str:
-        x = CHART_WIDTH * max(0.0, min(1.0, (at - since) / CHARTED))
+        x = CHART_WIDTH * max(0.0, min(1.0, (at - since) / span))
         return f"{x:.1f},{CHART_HEIGHT * (1 - number / top):.1f}"
 
-    line = [place(at, number) for at, number in values]
-    corners = [place(values[0][0], 0), *line, place(values[-1][0], 0)]
-    return Course(label, " ".join(corners), numbers[-1], min(numbers), max(numbers))
+    line = [place(at, number) for at, number in (*values, (now, numbers[-1]))]
+    corners = [place(first, 0), *line, place(now, 0)]
+    return Course(label, since, " ".join(corners), numbers[-1], min(numbers), max(numbers))
 
 
 def wave_progress(counts: Mapping[tuple[int, str], int]) -> tuple[WaveProgress, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
+from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +24,7 @@ from controller.web.courses import (
     fleet_courses,
     wave_progress,
 )
-from controller.web.dashboard_view import Filter, filter_rows, paginate
+from controller.web.dashboard_view import Filter, SortKey, filter_rows, paginate, sort_rows
 from controller.web.health import running_version
 from controller.web.pages import render_page
 from state import RolloutRow
@@ -38,22 +39,34 @@ ACTOR_HEADINGS = {
 }
 """Who must act, as a heading."""
 
+_COLUMN_HEADINGS = {
+    SortKey.MERCHANT: "merchant",
+    SortKey.STATE: "state",
+    SortKey.PROFILE: "profile",
+    SortKey.PLATFORM: "platform",
+    SortKey.WAITS_FOR: "waits for",
+    SortKey.FINDINGS: "findings",
+    SortKey.NEWEST: "newest finding",
+}
+"""Of the list of merchants, from left to right."""
+
 
 async def show(request: Request) -> Response:
-    """GET /, with `state`, `code`, `actor`, `drift`, `label`, `name` and `page`."""
+    """GET /, with the fields of `Filter` and `page`."""
     context: WebContext = request.app.state.web_context
     latest = context.latest()
     view, filter_ = request.app.state.view_cache.get(latest), _parse_filter(request)
     try:
-        page, filter_error = paginate(filter_rows(view.rows, filter_), _page_number(request)), ""
+        page, filter_error = paginate(sort_rows(filter_rows(view.rows, filter_), filter_), _page_number(request)), ""
     except UsageError as error:
         page, filter_error = paginate((), 1), str(error)
-    courses, rollout = await _load_courses(context), await _load_rollout(context)
+    now = context.now()
+    courses, rollout = await _load_courses(context, now), await _load_rollout(context)
     return render_page(
         "dashboard.html",
         400 if filter_error else 200,
         latest=latest,
-        now=context.now(),
+        now=now,
         not_ready=context.not_ready_reason(),
         view=view,
         filters=filter_,
@@ -71,14 +84,15 @@ async def show(request: Request) -> Response:
         provenance=provenance_text(latest.plan) if latest.plan else "",
         webhooks=bool(context.secrets),
         courses=courses,
+        COLUMNS=_COLUMN_HEADINGS,
+        CHARTED=CHARTED,
         CHART=(CHART_WIDTH, CHART_HEIGHT),
         rollout=rollout,
     )
 
 
-async def _load_courses(context: WebContext) -> tuple[Course, ...]:
+async def _load_courses(context: WebContext, now: datetime) -> tuple[Course, ...]:
     """A page with what is known is worth more than none: without the charts, where the state cannot be read now."""
-    now = context.now()
     try:
         return fleet_courses(await context.store.samples.load(now - CHARTED), now)
     except StateProblem:
@@ -124,6 +138,16 @@ class _Links:
     def only(self, **words: str) -> dict[str, str]:
         """With this filter alone."""
         return _query_parameters(Filter(**words))
+
+    def sorted_by(self, key: SortKey) -> dict[str, str]:
+        """The first page of the current filter by this column; once more the other way round."""
+        is_so_now = self._filter.sorted_by == (key, False)
+        return _query_parameters(replace(self._filter, sort=f"-{key.value}" if is_so_now else key.value))
+
+    def order_of(self, key: SortKey) -> str:
+        """As `aria-sort` says it; empty where the list is sorted by something else."""
+        column, is_reversed = self._filter.sorted_by
+        return ("descending" if is_reversed else "ascending") if column is key else ""
 
     def at(self, page_number: int) -> dict[str, str]:
         """With the current filter, another page of the list."""

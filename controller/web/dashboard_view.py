@@ -1,17 +1,21 @@
-"""The dashboard as a value: statuses, who must act, the newest drift, and the filtered list of merchants. Pure."""
+"""The dashboard as a value: statuses, who must act, the newest drift, and the list of merchants, filtered and sorted.
+Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from fnmatch import fnmatchcase
+from typing import Any
 
 from controller.desired.selector import parse_selector
 from controller.model.controller_status import ControllerStatus
 from controller.model.drift import is_drift
 from controller.model.merchant_status import MerchantStatus, merchant_status, open_findings
 from controller.model.plan import Actor, Finding, Plan
+from controller.model.platforms import name_of
 from controller.model.report import Applied, Outcome
 from controller.quick_dataclasses import dataclass
 
@@ -22,11 +26,16 @@ MAX_CODES_PER_ACTOR = 6
 
 @dataclass(frozen=True, slots=True)
 class MerchantRow:
-    """One merchant in the list. `findings` are the open ones; `since` is when the newest of them was found."""
+    """One merchant in the list. `findings` are the open ones; `since` is when the newest of them was found.
+
+    profile, platform  as its manifest has them; empty where it names none
+    """
 
     plan: Plan
     outcome: Outcome | None
     labels: Mapping[str, str]
+    profile: str
+    platform: str
     status: MerchantStatus
     findings: tuple[Finding, ...]
     since: datetime | None
@@ -41,7 +50,12 @@ class MerchantRow:
 
     @property
     def waits_for(self) -> str:
-        """The first condition that is not met, with its reason; after a write the first finding still open."""
+        """The first condition that is not met, with its reason; after a write the first finding still open.
+
+        Empty for a merchant that is as declared: one that is meant to be switched off waits for nothing.
+        """
+        if self.status is MerchantStatus.IN_SYNC and not self.findings:
+            return ""
         if isinstance(self.outcome, Applied):
             return next(iter(self.codes), "")
         unmet = self.plan.first_unmet
@@ -69,7 +83,10 @@ class DriftEntry:
 
 @dataclass(frozen=True, slots=True)
 class DashboardView:
-    """The whole fleet. `rows` are all merchants, the most urgent first; `codes` counts merchants by finding code."""
+    """The whole fleet. `rows` are all merchants, the most urgent first.
+
+    codes, profiles, platforms  how many merchants have each
+    """
 
     rows: tuple[MerchantRow, ...]
     statuses: Mapping[MerchantStatus, int]
@@ -77,18 +94,45 @@ class DashboardView:
     drifted: int
     newest_drift: tuple[DriftEntry, ...]
     codes: tuple[tuple[str, int], ...]
+    profiles: tuple[tuple[str, int], ...]
+    platforms: tuple[tuple[str, int], ...]
+
+
+class SortKey(StrEnum):
+    """By what the list can be sorted: its columns."""
+
+    MERCHANT = "merchant"
+    STATE = "state"
+    PROFILE = "profile"
+    PLATFORM = "platform"
+    WAITS_FOR = "waits-for"
+    FINDINGS = "findings"
+    NEWEST = "newest"
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which merchants to list; an empty field matches all. `name` is a part of the name, or a shell glob."""
+    """Which merchants to list, and in which order; an empty field matches all.
+
+    name  a part of the name, or a shell glob
+    sort  a `SortKey`, with `-` before it the other way round; empty or unknown = the most urgent first
+    """
 
     state: str = ""
     code: str = ""
     actor: str = ""
     drift: str = ""
+    profile: str = ""
+    platform: str = ""
     label: str = ""
     name: str = ""
+    sort: str = ""
+
+    @property
+    def sorted_by(self) -> tuple[SortKey | None, bool]:
+        """The column, and whether it runs the other way round."""
+        word = self.sort.removeprefix("-")
+        return (SortKey(word), word != self.sort) if word in tuple(SortKey) else (None, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +156,8 @@ def build_dashboard_view(latest: ControllerStatus) -> DashboardView:
         drifted=sum(any(is_drift(finding) for finding in row.findings) for row in with_findings),
         newest_drift=_newest_drift(rows),
         codes=tuple(sorted(Counter(code for row in with_findings for code in row.codes).items())),
+        profiles=tuple(sorted(Counter(row.profile for row in rows if row.profile).items())),
+        platforms=tuple(sorted(Counter(row.platform for row in rows if row.platform).items())),
     )
 
 
@@ -139,10 +185,25 @@ def filter_rows(rows: Iterable[MerchantRow], filter_: Filter) -> list[MerchantRo
         if filter_.state in ("", row.status)
         and (not filter_.code or filter_.code in row.codes)
         and (not filter_.actor or any(finding.actor == filter_.actor for finding in row.findings))
+        and filter_.profile in ("", row.profile)
+        and filter_.platform in ("", row.platform)
         and (not filter_.drift or any(is_drift(finding) for finding in row.findings))
         and (name in row.merchant.casefold() or fnmatchcase(row.merchant.casefold(), name))
         and all(requirement.is_met_by(row.labels) for requirement in requirements)
     ]
+
+
+def sort_rows(rows: Sequence[MerchantRow], filter_: Filter) -> Sequence[MerchantRow]:
+    """The rows as the filter wants them sorted; where two are alike the more urgent one stays first.
+
+    Whoever has nothing in the column comes last, either way round.
+    """
+    key, is_reversed = filter_.sorted_by
+    if key is None:
+        return rows
+    value = _SORT_VALUES[key]
+    filled, empty = [row for row in rows if value(row)], [row for row in rows if not value(row)]
+    return [*sorted(filled, key=value, reverse=is_reversed), *empty]
 
 
 def paginate(rows: Sequence[MerchantRow], number: int) -> Page:
@@ -159,7 +220,14 @@ def _rows(latest: ControllerStatus) -> Iterable[MerchantRow]:
         findings = open_findings(plan, outcome)
         since = max((finding.since for finding in findings if finding.since), default=None) if findings else None
         yield MerchantRow(
-            plan, outcome, desired.labels if desired else {}, merchant_status(plan, outcome), findings, since
+            plan,
+            outcome,
+            desired.labels if desired else {},
+            (desired.profile or "") if desired else "",
+            (name_of(desired.platform) or desired.platform) if desired and desired.platform else "",
+            merchant_status(plan, outcome),
+            findings,
+            since,
         )
 
 
@@ -186,5 +254,16 @@ def _action_summary(actor: Actor, rows: Iterable[MerchantRow]) -> ActionSummary:
 
 
 _URGENCY_OF_STATUS = {status: position for position, status in enumerate(MerchantStatus)}
+_SORT_VALUES: Mapping[SortKey, Callable[[MerchantRow], Any]] = {
+    SortKey.MERCHANT: lambda row: row.merchant.casefold(),
+    SortKey.STATE: lambda row: _URGENCY_OF_STATUS[row.status] + 1,
+    SortKey.PROFILE: lambda row: row.profile,
+    SortKey.PLATFORM: lambda row: row.platform,
+    SortKey.WAITS_FOR: lambda row: row.waits_for,
+    SortKey.FINDINGS: lambda row: ", ".join(row.codes),
+    SortKey.NEWEST: lambda row: -row.since.timestamp() if row.since else 0.0,
+}
+"""What a column is sorted by; the newest first."""
+
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _ACTORS = (Actor.OPERATOR, Actor.MERCHANT, Actor.CODAT, Actor.APPLY)

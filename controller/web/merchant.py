@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from controller.model.controller_status import ControllerStatus
+from controller.model.desired import DesiredMerchant
 from controller.model.merchant_status import merchant_status, open_findings
-from controller.model.plan import Actor, Plan
+from controller.model.plan import Actor, ConditionStatus, Plan
 from controller.model.report import Applied
-from controller.model.values import PLATFORM_PATH
+from controller.model.values import PLATFORM_PATH, Value
+from controller.quick_dataclasses import dataclass
 from controller.reconcile.conditions import dated
 from controller.reconcile.persist import load_run_authors
+from controller.reporting.explanation import explain_fields
 from controller.reporting.formatting import DIRECTIONS, format_value
 from controller.reporting.history import Past, past
 from controller.reporting.last_syncs import last_sync_text, next_sync_text
 from controller.web.context import WebContext
 from controller.web.health import running_version
+from controller.web.outside_links import OutsideLinks
 from controller.web.pages import render_page
 from state import Store
 from state.errors import StateProblem
 
 MAX_HISTORY_LINES = 100
 """Lines of history shown, the newest first; `merchantctl history` shows all."""
+
+MAX_MOVES_UNFOLDED = 4
+"""So many fields of one line of the history are shown at once; more are folded."""
 
 ACTOR_LABELS = {
     Actor.OPERATOR: "our side must act",
@@ -34,6 +42,22 @@ ACTOR_LABELS = {
     Actor.NOBODY: "",
 }
 """Who must act on a finding."""
+
+STEP_WORDS = {
+    ConditionStatus.TRUE: "✓ met",
+    ConditionStatus.FALSE: "✗ not met",
+    ConditionStatus.UNKNOWN: "not known yet",
+}
+"""How far a step is, in words and a sign: a colour alone says nothing to many."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ShownValue:
+    """A field as the manifests have it. `origins`: text and link of each layer that has it, the winning one first."""
+
+    path: str
+    desired: str
+    origins: tuple[tuple[str, str], ...]
 
 
 async def show(request: Request) -> Response:
@@ -60,6 +84,10 @@ async def show(request: Request) -> Response:
         written=isinstance(outcome, Applied),
         findings=open_findings(plan, outcome) if plan else (),
         status=merchant_status(plan, outcome) if plan else None,
+        values=_values(desired, plan, latest.fleet.commit if latest.fleet else None, context.links) if desired else (),
+        portal=context.links.to_portal(plan.company_id) if plan else "",
+        STEP_WORDS=STEP_WORDS,
+        FOLDED_FROM=MAX_MOVES_UNFOLDED,
         history=history,
         history_error=history_error,
         now=context.now(),
@@ -70,6 +98,21 @@ async def show(request: Request) -> Response:
         environment=latest.plan.environment if latest.plan else None,
         version=running_version(),
     )
+
+
+def _values(
+    desired: DesiredMerchant, plan: Plan | None, commit: str | None, links: OutsideLinks
+) -> tuple[_ShownValue, ...]:
+    """Every declared value, resolved as far as the last look could; sections that hold only others are left out."""
+    resolved: Mapping[str, Value] = plan.resolved_values if plan else {}
+    shown = []
+    for each in explain_fields(desired):
+        if each.value is None and each.path not in desired.fields:
+            continue
+        value = format_value(resolved.get(each.path, each.value), each.path)
+        origins = tuple((str(origin), links.to_line(origin, commit)) for origin in each.origins)
+        shown.append(_ShownValue(each.path, value, origins))
+    return tuple(shown)
 
 
 def not_found_page(text: str) -> Response:

@@ -58,6 +58,15 @@ def test_a_key_made_at_random_is_taken_as_it_is(tmp_path: Path) -> None:
         assert load_settings({"CODAT_API_KEY": key}, tmp_path, {}).api_key == key
 
 
+def test_pages_link_to_the_portal_of_the_api_that_is_asked_unless_somebody_says_where_it_is(tmp_path: Path) -> None:
+    own, other = "https://api.codat.io", "https://api.example.com"
+    named = {"CODAT_BASE_URL": other, "MERCHANTCTL_PORTAL_LINK": "https://portal.example.com/{company}"}
+    assert "app.codat.io/companies/{company}" in load_settings({"CODAT_BASE_URL": own}, tmp_path, {}).portal_link
+    assert load_settings({"CODAT_BASE_URL": other}, tmp_path, {}).portal_link == ""
+    assert load_settings(named, tmp_path, {}).portal_link == "https://portal.example.com/{company}"
+    assert load_settings({"MERCHANTCTL_PORTAL_LINK": "off"}, tmp_path, {}).portal_link == ""
+
+
 def test_zero_requests_a_minute_means_unpaced(tmp_path: Path) -> None:
     assert load_settings({"MERCHANTCTL_REQUESTS_PER_MINUTE": "0"}, tmp_path, {}).requests_per_minute == 0
 
@@ -90,6 +99,9 @@ def test_the_key_is_in_no_repr(tmp_path: Path) -> None:
         ({"MERCHANTCTL_STATE": "mysql://x"}, {}, "MERCHANTCTL_STATE"),
         ({"CODAT_API_KEY_FILE": "nowhere"}, {}, "CODAT_API_KEY_FILE"),
         ({"CODAT_API_KEY": "two words"}, {}, "CODAT_API_KEY"),
+        ({"MERCHANTCTL_MANIFEST_LINK": "javascript:alert({file})"}, {}, "MERCHANTCTL_MANIFEST_LINK"),
+        ({"MERCHANTCTL_MANIFEST_LINK": "https://git.example/{line}"}, {}, "MERCHANTCTL_MANIFEST_LINK"),
+        ({"MERCHANTCTL_PORTAL_LINK": "https://portal.example/{comany}"}, {}, "MERCHANTCTL_PORTAL_LINK"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_with_its_address(

@@ -27,6 +27,7 @@ from controller.model.controller_status import ControllerStatus
 from controller.telemetry.metrics import Metrics
 from controller.web.app import create_app
 from controller.web.context import WebContext, WebhookSecrets, parse_webhook_secrets
+from controller.web.outside_links import OutsideLinks
 from controller.web.server import serving_web
 from state import Store, open_state
 
@@ -74,6 +75,14 @@ class Site:
         usual: WebContext = self._app.state.web_context
         body, state = usual.body_timeout_s * part, usual.state_wait_s * part
         self._app.state.web_context = replace(usual, body_timeout_s=body, state_wait_s=state)
+        yield
+        self._app.state.web_context = usual
+
+    @contextmanager
+    def linking(self, links: OutsideLinks) -> Iterator[None]:
+        """Within the block its pages have these links."""
+        usual: WebContext = self._app.state.web_context
+        self._app.state.web_context = replace(usual, links=links)
         yield
         self._app.state.web_context = usual
 

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.model.controller_status import ControllerStatus
-from controller.model.desired import DesiredMerchant, Diagnostic, Fleet
-from controller.model.plan import Actor, Direction, HeldBy, Hold, Plan, PlanStatus
+from controller.model.desired import DesiredMerchant, Diagnostic, Fleet, Origin
+from controller.model.plan import Actor, Condition, ConditionStatus, Direction, HeldBy, Hold, Plan, PlanStatus
 from controller.model.report import Applied, Failed, LimitExceeded, Refusal
+from controller.web.outside_links import OutsideLinks
 from state import EventRow, Store
 from tests.unit.reporting.fleets import changing, finding, fleet, merchant, waiting
 from tests.web.conftest import Site
@@ -97,6 +98,80 @@ def test_the_list_is_filtered_by_state_finding_actor_drift_label_and_name(
     assert listed(site.api.get("/", params=asked)) == found
 
 
+def declared_with(profiles: dict[str, tuple[str, str]]) -> Fleet:
+    """By merchant its profile and its platform, as the API calls it."""
+    merchants = {
+        name: DesiredMerchant(name, name, platform=platform, profile=profile)
+        for name, (profile, platform) in profiles.items()
+    }
+    return Fleet(merchants, frozenset(merchants), (), True, "0" * 64)
+
+
+PROFILED = declared_with({"ann": ("uk", "gbol"), "bob": ("us", "qhyg"), "cat": ("uk", "fbrh")})
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"profile": "uk"}, ["cat", "ann"]),
+        ({"platform": "quickbooks-online"}, ["bob"]),
+        ({"profile": "uk", "platform": "xero"}, ["ann"]),
+        ({"sort": "merchant"}, ["ann", "bob", "cat"]),
+        ({"sort": "-merchant"}, ["cat", "bob", "ann"]),
+        ({"sort": "platform"}, ["cat", "bob", "ann"]),
+        ({"sort": "-state"}, ["ann", "bob", "cat"]),
+        ({"sort": "newest"}, ["cat", "bob", "ann"]),
+        ({"sort": "waits-for"}, ["bob", "cat", "ann"]),
+        ({"sort": "nonsense"}, ["cat", "bob", "ann"]),
+    ],
+)
+def test_the_list_is_filtered_by_profile_and_platform_and_sorted_by_any_column(
+    site: Site, asked: dict[str, Any], found: list[str]
+) -> None:
+    site.latest = latest(merchant("ann"), waiting("bob"), drifted("cat"), fleet=PROFILED)
+    assert listed(site.api.get("/", params=asked)) == found
+
+
+def test_a_column_is_sorted_the_other_way_round_by_its_heading_and_says_which_way_it_is(site: Site) -> None:
+    site.latest = latest(merchant("ann"), waiting("bob"), fleet=PROFILED)
+    text = site.api.get("/", params={"profile": "uk", "sort": "merchant"}).text
+    assert '<th scope="col" aria-sort="ascending"><a href="/?profile=uk&amp;sort=-merchant">merchant' in text
+    assert text.count("aria-sort") == 1
+
+
+def test_what_is_as_declared_waits_for_nothing(site: Site) -> None:
+    """It is meant to be switched off, so its condition Ready is False."""
+    off = merchant("ann", conditions=(Condition("Ready", ConditionStatus.FALSE, "not switched on"),))
+    site.latest = latest(off)
+    assert "not switched on" not in site.api.get("/").text
+
+
+def test_a_value_leads_to_its_line_in_the_repository_and_a_merchant_to_the_portal(site: Site) -> None:
+    origins = {
+        "enabled": (Origin("profiles/a b.yaml", 6, 12, "MappingProfile uk"), Origin("m.yaml", 3, 5, "Merchant ann"))
+    }
+    desired = DesiredMerchant("ann", "ann", platform="gbol", fields={"enabled": True}, origins=origins)
+    known = Fleet({"ann": desired}, frozenset({"ann"}), (), True, "0" * 64, commit="c0ffee")
+    found = finding("sync-disabled", "ann", field="enabled", live=False, wanted=True)
+    plan = replace(merchant("ann", findings=(found,)), company_id="c/1")
+    site.latest = latest(plan, fleet=known)
+    text = " ".join(site.api.get("/merchants/ann").text.split())
+    assert "profiles/a b.yaml:6:12" in text
+    assert "blob" not in text
+    with site.linking(
+        OutsideLinks("https://portal.example/{company}", "https://git.example/{revision}/{file}#L{line}")
+    ):
+        text = " ".join(site.api.get("/merchants/ann").text.split())
+        site.latest = replace(site.latest, fleet=replace(known, commit=None))
+        without_commit = site.api.get("/merchants/ann").text
+    line = '<a href="https://git.example/c0ffee/m.yaml#L3" rel="noreferrer">m.yaml:3:5</a>'
+    assert f'<span class="quiet">Declared at</span> {line}' in text
+    assert f'<td data-label="desired">true</td> <td data-label="from">{line}' in text
+    assert "https://git.example/c0ffee/profiles/a%20b.yaml#L6" in text
+    assert 'href="https://portal.example/c%2F1"' in text
+    assert "git.example" not in without_commit
+
+
 def test_drift_that_was_put_right_is_told_and_needs_nobody(site: Site) -> None:
     site.latest = latest(drifted("acme"), outcomes={"acme": Applied(1)})
     text = " ".join(site.api.get("/").text.split())
@@ -159,7 +234,7 @@ def test_a_page_loads_nothing_foreign_and_may_not_be_framed(site: Site) -> None:
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
     assert "unsafe" not in answer.headers["content-security-policy"]
     own = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
-    assert all(each.startswith(("/", "data:,")) for each in own)
+    assert all(each.startswith(("/", "data:,", "#main")) for each in own)
     for part in ("/style.css", "/refresh.js"):
         assert site.api.get(part).status_code == 200
 
@@ -178,7 +253,8 @@ def test_a_merchants_page_tells_findings_changes_consent_and_history(site: Site)
     text = " ".join(site.api.get(f"/merchants/{quote(name, '')}").text.split())
     assert "<dt>platform</dt><dd>xero</dd>" in text, "as manifests call it"
     for words in ("connection-pending", "https://link.example/x", "Set the configuration", "Tips payable (820)",
-                  "AccountingConnected", "country=gb", "create the company; 402: limit", "3 days ago"):  # fmt: skip
+                  "AccountingConnected", "✗ not met", "country=gb", "create the company; 402: limit",
+                  "3 days ago"):  # fmt: skip
         assert words in text
 
 
@@ -228,7 +304,7 @@ def test_health_readiness_and_metrics(site: Site) -> None:
     assert "secret-merchant-name" not in metrics.text
 
 
-ASKED = ["state", "code", "actor", "drift", "label", "name", "page", "other"]
+ASKED = ["state", "code", "actor", "drift", "label", "name", "profile", "platform", "sort", "page", "other"]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

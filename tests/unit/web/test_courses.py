@@ -29,6 +29,15 @@ def test_the_numbers_stand_beside_the_picture() -> None:
     assert (drifted.now, ready.now) == (0, 0)
 
 
+def test_a_chart_of_a_young_controller_begins_with_its_first_look() -> None:
+    young = fleet_courses([sample(10, 12, 12), sample(5, 12, 9)], NOW)[0]
+    assert (young.begins_at, young.points.split()[0], young.points.split()[-1]) == (
+        NOW - timedelta(minutes=10), "0.0,24.0", "100.0,24.0"
+    )  # fmt: skip
+    old = fleet_courses([sample(24 * 60 - 3, 12, 12), sample(5, 12, 9)], NOW)[0]
+    assert old.begins_at == NOW - timedelta(days=1)
+
+
 @given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 10_000)), min_size=2, max_size=40))
 def test_whatever_the_numbers_the_area_lies_within_the_chart(points: list[tuple[int, int]]) -> None:
     samples = sorted((sample(ago, 10_000, in_sync) for ago, in_sync in points), key=lambda each: each.at)
