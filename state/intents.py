@@ -1,4 +1,4 @@
-"""Intents: each create is recorded before its request is sent, so that a crash never leads to a duplicate."""
+"""Intents: what cannot be taken back is recorded before its request is sent, so that a crash never leads to two."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from state.tables import intents
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A create that was about to be sent at `begun_at`, and whose outcome is not recorded yet.
+    """A create or a deletion that was about to be sent at `begun_at`, and whose outcome is not recorded yet.
 
-    kind        "company" or "connection"
-    name        by which a created company is recognised: its desired name, stripped
-    company_id  for a connection: the company it belongs to
-    platform    for a connection: its platform key
+    kind        "company" or "connection"; "delete" (of a company) or "delete-connection"
+    name        by which a created company is recognised: its desired name, stripped; the id of a deleted connection
+    company_id  of a connection, and of what is deleted: the company
+    platform    of a connection that is created: its platform key
     key         idempotency key of the request, unique over all states; None in rows of earlier versions
     missed_at   begin of the first complete listing that did not show what it may have created
     """
@@ -38,6 +38,11 @@ class Intent:
     begun_at: datetime
     key: str | None = None
     missed_at: datetime | None = None
+
+    @property
+    def deletes(self) -> bool:
+        """Whether it deletes something, which may be asked for twice."""
+        return self.kind.startswith("delete")
 
 
 class Intents:

@@ -333,6 +333,11 @@ class Client(Reader):
         path = f"/meta{_company_path(company_id)}/connections/{_checked_id(connection_id)}"
         return await self._write("PATCH", path, {"status": "Unlinked"}, _parse_connection)
 
+    async def delete_connection(self, company_id: str, connection_id: str) -> None:
+        """#10: delete it for good, and with it the configuration and what was synchronised. NotFound: it is gone."""
+        path = f"{_company_path(company_id)}/connections/{_checked_id(connection_id)}"
+        await self._transport.write("DELETE", path, None, _ignore_body)
+
     async def set_configuration(self, company_id: str, document: bytes) -> bytes:
         """#13: replace the whole document; returns it as stored."""
         path, parse = _configuration_path(company_id), _own_document_parser(company_id)

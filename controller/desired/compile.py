@@ -38,6 +38,7 @@ from controller.model.values import (
     LOCAL_TIME_PATH,
     PAYMENTS_SYNC_PATH,
     PLATFORM_PATH,
+    REPLACE_CONNECTION_PATH,
     SALES_SYNC_PATH,
     START_DATE_PATH,
     SUPPLIER_PATH,
@@ -104,7 +105,8 @@ def compile_merchant(document: ParsedManifest, base: BaseProfile) -> tuple[Desir
     compiled = base.compiled_variants[variant]
     if not compiled.is_valid:
         diagnostics.extend(_broken_rules(layers))
-    diagnostics += [*_check_company_name(layers), *_check_platform(document, layers), *_check_ignored_fields(layers)]
+    diagnostics += [*_check_company_name(layers), *_check_platform(document, layers), *_check_replacement(layers)]
+    diagnostics += _check_ignored_fields(layers)
     return (None if diagnostics else _desired_merchant(document, layers, compiled)), diagnostics
 
 
@@ -125,8 +127,15 @@ def _desired_merchant(document: ParsedManifest, layers: Layers, compiled: Compil
         "profile": document.base_profile.text if document.base_profile else None,
     }
     state = LinkState(values.get(CONNECTION_STATE_PATH, LinkState.LINKED))
-    policy = _policy(values.get("policy.drift"), values.get("policy.deletion"), values.get("policy.adopt"))
+    policy = _policy(
+        values.get("policy.drift"),
+        values.get("policy.deletion"),
+        values.get("policy.adopt"),
+        values.get(REPLACE_CONNECTION_PATH),
+    )
     behaviour = f"{state} {policy.drift} {policy.deletion} {policy.adopt}"
+    if policy.replace_connection:
+        behaviour += f" {policy.replace_connection}"
     # Without the name, so that a renamed merchant is the same merchant.
     unnamed = [value for key, value in head.items() if key != "name"]
     digest = _digest((*unnamed, behaviour, sorted(document.labels.items()), compiled.digest))
@@ -157,10 +166,13 @@ def _suspension(reason: str | None, until: str | None) -> Suspension | None:
 
 
 @cache
-def _policy(drift: str | None, deletion: str | None, adopt: bool | None) -> MerchantPolicy:
+def _policy(drift: str | None, deletion: str | None, adopt: bool | None, replaces: str | None) -> MerchantPolicy:
     """One value for all merchants with the same policy."""
     return MerchantPolicy(
-        DriftPolicy(drift or DriftPolicy.CORRECT), DeletionPolicy(deletion or DeletionPolicy.RETAIN), adopt is not False
+        DriftPolicy(drift or DriftPolicy.CORRECT),
+        DeletionPolicy(deletion or DeletionPolicy.RETAIN),
+        adopt is not False,
+        key_of(replaces) if replaces else None,
     )
 
 
@@ -219,6 +231,19 @@ def _check_platform(document: ParsedManifest, layers: Layers) -> Iterator[Diagno
     what = f"no layer of {document.name} declares connection.platform"
     yield document.diagnostic_at(
         document.name_position, what, "add connection: {platform: xero}, or a profile that has it"
+    )
+
+
+def _check_replacement(layers: Layers) -> Iterator[Diagnostic]:
+    """A line that was left behind must not move a merchant back: it has to name the platform that is declared."""
+    to, platform = layers.values.get(REPLACE_CONNECTION_PATH), layers.values.get(PLATFORM_PATH)
+    if not (isinstance(to, str) and isinstance(platform, str)) or key_of(to) == key_of(platform):
+        return
+    yield _diagnostic(
+        layers,
+        (REPLACE_CONNECTION_PATH, PLATFORM_PATH),
+        f"policy.replaceConnection moves to {to}, and connection.platform is {platform}",
+        "name in both the platform that the merchant is to have, or delete replaceConnection",
     )
 
 

@@ -145,6 +145,15 @@ def _possible_live_value(value: Any) -> Any:
     raise _error("that is no live value", "write it as the finding shows it, a reference by one of id, code and name")
 
 
+def _with_its_platform(replacement: Any) -> Any:
+    """To have a connection deleted, a manifest names the platform that takes its place: no flag can be left behind."""
+    if isinstance(replacement, dict):
+        return replacement
+    raise _error(
+        "replaceConnection says to which platform the merchant moves", "write replaceConnection: {to: PLATFORM}"
+    )
+
+
 def _valid_ignore(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     if ("finding" in rule) == ("field" in rule):
         raise _error("an entry of ignore is about a finding or about a field", "write one of finding and field")
@@ -314,10 +323,19 @@ _COMPANY = _mapping(
     books=_optional(_TEXT, "Name of the books that must be linked"),
 )
 
+_REPLACEMENT = _first_checked(
+    _mapping(
+        "ReplaceConnection",
+        to=_required(_PLATFORM, "The platform that takes the place of another one; as connection.platform"),
+    ),
+    _with_its_platform,
+)
+
 _POLICY_KEYS = {
     "drift": _optional(_one_of("Correct", "Report"), "Default: Correct"),
     "deletion": _optional(_one_of("Retain", "Disable", "Unlink", "Delete"), "Default: Retain"),
     "adopt": _optional(_FLAG, "Bind to the one existing company of that name. Default: true"),
+    "replaceConnection": _optional(_REPLACEMENT, "Move a merchant who is connected to another platform"),
 }
 _POLICY = _mapping("Policy", **_POLICY_KEYS)
 

@@ -55,9 +55,12 @@ class IgnoreRule:
 
 @dataclass(frozen=True, slots=True)
 class MerchantPolicy:
+    """`replace_connection`: the platform (its key) to which a connection of another one is moved; None = to none."""
+
     drift: DriftPolicy = DriftPolicy.CORRECT
     deletion: DeletionPolicy = DeletionPolicy.RETAIN
     adopt: bool = True
+    replace_connection: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

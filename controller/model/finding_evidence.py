@@ -35,6 +35,7 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
             "connection-wrong-platform",
             "connection-duplicate",
             "connection-error",
+            "replaced-already",
         ),
         _CONNECTION,
     ),
@@ -84,7 +85,7 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
 
 
 NOT_IGNORABLE = frozenset(
-    {"company-missing", "connection-deleted", "mapping-invalid", "suspended", "ignored"}
+    {"company-missing", "connection-deleted", "replaced-already", "mapping-invalid", "suspended", "ignored"}
     | {f"{kind}-remapped" for kind in RefKind}
     | {code for code, evidence in EVIDENCE_BY_CODE.items() if evidence == _EVERYTHING}
 )

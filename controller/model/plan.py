@@ -28,6 +28,7 @@ class ChangeKind(StrEnum):
     RENAME_COMPANY = "rename-company"
     SET_CONFIGURATION = "set-configuration"
     UNLINK_CONNECTION = "unlink-connection"
+    DELETE_CONNECTION = "delete-connection"
     DELETE_COMPANY = "delete-company"
 
 
@@ -265,6 +266,7 @@ class Plan:
 
     held_changes      changes that are shown and not written, and `hold`, the reason
     company_id        the company of the changes; None when it is to be created
+    replaced_connections  ids of those that `policy.replaceConnection` has replaced: they go once the new one is linked
     adopts            the company was found by its name, and is not bound yet
     is_removal        carrying it out takes the merchant down for good and leaves a tombstone
     configured        live is configured
@@ -293,6 +295,7 @@ class Plan:
     conditions: tuple[Condition, ...] = ()
     company_id: str | None = None
     connection_id: str | None = None
+    replaced_connections: tuple[str, ...] = ()
     adopts: bool = False
     is_removal: bool = False
     configured: bool = False

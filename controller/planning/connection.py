@@ -3,6 +3,7 @@
 accounting: none, never had one → create        PendingAuth   ┐
             none, bound id gone → re-create     Unlinked      ├ wait for the merchant
             of another platform → report        Deauthorized  ┘
+              or replace it, as declared: see `replacement`
             Linked, declared Unlinked → configuration off, then unlink
 """
 
@@ -17,6 +18,13 @@ from controller.model.platforms import name_of
 from controller.planning.company import create_connection_change, re_create_command, re_create_remedy
 from controller.planning.context import PlanningContext, StepResult, condition_met, condition_unmet, stop_result
 from controller.planning.remedies import APPLY_COMMAND, avoid_replay_remedy, command_line, in_order
+from controller.planning.replacement import (
+    begin_replacement,
+    find_replaced,
+    finish_replacement,
+    replaced_already,
+    while_the_old_one_goes_on,
+)
 
 COMMERCE_CONNECTED = "CommerceConnected"
 ACCOUNTING_CONNECTED = "AccountingConnected"
@@ -53,16 +61,31 @@ def check_accounting_connection(context: PlanningContext) -> StepResult:
     if not connections:
         return _check_no_connection(context)
     of_platform = [connection for connection in connections if context.desired.platform in (None, connection.platform)]
+    context = replace(context, replaced=find_replaced(context, connections))
+    if not of_platform and context.replaced:
+        finding, change = begin_replacement(context)
+        return stop_result(context, ACCOUNTING_CONNECTED, finding, changes=(change,))
     if not of_platform:
         return stop_result(context, ACCOUNTING_CONNECTED, _wrong_platform_finding(context, connections[0]))
     chosen = choose_connection(of_platform, context.recorded.connection_id)
     context = replace(context, connection=chosen)
-    if chosen is None or sum(connection.status == LINKED for connection in connections) > 1:
+    rivals = of_platform if context.replaced else connections
+    if chosen is None or sum(connection.status == LINKED for connection in rivals) > 1:
         return stop_result(context, ACCOUNTING_CONNECTED, _duplicate_finding(context, connections, Actor.OPERATOR))
-    findings = (_duplicate_finding(context, connections, Actor.NOBODY),) if len(connections) > 1 else ()
+    return _check_chosen(context, chosen, connections)
+
+
+def _check_chosen(context: PlanningContext, chosen: Connection, connections: list[Connection]) -> StepResult:
+    """Waits for consent; then deletes what the chosen one replaces; only then goes on to its data."""
+    others = [each for each in connections if each is not chosen and each not in context.replaced]
+    findings = (_duplicate_finding(context, connections, Actor.NOBODY),) if others else ()
     if chosen.status != LINKED:
-        return stop_result(context, ACCOUNTING_CONNECTED, _waiting_finding(context, chosen), *findings)
-    return StepResult(context, condition_met(ACCOUNTING_CONNECTED), findings=findings)
+        waiting = while_the_old_one_goes_on(context, _waiting_finding(context, chosen))
+        return stop_result(context, ACCOUNTING_CONNECTED, waiting, *findings)
+    if context.replaced:
+        finding, changes = finish_replacement(context)
+        return stop_result(context, ACCOUNTING_CONNECTED, finding, *findings, changes=changes)
+    return StepResult(context, condition_met(ACCOUNTING_CONNECTED), findings=(*findings, *replaced_already(context)))
 
 
 def choose_connection(connections: list[Connection], bound_id: str | None) -> Connection | None:
@@ -186,12 +209,17 @@ def consent_finding(merchant: str, connection: Connection) -> Finding:
 
 
 def _wrong_platform_finding(context: PlanningContext, other: Connection) -> Finding:
+    wanted = name_of(context.desired.platform or "") or context.desired.platform
+    declare = f"in the manifest of {context.desired.name} write policy.replaceConnection: {{to: {wanted}}}"
     next_command = re_create_command(context) if context.recorded.connection_id else APPLY_COMMAND
     return context.finding(
         "connection-wrong-platform",
-        f"the company is connected to {name_of(other.platform) or other.platform}, "
-        f"not to {name_of(context.desired.platform or '') or context.desired.platform}",
-        in_order(avoid_replay_remedy(context), f"delete connection {other.id} at Codat; then {next_command}"),
+        f"the company is connected to {name_of(other.platform) or other.platform}, not to {wanted}",
+        in_order(
+            avoid_replay_remedy(context),
+            f"delete connection {other.id} at Codat; then {next_command}",
+            f"or, to have it go on until the merchant has consented to the new one: {declare}; then {APPLY_COMMAND}",
+        ),
         Actor.OPERATOR,
         field="connection.platform",
         live=other.platform,

@@ -18,6 +18,7 @@ from controller.quick_dataclasses import dataclass
 class PlanningContext:
     """What planning knows of one merchant. `company` and `connection` are set once the steps have found them.
 
+    replaced       accounting connections of another platform whose place `connection` is to take
     remap_allowed  a person has released this merchant's renumbered references
     """
 
@@ -27,6 +28,7 @@ class PlanningContext:
     now: datetime
     company: Company | None = None
     connection: Connection | None = None
+    replaced: tuple[Connection, ...] = ()
     remap_allowed: bool = False
 
     @property

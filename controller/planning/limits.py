@@ -17,7 +17,7 @@ from dataclasses import field, replace
 from shlex import quote
 
 from controller.model.errors import UsageError
-from controller.model.plan import Actor, ChangeClass, Direction, Finding, HeldBy, Hold, Plan, PlanStatus
+from controller.model.plan import Actor, ChangeClass, ChangeKind, Direction, Finding, HeldBy, Hold, Plan, PlanStatus
 from controller.model.report import LimitExceeded, Refusal
 from controller.model.run import RELEASABLE_BY_COUNT, RunPolicy
 from controller.planning.holds import allow_command, hold_changes
@@ -175,6 +175,8 @@ def _held_finding(plan: Plan, change_class: ChangeClass) -> Finding:
         cause = "its manifest is gone, and its policy is to delete the company, which cannot be undone"
         return Finding("delete-held", plan.merchant, cause, command, Actor.OPERATOR)
     cause = "what it had at Codat is gone; made anew it needs new consent, or books again what was booked before"
+    if any(change.kind is ChangeKind.DELETE_CONNECTION for change in plan.changes):
+        cause = "the connection that was replaced is to be deleted, with its mapping, which cannot be undone"
     # The finding that calls for the change tells every step, not only the release.
     remedy = next((finding.remedy for finding in plan.findings if command in finding.remedy), command)
     return Finding("re-create-held", plan.merchant, cause, remedy, Actor.OPERATOR)

@@ -172,6 +172,7 @@ def conclude_plan(
         conditions=_conditions(context, results, findings),
         company_id=context.company.id if context.company else None,
         connection_id=context.connection.id if context.connection else None,
+        replaced_connections=tuple(connection.id for connection in context.replaced),
         adopts=bool(context.company) and context.recorded.company_id is None,
         is_removal=bool(context.desired.removal) and context.desired.removal is not DeletionPolicy.RETAIN,
         configured=isinstance(live, Configuration) and live.configured,

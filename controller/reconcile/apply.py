@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from controller.codat.client import Client
-from controller.model.errors import ApiUnusable, Rejected, RemoteError
+from controller.model.errors import ApiUnusable, NotFound, Rejected, RemoteError
 from controller.model.names import company_name_key
 from controller.model.observed import LINKED, Absent
 from controller.model.plan import Change, ChangeKind, Plan
-from controller.model.report import Applied, Failed, Outcome, Unchanged
+from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Unchanged
 from controller.reconcile.apply_configuration import set_configuration
 from controller.reconcile.apply_creates import announce_intent, create_company, create_connection
 from controller.reconcile.failure_policy import (
@@ -111,6 +111,44 @@ async def _delete_company(
     return progress
 
 
+async def _delete_connection(
+    plan: Plan, change: Change, progress: MerchantProgress, snapshot: RunSnapshot
+) -> MerchantProgress:
+    """Deletes one that was replaced, where the one that takes its place is Linked as of just before."""
+    run, company_id, old_id = snapshot.run, progress.require_company_id(), str(change.fields[0].live)
+    intents: list[Intent] = []
+
+    async def accounting_connections(api: Client) -> dict[str, str]:
+        company = await api.company(company_id)
+        connections = () if isinstance(company, Absent) else company.connections
+        return {each.id: each.status for each in connections}
+
+    async def read_then_delete(api: Client) -> None:
+        statuses = await accounting_connections(api)
+        status = statuses.get(plan.connection_id or "")
+        if status != LINKED:
+            why = f"connection {plan.connection_id}, which takes its place, is {status or 'not there'} by now"
+            raise MerchantHalted(ChangedSincePlan(why, progress.writes))
+        if old_id not in statuses:
+            return
+        async with announce_intent(plan, snapshot, change.kind.value, name=old_id, company_id=company_id) as intent:
+            intents.append(intent)
+            await progress.count_write(api.delete_connection(company_id, old_id))
+
+    async def is_gone() -> bool:
+        return old_id not in await accounting_connections(run.api)
+
+    try:
+        await progress.write_or_check(run.api.read_then_write(read_then_delete), is_gone)
+    except NotFound:
+        # Somebody else deleted it just before, or an older answer showed it still.
+        if not await is_gone():
+            raise
+    if intents:
+        await run.store.intents.close(intents[-1].id, outcome="done", at=run.now())
+    return progress
+
+
 CHANGE_HANDLERS: dict[
     ChangeKind, Callable[[Plan, Change, MerchantProgress, RunSnapshot], Awaitable[MerchantProgress]]
 ] = {
@@ -119,5 +157,6 @@ CHANGE_HANDLERS: dict[
     ChangeKind.RENAME_COMPANY: _rename_company,
     ChangeKind.SET_CONFIGURATION: set_configuration,
     ChangeKind.UNLINK_CONNECTION: _unlink,
+    ChangeKind.DELETE_CONNECTION: _delete_connection,
     ChangeKind.DELETE_COMPANY: _delete_company,
 }

@@ -76,12 +76,13 @@ async def _create_while_fresh(
 async def create_connection(
     plan: Plan, _change: Change, progress: MerchantProgress, snapshot: RunSnapshot
 ) -> MerchantProgress:
-    """Creates it where its company, read just before, has no accounting connection."""
-    platform, company_id = snapshot.desired[plan.merchant].platform, progress.require_company_id()
+    """Creates it where its company, read just before, has no accounting connection; to replace one, none such."""
+    wanted, company_id = snapshot.desired[plan.merchant], progress.require_company_id()
+    platform = wanted.platform
     assert platform is not None, "planning proposes no connection without a platform"
 
     async def read_then_create(api: Client) -> MerchantProgress:
-        _halt_if_connected(await api.company(company_id), progress)
+        _halt_if_connected(await api.company(company_id), wanted.policy.replace_connection, progress)
         async with announce_intent(plan, snapshot, "connection", company_id=company_id, platform=platform) as intent:
             connection = await progress.count_write(api.create_connection(company_id, platform, intent.key))
         await snapshot.run.store.intents.settle_connection(
@@ -95,11 +96,16 @@ async def create_connection(
     return created
 
 
-def _halt_if_connected(company: Company | Absent, progress: MerchantProgress) -> None:
+def _halt_if_connected(company: Company | Absent, replaced_by: str | None, progress: MerchantProgress) -> None:
+    """`replaced_by`: only a connection of this platform is in the way; None: any one is."""
     if isinstance(company, Absent):
         why = "the company is not there any more, or not yet"
         raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes))
-    accounting = [each for each in company.connections if each.source_type.lower() == "accounting"]
+    accounting = [
+        each
+        for each in company.connections
+        if each.source_type.lower() == "accounting" and replaced_by in (None, each.platform)
+    ]
     if accounting:
         ids = ", ".join(f"{each.id}, {each.platform}, {each.status}" for each in accounting)
         why = f"company {company.id} has an accounting connection by now ({ids})"

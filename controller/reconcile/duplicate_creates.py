@@ -76,8 +76,11 @@ def _duplicate_words(merchant: str, companies: tuple[Company, ...], snapshot: Ru
         return f"two companies of the name {name!r}: {ours} was made here, {', '.join(others)} by somebody else"
     company_id, connection_id = made.connections.get(merchant, ("", ""))
     own = next((each for each in companies if each.id == company_id), None)
+    replaced_by = snapshot.desired[merchant].policy.replace_connection
     spare = [
-        each.id for each in (own.connections if own and connection_id else ()) if _is_duplicate(each, connection_id)
+        each.id
+        for each in (own.connections if own and connection_id else ())
+        if _is_duplicate(each, connection_id) and replaced_by in (None, each.platform)
     ]
     if not spare:
         return ""

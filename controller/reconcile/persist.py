@@ -18,6 +18,7 @@ from controller.model.run import Author
 from controller.model.values import (
     COMPANY_NAME_PATH,
     CONNECTION_STATE_PATH,
+    REPLACED_CONNECTIONS_PATH,
     Option,
     Value,
     value_from_json,
@@ -147,6 +148,7 @@ def last_applied_after(plan: Plan, wanted: DesiredMerchant, recorded: RecordedSt
             **before,
             **_written_values(plan),
             **_unlinked_by_us(plan, wanted, recorded),
+            **({REPLACED_CONNECTIONS_PATH: plan.replaced_connections} if plan.replaced_connections else {}),
             COMPANY_NAME_PATH: wanted.company_name,
         }
     left_alone = {recorded_path(field) for field in plan.differences} - set(_written_values(plan))

@@ -18,6 +18,7 @@ from datetime import datetime
 
 from controller.model.errors import RemoteError
 from controller.model.observed import Absent
+from controller.model.plan import ChangeKind
 from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
 from state import Intent
@@ -25,7 +26,7 @@ from state import Intent
 
 def unsettled_reason(intent: Intent) -> str:
     """Why a merchant is left alone."""
-    what = "a deletion" if intent.kind == "delete" else f"a {intent.kind} create"
+    what = "a deletion" if intent.deletes else f"a {intent.kind} create"
     return f"{what} was begun at {intent.begun_at:%H:%M:%S} UTC and its answer was lost; it may be done still"
 
 
@@ -59,7 +60,7 @@ async def _settle(intent: Intent, listed: CompanyIndex | None, began: datetime, 
                 await run.store.intents.close(intent.id, outcome="done", at=now)
     elif found is None or began < run.recovery_times.next_look_at(intent):
         return
-    elif intent.missed_at is None and intent.kind != "delete":
+    elif intent.missed_at is None and not intent.deletes:
         # A gateway may give up while Codat goes on: what is not there yet may still come. The late look decides.
         await run.store.intents.mark_missed(intent.id, began)
     else:
@@ -83,5 +84,7 @@ async def _find_result(intent: Intent, listed: CompanyIndex | None, snapshot: Ru
     if intent.kind == "delete":
         return intent.company_id if isinstance(company, Absent) else Absent()
     connections = () if isinstance(company, Absent) else company.connections
+    if intent.kind == ChangeKind.DELETE_CONNECTION:
+        return Absent() if any(connection.id == intent.name for connection in connections) else intent.name
     made = [connection.id for connection in connections if connection.platform == intent.platform]
     return made[-1] if made else Absent()

@@ -50,6 +50,10 @@ _MERCHANT_FIELDS: Mapping[str, Callable[[DesiredMerchant], Any]] = {
     "policy.drift": lambda wanted: wanted.policy.drift.value,
     "policy.deletion": lambda wanted: wanted.policy.deletion.value,
     "policy.adopt": lambda wanted: wanted.policy.adopt,
+    "policy.replaceConnection.to": lambda wanted: (
+        wanted.policy.replace_connection
+        and (name_of(wanted.policy.replace_connection) or wanted.policy.replace_connection)
+    ),
     "suspend.reason": lambda wanted: wanted.suspension and wanted.suspension.reason,
     "suspend.until": lambda wanted: wanted.suspension and wanted.suspension.until,
 }

@@ -17,6 +17,7 @@ CHANGE_LABELS = {
     ChangeKind.RENAME_COMPANY: ("~", "rename the company"),
     ChangeKind.SET_CONFIGURATION: ("~", "set the configuration"),
     ChangeKind.UNLINK_CONNECTION: ("-", "unlink the accounting connection"),
+    ChangeKind.DELETE_CONNECTION: ("-", "delete the connection that was replaced"),
     ChangeKind.DELETE_COMPANY: ("-", "delete the company"),
 }
 

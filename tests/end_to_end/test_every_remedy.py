@@ -36,6 +36,7 @@ from controller.planning import (
     reference_data,
     references,
     renames,
+    replacement,
 )
 from controller.planning import company as company_rules
 from controller.planning import connection as connection_rules
@@ -522,6 +523,17 @@ def deleted_connection(source: str) -> Callable[[Place], None]:
 def other_platform(place: Place) -> None:
     place.provision("ann")
     following.written(place, "ann", "connection.platform", "quickbooks-online")
+
+
+def moving(place: Place) -> None:
+    began_early(place)
+    following.written(place, "ann", "connection.platform", "quickbooks-online")
+    following.written(place, "ann", "policy.replaceConnection", {"to": "quickbooks-online"})
+
+
+def moved_already(place: Place) -> None:
+    place.provision("ann")
+    following.written(place, "ann", "policy.replaceConnection", {"to": "xero"})
 
 
 def second_connection(place: Place) -> None:
@@ -1076,6 +1088,20 @@ SITUATIONS: dict[str, Situation] = {
         other_platform,
         (said("at Codat", connection_deleted), command(0)),
     ),
+    "of another platform, and to be moved": Situation(
+        "connection-wrong-platform",
+        connection_rules._wrong_platform_finding,
+        other_platform,
+        (write("policy.replaceConnection"), command(1)),
+    ),
+    "a move that begins": Situation("connection-wrong-platform", replacement._moving_finding, moving, (command(0),)),
+    "a move whose old connection is to go": Situation(
+        "re-create-held",
+        limits._held_finding,
+        and_then(moving, Place.apply, Place.consent_everyone),
+        (write("schedule.startDate"), command(0)),
+    ),
+    "a move that is made": Situation("replaced-already", replacement.replaced_already, moved_already, (delete,)),
     "two connections": Situation(
         "connection-duplicate",
         connection_rules._duplicate_finding,

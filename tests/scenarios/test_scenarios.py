@@ -69,7 +69,7 @@ REFERENCE_CODES = (
 OTHER_CODES = """
     company-missing company-renamed company-duplicate company-similar company-unmanaged company-wrong-books
     connection-missing connection-deleted connection-pending connection-unlinked connection-deauthorized
-    connection-wrong-platform connection-duplicate connection-error
+    connection-wrong-platform connection-duplicate connection-error replaced-already
     commerce-connection-missing commerce-connection-unlinked
     data-not-pulled data-pull-failed data-stale last-sync-failed sync-overdue
     re-create-held clock-skew suspended ignored

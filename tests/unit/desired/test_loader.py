@@ -204,6 +204,38 @@ def test_a_merchant_that_is_to_be_unlinked_needs_no_platform(tmp_path: Path) -> 
     assert wanted(tmp_path, merchant(connection={"state": "Unlinked"})).platform is None
 
 
+@pytest.mark.parametrize(
+    ("platform", "to", "key"),
+    [
+        ("quickbooks-online", "quickbooks-online", "qhyg"),
+        ("quickbooks-online", "qhyg", "qhyg"),
+        ("qhyg", "quickbooks-online", "qhyg"),
+    ],
+)
+def test_a_move_names_the_platform_that_is_declared(platform: str, to: str, key: str, tmp_path: Path) -> None:
+    acme = wanted(tmp_path, merchant(connection={"platform": platform}, policy={"replaceConnection": {"to": to}}))
+    assert acme.policy.replace_connection == key
+
+
+def test_a_move_to_another_platform_than_the_declared_one_is_complained_of_where_it_stands(tmp_path: Path) -> None:
+    words = complaint(tmp_path, merchant(policy={"replaceConnection": {"to": "quickbooks-online"}}))
+    assert words.startswith(f"{tmp_path}/fleet.yaml:1:")
+    assert "policy.replaceConnection moves to quickbooks-online, and connection.platform is xero" in words
+
+
+def test_a_merchant_of_its_own_platform_is_complained_of_where_its_profile_moves_everybody(tmp_path: Path) -> None:
+    moving = profile(connection={"platform": "qhyg"}, policy={"replaceConnection": {"to": "qhyg"}})
+    assert "connection.platform is xero" in complaint(tmp_path, moving, merchant(profile="base"))
+    assert wanted(tmp_path, moving, merchant(profile="base", connection={})).policy.replace_connection == "qhyg"
+
+
+@pytest.mark.parametrize("flag", [True, "quickbooks-online", None])
+def test_a_move_is_never_a_flag(flag: object, tmp_path: Path) -> None:
+    assert "write replaceConnection: {to: PLATFORM}" in complaint(
+        tmp_path, merchant(policy={"replaceConnection": flag})
+    )
+
+
 def test_a_company_name_is_stripped_as_the_api_does(tmp_path: Path) -> None:
     acme = wanted(tmp_path, merchant(company={"name": "Café Foods (Branch[2])_1"}))
     assert acme.company_name == "Caf Foods Branch21"
