@@ -188,18 +188,18 @@ class Uploads:
             await transaction.execute(update(uploads).where(uploads.c.id == upload_id).values(values))
 
     async def record_status(
-        self, upload_id: int, status: str, message: str, *, closed_at: datetime | None, failed: bool
+        self, company_id: str, dataset_id: str, status: str, message: str, *, closed_at: datetime | None, failed: bool
     ) -> None:
-        """How Codat says that it stands. The records of one that failed are forgotten, so that they are sent again."""
+        """How Codat says that a dataset stands. The records of one that failed are forgotten: they are sent again."""
         async with self._database.writing() as transaction:
             values = {"status": status, "message": message, "closed_at": closed_at}
-            is_open = (uploads.c.id == upload_id) & uploads.c.closed_at.is_(None)
-            closed = update(uploads).where(is_open).values(values).returning(uploads.c.company_id, uploads.c.data_type)
+            is_it = (uploads.c.company_id == company_id) & (uploads.c.dataset_id == dataset_id)
+            closed = update(uploads).where(is_it, uploads.c.closed_at.is_(None)).values(values).returning(uploads)
             upload = (await transaction.execute(closed)).one_or_none()
             if upload and failed:
                 columns = pushed_records.c
-                key = (columns.company_id == upload.company_id) & (columns.data_type == upload.data_type)
-                await transaction.execute(delete(pushed_records).where(key, columns.upload_id == upload_id))
+                key = (columns.company_id == company_id) & (columns.data_type == upload.data_type)
+                await transaction.execute(delete(pushed_records).where(key, columns.upload_id == upload.id))
 
     async def load_open(self, company_id: str, data_type: str | None = None) -> list[UploadRow]:
         """Those of a company of which more becomes: unanswered, or being processed; the oldest first."""

@@ -1,73 +1,133 @@
-"""`merchantctl push`: upload commerce data of one merchant from a file."""
+"""`merchantctl push`: upload commerce data of one merchant, and tell what became of it."""
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from controller.cli.options import MerchantNameParameter, output_option
+from controller.model.commerce_records import COMMERCE_DATA_TYPES
 from controller.model.errors import UsageError
+from controller.model.pushes import PushLimit
 from controller.settings import Settings
+
+if TYPE_CHECKING:
+    from controller.model.pushes import PushReport
+    from controller.push.operations import PushRequest
 
 _EXAMPLES = """
 \b
 Examples:
   merchantctl push acme-coffee sales.json --wait
-  generate-sales | merchantctl push acme-coffee -
+  merchantctl push acme-coffee exports/            every .json, .ndjson and .jsonl file in it
+  generate-orders | merchantctl push acme-coffee - --type orders
+  merchantctl push acme-coffee sales.json --dry-run
+  merchantctl push acme-coffee --status            what was pushed, and what became of it
 \b
-The file is one JSON object with one or more of "orders", "payments" and "transactions", each a list of
-records as the API takes them. A sync needs all three types. A record that holds only an id deletes.
-Send a record once, and again only when it changed. More than 5,000 records go in several requests.
-Exit codes: 0 sent, 1 Codat expects no data yet, 3 some of it failed, 64 wrong usage or a bad file.
+A document has one or more of "orders", "payments" and "transactions", each a list of records as the API
+takes them; NDJSON has a record a line. A sync needs all three types. A record that holds only an id, or says
+"deleted": true, deletes. What was sent before and has not changed is not sent again.
+Exit codes: 0 sent, or nothing to send, 1 Codat expects no data yet, 3 some of it failed or is in the books
+already, 4 refused: see --allow, 6 another push is under way, 64 wrong usage or a bad file.
 """
-MAX_PROBLEMS_SHOWN = 20
-"""Problems of one file that are printed."""
+MAX_COMPLAINTS_SHOWN = 20
+DEFAULT_LOCK_TIMEOUT_S = 60
 
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("name", type=MerchantNameParameter())
-@click.argument("file", type=click.File("rb"))
+@click.argument("source", metavar="FILE", required=False, type=click.Path(allow_dash=True))
+@click.option("--type", "key", type=click.Choice(tuple(COMMERCE_DATA_TYPES)), help="Of records that stand in no list.")
+@click.option("--status", "only_status", is_flag=True, help="Show what was pushed instead; sends nothing.")
 @click.option("--wait", is_flag=True, help="Wait until Codat has processed it, for five minutes at most.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent; sends nothing.")
+@click.option("--resend", is_flag=True, help="Send changed records that the books have, too; maybe booked twice.")
+@click.option("--delete-missing", is_flag=True, help="FILE is all there is: delete what was sent before and it lacks.")
+@click.option(
+    "--allow",
+    "allowed",
+    multiple=True,
+    type=click.Choice([limit.value for limit in PushLimit]),
+    help="Push in spite of payments without an account, records before the start date, or many missing ones.",
+)
+@click.option(
+    "--lock-timeout",
+    type=click.FloatRange(0),
+    default=DEFAULT_LOCK_TIMEOUT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait so long for another push of the merchant.",
+)
 @output_option()
 @click.pass_context
-def command(ctx: click.Context, /, name: str, file: Any, wait: bool, output: str) -> None:
-    """Send the orders, payments and transactions in FILE (- = stdin) for the merchant NAME."""
-    from controller.cli.documents import manifests_revision, render_document
-    from controller.cli.terminal import environment, paint_for, run_async
-    from controller.model.exit_codes import EXIT_BLOCKED, EXIT_OK
-    from controller.model.syncs_and_uploads import TransferStatus, UploadFailure
-    from controller.operations.upload import push
-    from controller.reporting.sync_and_upload import push_json, push_text
+def command(
+    ctx: click.Context, /, name: str, source: str | None, only_status: bool, output: str, allowed: Any, **options: Any
+) -> None:
+    """Send the orders, payments and transactions in FILE (a file, a folder, or - for stdin) for the merchant NAME."""
+    from controller.push.operations import PushRequest
 
     settings: Settings = ctx.obj
-    document = _read_document(file.name, file.read())
-    uploads = run_async(push(settings, name, document, wait=wait, environment=environment()))
-    if output == "json":
-        click.echo(render_document(push_json(name, uploads), settings.base_url, manifests_revision(settings)))
-    else:
-        click.echo(push_text(name, uploads, paint_for(sys.stdout)))
-    failed = any(
-        isinstance(upload, UploadFailure) or upload.transfer_status is TransferStatus.FAILED for upload in uploads
-    )
-    ctx.exit(EXIT_BLOCKED if failed else EXIT_OK)
+    if only_status:
+        if source is not None:
+            raise UsageError("--status sends nothing: leave out FILE")
+        _show_status(settings, name, output)
+        return
+    if source is None:
+        raise UsageError("name a file or a folder to push, or - for stdin; or say --status")
+    from controller.cli.terminal import print_notice
+
+    limits = frozenset(PushLimit(word) for word in allowed)
+    report = _push(settings, name, PushRequest(source, allowed=limits, on_message=print_notice, **options))
+    _print_report(settings, name, report, output)
+    ctx.exit(_exit_code(report))
 
 
-def _read_document(name: str, content: bytes) -> dict[str, Any]:
-    """The document in a file. Prints what is wrong with it and raises UsageError."""
-    from controller.model.upload_batch import validate_commerce_data
-    from controller.reporting.formatting import format_count
+def _push(settings: Settings, name: str, request: PushRequest) -> PushReport:
+    """The push. Prints what is wrong with the input before it raises UsageError."""
+    from controller.cli.terminal import environment, run_async
+    from controller.push.operations import MistakenInput, push
+    from controller.text import escape_control
 
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{name} is not JSON: {error}. Nothing was sent.") from None
-    problems = list(validate_commerce_data(document))
-    for problem in problems[:MAX_PROBLEMS_SHOWN]:
-        click.echo(f"{name}: {problem}", err=True)
-    if problems:
-        more = f", {MAX_PROBLEMS_SHOWN} of them shown" if len(problems) > MAX_PROBLEMS_SHOWN else ""
-        raise UsageError(f"{format_count(len(problems), 'complaint')} about {name}{more}; nothing was sent")
-    return dict(document)
+        return run_async(push(settings, name, request, environment=environment()))
+    except MistakenInput as mistaken:
+        for complaint in mistaken.complaints[:MAX_COMPLAINTS_SHOWN]:
+            click.echo(escape_control(complaint), err=True)
+        left = len(mistaken.complaints) - MAX_COMPLAINTS_SHOWN
+        if left > 0:
+            click.echo(f"and {left:,} more", err=True)
+        raise
+
+
+def _print_report(settings: Settings, name: str, report: PushReport, output: str) -> None:
+    from controller.cli.documents import manifests_revision, render_document
+    from controller.cli.terminal import paint_for
+    from controller.reporting.sync_and_upload import push_json, push_text
+
+    if output == "json":
+        click.echo(render_document(push_json(name, report), settings.base_url, manifests_revision(settings)))
+    else:
+        click.echo(push_text(name, report, paint_for(sys.stdout)))
+
+
+def _show_status(settings: Settings, name: str, output: str) -> None:
+    from controller.cli.documents import manifests_revision, render_document
+    from controller.cli.terminal import environment, paint_for, run_async
+    from controller.push.operations import pushed_datasets
+    from controller.reporting.sync_and_upload import pushed_json, pushed_text
+
+    datasets = run_async(pushed_datasets(settings, name, environment=environment()))
+    if output == "json":
+        click.echo(render_document(pushed_json(name, datasets), settings.base_url, manifests_revision(settings)))
+    else:
+        click.echo(pushed_text(name, datasets, paint_for(sys.stdout)))
+
+
+def _exit_code(report: PushReport) -> int:
+    from controller.model.exit_codes import EXIT_BLOCKED, EXIT_OK, EXIT_REFUSED
+
+    if report.refusals:
+        return EXIT_REFUSED
+    return EXIT_BLOCKED if report.has_failed or report.total.in_books else EXIT_OK

@@ -233,11 +233,17 @@ class Reader:
             raise UnexpectedAnswer(f"GET {path}: the answer does not say whether there is a record {record_id}{fault}")
         return Absent()
 
+    async def last_success(self, company_id: str) -> Sync | None:
+        """#39: the last sync that went well; None when there was none."""
+        try:
+            return await self._transport.read(_last_success_path(company_id), _parse_sync)
+        except NotFound:
+            return None
+
     async def last_successful_sync(self, company_id: str) -> datetime | None:
         """#39: the end of what the last successful sync covered, else when it ran; None when there was none."""
-        path = f"{_company_path(company_id)}/sync/status/lastSuccessful"
         try:
-            sync = await self._transport.read(path, partial(parse_answer, wire.SyncJson))
+            sync = await self._transport.read(_last_success_path(company_id), partial(parse_answer, wire.SyncJson))
         except NotFound:
             return None
         covered_until = sync.sync_date_range_utc.finish if sync.sync_date_range_utc else None
@@ -254,6 +260,22 @@ class Reader:
         """#26: what became of an upload so far."""
         path = f"/meta{_company_path(company_id)}/pull/history/{_checked_id(dataset_id)}"
         return convert.upload_status_from(await self._transport.read(path, partial(parse_answer, wire.DatasetJson)))
+
+    async def datasets_since(self, company_id: str, data_type: str, since: datetime) -> list[str]:
+        """#25: ids of the latest datasets of a type, uploads among them, requested since; at most 100."""
+        path = f"/meta{_company_path(company_id)}/pull/history/"
+        query: Query = {
+            "page": 1,
+            "pageSize": 100,
+            "orderBy": "-requested",
+            "query": f"dataType={_checked_id(data_type)}",
+        }
+        page = await self._transport.read(path, partial(parse_answer, wire.DatasetPageJson), query)
+        return [
+            each.id
+            for each in page.results
+            if each.data_type == data_type and (convert.parse_instant_or_none(each.requested) or since) >= since
+        ]
 
     async def sync_flow_url(self, company_id: str, platform: str, redirect_url: str | None) -> str:
         """#17: the page where a merchant sets everything up. Never store it: it has a one-time password, good for 30 s.
@@ -385,6 +407,10 @@ def _checked_id(id_: str) -> str:
 
 def _company_path(company_id: str) -> str:
     return f"/companies/{_checked_id(company_id)}"
+
+
+def _last_success_path(company_id: str) -> str:
+    return f"{_company_path(company_id)}/sync/status/lastSuccessful"
 
 
 def _configuration_path(company_id: str) -> str:

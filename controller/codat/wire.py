@@ -118,6 +118,13 @@ class DatasetJson(WireModel):
     status: str | None = None
     status_description: str | None = None
     error_message: str | None = None
+    requested: str | None = None
+
+
+class DatasetPageJson(WireModel):
+    """API notes 3.9"""
+
+    results: list[DatasetJson]
 
 
 class SyncFlowJson(WireModel):

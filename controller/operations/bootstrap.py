@@ -31,7 +31,7 @@ from controller.reconcile.context import IntentRecoveryTimes, RunContext, StopSi
 from controller.settings import Settings
 from controller.text import mask_passwords
 from state import LockWait, ProcessIdentity, Store, open_state
-from state.errors import StateLocked, StateProblem, StateUnusable
+from state.errors import StateLocked, StateProblem, StateUnusable, UploadUnderWay
 
 ASSUMED_REQUESTS_PER_MINUTE = 950
 """Requests a minute that a plan's cost is estimated with where the run itself is not paced."""
@@ -185,7 +185,7 @@ async def open_store(settings: Settings, on_read_only: Callable[[str], None] | N
             yield store
     except StateUnusable as error:
         raise StateError(str(error)) from error
-    except StateLocked as error:
+    except (StateLocked, UploadUnderWay) as error:
         raise LockedByOtherRun(str(error)) from error
 
 

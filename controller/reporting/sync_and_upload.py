@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from controller.model.pushes import MAX_EXAMPLES, PushedDataset, PushReport
 from controller.model.syncs_and_uploads import Sync, SyncPreview, TransferStatus, UploadFailure, UploadStatus
-from controller.reporting.formatting import align_columns, clean, format_count, format_iso, format_time
+from controller.reporting.formatting import align_columns, clean, format_count, format_iso, format_list, format_time
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
 
 _MEANING = {
@@ -75,21 +76,97 @@ def sync_json(name: str, sync: Sync | None) -> dict[str, Any]:
     return {"schemaVersion": 1, "kind": "Sync", "complete": True, "merchant": name, "sync": shown}
 
 
-def push_text(name: str, uploads: Sequence[UploadStatus | UploadFailure], paint: Paint = WITHOUT_COLOUR) -> str:
-    """One line an upload; then how many records went."""
-    rows = [(each.data_type, format_count(each.records, "record"), *_fate(each, paint)) for each in uploads]
-    sent = sum(each.records for each in uploads if isinstance(each, UploadStatus))
-    return "\n".join(
-        [
-            *align_columns(rows, "  "),
-            f"{paint('strong', 'Push:')} {format_count(sent, 'record')} of {clean(name)} sent.",
-        ]
-    )
+def push_text(name: str, report: PushReport, paint: Paint = WITHOUT_COLOUR) -> str:
+    """One line an upload; what was kept back, and why; then how many records went."""
+    rows = [(each.data_type, format_count(each.records, "record"), *_fate(each, paint)) for each in report.uploads]
+    lines = align_columns(rows, "  ")
+    for refusal in report.refusals:
+        lines += [f"  {paint('bad', 'refused')}  {clean(refusal.why)}", f"  {paint('strong', '>')} {refusal.remedy}"]
+        lines.append(f"    to push it all the same: --allow {refusal.limit.value}")
+    total = report.total
+    if total.in_books:
+        ids = format_list(report.in_books, MAX_EXAMPLES) + (", …" if total.in_books > len(report.in_books) else "")
+        lines.append(
+            f"  {paint('bad', 'not sent')}  {format_count(total.in_books, 'record')} that changed, and that the books "
+            f"have already: {ids}. Sent again they may be booked twice; --resend sends them all the same"
+        )
+    return "\n".join([*lines, f"{paint('strong', 'Push:')} {_push_summary(clean(name), report)}"])
 
 
-def push_json(name: str, uploads: Sequence[UploadStatus | UploadFailure]) -> dict[str, Any]:
-    shown = [_upload_json(each) for each in uploads]
-    return {"schemaVersion": 1, "kind": "Push", "complete": True, "merchant": name, "uploads": shown}
+def _push_summary(name: str, report: PushReport) -> str:
+    total = report.total
+    parts = ((total.new, "new"), (total.changed, "changed"), (total.deleted, "deleted"))
+    what = ", ".join(f"{number:,} {word}" for number, word in parts if number)
+    unchanged = f"; {total.unchanged:,} as before" if total.unchanged else ""
+    if report.refusals:
+        return f"nothing of {name} was sent ({what}{unchanged})."
+    if not total.to_send:
+        return f"nothing of {name} to send{unchanged}."
+    if not report.sent:
+        return f"{format_count(total.to_send, 'record')} of {name} would be sent ({what}){unchanged}."
+    sent = sum(each.records for each in report.uploads if isinstance(each, UploadStatus))
+    of = f" of {total.to_send:,}" if sent != total.to_send else ""
+    return f"{format_count(sent, 'record')}{of} of {name} sent ({what}){unchanged}."
+
+
+def push_json(name: str, report: PushReport) -> dict[str, Any]:
+    return {
+        "schemaVersion": 2,
+        "kind": "Push",
+        "complete": True,
+        "merchant": name,
+        "sent": report.sent,
+        "refusals": [{"limit": each.limit.value, "why": each.why, "remedy": each.remedy} for each in report.refusals],
+        "records": {
+            data_type: {
+                "new": counts.new,
+                "changed": counts.changed,
+                "deleted": counts.deleted,
+                "unchanged": counts.unchanged,
+                "inBooks": counts.in_books,
+            }
+            for data_type, counts in report.counts.items()
+        },
+        "uploads": [_upload_json(each) for each in report.uploads],
+    }
+
+
+def pushed_text(name: str, datasets: Sequence[PushedDataset], paint: Paint = WITHOUT_COLOUR) -> str:
+    """A table of what was pushed, the newest first."""
+    if not datasets:
+        return f"Nothing of {clean(name)} was pushed yet."
+    head = tuple(paint("strong", word) for word in ("dataset", "type", "records", "status", "when"))
+    rows = [
+        (
+            each.dataset_id or "-",
+            each.data_type,
+            f"{each.records:,}",
+            clean(" ".join(filter(None, (_dataset_word(each), each.message)))),
+            format_time(each.begun_at),
+        )
+        for each in datasets
+    ]
+    return "\n".join(align_columns([head, *rows], ""))
+
+
+def pushed_json(name: str, datasets: Sequence[PushedDataset]) -> dict[str, Any]:
+    shown = [
+        {
+            "datasetId": each.dataset_id,
+            "dataType": each.data_type,
+            "records": each.records,
+            "status": each.status,
+            "message": each.message,
+            "at": format_iso(each.begun_at),
+        }
+        for each in datasets
+    ]
+    return {"schemaVersion": 1, "kind": "PushStatus", "complete": True, "merchant": name, "datasets": shown}
+
+
+def _dataset_word(dataset: PushedDataset) -> str:
+    words = {"Sending": "answer lost: the next push looks", "NotSent": "not sent"}
+    return words.get(dataset.status, dataset.status)
 
 
 def _fate(upload: UploadStatus | UploadFailure, paint: Paint) -> tuple[str, str]:

@@ -428,6 +428,21 @@ async def test_an_upload_stands_in_the_pull_history_until_it_is_complete(client:
     assert (await client.upload_status(merchant["companyId"], dataset_id)).transfer_status is TransferStatus.SUCCESS
 
 
+async def test_an_upload_whose_answer_was_lost_is_found_by_its_type_and_time(
+    client: Client, emulator: Emulator
+) -> None:
+    (merchant,) = emulator.seed(1, "configured")
+    began = datetime.now(UTC) - timedelta(seconds=1)
+    emulator.fault("POST /data/companies/{companyId}/sync/{dataType}", "lose-answer")
+    with pytest.raises(OutcomeUnknown):
+        await client.upload(merchant["companyId"], "commerce-orders", ORDERS)
+    (found,) = await client.datasets_since(merchant["companyId"], "commerce-orders", began)
+    assert (await client.upload_status(merchant["companyId"], found)).data_type == "commerce-orders"
+    assert await client.datasets_since(merchant["companyId"], "commerce-payments", began) == []
+    later = began + timedelta(minutes=1)
+    assert await client.datasets_since(merchant["companyId"], "commerce-orders", later) == []
+
+
 async def test_records_of_another_shape_are_refused_by_name(client: Client, emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     with pytest.raises(Rejected) as refused:

@@ -1,4 +1,4 @@
-"""`sync` and `push`: what they refuse before anything is sent, what they send, and how they tell of it."""
+"""`sync`: what it refuses before anything is sent, what it sends, and how it tells of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ metadata: {name: m-00000}
 spec: {connection: {platform: xero}}
 """
 LATEST = "POST /companies/{companyId}/sync/commerce/latest"
-UPLOAD = "POST /data/companies/{companyId}/sync/{dataType}"
 SOLD = (datetime.now(UTC) - timedelta(days=2)).strftime("%Y-%m-%dT10:00:00Z")
 SALES = {
     "orders": [{"id": "o1", "createdDate": SOLD, "totalAmount": 12.5}],
@@ -131,32 +130,3 @@ def test_a_merchant_who_is_not_linked_or_unknown_cannot_sync(
     assert (ended.code, sent(served, LATEST)) == (1, 0)
     assert "not both linked" in ended.err
     assert merchantctl("sync", "nobody", "--yes").code == 64
-
-
-def test_a_file_with_mistakes_is_not_sent_and_each_mistake_has_its_place(
-    merchantctl: Merchantctl, served: Emulator, ann: Merchant, folder: Path
-) -> None:
-    bad = {
-        "orders": [{"id": "o1"}, {"createdDate": "yesterday"}],
-        "payments": [{"id": "p", "createdDate": SOLD, "type": "Crad", "amount": "12"}],
-        "refunds": [],
-    }
-    (folder / "bad.json").write_text(json.dumps(bad))
-    ended = merchantctl("push", "m-00000", "bad.json")
-    assert (ended.code, sent(served, UPLOAD)) == (64, 0)
-    for place in ("refunds: unknown", "orders[1].id:", "orders[1].createdDate:", "payments[0].type: 'Crad' is none of"):
-        assert f"bad.json: {place}" in ended.err
-    assert "orders[0]" not in ended.err, "a record that holds only an id deletes"
-    (folder / "bad.json").write_text("{")
-    assert merchantctl("push", "m-00000", "bad.json").code == 64
-
-
-def test_what_comes_after_an_upload_that_failed_is_not_sent(
-    merchantctl: Merchantctl, served: Emulator, ann: Merchant
-) -> None:
-    served.fault(f"POST /data/companies/{ann['companyId']}/sync/commerce-payments", "lose-answer")
-    ended = merchantctl("push", "m-00000", "sales.json")
-    assert (ended.code, sent(served, UPLOAD)) == (3, 2)
-    assert ended.out.splitlines()[0].split()[:4] == ["commerce-orders", "1", "record", "running"]
-    assert "may or may not have arrived" in ended.out
-    assert "Push: 1 record of m-00000 sent." in ended.out

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from controller.model.syncs_and_uploads import Sync, SyncPreview, TransferStatus, UploadStatus
-from controller.model.upload_batch import MAX_RECORDS_PER_UPLOAD, split_into_batches, validate_commerce_data
 from controller.reporting.sync_and_upload import sync_preview_text, sync_text
 from tests.unit.reporting.fleets import NOW
 
@@ -56,19 +54,3 @@ def test_how_a_sync_stands_is_told_by_its_code(code: int, progress: str) -> None
 )
 def test_how_an_upload_stands_is_told_by_its_status_and_a_strange_one_is_running(status: str, progress: str) -> None:
     assert UploadStatus("id", "commerce-orders", status).transfer_status is TransferStatus(progress)
-
-
-def test_many_records_go_in_several_requests_and_orders_before_what_refers_to_them() -> None:
-    orders = [{"id": str(number)} for number in range(MAX_RECORDS_PER_UPLOAD + 1)]
-    parts = list(split_into_batches({"transactions": [{"id": "t"}], "orders": orders, "contractVersion": "9"}))
-    assert [(each.data_type, each.records) for each in parts] == [
-        ("commerce-orders", MAX_RECORDS_PER_UPLOAD),
-        ("commerce-orders", 1),
-        ("commerce-transactions", 1),
-    ]
-    assert all(each.body["contractVersion"] == "9" for each in parts)
-
-
-@pytest.mark.parametrize("document", [[], {}, {"orders": {}}, {"orders": [3]}, {"orders": [{"id": ""}]}, {"sales": []}])
-def test_what_is_no_commerce_data_has_a_complaint(document: dict[str, Any] | list[Any]) -> None:
-    assert list(validate_commerce_data(document))

@@ -19,11 +19,10 @@ US = ProcessIdentity.current("merchantctl push")
 ELSEWHERE = replace(US, host="another", started="pid:[1]/another-boot 7")
 
 
-async def send(store: Store, *records: PushedRecord, data_type: str = ORDERS, dataset: str = "d-1") -> int:
+async def send(store: Store, *records: PushedRecord, data_type: str = ORDERS, dataset: str = "d-1") -> None:
     async with store.uploads.lease(COMPANY, data_type, US, timeout_s=0) as lease:
         number = await store.uploads.begin(lease, records, AT)
     await store.uploads.record_sent(number, dataset)
-    return number
 
 
 async def remembered(store: Store, *ids: str, data_type: str = ORDERS) -> dict[tuple[str, str], str]:
@@ -54,10 +53,10 @@ async def test_a_deletion_takes_every_kind_of_a_record_and_is_remembered_itself(
 
 async def test_the_records_of_an_upload_that_failed_later_are_forgotten_and_those_of_others_stay(store: Store) -> None:
     await send(store, PushedRecord("o-1", "", "old"), PushedRecord("o-2", "", "old"))
-    failed = await send(store, PushedRecord("o-2", "", "new"), dataset="d-2")
-    await store.uploads.record_status(failed, "InternalError", "", closed_at=AT, failed=True)
+    await send(store, PushedRecord("o-2", "", "new"), dataset="d-2")
+    await store.uploads.record_status(COMPANY, "d-2", "InternalError", "", closed_at=AT, failed=True)
     assert await remembered(store, "o-1", "o-2") == {("o-1", ""): "old"}
-    await store.uploads.record_status(failed, "Complete", "", closed_at=AT, failed=False)
+    await store.uploads.record_status(COMPANY, "d-2", "Complete", "", closed_at=AT, failed=False)
     assert (await store.uploads.load_latest(COMPANY, 1))[0].status == "InternalError", "what is closed stays as it is"
 
 

@@ -1,0 +1,257 @@
+"""`push`: a merchant's commerce data, each record once; and the status of what was pushed.
+
+read everything ─▶ compare ─▶ judge ─▶ by type: lease ─▶ settle ─▶ compare anew ─▶ send
+     └─ a mistake: 64          └─ refused: 4, nothing is sent
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+
+from controller.codat.convert import read_configuration
+from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.commerce_records import COMMERCE_DATA_TYPES, CommerceRecord
+from controller.model.errors import MerchantctlError, UsageError
+from controller.model.observed import LINKED, Company
+from controller.model.pushes import MAX_EXAMPLES, PushCounts, PushedDataset, PushLimit, PushReport
+from controller.model.syncs_and_uploads import TransferStatus, UploadFailure
+from controller.operations.bootstrap import current_process, ignore_message, open_reader, open_writer
+from controller.operations.one_merchant import open_merchant
+from controller.operations.shared_budget import shared_budget
+from controller.push.comparison import Books, Remembered, compare, compare_deletions
+from controller.push.input_files import read_into
+from controller.push.limits import MissingRecords, Survey
+from controller.push.sending import (
+    Sender,
+    Upload,
+    read_status,
+    send_deletions,
+    send_in_batches,
+    send_records,
+    settle_uploads,
+)
+from controller.push.spool import PORTION, Spool
+from controller.quick_dataclasses import dataclass
+from controller.settings import Settings
+from state import ProcessIdentity, UploadLease
+from state.uploads import Uploads
+
+UPLOAD_CHECK_INTERVAL_S = 1.0
+"""Seconds between two looks at an upload that is being processed."""
+MAX_UPLOAD_CHECKS = 300
+MAX_DATASETS_SHOWN = 50
+
+
+class MistakenInput(UsageError):
+    """The input has mistakes, and nothing was sent. `complaints`: each with its place."""
+
+    def __init__(self, complaints: Sequence[str]) -> None:
+        count = "1 complaint" if len(complaints) == 1 else f"{len(complaints):,} complaints"
+        super().__init__(f"{count} about what is to be pushed; nothing was sent")
+        self.complaints = complaints
+
+
+@dataclass(frozen=True, slots=True)
+class PushRequest:
+    """What a push was told on the command line.
+
+    source          a file, a folder, or `-`
+    key             type of the records that do not say theirs; None: as their file's name says
+    resend          records that changed are sent though they are in the books
+    delete_missing  what was sent before and is missing now is deleted, of each type that there is something of
+    allowed         limits that are lifted
+    dry_run         only say what would be sent
+    wait            until Codat has processed it
+    lock_timeout    seconds to wait for another push of the same merchant
+    """
+
+    source: str
+    key: str | None = None
+    resend: bool = False
+    delete_missing: bool = False
+    allowed: frozenset[PushLimit] = frozenset()
+    dry_run: bool = False
+    wait: bool = False
+    lock_timeout: float = 0
+    on_message: Callable[[str], None] = ignore_message
+
+
+async def push(
+    settings: Settings, name: str, request: PushRequest, *, environment: Environment = REAL_ENVIRONMENT
+) -> PushReport:
+    """Sends what is new, changed or to be deleted. Raises MistakenInput, or MerchantctlError where Codat takes none."""
+    with Spool() as spool:
+        complaints = read_into(spool, request.source, request.key)
+        if complaints:
+            raise MistakenInput(complaints)
+        if not spool.keys:
+            raise MistakenInput([f"there are no records: {', '.join(COMMERCE_DATA_TYPES)} are what is looked for"])
+        async with (
+            open_merchant(settings, name, open_writer, environment) as (api, company, snapshot),
+            shared_budget(settings, snapshot.run.store, api),
+        ):
+            _require_linked(name, company)
+            live = read_configuration(await api.configuration(company.id), environment.clock())
+            if not live.configured:
+                raise MerchantctlError(f"{name} is not configured yet: merchantctl apply --target {name}")
+            sender = Sender(
+                company.id,
+                api,
+                snapshot.run.store,
+                environment,
+                spool.contract_version,
+                settings.create_settle,
+                settings.create_settle_late,
+                request.on_message,
+            )
+            await settle_uploads(sender, wait_for_lost=False)
+            books = Books.after(await api.last_success(company.id))
+            pushing = _Push(spool, request, sender, books)
+            report = await pushing.preview(name, Survey(live.values))
+            if report.refusals or request.dry_run:
+                return report
+            return await pushing.send_all()
+
+
+def _require_linked(name: str, company: Company) -> None:
+    """Raises MerchantctlError where Codat takes no uploads (API notes 3.13)."""
+    if not any(each.source_type == "Commerce" and each.status == LINKED for each in company.connections):
+        raise MerchantctlError(f"{name} has no linked commerce connection; see merchantctl status {name}")
+
+
+class _Push:
+    """One push, once everything was read. `counts` and `in_books` are of the latest comparison."""
+
+    def __init__(self, spool: Spool, request: PushRequest, sender: Sender, books: Books | None) -> None:
+        self._spool, self._request, self._sender, self._books = spool, request, sender, books
+        self._counts = dict[str, PushCounts]()
+        self._in_books = list[str]()
+
+    async def preview(self, name: str, survey: Survey) -> PushReport:
+        """What would be sent, and why it is not."""
+        missing = []
+        for key in self._spool.keys:
+            async for _ in self._deletions(key):
+                pass  # only to be counted
+            async for records in self._records(key):
+                survey.add(records)
+            if self._request.delete_missing:
+                present = await self._uploaded.count_present(self._sender.company_id, COMMERCE_DATA_TYPES[key])
+                number = sum([len(ids) async for ids in self._missing_ids(key)])
+                missing.append(MissingRecords(key, number, present))
+        refusals = tuple(survey.refusals(name, missing, self._request.allowed))
+        return PushReport(self._counts, self._in_books, refusals, sent=False)
+
+    async def send_all(self) -> PushReport:
+        """Each type in its turn, compared anew: what another process sent meanwhile is not sent again."""
+        self._counts, self._in_books = {}, []
+        uploads: list[Upload] = []
+        for key in self._spool.keys:
+            async with self._uploaded.lease(
+                self._sender.company_id,
+                COMMERCE_DATA_TYPES[key],
+                current_process(),
+                timeout_s=self._request.lock_timeout,
+                on_wait=_waiting_message(self._request.on_message, key),
+            ) as lease:
+                await settle_uploads(self._sender, COMMERCE_DATA_TYPES[key], wait_for_lost=True)
+                uploads += await self._send(lease, key)
+            if any(isinstance(each, UploadFailure) for each in uploads):
+                break
+        uploads = [await _processed(each, self._sender, wait=self._request.wait) for each in uploads]
+        return PushReport(self._counts, self._in_books, (), uploads)
+
+    async def _send(self, lease: UploadLease, key: str) -> list[Upload]:
+        """The outcomes of one type; a failure is the last. Deletions come first: one takes every record that bears its
+        id, also those that are sent anew."""
+        sent = await send_in_batches(self._deletions(key), partial(send_deletions, self._sender, lease, key))
+        if any(isinstance(each, UploadFailure) for each in sent):
+            return sent
+        return sent + await send_in_batches(self._records(key), partial(send_records, self._sender, lease, key))
+
+    async def _records(self, key: str) -> AsyncIterator[Sequence[CommerceRecord]]:
+        """The records of a type that are to be sent, in portions; counted."""
+        for portion in self._spool.portions(key):
+            remembered = await self._remembered(key, [each.record_id for each in portion])
+            found = compare(portion, remembered, self._books, resend=self._request.resend)
+            self._count(
+                key,
+                PushCounts(len(found.new), len(found.changed), 0, found.unchanged, len(found.in_books)),
+                [each.record_id for each in found.in_books],
+            )
+            yield [*found.new, *found.changed]
+
+    async def _deletions(self, key: str) -> AsyncIterator[Sequence[str]]:
+        """The ids of a type that are to be deleted, in portions; counted."""
+        for ids in self._spool.deletion_portions(key):
+            yield await self._compared_deletions(key, ids)
+        if self._request.delete_missing:
+            async for ids in self._missing_ids(key):
+                yield await self._compared_deletions(key, ids)
+
+    async def _compared_deletions(self, key: str, ids: Sequence[str]) -> Sequence[str]:
+        remembered, kept = await self._remembered(key, ids), self._spool.kinds_by_id(key, ids)
+        found = compare_deletions(ids, remembered, kept, self._books, resend=self._request.resend)
+        counts = PushCounts(0, 0, len(found.to_send), found.unchanged, len(found.in_books))
+        self._count(key, counts, found.in_books)
+        return found.to_send
+
+    async def _missing_ids(self, key: str) -> AsyncIterator[Sequence[str]]:
+        """Ids of records that Codat has and this push does not, in portions."""
+        company_id, data_type, after = self._sender.company_id, COMMERCE_DATA_TYPES[key], ""
+        while ids := await self._uploaded.load_present_ids(company_id, data_type, after, PORTION):
+            after = ids[-1]
+            named = self._spool.kinds_by_id(key, ids).keys() | self._spool.deleted_ids(key, ids)
+            yield [each for each in ids if each not in named]
+
+    async def _remembered(self, key: str, ids: Sequence[str]) -> Remembered:
+        return await self._uploaded.load_remembered(self._sender.company_id, COMMERCE_DATA_TYPES[key], ids)
+
+    def _count(self, key: str, counts: PushCounts, in_books: Sequence[str]) -> None:
+        data_type = COMMERCE_DATA_TYPES[key]
+        self._counts[data_type] = self._counts.get(data_type, PushCounts()) + counts
+        self._in_books += in_books[: MAX_EXAMPLES - len(self._in_books)]
+
+    @property
+    def _uploaded(self) -> Uploads:
+        return self._sender.store.uploads
+
+
+def _waiting_message(say: Callable[[str], None], key: str) -> Callable[[ProcessIdentity], None]:
+    """Says once for whom a push waits."""
+    said: list[str] = []
+
+    def say_once(owner: ProcessIdentity) -> None:
+        if not said:
+            said.append(f"`{owner.command}` (pid {owner.pid} on {owner.host}) is pushing {key}; waiting for it to end")
+            say(said[0])
+
+    return say_once
+
+
+async def _processed(upload: Upload, sender: Sender, *, wait: bool) -> Upload:
+    """The upload once Codat has processed it, or as it stands after so many looks."""
+    if isinstance(upload, UploadFailure):
+        return upload
+    for check in range(MAX_UPLOAD_CHECKS if wait else 1):
+        if check:
+            await sender.environment.sleep(UPLOAD_CHECK_INTERVAL_S)
+        upload = await read_status(sender, upload)
+        if upload.transfer_status is not TransferStatus.RUNNING:
+            break
+    return upload
+
+
+async def pushed_datasets(
+    settings: Settings, name: str, *, environment: Environment = REAL_ENVIRONMENT
+) -> tuple[PushedDataset, ...]:
+    """The latest uploads of a merchant, the newest first, each with its status as of now."""
+    async with open_merchant(settings, name, open_reader, environment) as (api, company, snapshot):
+        uploads = snapshot.run.store.uploads
+        sender = Sender(company.id, api, snapshot.run.store, environment, None, 0, 0, ignore_message)
+        await settle_uploads(sender, wait_for_lost=False)
+        return tuple(
+            PushedDataset(row.dataset_id, row.data_type, row.records, row.status, row.message, row.begun_at)
+            for row in await uploads.load_latest(company.id, MAX_DATASETS_SHOWN)
+        )

@@ -1,0 +1,181 @@
+"""Sends records of one company and type, one request after another, so that each arrives once.
+
+lease ─▶ earlier requests settled ─▶ on disk ─▶ request ─▶ remembered ─▶ the next
+                                                   └─ lost: looked up; not there after a minute: sent anew
+
+Codat tells by the pull history which requests arrived (API notes 3.9), and since one process at a time sends, a dataset
+of that type that nobody knows is the one whose answer was lost. What was sent twice all the same, because the first
+arrived later than anybody waits for, replaces itself: records are whole, and known by their ids.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from controller.codat.client import Client
+from controller.environment import Environment
+from controller.model.commerce_records import (
+    COMMERCE_DATA_TYPES,
+    MAX_RECORDS_PER_UPLOAD,
+    CommerceRecord,
+)
+from controller.model.errors import OutcomeUnknown, RemoteError
+from controller.model.syncs_and_uploads import TransferStatus, UploadFailure, UploadStatus
+from controller.planning.clock_skew import service_time
+from controller.quick_dataclasses import dataclass
+from state import PushedRecord, Store, UploadLease, UploadRow
+from state.uploads import DELETED
+
+CLOCK_TOLERANCE = timedelta(seconds=15)
+"""So much earlier than we sent it Codat may say that it got a request: its clock is not known any better."""
+
+MAX_ATTEMPTS = 2
+"""Times that the same records are sent in one push, where the first certainly did not arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What sending needs, beside the lease.
+
+    first_look_s, last_look_s  seconds after a request whose answer was lost: the dataset is looked for, and for the
+                               last time, since a gateway may give up while Codat goes on
+    on_message                 called with a sentence about what is waited for
+    """
+
+    company_id: str
+    api: Client
+    store: Store
+    environment: Environment
+    contract_version: str | None
+    first_look_s: float
+    last_look_s: float
+    on_message: Callable[[str], None]
+
+    def now(self) -> datetime:
+        """By Codat's clock: it is compared with Codat's times."""
+        return service_time(self.environment.clock(), self.api.skew)
+
+
+T = TypeVar("T")
+Upload = UploadStatus | UploadFailure
+
+
+async def settle_uploads(sender: Sender, data_type: str | None = None, *, wait_for_lost: bool) -> None:
+    """Reads what became of earlier requests: of those with a lost answer (where `wait_for_lost`; the caller has the
+    lease then), and of those that Codat was still processing. Raises RemoteError."""
+    for row in await sender.store.uploads.load_open(sender.company_id, data_type):
+        if row.dataset_id is not None:
+            await read_status(sender, UploadStatus(row.dataset_id, row.data_type, row.status, records=row.records))
+        elif wait_for_lost:
+            await _settle_lost(sender, row)
+
+
+async def read_status(sender: Sender, upload: UploadStatus) -> UploadStatus:
+    """How Codat says that an upload stands; recorded."""
+    status = await sender.api.upload_status(sender.company_id, upload.id)
+    is_over = status.transfer_status is not TransferStatus.RUNNING
+    await sender.store.uploads.record_status(
+        sender.company_id,
+        upload.id,
+        status.status,
+        status.message,
+        closed_at=sender.environment.clock() if is_over else None,
+        failed=status.transfer_status is TransferStatus.FAILED,
+    )
+    return UploadStatus(upload.id, upload.data_type, status.status, status.message, upload.records)
+
+
+async def send_in_batches(
+    portions: AsyncIterator[Sequence[T]], send: Callable[[Sequence[T]], Awaitable[Upload]]
+) -> list[Upload]:
+    """Puts portions together to full requests. The outcome of each; the first that fails is the last that is sent."""
+    outcomes: list[Upload] = []
+    batch: list[T] = []
+    async for portion in portions:
+        batch += portion
+        while len(batch) >= MAX_RECORDS_PER_UPLOAD:
+            outcomes.append(await send(batch[:MAX_RECORDS_PER_UPLOAD]))
+            batch = batch[MAX_RECORDS_PER_UPLOAD:]
+            if isinstance(outcomes[-1], UploadFailure):
+                return outcomes
+    return [*outcomes, await send(batch)] if batch else outcomes
+
+
+async def send_deletions(sender: Sender, lease: UploadLease, key: str, record_ids: Sequence[str]) -> Upload:
+    """Sends ids alone, which deletes every record that bears one."""
+    pushed = [PushedRecord(record_id, "", DELETED) for record_id in record_ids]
+    return await _send(sender, lease, key, pushed, [{"id": record_id} for record_id in record_ids])
+
+
+async def send_records(sender: Sender, lease: UploadLease, key: str, records: Sequence[CommerceRecord]) -> Upload:
+    """Sends whole records."""
+    pushed = [PushedRecord(each.record_id, each.kind, each.digest) for each in records]
+    return await _send(sender, lease, key, pushed, [json.loads(each.body) for each in records])
+
+
+async def _send(
+    sender: Sender, lease: UploadLease, key: str, pushed: Sequence[PushedRecord], records: Sequence[Mapping[str, Any]]
+) -> Upload:
+    """One request, and once more where the first certainly did not arrive."""
+    data_type, uploads = COMMERCE_DATA_TYPES[key], sender.store.uploads
+    body: dict[str, Any] = {key: records}
+    if sender.contract_version is not None:
+        body["contractVersion"] = sender.contract_version
+    for _ in range(MAX_ATTEMPTS):
+        begun_at = sender.now()
+        upload_id = await uploads.begin(lease, pushed, begun_at)
+        try:
+            dataset_id: str | None = await sender.api.upload(sender.company_id, data_type, body)
+        except OutcomeUnknown as error:
+            lost = error
+            try:
+                dataset_id = await _settle_lost(sender, _row_of(upload_id, data_type, len(pushed), begun_at))
+            except RemoteError as unread:
+                why = f"may or may not have arrived, and the next push looks: {error}; {unread}"
+                return UploadFailure(data_type, len(pushed), why)
+        except RemoteError as error:
+            await uploads.record_not_sent(upload_id, sender.environment.clock(), str(error))
+            return UploadFailure(data_type, len(pushed), str(error))
+        if dataset_id is not None:
+            await uploads.record_sent(upload_id, dataset_id)
+            return UploadStatus(dataset_id, data_type, "Queued", records=len(pushed))
+    return UploadFailure(data_type, len(pushed), f"did not arrive, {MAX_ATTEMPTS} times: {lost}")
+
+
+def _row_of(upload_id: int, data_type: str, records: int, begun_at: datetime) -> UploadRow:
+    return UploadRow(upload_id, data_type, records, begun_at, None, "", "", None)
+
+
+async def _settle_lost(sender: Sender, row: UploadRow) -> str | None:
+    """The dataset of a request whose answer was lost; None where it certainly did not arrive. Either is recorded.
+
+    Raises RemoteError where that could not be read: then it stays open.
+    """
+    for seconds in (sender.first_look_s, max(sender.first_look_s, sender.last_look_s)):
+        await _wait_until(sender, row, seconds)
+        if dataset_id := await _find_dataset(sender, row):
+            await sender.store.uploads.record_sent(row.id, dataset_id)
+            return dataset_id
+    await sender.store.uploads.record_not_sent(row.id, sender.environment.clock(), "it did not arrive")
+    return None
+
+
+async def _wait_until(sender: Sender, row: UploadRow, seconds: float) -> None:
+    """Until so long after a request was sent."""
+    missing = seconds - (sender.now() - row.begun_at).total_seconds()
+    if missing > 0:
+        what = f"the answer to {row.records:,} records of {row.data_type} was lost"
+        sender.on_message(f"{what}; looking in {missing:.0f} s whether they arrived")
+        await sender.environment.sleep(min(missing, seconds))
+
+
+async def _find_dataset(sender: Sender, row: UploadRow) -> str | None:
+    """The one dataset of that type which Codat got since, and which is no other request's."""
+    since = row.begun_at - CLOCK_TOLERANCE
+    found = await sender.api.datasets_since(sender.company_id, row.data_type, since)
+    known = await sender.store.uploads.load_dataset_ids(sender.company_id, found)
+    unknown = [each for each in found if each not in known]
+    return unknown[0] if len(unknown) == 1 else None
