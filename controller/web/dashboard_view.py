@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from heapq import nlargest
 from typing import Any
 
 from controller.desired.selector import parse_selector
 from controller.model.controller_status import ControllerStatus
+from controller.model.desired import DesiredMerchant
 from controller.model.drift import is_drift
 from controller.model.merchant_status import MerchantStatus, merchant_status, open_findings
 from controller.model.plan import Actor, Finding, Plan
@@ -26,42 +28,37 @@ MAX_CODES_PER_ACTOR = 6
 
 @dataclass(frozen=True, slots=True)
 class MerchantRow:
-    """One merchant in the list. `findings` are the open ones; `since` is when the newest of them was found.
+    """One merchant in the list.
 
-    profile, platform  as its manifest has them; empty where it names none
+    desired    as its manifest has it; `profile` and `platform` are empty where it names none
+    findings   the open ones; `codes` are theirs, each once
+    since      when the newest of them was found
+    waits_for  the first condition that is not met, with its reason; after a write the first finding still open. Empty
+               for a merchant that is as declared: one that is meant to be switched off waits for nothing
+    drifts     one of the open findings is drift
+    urgency    what the list is sorted by where nobody asks otherwise
     """
 
     plan: Plan
     outcome: Outcome | None
-    labels: Mapping[str, str]
+    desired: DesiredMerchant | None
     profile: str
     platform: str
     status: MerchantStatus
     findings: tuple[Finding, ...]
+    codes: tuple[str, ...]
     since: datetime | None
+    waits_for: str
+    drifts: bool
+    urgency: tuple[int, float, str]
 
     @property
     def merchant(self) -> str:
         return self.plan.merchant
 
     @property
-    def codes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(finding.code for finding in self.findings))
-
-    @property
-    def waits_for(self) -> str:
-        """The first condition that is not met, with its reason; after a write the first finding still open.
-
-        Empty for a merchant that is as declared: one that is meant to be switched off waits for nothing.
-        """
-        if self.status is MerchantStatus.IN_SYNC and not self.findings:
-            return ""
-        if isinstance(self.outcome, Applied):
-            return next(iter(self.codes), "")
-        unmet = self.plan.first_unmet
-        if unmet is None:
-            return ""
-        return f"{unmet.type}: {unmet.reason}" if unmet.reason else unmet.type
+    def labels(self) -> Mapping[str, str]:
+        return self.desired.labels if self.desired else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +142,18 @@ class Page:
     page_count: int
 
 
-def build_dashboard_view(latest: ControllerStatus) -> DashboardView:
-    """Build the dashboard of one status."""
-    rows = tuple(sorted(_rows(latest), key=_urgency))
+def build_dashboard_view(latest: ControllerStatus, before: Mapping[str, MerchantRow] | None = None) -> DashboardView:
+    """Build the dashboard of one status.
+
+    before  the rows of an earlier one, by merchant: those of whom nothing is new are taken from there
+    """
+    rows = tuple(sorted(_rows(latest, before or {}), key=lambda row: row.urgency))
     with_findings = [row for row in rows if row.findings]
     return DashboardView(
         rows=rows,
         statuses=Counter(row.status for row in rows),
         actions=tuple(_action_summary(actor, with_findings) for actor in _ACTORS),
-        drifted=sum(any(is_drift(finding) for finding in row.findings) for row in with_findings),
+        drifted=sum(row.drifts for row in with_findings),
         newest_drift=_newest_drift(rows),
         codes=tuple(sorted(Counter(code for row in with_findings for code in row.codes).items())),
         profiles=tuple(sorted(Counter(row.profile for row in rows if row.profile).items())),
@@ -172,7 +172,8 @@ class DashboardViewCache:
         source = (latest.plan, latest.outcomes, latest.fleet)
         # By identity: a pass replaces these values, and comparing ten thousand plans would cost more than the view.
         if self._view is None or any(new is not old for new, old in zip(source, self._source, strict=True)):
-            self._source, self._view = source, build_dashboard_view(latest)
+            before = {row.merchant: row for row in self._view.rows} if self._view else {}
+            self._source, self._view = source, build_dashboard_view(latest, before)
         return self._view
 
 
@@ -187,7 +188,7 @@ def filter_rows(rows: Iterable[MerchantRow], filter_: Filter) -> list[MerchantRo
         and (not filter_.actor or any(finding.actor == filter_.actor for finding in row.findings))
         and filter_.profile in ("", row.profile)
         and filter_.platform in ("", row.platform)
-        and (not filter_.drift or any(is_drift(finding) for finding in row.findings))
+        and (not filter_.drift or row.drifts)
         and (name in row.merchant.casefold() or fnmatchcase(row.merchant.casefold(), name))
         and all(requirement.is_met_by(row.labels) for requirement in requirements)
     ]
@@ -213,36 +214,50 @@ def paginate(rows: Sequence[MerchantRow], number: int) -> Page:
     return Page(tuple(rows[(number - 1) * ROWS_PER_PAGE : number * ROWS_PER_PAGE]), len(rows), number, page_count)
 
 
-def _rows(latest: ControllerStatus) -> Iterable[MerchantRow]:
+def _rows(latest: ControllerStatus, before: Mapping[str, MerchantRow]) -> Iterable[MerchantRow]:
     declared = latest.fleet.merchants if latest.fleet else {}
     for plan in latest.plan.plans if latest.plan else ():
-        desired, outcome = declared.get(plan.merchant), latest.outcomes.get(plan.merchant)
-        findings = open_findings(plan, outcome)
-        since = max((finding.since for finding in findings if finding.since), default=None) if findings else None
-        yield MerchantRow(
-            plan,
-            outcome,
-            desired.labels if desired else {},
-            (desired.profile or "") if desired else "",
-            (name_of(desired.platform) or desired.platform) if desired and desired.platform else "",
-            merchant_status(plan, outcome),
-            findings,
-            since,
-        )
+        name = plan.merchant
+        desired, outcome, old = declared.get(name), latest.outcomes.get(name), before.get(name)
+        # By identity, as in the cache.
+        is_same = old is not None and old.plan is plan and old.outcome is outcome and old.desired is desired
+        yield old if old is not None and is_same else _row(plan, outcome, desired)
+
+
+def _row(plan: Plan, outcome: Outcome | None, desired: DesiredMerchant | None) -> MerchantRow:
+    status, findings = merchant_status(plan, outcome), open_findings(plan, outcome)
+    codes = tuple(dict.fromkeys(finding.code for finding in findings))
+    since = max((finding.since for finding in findings if finding.since), default=None) if findings else None
+    platform = desired.platform if desired else None
+    return MerchantRow(
+        plan,
+        outcome,
+        desired,
+        profile=(desired.profile or "") if desired else "",
+        platform=(name_of(platform) or platform) if platform else "",
+        status=status,
+        findings=findings,
+        codes=codes,
+        since=since,
+        waits_for=_waits_for(plan, outcome, status, codes),
+        drifts=any(map(is_drift, findings)),
+        urgency=(_URGENCY_OF_STATUS[status], -since.timestamp() if since else 0.0, plan.merchant),
+    )
+
+
+def _waits_for(plan: Plan, outcome: Outcome | None, status: MerchantStatus, codes: Sequence[str]) -> str:
+    if status is MerchantStatus.IN_SYNC and not codes:
+        return ""
+    if isinstance(outcome, Applied):
+        return next(iter(codes), "")
+    unmet = plan.first_unmet
+    return ": ".join(filter(None, (unmet.type, unmet.reason))) if unmet else ""
 
 
 def _newest_drift(rows: Iterable[MerchantRow]) -> tuple[DriftEntry, ...]:
-    entries = [
-        DriftEntry(finding, finding not in row.findings)
-        for row in rows
-        for finding in row.plan.findings
-        if is_drift(finding)
-    ]
-    return tuple(sorted(entries, key=lambda entry: entry.finding.since or _LONG_AGO, reverse=True)[:MAX_NEWEST_DRIFT])
-
-
-def _urgency(row: MerchantRow) -> tuple[int, float, str]:
-    return _URGENCY_OF_STATUS[row.status], -row.since.timestamp() if row.since else 0.0, row.merchant
+    found = ((finding, row) for row in rows for finding in row.plan.findings if is_drift(finding))
+    newest = nlargest(MAX_NEWEST_DRIFT, found, key=lambda entry: entry[0].since or _LONG_AGO)
+    return tuple(DriftEntry(finding, finding not in row.findings) for finding, row in newest)
 
 
 def _action_summary(actor: Actor, rows: Iterable[MerchantRow]) -> ActionSummary:
@@ -256,12 +271,12 @@ def _action_summary(actor: Actor, rows: Iterable[MerchantRow]) -> ActionSummary:
 _URGENCY_OF_STATUS = {status: position for position, status in enumerate(MerchantStatus)}
 _SORT_VALUES: Mapping[SortKey, Callable[[MerchantRow], Any]] = {
     SortKey.MERCHANT: lambda row: row.merchant.casefold(),
-    SortKey.STATE: lambda row: _URGENCY_OF_STATUS[row.status] + 1,
+    SortKey.STATE: lambda row: row.urgency[0] + 1,
     SortKey.PROFILE: lambda row: row.profile,
     SortKey.PLATFORM: lambda row: row.platform,
     SortKey.WAITS_FOR: lambda row: row.waits_for,
-    SortKey.FINDINGS: lambda row: ", ".join(row.codes),
-    SortKey.NEWEST: lambda row: -row.since.timestamp() if row.since else 0.0,
+    SortKey.FINDINGS: lambda row: row.codes,
+    SortKey.NEWEST: lambda row: row.urgency[1],
 }
 """What a column is sorted by; the newest first."""
 
