@@ -25,7 +25,7 @@ class View:
 
     unmanaged  companies that no manifest claims
     data       how old each merchant's reference data is, by type
-    in_depth   all that is known of each merchant
+    in_depth   all that is known of each merchant; of a plan what is set later, too
     shown      by which filter its findings were chosen, and by which label it is divided
     """
 
@@ -39,7 +39,7 @@ class View:
 def _plan_text(plan: FleetPlan, view: View) -> str:
     from controller.reporting.text import plan_text
 
-    return plan_text(plan, view.paint)
+    return plan_text(plan, view.paint, in_depth=view.in_depth)
 
 
 def _plan_json(plan: FleetPlan, view: View) -> str:

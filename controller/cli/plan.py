@@ -16,6 +16,7 @@ _EXAMPLES = """
 Examples:
   merchantctl plan                                    everyone
   merchantctl plan --target 'acme-*' -l country=gb    some
+  merchantctl -v plan                                 with the fields that new merchants get after consent
   merchantctl plan --out today.plan && merchantctl apply today.plan
   merchantctl plan --detailed-exitcode -o json        for a CI job: 2 when there is something to do
 \b
@@ -58,7 +59,7 @@ def command(
                 settings, scope, options, on_progress=on_progress, on_message=print_notice, environment=environment()
             )
         )
-    view = View(paint_for(sys.stdout))
+    view = View(paint_for(sys.stdout), in_depth=ctx.find_root().params["verbose"] > 0)
     text, plan = render_isolated(plan, PLAN_FORMATS[output], view)
     if out:
         document, plan = render_isolated(plan, PLAN_FORMATS["json"], view)

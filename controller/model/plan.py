@@ -271,6 +271,8 @@ class Plan:
     is_removal        carrying it out takes the merchant down for good and leaves a tombstone
     configured        live is configured
     resolved_values   every declared field's desired value, resolved: what «last applied» becomes once all is well
+    later_values      what its first configuration will set once the merchant has come that far: as declared, since a
+                      reference is looked up in options that are not there yet
     differences       by declared field that differs live, who moved; not a selection whose option is gone, since what
                       we set still counts as set
     observed_values   the live values of the declared fields, where the configuration is to change
@@ -300,6 +302,7 @@ class Plan:
     is_removal: bool = False
     configured: bool = False
     resolved_values: dict[str, Value] = field(default_factory=dict)
+    later_values: Mapping[str, Value | Ref] = field(default_factory=dict)
     differences: Mapping[str, Direction] = field(default_factory=dict)
     observed_values: dict[str, Value] = field(default_factory=dict)
     document_changes: Mapping[str, Mapping[str, tuple[str | None, str | None]]] = field(default_factory=dict)

@@ -39,6 +39,7 @@ from controller.quick_dataclasses import dataclass
 
 ADOPTED = "adopted"
 RENAMED_IN_MANIFESTS = "renamed-in-manifests"
+SET_LATER = "set-later"
 """What is said of a plan that is neither a finding nor a change: these stand where a code would."""
 
 _EXPLAINED_KINDS = {"not-configured": ChangeKind.SET_CONFIGURATION, "connection-missing": ChangeKind.CREATE_CONNECTION}
@@ -97,6 +98,16 @@ _OUTCOME_SEVERITIES = {
 def plan_statements(plan: FleetPlan) -> list[Statement]:
     """Of everyone in a plan; what was found of the whole fleet is not among them."""
     return [statement for each in plan.plans for statement in merchant_statements(each)]
+
+
+def later_statements(plan: FleetPlan) -> list[Statement]:
+    """What the first configuration of everyone who waits for consent or data will set."""
+    subject = Subject(Severity.INFO, Actor.NOBODY, code=SET_LATER)
+    return [
+        Statement(each.merchant, subject, field, has_values=True, wanted=value)
+        for each in plan.plans
+        for field, value in sorted(each.later_values.items())
+    ]
 
 
 def report_statements(report: FleetReport) -> list[Statement]:

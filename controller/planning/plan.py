@@ -14,8 +14,10 @@ from datetime import datetime
 from controller.model.desired import DeletionPolicy, DesiredMerchant, LinkState, Origin
 from controller.model.drift import is_drift
 from controller.model.observed import (
+    DEAUTHORIZED,
     LINKED,
     REQUIRED_DATA_TYPES,
+    UNLINKED,
     Configuration,
     Observed,
     RecordedState,
@@ -37,14 +39,24 @@ from controller.model.plan import (
     Plan,
     PlanStatus,
 )
-from controller.model.values import Option, Value, parse_account_path, resolve_live_path, value_to_json
+from controller.model.schedule import utc_hour
+from controller.model.values import (
+    START_DATE_PATH,
+    LocalTime,
+    Option,
+    Ref,
+    Value,
+    parse_account_path,
+    resolve_live_path,
+    value_to_json,
+)
 from controller.planning.company import check_company
 from controller.planning.configuration import check_books, check_configuration
 from controller.planning.connection import check_accounting_connection, check_commerce_connection
 from controller.planning.context import PlanningContext, StepResult, condition_met
 from controller.planning.ignore import CORRECTED_BY, ignored_findings, split_ignored, without_ignored_fields
 from controller.planning.last_sync import last_sync_findings, sync_schedule_of, syncing_condition
-from controller.planning.reference_data import DATA_READY, check_reference_data
+from controller.planning.reference_data import DATA_READY, RIGHT_BOOKS, check_reference_data
 
 STEPS: tuple[tuple[Callable[[PlanningContext], StepResult], CheckedPart], ...] = (
     (check_company, CheckedPart.COMPANY),
@@ -177,6 +189,7 @@ def conclude_plan(
         is_removal=bool(context.desired.removal) and context.desired.removal is not DeletionPolicy.RETAIN,
         configured=isinstance(live, Configuration) and live.configured,
         resolved_values=resolved_values,
+        later_values={} if unread else _later_values(context, results),
         differences={field: moved for result in results for field, moved in result.differences.items()},
         observed_values=declared_values(context.desired, live)
         if sets_configuration and isinstance(live, Configuration)
@@ -186,6 +199,37 @@ def conclude_plan(
         last_sync=context.recorded.last_sync,
         schedule=sync_schedule_of(live),
         checked_parts=checked_parts | {CheckedPart.EVERYTHING} if checked_parts and not unread else checked_parts,
+    )
+
+
+def _later_values(context: PlanningContext, results: list[StepResult]) -> Mapping[str, Value | Ref]:
+    """What a first configuration will set, of a merchant whose books are not linked or not read yet.
+
+    Nothing of one that may have been configured before: what its document holds when it is back nobody knows. What a
+    new document has already (nothing, false, an empty list) is left out.
+    """
+    reached = {result.condition.type for result in results}
+    is_new = any(change.kind is ChangeKind.CREATE_COMPANY for result in results for change in result.changes)
+    has_company = context.company is not None or is_new
+    if not has_company or RIGHT_BOOKS in reached or context.is_taken_down or _may_be_configured(context):
+        return {}
+    fields = context.desired.fields
+    start = fields.get(START_DATE_PATH)
+    start = start if isinstance(start, datetime) else None
+    return {
+        path: utc_hour(declared, context.now, start) if isinstance(declared, LocalTime) else declared
+        for path, declared in fields.items()
+        if declared or (declared == 0 and declared is not False)
+    }
+
+
+def _may_be_configured(context: PlanningContext) -> bool:
+    """Whether it was seen configured, or its connection was linked once and could have been."""
+    live, connection = context.observed.configuration, context.connection
+    return (
+        context.recorded.last_configured_at is not None
+        or (isinstance(live, Configuration) and live.configured)
+        or (connection is not None and connection.status in (UNLINKED, DEAUTHORIZED))
     )
 
 

@@ -77,7 +77,13 @@ def _shown_part(plan: Plan) -> Plan:
     """Of the resolved values whether it is to be switched on: that decides whether it is ready after a write."""
     enabled = {path: value for path, value in plan.resolved_values.items() if path == ENABLED_PATH}
     return replace(
-        plan, resolved_values=enabled, observed_values={}, differences={}, document_changes={}, fingerprint=""
+        plan,
+        resolved_values=enabled,
+        later_values={},
+        observed_values={},
+        differences={},
+        document_changes={},
+        fingerprint="",
     )
 
 

@@ -415,6 +415,7 @@ def _merchant(plan: Plan) -> Json:
         "state": plan.status.value,
         "changes": changes_json(plan),
         **_held(plan),
+        **_later(plan),
         "findings": [finding_json(each) for each in plan.findings],
         "data": data_age_json(plan.data_age),
         "fingerprint": plan.fingerprint,
@@ -423,6 +424,12 @@ def _merchant(plan: Plan) -> Json:
 
 def _names(plan: Plan) -> Json:
     return {"renamedFrom": plan.renamed_from} if plan.renamed_from else {}
+
+
+def _later(plan: Plan) -> Json:
+    """What a first configuration will set, once the merchant has come that far."""
+    values = sorted(plan.later_values.items())
+    return {"later": [{"field": field, "wanted": value_to_json(value)} for field, value in values]} if values else {}
 
 
 def _held(plan: Plan) -> Json:

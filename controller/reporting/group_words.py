@@ -10,7 +10,7 @@ from controller.model.report_filter import Shown
 from controller.model.run import Scope
 from controller.model.severity import Severity
 from controller.model.statement_groups import Group, Line, merchants_by_actor, merchants_by_severity
-from controller.model.statements import ADOPTED, RENAMED_IN_MANIFESTS, Statement
+from controller.model.statements import ADOPTED, RENAMED_IN_MANIFESTS, SET_LATER, Statement
 from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import (
     ACTOR_WORDS,
@@ -29,6 +29,7 @@ LONGEST_SENTENCE = 700
 
 _NOTE_TITLES = {
     ADOPTED: "adopt the existing company of that name",
+    SET_LATER: "set later, by the first configuration: once the books are linked and read",
     RENAMED_IN_MANIFESTS: "go by another name in the manifests",
 }
 SEVERITY_WORDS = {Severity.CRITICAL: "Critical", Severity.WARNING: "Warning", Severity.INFO: "Info"}

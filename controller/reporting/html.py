@@ -13,7 +13,7 @@ from controller.model.report import FleetPlan, Refusal
 from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.severity import Severity
 from controller.model.statement_groups import Group, group_statements
-from controller.model.statements import drift_statements, plan_statements
+from controller.model.statements import drift_statements, later_statements, plan_statements
 from controller.reporting.as_json import unmanaged_names
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import format_count, format_time
@@ -29,7 +29,7 @@ from controller.reporting.text_drift import drift_summary, label_title
 
 
 def plan_html(plan: FleetPlan) -> str:
-    groups = group_statements(plan_statements(plan))
+    groups = group_statements([*plan_statements(plan), *later_statements(plan)])
     refusal = _refusal(plan.refusal) if plan.refusal else ""
     summary = [paragraph(plan_summary(plan), "lead"), refusal, *_notices(plan), tiles(groups), _figures(plan)]
     sections: list[Section] = [("summary", "Summary", "".join(summary)), *severity_sections(groups)]

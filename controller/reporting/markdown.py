@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from controller.model.report import FleetPlan, FleetReport, Refusal
 from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.statement_groups import Group, group_statements
-from controller.model.statements import drift_statements, plan_statements, report_statements
+from controller.model.statements import drift_statements, later_statements, plan_statements, report_statements
 from controller.reporting.as_json import unmanaged_names
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import cut_text, format_count, format_time
@@ -32,7 +32,7 @@ _PARTS_LEFT_OUT_CHARACTERS = 2_000
 
 
 def plan_markdown(plan: FleetPlan) -> str:
-    groups = group_statements(plan_statements(plan))
+    groups = group_statements([*plan_statements(plan), *later_statements(plan)])
     head = ["## Plan", "", *_made(plan), f"**{escape_markdown(plan_summary(plan))}**", "", *_who(groups)]
     head += [*_notices(plan), *(_refusal(plan.refusal) if plan.refusal else [])]
     return _document(head, groups, [], code_span(command_for_all("plan", plan.scope)))

@@ -50,11 +50,14 @@ from controller.reporting.provenance import provenance_text
 _STATE_WORDS = tuple((state, STATUS_MEANINGS[MerchantStatus(state.value)].label) for state in PlanStatus)
 
 
-def plan_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
-    """What would change, merchant by merchant, many alike as one; those in sync are only counted."""
+def plan_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR, *, in_depth: bool = False) -> str:
+    """What would change, merchant by merchant, many alike as one; those in sync are only counted.
+
+    in_depth  also each field that is set later, once a merchant has given consent and its books are read
+    """
     return "\n".join(
         [
-            *_plan_lines(plan, paint),
+            *_plan_lines(plan, paint, in_depth=in_depth),
             *data_age_lines(plan, paint),
             *provenance_lines(plan, paint),
             *actor_lines(plan, plan_statements(plan)),
@@ -81,10 +84,10 @@ def provenance_lines(plan: FleetPlan, paint: Paint) -> list[str]:
     return [paint("quiet", clean(words))] if words else []
 
 
-def _plan_lines(plan: FleetPlan, paint: Paint) -> list[str]:
+def _plan_lines(plan: FleetPlan, paint: Paint, *, in_depth: bool = False) -> list[str]:
     shown = [each for each in plan.plans if _worth_showing(each)]
     told = [each for each in shown if not _only_adopts(each)]
-    lines = unread_last(told, paint, lambda each: merchant_lines(each, paint))
+    lines = unread_last(told, paint, lambda each: merchant_lines(each, paint, in_depth=in_depth))
     adopted = [line for each in shown if _only_adopts(each) for line in merchant_lines(each, paint)]
     lines += [*adopted, ""] if adopted else []
     lines += notice_lines(plan, paint)
@@ -161,15 +164,27 @@ def limit_exceeded_text(excess: LimitExceeded) -> str:
     return f"{excess.limited_class}: {excess.count:,}, and the limit is {excess.limit:,}"
 
 
-def merchant_lines(plan: Plan, paint: Paint) -> list[str]:
-    """One merchant in a block."""
+def merchant_lines(plan: Plan, paint: Paint, *, in_depth: bool = False) -> list[str]:
+    """One merchant in a block. `in_depth`: each field that is set later, too."""
     adopts = paint("quiet", "  adopts the existing company of that name") if plan.adopts else ""
     lines = [f"{paint('strong', clean(plan.merchant))}  {paint.word(plan.status.value)}{adopts}"]
     lines += [f"  {paint.word('~')} renamed from {clean(plan.renamed_from)}"] if plan.renamed_from else []
     explanations, others = explained(plan)
     for change in (*plan.changes, *plan.held_changes):
         lines += change_lines(change, paint, explanations, held=change in plan.held_changes)
+    lines += later_lines(plan, paint, in_depth=in_depth)
     return lines + [line for finding in others for line in finding_lines(finding, paint)]
+
+
+def later_lines(plan: Plan, paint: Paint, *, in_depth: bool) -> list[str]:
+    """`later: 24 fields`, which a first configuration sets; their names and values in depth."""
+    if not plan.later_values:
+        return []
+    count = format_count(len(plan.later_values), "field")
+    more = "" if in_depth else "  (merchantctl -v plan names them)"
+    head = f"  later: {count}, once the books are linked and read{paint('quiet', more)}"
+    rows = [(field, "->", format_value(value, field)) for field, value in sorted(plan.later_values.items())]
+    return [head, *(align_columns(rows, " " * 6) if in_depth else [])]
 
 
 def change_lines(change: Change, paint: Paint, explanations: Explanations, *, held: bool = False) -> list[str]:

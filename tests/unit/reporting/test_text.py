@@ -15,8 +15,11 @@ from controller.model.report import (
     Skipped,
     Unchanged,
 )
-from controller.model.values import Option, Ref
+from controller.model.values import Option, Ref, Value
+from controller.reporting.as_json import plan_json
 from controller.reporting.formatting import align_columns, clean, format_value
+from controller.reporting.html import plan_html
+from controller.reporting.markdown import plan_markdown
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
 from controller.reporting.text import destroyed, not_applied_text, plan_summary, plan_text, report_text
 from controller.reporting.text_drift import drift_text, merchant_detail_text, status_text
@@ -43,6 +46,23 @@ def test_a_finding_shows_cause_remedy_and_link() -> None:
         "      > merchantctl apply",
         "      https://link.example/x",
     ]
+
+
+def test_a_merchant_that_waits_says_how_many_fields_it_gets_later_and_in_depth_and_in_every_document_which() -> None:
+    later: dict[str, Value | Ref] = {"enabled": True, "mapping.sales.accounts.sales": Ref("code", "200")}
+    plan = fleet(replace(waiting(), later_values=later), replace(waiting("bob"), later_values=later))
+    assert "later: 2 fields, once the books are linked and read  (merchantctl -v plan names them)" in plan_text(plan)
+    assert "mapping.sales.accounts.sales" not in plan_text(plan)
+    in_depth = plan_text(plan, in_depth=True)
+    assert "mapping.sales.accounts.sales  ->  code 200" in in_depth
+    assert "names them" not in in_depth
+    assert plan_json(plan)["merchants"][0]["later"] == [
+        {"field": "enabled", "wanted": True},
+        {"field": "mapping.sales.accounts.sales", "wanted": {"id": None, "code": "200", "name": None}},
+    ]
+    assert "once the books are linked and read — 2 merchants" in plan_markdown(plan)
+    assert "| mapping.sales.accounts.sales | (unset) | code 200 |" in plan_markdown(plan)
+    assert "code 200" in plan_html(plan)
 
 
 def test_a_refusal_names_count_limit_and_the_flag_that_lifts_it() -> None:
