@@ -47,18 +47,25 @@ def emulator_server() -> Iterator[Emulator]:
 @pytest.fixture
 def emulator(emulator_server: Emulator) -> Emulator:
     """An empty emulator on the real time."""
-    emulator_server.control("POST", "/reset")
+    emulator_server.reset()
     return emulator_server
 
 
+@pytest.fixture(scope="session")
+def emulator_without_socket() -> Emulator:
+    """The one behind `emulator_in_process`, for the whole session of one pytest process."""
+    return in_process_emulator()
+
+
 @pytest.fixture
-def emulator_in_process() -> Emulator:
+def emulator_in_process(emulator_without_socket: Emulator) -> Emulator:
     """An empty emulator without a socket, reached by its `environment`, and by `place.environment`.
 
     For tests in which neither sockets nor other processes are the subject. Its waits are nobody's: no latency, no
     `delay` fault while somebody talks to it by `api` or `control`.
     """
-    return in_process_emulator()
+    emulator_without_socket.reset()
+    return emulator_without_socket
 
 
 @pytest.fixture(autouse=True)

@@ -48,7 +48,26 @@ class Emulator:
         self.url, self.api_key, self.environment = url, api_key, environment
         credential = b64encode(api_key.encode()).decode()
         headers = {"Authorization": f"Basic {credential}"}
-        self.api = httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30, transport=transport)
+        self.api = httpx.Client(
+            base_url=url,
+            headers=headers,
+            trust_env=False,
+            timeout=30,
+            transport=transport,
+            event_hooks={"request": [self._note_request]},
+        )
+        self.is_untouched = False
+        """Since its reset nobody has asked or told it anything by `api` or `control`."""
+        self.states_by_fleet: dict[str, bytes] = {}
+        """What `Place.provision` keeps: the state file of each fleet of which this emulator has a snapshot."""
+
+    def reset(self) -> None:
+        """Empty, and on the real time."""
+        self.control("POST", "/reset")
+        self.is_untouched = True
+
+    def _note_request(self, request: httpx.Request) -> None:
+        self.is_untouched = False
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.api.request(method, f"/_emulator{path}", json=body)

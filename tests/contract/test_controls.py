@@ -337,6 +337,18 @@ def test_without_a_snapshot_nothing_is_restored(emulator: Emulator) -> None:
     assert emulator.api.get("/companies").json()["totalResults"] == 1
 
 
+def test_a_snapshot_with_a_name_outlives_resets_and_other_snapshots(emulator: Emulator) -> None:
+    emulator.merchant("acme")
+    emulator.control("POST", "/snapshot?name=one%20company")
+    emulator.control("POST", "/reset")
+    emulator.control("POST", "/snapshot")
+    emulator.control("POST", "/restore?name=one%20company")
+    assert emulator.api.get("/companies").json()["totalResults"] == 1
+    emulator.control("POST", "/restore")
+    assert emulator.api.get("/companies").json()["totalResults"] == 0
+    assert emulator.api.post("/_emulator/restore?name=another").status_code == 400
+
+
 @pytest.mark.parametrize(
     ("duration", "seconds"),
     [("PT31S", 31), ("PT1M30S", 90), ("P1DT2H", 93600), ("P2W", 1209600), ("PT0.5S", 0.5)],

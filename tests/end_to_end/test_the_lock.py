@@ -112,7 +112,7 @@ class TestInContainers:
         place.provision("ann", "bob")
         place.profile(schedule={"frequency": "Daily", "startDate": "2026-12-01", "syncHourUtc": 4})
         place.emulator.fault(SAVE_CONFIGURATION, "delay", ms=300_000, times=1)
-        before = place.emulator.counts()[SAVE_CONFIGURATION]
+        before = place.emulator.counts().get(SAVE_CONFIGURATION, 0)
 
         def rollout(host: str, *arguments: str) -> subprocess.Popen[str]:
             command = [*container(host), sys.executable, "-m", "controller", "rollout", *arguments]
@@ -121,7 +121,7 @@ class TestInContainers:
 
         first = rollout("one", "start", "--yes", "--wave", "1")
         try:
-            while place.emulator.counts()[SAVE_CONFIGURATION] == before:
+            while place.emulator.counts().get(SAVE_CONFIGURATION, 0) == before:
                 assert first.poll() is None
                 time.sleep(0.05)
             refused = rollout("two", "resume")

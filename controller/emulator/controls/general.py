@@ -52,14 +52,14 @@ async def reset(request: Request) -> Response:
 
 
 async def snapshot(request: Request) -> Response:
-    """Keeps the world as it is, for `restore`, until the next snapshot or reset."""
-    world_of(request).take_snapshot()
+    """Keeps the world as it is, for `restore`, until the next snapshot or reset; with `?name=`, beyond resets."""
+    world_of(request).take_snapshot(request.query_params.get("name", ""))
     return no_content()
 
 
 async def restore(request: Request) -> Response:
-    """The world as in the last snapshot; faults, latency, limits and counts are gone. 400 without a snapshot."""
-    if not world_of(request).restore():
+    """The world as in the last snapshot, or that of `?name=`; faults, latency, limits and counts are gone. Else 400."""
+    if not world_of(request).restore(request.query_params.get("name", "")):
         raise ApiError(400, "There is no snapshot: POST /_emulator/snapshot takes one")
     gateway_of(request).reset()
     return no_content()

@@ -160,7 +160,7 @@ class World:
     alive_until: datetime = LONG_AGO
     """The emulated moment up to which a world read from a data file had lived: what came after is due."""
     _before_last_write: World | None = None
-    _snapshot: World | None = None
+    _snapshots: dict[str, World] = field(default_factory=dict)
     _initial_settings: EmulatorSettings = field(init=False)
     _generation: int = 0
     """How often the world was reset: a write that began before a reset keeps no earlier world."""
@@ -220,27 +220,29 @@ class World:
         age = self.now() - self._before_last_write.now()
         return self._before_last_write if age.total_seconds() <= max_age_s else None
 
-    def take_snapshot(self) -> None:
-        """Keep all of it for `restore`, until the next snapshot or reset."""
+    def take_snapshot(self, name: str = "") -> None:
+        """Keep all of it for `restore`, until the next of that name; the one without a name until a reset."""
         snapshot = self._copy()
         snapshot.settings, snapshot.scheduler = replace(self.settings), self.scheduler.copy()
         snapshot.clock = Clock(self.clock.offset)
-        self._snapshot = snapshot
+        self._snapshots[name] = snapshot
 
-    def restore(self) -> bool:
-        """All of it as in the snapshot, with a clock that went on since; False where there is none."""
-        snapshot = self._snapshot
+    def restore(self, name: str = "") -> bool:
+        """All of it as in the snapshot, with a clock that went on since; False where there is none of that name."""
+        snapshot = self._snapshots.get(name)
         if snapshot is None:
             return False
+        unnamed = self._snapshots.get("")
         self.reset()
+        if unnamed:
+            self._snapshots[""] = unnamed
         for key, company in snapshot.companies.items():
             self.companies[key] = company
-        for name, rows in snapshot.tables.items():
+        for table_name, rows in snapshot.tables.items():
             for key, row in rows.items():
-                self.table(name)[key] = row
+                self.table(table_name)[key] = row
         self.settings, self.scheduler = replace(snapshot.settings), snapshot.scheduler.copy()
         self.clock.advance(snapshot.clock.offset)
-        self._snapshot = snapshot
         return True
 
     def reset(self) -> None:
@@ -251,5 +253,6 @@ class World:
         self.scheduler.clear()
         self.clock = Clock()
         self.encoded_documents.clear()
-        self._before_last_write = self._snapshot = None
+        self._before_last_write = None
+        self._snapshots.pop("", None)
         self._generation += 1
