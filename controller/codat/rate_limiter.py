@@ -129,6 +129,8 @@ class RateLimiter:
         lane = _LANE.get()
         self._in_flight[lane] -= 1
         self._taken[lane] -= unused
+        if lane is Lane.BACKGROUND:
+            self._background_tokens += unused
         if any(self._queues):
             self._admit()
 

@@ -340,3 +340,20 @@ def test_a_flood_of_events_leaves_a_part_of_the_budget_to_the_long_pass() -> Non
         return swept
 
     assert run(story()) >= 0.1 * 600 * 10
+
+
+def test_a_place_that_was_reserved_and_not_used_costs_the_long_pass_nothing() -> None:
+    """A write whose read was the plan's takes places for both."""
+
+    async def story() -> float:
+        rate_limiter = RateLimiter(600, 16)
+        with background_requests():
+            for _ in range(600):
+                reservation = await rate_limiter.reserve(2)
+                assert reservation
+                reservation.use()
+                rate_limiter.record_answer(throttled=False)
+                reservation.close()
+        return asyncio.get_running_loop().time()
+
+    assert run(story()) <= 1.2 * BUDGET_WINDOW_S
