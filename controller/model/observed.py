@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from controller.model.names import company_name_key
 from controller.model.syncs_and_uploads import is_failure
-from controller.model.values import CONNECTION_STATE_PATH, LocalTime, Option, Value
+from controller.model.values import CONNECTION_STATE_PATH, LocalTime, Option, RefKind, Value, ref_kind
 from controller.quick_dataclasses import dataclass
 
 LINKED, PENDING_AUTH, UNLINKED, DEAUTHORIZED = "Linked", "PendingAuth", "Unlinked", "Deauthorized"
@@ -119,6 +119,14 @@ class Configuration:
     @property
     def offers_options(self) -> bool:
         return any(self.options.values())
+
+    @property
+    def shows_all_pulled(self) -> bool:
+        """Whether something of each of REQUIRED_DATA_TYPES is in it, which only a pull brings there (API notes 5.8)."""
+        offered = {kind for path, options in self.options.items() if options and (kind := ref_kind(path))}
+        # Accounts are of two data types: of the chart, and of the bank accounts.
+        classes = {(option.kind or "").lower() for options in self.options.values() for option in options}
+        return bool(self.books) and offered == {*RefKind} and classes >= {"bank", "nominal"}
 
 
 @dataclass(frozen=True, slots=True)

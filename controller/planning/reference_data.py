@@ -1,7 +1,8 @@
 """Is there reference data to choose from, and is it of the right books? A merchant to be taken down needs neither.
 
-configured, with options ───────────────────────────┐
-not yet: all six types pulled, and options offered ─┴─▶ the right books? ─▶ on to the mapping
+configured, with options ───────────────────────────────┐
+not yet: something of all six types in the document ────┤
+  else by the data status: all six pulled, with options ┴▶ the right books? ─▶ on to the mapping
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ FAILED_PULL_SUFFIXES = ("Error", "PrerequisiteNotMet")
 
 
 def check_reference_data(context: PlanningContext) -> StepResult:
-    """Configured with options, or all six data types pulled (API notes 5.8: an earlier success is enough)."""
+    """Configured with options, or all six data types pulled (API notes 5.8: an earlier success is enough).
+
+    The document proves the pulls where it shows something of each. The data status decides where it was read.
+    """
     live, statuses = context.observed.configuration, context.observed.data_status
     if isinstance(live, Unread) and live.failed:
         return unknown_result(context, DATA_READY, "the configuration", live.reason)
@@ -34,11 +38,8 @@ def check_reference_data(context: PlanningContext) -> StepResult:
         )
     if isinstance(statuses, Unread):
         return unknown_result(context, DATA_READY, "the data status", statuses.reason)
-    statuses = statuses or {}
-    offers_options = isinstance(live, Configuration) and live.offers_options
-    is_configured = isinstance(live, Configuration) and live.configured
-    # What is configured was pulled once; its data may be old, but there is something to choose from.
-    if not (offers_options and is_configured):
+    if not _is_ready_by_document(live, statuses):
+        statuses, offers_options = statuses or {}, isinstance(live, Configuration) and live.offers_options
         unpulled = tuple(name for name in REQUIRED_DATA_TYPES if not _succeeded(statuses, name))
         if unpulled:
             return stop_result(context, DATA_READY, *_not_pulled_findings(context, statuses, unpulled))
@@ -48,8 +49,20 @@ def check_reference_data(context: PlanningContext) -> StepResult:
                 "data-not-pulled", cause, refresh_command(context), Actor.CODAT, recheck_after=RECHECK_WAITING_AFTER
             )
             return stop_result(context, DATA_READY, finding)
-    findings = (*_failed_pull_findings(context, statuses, Actor.NOBODY), *_stale_findings(context))
+    findings = (*_failed_pull_findings(context, statuses or {}, Actor.NOBODY), *_stale_findings(context))
     return StepResult(context, condition_met(DATA_READY), findings=findings)
+
+
+def needs_data_status(live: Configuration) -> bool:
+    """Whether the document alone does not tell that there is reference data to choose from."""
+    # What is configured was pulled once; its data may be old, but there is something to choose from.
+    return not (live.offers_options if live.configured else live.shows_all_pulled)
+
+
+def _is_ready_by_document(live: Configuration | Unread, statuses: Mapping[str, DataTypeStatus] | None) -> bool:
+    if not isinstance(live, Configuration) or needs_data_status(live):
+        return False
+    return live.configured or statuses is None
 
 
 def _not_pulled_findings(

@@ -60,6 +60,9 @@ QUOTA_USED_UP = "Codat's quota of requests is used up"
 APPLY_DOES_THE_REST = "merchantctl apply does the rest"
 ONCE_QUOTA_IS_BACK = f"once it is back, {APPLY_DOES_THE_REST}"
 
+NOT_READY_STATUS = 409
+"""Books that Codat has not read yet say nothing of other merchants, however many consented at the same hour."""
+
 QUARANTINED_CODE, INTERNAL_ERROR_CODE = "quarantined", "internal-error"
 
 _LOG = logging.getLogger(__name__)
@@ -253,7 +256,8 @@ async def update_failure_tracking(plan: Plan, outcome: Outcome, snapshot: RunSna
     match outcome:
         case Failed(reason=reason, retryable=retryable) if snapshot.run.stop.reason is None:
             await _record_quarantine(plan, reason, snapshot, retryable=retryable)
-            await _stop_after_many_failures(plan, snapshot)
+            if outcome.status != NOT_READY_STATUS:
+                await _stop_after_many_failures(plan, snapshot)
         case ChangedSincePlan(what=what, writes=writes) if snapshot.run.stop.reason is None:
             await _record_quarantine(plan, what, snapshot, retryable=True)
             if writes:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from controller.model.observed import REQUIRED_DATA_TYPES, DataTypeStatus, Unread
+from controller.codat.convert import read_configuration
+from controller.model.observed import REQUIRED_DATA_TYPES, Configuration, DataTypeStatus, Unread
 from controller.model.plan import Actor, Plan, PlanStatus
+from controller.planning.reference_data import needs_data_status
 from tests import build
 from tests.build import change_kinds, data_statuses, finding_codes
 
@@ -56,6 +59,54 @@ def test_an_earlier_success_is_enough_for_a_first_configuration() -> None:
 
 def test_everything_pulled_and_nothing_offered_is_waited_for_too() -> None:
     assert finding_codes(waiting()) == ["data-not-pulled"]
+
+
+BANK = {"id": "acc-current", "name": "Current account", "classification": "bank"}
+CARD_OPTIONS = [*build.usual_document()["configuration"]["payments"]["accounts"]["card"]["accountOptions"], BANK]
+SHOWN = build.usual_document(
+    {"configured": False, "configuration": {"payments": {"accounts": {"card": {"accountOptions": CARD_OPTIONS}}}}}
+)
+"""A document that was never written to, and that has something of each of the six types."""
+
+
+def shown(lacks: str = "") -> Configuration:
+    """That document, without what one data type brings there."""
+    sections = {name: each for name, each in SHOWN["configuration"].items() if "accounts" in each}
+    without: dict[str, Any] = {
+        "taxRates": {"configuration": {"sales": {"taxRates": dict.fromkeys(sections["sales"]["taxRates"])}}},
+        "suppliers": {"configuration": {"fees": {"feesSupplier": {"supplierOptions": []}}}},
+        "customers": {"configuration": {"sales": {"salesCustomer": {"customerOptions": None}}}},
+        "bankAccounts": {"configuration": {"payments": {"accounts": {"card": {"accountOptions": CARD_OPTIONS[:-1]}}}}},
+        "chartOfAccounts": {
+            "configuration": {
+                **{section: {"accounts": dict.fromkeys(sections[section]["accounts"])} for section in sections},
+                "payments": {"accounts": {"cash": None, "payout": None, "card": {"accountOptions": [BANK]}}},
+            }
+        },
+        "company": {"accountingSoftwareCompanyName": None},
+        "": {},
+    }
+    return read_configuration(json.dumps(build.merge_patch(SHOWN, without[lacks])).encode(), build.USUAL_NOW)
+
+
+def test_a_document_that_shows_something_of_every_type_needs_no_data_status() -> None:
+    assert not needs_data_status(shown())
+    plan = build.make_usual_plan(seen=build.observed(shown()), last=FIRST)
+    assert finding_codes(plan) == ["not-configured"]
+
+
+@pytest.mark.parametrize("lacks", REQUIRED_DATA_TYPES)
+def test_a_document_that_shows_nothing_of_one_type_needs_the_data_status(lacks: str) -> None:
+    assert needs_data_status(shown(lacks))
+    plan = build.make_usual_plan(seen=build.observed(shown(lacks)), last=FIRST)
+    assert (plan.status, plan.changes) == (PlanStatus.WAITING, ())
+
+
+def test_a_data_status_that_was_read_decides_whatever_the_document_shows() -> None:
+    statuses = data_statuses(bankAccounts=DataTypeStatus("bankAccounts", "FetchError", None))
+    plan = build.make_usual_plan(seen=build.observed(shown(), data_status=statuses), last=FIRST)
+    assert finding_codes(plan) == ["data-pull-failed"]
+    assert plan.changes == ()
 
 
 def test_a_configured_merchant_with_options_needs_no_data_status() -> None:
