@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import emulator, events, manifests, plan, start, sweep, window
+from benchmarks import consent, emulator, events, manifests, plan, start, sweep, window
 
 _ALL = {
-    each.__name__.rpartition(".")[2]: each.measure for each in (start, manifests, emulator, sweep, plan, window, events)
+    each.__name__.rpartition(".")[2]: each.measure
+    for each in (start, manifests, emulator, sweep, plan, consent, window, events)
 }
 
 for name in sys.argv[1:] or _ALL:

@@ -15,7 +15,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Queue
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from threading import Thread
 from typing import Any
 
 from benchmarks.stage import BENCHMARK_API_KEY, Figure, ask, fleet_in_sync, serve_emulator_process
+from controller.settings import Settings
 
 MERCHANTS = 10_000
 EVENTS = 60
@@ -42,28 +43,45 @@ def measure() -> Iterator[Figure]:
     """Needs about six minutes."""
     with serve_emulator_process() as (url, _), TemporaryDirectory() as folder:
         settings = fleet_in_sync(url, Path(folder), MERCHANTS)
-        environment = {
-            **os.environ,
-            "CODAT_API_KEY": BENCHMARK_API_KEY,
-            "CODAT_BASE_URL": url,
-            "MERCHANTCTL_STATE": settings.state,
-            "MERCHANTCTL_MANIFESTS": str(settings.manifests),
-            "MERCHANTCTL_WEBHOOK_SECRET": _SECRET,
-        }
-        command = [sys.executable, "-m", "controller", "run", "--listen", "127.0.0.1:0"]
-        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as controller:
-            try:
-                yield from _measure_beside(controller, url)
-            finally:
-                controller.send_signal(signal.SIGTERM)
+        with running_controller(settings) as lines:
+            yield from _measure_beside(lines, url)
 
 
-def _measure_beside(controller: subprocess.Popen[str], url: str) -> Iterator[Figure]:
-    lines: Queue[dict[str, Any]] = Queue()
-    Thread(target=_read_log, args=(controller, lines), daemon=True).start()
-    address = _next(lines, "controller_started")["web"]
-    made = ask(url, "POST", "/webhooks", {"url": f"{address}/webhooks", "eventTypes": _EVENT_TYPES})
+Log = Queue[dict[str, Any]]
+"""The lines that a controller logs, as they come."""
+
+
+@contextmanager
+def running_controller(settings: Settings) -> Iterator[Log]:
+    """`merchantctl run` as a process, at the default pace."""
+    environment = {
+        **os.environ,
+        "CODAT_API_KEY": BENCHMARK_API_KEY,
+        "CODAT_BASE_URL": settings.base_url,
+        "MERCHANTCTL_STATE": settings.state,
+        "MERCHANTCTL_MANIFESTS": str(settings.manifests),
+        "MERCHANTCTL_WEBHOOK_SECRET": _SECRET,
+    }
+    command = [sys.executable, "-m", "controller", "run", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as controller:
+        lines: Log = Queue()
+        Thread(target=_read_log, args=(controller, lines), daemon=True).start()
+        try:
+            yield lines
+        finally:
+            controller.send_signal(signal.SIGTERM)
+
+
+def subscribe(lines: Log, url: str, event_types: list[str]) -> str:
+    """Has the emulator tell the controller of such events once that listens; the id of the subscription."""
+    address = next_line(lines, "controller_started")["web"]
+    made = ask(url, "POST", "/webhooks", {"url": f"{address}/webhooks", "eventTypes": event_types})
     ask(url, "PATCH", f"/_emulator/webhooks/{made['id']}", {"secret": _SECRET})
+    return str(made["id"])
+
+
+def _measure_beside(lines: Log, url: str) -> Iterator[Figure]:
+    webhook = subscribe(lines, url, _EVENT_TYPES)
     companies = ask(url, "GET", "/meta/companies?page=1&pageSize=1000")["results"]
     time.sleep(SWEEP_BEGUN_AFTER_S)
     waits = []
@@ -74,7 +92,7 @@ def _measure_beside(controller: subprocess.Popen[str], url: str) -> Iterator[Fig
     yield Figure("webhook to looked at, median, while all are swept", statistics.median(ordered), "s")
     yield Figure("  p95", ordered[int(0.95 * len(ordered))], "s", "<= 2")
     yield Figure("  slowest", ordered[-1], "s")
-    ask(url, "DELETE", f"/webhooks/{made['id']}")
+    ask(url, "DELETE", f"/webhooks/{webhook}")
     waits = []
     for company in companies[1 :: len(companies) // UNTOLD][:UNTOLD]:
         waits.append(_seconds_until_looked_at(company, url, lines))
@@ -82,22 +100,22 @@ def _measure_beside(controller: subprocess.Popen[str], url: str) -> Iterator[Fig
     yield Figure("unlink without a webhook to looked at, slowest", max(waits), "s", "<= 75")
 
 
-def _seconds_until_looked_at(company: dict[str, Any], url: str, lines: Queue[dict[str, Any]]) -> float:
+def _seconds_until_looked_at(company: dict[str, Any], url: str, lines: Log) -> float:
     began = time.perf_counter()
     (books,) = [each["id"] for each in company["dataConnections"] if each["sourceType"] == "Accounting"]
     ask(url, "POST", f"/_emulator/companies/{company['id']}/connections/{books}/deauthorize")
-    _next(lines, "pass_finished")
+    next_line(lines, "pass_finished")
     return time.perf_counter() - began
 
 
-def _read_log(controller: subprocess.Popen[str], lines: Queue[dict[str, Any]]) -> None:
+def _read_log(controller: subprocess.Popen[str], lines: Log) -> None:
     assert controller.stderr is not None
     with suppress(ValueError):  # closed when the measurement is over
         for line in controller.stderr:
             lines.put(json.loads(line))
 
 
-def _next(lines: Queue[dict[str, Any]], event: str) -> dict[str, Any]:
+def next_line(lines: Queue[dict[str, Any]], event: str) -> dict[str, Any]:
     while (line := lines.get(timeout=120))["event"] != event:
         pass
     return line

@@ -69,27 +69,33 @@ def measure_seconds(work: Any) -> tuple[float, float]:
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
-def write_manifests(folder: Path, merchants: int) -> Path:
+def write_manifests(folder: Path, merchants: int, manifest: str = _MANIFEST) -> Path:
     """One manifest a merchant."""
     folder.mkdir()
     for number in range(merchants):
         name = f"m-{number:05d}"
-        (folder / f"{name}.yaml").write_text(_MANIFEST.format(name=name))
+        (folder / f"{name}.yaml").write_text(manifest.format(name=name))
     return folder
 
 
 def fleet_in_sync(url: str, folder: Path, merchants: int) -> Settings:
     """A fleet that is configured over there, declared here, and bound as after its first apply."""
-    seeded = ask(url, "POST", "/_emulator/seed", {"companies": merchants, "platform": "gbol", "state": "configured"})
+    return bound_fleet(url, folder, merchants, "configured", _MANIFEST)
+
+
+def bound_fleet(url: str, folder: Path, merchants: int, state: str, manifest: str) -> Settings:
+    """A fleet that is in one of the emulator's states over there, declared here, and bound as after its first apply."""
+    seeded = ask(url, "POST", "/_emulator/seed", {"companies": merchants, "platform": "gbol", "state": state})
     place = f"sqlite:///{folder / 'state.db'}"
-    asyncio.run(_bind(place, seeded["merchants"]))
-    return Settings(
-        BENCHMARK_API_KEY, url, place, write_manifests(folder / "manifests", merchants), 0, cache=folder / "cache"
-    )
+    asyncio.run(_bind(place, seeded["merchants"], configured=state == "configured"))
+    manifests = write_manifests(folder / "manifests", merchants, manifest)
+    return Settings(BENCHMARK_API_KEY, url, place, manifests, 0, cache=folder / "cache")
 
 
-async def _bind(place: str, seeded: list[dict[str, str]]) -> None:
-    tables = {"merchants": [_who(each) for each in seeded], "applied": [_what(each) for each in seeded]}
+async def _bind(place: str, seeded: list[dict[str, str]], *, configured: bool) -> None:
+    at = "2026-01-01T00:00:00+00:00" if configured else None
+    merchants = [{**_who(each), "configured_at": at} for each in seeded]
+    tables = {"merchants": merchants, "applied": [_what(each) for each in seeded]}
     async with open_state(place) as store:
         await store.import_({"schemaVersion": 1, "kind": "State", "tables": tables})
 
@@ -100,7 +106,6 @@ def _who(seeded: dict[str, str]) -> dict[str, Any]:
         "company_id": seeded["companyId"],
         "company_name": seeded["name"],
         "connection_id": seeded["accountingConnectionId"],
-        "configured_at": "2026-01-01T00:00:00+00:00",
         "retired_at": None,
     }
 
