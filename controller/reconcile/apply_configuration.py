@@ -3,13 +3,14 @@
 read afresh → moved? stop → change declared fields only → rules → POST → read back
 
 The API has no ETag and takes the document whole (API notes 3.3): whatever the read lacked, the POST would wipe.
+Where the read that planned is a moment old, it is the read before the POST (`planned_documents`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from controller.codat.client import Client
+from controller.codat.client import Client, Reader
 from controller.codat.convert import changes_by_field, read_configuration, restore_values, write_fields
 from controller.codat.write_check import find_unexpected_changes, object_paths
 from controller.model.errors import Rejected, RemoteError
@@ -28,6 +29,7 @@ from controller.reconcile.merchant_progress import (
     dropped_field_finding,
     undeclared_change_finding,
 )
+from controller.reconcile.planned_documents import PlannedDocument
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_value
 
@@ -35,20 +37,26 @@ from controller.reporting.formatting import format_value
 async def set_configuration(
     plan: Plan, change: Change, progress: MerchantProgress, snapshot: RunSnapshot
 ) -> MerchantProgress:
-    """Reads afresh, stops if a declared field moved, changes only what differs, sends it whole, reads it back."""
+    """Reads afresh, or has just read; stops if a declared field moved; changes only what differs, sends it whole, reads
+    it back."""
     run, company_id = snapshot.run, progress.require_company_id()
     before = sent = b""
 
     async def read_then_post(api: Client) -> None:
         nonlocal before, sent
-        live = read_configuration(await api.configuration(company_id), run.service_now())
-        _halt_if_changed(plan, change, live, progress, snapshot)
-        before, sent = live.document, _document_to_send(plan, change, live, snapshot)
-        await fence(snapshot)
+        planned = _fresh_planned_document(plan, progress, snapshot)
+        while True:
+            live = planned.live if planned else await _read(api, company_id, snapshot)
+            _halt_if_changed(plan, change, live, progress, snapshot)
+            before, sent = live.document, _document_to_send(plan, change, live, snapshot)
+            await fence(snapshot)
+            if planned is None or planned.is_fresh(run.environment.monotonic()):
+                break
+            planned = None  # the proof of the lock took its time
         await progress.count_write(api.set_configuration(company_id, sent))
 
     async def is_done() -> bool:
-        return not _first_difference(change, await _read(company_id, snapshot))
+        return not _first_difference(change, await _read(run.api, company_id, snapshot))
 
     async def post() -> None:
         # The fewer documents are between their read and their write, the shorter is the time for an edit to be lost.
@@ -137,11 +145,11 @@ async def _read_back(
     """What stands after the write. Raises MerchantHalted where that is not what was sent."""
     run = snapshot.run
     try:
-        live = await _read(company_id, snapshot)
+        live = await _read(run.api, company_id, snapshot)
         if _first_difference(change, live):
             # An answer may come from an older copy for a while: look again before saying that somebody writes too.
             await run.sleep(run.recovery_times.first_look_s)
-            live = await _read(company_id, snapshot)
+            live = await _read(run.api, company_id, snapshot)
     except RemoteError as error:
         raise MerchantHalted(failed_outcome(error, change, progress.writes, snapshot)) from None
     difference = _first_difference(change, live)
@@ -156,8 +164,16 @@ async def _read_back(
     raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes))
 
 
-async def _read(company_id: str, snapshot: RunSnapshot) -> Configuration:
-    return read_configuration(await snapshot.run.api.configuration(company_id), snapshot.run.service_now())
+async def _read(api: Reader, company_id: str, snapshot: RunSnapshot) -> Configuration:
+    return read_configuration(await api.configuration(company_id), snapshot.run.service_now())
+
+
+def _fresh_planned_document(plan: Plan, progress: MerchantProgress, snapshot: RunSnapshot) -> PlannedDocument | None:
+    """The document that was planned for, where it was read a moment ago and this is the first write since."""
+    planned = snapshot.planned_documents.take(plan.merchant)
+    if planned is None or progress.writes or not planned.is_fresh(snapshot.run.environment.monotonic()):
+        return None
+    return planned
 
 
 def _first_difference(change: Change, live: Configuration) -> str:

@@ -5,7 +5,8 @@ A company is Absent only where Codat says so of its id *and* a complete listing 
 
 a long pass    the listing, and one configuration per merchant whose two connections are Linked
 one target     its company by id instead of the listing
-only if needed data status, the rows of dangling selections, the last successful sync
+only if needed data status, where the document alone does not tell that the books were pulled, or Codat refused to
+               be written to; the rows of dangling selections; the last successful sync
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from controller.model.observed import (
     Unread,
 )
 from controller.model.values import ref_kind, resolve_live_path
+from controller.planning.reference_data import needs_data_status
 from controller.planning.references import find_dangling
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
@@ -39,13 +41,18 @@ from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_t
 
 @dataclass(frozen=True, slots=True)
 class BasicObservation:
-    """The first look: the company, and the configuration as it came. `document` is None where none is compared."""
+    """The first look: the company, and the configuration as it came.
+
+    document  None where none is compared
+    read_at   when its answer was there, by the environment's monotonic clock
+    """
 
     company: Company | Absent | Unread
     same_name_companies: tuple[Company, ...] = ()
     document: bytes | Unread | None = None
     name_holder: str | None = None
     similar_names: tuple[SimilarName, ...] = ()
+    read_at: float = 0.0
 
 
 async def observe(merchant: str, snapshot: RunSnapshot) -> Observed:
@@ -61,7 +68,8 @@ async def observe_basic(merchant: str, snapshot: RunSnapshot) -> BasicObservatio
         return BasicObservation(found, namesakes, name_holder=_name_holder(merchant, snapshot), similar_names=alike)
     if not isinstance(found, Company) or not has_both_links(found):
         return BasicObservation(found, namesakes)
-    return BasicObservation(found, namesakes, await _read_document(snapshot.run.api, found.id))
+    document = await _read_document(snapshot.run.api, found.id)
+    return BasicObservation(found, namesakes, document, read_at=snapshot.run.environment.monotonic())
 
 
 async def observe_details(merchant: str, basic: BasicObservation, snapshot: RunSnapshot) -> Observed:
@@ -236,7 +244,9 @@ async def _with_configuration(
         return replace(
             observed, data_status=None if live.failed else await _read(snapshot.run.api.data_status(company_id))
         )
-    if snapshot.needs_data_status(merchant) or not live.configured or not live.offers_options:
+    # Who failed before it was ever configured may have been refused because of data that the document does not show.
+    failed_at_first = merchant in snapshot.quarantined and not live.configured
+    if snapshot.needs_data_status(merchant) or needs_data_status(live) or failed_at_first:
         observed = replace(observed, data_status=await _read(snapshot.run.api.data_status(company_id)))
     if snapshot.recorded_state(merchant).last_configured_at and not live.configured:
         last = await _read(snapshot.run.api.last_successful_sync(company_id))

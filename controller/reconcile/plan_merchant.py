@@ -25,6 +25,7 @@ from controller.reconcile.failure_policy import (
 from controller.reconcile.in_sync_cache import cache_entry, cached_plan
 from controller.reconcile.observe import observe_basic, observe_details, reread_at
 from controller.reconcile.persist import is_configured, persist_outcome
+from controller.reconcile.planned_documents import PlannedDocument
 from controller.reconcile.recover_intents import unsettled_reason
 from controller.reconcile.snapshot import RunSnapshot
 
@@ -61,6 +62,7 @@ async def plan_merchant(merchant: str, snapshot: RunSnapshot) -> Plan:
     live = observed.configuration
     if isinstance(live, Configuration) and is_configured(plan) and plan.changes:
         snapshot.planned_sections[merchant] = object_paths(live.document)
+        snapshot.planned_documents.keep(merchant, PlannedDocument(live, basic.read_at))
     key = cache_entry(plan, basic, snapshot)
     if key:
         snapshot.new_in_sync_keys[merchant] = key

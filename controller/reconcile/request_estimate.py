@@ -14,7 +14,7 @@ QUOTA_PERIOD = timedelta(days=1)
 
 
 def estimate_cost(plans: Iterable[Plan], looking: int, pace: int, quota: Quota | None) -> RequestEstimate:
-    """Requests that carrying the plans out takes, `looking` reads among them. A configuration is read twice more."""
+    """Requests that carrying the plans out takes at most, `looking` reads among them: two of a configuration more."""
     kinds = [change.kind for plan in plans for change in plan.changes]
     reads = looking + 2 * kinds.count(ChangeKind.SET_CONFIGURATION) + kinds.count(ChangeKind.RENAME_COMPANY)
     return RequestEstimate(reads, len(kinds), round(_minutes(reads + len(kinds), pace, quota), 2))

@@ -24,6 +24,7 @@ from controller.planning.renames import RenamePlan
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.create_listing import RunCreates
+from controller.reconcile.planned_documents import PlannedDocuments
 from controller.reconcile.similar_names import SimilarNames
 from state import Intent, Quarantine, RemoteAccount
 
@@ -77,6 +78,7 @@ class RunSnapshot:
     Filled while the run works:
     new_in_sync_keys        what `in_sync_keys` is to be from now on
     planned_sections        sections of the documents that are to be written, as they were when planned
+    planned_documents       those documents themselves, as long as they are fresh
     creates                 the listing that creates rely on, and what was created
     document_write_slots    see MAX_CONCURRENT_DOCUMENT_WRITES
     absence_index           the one listing that confirms absences, where the run began without one
@@ -104,6 +106,7 @@ class RunSnapshot:
 
     new_in_sync_keys: dict[str, str] = field(default_factory=dict)
     planned_sections: dict[str, frozenset[str]] = field(default_factory=dict)
+    planned_documents: PlannedDocuments = field(default_factory=PlannedDocuments)
     creates: RunCreates = field(default_factory=RunCreates)
     document_write_slots: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(MAX_CONCURRENT_DOCUMENT_WRITES)

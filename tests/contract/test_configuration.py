@@ -231,6 +231,19 @@ def test_stale_options_in_a_body_do_not_make_a_selection_valid(emulator: Emulato
     assert errors(answer) == ["Selected Account is not a valid option."]
 
 
+def test_a_post_is_answered_with_what_was_stored(emulator: Emulator) -> None:
+    """Whatever the service made of it, or passed over."""
+    (merchant,) = emulator.seed(1, "configured")
+    emulator.control("PATCH", "/settings", {"lowerWords": True})
+    sent = {**emulator.configuration(merchant), "somethingNew": 1}
+
+    stored = emulator.save(merchant, sent).json()
+
+    assert stored == emulator.configuration(merchant)
+    assert stored["schedule"]["selectedFrequency"] == "daily"
+    assert "somethingNew" not in stored
+
+
 def test_a_post_replaces_what_it_leaves_out(emulator: Emulator) -> None:
     (merchant,) = emulator.seed(1, "configured")
     body = emulator.configuration(merchant)

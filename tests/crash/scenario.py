@@ -17,7 +17,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -81,14 +81,21 @@ def prepare_world(folder: Path, emulator: Emulator, strangers: int = 0) -> Place
 class CrashStage:
     """The world before the run, made once and set up anew for each point.
 
-    page_size  of a service that serves no longer pages; there are two strangers then, so that fay begins a page
-    settings   of Codat
+    page_size   of a service that serves no longer pages; there are two strangers then, so that fay begins a page
+    settings    of Codat
+    open_place  makes the place of a run from its folder
     """
 
     def __init__(
-        self, folder: Path, emulator: Emulator, page_size: int | None = None, settings: dict[str, bool] | None = None
+        self,
+        folder: Path,
+        emulator: Emulator,
+        page_size: int | None = None,
+        settings: dict[str, bool] | None = None,
+        open_place: Callable[[Path, Emulator], Place] = Place,
     ) -> None:
         self._folder, self._emulator, self._page_size = folder, emulator, page_size
+        self._open_place = open_place
         before = prepare_world(folder / "before", emulator, strangers=2 if page_size else 0)
         emulator.control("PATCH", "/settings", settings or {})
         self._companies = {
@@ -105,7 +112,7 @@ class CrashStage:
         self._noted.clear()
         shutil.rmtree(self._folder / name, ignore_errors=True)  # of a proof that was told enough before its end
         shutil.copytree(self._folder / "before", self._folder / name)
-        place = Place(self._folder / name, self._emulator)
+        place = self._open_place(self._folder / name, self._emulator)
         place.set_create_settle(5.01, late=60)
         place.skip_waits()
         return place

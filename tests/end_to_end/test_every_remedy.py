@@ -559,9 +559,11 @@ def just_linked(place: Place) -> None:
 
 
 def pull_failed(status: str) -> Callable[[Place], None]:
+    """Of a type that was never pulled before: a mapping has nothing to choose from."""
+
     def make(place: Place) -> None:
-        waiting_for_consent(place)
-        place.consent_everyone()
+        just_linked(place)
+        place.emulator.advance("PT9S")
         place.emulator.control("POST", f"/companies/{company(place)}/data/customers/fail", {"status": status})
 
     return make
