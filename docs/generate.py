@@ -13,6 +13,7 @@ import click
 
 from controller.cli.main import group
 from controller.desired.json_schema import json_schema
+from controller.desired.schema import MANIFEST_KINDS
 
 HERE = Path(__file__).parent
 WIDTH = 100
@@ -42,6 +43,9 @@ Rules that no table can show:
   options; no match, or more than one, is a finding and no write for that merchant.
 - `time` in `timeZone` has to be a whole hour of UTC in winter and in summer; `syncHourUtc` may stand instead of both.
   `startDate` is the local date at 00:00 in `timeZone`.
+- A `SyncFlow` is about the platform's own account, and about no merchant. Several documents may share its settings; no
+  setting stands in two of them. Codat takes keys of the text as they are in [API notes](api-notes.md) 3.6; one that it
+  does not have is a finding. What an environment has is chosen by its `selector`, as merchants are.
 - YAML 1.2 scalars: `no` and `12:30` are text. Tags, duplicate keys and files outside the root are refused.
 - Files are `*.yaml` and `*.yml` at any depth; a file may hold several documents.
 """
@@ -75,8 +79,8 @@ def manifests_page() -> str:
     """One table per object of the JSON Schema."""
     schema = json_schema()
     shapes = schema["$defs"]
-    inner = sorted(set(shapes) - {"Merchant", "MappingProfile"})
-    return "\n".join([MANIFESTS_HEAD, *(_table(name, shapes) for name in ("Merchant", "MappingProfile", *inner))])
+    inner = sorted(set(shapes) - MANIFEST_KINDS.keys())
+    return "\n".join([MANIFESTS_HEAD, *(_table(name, shapes) for name in (*MANIFEST_KINDS, *inner))])
 
 
 def _table(name: str, shapes: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from state.account import RemoteAccount
+from state.account_settings import AccountSettingRow
 from state.alerts import DueAlert
 from state.applied import AppliedRow
 from state.bindings import Binding
@@ -41,6 +42,7 @@ from state.uploads import PushedRecord, RememberedRecord, UploadLease, UploadRow
 
 __all__ = [
     "DEFAULT_LEASE_S",
+    "AccountSettingRow",
     "AppliedRow",
     "Binding",
     "ConditionsRow",

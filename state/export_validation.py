@@ -16,6 +16,7 @@ from state.errors import UnusableExport
 from state.tables import (
     UtcTime,
     account,
+    account_settings,
     applied,
     events,
     intents,
@@ -36,7 +37,7 @@ from state.tables import (
 )
 
 EXPORTED_TABLES = (
-    *(account, merchants, renames, applied, intents, occurrences, quarantine),
+    *(account, account_settings, merchants, renames, applied, intents, occurrences, quarantine),
     *(runs, events, writes, rollouts, rollout_merchants, samples, revisions, report_deliveries),
     *(uploads, pushed_records),
 )

@@ -30,6 +30,7 @@ from state.database import Database
 from state.tables import (
     UtcTime,
     account,
+    account_settings,
     applied,
     budget_shares,
     conditions,
@@ -87,6 +88,7 @@ REASONS_WITHOUT_EXPIRY: Mapping[Table, str] = {
     samples: "thinned with age, to one a day in the end: `state.samples`",
     renames: "deleted when the manifest's `renamedFrom` is",
     account: "one row",
+    account_settings: "a row each setting of the account that is or was declared",
     lock: "one row",
     inbox: "closed deliveries are deleted after some days, by a pass over all merchants: `state.inbox`",
 }

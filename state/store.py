@@ -8,6 +8,7 @@ from typing import Any
 
 from state import export, retention
 from state.account import AccountBinding
+from state.account_settings import AccountSettings
 from state.alerts import Alerts
 from state.applied import AppliedValues
 from state.bindings import Bindings
@@ -61,6 +62,7 @@ class Store:
         # What is recorded of each merchant
         self.bindings = Bindings(database)
         self.applied = AppliedValues(database)
+        self.account_settings = AccountSettings(database)
         self.intents = Intents(database, self.lock)
         self.merchants = Merchants(database)
         # What happened

@@ -27,6 +27,7 @@ revisions    which revision of the manifests is in force, was, or waits for a de
 report_deliveries   which scheduled report went where for which time, and what failed
 budget_shares   how many requests a minute each process of this state may send
 samples      how the fleet stood every few minutes: numbers only, thinned with age
+account_settings   last applied values of the account's own settings
 account      at most one row: the Codat account and base URL that everything above belongs to
 """
 
@@ -398,6 +399,15 @@ renames = Table(
     metadata,
     Column("merchant", String, primary_key=True),
     Column("renamed_from", String, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
+account_settings = Table(
+    "account_settings",
+    metadata,
+    Column("path", String, primary_key=True),
+    Column("declared", JSON(none_as_null=True)),
+    Column("stored", JSON(none_as_null=True)),
     Column("at", UtcTime, nullable=False),
 )
 

@@ -134,7 +134,7 @@ def _show_and_confirm(output: str, yes: bool) -> Callable[[FleetPlan], bool]:
         text, shown = render_isolated(plan, PLAN_FORMATS["text"], View(paint_for(stream)))
         if shown is not plan:
             # Nobody agrees to what could not be shown: those merchants are left out, and the others asked about again.
-            raise PlanNotShown({merchant.merchant: merchant for merchant in shown.plans if merchant not in plan.plans})
+            raise PlanNotShown({each.merchant: each for each in shown.every_plan if each not in plan.every_plan})
         click.echo(text + "\n", file=stream)
         to_destroy = destroyed(plan)
         question = f"Apply? It deletes or unlinks {format_list(to_destroy)}." if to_destroy else "Apply these changes?"

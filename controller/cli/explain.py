@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from controller.cli.options import FieldParameter, MerchantNameParameter, output_option
+from controller.model.account_settings import ACCOUNT_NAME
+from controller.model.desired import DesiredMerchant
 from controller.model.errors import InvalidManifests, UsageError
 from controller.settings import Settings
 
 if TYPE_CHECKING:
-    from controller.model.desired import DesiredMerchant, Fleet
+    from controller.model.desired import Fleet
     from controller.reporting.explanation import ExplainedField
 
 _EXAMPLES = """
@@ -53,8 +55,13 @@ def command(settings: Settings, name: str, field: str | None, output: str) -> No
 
 
 def _find_merchant(fleet: Fleet, name: str) -> DesiredMerchant:
+    """The merchant; or the account, with its settings for fields."""
     if name in fleet.merchants:
         return fleet.merchants[name]
+    settings = fleet.account_settings
+    if name == ACCOUNT_NAME and settings.values:
+        origins = {path: (origin,) for path, origin in settings.origins.items()}
+        return DesiredMerchant(name, "", fields=settings.values, origins=origins)
     if fleet.diagnostics and (name in fleet.known_names or not fleet.merchants):
         raise InvalidManifests(fleet.diagnostics)
     from difflib import get_close_matches

@@ -184,7 +184,7 @@ def _with_faulty_replaced(result: Result, render: Callable[[Result, View], str],
     for plan in fleet_plan.plans:
         own = {plan.merchant: outcomes[plan.merchant]} if plan.merchant in outcomes else {}
         try:
-            render(_with_plan(result, replace(fleet_plan, plans=(plan,)), own), view)
+            render(_with_plan(result, replace(fleet_plan, plans=(plan,), account=None), own), view)
         except Exception as error:
             plans.append(internal_error_plan(plan.merchant, error))
             if own:
@@ -193,7 +193,13 @@ def _with_faulty_replaced(result: Result, render: Callable[[Result, View], str],
                 outcomes[plan.merchant] = Failed(reason, retryable=True, writes=writes) if writes else Skipped(reason)
         else:
             plans.append(plan)
-    return _with_plan(result, replace(fleet_plan, plans=tuple(plans), is_complete=False), outcomes)
+    account = fleet_plan.account
+    if account:
+        try:
+            render(_with_plan(result, replace(fleet_plan, plans=()), {}), view)
+        except Exception as error:
+            account = internal_error_plan(account.merchant, error)
+    return _with_plan(result, replace(fleet_plan, plans=tuple(plans), account=account, is_complete=False), outcomes)
 
 
 def _with_plan(result: Result, plan: FleetPlan, outcomes: Mapping[str, Outcome]) -> Result:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.errors import MerchantctlError, UsageError
 from controller.model.names import nfc
 from controller.model.run import ALLOW_CLASSES, RELEASABLE_BY_COUNT, RELEASABLE_BY_NAME, Scope
@@ -66,7 +67,9 @@ def _completions(word: str) -> list[CompletionItem]:
 
 def _declared_names(ctx: click.Context) -> list[str]:
     fleet = _fleet_for_completion(ctx)
-    return sorted(fleet.known_names) if fleet else []
+    if fleet is None:
+        return []
+    return [*([ACCOUNT_NAME] if fleet.account_settings.values else []), *sorted(fleet.known_names)]
 
 
 def _fleet_for_completion(ctx: click.Context) -> Fleet | None:

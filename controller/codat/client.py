@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from controller.codat import convert, wire
+from controller.codat.account_settings import address_of, live_settings
 from controller.codat.answer_body import MAX_LISTING_BYTES, format_size
 from controller.codat.answer_parsing import UnreadableAnswer, parse_answer, parse_rows, problem_at, sanitize_json
 from controller.codat.dates import format_utc
@@ -26,6 +27,7 @@ from controller.codat.network import OpenNetwork, open_network
 from controller.codat.pagination import PageRequest, list_companies
 from controller.codat.quota_headers import Quota
 from controller.codat.rate_limiter import RateLimiter
+from controller.codat.raw_json import JsonObject, parse_object, serialise
 from controller.codat.transport import ClockFunction, Query, SleepFunction, Transport, utc_now
 from controller.codat.wire_model import UnexpectedRow
 from controller.model.errors import InvalidId, NotFound, Rejected, RemoteError, UnexpectedAnswer
@@ -286,6 +288,24 @@ class Reader:
         path = f"/config/sync/commerce/{COMMERCE_KEY}/{_checked_id(platform)}/start"
         return (await self._transport.read(path, partial(parse_answer, wire.SyncFlowJson), query)).url
 
+    async def settings_document(self, part: str, account: str | None) -> JsonObject:
+        """#18, #20, #45, #47: one part of the account's own settings as it came, proven to be of a known form.
+
+        account  its id, where Codat tells it
+        """
+        path = address_of(part).read_path
+        if "{account}" in path:
+            if account is None:
+                raise UnexpectedAnswer(f"GET {path}: Codat does not tell this key which account it is for")
+            path = path.format(account=_checked_id(account))
+
+        def parse(body: bytes) -> JsonObject:
+            document = parse_object(sanitize_json(body))
+            live_settings(part, document)
+            return document
+
+        return await self._transport.read(path, parse)
+
     async def _company_page(self, chosen: Query, size: ListingSize, page: PageRequest) -> wire.CompanyPageJson:
         def parse(body: bytes) -> wire.CompanyPageJson:
             size.add(body)
@@ -388,6 +408,11 @@ class Client(Reader):
         """#41: upload whole records of one commerce data type; returns the id of their dataset. One call at a time."""
         path = f"/data{_company_path(company_id)}/sync/{_checked_id(data_type)}"
         return (await self._write("POST", path, body, partial(parse_answer, wire.UploadedJson))).dataset_id
+
+    async def set_settings(self, part: str, document: JsonObject) -> None:
+        """#19, #21, #45, #47: what `codat.account_settings.changed_document` made of a fresh read."""
+        address = address_of(part)
+        await self._transport.write(address.write_method, address.write_path, serialise(document), _ignore_body)
 
     async def _write(
         self, method: str, path: str, body: object, parse: Callable[[bytes], T], idempotency_key: str | None = None

@@ -13,6 +13,7 @@ import httpx
 from controller.codat.client import Client
 from controller.codat.network import OpenNetwork, open_network
 from controller.codat.rate_limiter import RateLimiter
+from controller.codat.raw_json import JsonObject
 from controller.codat.transport import ClockFunction, SleepFunction, Transport, utc_now
 from controller.model.errors import WritesForbidden
 
@@ -86,6 +87,9 @@ class ReadOnlyClient(Client):
 
     async def upload(self, company_id: str, data_type: str, body: Mapping[str, Any]) -> NoReturn:
         _refuse("upload")
+
+    async def set_settings(self, part: str, document: JsonObject) -> NoReturn:
+        _refuse("set settings")
 
 
 def _refuse(operation: str) -> NoReturn:

@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from controller.daemon.jobs.account_keeper import AccountKeeper
 from controller.daemon.jobs.data_refresher import DataRefresher
 from controller.daemon.jobs.heartbeat import Heartbeat
 from controller.daemon.jobs.listing_watcher import ListingWatcher
@@ -366,6 +367,7 @@ def _build_jobs(
 ) -> Iterator[Timer]:
     if not options.once:
         yield Resync(queue, state, lambda: watcher.fleet.merchants, run.now, settings.resync).timer
+        yield AccountKeeper(queue, lambda: watcher.fleet).timer
     yield SharedView(run.store, state, lambda: watcher.fleet, run.now).timer
     yield Sampler(run.store, lambda: state.latest, run.now).timer
     if settings.reports and not options.once:

@@ -20,6 +20,7 @@ from controller.daemon.rollout_driver import ROLLOUT_DRIVE_INTERVAL_S
 from controller.daemon.scheduler import Timer, run_timers
 from controller.daemon.state import DaemonContext
 from controller.daemon.workqueue import EVERYONE
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.errors import (
     ApiKeyRefused,
     ApiUnusable,
@@ -34,7 +35,7 @@ from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Records
 from controller.reconcile.context import RunContext
 from controller.reconcile.fence import in_flight_until
-from controller.reconcile.fleet import plan_fleet, reconcile, record_plan
+from controller.reconcile.fleet import plan_everything, reconcile, record_plan
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.takeovers import Takeovers
 from state.errors import StateProblem
@@ -211,7 +212,7 @@ async def report_on(run: RunContext, takeovers: Takeovers) -> FleetPlan:
     """What there is to do, noted in the ledger; nothing is written to the API."""
     snapshot = await load_snapshot(run)
     takeovers.allow()
-    return await record_plan(await plan_fleet(snapshot), run, takeovers)
+    return await record_plan(await plan_everything(snapshot), run, takeovers)
 
 
 async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
@@ -263,6 +264,8 @@ def shut_down(daemon: DaemonContext, signal: Signals) -> None:
 def enqueue_changed_merchants(change: ManifestChange, daemon: DaemonContext) -> None:
     """Whoever the newest manifests declare otherwise is looked at; everyone, where that alone can carry it out, or
     where they are too many to be handed out, and so to be judged, at once."""
+    if change.account:
+        daemon.queue.add([ACCOUNT_NAME])
     max_batch = daemon.queue.max_batch
     if change.needs_everyone or (max_batch is not None and len(change.merchants) > max_batch):
         daemon.queue.add([EVERYONE])

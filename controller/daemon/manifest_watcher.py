@@ -23,10 +23,12 @@ class ManifestChange:
 
     merchants       those that are new, or declared otherwise
     needs_everyone  merchants left, or were renamed: only a look at everyone can carry that out
+    account         the account's own settings are declared otherwise
     """
 
     merchants: frozenset[str]
     needs_everyone: bool
+    account: bool = False
 
 
 def compare_manifests(before: Fleet, after: Fleet) -> ManifestChange:
@@ -36,7 +38,8 @@ def compare_manifests(before: Fleet, after: Fleet) -> ManifestChange:
         for name, merchant in after.merchants.items()
         if name not in before.merchants or _declared_parts(merchant) != _declared_parts(before.merchants[name])
     )
-    return ManifestChange(changed, bool(before.known_names - after.known_names) or before.renames != after.renames)
+    needs_everyone = bool(before.known_names - after.known_names) or before.renames != after.renames
+    return ManifestChange(changed, needs_everyone, before.account_settings.digest != after.account_settings.digest)
 
 
 def _declared_parts(merchant: DesiredMerchant) -> tuple[object, ...]:

@@ -108,7 +108,7 @@ def _outcomes_that_stand(done: Pass, latest: ControllerStatus) -> dict[str, Outc
 
 def _findings_by_key(latest: ControllerStatus) -> Mapping[tuple[str, str, str], Finding]:
     plan = latest.plan
-    found = (*plan.findings, *(each for one in plan.plans for each in one.findings)) if plan else ()
+    found = (*plan.findings, *(each for one in plan.every_plan for each in one.findings)) if plan else ()
     return {each.key: each for each in found}
 
 

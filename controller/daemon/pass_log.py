@@ -103,7 +103,8 @@ def refusal_reasons(done: Pass) -> list[str]:
 def _outcomes(done: Pass) -> Iterator[tuple[Plan, Outcome]]:
     """Of whoever was to be changed."""
     outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
-    return ((plan, outcomes[plan.merchant]) for plan in done.plans if plan.changes and plan.merchant in outcomes)
+    plans = done.plan.every_plan if done.plan else ()
+    return ((plan, outcomes[plan.merchant]) for plan in plans if plan.changes and plan.merchant in outcomes)
 
 
 def _revision(done: Pass) -> str:
@@ -122,7 +123,7 @@ def _change_facts(change: Change) -> dict[str, Any]:
 def _findings(plan: FleetPlan | None) -> Iterator[Finding]:
     if plan is not None:
         yield from plan.findings
-        for each in plan.plans:
+        for each in plan.every_plan:
             yield from each.findings
 
 

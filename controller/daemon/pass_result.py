@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from controller.daemon.workqueue import EVERYONE
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Fleet
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport
@@ -118,6 +119,8 @@ def scope_for_keys(keys: Sequence[str], fleet: Fleet) -> Scope:
 
 
 def declared_names(merchants: Collection[str], fleet: Fleet) -> frozenset[str]:
-    """Those of them that have a manifest, under its name: the state knows whoever was renamed by the old one still."""
+    """Those of them that have a manifest, under its name: the state knows whoever was renamed by the old one still.
+    The account's own settings are among them where they are asked for."""
     new_names = {each.old_name: new for new, each in fleet.renames.items()}
-    return frozenset(name for each in merchants if (name := new_names.get(each, each)) in fleet.merchants)
+    declared = fleet.merchants.keys() | ({ACCOUNT_NAME} if fleet.account_settings.values else frozenset())
+    return frozenset(name for each in merchants if (name := new_names.get(each, each)) in declared)

@@ -1,4 +1,4 @@
-"""All merchants that the manifests declare, and every diagnostic about them at once."""
+"""All merchants that the manifests declare, the account's own settings, and every diagnostic at once."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from controller.desired import discovery, yaml_reader
+from controller.desired.account_settings import compile_settings
 from controller.desired.cache import ManifestCache
 from controller.desired.compile import BaseProfile, check_rules, compile_merchant
 from controller.desired.manifest import LocatedText, ParsedManifest, flatten
 from controller.desired.merge import Layers, merge_layers, own_layer
-from controller.desired.schema import MANIFEST_KINDS, MERCHANT_KIND, PROFILE_KIND
+from controller.desired.schema import ACCOUNT_KINDS, MANIFEST_KINDS, MERCHANT_KIND, PROFILE_KIND
 from controller.desired.selector import parse_selector
 from controller.desired.validation import SchemaProblem, find_schema_problems
 from controller.desired.yaml_reader import MAX_DIAGNOSTICS, Position, YamlNode
-from controller.model.desired import DeclaredRename, DesiredMerchant, Diagnostic, Fleet, Origin
+from controller.model.account_settings import ACCOUNT_NAME
+from controller.model.desired import DeclaredRename, DesiredMerchant, DesiredSettings, Diagnostic, Fleet, Origin
 from controller.model.errors import UsageError
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED
 from controller.model.values import COMPANY_NAME_PATH
@@ -66,12 +68,12 @@ def load_fleet(
     return _load(root, part, ManifestCache.for_root(root, cache), selector, today, configured_root=True)
 
 
-def _merchants_elsewhere(loaded: _LoadedManifests, selector: str) -> Iterator[str]:
-    """Merchants of other environments."""
+def _documents_elsewhere(loaded: _LoadedManifests, selector: str) -> Iterator[tuple[str, str]]:
+    """Kind and name of the merchants and the account's documents of other environments."""
     requirements = parse_selector(selector)
     for (kind, name), document in loaded.documents.items():
-        if kind == MERCHANT_KIND and not all(requirement.is_met_by(document.labels) for requirement in requirements):
-            yield name
+        if kind != PROFILE_KIND and not all(requirement.is_met_by(document.labels) for requirement in requirements):
+            yield kind, name
 
 
 MAX_IGNORE_DAYS, MAX_IGNORE_DAYS_BY_CODE = 90, {LAST_SYNC_FAILED: 7}
@@ -113,7 +115,11 @@ def _load(
         cache.save()
         compiled = _compile_merchants(loaded)
     renames = _renames(loaded)
-    others = frozenset(_merchants_elsewhere(loaded, selector)) if selector else frozenset()
+    elsewhere = frozenset(_documents_elsewhere(loaded, selector)) if selector else frozenset()
+    others = frozenset(name for kind, name in elsewhere if kind == MERCHANT_KIND)
+    of_account = {key: each for key, each in loaded.documents.items() if key[0] in ACCOUNT_KINDS}
+    settings, problems = compile_settings(each for key, each in of_account.items() if key not in elsewhere)
+    loaded.diagnostics.extend(problems)
     compiled = [(document, merchant) for document, merchant in compiled if merchant.name not in others]
     renames = {name: rename for name, rename in renames.items() if name not in others}
     loaded.diagnostics.extend(_too_long_ignored((merchant for _, merchant in compiled), today))
@@ -130,10 +136,12 @@ def _load(
         frozenset(loaded.merchant_names) - others,
         diagnostics,
         is_whole_root and not part,
-        _fleet_digest((merchant for _, merchant in compiled), renames),
+        _fleet_digest((merchant for _, merchant in compiled), renames, settings),
         frozenset(name for kind, name in loaded.documents if kind == PROFILE_KIND),
         renames,
         is_whole_root,
+        account_settings=settings,
+        has_account_documents=bool(of_account),
     )
 
 
@@ -467,11 +475,14 @@ def _rename_origin(document: ParsedManifest) -> Origin:
     return Origin(document.file, *_renamed_from(document).position, document.title)
 
 
-def _fleet_digest(merchants: Iterable[DesiredMerchant], renames: Mapping[str, DeclaredRename]) -> str:
+def _fleet_digest(
+    merchants: Iterable[DesiredMerchant], renames: Mapping[str, DeclaredRename], settings: DesiredSettings
+) -> str:
     """A hash of all that is declared, with what no merchant's own digest has: names, renames, what is left alone."""
     lines = [
         f"{merchant.digest} {merchant.name} {merchant.suspension or ''} {merchant.ignore or ''}"
         for merchant in merchants
     ]
     lines += [f"{rename.old_name!r} -> {name!r}" for name, rename in renames.items()]
+    lines += [f"{ACCOUNT_NAME} {settings.digest}"] if settings.digest else []
     return sha256("\n".join(sorted(lines)).encode(errors="surrogatepass")).hexdigest()

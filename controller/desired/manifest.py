@@ -11,7 +11,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, Literal, NamedTuple
 
-from controller.desired.schema import MERCHANT_KIND, is_tax_rate
+from controller.desired.schema import ACCOUNT_KINDS, MERCHANT_KIND, is_tax_rate
 from controller.desired.yaml_reader import Position, YamlNode
 from controller.model.desired import Diagnostic, Origin
 from controller.model.values import (
@@ -83,7 +83,7 @@ def flatten(
 ) -> ParsedManifest:
     """The manifest of a document with a spec. `invalid_ids`: the `id`s of its nodes that have a diagnostic already."""
     spec, labels = node.children["spec"], node.get("metadata", "labels")
-    leaves = dict(_leaves(spec))
+    leaves = dict(_plain_leaves(spec) if kind in ACCOUNT_KINDS else _leaves(spec))
     values = {
         path: INVALID_VALUE if id(leaf) in invalid_ids else to_declared_value(leaf.value)
         for path, leaf in leaves.items()
@@ -110,6 +110,16 @@ def flatten(
         is_valid=not invalid_ids,
         renamed_from=located(renamed_from) if renamed_from and id(renamed_from) not in invalid_ids else None,
     )
+
+
+def _plain_leaves(parent: YamlNode, prefix: str = "") -> Iterator[tuple[str, YamlNode]]:
+    """Each declared value of a document that has no references, by path."""
+    for key, child in parent.children.items():
+        path = f"{prefix}.{key}" if prefix else key
+        if child.is_mapping:
+            yield from _plain_leaves(child, path)
+        else:
+            yield path, child
 
 
 def _leaves(parent: YamlNode, prefix: str = "") -> Iterator[tuple[str, YamlNode]]:

@@ -19,6 +19,7 @@ from typing import Any
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from pydantic_core.core_schema import TypedDictField
 
+from controller.model.account_settings import ACCOUNT_NAME, LOCALES, REQUIRED_ROWS
 from controller.model.finding_evidence import IGNORABLE
 from controller.model.manifest_text import quote_yaml
 from controller.model.names import find_invisible_flaw, remove_invisible
@@ -28,9 +29,15 @@ from controller.model.values import canonical_tax_rate
 
 API_VERSION = "merchantctl/v1"
 MERCHANT_KIND, PROFILE_KIND = "Merchant", "MappingProfile"
+FLOW_KIND = "SyncFlow"
+ACCOUNT_KINDS = (FLOW_KIND,)
+"""Kinds about the platform's own account, not about merchants."""
 PLAUSIBLE_YEARS = range(2000, 2100)
 MAX_MANIFEST_TEXT_LENGTH = 500
 """Characters of any text."""
+MAX_FLOW_TEXT_LENGTH = 5000
+"""Characters of a text that the Sync Flow shows."""
+MAX_WEB_ADDRESS_LENGTH = 2000
 
 ACCOUNT_KEYS = (
     *("sales", "refund", "gratuity", "prepaid", "prePaid"),
@@ -39,6 +46,19 @@ ACCOUNT_KEYS = (
     *("paymentFee", "paymentFeeRefund", "loan", "loanPayment", "loanFee", "cashback"),
 )
 """The account types that API notes 4.4 lists. Codat may offer more: other words are accepted, too."""
+
+FLOW_ROWS = (
+    *sorted(REQUIRED_ROWS),
+    *(f"sales-accounts-{key}" for key in ("gratuity", "prepaid", "sales-other")),
+    *(f"fees-accounts-{key}" for key in ("paymentFee", "paymentFeeRefund", "loan", "loanPayment", "loanFee")),
+    "fees-accounts-cashback",
+    *(f"payments-accounts-{key}" for key in ("cash", "invoice", "onlineCard", "payout", "custom", "storeCredit")),
+    *(f"payments-accounts-{key}" for key in ("paypal", "paypalQr", "mobile", "vipps", "swish", "prepaidPayment")),
+    "payments-accounts-manual",
+)
+"""The rows of the Sync Flow that API notes 3.7 lists. Other words are accepted, too."""
+
+MAX_PULL_SCHEDULE_HOURS = 24 * 366
 
 _TAX_RATE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,9})?")
 _KNOWN_ACCOUNTS = {key.lower(): key for key in ACCOUNT_KEYS}
@@ -62,6 +82,12 @@ def _without_invisible_flaw(name: Any) -> Any:
         return name
     intended = remove_invisible(name)
     raise _error(f"in the name {name!r} {flaw}", f"write {quote_yaml(intended)}" if intended else "write a name")
+
+
+def _no_kept_name(name: str) -> str:
+    if name == ACCOUNT_NAME:
+        raise _error(f"no merchant can be called {name}", "choose another name: it stands for the account's settings")
+    return name
 
 
 def _known_platform(word: str) -> str:
@@ -103,6 +129,14 @@ def _no_typing_error(key: str) -> str:
     if nearest and nearest[0] != key.lower():
         raise _error(f"there is no account {key!r}", f"did you mean {_KNOWN_ACCOUNTS[nearest[0]]!r}?")
     return key
+
+
+def _no_mistyped_row(row: str) -> str:
+    """A word this similar to a known row is a typing error, not a row that only Codat knows."""
+    nearest = get_close_matches(row, FLOW_ROWS, n=1, cutoff=0.9)
+    if nearest and nearest[0] != row:
+        raise _error(f"the Sync Flow has no row {row!r}", f"did you mean {nearest[0]!r}?")
+    return row
 
 
 def is_tax_rate(key: str) -> bool:
@@ -171,6 +205,10 @@ _LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
 _TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _DATE_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _ACCOUNT_KEY_PATTERN = r"^[A-Za-z][A-Za-z0-9]{0,63}$"
+_TEXT_KEY_PATTERN = r"^configure-[A-Za-z0-9=-]{1,150}$"
+_ROW_PATTERN = r"^(sales|fees|payments)-[A-Za-z0-9-]{1,100}$"
+_DATA_TYPE_PATTERN = r"^[A-Za-z][A-Za-z0-9-]{0,99}$"
+_WEB_ADDRESS_PATTERN = r"^https?://[^\s/@]+(/\S*)?$"
 
 PATTERN_REMEDIES = {
     _NAME_PATTERN: "a name is 1 to 200 printable characters without space at its ends",
@@ -179,6 +217,10 @@ PATTERN_REMEDIES = {
     _TIME_PATTERN: 'write HH:MM on a 24-hour clock, such as "00:00"',
     _DATE_PATTERN: "write the local date as YYYY-MM-DD, such as 2026-12-01",
     _ACCOUNT_KEY_PATTERN: "write the account type as one word, such as paymentFee",
+    _TEXT_KEY_PATTERN: "write a key of the Sync Flow's text, such as configure-misc-nextButton",
+    _ROW_PATTERN: "write a row of the Sync Flow, such as sales-accounts-gratuity",
+    _DATA_TYPE_PATTERN: "write a data type, such as chartOfAccounts",
+    _WEB_ADDRESS_PATTERN: "write the whole address, such as https://shop.example/done, without user and password",
 }
 
 
@@ -231,6 +273,9 @@ _FLAG = core_schema.bool_schema(strict=True)
 _TEXT = core_schema.str_schema(min_length=1, max_length=MAX_MANIFEST_TEXT_LENGTH, strict=True)
 _DISTINCT_TEXTS = _checked(core_schema.list_schema(_TEXT, strict=True), _no_duplicates)
 _NAME = _first_checked(_text(_NAME_PATTERN), _without_invisible_flaw)
+_MERCHANT_NAME = _checked(_NAME, _no_kept_name)
+_FLOW_ROW = _checked(_text(_ROW_PATTERN), _no_mistyped_row)
+_WEB_ADDRESS = core_schema.str_schema(pattern=_WEB_ADDRESS_PATTERN, max_length=MAX_WEB_ADDRESS_LENGTH, strict=True)
 _PLATFORM = _checked(_text(), _known_platform, enum=[*NAMES, *sorted(KEYS - {*NAMES.values()})])
 _DAY = _checked(_text(_DATE_PATTERN), _plausible_date)
 _ACCOUNT_KEY = _checked(_text(_ACCOUNT_KEY_PATTERN), _no_typing_error)
@@ -339,6 +384,8 @@ _POLICY_KEYS = {
 }
 _POLICY = _mapping("Policy", **_POLICY_KEYS)
 
+_FLOW_POLICY = _mapping("SyncFlowPolicy", drift=_POLICY_KEYS["drift"])
+
 _IGNORE = _checked(
     _mapping(
         "Ignore",
@@ -386,9 +433,47 @@ _MERCHANT_SPEC = _mapping(
     suspend=_optional(_SUSPEND, "Look at it, and write nothing to it"),
 )
 
+_FLOW_TEXTS = _by(
+    _text(_TEXT_KEY_PATTERN), _or_null(core_schema.str_schema(max_length=MAX_FLOW_TEXT_LENGTH, strict=True))
+)
+
+_FLOW_TEXT = _mapping(
+    "FlowText",
+    **{locale: _optional(_FLOW_TEXTS, 'By key; "" shows nothing, null is the default again') for locale in LOCALES},
+)
+
+_BRANDING = _mapping(
+    "Branding",
+    name=_optional(_TEXT, "Your name, as merchants see it"),
+    logoUrl=_optional(_WEB_ADDRESS),
+    iconUrl=_optional(_WEB_ADDRESS),
+)
+
+_DATA_TYPE = _mapping(
+    "DataType",
+    fetchOnFirstLink=_optional(_FLAG, "Pulled when a merchant links its books, and by `merchantctl refresh`"),
+    syncSchedule=_optional(
+        core_schema.int_schema(ge=0, le=MAX_PULL_SCHEDULE_HOURS, strict=True), "Hours between pulls; 0 = none"
+    ),
+)
+
+_FLOW_SPEC = _mapping(
+    "SyncFlowSpec",
+    text=_optional(_FLOW_TEXT, "Text of the Sync Flow, by locale"),
+    visibleAccounts=_optional(
+        _or_null(_checked(core_schema.list_schema(_FLOW_ROW, strict=True), _no_duplicates)),
+        "Rows that the Sync Flow shows beside the required ones; null = all",
+    ),
+    redirectUrl=_optional(_WEB_ADDRESS, "Where merchants go after consent"),
+    whiteListUrls=_optional(_checked(core_schema.list_schema(_WEB_ADDRESS, strict=True), _no_duplicates)),
+    branding=_optional(_BRANDING),
+    dataTypes=_optional(_by(_text(_DATA_TYPE_PATTERN), _DATA_TYPE), "What Codat pulls of the books, and when"),
+    policy=_optional(_FLOW_POLICY),
+)
+
 _MERCHANT_METADATA = _mapping(
     "MerchantMetadata",
-    name=_required(_NAME, "Your own merchant id, unique in the fleet"),
+    name=_required(_MERCHANT_NAME, "Your own merchant id, unique in the fleet"),
     renamedFrom=_optional(_text(_NAME_PATTERN), "Its name before: what is remembered of it moves"),
     labels=_optional(_LABELS, "For selectors and waves"),
 )
@@ -397,6 +482,13 @@ _PROFILE_METADATA = _mapping(
     "ProfileMetadata",
     name=_required(_NAME, "What merchants and other profiles call it"),
     labels=_optional(_LABELS),
+)
+
+
+_FLOW_METADATA = _mapping(
+    "SyncFlowMetadata",
+    name=_required(_NAME, "What the document is called"),
+    labels=_optional(_LABELS, "By which an environment of merchantctl.toml chooses it"),
 )
 
 
@@ -413,6 +505,7 @@ def _document(kind: str, metadata: CoreSchema, spec: CoreSchema) -> CoreSchema:
 MANIFEST_KINDS: Mapping[str, CoreSchema] = {
     MERCHANT_KIND: _document(MERCHANT_KIND, _MERCHANT_METADATA, _MERCHANT_SPEC),
     PROFILE_KIND: _document(PROFILE_KIND, _PROFILE_METADATA, _PROFILE_SPEC),
+    FLOW_KIND: _document(FLOW_KIND, _FLOW_METADATA, _FLOW_SPEC),
 }
 """By kind of document."""
 

@@ -135,7 +135,17 @@ def _wrong_type(path: Path, error: ErrorDetails, text: str | None) -> tuple[str,
             "leave it out: what is not declared is not managed" if len(path) > 1 and path[0] == "spec" else "fill it in"
         )
         return f"{name} cannot be null", remedy
-    return f"{name} cannot be {_format_value(given, text)}", _TYPE_REMEDIES.get(error["type"], error["msg"])
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "greater_than_equal":
+            remedy = f"write a whole number, at least {context['ge']}"
+        case "less_than_equal":
+            remedy = f"write a whole number, at most {context['le']}"
+        case "string_too_long":
+            remedy = f"write at most {context['max_length']} characters"
+        case other:
+            remedy = _TYPE_REMEDIES.get(other, error["msg"])
+    return f"{name} cannot be {_format_value(given, text)}", remedy
 
 
 _TYPE_REMEDIES = {
@@ -144,10 +154,7 @@ _TYPE_REMEDIES = {
     "int_type": "write a whole number",
     "list_type": "write a list, such as [Location]",
     "dict_type": "write a mapping (key: value)",
-    "greater_than_equal": "write a whole number from 0 to 23",
-    "less_than_equal": "write a whole number from 0 to 23",
     "string_too_short": "write at least one character",
-    "string_too_long": "write at most 500 characters",
 }
 
 

@@ -18,6 +18,7 @@ KEY_ORDER: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("metadata",): ("name", "renamedFrom", "labels"),
     ("spec",): (
         *("profile", "extends", "company", "connection", "enabled", "schedule", "mapping"),
+        *("text", "visibleAccounts", "redirectUrl", "whiteListUrls", "branding", "dataTypes"),
         *("unmanaged", "policy", "suspend"),
     ),
     ("spec", "company"): ("name", "books"),
@@ -27,6 +28,7 @@ KEY_ORDER: Mapping[tuple[str, ...], tuple[str, ...]] = {
     **{("spec", "mapping", section): _SECTION_ORDER for section in ("sales", "payments", "fees")},
     ("spec", "policy"): ("drift", "deletion", "adopt", "ignore"),
     ("spec", "suspend"): ("reason", "until"),
+    ("spec", "branding"): ("name", "logoUrl", "iconUrl"),
 }
 """By the keys down to a mapping, the order of its own; others keep theirs, behind those that are named."""
 

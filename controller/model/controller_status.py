@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Diagnostic, Fleet
+from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome
 from controller.quick_dataclasses import dataclass
@@ -75,6 +77,8 @@ def merge_pass(
     taken_over  merchants that a later pass looked at while this one was under way: they stay as that one saw them
     """
     plan, outcomes = (result.plan, result.outcomes) if isinstance(result, FleetReport) else (result, {})
+    if plan.account:
+        plan = replace(plan, account=plan_after(plan.account, outcomes.get(ACCOUNT_NAME)))
     if everyone and latest.plan is not None and taken_over:
         kept = {each.merchant: each for each in latest.plan.plans if each.merchant in taken_over}
         plans = {each.merchant: each for each in plan.plans} | kept
@@ -102,6 +106,7 @@ def merge_pass(
         fleet_digest=plan.fleet_digest,
         commit=plan.commit,
         refusal=plan.refusal or latest.plan.refusal,
+        account=plan.account or latest.plan.account,
         findings=(*plan.findings, *(each for each in latest.plan.findings if each.code not in found_codes)),
     )
     looked_at = dict(latest.looked_at) | looked_at

@@ -7,7 +7,7 @@ from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
-from controller.model.values import DeclaredValue
+from controller.model.values import DeclaredValue, SettingValue
 from controller.quick_dataclasses import dataclass
 from controller.text import escape_control
 
@@ -151,6 +151,22 @@ class DeclaredRename:
 
 
 @dataclass(frozen=True, slots=True)
+class DesiredSettings:
+    """What the manifests declare of the account.
+
+    values       by path; a path that is absent is not managed, None resets to Codat's own
+    report_only  paths of which drift is reported and not corrected
+    origins      by path where it is declared
+    digest       of all of it; empty where nothing is declared
+    """
+
+    values: Mapping[str, SettingValue] = field(default_factory=dict)
+    report_only: frozenset[str] = frozenset()
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
     """All merchants that were asked for, or all diagnostics at once; both when only some files could be read.
 
@@ -163,6 +179,8 @@ class Fleet:
     digest            sha256 over all compiled merchants, their names and their renames
     commit            the Git commit that they were read from; None where that is not known
     renames           by new name, every `metadata.renamedFrom` of the whole root, whatever PATH was asked for
+    account_settings  what the whole root declares of the account itself, whatever PATH was asked for
+    has_account_documents   the root has documents about the account, of this environment or of another
     """
 
     merchants: Mapping[str, DesiredMerchant]
@@ -174,6 +192,8 @@ class Fleet:
     renames: Mapping[str, DeclaredRename] = field(default_factory=dict)
     root_is_complete: bool = False
     commit: str | None = None
+    account_settings: DesiredSettings = field(default_factory=DesiredSettings)
+    has_account_documents: bool = False
 
     @property
     def revision(self) -> str:
@@ -183,4 +203,4 @@ class Fleet:
     @property
     def is_empty(self) -> bool:
         """Whether nothing at all is declared, and nothing is there that could not be read."""
-        return not (self.known_names or self.profile_names or self.diagnostics)
+        return not (self.known_names or self.profile_names or self.has_account_documents or self.diagnostics)

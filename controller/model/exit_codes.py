@@ -52,17 +52,17 @@ def exit_code(verb: str, result: FleetPlan | FleetReport, detailed: bool = False
 
 def was_declined(result: FleetPlan | FleetReport) -> bool:
     """Whether the person said no: `apply` returned a plan with changes, and no limit refused them."""
-    return isinstance(result, FleetPlan) and result.refusal is None and any(plan.changes for plan in result.plans)
+    return isinstance(result, FleetPlan) and result.refusal is None and any(plan.changes for plan in result.every_plan)
 
 
 def has_unread(plan: FleetPlan) -> bool:
     """Whether something that was asked for could not be read."""
-    return not plan.is_complete or any(merchant_plan.has_unread for merchant_plan in plan.plans)
+    return not plan.is_complete or any(merchant_plan.has_unread for merchant_plan in plan.every_plan)
 
 
 def _all_read_but_internal_errors(plan: FleetPlan) -> bool:
     """Whether everything was read, and merchants count as unread only because planning them raised an error."""
-    unread = [merchant_plan for merchant_plan in plan.plans if merchant_plan.has_unread]
+    unread = [merchant_plan for merchant_plan in plan.every_plan if merchant_plan.has_unread]
     all_internal = all(
         any(finding.code == "internal-error" for finding in merchant_plan.findings) for merchant_plan in unread
     )
@@ -73,7 +73,7 @@ def has_drift(plan: FleetPlan) -> bool:
     """Whether somebody changed live, or sales do not arrive in the books: what `drift` exits 2 for."""
     if any(merchant_plan.sync_failed(plan.made_at) for merchant_plan in plan.plans):
         return True
-    findings = (*plan.findings, *(finding for merchant_plan in plan.plans for finding in merchant_plan.findings))
+    findings = (*plan.findings, *(finding for merchant_plan in plan.every_plan for finding in merchant_plan.findings))
     return any(map(is_drift, findings))
 
 
@@ -86,7 +86,7 @@ def is_blocked(plan: Plan) -> bool:
 def _is_incomplete(result: FleetPlan | FleetReport) -> bool:
     """Whether an apply left something undone."""
     plan = result.plan if isinstance(result, FleetReport) else result
-    if any(map(is_blocked, plan.plans)):
+    if any(map(is_blocked, plan.every_plan)):
         return True
     if isinstance(result, FleetPlan):
         return False
@@ -105,4 +105,4 @@ def _is_incomplete_outcome(outcome: Outcome) -> bool:
 
 def _has_work_left(plan: FleetPlan) -> bool:
     to_do = (PlanStatus.CHANGE, PlanStatus.BLOCKED)
-    return any(merchant_plan.changes or merchant_plan.status in to_do for merchant_plan in plan.plans)
+    return any(each.changes or each.status in to_do for each in plan.every_plan)

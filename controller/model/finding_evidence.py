@@ -19,6 +19,7 @@ _COMMERCE, _CONNECTION = frozenset({CheckedPart.COMMERCE_CONNECTION}), frozenset
 _DATA, _PULLS = frozenset({CheckedPart.REFERENCE_DATA}), frozenset({CheckedPart.PULLS})
 _BOOKS, _MAPPING = frozenset({CheckedPart.BOOKS}), frozenset({CheckedPart.MAPPING})
 _SYNC, _EVERYTHING = frozenset({CheckedPart.SYNC}), frozenset({CheckedPart.EVERYTHING})
+_ACCOUNT = frozenset({CheckedPart.ACCOUNT})
 
 EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
     **dict.fromkeys(("company-missing", "company-renamed", "company-unmanaged"), _COMPANY),
@@ -57,6 +58,7 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
         _MAPPING,
     ),
     **dict.fromkeys((LAST_SYNC_FAILED, SYNC_OVERDUE), _SYNC),
+    **dict.fromkeys(("flow-changed", "flow-invalid", "flow-not-kept"), _ACCOUNT),
     **dict.fromkeys(("suspended", "ignored"), frozenset()),  # the manifest says it
     # These depend on all changes of the plan, or on all that was read of the merchant.
     **dict.fromkeys(
@@ -87,10 +89,10 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
 NOT_IGNORABLE = frozenset(
     {"company-missing", "connection-deleted", "replaced-already", "mapping-invalid", "suspended", "ignored"}
     | {f"{kind}-remapped" for kind in RefKind}
-    | {code for code, evidence in EVIDENCE_BY_CODE.items() if evidence == _EVERYTHING}
+    | {code for code, evidence in EVIDENCE_BY_CODE.items() if evidence in (_EVERYTHING, _ACCOUNT)}
 )
 """Codes that `policy.ignore` never hides: something is gone, nothing is known, Codat would refuse the document, or
-changes are held. Whatever rests on everything is of that kind."""
+changes are held. Whatever rests on everything is of that kind; and no merchant has what is about the account."""
 
 IGNORABLE = tuple(sorted(EVIDENCE_BY_CODE.keys() - NOT_IGNORABLE))
 
@@ -114,7 +116,7 @@ ENDED_WORDS: Mapping[str, str] = {
 }
 """The same in words, for people."""
 
-_CHANGED_BY_PEOPLE = _COMPANY | _NAMES | _COMMERCE | _CONNECTION | _BOOKS | _MAPPING
+_CHANGED_BY_PEOPLE = _COMPANY | _NAMES | _COMMERCE | _CONNECTION | _BOOKS | _MAPPING | _ACCOUNT
 
 
 def ended_by(code: str, *, written: bool, wish_moved: bool) -> Ended:

@@ -110,7 +110,10 @@ STATUS_MEANINGS: Mapping[MerchantStatus, StatusMeaning] = {
 """By status, the most urgent first."""
 
 
-_READ_BACK = (ChangeKind.SET_CONFIGURATION, ChangeKind.RENAME_COMPANY)
+_READ_BACK = (
+    *(ChangeKind.SET_CONFIGURATION, ChangeKind.RENAME_COMPANY),
+    *(ChangeKind.SET_FLOW_TEXT, ChangeKind.SET_VISIBLE_ACCOUNTS, ChangeKind.SET_PROFILE, ChangeKind.SET_DATA_TYPES),
+)
 
 
 def merchant_status(plan: Plan, outcome: Outcome | None) -> MerchantStatus:

@@ -30,6 +30,10 @@ class ChangeKind(StrEnum):
     UNLINK_CONNECTION = "unlink-connection"
     DELETE_CONNECTION = "delete-connection"
     DELETE_COMPANY = "delete-company"
+    SET_FLOW_TEXT = "set-flow-text"
+    SET_VISIBLE_ACCOUNTS = "set-visible-accounts"
+    SET_PROFILE = "set-profile"
+    SET_DATA_TYPES = "set-data-types"
 
 
 class ChangeClass(StrEnum):
@@ -103,6 +107,7 @@ class CheckedPart(StrEnum):
     BOOKS               which books are linked
     MAPPING             the document field by field: mapping, schedule, switch
     SYNC                how the latest sync went
+    ACCOUNT             the account's own settings, all that are declared
     EVERYTHING          nothing that was asked for could not be read
     """
 
@@ -116,6 +121,7 @@ class CheckedPart(StrEnum):
     BOOKS = "books"
     MAPPING = "mapping"
     SYNC = "sync"
+    ACCOUNT = "account"
     EVERYTHING = "whole"
 
 

@@ -148,6 +148,7 @@ class FleetPlan:
     commit           the Git commit of the manifests, where that is known
     oldest_look_at   since when all of them were looked at, where that was done earlier, by a controller
     labels           by merchant, where a report is divided by them
+    account          the plan of the account's own settings, `(account)`; None where they were not looked at
     """
 
     # Not in the repr: `asyncio.run` makes one of what it returns, and 10,000 plans would take seconds.
@@ -171,6 +172,12 @@ class FleetPlan:
     oldest_look_at: datetime | None = None
     commit: str | None = None
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    account: Plan | None = None
+
+    @property
+    def every_plan(self) -> tuple[Plan, ...]:
+        """Those of the merchants, and that of the account's own settings where there is one."""
+        return (*self.plans, self.account) if self.account else self.plans
 
     @property
     def revision(self) -> str:
@@ -187,6 +194,7 @@ class FleetPlan:
 class FleetReport:
     """What a run did.
 
+    outcomes      by merchant; that of the account's own settings under `(account)`
     stop_reason   why writing ended early; `remedy` what to do about it, `resume_at` when it may go on
     signal        the number of the signal that ended it
     api_unusable  it ended early because the key was refused, or nothing was answered

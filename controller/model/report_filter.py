@@ -127,7 +127,8 @@ def filter_findings(plan: FleetPlan, wanted: FindingFilter) -> tuple[FleetPlan, 
         return plan, 0
     shown = replace(
         plan,
-        plans=tuple(replace(each, findings=tuple(filter(wanted.shows, each.findings))) for each in plan.plans),
+        plans=tuple(_with_findings(each, wanted) for each in plan.plans),
+        account=_with_findings(plan.account, wanted) if plan.account else None,
         findings=tuple(filter(wanted.shows, plan.findings)),
         unmanaged_names=plan.unmanaged_names if wanted.shows_unmanaged else (),
         retained=plan.retained if wanted.shows_unmanaged else (),
@@ -135,14 +136,22 @@ def filter_findings(plan: FleetPlan, wanted: FindingFilter) -> tuple[FleetPlan, 
     return shown, _count(plan) - _count(shown)
 
 
+def _with_findings(plan: Plan, wanted: FindingFilter) -> Plan:
+    return replace(plan, findings=tuple(filter(wanted.shows, plan.findings)))
+
+
 def divide_by_label(plan: FleetPlan, label: str) -> dict[str, FleetPlan]:
-    """By value of a label the plan of those who have it; those without it under the empty text, at the end."""
-    by_value: dict[str, list[Plan]] = {}
+    """By value of a label the plan of those who have it; those without it under the empty text, at the end, where what
+    was found of the account's own settings is, too."""
+    by_value: dict[str, list[Plan]] = {"": []} if plan.account and plan.account.findings else {}
     for each in plan.plans:
         by_value.setdefault(plan.labels.get(each.merchant, {}).get(label, ""), []).append(each)
     in_order = sorted(by_value, key=lambda value: (not value, value))
-    return {value: replace(plan, plans=tuple(by_value[value])) for value in in_order}
+    return {
+        value: replace(plan, plans=tuple(by_value[value]), account=None if value else plan.account)
+        for value in in_order
+    }
 
 
 def _count(plan: FleetPlan) -> int:
-    return len(plan.findings) + sum(len(each.findings) for each in plan.plans) + plan.unmanaged_count
+    return len(plan.findings) + sum(len(each.findings) for each in plan.every_plan) + plan.unmanaged_count

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.plan import ChangeClass
 from controller.quick_dataclasses import dataclass
 
@@ -29,6 +30,11 @@ class Scope:
     @property
     def is_everyone(self) -> bool:
         return self.names is None and self.name is None and not (self.path or self.targets or self.selector)
+
+    @property
+    def has_account(self) -> bool:
+        """Whether the run is about the account's own settings, too: it is about everyone, or names them."""
+        return self.is_everyone or ACCOUNT_NAME in (*self.targets, *(self.names or ()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ _OUTCOME_SEVERITIES = {
 
 def plan_statements(plan: FleetPlan) -> list[Statement]:
     """Of everyone in a plan; what was found of the whole fleet is not among them."""
-    return [statement for each in plan.plans for statement in merchant_statements(each)]
+    return [statement for each in plan.every_plan for statement in merchant_statements(each)]
 
 
 def later_statements(plan: FleetPlan) -> list[Statement]:
@@ -114,14 +114,14 @@ def report_statements(report: FleetReport) -> list[Statement]:
     """Of everyone in a run that wrote: what became of the changes, and what is left to say."""
     return [
         statement
-        for each in report.plan.plans
+        for each in report.plan.every_plan
         for statement in merchant_statements(each, report.outcomes.get(each.merchant))
     ]
 
 
 def drift_statements(plan: FleetPlan) -> list[Statement]:
     """Findings alone, whatever an apply would do about them."""
-    return finding_statements(finding for each in plan.plans for finding in each.findings)
+    return finding_statements(finding for each in plan.every_plan for finding in each.findings)
 
 
 def finding_statements(findings: Iterable[Finding]) -> list[Statement]:

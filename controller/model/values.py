@@ -93,6 +93,9 @@ Value = bool | int | str | tuple[str, ...] | datetime | Option | None
 DeclaredValue = bool | int | str | tuple[str, ...] | datetime | Ref | LocalTime | None
 """A value as a manifest declares it, before it is resolved for one merchant. None is `null`: clear."""
 
+SettingValue = bool | int | str | tuple[str, ...] | None
+"""A value of a setting of the account: there are no references among them. None resets it to Codat's own."""
+
 Values = Mapping[str, Value]
 
 

@@ -69,7 +69,7 @@ async def _as_seen(
     plans = [replace(each, plan=plan_after(each.plan, each.outcome)) for each in seen.values()]
     plan = with_seen_plans(whole[0], plans)
     if not scope.is_everyone:
-        plan = replace(plan, unmanaged_names=(), retained=(), findings=(), notes=(), refusal=None)
+        plan = replace(plan, unmanaged_names=(), retained=(), findings=(), notes=(), refusal=None, account=None)
     return replace(
         plan,
         plans=await dated(plan.plans, store),

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from shlex import quote
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.drift import is_drifting
 from controller.model.finding_evidence import Ended
 from controller.model.plan import Actor, Direction, Finding
@@ -71,8 +72,14 @@ def _against_somebody(merchant: str, field: str | None, times: Sequence[Time]) -
     by = ", ".join(
         f"{run} {number} times" if number > 1 else f"{run} once" for run, number in sorted(corrections.items())
     )
-    them = f"somebody at Codat moves it{to}: the merchant in the portal or the Sync Flow, or another program"
+    whoever = "in the portal" if merchant == ACCOUNT_NAME else "the merchant in the portal or the Sync Flow"
+    them = f"somebody at Codat moves it{to}: {whoever}, or another program"
     who = f"{them}; put back by {by}" if by else f"{them}, and moves it back"
+    if merchant == ACCOUNT_NAME:
+        return who, (
+            f"find out who it is: merchantctl history {quote(merchant)}\n"
+            "or leave it to them: remove it from its SyncFlow, or write there policy: {drift: Report}"
+        )
     leave = f"unmanaged: ['{field}']; where it says that itself, delete it" if field else "policy: {drift: Report}"
     return who, (
         f"find out who it is: merchantctl history {quote(merchant)}\n"

@@ -133,7 +133,7 @@ async def announce_intent(
             plan.merchant, kind, name=name, company_id=company_id, platform=platform, at=run.service_now()
         )
     except (StateLocked, LockEnded) as error:
-        raise stop_for_lost_lock(error, snapshot) from None
+        raise stop_for_lost_lock(error, snapshot.run) from None
     try:
         yield intent
     except OutcomeUnknown:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from controller.codat.client import Client
 from controller.codat.transport import MAX_EXCHANGE_S
+from controller.reconcile.context import RunContext
 from controller.reconcile.snapshot import RunSnapshot
 from state.errors import LockEnded, StateLocked
 
@@ -31,15 +32,20 @@ class LockLost(Exception):
 
 async def fence(snapshot: RunSnapshot) -> None:
     """Returns while the lock is this run's; else stops the run and raises LockLost."""
+    await prove_lock(snapshot.run)
+
+
+async def prove_lock(run: RunContext) -> None:
+    """The same for what is no merchant's."""
     try:
-        await snapshot.run.store.lock.prove()
+        await run.store.lock.prove()
     except (StateLocked, LockEnded) as error:
-        raise stop_for_lost_lock(error, snapshot) from None
+        raise stop_for_lost_lock(error, run) from None
 
 
-def stop_for_lost_lock(error: StateLocked | LockEnded, snapshot: RunSnapshot) -> LockLost:
+def stop_for_lost_lock(error: StateLocked | LockEnded, run: RunContext) -> LockLost:
     """Stops the run; what to raise."""
-    snapshot.run.stop.request(f"{LOCK_LOST_MESSAGE}: {error}", remedy="merchantctl plan shows what is left to do")
+    run.stop.request(f"{LOCK_LOST_MESSAGE}: {error}", remedy="merchantctl plan shows what is left to do")
     return LockLost()
 
 

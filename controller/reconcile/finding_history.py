@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Fleet
 from controller.model.drift import is_drift
 from controller.model.finding_evidence import Ended, FindingAbsence, classify_absence, ended_by
@@ -100,11 +101,11 @@ def _plans_not_written(plan: FleetPlan, carried: ExecutedRun | None) -> list[Pla
 
 
 def _all_findings(plan: FleetPlan) -> list[Finding]:
-    return [*plan.findings, *(each for one in plan.plans for each in one.findings)]
+    return [*plan.findings, *(each for one in plan.every_plan for each in one.findings)]
 
 
 def _covered_merchants(plan: FleetPlan) -> frozenset[str] | None:
-    return None if plan.scope.is_everyone else frozenset({FLEET_KEY, *(each.merchant for each in plan.plans)})
+    return None if plan.scope.is_everyone else frozenset({FLEET_KEY, *(each.merchant for each in plan.every_plan)})
 
 
 # Noting -------------------------------------------------------------------------------------------------
@@ -124,7 +125,7 @@ async def _note_findings(
         )
     new = [each for each in found if each.key not in book.open_findings]
     number = carried.run_id if carried else await _run_for(run, at, bool(new or gone))
-    plans = {each.merchant: each for each in plan.plans}
+    plans = {each.merchant: each for each in plan.every_plan}
     endings = [_ending(book.open_findings[key], plans.get(key[0]), fleet, number) for key in gone]
     mended, tried = _mended_and_tried(plan, carried)
     since: dict[LedgerKey, datetime] = {}
@@ -167,7 +168,7 @@ def cleared_findings(
     known      who has a manifest, where all manifests were read; whoever has none and is not planned has left
     """
     shown = {each.key for each in _all_findings(plan)}
-    plans = {each.merchant: each for each in plan.plans}
+    plans = {each.merchant: each for each in plan.every_plan}
     doubted = {name for each in plan.findings if each.code == MASS_LOSS_CODE for name in each.affected_merchants}
     doubted.update(unsettled)
 
@@ -184,7 +185,8 @@ def cleared_findings(
 
 def _ending(open_: OccurrenceRow, plan: Plan | None, fleet: Fleet, run: int | None) -> FindingEnding:
     merchant, code, field = open_.key
-    if merchant != FLEET_KEY and (merchant not in fleet.known_names if fleet.is_complete else plan is None):
+    has_left = merchant not in fleet.known_names if fleet.is_complete else plan is None
+    if has_left and merchant not in (FLEET_KEY, ACCOUNT_NAME):
         return FindingEnding(open_.key, Ended.LEFT, run)
     wish = manifest_part_of(open_.key, fleet)
     wish_moved = (open_.wish is not None and wish != open_.wish) or (plan is not None and (code, field) in plan.ignored)
@@ -196,6 +198,9 @@ def _ending(open_: OccurrenceRow, plan: Plan | None, fleet: Fleet, run: int | No
 def manifest_part_of(key: LedgerKey, fleet: Fleet) -> str | None:
     """The manifest's part in a finding: what it declares at the field, or all that it says where there is none."""
     merchant, _, field = key
+    if merchant == ACCOUNT_NAME:
+        declared = fleet.account_settings.values
+        return json.dumps(value_to_json(declared[field])) if field in declared else "undeclared"
     wanted = fleet.merchants.get(merchant)
     if wanted is None:
         return None
@@ -218,7 +223,7 @@ def _mended_and_tried(
     """What the run has put right, and what it may have."""
     mended: dict[LedgerKey, FindingEnding] = {}
     tried: list[LedgerKey] = []
-    for each in plan.plans if carried else ():
+    for each in plan.every_plan if carried else ():
         outcome = carried.outcomes.get(each.merchant) if carried else None
         keys = [finding.key for finding in each.findings if finding.actor is Actor.APPLY] if each.changes else []
         if carried and isinstance(outcome, Applied):
@@ -267,7 +272,8 @@ async def _with_flapping(plan: FleetPlan, store: Store, at: datetime) -> FleetPl
     for row in rows:
         by_key[row.key].append(_time(row, authors))
     open_ = {row.key for row in rows if row.gone_at is None}
-    return replace(plan, plans=tuple(_flapping(each, by_key, open_, at) for each in plan.plans))
+    account = _flapping(plan.account, by_key, open_, at) if plan.account else None
+    return replace(plan, plans=tuple(_flapping(each, by_key, open_, at) for each in plan.plans), account=account)
 
 
 def _time(row: OccurrenceRow, authors: Mapping[int, tuple[str, str]]) -> Time:
@@ -304,7 +310,9 @@ def _is_left_to_others(field: str, plan: Plan) -> bool:
 
 def _dated(plan: FleetPlan, since: Mapping[LedgerKey, datetime], book: _LedgerState) -> FleetPlan:
     findings = tuple(_with_age(each, since, book) for each in plan.findings)
-    return replace(plan, plans=tuple(_plan_dated(each, since, book) for each in plan.plans), findings=findings)
+    account = _plan_dated(plan.account, since, book) if plan.account else None
+    plans = tuple(_plan_dated(each, since, book) for each in plan.plans)
+    return replace(plan, plans=plans, findings=findings, account=account)
 
 
 def _with_age(finding: Finding, since: Mapping[LedgerKey, datetime], book: _LedgerState) -> Finding:

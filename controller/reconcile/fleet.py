@@ -7,14 +7,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.errors import ApiUnusable
 from controller.model.exit_codes import exit_code
+from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome
 from controller.model.run import Scope
 from controller.planning.holds import apply_hold, hold_if_suspended
 from controller.planning.limits import count_changes
 from controller.planning.renames import RenamePlan, with_rename
+from controller.reconcile.account_settings import apply_account, with_account
 from controller.reconcile.change_window import recent_automatic_changes
 from controller.reconcile.concurrency import apply_all, plan_all
 from controller.reconcile.context import RunContext, StopSignal
@@ -56,11 +59,11 @@ async def reconcile(
     takeovers = takeovers or Takeovers()
     snapshot = await recover_then_snapshot(run)
     takeovers.allow()
-    plan, stale = drop_stale(await plan_fleet(snapshot), saved_plan)
+    plan, stale = drop_stale(await plan_everything(snapshot), saved_plan)
     with run.judged_changes.reserved(plan.plans):
         writable = may_write(plan, run.stop)
         if plan.refusal:
-            return await record_plan(plan, run, takeovers)
+            return await record_plan(await _apply_account_alone(plan, run), run, takeovers)
         if writable:
             plan, agreed = confirm_showable(plan, confirm)
             if not agreed:
@@ -85,6 +88,20 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     return build_fleet_plan(snapshot, plans, reads_to_repeat, await recent_automatic_changes(run))
 
 
+async def plan_everything(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -> FleetPlan:
+    """Everyone's plan, and that of the account's own settings where the run is about everyone."""
+    return await with_account(await plan_fleet(snapshot, will_be_repeated=will_be_repeated), snapshot.run)
+
+
+async def _apply_account_alone(plan: FleetPlan, run: RunContext) -> FleetPlan:
+    """Where a limit holds the merchants and nobody is asked, the account's own settings are kept as declared all the
+    same; by hand nothing at all is written then."""
+    if plan.account is None or not run.policy.automatic:
+        return plan
+    outcome = await apply_account(plan.account, run)
+    return replace(plan, account=plan_after(plan.account, outcome))
+
+
 async def record_plan(plan: FleetPlan, run: RunContext, takeovers: Takeovers) -> FleetPlan:
     """Record what a run that writes nothing saw, without those of whom another pass does; the plan, with its ages."""
     async with takeovers.recording():
@@ -97,9 +114,9 @@ def _without(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
 
 
 def _only(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
-    """What the plan says of these merchants, and nothing of the fleet."""
+    """What the plan says of these merchants, and nothing of the fleet or the account."""
     plans = tuple(each for each in plan.plans if each.merchant in names)
-    return replace(plan, plans=plans, findings=(), scope=Scope(names=frozenset(names)))
+    return replace(plan, plans=plans, findings=(), account=None, scope=Scope(names=frozenset(names)))
 
 
 async def execute(
@@ -126,6 +143,7 @@ async def execute(
 
     writes_before = run.api.writes
     try:
+        of_account = {ACCOUNT_NAME: await apply_account(plan.account, run)} if plan.account else {}
         guarded = takeovers.guard(applier, record)
         outcomes = await apply_all(plan.plans, snapshot, run.parallelism, run.on_progress, guarded)
     except StateUnusable as error:
@@ -139,7 +157,8 @@ async def execute(
         stop_for_unusable_api(error, 0, snapshot)
     async with takeovers.recording():
         outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.names}
-        report = FleetReport(_without(plan, takeovers.names), {**stale, **outcomes}, started, run.now())
+        outcomes = {**stale, **of_account, **outcomes}
+        report = FleetReport(_without(plan, takeovers.names), outcomes, started, run.now())
         return await _record_run(run.stop.add_to_report(report), snapshot, takeovers.recorded)
 
 
@@ -165,13 +184,14 @@ def confirm_showable(plan: FleetPlan, confirm: Callable[[FleetPlan], bool]) -> t
         return plan, confirmed(plan, confirm)
     except PlanNotShown as hidden:
         plans = tuple(hidden.plans.get(each.merchant, each) for each in plan.plans)
-        plan = replace(plan, plans=plans, counts=count_changes(plans), is_complete=False)
+        account = hidden.plans.get(ACCOUNT_NAME, plan.account)
+        plan = replace(plan, plans=plans, account=account, counts=count_changes(plans), is_complete=False)
     return plan, confirmed(plan, confirm)
 
 
 def confirmed(plan: FleetPlan, confirm: Callable[[FleetPlan], bool]) -> bool:
     """Whether the plan may be carried out. Nobody is asked about one without changes."""
-    return not any(merchant.changes for merchant in plan.plans) or confirm(plan)
+    return not any(each.changes for each in plan.every_plan) or confirm(plan)
 
 
 async def _record_run(report: FleetReport, snapshot: RunSnapshot, recorded: Collection[str]) -> FleetReport:
@@ -181,7 +201,7 @@ async def _record_run(report: FleetReport, snapshot: RunSnapshot, recorded: Coll
     """
     run, run_id, plans = snapshot.run, snapshot.run_id, report.plan.plans
     await persist_configured(plans, report.outcomes, snapshot)
-    events = history_events(run_id, plans, report.outcomes, snapshot)
+    events = history_events(run_id, report.plan.every_plan, report.outcomes, snapshot)
     await note_skipping_unfit(lambda rows: run.store.runs.record_events(run_id, rows), events)
     await _record_retained(report.plan, snapshot)
     await run.store.runs.end(run_id, exit_code("apply", report), {"merchants": len(plans)}, report.ended_at)

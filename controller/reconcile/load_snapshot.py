@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from controller.desired.selector import matches_selector
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import DeletionPolicy, DesiredMerchant, Fleet, LinkState
 from controller.model.errors import UsageError
 from controller.model.names import match_names
@@ -195,7 +196,7 @@ def _targeted_names(fleet: Fleet, scope: Scope, recorded_names: Collection[str])
     if scope.name is None and not scope.targets:
         return None
     names = fleet.known_names.union(fleet.merchants, recorded_names)
-    asked = {each: match_names(each, names) for each in scope.targets}
+    asked = {each: match_names(each, names) for each in scope.targets if each != ACCOUNT_NAME}
     if scope.name is not None:
         asked[scope.name] = frozenset({scope.name})
     for target, found in asked.items():

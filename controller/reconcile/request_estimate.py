@@ -20,6 +20,13 @@ def estimate_cost(plans: Iterable[Plan], looking: int, pace: int, quota: Quota |
     return RequestEstimate(reads, len(kinds), round(_minutes(reads + len(kinds), pace, quota), 2))
 
 
+def with_settings_requests(cost: RequestEstimate, account: Plan, pace: int) -> RequestEstimate:
+    """The estimate with the account's own settings: each part is read before and after it is written."""
+    reads, writes = 2 * len(account.changes), len(account.changes)
+    minutes = round(cost.minutes + (reads + writes) / pace, 2)
+    return RequestEstimate(cost.reads + reads, cost.writes + writes, minutes)
+
+
 def quota_shortfall(cost: RequestEstimate, quota: Quota | None) -> tuple[str, ...]:
     """A sentence for people where the quota ends before the plan does, else nothing."""
     requests = cost.reads + cost.writes

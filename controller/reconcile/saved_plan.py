@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, Outcome, Skipped
 from controller.reporting.as_json import canonical_changes, changes_json
@@ -25,7 +26,11 @@ def drop_stale(plan: FleetPlan, saved: Mapping[str, Any] | None) -> tuple[FleetP
     gone = set(written) - {each.merchant for each in holding}
     why = "moved since the plan was saved; make a new plan"
     moved: dict[str, Outcome] = {name: Skipped(why) for name in sorted(gone)}
-    return replace(plan, plans=holding), moved
+    account = plan.account
+    if account and not (saved.get("account") and _as_saved(account, saved["account"])):
+        moved |= {ACCOUNT_NAME: Skipped(why)} if account.changes or saved.get("account") else {}
+        account = None
+    return replace(plan, plans=holding, account=account), moved
 
 
 def _as_saved(plan: Plan, written: Mapping[str, Any]) -> bool:

@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE, SeenMerchant
 from controller.model.encoding import Unreadable, decode, encode
+from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, Outcome, Unchanged
 from controller.model.run import Scope
@@ -38,8 +40,11 @@ async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], run: Run
         ]
         await store.seen.save(rows, believed_until=believed_until)
         await asyncio.sleep(0)
+    account = _shown_part(plan_after(plan.account, outcomes.get(ACCOUNT_NAME))) if plan.account else None
+    if account and not plan.scope.is_everyone and (whole := await load_seen_fleet(store)):
+        await store.seen.save_fleet(encode(replace(whole[0], account=account)), whole[1])
     if plan.scope.is_everyone:
-        fleet = replace(plan, plans=(), counts={}, diagnostics=(), scope=Scope())
+        fleet = replace(plan, plans=(), counts={}, diagnostics=(), scope=Scope(), account=account)
         await store.seen.save_fleet(encode(fleet), at)
         known = {each.merchant for each in plan.plans} | run.fleet.merchants.keys()
         await store.seen.delete(sorted((await store.seen.load_times()).keys() - known))

@@ -14,6 +14,7 @@ from functools import partial
 from shlex import quote
 from typing import Any
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Diagnostic
 from controller.model.errors import MerchantctlError
 from controller.model.plan import Actor, Change, Condition, FieldChange, Finding, Plan
@@ -68,6 +69,7 @@ def plan_json(plan: FleetPlan) -> Json:
         "refusal": None if plan.refusal is None else refusal_json(plan.refusal),
         "unmanaged": plan.unmanaged_count,
         "retained": _retained(plan),
+        **_account(plan),
     }
     return document | {"digest": digest(document)}
 
@@ -124,6 +126,7 @@ def status_json(plan: FleetPlan) -> Json:
             }
             for each in plan.plans
         ],
+        **_account(plan),
         "syncs": last_syncs_json(plan),
     }
 
@@ -147,6 +150,8 @@ def report_json(result: FleetReport | FleetPlan) -> Json:
         ],
         "refusal": None if plan.refusal is None else refusal_json(plan.refusal),
     }
+    if account := _account(plan):
+        report |= {"account": account["account"] | {"outcome": outcome_json(outcomes.get(ACCOUNT_NAME, Unchanged()))}}
     if isinstance(result, FleetReport):
         report |= {
             "started": format_iso(result.started_at),
@@ -226,8 +231,8 @@ def refusal_json(refusal: Refusal) -> Json:
 
 
 def findings_of(plan: FleetPlan) -> list[Finding]:
-    """Of the whole fleet first, then of each merchant."""
-    return [*plan.findings, *(finding for each in plan.plans for finding in each.findings)]
+    """Of the whole fleet first, then of each merchant and of the account's own settings."""
+    return [*plan.findings, *(finding for each in plan.every_plan for finding in each.findings)]
 
 
 def unmanaged_findings(plan: FleetPlan) -> list[Finding]:
@@ -391,7 +396,7 @@ def _head(kind: str, plan: FleetPlan) -> Json:
     head: Json = {
         "schemaVersion": REPORT_SCHEMA_VERSION,
         "kind": kind,
-        "complete": plan.is_complete,
+        "complete": plan.is_complete and not (plan.account and plan.account.has_unread),
         **provenance_json(plan),
         "scope": _scope(plan.scope),
         "timeZones": TZDATA_VERSION,
@@ -420,6 +425,20 @@ def _merchant(plan: Plan) -> Json:
         "data": data_age_json(plan.data_age),
         "fingerprint": plan.fingerprint,
     } | _names(plan)
+
+
+def _account(plan: FleetPlan) -> Json:
+    """The account's own settings, where they were looked at."""
+    if plan.account is None:
+        return {}
+    return {
+        "account": {
+            "state": plan.account.status.value,
+            "changes": changes_json(plan.account),
+            "findings": [finding_json(each) for each in plan.account.findings],
+            "fingerprint": plan.account.fingerprint,
+        }
+    }
 
 
 def _names(plan: Plan) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import DesiredMerchant, Origin
 from controller.model.platforms import name_of
 from controller.model.values import LOCAL_TIME_PATH, LocalTime
@@ -25,10 +26,11 @@ class ExplainedField:
 
 
 def explain_fields(desired: DesiredMerchant) -> list[ExplainedField]:
-    """Every declared field and every one with a default, sorted by path."""
+    """Every declared field and every one with a default, sorted by path. A setting of the account has none."""
+    with_default = () if desired.name == ACCOUNT_NAME else _FIELDS_WITH_DEFAULT
     return [
         ExplainedField(path, _value(desired, path), tuple(reversed(desired.origins.get(path, ()))))
-        for path in sorted({*desired.origins, *_FIELDS_WITH_DEFAULT})
+        for path in sorted({*desired.origins, *with_default})
     ]
 
 

@@ -19,6 +19,10 @@ CHANGE_LABELS = {
     ChangeKind.UNLINK_CONNECTION: ("-", "unlink the accounting connection"),
     ChangeKind.DELETE_CONNECTION: ("-", "delete the connection that was replaced"),
     ChangeKind.DELETE_COMPANY: ("-", "delete the company"),
+    ChangeKind.SET_FLOW_TEXT: ("~", "set text of the Sync Flow"),
+    ChangeKind.SET_VISIBLE_ACCOUNTS: ("~", "set the rows that the Sync Flow shows"),
+    ChangeKind.SET_PROFILE: ("~", "set the profile"),
+    ChangeKind.SET_DATA_TYPES: ("~", "set what is pulled when"),
 }
 
 DIRECTIONS = {

@@ -71,6 +71,8 @@ def _report(name: str, plan: FleetPlan, fails: Callable[[Finding], bool]) -> str
         _problem(_case(suite, limit.limited_class, "fleet"), "failure", words, words)
     for each in plan.plans:
         _merchant(_case(suite, each.merchant, "merchants"), each, fails)
+    if plan.account:
+        _merchant(_case(suite, plan.account.merchant, "account"), plan.account, fails)
     return _as_text(suite)
 
 

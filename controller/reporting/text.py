@@ -85,7 +85,7 @@ def provenance_lines(plan: FleetPlan, paint: Paint) -> list[str]:
 
 
 def _plan_lines(plan: FleetPlan, paint: Paint, *, in_depth: bool = False) -> list[str]:
-    shown = [each for each in plan.plans if _worth_showing(each)]
+    shown = [each for each in plan.every_plan if _worth_showing(each)]
     told = [each for each in shown if not _only_adopts(each)]
     lines = unread_last(told, paint, lambda each: merchant_lines(each, paint, in_depth=in_depth))
     adopted = [line for each in shown if _only_adopts(each) for line in merchant_lines(each, paint)]
@@ -120,6 +120,8 @@ def plan_summary(plan: FleetPlan) -> str:
     merchants = merchants or "no merchants"
     suspended = sum(each.is_suspended for each in plan.plans)
     merchants += f", {suspended:,} of them suspended" if suspended else ""
+    settings = sum(len(change.fields) or 1 for change in plan.account.changes) if plan.account else 0
+    merchants += f"; {format_count(settings, 'setting')} of the account to change" if settings else ""
     cost = (
         f"{format_count(plan.request_estimate.writes, 'write')} and {format_count(plan.request_estimate.reads, 'read')}"
     )
@@ -249,14 +251,14 @@ def not_applied_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
     """What `apply` says where it wrote nothing: refused, declined, or nothing to do."""
     if plan.refusal:
         return plan_text(plan, paint)
-    if any(each.changes for each in plan.plans):
+    if any(each.changes for each in plan.every_plan):
         return "Nothing was done."
     return f"{plan_text(plan, paint)}\nNothing to do."
 
 
 def report_text(report: FleetReport, paint: Paint = WITHOUT_COLOUR) -> str:
     """What became of a plan: whoever is worth a word by name, then the numbers. A plan not shown yet comes first."""
-    asked = report.confirmed and any(each.changes for each in report.plan.plans)
+    asked = report.confirmed and any(each.changes for each in report.plan.every_plan)
     lines = [] if asked else [*_plan_lines(report.plan, paint), *data_age_lines(report.plan, paint)]
     lines += _outcomes_lines(report, paint)
     lines += _consent_link_lines(report, paint)

@@ -60,7 +60,7 @@ def drift_text(
 
 
 def _merchant_blocks(plan: FleetPlan, paint: Paint) -> list[str]:
-    found = [each for each in plan.plans if each.findings]
+    found = [each for each in plan.every_plan if each.findings]
     return unread_last(found, paint, lambda each: _found_lines(each, paint))
 
 
@@ -89,6 +89,8 @@ def drift_summary(plan: FleetPlan) -> str:
     failed = sum(each.sync_failed(plan.made_at) for each in plan.plans)
     words += [f"{failed:,} whose last sync failed"] if failed else []
     words += [f"{each.code}, {format_count(len(each.affected_merchants), 'merchant')}" for each in plan.findings]
+    of_account = len(plan.account.findings) if plan.account else 0
+    words += [f"{format_count(of_account, 'finding')} about the account's settings"] if of_account else []
     return "; ".join(words) + "."
 
 

@@ -78,7 +78,10 @@ def test_every_part_is_judged_by_some_look_and_rested_on_by_some_finding() -> No
         seen=observed(data_status=data_statuses(), listing_is_complete=True, company=fresh()),
         last=recorded_state(last_sync=None),
     )
-    assert set(CheckedPart) - everything.checked_parts == {CheckedPart.SYNC}, "nobody has read a sync yet"
+    others = {CheckedPart.SYNC, CheckedPart.ACCOUNT}
+    assert set(CheckedPart) - everything.checked_parts == others, (
+        "nobody has read a sync yet; the account is no merchant"
+    )
 
 
 def fresh() -> Company:
