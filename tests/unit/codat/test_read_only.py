@@ -23,10 +23,12 @@ WRITES = sorted(set(dir(Client)) - set(dir(Reader)))
 READS = sorted(name for name in dir(Reader) if not name.startswith("_"))
 
 
-FITTING = {
+FITTING: dict[tuple[str, int], object] = {
     ("read_then_write", 0): lambda api: api.create_company("x"),
     ("rename_company", 2): None,
     ("set_configuration", 1): b"{}",
+    ("set_settings", 0): "profile",
+    ("set_settings", 1): {},
     ("sync_latest", 1): None,
     ("sync_range", 1): datetime(2026, 12, 1, tzinfo=UTC),
     ("sync_range", 2): datetime(2026, 12, 2, tzinfo=UTC),
