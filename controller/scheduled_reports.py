@@ -6,9 +6,10 @@
     time_zone = "Europe/London"     UTC without it
     formats = ["html", "csv"]       what is put into the folder, or attached
     only = "drift"                  codes, actors, selector, group_by: as the options of `report`
-    folder = "reports"              and, or: webhook_variable, the variable that holds the URL; mail_to and mail_from
+    folder = "reports"              and, or: webhook_variable, the variable that holds the URL; mail_to and mail_from;
+    to = ["FINANCE_SLACK"]          variables that hold an address of Apprise: slack://…, msteams://…
 
-What is secret (an URL that takes posts, the password of a mail server) is in a variable, never in the file.
+What is secret (an address that takes posts, the password of a mail server) is in a variable, never in the file.
 """
 
 from __future__ import annotations
@@ -27,12 +28,17 @@ REPORT_FORMATS = ("text", "json", "markdown", "html", "csv")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TEXTS = ("name", "cron", "time_zone", "only", "selector", "group_by", "folder", "webhook_variable", "mail_from")
-_LISTS = ("formats", "codes", "actors", "mail_to")
+_LISTS = ("formats", "codes", "actors", "mail_to", "to")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledReport:
-    """One report. Its filter is in the words of the command line; `webhook` is a secret."""
+    """One report. Its filter is in the words of the command line; `webhook` and `addresses` are secrets.
+
+    to         variables, each with the address of a chat as Apprise writes it
+    addresses  what those that are set hold
+    """
 
     name: str
     cron: str
@@ -46,6 +52,8 @@ class ScheduledReport:
     folder: Path | None = None
     webhook_variable: str | None = None
     webhook: str | None = field(default=None, repr=False)
+    to: tuple[str, ...] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict, repr=False)
     mail_to: tuple[str, ...] = ()
     mail_from: str = ""
 
@@ -53,7 +61,12 @@ class ScheduledReport:
     def destinations(self) -> tuple[str, ...]:
         """Each is delivered to by itself: one that fails keeps nothing from the others."""
         there = {"folder": self.folder, "webhook": self.webhook_variable, "mail": self.mail_to}
-        return tuple(name for name, value in there.items() if value)
+        return (*(name for name, value in there.items() if value), *self.to)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may show."""
+        return tuple(filter(None, (self.webhook, *self.addresses.values())))
 
 
 def parse_reports(file: str, entries: Any, environ: Mapping[str, str]) -> tuple[ScheduledReport, ...]:
@@ -69,13 +82,30 @@ def parse_reports(file: str, entries: Any, environ: Mapping[str, str]) -> tuple[
 
 
 def _parse(address: str, entry: Mapping[str, Any], environ: Mapping[str, str]) -> ScheduledReport:
+    _check_keys(address, entry)
+    variable = entry.get("webhook_variable")
+    given: dict[str, Any] = {key: tuple(entry[key]) if key in _LISTS else entry[key] for key in entry}
+    given["folder"] = Path(entry["folder"]) if "folder" in entry else None
+    webhook = environ.get(variable, "").strip() or None if variable else None
+    addresses = {name: held for name in entry.get("to", ()) if (held := environ.get(name, "").strip())}
+    report = ScheduledReport(**given, webhook=webhook, addresses=addresses)
+    if report.mail_to and not report.mail_from:
+        raise InvalidSettings(f"{address}: mail_from: missing; who is the mail from?")
+    if not report.destinations:
+        raise InvalidSettings(f"{address}: it goes nowhere: say folder, webhook_variable, to or mail_to")
+    return report
+
+
+def _check_keys(address: str, entry: Mapping[str, Any]) -> None:
+    """Each key by itself: known, of its type, and one of the words that it takes."""
     for key, value in entry.items():
         if key not in (*_TEXTS, *_LISTS):
             raise InvalidSettings(f"{address}: {key}: unknown; known are {', '.join((*_TEXTS, *_LISTS))}")
         texts: Sequence[Any] = value if key in _LISTS and isinstance(value, list) else (value,)
         is_list = isinstance(value, list) or key not in _LISTS
         if not is_list or not all(isinstance(text, str) and text.strip() for text in texts):
-            raise InvalidSettings(f"{address}: {key}: {value!r} is no {'list of texts' if key in _LISTS else 'text'}")
+            shown = "this" if key == "to" else repr(value)  # which may be an address, and so a secret
+            raise InvalidSettings(f"{address}: {key}: {shown} is no {'list of texts' if key in _LISTS else 'text'}")
     missing = [key for key in ("name", "cron") if key not in entry]
     if missing:
         raise InvalidSettings(f"{address}: {' and '.join(missing)}: missing")
@@ -84,12 +114,6 @@ def _parse(address: str, entry: Mapping[str, Any], environ: Mapping[str, str]) -
     if wrong := set(entry.get("formats", ())).difference(REPORT_FORMATS):
         what = f"there is no {', '.join(sorted(wrong))}; there are {', '.join(REPORT_FORMATS)}"
         raise InvalidSettings(f"{address}: formats: {what}")
-    variable = entry.get("webhook_variable")
-    given: dict[str, Any] = {key: tuple(entry[key]) if key in _LISTS else entry[key] for key in entry}
-    given["folder"] = Path(entry["folder"]) if "folder" in entry else None
-    report = ScheduledReport(**given, webhook=environ.get(variable, "").strip() or None if variable else None)
-    if report.mail_to and not report.mail_from:
-        raise InvalidSettings(f"{address}: mail_from: missing; who is the mail from?")
-    if not report.destinations:
-        raise InvalidSettings(f"{address}: it goes nowhere: say folder, webhook_variable or mail_to")
-    return report
+    if not all(map(_VARIABLE.fullmatch, entry.get("to", ()))):
+        hint = "an address is a secret: put it into a variable, and name that: FINANCE_SLACK"
+        raise InvalidSettings(f"{address}: to: this is no name of a variable; {hint}")

@@ -159,7 +159,7 @@ async def _open_daemon(
             settings.notify_url,
             settings.smtp_url,
             settings.web_token,
-            *(report.webhook for report in settings.reports),
+            *(secret for report in settings.reports for secret in report.secrets),
         ]
     )
     name = {"environment": settings.environment_name} if settings.environment_name else {}

@@ -20,15 +20,18 @@ from controller.model.run import Scope
 from controller.model.zones import time_zone
 from controller.operations.period_report import read_period_report
 from controller.quick_dataclasses import dataclass
+from controller.reporting.formatting import cut_text
 from controller.reporting.period_formats import FILES, PERIOD_FORMATS
 from controller.reporting.period_json import period_report_json
-from controller.reporting.period_words import findings_text, status_text
+from controller.reporting.period_words import code_rows, findings_text, status_text
 from controller.scheduled_reports import ScheduledReport
 from controller.settings import Settings
+from controller.telemetry import apprise_client
 from controller.telemetry.report_delivery import (
     NotDelivered,
     ReportFile,
     deliver_by_mail,
+    deliver_to_chat,
     deliver_to_folder,
     deliver_to_url,
 )
@@ -36,6 +39,9 @@ from state import DeliveryKey, Store
 
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240))
 """Until the next attempt, after the first, the second …; then it is given up."""
+
+MAX_CHAT_LINES, MAX_CHAT_CHARACTERS = 12, 1_900
+"""Of the findings, and of the whole message, that a chat is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,10 @@ class Delivery:
 
 
 def schedule_of(report: ScheduledReport) -> Cron:
-    """Raises UsageError for a schedule, a time zone or a filter that means nothing."""
+    """Raises UsageError for a schedule, a time zone or a filter that means nothing, and for what is not installed."""
     _shown(report)
+    if report.to and not apprise_client.is_installed():
+        raise UsageError(f"report {report.name}: to: {apprise_client.MISSING}")
     try:
         zone = time_zone(report.time_zone)
     except KeyError:
@@ -142,6 +150,10 @@ async def _send(
         return await deliver_to_folder(report.folder, await asyncio.to_thread(_files, report, made, due_at))
     if destination == "mail":
         return await _by_mail(settings, report, made, due_at)
+    if destination in report.to:
+        if destination not in report.addresses:
+            return NotDelivered(f"{destination} is not set", may_retry=True)
+        return await deliver_to_chat(report.addresses[destination], _title(report, made), _chat_text(made))
     if report.webhook is None:
         return NotDelivered(f"{report.webhook_variable} is not set", may_retry=True)
     message: Mapping[str, Any] = {
@@ -187,6 +199,14 @@ def _title(report: ScheduledReport, made: PeriodReport) -> str:
 
 def _summary(report: ScheduledReport, made: PeriodReport) -> str:
     return f"{_title(report, made)}: {status_text(made)}. {findings_text(made)}."
+
+
+def _chat_text(made: PeriodReport) -> str:
+    """A few lines: a chat shows no tables, and the shortest limit of a message is 2,000 characters."""
+    codes = [f"{code}: {new} new, {still} still open, {closed} closed" for code, new, still, closed in code_rows(made)]
+    more = len(codes) - MAX_CHAT_LINES
+    lines = [f"{status_text(made)}.", f"{findings_text(made)}.", *codes[:MAX_CHAT_LINES]]
+    return cut_text("\n".join([*lines, f"and {more} more codes"] if more > 0 else lines), MAX_CHAT_CHARACTERS)
 
 
 def _one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Deliver a finished report: into a folder, to a URL, by mail. What went wrong comes back as a value, never raised.
+"""Deliver a finished report: into a folder, to a URL or a chat, by mail. What went wrong is a value, never raised.
 
 A mail server or a receiver that went silent in the middle may have the report: it is not sent there again.
 """
@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from controller.quick_dataclasses import dataclass
 from controller.telemetry.alert_client import post_once
+from controller.telemetry.apprise_client import notify_once
 
 SMTP_TIMEOUT_S = 30.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -62,6 +63,12 @@ def _write(folder: Path, files: Sequence[ReportFile]) -> NotDelivered | None:
 async def deliver_to_url(url: str, message: Mapping[str, Any]) -> NotDelivered | None:
     """A POST of JSON. The URL is a secret, and in no result."""
     outcome = await post_once(url, message)
+    return None if outcome is None else NotDelivered(*outcome)
+
+
+async def deliver_to_chat(address: str, title: str, text: str) -> NotDelivered | None:
+    """A message by Apprise. The address is a secret, and in no result."""
+    outcome = await notify_once(address, title, text)
     return None if outcome is None else NotDelivered(*outcome)
 
 

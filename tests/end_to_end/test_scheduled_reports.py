@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from controller.model.errors import UsageError
 from controller.operations.scheduled_report import Delivery, deliver_due_reports, schedule_of
 from controller.scheduled_reports import ScheduledReport
 from controller.settings import InvalidSettings, Settings, load_settings
-from controller.telemetry.report_delivery import NotDelivered, deliver_by_mail
+from controller.telemetry.report_delivery import NotDelivered, deliver_by_mail, deliver_to_chat
 from state import DeliveryKey, open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
@@ -42,11 +44,11 @@ def place(tmp_path: Path, emulator_in_process: Emulator) -> Place:
 
 
 class Receiver:
-    """A URL that takes posts and remembers them. `answers`: the next ones, then 200."""
+    """A URL that takes posts and remembers them. `answers`: the next ones (None: it hangs up), then 200."""
 
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
-        self.answers: list[int] = []
+        self.answers: list[int | None] = []
 
     @contextmanager
     def serving(self) -> Iterator[str]:
@@ -56,6 +58,8 @@ class Receiver:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 status = receiver.answers.pop(0) if receiver.answers else 200
+                if status is None:
+                    return
                 if status == 200:
                     receiver.bodies.append(body)
                 self.send_response(status)
@@ -150,6 +154,50 @@ def test_it_arrives_once_at_a_folder_a_url_and_a_mail_server_from_two_processes_
         "finance-2026-11-23T0700Z.csv",
         "finance-2026-11-23T0700Z.html",
     ]
+
+
+def test_chats_get_a_few_lines_each_as_their_address_in_apprise_says(place: Place) -> None:
+    receiver = Receiver()
+    with receiver.serving() as url:
+        address = url.replace("http://", "json://")
+        report = replace(REPORT, to=("ONE", "TWO"), addresses={"ONE": address, "TWO": f"{address}?:text=message"})
+        deliveries = deliver(scheduled(place, report), MONDAY_7, MONDAY_7 + timedelta(minutes=30))
+    assert [(each.destination, each.failure) for each in deliveries] == [("ONE", None), ("TWO", None)]
+    assert [body["title"] for body in receiver.bodies] == ["finance", "finance"]
+    assert receiver.bodies[0]["message"].splitlines()[0] == "1 merchant: 1 in sync."
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (503, NotDelivered("the answer was 503", may_retry=True)),
+        (404, NotDelivered("the answer was 404", may_retry=False)),
+        (None, NotDelivered("whether it arrived is not known", may_retry=False)),
+    ],
+)
+def test_what_a_chat_did_not_take_is_sent_again_only_where_it_certainly_did_not_arrive(
+    answer: int | None, told: NotDelivered
+) -> None:
+    receiver, logged = Receiver(), StringIO()
+    receiver.answers = [answer]
+    root, handler = logging.getLogger(), logging.StreamHandler(logged)
+    root.addHandler(handler)
+    with receiver.serving() as url:
+        failure = asyncio.run(deliver_to_chat(url.replace("http://", "json://"), "finance", "1 merchant"))
+    root.removeHandler(handler)
+    assert failure == told
+    assert "/hook" not in logged.getvalue(), "whoever knows the address may post there"
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("json://127.0.0.1:9/s3cret", NotDelivered("nobody answers there", may_retry=True)),
+        ("nonsense://s3cret", NotDelivered("the address is none that Apprise knows", may_retry=False)),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_told_from_one_that_is_none(address: str, told: NotDelivered) -> None:
+    assert asyncio.run(deliver_to_chat(address, "finance", "1 merchant")) == told
 
 
 def test_a_password_goes_to_no_server_that_encrypts_nothing() -> None:
@@ -247,6 +295,8 @@ def test_a_report_is_sent_by_hand_as_often_as_somebody_asks(place: Place) -> Non
         ('[[reports]]\nname = "x"\ncron = "0 7 * * *"\nfolder = "o"\nformat = "pdf"', "format: unknown"),
         ('[[reports]]\nname = "x"\ncron = "0 7 * * *"\nfolder = "o"\nformats = ["pdf"]', "there is no pdf"),
         ('[[reports]]\nname = "x"\ncron = "0 7 * * *"\nmail_to = ["a@b.example"]', "mail_from: missing"),
+        ('[[reports]]\nname = "x"\ncron = "0 7 * * *"\nto = ["slack://a/b/s3cret"]', "an address is a secret"),
+        ('[[reports]]\nname = "x"\ncron = "0 7 * * *"\nto = "slack://a/b/s3cret"', "this is no list of texts"),
         ('reports = "x"', "are tables"),
         ('[[reports]]\nname = "x"\ncron = "1"\nfolder = "o"\n' * 2, "two [[reports]] are called x"),
     ],
@@ -256,6 +306,7 @@ def test_a_report_that_is_not_well_said_is_refused_with_its_place(tmp_path: Path
     with pytest.raises(InvalidSettings) as refused:
         load_settings({}, tmp_path, {})
     assert hint in str(refused.value)
+    assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -267,8 +318,10 @@ def test_a_schedule_that_means_nothing_is_refused_at_the_start(wrong: dict[str, 
 
 
 def test_an_url_that_takes_posts_is_in_a_variable_and_in_no_repr(tmp_path: Path) -> None:
-    toml = '[[reports]]\nname = "x"\ncron = "0 7 * * *"\nwebhook_variable = "HOOK"\n'
+    toml = '[[reports]]\nname = "x"\ncron = "0 7 * * *"\nwebhook_variable = "HOOK"\nto = ["CHAT", "UNSET"]\n'
     (tmp_path / "merchantctl.toml").write_text(toml)
-    settings = load_settings({"HOOK": "https://chat.example/s3cret"}, tmp_path, {})
+    settings = load_settings({"HOOK": "https://chat.example/s3cret", "CHAT": "slack://s3cret"}, tmp_path, {})
     assert settings.reports[0].webhook == "https://chat.example/s3cret"
+    assert settings.reports[0].secrets == ("https://chat.example/s3cret", "slack://s3cret")
+    assert settings.reports[0].destinations == ("webhook", "CHAT", "UNSET")
     assert "s3cret" not in repr(settings)
