@@ -27,6 +27,7 @@ from state.findings import FindingEnding, FindingRow, OccurrenceRow
 from state.inbox import DeliveryReceipt, ReceivedDelivery
 from state.intents import Intent
 from state.lock import LockWait
+from state.manual_syncs import ManualSyncRow
 from state.process import LockRow, ProcessIdentity
 from state.quarantine import Quarantine
 from state.records import MerchantRecord
@@ -57,6 +58,7 @@ __all__ = [
     "Intent",
     "LockRow",
     "LockWait",
+    "ManualSyncRow",
     "MemberRow",
     "MerchantRecord",
     "OccurrenceRow",

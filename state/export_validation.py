@@ -20,6 +20,7 @@ from state.tables import (
     applied,
     events,
     intents,
+    manual_syncs,
     merchants,
     occurrences,
     pushed_records,
@@ -39,7 +40,7 @@ from state.tables import (
 EXPORTED_TABLES = (
     *(account, account_settings, merchants, renames, applied, intents, occurrences, quarantine),
     *(runs, events, writes, rollouts, rollout_merchants, samples, revisions, report_deliveries),
-    *(uploads, pushed_records),
+    *(uploads, pushed_records, manual_syncs),
 )
 """The tables of an export, in the order in which they are imported."""
 

@@ -21,6 +21,7 @@ from state.in_sync_cache import InSyncCache
 from state.inbox import Inbox
 from state.intents import Intents
 from state.lock import StateLock
+from state.manual_syncs import ManualSyncs
 from state.merchants import Merchants
 from state.quarantine import QuarantinedMerchants
 from state.records import MerchantRecords
@@ -57,6 +58,7 @@ class Store:
         self.records = MerchantRecords(database)
         self.in_sync_cache = InSyncCache(database)
         self.syncs = Syncs(database)
+        self.manual_syncs = ManualSyncs(database, self.lock, lease_s)
         self.refresh_requests = RefreshRequests(database)
         self.quarantine = QuarantinedMerchants(database)
         # What is recorded of each merchant

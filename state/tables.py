@@ -12,6 +12,7 @@ writes       how many changes of each class a run made, and whether a person had
 quarantine   merchants not to be tried again before `until`, or before their `key` changes
 verdicts     in-sync cache: the key under which a merchant was last found in sync
 syncs        cache: the latest sync of each merchant, as last read
+manual_syncs what `sync` has switched off to synchronise by hand; open while `closed_at` is null
 pulls        when a refresh of a merchant's reference data was requested last
 inbox        webhook deliveries; open while `handled_at` is null
 rollouts     bulk changes in waves: spec and state of each
@@ -342,6 +343,27 @@ syncs = Table(
     Column("since", UtcTime, nullable=False),
     Column("read_at", UtcTime, nullable=False),
     Column("detail", String),
+)
+
+manual_syncs = Table(
+    "manual_syncs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("merchant", String, nullable=False),
+    Column("company_id", String, nullable=False),
+    Column("was_enabled", Boolean, nullable=False),
+    Column("previous_sync", String),
+    Column("begun_at", UtcTime, nullable=False),
+    Column("requested_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("closed_at", UtcTime),
+    Column("outcome", String),
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started", String, nullable=False),
+    Column("command", String, nullable=False),
+    Column("alive_until", UtcTime, nullable=False),
+    Index(None, "closed_at"),
 )
 
 rollouts = Table(

@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 _EXAMPLES = """
 \b
 Examples:
-  merchantctl sync acme-coffee --wait              from the last success until now
+  merchantctl sync acme-coffee                     from the last success until now
   merchantctl sync acme-coffee --to 2026-11-20     until then
   merchantctl sync acme-coffee --start 2026-11-01 --finish 2026-11-02T12:00
   merchantctl sync acme-coffee --status            how the latest one went; begins none
 \b
-Times are UTC unless they say otherwise; a date is its 00:00.
-Exit codes: 0 done or begun, 1 it cannot begin or you declined, 3 the sync failed, 5 something could not
-be read, 64 wrong usage or no terminal to ask on.
+The merchant is switched off, synchronised, and switched on again as its manifest says, whatever happens; where
+this process dies, the next apply or run does that. Times are UTC unless they say otherwise; a date is its 00:00.
+Exit codes: 0 done, 1 it cannot begin or you declined, 3 the sync failed, 5 something could not
+be read, 6 another run is writing, 64 wrong usage or no terminal to ask on.
 """
+
+DEFAULT_LOCK_TIMEOUT_S = 60
 
 
 class InstantParameter(click.ParamType[datetime]):
@@ -51,14 +54,24 @@ class InstantParameter(click.ParamType[datetime]):
 @click.option("--start", type=InstantParameter(), metavar="WHEN", help="The first instant of a range; with --finish.")
 @click.option("--finish", type=InstantParameter(), metavar="WHEN", help="The end of that range.")
 @click.option("--status", "only_status", is_flag=True, help="Show the latest sync instead; begins none.")
-@click.option("--wait", is_flag=True, help="Wait until it has ended, for a quarter of an hour at most.")
+@click.option("--wait", is_flag=True, help="With --status: wait until it has ended. A sync begun here is waited for.")
+@click.option(
+    "--lock-timeout",
+    type=click.FloatRange(0),
+    default=DEFAULT_LOCK_TIMEOUT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait so long for another run.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output_option()
 @click.pass_context
-def command(ctx: click.Context, /, name: str, wait: bool, yes: bool, output: str, **options: Any) -> None:
+def command(
+    ctx: click.Context, /, name: str, wait: bool, yes: bool, output: str, lock_timeout: float, **options: Any
+) -> None:
     """Put the sales of the merchant NAME into the books now: for testing, since schedules do it day by day."""
-    from controller.cli.terminal import environment, run_async
-    from controller.operations.sync import latest_sync, sync
+    from controller.cli.terminal import environment, print_notice, run_async
+    from controller.operations.sync import SyncRequest, latest_sync, sync
 
     settings: Settings = ctx.obj
     sync_range = _parse_range(**options)
@@ -67,9 +80,8 @@ def command(ctx: click.Context, /, name: str, wait: bool, yes: bool, output: str
     else:
         if not yes and not sys.stdin.isatty():
             raise UsageError("there is no terminal to ask on; say --yes to sync without asking. Nothing was done.")
-        latest = run_async(
-            sync(settings, name, sync_range, _confirmation(name, yes), wait=wait, environment=environment())
-        )
+        request = SyncRequest(sync_range, _confirmation(name, yes), lock_timeout, print_notice)
+        latest = run_async(sync(settings, name, request, environment=environment()))
         if latest is None:
             click.echo("Nothing was done.", err=True)
             ctx.exit(1)

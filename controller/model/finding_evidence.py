@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from controller.model.drift import MOVED_REFERENCE_CODES
 from controller.model.plan import CheckedPart, Plan
-from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, SYNC_OVERDUE
+from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, MANUAL_SYNC, SYNC_OVERDUE
 from controller.model.values import RefKind
 
 _COMPANY, _NAMES = frozenset({CheckedPart.COMPANY}), frozenset({CheckedPart.COMPANY, CheckedPart.NAMES})
@@ -59,7 +59,7 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
     ),
     **dict.fromkeys((LAST_SYNC_FAILED, SYNC_OVERDUE), _SYNC),
     **dict.fromkeys(("flow-changed", "flow-invalid", "flow-not-kept"), _ACCOUNT),
-    **dict.fromkeys(("suspended", "ignored"), frozenset()),  # the manifest says it
+    **dict.fromkeys(("suspended", "ignored", MANUAL_SYNC), frozenset()),  # the manifest says it, or the state
     # These depend on all changes of the plan, or on all that was read of the merchant.
     **dict.fromkeys(
         (
@@ -87,7 +87,15 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
 
 
 NOT_IGNORABLE = frozenset(
-    {"company-missing", "connection-deleted", "replaced-already", "mapping-invalid", "suspended", "ignored"}
+    {
+        "company-missing",
+        "connection-deleted",
+        "replaced-already",
+        "mapping-invalid",
+        "suspended",
+        "ignored",
+        MANUAL_SYNC,
+    }
     | {f"{kind}-remapped" for kind in RefKind}
     | {code for code, evidence in EVIDENCE_BY_CODE.items() if evidence in (_EVERYTHING, _ACCOUNT)}
 )

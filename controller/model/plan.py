@@ -250,6 +250,7 @@ class HeldBy(StrEnum):
     MASS_LOSS = "mass-loss"
     CLOCK_SKEW = "clock-skew"
     SUSPENSION = "suspension"
+    MANUAL_SYNC = "manual-sync"
 
 
 @dataclass(frozen=True, slots=True)

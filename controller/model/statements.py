@@ -272,6 +272,6 @@ def _outcome_statement(merchant: str, word: str, reason: str) -> Statement:
 
 
 def _who_releases(plan: Plan) -> Actor:
-    """Who has to decide about held changes; a rollout, a quarantine and a suspension end by themselves."""
-    ends = (HeldBy.ROLLOUT, HeldBy.QUARANTINE, HeldBy.SUSPENSION)
+    """Who has to decide about held changes; these four kinds of holds end by themselves."""
+    ends = (HeldBy.ROLLOUT, HeldBy.QUARANTINE, HeldBy.SUSPENSION, HeldBy.MANUAL_SYNC)
     return Actor.NOBODY if plan.hold is not None and plan.hold.by in ends else Actor.OPERATOR

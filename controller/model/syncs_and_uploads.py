@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from controller.quick_dataclasses import dataclass
 
-LAST_SYNC_FAILED, SYNC_OVERDUE = "last-sync-failed", "sync-overdue"
-"""The codes of findings about a sync that is over, or was not begun."""
+LAST_SYNC_FAILED, SYNC_OVERDUE, MANUAL_SYNC = "last-sync-failed", "sync-overdue", "manual-sync"
+"""The codes of findings about a sync that is over, or was not begun; about one that somebody runs by hand."""
 
 
 def is_failure(code: int | None) -> bool:
@@ -61,12 +61,29 @@ class SyncPreview:
     """What a manual sync would cover if it began now.
 
     start    None where there was no success and no start date is set
-    enabled  scheduled syncs are on: the next one repeats its latest 24 hours (API notes 3.12 #37)
+    enabled  scheduled syncs are on: they are switched off for it, and on again when it has ended
     """
 
     start: datetime | None
     finish: datetime
     enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSync:
+    """A manual sync that switched a merchant off, and has not switched it on again.
+
+    id           its number in the state
+    was_enabled  scheduled syncs were on before it: they are to be on again after it
+    has_ended    nothing more of it runs: the merchant is only to be switched on again
+    owner        the process that carries it out, in words; None = it has ended, and whoever looks next goes on
+    """
+
+    id: int
+    begun_at: datetime
+    was_enabled: bool
+    has_ended: bool
+    owner: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """`sync`: one manual sync, for testing: what it would cover, whether it can run, its beginning and its end.
 
-look first ─▶ preview ─▶ asked ─▶ begun ─▶ (wait) ─▶ ended
+look first ─▶ preview ─▶ asked ─▶ on disk ─▶ switched off ─▶ requested ─▶ ended ─▶ switched on again ─▶ closed
     └─ not linked, not configured, before the start date, synchronised already: nothing is sent
+
+While it is open the merchant is to be off for every process, and whoever looks at it after this one died goes on from
+where it was (`reconcile.manual_syncs`). Only this process requests the sync.
 """
 
 from __future__ import annotations
@@ -10,16 +13,23 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from controller.codat.client import Client
-from controller.codat.convert import read_configuration
+from controller.codat.convert import read_configuration, write_fields
+from controller.codat.write_check import object_paths
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.errors import MerchantctlError, OutcomeUnknown
-from controller.model.observed import Company
+from controller.model.observed import Company, Configuration
 from controller.model.syncs_and_uploads import Sync, SyncPreview, SyncRange, TransferStatus
-from controller.model.values import START_DATE_PATH
-from controller.operations.bootstrap import open_reader, open_writer
+from controller.model.values import ENABLED_PATH, START_DATE_PATH
+from controller.operations.bootstrap import current_process, open_reader, open_writer, state_lock
 from controller.operations.one_merchant import open_merchant
+from controller.quick_dataclasses import dataclass
+from controller.reconcile.fence import LOCK_LOST_MESSAGE, LockLost, fence
+from controller.reconcile.manual_syncs import NOT_BEGUN, is_left, sync_outcome
 from controller.reconcile.observe import has_both_links
+from controller.reconcile.snapshot import RunSnapshot
 from controller.settings import Settings
+from state import ManualSyncRow, Store
+from state.errors import LeaseLost, StateProblem
 
 SYNC_CHECK_INTERVAL_S = 2.0
 """Seconds between two looks at a sync that runs."""
@@ -27,21 +37,31 @@ MAX_SYNC_CHECKS = 450
 """Looks before waiting is given up: a quarter of an hour."""
 
 
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """What a manual sync was told on the command line.
+
+    confirm       called once with what it would cover; False ends it before anything was done
+    lock_timeout  seconds to wait for another run that writes, before and after it
+    on_message    called with a sentence about each step
+    """
+
+    span: SyncRange
+    confirm: Callable[[SyncPreview], bool]
+    lock_timeout: float
+    on_message: Callable[[str], None]
+
+
 async def sync(
-    settings: Settings,
-    name: str,
-    span: SyncRange,
-    confirm: Callable[[SyncPreview], bool],
-    *,
-    wait: bool,
-    environment: Environment = REAL_ENVIRONMENT,
+    settings: Settings, name: str, request: SyncRequest, *, environment: Environment = REAL_ENVIRONMENT
 ) -> Sync | None:
-    """A manual sync, begun once `confirm` has seen what it would cover; None where it said no."""
+    """A manual sync, once it has ended, or a quarter of an hour after it was begun; None where `confirm` said no."""
     async with open_merchant(settings, name, open_writer, environment) as (api, company, snapshot):
-        if not confirm(await preview_sync(name, company, span, api, snapshot.run.service_now())):
+        left = await _left_open(name, snapshot)
+        preview = await preview_sync(name, company, request.span, api, snapshot.run.service_now())
+        if not request.confirm(preview):
             return None
-        begun = await start_sync(name, company.id, span, api)
-        return await wait_for_sync(company.id, begun, api, environment.sleep) if wait else begun
+        return await _ManualSync(name, company.id, snapshot, request).carry_out(left)
 
 
 async def latest_sync(
@@ -77,14 +97,168 @@ async def preview_sync(name: str, company: Company, span: SyncRange, api: Client
     return SyncPreview(span.start or last_success or starts, finish, live.enabled)
 
 
-async def start_sync(name: str, company_id: str, span: SyncRange, api: Client) -> Sync:
-    """Begins a sync at once, whether scheduled syncs are on or off."""
-    try:
-        if span.start and span.finish:
-            return await api.sync_range(company_id, span.start, span.finish)
-        return await api.sync_latest(company_id, span.finish)
-    except OutcomeUnknown as error:
-        raise MerchantctlError(f"{error}. Whether it began is told by merchantctl sync {name} --status") from error
+async def _left_open(name: str, snapshot: RunSnapshot) -> ManualSyncRow | None:
+    """A manual sync of this merchant that a dead process left, ended by now; None where there is none.
+
+    MerchantctlError while another one runs.
+    """
+    run = snapshot.run
+    rows = await run.store.manual_syncs.load_open()
+    row = next((each for each in rows if snapshot.renames.current_name(each.merchant) == name), None)
+    if row is None:
+        return None
+    if row.is_alive:
+        who = f"`{row.owner.command}` (pid {row.owner.pid} on {row.owner.host})"
+        raise MerchantctlError(f"{who} is synchronising {name}; see merchantctl sync {name} --status")
+    if is_left(row):
+        outcome = await sync_outcome(row, run.api, run.service_now(), run.recovery_times.last_look_s)
+        if not outcome:
+            raise MerchantctlError(
+                f"a manual sync of {name}, begun at {row.begun_at:%H:%M:%S} UTC, runs still: sync again once it has "
+                f"ended; merchantctl sync {name} --status --wait waits for it"
+            )
+        await run.store.manual_syncs.end(row.id, outcome, run.now())
+    return row
+
+
+class _ManualSync:
+    """One manual sync that was agreed to."""
+
+    def __init__(self, name: str, company_id: str, snapshot: RunSnapshot, request: SyncRequest) -> None:
+        self._name, self._company_id, self._snapshot, self._request = name, company_id, snapshot, request
+        self._number = 0
+        self._outcome = NOT_BEGUN  # empty while it may run
+
+    async def carry_out(self, left: ManualSyncRow | None) -> Sync:
+        """The sync as it ended, or as it stands after a quarter of an hour. Whatever happens, the merchant is switched
+        on again where nothing runs any more; else whoever looks next does it."""
+        was_enabled, previous = await self._begin(left)
+        async with self._store.manual_syncs.kept_alive(self._number):
+            try:
+                begun = await self._begin_sync(previous)
+                ended = await wait_for_sync(self._company_id, begun, self._api, self._snapshot.run.sleep)
+                self._outcome = "" if ended.transfer_status is TransferStatus.RUNNING else str(ended.code)
+                return ended
+            finally:
+                await self._finish(was_enabled)
+
+    async def _begin(self, left: ManualSyncRow | None) -> tuple[bool, str | None]:
+        """On disk, then switched off. Whether scheduled syncs were on, and the latest sync before this one."""
+        run = self._snapshot.run
+        async with state_lock(self._store, self._request.lock_timeout):
+            latest = await self._api.latest_sync(self._company_id)
+            live = await self._configuration()
+            was_enabled = live.enabled or bool(left and left.was_enabled)
+            self._number = await self._store.manual_syncs.begin(
+                self._name,
+                self._company_id,
+                was_enabled=was_enabled,
+                previous_sync=latest.id if latest else None,
+                owner=current_process(),
+                at=run.now(),
+            )
+            if left:
+                await self._store.manual_syncs.close(left.id, run.now())
+            if live.enabled:
+                try:
+                    await self._switch(enabled=False)
+                except BaseException:
+                    await self._store.manual_syncs.end(self._number, NOT_BEGUN, run.now())
+                    raise
+                self._request.on_message(f"{self._name} is switched off while it is synchronised")
+        return was_enabled, latest.id if latest else None
+
+    async def _begin_sync(self, previous: str | None) -> Sync:
+        """Requests the sync, once: where the answer is lost, it is looked for. MerchantctlError where it did not
+        begin."""
+        run, request = self._snapshot.run, self._request
+        try:
+            await self._store.manual_syncs.request(self._number, run.service_now())
+        except LeaseLost:
+            raise MerchantctlError(
+                "this sync gave no sign of life for too long (it was stopped, or its machine slept), and counts as "
+                f"dead; nothing was synchronised. Sync again: merchantctl sync {self._name}"
+            ) from None
+        self._outcome = ""
+        try:
+            return await start_sync(self._company_id, request.span, self._api)
+        except OutcomeUnknown as error:
+            lost = error
+        except MerchantctlError:
+            self._outcome = NOT_BEGUN
+            raise
+        first, last = run.recovery_times.first_look_s, run.recovery_times.last_look_s
+        for seconds in (first, max(0.0, last - first)):
+            request.on_message(f"the answer was lost; looking in {seconds:.0f} s whether the sync began")
+            await run.sleep(seconds)
+            latest = await self._api.latest_sync(self._company_id)
+            if latest and latest.id != previous:
+                return latest
+        self._outcome = NOT_BEGUN
+        raise MerchantctlError(f"the sync of {self._name} did not begin: {lost}")
+
+    async def _finish(self, was_enabled: bool) -> None:
+        """Switches on again, as the manifest says, and closes; where that cannot be now, says who does it."""
+        run, syncs = self._snapshot.run, self._store.manual_syncs
+        later = f"switch it on again with merchantctl apply --target {self._name}; a run does it by itself"
+        if not self._outcome:
+            self._request.on_message(f"the sync of {self._name} runs still. Once it has ended, {later}")
+            return
+        declared = self._snapshot.run.fleet.merchants[self._name].fields.get(ENABLED_PATH, True)
+        try:
+            await syncs.end(self._number, self._outcome, run.now())
+            async with state_lock(self._store, self._request.lock_timeout):
+                if was_enabled and declared is True:
+                    await self._switch(enabled=True)
+                    self._request.on_message(f"{self._name} is switched on again")
+                await syncs.close(self._number, run.now())
+        except (MerchantctlError, StateProblem) as error:
+            self._request.on_message(f"{self._name} is still switched off: {error}. {later}")
+
+    async def _switch(self, *, enabled: bool) -> None:
+        """Sends the live document with nothing changed but the switch. MerchantctlError where it does not stand then.
+
+        Reads afresh just before: Codat takes the document whole (API notes 3.3).
+        """
+        sections = object_paths((await self._configuration()).document)
+
+        async def read_then_post(api: Client) -> None:
+            live = read_configuration(await api.configuration(self._company_id), self._snapshot.run.service_now())
+            if missing := sections - object_paths(live.document):
+                raise MerchantctlError(f"the configuration came without {min(missing)}; nothing was sent")
+            if live.enabled is not enabled:
+                await fence(self._snapshot)
+                await api.set_configuration(self._company_id, write_fields(live.document, {ENABLED_PATH: enabled}))
+
+        try:
+            await self._api.read_then_write(read_then_post)
+        except OutcomeUnknown:
+            pass  # what stands now tells
+        except LockLost:
+            raise MerchantctlError(f"{LOCK_LOST_MESSAGE}; nothing more was sent") from None
+        if (await self._configuration()).enabled is not enabled:
+            # An answer may come from an older copy for a while.
+            await self._snapshot.run.sleep(self._snapshot.run.recovery_times.first_look_s)
+            if (await self._configuration()).enabled is not enabled:
+                raise MerchantctlError(f"the switch of {self._name} stands as it was")
+
+    async def _configuration(self) -> Configuration:
+        return read_configuration(await self._api.configuration(self._company_id), self._snapshot.run.service_now())
+
+    @property
+    def _api(self) -> Client:
+        return self._snapshot.run.api
+
+    @property
+    def _store(self) -> Store:
+        return self._snapshot.run.store
+
+
+async def start_sync(company_id: str, span: SyncRange, api: Client) -> Sync:
+    """Begins a sync at once, whether scheduled syncs are on or off. Raises OutcomeUnknown where the answer was lost."""
+    if span.start and span.finish:
+        return await api.sync_range(company_id, span.start, span.finish)
+    return await api.sync_latest(company_id, span.finish)
 
 
 async def wait_for_sync(company_id: str, sync: Sync, api: Client, sleep: Callable[[float], Awaitable[None]]) -> Sync:

@@ -16,6 +16,7 @@ from controller.model.report import FleetPlan, FleetReport, Outcome
 from controller.model.run import Scope
 from controller.planning.holds import apply_hold, hold_if_suspended
 from controller.planning.limits import count_changes
+from controller.planning.manual_sync import hold_during
 from controller.planning.renames import RenamePlan, with_rename
 from controller.reconcile.account_settings import apply_account, with_account
 from controller.reconcile.change_window import recent_automatic_changes
@@ -82,6 +83,7 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     plans = await plan_all(sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress)
     await run.store.in_sync_cache.save_keys(snapshot.new_in_sync_keys)
     plans = [hold_if_suspended(plan, snapshot.desired[plan.merchant], run.service_now()) for plan in plans]
+    plans = [hold_during(plan, snapshot.open_syncs.get(plan.merchant)) for plan in plans]
     plans = [hold_if_quarantined(apply_hold(plan, snapshot.holds.get(plan.merchant)), snapshot) for plan in plans]
     plans = [with_rename(plan, renames.acting.get(plan.merchant), renames.already.get(plan.merchant)) for plan in plans]
     reads_to_repeat = run.api.reads - snapshot.reads_at_start if will_be_repeated else 0

@@ -121,7 +121,7 @@ def cache_key(merchant: str, basic: BasicObservation, snapshot: RunSnapshot) -> 
     wanted, recorded = snapshot.desired[merchant], snapshot.recorded_state(merchant)
     if not isinstance(company, Company) or not isinstance(basic.document, bytes) or recorded.connection_id is None:
         return None
-    if basic.same_name_companies or snapshot.needs_data_status(merchant):
+    if basic.same_name_companies or snapshot.needs_data_status(merchant) or merchant in snapshot.open_syncs:
         return None
     ours, theirs = snapshot.run.now(), snapshot.run.service_now()
     clocks = (theirs,) if theirs == ours else (theirs, ours)

@@ -14,10 +14,12 @@ from controller.model.observed import Listing, RecordedState
 from controller.model.report import RetainedMerchant
 from controller.model.run import Scope
 from controller.model.values import COMPANY_NAME_PATH, ENABLED_PATH
+from controller.planning.manual_sync import desired_during, recorded_during
 from controller.planning.renames import under_new_names
 from controller.reconcile.account import bound_company_ids, verify_account
 from controller.reconcile.context import RunContext
 from controller.reconcile.identity import find_contested, resolve_renames
+from controller.reconcile.manual_syncs import load_open_syncs, settle_left_syncs
 from controller.reconcile.observe import cross_check
 from controller.reconcile.persist import recorded_state_of
 from controller.reconcile.recover_intents import settle_intents
@@ -73,6 +75,9 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         )
     contested = find_contested(run.fleet, rows, renames, company_index)
     desired |= _removed_merchants(without_manifest, recorded, contested)
+    open_syncs = await load_open_syncs(run.store, renames)
+    desired |= {name: desired_during(desired[name], each) for name, each in open_syncs.items() if name in desired}
+    recorded |= {name: recorded_during(recorded[name], each) for name, each in open_syncs.items() if name in recorded}
     merchant_by_company_id = index_bound_companies(recorded)
     holds, released = await active_and_released_holds(run.store, desired, run.policy, renames)
     return RunSnapshot(
@@ -89,6 +94,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         pull_failed_merchants=frozenset(
             renames.current_name(name) for name in await run.store.findings.load_merchants_with("data-pull-failed")
         ),
+        open_syncs=open_syncs,
         holds=holds,
         released_holds=released,
         reads_at_start=reads,
@@ -99,8 +105,12 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
 
 
 async def recover_then_snapshot(run: RunContext) -> RunSnapshot:
-    """The snapshot, after one look for every create with a lost answer; what that does not settle is pending."""
+    """The snapshot, after one look for every create with a lost answer; what that does not settle is pending. Manual
+    syncs that were left open are ended first, where they are over."""
     snapshot = await load_snapshot(run)
+    if snapshot.open_syncs:
+        await settle_left_syncs(snapshot)
+        snapshot = await load_snapshot(run)
     open_intents = await open_intents_of(snapshot)
     if not open_intents:
         return snapshot

@@ -87,6 +87,10 @@ async def persist_outcome(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -
         await _record_applied(plan, wanted, recorded, snapshot)
     if recorded.removed_at and not wanted.removal:
         await snapshot.run.store.bindings.unretire(plan.merchant)
+    open_sync = snapshot.open_syncs.get(plan.merchant)
+    if open_sync and open_sync.has_ended and plan.status is not PlanStatus.BLOCKED and not plan.held_changes:
+        # Its switch is as the manifest says, or as it was before the sync.
+        await snapshot.run.store.manual_syncs.close(open_sync.id, snapshot.run.now())
 
 
 async def _bind(plan: Plan, wanted: DesiredMerchant, recorded: RecordedState, snapshot: RunSnapshot) -> None:

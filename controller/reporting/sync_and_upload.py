@@ -38,8 +38,9 @@ def sync_preview_text(name: str, prospect: SyncPreview) -> str:
     if not prospect.enabled:
         return text
     return (
-        f"{text}\nScheduled syncs are on: the next one takes its latest 24 hours whole, and books them again."
-        "\nTo be safe, switch them off first: enabled: false in the manifest, then merchantctl apply."
+        f"{text}\nScheduled syncs are switched off meanwhile, and on again when it has ended."
+        "\nThe next one takes its latest 24 hours whole, and books again what falls into them: to be safe, sync up to"
+        "\nthe last sync hour (--to)."
     )
 
 

@@ -10,9 +10,10 @@ Whoever adds a finding, or a place that makes one, adds a situation here, or the
 from __future__ import annotations
 
 import ast
+import asyncio
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from controller.planning import (
     ignore,
     last_sync,
     limits,
+    manual_sync,
     parking,
     reference_data,
     references,
@@ -41,6 +43,7 @@ from controller.planning import (
 from controller.planning import company as company_rules
 from controller.planning import connection as connection_rules
 from controller.reconcile import concurrency, failure_policy, merchant_progress
+from state import ProcessIdentity, open_state
 from tests.emulator import Emulator
 from tests.end_to_end import following
 from tests.end_to_end.place import UK_PROFILE, Place
@@ -649,6 +652,33 @@ def suspended(place: Place) -> None:
     following.written(place, "ann", "suspend", {"reason": "an audit"})
 
 
+def synchronised_by_hand(owner: ProcessIdentity) -> Callable[[Place], None]:
+    """`merchantctl sync` has switched it off."""
+
+    async def begin(place: Place) -> None:
+        company = place.company("ann")["id"]
+        async with open_state(place.settings.state) as store:
+            await store.manual_syncs.begin(
+                "ann", company, was_enabled=True, previous_sync=None, owner=owner, at=datetime.now(UTC)
+            )
+
+    def make(place: Place) -> None:
+        place.provision("ann")
+        place.edit_in_portal("ann", {"enabled": False})
+        asyncio.run(begin(place))
+
+    return make
+
+
+def end_the_sync(place: Place) -> None:
+    async def end() -> None:
+        async with open_state(place.settings.state) as store:
+            for row in await store.manual_syncs.load_open():
+                await store.manual_syncs.end(row.id, "2000", datetime.now(UTC))
+
+    asyncio.run(end())
+
+
 def ignored(place: Place) -> None:
     mapped_otherwise(place)
     tomorrow = str(datetime.now(UTC).date() + timedelta(days=2))
@@ -1159,6 +1189,20 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "a similar name": Situation(
         "company-similar", company_rules._similar_name_findings, similar_name, (write("company.name"), command(0))
+    ),
+    "synchronised by hand": Situation(
+        "manual-sync",
+        manual_sync.hold_during,
+        synchronised_by_hand(ProcessIdentity.current("merchantctl sync")),
+        (said("wait for it to end", end_the_sync), apply),
+        **MAPPED,
+    ),
+    "synchronised by hand, and left": Situation(
+        "manual-sync",
+        manual_sync.hold_during,
+        synchronised_by_hand(replace(ProcessIdentity.current("merchantctl sync"), pid=2**22 + 1)),
+        (command(),),
+        **MAPPED,
     ),
     "suspended": Situation("suspended", holds.hold_if_suspended, suspended, (delete, apply), **MAPPED),
     "ignored": Situation("ignored", ignore.ignored_findings, ignored, (delete, apply), **MAPPED),

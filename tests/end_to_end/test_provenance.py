@@ -9,7 +9,7 @@ import pytest
 
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
-from tests.unit.cli.test_sync_and_push import SALES
+from tests.unit.cli.test_sync import SALES
 
 
 @pytest.fixture

@@ -39,10 +39,12 @@ from controller.model.observed import (
 from controller.model.plan import Finding, Plan
 from controller.model.report import FleetPlan, RequestEstimate
 from controller.model.run import RunPolicy
+from controller.model.syncs_and_uploads import OpenSync
 from controller.model.values import value_from_json
 from controller.planning.clock_skew import hold_for_skew
 from controller.planning.holds import hold_if_suspended
 from controller.planning.limits import FleetSize, check_limits
+from controller.planning.manual_sync import desired_during, hold_during, recorded_during
 from controller.planning.plan import make_plan
 from controller.planning.renames import (
     claims_a_removed_one,
@@ -72,7 +74,7 @@ OTHER_CODES = """
     connection-wrong-platform connection-duplicate connection-error replaced-already
     commerce-connection-missing commerce-connection-unlinked
     data-not-pulled data-pull-failed data-stale last-sync-failed sync-overdue
-    re-create-held clock-skew suspended ignored
+    re-create-held clock-skew suspended ignored manual-sync
     mapping-changed mapping-invalid schedule-changed sync-disabled sync-enabled not-configured
     merchant-renamed renamed-already
     unknown
@@ -89,10 +91,13 @@ def read(folder: Path, name: str) -> Json:
 def planned(folder: Path) -> Plan:
     live = read(folder, "live.json")
     now = datetime.fromisoformat(live.get("now", build.USUAL_NOW.isoformat()))
-    wanted = build.load_declared(folder)
+    wanted, before = build.load_declared(folder), remembered(folder)
     if "left alone" in live:
         return held_plan(wanted, left_alone(wanted.name, **live["left alone"]), now)
-    plan = make_plan(wanted, observed(live, now), remembered(folder), now)
+    manual = open_sync(folder)
+    if manual:
+        wanted, before = desired_during(wanted, manual), recorded_during(before, manual)
+    plan = hold_during(make_plan(wanted, observed(live, now), before, now), manual)
     if "serviceNow" in live:
         theirs = datetime.fromisoformat(live["serviceNow"])
         by_service = make_plan(wanted, observed(live, theirs), remembered(folder), theirs)
@@ -202,6 +207,12 @@ def remembered(folder: Path) -> RecordedState:
         last_configured_at=seen if last.get("configured", True) else None,
         last_sync=remembered_sync(last["sync"]) if "sync" in last else None,
     )
+
+
+def open_sync(folder: Path) -> OpenSync | None:
+    """The manual sync that is open."""
+    row = read(folder, "last.json").get("manualSync")
+    return row and OpenSync(1, datetime.fromisoformat(row["begunAt"]), row["wasEnabled"], row["ended"], row["owner"])
 
 
 def remembered_sync(row: Json) -> LastSync:

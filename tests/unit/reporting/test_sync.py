@@ -19,7 +19,7 @@ def test_a_prospect_warns_only_while_scheduled_syncs_are_on() -> None:
     assert sync_preview_text("acme", off) == (
         "Sync acme from 2026-11-21 06:00 UTC to 2026-11-22 06:00 UTC: sales go into the merchant's books."
     )
-    assert "books them again" in sync_preview_text("acme", replace(off, enabled=True))
+    assert "books again what falls into them" in sync_preview_text("acme", replace(off, enabled=True))
 
 
 def test_a_sync_that_went_well_needs_no_step_and_one_that_failed_has_one() -> None:

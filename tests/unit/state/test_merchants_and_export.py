@@ -35,7 +35,7 @@ async def test_show_tells_all_that_is_remembered_of_one_merchant(store: Store) -
     shown = await store.merchants.load_rows("acme")
     assert {table: len(rows) for table, rows in shown.items()} == {
         "merchants": 1, "applied": 1, "intents": 1, "findings": 1, "quarantine": 1, "syncs": 1,
-        "pulls": 1, "renames": 0, "rollout_merchants": 1,
+        "pulls": 1, "renames": 0, "rollout_merchants": 1, "manual_syncs": 0,
     }  # fmt: skip
     assert shown["merchants"][0]["company_id"] == "c-acme"
     assert shown["applied"][0] == {

@@ -18,7 +18,13 @@ LIMIT = NOW - timedelta(days=400)
 OLD, YOUNG = LIMIT - timedelta(seconds=1), LIMIT
 ENDED = ("done", "aborted", "undone")
 
-OVER = {"occurrences": "gone_at", "intents": "closed_at", "revisions": "ended_at", "uploads": "closed_at"}
+OVER = {
+    "occurrences": "gone_at",
+    "intents": "closed_at",
+    "revisions": "ended_at",
+    "uploads": "closed_at",
+    "manual_syncs": "closed_at",
+}
 """What makes a row over, by table: as long as it is empty the row is open."""
 
 

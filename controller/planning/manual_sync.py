@@ -1,0 +1,62 @@
+"""A merchant while somebody synchronises it by hand: switched off, left alone, and switched on again. Pure.
+
+open, running ─▶ the wish is `enabled: false`, and nothing is written
+open, ended   ─▶ the manifest's wish; where it has none, what was before
+closed        ─▶ as ever
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from shlex import quote
+
+from controller.model.desired import DesiredMerchant
+from controller.model.observed import RecordedState
+from controller.model.plan import Actor, Finding, HeldBy, Hold, Plan, PlanStatus
+from controller.model.syncs_and_uploads import MANUAL_SYNC, OpenSync
+from controller.model.values import ENABLED_PATH
+from controller.planning.holds import hold_changes
+
+RECHECK_AFTER = timedelta(seconds=10)
+"""How soon `run` looks again whether a manual sync has ended."""
+
+
+def desired_during(desired: DesiredMerchant, open_sync: OpenSync) -> DesiredMerchant:
+    """What is desired of the merchant while the manual sync is open."""
+    if desired.removal:
+        return desired
+    if not open_sync.has_ended:
+        return replace(desired, fields={**desired.fields, ENABLED_PATH: False})
+    if ENABLED_PATH not in desired.fields and open_sync.was_enabled:
+        return replace(desired, fields={**desired.fields, ENABLED_PATH: True})
+    return desired
+
+
+def recorded_during(recorded: RecordedState, open_sync: OpenSync) -> RecordedState:
+    """What is remembered of it: that we switched it off ourselves, so that it is nobody's drift."""
+    if not open_sync.was_enabled:
+        return recorded
+    return replace(recorded, last_applied={**recorded.last_applied, ENABLED_PATH: False})
+
+
+def hold_during(plan: Plan, open_sync: OpenSync | None) -> Plan:
+    """The plan with all of its changes held, and told of, while the manual sync runs."""
+    if open_sync is None or open_sync.has_ended or plan.is_removal:
+        return plan
+    since = f"{open_sync.begun_at:%Y-%m-%d %H:%M:%S} UTC"
+    who = f"by {open_sync.owner}" if open_sync.owner else "and its process has ended"
+    finding = Finding(
+        MANUAL_SYNC,
+        plan.merchant,
+        f"a manual sync is open since {since}, {who}: scheduled syncs are off until it is over",
+        "wait for it to end"
+        if open_sync.owner
+        else f"to have them on again: merchantctl apply --target {quote(plan.merchant)}; a run does it by itself",
+        Actor.NOBODY,
+        recheck_after=RECHECK_AFTER,
+    )
+    status = PlanStatus.WAITING if plan.changes or plan.status is PlanStatus.IN_SYNC else plan.status
+    if not plan.changes:
+        return replace(plan, status=status, findings=(finding, *plan.findings))
+    return hold_changes(plan, status, Hold(HeldBy.MANUAL_SYNC, finding.cause), finding, actor=Actor.NOBODY)

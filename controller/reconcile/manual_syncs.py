@@ -1,0 +1,82 @@
+"""Manual syncs that are open: who is switched off for one, and whether it has ended.
+
+A process carries a manual sync out to its end (`operations.sync`). One that died has left it open, and whoever looks
+next goes on: waits until Codat has synchronised what was requested, and lets the merchant be switched on again. It
+never requests a sync itself: nobody is there any more who asked for it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from controller.codat.client import Reader
+from controller.model.errors import RemoteError
+from controller.model.syncs_and_uploads import OpenSync, TransferStatus
+from controller.planning.renames import RenamePlan
+from controller.reconcile.snapshot import RunSnapshot
+from state import ManualSyncRow, Store
+
+NOT_BEGUN = "not begun"
+"""The outcome of one whose request was not sent, or did not arrive."""
+
+CHECK_INTERVAL_S = 2.0
+MAX_WAIT_S = 30.0
+"""So long an apply waits for manual syncs that were left open; what runs still is left to the next look."""
+
+
+async def load_open_syncs(store: Store, renames: RenamePlan) -> dict[str, OpenSync]:
+    """By merchant, under the names of this run."""
+    return {renames.current_name(row.merchant): open_sync_from(row) for row in await store.manual_syncs.load_open()}
+
+
+def open_sync_from(row: ManualSyncRow) -> OpenSync:
+    who = row.owner
+    owner = f"`{who.command}` (pid {who.pid} on {who.host})" if row.is_alive else None
+    return OpenSync(row.id, row.begun_at, row.was_enabled, row.ended_at is not None, owner)
+
+
+async def settle_left_syncs(snapshot: RunSnapshot) -> None:
+    """Ends the manual syncs of this run's merchants that a dead process left open, as far as they are over. An apply
+    waits a while for those that run still."""
+    run, waited = snapshot.run, 0.0
+    while left := [row for row in await _left_open(snapshot) if not await _end_if_over(row, snapshot)]:
+        if not run.waits_for_lost_creates or waited >= MAX_WAIT_S or run.stop.reason:
+            return
+        if not waited:
+            run.on_message(f"waiting for the manual sync of {', '.join(row.merchant for row in left)} to end")
+        await run.stop.wait_unless_stopped(run.sleep(CHECK_INTERVAL_S))
+        waited += CHECK_INTERVAL_S
+
+
+async def _left_open(snapshot: RunSnapshot) -> list[ManualSyncRow]:
+    rows = await snapshot.run.store.manual_syncs.load_open()
+    return [row for row in rows if is_left(row) and snapshot.renames.current_name(row.merchant) in snapshot.desired]
+
+
+def is_left(row: ManualSyncRow) -> bool:
+    """Whether its process died before it had ended."""
+    return row.ended_at is None and not row.is_alive
+
+
+async def _end_if_over(row: ManualSyncRow, snapshot: RunSnapshot) -> bool:
+    run = snapshot.run
+    try:
+        outcome = await sync_outcome(row, run.api, run.service_now(), run.recovery_times.last_look_s)
+    except RemoteError:
+        return False
+    if outcome:
+        await run.store.manual_syncs.end(row.id, outcome, run.now())
+    return bool(outcome)
+
+
+async def sync_outcome(row: ManualSyncRow, api: Reader, now: datetime, last_look_s: float) -> str:
+    """How a manual sync ended: its code, or NOT_BEGUN; empty while it runs, or may still begin. Raises RemoteError.
+
+    last_look_s  seconds after a request whose answer was lost, within which it may still arrive
+    """
+    if row.requested_at is None:
+        return NOT_BEGUN
+    latest = await api.latest_sync(row.company_id)
+    if latest is None or latest.id == row.previous_sync:
+        return NOT_BEGUN if now >= row.requested_at + timedelta(seconds=last_look_s) else ""
+    return "" if latest.transfer_status is TransferStatus.RUNNING else str(latest.code)

@@ -1,0 +1,209 @@
+"""A manual sync, killed at every point: the next look switches the merchant on again, and starts no second sync."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from controller.environment import Environment
+from controller.model.errors import MerchantctlError
+from controller.model.report import FleetReport
+from controller.model.run import RunPolicy, Scope
+from controller.model.syncs_and_uploads import SyncRange
+from controller.operations.apply import plan_and_apply
+from controller.operations.bootstrap import ApplyRequest, ignore_message
+from controller.operations.sync import SyncRequest, sync
+from state import open_state
+from state.tables import manual_syncs
+from tests.crash.disturbance import Disturbance, Killed, disturbed
+from tests.emulator import Emulator, Merchant
+from tests.end_to_end.interfere import at_request, interfere
+from tests.end_to_end.place import SAVE_CONFIGURATION, Place, findings_by_code, states_by_merchant
+from tests.processes import PythonProcess
+
+LATEST = "POST /companies/{companyId}/sync/commerce/latest"
+SOLD = f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%dT10:00:00Z}"
+SALES: dict[str, dict[str, Any]] = {
+    "orders": {"totalAmount": 12.5},
+    "payments": {"amount": 12.5, "type": "Card", "status": "Paid"},
+    "transactions": {"type": "Payment", "totalAmount": 12.5, "transactionSourceRef": {"id": "1", "type": "Order"}},
+}
+DECLARED_ON = {"enabled": True, "policy": {"drift": "Report"}}
+DECLARED_OFF = {"enabled": False}
+UNDECLARED: dict[str, Any] = {}
+
+
+def prepare(place: Place, spec: dict[str, Any]) -> Merchant:
+    """A merchant with sales, that is on and recorded so; the manifest says it, says otherwise, or nothing."""
+    place.merchant("m-00000", profile=None, connection={"platform": "xero"}, **(spec | {"enabled": True}))
+    (merchant,) = place.emulator.seed(1, "configured")
+    for key, record in SALES.items():
+        path = f"/data/companies/{merchant['companyId']}/sync/commerce-{key}"
+        assert place.emulator.api.post(path, json={key: [{"id": "1", "createdDate": SOLD} | record]}).is_success
+    place.apply()
+    place.merchant("m-00000", profile=None, connection={"platform": "xero"}, **spec)
+    return merchant
+
+
+def request(**more: Any) -> SyncRequest:
+    return SyncRequest(SyncRange(), lambda preview: True, 0, more.get("on_message", ignore_message))
+
+
+def synchronise(place: Place) -> None:
+    asyncio.run(sync(place.settings, "m-00000", request(), environment=place.environment))
+
+
+def begun(place: Place, merchant: Merchant) -> int:
+    """How many syncs Codat began."""
+    answer = place.emulator.api.get(f"/companies/{merchant['companyId']}/sync/commerce/syncs/list/status")
+    return len(answer.json()) if answer.status_code == 200 else 0
+
+
+def bury(place: Place) -> None:
+    """What the death of the process would show."""
+
+    async def end_owners() -> None:
+        async with open_state(place.settings.state) as store, store._database.writing() as transaction:
+            await transaction.execute(update(manual_syncs).values(pid=2**22 + 1))
+
+    asyncio.run(end_owners())
+
+
+async def open_syncs(place: Place) -> int:
+    async with open_state(place.settings.state) as store:
+        return len(await store.manual_syncs.load_open())
+
+
+@pytest.fixture
+def place(tmp_path: Path, emulator: Emulator) -> Place:
+    place = Place(tmp_path, emulator)
+    place.skip_waits()
+    return place
+
+
+@pytest.mark.parametrize(
+    ("fault", "spec"),
+    [
+        ("killed before the request", DECLARED_ON),
+        ("killed after the request", UNDECLARED),
+        ("killed after the commit", DECLARED_ON),
+    ],
+)
+def test_a_sync_that_was_killed_anywhere_is_closed_by_the_next_apply(
+    place: Place, fault: str, spec: dict[str, Any]
+) -> None:
+    merchant = prepare(place, spec)
+    place.emulator.control("POST", "/snapshot")
+    database = place.database.read_bytes()
+    with disturbed(place, trace := Disturbance()):
+        synchronise(place)
+    of_commits = fault == "killed after the commit"
+    points = trace.commits if of_commits else trace.requests
+    for at, point in enumerate(points):
+        if not of_commits and not point.startswith("POST"):
+            continue
+        restore(place, database)
+        with pytest.raises(Killed), disturbed(place, Disturbance(fault, at)):
+            synchronise(place)
+        bury(place)
+        reached = begun(place, merchant)
+        place.apply()
+        assert place.emulator.configuration(merchant)["enabled"] is True, f"{at} {point}"
+        assert begun(place, merchant) == reached <= 1, f"{at} {point}"
+        assert asyncio.run(open_syncs(place)) == 0, f"{at} {point}"
+        assert states_by_merchant(place.plan()) == {"m-00000": "in-sync"}, f"{at} {point}"
+        if not reached:
+            synchronise(place)
+            assert begun(place, merchant) == 1, "nothing was requested, so it can be asked for again"
+
+
+def restore(place: Place, database: bytes) -> None:
+    place.emulator.control("POST", "/restore")
+    for beside in place.database.parent.glob(f"{place.database.name}-*"):
+        beside.unlink()
+    place.database.write_bytes(database)
+
+
+def test_who_is_declared_off_is_not_switched_on_after_a_kill(place: Place) -> None:
+    merchant = prepare(place, DECLARED_OFF)
+    with pytest.raises(Killed), disturbed(place, Disturbance("killed after the request", sync_request(place))):
+        synchronise(place)
+    bury(place)
+    place.apply()
+    assert (place.emulator.configuration(merchant)["enabled"], begun(place, merchant)) == (False, 1)
+
+
+def sync_request(place: Place) -> int:
+    """The number of the request that begins the sync, in a run that is undone."""
+    place.emulator.control("POST", "/snapshot")
+    database = place.database.read_bytes()
+    with disturbed(place, trace := Disturbance()):
+        synchronise(place)
+    restore(place, database)
+    return next(at for at, each in enumerate(trace.requests) if each.startswith("POST") and each.endswith("/latest"))
+
+
+def test_while_a_sync_runs_nobody_switches_on_or_writes_and_a_look_says_why(place: Place) -> None:
+    """As a `run` beside it does: its look comes in the middle."""
+    merchant = prepare(place, {"enabled": True})
+    seen: list[FleetReport] = []
+
+    async def look(environment: Environment = place.environment) -> None:
+        order = ApplyRequest(Scope(), RunPolicy(automatic=True), lambda plan: True, verb="run")
+        report = await plan_and_apply(place.settings, order, environment=environment)
+        assert isinstance(report, FleetReport)
+        seen.append(report)
+        with pytest.raises(MerchantctlError, match="is synchronising m-00000"):
+            await sync(place.settings, "m-00000", request(), environment=environment)
+
+    interfere(place, at_request(LATEST, look))
+    with place.count_requests() as counts:
+        synchronise(place)
+    assert counts[SAVE_CONFIGURATION] == 2
+    (report,) = seen
+    assert states_by_merchant(report.plan) == {"m-00000": "waiting"}
+    finding = findings_by_code(report.plan, "m-00000")["manual-sync"]
+    assert "scheduled syncs are off until it is over" in finding.cause
+    assert place.emulator.configuration(merchant)["enabled"] is True
+    assert states_by_merchant(place.plan()) == {"m-00000": "in-sync"}
+
+
+def test_a_plan_shows_a_sync_that_was_left_open_and_how_to_close_it(place: Place) -> None:
+    prepare(place, {"enabled": True})
+    with pytest.raises(Killed), disturbed(place, Disturbance("killed after the request", sync_request(place))):
+        synchronise(place)
+    bury(place)
+    finding = findings_by_code(place.plan(), "m-00000")["manual-sync"]
+    assert "its process has ended" in finding.cause
+    assert finding.remedy.startswith("to have them on again: merchantctl apply --target m-00000;")
+    assert place.run_in_process("status", "m-00000").stdout.count("manual-sync") == 1
+    place.emulator.advance("PT1M")
+    synchronise(place)  # whoever synchronises by hand next closes it, too
+    assert states_by_merchant(place.plan()) == {"m-00000": "in-sync"}
+
+
+def test_after_kill_9_an_apply_switches_on_again_at_once(tmp_path: Path, emulator_server: Emulator) -> None:
+    emulator_server.control("POST", "/reset")
+    place = Place(tmp_path, emulator_server)
+    merchant = prepare(place, {"enabled": True})
+    place.emulator.fault(LATEST, "delay", ms=20_000)
+    command = [sys.executable, "-m", "controller", "sync", "m-00000", "--yes"]
+    with PythonProcess(command, cwd=place.folder, env=place.variables(), stdout=-1, stderr=-1) as process:
+        while not begun(place, merchant):
+            assert process.poll() is None
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+    assert place.emulator.configuration(merchant)["enabled"] is False
+    place.emulator.advance("PT1M")
+    place.apply()
+    assert (place.emulator.configuration(merchant)["enabled"], begun(place, merchant)) == (True, 1)

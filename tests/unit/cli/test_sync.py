@@ -1,0 +1,168 @@
+"""`sync`: what it refuses before anything is sent, what it sends, and how it tells of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.emulator import Emulator, Merchant, in_process_emulator
+from tests.end_to_end.place import SAVE_CONFIGURATION, JumpingClock
+from tests.intercept import Forward, intercepted
+from tests.unit.cli.conftest import Ended, Merchantctl
+
+MANIFEST = """\
+apiVersion: merchantctl/v1
+kind: Merchant
+metadata: {name: m-00000}
+spec: {connection: {platform: xero}}
+"""
+LATEST = "POST /companies/{companyId}/sync/commerce/latest"
+SOLD = (datetime.now(UTC) - timedelta(days=2)).strftime("%Y-%m-%dT10:00:00Z")
+SALES = {
+    "orders": [{"id": "o1", "createdDate": SOLD, "totalAmount": 12.5}],
+    "payments": [{"id": "p1", "createdDate": SOLD, "amount": 12.5, "type": "Card", "status": "Paid"}],
+    "transactions": [
+        {
+            "id": "p1",
+            "createdDate": SOLD,
+            "type": "Payment",
+            "totalAmount": 12.5,
+            "transactionSourceRef": {"id": "o1", "type": "Order"},
+        }
+    ],
+}
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Emulator:
+    """An emulator without a socket, whose clock jumps where a command waits, and settings that lead to it."""
+    emulator = in_process_emulator()
+    emulator.environment = JumpingClock(emulator).environment(emulator.environment)
+    monkeypatch.setenv("CODAT_BASE_URL", emulator.url)
+    monkeypatch.setenv("CODAT_API_KEY", emulator.api_key)
+    monkeypatch.setenv("MERCHANTCTL_REQUESTS_PER_MINUTE", "0")
+    return emulator
+
+
+@pytest.fixture
+def ann(served: Emulator, folder: Path) -> Merchant:
+    """A merchant in sync whose sales were never synchronised; its manifest does not say whether it is enabled."""
+    (folder / "manifests").mkdir()
+    (folder / "manifests" / "ann.yaml").write_text(MANIFEST)
+    (merchant,) = served.seed(1, "configured")
+    return merchant
+
+
+@pytest.fixture
+def sync(merchantctl: Merchantctl, served: Emulator, ann: Merchant) -> Any:
+    def call(*arguments: str) -> Ended:
+        return merchantctl("sync", "m-00000", *arguments, environment=served.environment)
+
+    return call
+
+
+def sent(served: Emulator, call: str = LATEST) -> int:
+    return served.counts().get(call, 0)
+
+
+def test_sales_are_synchronised_while_the_merchant_is_off_and_it_is_on_again_then(
+    sync: Any, merchantctl: Merchantctl, served: Emulator, ann: Merchant, folder: Path
+) -> None:
+    assert sync("--status").out == "m-00000 was never synchronised.\n"
+    (folder / "sales.json").write_text(json.dumps(SALES))
+    assert merchantctl("push", "m-00000", "sales.json", environment=served.environment).code == 0
+    switched: list[bool] = []
+
+    async def noted(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if request.url.path.endswith("/sync/commerce/latest"):
+            switched.append(served.configuration(ann)["enabled"])
+        return await onward(request)
+
+    served.environment = intercepted(served.environment, noted)
+    ended = sync("--yes", "-o", "json")
+    assert (ended.code, switched, served.configuration(ann)["enabled"]) == (0, [False], True)
+    assert (ended.json["sync"]["code"], ended.json["sync"]["dataPushed"]) == (2000, True)
+    said = ("sales go into the merchant's books", "switched off meanwhile", "is switched off", "is switched on again")
+    assert [each for each in said if each not in ended.err] == []
+    assert sync("--status", "--wait", "-o", "json").json["sync"] == ended.json["sync"]
+
+
+def test_who_was_off_stays_off(sync: Any, served: Emulator, ann: Merchant) -> None:
+    served.control("PATCH", f"/companies/{ann['companyId']}/configuration", {"enabled": False})
+    assert sync("--yes").code == 0
+    assert (served.configuration(ann)["enabled"], sent(served, SAVE_CONFIGURATION)) == (False, 0)
+
+
+def test_without_a_terminal_a_sync_wants_yes(sync: Any, served: Emulator) -> None:
+    ended = sync()
+    assert (ended.code, sent(served)) == (64, 0)
+    assert "--yes" in ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--start", "2026-11-01"),
+        ("--start", "2026-11-02", "--finish", "2026-11-01"),
+        ("--to", "2026-11-02", "--start", "2026-11-01", "--finish", "2026-11-02"),
+        ("--to", "tomorrow"),
+        ("--status", "--to", "2026-11-01"),
+    ],
+)
+def test_times_that_make_no_sense_are_wrong_usage(sync: Any, arguments: tuple[str, ...]) -> None:
+    assert sync("--yes", *arguments).code == 64
+
+
+def test_a_sync_that_would_book_twice_or_before_its_time_is_not_sent(
+    sync: Any, served: Emulator, ann: Merchant
+) -> None:
+    early = sync("--yes", "--to", "2020-01-01")
+    assert early.code == 1
+    assert "its startDate" in early.err
+    served.control("POST", f"/companies/{ann['companyId']}/syncs/next", {"code": 2040})
+    assert sync("--yes").code == 0
+    start, finish = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}" for days in (10, 9))
+    twice = sync("--yes", "--start", start, "--finish", finish)
+    assert (twice.code, sent(served), sent(served, SAVE_CONFIGURATION)) == (1, 1, 2)
+    assert "books the same sales twice" in twice.err
+
+
+def test_a_failed_sync_is_3_and_says_what_to_do(sync: Any, served: Emulator, ann: Merchant) -> None:
+    served.control("POST", f"/companies/{ann['companyId']}/syncs/next", {"code": 4260, "message": "Lapsed."})
+    ended = sync("--yes")
+    assert (ended.code, served.configuration(ann)["enabled"]) == (3, True)
+    for words in ("expired (4260)", "Lapsed.", "> ask the merchant to renew it"):
+        assert words in ended.out
+
+
+def test_a_sync_whose_answer_was_lost_is_looked_for_and_not_sent_again(
+    sync: Any, served: Emulator, ann: Merchant
+) -> None:
+    served.fault(LATEST, "lose-answer")
+    ended = sync("--yes")
+    assert (ended.code, sent(served), served.configuration(ann)["enabled"]) == (0, 1, True)
+    served.fault(LATEST, "status", code=500)
+    failed = sync("--yes")
+    assert (failed.code, sent(served), served.configuration(ann)["enabled"]) == (1, 2, True)
+    assert "the sync of m-00000 did not begin" in failed.err
+
+
+def test_a_switch_whose_answer_was_lost_is_looked_at(sync: Any, served: Emulator, ann: Merchant) -> None:
+    served.fault(SAVE_CONFIGURATION, "lose-answer", times=2)
+    assert sync("--yes").code == 0
+    assert (served.configuration(ann)["enabled"], sent(served, SAVE_CONFIGURATION)) == (True, 2)
+
+
+def test_a_merchant_who_is_not_linked_or_unknown_cannot_sync(
+    sync: Any, merchantctl: Merchantctl, served: Emulator, ann: Merchant
+) -> None:
+    served.deauthorize(ann)
+    ended = sync("--yes")
+    assert (ended.code, sent(served)) == (1, 0)
+    assert "not both linked" in ended.err
+    assert merchantctl("sync", "nobody", "--yes", environment=served.environment).code == 64
