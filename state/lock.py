@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from state.async_engine import AsyncConnection
 from state.claims import HEARTBEATS_PER_LEASE, Claim
 from state.database import Database, lock_row, upsert
 from state.errors import LeaseLost, LockEnded, StateLocked
-from state.process import LockRow, ProcessIdentity
+from state.process import LockRow, ProcessIdentity, seconds_since_boot
 from state.tables import lock
 
 ACQUIRE_RETRY_INTERVAL_S = 0.2
@@ -62,7 +61,7 @@ class StateLock:
     def __init__(self, database: Database, lease_s: float, since_boot: Callable[[], float] | None = None) -> None:
         self._database = database
         self._lease_s = lease_s
-        self._since_boot = since_boot or _since_boot
+        self._since_boot = since_boot or seconds_since_boot
         self._owner: ProcessIdentity | None = None
         self._heartbeats: asyncio.Task[None] | None = None
 
@@ -211,11 +210,6 @@ async def keep_alive(claim: Claim, lease_s: float) -> NoReturn:
     while True:
         await asyncio.sleep(lease_s / HEARTBEATS_PER_LEASE)
         await claim.renew()
-
-
-def _since_boot() -> float:
-    """Seconds since boot, including those that the machine was suspended, where the system counts them."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 _UNNAMED_HOLDER = ProcessIdentity("an unknown host", 0, "", "a run that could not write its name")

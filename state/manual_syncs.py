@@ -8,7 +8,6 @@ Whose process dies in between is told by its heartbeats; whoever looks next goes
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from state.claims import HEARTBEATS_PER_LEASE
 from state.database import Database, current_time
 from state.errors import LeaseLost, StateProblem
 from state.lock import StateLock
-from state.process import ProcessIdentity
+from state.process import ProcessIdentity, seconds_since_boot
 from state.tables import manual_syncs
 
 
@@ -97,8 +96,8 @@ class ManualSyncs:
 
     async def request(self, number: int, at: datetime) -> None:
         """Record, durably before it returns, that its request is about to leave. Raises LeaseLost: then it must not."""
-        asked_at = time.monotonic()
-        if not await self._renew(number, requested_at=at) or time.monotonic() - asked_at > self._lease_s / 3:
+        asked_at = seconds_since_boot()
+        if not await self._renew(number, requested_at=at) or seconds_since_boot() - asked_at > self._lease_s / 3:
             raise LeaseLost
 
     async def _renew(self, number: int, **values: Any) -> int:

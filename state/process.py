@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -53,6 +54,11 @@ class LockRow:
     def description(self) -> str:
         owner = self.owner
         return f"`{owner.command}` (pid {owner.pid} on {owner.host}) since {self.since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def seconds_since_boot() -> float:
+    """Those included in which the machine was suspended, where the system counts them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def process_start_mark(pid: int) -> str | None:

@@ -9,7 +9,6 @@ One process at a time sends records of one company and type: Codat may lose some
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 from state.claims import HEARTBEATS_PER_LEASE
 from state.database import Database, current_time, upsert
 from state.errors import StateProblem, UploadLeaseLost, UploadUnderWay
-from state.process import ProcessIdentity
+from state.process import ProcessIdentity, seconds_since_boot
 from state.tables import pushed_records, upload_leases, uploads
 
 LEASE_RETRY_INTERVAL_S = 0.2
@@ -148,7 +147,7 @@ class Uploads:
 
     async def begin(self, lease: UploadLease, records: Sequence[PushedRecord], at: datetime) -> int:
         """Insert an upload, durably before it returns its number. Raises UploadLeaseLost: then it must not be sent."""
-        asked_at = time.monotonic()
+        asked_at = seconds_since_boot()
         columns: dict[str, Any] = {"company_id": lease.company_id, "data_type": lease.data_type}
         columns |= {"records": len(records), "content": [list(record) for record in records]}
         columns |= {"begun_at": at, "status": SENDING, "message": ""}
@@ -159,7 +158,7 @@ class Uploads:
                 raise UploadLeaseLost(lease.data_type)
             upload_id = int(await transaction.scalar(insert(uploads).values(columns).returning(uploads.c.id)) or 0)
         # Where this process was stopped after the commit, the lease may have lapsed since.
-        if time.monotonic() - asked_at > self._lease_s / 3:
+        if seconds_since_boot() - asked_at > self._lease_s / 3:
             await self.record_not_sent(upload_id, at)
             raise UploadLeaseLost(lease.data_type)
         return upload_id

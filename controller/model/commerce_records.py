@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 
 from controller.quick_dataclasses import dataclass
 
@@ -69,13 +69,12 @@ class Deletion:
 
 
 def read_record(key: str, record: Mapping[str, object]) -> CommerceRecord | Deletion:
-    """A record without complaints (see `complaints`) as a value."""
+    """A record without complaints (see `complaints`) as a value. ValueError for a number that JSON does not have."""
     record_id = str(record["id"])
     if is_deletion(record):
         return Deletion(key, record_id)
-    body = json.dumps(
-        {name: value for name, value in record.items() if name != "deleted"}, sort_keys=True, separators=(",", ":")
-    )
+    content = {name: value for name, value in record.items() if name != "deleted"}
+    body = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     created = datetime.fromisoformat(str(record["createdDate"]))
     type_ = str(record.get("type") or "")
     return CommerceRecord(
@@ -127,6 +126,7 @@ def _check_field(key: str, name: str, value: object) -> Iterator[str]:
 
 def _is_date(value: object) -> bool:
     try:
-        return isinstance(value, str) and datetime.fromisoformat(value) is not None
+        # The first and the last year lie outside of the calendar in some zones.
+        return isinstance(value, str) and MINYEAR < datetime.fromisoformat(value).year < MAXYEAR
     except ValueError:
         return False

@@ -15,8 +15,11 @@ from controller.model.run import Scope
 from controller.operations.bootstrap import OnProgress, ignore_message, load_manifests, no_progress, open_store
 from controller.operations.git_manifests import open_git_source
 from controller.operations.plan import PlanOptions, plan_only
+from controller.planning.manual_sync import hold_during
+from controller.planning.renames import RenamePlan
 from controller.reconcile.conditions import dated
 from controller.reconcile.load_snapshot import select_merchants
+from controller.reconcile.manual_syncs import load_open_syncs
 from controller.reconcile.seen import load_seen, load_seen_fleet, with_seen_plans
 from controller.settings import Settings
 from controller.text import mask_passwords
@@ -66,7 +69,12 @@ async def _as_seen(
     seen = await load_seen(store, merchants=names)
     if seen.keys() != names or not names:
         return None
-    plans = [replace(each, plan=plan_after(each.plan, each.outcome)) for each in seen.values()]
+    # A manual sync may have begun since the look.
+    open_syncs = await load_open_syncs(store, RenamePlan())
+    plans = [
+        replace(each, plan=hold_during(plan_after(each.plan, each.outcome), open_syncs.get(name)))
+        for name, each in seen.items()
+    ]
     plan = with_seen_plans(whole[0], plans)
     if not scope.is_everyone:
         plan = replace(plan, unmanaged_names=(), retained=(), findings=(), notes=(), refusal=None, account=None)

@@ -42,7 +42,8 @@ def recorded_during(recorded: RecordedState, open_sync: OpenSync) -> RecordedSta
 
 def hold_during(plan: Plan, open_sync: OpenSync | None) -> Plan:
     """The plan with all of its changes held, and told of, while the manual sync runs."""
-    if open_sync is None or open_sync.has_ended or plan.is_removal:
+    is_told = any(finding.code == MANUAL_SYNC for finding in plan.findings)
+    if open_sync is None or open_sync.has_ended or plan.is_removal or is_told:
         return plan
     since = f"{open_sync.begun_at:%Y-%m-%d %H:%M:%S} UTC"
     who = f"by {open_sync.owner}" if open_sync.owner else "and its process has ended"

@@ -94,7 +94,10 @@ def _read_file(spool: Spool, file: IO[str], key: str | None) -> Iterator[str]:
             wrong = [f"{found.place}{complaint}" for complaint in complaints(of_key, found.value)]
             yield from wrong
             if not wrong:
-                spool.add(read_record(of_key, found.value))
+                try:
+                    spool.add(read_record(of_key, found.value))
+                except ValueError as error:
+                    yield f"{found.place}: {error}"
     except InvalidJson as error:
         yield f"line {error.line}: not JSON that can be pushed: {error.why}"
     except UnicodeDecodeError as error:

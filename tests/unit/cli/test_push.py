@@ -278,7 +278,19 @@ def test_a_file_with_mistakes_is_not_sent_and_each_mistake_has_its_place(
     for place in (*places, "payments[0].type: 'Crad' is none of"):
         assert f"bad.json: {place}" in ended.err
     assert "orders[0]" not in ended.err, "a record that holds only an id deletes"
-    for content in ("{", "", "{}", '{"orders": []}', "[3]", '{"orders": [{"id": "a\\u0000"}]}', '{"orders": 1}'):
+    too_early = '{"orders": [{"id": "o", "createdDate": "0001-01-01"}]}'
+    infinite = '{"orders": [{"id": "o", "createdDate": "2026-01-01", "note": 1e999}]}'
+    for content in (
+        too_early,
+        infinite,
+        "{",
+        "",
+        "{}",
+        '{"orders": []}',
+        "[3]",
+        '{"orders": [{"id": "a\\u0000"}]}',
+        '{"orders": 1}',
+    ):
         (folder / "bad.json").write_text(content)
         assert push("bad.json").code == 64, content
     (folder / "bad.json").write_bytes(b'{"orders": [{"id": "\xff"}]}')
