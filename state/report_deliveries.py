@@ -58,6 +58,15 @@ class ReportDeliveries:
         async with self._database.reading() as transaction:
             return tuple(ReportDeliveryRow(*row) for row in await transaction.execute(query))
 
+    async def load_last_sent(self) -> dict[tuple[str, str], datetime]:
+        """By report and destination, when something was last delivered there; what was skipped is no delivery."""
+        table = report_deliveries
+        query = select(table.c.report, table.c.destination, func.max(table.c.delivered_at))
+        query = query.where(table.c.attempts > 0, table.c.delivered_at.is_not(None))
+        query = query.group_by(table.c.report, table.c.destination)
+        async with self._database.reading() as transaction:
+            return {(report, where): at for report, where, at in await transaction.execute(query)}
+
     async def claim(self, key: DeliveryKey, at: datetime) -> bool:
         """Whether this process is to deliver it now: nobody has begun, or the last try failed and is due again."""
         new = {"report": key.report, "due_at": key.due_at, "destination": key.destination}

@@ -353,7 +353,7 @@ def _daemon_context(
         state=state,
         lock=PassLock(open_lock, lambda: watcher.fleet),
         notifier=notifier,
-        jobs=tuple(_build_jobs(settings, options, run, queue, state, watcher)),
+        jobs=tuple(_build_jobs(settings, options, run, queue, state, watcher, notifier.meters)),
     )
 
 
@@ -364,6 +364,7 @@ def _build_jobs(
     queue: Queue,
     state: DaemonState,
     watcher: ManifestWatcher,
+    metrics: Metrics,
 ) -> Iterator[Timer]:
     if not options.once:
         yield Resync(queue, state, lambda: watcher.fleet.merchants, run.now, settings.resync).timer
@@ -371,7 +372,7 @@ def _build_jobs(
     yield SharedView(run.store, state, lambda: watcher.fleet, run.now).timer
     yield Sampler(run.store, lambda: state.latest, run.now).timer
     if settings.reports and not options.once:
-        yield ReportSender(settings, run.store, run.now).timer
+        yield ReportSender(settings, run.store, metrics, run.now).timer
     yield StateCleaner(run, settings.keep, state.signal_received.is_set).timer
     if settings.listing_poll_interval:
         yield ListingWatcher(run.api, run.store, queue, run.now, settings.listing_poll_interval).timer

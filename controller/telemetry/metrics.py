@@ -6,12 +6,13 @@ Every name begins with `merchantctl_`; docs/reference.md lists them.
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     Metric,
     ProcessCollector,
@@ -52,6 +53,17 @@ class Metrics:
         self._outcomes = self._counter("outcomes", "What became of merchants' plans.", "outcome")
         self._deliveries = self._counter("webhook_deliveries", "Webhook requests, by what they were.", "result")
         self._alerts = self._counter("notifications", "Messages to the chat, by whether they arrived.", "result")
+        self._reports = self._counter(
+            "report_deliveries",
+            "Attempts to deliver scheduled reports: sent, failed (tried again) or lost (not tried again).",
+            *("report", "destination", "result"),
+        )
+        self._reports_sent = Gauge(
+            "merchantctl_report_last_sent_timestamp_seconds",
+            "When a scheduled report last arrived at a destination, whichever process sent it.",
+            ["report", "destination"],
+            registry=self.registry,
+        )
         ProcessCollector(namespace="merchantctl", registry=self.registry)
 
     def record_pass(self, result: FleetPlan | FleetReport | None, *, everyone: bool, seconds: float) -> None:
@@ -70,6 +82,15 @@ class Metrics:
 
     def record_alert(self, *, arrived: bool) -> None:
         self._alerts.labels("sent" if arrived else "failed").inc()
+
+    def record_report_delivery(self, report: str, destination: str, result: str) -> None:
+        """Count an attempt. `result`: sent, failed or lost."""
+        self._reports.labels(report, destination, result).inc()
+
+    def set_reports_sent(self, sent_at: Mapping[tuple[str, str], datetime]) -> None:
+        """When each report last arrived, by report and destination."""
+        for (report, destination), at in sent_at.items():
+            self._reports_sent.labels(report, destination).set(at.timestamp())
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
         return Counter(f"merchantctl_{name}", help_text, labels, registry=self.registry)

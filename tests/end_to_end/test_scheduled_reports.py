@@ -21,14 +21,17 @@ from typing import Any
 import pytest
 
 from controller.daemon.jobs.report_sender import ReportSender
+from controller.model.controller_status import ControllerStatus
 from controller.model.errors import UsageError
 from controller.operations.scheduled_report import Delivery, deliver_due_reports, schedule_of
 from controller.scheduled_reports import ScheduledReport
 from controller.settings import InvalidSettings, Settings, load_settings
+from controller.telemetry.metrics import Metrics
 from controller.telemetry.report_delivery import NotDelivered, deliver_by_mail, deliver_to_chat
 from state import DeliveryKey, open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
+from tests.unit.telemetry.test_metrics import samples
 
 MONDAY_7 = datetime(2026, 11, 23, 7, tzinfo=UTC)
 """07:00 in London."""
@@ -140,7 +143,7 @@ def test_it_arrives_once_at_a_folder_a_url_and_a_mail_server_from_two_processes_
             async with open_state(settings.state) as one, open_state(settings.state) as other:
                 for minute in (0, 1, 30):
                     now = MONDAY_7 + timedelta(minutes=minute)
-                    senders = [ReportSender(settings, store, partial(_at, now)) for store in (one, other)]
+                    senders = [ReportSender(settings, store, Metrics(), partial(_at, now)) for store in (one, other)]
                     await asyncio.gather(*(sender.send_due() for sender in senders))
 
         asyncio.run(two_processes())
@@ -273,6 +276,32 @@ def test_a_report_that_cannot_be_made_fails_nothing_else(place: Place) -> None:
     settings = scheduled(place, broken, replace(REPORT, folder=place.folder / "out"))
     told = {each.report: each.failure and each.failure.may_retry for each in deliver(settings, MONDAY_7)}
     assert told == {"broken": True, "finance": None}
+
+
+def test_metrics_tell_what_arrived_what_was_lost_and_since_when_also_after_a_restart(place: Place) -> None:
+    receiver = Receiver()
+    receiver.answers = [503, 404]
+
+    async def send(settings: Settings, *times: datetime) -> dict[tuple[str, ...], float]:
+        metrics = Metrics()
+        async with open_state(settings.state) as store:
+            for now in times:
+                await ReportSender(settings, store, metrics, partial(_at, now)).send_due()
+        told = samples(ControllerStatus(), metrics)
+        return {key[1:]: value for key, value in told.items() if key[0].startswith("merchantctl_report_")}
+
+    with receiver.serving() as url:
+        report = replace(REPORT, folder=place.folder / "out", webhook_variable="HOOK", webhook=url)
+        settings = scheduled(place, report)
+        seen = asyncio.run(send(settings, MONDAY_7, MONDAY_7 + timedelta(minutes=1)))
+        later = asyncio.run(send(settings, MONDAY_7 + timedelta(days=1)))
+    arrived = {("finance", "folder"): MONDAY_7.timestamp()}
+    assert later == arrived
+    assert seen == arrived | {
+        ("finance", "folder", "sent"): 1,
+        ("failed", "finance", "webhook"): 1,
+        ("finance", "lost", "webhook"): 1,
+    }
 
 
 def test_a_report_is_sent_by_hand_as_often_as_somebody_asks(place: Place) -> None:

@@ -12,6 +12,7 @@ from controller.model.errors import UsageError
 from controller.operations.scheduled_report import deliver_due_reports
 from controller.quick_dataclasses import dataclass
 from controller.settings import Settings
+from controller.telemetry.metrics import Metrics
 from state import Store
 from state.errors import StateProblem
 
@@ -26,6 +27,7 @@ class ReportSender:
 
     settings: Settings
     store: Store
+    metrics: Metrics
     now: Callable[[], datetime]
 
     @property
@@ -35,12 +37,16 @@ class ReportSender:
     async def send_due(self) -> None:
         try:
             deliveries = await deliver_due_reports(self.settings, self.store, self.now())
+            self.metrics.set_reports_sent(await self.store.report_deliveries.load_last_sent())
         except (StateProblem, UsageError) as problem:
             log.warning("report_failed", reason=str(problem))
             return
         for each in deliveries:
             told = {"report": each.report, "destination": each.destination, "due": each.due_at.isoformat()}
             if each.failure is None:
+                self.metrics.record_report_delivery(each.report, each.destination, "sent")
                 log.info("report_delivered", **told)
             else:
+                result = "failed" if each.will_retry else "lost"
+                self.metrics.record_report_delivery(each.report, each.destination, result)
                 log.warning("report_failed", **told, reason=each.failure.reason, will_retry=each.will_retry)

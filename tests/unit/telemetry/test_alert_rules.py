@@ -53,6 +53,8 @@ def troubled() -> dict[tuple[str, ...], float]:
     meters.record_pass(report(fleet(changing("a")), {"a": Applied(2)}), everyone=True, seconds=3)
     meters.record_webhook_delivery("not-proven")
     meters.record_alert(arrived=False)
+    meters.record_report_delivery("finance", "mail", "lost")
+    meters.set_reports_sent({("finance", "mail"): NOW})
     failed_sync = LastSync(4000, "no account", NOW, NOW, NOW)
     drift = finding("mapping-changed", "b", Actor.OPERATOR, direction=Direction.DRIFT)
     plans = [changing("a"), replace(merchant("b"), findings=(drift,), last_sync=failed_sync)]
