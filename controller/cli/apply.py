@@ -25,6 +25,7 @@ Examples:
   merchantctl apply manifests/acme.yaml       one manifest
   merchantctl apply today.plan --yes          a plan that was saved with plan --out
   merchantctl apply --yes --allow unlink      for a CI job; lifts the limit on unlinking
+  merchantctl apply --yes -o html > done.html what was done, as a page to send or to keep
   merchantctl apply --allow re-create=acme    makes anew what acme has lost at Codat
 \b
 Exit codes: 0 fine, 1 error or declined, 3 some merchants failed or are blocked, 4 refused by a

@@ -138,6 +138,18 @@ def _apply_markdown(result: FleetReport | FleetPlan, view: View) -> str:
     return apply_markdown(result)
 
 
+def _apply_html(result: FleetReport | FleetPlan, view: View) -> str:
+    from controller.reporting.html import apply_html
+
+    return apply_html(result)
+
+
+def _apply_junit(result: FleetReport | FleetPlan, view: View) -> str:
+    from controller.reporting.junit import apply_junit
+
+    return apply_junit(result)
+
+
 PLAN_FORMATS: Mapping[str, Callable[[FleetPlan, View], str]] = {
     "text": _plan_text,
     "json": _plan_json,
@@ -158,6 +170,8 @@ APPLY_FORMATS: Mapping[str, Callable[[FleetReport | FleetPlan, View], str]] = {
     "text": _apply_text,
     "json": _apply_json,
     "markdown": _apply_markdown,
+    "html": _apply_html,
+    "junit": _apply_junit,
 }
 
 

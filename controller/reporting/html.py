@@ -1,4 +1,4 @@
-"""Plans and drift as a page to send to somebody: summary and pictures first, then groups, the most severe first."""
+"""Plans, drift and what an apply did as a page to send: summary and pictures first, then groups, the worst first."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ from controller.model.drift import is_drift
 from controller.model.merchant_status import STATUS_MEANINGS, MerchantStatus
 from controller.model.period_report import count_ages, plan_funnel
 from controller.model.plan import PlanStatus
-from controller.model.report import FleetPlan, Refusal
+from controller.model.report import FleetPlan, FleetReport, Refusal, Unchanged
 from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.severity import Severity
 from controller.model.statement_groups import Group, group_statements
-from controller.model.statements import drift_statements, later_statements, plan_statements
+from controller.model.statements import drift_statements, later_statements, plan_statements, report_statements
 from controller.reporting.as_json import unmanaged_names
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import format_count, format_time
-from controller.reporting.group_words import SEVERITY_WORDS
+from controller.reporting.group_words import OUTCOME_WORDS, SEVERITY_WORDS
 from controller.reporting.html_figures import bars
 from controller.reporting.html_groups import groups_html, tiles
 from controller.reporting.html_page import FILTER, Section, bullets, facts, page, paragraph
 from controller.reporting.last_syncs import last_syncs_text
 from controller.reporting.period_words import FUNNEL_WORDS, age_words
 from controller.reporting.provenance import SHORT_REVISION_DIGITS, provenance_text, scope_text, shown_text
-from controller.reporting.text import limit_exceeded_text, plan_summary
+from controller.reporting.text import limit_exceeded_text, plan_summary, report_summary
 from controller.reporting.text_drift import drift_summary, label_title
 
 
-def plan_html(plan: FleetPlan) -> str:
+def plan_html(plan: FleetPlan, title: str = "Plan", note: str = "") -> str:
     groups = group_statements([*plan_statements(plan), *later_statements(plan)])
     refusal = _refusal(plan.refusal) if plan.refusal else ""
-    summary = [paragraph(plan_summary(plan), "lead"), refusal, *_notices(plan), tiles(groups), _figures(plan)]
+    noted = paragraph(note, "notice") if note else ""
+    summary = [paragraph(plan_summary(plan), "lead"), noted, refusal, *_notices(plan), tiles(groups), _figures(plan)]
     sections: list[Section] = [("summary", "Summary", "".join(summary)), *severity_sections(groups)]
-    return page(_title("Plan", plan), [_facts(plan)], sections, provenance_text(plan))
+    return page(_title(title, plan), [_facts(plan)], sections, provenance_text(plan))
 
 
 def drift_html(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = False) -> str:
@@ -53,6 +54,27 @@ def drift_html(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = 
         names = bullets(unmanaged_names(plan)) if unmanaged else ""
         sections.append(("unmanaged", "Unmanaged companies", paragraph(counted) + names))
     return page(_title("Drift", plan), [_facts(plan, last_syncs_text(plan))], sections, provenance_text(plan))
+
+
+def apply_html(result: FleetReport | FleetPlan) -> str:
+    """What became of a plan. One that came back untouched says that nothing was done, and why."""
+    if isinstance(result, FleetPlan):
+        return plan_html(result, "Apply", "" if result.refusal else "Nothing was done.")
+    plan, groups = result.plan, group_statements(report_statements(result))
+    ended = "; ".join(filter(None, (result.stop_reason, result.remedy)))
+    notices = [f"Ended early: {ended}"] if ended else []
+    notices += [f"Writes may go on after {format_time(result.resume_at)}."] if result.resume_at else []
+    words = Counter(outcome.word for outcome in result.outcomes.values() if not isinstance(outcome, Unchanged))
+    outcomes = [(OUTCOME_WORDS[word], words[word]) for word in OUTCOME_WORDS if words[word]]
+    summary = [
+        paragraph(report_summary(result), "lead"),
+        f'<div class="refused">{bullets(notices)}</div>' if notices else "",
+        *_notices(plan),
+        tiles(groups),
+        f'<div class="figures">{bars("What became of the plans", outcomes)}</div>' if outcomes else "",
+    ]
+    sections: list[Section] = [("summary", "Summary", "".join(summary)), *severity_sections(groups)]
+    return page(_title("Apply", plan), [_facts(plan)], sections, provenance_text(plan))
 
 
 def severity_sections(groups: Sequence[Group], prefix: str = "", title: str = "") -> list[Section]:

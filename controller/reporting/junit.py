@@ -2,6 +2,7 @@
 
 plan, drift   failure: a person has to act, or (drift) it was changed outside merchantctl; error: it could not be read;
               skipped: suspended. What an apply would change by itself passes in a plan.
+apply         failure: it was not carried out, or a person has to act on what is left; error: it could not be read
 validate      failure: a complaint, at its file and line; with --online: a reference without a single answer
 """
 
@@ -9,10 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from controller.model.desired import Diagnostic, Fleet
 from controller.model.drift import is_drift
+from controller.model.merchant_status import not_applied_reason, open_findings
 from controller.model.observed import Unread
 from controller.model.plan import Actor, Finding, Plan
 from controller.model.reference_check import (
@@ -21,7 +24,7 @@ from controller.model.reference_check import (
     NotYetCheckable,
     ReferenceCheck,
 )
-from controller.model.report import FleetPlan
+from controller.model.report import FleetPlan, FleetReport
 from controller.reporting.formatting import format_iso
 
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -35,6 +38,25 @@ def plan_junit(plan: FleetPlan) -> str:
 def drift_junit(plan: FleetPlan) -> str:
     """Whoever drifted or is blocked fails."""
     return _report("merchantctl drift", plan, lambda finding: is_drift(finding) or finding.actor is Actor.OPERATOR)
+
+
+def apply_junit(result: FleetReport | FleetPlan) -> str:
+    """Whoever was not carried out or is blocked fails, and so does a run that ended early; of a plan that came back
+    untouched, what kept everything back."""
+    if isinstance(result, FleetPlan):
+        return _report("merchantctl apply", result, lambda finding: finding.actor is Actor.OPERATOR)
+    suite = _fleet_suite("merchantctl apply", result.plan)
+    if result.stop_reason:
+        details = "\n".join(filter(None, (result.stop_reason, result.remedy)))
+        _problem(_case(suite, "ended early", "fleet"), "failure", result.stop_reason, details)
+    for each in result.plan.plans:
+        case, outcome = _case(suite, each.merchant, "merchants"), result.outcomes.get(each.merchant)
+        if reason := not_applied_reason(outcome):
+            _problem(case, "failure", reason, reason)
+        else:
+            left = replace(each, findings=open_findings(each, outcome))
+            _merchant(case, left, lambda finding: finding.actor is Actor.OPERATOR)
+    return _as_text(suite)
 
 
 def validate_junit(fleet: Fleet, online: FleetReferenceCheck | None = None) -> str:
@@ -62,6 +84,16 @@ def _check(case: Element, check: ReferenceCheck | None) -> None:
 
 
 def _report(name: str, plan: FleetPlan, fails: Callable[[Finding], bool]) -> str:
+    suite = _fleet_suite(name, plan)
+    for each in plan.plans:
+        _merchant(_case(suite, each.merchant, "merchants"), each, fails)
+    if plan.account:
+        _merchant(_case(suite, plan.account.merchant, "account"), plan.account, fails)
+    return _as_text(suite)
+
+
+def _fleet_suite(name: str, plan: FleetPlan) -> Element:
+    """With a case for each thing that keeps the whole fleet back."""
     suite = _suite(name)
     suite.set("timestamp", format_iso(plan.made_at) or "")
     for finding in plan.findings:
@@ -69,11 +101,7 @@ def _report(name: str, plan: FleetPlan, fails: Callable[[Finding], bool]) -> str
     for limit in plan.refusal.exceeded_limits if plan.refusal else ():
         words = f"{limit.count:,} changes of class {limit.limited_class}, {limit.limit:,} are allowed: {limit.flag}"
         _problem(_case(suite, limit.limited_class, "fleet"), "failure", words, words)
-    for each in plan.plans:
-        _merchant(_case(suite, each.merchant, "merchants"), each, fails)
-    if plan.account:
-        _merchant(_case(suite, plan.account.merchant, "account"), plan.account, fails)
-    return _as_text(suite)
+    return suite
 
 
 def _merchant(case: Element, plan: Plan, fails: Callable[[Finding], bool]) -> None:

@@ -9,12 +9,14 @@ from html.parser import HTMLParser
 import pytest
 
 from controller.model.plan import Direction, PlanStatus
+from controller.model.report import Applied, Failed, LimitExceeded, Outcome, Refusal
 from controller.model.report_filter import FindingFilter, Only, Shown
-from controller.reporting.html import drift_html, plan_html
+from controller.reporting.html import apply_html, drift_html, plan_html
 from controller.reporting.html_page import SCRIPT, STYLE
 from controller.reporting.period_html import period_report_html
 from tests.unit.model.test_period_report import memory, occurrence, report
 from tests.unit.reporting.fleets import changing, finding, fleet, merchant, remap, waiting
+from tests.unit.reporting.fleets import report as apply_report
 
 NAMES = [f"m-{number:05}" for number in range(10_000)]
 MIXED = fleet(
@@ -25,7 +27,13 @@ MIXED = fleet(
     environment="production",
 )
 PERIOD = report(memory(occurrence("ann", found=3, gone=2), occurrence("bob", found=2), occurrence("cat", found=9)))
-PAGES = {"plan": plan_html(MIXED), "drift": drift_html(MIXED), "report": period_report_html(PERIOD)}
+OUTCOMES: dict[str, Outcome] = {"bolt": Failed("the key is wrong", retryable=False), "dawn": Applied(1)}
+PAGES = {
+    "plan": plan_html(MIXED),
+    "drift": drift_html(MIXED),
+    "apply": apply_html(apply_report(MIXED, OUTCOMES, stop_reason="too many failures")),
+    "report": period_report_html(PERIOD),
+}
 pages = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
 
 
@@ -70,6 +78,17 @@ def test_a_page_says_when_it_was_made_and_has_a_summary_first(page: str) -> None
     assert "2026-11-22 06:00 UTC" in page
     assert page.index('id="summary"') < page.index('class="group')
     assert '<nav aria-label="Contents">' in page
+
+
+def test_a_page_of_an_apply_tells_what_was_done_and_what_was_not() -> None:
+    page = PAGES["apply"]
+    assert "<h1>Apply of production, 2026-11-22</h1>" in page
+    for words in ("Ended early: too many failures", "What became of the plans", "the key is wrong", "failed, bolt"):
+        assert words in page
+    refused = apply_html(replace(MIXED, refusal=Refusal((LimitExceeded("remap", 60, 50, "--allow remap"),))))
+    assert "Refused by a safety limit" in refused
+    assert "Nothing was done." in apply_html(MIXED)
+    assert "Nothing was done." not in refused
 
 
 def test_a_page_names_environment_address_and_revision() -> None:

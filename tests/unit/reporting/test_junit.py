@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from controller.model.desired import DesiredMerchant, Diagnostic, Fleet
 from controller.model.plan import Actor, Direction, PlanStatus
-from controller.model.report import LimitExceeded, Refusal
-from controller.reporting.junit import drift_junit, plan_junit, validate_junit
-from tests.unit.reporting.fleets import changing, finding, fleet, merchant, waiting
+from controller.model.report import Applied, Failed, LimitExceeded, Outcome, Refusal, Skipped
+from controller.reporting.junit import apply_junit, drift_junit, plan_junit, validate_junit
+from tests.unit.reporting.fleets import changing, finding, fleet, merchant, report, waiting
 
 
 def results(text: str) -> dict[str, str]:
@@ -42,6 +42,28 @@ def test_in_a_drift_report_whoever_was_changed_outside_fails() -> None:
     pending = finding("mapping-changed", "p", direction=Direction.PENDING)
     plan = fleet(merchant("d", findings=(drift,)), merchant("p", findings=(pending,)))
     assert results(drift_junit(plan)) == {"d": "failure", "p": "passed"}
+
+
+def test_of_an_apply_whatever_was_not_carried_out_fails_and_so_does_what_is_left_for_a_person() -> None:
+    left = finding("account-archived", "l", Actor.OPERATOR)
+    outcomes: dict[str, Outcome] = {
+        "d": Applied(1),
+        "f": Failed("404", retryable=False),
+        "l": Applied(1, (left,)),
+        "s": Skipped("not begun"),
+    }
+    drift = finding("mapping-changed", "d")
+    done = replace(changing("d"), findings=(drift,))
+    made = report(fleet(done, *map(changing, "fls"), waiting("w")), outcomes, stop_reason="too many failures")
+    assert results(apply_junit(made)) == {
+        "ended early": "failure",
+        "d": "passed",
+        "f": "failure",
+        "l": "failure",
+        "s": "failure",
+        "w": "passed",
+    }
+    assert results(apply_junit(fleet(changing("d")))) == {"d": "passed"}
 
 
 def test_what_keeps_the_whole_fleet_back_fails_by_itself() -> None:
