@@ -83,6 +83,7 @@ def line_words(line: Line, group: Group) -> LineWords:
         cut_text(format_value(value, said.field), LONGEST_VALUE) if said.has_values else ""
         for value in (said.live, said.wanted)
     )
+    live = "" if said.subject.code == SET_LATER else live  # there is no document yet in which it could be unset
     return LineWords(
         cut_text(said.field or "", LONGEST_VALUE),
         live,

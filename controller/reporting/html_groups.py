@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from controller.model.severity import Severity
@@ -18,6 +19,9 @@ from controller.reporting.group_words import (
 from controller.reporting.html_page import folding_table, link, text
 
 NAMED_IN_CELL = 3
+
+_BEST_BREAKS = re.compile(r"(?<=\w)([./])(?=\w)")
+"""Where paths of fields and of files break best."""
 
 _COLUMNS = (
     ("field", "field"),
@@ -69,8 +73,7 @@ def _table(group: Group) -> str:
 
 
 def _row(line: Line, words: LineWords, used: Sequence[tuple[str, str]], with_names: bool) -> str:
-    told = {name: text(getattr(words, name)) for name, _ in used}
-    told["field"] = told.get("field", "").replace(".", ".<wbr>")  # where a path breaks best
+    told = {name: _BEST_BREAKS.sub(r"\1<wbr>", text(getattr(words, name))) for name, _ in used}
     cells = [f'<td data-of="{title}">{told[name]}</td>' if told[name] else "<td></td>" for name, title in used]
     if with_names:
         few = len(line.merchants) <= NAMED_IN_CELL

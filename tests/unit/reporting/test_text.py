@@ -61,7 +61,7 @@ def test_a_merchant_that_waits_says_how_many_fields_it_gets_later_and_in_depth_a
         {"field": "mapping.sales.accounts.sales", "wanted": {"id": None, "code": "200", "name": None}},
     ]
     assert "once the books are linked and read — 2 merchants" in plan_markdown(plan)
-    assert "| mapping.sales.accounts.sales | (unset) | code 200 |" in plan_markdown(plan)
+    assert "| mapping.sales.accounts.sales | code 200 |" in plan_markdown(plan)
     assert "code 200" in plan_html(plan)
 
 
