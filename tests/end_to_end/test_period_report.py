@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -193,32 +194,44 @@ def _label(place: Place, name: str, labels: dict[str, str]) -> None:
     file.write_text(json.dumps(document))
 
 
-def test_a_simulated_month_is_told_as_it_was_put_in_by_hand(place: Place) -> None:
-    """Four merchants are switched off and on at random, under Report; everybody is looked at once a day."""
-    names, dice = ("ann", "bob", "cat", "dan"), Random(2026)
-    place.provision(*names, policy={"drift": "Report"})
+def test_a_simulated_month_is_told_as_it_was_put_in_by_hand_and_as_the_service_has_it_in_its_log(place: Place) -> None:
+    """Merchants are switched off at random, once a day everybody is looked at: whom policy leaves alone somebody
+    switches on again some day, the others are put right by that look."""
+    kept, mended, dice = ("ann", "bob", "cat"), ("dan", "eve"), Random(2026)
+    place.provision(*kept, policy={"drift": "Report"})
+    place.provision(*mended)
     now = place.environment.clock()
     noon = now.replace(hour=12, minute=0, second=0, microsecond=0)
     place.wait((noon - now).total_seconds() % DAY)  # no look is near the end of a day
+    begin = place.environment.clock()
     off_since: dict[str, int] = {}
     spells: list[tuple[str, int, int | None]] = []
     for day in range(28):
-        for name in names:
+        for name in (*kept, *mended):
             if dice.random() < 0.35:
                 place.edit_in_portal(name, {"enabled": name in off_since})
                 if name in off_since:
                     spells.append((name, off_since.pop(name), day))
+                elif name in mended:
+                    spells.append((name, day, day))
                 else:
                     off_since[name] = day
-        look(place)
+        place.apply()
         place.wait(DAY)
     spells += [(name, since, None) for name, since in off_since.items()]
     place.wait(DAY / 2)
-    told = report(place, "--since", "10d", "--code", "sync-disabled")
     first = 19  # the first look of the last ten days
-    assert len(told["closed"]) == sum(gone is not None and gone >= first for _, _, gone in spells)
-    by_age = {each["merchant"]: each["new"] for each in told["findings"]}
-    assert by_age == {name: found >= first for name, found, gone in spells if gone is None}
+    told = report(place, "--since", "10d", "--code", "sync-disabled")
+
+    def day_of(instant: str) -> int:
+        return (datetime.fromisoformat(instant) - begin).days
+
+    assert sorted((each["merchant"], day_of(each["since"]), day_of(each["closedAt"])) for each in told["closed"]) == (
+        sorted((name, found, gone) for name, found, gone in spells if gone is not None and gone >= first)
+    )
+    assert {(each["merchant"], day_of(each["since"]), each["new"]) for each in told["findings"]} == {
+        (name, found, found >= first) for name, found, gone in spells if gone is None
+    }
     times = Counter(name for name, _, _ in spells)
     assert {each["merchant"]: each["times"] for each in told["recurrences"]} == {
         name: number for name, number in times.items() if number >= 3
@@ -229,3 +242,14 @@ def test_a_simulated_month_is_told_as_it_was_put_in_by_hand(place: Place) -> Non
         if (opened := sum(found == day for _, found, _ in spells)) + (closed := sum(gone == day for *_, gone in spells))
     ]
     assert times.total() > 10, "else nothing much happened"
+    put_right = {(each["merchant"], day_of(each["closedAt"])) for each in told["closed"] if each["how"] == "mended"}
+    written = {(name, day_of(instant)) for name in (*kept, *mended) for instant in configured_at(place, name)}
+    assert put_right == {(name, day) for name, day in written if day >= first}
+    assert {name for name, _ in put_right} == set(mended)
+
+
+def configured_at(place: Place, name: str) -> list[str]:
+    """When the service took a configuration of this merchant, from its own log."""
+    path = f"/config/companies/{place.company(name)['id']}/sync/commerce"
+    log = place.emulator.control("GET", "/requests?log=1")["log"]
+    return [call["at"] for call in log if (call["method"], call["path"], call["status"]) == ("POST", path, 200)]

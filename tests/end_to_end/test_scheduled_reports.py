@@ -6,12 +6,15 @@ import asyncio
 import json
 import logging
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email import message_from_string
 from email.message import EmailMessage
+from email.utils import parsedate_to_datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
@@ -31,6 +34,7 @@ from controller.telemetry.report_delivery import NotDelivered, deliver_by_mail, 
 from state import DeliveryKey, open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
+from tests.processes import PythonProcess
 from tests.unit.telemetry.test_metrics import samples
 
 MONDAY_7 = datetime(2026, 11, 23, 7, tzinfo=UTC)
@@ -216,12 +220,31 @@ def test_a_mail_server_that_is_not_there_is_tried_again() -> None:
     assert failure == NotDelivered("the mail server did not answer (ConnectionRefusedError)", may_retry=True)
 
 
-def test_it_comes_at_the_local_time_across_a_change_of_clocks(place: Place) -> None:
-    report = replace(REPORT, cron="0 7 * * *", folder=place.folder / "out", formats=("json",))
-    settings = replace(place.settings, reports=(report,))
-    start = datetime(2026, 3, 27, 7, 30, tzinfo=UTC)  # London changes its clocks on the 29th
-    delivered = deliver(settings, *(start + timedelta(minutes=30 * step) for step in range(4 * 48)))
-    assert [f"{each.due_at:%d %H:%M}" for each in delivered] == ["28 07:00", "29 06:00", "30 06:00", "31 06:00"]
+@pytest.mark.parametrize(
+    ("begin", "hours"),
+    [
+        ("2026-03-27T12:00Z", ["28 07:00", "29 06:00", "30 06:00"]),
+        ("2026-10-23T12:00Z", ["24 06:00", "25 07:00", "26 07:00"]),
+    ],
+    ids=["summer time begins", "summer time ends"],
+)
+def test_two_processes_send_one_mail_and_one_post_a_day_at_seven_in_london_while_the_clocks_change(
+    place: Place, begin: str, hours: list[str]
+) -> None:
+    start = datetime.fromisoformat(begin)
+    instants = [at.isoformat() for hour in range(72) if 5 <= (at := start + timedelta(hours=hour)).hour <= 12]
+    receiver, mail = Receiver(), MailServer()
+    toml = '[[reports]]\nname = "daily"\ncron = "0 7 * * *"\ntime_zone = "Europe/London"\nformats = ["csv"]\n'
+    toml += 'webhook_variable = "HOOK"\nmail_to = ["a@example.com"]\nmail_from = "merchantctl@example.com"\n'
+    (place.folder / "merchantctl.toml").write_text(toml)
+    with receiver.serving() as url, mail.serving() as smtp_url:
+        variables = {**place.variables(), "HOOK": url, "MERCHANTCTL_SMTP_URL": smtp_url}
+        command = [sys.executable, "-m", "tests.end_to_end.report_process", *instants]
+        processes = [PythonProcess(command, cwd=place.folder, env=variables) for _ in range(2)]
+        assert [process.wait(60) for process in processes] == [0, 0]
+    due = sorted(datetime.fromisoformat(body["id"].removeprefix("daily ")) for body in receiver.bodies)
+    assert [f"{each:%d %H:%M}" for each in due] == hours
+    assert sorted(parsedate_to_datetime(message_from_string(each)["Date"]) for each in mail.mails) == due
 
 
 def test_what_does_not_arrive_is_tried_again_and_keeps_nothing_from_the_others(place: Place) -> None:
