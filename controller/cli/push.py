@@ -76,10 +76,12 @@ def command(
         return
     if source is None:
         raise UsageError("name a file or a folder to push, or - for stdin; or say --status")
-    from controller.cli.terminal import print_notice
+    from controller.cli.terminal import print_notice, progress
 
     limits = frozenset(PushLimit(word) for word in allowed)
-    report = _push(settings, name, PushRequest(source, allowed=limits, on_message=print_notice, **options))
+    with progress("Pushing") as on_progress:
+        request = PushRequest(source, allowed=limits, on_message=print_notice, on_progress=on_progress, **options)
+        report = _push(settings, name, request)
     _print_report(settings, name, report, output)
     ctx.exit(_exit_code(report))
 

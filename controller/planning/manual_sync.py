@@ -17,6 +17,7 @@ from controller.model.plan import Actor, Finding, HeldBy, Hold, Plan, PlanStatus
 from controller.model.syncs_and_uploads import MANUAL_SYNC, OpenSync
 from controller.model.values import ENABLED_PATH
 from controller.planning.holds import hold_changes
+from controller.planning.remedies import APPLY_COMMAND
 
 RECHECK_AFTER = timedelta(seconds=10)
 """How soon `run` looks again whether a manual sync has ended."""
@@ -41,10 +42,13 @@ def recorded_during(recorded: RecordedState, open_sync: OpenSync) -> RecordedSta
 
 
 def hold_during(plan: Plan, open_sync: OpenSync | None) -> Plan:
-    """The plan with all of its changes held, and told of, while the manual sync runs."""
+    """The plan with all of its changes held, and told of, while the manual sync runs; once it has ended, with why the
+    merchant is switched on."""
     is_told = any(finding.code == MANUAL_SYNC for finding in plan.findings)
-    if open_sync is None or open_sync.has_ended or plan.is_removal or is_told:
+    if open_sync is None or plan.is_removal or is_told:
         return plan
+    if open_sync.has_ended:
+        return _with_reason_to_switch_on(plan, open_sync)
     since = f"{open_sync.begun_at:%Y-%m-%d %H:%M:%S} UTC"
     who = f"by {open_sync.owner}" if open_sync.owner else "and its process has ended"
     finding = Finding(
@@ -61,3 +65,17 @@ def hold_during(plan: Plan, open_sync: OpenSync | None) -> Plan:
     if not plan.changes:
         return replace(plan, status=status, findings=(finding, *plan.findings))
     return hold_changes(plan, status, Hold(HeldBy.MANUAL_SYNC, finding.cause), finding, actor=Actor.NOBODY)
+
+
+def _with_reason_to_switch_on(plan: Plan, open_sync: OpenSync) -> Plan:
+    switches_on = any(
+        field.field == ENABLED_PATH and field.wanted is True for change in plan.changes for field in change.fields
+    )
+    if not switches_on:
+        return plan
+    cause = (
+        f"the manual sync that was begun at {open_sync.begun_at:%Y-%m-%d %H:%M:%S} UTC has ended: scheduled syncs are "
+        "switched on again"
+    )
+    finding = Finding(MANUAL_SYNC, plan.merchant, cause, APPLY_COMMAND, Actor.APPLY)
+    return replace(plan, findings=(finding, *plan.findings))

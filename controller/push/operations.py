@@ -16,7 +16,14 @@ from controller.model.errors import MerchantctlError, UsageError
 from controller.model.observed import LINKED, Company
 from controller.model.pushes import MAX_EXAMPLES, PushCounts, PushedDataset, PushLimit, PushReport
 from controller.model.syncs_and_uploads import TransferStatus, UploadFailure
-from controller.operations.bootstrap import current_process, ignore_message, open_reader, open_writer
+from controller.operations.bootstrap import (
+    OnProgress,
+    current_process,
+    ignore_message,
+    no_progress,
+    open_reader,
+    open_writer,
+)
 from controller.operations.one_merchant import open_merchant
 from controller.operations.shared_budget import shared_budget
 from controller.push.comparison import Books, Remembered, compare, compare_deletions
@@ -64,6 +71,8 @@ class PushRequest:
     dry_run         only say what would be sent
     wait            until Codat has processed it
     lock_timeout    seconds to wait for another push of the same merchant
+    on_message      called with a sentence about what is waited for
+    on_progress     called with how many records are sent, of how many
     """
 
     source: str
@@ -75,6 +84,7 @@ class PushRequest:
     wait: bool = False
     lock_timeout: float = 0
     on_message: Callable[[str], None] = ignore_message
+    on_progress: OnProgress = no_progress
 
 
 async def push(
@@ -127,6 +137,7 @@ class _Push:
         self._spool, self._request, self._sender, self._books = spool, request, sender, books
         self._counts = dict[str, PushCounts]()
         self._in_books = list[str]()
+        self._sent = self._to_send = 0
 
     async def preview(self, name: str, survey: Survey) -> PushReport:
         """What would be sent, and why it is not."""
@@ -141,7 +152,9 @@ class _Push:
                 number = sum([len(ids) async for ids in self._missing_ids(key)])
                 missing.append(MissingRecords(key, number, present))
         refusals = tuple(survey.refusals(name, missing, self._request.allowed))
-        return PushReport(self._counts, self._in_books, refusals, sent=False)
+        report = PushReport(self._counts, self._in_books, refusals, sent=False)
+        self._to_send = report.total.to_send
+        return report
 
     async def send_all(self) -> PushReport:
         """Each type in its turn, compared anew: what another process sent meanwhile is not sent again."""
@@ -165,10 +178,18 @@ class _Push:
     async def _send(self, lease: UploadLease, key: str) -> list[Upload]:
         """The outcomes of one type; a failure is the last. Deletions come first: one takes every record that bears its
         id, also those that are sent anew."""
-        sent = await send_in_batches(self._deletions(key), partial(send_deletions, self._sender, lease, key))
+        sent = await send_in_batches(
+            self._deletions(key), partial(send_deletions, self._sender, lease, key), self._show_progress
+        )
         if any(isinstance(each, UploadFailure) for each in sent):
             return sent
-        return sent + await send_in_batches(self._records(key), partial(send_records, self._sender, lease, key))
+        return sent + await send_in_batches(
+            self._records(key), partial(send_records, self._sender, lease, key), self._show_progress
+        )
+
+    def _show_progress(self, upload: Upload) -> None:
+        self._sent += upload.records
+        self._request.on_progress(min(self._sent, self._to_send), self._to_send, isinstance(upload, UploadFailure))
 
     async def _records(self, key: str) -> AsyncIterator[Sequence[CommerceRecord]]:
         """The records of a type that are to be sent, in portions; counted."""

@@ -26,6 +26,7 @@ from controller.model.errors import OutcomeUnknown, RemoteError
 from controller.model.syncs_and_uploads import TransferStatus, UploadFailure, UploadStatus
 from controller.planning.clock_skew import service_time
 from controller.quick_dataclasses import dataclass
+from controller.reporting.formatting import format_count
 from state import PushedRecord, Store, UploadLease, UploadRow
 from state.uploads import DELETED
 
@@ -89,19 +90,29 @@ async def read_status(sender: Sender, upload: UploadStatus) -> UploadStatus:
 
 
 async def send_in_batches(
-    portions: AsyncIterator[Sequence[T]], send: Callable[[Sequence[T]], Awaitable[Upload]]
+    portions: AsyncIterator[Sequence[T]],
+    send: Callable[[Sequence[T]], Awaitable[Upload]],
+    on_sent: Callable[[Upload], None] = lambda upload: None,
 ) -> list[Upload]:
     """Puts portions together to full requests. The outcome of each; the first that fails is the last that is sent."""
     outcomes: list[Upload] = []
+    async for batch in _full_batches(portions):
+        outcomes.append(await send(batch))
+        on_sent(outcomes[-1])
+        if isinstance(outcomes[-1], UploadFailure):
+            break
+    return outcomes
+
+
+async def _full_batches(portions: AsyncIterator[Sequence[T]]) -> AsyncIterator[Sequence[T]]:
     batch: list[T] = []
     async for portion in portions:
         batch += portion
         while len(batch) >= MAX_RECORDS_PER_UPLOAD:
-            outcomes.append(await send(batch[:MAX_RECORDS_PER_UPLOAD]))
+            yield batch[:MAX_RECORDS_PER_UPLOAD]
             batch = batch[MAX_RECORDS_PER_UPLOAD:]
-            if isinstance(outcomes[-1], UploadFailure):
-                return outcomes
-    return [*outcomes, await send(batch)] if batch else outcomes
+    if batch:
+        yield batch
 
 
 async def send_deletions(sender: Sender, lease: UploadLease, key: str, record_ids: Sequence[str]) -> Upload:
@@ -167,8 +178,8 @@ async def _wait_until(sender: Sender, row: UploadRow, seconds: float) -> None:
     """Until so long after a request was sent."""
     missing = seconds - (sender.now() - row.begun_at).total_seconds()
     if missing > 0:
-        what = f"the answer to {row.records:,} records of {row.data_type} was lost"
-        sender.on_message(f"{what}; looking in {missing:.0f} s whether they arrived")
+        what = f"the answer to {format_count(row.records, 'record')} of {row.data_type} was lost"
+        sender.on_message(f"{what}; looking in {missing:.0f} s whether it arrived")
         await sender.environment.sleep(min(missing, seconds))
 
 

@@ -652,7 +652,7 @@ def suspended(place: Place) -> None:
     following.written(place, "ann", "suspend", {"reason": "an audit"})
 
 
-def synchronised_by_hand(owner: ProcessIdentity) -> Callable[[Place], None]:
+def synchronised_by_hand(owner: ProcessIdentity, *, is_over: bool = False) -> Callable[[Place], None]:
     """`merchantctl sync` has switched it off."""
 
     async def begin(place: Place) -> None:
@@ -666,6 +666,8 @@ def synchronised_by_hand(owner: ProcessIdentity) -> Callable[[Place], None]:
         place.provision("ann")
         place.edit_in_portal("ann", {"enabled": False})
         asyncio.run(begin(place))
+        if is_over:
+            end_the_sync(place)
 
     return make
 
@@ -1195,6 +1197,13 @@ SITUATIONS: dict[str, Situation] = {
         manual_sync.hold_during,
         synchronised_by_hand(ProcessIdentity.current("merchantctl sync")),
         (said("wait for it to end", end_the_sync), apply),
+        **MAPPED,
+    ),
+    "synchronised by hand, and over": Situation(
+        "manual-sync",
+        manual_sync._with_reason_to_switch_on,
+        synchronised_by_hand(ProcessIdentity.current("merchantctl sync"), is_over=True),
+        (apply,),
         **MAPPED,
     ),
     "synchronised by hand, and left": Situation(
