@@ -567,6 +567,23 @@ def _secret(variable: str, environ: Mapping[str, str], cwd: Path) -> str | None:
     return _read_secret_file(f"{variable}_FILE: {file}", file, cwd) if file else None
 
 
+MAX_SECRET_FILE_BYTES = 64 * 1024
+
+
+def read_named_secret(kind: str, name: str, environ: Mapping[str, str], cwd: Path) -> str | None:
+    """A secret whose place a manifest names: `env` or `file`. None where it is not there, or cannot be read: that is
+    told where its absence shows, since any manifest may name any place."""
+    if kind == "env":
+        return environ.get(name, "").removeprefix("\ufeff").strip() or None
+    file = cwd / name
+    try:
+        if not file.is_file() or file.stat().st_size > MAX_SECRET_FILE_BYTES:
+            return None
+        return _read_secret_file(name, name, cwd)
+    except (InvalidSettings, OSError, ValueError):
+        return None
+
+
 def _read_secret_file(address: str, file: str, cwd: Path) -> str:
     try:
         secret = (cwd / file).read_text(encoding="utf-8-sig").strip()

@@ -46,6 +46,9 @@ Rules that no table can show:
 - A `SyncFlow` is about the platform's own account, and about no merchant. Several documents may share its settings; no
   setting stands in two of them. Codat takes keys of the text as they are in [API notes](api-notes.md) 3.6; one that it
   does not have is a finding. What an environment has is chosen by its `selector`, as merchants are.
+- An `AlertRules` says which legacy rules and webhook consumers have to be there, each by a name of your own. Codat
+  updates neither: what lacks is created, what differs is a finding. `secret` names the variable or file that holds a
+  consumer's signing secret, never the secret; a consumer whose `secret` gets another place is replaced by a new one.
 - YAML 1.2 scalars: `no` and `12:30` are text. Tags, duplicate keys and files outside the root are refused.
 - Files are `*.yaml` and `*.yml` at any depth; a file may hold several documents.
 """

@@ -24,11 +24,13 @@ from state.database import open_database, postgresql_url
 from state.errors import StateProblem
 from state.export import check_export
 from state.findings import FindingEnding, FindingRow, OccurrenceRow
+from state.hooks import HookRow
 from state.inbox import DeliveryReceipt, ReceivedDelivery
 from state.intents import Intent
 from state.lock import LockWait
 from state.manual_syncs import ManualSyncRow
 from state.process import LockRow, ProcessIdentity
+from state.proven_deliveries import DeliveryProof, ProvenDeliveryRow, last_deliveries
 from state.quarantine import Quarantine
 from state.records import MerchantRecord
 from state.report_deliveries import DeliveryKey, ReportDeliveryRow
@@ -49,12 +51,14 @@ __all__ = [
     "ConditionsRow",
     "ControllerRow",
     "DeliveryKey",
+    "DeliveryProof",
     "DeliveryReceipt",
     "DueAlert",
     "EventRow",
     "FindingEnding",
     "FindingRow",
     "HoldRow",
+    "HookRow",
     "Intent",
     "LockRow",
     "LockWait",
@@ -63,6 +67,7 @@ __all__ = [
     "MerchantRecord",
     "OccurrenceRow",
     "ProcessIdentity",
+    "ProvenDeliveryRow",
     "PushedRecord",
     "Quarantine",
     "ReceivedDelivery",
@@ -81,6 +86,7 @@ __all__ = [
     "UploadLease",
     "UploadRow",
     "check_export",
+    "last_deliveries",
     "open_state",
     "postgresql_url",
 ]

@@ -19,6 +19,7 @@ from state.tables import (
     account_settings,
     applied,
     events,
+    hooks,
     intents,
     manual_syncs,
     merchants,
@@ -38,7 +39,7 @@ from state.tables import (
 )
 
 EXPORTED_TABLES = (
-    *(account, account_settings, merchants, renames, applied, intents, occurrences, quarantine),
+    *(account, account_settings, hooks, merchants, renames, applied, intents, occurrences, quarantine),
     *(runs, events, writes, rollouts, rollout_merchants, samples, revisions, report_deliveries),
     *(uploads, pushed_records, manual_syncs),
 )

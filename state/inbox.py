@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, delete, select, true, update
 
 from state.database import Database, insert_new
+from state.proven_deliveries import DeliveryProof, record_proof
 from state.records import MAX_NAMES_IN_QUERY
 from state.tables import inbox, merchants
 
@@ -23,12 +24,14 @@ class ReceivedDelivery:
     id          the same in all repetitions of one delivery
     event       Codat's event type, of either webhook generation
     company_id  the company it is about; None for events of the whole account
+    proof       what proved it; None = it is not to be remembered
     """
 
     id: str
     event: str
     company_id: str | None
     received_at: datetime
+    proof: DeliveryProof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Inbox:
                 "handled_at": None if bound else delivery.received_at,
             }
             is_first = await insert_new(transaction, inbox, row)
+            if delivery.proof:
+                await record_proof(transaction, delivery.event, delivery.proof, delivery.received_at)
             is_open = is_first or await transaction.scalar(
                 select(inbox.c.id).where(inbox.c.id == delivery.id, _IS_OPEN)
             )

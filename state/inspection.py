@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -12,6 +13,7 @@ from state import migrations
 from state.account import AccountBinding, RemoteAccount
 from state.database import open_existing_database, without_password
 from state.process import LockRow
+from state.proven_deliveries import ProvenDeliveries, last_deliveries
 from state.retention import TableSize, table_sizes
 
 
@@ -27,6 +29,7 @@ class StateInspection:
     account             the account it belongs to; None where no run has written yet, or the state is an earlier one
     silent_for_s        seconds since the holder's last heartbeat; None: the holder is dead
     bytes               size on disk, freed pages included
+    deliveries          by event when a webhook was last proven, the latest first; likewise
     sizes               of its tables that have rows, the largest first; none for a state of an earlier version
     """
 
@@ -39,6 +42,7 @@ class StateInspection:
     silent_for_s: float | None = None
     bytes: int = 0
     sizes: tuple[TableSize, ...] = ()
+    deliveries: tuple[tuple[str, datetime], ...] = ()
 
 
 async def inspect_state(url: str) -> StateInspection:
@@ -64,6 +68,7 @@ async def inspect_state(url: str) -> StateInspection:
             silent_for_s=await database.holder_silent_for() if lock else None,
             bytes=size,
             sizes=await table_sizes(database),
+            deliveries=tuple(last_deliveries(await ProvenDeliveries(database).load())),
         )
 
 

@@ -17,12 +17,14 @@ from state.conditions import Conditions
 from state.controllers import Controllers
 from state.database import Database
 from state.findings import Findings
+from state.hooks import Hooks
 from state.in_sync_cache import InSyncCache
 from state.inbox import Inbox
 from state.intents import Intents
 from state.lock import StateLock
 from state.manual_syncs import ManualSyncs
 from state.merchants import Merchants
+from state.proven_deliveries import ProvenDeliveries
 from state.quarantine import QuarantinedMerchants
 from state.records import MerchantRecords
 from state.refresh_requests import RefreshRequests
@@ -65,6 +67,7 @@ class Store:
         self.bindings = Bindings(database)
         self.applied = AppliedValues(database)
         self.account_settings = AccountSettings(database)
+        self.hooks = Hooks(database, self.lock)
         self.intents = Intents(database, self.lock)
         self.merchants = Merchants(database)
         # What happened
@@ -77,6 +80,7 @@ class Store:
         self.alerts = Alerts(database)
         self.rollouts = Rollouts(database, lease_s)
         self.inbox = Inbox(database)
+        self.proven_deliveries = ProvenDeliveries(database)
         self.report_deliveries = ReportDeliveries(database)
         self.uploads = Uploads(database, lease_s)
 

@@ -28,6 +28,8 @@ revisions    which revision of the manifests is in force, was, or waits for a de
 report_deliveries   which scheduled report went where for which time, and what failed
 budget_shares   how many requests a minute each process of this state may send
 samples      how the fleet stood every few minutes: numbers only, thinned with age
+hooks        rules and webhook consumers of the account that are ours, also those whose create was begun
+proven_deliveries   which webhook events came, proven by which key: first and last
 account_settings   last applied values of the account's own settings
 account      at most one row: the Codat account and base URL that everything above belongs to
 """
@@ -422,6 +424,30 @@ renames = Table(
     Column("merchant", String, primary_key=True),
     Column("renamed_from", String, nullable=False),
     Column("at", UtcTime, nullable=False),
+)
+
+hooks = Table(
+    "hooks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("declared", JSON, nullable=False),
+    Column("known_ids", JSON, nullable=False),
+    Column("begun_at", UtcTime, nullable=False),
+    Column("remote_id", String),
+    Column("replaced_at", UtcTime),
+    Column("gone_at", UtcTime),
+)
+
+proven_deliveries = Table(
+    "proven_deliveries",
+    metadata,
+    Column("event", String, primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("key_id", String, primary_key=True),
+    Column("first_at", UtcTime, nullable=False),
+    Column("last_at", UtcTime, nullable=False),
 )
 
 account_settings = Table(

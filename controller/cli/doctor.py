@@ -30,9 +30,10 @@ Exit codes: 0 all is well, 1 something is not.
 @output_option()
 @click.pass_context
 def command(ctx: click.Context, /, output: str) -> None:
-    """Look at settings, key, API, clock, quota, state, lock and manifests, and say what to do where one is not well.
+    """Look at settings, key, API, clock, quota, state, lock, manifests and webhooks, and say what to do where one is
+    not well.
 
-    Makes two GET requests, and changes nothing.
+    Makes two GET requests, two more where webhooks are set up, and changes nothing.
     """
     from controller.cli.terminal import run_async
 
@@ -52,7 +53,7 @@ async def _run_checks(ctx: click.Context, *, print_each: bool) -> list[DoctorChe
     from controller.cli.doctor_checks import run_checks
     from controller.cli.terminal import environment
 
-    checks = []
+    checks: list[DoctorCheck] = []
     looked_at = run_checks(os.environ, Path.cwd(), ctx.find_root().params, environment=environment())
     # Whoever reads may have seen enough (`| head`): then what the checks have open is closed here, in order.
     async with aclosing(looked_at):

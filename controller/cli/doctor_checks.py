@@ -1,6 +1,6 @@
 """The checks of `doctor`, in order: each yields a fact, and what to do where something is wrong. Changes nothing.
 
-settings ─▶ API key ─▶ API, its clock, its quota ─▶ state, its lock ─▶ manifests ─▶ versions
+settings ─▶ API key ─▶ API, its clock, its quota ─▶ state, its lock ─▶ manifests ─▶ webhooks ─▶ versions
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ async def run_checks(
     environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any], *, environment: Environment = REAL_ENVIRONMENT
 ) -> AsyncGenerator[DoctorCheck, None]:
     """Run all checks in their order; yields each as soon as it is known."""
+    from controller.cli.doctor_webhooks import check_webhooks  # which yields checks as they are defined here
+
     try:
         settings, sources = load_settings(environ, cwd, flags), setting_sources(environ, cwd, flags)
     except InvalidSettings as error:
@@ -83,6 +85,9 @@ async def run_checks(
             async for each in checks:
                 yield each
     yield _check_manifests(settings)
+    async with aclosing(check_webhooks(settings, environment, environ, cwd)) as checks:
+        async for each in checks:
+            yield each
     yield _check_versions()
 
 

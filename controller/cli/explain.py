@@ -59,9 +59,10 @@ def _find_merchant(fleet: Fleet, name: str) -> DesiredMerchant:
     if name in fleet.merchants:
         return fleet.merchants[name]
     settings = fleet.account_settings
-    if name == ACCOUNT_NAME and settings.values:
+    if name == ACCOUNT_NAME and settings:
         origins = {path: (origin,) for path, origin in settings.origins.items()}
-        return DesiredMerchant(name, "", fields=settings.values, origins=origins)
+        fields = {**settings.values, **{path: str(each.hook) for path, each in settings.hooks.items()}}
+        return DesiredMerchant(name, "", fields=fields, origins=origins)
     if fleet.diagnostics and (name in fleet.known_names or not fleet.merchants):
         raise InvalidManifests(fleet.diagnostics)
     from difflib import get_close_matches

@@ -69,7 +69,7 @@ def _declared_names(ctx: click.Context) -> list[str]:
     fleet = _fleet_for_completion(ctx)
     if fleet is None:
         return []
-    return [*([ACCOUNT_NAME] if fleet.account_settings.values else []), *sorted(fleet.known_names)]
+    return [*([ACCOUNT_NAME] if fleet.account_settings else []), *sorted(fleet.known_names)]
 
 
 def _fleet_for_completion(ctx: click.Context) -> Fleet | None:

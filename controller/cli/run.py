@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from controller.settings import Settings, load_settings
+from controller.settings import Settings, load_settings, read_named_secret
 
 _EXAMPLES = """
 \b
@@ -59,6 +59,7 @@ def command(ctx: click.Context, /, once: bool, report_only: bool, **flags: str |
             current_settings(),
             report_only=report_only,
             read_key=lambda: current_settings().api_key,
+            read_secret=lambda place: read_named_secret(place.kind, place.name, os.environ, Path.cwd()),
             environment=environment(),
         )
         ctx.exit(run_async(running))

@@ -23,14 +23,17 @@ from controller.codat.account_settings import address_of, live_settings
 from controller.codat.answer_body import MAX_LISTING_BYTES, format_size
 from controller.codat.answer_parsing import UnreadableAnswer, parse_answer, parse_rows, problem_at, sanitize_json
 from controller.codat.dates import format_utc
+from controller.codat.hooks import PATHS as HOOK_PATHS
+from controller.codat.hooks import RULES_PAGE_SIZE, created_id, hook_body, hooks_from
 from controller.codat.network import OpenNetwork, open_network
 from controller.codat.pagination import PageRequest, list_companies
 from controller.codat.quota_headers import Quota
 from controller.codat.rate_limiter import RateLimiter
-from controller.codat.raw_json import JsonObject, parse_object, serialise
+from controller.codat.raw_json import JsonObject, parse_object, parse_value, serialise
 from controller.codat.transport import ClockFunction, Query, SleepFunction, Transport, utc_now
 from controller.codat.wire_model import UnexpectedRow
 from controller.model.errors import InvalidId, NotFound, Rejected, RemoteError, UnexpectedAnswer
+from controller.model.hooks import Hook, HookKind, LiveHook
 from controller.model.ids import is_id
 from controller.model.observed import (
     REQUIRED_DATA_TYPES,
@@ -62,6 +65,7 @@ _RECORD_PATHS = {
     RefKind.CUSTOMER: "customers",
     RefKind.SUPPLIER: "suppliers",
 }
+MAX_RULE_PAGES = 20
 _FIELDS_KEPT_BY_RENAME = ("description", "tags")
 
 
@@ -306,6 +310,32 @@ class Reader:
 
         return await self._transport.read(path, parse)
 
+    async def hooks(self, kind: HookKind) -> tuple[LiveHook, ...]:
+        """#43, #46: all rules, or all webhook consumers. UnexpectedAnswer where not all of them can be read.
+
+        NotFound where the account has none of that kind any more: rules were switched off in January 2025.
+        """
+
+        def parse(body: bytes) -> tuple[list[LiveHook], object]:
+            answer = parse_value(sanitize_json(body))
+            if not isinstance(answer, dict):
+                raise ValueError("not a JSON object")
+            return hooks_from(kind, answer), answer.get("totalResults")
+
+        if kind is HookKind.CONSUMER:  # not paged
+            consumers, _ = await self._transport.read(HOOK_PATHS[kind], parse)
+            return tuple(consumers)
+        found: dict[str, LiveHook] = {}
+        for page in range(1, MAX_RULE_PAGES + 1):
+            query: Query = {"page": page, "pageSize": RULES_PAGE_SIZE}
+            rows, total = await self._transport.read(HOOK_PATHS[kind], parse, query)
+            found |= {row.id: row for row in rows}
+            if not rows or str(len(found)) == str(total):
+                break
+        if str(len(found)) != str(total):
+            raise UnexpectedAnswer(f"GET {HOOK_PATHS[kind]}: {len(found)} rules were read, and Codat counts {total}")
+        return tuple(found.values())
+
     async def _company_page(self, chosen: Query, size: ListingSize, page: PageRequest) -> wire.CompanyPageJson:
         def parse(body: bytes) -> wire.CompanyPageJson:
             size.add(body)
@@ -414,6 +444,14 @@ class Client(Reader):
         address = address_of(part)
         await self._transport.write(address.write_method, address.write_path, serialise(document), _ignore_body)
 
+    async def create_hook(self, hook: Hook) -> str:
+        """#43, #46: a rule or a webhook consumer; its id. Never idempotent."""
+        return await self._write("POST", HOOK_PATHS[hook.kind], hook_body(hook), _parse_created_id)
+
+    async def delete_consumer(self, consumer_id: str) -> None:
+        """#46: its pending deliveries are dropped. A rule cannot be deleted."""
+        await self._transport.write("DELETE", f"/webhooks/{_checked_id(consumer_id)}", None, _ignore_body)
+
     async def _write(
         self, method: str, path: str, body: object, parse: Callable[[bytes], T], idempotency_key: str | None = None
     ) -> T:
@@ -452,6 +490,10 @@ def _parse_object(body: bytes) -> dict[str, object]:
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value
+
+
+def _parse_created_id(body: bytes) -> str:
+    return created_id(_parse_object(body))
 
 
 def _parse_company(body: bytes) -> Company:

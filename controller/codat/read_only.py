@@ -16,6 +16,7 @@ from controller.codat.rate_limiter import RateLimiter
 from controller.codat.raw_json import JsonObject
 from controller.codat.transport import ClockFunction, SleepFunction, Transport, utc_now
 from controller.model.errors import WritesForbidden
+from controller.model.hooks import Hook
 
 
 @asynccontextmanager
@@ -90,6 +91,12 @@ class ReadOnlyClient(Client):
 
     async def set_settings(self, part: str, document: JsonObject) -> NoReturn:
         _refuse("set settings")
+
+    async def create_hook(self, hook: Hook) -> NoReturn:
+        _refuse("create rule or webhook consumer")
+
+    async def delete_consumer(self, consumer_id: str) -> NoReturn:
+        _refuse("delete webhook consumer")
 
 
 def _refuse(operation: str) -> NoReturn:

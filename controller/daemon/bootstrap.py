@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from controller.daemon.declared_secrets import DeclaredSecrets
 from controller.daemon.jobs.account_keeper import AccountKeeper
 from controller.daemon.jobs.data_refresher import DataRefresher
 from controller.daemon.jobs.heartbeat import Heartbeat
@@ -43,6 +44,7 @@ from controller.desired.git_source import CommitOrder, GitUnavailable
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.controller_status import ControllerStatus
 from controller.model.errors import InvalidManifests, StateError, StoppedBySignal
+from controller.model.hooks import SecretRef
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Records, RunPolicy, Scope
 from controller.operations.bootstrap import (
@@ -96,10 +98,12 @@ async def run_daemon(
     report_only: bool = False,
     environment: Environment = REAL_ENVIRONMENT,
     read_key: Callable[[], str | None] = lambda: None,
+    read_secret: Callable[[SecretRef], str | None] = lambda place: None,
 ) -> int:
     """The controller, until a signal; its exit code. Broken manifests are refused at the start.
 
-    read_key  the API key as it is set now, asked for where Codat refuses the one in use. Raises InvalidSettings
+    read_key     the API key as it is set now, asked for where Codat refuses the one in use. Raises InvalidSettings
+    read_secret  a secret whose place a manifest names; None where there is none
     """
     _check_ports(settings)
     for report in settings.reports:
@@ -108,7 +112,7 @@ async def run_daemon(
     async with (
         _open_daemon(settings, options, environment, read_key) as (daemon, metrics),
         _heartbeat(daemon) as heartbeat,
-        _web(settings, daemon, metrics) as address,
+        _web(settings, daemon, metrics, read_secret) as address,
     ):
         daemon = replace(daemon, jobs=(*daemon.jobs, heartbeat.timer))
         if daemon.applies_changes and postgresql_url(settings.state) is None:
@@ -402,7 +406,9 @@ async def _heartbeat(daemon: DaemonContext) -> AsyncIterator[Heartbeat]:
 
 
 @asynccontextmanager
-async def _web(settings: Settings, daemon: DaemonContext, metrics: Metrics) -> AsyncIterator[str | None]:
+async def _web(
+    settings: Settings, daemon: DaemonContext, metrics: Metrics, read_secret: Callable[[SecretRef], str | None]
+) -> AsyncIterator[str | None]:
     """Each port in a thread of its own, while this lasts; the address of the pages, None where there are none."""
     secrets = parse_webhook_secrets(settings.webhook_secret, settings.webhook_authorization)
     access = _access(settings)
@@ -430,6 +436,9 @@ async def _web(settings: Settings, daemon: DaemonContext, metrics: Metrics) -> A
                 metrics=metrics,
                 now=daemon.run.now,
                 secrets=secrets,
+                read_declared=DeclaredSecrets(
+                    store, lambda: daemon.manifest_watcher.fleet, read_secret, daemon.run.now
+                ),
                 git_secret=settings.git_webhook_secret.encode() if settings.git_webhook_secret else None,
                 fetch_manifests=fetch_manifests if in_git else None,
                 links=OutsideLinks(settings.portal_link, settings.manifest_link),

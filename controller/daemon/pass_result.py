@@ -122,5 +122,5 @@ def declared_names(merchants: Collection[str], fleet: Fleet) -> frozenset[str]:
     """Those of them that have a manifest, under its name: the state knows whoever was renamed by the old one still.
     The account's own settings are among them where they are asked for."""
     new_names = {each.old_name: new for new, each in fleet.renames.items()}
-    declared = fleet.merchants.keys() | ({ACCOUNT_NAME} if fleet.account_settings.values else frozenset())
+    declared = fleet.merchants.keys() | ({ACCOUNT_NAME} if fleet.account_settings else frozenset())
     return frozenset(name for each in merchants if (name := new_names.get(each, each)) in declared)

@@ -21,6 +21,7 @@ from pydantic_core.core_schema import TypedDictField
 
 from controller.model.account_settings import ACCOUNT_NAME, LOCALES, REQUIRED_ROWS
 from controller.model.finding_evidence import IGNORABLE
+from controller.model.hooks import EVENT_TYPES, RULE_TYPES
 from controller.model.manifest_text import quote_yaml
 from controller.model.names import find_invisible_flaw, remove_invisible
 from controller.model.platforms import KEYS, NAMES, key_of, nearest
@@ -29,8 +30,8 @@ from controller.model.values import canonical_tax_rate
 
 API_VERSION = "merchantctl/v1"
 MERCHANT_KIND, PROFILE_KIND = "Merchant", "MappingProfile"
-FLOW_KIND = "SyncFlow"
-ACCOUNT_KINDS = (FLOW_KIND,)
+FLOW_KIND, ALERTS_KIND = "SyncFlow", "AlertRules"
+ACCOUNT_KINDS = (FLOW_KIND, ALERTS_KIND)
 """Kinds about the platform's own account, not about merchants."""
 PLAUSIBLE_YEARS = range(2000, 2100)
 MAX_MANIFEST_TEXT_LENGTH = 500
@@ -139,6 +140,31 @@ def _no_mistyped_row(row: str) -> str:
     return row
 
 
+def _no_mistyped(words: Sequence[str], what: str) -> Callable[[str], str]:
+    """A check that a word is none that is like a known one and not the same: others only Codat may know."""
+
+    def check(word: str) -> str:
+        nearest = get_close_matches(word.lower(), [each.lower() for each in words], n=1, cutoff=0.85)
+        known = next((each for each in words if nearest and each.lower() == nearest[0]), word)
+        if known != word:
+            raise _error(f"there is no {what} {word!r}", f"did you mean {known!r}?")
+        return word
+
+    return check
+
+
+def _one_notifier(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not (rule.get("webhook") or rule.get("emails")):
+        raise _error("a rule that tells nobody", "add webhook, or emails")
+    return rule
+
+
+def _one_place(secret: Mapping[str, str]) -> Mapping[str, str]:
+    if len(secret) != 1:
+        raise _error("a secret is in one place: env or file", "keep one")
+    return secret
+
+
 def is_tax_rate(key: str) -> bool:
     """Whether a tax rate may be written like that."""
     return bool(_TAX_RATE.fullmatch(key))
@@ -208,6 +234,10 @@ _ACCOUNT_KEY_PATTERN = r"^[A-Za-z][A-Za-z0-9]{0,63}$"
 _TEXT_KEY_PATTERN = r"^configure-[A-Za-z0-9=-]{1,150}$"
 _ROW_PATTERN = r"^(sales|fees|payments)-[A-Za-z0-9-]{1,100}$"
 _DATA_TYPE_PATTERN = r"^[A-Za-z][A-Za-z0-9-]{0,99}$"
+_HOOK_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+_VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,199}$"
+_TAG_PATTERN = r"^[^:\x00-\x1f]{1,126}:[^\x00-\x1f]{1,126}$"
+_MAIL_PATTERN = r"^[^@\s,;]{1,200}@[^@\s,;]{1,200}$"
 _WEB_ADDRESS_PATTERN = r"^https?://[^\s/@]+(/\S*)?$"
 
 PATTERN_REMEDIES = {
@@ -220,6 +250,10 @@ PATTERN_REMEDIES = {
     _TEXT_KEY_PATTERN: "write a key of the Sync Flow's text, such as configure-misc-nextButton",
     _ROW_PATTERN: "write a row of the Sync Flow, such as sales-accounts-gratuity",
     _DATA_TYPE_PATTERN: "write a data type, such as chartOfAccounts",
+    _HOOK_NAME_PATTERN: "a name is up to 63 small letters, digits and '-'",
+    _VARIABLE_PATTERN: "write the name of an environment variable, such as WEBHOOK_SECRET_1",
+    _TAG_PATTERN: "write key:value, such as region:uk",
+    _MAIL_PATTERN: "write one address, such as ops@shop.example",
     _WEB_ADDRESS_PATTERN: "write the whole address, such as https://shop.example/done, without user and password",
 }
 
@@ -471,6 +505,50 @@ _FLOW_SPEC = _mapping(
     policy=_optional(_FLOW_POLICY),
 )
 
+_SECRET_REF = _checked(
+    _mapping(
+        "SecretRef",
+        env=_optional(_text(_VARIABLE_PATTERN), "The environment variable of `merchantctl run` that holds it"),
+        file=_optional(_TEXT, "The file that holds it, where `merchantctl run` is"),
+    ),
+    _one_place,
+    minProperties=1,
+    maxProperties=1,
+)
+
+_RULE = _checked(
+    _mapping(
+        "Rule",
+        type=_required(_checked(_TEXT, _no_mistyped(RULE_TYPES, "type of rule")), "To the letter, API notes 6.1"),
+        webhook=_optional(_WEB_ADDRESS, "Where deliveries go"),
+        emails=_optional(_checked(core_schema.list_schema(_text(_MAIL_PATTERN), strict=True), _no_duplicates)),
+    ),
+    _one_notifier,
+)
+
+_CONSUMER = _mapping(
+    "Consumer",
+    url=_required(_WEB_ADDRESS, "Where deliveries go"),
+    eventTypes=_required(
+        _checked(
+            core_schema.list_schema(_checked(_TEXT, _no_mistyped(EVENT_TYPES, "event")), min_length=1, strict=True),
+            _no_duplicates,
+        ),
+        "API notes 6.4",
+    ),
+    companyTags=_optional(
+        _checked(core_schema.list_schema(_text(_TAG_PATTERN), max_length=10, strict=True), _no_duplicates),
+        "Only companies that have one of them",
+    ),
+    secret=_optional(_SECRET_REF, "Where you put the signing secret that Codat's portal shows"),
+)
+
+_ALERTS_SPEC = _mapping(
+    "AlertRulesSpec",
+    rules=_optional(_by(_text(_HOOK_NAME_PATTERN), _RULE), "Legacy rules, by a name of your own"),
+    consumers=_optional(_by(_text(_HOOK_NAME_PATTERN), _CONSUMER), "Webhook consumers, by a name of your own"),
+)
+
 _MERCHANT_METADATA = _mapping(
     "MerchantMetadata",
     name=_required(_MERCHANT_NAME, "Your own merchant id, unique in the fleet"),
@@ -485,8 +563,8 @@ _PROFILE_METADATA = _mapping(
 )
 
 
-_FLOW_METADATA = _mapping(
-    "SyncFlowMetadata",
+_ACCOUNT_METADATA = _mapping(
+    "AccountMetadata",
     name=_required(_NAME, "What the document is called"),
     labels=_optional(_LABELS, "By which an environment of merchantctl.toml chooses it"),
 )
@@ -505,7 +583,8 @@ def _document(kind: str, metadata: CoreSchema, spec: CoreSchema) -> CoreSchema:
 MANIFEST_KINDS: Mapping[str, CoreSchema] = {
     MERCHANT_KIND: _document(MERCHANT_KIND, _MERCHANT_METADATA, _MERCHANT_SPEC),
     PROFILE_KIND: _document(PROFILE_KIND, _PROFILE_METADATA, _PROFILE_SPEC),
-    FLOW_KIND: _document(FLOW_KIND, _FLOW_METADATA, _FLOW_SPEC),
+    FLOW_KIND: _document(FLOW_KIND, _ACCOUNT_METADATA, _FLOW_SPEC),
+    ALERTS_KIND: _document(ALERTS_KIND, _ACCOUNT_METADATA, _ALERTS_SPEC),
 }
 """By kind of document."""
 

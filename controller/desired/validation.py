@@ -155,6 +155,8 @@ _TYPE_REMEDIES = {
     "list_type": "write a list, such as [Location]",
     "dict_type": "write a mapping (key: value)",
     "string_too_short": "write at least one character",
+    "too_short": "name at least one",
+    "too_long": "name fewer",
 }
 
 

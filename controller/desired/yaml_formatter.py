@@ -18,7 +18,7 @@ KEY_ORDER: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("metadata",): ("name", "renamedFrom", "labels"),
     ("spec",): (
         *("profile", "extends", "company", "connection", "enabled", "schedule", "mapping"),
-        *("text", "visibleAccounts", "redirectUrl", "whiteListUrls", "branding", "dataTypes"),
+        *("text", "visibleAccounts", "redirectUrl", "whiteListUrls", "branding", "dataTypes", "rules", "consumers"),
         *("unmanaged", "policy", "suspend"),
     ),
     ("spec", "company"): ("name", "books"),

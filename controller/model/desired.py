@@ -7,6 +7,7 @@ from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
+from controller.model.hooks import DeclaredHook
 from controller.model.values import DeclaredValue, SettingValue
 from controller.quick_dataclasses import dataclass
 from controller.text import escape_control
@@ -157,13 +158,18 @@ class DesiredSettings:
     values       by path; a path that is absent is not managed, None resets to Codat's own
     report_only  paths of which drift is reported and not corrected
     origins      by path where it is declared
+    hooks        the rules and consumers that are to be there, by path
     digest       of all of it; empty where nothing is declared
     """
 
     values: Mapping[str, SettingValue] = field(default_factory=dict)
     report_only: frozenset[str] = frozenset()
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    hooks: Mapping[str, DeclaredHook] = field(default_factory=dict)
     digest: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.hooks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,9 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
     ),
     **dict.fromkeys((LAST_SYNC_FAILED, SYNC_OVERDUE), _SYNC),
     **dict.fromkeys(("flow-changed", "flow-invalid", "flow-not-kept"), _ACCOUNT),
+    **dict.fromkeys(("rule-missing", "rule-changed", "rule-pending"), _ACCOUNT),
+    **dict.fromkeys(("consumer-missing", "consumer-changed", "consumer-pending", "consumer-replaced"), _ACCOUNT),
+    "consumer-unproven": _ACCOUNT,
     **dict.fromkeys(("suspended", "ignored", MANUAL_SYNC), frozenset()),  # the manifest says it, or the state
     # These depend on all changes of the plan, or on all that was read of the merchant.
     **dict.fromkeys(

@@ -34,6 +34,9 @@ class ChangeKind(StrEnum):
     SET_VISIBLE_ACCOUNTS = "set-visible-accounts"
     SET_PROFILE = "set-profile"
     SET_DATA_TYPES = "set-data-types"
+    CREATE_RULE = "create-rule"
+    CREATE_CONSUMER = "create-consumer"
+    DELETE_CONSUMER = "delete-consumer"
 
 
 class ChangeClass(StrEnum):
@@ -125,6 +128,8 @@ class CheckedPart(StrEnum):
     EVERYTHING = "whole"
 
 
+_HINDERS_NOBODY = (LAST_SYNC_FAILED, SYNC_OVERDUE, "consumer-unproven", "consumer-replaced")
+
 RECHECK_UNREAD_AFTER = timedelta(seconds=15)
 RECHECK_WAITING_AFTER = timedelta(minutes=1)
 """How soon a look may be worth while for what waits for a pull or a consent; for all merchants it costs one listing."""
@@ -175,8 +180,9 @@ class Finding:
 
     @property
     def waits_for(self) -> Actor:
-        """Who must act before the merchant can be as declared: nobody for a past sync, whoever may act on it."""
-        return Actor.NOBODY if self.code in (LAST_SYNC_FAILED, SYNC_OVERDUE) else self.actor
+        """Who must act before all can be as declared: nobody for a past sync, or a secret that is still to be copied,
+        whoever may act on it."""
+        return Actor.NOBODY if self.code in _HINDERS_NOBODY else self.actor
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -35,6 +35,7 @@ from controller.model.plan import (
     PlanStatus,
 )
 from controller.model.values import Value
+from controller.planning.hooks import NO_HOOKS, HookPlan
 from controller.planning.remedies import APPLY_COMMAND
 
 _CHANGE_KINDS = {
@@ -44,9 +45,17 @@ _CHANGE_KINDS = {
 }
 
 
-def plan_settings(desired: DesiredSettings, live: LiveSettings, applied: Mapping[str, AppliedSetting]) -> Plan:
+def plan_settings(
+    desired: DesiredSettings,
+    live: LiveSettings,
+    applied: Mapping[str, AppliedSetting],
+    hooks: HookPlan = NO_HOOKS,
+) -> Plan:
     """The changes that make live as declared, part by part, and what was found. A part that was not read is left alone,
-    and is no reason to leave another one alone."""
+    and is no reason to leave another one alone.
+
+    hooks  what is to be done about rules and consumers; which of them could not be read is in `live`
+    """
     findings = [_unread(part, why) for part, why in sorted(live.unread.items())]
     differences: dict[str, Direction] = {}
     changes = []
@@ -64,14 +73,18 @@ def plan_settings(desired: DesiredSettings, live: LiveSettings, applied: Mapping
         if fields:
             kind = ChangeKind.SET_FLOW_TEXT if part.startswith(f"{TEXT_ROOT}.") else _CHANGE_KINDS[part]
             changes.append(Change(kind, (), tuple(fields)))
+    changes += hooks.changes
+    findings += hooks.findings
     observed = {path: live.values[path] for path in desired.values if path in live.values}
+    observed |= hooks.adopted
+    wanted = {path: str(each.hook) for path, each in desired.hooks.items()}
     return Plan(
         ACCOUNT_NAME,
         _status(changes, findings, differences),
         changes=tuple(changes),
         findings=tuple(findings),
         differences=differences,
-        resolved_values=dict(desired.values),
+        resolved_values={**desired.values, **wanted},
         observed_values=observed,
         fingerprint=sha256(repr((desired.digest, sorted(observed.items()))).encode()).hexdigest(),
         checked_parts=frozenset() if live.unread else frozenset({CheckedPart.ACCOUNT, CheckedPart.EVERYTHING}),
@@ -113,8 +126,10 @@ def _status(changes: list[Change], findings: list[Finding], differences: Mapping
         return PlanStatus.CHANGE
     if any(each.code == "unknown" for each in findings):
         return PlanStatus.UNKNOWN
-    if any(each.code == "flow-invalid" for each in findings):
+    if any(each.waits_for is Actor.OPERATOR and each.code != "flow-changed" for each in findings):
         return PlanStatus.BLOCKED
+    if any(each.waits_for is Actor.CODAT for each in findings):
+        return PlanStatus.WAITING
     return PlanStatus.DRIFTED if differences else PlanStatus.IN_SYNC
 
 

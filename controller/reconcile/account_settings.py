@@ -23,14 +23,16 @@ from controller.model.account_settings import (
     parts_of,
 )
 from controller.model.errors import ApiUnusable, OutcomeUnknown, RemoteError, RemoteLimitReached, UsageError
-from controller.model.plan import Change, Plan
+from controller.model.plan import Change, ChangeKind, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Outcome, Skipped, Unchanged
 from controller.model.values import Value, value_from_json, value_to_json
 from controller.planning.account_settings import plan_settings
+from controller.planning.hooks import NO_HOOKS, plan_hooks
 from controller.reconcile.concurrency import unread_plan
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import ends_run, internal_error_plan, log_internal_error
 from controller.reconcile.fence import LockLost, prove_lock
+from controller.reconcile.hooks import apply_hook_change, load_hook_memory, read_live_hooks, record_adopted
 from controller.reconcile.request_estimate import with_settings_requests
 from controller.reporting.formatting import format_value
 from state import AccountSettingRow
@@ -53,13 +55,17 @@ async def plan_account(run: RunContext) -> Plan | None:
     Raises UsageError where they are asked for by name, and no manifest declares any.
     """
     desired = run.fleet.account_settings
-    if ACCOUNT_NAME in run.scope.targets and not desired.values:
-        raise UsageError("no manifest of kind SyncFlow declares a setting of the account. Nothing was done.")
-    if not (desired.values and run.scope.has_account and run.fleet.root_is_complete):
+    if ACCOUNT_NAME in run.scope.targets and not desired:
+        raise UsageError("no manifest of kind SyncFlow or AlertRules is about the account. Nothing was done.")
+    if not (desired and run.scope.has_account and run.fleet.root_is_complete):
         return None
     try:
         live = await _read_live(parts_of(desired.values), run)
-        return plan_settings(desired, live, await _load_applied(run))
+        there = await read_live_hooks({each.hook.kind for each in desired.hooks.values()}, run)
+        hooks = plan_hooks(desired, there, await load_hook_memory(run), run.now()) if desired.hooks else NO_HOOKS
+        unread = {kind.section: why for kind, why in there.unread.items()}
+        live = replace(live, unread={**live.unread, **unread})
+        return plan_settings(desired, live, await _load_applied(run), hooks)
     except ApiUnusable as error:
         return unread_plan(ACCOUNT_NAME, str(error))
     except Exception as error:
@@ -100,6 +106,9 @@ async def _load_applied(run: RunContext) -> dict[str, AppliedSetting]:
 # Writing ------------------------------------------------------------------------------------------------
 
 
+_OF_HOOKS = (ChangeKind.CREATE_RULE, ChangeKind.CREATE_CONSUMER, ChangeKind.DELETE_CONSUMER)
+
+
 class _Moved(Exception):
     """A setting is not what it was when the plan was made; the message says it."""
 
@@ -108,6 +117,7 @@ async def apply_account(plan: Plan, run: RunContext) -> Outcome:
     """Carries the account's plan out and remembers what was set. Raises only what ends the whole run."""
     try:
         await _record_in_sync(plan, run)
+        await record_adopted(plan, run)
         return await _apply_changes(plan, run)
     except ApiUnusable as error:
         return Failed(str(error), retryable=True)
@@ -124,7 +134,7 @@ async def _apply_changes(plan: Plan, run: RunContext) -> Outcome:
             troubles.append(Skipped(f"the run ended early: {run.stop.reason}"))
             break
         try:
-            writes += await _set_part(change, run)
+            writes += await (apply_hook_change if change.kind in _OF_HOOKS else _set_part)(change, run)
         except _Moved as moved:
             troubles.append(ChangedSincePlan(str(moved), writes))
         except LockLost:
@@ -208,7 +218,9 @@ async def _record_in_sync(plan: Plan, run: RunContext) -> None:
     in_sync = {
         path: (plan.resolved_values[path], live)
         for path, live in plan.observed_values.items()
-        if path not in of_findings and applied.get(path) != AppliedSetting(plan.resolved_values[path], live)
+        if path in run.fleet.account_settings.values
+        and path not in of_findings
+        and applied.get(path) != AppliedSetting(plan.resolved_values[path], live)
     }
     await _remember(in_sync, run)
 

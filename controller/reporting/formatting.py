@@ -23,6 +23,9 @@ CHANGE_LABELS = {
     ChangeKind.SET_VISIBLE_ACCOUNTS: ("~", "set the rows that the Sync Flow shows"),
     ChangeKind.SET_PROFILE: ("~", "set the profile"),
     ChangeKind.SET_DATA_TYPES: ("~", "set what is pulled when"),
+    ChangeKind.CREATE_RULE: ("+", "create the legacy rule"),
+    ChangeKind.CREATE_CONSUMER: ("+", "create the webhook consumer"),
+    ChangeKind.DELETE_CONSUMER: ("-", "delete the webhook consumer that was replaced"),
 }
 
 DIRECTIONS = {

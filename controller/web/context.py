@@ -14,8 +14,9 @@ at=now)`, None for all merchants.
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Callable, Iterable
-from dataclasses import field
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import field, replace
 from datetime import datetime
 
 from controller.model.controller_status import ControllerStatus
@@ -32,13 +33,25 @@ class WebhookSecrets:
 
     signing        keys that sign newer deliveries (API notes 6.5), without `whsec_` and decoded
     authorization  whole values of the legacy generation's `Authorization` header (API notes 6.3)
+    sources        by key the place of it that a manifest names (`env WEBHOOK_SECRET_1`); a key that is in two
+                   places proves nothing of either
     """
 
     signing: tuple[bytes, ...] = field(default=(), repr=False)
     authorization: tuple[bytes, ...] = field(default=(), repr=False)
+    sources: Mapping[bytes, str] = field(default_factory=dict, repr=False)
 
     def __bool__(self) -> bool:
         return bool(self.signing or self.authorization)
+
+    def with_declared(self, secret_by_place: Mapping[str, str]) -> WebhookSecrets:
+        """With the signing secrets that manifests name, by their places. One that is malformed is left out."""
+        sources: dict[bytes, str] = {}
+        for place, secret in secret_by_place.items():
+            with suppress(UsageError):
+                for key in parse_webhook_secrets(secret, None).signing:
+                    sources[key] = "" if key in sources else place
+        return replace(self, signing=(*self.signing, *sources), sources=sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,8 @@ class WebContext:
     enqueue           asks for a pass over these merchants, as soon as possible
     not_ready_reason  returns why this process is not ready to serve; None: it is
     waiting           returns a sentence while it waits for the lock of another run; else None
+    secrets           those of the settings
+    read_declared     reads the signing secrets that manifests name, by their places
     git_secret        proves that a push was told by the repository's host; None: nobody is believed
     fetch_manifests   fetches the manifests' branch soon; None: they are in no repository
     links             to the portal and to the repository
@@ -65,12 +80,20 @@ class WebContext:
     metrics: Metrics
     now: Callable[[], datetime]
     secrets: WebhookSecrets = WebhookSecrets()
+    read_declared: Callable[[], Awaitable[Mapping[str, str]]] | None = None
     waiting: Callable[[], str | None] = lambda: None
     git_secret: bytes | None = field(default=None, repr=False)
     fetch_manifests: Callable[[], None] | None = None
     links: OutsideLinks = OutsideLinks()
     body_timeout_s: float = 10.0
     state_wait_s: float = 3.0
+
+
+async def all_webhook_secrets(context: WebContext) -> WebhookSecrets:
+    """Those of the settings, and those that manifests name, as they are now."""
+    if context.read_declared is None:
+        return context.secrets
+    return context.secrets.with_declared(await context.read_declared())
 
 
 def parse_webhook_secrets(signing: str | None, authorization: str | None) -> WebhookSecrets:

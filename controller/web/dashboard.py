@@ -14,7 +14,7 @@ from controller.model.plan import Actor
 from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 from controller.quick_dataclasses import dataclass
 from controller.reporting.provenance import provenance_text
-from controller.web.context import WebContext
+from controller.web.context import WebContext, all_webhook_secrets
 from controller.web.courses import (
     CHART_HEIGHT,
     CHART_WIDTH,
@@ -27,7 +27,7 @@ from controller.web.courses import (
 from controller.web.dashboard_view import Filter, SortKey, filter_rows, paginate, sort_rows
 from controller.web.health import running_version
 from controller.web.pages import render_page
-from state import RolloutRow
+from state import RolloutRow, last_deliveries
 from state.errors import StateProblem
 
 ACTOR_HEADINGS = {
@@ -82,7 +82,8 @@ async def show(request: Request) -> Response:
         environment=latest.plan.environment if latest.plan else None,
         version=running_version(),
         provenance=provenance_text(latest.plan) if latest.plan else "",
-        webhooks=bool(context.secrets),
+        webhooks=bool(await all_webhook_secrets(context)),
+        deliveries=await _load_last_deliveries(context),
         courses=courses,
         COLUMNS=_COLUMN_HEADINGS,
         CHARTED=CHARTED,
@@ -97,6 +98,14 @@ async def _load_courses(context: WebContext, now: datetime) -> tuple[Course, ...
         return fleet_courses(await context.store.samples.load(now - CHARTED), now)
     except StateProblem:
         return ()
+
+
+async def _load_last_deliveries(context: WebContext) -> list[tuple[str, datetime]]:
+    """By event the last proven delivery, the latest first; none where the state cannot be read now."""
+    try:
+        return last_deliveries(await context.store.proven_deliveries.load())
+    except StateProblem:
+        return []
 
 
 @dataclass(frozen=True, slots=True)

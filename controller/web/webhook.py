@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -23,8 +24,8 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from controller.web.context import WebContext
-from controller.web.webhook_auth import is_authentic, signature_header
+from controller.web.context import WebContext, all_webhook_secrets
+from controller.web.webhook_auth import find_proof, signature_header
 from controller.web.webhook_payload import MAX_TEXT_LENGTH, WebhookEvent, parse_event
 from state import ReceivedDelivery
 from state.errors import StateProblem
@@ -50,7 +51,8 @@ async def receive_webhook(request: Request) -> Response:
 
 async def _handle(context: WebContext, request: Request) -> str:
     """Authenticate and save a delivery; returns a key of `_RESPONSES`."""
-    if not context.secrets:
+    secrets = await all_webhook_secrets(context)
+    if not secrets:
         return "no-secret"
     try:
         async with asyncio.timeout(context.body_timeout_s):
@@ -59,13 +61,14 @@ async def _handle(context: WebContext, request: Request) -> str:
         return "cut-short"
     if body is None:
         return "too-large"
-    if not is_authentic(context.secrets, request.headers, body, context.now()):
+    proof = find_proof(secrets, request.headers, body, context.now())
+    if proof is None:
         return "not-proven"
     document = _parse_object(body)
     if document is None:
         return "no-json"
     event = parse_event(document)
-    delivery = _build_delivery(request, event, context.now())
+    delivery = replace(_build_delivery(request, event, context.now()), proof=proof)
     return await _with_timeout(_record(context, delivery, event.is_about_rate_limit), context.state_wait_s)
 
 

@@ -5,18 +5,28 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 from standardwebhooks import Webhook
 
 from controller.web.context import WebhookSecrets
+from state import DeliveryProof
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """How far a signed time may be from ours, either way: limits replays (API notes 6.5)."""
 
 
-def is_authentic(secrets: WebhookSecrets, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
-    """Whether it has a fresh signature by one of our keys, or the agreed header of the legacy generation."""
-    return _has_agreed_authorization(secrets, headers) or _has_valid_signature(secrets, headers, body, now)
+AUTHORIZATION_KEY_ID = "authorization"
+"""The id of the agreed header: a person chose its value, which a hash would give away."""
+
+
+def find_proof(secrets: WebhookSecrets, headers: Mapping[str, str], body: bytes, now: datetime) -> DeliveryProof | None:
+    """By what it is proven: a fresh signature by one of our keys, or the agreed header of the legacy generation; None
+    where it is not."""
+    key = _signing_key(secrets, headers, body, now)
+    if key is not None:
+        return DeliveryProof(secrets.sources.get(key, ""), sha256(b"webhook key " + key).hexdigest()[:16])
+    return DeliveryProof("", AUTHORIZATION_KEY_ID) if _has_agreed_authorization(secrets, headers) else None
 
 
 def signature_header(headers: Mapping[str, str], name: str) -> str:
@@ -29,17 +39,19 @@ def _has_agreed_authorization(secrets: WebhookSecrets, headers: Mapping[str, str
     return any(hmac.compare_digest(given, agreed) for agreed in secrets.authorization)
 
 
-def _has_valid_signature(secrets: WebhookSecrets, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
+def _signing_key(secrets: WebhookSecrets, headers: Mapping[str, str], body: bytes, now: datetime) -> bytes | None:
     # The library signs and we compare: its own `verify` uses the machine's clock only, and refuses a good signature
     # where a malformed one stands beside it in the header.
     signed_at, text = _parse_timestamp(signature_header(headers, "timestamp")), _text(body)
     if signed_at is None or text is None or abs(now - signed_at) > MAX_CLOCK_SKEW:
-        return False
+        return None
     given = signature_header(headers, "signature").encode().split(b" ")
-    expected = [Webhook(key).sign(signature_header(headers, "id"), signed_at, text).encode() for key in secrets.signing]
-    return any(
-        hmac.compare_digest(signature, expected_signature) for signature in given for expected_signature in expected
-    )
+    proven = None
+    for key in secrets.signing:
+        expected = Webhook(key).sign(signature_header(headers, "id"), signed_at, text).encode()
+        if any(hmac.compare_digest(signature, expected) for signature in given):
+            proven = key
+    return proven
 
 
 def _parse_timestamp(seconds: str) -> datetime | None:

@@ -345,3 +345,13 @@ def test_who_is_suspended_is_found_by_that_and_says_why(site: Site) -> None:
     site.latest = latest(suspended, merchant("bob"), fleet=declared("ann", "bob"))
     assert listed(site.api.get("/", params={"code": "suspended"})) == ["ann"]
     assert why in site.api.get("/merchants/ann").text
+
+
+def test_what_is_wrong_with_the_accounts_own_settings_has_a_card(site: Site) -> None:
+    found = finding("flow-changed", "(account)", field=NASTY, direction=Direction.DRIFT)
+    account = merchant("(account)", PlanStatus.CHANGE, findings=(found,))
+    site.latest = ControllerStatus(plan=replace(fleet(merchant("ann")), account=account))
+    text = site.api.get("/").text
+    assert "flow-changed" in text.split("The account's own settings")[1]
+    assert NASTY not in text
+    assert listed(site.api.get("/")) == ["ann"]

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from controller.model.controller_status import ControllerStatus
 from controller.web.context import WebhookSecrets, parse_webhook_secrets
 from tests.emulator import Emulator
+from tests.unit.reporting.fleets import fleet
 from tests.web.conftest import Site
 
 EVENTS = ["connection.connected", "connection.deleted", "read.completed", "read.completed.initial"]
@@ -133,3 +135,17 @@ def test_legacy_deliveries_without_the_header_are_given_up(emulator: Emulator, s
     emulator.authorize(acme)
     assert {each["state"] for each in settled(emulator, 1)} == {"failed"}
     assert site.enqueued == []
+
+
+def test_a_delivery_is_remembered_by_the_place_of_the_secret_that_proved_it_and_shown(
+    emulator: Emulator, site: Site, consumer: str
+) -> None:
+    (known,) = emulator.control("GET", "/webhooks")["consumers"]
+    site.secrets = WebhookSecrets().with_declared({"env CODAT_SECRET": known["secret"]})
+    emulator.authorize(merchant(emulator, site, "proven-1"))
+    settled(emulator, 1)
+    rows = site.ask(lambda store: store.proven_deliveries.load())
+    assert ("connection.connected", "env CODAT_SECRET") in {(row.event, row.source) for row in rows}
+    site.latest = ControllerStatus(plan=fleet())
+    text = site.api.get("/").text
+    assert "connection.connected" in text.split("Webhooks that were proven last")[1]

@@ -26,5 +26,5 @@ class AccountKeeper:
         return Timer("account", ACCOUNT_LOOK_INTERVAL_S, self.enqueue)
 
     async def enqueue(self) -> None:
-        if self.fleet().account_settings.values:
+        if self.fleet().account_settings:
             self.queue.add([ACCOUNT_NAME])

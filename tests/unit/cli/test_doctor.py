@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from controller.cli.doctor_checks import lock_check
+from controller.cli.doctor_webhooks import lacking_events
+from controller.model.hooks import Hook, HookKind, LiveHook
 from controller.settings import Settings
 from state import LockRow, ProcessIdentity
 from tests.emulator import Emulator
@@ -26,6 +28,7 @@ NEEDED = (
     "state",
     "lock",
     "manifests",
+    "webhooks",
     "versions",
 )
 MANIFEST = """\
@@ -132,3 +135,50 @@ def test_a_holder_that_gives_no_sign_of_life_is_not_well_and_the_step_says_how_t
 def test_manifests_with_complaints_show_the_first(merchantctl: Merchantctl, place: Emulator, folder: Path) -> None:
     (folder / "manifests" / "bad.yaml").write_text("kind: Merchand\n")
     assert "bad.yaml:1:" in failed(merchantctl("doctor", "-o", "json"))["manifests"]["fact"]
+
+
+ALERT_RULES = """\
+apiVersion: merchantctl/v1
+kind: AlertRules
+metadata: {name: hooks}
+spec:
+  consumers:
+    main: {url: "https://hooks.example.com", eventTypes: [connection.deleted], secret: {env: CODAT_SECRET}}
+"""
+OTHER_EVENTS = ["connection.connected", "connection.disconnected", "connection.reconnected", "read.completed"]
+
+
+def test_webhooks_that_run_needs_and_nobody_is_told_of_are_warned_of(
+    merchantctl: Merchantctl, place: Emulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "manifests" / "hooks.yaml").write_text(ALERT_RULES)
+    assert merchantctl("apply", "--yes").code == 0
+
+    def webhooks() -> dict[str, str]:
+        ended = merchantctl("doctor", "-o", "json")
+        assert ended.code == 0, "it works, and should be changed"
+        return {
+            each["fact"]: each["step"] for each in ended.json["checks"] if each["name"] in ("webhooks", "deliveries")
+        }
+
+    assert list(webhooks()) == [
+        "there is no secret in env CODAT_SECRET here",
+        "Codat calls nobody for a connection that is linked or unlinked and books that were pulled",
+        "none was proven yet on this state",
+    ]
+    monkeypatch.setenv("CODAT_SECRET", "whsec_b25l")
+    body = {"url": "https://hooks.example.com", "eventTypes": OTHER_EVENTS}
+    place.api.post("/webhooks", json=body).raise_for_status()
+    assert next(iter(webhooks())) == "Codat calls for every event that run needs"
+
+
+def test_only_what_delivers_for_every_company_counts() -> None:
+    def hook(*events: str, **more: Any) -> LiveHook:
+        tags = frozenset(more.pop("tags", ()))
+        return LiveHook("1", Hook(HookKind.CONSUMER, frozenset(events), "https://hooks.example.com", tags=tags), **more)
+
+    legacy = ("DataConnectionStatusChanged", "Sync Connection Deleted", "Data sync completed")
+    assert lacking_events([hook(*legacy)]) == []
+    assert len(lacking_events([hook(*legacy, disabled=True)])) == 3
+    assert len(lacking_events([hook(*legacy, company_id="c")])) == 3
+    assert len(lacking_events([hook(*legacy, tags=["region:uk"])])) == 3

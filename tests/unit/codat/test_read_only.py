@@ -15,6 +15,7 @@ from controller.codat.rate_limiter import RateLimiter
 from controller.codat.read_only import GetOnlyTransport, ReadOnlyClient, open_read_only
 from controller.codat.transport import Transport
 from controller.model.errors import WritesForbidden
+from controller.model.hooks import Hook, HookKind
 from controller.model.observed import Company
 from tests.narrowing import expect
 from tests.unit.codat.raw_server import RawServer, answer
@@ -27,6 +28,7 @@ FITTING: dict[tuple[str, int], object] = {
     ("read_then_write", 0): lambda api: api.create_company("x"),
     ("rename_company", 2): None,
     ("set_configuration", 1): b"{}",
+    ("create_hook", 0): Hook(HookKind.CONSUMER, frozenset({"connection.deleted"}), "https://hooks.example"),
     ("set_settings", 0): "profile",
     ("set_settings", 1): {},
     ("sync_latest", 1): None,

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from controller.web.context import parse_webhook_secrets
-from controller.web.webhook_auth import is_authentic
+from controller.web.webhook_auth import find_proof
+from state import DeliveryProof
 
 SECRET = "whsec_ZW11bGF0b3Itc2lnbmluZy1rZXktMDAx"
 SENT = datetime.fromtimestamp(1_700_000_000, UTC)
@@ -16,20 +17,35 @@ HEADERS = {
 
 
 def test_the_test_vector_of_the_reference_is_proven() -> None:
-    assert is_authentic(parse_webhook_secrets(SECRET, None), HEADERS, BODY, SENT)
-    assert is_authentic(parse_webhook_secrets(SECRET.removeprefix("whsec_"), None), HEADERS, BODY, SENT)
+    assert find_proof(parse_webhook_secrets(SECRET, None), HEADERS, BODY, SENT)
+    assert find_proof(parse_webhook_secrets(SECRET.removeprefix("whsec_"), None), HEADERS, BODY, SENT)
 
 
 def test_the_test_vector_with_another_byte_is_not() -> None:
-    assert not is_authentic(parse_webhook_secrets(SECRET, None), HEADERS, BODY.replace(b"e1", b"e2"), SENT)
+    assert not find_proof(parse_webhook_secrets(SECRET, None), HEADERS, BODY.replace(b"e1", b"e2"), SENT)
 
 
 def test_a_signature_is_good_for_five_minutes_either_way() -> None:
     secrets = parse_webhook_secrets(SECRET, None)
     for minutes, good in ((-6, False), (-5, True), (5, True), (6, False)):
-        assert is_authentic(secrets, HEADERS, BODY, SENT + timedelta(minutes=minutes)) is good
+        assert bool(find_proof(secrets, HEADERS, BODY, SENT + timedelta(minutes=minutes))) is good
 
 
 def test_without_any_secret_nothing_is_proven() -> None:
-    assert not is_authentic(parse_webhook_secrets(None, None), {"authorization": ""}, BODY, SENT)
-    assert not is_authentic(parse_webhook_secrets("", "\n"), HEADERS, BODY, SENT)
+    assert not find_proof(parse_webhook_secrets(None, None), {"authorization": ""}, BODY, SENT)
+    assert not find_proof(parse_webhook_secrets("", "\n"), HEADERS, BODY, SENT)
+
+
+def test_the_place_of_a_key_is_told_unless_it_is_in_two_and_the_key_never_is() -> None:
+    named = parse_webhook_secrets(None, None).with_declared({"env FIRST": SECRET, "file /x": "whsec_b3RoZXI="})
+    proof = find_proof(named, HEADERS, BODY, SENT)
+    assert proof is not None
+    assert (proof.source, len(proof.key_id)) == ("env FIRST", 16)
+    twice = parse_webhook_secrets(None, None).with_declared({"env FIRST": SECRET, "file /x": SECRET})
+    assert find_proof(twice, HEADERS, BODY, SENT) == DeliveryProof("", proof.key_id)
+    assert "FIRST" not in repr(named)
+
+
+def test_a_malformed_secret_that_a_manifest_names_stops_no_other() -> None:
+    secrets = parse_webhook_secrets(SECRET, None).with_declared({"env FIRST": "whsec_%"})
+    assert find_proof(secrets, HEADERS, BODY, SENT)

@@ -1,0 +1,183 @@
+"""The account's rules and webhook consumers: read, created with an intent on disk, and recognised again.
+
+list ─ as declared by now? adopt it ─ row in the state, lock proven ─ create ─ bind
+                                                                └─ answer lost: list again; else a later run looks
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from typing import Any
+
+from controller.codat.client import Client
+from controller.model.errors import NotFound, OutcomeUnknown, RemoteError
+from controller.model.hooks import (
+    DeclaredHook,
+    Hook,
+    HookKind,
+    LiveHook,
+    LiveHooks,
+    ProvenSource,
+    RecordedHook,
+    SecretRef,
+)
+from controller.model.plan import Change, ChangeKind, Plan
+from controller.planning.hooks import HookMemory, find_created, is_proven, plan_hooks
+from controller.reconcile.context import RunContext
+from controller.reconcile.fence import prove_lock, stop_for_lost_lock
+from state import HookRow
+from state.errors import LockEnded, StateLocked
+
+
+async def read_live_hooks(kinds: Collection[HookKind], run: RunContext) -> LiveHooks:
+    """All of these kinds; a kind that cannot be read says why."""
+    hooks: dict[HookKind, tuple[LiveHook, ...]] = {}
+    unread: dict[HookKind, str] = {}
+    for kind in sorted(kinds):
+        try:
+            hooks[kind] = await run.api.hooks(kind)
+        except RemoteError as error:
+            is_off = kind is HookKind.RULE and isinstance(error, NotFound)
+            unread[kind] = f"{error}; Codat switched legacy rules off in January 2025" if is_off else str(error)
+    return LiveHooks(hooks, unread)
+
+
+async def load_hook_memory(run: RunContext) -> HookMemory:
+    """What the state knows of rules and consumers."""
+    recorded = tuple(_recorded(row) for row in await run.store.hooks.load())
+    proven = tuple(
+        ProvenSource(row.source, row.key_id, row.first_at, row.last_at)
+        for row in await run.store.proven_deliveries.load()
+    )
+    return HookMemory(recorded, proven, timedelta(seconds=run.recovery_times.last_look_s))
+
+
+async def record_adopted(plan: Plan, run: RunContext) -> None:
+    """Those that were found as declared are ours from now on; so are those of a create whose answer was lost."""
+    hooks = run.fleet.account_settings.hooks
+    found = {path: str(plan.observed_values[path]) for path in hooks if path in plan.observed_values}
+    memory = await load_hook_memory(run) if found else HookMemory()
+    for path, remote_id in found.items():
+        await _adopt(hooks[path], remote_id, memory, run)
+    # Where a manifest names the place of a secret that it did not name before, nothing is to be replaced for that.
+    for each in (await load_hook_memory(run)).recorded if hooks else ():
+        declared = hooks.get(each.declared.path)
+        if declared and declared.secret and each.declared.secret is None and not each.replaced and each.remote_id:
+            named = DeclaredHook(declared.name, each.declared.hook, declared.secret)
+            await run.store.hooks.save_declared(each.row, hook_to_json(named))
+
+
+async def apply_hook_change(change: Change, run: RunContext) -> int:
+    """Creates or deletes one, where that still has to be done; how many writes that took."""
+    declared = run.fleet.account_settings.hooks[change.fields[0].field]
+    live = await run.api.hooks(declared.hook.kind)
+    memory = await load_hook_memory(run)
+    if change.kind is ChangeKind.DELETE_CONSUMER:
+        return await _delete_replaced(declared, live, memory, run)
+    again = plan_hooks(run.fleet.account_settings, LiveHooks({declared.hook.kind: live}), memory, run.now())
+    if declared.path in again.adopted:
+        await _adopt(declared, again.adopted[declared.path], memory, run)
+        return 0
+    is_due = any(each.kind is change.kind and each.fields[0].field == declared.path for each in again.changes)
+    return await _create(declared, live, memory, run) if is_due else 0
+
+
+async def _adopt(declared: DeclaredHook, remote_id: str, memory: HookMemory, run: RunContext) -> None:
+    current = memory.current(declared.path)
+    if current and current.remote_id is None:
+        await run.store.hooks.bind(current.row, remote_id, run.now())
+    else:
+        kind = declared.hook.kind.value
+        await run.store.hooks.adopt(kind, declared.name, hook_to_json(declared), remote_id, run.now())
+
+
+async def _create(declared: DeclaredHook, live: Collection[LiveHook], memory: HookMemory, run: RunContext) -> int:
+    before = memory.current(declared.path)
+    if before and before.remote_id is None:  # looked for until it could not be done any more
+        await run.store.hooks.mark_gone(before.row, run.now())
+    known = [each.id for each in live]
+    try:
+        row = await run.store.hooks.begin(
+            declared.hook.kind.value, declared.name, hook_to_json(declared), known_ids=known, at=run.now()
+        )
+    except (StateLocked, LockEnded) as error:
+        raise stop_for_lost_lock(error, run) from None
+
+    async def prove_then_send(api: Client) -> str:
+        await prove_lock(run)
+        return await api.create_hook(declared.hook)
+
+    try:
+        remote_id = await run.api.read_then_write(prove_then_send)
+    except OutcomeUnknown as error:
+        begun = RecordedHook(row, declared, run.now(), frozenset(known))
+        bound = [each.remote_id for each in memory.recorded if each.remote_id]
+        try:
+            found = find_created(begun, await run.api.hooks(declared.hook.kind), bound)
+        except RemoteError:
+            raise error from None
+        if found is None:
+            raise
+        remote_id = found
+    except RemoteError:
+        await run.store.hooks.mark_gone(row, run.now())
+        raise
+    await run.store.hooks.bind(row, remote_id, run.now())
+    return 1
+
+
+async def _delete_replaced(
+    declared: DeclaredHook, live: Collection[LiveHook], memory: HookMemory, run: RunContext
+) -> int:
+    new, there, writes = memory.current(declared.path), {each.id for each in live}, 0
+    for old in memory.recorded:
+        if old.declared.path != declared.path or not old.replaced or old.remote_id is None:
+            continue
+        if old.remote_id in there and new and new.remote_id in there and is_proven(old, new, memory.proven):
+            writes += await _delete(old.remote_id, run)
+            await run.store.hooks.mark_gone(old.row, run.now())
+    return writes
+
+
+async def _delete(consumer_id: str, run: RunContext) -> int:
+    async def prove_then_send(api: Client) -> None:
+        await prove_lock(run)
+        await api.delete_consumer(consumer_id)
+
+    try:
+        await run.api.read_then_write(prove_then_send)
+    except NotFound:
+        return 0
+    return 1
+
+
+# As JSON ------------------------------------------------------------------------------------------------
+
+
+def hook_to_json(declared: DeclaredHook) -> dict[str, Any]:
+    """What the state keeps of it."""
+    hook, secret = declared.hook, declared.secret
+    return {
+        "events": sorted(hook.events),
+        "url": hook.url,
+        "emails": sorted(hook.emails),
+        "tags": sorted(hook.tags),
+        "secret": [secret.kind, secret.name] if secret else None,
+    }
+
+
+def _recorded(row: HookRow) -> RecordedHook:
+    return RecordedHook(
+        row.id,
+        _declared(HookKind(row.kind), row.name, row.declared),
+        row.begun_at,
+        frozenset(row.known_ids),
+        row.remote_id,
+        row.replaced_at is not None,
+    )
+
+
+def _declared(kind: HookKind, name: str, said: Mapping[str, Any]) -> DeclaredHook:
+    hook = Hook(kind, frozenset(said["events"]), said["url"], frozenset(said["emails"]), frozenset(said["tags"]))
+    return DeclaredHook(name, hook, SecretRef(*said["secret"]) if said["secret"] else None)
