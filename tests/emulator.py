@@ -56,6 +56,7 @@ class Emulator:
             transport=transport,
             event_hooks={"request": [self._note_request]},
         )
+        self.has_socket = transport is None
         self.is_untouched = False
         """Since its reset nobody has asked or told it anything by `api` or `control`."""
         self.states_by_fleet: dict[str, bytes] = {}

@@ -5,6 +5,7 @@
 
     with proxied(emulator.url, worse) as url:      # base URL to give to merchantctl
         ...
+    place.environment = rewired(place.environment, between)       # the same without a socket
 
 `changed` sees every request together with what the emulator answered; None drops the connection after the emulator
 did its work. `forged` may answer before the emulator hears of it; None lets the request through.
@@ -21,6 +22,11 @@ from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from controller.environment import Environment
+from tests.intercept import Forward, intercepted
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "accept-encoding"}
 
@@ -63,6 +69,38 @@ Forger = Callable[[ProxyRequest], ProxyAnswer | None]
 
 def unchanged_answer(request: ProxyRequest, answer: ProxyAnswer) -> ProxyAnswer:
     return answer
+
+
+class Between:
+    """What stands between client and service: nothing until a test sets it, when the world is ready."""
+
+    changed: Rewriter = staticmethod(unchanged_answer)
+    forged: Forger = staticmethod(lambda request: None)
+
+    def nothing(self) -> None:
+        vars(self).clear()
+
+    @property
+    def is_nothing(self) -> bool:
+        return not vars(self)
+
+
+def rewired(environment: Environment, between: Between) -> Environment:
+    """The environment, with that between client and emulator; it is asked in the event loop and may not wait there."""
+
+    async def middle(asked: httpx.Request, onward: Forward) -> httpx.Response:
+        headers = {key.lower(): value for key, value in asked.headers.items()}
+        request = ProxyRequest(asked.method, asked.url.path, dict(asked.url.params), headers, await asked.aread())
+        answer = between.forged(request)
+        if answer is None:
+            given = await onward(asked)
+            answer = between.changed(request, ProxyAnswer(given.status_code, dict(given.headers), given.content))
+        if answer is None:
+            raise httpx.RemoteProtocolError("the connection ended without an answer", request=asked)
+        kept = {key: value for key, value in answer.headers.items() if key not in _HOP_BY_HOP}
+        return httpx.Response(answer.status, headers=kept, content=answer.body, request=asked)
+
+    return intercepted(environment, middle)
 
 
 @contextmanager

@@ -1,8 +1,10 @@
-"""One empty place for each test."""
+"""One empty place for each test, and the emulator without a socket, but for tests that are marked `over_tcp`: those of
+connections, and with processes or servers beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,30 @@ import pytest
 from controller.cli.main import run
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
+from tests.proxy import Between, proxied
+
+
+@pytest.fixture
+def emulator(request: pytest.FixtureRequest) -> Emulator:
+    emulator: Emulator = request.getfixturevalue("emulator_without_socket")
+    if request.node.get_closest_marker("over_tcp"):
+        emulator = request.getfixturevalue("emulator_server")
+    emulator.reset()
+    return emulator
+
+
+@pytest.fixture
+def between(place: Place) -> Iterator[Between]:
+    """It is there from the first request on: a state knows only one address."""
+    between = Between()
+    if not place.emulator.has_socket:
+        place.put_between(between)
+        yield between
+        return
+    both = (lambda *both: between.changed(*both)), (lambda one: between.forged(one))
+    with proxied(place.emulator.url, *both) as url:
+        place.settings = replace(place.settings, base_url=url)
+        yield between
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from controller.operations.plan import plan_only
 from controller.settings import Settings
 from tests.emulator import Emulator
 from tests.processes import run_python
+from tests.proxy import Between, rewired
 
 OutcomeKind = TypeVar("OutcomeKind", Unchanged, Applied, Failed, ChangedSincePlan, Skipped)
 
@@ -116,6 +117,7 @@ class Place:
     def __init__(self, folder: Path, emulator: Emulator) -> None:
         self.folder, self.emulator = folder, emulator
         self.environment: Environment = emulator.environment
+        self._first_network, self._between = emulator.environment.network, Between()
         self.manifests = folder / "manifests"
         self.manifests.mkdir(exist_ok=True)
         self.database = folder / "state.db"
@@ -225,6 +227,11 @@ class Place:
         self.database = database
         self.settings = replace(self.settings, state=f"sqlite:///{database}")
 
+    def put_between(self, between: Between) -> None:
+        """From the first request on, it stands between what runs here and the emulator, which has no socket."""
+        self.environment = rewired(self.environment, between)
+        self._first_network, self._between = self.environment.network, between
+
     def use_proxy(self, url: str) -> None:
         """From here on the API has this address: that of a proxy, which the state is told of as somebody would."""
         self.settings = replace(self.settings, base_url=url)
@@ -301,7 +308,7 @@ class Place:
     def _is_at_the_beginning(self) -> bool:
         """Nothing was said to the emulator, declared or remembered, and it is now, on our clock and on our wire."""
         is_now = abs(self.environment.clock() - datetime.now(UTC)) < timedelta(minutes=1)
-        is_ours = self.environment.network is self.emulator.environment.network
+        is_ours = self.environment.network is self._first_network and self._between.is_nothing
         is_empty = self.emulator.is_untouched and not self.database.exists() and not any(self.manifests.iterdir())
         return is_now and is_ours and is_empty and self.settings is self._first_settings
 

@@ -17,6 +17,8 @@ from tests.end_to_end.place import LIST_COMPANIES, Place, count_writes_by_call, 
 from tests.end_to_end.test_renames import ask
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied
 
+pytestmark = pytest.mark.over_tcp
+
 WHOSE = "GET /profile/syncSettings"
 
 

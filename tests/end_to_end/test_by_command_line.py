@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,11 +27,10 @@ from tests.end_to_end.place import (
     states_by_merchant,
 )
 from tests.end_to_end.run_process import running_controller
-from tests.end_to_end.test_listings import LIST, Between, named
-from tests.end_to_end.test_listings import between as between
+from tests.end_to_end.test_listings import LIST, named
 from tests.end_to_end.test_rollout import labelled
 from tests.processes import PythonProcess
-from tests.proxy import ProxyAnswer, ProxyRequest
+from tests.proxy import Between, ProxyAnswer, ProxyRequest
 
 Done = subprocess.CompletedProcess[str]
 LEVELS = ("configuration", "sales", "grouping", "groupingLevels", "invoiceLevel", "selectedGroupByOptions")
@@ -222,7 +222,7 @@ def test_a_create_that_is_done_long_after_its_answer_was_lost_is_found_and_not_r
     place: Place, between: Between
 ) -> None:
     """The gateway gives up; a first look finds nothing; a second later Codat is done with it."""
-    place.environment = REAL_ENVIRONMENT
+    place.environment = replace(place.environment, sleep=REAL_ENVIRONMENT.sleep)
     place.set_create_settle(0.01, late=2)
     place.profile()
     place.merchant("ann")
@@ -249,6 +249,7 @@ def test_a_create_that_is_done_long_after_its_answer_was_lost_is_found_and_not_r
 # -- Who lost the lock
 
 
+@pytest.mark.over_tcp
 @pytest.mark.parametrize("what", [SAVE_CONFIGURATION, CREATE_COMPANY])
 def test_whoever_lost_the_lock_writes_nothing_more(place: Place, between: Between, what: str) -> None:
     place.provision("ann")
@@ -408,6 +409,7 @@ def test_a_service_in_maintenance_gets_a_bounded_number_of_requests(place: Place
     assert len(asked) < 100
 
 
+@pytest.mark.over_tcp
 @pytest.mark.parametrize("retry_after", ["0", "9" * 400], ids=["none", "longer than a clock"])
 def test_a_busy_service_that_says_now_is_not_hammered(place: Place, between: Between, retry_after: str) -> None:
     place.provision("a", "b", "c")
@@ -444,6 +446,7 @@ STARTED = {**UK_PROFILE["schedule"], "startDate": "2026-11-01"}
 REFRESH = "POST /companies/{companyId}/data/all"
 
 
+@pytest.mark.over_tcp
 def test_rota_and_refresh_stall_behind_nobody(place: Place, between: Between) -> None:
     place.provision("ann", "bob", "cem", schedule=STARTED)
     ann = place.company("ann")["id"]
@@ -619,6 +622,7 @@ def test_creates_of_both_kinds_are_what_is_created_here(place: Place, between: B
 # -- What `run` may do in a day, and what one look may say
 
 
+@pytest.mark.over_tcp
 def test_a_write_counts_though_its_run_was_killed_right_after_it(place: Place, between: Between) -> None:
     """Of two, one may be switched off unasked in a day; the first was, by a run that nobody heard of again."""
     place.provision("ann", "bob")

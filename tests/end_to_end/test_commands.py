@@ -15,6 +15,8 @@ import pytest
 from tests.end_to_end.place import CREATE_COMPANY, SAVE_CONFIGURATION, Place, count_writes_by_call
 from tests.processes import PythonProcess
 
+pytestmark = pytest.mark.over_tcp
+
 
 def test_the_way_of_a_merchant_in_exit_codes(place: Place) -> None:
     place.profile()

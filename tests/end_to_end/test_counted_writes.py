@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,33 +14,18 @@ from controller.reporting.text import count_writes, report_text
 from state import open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import CREATE_COMPANY, CREATE_CONNECTION, SAVE_CONFIGURATION, Place, count_writes_by_call
-from tests.proxy import ProxyAnswer, ProxyRequest, proxied, unchanged_answer
+from tests.proxy import Between, ProxyAnswer, ProxyRequest
 
 GARBAGE = ProxyAnswer(200, {"content-type": "application/json"}, b'{"cut sh')
 REFUSED = ProxyAnswer(401, {"content-type": "application/json"}, b'{"error": "no"}')
 BROKEN = ProxyAnswer(502, {}, b"")
 
 
-class Between:
-    """What happens to requests and answers on their way."""
-
-    changed: Callable[[ProxyRequest, ProxyAnswer], ProxyAnswer | None] = staticmethod(unchanged_answer)
-    forged: Callable[[ProxyRequest], ProxyAnswer | None] = staticmethod(lambda request: None)
-
-
 @pytest.fixture
-def between() -> Between:
-    return Between()
-
-
-@pytest.fixture
-def place(tmp_path: Path, emulator: Emulator, between: Between) -> Iterator[Place]:
+def place(tmp_path: Path, emulator: Emulator) -> Place:
     place = Place(tmp_path, emulator)
-    changed, forged = (lambda request, answer: between.changed(request, answer)), (lambda each: between.forged(each))
-    with proxied(emulator.url, changed, forged) as url:
-        place.settings = replace(place.settings, base_url=url)
-        place.skip_waits()
-        yield place
+    place.skip_waits()
+    return place
 
 
 def is_configuring(request: ProxyRequest) -> bool:

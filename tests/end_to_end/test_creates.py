@@ -35,12 +35,6 @@ TWENTY = tuple(f"m-{number:02}" for number in range(20))
 
 
 @pytest.fixture
-def emulator(emulator_in_process: Emulator) -> Emulator:
-    """No socket is the subject here."""
-    return emulator_in_process
-
-
-@pytest.fixture
 def other(tmp_path: Path, emulator: Emulator) -> Place:
     """Another laptop: its own manifests and state, the same account."""
     (tmp_path / "other").mkdir()

@@ -20,6 +20,8 @@ from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call, findings_by_code, states_by_merchant
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied, unchanged_answer
 
+pytestmark = pytest.mark.over_tcp
+
 MB = 1024 * 1024
 BOUND = 4 * 64 * MB
 """Bytes that the whole process may need at a time for answers of 1 GB."""

@@ -44,18 +44,10 @@ from controller.planning import company as company_rules
 from controller.planning import connection as connection_rules
 from controller.reconcile import concurrency, failure_policy, merchant_progress
 from state import ProcessIdentity, open_state
-from tests.emulator import Emulator
 from tests.end_to_end import following
 from tests.end_to_end.place import UK_PROFILE, Place
 from tests.end_to_end.test_isolation import answering
 from tests.end_to_end.test_wrong_clock import until_clocks_disagree, wrong_by
-
-
-@pytest.fixture
-def emulator(emulator_in_process: Emulator) -> Emulator:
-    """No socket is the subject here."""
-    return emulator_in_process
-
 
 HOUSE = Path(__file__).parents[2] / "controller"
 ACCOUNTS = "mapping.sales.accounts"

@@ -12,15 +12,7 @@ import pytest
 
 from controller.model.controller_status import ControllerStatus
 from controller.telemetry.metrics import Metrics, exposition
-from tests.emulator import Emulator
 from tests.end_to_end.place import UK_PROFILE, Place, findings_by_code
-
-
-@pytest.fixture
-def emulator(emulator_in_process: Emulator) -> Emulator:
-    """No socket is the subject here."""
-    return emulator_in_process
-
 
 STATUS = "GET /meta/companies/{companyId}/sync/commerce/status"
 

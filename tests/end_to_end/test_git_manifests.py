@@ -12,6 +12,8 @@ from tests.end_to_end.place import Place
 from tests.end_to_end.run_process import RunProcess, running_controller
 from tests.git_repository import GitRepository
 
+pytestmark = pytest.mark.over_tcp
+
 POLL = {"MERCHANTCTL_GIT_POLL_INTERVAL": "1s"}
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests.emulator import Emulator
 from tests.end_to_end.place import (
     CREATE_COMPANY,
     CREATE_CONNECTION,
@@ -18,13 +17,6 @@ from tests.end_to_end.place import (
     findings_by_code,
     states_by_merchant,
 )
-
-
-@pytest.fixture
-def emulator(emulator_in_process: Emulator) -> Emulator:
-    """No socket is the subject here."""
-    return emulator_in_process
-
 
 FIVE = ("ann", "bob", "cat", "dan", "eve")
 

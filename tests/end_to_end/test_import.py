@@ -135,7 +135,7 @@ def emptied(place: Place) -> None:
 
 
 def imported(place: Place, choice: ImportOptions) -> ImportResult:
-    found = asyncio.run(import_fleet(place.settings, choice, place.manifests))
+    found = asyncio.run(import_fleet(place.settings, choice, place.manifests, environment=place.environment))
     (place.manifests / "all.yaml").write_text(yaml_text(found.manifests), encoding="utf-8")
     return found
 

@@ -6,14 +6,7 @@ import json
 
 import pytest
 
-from tests.emulator import Emulator
 from tests.end_to_end.place import Place
-
-
-@pytest.fixture
-def emulator(emulator_in_process: Emulator) -> Emulator:
-    """No socket is the subject here."""
-    return emulator_in_process
 
 
 @pytest.fixture

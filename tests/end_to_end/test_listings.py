@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,30 +20,11 @@ from tests.end_to_end.place import (
     findings_by_code,
     states_by_merchant,
 )
-from tests.proxy import ProxyAnswer, ProxyRequest, proxied, unchanged_answer
+from tests.proxy import Between, ProxyAnswer, ProxyRequest
 
 HTML = ProxyAnswer(404, {"content-type": "text/html"}, b"<html>no such host here</html>")
 DOWN = ProxyAnswer(503, {}, b"")
 LIST = "/meta/companies"
-
-
-class Between:
-    """What stands between client and service; a test sets it when the world is ready."""
-
-    changed: Callable[[ProxyRequest, ProxyAnswer], ProxyAnswer | None] = staticmethod(unchanged_answer)
-    forged: Callable[[ProxyRequest], ProxyAnswer | None] = staticmethod(lambda request: None)
-
-    def nothing(self) -> None:
-        self.changed, self.forged = unchanged_answer, lambda request: None
-
-
-@pytest.fixture
-def between(place: Place) -> Iterator[Between]:
-    """A proxy that is there from the first request on: a state knows only one address."""
-    hook = Between()
-    with proxied(place.emulator.url, lambda *both: hook.changed(*both), lambda one: hook.forged(one)) as url:
-        place.settings = replace(place.settings, base_url=url)
-        yield hook
 
 
 def listed(change: Callable[[dict[str, Any]], Any]) -> Callable[[ProxyRequest, ProxyAnswer], ProxyAnswer]:

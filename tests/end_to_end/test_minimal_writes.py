@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from controller.model.report import Applied, FleetReport
-from tests.emulator import Emulator
 from tests.end_to_end.place import (
     CREATE_COMPANY,
     CREATE_CONNECTION,
@@ -23,13 +22,6 @@ from tests.end_to_end.place import (
     outcome_of,
     states_by_merchant,
 )
-
-
-@pytest.fixture
-def emulator(emulator_in_process: Emulator) -> Emulator:
-    """No socket is the subject here."""
-    return emulator_in_process
-
 
 NAMES = ("ann", "bob", "cat")
 

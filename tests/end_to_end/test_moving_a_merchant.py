@@ -12,7 +12,6 @@ import pytest
 
 from controller.model.exit_codes import exit_code
 from controller.model.report import ChangedSincePlan, FleetPlan
-from tests.emulator import Emulator
 from tests.end_to_end.interfere import interfere
 from tests.end_to_end.place import (
     CREATE_CONNECTION,
@@ -47,12 +46,6 @@ QUICKBOOKS_PROFILE: dict[str, Any] = {
 }
 MOVE = {"replaceConnection": {"to": "quickbooks-online"}}
 RELEASED = ("re-create=ann",)
-
-
-@pytest.fixture
-def emulator(emulator_in_process: Emulator) -> Emulator:
-    """No socket is the subject here."""
-    return emulator_in_process
 
 
 @pytest.fixture

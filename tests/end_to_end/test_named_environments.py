@@ -14,6 +14,8 @@ from controller.settings import Settings
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place, count_writes_by_call
 
+pytestmark = pytest.mark.over_tcp
+
 UNSET = frozenset({"CODAT_API_KEY", "CODAT_BASE_URL", "MERCHANTCTL_STATE", "MERCHANTCTL_MANIFESTS"})
 
 

@@ -7,16 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator import Emulator
 from tests.end_to_end.place import Place
 from tests.unit.cli.test_sync import SALES
-
-
-@pytest.fixture
-def emulator(emulator_in_process: Emulator) -> Emulator:
-    """No socket is the subject here."""
-    return emulator_in_process
-
 
 CALLS = [("plan",), ("drift",), ("status",), ("apply", "--yes")]
 

@@ -34,7 +34,7 @@ def ask(place: Place, *arguments: str, code: int | None = 0) -> str:
     """`merchantctl` in this process; what it says on both streams, of JSON and exports stdout alone."""
     out, err = io.StringIO(), io.StringIO()
     with patch.dict(os.environ, place.variables(), clear=True), redirect_stdout(out), redirect_stderr(err):
-        ended = run(list(arguments))
+        ended = run(list(arguments), place.environment)
     assert code is None or ended == code, out.getvalue() + err.getvalue()
     alone = "json" in arguments or "export" in arguments
     return out.getvalue() if alone else out.getvalue() + err.getvalue()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,23 +96,31 @@ def opening(*specs: str, name: str | None = None, agrees: bool = True, **terms: 
 
 
 def start(place: Place, *specs: str, **told: Any) -> Rollout:
-    rolled = asyncio.run(rollouts.start_rollout(place.settings, opening(*specs, **told), UNWATCHED))
+    rolled = asyncio.run(
+        rollouts.start_rollout(place.settings, opening(*specs, **told), UNWATCHED, environment=place.environment)
+    )
     assert isinstance(rolled, RolloutResult)
     return rolled.rollout
 
 
 def resume(place: Place, max_failures: int | None = None) -> Rollout:
-    return asyncio.run(rollouts.resume_rollout(place.settings, None, max_failures, UNWATCHED)).rollout
+    return asyncio.run(
+        rollouts.resume_rollout(place.settings, None, max_failures, UNWATCHED, environment=place.environment)
+    ).rollout
 
 
 def undo(place: Place, *allow: str) -> Rollout:
-    undone = asyncio.run(rollouts.undo_rollout(place.settings, UndoRequest(None, allow, lambda plan: True), UNWATCHED))
+    undone = asyncio.run(
+        rollouts.undo_rollout(
+            place.settings, UndoRequest(None, allow, lambda plan: True), UNWATCHED, environment=place.environment
+        )
+    )
     assert isinstance(undone, RolloutResult)
     return undone.rollout
 
 
 def abort(place: Place) -> Rollout:
-    return asyncio.run(rollouts.abort_rollout(place.settings, None))
+    return asyncio.run(rollouts.abort_rollout(place.settings, None, environment=place.environment))
 
 
 def standing(place: Place) -> Rollout:
@@ -199,7 +208,9 @@ def test_a_sync_that_fails_after_the_wave_closes_the_gate(place: Place) -> None:
 def test_limits_are_judged_over_all_waves_before_the_first_write(place: Place) -> None:
     place.profile(schedule={}, mapping={}, enabled=False)
     with place.count_requests() as counts:
-        refused = asyncio.run(rollouts.start_rollout(place.settings, opening("1"), UNWATCHED))
+        refused = asyncio.run(
+            rollouts.start_rollout(place.settings, opening("1"), UNWATCHED, environment=place.environment)
+        )
     assert count_writes_by_call(counts) == {}
     assert isinstance(refused, RolloutPreview)
     assert refused.plan.refusal is not None
@@ -219,7 +230,9 @@ def test_what_is_not_a_change_of_what_is_there_is_left_to_apply(place: Place) ->
 
 def test_who_declines_has_begun_nothing(place: Place) -> None:
     with place.count_requests() as counts:
-        asyncio.run(rollouts.start_rollout(place.settings, opening(agrees=False), UNWATCHED))
+        asyncio.run(
+            rollouts.start_rollout(place.settings, opening(agrees=False), UNWATCHED, environment=place.environment)
+        )
     assert count_writes_by_call(counts) == {}
     with pytest.raises(MerchantctlError, match="there was no rollout yet"):
         standing(place)
@@ -426,7 +439,7 @@ def test_after_an_abort_nobody_else_is_touched_until_the_manifests_change(place:
 def test_what_is_over_can_be_neither_paused_nor_aborted_nor_resumed(place: Place) -> None:
     start(place, step=True)
     with pytest.raises(MerchantctlError, match="is paused at wave 2 of 2, so it cannot be paused"):
-        asyncio.run(rollouts.pause_rollout(place.settings, None))
+        asyncio.run(rollouts.pause_rollout(place.settings, None, environment=place.environment))
     abort(place)
     with pytest.raises(MerchantctlError, match="so it cannot be aborted"):
         abort(place)
@@ -485,7 +498,9 @@ def test_undo_is_judged_by_the_limits(place: Place) -> None:
     start(place)
     with place.count_requests() as counts:
         refused = asyncio.run(
-            rollouts.undo_rollout(place.settings, UndoRequest(None, (), lambda plan: True), UNWATCHED)
+            rollouts.undo_rollout(
+                place.settings, UndoRequest(None, (), lambda plan: True), UNWATCHED, environment=place.environment
+            )
         )
     assert isinstance(refused, FleetPlan)
     assert refused.refusal is not None
@@ -530,7 +545,7 @@ def test_a_start_date_moved_later_is_told_at_the_start_and_stays_while_everythin
         return True
 
     told = StartRequest(Scope(), RolloutSpec(("1",)), agree)
-    asyncio.run(rollouts.start_rollout(place.settings, told, UNWATCHED))
+    asyncio.run(rollouts.start_rollout(place.settings, told, UNWATCHED, environment=place.environment))
     assert (
         "8 merchants with a later schedule.startDate, which rollout undo cannot put back"
         in prospects[0].not_included[0]
@@ -581,7 +596,7 @@ def test_a_rollout_of_an_earlier_version_is_undone_as_far_as_its_notes_go(place:
 def test_a_pause_from_another_terminal_is_noticed_during_the_soak(place: Place) -> None:
     async def pause(place: Place) -> None:
         await until(place, lambda rollout: rollout.soak_until)
-        await rollouts.pause_rollout(place.settings, None)
+        await rollouts.pause_rollout(place.settings, None, environment=place.environment)
 
     rollout = meanwhile(place, pause, soak=3600)
     assert (rollout.state, rollout.reason, rollout.current_wave) == (RolloutState.PAUSED, "paused by hand", 1)
@@ -592,12 +607,13 @@ def test_a_rollout_that_runs_is_not_taken_up_by_a_second_process(place: Place) -
     async def take(place: Place) -> None:
         await until(place, lambda rollout: rollout.soak_until)
         with pytest.raises(LockedByOtherRun, match="is carried out by"):
-            await rollouts.resume_rollout(place.settings, None, None, UNWATCHED)
-        await rollouts.pause_rollout(place.settings, None)
+            await rollouts.resume_rollout(place.settings, None, None, UNWATCHED, environment=place.environment)
+        await rollouts.pause_rollout(place.settings, None, environment=place.environment)
 
     assert meanwhile(place, take, soak=3600).state is RolloutState.PAUSED
 
 
+@pytest.mark.over_tcp
 def test_a_rollout_killed_in_a_wave_ends_with_every_merchant_written_to_once_and_can_be_undone(place: Place) -> None:
     place.emulator.fault(SAVE_CONFIGURATION, "delay", times=len(FLEET), ms=300)
     with place.count_requests() as counts:
@@ -636,11 +652,13 @@ def test_the_command_tells_its_waves_and_its_next_step(place: Place) -> None:
 
 
 def meanwhile(place: Place, other: Callable[[Place], Awaitable[None]], **terms: Any) -> Rollout:
-    """A rollout, and what somebody else does while it is under way."""
+    """A rollout, and what somebody else does while it is under way; it waits as long as it says."""
+    environment = replace(place.environment, sleep=asyncio.sleep)
 
     async def both() -> RolloutResult | RolloutPreview:
         rolled, _ = await asyncio.gather(
-            rollouts.start_rollout(place.settings, opening(**terms), UNWATCHED), other(place)
+            rollouts.start_rollout(place.settings, opening(**terms), UNWATCHED, environment=environment),
+            other(place),
         )
         return rolled
 
@@ -669,8 +687,12 @@ def test_history_names_the_rollout_and_its_undoing_and_a_wave_ends_what_it_mende
         return [(str(each["how"]), str(each["by"])) for each in ended[-1:]] + [("did", str(last))]
 
     opening = StartRequest(Scope(), RolloutSpec(CANARIES_FIRST), lambda prospect: True)
-    asyncio.run(rollouts.start_rollout(place.settings, opening, UNWATCHED))
+    asyncio.run(rollouts.start_rollout(place.settings, opening, UNWATCHED, environment=place.environment))
     (how, who), (_, did) = by(CANARIES[0])
     assert (how, who.split(" of ")[0], did.split(" of ")[0]) == ("mended", "rollout-1", "rollout-1")
-    asyncio.run(rollouts.undo_rollout(place.settings, UndoRequest(None, (), lambda plan: True), UNWATCHED))
+    asyncio.run(
+        rollouts.undo_rollout(
+            place.settings, UndoRequest(None, (), lambda plan: True), UNWATCHED, environment=place.environment
+        )
+    )
     assert by(CANARIES[0])[-1][1].split(" of ")[0] == "rollout-1 undo"

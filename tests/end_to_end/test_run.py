@@ -7,6 +7,7 @@ import shutil
 import signal
 
 import httpx
+import pytest
 
 from tests.end_to_end.place import (
     CREATE_COMPANY,
@@ -19,6 +20,8 @@ from tests.end_to_end.place import (
 from tests.end_to_end.run_process import running_controller
 from tests.web.conftest import SECRET
 from tests.web.test_running_controller import listened_to
+
+pytestmark = pytest.mark.over_tcp
 
 
 def test_a_fleet_is_provisioned_drift_is_mended_and_a_changed_manifest_is_carried_out(place: Place) -> None:

@@ -11,7 +11,6 @@ from controller.model.errors import InvalidManifests
 from controller.model.plan import Direction
 from controller.model.report import ChangedSincePlan, FleetPlan
 from controller.model.run import Scope
-from tests.emulator import Emulator
 from tests.end_to_end.place import (
     LIST_COMPANIES,
     SAVE_CONFIGURATION,
@@ -22,13 +21,6 @@ from tests.end_to_end.place import (
     outcome_of,
     states_by_merchant,
 )
-
-
-@pytest.fixture
-def emulator(emulator_in_process: Emulator) -> Emulator:
-    """No socket is the subject here."""
-    return emulator_in_process
-
 
 SEVEN = tuple(f"m-{number}" for number in range(7))
 ALL = ("delete", "unlink", "disable", "shrink")

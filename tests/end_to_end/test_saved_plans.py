@@ -119,6 +119,7 @@ def test_a_file_without_a_whole_plan_is_an_error(place: Place, command_line: Com
     assert "fault of merchantctl" not in err
 
 
+@pytest.mark.over_tcp
 def test_an_empty_pipe_is_an_error(place: Place) -> None:
     for where in ("-", "/dev/stdin"):
         ended = place.run_process("apply", where, "--yes")

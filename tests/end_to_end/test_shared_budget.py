@@ -13,6 +13,8 @@ from tests.end_to_end.run_process import running_controller
 from tests.postgresql import empty_schema
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied
 
+pytestmark = pytest.mark.over_tcp
+
 LIMIT = 300
 SECONDS = 200
 

@@ -154,13 +154,13 @@ def rolled_out(place: Place) -> None:
     place.provision("ann", "bob")
     place.profile(enabled=True, mapping={"sales": {"accounts": {"gratuity": {"name": "Gift cards outstanding"}}}})
     request = StartRequest(Scope(), RolloutSpec(("100%",), soak=0), lambda preview: True)
-    rolled = asyncio.run(rollouts.start_rollout(place.settings, request, UNWATCHED))
+    rolled = asyncio.run(rollouts.start_rollout(place.settings, request, UNWATCHED, environment=place.environment))
     assert isinstance(rolled, RolloutResult)
 
 
 def undo(place: Place) -> dict[str, tuple[MemberState, str]]:
     request = UndoRequest(None, (), lambda plan: True)
-    undone = asyncio.run(rollouts.undo_rollout(place.settings, request, UNWATCHED))
+    undone = asyncio.run(rollouts.undo_rollout(place.settings, request, UNWATCHED, environment=place.environment))
     assert isinstance(undone, RolloutResult)
     return {each.merchant: (each.state, each.reason) for each in undone.rollout.members}
 
@@ -192,7 +192,7 @@ def test_without_a_folder_of_manifests_everyone_is_put_back(place: Place) -> Non
 
 def prospect(place: Place) -> RolloutPreview:
     request = StartRequest(Scope(), RolloutSpec(("100%",), soak=0), lambda preview: False)
-    preview = asyncio.run(rollouts.start_rollout(place.settings, request, UNWATCHED))
+    preview = asyncio.run(rollouts.start_rollout(place.settings, request, UNWATCHED, environment=place.environment))
     assert isinstance(preview, RolloutPreview)
     return preview
 

@@ -23,6 +23,8 @@ from tests.end_to_end.test_the_state_file import run as run_unprivileged
 from tests.postgresql import empty_schema
 from tests.processes import PythonProcess
 
+pytestmark = pytest.mark.over_tcp
+
 HELD = "state_lock_waiting"
 WAITS = "waiting for the lock on the state"
 

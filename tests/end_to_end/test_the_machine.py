@@ -11,6 +11,8 @@ import pytest
 
 from tests.end_to_end.place import Place
 
+pytestmark = pytest.mark.over_tcp
+
 
 def shell(place: Place, script: str) -> subprocess.CompletedProcess[str]:
     command = f'merchantctl() {{ {sys.executable} -m controller "$@"; }}; {script}'

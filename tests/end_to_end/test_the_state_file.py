@@ -14,6 +14,8 @@ import pytest
 from tests.end_to_end.place import Place, count_writes_by_call
 from tests.processes import run_python
 
+pytestmark = pytest.mark.over_tcp
+
 AS_ANY_OTHER_USER = """
 import ctypes
 libc, header, sets = ctypes.CDLL(None), (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()

@@ -17,6 +17,8 @@ from state import ProcessIdentity, open_state
 from tests.end_to_end.place import Place
 from tests.processes import run_python
 
+pytestmark = pytest.mark.over_tcp
+
 ME = ProcessIdentity.current("merchantctl apply")
 ELSEWHERE = replace(ME, host="another-host")
 

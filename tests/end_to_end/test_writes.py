@@ -14,7 +14,6 @@ from controller.model.exit_codes import exit_code
 from controller.model.report import Applied, Failed, Skipped
 from controller.reporting.text import report_text
 from state import open_state
-from tests.emulator import Emulator
 from tests.end_to_end.interfere import AfterResponse, at_request, interfere, is_call
 from tests.end_to_end.place import (
     CREATE_COMPANY,
@@ -35,12 +34,6 @@ UNLINK = "PATCH /meta/companies/{companyId}/connections/{connectionId}"
 DELETE = "DELETE /companies/{companyId}"
 PORTAL = {"enabled": False}
 EVERYTHING = ("delete", "re-create", "unlink", "disable", "shrink")
-
-
-@pytest.fixture
-def emulator(emulator_in_process: Emulator) -> Emulator:
-    """No socket is the subject here."""
-    return emulator_in_process
 
 
 # -- On a read of just now
