@@ -105,12 +105,8 @@ class AsyncConnection:
     async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Result[*tuple[Any, ...]]:
         """The rows of a statement that has some: a query, or a change that says what it returns."""
 
-        def all_rows(connection: Connection) -> Result[*tuple[Any, ...]]:
-            result = connection.execute(statement, parameters)
-            # Frozen, all is read and the cursor is closed here, where that can be awaited.
-            return result.freeze()() if result.returns_rows else result
-
-        return await self.run_sync(all_rows)
+        # Both drivers have read all rows when this returns, and theirs are the cursors that need not be awaited.
+        return await self.run_sync(lambda connection: connection.execute(statement, parameters))
 
     async def execute_and_count(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> int:
         """How many rows a change was about."""

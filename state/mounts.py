@@ -6,7 +6,7 @@ must be on the same host computer»), and locks of files reach other machines la
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from state.errors import StateUnusable
 
@@ -45,20 +45,21 @@ def network_file_system(folder: str, mounts: str) -> str | None:
     folder  absolute, links resolved
     mounts  lines of `device folder type options 0 0`; a space in a name is written \\040
     """
-    path = PurePosixPath(folder)
     found, deepest = "", -1
     for line in mounts.splitlines():
         _, mount_point, type_, *_ = [*line.split(" "), "", "", ""]
-        mount_path = PurePosixPath(_unescaped(mount_point))
+        mount_path = _unescaped(mount_point).rstrip("/") + "/"
         # The longest mount point counts; of two mounts on one folder the later one hides the earlier.
-        if mount_point and path.is_relative_to(mount_path) and len(mount_path.parts) >= deepest:
-            found, deepest = type_, len(mount_path.parts)
+        if mount_point and f"{folder}/".startswith(mount_path) and len(mount_path) >= deepest:
+            found, deepest = type_, len(mount_path)
     if found in _NETWORK_FILE_SYSTEMS or found.partition("fuse.")[2] in _FUSE_NETWORK_FILE_SYSTEMS:
         return found
     return None
 
 
 def _unescaped(name: str) -> str:
+    if "\\" not in name:
+        return name
     for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         name = name.replace(escape, character)
     return name

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select, text
 
 from state.errors import StateUnusable
 from state.tables import metadata
@@ -32,8 +32,17 @@ _version = Table(
 """As Alembic creates it."""
 
 
+_HAS_VERSION = {
+    "sqlite": text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :table"),
+    "postgresql": text("SELECT 1 WHERE to_regclass(CAST(:table AS text)) IS NOT NULL"),
+}
+_VERSION = select(_version.c.version_num)
+
+
 def is_current(connection: Connection) -> bool:
-    return schema_step_of(connection) == HEAD
+    """Asked each time that a state is opened: without listing its tables."""
+    has_version = connection.scalar(_HAS_VERSION[connection.dialect.name], {"table": VERSION_TABLE})
+    return bool(has_version) and connection.scalar(_VERSION) == HEAD
 
 
 def upgrade(connection: Connection) -> None:
@@ -92,7 +101,7 @@ def schema_step_of(connection: Connection) -> str | None:
     """The step of a database; None for an empty one. Raises StateUnusable where its tables are not merchantctl's."""
     tables = set(inspect(connection).get_table_names())
     if VERSION_TABLE in tables:
-        return connection.scalar(select(_version.c.version_num))
+        return connection.scalar(_VERSION)
     # Tables of our names without our version table: creating ours would fail halfway, or mix with another program's.
     same_names = tables & set(metadata.tables)
     if same_names:
