@@ -180,8 +180,13 @@ class Place:
 
     def run_process(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """`merchantctl` as a process of its own, its input a pipe."""
+        self.check_reachable()
         command = [sys.executable, "-m", "controller", *arguments]
         return run_python(command, cwd=self.folder, env=self.variables(), input=stdin, timeout=120)
+
+    def check_reachable(self) -> None:
+        """For whoever starts a process that is to reach the emulator."""
+        assert self.emulator.has_socket, "no other process reaches this emulator: mark the test `over_tcp`"
 
     def run_in_process(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The same command line in this process: quicker, where no signal, kill, pipe or log is the subject."""

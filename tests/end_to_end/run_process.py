@@ -24,6 +24,7 @@ class RunProcess:
     """A controller that runs. Its log is read as it comes. A variable that is None is not set."""
 
     def __init__(self, place: Place, *arguments: str, inside: Sequence[str] = (), **environment: str | None) -> None:
+        place.check_reachable()
         self._lines: list[LogLine | str] = []
         self.process = PythonProcess(
             [*inside, sys.executable, "-m", "controller", "run", "--listen", "127.0.0.1:0", *arguments],
