@@ -292,7 +292,8 @@ class Place:
         """These merchants, declared on the profile and brought all the way.
 
         A test that begins with a fleet that another one of this process began with gets a copy of that: of the state,
-        and of the emulator's world. It is as many seconds older.
+        and of the emulator's world. It is as many seconds older, and its requests were counted there. Whoever asked the
+        emulator anything before, as `count_requests` does, has one of his own.
         """
         fleet = json.dumps([names, spec]) if self._is_at_the_beginning() else None
         self.profile()

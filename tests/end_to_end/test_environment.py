@@ -16,9 +16,10 @@ SOCKETLESS = "http://127.0.0.1"
 def test_a_fleet_is_provisioned_without_a_socket(tmp_path: Path, emulator_in_process: Emulator) -> None:
     place = Place(tmp_path, emulator_in_process)
     assert place.settings.base_url == SOCKETLESS
-    place.provision("ann", "bob")
+    with place.count_requests() as counts:
+        place.provision("ann", "bob")
     assert states_by_merchant(place.plan()) == {"ann": "in-sync", "bob": "in-sync"}
-    assert emulator_in_process.counts()[CREATE_COMPANY] == 2
+    assert counts[CREATE_COMPANY] == 2
 
 
 def test_a_lost_answer_is_a_lost_answer_without_a_socket_too(tmp_path: Path, emulator_in_process: Emulator) -> None:
