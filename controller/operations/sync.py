@@ -10,6 +10,7 @@ where it was (`reconcile.manual_syncs`). Only this process requests the sync.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 
 from controller.codat.client import Client
@@ -17,6 +18,7 @@ from controller.codat.convert import read_configuration, write_fields
 from controller.codat.write_check import object_paths
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.errors import MerchantctlError, OutcomeUnknown
+from controller.model.exit_codes import EXIT_OK
 from controller.model.observed import Company, Configuration
 from controller.model.syncs_and_uploads import Sync, SyncPreview, SyncRange, TransferStatus
 from controller.model.values import ENABLED_PATH, START_DATE_PATH
@@ -24,11 +26,12 @@ from controller.operations.bootstrap import current_process, open_reader, open_w
 from controller.operations.one_merchant import open_merchant
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.fence import LOCK_LOST_MESSAGE, LockLost, fence
+from controller.reconcile.finding_history import begin_run
 from controller.reconcile.manual_syncs import NOT_BEGUN, is_left, sync_outcome
 from controller.reconcile.observe import has_both_links
 from controller.reconcile.snapshot import RunSnapshot
 from controller.settings import Settings
-from state import ManualSyncRow, Store
+from state import EventRow, ManualSyncRow, Store
 from state.errors import LeaseLost, StateProblem
 
 SYNC_CHECK_INTERVAL_S = 2.0
@@ -126,7 +129,7 @@ class _ManualSync:
 
     def __init__(self, name: str, company_id: str, snapshot: RunSnapshot, request: SyncRequest) -> None:
         self._name, self._company_id, self._snapshot, self._request = name, company_id, snapshot, request
-        self._number = 0
+        self._number = self._run_id = 0
         self._outcome = NOT_BEGUN  # empty while it may run
 
     async def carry_out(self, left: ManualSyncRow | None) -> Sync:
@@ -159,12 +162,15 @@ class _ManualSync:
             )
             if left:
                 await self._store.manual_syncs.close(left.id, run.now())
+            by_hand = replace(run, author=replace(run.author, verb="sync"))
+            self._run_id = await begin_run(by_hand, run.now())
             if live.enabled:
                 try:
                     await self._switch(enabled=False)
                 except BaseException:
                     await self._store.manual_syncs.end(self._number, NOT_BEGUN, run.now())
                     raise
+                await self._record("switched off", "for a manual sync")
                 self._request.on_message(f"{self._name} is switched off while it is synchronised")
         return was_enabled, latest.id if latest else None
 
@@ -208,12 +214,21 @@ class _ManualSync:
         try:
             await syncs.end(self._number, self._outcome, run.now())
             async with state_lock(self._store, self._request.lock_timeout):
-                if was_enabled and declared is True:
+                is_on_again = was_enabled and declared is True
+                if is_on_again:
                     await self._switch(enabled=True)
                     self._request.on_message(f"{self._name} is switched on again")
+                ending = self._outcome if self._outcome == NOT_BEGUN else f"ended with {self._outcome}"
+                await self._record("manual sync", f"{ending}{'; switched on again' if is_on_again else ''}")
                 await syncs.close(self._number, run.now())
+            await self._store.runs.end(self._run_id, EXIT_OK, {"merchants": 1}, run.now())
         except (MerchantctlError, StateProblem) as error:
             self._request.on_message(f"{self._name} is still switched off: {error}. {later}")
+
+    async def _record(self, what: str, reason: str) -> None:
+        """A line in the merchant's history."""
+        event = EventRow(self._snapshot.run.now(), self._run_id, self._name, what, {"reason": reason})
+        await self._store.runs.record_events(self._run_id, [event])
 
     async def _switch(self, *, enabled: bool) -> None:
         """Sends the live document with nothing changed but the switch. MerchantctlError where it does not stand then.

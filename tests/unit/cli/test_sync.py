@@ -90,6 +90,9 @@ def test_sales_are_synchronised_while_the_merchant_is_off_and_it_is_on_again_the
     said = ("sales go into the merchant's books", "switched off meanwhile", "is switched off", "is switched on again")
     assert [each for each in said if each not in ended.err] == []
     assert sync("--status", "--wait", "-o", "json").json["sync"] == ended.json["sync"]
+    history = merchantctl("history", "m-00000").out
+    for words in ("switched off", "for a manual sync", "ended with 2000; switched on again", "sync"):
+        assert words in history
 
 
 def test_who_was_off_stays_off(sync: Any, served: Emulator, ann: Merchant) -> None:
