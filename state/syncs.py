@@ -21,6 +21,8 @@ class SyncRow:
     since    when this sync, or that there was none, was read first
     read_at  when it was read last
     detail   what only Codat's raw message said; None where it said no more
+    failing_since    when the first of the failed ones in a row ran; None where the last that ended succeeded
+    last_success_at  when the last that was read as a success ran
     """
 
     merchant: str
@@ -30,6 +32,8 @@ class SyncRow:
     since: datetime
     read_at: datetime
     detail: str | None = None
+    failing_since: datetime | None = None
+    last_success_at: datetime | None = None
 
 
 class Syncs:

@@ -345,6 +345,8 @@ syncs = Table(
     Column("since", UtcTime, nullable=False),
     Column("read_at", UtcTime, nullable=False),
     Column("detail", String),
+    Column("failing_since", UtcTime),
+    Column("last_success_at", UtcTime),
 )
 
 manual_syncs = Table(

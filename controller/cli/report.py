@@ -23,8 +23,9 @@ Examples:
   merchantctl report --group-by country --only drift
   merchantctl report -o json > today.json && merchantctl report diff yesterday.json today.json
 \b
-Nothing is asked of Codat: it is what `run`, `apply` and `drift --record` saw last, and what their
-ledger says; the report tells how old that is.
+It also lists who is not being booked: by cause, since when, last success, next sync. Nothing is
+asked of Codat: it is what `run`, `apply` and `drift --record` saw last, and what their ledger
+says; the report tells how old that is.
 \b
 Exit codes: 0 there is a report, whatever it says; 1 error, 64 wrong usage.
 """

@@ -195,6 +195,8 @@ class LastSync:
     ran_at         when it ran, as far as Codat says
     first_read_at  when it, or that there was none, was read first
     detail         what only the raw message says
+    failing_since  when the first of the failed ones in a row ran, as far as they were read
+    last_success_at  when the last that was read as a success ran
     """
 
     code: int | None
@@ -203,6 +205,8 @@ class LastSync:
     first_read_at: datetime
     read_at: datetime
     detail: str = ""
+    failing_since: datetime | None = None
+    last_success_at: datetime | None = None
 
     @property
     def failed(self) -> bool:

@@ -7,13 +7,14 @@ PeriodReport  what a report of it says: new, still open and closed findings, the
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from controller.model.drift import is_drift
 from controller.model.merchant_status import MerchantStatus
+from controller.model.not_booked import NotBooked, NotBookedGroup, group_not_booked
 from controller.model.observed import LastSync
 from controller.model.plan import Actor, ConditionStatus, Direction, Finding, Plan
 from controller.model.report_filter import Shown
@@ -69,6 +70,7 @@ class FleetMemory:
     base_url, environment, revision   of the last look at everyone
     samples      how many merchants had which status, now and then within the days of a chart, the oldest first; of the
                  whole fleet, so none where the report is about a part of it
+    not_booked   whose sales do not arrive in the books
     """
 
     names: frozenset[str]
@@ -84,6 +86,7 @@ class FleetMemory:
     revision: str = ""
     notes: tuple[str, ...] = ()
     samples: Sequence[tuple[datetime, Mapping[MerchantStatus, int]]] = ()
+    not_booked: Sequence[NotBooked] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,7 @@ class PeriodReport:
     ages             open drift by age: under each of AGE_LIMITS, and older
     funnel           by step how many merchants have come so far
     courses          by status, over the same days as `days`; of the whole fleet alone, where a controller took samples
+    not_booked       whose sales do not arrive in the books, by cause and by who must act
     sync_outcomes    of those that are mapped: how the latest sync went, in the words of `sync_outcome`
     """
 
@@ -177,6 +181,7 @@ class PeriodReport:
     parts: tuple[LabelPart, ...] = ()
     shown: Shown = field(default_factory=Shown)
     notes: tuple[str, ...] = ()
+    not_booked: tuple[NotBookedGroup, ...] = ()
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:
@@ -225,8 +230,18 @@ def make_period_report(memory: FleetMemory, since: datetime, now: datetime, show
         courses=_courses(memory.samples, now),
         shown=Shown(shown.filter, len(told) - len(wanted), shown.group_by),
         notes=memory.notes,
+        not_booked=group_not_booked(_not_booked(memory, shown)),
         parts=_parts(memory, shown.group_by, new, still_open, closed) if shown.group_by else (),
     )
+
+
+def _not_booked(memory: FleetMemory, shown: Shown) -> Iterator[NotBooked]:
+    """Those that the filter shows. What stopped a merchant has been there for as long as the ledger has it."""
+    found_at = {each.key: each.found_at for each in memory.occurrences if each.gone_at is None}
+    for each in memory.not_booked:
+        if shown.filter.shows(each.finding):
+            since = each.finding.since or found_at.get(each.finding.key)
+            yield replace(each, finding=replace(each.finding, since=since))
 
 
 def sync_outcome(sync: LastSync | None) -> str:

@@ -13,6 +13,7 @@ from controller.model.period_report import CHART_DAYS, FleetMemory, PeriodReport
 from controller.model.report_filter import Shown
 from controller.model.run import Scope
 from controller.operations.bootstrap import load_manifests, open_store
+from controller.planning.not_booked import find_not_booked
 from controller.reconcile.conditions import parse_statuses
 from controller.reconcile.load_snapshot import select_merchants
 from controller.reconcile.persist import last_sync_from_row
@@ -55,11 +56,11 @@ async def read_period_report(
     settings: Settings, scope: Scope, store: Store, *, since: datetime, shown: Shown, now: datetime
 ) -> PeriodReport:
     """The report of a period from a state that is open. Raises UsageError where nobody is in scope."""
-    memory = await _read_memory(settings, scope, store, min(since, now - timedelta(days=CHART_DAYS)))
+    memory = await _read_memory(settings, scope, store, min(since, now - timedelta(days=CHART_DAYS)), now)
     return await asyncio.to_thread(make_period_report, memory, since, now, shown)
 
 
-async def _read_memory(settings: Settings, scope: Scope, store: Store, since: datetime) -> FleetMemory:
+async def _read_memory(settings: Settings, scope: Scope, store: Store, since: datetime, now: datetime) -> FleetMemory:
     """Everything that the state knows of the merchants in scope."""
     whole, seen = await load_seen_fleet(store), await load_seen(store)
     fleet, notes = _declared(settings, scope)
@@ -69,6 +70,8 @@ async def _read_memory(settings: Settings, scope: Scope, store: Store, since: da
         names |= seen.keys()  # whose manifest is invalid by now is among them
     rows = await store.findings.load_open_or_ended_since(since)
     syncs = await store.syncs.load()
+    latest = {name: last_sync_from_row(row) for name, row in syncs.items() if name in names}
+    not_booked = [find_not_booked(each.plan, latest.get(name), now) for name, each in seen.items() if name in names]
     return FleetMemory(
         names=names,
         plans={name: each.plan for name, each in seen.items() if name in names},
@@ -77,13 +80,14 @@ async def _read_memory(settings: Settings, scope: Scope, store: Store, since: da
         met={name: _met(text) for name, text in statuses.items() if name in names},
         # Also what ended with a merchant that has left.
         occurrences=[_occurrence(row) for row in rows if scope.is_everyone or row.merchant in names],
-        syncs={name: last_sync_from_row(row) for name, row in syncs.items() if name in names},
+        syncs=latest,
         labels={name: each.labels for name, each in fleet.merchants.items()} if fleet else {},
         base_url=whole[0].base_url if whole else "",
         environment=whole[0].environment if whole else settings.environment_name,
         revision=whole[0].revision if whole else "",
         notes=(*notes, *([] if whole else [_NEVER_LOOKED])),
         samples=[_sampled_statuses(each) for each in await store.samples.load(since)] if scope.is_everyone else (),
+        not_booked=[each for each in not_booked if each],
     )
 
 

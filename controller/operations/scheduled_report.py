@@ -23,7 +23,7 @@ from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import cut_text
 from controller.reporting.period_formats import FILES, PERIOD_FORMATS
 from controller.reporting.period_json import period_report_json
-from controller.reporting.period_words import code_rows, findings_text, status_text
+from controller.reporting.period_words import code_rows, findings_text, not_booked_text, status_text
 from controller.scheduled_reports import ScheduledReport
 from controller.settings import Settings
 from controller.telemetry import apprise_client
@@ -198,14 +198,16 @@ def _title(report: ScheduledReport, made: PeriodReport) -> str:
 
 
 def _summary(report: ScheduledReport, made: PeriodReport) -> str:
-    return f"{_title(report, made)}: {status_text(made)}. {findings_text(made)}."
+    not_booked = f" {not_booked_text(made)}." if made.not_booked else ""
+    return f"{_title(report, made)}: {status_text(made)}. {findings_text(made)}.{not_booked}"
 
 
 def _chat_text(made: PeriodReport) -> str:
     """A few lines: a chat shows no tables, and the shortest limit of a message is 2,000 characters."""
     codes = [f"{code}: {new} new, {still} still open, {closed} closed" for code, new, still, closed in code_rows(made)]
     more = len(codes) - MAX_CHAT_LINES
-    lines = [f"{status_text(made)}.", f"{findings_text(made)}.", *codes[:MAX_CHAT_LINES]]
+    not_booked = [f"{not_booked_text(made)}."] if made.not_booked else []
+    lines = [f"{status_text(made)}.", *not_booked, f"{findings_text(made)}.", *codes[:MAX_CHAT_LINES]]
     return cut_text("\n".join([*lines, f"and {more} more codes"] if more > 0 else lines), MAX_CHAT_CHARACTERS)
 
 

@@ -29,6 +29,7 @@ from controller.planning.context import PlanningContext
 from controller.planning.remedies import command_line, possible_values, refresh_command, write_in_manifest
 from controller.quick_dataclasses import dataclass
 
+OVERDUE_REMEDY = "ask Codat's support why none has run"
 MAX_DAYS_WITHOUT_SYNC = {"Daily": 2, "Monthly": 33}
 """Days without a sync that are too many: one period of the schedule, and a day of delay at Codat."""
 
@@ -94,8 +95,8 @@ def last_sync_findings(context: PlanningContext) -> Iterator[Finding]:
         return
     if sync.failed:
         yield _failed_finding(context, sync, live)
-    elif _is_late(sync, live):
-        yield _overdue_finding(context, sync, str(live.values[FREQUENCY_PATH]))
+    elif (schedule := sync_schedule_of(live)) and is_late(sync, schedule):
+        yield _overdue_finding(context, sync, str(schedule.frequency))
 
 
 def syncing_condition(
@@ -134,10 +135,7 @@ def sync_schedule_of(live: object) -> SyncSchedule | None:
 def _failed_finding(context: PlanningContext, sync: LastSync, live: Configuration) -> Finding:
     text = f"{sync.message}\n{sync.detail}"
     failure, paths = _failure_of(sync), fields_in_message(text, live)
-    at = f" of {sync.ran_at:%Y-%m-%d %H:%M} UTC" if sync.ran_at else ""
-    message = f": {sync.message}" if sync.message else ""
-    cause = [f"the sync{at} ended with {sync.code}, {failure.meaning}{message}"]
-    cause += [sync.detail] if sync.detail and sync.detail != sync.message else []
+    cause = _failure_words(sync, failure)
     cause += [f"it is about {', '.join(_with_selection(path, live) for path in paths)}"] if paths else []
     remedy, actor = failure.remedy.format(name=shlex.quote(context.desired.name)), failure.actor
     if not paths and _NAMES_ONE_RECORD.search(text):
@@ -153,6 +151,28 @@ def _failed_finding(context: PlanningContext, sync: LastSync, live: Configuratio
     return context.finding(
         LAST_SYNC_FAILED, "; ".join(cause), remedy, actor, field=paths[0] if len(paths) == 1 else None
     )
+
+
+def without_time(cause: str, sync: LastSync) -> str:
+    """The cause of a failed sync but for when it ran, in which merchants differ whose syncs fail alike."""
+    return cause.replace(_when(sync), "", 1)
+
+
+def failed_finding_of(merchant: str, sync: LastSync) -> Finding:
+    """What a failed sync says by itself: which fields it is about, only the merchant's document tells."""
+    failure = _failure_of(sync)
+    cause, remedy = "; ".join(_failure_words(sync, failure)), failure.remedy.format(name=shlex.quote(merchant))
+    return Finding(LAST_SYNC_FAILED, merchant, cause, remedy, failure.actor)
+
+
+def _failure_words(sync: LastSync, failure: SyncFailure) -> list[str]:
+    message = f": {sync.message}" if sync.message else ""
+    words = [f"the sync{_when(sync)} ended with {sync.code}, {failure.meaning}{message}"]
+    return words + ([sync.detail] if sync.detail and sync.detail != sync.message else [])
+
+
+def _when(sync: LastSync) -> str:
+    return f" of {sync.ran_at:%Y-%m-%d %H:%M} UTC" if sync.ran_at else ""
 
 
 def _failure_of(sync: LastSync) -> SyncFailure:
@@ -202,13 +222,13 @@ def _with_selection(path: str, live: Configuration) -> str:
     return f"{path} ({value.name or value.id})" if isinstance(value, Option) else path
 
 
-def _is_late(sync: LastSync, live: Configuration) -> bool:
+def is_late(sync: LastSync, schedule: SyncSchedule) -> bool:
     """Whether it was overdue when it was read; what has happened since then is not known."""
-    max_days, start = MAX_DAYS_WITHOUT_SYNC.get(str(live.values.get(FREQUENCY_PATH))), live.values.get(START_DATE_PATH)
+    max_days, start = MAX_DAYS_WITHOUT_SYNC.get(str(schedule.frequency)), schedule.starts_at
     if max_days is None:
         return False
     # No sync is due before the start date, so the days count from there.
-    has_just_started = isinstance(start, datetime) and (sync.read_at - start).days < max_days
+    has_just_started = start is not None and (sync.read_at - start).days < max_days
     return sync.days_without_sync >= max_days and not has_just_started
 
 
@@ -216,4 +236,4 @@ def _overdue_finding(context: PlanningContext, sync: LastSync, frequency: str) -
     last, days = sync.ran_at or sync.first_read_at, sync.days_without_sync
     fact = "the last sync ran" if sync.ran_at else "there was none by"
     cause = f"{fact} {last:%Y-%m-%d %H:%M} UTC, and none in the {days} days since, though the schedule is {frequency}"
-    return context.finding(SYNC_OVERDUE, cause, "ask Codat's support why none has run", Actor.CODAT)
+    return context.finding(SYNC_OVERDUE, cause, OVERDUE_REMEDY, Actor.CODAT)

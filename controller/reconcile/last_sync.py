@@ -9,6 +9,7 @@ from datetime import datetime
 from controller.codat.client import Reader
 from controller.model.errors import RemoteError, StoppedBySignal
 from controller.model.observed import RecordedState
+from controller.model.syncs_and_uploads import is_failure
 from controller.reconcile.concurrency import map_bounded
 from controller.reconcile.failure_policy import ends_run
 from controller.reconcile.observe import has_both_links
@@ -27,7 +28,21 @@ async def read_sync(merchant: str, company_id: str, before: SyncRow | None, api:
     same = before is not None and before.ran_at == ran_at and (before.code is None) == (code is None)
     since = before.since if before and same else now
     message, detail = (text[:MAX_SYNC_MESSAGE_CHARS] for text in ((sync.message, sync.detail) if sync else ("", "")))
-    return SyncRow(merchant, code, message, ran_at, since, now, detail or None)
+    times = _streak(code, ran_at or since, before)
+    return SyncRow(merchant, code, message, ran_at, since, now, detail or None, *times)
+
+
+def _streak(code: int | None, at: datetime, before: SyncRow | None) -> tuple[datetime | None, datetime | None]:
+    """Since when syncs have failed in a row, and when one succeeded last, with this one that ran at `at`.
+
+    One that runs still ends no row: how it will end is not known.
+    """
+    failing_since, last_success_at = (before.failing_since, before.last_success_at) if before else (None, None)
+    if is_failure(code):
+        return failing_since or at, last_success_at
+    if code is not None and code // 1000 == 2:
+        return None, at
+    return (failing_since if code is not None else None), last_success_at
 
 
 async def with_latest_syncs(snapshot: RunSnapshot) -> RunSnapshot:

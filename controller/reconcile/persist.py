@@ -40,7 +40,8 @@ def recorded_state_of(row: Row, sync: SyncRow | None = None) -> RecordedState:
 
 
 def last_sync_from_row(row: SyncRow) -> LastSync:
-    return LastSync(row.code, row.message, row.ran_at, row.since, row.read_at, row.detail or "")
+    times = (row.failing_since, row.last_success_at)
+    return LastSync(row.code, row.message, row.ran_at, row.since, row.read_at, row.detail or "", *times)
 
 
 class LastApplied(Mapping[str, Value]):

@@ -20,6 +20,7 @@ from controller.reporting.provenance import SHORT_REVISION_DIGITS, shown_text
 def period_report_html(report: PeriodReport) -> str:
     of = f" of {report.environment}" if report.environment else ""
     sections: list[Section] = [("summary", "Summary", _summary(report))]
+    sections += _not_booked(report)
     sections += _findings("new", "New", report.new, FILTER)
     sections += _findings("open", "Still open", report.still_open, "" if report.new else FILTER)
     sections += _closed(report)
@@ -57,6 +58,7 @@ def _summary(report: PeriodReport) -> str:
         paragraph(f"{words.status_text(report)}.", "lead"),
         paragraph(f"In the period: {words.findings_text(report)}."),
     ]
+    lead += [paragraph(f"{text}.", "notice") for text in [words.not_booked_text(report)] if text]
     return "".join([*lead, filtered, notes, tiles(groups), f'<div class="figures">{"".join(_figures(report))}</div>'])
 
 
@@ -72,6 +74,19 @@ def _figures(report: PeriodReport) -> list[str]:
         (title, report.sync_outcomes[word]) for word, title in words.SYNC_WORDS.items() if word in report.sync_outcomes
     ]
     return figures + ([bars("Last syncs", syncs, words.syncs_read_text(report))] if syncs else [])
+
+
+def _not_booked(report: PeriodReport) -> list[Section]:
+    """By cause a sentence, what to do, and the merchants."""
+    if not report.not_booked:
+        return []
+    parts = [
+        paragraph(words.not_booked_title(group))
+        + paragraph(group.example.finding.one_line_remedy, "notice")
+        + plain_table(words.NOT_BOOKED_HEAD, words.not_booked_rows(group))
+        for group in report.not_booked
+    ]
+    return [("not-booked", "Not being booked", "".join(parts))]
 
 
 def _findings(name: str, title: str, findings: Sequence[Finding], before: str) -> list[Section]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from controller.model.finding_evidence import ENDED_WORDS
+from controller.model.not_booked import NotBookedGroup, count_actors, count_reasons
 from controller.model.period_report import AGE_LIMITS, ClosedFinding, LabelPart, PeriodReport
 from controller.model.plan import Finding
 from controller.model.severity import finding_severity
@@ -63,6 +64,12 @@ def period_report_json(report: PeriodReport) -> dict[str, Any]:
             "oldest": format_iso(read_at[0] if read_at else None),
             "newest": format_iso(read_at[1] if read_at else None),
         },
+        "notBooked": {
+            "merchants": sum(len(group.merchants) for group in report.not_booked),
+            "reasons": {reason.value: number for reason, number in count_reasons(report.not_booked).items()},
+            "actors": {actor.value: number for actor, number in count_actors(report.not_booked).items()},
+            "groups": [_not_booked(group) for group in report.not_booked],
+        },
         **shown_json(report.shown),
         **({"groupBy": report.shown.group_by, "parts": list(map(_part, report.parts))} if report.parts else {}),
     }
@@ -72,6 +79,23 @@ def _finding(finding: Finding, *, is_new: bool) -> dict[str, Any]:
     return {"new": is_new, "severity": finding_severity(finding.code, finding.direction, finding.actor).value} | (
         finding_json(finding)
     )
+
+
+def _not_booked(group: NotBookedGroup) -> dict[str, Any]:
+    example = group.example
+    about = {key: finding_json(example.finding)[key] for key in ("code", "field", "cause", "remedy", "actor")}
+    merchants = [
+        {
+            "merchant": each.merchant,
+            "since": format_iso(each.finding.since),
+            "lastSuccessAt": format_iso(each.last_success_at),
+            "nextSync": format_iso(each.next_sync_at),
+            "frequency": each.frequency,
+            "readAt": format_iso(each.read_at),
+        }
+        for each in group.merchants
+    ]
+    return {"reason": example.reason.value, **about, "since": format_iso(group.since), "merchants": merchants}
 
 
 def _closed(closed: ClosedFinding) -> dict[str, Any]:

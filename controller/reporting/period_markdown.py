@@ -38,7 +38,10 @@ def period_report_markdown(report: PeriodReport) -> str:
         _text(" ".join(filter(None, [f"{severity_sentence(groups)}." if groups else "", actor_sentence(groups)]))),
         "",
     ]
+    if not_booked := words.not_booked_text(report):
+        head += [f"**{_text(not_booked)}.**", ""]
     tables = [
+        *_not_booked(report),
         *_table("Findings by code", ("code", "new", "still open", "closed"), words.code_rows(report)),
         *_table("How findings ended", ("how", "findings"), words.closed_rows(report)),
         *_table("Again and again", ("merchant", "finding", "times", ""), words.recurrence_rows(report)),
@@ -54,6 +57,18 @@ def period_report_markdown(report: PeriodReport) -> str:
     return "\n".join([*head, *new, *still_open, *tables]).rstrip()
 
 
+def _not_booked(report: PeriodReport) -> list[str]:
+    """A row a cause, then the merchants."""
+    causes: words.Rows = [
+        (words.not_booked_title(group), group.example.finding.one_line_remedy) for group in report.not_booked
+    ]
+    rows = [row for group in report.not_booked for row in words.not_booked_rows(group)]
+    return [
+        *_table("Not being booked", ("cause", "what to do"), causes, _LONGEST_NOTE),
+        *_table("Who is not being booked", words.NOT_BOOKED_HEAD, rows),
+    ]
+
+
 def _groups(title: str, findings: Sequence[Finding], room: int) -> list[str]:
     if not findings:
         return []
@@ -61,11 +76,11 @@ def _groups(title: str, findings: Sequence[Finding], room: int) -> list[str]:
     return [*head, *groups_within(group_statements(finding_statements(findings)), room - size(head), _COMMAND)]
 
 
-def _table(title: str, head: Sequence[str], rows: words.Rows) -> list[str]:
+def _table(title: str, head: Sequence[str], rows: words.Rows, longest_cell: int = _LONGEST_CELL) -> list[str]:
     if not rows:
         return []
     more = [f"_{len(rows) - MAX_ROWS:,} more: `merchantctl report -o json`_", ""] if len(rows) > MAX_ROWS else []
-    cells = [[_text(cell, _LONGEST_CELL) for cell in row] for row in rows[:MAX_ROWS]]
+    cells = [[_text(cell, longest_cell) for cell in row] for row in rows[:MAX_ROWS]]
     return [f"### {title}", "", *table(head, cells), "", *more]
 
 

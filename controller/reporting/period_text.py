@@ -16,6 +16,7 @@ from controller.reporting.paint import WITHOUT_COLOUR, Paint
 
 _STYLES = {Severity.CRITICAL: "bad", Severity.WARNING: "change", Severity.INFO: "quiet"}
 _LONGEST_CAUSE = 100
+_LONGEST_TITLE = 300
 
 
 def period_report_text(report: PeriodReport, paint: Paint = WITHOUT_COLOUR) -> str:
@@ -24,6 +25,7 @@ def period_report_text(report: PeriodReport, paint: Paint = WITHOUT_COLOUR) -> s
         *(paint("change", "Note: ") + clean(note) for note in report.notes),
         *_findings("New", report.new, paint),
         *_findings("Still open", report.still_open, paint),
+        *_not_booked(report, paint),
         *_table("Closed", words.closed_rows(report), paint, words.closed_by_merchant(report.closed)),
         *_table("Again and again", words.recurrence_rows(report), paint),
         *_table("Age of open drift", words.age_rows(report) if any(report.ages) else [], paint),
@@ -33,6 +35,7 @@ def period_report_text(report: PeriodReport, paint: Paint = WITHOUT_COLOUR) -> s
         paint("quiet", clean(words.made_text(report))),
         f"From {words.period_text(report)}: {words.findings_text(report)}.",
         *filter(None, [actor_sentence(group_statements(finding_statements(report.open_findings)))]),
+        *filter(None, [paint("bad", clean(words.not_booked_text(report)))]),
         paint("strong", "Fleet: ") + words.status_text(report) + ".",
     ]
     return "\n".join(lines)
@@ -58,6 +61,21 @@ def _findings(title: str, findings: Sequence[Finding], paint: Paint) -> list[str
             )
         )
     return [paint("strong", f"{title}: {len(findings):,}"), *align_columns(rows, "  ", width=paint.width), ""]
+
+
+def _not_booked(report: PeriodReport, paint: Paint) -> list[str]:
+    """By cause: of how many, since when and who must act; what to do; some of the merchants."""
+    lines = []
+    for group in report.not_booked:
+        rows, more = words.not_booked_rows(group)[: words.MAX_NAMES], len(group.merchants) - words.MAX_NAMES
+        table = [(name, since, f"last success: {success}", f"next: {due}") for name, since, success, due, _ in rows]
+        remedy = clean(group.example.finding.one_line_remedy)
+        lines += [
+            "  " + cut_text(words.not_booked_title(group), _LONGEST_TITLE),
+            *([f"    > {remedy}"] if remedy else []),
+        ]
+        lines += [*align_columns(table, "    "), *([f"    and {more:,} more: -o json has all"] if more > 0 else [])]
+    return [paint("bad", "Not being booked"), *lines, ""] if lines else []
 
 
 def _table(title: str, rows: words.Rows, paint: Paint, note: str = "") -> list[str]:

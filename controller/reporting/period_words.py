@@ -7,8 +7,9 @@ from itertools import pairwise
 
 from controller.model.finding_evidence import ENDED_WORDS
 from controller.model.merchant_status import STATUS_MEANINGS
+from controller.model.not_booked import NotBookedGroup, NotBookedReason, count_actors, count_reasons
 from controller.model.period_report import AGE_LIMITS, ClosedFinding, LabelPart, PeriodReport
-from controller.reporting.formatting import clean, format_count, format_list, format_time
+from controller.reporting.formatting import ACTOR_WORDS, clean, format_count, format_list, format_time
 from controller.reporting.provenance import SHORT_REVISION_DIGITS, shown_text
 
 FUNNEL_WORDS = {
@@ -25,6 +26,11 @@ SYNC_WORDS = {
     "running": "running",
     "none": "no sync yet",
     "unread": "not read yet",
+}
+NOT_BOOKED_WORDS = {
+    NotBookedReason.FAILED: "by a failed sync",
+    NotBookedReason.OVERDUE: "overdue",
+    NotBookedReason.STOPPED: "not synchronised any more",
 }
 MAX_NAMES = 10
 
@@ -115,6 +121,42 @@ def funnel_rows(report: PeriodReport) -> Rows:
 def sync_rows(report: PeriodReport) -> Rows:
     return [
         (words, f"{report.sync_outcomes[word]:,}") for word, words in SYNC_WORDS.items() if word in report.sync_outcomes
+    ]
+
+
+def not_booked_text(report: PeriodReport) -> str:
+    """`Not being booked: 5 merchants (3 by a failed sync, 2 overdue), 3 wait for our side, 2 for Codat`; empty where
+    all is booked."""
+    if not report.not_booked:
+        return ""
+    reasons = [f"{number:,} {NOT_BOOKED_WORDS[each]}" for each, number in count_reasons(report.not_booked).items()]
+    waits = [f"{number:,} for {ACTOR_WORDS[each]}" for each, number in count_actors(report.not_booked).items()]
+    who = format_count(sum(len(group.merchants) for group in report.not_booked), "merchant")
+    return f"Not being booked: {who} ({', '.join(reasons)}); waiting {', '.join(waits)}"
+
+
+NOT_BOOKED_HEAD = ("merchant", "since", "last success", "next sync", "waits for")
+
+
+def not_booked_title(group: NotBookedGroup) -> str:
+    """`3 merchants, since 2026-11-20 05:00 UTC, waiting for our side: the sync ended with 4000, …`"""
+    who = format_count(len(group.merchants), "merchant")
+    since = f", since {format_time(group.since)}" if group.since else ""
+    found = group.example.finding
+    return clean(f"{who}{since}, waiting for {ACTOR_WORDS[found.actor]}: {found.cause}")
+
+
+def not_booked_rows(group: NotBookedGroup) -> Rows:
+    """Merchant, since when, last success, next sync, who must act."""
+    return [
+        (
+            clean(each.merchant),
+            format_time(each.finding.since) if each.finding.since else "not known",
+            format_time(each.last_success_at) if each.last_success_at else "none read",
+            format_time(each.next_sync_at) if each.next_sync_at else clean(each.frequency or "none"),
+            ACTOR_WORDS[each.finding.actor],
+        )
+        for each in group.merchants
     ]
 
 

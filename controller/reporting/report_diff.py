@@ -141,5 +141,9 @@ def _numbers(document: Document) -> dict[str, int]:
         part = document.get(name)
         pairs = part.items() if isinstance(part, dict) else ()
         numbers |= {f"{name}.{key}": value for key, value in pairs if isinstance(value, int)}
+    not_booked = document.get("notBooked")
+    reasons = not_booked.get("reasons") if isinstance(not_booked, dict) else None
+    pairs = reasons.items() if isinstance(reasons, dict) else ()
+    numbers |= {f"notBooked.{key}": value for key, value in pairs if isinstance(value, int)}
     merchants = document.get("merchants")
     return numbers | ({"merchants": merchants} if isinstance(merchants, int) else {})

@@ -253,3 +253,52 @@ def configured_at(place: Place, name: str) -> list[str]:
     path = f"/config/companies/{place.company(name)['id']}/sync/commerce"
     log = place.emulator.control("GET", "/requests?log=1")["log"]
     return [call["at"] for call in log if (call["method"], call["path"], call["status"]) == ("POST", path, 200)]
+
+
+def test_whoever_is_not_being_booked_is_listed_by_cause_with_the_last_success_and_the_next_sync(place: Place) -> None:
+    """ann and bob lose an account, cat is revoked by its owner, dan is booked; eve is switched off as declared."""
+    names = ("ann", "bob", "cat", "dan", "eve")
+    place.provision(*names)
+    place.wait(5 * DAY)  # past the start date
+    place.emulator.advance("PT5S")
+    read_syncs(place)
+    assert report(place)["notBooked"] == {"merchants": 0, "reasons": {}, "actors": {}, "groups": []}
+    booked_at = {name: sync["ranAt"] for name, sync in last_syncs(place).items()}
+    for name in ("ann", "bob"):
+        selected = place.document(name)["configuration"]["sales"]["accounts"]["gratuity"]["selectedAccountId"]
+        place.emulator.control("DELETE", f"/companies/{place.company(name)['id']}/accounts/{selected}?pull=false")
+    place.edit_in_portal("eve", OFF)
+    place.merchant("eve", enabled=False)
+    for _ in range(2):
+        place.wait(DAY)
+        place.emulator.advance("PT5S")
+        read_syncs(place)
+    cat, books = place.company("cat")["id"], place.accounting_connection("cat")["id"]
+    place.emulator.control("POST", f"/companies/{cat}/connections/{books}/deauthorize")
+    read_syncs(place)
+    with place.count_requests() as counts:
+        told = report(place)["notBooked"]
+        text = place.run_in_process("report").stdout
+        chosen = report(place, "--actor", "merchant")["notBooked"]
+    assert not counts
+    assert (told["merchants"], told["reasons"]) == (3, {"failed": 2, "stopped": 1})
+    failed, revoked = told["groups"]
+    assert [each["merchant"] for each in failed["merchants"]] == ["ann", "bob"]
+    assert (failed["actor"], failed["field"]) == ("us", "mapping.sales.accounts.gratuity")
+    assert "not found" in failed["cause"]
+    for each in failed["merchants"]:
+        assert each["lastSuccessAt"] == booked_at[each["merchant"]] < each["since"] < last_syncs(place)["ann"]["ranAt"]
+        assert each["nextSync"] > last_syncs(place)["ann"]["ranAt"]
+    assert (revoked["code"], revoked["actor"]) == ("connection-deauthorized", "merchant")
+    assert [(each["merchant"], each["nextSync"]) for each in revoked["merchants"]] == [("cat", None)]
+    assert "Not being booked: 3 merchants (2 by a failed sync, 1 not synchronised any more)" in text
+    assert [group["code"] for group in chosen["groups"]] == ["connection-deauthorized"]
+
+
+def read_syncs(place: Place) -> None:
+    assert place.run_in_process("drift", "--syncs", "--record").returncode in (0, 2, 3)
+
+
+def last_syncs(place: Place) -> dict[str, Any]:
+    merchants = json.loads(place.run_in_process("status", "-o", "json").stdout)["merchants"]
+    return {each["merchant"]: each["lastSync"] for each in merchants if each.get("lastSync")}
