@@ -107,7 +107,7 @@ def _status_text(plan: FleetPlan, view: View) -> str:
     from controller.reporting.text_drift import merchant_detail_text, status_text
 
     if view.in_depth:
-        return "\n\n".join(merchant_detail_text(merchant, view.paint, plan.made_at) for merchant in plan.plans)
+        return "\n\n".join(merchant_detail_text(each, view.paint, plan.made_at) for each in plan.every_plan)
     return status_text(plan, view.paint)
 
 

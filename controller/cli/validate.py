@@ -107,7 +107,8 @@ def _print_result(fleet: Fleet, online_check: FleetReferenceCheck | None) -> Non
     if fleet.diagnostics:
         click.echo(f"{format_count(len(fleet.diagnostics), 'complaint')}: mend them and validate again.", err=True)
         return
-    click.echo(f"{format_count(len(fleet.merchants), 'merchant')}: all sound.")
+    account = " and the account's settings" if fleet.account_settings else ""
+    click.echo(f"{format_count(len(fleet.merchants), 'merchant')}{account}: all sound.")
     if online_check:
         click.echo(f"Online: {reference_check_summary(online_check)}")
 

@@ -34,7 +34,7 @@ class Scope:
     @property
     def has_account(self) -> bool:
         """Whether the run is about the account's own settings, too: it is about everyone, or names them."""
-        return self.is_everyone or ACCOUNT_NAME in (*self.targets, *(self.names or ()))
+        return self.is_everyone or ACCOUNT_NAME in (*self.targets, self.name, *(self.names or ()))
 
 
 @dataclass(frozen=True, slots=True)

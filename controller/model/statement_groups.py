@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.plan import Actor, Direction
 from controller.model.severity import Severity
 from controller.model.statements import Statement, Subject
@@ -69,10 +70,10 @@ def group_statements(statements: Iterable[Statement]) -> tuple[Group, ...]:
 
 
 def merchants_by_actor(groups: Iterable[Group]) -> Mapping[Actor, int]:
-    """How many merchants wait for whom; for nobody is not among them."""
+    """How many merchants wait for whom; for nobody is not among them, and the account is no merchant."""
     names: dict[Actor, set[str]] = defaultdict(set)
     for group in groups:
-        names[group.subject.actor].update(group.merchants)
+        names[group.subject.actor].update({*group.merchants} - {ACCOUNT_NAME})
     return {actor: len(names[actor]) for actor in ACTORS_BY_URGENCY if names.get(actor)}
 
 
@@ -84,7 +85,7 @@ def merchants_by_severity(groups: Iterable[Group]) -> Mapping[Severity, int]:
     """How many merchants have something of each severity; a merchant counts once, at its worst."""
     worst: dict[str, Severity] = {}
     for group in sorted(groups, key=lambda group: group.subject.severity.rank):
-        for name in group.merchants:
+        for name in {*group.merchants} - {ACCOUNT_NAME}:
             worst.setdefault(name, group.subject.severity)
     counts = Counter(worst.values())
     return {severity: counts[severity] for severity in Severity if counts[severity]}

@@ -21,6 +21,7 @@ from controller.codat.read_only import open_read_only
 from controller.desired.loader import empty_root_diagnostic, load_fleet
 from controller.desired.selector import require_any_match
 from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Fleet
 from controller.model.errors import InvalidManifests, LockedByOtherRun, StateError, UsageError
 from controller.model.plan import ChangeClass
@@ -98,7 +99,8 @@ def load_manifests(settings: Settings, scope: Scope, *, strict: bool, cached: bo
             raise InvalidManifests(fleet.diagnostics)
         return fleet
     if not fleet.merchants and not fleet.is_complete:
-        raise UsageError(f"no merchant's manifest is at or below {scope.path}. Nothing was done.")
+        account = f"; the account's own settings: --target '{ACCOUNT_NAME}'" if fleet.has_account_documents else ""
+        raise UsageError(f"no merchant's manifest is at or below {scope.path}{account}. Nothing was done.")
     if scope.selector is not None:
         labels = [merchant.labels for merchant in fleet.merchants.values()]
         require_any_match(scope.selector, labels, f"-l {quote(scope.selector)}")

@@ -55,7 +55,7 @@ async def plan_account(run: RunContext) -> Plan | None:
     Raises UsageError where they are asked for by name, and no manifest declares any.
     """
     desired = run.fleet.account_settings
-    if ACCOUNT_NAME in run.scope.targets and not desired:
+    if ACCOUNT_NAME in (*run.scope.targets, run.scope.name) and not desired:
         raise UsageError("no manifest of kind SyncFlow or AlertRules is about the account. Nothing was done.")
     if not (desired and run.scope.has_account and run.fleet.root_is_complete):
         return None

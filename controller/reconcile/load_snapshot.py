@@ -207,7 +207,7 @@ def _targeted_names(fleet: Fleet, scope: Scope, recorded_names: Collection[str])
         return None
     names = fleet.known_names.union(fleet.merchants, recorded_names)
     asked = {each: match_names(each, names) for each in scope.targets if each != ACCOUNT_NAME}
-    if scope.name is not None:
+    if scope.name is not None and scope.name != ACCOUNT_NAME:
         asked[scope.name] = frozenset({scope.name})
     for target, found in asked.items():
         if not any(name in fleet.merchants for name in found):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.drift import is_drift
 from controller.model.plan import READY_CONDITION, ConditionStatus, Plan, PlanStatus
 from controller.model.report import FleetPlan
@@ -99,6 +100,7 @@ def status_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
     rows = [_status_row(each, paint, plan.made_at) for each in plan.plans]
     head = tuple(paint("strong", word) for word in ("MERCHANT", "STATE", "READY", "LAST SYNC", "WAITS FOR"))
     lines = align_columns([head, *rows], "", width=paint.width) if rows else ["no merchants"]
+    lines += _account_lines(plan, paint)
     ready = sum(_is_ready(each) for each in plan.plans)
     suspended = sum(each.is_suspended for each in plan.plans)
     left_alone = f", {suspended:,} suspended" if suspended else ""
@@ -116,6 +118,15 @@ def status_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
     )
 
 
+def _account_lines(plan: FleetPlan, paint: Paint) -> list[str]:
+    """How the account's own settings stand, below the merchants."""
+    if plan.account is None:
+        return []
+    findings = format_count(len(plan.account.findings), "finding")
+    more = f"  {findings}: merchantctl status '{ACCOUNT_NAME}'" if plan.account.findings else ""
+    return ["", f"the account's own settings: {paint.word(plan.account.status.value)}{more}"]
+
+
 def merchant_detail_text(plan: Plan, paint: Paint, now: datetime) -> str:
     """One merchant in depth: its conditions in the order of its way, changes to come, findings."""
     rows = [
@@ -124,6 +135,8 @@ def merchant_detail_text(plan: Plan, paint: Paint, now: datetime) -> str:
     ]
     head, *rest = merchant_lines(plan, paint)
     age = [paint("quiet", f"  judged on {data_age_text(plan.data_age)}")] if plan.data_age else []
+    if plan.merchant == ACCOUNT_NAME:
+        return "\n".join([head, *rest])
     syncs = align_columns([("last sync", last_sync_text(plan, now)), ("next sync", next_sync_text(plan, now))], "  ")
     return "\n".join([head, *align_columns(rows, "  "), *rest, *map(clean, syncs), *age])
 

@@ -272,6 +272,12 @@ def test_the_account_alone_is_a_target(place: Place) -> None:
         applied = place.run_in_process("apply", "--target", ACCOUNT_NAME, "--yes")
     assert applied.returncode == 0, applied.stderr
     assert count_writes_by_call(counts) == {SET_TEXT: 1}
+    set_in_portal(place, NEXT, "Go on")
+    assert "the account's own settings: change  1 finding" in place.run_in_process("status").stdout
+    assert f"{NEXT_PATH}  Go on  ->  Continue" in place.run_in_process("status", ACCOUNT_NAME).stdout
+    by_path = place.run_in_process("plan", str(place.manifests / "flow.yaml"))
+    assert (by_path.returncode, "--target '(account)'" in by_path.stderr) == (64, True)
+    assert "1 merchant and the account's settings: all sound." in place.run_in_process("validate").stdout
     explained = place.run_in_process("explain", ACCOUNT_NAME)
     assert f"{NEXT_PATH}: Continue" in explained.stdout
     (place.manifests / "flow.yaml").unlink()
