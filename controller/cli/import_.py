@@ -25,6 +25,7 @@ Examples:
   merchantctl import --match 'uk-*' --time-zone Europe/London
   merchantctl import --platform xero --out fleet
   merchantctl import --out - --limit 3            a look, on stdout
+  merchantctl import --account                    the account's own settings: a SyncFlow, an AlertRules
   merchantctl plan                                and there is nothing to do
 \b
 Run again, it adds the companies that no manifest declares yet.
@@ -69,8 +70,9 @@ def _parse_zone(ctx: click.Context, parameter: click.Parameter, name: str | None
 @click.option(
     "--overwrite", is_flag=True, help="Import what is declared already, too: each merchant over its own document."
 )
+@click.option("--account", is_flag=True, help="The account's own settings, and no merchant.")
 @click.pass_context
-def command(ctx: click.Context, /, out: str | None, overwrite: bool, **options: Any) -> None:
+def command(ctx: click.Context, /, out: str | None, overwrite: bool, account: bool, **options: Any) -> None:
     """Write manifests that say what is live. Cannot write to the API; the plan right after has nothing to do."""
     from controller.cli.terminal import environment, progress, run_async
     from controller.operations.import_ import ImportOptions, import_fleet
@@ -79,6 +81,11 @@ def command(ctx: click.Context, /, out: str | None, overwrite: bool, **options: 
     if settings.git and out is None:
         raise UsageError("the manifests are in Git, and nothing is written there from here: name your clone with --out")
     folder = None if out == _STDOUT else Path(out) if out else settings.manifests
+    if account:
+        if overwrite or any(options[name] for name in ("match", "platform", "limit", "zone")):
+            raise UsageError("--account is about no merchant: leave out what chooses merchants, and --overwrite")
+        _import_account(ctx, settings, folder)
+        return
     with progress("Reading") as on_progress:
         result = run_async(
             import_fleet(
@@ -91,6 +98,33 @@ def command(ctx: click.Context, /, out: str | None, overwrite: bool, **options: 
         _write_manifests(result, folder, _enclosing_root(folder, settings))
     click.echo("\n".join(_summary_lines(result, settings, folder)), err=folder is None)
     ctx.exit(_exit_code(result))
+
+
+def _import_account(ctx: click.Context, settings: Settings, folder: Path | None) -> None:
+    """Write the account's own settings, each kind in a file of its own."""
+    from controller.cli.files import write_new_file
+    from controller.cli.terminal import environment, run_async
+    from controller.desired.generate import unique_name
+    from controller.desired.yaml_writer import yaml_text
+    from controller.model.exit_codes import EXIT_OK, EXIT_UNREAD
+    from controller.operations.import_account import import_account
+    from controller.reporting.formatting import clean
+
+    result = run_async(import_account(settings, folder, environment=environment()))
+    if folder is None:
+        click.echo(yaml_text(result.manifests), nl=False)
+    else:
+        taken = {str(path.relative_to(folder).with_suffix("")) for path in folder.glob("*/*")}
+        for manifest in result.manifests:
+            path = folder / f"{unique_name(f'account/{manifest.name}', taken)}.yaml"
+            write_new_file(path, yaml_text([manifest]), _enclosing_root(folder, settings))
+            click.echo(f"  created  {path}")
+    kinds = " and ".join(manifest.kind for manifest in result.manifests)
+    lines = [f"Imported the account's own settings: {kinds}." if kinds else "Nothing to import."]
+    lines += [f"Could not be read: {part}: {clean(why)}" for part, why in sorted(result.unread.items())]
+    lines += [f"Left out: {clean(what)}" for what in result.left_out]
+    click.echo("\n".join(lines), err=folder is None)
+    ctx.exit(EXIT_UNREAD if result.unread else EXIT_OK)
 
 
 # Files --------------------------------------------------------------------------------------------------
