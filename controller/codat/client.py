@@ -38,6 +38,7 @@ from controller.model.ids import is_id
 from controller.model.observed import (
     REQUIRED_DATA_TYPES,
     Absent,
+    AccountPush,
     BooksRecord,
     Company,
     Connection,
@@ -66,6 +67,8 @@ _RECORD_PATHS = {
     RefKind.SUPPLIER: "suppliers",
 }
 MAX_RULE_PAGES = 20
+MAX_PUSHES_A_PAGE = 100
+_PUSHED_ACCOUNT_TYPES = ("chartOfAccounts", "accounts")
 _FIELDS_KEPT_BY_RENAME = ("description", "tags")
 
 
@@ -246,6 +249,47 @@ class Reader:
         except NotFound:
             return None
 
+    async def accounts_like(self, company_id: str, field: str, text: str) -> tuple[BooksRecord, ...]:
+        """#27: the accounts of the cached books whose `field` (`nominalCode`, `name`) is this text, deleted ones too.
+
+        UnexpectedAnswer where the answer does not say: a row that cannot be read, or rows that were not asked for.
+        """
+        path = f"{_company_path(company_id)}/data/accounts"
+        if not text.isprintable() or any(token in text for token in _QUERY_TOKENS):
+            raise UnexpectedAnswer(f"GET {path}: there is no way to ask for an account whose {field} is {text!r}")
+        query: Query = {"page": 1, "pageSize": 100, "query": f"{field}={text}"}
+        page = await self._transport.read(path, partial(parse_answer, wire.RecordPageJson), query)
+        found = tuple(convert.record_from(row) for row in page.results if isinstance(row, wire.RecordJson))
+        shown = ((record.code if field == "nominalCode" else record.name) or "" for record in found)
+        is_whole = len(found) == len(page.results) and page.total_results in (None, len(found))
+        if not is_whole or any(each.strip().casefold() != text.strip().casefold() for each in shown):
+            raise UnexpectedAnswer(f"GET {path}: the answer does not say which accounts have the {field} {text!r}")
+        return found
+
+    async def account_types(self, company_id: str, connection_id: str) -> tuple[str, ...]:
+        """#34: in which categories an account can be created in the books; empty where that is not said."""
+        path = f"{_connection_path(company_id, connection_id)}/options/chartOfAccounts"
+        return convert.account_types_from(await self._transport.read(path, partial(parse_answer, wire.PushOptionsJson)))
+
+    async def account_pushes(self, company_id: str) -> tuple[AccountPush, ...]:
+        """#35: the accounts that were sent to the books of this company, all of them."""
+        path, rows, number = f"{_company_path(company_id)}/push", list[wire.PushJson](), 0
+        while True:
+            number += 1
+            query: Query = {"page": number, "pageSize": MAX_PUSHES_A_PAGE}
+            page = await self._transport.read(path, partial(parse_answer, wire.PushPageJson), query)
+            rows += page.results
+            if not page.results or len(rows) >= page.total_results:
+                break
+        if len(rows) < page.total_results:
+            raise UnexpectedAnswer(f"GET {path}: {len(rows)} of {page.total_results} are listed")
+        return tuple(convert.account_push_from(row) for row in rows if row.data_type in _PUSHED_ACCOUNT_TYPES)
+
+    async def account_push(self, company_id: str, key: str) -> AccountPush:
+        """#35, one."""
+        path = f"{_company_path(company_id)}/push/{_checked_id(key)}"
+        return convert.account_push_from(await self._transport.read(path, partial(parse_answer, wire.PushJson)))
+
     async def last_successful_sync(self, company_id: str) -> datetime | None:
         """#39: the end of what the last successful sync covered, else when it ran; None when there was none."""
         try:
@@ -407,8 +451,14 @@ class Client(Reader):
 
     async def delete_connection(self, company_id: str, connection_id: str) -> None:
         """#10: delete it for good, and with it the configuration and what was synchronised. NotFound: it is gone."""
-        path = f"{_company_path(company_id)}/connections/{_checked_id(connection_id)}"
-        await self._transport.write("DELETE", path, None, _ignore_body)
+        await self._transport.write("DELETE", _connection_path(company_id, connection_id), None, _ignore_body)
+
+    async def push_account(
+        self, company_id: str, connection_id: str, account: Mapping[str, str], idempotency_key: str | None = None
+    ) -> AccountPush:
+        """#33: have an account created in the books. The answer says that it was begun; #35 what became of it."""
+        path = f"{_connection_path(company_id, connection_id)}/push/accounts"
+        return await self._write("POST", path, account, _parse_push, idempotency_key)
 
     async def set_configuration(self, company_id: str, document: bytes) -> bytes:
         """#13: replace the whole document; returns it as stored."""
@@ -474,6 +524,10 @@ def _company_path(company_id: str) -> str:
 
 def _last_success_path(company_id: str) -> str:
     return f"{_company_path(company_id)}/sync/status/lastSuccessful"
+
+
+def _connection_path(company_id: str, connection_id: str) -> str:
+    return f"{_company_path(company_id)}/connections/{_checked_id(connection_id)}"
 
 
 def _configuration_path(company_id: str) -> str:
@@ -544,6 +598,10 @@ def _parse_connection(body: bytes) -> Connection:
     if not is_id(connection.id):
         raise UnreadableAnswer("its id is none")
     return connection
+
+
+def _parse_push(body: bytes) -> AccountPush:
+    return convert.account_push_from(parse_answer(wire.PushJson, body))
 
 
 def _parse_data_status(body: bytes) -> Mapping[str, DataTypeStatus]:

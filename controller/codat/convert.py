@@ -27,6 +27,7 @@ from controller.model.observed import (
     LINKED,
     PENDING_AUTH,
     UNLINKED,
+    AccountPush,
     BooksRecord,
     Company,
     Configuration,
@@ -152,6 +153,27 @@ def record_from(record: wire.RecordJson) -> BooksRecord:
         status=record.status or "Unknown",
         deleted=bool(record.metadata and record.metadata.is_deleted),
     )
+
+
+def account_push_from(push: wire.PushJson) -> AccountPush:
+    changes = (row.record_ref for row in push.changes or () if isinstance(row, wire.PushChangeJson))
+    faults = push.validation.errors if push.validation else None
+    messages = [row.message for row in faults or () if isinstance(row, wire.PushFaultJson) and row.message]
+    return AccountPush(
+        push.push_operation_key,
+        push.status,
+        parse_instant_or_none(push.requested_on_utc),
+        push.data_connection_key or push.data_connection_id or "",
+        tuple(record.id for record in changes if record and record.id),
+        "; ".join(messages) or push.error_message or "",
+    )
+
+
+def account_types_from(options: wire.PushOptionsJson) -> tuple[str, ...]:
+    """The categories in which an account can be created; empty where they are not listed."""
+    category = (options.properties or {}).get("fullyQualifiedCategory")
+    choices = category.options if isinstance(category, wire.PushPropertyJson) else None
+    return tuple(row.value for row in choices or () if isinstance(row, wire.PushChoiceJson))
 
 
 def data_type_status_from(data_type: str, status: wire.DataTypeStatusJson) -> DataTypeStatus:

@@ -104,6 +104,55 @@ class SyncJson(WireModel):
     data_pushed: bool | None = None
 
 
+class PushedRecordJson(WireModel):
+    id: str | None = None
+
+
+class PushChangeJson(WireModel):
+    record_ref: PushedRecordJson | None = None
+
+
+class PushFaultJson(WireModel):
+    message: str | None = None
+
+
+class PushValidationJson(WireModel):
+    errors: list[TolerantRow[PushFaultJson]] | None = None
+
+
+class PushJson(WireModel):
+    """API notes 3.11; older answers call the connection otherwise, and the data type `accounts`."""
+
+    push_operation_key: str
+    status: str
+    data_type: str | None = None
+    data_connection_key: str | None = None
+    data_connection_id: str | None = None
+    requested_on_utc: str | None = None
+    changes: list[TolerantRow[PushChangeJson]] | None = None
+    error_message: str | None = None
+    validation: PushValidationJson | None = None
+
+
+class PushPageJson(WireModel):
+    results: list[PushJson]
+    total_results: int
+
+
+class PushChoiceJson(WireModel):
+    value: str
+
+
+class PushPropertyJson(WireModel):
+    options: list[TolerantRow[PushChoiceJson]] | None = None
+
+
+class PushOptionsJson(WireModel):
+    """API notes 3.11 #34"""
+
+    properties: dict[str, TolerantRow[PushPropertyJson]] | None = None
+
+
 class UploadedJson(WireModel):
     """API notes 3.13"""
 

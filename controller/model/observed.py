@@ -150,6 +150,42 @@ class DataTypeStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountPush:
+    """An account that was sent to the books (API notes 3.11 #33, #35), as Codat tells of it.
+
+    status       Pending, Success, Failed, TimedOut (API notes 5.6)
+    account_ids  of the accounts that were created
+    message      why it failed
+    """
+
+    key: str
+    status: str
+    requested_at: datetime | None
+    connection_id: str = ""
+    account_ids: tuple[str, ...] = ()
+    message: str = ""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it may still be done; so does a word that this version does not know."""
+        return self.status not in ("Success", "Failed", "TimedOut", "Unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class BooksForNewAccounts:
+    """What has to be known of the books before an account is created in them.
+
+    types       that the connection says can be created; empty where it does not say
+    same        by field path, accounts that have the code or the name of the one that is to be created
+    unfinished  why an earlier one may be there before it is seen; empty where nothing is under way
+    """
+
+    types: tuple[str, ...]
+    same: Mapping[str, tuple[BooksRecord, ...]]
+    unfinished: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SimilarName:
     """What has a name that readers take for the desired one: a company, or a manifest whose company is still to come.
 
@@ -174,6 +210,7 @@ class Observed:
     last_successful_sync  its end; read only when a merchant that was configured is not any more
     listing_is_complete   every company was listed, so that no other one of the name was missed
     similar_names         what readers would take for the desired company, where ours is not there
+    books_for_new_accounts  read only where an account may have to be created
     """
 
     company: Company | Absent | Unread
@@ -185,6 +222,7 @@ class Observed:
     last_successful_sync: datetime | None = None
     listing_is_complete: bool = False
     similar_names: tuple[SimilarName, ...] = ()
+    books_for_new_accounts: BooksForNewAccounts | Unread | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,43 @@ async def test_a_connection_waits_for_its_merchant(client: Client) -> None:
     assert connection in expect(Company, await client.company(company.id)).connections
 
 
+async def test_a_deleted_connection_is_gone_once(emulator: Emulator, client: Client) -> None:
+    (merchant,) = emulator.seed(1, "configured")
+    ids = merchant["companyId"], merchant["accountingConnectionId"]
+    await client.delete_connection(*ids)
+    with pytest.raises(NotFound):
+        await client.delete_connection(*ids)
+    assert not (await configuration(client, merchant)).configured
+
+
+async def test_an_account_is_pushed_followed_and_found(emulator: Emulator, client: Client) -> None:
+    (merchant,) = emulator.seed(1, "linked")
+    ids = merchant["companyId"], merchant["accountingConnectionId"]
+    assert "Asset.Current" in await client.account_types(*ids)
+    assert await client.account_pushes(ids[0]) == ()
+    account = {"nominalCode": "615", "name": "Cards, tills & more", "fullyQualifiedCategory": "Asset.Current"}
+    push = await client.push_account(*ids, account)
+    assert (push.is_pending, push.connection_id) == (True, ids[1])
+    assert await client.accounts_like(ids[0], "nominalCode", "615") == ()
+    emulator.advance("PT5S")
+    await client.refresh_type(ids[0], "chartOfAccounts")
+    emulator.advance("PT1M")
+    done = await client.account_push(ids[0], push.key)
+    assert done.status == "Success"
+    assert await client.account_pushes(ids[0]) == (done,)
+    (found,) = await client.accounts_like(ids[0], "name", "Cards, tills & more")
+    assert (found.id, found.code) == (*done.account_ids, "615")
+
+
+async def test_a_push_that_the_books_refuse_says_why(emulator: Emulator, client: Client) -> None:
+    (merchant,) = emulator.seed(1, "linked")
+    ids = merchant["companyId"], merchant["accountingConnectionId"]
+    push = await client.push_account(*ids, {"name": "Cards", "fullyQualifiedCategory": "Asset.Current"})
+    emulator.advance("PT5S")
+    failed = await client.account_push(ids[0], push.key)
+    assert (failed.status, failed.message) == ("Failed", "Failed to push to Account as NominalCode is required.")
+
+
 async def test_a_linked_connection_is_unlinked_and_another_is_not(emulator: Emulator, client: Client) -> None:
     [merchant] = emulator.seed(1, "linked")
     ids = merchant["companyId"], merchant["accountingConnectionId"]
