@@ -82,11 +82,11 @@ def _lines(result: CodifyResult) -> Iterator[str]:
 
 
 def _words(value: DeclaredValue) -> str:
-    from controller.model.manifest_text import quote_yaml
+    from controller.model.manifest_text import ref_as_yaml
     from controller.model.values import LocalTime, Ref, value_to_json
 
     if isinstance(value, Ref):
-        return f"{{{value.by}: {quote_yaml(value.value)}}}"
+        return ref_as_yaml(value)
     return value.time if isinstance(value, LocalTime) else str(value_to_json(value))
 
 

@@ -117,10 +117,10 @@ def _print_field(desired: DesiredMerchant, explained: ExplainedField) -> None:
 
 def _yaml_text(value: Any) -> str:
     """A value as a manifest would write it."""
-    from controller.model.manifest_text import quote_yaml
+    from controller.model.manifest_text import ref_as_yaml
     from controller.model.values import Ref, value_to_json
 
     if isinstance(value, Ref):
-        return f"{{{value.by}: {quote_yaml(value.value)}}}"
+        return ref_as_yaml(value)
     json_value = value_to_json(value)
     return json_value if isinstance(json_value, str) else json.dumps(json_value, ensure_ascii=False)

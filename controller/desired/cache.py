@@ -26,7 +26,7 @@ from controller.desired.merge import TIME_ZONE_PATH
 from controller.desired.yaml_reader import Position
 from controller.model import names, schedule, values
 from controller.model.schedule import time_zone_problem
-from controller.model.values import Ref
+from controller.model.values import Ref, ref_to_manifest
 
 MIN_CACHE_BYTES = 100_000
 """Bytes below which nothing is kept: so few manifests are parsed before a person notices."""
@@ -133,7 +133,7 @@ def _source_hash() -> bytes:
 
 def _to_row(document: ParsedManifest) -> list[Any]:
     values = {
-        path: {value.by: value.value} if isinstance(value, Ref) else value for path, value in document.values.items()
+        path: ref_to_manifest(value) if isinstance(value, Ref) else value for path, value in document.values.items()
     }
     head = [document.kind, document.name, document.name_position, document.base_profile, document.unmanaged]
     return [*head, document.labels, values, document.positions, document.renamed_from]

@@ -16,6 +16,7 @@ from typing import Any
 
 from controller.desired.manifest import INVALID_VALUE, ParsedManifest, to_declared_value
 from controller.desired.merge import TIME_ZONE_PATH, Layers, comparable_path, merge_layers, own_layer, without_path
+from controller.model.account_types import new_account_problem
 from controller.model.desired import (
     DeletionPolicy,
     DesiredMerchant,
@@ -45,6 +46,7 @@ from controller.model.values import (
     SYNC_HOUR_PATH,
     DeclaredValue,
     LocalTime,
+    NewAccount,
     Ref,
     account_path,
     parse_account_path,
@@ -71,11 +73,15 @@ _ACCOUNTS_THAT_DIFFER = (
 
 @dataclass(frozen=True, slots=True)
 class CompiledFields:
-    """The fields of some layers, and whether they keep the rules. Shared by all merchants with the same layers."""
+    """The fields of some layers, and whether they keep the rules. Shared by all merchants with the same layers.
+
+    created  the paths of accounts that may be created in the books
+    """
 
     fields: Mapping[str, DeclaredValue]
     digest: str
     is_valid: bool
+    created: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +107,13 @@ def compile_merchant(document: ParsedManifest, base: BaseProfile) -> tuple[Desir
         fields = _configuration_fields(layers.values)
         digest = _digest(sorted((path, value_to_json(value)) for path, value in fields.items()))
         is_valid = not any(_broken_rules(layers))
-        base.compiled_variants[variant] = CompiledFields(fields, digest, is_valid)
+        created = tuple(path for path, value in fields.items() if isinstance(value, Ref) and value.create)
+        base.compiled_variants[variant] = CompiledFields(fields, digest, is_valid, created)
     compiled = base.compiled_variants[variant]
     if not compiled.is_valid:
         diagnostics.extend(_broken_rules(layers))
     diagnostics += [*_check_company_name(layers), *_check_platform(document, layers), *_check_replacement(layers)]
-    diagnostics += _check_ignored_fields(layers)
+    diagnostics += [*_check_ignored_fields(layers), *_check_new_accounts(layers, compiled.created)]
     return (None if diagnostics else _desired_merchant(document, layers, compiled)), diagnostics
 
 
@@ -247,6 +254,28 @@ def _check_replacement(layers: Layers) -> Iterator[Diagnostic]:
     )
 
 
+def _check_new_accounts(layers: Layers, paths: tuple[str, ...]) -> Iterator[Diagnostic]:
+    """What a platform takes is known offline (API notes 3.11), as far as it is known at all."""
+    platform = layers.values.get(PLATFORM_PATH)
+    for path in paths:
+        ref = layers.values[path]
+        new = ref.create if isinstance(ref, Ref) else None
+        if new and isinstance(platform, str) and (problem := new_account_problem(key_of(platform), new)):
+            yield _diagnostic(layers, (path,), f"{path}.create: {problem.what}", problem.remedy)
+
+
+def _contradicting_accounts(layers: Layers) -> Iterator[Diagnostic]:
+    """One account that is to be created in two ways."""
+    seen: dict[tuple[str, str], tuple[str, NewAccount]] = {}
+    for path, ref in layers.values.items():
+        if not isinstance(ref, Ref) or ref.create is None:
+            continue
+        first, new = seen.setdefault((ref.by, ref.value), (path, ref.create))
+        if new != ref.create:
+            what = f"{first} and {path} would create {ref} in two ways"
+            yield _diagnostic(layers, (path, first), what, "write the same create in both, or keep one")
+
+
 def _check_ignored_fields(layers: Layers) -> Iterator[Diagnostic]:
     """A field that nobody declares is not compared anyway, but for a selection that its books lack."""
     rules: Any = layers.values.get("policy.ignore")
@@ -266,6 +295,7 @@ def _broken_rules(layers: Layers) -> Iterator[Diagnostic]:
     yield from _broken_implications(layers)
     yield from _duplicate_account_keys(layers)
     yield from _equal_accounts(layers)
+    yield from _contradicting_accounts(layers)
     yield from _broken_schedule(layers)
 
 
@@ -296,8 +326,12 @@ def _equal_accounts(layers: Layers) -> Iterator[Diagnostic]:
         if one not in accounts or other not in accounts:
             continue
         paths = accounts[one], accounts[other]
-        reference = layers.values[paths[0]]
-        if isinstance(reference, Ref) and reference == layers.values[paths[1]]:
+        reference, another = (layers.values[path] for path in paths)
+        if (
+            isinstance(reference, Ref)
+            and isinstance(another, Ref)
+            and (reference.by, reference.value) == (another.by, another.value)
+        ):
             yield _diagnostic(layers, paths, f"{paths[0]} and {paths[1]} are the same: {why}", "choose another account")
 
 

@@ -43,6 +43,7 @@ from controller.model.values import (
     Ref,
     parse_account_path,
     parse_tax_rate_path,
+    ref_to_manifest,
 )
 from controller.quick_dataclasses import dataclass
 
@@ -259,7 +260,7 @@ def _tree(fields: ManifestFields) -> dict[str, Any]:
             node = node.setdefault(key, {})
         value = fields[path]
         if isinstance(value, Ref):
-            node[last] = {value.by: value.value}
+            node[last] = ref_to_manifest(value)
         else:
             node[last] = list(value) if isinstance(value, tuple) else value
     return root

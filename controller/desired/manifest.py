@@ -19,6 +19,7 @@ from controller.model.values import (
     CUSTOMER_PATH,
     SUPPLIER_PATH,
     DeclaredValue,
+    NewAccount,
     Ref,
     canonical_tax_rate,
     tax_rate_path,
@@ -147,8 +148,12 @@ def _is_reference(prefix: str, path: str) -> bool:
 def to_declared_value(value: Any) -> DeclaredValue:
     """A plain value of a valid manifest; what is still a mapping is a reference."""
     if isinstance(value, dict):
-        ((by, text),) = value.items()
-        return _shared_ref(by, text)
+        new = value.get("create")
+        ((by, text),) = ((key, text) for key, text in value.items() if key != "create")
+        if new is None:
+            return _shared_ref(by, text)
+        named = {**new, by: text}
+        return Ref(by, text, NewAccount(named["name"], named.get("code"), new["type"], new.get("description")))
     return tuple(value) if isinstance(value, list) else value
 
 

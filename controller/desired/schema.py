@@ -69,11 +69,24 @@ def _error(what: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("manifest", "{what}", {"what": what, "remedy": remedy})
 
 
-def _exactly_one(reference: Mapping[str, str]) -> Mapping[str, str]:
-    if len(reference) == 1:
-        return reference
-    given = " and ".join(reference) or "none of them"
-    raise _error(f"a reference is exactly one of id, code and name; here: {given}", "keep one")
+def _exactly_one(reference: Mapping[str, Any]) -> Mapping[str, Any]:
+    keys = [key for key in reference if key != "create"]
+    if len(keys) != 1:
+        given = " and ".join(keys) or "none of them"
+        raise _error(f"a reference is exactly one of id, code and name; here: {given}", "keep one")
+    if "create" in reference:
+        _check_new_account(keys[0], reference["create"])
+    return reference
+
+
+def _check_new_account(by: str, new: Mapping[str, Any]) -> None:
+    """What is created has to be what the reference finds then, and nothing is said twice."""
+    if by == "id":
+        raise _error("an account that is to be created has no id yet", "refer to it by code or name")
+    if by in new:
+        raise _error(f"its {by} stands in the reference already", f"delete it from create: {by} is what is looked up")
+    if "name" not in (by, *new):
+        raise _error("an account that is to be created needs a name", "add create: {name: …}")
 
 
 def _without_invisible_flaw(name: Any) -> Any:
@@ -326,11 +339,20 @@ _LIVE_VALUE = _checked(
     ],
 )
 
+_NEW_ACCOUNT = _mapping(
+    "NewAccount",
+    name=_optional(_TEXT, "Its name, where the reference is by code"),
+    code=_optional(_TEXT, "Its nominal code, where the reference is by name; Xero needs one"),
+    type=_required(_TEXT, "Codat's category: Asset.Current (Xero), Asset.Bank.CashOnHand (QuickBooks Online)"),
+    description=_optional(_TEXT, "Xero only"),
+)
+
 _ACCOUNT = _mapping(
     "Account",
     id=_optional(_TEXT, "The record's own id in the merchant's books"),
     code=_optional(_TEXT, "Nominal code, looked up in each merchant's options"),
     name=_optional(_TEXT, "Name, looked up in each merchant's options"),
+    create=_optional(_NEW_ACCOUNT, "Create it in the books where they have none: --allow create-record=NAME"),
 )
 
 _RECORD = _mapping(
@@ -339,7 +361,7 @@ _RECORD = _mapping(
     name=_optional(_TEXT, "Name, looked up in each merchant's options"),
 )
 
-_ACCOUNT_REF = _checked(_ACCOUNT, _exactly_one, minProperties=1, maxProperties=1)
+_ACCOUNT_REF = _checked(_ACCOUNT, _exactly_one, oneOf=[{"required": [key]} for key in ("id", "code", "name")])
 _RECORD_REF = _checked(_RECORD, _exactly_one, minProperties=1, maxProperties=1)
 _ACCOUNTS = _checked(_by(_ACCOUNT_KEY, _or_null(_ACCOUNT_REF)), _no_duplicate_accounts)
 _TAX_RATES = _checked(_by(_TAX_RATE_KEY, _RECORD_REF), _no_duplicate_tax_rates)

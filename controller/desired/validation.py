@@ -100,6 +100,8 @@ def _unknown_key(kind: str, path: Path) -> tuple[str, str]:
     key = str(path[-1])
     if key == "code":
         return "only accounts have a code (API notes 4.3)", "use id or name"
+    if key == "create":
+        return "only accounts can be created in the books (API notes 3.11)", "add it there by hand; then refresh"
     if key == "<<":
         return "'<<' merges nothing here: manifests are YAML 1.2", "use a profile"
     known = {word.lower(): word for word in _keys_at(kind, path[:-1])}

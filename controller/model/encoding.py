@@ -46,14 +46,27 @@ from controller.model.report import (
     Unchanged,
 )
 from controller.model.run import Scope
-from controller.model.values import Option, Ref
+from controller.model.values import NewAccount, Option, Ref
 
 TYPE = "$type"
 
 _DATACLASSES: Mapping[str, type[Any]] = {
     cls.__name__: cls
     for cls in (
-        *(Plan, Change, FieldChange, Finding, Condition, Hold, DataAge, SyncSchedule, LastSync, Option, Ref),
+        *(
+            Plan,
+            Change,
+            FieldChange,
+            Finding,
+            Condition,
+            Hold,
+            DataAge,
+            SyncSchedule,
+            LastSync,
+            Option,
+            Ref,
+            NewAccount,
+        ),
         *(Unchanged, Applied, Failed, ChangedSincePlan, Skipped),
         *(FleetPlan, Refusal, LimitExceeded, RequestEstimate, RetainedMerchant, Scope),
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
 
-from controller.model.values import Option, Value
+from controller.model.values import Option, Ref, Value, ref_to_manifest
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 YAML_KEYWORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
@@ -52,6 +52,19 @@ def reference_as_yaml(option: Option, by: ReferenceKey | None = None, among: Col
         if text and sum(getattr(other, key) == text for other in among) <= 1:
             return f"{{{key}: {quote_yaml(text)}}}"
     return f"{{id: {quote_yaml(option.id)}}}"
+
+
+def ref_as_yaml(ref: Ref) -> str:
+    """A declared reference: `{code: "610", create: {name: "Card clearing", type: "Asset.Current"}}`."""
+
+    def mapping(entries: Mapping[str, Any]) -> str:
+        texts = (
+            f"{key}: {mapping(value) if isinstance(value, dict) else quote_yaml(value)}"
+            for key, value in entries.items()
+        )
+        return "{" + ", ".join(texts) + "}"
+
+    return mapping(ref_to_manifest(ref))
 
 
 def describe_option(

@@ -54,11 +54,28 @@ class RefKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account that may be created in the books (API notes 3.11).
+
+    type  Codat's fully qualified category, such as `Asset.Current`
+    """
+
+    name: str
+    code: str | None
+    type: str
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ref:
-    """A reference as a manifest writes it: exactly one of id, code, name."""
+    """A reference as a manifest writes it: exactly one of id, code, name.
+
+    create  the account that it may have created where the books have none
+    """
 
     by: Literal["id", "code", "name"]
     value: str
+    create: NewAccount | None = None
 
     def __str__(self) -> str:
         return f"{self.by} {self.value!r}"
@@ -69,6 +86,7 @@ class Option:
     """One entry of a merchant's own options. Two are the same selection when their ids are.
 
     matched_by  of one that we set: the key by which the manifest's reference led here (id, code, name); None = unknown
+    id          empty for an account that is still to be created
     kind        what Codat says of an account: Bank or Nominal (API notes 4.3); None where it does not
     """
 
@@ -185,12 +203,21 @@ def values_equal(a: Value, b: Value) -> bool:
     return type(a) is type(b) and a == b
 
 
+def ref_to_manifest(ref: Ref) -> dict[str, Any]:
+    """A reference as a manifest writes it: `{code: "610"}`, with `create` where it has that."""
+    if ref.create is None:
+        return {ref.by: ref.value}
+    new = {"name": ref.create.name, "code": ref.create.code, "type": ref.create.type}
+    new["description"] = ref.create.description
+    return {ref.by: ref.value, "create": {key: text for key, text in new.items() if text and key != ref.by}}
+
+
 def value_to_json(value: Value | Ref | LocalTime) -> Any:
     """A value as plans, reports and state write it: an Option as `{id, code, name}`, an instant as ISO 8601 UTC."""
     if isinstance(value, Option):
-        return {"id": value.id, "code": value.code, "name": value.name}
+        return {"id": value.id or None, "code": value.code, "name": value.name}
     if isinstance(value, Ref):
-        return {"id": None, "code": None, "name": None} | {value.by: value.value}
+        return {"id": None, "code": None, "name": None} | ref_to_manifest(value)
     if isinstance(value, LocalTime):
         return f"{value.time} {value.zone}"
     if isinstance(value, datetime):

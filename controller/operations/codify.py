@@ -21,7 +21,7 @@ from controller.model.errors import InvalidManifests, MerchantctlError
 from controller.model.observed import Configuration, Observed
 from controller.model.plan import ChangeKind
 from controller.model.run import Scope
-from controller.model.values import LOCAL_TIME_PATH, DeclaredValue, LocalTime, Ref
+from controller.model.values import LOCAL_TIME_PATH, DeclaredValue, LocalTime, Ref, ref_to_manifest
 from controller.operations.bootstrap import (
     ApplyRequest,
     OnProgress,
@@ -135,7 +135,7 @@ def _plain(path: str, value: DeclaredValue) -> object:
     zone = value.zone if isinstance(value, LocalTime) and path == LOCAL_TIME_PATH else None
     plain = to_manifest_values({path: value}, zone)[path]
     if isinstance(plain, Ref):
-        return {plain.by: plain.value}
+        return ref_to_manifest(plain)
     return list(plain) if isinstance(plain, tuple) else plain
 
 

@@ -14,6 +14,7 @@ from controller.text import escape_control
 CHANGE_LABELS = {
     ChangeKind.CREATE_COMPANY: ("+", "create the company"),
     ChangeKind.CREATE_CONNECTION: ("+", "create the accounting connection"),
+    ChangeKind.CREATE_ACCOUNT: ("+", "create an account in the merchant's books"),
     ChangeKind.RENAME_COMPANY: ("~", "rename the company"),
     ChangeKind.SET_CONFIGURATION: ("~", "set the configuration"),
     ChangeKind.UNLINK_CONNECTION: ("-", "unlink the accounting connection"),
@@ -66,7 +67,7 @@ def format_value(value: Value | Ref, field: str | None = None) -> str:
             return "true" if value else "false"
         case Option():
             return _option_words(value)
-        case Ref(by, text):
+        case Ref(by=by, value=text):
             return clean(f"{by} {text}")
         case datetime():
             return format_time(value)

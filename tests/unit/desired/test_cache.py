@@ -15,7 +15,14 @@ from controller.model.desired import Fleet
 from tests.unit.desired.test_loader import BASE, merchant, profile
 
 MERCHANTS = 300
-OWN = {"sales": {"accounts": {"gratuity": {"name": "Tips"}}, "taxRates": {"20.0": {"id": "x"}}, "customer": None}}
+NEW = {"code": "850", "type": "Liability.Current"}
+OWN = {
+    "sales": {
+        "accounts": {"gratuity": {"name": "Tips", "create": NEW}},
+        "taxRates": {"20.0": {"id": "x"}},
+        "customer": None,
+    }
+}
 
 
 @pytest.fixture

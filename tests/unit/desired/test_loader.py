@@ -14,7 +14,7 @@ import pytest
 from controller.desired.loader import load_fleet
 from controller.model.desired import DeletionPolicy, DesiredMerchant, DriftPolicy, Fleet, LinkState
 from controller.model.errors import UsageError
-from controller.model.values import LocalTime, Ref
+from controller.model.values import LocalTime, NewAccount, Ref
 
 BASE: dict[str, Any] = {
     "schedule": {"frequency": "Daily", "startDate": "2026-12-01", "time": "00:00", "timeZone": "America/New_York"},
@@ -234,6 +234,82 @@ def test_a_move_is_never_a_flag(flag: object, tmp_path: Path) -> None:
     assert "write replaceConnection: {to: PLATFORM}" in complaint(
         tmp_path, merchant(policy={"replaceConnection": flag})
     )
+
+
+def with_card(card: object, **spec: Any) -> str:
+    return merchant(mapping={"payments": {"accounts": {"card": card}}}, **spec)
+
+
+CARD_TYPE = "Asset.Current"
+
+
+def test_an_account_that_may_be_created_is_found_by_what_it_is_created_with(tmp_path: Path) -> None:
+    by_code = with_card({"code": "610", "create": {"name": "Cards", "type": CARD_TYPE}})
+    card = wanted(tmp_path, by_code).fields["mapping.payments.accounts.card"]
+    assert card == Ref("code", "610", NewAccount("Cards", "610", CARD_TYPE))
+    by_name = with_card({"name": "Cards", "create": {"code": "610", "type": CARD_TYPE, "description": "POS"}})
+    card = wanted(tmp_path, by_name).fields["mapping.payments.accounts.card"]
+    assert card == Ref("name", "Cards", NewAccount("Cards", "610", CARD_TYPE, "POS"))
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ({"id": "x", "create": {"name": "Cards", "type": CARD_TYPE}}, "has no id yet"),
+        ({"code": "610", "create": {"type": CARD_TYPE}}, "needs a name"),
+        ({"code": "610", "create": {"name": "Cards"}}, "type is missing"),
+        ({"code": "610", "create": {"code": "610", "name": "Cards", "type": CARD_TYPE}}, "stands in the reference"),
+        ({"code": "610", "create": True}, "cannot be true"),
+        ({"name": "Cards", "create": {"type": CARD_TYPE}}, "an account of Xero needs a code"),
+        ({"code": "12345678901", "create": {"name": "Cards", "type": CARD_TYPE}}, "at most 10 characters"),
+        ({"code": "610", "create": {"name": "Cards", "type": "Asset.Curent"}}, "did you mean 'Asset.Current'"),
+        ({"code": "610", "create": {"name": "Cards", "type": "Asset.Bank"}}, "no bank accounts"),
+        ({"code": "610", "create": {"name": "Cards.PaymentsEnabled", "type": CARD_TYPE}}, "is no part of the name"),
+    ],
+)
+def test_what_xero_would_not_take_is_complained_of_where_it_stands(
+    reference: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    said = complaint(tmp_path, with_card(reference))
+    assert words in said
+    assert said.startswith(f"{tmp_path}/fleet.yaml:1:")
+
+
+@pytest.mark.parametrize(
+    ("platform", "new", "words"),
+    [
+        ("quickbooks-online", {"type": "Asset.Bank"}, "has three parts"),
+        ("quickbooks-online", {"type": "Asset.Bank.Checking", "code": "12345678"}, "at most 7 characters"),
+        ("quickbooks-online", {"type": "Asset.Bank.Checking", "description": "POS"}, "takes no description"),
+        ("freeagent", {"type": "Asset.Bank.Checking"}, "of freeagent it is not known which accounts can be created"),
+    ],
+)
+def test_what_another_platform_would_not_take_is_complained_of(
+    platform: str, new: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    card = {"name": "Cards", "create": new}
+    assert words in complaint(tmp_path, with_card(card, connection={"platform": platform}))
+
+
+def test_one_account_that_is_created_in_two_ways_is_complained_of(tmp_path: Path) -> None:
+    one = {"code": "610", "create": {"name": "Cards", "type": CARD_TYPE}}
+    two = {"code": "610", "create": {"name": "Till", "type": CARD_TYPE}}
+    said = complaint(tmp_path, merchant(mapping={"payments": {"accounts": {"card": one, "cash": two}}}))
+    assert "would create code '610' in two ways" in said
+
+
+def test_only_accounts_can_be_created(tmp_path: Path) -> None:
+    customer = {"name": "Takings", "create": {"type": "x"}}
+    said = complaint(tmp_path, merchant(mapping={"sales": {"customer": customer}}))
+    assert "only accounts can be created in the books" in said
+
+
+def test_an_account_that_is_to_be_created_is_part_of_what_is_desired(tmp_path: Path) -> None:
+    digests = set()
+    for name in ("Cards", "Card clearing"):
+        card = {"code": "610", "create": {"name": name, "type": CARD_TYPE}}
+        digests.add(wanted(tmp_path, with_card(card)).digest)
+    assert len(digests | {wanted(tmp_path, with_card({"code": "610"})).digest}) == 3
 
 
 def test_a_company_name_is_stripped_as_the_api_does(tmp_path: Path) -> None:
