@@ -21,8 +21,9 @@ from state.tables import intents
 class Intent:
     """A create or a deletion that was about to be sent at `begun_at`, and whose outcome is not recorded yet.
 
-    kind        "company" or "connection"; "delete" (of a company) or "delete-connection"
-    name        by which a created company is recognised: its desired name, stripped; the id of a deleted connection
+    kind        "company", "connection" or "account"; "delete" (of a company) or "delete-connection"
+    name        by which a created company is recognised: its desired name, stripped; the id of a deleted connection;
+                the reference that has an account created
     company_id  of a connection, and of what is deleted: the company
     platform    of a connection that is created: its platform key
     key         idempotency key of the request, unique over all states; None in rows of earlier versions

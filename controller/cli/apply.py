@@ -27,6 +27,8 @@ Examples:
   merchantctl apply --yes --allow unlink      for a CI job; lifts the limit on unlinking
   merchantctl apply --yes -o html > done.html what was done, as a page to send or to keep
   merchantctl apply --allow re-create=acme    makes anew what acme has lost at Codat
+  merchantctl apply --allow create-record=acme
+                                              creates the account that acme's books lack
 \b
 Exit codes: 0 fine, 1 error or declined, 3 some merchants failed or are blocked, 4 refused by a
 safety limit, 5 something could not be read, 6 locked by another run, 64 wrong usage or no

@@ -77,6 +77,7 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
             "unknown",
             "re-create-held",
             "delete-held",
+            "create-record-held",
             "unlink-held",
             "disable-held",
             "enable-held",

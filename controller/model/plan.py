@@ -25,6 +25,7 @@ class Direction(StrEnum):
 class ChangeKind(StrEnum):
     CREATE_COMPANY = "create-company"
     CREATE_CONNECTION = "create-connection"
+    CREATE_ACCOUNT = "create-account"
     RENAME_COMPANY = "rename-company"
     SET_CONFIGURATION = "set-configuration"
     UNLINK_CONNECTION = "unlink-connection"
@@ -44,6 +45,7 @@ class ChangeClass(StrEnum):
 
     DELETE = "delete"
     RE_CREATE = "re-create"
+    CREATE_RECORD = "create-record"
     UNLINK = "unlink"
     DISABLE = "disable"
     REMAP = "remap"

@@ -15,7 +15,8 @@ class UnresolvedReference:
     """A declared reference without a single answer, and where it is declared.
 
     kind             "unresolved" (no option matches), "ambiguous" (several do), "not-offered" (no such row or rate),
-                     "refused" (each has its answer, and Codat would not accept them together)
+                     "refused" (each has its answer, and Codat would not accept them together), "to-create" (an account
+                     that the books lack, and that the manifest has created)
     reference        as the manifest has it: `name 'Tips payable'`; of what is refused, why
     candidates       the options that resemble it, or that match; `candidate_texts` as they can be pasted
     name_difference  how options differ from it that a reader would take for the same

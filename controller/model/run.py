@@ -98,11 +98,11 @@ class Author:
         return f"{self.verb}{by} on {self.host}" if self.host else f"{self.verb}{by}"
 
 
-ALLOW_CLASSES = ("delete", "re-create", "shrink", "unlink", "disable", "remap", "reschedule")
+ALLOW_CLASSES = ("delete", "re-create", "create-record", "shrink", "unlink", "disable", "remap", "reschedule")
 """The classes that `--allow` accepts: those of the tables in `planning.limits`."""
 
 RELEASABLE_BY_COUNT = (ChangeClass.DELETE, ChangeClass.RE_CREATE)
 """Classes that a number releases, too (`re-create:57`)."""
 
-RELEASABLE_BY_NAME = (*RELEASABLE_BY_COUNT, ChangeClass.REMAP)
+RELEASABLE_BY_NAME = (*RELEASABLE_BY_COUNT, ChangeClass.CREATE_RECORD, ChangeClass.REMAP)
 """Classes that a merchant's name releases (`re-create=acme`)."""

@@ -31,6 +31,7 @@ from controller.operations.bootstrap import (
     open_store,
     refuse_empty_root,
 )
+from controller.planning.new_accounts import unresolved_new_accounts
 from controller.planning.remedies import candidate_texts
 from controller.planning.resolve import (
     KnownReferences,
@@ -132,6 +133,8 @@ def _misfit(wanted: DesiredMerchant, problem: ResolutionProblem, live: Configura
     path, place = problem.field, resolve_live_path(live.values, problem.field) or problem.field
     written, ref = tuple(candidate_texts(problem, wanted.fields[path], live, place)), wanted.fields[path]
     options = live.options.get(place, ())
+    if path in unresolved_new_accounts(wanted.fields, live):
+        return UnresolvedReference(wanted.origins[path][-1], path, "to-create", problem.reference)
     alike = describe_near_misses(ref, options) if isinstance(ref, Ref) and problem.kind == "unresolved" else ""
     return UnresolvedReference(
         wanted.origins[path][-1], path, problem.kind, problem.reference, problem.candidates, written, alike

@@ -36,6 +36,7 @@ from controller.model.values import (
 from controller.planning.company import re_create_command
 from controller.planning.context import PlanningContext, StepResult, condition_met, condition_unmet, stop_result
 from controller.planning.diff import compare_fields, recorded_path
+from controller.planning.new_accounts import NewAccountsPlan, plan_new_accounts
 from controller.planning.reference_data import RIGHT_BOOKS, wrong_books_finding
 from controller.planning.references import (
     dangling_findings,
@@ -98,13 +99,17 @@ def check_configuration(context: PlanningContext) -> StepResult:
     resolved = _resolve(context, live)
     diff = _compare(context, live, resolved)
     left_alone_fields = frozenset(change.field for change in diff.left_alone)
+    new = plan_new_accounts(context, live, resolved)
     findings = (
         *dangling_findings(context, live, resolved, left_alone_fields),
         *problem_findings(context, live, resolved),
     )
-    if not live.configured:
-        return _plan_first_configuration(context, live, resolved, diff, findings)
-    return _plan_update(context, live, resolved, diff, findings)
+    if live.configured:
+        result = _plan_update(context, live, resolved, diff, findings)
+    else:
+        result = _plan_first_configuration(context, live, resolved, diff, findings, new)
+    findings = tuple(new.instead_of(finding) for finding in result.findings)
+    return replace(result, findings=findings, changes=(*result.changes, *new.changes))
 
 
 def _resolve(context: PlanningContext, live: Configuration) -> ResolvedFields:
@@ -184,10 +189,11 @@ def _plan_first_configuration(
     resolved: ResolvedFields,
     diff: ConfigurationDiff,
     findings: tuple[Finding, ...],
+    new: NewAccountsPlan,
 ) -> StepResult:
     """The first configuration: complete, or nothing is sent."""
     values = _values_after(live, diff.to_write)
-    incomplete = _incomplete_findings(context, live, resolved, values)
+    incomplete = _incomplete_findings(context, live, resolved, values, new)
     violations = () if incomplete else _violation_findings(context, values, live)
     moved = [change for change in (*diff.held, *diff.to_write) if change.field in diff.old_options]
     differences = {change.field: change.direction for change in moved}
@@ -211,7 +217,11 @@ def _plan_first_configuration(
 
 
 def _incomplete_findings(
-    context: PlanningContext, live: Configuration, resolved: ResolvedFields, values: Mapping[str, Value]
+    context: PlanningContext,
+    live: Configuration,
+    resolved: ResolvedFields,
+    values: Mapping[str, Value],
+    new: NewAccountsPlan,
 ) -> tuple[Finding, ...]:
     """Why a first configuration is not complete; a reference without an answer has a finding of its own beside it."""
     if not any(path.startswith(("mapping.", "schedule.")) for path in context.desired.fields):
@@ -225,7 +235,11 @@ def _incomplete_findings(
         return (context.finding("not-configured", cause, declare_remedy(context, missing, live), Actor.OPERATOR),)
     if resolved.problems:
         cause = f"no single answer for {', '.join(problem.field for problem in resolved.problems)}"
-        return (context.finding("not-configured", cause, _correct_first_remedy(resolved.problems), Actor.OPERATOR),)
+        actor, remedy = Actor.OPERATOR, _correct_first_remedy(resolved.problems)
+        if all(problem.field in new.findings for problem in resolved.problems):
+            of_account = new.findings[resolved.problems[0].field]
+            actor, remedy = of_account.actor, of_account.remedy
+        return (context.finding("not-configured", cause, remedy, actor),)
     return ()
 
 

@@ -13,7 +13,15 @@ from controller.model.impact import Dependent, Effect, Impact
 from controller.model.observed import RecordedState
 from controller.model.plan import ChangeClass
 from controller.model.platforms import name_of
-from controller.model.values import ENABLED_PATH, Option, Ref, RefKind, ref_kind
+from controller.model.values import (
+    ENABLED_PATH,
+    PLATFORM_PATH,
+    REPLACED_CONNECTIONS_PATH,
+    Option,
+    Ref,
+    RefKind,
+    ref_kind,
+)
 from controller.planning.diff import recorded_path
 from controller.planning.holds import suspended_reason
 from controller.planning.limits import LIMITS, MASS_LOSS_LIMIT, limit_for
@@ -26,6 +34,7 @@ def account_impact(reference: str, merchants: Iterable[DesiredMerchant], recorde
     asked, dependents = tuple(merchants), []
     by_key: dict[str, list[str]] = {"id": [], "code": [], "name": []}
     set_up: list[str] = []
+    created: set[str] = set()
     for desired in asked:
         record = recorded.get(desired.name, RecordedState())
         for path, ref in _account_references(desired):
@@ -41,12 +50,14 @@ def account_impact(reference: str, merchants: Iterable[DesiredMerchant], recorde
                 Dependent(desired.name, path, how, where, _standing(record), bool(suspended_reason(desired, now)))
             )
             by_key[ref.by].append(desired.name)
+            if ref.create:
+                created.add(desired.name)
             if led_here and record.last_configured_at:
                 set_up.append(desired.name)
     return Impact(
         f"account {reference}",
         tuple(dependents),
-        tuple(_account_effects(dependents, by_key, set_up)),
+        tuple(_account_effects(dependents, by_key, set_up, created)),
         len(asked),
         _bound_count(recorded),
     )
@@ -59,17 +70,24 @@ def _account_references(desired: DesiredMerchant) -> Iterator[tuple[str, Ref]]:
 
 
 def _account_effects(
-    dependents: Collection[Dependent], by_key: Mapping[str, list[str]], set_up: Collection[str]
+    dependents: Collection[Dependent],
+    by_key: Mapping[str, list[str]],
+    set_up: Collection[str],
+    created: Collection[str],
 ) -> Iterator[Effect]:
+    """`created`: the merchants whose manifest has it created where the books lack it."""
     configured = _distinct(set_up)
     new = _distinct(each.merchant for each in dependents if each.merchant not in set(configured))
     blocked = "blocked, and nothing is written to it, until it is restored or another is named; its syncs fail"
     if configured:
         yield Effect("it is deleted in the books", configured, "account-deleted", blocked)
         yield Effect("it is archived in the books", configured, "account-archived", blocked)
-    if new:
+    if made := _distinct(name for name in new if name in created):
+        waits = "created there once a person releases each: --allow create-record=NAME; then configured"
+        yield Effect("it is not in the books, and its manifest has it created", made, "create-record-held", waits)
+    if others := _distinct(name for name in new if name not in created):
         waits = "not configured until it is there or another is named"
-        yield Effect("it is not in the books", new, "account-unresolved", waits)
+        yield Effect("it is not in the books", others, "account-unresolved", waits)
     for key, event in (("name", "it is renamed in the books"), ("code", "it is renumbered in the books")):
         concerned = _distinct(by_key[key])
         if concerned:
@@ -114,6 +132,10 @@ def _profile_effects(
         within = f"within the limit of {limit:,}"
         event = _CLASS_EVENTS[change_class]
         yield Effect(event, _distinct(names), None, f"{change_class.value}: {over if len(names) > limit else within}")
+    of_platform = [each for each in dependents if each.field == PLATFORM_PATH and not each.suspended]
+    if connected := _distinct(each.merchant for each in of_platform if each.standing == CONFIGURED):
+        moves = "nothing is written to it, unless policy.replaceConnection moves it: once it has consented, and by name"
+        yield Effect("its platform changes", connected, "connection-wrong-platform", moves)
     everyone = _distinct(each.merchant for each in dependents)
     if everyone:
         yield Effect("it is deleted or invalid", everyone, None, "no run begins: exit 65; `run` keeps what was before")
@@ -143,6 +165,8 @@ def connection_impact(platform: str, merchants: Iterable[DesiredMerchant], recor
         record = recorded.get(desired.name, RecordedState())
         origins = desired.origins.get("connection.platform")
         where, how = str(origins[-1]) if origins else "", "connected" if record.connection_id else "to be connected"
+        if REPLACED_CONNECTIONS_PATH in record.last_applied:
+            how = "connected once it has consented; until then to another platform"
         dependents.append(
             Dependent(desired.name, None, how, where, _standing(record), bool(suspended_reason(desired, now)))
         )

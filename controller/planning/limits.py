@@ -1,7 +1,7 @@
 """The limits, checked over all plans at once before the first write.
 
-held, merchant by merchant   re-create, delete                     the others go on
-   more than max(3, 1 %) held or missing in one run: mass-loss     nobody is created or taken down
+held, merchant by merchant   re-create, delete, create-record      the others go on
+   of the first two more than max(3, 1 %) held or missing in one run: mass-loss     nobody is created or taken down
 refused, the whole run       unlink   max(1, 2 %)                  remap, reschedule   max(50, 25 %)
                              disable  max(1, 5 %)                  shrink              max(1, 10 %)
 parked, in `run`             the same classes, over 24 hours: see `parking`
@@ -32,7 +32,10 @@ LIMITS = {
 """At least so many, and so many per cent of the bound merchants."""
 SHRINK_LIMIT = (1, 10)
 
-HELD_CLASSES = RELEASABLE_BY_COUNT
+LOSS_CLASSES = RELEASABLE_BY_COUNT
+"""What is planned where something is lost, or to be: many at once are a mass loss."""
+
+HELD_CLASSES = (*LOSS_CLASSES, ChangeClass.CREATE_RECORD)
 """Held for the merchant concerned until a person releases it: any number of these is unusual."""
 
 MASS_LOSS_LIMIT = (3, 1)
@@ -41,11 +44,18 @@ LOSS_CODES = frozenset({"company-missing", "connection-deleted"})
 """Findings that a bound company or connection is gone."""
 
 CLASSES_HELD_BY_MASS_LOSS = frozenset(
-    {ChangeClass.CREATE, ChangeClass.CONFIGURE, ChangeClass.RE_CREATE, ChangeClass.UNLINK, ChangeClass.DELETE}
+    {
+        ChangeClass.CREATE,
+        ChangeClass.CONFIGURE,
+        ChangeClass.RE_CREATE,
+        ChangeClass.CREATE_RECORD,
+        ChangeClass.UNLINK,
+        ChangeClass.DELETE,
+    }
 )
 """What is not written while a mass loss is unexplained: in another account, or with Codat half down, it does harm."""
 
-_HELD_CODES = ("re-create-held", "delete-held")
+_HELD_CODES, _NEW_RECORD_HELD_CODE = ("re-create-held", "delete-held"), "create-record-held"
 
 _ALL_MEANT = "where it is all meant: "
 """Begins the remedy that releases everything at once; `without_release_all` removes it."""
@@ -151,9 +161,10 @@ def _released_merchants(change_class: ChangeClass, plans: tuple[Plan, ...], poli
     given = ", ".join(f"{number:,}" for number in sorted(numbers)) or "one merchant"
     are = "is" if len(held) == 1 else "are"
     word = change_class.value
+    by_count = f"; or say how many: --allow {word}:{len(held)}" if change_class in RELEASABLE_BY_COUNT else ""
     raise UsageError(
         f"--allow {word} was said of {given}, and {len(held):,} {are} held: {_first_names(held)}. Name whom you mean: "
-        f"{allow_command(change_class, held[0])}; or say how many: --allow {word}:{len(held)}. Nothing was done."
+        f"{allow_command(change_class, held[0])}{by_count}. Nothing was done."
     )
 
 
@@ -174,11 +185,14 @@ def _held_finding(plan: Plan, change_class: ChangeClass) -> Finding:
     if change_class is ChangeClass.DELETE:
         cause = "its manifest is gone, and its policy is to delete the company, which cannot be undone"
         return Finding("delete-held", plan.merchant, cause, command, Actor.OPERATOR)
+    # The finding that calls for the change tells every step, not only the release.
+    remedy = next((finding.remedy for finding in plan.findings if command in finding.remedy), command)
+    if change_class is ChangeClass.CREATE_RECORD:
+        cause = "what is created in a merchant's books stays there: nobody deletes it again"
+        return Finding(_NEW_RECORD_HELD_CODE, plan.merchant, cause, remedy, Actor.OPERATOR)
     cause = "what it had at Codat is gone; made anew it needs new consent, or books again what was booked before"
     if any(change.kind is ChangeKind.DELETE_CONNECTION for change in plan.changes):
         cause = "the connection that was replaced is to be deleted, with its mapping, which cannot be undone"
-    # The finding that calls for the change tells every step, not only the release.
-    remedy = next((finding.remedy for finding in plan.findings if command in finding.remedy), command)
     return Finding("re-create-held", plan.merchant, cause, remedy, Actor.OPERATOR)
 
 
@@ -227,11 +241,11 @@ def _is_missing(plan: Plan) -> bool:
 
 
 def _holding_classes(plan: Plan) -> frozenset[ChangeClass]:
-    """The classes for which this merchant is held; none where it waits for a rollout."""
+    """Of LOSS_CLASSES, those for which this merchant is held; none where it waits for a rollout."""
     if plan.status is not PlanStatus.BLOCKED:
         return frozenset()
     classes = (change_class for change in plan.held_changes for change_class in change.classes)
-    return frozenset(change_class for change_class in classes if change_class in HELD_CLASSES)
+    return frozenset(change_class for change_class in classes if change_class in LOSS_CLASSES)
 
 
 def _mass_loss_finding(lost: tuple[Plan, ...], lost_count: int, fleet: FleetSize) -> Finding:
@@ -243,7 +257,7 @@ def _mass_loss_finding(lost: tuple[Plan, ...], lost_count: int, fleet: FleetSize
     )
     remedy = "look at Codat, and at what answers for it: merchantctl doctor"
     flags = []
-    for change_class in HELD_CLASSES:
+    for change_class in LOSS_CLASSES:
         number = sum(change_class in _holding_classes(plan) for plan in lost)
         if number == 0 and change_class is ChangeClass.RE_CREATE:
             number = sum(_is_missing(plan) for plan in lost)
@@ -267,7 +281,9 @@ def _hold_for_mass_loss(plan: Plan, lost: Collection[str]) -> Plan:
     """The plan during a mass loss: the loss is not believed, and nobody else is created or taken down either."""
     hold = Hold(HeldBy.MASS_LOSS, "too many merchants are missing, or wait to be deleted, in one look")
     if plan.merchant not in lost:
-        return hold_changes(plan, PlanStatus.BLOCKED, hold) if _has_class(plan, CLASSES_HELD_BY_MASS_LOSS) else plan
+        plan = hold_changes(plan, PlanStatus.BLOCKED, hold) if _has_class(plan, CLASSES_HELD_BY_MASS_LOSS) else plan
+        # No command releases it now.
+        return replace(plan, findings=tuple(each for each in plan.findings if each.code != _NEW_RECORD_HELD_CODE))
     plan = hold_changes(plan, PlanStatus.BLOCKED, hold) if plan.changes else plan
     # The fleet's finding says it once for all of them.
     findings = tuple(finding for finding in plan.findings if finding.code not in (*LOSS_CODES, *_HELD_CODES))

@@ -19,6 +19,7 @@ from controller.model.names import company_name_key
 from controller.model.observed import LINKED, Absent
 from controller.model.plan import Change, ChangeKind, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Unchanged
+from controller.reconcile.apply_accounts import create_account
 from controller.reconcile.apply_configuration import set_configuration
 from controller.reconcile.apply_creates import announce_intent, create_company, create_connection
 from controller.reconcile.failure_policy import (
@@ -154,6 +155,7 @@ CHANGE_HANDLERS: dict[
 ] = {
     ChangeKind.CREATE_COMPANY: create_company,
     ChangeKind.CREATE_CONNECTION: create_connection,
+    ChangeKind.CREATE_ACCOUNT: create_account,
     ChangeKind.RENAME_COMPANY: _rename_company,
     ChangeKind.SET_CONFIGURATION: set_configuration,
     ChangeKind.UNLINK_CONNECTION: _unlink,

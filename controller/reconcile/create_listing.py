@@ -51,11 +51,13 @@ class RunCreates:
 
     companies    by merchant its company's id
     connections  by merchant its company's id and the connection's
+    accounts     by merchant, what was created in its books and not pulled since: by intent, the ids of the accounts
     """
 
     listing: CreateListing | None = None
     companies: dict[str, str] = field(default_factory=dict)
     connections: dict[str, tuple[str, str]] = field(default_factory=dict)
+    accounts: dict[str, dict[int, tuple[str, ...]]] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def listed(self, read: Callable[[], Awaitable[Listing]], now: Callable[[], datetime]) -> CreateListing:

@@ -33,9 +33,11 @@ from controller.model.observed import (
     Unread,
 )
 from controller.model.values import ref_kind, resolve_live_path
+from controller.planning.new_accounts import unresolved_new_accounts
 from controller.planning.reference_data import needs_data_status
 from controller.planning.references import find_dangling
 from controller.quick_dataclasses import dataclass
+from controller.reconcile.books_for_new_accounts import read_books_for_new_accounts
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
 
 
@@ -253,7 +255,24 @@ async def _with_configuration(
         observed = replace(
             observed, last_successful_sync=snapshot.run.service_now() if isinstance(last, Unread) else last
         )
-    return replace(observed, records=await _dangling_records(snapshot.run.api, company_id, live))
+    observed = replace(observed, records=await _dangling_records(snapshot.run.api, company_id, live))
+    return await _with_books_for_new_accounts(observed, live, merchant, snapshot)
+
+
+async def _with_books_for_new_accounts(
+    observed: Observed, live: Configuration, merchant: str, snapshot: RunSnapshot
+) -> Observed:
+    """Where a reference that may have an account created finds nothing: what has to be known before that."""
+    wanted, run = snapshot.desired[merchant], snapshot.run
+    lacking, company = unresolved_new_accounts(wanted.fields, live), observed.company
+    if not lacking or not isinstance(company, Company):
+        return observed
+    linked = [each for each in company.connections if each.status == LINKED and each.platform == wanted.platform]
+    if len(linked) != 1:
+        return observed
+    reading = read_books_for_new_accounts(run.api, company.id, linked[0].id, lacking, run.service_now())
+    status = observed.data_status or await _read(run.api.data_status(company.id))
+    return replace(observed, books_for_new_accounts=await _read(reading), data_status=status)
 
 
 async def _read_document(api: Reader, company_id: str) -> bytes | Unread:

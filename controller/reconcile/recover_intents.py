@@ -14,14 +14,18 @@ A delete may be asked for twice, so the first look is enough for it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controller.model.errors import RemoteError
 from controller.model.observed import Absent
 from controller.model.plan import ChangeKind
+from controller.reconcile.apply_accounts import ACCOUNT_INTENT, ask_for_pull
 from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
 from state import Intent
+
+CLOCK_GAP = timedelta(seconds=5)
+"""Codat's clock is known to the second, and an operation is stamped by another one of its machines."""
 
 
 def unsettled_reason(intent: Intent) -> str:
@@ -80,6 +84,8 @@ async def _find_result(intent: Intent, listed: CompanyIndex | None, snapshot: Ru
         # Two of that name are not ours to choose from: as with none, the intent ends, and the plan asks a person.
         return Absent() if listed.listing.complete else None
     assert intent.company_id is not None
+    if intent.kind == ACCOUNT_INTENT:
+        return await _find_account(intent, intent.company_id, snapshot)
     company = await snapshot.run.api.company(intent.company_id)
     if intent.kind == "delete":
         return intent.company_id if isinstance(company, Absent) else Absent()
@@ -88,3 +94,14 @@ async def _find_result(intent: Intent, listed: CompanyIndex | None, snapshot: Ru
         return Absent() if any(connection.id == intent.name for connection in connections) else intent.name
     made = [connection.id for connection in connections if connection.platform == intent.platform]
     return made[-1] if made else Absent()
+
+
+async def _find_account(intent: Intent, company_id: str, snapshot: RunSnapshot) -> str | Absent | None:
+    """By the operations since then, which no name tells apart: the merchant's other creates wait for this one."""
+    pushes = await snapshot.run.api.account_pushes(company_id)
+    since = [each for each in pushes if each.requested_at is None or each.requested_at >= intent.begun_at - CLOCK_GAP]
+    if any(each.is_pending for each in since):
+        return None
+    if not any(each.status in ("Success", "Unknown") for each in since):
+        return Absent()
+    return intent.name if await ask_for_pull(company_id, snapshot) else None

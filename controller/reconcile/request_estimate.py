@@ -17,7 +17,12 @@ def estimate_cost(plans: Iterable[Plan], looking: int, pace: int, quota: Quota |
     """Requests that carrying the plans out takes at most, `looking` reads among them: two of a configuration more."""
     kinds = [change.kind for plan in plans for change in plan.changes]
     reads = looking + 2 * kinds.count(ChangeKind.SET_CONFIGURATION) + kinds.count(ChangeKind.RENAME_COMPANY)
-    return RequestEstimate(reads, len(kinds), round(_minutes(reads + len(kinds), pace, quota), 2))
+    # An account is looked for in several lists, and once it is created its books are pulled.
+    reads, writes = (
+        reads + 7 * kinds.count(ChangeKind.CREATE_ACCOUNT),
+        len(kinds) + kinds.count(ChangeKind.CREATE_ACCOUNT),
+    )
+    return RequestEstimate(reads, writes, round(_minutes(reads + writes, pace, quota), 2))
 
 
 def with_settings_requests(cost: RequestEstimate, account: Plan, pace: int) -> RequestEstimate:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from controller.model.errors import StoppedBySignal
 from controller.model.plan import Change, Plan, PlanStatus
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Outcome, Skipped, Unchanged
+from controller.reconcile.apply_accounts import ACCOUNT_INTENT
 from controller.reconcile.concurrency import apply_all, plan_all
 from controller.reconcile.load_snapshot import load_snapshot, open_intents_of
 from controller.reconcile.recover_intents import settle_intents
@@ -66,9 +67,9 @@ async def _waited_for(merchants: Collection[str], snapshot: RunSnapshot) -> None
             return
         when = max(due.values())
         seconds = min(max(0.0, (when - run.service_now()).total_seconds()), run.recovery_times.max_wait_s)
-        run.on_message(
-            f"{format_count(len(open_), 'lost answer')}: looking again in {seconds:.0f} s whether it was done after all"
-        )
+        in_books = all(intent.kind == ACCOUNT_INTENT for intent in open_)
+        what = format_count(len(open_), "account on its way" if in_books else "lost answer")
+        run.on_message(f"{what}: looking again in {seconds:.0f} s whether it was done after all")
         await run.stop.wait_unless_stopped(run.sleep(seconds))
         if not run.stop.reason:
             await settle_intents(open_, snapshot)

@@ -21,15 +21,17 @@ _SAID = {
     "ambiguous": "{wish} matches several options of {whose}",
     "not-offered": "no such account or tax rate is offered to {whose}",
     "refused": "Codat would refuse it for {whose}: {wish}",
+    "to-create": "the books of {whose} have no account {wish} yet",
 }
 _REMEDY = {
     "unresolved": "write {near}",
     "ambiguous": "write {near}",
     "not-offered": "un-declare it there: unmanaged: ['{field}']",
     "refused": "name another",
+    "to-create": "it is created by merchantctl apply --allow create-record=NAME",
 }
 
-_WITHOUT = ("not-offered", "refused")
+_WITHOUT = ("not-offered", "refused", "to-create")
 """For these there is nothing to choose from."""
 _BOOKS = 5
 """So many different answers to one mistake are told, each with the merchants whose books give it."""

@@ -34,6 +34,7 @@ from controller.planning import (
     last_sync,
     limits,
     manual_sync,
+    new_accounts,
     parking,
     reference_data,
     references,
@@ -42,7 +43,7 @@ from controller.planning import (
 )
 from controller.planning import company as company_rules
 from controller.planning import connection as connection_rules
-from controller.reconcile import concurrency, failure_policy, merchant_progress
+from controller.reconcile import apply_accounts, concurrency, failure_policy, merchant_progress
 from state import ProcessIdentity, open_state
 from tests.end_to_end import following
 from tests.end_to_end.place import UK_PROFILE, Place
@@ -101,6 +102,10 @@ def said(words: str, act: Callable[[Place], object]) -> Step:
 
 def wait(place: Place, finding: Finding) -> None:
     assert "wait a minute" in finding.remedy
+    place.emulator.advance("PT1M")
+
+
+def a_minute_passes(place: Place, finding: Finding) -> None:
     place.emulator.advance("PT1M")
 
 
@@ -529,6 +534,17 @@ def moving(place: Place) -> None:
 def moved_already(place: Place) -> None:
     place.provision("ann")
     following.written(place, "ann", "policy.replaceConnection", {"to": "xero"})
+
+
+def account_lacking(place: Place) -> None:
+    place.skip_waits()
+    place.provision("ann")
+    new = {"code": "615", "create": {"name": "Card clearing", "type": "Asset.Current"}}
+    following.written(place, "ann", CARD, new)
+
+
+def two_hours_pass(place: Place) -> None:
+    place.emulator.advance("PT2H")
 
 
 def second_connection(place: Place) -> None:
@@ -1128,6 +1144,21 @@ SITUATIONS: dict[str, Situation] = {
         (write("schedule.startDate"), command(0)),
     ),
     "a move that is made": Situation("replaced-already", replacement.replaced_already, moved_already, (delete,)),
+    "an account that may be created": Situation(
+        "create-record-held",
+        limits._held_finding,
+        account_lacking,
+        (command(0), a_minute_passes, command(1)),
+        **MAPPED,
+    ),
+    "an account that may be created, on old data": Situation(
+        "account-unresolved",
+        new_accounts._finding,
+        and_then(account_lacking, two_hours_pass),
+        (command(0), command(1), a_minute_passes, command(2)),
+        CARD,
+        **MAPPED,
+    ),
     "two connections": Situation(
         "connection-duplicate",
         connection_rules._duplicate_finding,
@@ -1267,6 +1298,7 @@ NOBODY_HERE: dict[Callable[..., object], str] = {
         "the emulator offers at once what it has pulled; its remedy is that of _not_pulled_findings"
     ),
     concurrency.unread_plan: "whatever a look raises that it should have told as unread itself: none of ours does",
+    apply_accounts._waiting_finding: "an event; the looks after it say the same by new_accounts._finding",
     merchant_progress.undeclared_change_finding: "an event, told once by the apply that saw it; no look finds it",
     connection_rules._no_platform_finding: "the manifests are not sound without a platform: no command comes that far",
     renames.company_bound_twice: "only of a state from before the index that forbids it",

@@ -26,6 +26,7 @@ from controller.codat.convert import company_from, data_type_status_from, record
 from controller.model.observed import (
     REQUIRED_DATA_TYPES,
     Absent,
+    BooksForNewAccounts,
     BooksRecord,
     Company,
     Configuration,
@@ -74,7 +75,7 @@ OTHER_CODES = """
     connection-wrong-platform connection-duplicate connection-error replaced-already
     commerce-connection-missing commerce-connection-unlinked
     data-not-pulled data-pull-failed data-stale last-sync-failed sync-overdue
-    re-create-held clock-skew suspended ignored manual-sync
+    re-create-held create-record-held clock-skew suspended ignored manual-sync
     mapping-changed mapping-invalid schedule-changed sync-disabled sync-enabled not-configured
     merchant-renamed renamed-already
     unknown
@@ -144,6 +145,7 @@ def observed(live: Json, now: datetime) -> Observed:
         records={tuple(key.split()): seen_record(row) for key, row in live.get("records", {}).items()},
         data_status=seen_pulls(live["data"]) if "data" in live else None,
         last_successful_sync=datetime.fromisoformat(last) if last else None,
+        books_for_new_accounts=seen_books(live["books"]) if "books" in live else None,
     )
 
 
@@ -184,6 +186,15 @@ def seen_record(row: Json | str) -> BooksRecord | Absent | Unread:
             return Unread(why)
         case _:
             return record_from(wire.RecordJson.model_validate(row))
+
+
+def seen_books(row: Json) -> BooksForNewAccounts | Unread:
+    """As they are for the one reference of these scenarios that may have an account created."""
+    if "unread" in row:
+        return Unread(row["unread"])
+    same = [record_from(wire.RecordJson.model_validate(each)) for each in row.get("same", ())]
+    of_card = {"mapping.payments.accounts.card": tuple(same)}
+    return BooksForNewAccounts(tuple(row["types"]), of_card, row.get("unfinished", ""))
 
 
 def seen_pulls(patch: Json) -> dict[str, DataTypeStatus]:

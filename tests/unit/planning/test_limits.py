@@ -11,6 +11,7 @@ from controller.model.errors import UsageError
 from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Finding, Plan, PlanStatus
 from controller.model.run import ALLOW_CLASSES, RELEASABLE_BY_COUNT, RunPolicy
 from controller.planning.limits import (
+    HELD_CLASSES,
     LIMITS,
     SHRINK_LIMIT,
     FleetSize,
@@ -19,9 +20,10 @@ from controller.planning.limits import (
     count_changes,
     limit_for,
 )
+from tests.build import finding_codes
 from tests.narrowing import present
 
-UNLIMITED = [cls for cls in ChangeClass if cls not in (*LIMITS, *RELEASABLE_BY_COUNT)]
+UNLIMITED = [cls for cls in ChangeClass if cls not in (*LIMITS, *HELD_CLASSES)]
 OF_THE_RUN = list(LIMITS)
 
 
@@ -193,6 +195,18 @@ def test_the_bare_word_releases_one_and_no_more(cls: ChangeClass) -> None:
     assert "m-0000, m-0001" in str(error.value)
     assert f"--allow {cls.value}:57" in str(error.value)
     assert still_to_write(check_limits(plans(57, cls), fleet_size(), allowing(f"{cls.value}:57"))) == list(names(57))
+
+
+def test_a_new_record_is_released_by_name_alone_and_however_many_are_no_loss() -> None:
+    held = plans(57, ChangeClass.CREATE_RECORD)
+    assert check_limits(held, fleet_size(), RunPolicy()).findings == ()
+    assert {code for plan in check_limits(held, fleet_size(), RunPolicy()).plans for code in finding_codes(plan)} == {
+        "create-record-held"
+    }
+    assert still_to_write(check_limits(held, fleet_size(), allowing("create-record=m-0001"))) == ["m-0001"]
+    with pytest.raises(UsageError) as error:
+        check_limits(held, fleet_size(), allowing("create-record"))
+    assert "create-record:57" not in str(error.value)
 
 
 @pytest.mark.parametrize("said", [1, 56, 58])

@@ -1,0 +1,228 @@
+"""Accounts that the books lack and that a manifest lets us create: whether that may be done now. Pure.
+
+resolves to nothing ─▶ nothing under way, nothing of that code or name ─▶ data of the last hour ─▶ a type that is taken
+                                                                                                   └▶ one change, held
+
+What is created in a merchant's books stays there. So each of these is asked when it is planned, and again just before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import field, replace
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from enum import StrEnum
+
+from controller.model.desired import DriftPolicy
+from controller.model.manifest_text import ref_as_yaml
+from controller.model.names import nfc
+from controller.model.observed import BooksForNewAccounts, BooksRecord, Configuration, DataTypeStatus, Unread
+from controller.model.plan import (
+    RECHECK_WAITING_AFTER,
+    Actor,
+    Change,
+    ChangeClass,
+    ChangeKind,
+    Direction,
+    FieldChange,
+    Finding,
+)
+from controller.model.values import (
+    ENABLED_PATH,
+    DeclaredValue,
+    NewAccount,
+    Option,
+    Ref,
+    RefKind,
+    ref_kind,
+    resolve_live_path,
+)
+from controller.planning.context import PlanningContext, unknown_result
+from controller.planning.holds import allow_command
+from controller.planning.remedies import APPLY_COMMAND, in_order, refresh_command, write_in_manifest
+from controller.planning.resolve import ResolutionProblem, ResolvedFields, describe_near_misses
+from controller.quick_dataclasses import dataclass
+
+MAX_DATA_AGE = timedelta(hours=1)
+"""Since the chart of accounts was pulled: what is older may lack an account that somebody has added by hand."""
+CHART_OF_ACCOUNTS = "chartOfAccounts"
+UNRESOLVED_CODE = f"{RefKind.ACCOUNT}-unresolved"
+MAX_TYPES_SHOWN = 3
+
+DataStatus = Mapping[str, DataTypeStatus] | Unread | None
+
+
+class ObstacleKind(StrEnum):
+    """What has to happen before an account may be created."""
+
+    UNREAD = "unread"
+    UNDER_WAY = "under way"
+    THERE = "there"
+    OLD_DATA = "old data"
+    PULLING = "pulling"
+    TYPE = "type"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why an account must not be created now."""
+
+    kind: ObstacleKind
+    cause: str
+
+
+def unresolved_new_accounts(fields: Mapping[str, DeclaredValue], live: Configuration) -> dict[str, Ref]:
+    """By declared path, the references that would have an account created: they find nothing in what is offered.
+
+    None where nothing at all is offered, where a reader takes an option for the same, or for a merchant that is to be
+    off, whose switch must wait for nothing.
+    """
+    if fields.get(ENABLED_PATH) is False:
+        return {}
+    return {path: ref for path, ref in _new_accounts(fields) if _finds_nothing(path, ref, live)}
+
+
+def _new_accounts(fields: Mapping[str, DeclaredValue]) -> Iterator[tuple[str, Ref]]:
+    return ((path, ref) for path, ref in fields.items() if isinstance(ref, Ref) and ref.create)
+
+
+def _finds_nothing(path: str, ref: Ref, live: Configuration) -> bool:
+    options = live.options.get(resolve_live_path(live.values, path) or "", ())
+    found = any(nfc(getattr(option, ref.by) or "") == ref.value for option in options)
+    return bool(options) and not found and not describe_near_misses(ref, options)
+
+
+def find_obstacle(
+    path: str, new: NewAccount, books: BooksForNewAccounts | Unread | None, status: DataStatus, now: datetime
+) -> Obstacle | None:
+    """Why the account must not be created now; None where it may."""
+    if not isinstance(books, BooksForNewAccounts) or not isinstance(status, Mapping):
+        unread = next((each.reason for each in (books, status) if isinstance(each, Unread)), "it was not looked at")
+        return Obstacle(ObstacleKind.UNREAD, unread)
+    if books.unfinished:
+        return Obstacle(ObstacleKind.UNDER_WAY, books.unfinished)
+    if there := [record for record in books.same.get(path, ()) if not record.deleted]:
+        return Obstacle(ObstacleKind.THERE, f"the books have {_describe(there[0])}, and it is not offered here")
+    if obstacle := _data_obstacle(status.get(CHART_OF_ACCOUNTS), now):
+        return obstacle
+    if books.types and new.type not in books.types:
+        return Obstacle(ObstacleKind.TYPE, f"the books take no account of the type {new.type!r}")
+    return None
+
+
+def _data_obstacle(chart: DataTypeStatus | None, now: datetime) -> Obstacle | None:
+    pulled_at = chart.last_pulled_at if chart else None
+    word = chart.status if chart and chart.status else "never pulled"
+    if word == "Complete" and pulled_at and now - pulled_at <= MAX_DATA_AGE:
+        return None
+    if word == "Complete" or pulled_at is None or word.endswith("Error"):
+        as_of = f"as of {pulled_at:%Y-%m-%d %H:%M} UTC" if pulled_at else "not there"
+        return Obstacle(ObstacleKind.OLD_DATA, f"the chart of accounts is {as_of}, too old to create an account on")
+    return Obstacle(ObstacleKind.PULLING, f"the chart of accounts is being pulled ({word})")
+
+
+def _describe(record: BooksRecord) -> str:
+    code = f" (code {record.code})" if record.code else ""
+    return f"{record.name or record.id}{code}, {record.status}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccountsPlan:
+    """The accounts that are to be created, and by field path what is said of each reference instead of «unresolved»."""
+
+    changes: tuple[Change, ...] = ()
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+
+    def instead_of(self, finding: Finding) -> Finding:
+        """What is said in the place of a finding that a reference finds nothing."""
+        return self.findings.get(finding.field or "", finding) if finding.code == UNRESOLVED_CODE else finding
+
+
+def plan_new_accounts(context: PlanningContext, live: Configuration, resolved: ResolvedFields) -> NewAccountsPlan:
+    """One change for each account that is to be created, however many fields it is for."""
+    wanted = unresolved_new_accounts(context.desired.fields, live)
+    fields: dict[NewAccount, list[FieldChange]] = {}
+    findings: dict[str, Finding] = {}
+    for problem in resolved.problems:
+        ref = wanted.get(problem.field)
+        if ref is None or ref.create is None or _is_for_a_person(context, problem):
+            continue
+        obstacle = find_obstacle(
+            problem.field,
+            ref.create,
+            context.observed.books_for_new_accounts,
+            context.observed.data_status,
+            context.now,
+        )
+        findings[problem.field] = _finding(context, problem, ref, ref.create, obstacle, live)
+        if obstacle is None:
+            change = _field_change(problem.field, ref.create, live)
+            fields.setdefault(ref.create, []).append(change)
+    creates = (ChangeClass.CREATE_RECORD,)
+    changes = (Change(ChangeKind.CREATE_ACCOUNT, creates, tuple(each)) for each in fields.values())
+    return NewAccountsPlan(tuple(changes), findings)
+
+
+def _is_for_a_person(context: PlanningContext, problem: ResolutionProblem) -> bool:
+    """The account that was meant is there under another name; or it was deleted, and `Report` leaves that so."""
+    deleted = problem.field in context.recorded.last_applied and context.desired.policy.drift is DriftPolicy.REPORT
+    return ref_kind(problem.field) is not RefKind.ACCOUNT or problem.renamed_option is not None or deleted
+
+
+def _field_change(path: str, new: NewAccount, live: Configuration) -> FieldChange:
+    selected = live.values.get(resolve_live_path(live.values, path) or path)
+    to_come = Option("", new.name, new.code)
+    return FieldChange(path, selected, to_come, Direction.PENDING, f"created in the books as {new.type}")
+
+
+def _finding(
+    context: PlanningContext,
+    problem: ResolutionProblem,
+    ref: Ref,
+    new: NewAccount,
+    obstacle: Obstacle | None,
+    live: Configuration,
+) -> Finding:
+    """That the reference finds nothing, and what comes of it."""
+    cause = f"{problem.reference} matches none of this merchant's options"
+    create = allow_command(ChangeClass.CREATE_RECORD, context.desired.name)
+    selects = f"then, once Codat has pulled it, {APPLY_COMMAND}"
+    actor, remedy, recheck_after = Actor.APPLY, f"{create}; {selects}", None
+    match obstacle.kind if obstacle else None:
+        case None:
+            cause += f"; it is to be created in the books: {new.name}, {new.type}"
+        case ObstacleKind.UNREAD:
+            assert obstacle is not None
+            unread = unknown_result(context, "", "whether the account is in the books", obstacle.cause).findings[0]
+            return replace(unread, field=problem.field)
+        case ObstacleKind.UNDER_WAY | ObstacleKind.PULLING:
+            again = f"should it stay so: {refresh_command(context)} && {APPLY_COMMAND}"
+            actor, remedy = Actor.CODAT, in_order(f"wait a minute; then {APPLY_COMMAND}", again)
+            recheck_after = RECHECK_WAITING_AFTER
+        case ObstacleKind.OLD_DATA:
+            actor, remedy = Actor.OPERATOR, f"{refresh_command(context)} && {create}; {selects}"
+        case ObstacleKind.THERE:
+            restore = f"restore it in the books, or have it take payments there; then {refresh_command(context)}"
+            actor, remedy = Actor.OPERATOR, f"{restore} && {APPLY_COMMAND}"
+        case ObstacleKind.TYPE:
+            actor, remedy = Actor.OPERATOR, _type_remedy(context, problem.field, ref, new)
+    return context.finding(
+        UNRESOLVED_CODE,
+        cause if obstacle is None else f"{cause}; {obstacle.cause}",
+        remedy,
+        actor,
+        field=problem.field,
+        live=live.values.get(resolve_live_path(live.values, problem.field) or problem.field),
+        wanted=ref,
+        recheck_after=recheck_after,
+    )
+
+
+def _type_remedy(context: PlanningContext, path: str, ref: Ref, new: NewAccount) -> str:
+    """The reference with a type that the books take, the most similar ones first."""
+    books = context.observed.books_for_new_accounts
+    taken = books.types if isinstance(books, BooksForNewAccounts) else ()
+    similar = get_close_matches(new.type, taken, n=MAX_TYPES_SHOWN, cutoff=0.6) or taken[:MAX_TYPES_SHOWN]
+    written = [ref_as_yaml(replace(ref, create=replace(new, type=each))) for each in similar]
+    return f"{write_in_manifest(context, path)}: {'; or '.join(written)}; then {APPLY_COMMAND}"
