@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# Tests wait more than they compute: four more at a time than there are cores.
-WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 4 )))
+# Some tests wait, and two more at a time than there are cores fill that; each costs seconds of its own to load it all.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
 # Bytecode is kept whatever the environment says: each worker, and each of the processes that tests start, would
 # compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
