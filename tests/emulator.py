@@ -16,7 +16,7 @@ emulator.fault("POST /meta/companies/sync", "lose-answer", times=1)
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -30,6 +30,14 @@ from tests.in_process import TEST_ACCOUNT
 
 Merchant = dict[str, str]
 """name, companyId, commerceConnectionId, accountingConnectionId"""
+
+
+@dataclass(frozen=True)
+class KeptPlace:
+    """What belongs to a world: the file of the state, and the manifests by the name of their file."""
+
+    state: bytes
+    manifests: dict[str, bytes]
 
 
 class Emulator:
@@ -59,8 +67,8 @@ class Emulator:
         self.has_socket = transport is None
         self.is_untouched = False
         """Since its reset nobody has asked or told it anything by `api` or `control`."""
-        self.states_by_fleet: dict[str, bytes] = {}
-        """What `Place.provision` keeps: the state file of each fleet of which this emulator has a snapshot."""
+        self.kept_places: dict[str, KeptPlace] = {}
+        """What `Place.begin_with` keeps by a name by which this emulator has a snapshot, too."""
 
     def reset(self) -> None:
         """Empty, and on the real time."""

@@ -26,7 +26,7 @@ from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import ApplyRequest
 from controller.operations.plan import plan_only
 from controller.settings import Settings
-from tests.emulator import Emulator
+from tests.emulator import Emulator, KeptPlace
 from tests.processes import run_python
 from tests.proxy import Between, rewired
 
@@ -289,27 +289,39 @@ class Place:
         self.emulator.control("PATCH", f"/companies/{self.company(name)['id']}/configuration", patch)
 
     def provision(self, *names: str, **spec: Any) -> None:
-        """These merchants, declared on the profile and brought all the way.
+        """These merchants, declared on the profile and brought all the way; as `begin_with`."""
 
-        A test that begins with a fleet that another one of this process began with gets a copy of that: of the state,
-        and of the emulator's world. It is as many seconds older, and its requests were counted there. Whoever asked the
+        def build() -> None:
+            self.profile()
+            for name in names:
+                self.merchant(name, **spec)
+            self.apply()
+            self.consent_everyone()
+            self.apply()
+
+        self.begin_with(json.dumps([names, spec]), build)
+
+    def begin_with(self, name: str, build: Callable[[], None]) -> None:
+        """What `build` makes of an empty place, by a name for that.
+
+        A test that begins with what another one of this process began with gets a copy: of manifests and state, and of
+        the emulator's world. It is as many seconds older, and its requests were counted there. Whoever asked the
         emulator anything before, as `count_requests` does, has one of his own.
         """
-        fleet = json.dumps([names, spec]) if self._is_at_the_beginning() else None
-        self.profile()
-        for name in names:
-            self.merchant(name, **spec)
-        if fleet in self.emulator.states_by_fleet:
-            self.emulator.control("POST", f"/restore?name={quote(fleet)}")
+        is_shared = self._is_at_the_beginning()
+        kept = self.emulator.kept_places.get(name) if is_shared else None
+        if kept:
+            self.emulator.control("POST", f"/restore?name={quote(name)}")
             self.database.touch(0o600)
-            self.database.write_bytes(self.emulator.states_by_fleet[fleet])
+            self.database.write_bytes(kept.state)
+            for file, manifest in kept.manifests.items():
+                (self.manifests / file).write_bytes(manifest)
             return
-        self.apply()
-        self.consent_everyone()
-        self.apply()
-        if fleet:
-            self.emulator.control("POST", f"/snapshot?name={quote(fleet)}")
-            self.emulator.states_by_fleet[fleet] = self.database.read_bytes()
+        build()
+        if is_shared:
+            self.emulator.control("POST", f"/snapshot?name={quote(name)}")
+            manifests = {file.name: file.read_bytes() for file in self.manifests.iterdir()}
+            self.emulator.kept_places[name] = KeptPlace(self.database.read_bytes(), manifests)
 
     def _is_at_the_beginning(self) -> bool:
         """Nothing was said to the emulator, declared or remembered, and it is now, on our clock and on our wire."""

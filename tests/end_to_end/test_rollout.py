@@ -39,14 +39,18 @@ UNWATCHED = ProgressSink(lambda sentence: None)
 def place(tmp_path: Path, emulator: Emulator) -> Place:
     """Eight configured merchants on one profile, in sync; two of them are canaries. The profile has just changed."""
     place = Place(tmp_path, emulator)
-    emulator.seed(len(FLEET), "configured")
-    for name in FLEET:
-        place.merchant(name)
-    for name in CANARIES:
-        labelled(place, name)
-    asks_for(place, TIPS)
-    place.apply()
-    asks_for(place, CARDS)
+
+    def build() -> None:
+        emulator.seed(len(FLEET), "configured")
+        for name in FLEET:
+            place.merchant(name)
+        for name in CANARIES:
+            labelled(place, name)
+        asks_for(place, TIPS)
+        place.apply()
+        asks_for(place, CARDS)
+
+    place.begin_with("eight configured, and the profile has just changed", build)
     return place
 
 

@@ -93,11 +93,15 @@ class Fleet:
 
     def __init__(self, folder: Path, emulator: Emulator, number: int, *, enabled: bool) -> None:
         self.place, self.emulator, self.enabled = Place(folder, emulator), emulator, enabled
-        self.companies = {each["name"]: each["companyId"] for each in emulator.seed(number, "configured")}
-        for name in self.companies:
-            self.place.merchant(name)
-        self.place.profile(schedule={}, mapping=TIPS, enabled=enabled)
-        self.place.apply(allow=("remap", "disable"))
+
+        def build() -> None:
+            for each in emulator.seed(number, "configured"):
+                self.place.merchant(each["name"])
+            self.place.profile(schedule={}, mapping=TIPS, enabled=enabled)
+            self.place.apply(allow=("remap", "disable"))
+
+        self.place.begin_with(f"{number} configured, {enabled=}", build)
+        self.companies = {each["name"]: each["id"] for each in self.place.companies()}
 
     def some(self, number: int) -> list[str]:
         return list(self.companies)[:number]
