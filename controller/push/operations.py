@@ -47,7 +47,9 @@ from state.uploads import Uploads
 UPLOAD_CHECK_INTERVAL_S = 1.0
 """Seconds between two looks at an upload that is being processed."""
 MAX_UPLOAD_CHECKS = 300
-MAX_DATASETS_SHOWN = 50
+"""Of all uploads together."""
+MAX_DATASETS_SHOWN, MAX_DATASETS_READ = 50, 12
+"""Of `--status`, and after a push that does not wait."""
 
 
 class MistakenInput(UsageError):
@@ -172,8 +174,8 @@ class _Push:
                 uploads += await self._send(lease, key)
             if any(isinstance(each, UploadFailure) for each in uploads):
                 break
-        uploads = [await _processed(each, self._sender, wait=self._request.wait) for each in uploads]
-        return PushReport(self._counts, self._in_books, (), uploads)
+        processed = await _processed(uploads, self._sender, wait=self._request.wait)
+        return PushReport(self._counts, self._in_books, (), processed)
 
     async def _send(self, lease: UploadLease, key: str) -> list[Upload]:
         """The outcomes of one type; a failure is the last. Deletions come first: one takes every record that bears its
@@ -251,17 +253,21 @@ def _waiting_message(say: Callable[[str], None], key: str) -> Callable[[ProcessI
     return say_once
 
 
-async def _processed(upload: Upload, sender: Sender, *, wait: bool) -> Upload:
-    """The upload once Codat has processed it, or as it stands after so many looks."""
-    if isinstance(upload, UploadFailure):
-        return upload
-    for check in range(MAX_UPLOAD_CHECKS if wait else 1):
-        if check:
-            await sender.environment.sleep(UPLOAD_CHECK_INTERVAL_S)
+async def _processed(uploads: Sequence[Upload], sender: Sender, *, wait: bool) -> list[Upload]:
+    """The uploads once Codat has processed them, or as they stand after so many looks; without `wait`, after one at a
+    few of them."""
+    checks, processed = MAX_UPLOAD_CHECKS if wait else 0, list[Upload]()
+    for number, upload in enumerate(uploads):
+        if isinstance(upload, UploadFailure) or (number >= MAX_DATASETS_READ and not wait):
+            processed.append(upload)
+            continue
         upload = await read_status(sender, upload)
-        if upload.transfer_status is not TransferStatus.RUNNING:
-            break
-    return upload
+        while upload.transfer_status is TransferStatus.RUNNING and checks:
+            checks -= 1
+            await sender.environment.sleep(UPLOAD_CHECK_INTERVAL_S)
+            upload = await read_status(sender, upload)
+        processed.append(upload)
+    return processed
 
 
 async def pushed_datasets(

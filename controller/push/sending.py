@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from controller.model.commerce_records import (
     MAX_RECORDS_PER_UPLOAD,
     CommerceRecord,
 )
-from controller.model.errors import OutcomeUnknown, RemoteError
+from controller.model.errors import NotFound, OutcomeUnknown, RemoteError
 from controller.model.syncs_and_uploads import TransferStatus, UploadFailure, UploadStatus
 from controller.planning.clock_skew import service_time
 from controller.quick_dataclasses import dataclass
@@ -32,6 +33,12 @@ from state.uploads import DELETED
 
 CLOCK_TOLERANCE = timedelta(seconds=15)
 """So much earlier than we sent it Codat may say that it got a request: its clock is not known any better."""
+
+FORGOTTEN = "NotInHistory"
+"""The status of a dataset that Codat's pull history does not have any more."""
+
+MAY_BE_UNKNOWN_FOR = timedelta(hours=1)
+"""A read may be answered from an older copy, which does not have the dataset yet."""
 
 MAX_ATTEMPTS = 2
 """Times that the same records are sent in one push, where the first certainly did not arrive."""
@@ -65,28 +72,38 @@ Upload = UploadStatus | UploadFailure
 
 
 async def settle_uploads(sender: Sender, data_type: str | None = None, *, wait_for_lost: bool) -> None:
-    """Reads what became of earlier requests: of those with a lost answer (where `wait_for_lost`; the caller has the
-    lease then), and of those that Codat was still processing. Raises RemoteError."""
+    """Reads what became of earlier requests: of those that Codat was still processing, as far as they can be read, and
+    of those with a lost answer (where `wait_for_lost`; the caller has the lease then). Raises RemoteError for these."""
     for row in await sender.store.uploads.load_open(sender.company_id, data_type):
         if row.dataset_id is not None:
-            await read_status(sender, UploadStatus(row.dataset_id, row.data_type, row.status, records=row.records))
+            upload = UploadStatus(row.dataset_id, row.data_type, row.status, records=row.records)
+            await read_status(sender, upload, row.begun_at)
         elif wait_for_lost:
             await _settle_lost(sender, row)
 
 
-async def read_status(sender: Sender, upload: UploadStatus) -> UploadStatus:
-    """How Codat says that an upload stands; recorded."""
-    status = await sender.api.upload_status(sender.company_id, upload.id)
-    is_over = status.transfer_status is not TransferStatus.RUNNING
+async def read_status(sender: Sender, upload: UploadStatus, sent_at: datetime | None = None) -> UploadStatus:
+    """How Codat says that an upload stands, recorded; as it was where that cannot be read. One of long ago that it
+    knows nothing of any more counts as processed: it took it once."""
+    try:
+        status = await sender.api.upload_status(sender.company_id, upload.id)
+    except NotFound:
+        if sent_at is None or sender.now() - sent_at < MAY_BE_UNKNOWN_FOR:
+            return upload
+        status = UploadStatus(upload.id, upload.data_type, FORGOTTEN)
+    except RemoteError:
+        return upload
+    upload = replace(upload, status=status.status, message=status.message)
+    is_over = upload.status == FORGOTTEN or upload.transfer_status is not TransferStatus.RUNNING
     await sender.store.uploads.record_status(
         sender.company_id,
         upload.id,
-        status.status,
-        status.message,
+        upload.status,
+        upload.message,
         closed_at=sender.environment.clock() if is_over else None,
-        failed=status.transfer_status is TransferStatus.FAILED,
+        failed=upload.transfer_status is TransferStatus.FAILED,
     )
-    return UploadStatus(upload.id, upload.data_type, status.status, status.message, upload.records)
+    return upload
 
 
 async def send_in_batches(

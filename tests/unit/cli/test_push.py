@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from tests.emulator import Emulator, Merchant, in_process_emulator
+from tests.end_to_end.place import JumpingClock
 from tests.intercept import Forward, intercepted
 from tests.unit.cli.conftest import Ended, Merchantctl
 
@@ -245,6 +247,28 @@ def test_what_codat_failed_to_process_is_sent_again(push: Any, served: Emulator,
     served.environment = healthy
     assert (push("sales.json").code, sent(served)) == (0, 2)
     assert (push("sales.json").code, sent(served)) == (0, 2)
+
+
+async def pass_two_hours(served: Emulator) -> None:
+    await served.environment.sleep(7200)
+
+
+def test_a_status_that_cannot_be_read_stops_no_push_and_what_codat_has_forgotten_is_not_sent_again(
+    push: Any, served: Emulator, folder: Path
+) -> None:
+    write(folder, "sales.json", orders=[order(1)])
+    status = "GET /meta/companies/{companyId}/pull/history/{datasetId}"
+    served.fault(status, "status", code=503, retryAfter="0", times=20)
+    assert push("sales.json").code == 0
+    served.control("DELETE", "/faults")
+    served.fault(status, "status", code=404, times=2)
+    assert (push("sales.json").code, sent(served)) == (0, 1)
+    assert "Queued" in push("--status").out, "a read may be answered from an older copy"
+    served.environment = JumpingClock(served).environment(served.environment)
+    asyncio.run(pass_two_hours(served))
+    served.fault(status, "status", code=404)
+    assert "NotInHistory" in push("--status").out
+    assert (push("sales.json").code, sent(served)) == (0, 1)
 
 
 def test_an_answer_that_was_lost_is_looked_up_and_nothing_is_sent_twice(
