@@ -83,7 +83,7 @@ MERCHANTCTL = calls("merchantctl")
 MAKE = calls("make")
 
 
-@pytest.mark.parametrize("page", ["cli.md", "manifests.md"])
+@pytest.mark.parametrize("page", ["cli.md", "manifests.md", "merchantctl.1"])
 def test_a_generated_page_is_what_the_program_says(page: str) -> None:
     assert text_of(ROOT / "docs" / page) == generated(page), "run: python docs/generate.py"
 

@@ -53,6 +53,23 @@ def test_the_wheel_alone_sets_up_a_folder_that_is_sound(installed: Path, tmp_pat
     assert (validated.returncode, validated.stdout) == (0, "1 merchant: all sound.\n"), validated.stderr
 
 
+def test_the_wheel_has_every_file_of_the_program_the_example_fleet_and_the_man_page(installed: Path) -> None:
+    """Templates, styles, the starter repository, migrations: what is read at run time, and no import would miss."""
+    (site,) = installed.parent.glob("lib/python*/site-packages")
+    for package in ("controller", "state"):
+        ours = {file.relative_to(ROOT) for file in (ROOT / package).rglob("*") if _is_source(file)}
+        theirs = {file.relative_to(site) for file in (site / package).rglob("*") if _is_source(file)}
+        assert ours <= theirs
+    examples = {file.relative_to(ROOT / "manifests") for file in (ROOT / "manifests").rglob("*.yaml")}
+    assert all((site / "controller/example_manifests" / each).is_file() for each in examples)
+    page = installed.parent / "share/man/man1/merchantctl.1"
+    assert page.read_bytes() == (ROOT / "docs/merchantctl.1").read_bytes(), "pipx puts it where man looks"
+
+
+def _is_source(file: Path) -> bool:
+    return file.is_file() and file.suffix != ".pyc"
+
+
 @pytest.mark.soak
 def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     ended = run(installed, tmp_path, "merchantctl", "demo")
