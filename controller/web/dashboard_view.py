@@ -36,6 +36,8 @@ class MerchantRow:
     waits_for  the first condition that is not met, with its reason; after a write the first finding still open. Empty
                for a merchant that is as declared: one that is meant to be switched off waits for nothing
     drifts     one of the open findings is drift
+    drift      the findings that are drift, also those that the last pass has put right
+    waits      whom it waits for with which codes, each pair once
     urgency    what the list is sorted by where nobody asks otherwise
     """
 
@@ -50,6 +52,8 @@ class MerchantRow:
     since: datetime | None
     waits_for: str
     drifts: bool
+    drift: tuple[Finding, ...]
+    waits: frozenset[tuple[Actor, str]]
     urgency: tuple[int, float, str]
 
     @property
@@ -152,7 +156,7 @@ def build_dashboard_view(latest: ControllerStatus, before: Mapping[str, Merchant
     return DashboardView(
         rows=rows,
         statuses=Counter(row.status for row in rows),
-        actions=tuple(_action_summary(actor, with_findings) for actor in _ACTORS),
+        actions=_action_summaries(with_findings),
         drifted=sum(row.drifts for row in with_findings),
         newest_drift=_newest_drift(rows),
         codes=tuple(sorted(Counter(code for row in with_findings for code in row.codes).items())),
@@ -241,6 +245,8 @@ def _row(plan: Plan, outcome: Outcome | None, desired: DesiredMerchant | None) -
         since=since,
         waits_for=_waits_for(plan, outcome, status, codes),
         drifts=any(map(is_drift, findings)),
+        drift=tuple(filter(is_drift, plan.findings)),
+        waits=frozenset((finding.actor, finding.code) for finding in findings),
         urgency=(_URGENCY_OF_STATUS[status], -since.timestamp() if since else 0.0, plan.merchant),
     )
 
@@ -255,17 +261,19 @@ def _waits_for(plan: Plan, outcome: Outcome | None, status: MerchantStatus, code
 
 
 def _newest_drift(rows: Iterable[MerchantRow]) -> tuple[DriftEntry, ...]:
-    found = ((finding, row) for row in rows for finding in row.plan.findings if is_drift(finding))
+    found = ((finding, row) for row in rows for finding in row.drift)
     newest = nlargest(MAX_NEWEST_DRIFT, found, key=lambda entry: entry[0].since or _LONG_AGO)
     return tuple(DriftEntry(finding, finding not in row.findings) for finding, row in newest)
 
 
-def _action_summary(actor: Actor, rows: Iterable[MerchantRow]) -> ActionSummary:
-    codes_by_merchant = [
-        codes for row in rows if (codes := {finding.code for finding in row.findings if finding.actor is actor})
-    ]
-    counts = Counter(code for codes in codes_by_merchant for code in codes)
-    return ActionSummary(actor, len(codes_by_merchant), tuple(counts.most_common(MAX_CODES_PER_ACTOR)))
+def _action_summaries(rows: Sequence[MerchantRow]) -> tuple[ActionSummary, ...]:
+    codes = Counter(pair for row in rows for pair in row.waits)
+    merchants = Counter(actor for row in rows for actor in {actor for actor, _ in row.waits})
+    by_actor = {actor: Counter({code: n for (who, code), n in codes.items() if who is actor}) for actor in _ACTORS}
+    return tuple(
+        ActionSummary(actor, merchants[actor], tuple(by_actor[actor].most_common(MAX_CODES_PER_ACTOR)))
+        for actor in _ACTORS
+    )
 
 
 _URGENCY_OF_STATUS = {status: position for position, status in enumerate(MerchantStatus)}
