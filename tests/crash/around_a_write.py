@@ -14,10 +14,7 @@ from tests.crash.disturbance import Disturbance, disturbed
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
 
-FAULTS_AT_WRITES = (
-    *("killed before the request", "killed after the request"),
-    *("answer lost", "dropped", "500 done", "429"),
-)
+FAULTS_AT_WRITES = ("killed before the request", "killed after the request", "answer lost", "dropped", "429")
 MAX_APPLIES_AFTER = 5
 
 Point = tuple[str, int]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.crash.around_a_write import OneWriteProof
 from tests.emulator import Emulator
-from tests.end_to_end.place import Place, states_by_merchant
+from tests.end_to_end.place import Place
 from tests.end_to_end.test_creating_an_account import NEW_CARD, RELEASED, accounts, declare
 
 
@@ -20,7 +20,7 @@ def lacking(place: Place) -> None:
 
 def is_mapped(place: Place) -> bool:
     assert len(accounts(place)) <= 1
-    return states_by_merchant(place.plan()) == {"ann": "in-sync"}
+    return bool(place.document("ann")["configured"])
 
 
 def test_a_new_account_disturbed_around_its_writes_is_created_once_and_mapped(

@@ -231,3 +231,31 @@ def test_validate_online_and_impact_say_that_it_is_to_be_created(place: Place) -
     said = place.run_in_process("impact", "account", "615").stdout
     assert "its manifest has it created" in said
     assert "--allow create-record=NAME" in said
+
+
+def test_quickbooks_takes_an_account_by_name_and_a_lost_state_makes_no_second_one(place: Place) -> None:
+    mapping = QUICKBOOKS_PROFILE["mapping"]
+    accounts = {
+        **mapping["payments"]["accounts"],
+        "card": {"name": "Card clearing", "create": {"type": "Asset.Bank.CashOnHand"}},
+    }
+    profile = {**QUICKBOOKS_PROFILE, "mapping": {**mapping, "payments": {"accounts": accounts, "sync": True}}}
+    place.profile("us", **profile)
+    place.merchant("ann", profile="uk", suspend={"reason": "nothing of hers is the subject"})
+    place.merchant("bob", profile="us")
+    place.apply()
+    place.consent_everyone()
+    place.apply(allow=("create-record=bob",))
+    place.use_state_file(place.folder / "new.db")
+    assert states_by_merchant(place.apply(allow=("create-record=bob",)).plan)["bob"] == "waiting"
+    pulled(place)
+    place.apply()
+    assert states_by_merchant(place.plan())["bob"] == "in-sync"
+    assert place.emulator.counts()[PUSH_ACCOUNT] == 1
+
+
+def test_a_controller_creates_none_by_itself(place: Place) -> None:
+    report = place.apply_or_plan(unattended=True)
+    plan = report if isinstance(report, FleetPlan) else report.plan
+    assert states_by_merchant(plan) == {"ann": "blocked"}
+    assert PUSH_ACCOUNT not in place.emulator.counts()

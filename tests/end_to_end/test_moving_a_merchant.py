@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from controller.model.exit_codes import exit_code
-from controller.model.report import ChangedSincePlan, FleetPlan
+from controller.model.report import ChangedSincePlan, FleetPlan, FleetReport
 from tests.end_to_end.interfere import interfere
 from tests.end_to_end.place import (
     CREATE_CONNECTION,
@@ -214,3 +214,34 @@ def test_somebody_else_s_delete_at_the_same_moment_is_as_good(place: Place) -> N
     place.apply(allow=RELEASED)
     assert accounting(place) == {"qhyg": "Linked"}
     assert states_by_merchant(place.apply().plan)["ann"] == "change"
+
+
+def test_a_controller_moves_her_too_and_leaves_the_deletion_to_a_person(place: Place) -> None:
+    place.apply_or_plan(unattended=True)
+    assert accounting(place) == {"gbol": "Linked", "qhyg": "PendingAuth"}
+    place.consent_everyone()
+    held = place.apply_or_plan(unattended=True)
+    plan = held.plan if isinstance(held, FleetReport) else held
+    assert "re-create-held" in findings_by_code(plan, "ann")
+    assert accounting(place) == {"gbol": "Linked", "qhyg": "Linked"}
+
+
+def test_a_state_that_is_lost_on_the_way_costs_no_second_connection(place: Place) -> None:
+    place.apply()
+    place.use_state_file(place.folder / "new.db")
+    place.apply()
+    assert accounting(place) == {"gbol": "Linked", "qhyg": "PendingAuth"}
+    place.consent_everyone()
+    place.use_state_file(place.folder / "newer.db")
+    place.apply(allow=RELEASED)
+    assert accounting(place) == {"qhyg": "Linked"}
+
+
+def test_under_report_and_while_suspended_the_manifest_is_followed_as_ever(place: Place) -> None:
+    suspended = {"reason": "an audit"}
+    place.merchant("ann", profile="us", policy=MOVE, suspend=suspended)
+    place.apply()
+    assert accounting(place) == {"gbol": "Linked"}
+    place.merchant("ann", profile="us", policy={**MOVE, "drift": "Report"})
+    place.apply()
+    assert accounting(place) == {"gbol": "Linked", "qhyg": "PendingAuth"}
