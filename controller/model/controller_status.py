@@ -121,7 +121,8 @@ def merge_seen(
 ) -> ControllerStatus:
     """What is known of the merchants once what other processes saw is added: of each the later look.
 
-    whole_fleet  what the last look at everyone said of the fleet, for a process that has not looked itself
+    whole_fleet  what the last look at everyone said of the fleet, for a process that has not looked itself; and how the
+                 account's own settings stood at the last look at them
     """
     later = {
         name: each
@@ -129,7 +130,9 @@ def merge_seen(
         if name in fleet.merchants and (name not in latest.looked_at or latest.looked_at[name] < each.seen_at)
     }
     plan = latest.plan or (whole_fleet[0] if whole_fleet else None)
-    if plan is None or not later:
+    if plan is not None and whole_fleet and _is_news(whole_fleet[0].account, plan.account):
+        plan = replace(plan, account=whole_fleet[0].account)
+    elif plan is None or not later:
         return latest
     plans = {each.merchant: each for each in plan.plans} | {name: each.plan for name, each in later.items()}
     return replace(
@@ -140,3 +143,10 @@ def merge_seen(
         looked_at=dict(latest.looked_at) | {name: each.seen_at for name, each in later.items()},
         last_full_pass_at=latest.last_full_pass_at or (whole_fleet[1] if whole_fleet else None),
     )
+
+
+def _is_news(seen: Plan | None, shown: Plan | None) -> bool:
+    """Whether the account's settings stand otherwise than they are shown."""
+    if seen is None or shown is None:
+        return seen is not None
+    return (seen.status, seen.changes, seen.findings) != (shown.status, shown.changes, shown.findings)

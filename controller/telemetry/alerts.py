@@ -123,13 +123,13 @@ def standing_topics(
     }
     pass_failures = {(PASS_FAILURE, identity(latest.pass_failure)): latest.pass_failure} if latest.pass_failure else {}
     current = StandingTopics(failures, limits, invalid_manifests, pass_failures)
-    unread = {row.merchant for row in plan.plans if row.has_unread} if plan else set()
+    unread = {row.merchant for row in plan.every_plan if row.has_unread} if plan else set()
     # Who was left alone, or could not be read, may fail as before: that failure is not over.
     succeeded = {
         name for name, outcome in outcomes.items() if isinstance(outcome, Applied | Unchanged) and name not in unread
     }
     # `latest` also has those whom another pass looked at while this one was under way.
-    known_merchants = {row.merchant for each in (plan, latest.plan) if each for row in each.plans}
+    known_merchants = {row.merchant for each in (plan, latest.plan) if each for row in each.every_plan}
 
     def is_over(topic: Topic) -> bool:
         subject, _ = topic

@@ -51,7 +51,8 @@ class SharedView:
     async def refresh(self) -> None:
         try:
             seen = await self._load_later_looks()
-            whole = await load_seen_fleet(self.store) if self.state.latest.plan is None else None
+            is_due = self.state.latest.plan is None or self.refresh_count % REFRESHES_PER_COMPLETE_ONE == 0
+            whole = await load_seen_fleet(self.store) if is_due else None
         except StateProblem as problem:
             log.warning("shared_view_unreadable", reason=str(problem))
             return

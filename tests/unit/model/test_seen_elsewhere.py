@@ -116,3 +116,12 @@ def test_what_a_look_at_some_finds_of_the_fleet_joins_what_was_found_before() ->
     latest = merge_pass(latest, fleet(*map(in_sync, NAMES)), MANIFESTS, everyone=True, at=LATER)
     assert latest.plan
     assert latest.plan.findings == ()
+
+
+def test_how_the_account_stands_is_shown_as_whoever_looked_last_saw_it() -> None:
+    own = merge_pass(ControllerStatus(), fleet(in_sync("acme")), MANIFESTS, everyone=True, at=NOON)
+    elsewhere = replace(fleet(), account=Plan("(account)", PlanStatus.DRIFTED))
+    latest = merge_seen(own, {}, (elsewhere, NOON), MANIFESTS)
+    assert latest.plan
+    assert (latest.plan.account, len(latest.plan.plans)) == (elsewhere.account, 1)
+    assert merge_seen(latest, {}, (elsewhere, NOON), MANIFESTS) is latest, "nothing new"
