@@ -185,38 +185,43 @@ def _finding(
     live: Configuration,
 ) -> Finding:
     """That the reference finds nothing, and what comes of it."""
-    cause = f"{problem.reference} matches none of this merchant's options"
-    create = allow_command(ChangeClass.CREATE_RECORD, context.desired.name)
-    selects = f"then, once Codat has pulled it, {APPLY_COMMAND}"
-    actor, remedy, recheck_after = Actor.APPLY, f"{create}; {selects}", None
-    match obstacle.kind if obstacle else None:
-        case None:
-            cause += f"; it is to be created in the books: {new.name}, {new.type}"
-        case ObstacleKind.UNREAD:
-            assert obstacle is not None
-            unread = unknown_result(context, "", "whether the account is in the books", obstacle.cause).findings[0]
-            return replace(unread, field=problem.field)
-        case ObstacleKind.UNDER_WAY | ObstacleKind.PULLING:
-            again = f"should it stay so: {refresh_command(context)} && {APPLY_COMMAND}"
-            actor, remedy = Actor.CODAT, in_order(f"wait a minute; then {APPLY_COMMAND}", again)
-            recheck_after = RECHECK_WAITING_AFTER
-        case ObstacleKind.OLD_DATA:
-            actor, remedy = Actor.OPERATOR, f"{refresh_command(context)} && {create}; {selects}"
-        case ObstacleKind.THERE:
-            restore = f"restore it in the books, or have it take payments there; then {refresh_command(context)}"
-            actor, remedy = Actor.OPERATOR, f"{restore} && {APPLY_COMMAND}"
-        case ObstacleKind.TYPE:
-            actor, remedy = Actor.OPERATOR, _type_remedy(context, problem.field, ref, new)
+    if obstacle and obstacle.kind is ObstacleKind.UNREAD:
+        (unread,) = unknown_result(context, "", "whether the account is in the books", obstacle.cause).findings
+        return replace(unread, field=problem.field)
+    actor, remedy = _way_on(context, problem.field, ref, new, obstacle)
+    what_next = obstacle.cause if obstacle else f"it is to be created in the books: {new.name}, {new.type}"
     return context.finding(
         UNRESOLVED_CODE,
-        cause if obstacle is None else f"{cause}; {obstacle.cause}",
+        f"{problem.reference} matches none of this merchant's options; {what_next}",
         remedy,
         actor,
         field=problem.field,
         live=live.values.get(resolve_live_path(live.values, problem.field) or problem.field),
         wanted=ref,
-        recheck_after=recheck_after,
+        recheck_after=RECHECK_WAITING_AFTER if actor is Actor.CODAT else None,
     )
+
+
+def _way_on(
+    context: PlanningContext, path: str, ref: Ref, new: NewAccount, obstacle: Obstacle | None
+) -> tuple[Actor, str]:
+    """Who must act, and how, until the account is there."""
+    create = allow_command(ChangeClass.CREATE_RECORD, context.desired.name)
+    select = f"then, once Codat has pulled it, {APPLY_COMMAND}"
+    refresh = refresh_command(context)
+    match obstacle.kind if obstacle else None:
+        case ObstacleKind.UNDER_WAY | ObstacleKind.PULLING:
+            again = f"should it stay so: {refresh} && {APPLY_COMMAND}"
+            return Actor.CODAT, in_order(f"wait a minute; then {APPLY_COMMAND}", again)
+        case ObstacleKind.OLD_DATA:
+            return Actor.OPERATOR, f"{refresh} && {create}; {select}"
+        case ObstacleKind.THERE:
+            restore = "restore it in the books, or have it take payments there"
+            return Actor.OPERATOR, f"{restore}; then {refresh} && {APPLY_COMMAND}"
+        case ObstacleKind.TYPE:
+            return Actor.OPERATOR, _type_remedy(context, path, ref, new)
+        case _:
+            return Actor.APPLY, f"{create}; {select}"
 
 
 def _type_remedy(context: PlanningContext, path: str, ref: Ref, new: NewAccount) -> str:

@@ -182,3 +182,42 @@ def test_a_commerce_connection_cannot_be_mended_by_us(connections: tuple[Connect
     assert finding_codes(plan) == [code]
     assert plan.status is PlanStatus.BLOCKED
     assert plan.changes == ()
+
+
+# A move, as `policy.replaceConnection` declares it
+
+MOVING = build.desired_merchant(platform="qhyg", policy=MerchantPolicy(replace_connection="qhyg"))
+
+
+def quickbooks(**changes: Any) -> Connection:
+    return replace(ACCOUNTING, **({"id": "accounting-2", "platform": "qhyg"} | changes))
+
+
+def test_a_new_connection_that_somebody_deleted_is_made_anew_only_by_leave() -> None:
+    plan = build.make_usual_plan(MOVING, seen(ACCOUNTING), build.recorded_state(connection_id="deleted since"))
+    assert change_kinds(plan) == ["create-connection"]
+    assert change_classes(plan) == ["re-create"]
+
+
+def test_two_linked_connections_of_the_new_platform_are_for_a_person() -> None:
+    plan = build.make_usual_plan(MOVING, seen(ACCOUNTING, quickbooks(), quickbooks(id="accounting-3")))
+    assert finding_codes(plan) == ["connection-duplicate"]
+    assert plan.changes == ()
+
+
+def test_whatever_is_linked_beside_the_new_one_is_to_go_and_nothing_else() -> None:
+    stranger = quickbooks(id="accounting-4", platform="tgff", status="PendingAuth")
+    plan = build.make_usual_plan(
+        MOVING, seen(ACCOUNTING, quickbooks(), stranger), build.recorded_state(connection_id="accounting-2")
+    )
+    assert [(str(change.kind), change.fields[0].live) for change in plan.changes] == [
+        ("delete-connection", "accounting-1")
+    ]
+    assert plan.replaced_connections == ("accounting-1",)
+
+
+def test_a_merchant_that_is_to_be_unlinked_moves_nowhere() -> None:
+    plan = build.make_usual_plan(
+        replace(MOVING, link_state=LinkState.UNLINKED), seen(replace(ACCOUNTING, status="Unlinked"))
+    )
+    assert plan.changes == ()
