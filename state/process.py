@@ -39,8 +39,10 @@ class ProcessIdentity:
         """Whether it ran here, in our pid namespace and since the same boot, and is gone. False: it lives, or ran
         elsewhere."""
         ours = process_start_mark(os.getpid()) or ""
-        ran_here = self.started.rpartition(" ")[0] == ours.rpartition(" ")[0] != ""
-        return ran_here and process_start_mark(self.pid) != self.started
+        if self.started.rpartition(" ")[0] != ours.rpartition(" ")[0] or not ours:
+            return False
+        mark = process_start_mark(self.pid)
+        return mark != self.started and (mark is not None or not _is_hidden(self.pid))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,17 @@ class LockRow:
     def description(self) -> str:
         owner = self.owner
         return f"`{owner.command}` (pid {owner.pid} on {owner.host}) since {self.since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether there is such a process of another user: /proc may not show it (hidepid)."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def seconds_since_boot() -> float:

@@ -38,7 +38,7 @@ DEFAULT_LOCK_TIMEOUT_S = 60
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("name", type=MerchantNameParameter())
-@click.argument("source", metavar="FILE", required=False, type=click.Path(allow_dash=True))
+@click.argument("source", metavar="[FILE]", required=False, type=click.Path(allow_dash=True))
 @click.option("--type", "key", type=click.Choice(tuple(COMMERCE_DATA_TYPES)), help="Of records that stand in no list.")
 @click.option("--status", "only_status", is_flag=True, help="Show what was pushed instead; sends nothing.")
 @click.option("--wait", is_flag=True, help="Wait until Codat has processed it, for five minutes at most.")

@@ -120,8 +120,7 @@ def test_a_sync_that_was_killed_anywhere_is_closed_by_the_next_apply(
         assert place.emulator.configuration(merchant)["enabled"] is True, f"{at} {point}"
         assert begun(place, merchant) == reached <= 1, f"{at} {point}"
         assert asyncio.run(open_syncs(place)) == 0, f"{at} {point}"
-        assert states_by_merchant(place.plan()) == {"m-00000": "in-sync"}, f"{at} {point}"
-        if not reached:
+        if not (reached or of_commits):
             synchronise(place)
             assert begun(place, merchant) == 1, "nothing was requested, so it can be asked for again"
 
