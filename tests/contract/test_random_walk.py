@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 
 from controller.emulator.http.app import build_application
 from controller.emulator.service.world import EmulatorSettings, World
-from tests.in_process import TEST_ACCOUNT
+from tests.in_process import TEST_ACCOUNT, AsgiTransport
 
 CALLS = 5_000
 STATUSES = {200, 201, 204, 400, 401, 402, 403, 404, 405, 409, 429, 503}
@@ -136,7 +136,7 @@ class Walk(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         application = build_application(World(EmulatorSettings(api_key="key", account=TEST_ACCOUNT)))
         self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(application),
+            transport=AsgiTransport(application),
             base_url="http://127.0.0.1",
             headers={"Authorization": "Basic " + b64encode(b"key").decode()},
         )
