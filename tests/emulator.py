@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-from controller.emulator.http.app import build_application
+from controller.emulator.http.app import Application, build_application
 from controller.emulator.service.world import EmulatorSettings, World
 from controller.environment import Environment
 from tests import in_process
@@ -44,6 +44,7 @@ class Emulator:
     """A running emulator and the hand that plays merchant, platform, network and time.
 
     environment  over HTTP and with short waits, or the one whose network reaches an emulator that has no socket
+    application  the emulator itself, where it is in this process and has no socket
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Emulator:
         url: str,
         api_key: str,
         environment: Environment = HURRIED_ENVIRONMENT,
-        transport: httpx.BaseTransport | None = None,
+        application: Application | None = None,
     ) -> None:
         self.url, self.api_key, self.environment = url, api_key, environment
         credential = b64encode(api_key.encode()).decode()
@@ -61,14 +62,18 @@ class Emulator:
             headers=headers,
             trust_env=False,
             timeout=30,
-            transport=transport,
+            transport=in_process.SyncAsgiTransport(application) if application else None,
             event_hooks={"request": [self._note_request]},
         )
-        self.has_socket = transport is None
+        self._application = application
         self.is_untouched = False
         """Since its reset nobody has asked or told it anything by `api` or `control`."""
         self.kept_places: dict[str, KeptPlace] = {}
         """What `Place.begin_with` keeps by a name by which this emulator has a snapshot, too."""
+
+    @property
+    def has_socket(self) -> bool:
+        return self._application is None
 
     def reset(self) -> None:
         """Empty, and on the real time."""
@@ -110,6 +115,9 @@ class Emulator:
         return self.control("POST", "/clock", {"advance": duration})
 
     def counts(self) -> dict[str, int]:
+        if self._application:  # each look at what was sent asks twice
+            self.is_untouched = False
+            return dict(self._application.gateway.request_log.counts)
         counts: dict[str, int] = self.control("GET", "/requests")["counts"]
         return counts
 
@@ -134,4 +142,4 @@ def in_process_emulator() -> Emulator:
     settings = EmulatorSettings(api_key="key-of-the-tests", base_url="http://127.0.0.1", account=TEST_ACCOUNT)
     application = build_application(World(settings))
     environment = replace(HURRIED_ENVIRONMENT, network=in_process.network_to(application))
-    return Emulator(settings.base_url, settings.api_key, environment, in_process.SyncAsgiTransport(application))
+    return Emulator(settings.base_url, settings.api_key, environment, application)

@@ -95,7 +95,8 @@ async def test_samples_go_on_after_the_clock_was_put_back(store: Store) -> None:
 
 
 async def test_samples_are_thinned_with_age(store: Store) -> None:
-    for hour in range(24 * 60):
+    every_six_hours, every_hour = range(0, 24 * 20, 6), range(24 * 20, 24 * 60)
+    for hour in (*every_six_hours, *every_hour):
         await store.samples.record(Sample(NOON + timedelta(hours=hour), {}), timedelta(minutes=1))
     now = NOON + timedelta(days=60)
     assert await store.samples.thin(now) > 0
