@@ -17,11 +17,12 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, make_url, text
 
 FOLDER_OF_THE_RUN = "MERCHANTCTL_TEST_PG_FOLDER"
 """The environment variable by which the processes of a test run find the folder of their server."""
@@ -70,22 +71,21 @@ def empty_schema(server: str) -> Iterator[str]:
 
 
 def execute(server: str, statement: str) -> None:
-    with _connected(server) as connection:
+    with _engine(server).connect() as connection:
         connection.execute(text(statement))
 
 
 def query_value(server: str, query: str) -> Any:
     """The one value that a query comes to."""
-    with _connected(server) as connection:
+    with _engine(server).connect() as connection:
         return connection.scalar(text(query))
 
 
-@contextmanager
-def _connected(server: str) -> Iterator[Connection]:
-    engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
+@cache
+def _engine(server: str) -> Engine:
+    """Its connection is kept for the next: every test makes a schema, and drops it."""
+    url = make_url(server).set(drivername="postgresql+psycopg")
+    return create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
 
 
 def _binaries() -> Path | None:
