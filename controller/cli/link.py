@@ -20,7 +20,9 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @click.argument("name", type=MerchantNameParameter())
 @click.option("--sync-flow", is_flag=True, help="The Sync Flow with its one-time password, valid for 30 seconds.")
-@click.option("--redirect-url", metavar="URL", help="The Sync Flow, and where it leads at its end.")
+@click.option(
+    "--redirect-url", metavar="URL", help="The Sync Flow, and where it leads at its end. Default: that of the SyncFlow."
+)
 @click.pass_context
 def command(ctx: click.Context, /, name: str, sync_flow: bool, redirect_url: str | None) -> None:
     """Print the link for the merchant NAME: printed once, never stored."""

@@ -520,7 +520,10 @@ _FLOW_SPEC = _mapping(
         _or_null(_checked(core_schema.list_schema(_FLOW_ROW, strict=True), _no_duplicates)),
         "Rows that the Sync Flow shows beside the required ones; null = all",
     ),
-    redirectUrl=_optional(_WEB_ADDRESS, "Where merchants go after consent"),
+    redirectUrl=_optional(
+        _WEB_ADDRESS,
+        "Where merchants go after consent, and at the end of the Sync Flow that `merchantctl link NAME` leads to",
+    ),
     whiteListUrls=_optional(_checked(core_schema.list_schema(_WEB_ADDRESS, strict=True), _no_duplicates)),
     branding=_optional(_BRANDING),
     dataTypes=_optional(_by(_text(_DATA_TYPE_PATTERN), _DATA_TYPE), "What Codat pulls of the books, and when"),

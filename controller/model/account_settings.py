@@ -17,13 +17,14 @@ ACCOUNT_NAME = "(account)"
 """What stands in the place of a merchant's name where the account's own settings are meant: no merchant may have it."""
 
 VISIBLE_ACCOUNTS_PATH = "visibleAccounts"
+REDIRECT_URL_PATH = "redirectUrl"
 TEXT_ROOT, DATA_TYPES_ROOT, PROFILE_PART = "text", "dataTypes", "profile"
 
 LOCALES = ("en-us", "fr-fr")
 """Of the Sync Flow's text (API notes 3.6)."""
 
 PROFILE_KEYS: Mapping[str, str] = {
-    "redirectUrl": "redirectUrl",
+    REDIRECT_URL_PATH: "redirectUrl",
     "whiteListUrls": "whiteListUrls",
     "branding.name": "name",
     "branding.logoUrl": "logoUrl",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.account_settings import REDIRECT_URL_PATH
 from controller.model.errors import MerchantctlError
 from controller.operations.bootstrap import open_reader
 from controller.operations.one_merchant import open_merchant
@@ -26,7 +27,8 @@ async def link(
                 raise MerchantctlError(
                     f"no layer of {name} declares connection.platform, which the Sync Flow is for; declare it"
                 )
-            return await api.sync_flow_url(company.id, platform, redirect_url)
+            declared = snapshot.run.fleet.account_settings.values.get(REDIRECT_URL_PATH)
+            return await api.sync_flow_url(company.id, platform, redirect_url or (str(declared) if declared else None))
         candidates = [
             connection
             for connection in company.connections

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -282,3 +283,13 @@ def test_the_account_alone_is_a_target(place: Place) -> None:
     assert f"{NEXT_PATH}: Continue" in explained.stdout
     (place.manifests / "flow.yaml").unlink()
     assert place.run_in_process("apply", "--target", ACCOUNT_NAME, "--yes").returncode == 64
+
+
+def test_the_sync_flow_ends_where_the_manifest_says_unless_somebody_says_otherwise(place: Place) -> None:
+    place.provision("ann")
+    flow(place, redirectUrl="https://shop.example/done")
+    declared = place.run_in_process("link", "ann", "--sync-flow").stdout
+    asked = place.run_in_process("link", "ann", "--redirect-url", "https://shop.example/other").stdout
+    assert parse_qs(urlsplit(declared.strip()).query)["redirectUrl"] == ["https://shop.example/done"]
+    assert parse_qs(urlsplit(asked.strip()).query)["redirectUrl"] == ["https://shop.example/other"]
+    assert "redirectUrl" not in place.run_in_process("link", "ann").stdout
