@@ -23,6 +23,9 @@ MAX_RECORDS_PER_UPLOAD = 4999
 MAX_ID_BYTES = 1000
 """Of a record's id: what every database of ours keeps in an index."""
 
+MAX_SHOWN = 80
+"""Characters of a wrong value that a complaint shows."""
+
 DIGEST_LENGTH = 20
 """Hexadecimal digits of a record's hash: it tells a record from its own earlier contents only."""
 
@@ -104,7 +107,7 @@ def complaints(key: str, record: object) -> Iterator[str]:
     elif not record_id.isprintable() or len(record_id.encode()) > MAX_ID_BYTES:
         yield f".id: {record_id[:40]!r} has characters that cannot be shown, or more than {MAX_ID_BYTES:,} bytes"
     if record.get("deleted") not in (None, True, False):
-        yield f".deleted: {record['deleted']!r} is neither true nor false"
+        yield f".deleted: {_shown(record['deleted'])} is neither true nor false"
     if is_deletion(record):
         return
     if record.get("createdDate") is None:
@@ -116,12 +119,18 @@ def complaints(key: str, record: object) -> Iterator[str]:
 
 def _check_field(key: str, name: str, value: object) -> Iterator[str]:
     if name in _DATE_FIELDS and not _is_date(value):
-        yield f".{name}: {value!r} is no date like 2026-11-21T10:00:00Z"
+        yield f".{name}: {_shown(value)} is no date like 2026-11-21T10:00:00Z"
     if name in _AMOUNT_FIELDS[key] and (isinstance(value, bool) or not isinstance(value, int | float)):
-        yield f".{name}: {value!r} is no number"
+        yield f".{name}: {_shown(value)} is no number"
     words = _ALLOWED_WORDS.get((key, name), "").split()
     if words and value not in words:
-        yield f".{name}: {value!r} is none of {', '.join(words)}"
+        yield f".{name}: {_shown(value)} is none of {', '.join(words)}"
+
+
+def _shown(value: object) -> str:
+    """A value in a complaint: what is wrong may be a whole file."""
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def _is_date(value: object) -> bool:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from controller.model.commerce_records import COMMERCE_DATA_TYPES, CommerceRecord, Deletion
+from controller.model.errors import MerchantctlError
 
 PORTION = 500
 """Records, or ids, that are looked at together."""
@@ -46,7 +47,13 @@ class Spool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Raises MerchantctlError instead of SQLite's own error: mostly there is no room left."""
         self._database.close()
+        if isinstance(error, sqlite3.Error):
+            raise MerchantctlError(
+                f"what is to be pushed cannot be kept on disk meanwhile: {error}. Name a folder with room for it in "
+                "the variable SQLITE_TMPDIR, and push again"
+            ) from error
 
     def add(self, record: CommerceRecord | Deletion) -> None:
         """A record in place of an earlier one, behind all others; a deletion ends all that bear its id."""
