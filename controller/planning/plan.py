@@ -289,8 +289,10 @@ def _ready_condition(context: PlanningContext, unmet: Condition | None) -> Condi
     """True where both connections are Linked and the configuration is enabled, so that Codat synchronises."""
     live = context.observed.configuration
     connections = context.company.connections if context.company else ()
-    linked = {connection.source_type.lower() for connection in connections if connection.status == LINKED}
-    if isinstance(live, Configuration) and live.configured and live.enabled and linked >= {"commerce", "accounting"}:
+    linked = [connection.source_type.lower() for connection in connections if connection.status == LINKED]
+    # Exactly one of each: with two that are linked Codat synchronises nothing (API notes 4.5 #1).
+    has_both = linked.count("commerce") == linked.count("accounting") == 1
+    if isinstance(live, Configuration) and live.configured and live.enabled and has_both:
         return Condition(READY_CONDITION, ConditionStatus.TRUE)
     if unmet is None:
         return Condition(READY_CONDITION, ConditionStatus.FALSE, "not switched on")

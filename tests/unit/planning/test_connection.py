@@ -9,7 +9,7 @@ import pytest
 
 from controller.model.desired import DriftPolicy, LinkState, MerchantPolicy
 from controller.model.observed import Company, Connection, Observed
-from controller.model.plan import Actor, Direction, PlanStatus
+from controller.model.plan import Actor, ConditionStatus, Direction, PlanStatus
 from controller.planning.connection import choose_connection
 from tests import build
 from tests.build import change_classes, change_kinds, finding_codes
@@ -221,3 +221,15 @@ def test_a_merchant_that_is_to_be_unlinked_moves_nowhere() -> None:
         replace(MOVING, link_state=LinkState.UNLINKED), seen(replace(ACCOUNTING, status="Unlinked"))
     )
     assert plan.changes == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "ready"), [("PendingAuth", ConditionStatus.TRUE), ("Linked", ConditionStatus.FALSE)]
+)
+def test_a_moving_merchant_is_ready_while_the_old_one_goes_on_and_not_while_both_are_linked(
+    status: str, ready: ConditionStatus
+) -> None:
+    both = replace(seen(ACCOUNTING, quickbooks(status=status)), configuration=build.usual_configuration())
+    plan = build.make_usual_plan(MOVING, both, build.recorded_state(connection_id="accounting-2"))
+    assert plan.ready_condition is not None
+    assert plan.ready_condition.status is ready
