@@ -53,10 +53,15 @@ class MissingRecords:
 
 
 class Survey:
-    """What the limits want to know of all the records that are to be sent."""
+    """What the limits want to know of all the records that are to be sent.
 
-    def __init__(self, live: Mapping[str, Value]) -> None:
-        self._live = live
+    synchronised_until  the end of what the last successful sync covered
+    synchronised_count  how many records are dated before that
+    """
+
+    def __init__(self, live: Mapping[str, Value], synchronised_until: datetime | None = None) -> None:
+        self._live, self._until = live, synchronised_until
+        self.synchronised_count = 0
         start = live.get(START_DATE_PATH)
         self._start = start if isinstance(start, datetime) else None
         self._unmapped = Counter[tuple[str, str]]()
@@ -69,6 +74,7 @@ class Survey:
             path = _account_path(record)
             if path and not self._is_mapped(path):
                 self._unmapped[record.type, path] += 1
+            self.synchronised_count += self._until is not None and record.created < self._until
             if self._start and record.created < self._start:
                 self._before_start += 1
                 self._earliest = min(self._earliest or record.created, record.created)

@@ -40,6 +40,7 @@ from controller.push.sending import (
 )
 from controller.push.spool import PORTION, Spool
 from controller.quick_dataclasses import dataclass
+from controller.reporting.formatting import format_count, format_time
 from controller.settings import Settings
 from state import ProcessIdentity, UploadLease
 from state.uploads import Uploads
@@ -120,7 +121,9 @@ async def push(
             await settle_uploads(sender, wait_for_lost=False)
             books = Books.after(await api.last_success(company.id))
             pushing = _Push(spool, request, sender, books)
-            report = await pushing.preview(name, Survey(live.values))
+            survey = Survey(live.values, books.until if books else None)
+            report = await pushing.preview(name, survey)
+            await pushing.warn_of_unknown_past(name, survey)
             if report.refusals or request.dry_run:
                 return report
             return await pushing.send_all()
@@ -157,6 +160,19 @@ class _Push:
         report = PushReport(self._counts, self._in_books, refusals, sent=False)
         self._to_send = report.total.to_send
         return report
+
+    async def warn_of_unknown_past(self, name: str, survey: Survey) -> None:
+        """A first push for books that are synchronised already: by other means they may have been pushed to before."""
+        if not (self._books and survey.synchronised_count):
+            return
+        for data_type in COMMERCE_DATA_TYPES.values():
+            if await self._uploaded.load_present_ids(self._sender.company_id, data_type, "", 1):
+                return
+        dated_before = format_count(survey.synchronised_count, "record")
+        self._request.on_message(
+            f"nothing is known of earlier pushes for {name}, and its books are synchronised up to "
+            f"{format_time(self._books.until)}: what they have of {dated_before} dated before that is booked twice"
+        )
 
     async def send_all(self) -> PushReport:
         """Each type in its turn, compared anew: what another process sent meanwhile is not sent again."""

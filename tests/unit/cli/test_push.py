@@ -211,6 +211,17 @@ def test_a_changed_record_that_the_books_have_is_not_sent_unless_that_is_said(
     assert counts(push("sales.json", "--resend", "-o", "json")) == (0, 2, 1, 1, 0)
 
 
+def test_a_first_push_for_books_that_are_synchronised_already_says_what_it_cannot_know(
+    push: Any, served: Emulator, ann: Merchant, folder: Path
+) -> None:
+    served.control("POST", f"/companies/{ann['companyId']}/syncs/next", {"code": 2040})
+    assert served.api.post(f"/companies/{ann['companyId']}/sync/commerce/latest", json={}).status_code == 200
+    write(folder, "sales.json", orders=[order(1)])
+    assert "what they have of 1 record dated before that is booked twice" in push("sales.json").err
+    write(folder, "sales.json", orders=[order(1), order(2)])
+    assert "booked twice" not in push("sales.json").err
+
+
 def test_a_dry_run_says_what_would_be_sent_and_sends_nothing(push: Any, served: Emulator, folder: Path) -> None:
     ended = push(write(folder, "sales.json", orders=[order(1)]), "--dry-run")
     assert ended.out == "Push: 1 record of m-00000 would be sent (1 new).\n"
