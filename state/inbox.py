@@ -41,10 +41,12 @@ class DeliveryReceipt:
     is_first   False for a repetition
     merchants  those that wait for a pass because of it: none where no merchant is bound to its company, or where a
                pass has looked at them since
+    is_new_proof  its event was proven by this key for the first time
     """
 
     is_first: bool
     merchants: tuple[str, ...]
+    is_new_proof: bool = False
 
 
 class Inbox:
@@ -67,12 +69,13 @@ class Inbox:
                 "handled_at": None if bound else delivery.received_at,
             }
             is_first = await insert_new(transaction, inbox, row)
-            if delivery.proof:
-                await record_proof(transaction, delivery.event, delivery.proof, delivery.received_at)
+            is_new_proof = delivery.proof is not None and await record_proof(
+                transaction, delivery.event, delivery.proof, delivery.received_at
+            )
             is_open = is_first or await transaction.scalar(
                 select(inbox.c.id).where(inbox.c.id == delivery.id, _IS_OPEN)
             )
-            return DeliveryReceipt(is_first, bound if is_open else ())
+            return DeliveryReceipt(is_first, bound if is_open else (), is_new_proof)
 
     async def load_waiting_merchants(self) -> tuple[str, ...]:
         """The merchants that open deliveries are about: no pass has looked at them since."""

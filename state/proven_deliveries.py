@@ -58,14 +58,15 @@ def last_deliveries(rows: Iterable[ProvenDeliveryRow]) -> list[tuple[str, dateti
     return sorted(latest.items(), key=lambda each: (-each[1].timestamp(), each[0]))
 
 
-async def record_proof(transaction: AsyncConnection, event: str, proof: DeliveryProof, at: datetime) -> None:
-    """Within the transaction that saves the delivery."""
+async def record_proof(transaction: AsyncConnection, event: str, proof: DeliveryProof, at: datetime) -> bool:
+    """Within the transaction that saves the delivery; whether this event was proven by this key for the first time."""
     key = {"event": event, "source": proof.source, "key_id": proof.key_id}
     if await insert_new(transaction, proven_deliveries, {**key, "first_at": at, "last_at": at}):
-        return
+        return True
     is_it = (
         (proven_deliveries.c.event == event)
         & (proven_deliveries.c.source == proof.source)
         & (proven_deliveries.c.key_id == proof.key_id)
     )
     await transaction.execute(proven_deliveries.update().where(is_it).values(last_at=at))
+    return False

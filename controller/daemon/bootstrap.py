@@ -42,6 +42,7 @@ from controller.daemon.state import DaemonContext, DaemonState
 from controller.daemon.workqueue import Queue, WorkQueue
 from controller.desired.git_source import CommitOrder, GitUnavailable
 from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.controller_status import ControllerStatus
 from controller.model.errors import InvalidManifests, StateError, StoppedBySignal
 from controller.model.hooks import SecretRef
@@ -421,6 +422,10 @@ async def _web(
         if daemon.revisions:
             loop.call_soon_threadsafe(daemon.revisions.fetch_soon.set)
 
+    def look_at_account() -> None:
+        # In its turn, after whatever pass is under way: two at once might create one consumer each.
+        loop.call_soon_threadsafe(partial(daemon.queue.add, (ACCOUNT_NAME,)))
+
     in_git = daemon.revisions is not None and daemon.revisions.source is not None
 
     @asynccontextmanager
@@ -439,6 +444,7 @@ async def _web(
                 read_declared=DeclaredSecrets(
                     store, lambda: daemon.manifest_watcher.fleet, read_secret, daemon.run.now
                 ),
+                look_at_account=look_at_account,
                 git_secret=settings.git_webhook_secret.encode() if settings.git_webhook_secret else None,
                 fetch_manifests=fetch_manifests if in_git else None,
                 links=OutsideLinks(settings.portal_link, settings.manifest_link),

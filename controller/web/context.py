@@ -65,6 +65,7 @@ class WebContext:
     waiting           returns a sentence while it waits for the lock of another run; else None
     secrets           those of the settings
     read_declared     reads the signing secrets that manifests name, by their places
+    look_at_account   asks for a look at the account's own settings, in its turn
     git_secret        proves that a push was told by the repository's host; None: nobody is believed
     fetch_manifests   fetches the manifests' branch soon; None: they are in no repository
     links             to the portal and to the repository
@@ -81,6 +82,7 @@ class WebContext:
     now: Callable[[], datetime]
     secrets: WebhookSecrets = WebhookSecrets()
     read_declared: Callable[[], Awaitable[Mapping[str, str]]] | None = None
+    look_at_account: Callable[[], None] = lambda: None
     waiting: Callable[[], str | None] = lambda: None
     git_secret: bytes | None = field(default=None, repr=False)
     fetch_manifests: Callable[[], None] | None = None

@@ -96,6 +96,8 @@ async def _record(context: WebContext, delivery: ReceivedDelivery, is_about_rate
         return "unavailable"
     if receipt.merchants:
         context.enqueue(receipt.merchants)
+    if receipt.is_new_proof and delivery.proof and delivery.proof.source:
+        context.look_at_account()  # a consumer that was replaced may go now
     if not receipt.is_first:
         return "repeated"
     if is_about_rate_limit:

@@ -45,6 +45,7 @@ class Site:
         self.latest = ControllerStatus()
         self.not_ready: str | None = None
         self.enqueued: list[str] = []
+        self.looks_at_account = 0
         self.meters = Metrics()
         self._app = create_app(self._opening)
         self._listening, self._leave = Event(), Event()
@@ -113,7 +114,11 @@ class Site:
                 metrics=self.meters,
                 now=lambda: datetime.now(UTC),
                 secrets=parse_webhook_secrets(SECRET, AUTHORIZATION),
+                look_at_account=self._count_look,
             )
+
+    def _count_look(self) -> None:
+        self.looks_at_account += 1
 
 
 @pytest.fixture(scope="session")

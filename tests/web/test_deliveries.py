@@ -145,6 +145,7 @@ def test_a_delivery_is_remembered_by_the_place_of_the_secret_that_proved_it_and_
     emulator.authorize(merchant(emulator, site, "proven-1"))
     settled(emulator, 1)
     rows = site.ask(lambda store: store.proven_deliveries.load())
+    assert site.looks_at_account >= 1
     assert ("connection.connected", "env CODAT_SECRET") in {(row.event, row.source) for row in rows}
     site.latest = ControllerStatus(plan=fleet())
     text = site.api.get("/").text
