@@ -28,6 +28,7 @@ from controller.model.values import (
 from controller.model.zones import time_zone
 from controller.planning.context import PlanningContext
 from controller.planning.resolve import ResolutionProblem
+from controller.planning.rules import without_refused
 from controller.planning.suggestions import suggest_options
 
 APPLY_COMMAND = "merchantctl apply"
@@ -92,15 +93,18 @@ def candidate_texts(problem: ResolutionProblem, declared: DeclaredValue, live: C
 
 def choose_any_remedy(context: PlanningContext, path: str, live_path: str, live: Configuration) -> str:
     """What could be written where nothing resembles what is declared, and the command that shows the rest."""
-    shown, offered = _likely_options(live_path, live, None)
+    shown, _ = _likely_options(live_path, live, None)
+    if not shown:
+        return f"add another one to the books, which is offered then: {refresh_command(context)}"
     choice = f"{write_in_manifest(context, path)}: {possible_values(live_path, live)}"
-    return in_order(choice, all_options_line(context, path, offered, len(shown)))
+    return in_order(choice, all_options_line(context, path, len(live.options.get(live_path, ())), len(shown)))
 
 
 def _likely_options(path: str, live: Configuration, excluded: Value) -> tuple[list[str], int]:
     """Some options of a reference that it may be about, each ready to paste; and how many are offered."""
     excluded_id = excluded.id if isinstance(excluded, Option) else None
-    options = tuple(option for option in live.options.get(path, ()) if option.id != excluded_id)
+    offered = (option for option in live.options.get(path, ()) if option.id != excluded_id)
+    options = without_refused(path, offered, live.values)
     account = parse_account_path(path)
     searched = account[1] if account else f"{parse_tax_rate_path(path) or ''}%"
     similar = suggest_options(Ref("name", searched), options) or options

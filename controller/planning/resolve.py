@@ -20,6 +20,7 @@ from controller.model.values import (
     resolve_live_path,
     values_equal,
 )
+from controller.planning.rules import without_refused
 from controller.planning.suggestions import MAX_SUGGESTIONS, suggest_options
 from controller.quick_dataclasses import dataclass
 
@@ -138,7 +139,8 @@ def _unresolved_problem(
         record = known.records.get((str(ref_kind(live_path)), option.id)) if option else None
         if isinstance(record, BooksRecord) and record.name and (option is last or _matches_record(ref, record)):
             other_names.append(record.name)
-    similar = suggest_options(ref, [option for option in active if option is not renamed], other_names, selected)
+    possible = without_refused(live_path, (option for option in active if option is not renamed), live.values)
+    similar = suggest_options(ref, possible, other_names, selected)
     first = (renamed,) if renamed else ()
     return ResolutionProblem(path, "unresolved", str(ref), (*first, *similar)[:MAX_SUGGESTIONS], renamed)
 

@@ -7,7 +7,7 @@ sales ────need──▶ a customer                            every requ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from controller.model.observed import Configuration
 from controller.model.values import (
@@ -32,6 +32,21 @@ RuleViolation = tuple[str, str]
 """(live's field path, a sentence that says what is wrong there)"""
 
 GROUP_BY_PATHS = (INVOICE_GROUPING_PATH, INVOICE_LINE_GROUPING_PATH)
+
+
+DIFFERENT_ACCOUNTS = (
+    (("sales", "prepaid"), ("payments", "prepaidPayment")),
+    (("payments", "card"), ("payments", "payout")),
+)
+"""Pairs of rows, each as (section, key), of which no account may have both (API notes 4.5 #9, #10)."""
+
+
+def without_refused(path: str, options: Iterable[Option], values: Values) -> tuple[Option, ...]:
+    """The options of a row but for the one that another row has, and that Codat would refuse here."""
+    rows = [tuple(resolve_live_path(values, account_path(*row)) for row in rows) for rows in DIFFERENT_ACCOUNTS]
+    others = [other for one, two in rows for row, other in ((one, two), (two, one)) if row == path and other]
+    taken = {chosen.id for other in others if isinstance(chosen := values.get(other), Option)}
+    return tuple(option for option in options if option.id not in taken)
 
 
 def find_violations(values: Values, live: Configuration) -> tuple[RuleViolation, ...]:
@@ -96,11 +111,8 @@ def _own_options(values: Values, live: Configuration) -> Iterator[RuleViolation]
 
 def _accounts_differ(values: Values, _live: Configuration) -> Iterator[RuleViolation]:
     """4.5 #9, #10: two pairs of accounts must differ."""
-    for one, other in (
-        (("sales", "prepaid"), ("payments", "prepaidPayment")),
-        (("payments", "card"), ("payments", "payout")),
-    ):
-        path, other_path = (resolve_live_path(values, account_path(*row)) or account_path(*row) for row in (one, other))
+    for rows in DIFFERENT_ACCOUNTS:
+        path, other_path = (resolve_live_path(values, account_path(*row)) or account_path(*row) for row in rows)
         first, second = values.get(path), values.get(other_path)
         if isinstance(first, Option) and isinstance(second, Option) and first.id == second.id:
             account = f"{first.name} ({first.id})" if first.name else first.id

@@ -35,6 +35,7 @@ from controller.planning import (
     limits,
     manual_sync,
     new_accounts,
+    not_booked,
     parking,
     reference_data,
     references,
@@ -1293,6 +1294,8 @@ SITUATIONS: dict[str, Situation] = {
 
 NOBODY_HERE: dict[Callable[..., object], str] = {
     last_sync._overdue_finding: "Codat's support is to be asked",
+    last_sync.failed_finding_of: "of a report from the state; the look after that sync has it by _failed_finding",
+    not_booked.find_not_booked: "of a report from the state; a look has it by _overdue_finding",
     failure_policy.internal_error_plan: "a fault of ours is to be reported",
     reference_data.check_reference_data: (
         "the emulator offers at once what it has pulled; its remedy is that of _not_pulled_findings"
