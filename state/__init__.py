@@ -20,14 +20,14 @@ from state.bindings import Binding
 from state.claims import DEFAULT_LEASE_S
 from state.conditions import ConditionsRow
 from state.controllers import ControllerRow
-from state.database import open_database, postgresql_url
+from state.database import LockKind, open_database, postgresql_url
 from state.errors import StateProblem
 from state.export import check_export
 from state.findings import FindingEnding, FindingRow, OccurrenceRow
 from state.hooks import HookRow
 from state.inbox import DeliveryReceipt, ReceivedDelivery
 from state.intents import Intent
-from state.lock import LockWait
+from state.lock import LockWait, StateLock
 from state.manual_syncs import ManualSyncRow
 from state.process import LockRow, ProcessIdentity
 from state.proven_deliveries import DeliveryProof, ProvenDeliveryRow, last_deliveries
@@ -60,6 +60,7 @@ __all__ = [
     "HoldRow",
     "HookRow",
     "Intent",
+    "LockKind",
     "LockRow",
     "LockWait",
     "ManualSyncRow",
@@ -81,6 +82,7 @@ __all__ = [
     "RunAuthor",
     "Sample",
     "SeenRow",
+    "StateLock",
     "Store",
     "SyncRow",
     "UploadLease",
@@ -114,4 +116,5 @@ async def open_state(
             store.rollouts.stop_heartbeats()
             # A lock that cannot be released now hinders nobody: it ends with this process, or after its lease.
             with suppress(StateProblem):
-                await store.lock.release_if_held()
+                for lock in store.locks().values():
+                    await lock.release_if_held()

@@ -1,13 +1,16 @@
 """A claim on a state: a lock that only one living process can have, and that ends with the process.
 
-There are two: one to write over there (`state.lock`), and one to carry a rollout out, also between its waves
-(`state.rollouts`).
+There are three: one of the commands that write to Codat and one of the controllers (`state.lock`), and one to carry a
+rollout out, also between its waves (`state.rollouts`). With a claim come leases on merchants: a command and a
+controller, which do not exclude each other, write to one merchant at a time.
 
 SQLite       an operating-system lock (flock) on a file beside the database, never on the database itself: closing
              a descriptor of that would end SQLite's own locks. The kernel releases it with the process, whatever the
-             host name and the pid namespace. It proves that its holder lives, not that it runs: a stopped one keeps it
+             host name and the pid namespace. It proves that its holder lives, not that it runs: a stopped one keeps it.
+             A lease is a lock of the same kind on one byte of another file
 PostgreSQL   an advisory lock of one connection that is kept open for it. The server ends a connection that has been
-             silent for the lease (`idle_session_timeout`) or whose machine is gone (keepalives), by its own clock
+             silent for the lease (`idle_session_timeout`) or whose machine is gone (keepalives), by its own clock.
+             A lease is another lock of that connection
 
 A holder sends a heartbeat several times a lease, and before each of its writes.
 """
@@ -17,11 +20,14 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import struct
+import sys
 import time
 from contextlib import suppress
+from hashlib import blake2b
 from typing import Protocol
 
-from sqlalchemy import func, select, text
+from sqlalchemy import TextClause, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from state.async_engine import AsyncConnection, AsyncEngine
@@ -57,6 +63,15 @@ class Claim(Protocol):
         """Seconds since its holder's last heartbeat; None where no living process has it. May be called any time."""
         ...
 
+    async def take_lease(self, name: str) -> bool:
+        """Try to take the lease on a merchant, while the claim is ours; False where the holder of another claim has
+        it. It ends with the claim, and `renew` proves both. Raises LeaseLost."""
+        ...
+
+    async def give_back_lease(self, name: str) -> None:
+        """Release the lease on a merchant, which this claim has."""
+        ...
+
 
 class FileClaim:
     """The claim on SQLite. Its file stays when the claim is given back: removing it would let two processes lock it,
@@ -65,9 +80,10 @@ class FileClaim:
     _TAKE_ATTEMPTS, _TAKE_RETRY_S = 4, 0.02
     """`silent_for` of another process holds a shared lock for a moment, so one failure proves no holder."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, leases_path: str) -> None:
+        self._path, self._leases_path = path, leases_path
         self._file: int | None = None
+        self._leases: int | None = None
 
     def __del__(self) -> None:
         self._close()
@@ -112,9 +128,26 @@ class FileClaim:
         finally:
             os.close(descriptor)
 
-    def _open(self, flags: int) -> int:
+    async def take_lease(self, name: str) -> bool:
+        if self._file is None:
+            raise LeaseLost
+        if self._leases is None:
+            self._leases = self._open(os.O_RDWR | os.O_CREAT, self._leases_path)
         try:
-            return os.open(self._path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            _lock_byte(self._leases, fcntl.F_WRLCK, _lease_offset(name))
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError as error:
+            raise self._unusable(error) from error
+        return True
+
+    async def give_back_lease(self, name: str) -> None:
+        if self._leases is not None:
+            _lock_byte(self._leases, fcntl.F_UNLCK, _lease_offset(name))
+
+    def _open(self, flags: int, path: str | None = None) -> int:
+        try:
+            return os.open(path or self._path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -136,9 +169,25 @@ class FileClaim:
         )
 
     def _close(self) -> None:
-        descriptor, self._file = self._file, None
-        if descriptor is not None:
-            os.close(descriptor)
+        descriptors, self._file, self._leases = (self._file, self._leases), None, None
+        for descriptor in descriptors:
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def _lease_offset(name: str) -> int:
+    """The byte whose lock is the lease: the file stays empty, since a lock may lie beyond its end."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
+
+
+def _lock_byte(descriptor: int, kind: int, offset: int) -> None:
+    """Raises BlockingIOError or PermissionError where another has it."""
+    if sys.platform == "linux":
+        # Of the open file, not of the process: two claims of one process exclude each other, too.
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi0q", kind, os.SEEK_SET, offset, 1, 0))
+    else:
+        operation = fcntl.LOCK_UN if kind == fcntl.F_UNLCK else fcntl.LOCK_EX | fcntl.LOCK_NB
+        fcntl.lockf(descriptor, operation, 1, offset)
 
 
 class PostgresClaim:
@@ -189,6 +238,21 @@ class PostgresClaim:
             row = (await connection.execute(_SILENT_FOR, self._name)).first()
             return None if row is None else max(0.0, float(row[0]))
 
+    async def take_lease(self, name: str) -> bool:
+        return await self._ask_for_lease(_TAKE_LEASE, name)
+
+    async def give_back_lease(self, name: str) -> None:
+        with suppress(LeaseLost):  # the lease is lost with the claim
+            await self._ask_for_lease(_GIVE_BACK_LEASE, name)
+
+    async def _ask_for_lease(self, statement: TextClause, name: str) -> bool:
+        async with self._mutex:
+            if self._connection:
+                with suppress(SQLAlchemyError):
+                    return bool(await self._connection.scalar(statement, {"name": name}))
+            await self._drop()
+            raise LeaseLost
+
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection:
@@ -213,6 +277,10 @@ _TAKE = text(
     "| CAST(CAST(to_regclass(CAST(:table AS text)) AS oid) AS bigint))"
 )
 _TAKE = _TAKE.bindparams(claim=CLAIM_LOCK_KEY)
+
+_LEASE_KEY = "hashtextextended(:name, CAST(CAST(to_regclass('locks') AS oid) AS bigint))"
+_TAKE_LEASE = text(f"SELECT pg_try_advisory_lock({_LEASE_KEY})")
+_GIVE_BACK_LEASE = text(f"SELECT pg_advisory_unlock({_LEASE_KEY})")
 
 _IS_OURS = text(f"SELECT count(*) {_CLAIM_HOLDER} AND held.pid = pg_backend_pid()").bindparams(claim=CLAIM_LOCK_KEY)
 

@@ -20,11 +20,12 @@ import stat
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
+from enum import IntEnum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Executable, Table, create_engine, func, make_url, select, text
+from sqlalchemy import URL, Executable, Table, bindparam, create_engine, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from state import migrations
@@ -35,7 +36,7 @@ from state.mounts import refuse_network_folder
 from state.process import LockRow, ProcessIdentity
 from state.read_only import temporary_copy, unwritable_reason
 from state.sqlite_engine import create_sqlite_engine
-from state.tables import lock
+from state.tables import locks
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
@@ -56,19 +57,41 @@ WRITER_LOCK_KEY = 7_216_033_805
 _LOG = logging.getLogger(__name__)
 
 
+MAX_UPGRADE_WAIT_S = 3.0
+"""So long an upgrade waits for a run of an earlier version: longer than most of its passes last."""
+
+_IN_USE_CHECK_INTERVAL_S = 0.2
+
+
+class LockKind(IntEnum):
+    """Which lock on the state: the id of its row."""
+
+    COMMANDS = 1
+    CONTROLLERS = 2
+
+
 class Database:
     """Where transactions come from. `close` ends its threads and connections.
 
     longest_wait_s     how long a writer waits for one in another process
     wait_said_after_s  how much of such a wait is not said
+    earlier_claim      that of a version that had one lock for all
     """
 
     longest_wait_s = LONGEST_WAIT
     wait_said_after_s = WRITER_WAIT_LOGGED_AFTER_S
     _SIZE: Executable
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, claim: Claim, rollout_claim: Claim) -> None:
-        self.claim, self.rollout_claim = claim, rollout_claim
+    def __init__(
+        self,
+        writer: AsyncEngine,
+        reader: AsyncEngine,
+        claims: Mapping[LockKind, Claim],
+        rollout_claim: Claim,
+        earlier_claim: Claim,
+    ) -> None:
+        self.claims, self.rollout_claim = claims, rollout_claim
+        self.earlier_claim = earlier_claim
         self._writer = writer
         self._reader = reader
         self._turn = asyncio.Lock()
@@ -87,20 +110,26 @@ class Database:
             async with self._reader.connect() as connection:
                 yield connection
 
-    async def lock_row(self) -> LockRow | None:
-        """Who holds the lock on the state, dead or alive."""
+    async def lock_row(self, kind: LockKind) -> LockRow | None:
+        """Who holds that lock on the state, dead or alive."""
         async with self.reading() as connection:
-            return await lock_row(connection)
+            return await lock_row(connection, kind)
 
-    async def holder_silent_for(self) -> float | None:
-        """Seconds since the last sign of life of whoever has the claim; None where nobody who lives has it."""
+    async def holder_silent_for(self, kind: LockKind) -> float | None:
+        """Seconds since the last sign of life of whoever has that claim; None where nobody who lives has it."""
         with _foreign_errors_stop_here(self._reader.url):
-            return await self.claim.silent_for()
+            return await self.claims[kind].silent_for()
 
     async def rollout_silent_for(self) -> float | None:
         """The same of whoever carries a rollout out."""
         with _foreign_errors_stop_here(self._reader.url):
             return await self.rollout_claim.silent_for()
+
+    async def is_in_use(self) -> bool:
+        """Whether a living process, of this version or an earlier one, has any claim on it."""
+        with _foreign_errors_stop_here(self._reader.url):
+            claims = (*self.claims.values(), self.rollout_claim, self.earlier_claim)
+            return any([await claim.silent_for() is not None for claim in claims])
 
     async def size(self) -> int:
         """Bytes on disk, those included that were freed and will be used again."""
@@ -108,8 +137,8 @@ class Database:
             return int(await connection.scalar(self._SIZE) or 0)
 
     async def close(self) -> None:
-        await self.claim.give_back()
-        await self.rollout_claim.give_back()
+        for claim in (*self.claims.values(), self.rollout_claim):
+            await claim.give_back()
         async with self._turn:
             await self._reader.dispose()
             await self._writer.dispose()
@@ -140,7 +169,7 @@ class Database:
     async def _lock_row_if_readable(self) -> LockRow | None:
         """For a sentence about a wait. Whoever is in the way may be making the tables at this moment."""
         with suppress(StateUnusable):
-            return await self.lock_row()
+            return await self.lock_row(LockKind.COMMANDS) or await self.lock_row(LockKind.CONTROLLERS)
         return None
 
     @asynccontextmanager
@@ -149,13 +178,13 @@ class Database:
             yield connection
 
 
-_LOCK_ROW = select(lock.c.host, lock.c.pid, lock.c.started, lock.c.command, lock.c.since).where(
-    lock.c.ended_at.is_(None)
+_LOCK_ROW = select(locks.c.host, locks.c.pid, locks.c.started, locks.c.command, locks.c.since).where(
+    (locks.c.id == bindparam("kind")) & locks.c.ended_at.is_(None)
 )
 
 
-async def lock_row(connection: AsyncConnection) -> LockRow | None:
-    row = (await connection.execute(_LOCK_ROW)).one_or_none()
+async def lock_row(connection: AsyncConnection, kind: LockKind) -> LockRow | None:
+    row = (await connection.execute(_LOCK_ROW, {"kind": int(kind)})).one_or_none()
     return LockRow(ProcessIdentity(*row[:4]), row.since) if row else None
 
 
@@ -279,8 +308,17 @@ async def _bring_up_to_date(database: Database) -> None:
     async with database.reading() as connection:
         if await connection.run_sync(migrations.is_current):
             return
-    async with database.writing() as connection:
-        await connection.run_sync(migrations.upgrade)
+    deadline = asyncio.get_running_loop().time() + MAX_UPGRADE_WAIT_S
+    while asyncio.get_running_loop().time() < deadline:
+        async with database.writing() as connection:
+            if not await database.is_in_use():
+                await connection.run_sync(migrations.upgrade)
+                return
+        await asyncio.sleep(_IN_USE_CHECK_INTERVAL_S)
+    raise StateUnusable(
+        "the state is that of an earlier version of merchantctl, which is at work on it at this moment. End that "
+        "process, and this version brings the state up to date. Nothing was changed."
+    )
 
 
 # -- From a user's URL to engines ------------------------------------------------------------------------------------
@@ -323,7 +361,11 @@ def _sqlite(url: URL, original: URL) -> Database:
     writer = create_sqlite_engine(url, 1, begin="BEGIN IMMEDIATE", busy_ms=WRITER_ATTEMPT_MS, pragmas=pragmas)
     reader = create_sqlite_engine(url, 2, busy_ms=int(LONGEST_WAIT * 1000), pragmas=pragmas)
     beside = str(original.database)
-    return _SqliteDatabase(url, writer, reader, FileClaim(f"{beside}.lock"), FileClaim(f"{beside}.rollout.lock"))
+    commands, controllers, rollouts = (
+        FileClaim(f"{beside}.{name}", f"{beside}.leases") for name in ("lock", "controller.lock", "rollout.lock")
+    )
+    claims = {LockKind.COMMANDS: commands, LockKind.CONTROLLERS: controllers}
+    return _SqliteDatabase(url, writer, reader, claims, rollouts)
 
 
 class _SqliteDatabase(Database):
@@ -332,8 +374,10 @@ class _SqliteDatabase(Database):
 
     _SIZE = text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
 
-    def __init__(self, url: URL, writer: AsyncEngine, reader: AsyncEngine, claim: Claim, rollout_claim: Claim) -> None:
-        super().__init__(writer, reader, claim, rollout_claim)
+    def __init__(
+        self, url: URL, writer: AsyncEngine, reader: AsyncEngine, claims: Mapping[LockKind, Claim], rollout_claim: Claim
+    ) -> None:
+        super().__init__(writer, reader, claims, rollout_claim, claims[LockKind.COMMANDS])  # its file has that name
         self._url = url
         self._opened = _identity(str(url.database))
 
@@ -412,14 +456,17 @@ class _PostgresDatabase(Database):
     )
 
     def __init__(self, writer: AsyncEngine, reader: AsyncEngine, lease: float) -> None:
-        claim, rollout_claim = (PostgresClaim(writer, lease, table) for table in ("lock", "rollouts"))
-        super().__init__(writer, reader, claim, rollout_claim)
+        commands, controllers, rollouts = (
+            PostgresClaim(writer, lease, table) for table in ("locks", "controllers", "rollouts")
+        )
+        claims = {LockKind.COMMANDS: commands, LockKind.CONTROLLERS: controllers}
+        super().__init__(writer, reader, claims, rollouts, PostgresClaim(writer, lease, "lock"))
         self._lease = lease
 
     async def _lock_row_if_readable(self) -> LockRow | None:
         """For a sentence about a wait. Whoever is in the way may be making the tables at this moment."""
         with suppress(StateUnusable):
-            return await self.lock_row()
+            return await self.lock_row(LockKind.COMMANDS) or await self.lock_row(LockKind.CONTROLLERS)
         return None
 
     @asynccontextmanager

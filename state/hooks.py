@@ -6,7 +6,7 @@ begun (no remote_id) ─▶ bound ─▶ replaced by a newer one ─▶ gone
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,8 +44,8 @@ class HookRow:
 class Hooks:
     """The rules and consumers."""
 
-    def __init__(self, database: Database, lock: StateLock) -> None:
-        self._database, self._lock = database, lock
+    def __init__(self, database: Database, locks: Sequence[StateLock]) -> None:
+        self._database, self._locks = database, locks
 
     async def load(self) -> list[HookRow]:
         """All that are not gone, the oldest first."""
@@ -64,10 +64,12 @@ class Hooks:
         row = {"kind": kind, "name": name, "declared": declared, "known_ids": sorted(known_ids), "begun_at": at}
         async with self._database.writing() as transaction:
             # As for an intent: whoever takes the lock next sees this row, or it was never written.
-            await self._lock.require(transaction)
+            for lock in self._locks:
+                await lock.require(transaction)
             number: int = (await transaction.execute(insert(hooks).values(row).returning(hooks.c.id))).scalar_one()
         try:
-            await self._lock.prove()
+            for lock in self._locks:
+                await lock.prove()
         except StateProblem:
             await self.mark_gone(number, at)
             raise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sqlalchemy import make_url
 
 from state import migrations
 from state.account import AccountBinding, RemoteAccount
-from state.database import open_existing_database, without_password
+from state.database import LockKind, open_existing_database, without_password
 from state.process import LockRow
 from state.proven_deliveries import ProvenDeliveries, last_deliveries
 from state.retention import TableSize, table_sizes
@@ -24,10 +25,10 @@ class StateInspection:
     place               its address, without a password
     schema_step         the migration that its tables stand at; None where there is no state yet
     newest_schema_step  the migration that this version brings it to when it opens it
-    lock                its holder; None where there is none, or the state is one of an earlier version
+    locks               by kind the holder, and the seconds since its last heartbeat (None: it is dead); none for a
+                        state of an earlier version
     writable            this process may write there, as far as the file system says
     account             the account it belongs to; None where no run has written yet, or the state is an earlier one
-    silent_for_s        seconds since the holder's last heartbeat; None: the holder is dead
     bytes               size on disk, freed pages included
     deliveries          by event when a webhook was last proven, the latest first; likewise
     sizes               of its tables that have rows, the largest first; none for a state of an earlier version
@@ -36,10 +37,9 @@ class StateInspection:
     place: str
     schema_step: str | None
     newest_schema_step: str
-    lock: LockRow | None
     writable: bool
     account: RemoteAccount | None = None
-    silent_for_s: float | None = None
+    locks: Mapping[LockKind, tuple[LockRow, float | None]] = field(default_factory=dict)
     bytes: int = 0
     sizes: tuple[TableSize, ...] = ()
     deliveries: tuple[tuple[str, datetime], ...] = ()
@@ -50,22 +50,21 @@ async def inspect_state(url: str) -> StateInspection:
     async with open_existing_database(url) as database:
         place, writable = without_password(make_url(url)), _is_writable(url)
         if database is None:
-            return StateInspection(place, None, migrations.HEAD, None, writable)
+            return StateInspection(place, None, migrations.HEAD, writable)
         async with database.reading() as connection:
             step = await connection.run_sync(migrations.schema_step_of)
         size = await database.size()
         # The tables of an earlier version may lack columns that the queries of this one name.
         if step != migrations.HEAD:
-            return StateInspection(place, step, migrations.HEAD, None, writable, bytes=size)
-        lock = await database.lock_row()
+            return StateInspection(place, step, migrations.HEAD, writable, bytes=size)
+        rows = {kind: row for kind in LockKind if (row := await database.lock_row(kind))}
         return StateInspection(
             place,
             step,
             migrations.HEAD,
-            lock,
             writable,
             account=await AccountBinding(database).load(),
-            silent_for_s=await database.holder_silent_for() if lock else None,
+            locks={kind: (row, await database.holder_silent_for(kind)) for kind, row in rows.items()},
             bytes=size,
             sizes=await table_sizes(database),
             deliveries=tuple(last_deliveries(await ProvenDeliveries(database).load())),

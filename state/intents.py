@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,9 +50,9 @@ class Intent:
 class Intents:
     """The intents of all merchants."""
 
-    def __init__(self, database: Database, lock: StateLock) -> None:
+    def __init__(self, database: Database, locks: Sequence[StateLock]) -> None:
         self._database = database
-        self._lock = lock
+        self._locks = locks
 
     async def begin(
         self, merchant: str, kind: str, *, name: str, company_id: str | None, platform: str | None, at: datetime
@@ -64,10 +65,12 @@ class Intents:
         inserted = insert(intents).values({**columns, "begun_at": at, "key": str(uuid4())}).returning(intents)
         async with self._database.writing() as transaction:
             # Checked in the same transaction: whoever takes the lock next sees this intent, or it was never written.
-            await self._lock.require(transaction)
+            for lock in self._locks:
+                await lock.require(transaction)
             intent = _from_row((await transaction.execute(inserted)).one())
         try:
-            await self._lock.prove()  # a process that was stopped after the commit must not send what it announces
+            for lock in self._locks:
+                await lock.prove()  # a process that was stopped after the commit must not send what it announces
         except StateProblem:
             await self.close(intent.id, outcome="not done", at=at)
             raise

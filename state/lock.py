@@ -1,30 +1,35 @@
-"""The lock: one run at a time may write to Codat. A row names its holder, and a claim proves that the holder lives.
+"""The locks: one command and one controller at a time may write to Codat. A row names the holder of each, and a claim
+proves that the holder lives.
+
+A command and a controller do not wait for each other: to each merchant they write under a lease (`StateLock.lease`),
+which one of them has at a time. What concerns who is who takes both locks.
 
 The claim decides (`state.claims`): a dead holder has lost it, wherever it ran, and the next run takes over at once. A
 holder in PostgreSQL that sends no heartbeat, because it is stopped, hangs or is cut off, loses it after its lease.
 
-A holder proves the lock before each write to Codat (`StateLock.prove`); one that has lost it writes nothing more. A
-request that was under way at that moment cannot be called back, so the next holder is told when a lock was lost rather
-than released.
+A holder proves the lock before each write to Codat (`StateLock.prove`), and with it its leases; one that has lost it
+writes nothing more. A request that was under way at that moment cannot be called back, so the next holder is told when
+a lock was lost rather than released.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from state.async_engine import AsyncConnection
 from state.claims import HEARTBEATS_PER_LEASE, Claim
-from state.database import Database, lock_row, upsert
+from state.database import Database, LockKind, lock_row, upsert
 from state.errors import LeaseLost, LockEnded, StateLocked
 from state.process import LockRow, ProcessIdentity, seconds_since_boot
-from state.tables import lock
+from state.tables import locks
 
 ACQUIRE_RETRY_INTERVAL_S = 0.2
 
@@ -56,10 +61,16 @@ OnLockWait = Callable[[LockWait], None]
 
 
 class StateLock:
-    """The lock, and this process's hold on it: who took it here, and the heartbeats in the background."""
+    """One of the locks, and this process's hold on it: who took it here, and the heartbeats in the background."""
 
-    def __init__(self, database: Database, lease_s: float, since_boot: Callable[[], float] | None = None) -> None:
-        self._database = database
+    def __init__(
+        self,
+        database: Database,
+        lease_s: float,
+        since_boot: Callable[[], float] | None = None,
+        kind: LockKind = LockKind.COMMANDS,
+    ) -> None:
+        self._database, self._kind, self._claim = database, kind, database.claims[kind]
         self._lease_s = lease_s
         self._since_boot = since_boot or seconds_since_boot
         self._owner: ProcessIdentity | None = None
@@ -78,7 +89,7 @@ class StateLock:
         now = asyncio.get_running_loop().time
         started_at, report = now(), on_wait or _log_waits()
         while isinstance(result := await self._try_to_acquire(owner), LockRow):
-            silent, waited = await self._database.holder_silent_for() or 0.0, now() - started_at
+            silent, waited = await self._database.holder_silent_for(self._kind) or 0.0, now() - started_at
             if waited >= timeout_s:
                 raise StateLocked(result.owner, result.since, silent)
             report(LockWait(result, silent, waited, timeout_s))
@@ -98,7 +109,7 @@ class StateLock:
             asked_at = self._since_boot()
             async with self._database.reading() as transaction:
                 await self.require(transaction)
-            await self._database.claim.renew()
+            await self._claim.renew()
             # Where this process was stopped between question and answer, the answer is old: the lease may have lapsed
             # since. Only a quick answer leaves most of the lease for the write that follows.
             if self._since_boot() - asked_at < self._lease_s / 3:
@@ -112,11 +123,29 @@ class StateLock:
         """
         if self._owner is None:
             return
-        holder = await lock_row(transaction)
+        holder = await lock_row(transaction, self._kind)
         if holder is None:
             raise LockEnded
         if not holder.owner.is_same_process(self._owner):
             raise StateLocked(holder.owner, holder.since)
+
+    @asynccontextmanager
+    async def lease(self, merchants: Collection[str]) -> AsyncIterator[bool]:
+        """The leases on these merchants, while this lasts; yields False, and has none, where another holder has one.
+
+        Only for whoever holds this lock, and whose passes share their merchants out among them. Raises LeaseLost.
+        """
+        if self._owner is None:
+            yield True  # as `prove`: nothing is asked of whoever has not taken the lock here
+            return
+        async with AsyncExitStack() as taken:
+            for name in sorted(set(merchants)):
+                if not await self._claim.take_lease(name):
+                    await taken.aclose()
+                    yield False
+                    return
+                taken.push_async_callback(self._claim.give_back_lease, name)
+            yield True
 
     async def release(self, owner: ProcessIdentity) -> None:
         """Release the lock that this owner took here; the row stays where another process holds the lock by now."""
@@ -125,10 +154,10 @@ class StateLock:
         if self._heartbeats:
             self._heartbeats.cancel()
         async with self._database.writing() as transaction:
-            holder = await lock_row(transaction)
+            holder = await lock_row(transaction, self._kind)
             if holder is not None and holder.owner.is_same_process(owner):
-                await transaction.execute(delete(lock))
-            await self._database.claim.give_back()
+                await transaction.execute(delete(locks).where(locks.c.id == self._kind))
+            await self._claim.give_back()
         self._owner = self._heartbeats = None
 
     async def release_if_held(self) -> None:
@@ -138,11 +167,11 @@ class StateLock:
 
     async def load_holder(self) -> LockRow | None:
         """The recorded holder, dead or alive; None where nobody holds the lock."""
-        return await self._database.lock_row()
+        return await self._database.lock_row(self._kind)
 
     async def holder_silent_for(self) -> float | None:
         """Seconds since the holder's last heartbeat; None where nobody who lives holds the lock."""
-        return await self._database.holder_silent_for()
+        return await self._database.holder_silent_for(self._kind)
 
     async def force_release(self, expected_owner: ProcessIdentity | None = None) -> LockRow | None:
         """End the lock of its holder, dead or alive, by hand; returns the holder. `acquire` tells the next one when.
@@ -150,17 +179,20 @@ class StateLock:
         Raises StateLocked where the holder is not the expected owner, if one is given.
         """
         async with self._database.writing() as transaction:
-            holder = await lock_row(transaction)
+            holder = await lock_row(transaction, self._kind)
             if holder and expected_owner and not holder.owner.is_same_process(expected_owner):
                 raise StateLocked(holder.owner, holder.since)
-            await self._database.claim.revoke()
-            await transaction.execute(update(lock).where(lock.c.ended_at.is_(None)).values(ended_at=_now()))
+            await self._claim.revoke()
+            await transaction.execute(update(locks).where(self._has_not_ended()).values(ended_at=_now()))
             return holder
+
+    def _has_not_ended(self) -> ColumnElement[bool]:
+        return (locks.c.id == self._kind) & locks.c.ended_at.is_(None)
 
     async def _keep_alive(self) -> None:
         """Send heartbeats until cancelled; returns where the lock is lost, which the next `prove` raises too."""
         try:
-            await keep_alive(self._database.claim, self._lease_s)
+            await keep_alive(self._claim, self._lease_s)
         except LeaseLost as error:
             _LOG.warning("%s", error)
 
@@ -169,20 +201,24 @@ class StateLock:
         is_ours = False
         try:
             async with self._database.writing() as transaction:
-                holder, is_ours = await lock_row(transaction), await self._database.claim.take()
+                holder, is_ours = await lock_row(transaction, self._kind), await self._claim.take()
                 if not is_ours:
                     # A holder without a row has taken its claim and could not write its name.
                     return holder or LockRow(_UNNAMED_HOLDER, _now())
                 # A row without a living claim: its holder died. `ended_at`: its lock was broken by hand.
-                lost_at = _now() if holder else await transaction.scalar(select(lock.c.ended_at))
+                lost_at = (
+                    _now()
+                    if holder
+                    else await transaction.scalar(select(locks.c.ended_at).where(locks.c.id == self._kind))
+                )
                 columns = {"host": owner.host, "pid": owner.pid, "started": owner.started, "command": owner.command}
-                await upsert(transaction, lock, [{"id": 1, **columns, "since": _now(), "ended_at": None}])
+                await upsert(transaction, locks, [{"id": self._kind, **columns, "since": _now(), "ended_at": None}])
                 return lost_at
         except BaseException:
             # The row was rolled back, so the claim must go too: else nobody could take the lock while this process
             # lives.
             if is_ours:
-                await self._database.claim.give_back()
+                await self._claim.give_back()
             raise
 
 

@@ -39,7 +39,7 @@ from state.tables import (
     hooks,
     inbox,
     intents,
-    lock,
+    locks,
     manual_syncs,
     merchants,
     occurrences,
@@ -92,7 +92,7 @@ REASONS_WITHOUT_EXPIRY: Mapping[Table, str] = {
     renames: "deleted when the manifest's `renamedFrom` is",
     account: "one row",
     account_settings: "a row each setting of the account that is or was declared",
-    lock: "one row",
+    locks: "a row for each lock",
     inbox: "closed deliveries are deleted after some days, by a pass over all merchants: `state.inbox`",
 }
 """Tables without expiry, and why they do not grow with time."""

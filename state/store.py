@@ -15,7 +15,7 @@ from state.bindings import Bindings
 from state.claims import DEFAULT_LEASE_S
 from state.conditions import Conditions
 from state.controllers import Controllers
-from state.database import Database
+from state.database import Database, LockKind
 from state.findings import Findings
 from state.hooks import Hooks
 from state.in_sync_cache import InSyncCache
@@ -53,6 +53,7 @@ class Store:
         self._database = database
         # Who may write here, and whose state it is
         self.lock = StateLock(database, lease_s)
+        self.controller_lock = StateLock(database, lease_s, kind=LockKind.CONTROLLERS)
         self.controllers = Controllers(database)
         self.account = AccountBinding(database)
         self.request_budget = RequestBudget(database)
@@ -67,8 +68,8 @@ class Store:
         self.bindings = Bindings(database)
         self.applied = AppliedValues(database)
         self.account_settings = AccountSettings(database)
-        self.hooks = Hooks(database, self.lock)
-        self.intents = Intents(database, self.lock)
+        self.hooks = Hooks(database, (self.lock, self.controller_lock))
+        self.intents = Intents(database, (self.lock, self.controller_lock))
         self.merchants = Merchants(database)
         # What happened
         self.runs = Runs(database)
@@ -83,6 +84,9 @@ class Store:
         self.proven_deliveries = ProvenDeliveries(database)
         self.report_deliveries = ReportDeliveries(database)
         self.uploads = Uploads(database, lease_s)
+
+    def locks(self) -> dict[LockKind, StateLock]:
+        return {LockKind.COMMANDS: self.lock, LockKind.CONTROLLERS: self.controller_lock}
 
     async def delete_expired(self, before: datetime, ended_states: Collection[str]) -> int:
         """Delete a few rows that are over and older than `before`, from any table; how many, 0 = none is left.

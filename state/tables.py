@@ -17,7 +17,8 @@ pulls        when a refresh of a merchant's reference data was requested last
 inbox        webhook deliveries; open while `handled_at` is null
 rollouts     bulk changes in waves: spec and state of each
 rollout_merchants   what a rollout did to which merchant; other runs do not write to it while it is `held`
-lock         at most one row: the run that may write to Codat; with `ended_at`, whose lock was ended by hand and when
+locks        at most two rows: the command and the controller that may write to Codat (`database.LockKind`); with
+             `ended_at`, whose lock was ended by hand and when
 renames      by new name, the name that a merchant's rows had before they were renamed
 told         what was announced and still stands
 conditions   since when each condition of a merchant has its status
@@ -408,8 +409,8 @@ pulls = Table(
     Column("asked_at", UtcTime, nullable=False),
 )
 
-lock = Table(
-    "lock",
+locks = Table(
+    "locks",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("host", String, nullable=False),

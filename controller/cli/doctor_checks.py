@@ -43,7 +43,7 @@ from controller.settings import (
     load_settings,
     setting_sources,
 )
-from state import LockRow
+from state import LockKind, LockRow
 from state.errors import MAX_HEARTBEAT_SILENCE_S, StateProblem
 from state.inspection import StateInspection, inspect_state
 
@@ -191,10 +191,10 @@ async def _check_state(settings: Settings) -> AsyncGenerator[DoctorCheck, None]:
         )
     if inspection.sizes:
         yield _check_size(inspection, settings)
-    if inspection.lock is None:
+    if not inspection.locks:
         yield DoctorCheck("lock", True, "free")
-        return
-    yield lock_check(inspection.lock, inspection.silent_for_s, settings)
+    for kind, (holder, silent_for_s) in inspection.locks.items():
+        yield lock_check(kind, holder, silent_for_s, settings)
 
 
 def _check_size(inspection: StateInspection, settings: Settings) -> DoctorCheck:
@@ -206,16 +206,20 @@ def _check_size(inspection: StateInspection, settings: Settings) -> DoctorCheck:
     return DoctorCheck("size", True, f"{inspection.bytes / 1e6:,.1f} MB; rows: {', '.join(tables)}; {retention}")
 
 
-def lock_check(holder: LockRow, silent_for_s: float | None, settings: Settings) -> DoctorCheck:
+_WAITS = {
+    LockKind.COMMANDS: "no other command can write now; a controller can",
+    LockKind.CONTROLLERS: "no other controller can write now; a command can",
+}
+
+
+def lock_check(kind: LockKind, holder: LockRow, silent_for_s: float | None, settings: Settings) -> DoctorCheck:
     """The check of a lock that is held. `silent_for_s`: seconds since its holder's last heartbeat; None: it is dead."""
     owner = holder.owner
     fact = f"held by `{owner.command}` (pid {owner.pid} on {owner.host}) since {format_time(holder.since)}"
     if silent_for_s is None:
         return DoctorCheck("lock", True, f"{fact}, which is dead: the next run takes it over")
     if silent_for_s <= MAX_HEARTBEAT_SILENCE_S:
-        return DoctorCheck(
-            "lock", True, f"{fact}; its last sign of life is {silent_for_s:.0f} s old", "no other run can write now"
-        )
+        return DoctorCheck("lock", True, f"{fact}; its last sign of life is {silent_for_s:.0f} s old", _WAITS[kind])
     silent_fact = f"{fact}, which has given no sign of life for {silent_for_s:.0f} s: it is stopped, or hangs"
     remedy = f"end it: kill -9 {owner.pid} on {owner.host}; where that cannot be done: merchantctl state unlock --force"
     if settings.state.startswith("sqlite:"):

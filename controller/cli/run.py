@@ -22,7 +22,7 @@ While Codat refuses the API key, nothing is written, /readyz and the log say so,
 read again: put a good one into CODAT_API_KEY_FILE.
 \b
 The safety limits hold for any 24 hours together. Whoever goes over one is parked, and waits for
-`merchantctl apply --allow CLASS`, which may run beside this with --lock-timeout.
+`merchantctl apply --allow CLASS`, which may run beside this.
 \b
 Exit codes: those of apply, or of drift with --report-only, where --once ends; else
 65 invalid manifests at the start, 1 the state cannot be used,

@@ -15,7 +15,7 @@ from controller.settings import Settings
 from controller.text import dump_json, escape_control
 
 if TYPE_CHECKING:
-    from state import Binding, LockRow, Store
+    from state import Binding, LockKind, LockRow, Store
 
 _EXAMPLES = """
 \b
@@ -170,14 +170,22 @@ Exit codes: 0 unlocked, or it was not locked; 1 declined; 6 the holder lives; 64
 @click.pass_obj
 def unlock(settings: Settings, force: bool, yes: bool) -> None:
     """Take the lock from a run that is dead."""
-    from controller.cli.state_access import break_lock, query_state
+    from controller.cli.state_access import query_state
+
+    held = query_state(settings, _load_locks)
+    if not held:
+        click.echo("It was not locked.", err=True)
+    for kind, holder, silent in sorted(held, key=lambda each: each[2] is not None):  # the dead first
+        _unlock(settings, kind, holder, silent, force=force, yes=yes)
+
+
+def _unlock(
+    settings: Settings, kind: LockKind, holder: LockRow, silent: float | None, *, force: bool, yes: bool
+) -> None:
+    from controller.cli.state_access import break_lock
     from controller.cli.terminal import confirm
     from state.errors import MAX_HEARTBEAT_SILENCE_S
 
-    holder, silent = query_state(settings, _load_lock)
-    if holder is None:
-        click.echo("It was not locked.", err=True)
-        return
     if silent is not None:
         life_sign = (
             "and lives"
@@ -191,7 +199,7 @@ def unlock(settings: Settings, force: bool, yes: bool) -> None:
             raise UsageError("there is no terminal to ask on; say --yes to unlock without asking. Nothing was done.")
         if not yes and not confirm("Take the lock from it?"):
             raise MerchantctlError("It stays locked.")
-    break_lock(settings, holder.owner)
+    break_lock(settings, kind, holder.owner)
     click.echo(f"Unlocked: {_holder_text(holder)}.")
 
 
@@ -202,9 +210,13 @@ _FORCE_WARNING = (
 )
 
 
-async def _load_lock(store: Store) -> tuple[LockRow | None, float | None]:
-    """The lock's holder, and the seconds since its last heartbeat; None where it is dead."""
-    return await store.lock.load_holder(), await store.lock.holder_silent_for()
+async def _load_locks(store: Store) -> list[tuple[LockKind, LockRow, float | None]]:
+    """Of each lock that somebody has the holder, and the seconds since its last heartbeat; None where it is dead."""
+    return [
+        (kind, holder, await lock.holder_silent_for())
+        for kind, lock in store.locks().items()
+        if (holder := await lock.load_holder())
+    ]
 
 
 def _holder_text(holder: LockRow) -> str:

@@ -10,10 +10,13 @@ from controller.cli.terminal import run_async
 from controller.model.errors import LockedByOtherRun, StateError
 from controller.operations.bootstrap import ignore_message, open_store, state_lock
 from controller.settings import Settings
-from state import ProcessIdentity, Store
+from state import LockKind, ProcessIdentity, Store
 from state.errors import StateLocked, StateProblem
 
 T = TypeVar("T")
+
+MAX_PASS_WAIT_S = 5.0
+"""Seconds that a correction by hand waits for the end of a controller's pass: most are that short."""
 
 
 def query_state(settings: Settings, question: Callable[[Store], Awaitable[T]]) -> T:
@@ -27,21 +30,26 @@ def query_state(settings: Settings, question: Callable[[Store], Awaitable[T]]) -
 
 
 def edit_state(settings: Settings, correction: Callable[[Store], Awaitable[T]]) -> T:
-    """Make one correction under the lock. Raises LockedByOtherRun where a run is under way."""
+    """Make one correction under both locks. Raises LockedByOtherRun where a run is under way."""
 
     async def run_correction() -> T:
-        async with open_store(settings) as store, state_lock(store, 0), _translate_errors():
+        async with (
+            open_store(settings) as store,
+            state_lock(store.lock, 0),
+            state_lock(store.controller_lock, MAX_PASS_WAIT_S),
+            _translate_errors(),
+        ):
             return await correction(store)
 
     return run_async(run_correction())
 
 
-def break_lock(settings: Settings, owner: ProcessIdentity) -> None:
+def break_lock(settings: Settings, kind: LockKind, owner: ProcessIdentity) -> None:
     """End that owner's lock, dead or alive. Raises LockedByOtherRun where another process holds it by now."""
 
     async def run_break() -> None:
         async with open_store(settings) as store, _translate_errors():
-            await store.lock.force_release(owner)
+            await store.locks()[kind].force_release(owner)
 
     run_async(run_break())
 

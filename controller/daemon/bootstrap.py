@@ -13,7 +13,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from math import inf
 from shlex import quote
 from typing import Any
 
@@ -73,7 +72,7 @@ from controller.web.app import ALL_CONTENT, PortContent, create_app
 from controller.web.context import WebContext, parse_webhook_secrets
 from controller.web.outside_links import OutsideLinks
 from controller.web.server import serving_web
-from state import LockWait, RevisionStatus, Store, postgresql_url
+from state import LockWait, RevisionStatus, StateLock, Store, postgresql_url
 from state.errors import MAX_HEARTBEAT_SILENCE_S
 
 DAEMON_WAIT_LOG_INTERVAL_S = 60.0
@@ -184,6 +183,8 @@ async def _open_daemon(
         await refuse_empty_root(settings, watcher.fleet, store)
         request = ApplyRequest(Scope(), RunPolicy(automatic=True), verb="run", records=Records.ALL)
         run = build_run(settings, request, watcher.fleet, store, api, no_progress, environment)
+        if not options.once:
+            run = replace(run, lock=store.controller_lock)
         notifier = Notifier(metrics, environment.sleep, settings.notify_url)
         renew_key = _key_renewer(settings.api_key, read_key, api, redact_too)
         daemon = replace(
@@ -299,10 +300,12 @@ async def _open_queue(settings: Settings, options: RunOptions) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def _wait_for_lock(store: Store, state: DaemonState, *, is_alone: bool) -> AsyncIterator[datetime | None]:
+async def _wait_for_lock(
+    lock: StateLock, state: DaemonState, max_wait_s: float, *, is_alone: bool
+) -> AsyncIterator[datetime | None]:
     """The lock, once whoever has it has looked at his, or lost it; a signal ends the waiting at once."""
     async with AsyncExitStack() as turn:
-        taking = state_lock(store, inf, _announcer(state, is_alone=is_alone))
+        taking = state_lock(lock, max_wait_s, _announcer(state, is_alone=is_alone))
         entering = asyncio.ensure_future(turn.enter_async_context(taking))
         leaving = asyncio.ensure_future(state.signal_received.wait())
         try:
@@ -345,10 +348,12 @@ def _daemon_context(
     state = DaemonState(ControllerStatus(fleet=watcher.fleet, report_only=options.report_only))
     is_alone = isinstance(queue, WorkQueue)
 
-    def open_lock() -> AbstractAsyncContextManager[datetime | None]:
+    def open_lock(max_wait_s: float) -> AbstractAsyncContextManager[datetime | None]:
         if options.report_only:
             return nullcontext()
-        return state_lock(run.store, 0) if options.once else _wait_for_lock(run.store, state, is_alone=is_alone)
+        if options.once:
+            return state_lock(run.lock, 0)
+        return _wait_for_lock(run.lock, state, max_wait_s, is_alone=is_alone)
 
     return DaemonContext(
         run=run,

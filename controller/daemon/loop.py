@@ -14,6 +14,7 @@ import structlog
 
 from controller.codat.rate_limiter import background_requests
 from controller.daemon.manifest_watcher import ManifestChange
+from controller.daemon.pass_lock import HeldElsewhere
 from controller.daemon.pass_result import Pass, PassFailure, scope_for_keys
 from controller.daemon.requeue import plan_rechecks
 from controller.daemon.rollout_driver import ROLLOUT_DRIVE_INTERVAL_S
@@ -110,11 +111,18 @@ async def _run_long_passes(keys: tuple[str, ...], daemon: DaemonContext) -> None
 async def _run_or_put_back(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> None:
     """Whoever was handed out is looked at; or goes back into the queue, while another process keeps the fleet at
     manifests that are not those here: this one could write nothing, and the other would never hear of them."""
+    is_held_elsewhere = False
     if not daemon.leaves_to_others:
-        await (run_pass(keys, daemon, urgent=True) if urgent else _run_long_passes(keys, daemon))
-    if daemon.leaves_to_others:
+        try:
+            await (run_pass(keys, daemon, urgent=True) if urgent else _run_long_passes(keys, daemon))
+        except HeldElsewhere:
+            is_held_elsewhere = True
+    if daemon.leaves_to_others or is_held_elsewhere:
         daemon.queue.add(keys, urgent=urgent)
     await daemon.queue.done(keys)
+    if is_held_elsewhere:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(daemon.state.signal_received.wait(), LEFT_TO_OTHERS_CHECK_INTERVAL_S)
     while daemon.leaves_to_others and not daemon.state.signal_received.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(daemon.state.signal_received.wait(), LEFT_TO_OTHERS_CHECK_INTERVAL_S)
@@ -165,7 +173,7 @@ async def try_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool
         return replace(await execute_pass(keys, daemon, urgent=urgent), reason=reason)
     except StoppedBySignal as error:
         failure = PassFailure(str(error), harmless=True)
-    except (StateProblem, WrongAccount):
+    except (StateProblem, WrongAccount, HeldElsewhere):
         raise
     except ApiUnusable as error:
         failure = PassFailure(str(error), unusable=True, key_refused=isinstance(error, ApiKeyRefused))

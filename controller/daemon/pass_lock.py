@@ -3,23 +3,34 @@
 long pass    takes the lock, and gives it back once no short one is under way any more
 short pass   joins a long one, from which it takes its merchants over; where there is none it takes the lock
              goes by the manifests that the long one goes by: who is who moves for both at once
-another run  of another process, or an apply by hand: has its turn between two passes
+another run  another controller on the state has its turn between two passes; where its pass is a long one, a short one
+             here does not wait for the end of that, but leaves its merchants to it
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from math import inf
 from typing import NamedTuple
 
 from controller.daemon.pass_result import declared_names
 from controller.model.desired import Fleet
 from controller.reconcile.takeovers import Takeovers
+from state.errors import StateLocked
 
-OpenLock = Callable[[], AbstractAsyncContextManager[datetime | None]]
-"""Takes the lock on the state; when whoever had it before was seen last, where it was lost and not given back."""
+OpenLock = Callable[[float], AbstractAsyncContextManager[datetime | None]]
+"""Takes the lock on the state within so many seconds, or raises StateLocked; when whoever had it before was seen last,
+where it was lost and not given back."""
+
+MAX_SHORT_PASS_WAIT_S = 1.0
+"""So long a short pass waits for another controller: longer than most passes are."""
+
+
+class HeldElsewhere(Exception):
+    """Another controller has the lock for long. It shares the queue, and can look at these merchants at once."""
 
 
 class Turn(NamedTuple):
@@ -46,13 +57,16 @@ class PassLock:
         self._joined_count = 0
 
     @asynccontextmanager
-    async def hold(self) -> AsyncIterator[Turn]:
-        """For a pass that others may join. It has the lock to itself when it begins."""
+    async def hold(self, max_wait_s: float = inf) -> AsyncIterator[Turn]:
+        """For a pass that others may join. It has the lock to itself when it begins.
+
+        max_wait_s  seconds to wait for another process; after that StateLocked
+        """
         async with self._changed:
             await self._changed.wait_for(lambda: not self._is_taken)
             self._is_taken = True
         try:
-            async with self._open_lock() as lost_at:
+            async with self._open_lock(max_wait_s) as lost_at:
                 turn = self._holder = Turn(Takeovers(), self._read_fleet(), lost_at)
                 try:
                     await self._notify()
@@ -68,13 +82,24 @@ class PassLock:
 
     @asynccontextmanager
     async def join(self, merchants: Collection[str]) -> AsyncIterator[Turn]:
-        """For a short pass over these merchants, of whom it takes those over that it looks at: who has a manifest."""
+        """For a short pass over these merchants, of whom it takes those over that it looks at: who has a manifest.
+
+        Raises HeldElsewhere.
+        """
         async with self._changed:
-            await self._changed.wait_for(lambda: self._holder is not None or not self._is_taken)
+            try:
+                async with asyncio.timeout(MAX_SHORT_PASS_WAIT_S):
+                    await self._changed.wait_for(lambda: self._holder is not None or not self._is_taken)
+            except TimeoutError:  # a long pass of this process waits for the lock itself
+                raise HeldElsewhere from None
             holder = self._holder
             self._joined_count += holder is not None
         if holder is None:
-            async with self.hold() as held:
+            async with AsyncExitStack() as turn:
+                try:
+                    held = await turn.enter_async_context(self.hold(MAX_SHORT_PASS_WAIT_S))
+                except StateLocked:
+                    raise HeldElsewhere from None
                 yield held
             return
         try:

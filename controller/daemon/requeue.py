@@ -5,6 +5,7 @@ could not be read or thought of the merchant       ┐
 waits for data, for consent    the merchant        ├ as long again as it has been so: twice the wait each time,
 begun: a company or connection the merchant        ┘ from the first wait in the table up to an hour
 unlinked, taken down           the merchant, at once: only a look tells how far that brought it
+another run writes, or wrote   the merchant, soon: only a look tells what is left to do
 failed for now                 the merchant, when its quarantine ends
 parked until a class is judged everyone, at once; not where that class is known to be over its limit
 all others                     nobody: the next look at everyone, or a webhook, comes by itself
@@ -19,7 +20,7 @@ from controller.daemon.pass_result import Pass
 from controller.daemon.workqueue import EVERYONE
 from controller.model.merchant_status import MerchantStatus, merchant_status
 from controller.model.plan import RECHECK_WAITING_AFTER, ChangeKind, Plan
-from controller.model.report import Applied, FleetReport
+from controller.model.report import Applied, ChangedSincePlan, FleetReport
 from controller.planning.parking import waits_for_full_pass
 
 MIN_RETRY_WAIT = timedelta(seconds=5)
@@ -43,6 +44,9 @@ def plan_rechecks(
         outcome = outcomes.get(plan.merchant)
         is_begun = any(change.kind in _BEGINNINGS for change in plan.changes)
         if not is_begun and isinstance(outcome, Applied) and merchant_status(plan, outcome) is MerchantStatus.DONE:
+            looks.setdefault(plan.merchant, LOOK_AFTER_WRITE.total_seconds())
+            continue
+        if isinstance(outcome, ChangedSincePlan) and plan.merchant not in quarantined:
             looks.setdefault(plan.merchant, LOOK_AFTER_WRITE.total_seconds())
             continue
         wait = _wait(plan, done.ended, quarantined.get(plan.merchant))

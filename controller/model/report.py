@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import field
+from collections.abc import Collection, Mapping
+from dataclasses import field, replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -188,6 +188,10 @@ class FleetPlan:
     def unmanaged_count(self) -> int:
         """Companies that no manifest claims: unknown ones, and those of retained merchants."""
         return len(self.unmanaged_names) + len(self.retained)
+
+    def without(self, merchants: Collection[str]) -> FleetPlan:
+        """The same without the plans of these merchants: another run, or another pass, says how they stand."""
+        return replace(self, plans=tuple(each for each in self.plans if each.merchant not in merchants))
 
 
 @dataclass(frozen=True, slots=True)

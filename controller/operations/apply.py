@@ -59,7 +59,7 @@ async def plan_and_apply(
         raise MerchantctlError("the manifests are not those that this plan was made from; make a new plan")
     async with (
         open_store(settings) as store,
-        state_lock(store, request.lock_timeout) as lost_at,
+        state_lock(store.lock, request.lock_timeout) as lost_at,
         open_writer(settings, environment) as api,
         shared_budget(settings, store, api),
     ):

@@ -31,7 +31,7 @@ from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import IntentRecoveryTimes, RunContext, StopSignal
 from controller.settings import Settings
 from controller.text import mask_passwords
-from state import LockWait, ProcessIdentity, Store, open_state
+from state import LockWait, ProcessIdentity, StateLock, Store, open_state
 from state.errors import StateLocked, StateProblem, StateUnusable, UploadUnderWay
 
 ASSUMED_REQUESTS_PER_MINUTE = 950
@@ -142,6 +142,7 @@ def build_run(
         scope=request.scope,
         policy=request.policy,
         store=store,
+        lock=store.lock,
         api=api,
         stop=StopSignal(),
         parallelism=request.parallelism or settings.parallelism,
@@ -198,23 +199,23 @@ def current_process() -> ProcessIdentity:
 
 @asynccontextmanager
 async def state_lock(
-    store: Store, timeout_s: float, on_wait: Callable[[LockWait], None] | None = None
+    lock: StateLock, timeout_s: float, on_wait: Callable[[LockWait], None] | None = None
 ) -> AsyncIterator[datetime | None]:
-    """The lock on the state, while this lasts: one writing run at a time.
+    """A lock on the state, while this lasts: one writing command at a time, or one pass of a controller.
 
     on_wait  called for each try in vain; None: the log says it
 
     Yields when an earlier run lost the lock without giving it back; None where none did.
     """
     owner = current_process()
-    lost_at = await store.lock.acquire(owner, timeout_s=timeout_s, on_wait=on_wait)
+    lost_at = await lock.acquire(owner, timeout_s=timeout_s, on_wait=on_wait)
     try:
         yield lost_at
     except BaseException:
         with suppress(StateProblem):  # what ended the run is the error to report, not what became of the lock
-            await store.lock.release(owner)
+            await lock.release(owner)
         raise
-    await store.lock.release(owner)
+    await lock.release(owner)
 
 
 @contextmanager

@@ -11,6 +11,11 @@ from state import RemoteAccount
 
 async def rebind(settings: Settings, environment: Environment = REAL_ENVIRONMENT) -> RemoteAccount:
     """The account, now bound to the address of these settings. Raises MerchantctlError where it is another's."""
-    async with open_store(settings) as store, state_lock(store, 0), open_reader(settings, environment) as api:
+    async with (
+        open_store(settings) as store,
+        state_lock(store.lock, 0),
+        state_lock(store.controller_lock, 0),
+        open_reader(settings, environment) as api,
+    ):
         refuse_address_from_file(api.base_url, await store.account.load(), settings.base_url_from_file)
         return await rebind_account(api, store, environment.clock())

@@ -28,6 +28,7 @@ from controller.quick_dataclasses import dataclass
 from controller.reconcile.fence import LOCK_LOST_MESSAGE, LockLost, fence
 from controller.reconcile.finding_history import begin_run
 from controller.reconcile.manual_syncs import NOT_BEGUN, is_left, sync_outcome
+from controller.reconcile.merchant_lease import awaited_leases
 from controller.reconcile.observe import has_both_links
 from controller.reconcile.snapshot import RunSnapshot
 from controller.settings import Settings
@@ -148,7 +149,7 @@ class _ManualSync:
     async def _begin(self, left: ManualSyncRow | None) -> tuple[bool, str | None]:
         """On disk, then switched off. Whether scheduled syncs were on, and the latest sync before this one."""
         run = self._snapshot.run
-        async with state_lock(self._store, self._request.lock_timeout):
+        async with state_lock(run.lock, self._request.lock_timeout), awaited_leases([self._name], run):
             latest = await self._api.latest_sync(self._company_id)
             live = await self._configuration()
             was_enabled = live.enabled or bool(left and left.was_enabled)
@@ -213,7 +214,7 @@ class _ManualSync:
         declared = self._snapshot.run.fleet.merchants[self._name].fields.get(ENABLED_PATH, True)
         try:
             await syncs.end(self._number, self._outcome, run.now())
-            async with state_lock(self._store, self._request.lock_timeout):
+            async with state_lock(run.lock, self._request.lock_timeout), awaited_leases([self._name], run):
                 is_on_again = was_enabled and declared is True
                 if is_on_again:
                     await self._switch(enabled=True)

@@ -116,9 +116,12 @@ class _Moved(Exception):
 async def apply_account(plan: Plan, run: RunContext) -> Outcome:
     """Carries the account's plan out and remembers what was set. Raises only what ends the whole run."""
     try:
-        await _record_in_sync(plan, run)
-        await record_adopted(plan, run)
-        return await _apply_changes(plan, run)
+        async with run.lock.lease([ACCOUNT_NAME]) as is_ours:
+            if not is_ours:
+                return ChangedSincePlan("another run of merchantctl is writing to it at this moment")
+            await _record_in_sync(plan, run)
+            await record_adopted(plan, run)
+            return await _apply_changes(plan, run)
     except ApiUnusable as error:
         return Failed(str(error), retryable=True)
     except Exception as error:

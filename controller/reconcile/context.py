@@ -16,7 +16,7 @@ from controller.model.run import Author, Records, RunPolicy, Scope
 from controller.planning.clock_skew import service_time
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.judged_changes import JudgedChanges
-from state import Intent, Store
+from state import Intent, StateLock, Store
 
 
 @dataclass(slots=True)
@@ -92,6 +92,7 @@ class IntentRecoveryTimes:
 class RunContext:
     """What one run was given, and nothing that it found out.
 
+    lock                    the one under which it writes
     parallelism             merchants at a time
     recovery_times          how long after its request a create with a lost answer is looked for
     waits_for_lost_creates  it waits for those itself; else a later run looks
@@ -114,6 +115,7 @@ class RunContext:
     scope: Scope
     policy: RunPolicy
     store: Store
+    lock: StateLock
     api: Client
     stop: StopSignal
     parallelism: int

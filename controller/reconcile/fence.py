@@ -38,7 +38,7 @@ async def fence(snapshot: RunSnapshot) -> None:
 async def prove_lock(run: RunContext) -> None:
     """The same for what is no merchant's."""
     try:
-        await run.store.lock.prove()
+        await run.lock.prove()
     except (StateLocked, LockEnded) as error:
         raise stop_for_lost_lock(error, run) from None
 

@@ -22,6 +22,7 @@ from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from controller.model.account_settings import ACCOUNT_NAME
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.desired import Fleet
 from controller.model.drift import is_drift
 from controller.model.finding_evidence import Ended, FindingAbsence, classify_absence, ended_by
@@ -83,16 +84,32 @@ async def record_and_date(
             await store.findings.count_occurrences(names, at - OCCURRENCE_COUNT_WINDOW),
         )
         since = {key: each.found_at for key, each in book.open_findings.items()}
+        later = await _looked_at_later(run, at, carried) if run.records is not Records.NONE else frozenset()
         if run.records is not Records.NONE:
-            since |= await _note_findings(plan, run, at, book, carried)
+            since |= await _note_findings(plan.without(later), run, at, book, carried)
         if run.records is Records.ALL:
-            await note_conditions(_plans_not_written(plan, carried), store, at, plan.scope.is_everyone)
+            known = plan.without(later)
+            await note_conditions(_plans_not_written(known, carried), store, at, plan.scope.is_everyone)
         plan = _dated(plan, since, book)
         if run.records is not Records.NONE:
-            await record_seen(plan, carried.outcomes if carried else {}, run, at)
+            await record_seen(plan.without(later), carried.outcomes if carried else {}, run, at)
     except StateProblem:
         return plan
     return plan
+
+
+async def _looked_at_later(run: RunContext, at: datetime, carried: ExecutedRun | None) -> frozenset[str]:
+    """Whom another run has looked at since this one looked, and to whom this one wrote nothing: that one knows better.
+
+    What is dated in the future comes from a clock that was wrong.
+    """
+    believed_until = run.now() + MAX_CLOCK_DIFFERENCE
+    outcomes = carried.outcomes if carried else {}
+    return frozenset(
+        name
+        for name, seen_at in (await run.store.seen.load_times(after=at)).items()
+        if at < seen_at <= believed_until and not isinstance(outcomes.get(name), Applied)
+    )
 
 
 def _plans_not_written(plan: FleetPlan, carried: ExecutedRun | None) -> list[Plan]:

@@ -34,6 +34,7 @@ from controller.reconcile.finding_history import ExecutedRun, begin_run, record_
 from controller.reconcile.fleet_plan import build_fleet_plan
 from controller.reconcile.identity import apply_renames, rename_events
 from controller.reconcile.load_snapshot import recover_then_snapshot
+from controller.reconcile.merchant_lease import awaited_leases
 from controller.reconcile.persist import history_events, persist_configured
 from controller.reconcile.plan_merchant import Applier, apply_and_record
 from controller.reconcile.retry_lost_creates import retry_lost_creates
@@ -107,12 +108,7 @@ async def _apply_account_alone(plan: FleetPlan, run: RunContext) -> FleetPlan:
 async def record_plan(plan: FleetPlan, run: RunContext, takeovers: Takeovers) -> FleetPlan:
     """Record what a run that writes nothing saw, without those of whom another pass does; the plan, with its ages."""
     async with takeovers.recording():
-        return await record_and_date(_without(plan, takeovers.names), run, run.now())
-
-
-def _without(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
-    """The plan without those that another pass looked at later: it says how they stand."""
-    return replace(plan, plans=tuple(each for each in plan.plans if each.merchant not in names)) if names else plan
+        return await record_and_date(plan.without(takeovers.names), run, run.now())
 
 
 def _only(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
@@ -133,7 +129,9 @@ async def execute(
     run = snapshot.run
     if snapshot.account_to_record:
         await run.store.account.bind(snapshot.account_to_record)
-    moved = await apply_renames(run.fleet, snapshot.renames, run.store, started)
+    renamed = snapshot.renames.acting
+    async with awaited_leases({*renamed, *renamed.values()}, run):
+        moved = await apply_renames(run.fleet, snapshot.renames, run.store, started)
     await run.store.rollouts.release_holds(snapshot.released_holds)
     run_id = await begin_run(run, started)
     await run.store.runs.record_events(run_id, rename_events(run_id, started, moved))
@@ -160,7 +158,7 @@ async def execute(
     async with takeovers.recording():
         outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.names}
         outcomes = {**stale, **of_account, **outcomes}
-        report = FleetReport(_without(plan, takeovers.names), outcomes, started, run.now())
+        report = FleetReport(plan.without(takeovers.names), outcomes, started, run.now())
         return await _record_run(run.stop.add_to_report(report), snapshot, takeovers.recorded)
 
 
@@ -208,7 +206,7 @@ async def _record_run(report: FleetReport, snapshot: RunSnapshot, recorded: Coll
     await _record_retained(report.plan, snapshot)
     await run.store.runs.end(run_id, exit_code("apply", report), {"merchants": len(plans)}, report.ended_at)
     executed = ExecutedRun(report.outcomes, run_id, report.ended_at)
-    dated = await record_and_date(_without(report.plan, recorded), run, report.started_at, executed)
+    dated = await record_and_date(report.plan.without(recorded), run, report.started_at, executed)
     plans = (*dated.plans, *(each for each in plans if each.merchant in recorded))
     return replace(report, plan=replace(dated, plans=tuple(sorted(plans, key=lambda each: each.merchant))))
 

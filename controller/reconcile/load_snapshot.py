@@ -84,6 +84,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         run=run,
         desired=desired,
         recorded=recorded,
+        records=rows,
         company_index=company_index,
         merchant_by_company_id=merchant_by_company_id,
         similar_names=SimilarNames(

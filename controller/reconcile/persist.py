@@ -6,8 +6,9 @@ last applied: the declared values, except those that policy keeps as somebody el
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from functools import cached_property, partial
 from typing import Any
 
 from controller.model.desired import DeletionPolicy, DesiredMerchant, LinkState
@@ -26,6 +27,7 @@ from controller.model.values import (
 )
 from controller.planning.diff import recorded_path
 from controller.planning.zone_rules import made_of, rules_of
+from controller.reconcile.merchant_lease import merchant_lease
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.history import By
 from state import EventRow, OccurrenceRow, Store, SyncRow
@@ -70,37 +72,66 @@ async def persist_outcome(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -
 
     A write that was accepted binds, even where what came after it failed.
     """
+    writes = list(_new_records(plan, outcome, snapshot))
+    if not writes:
+        return
+    # Whoever carried changes out has the lease already; whoever only looked may have looked before another run wrote.
+    async with nullcontext() if plan.changes else merchant_lease(plan.merchant, snapshot) as left_alone:
+        for write in writes if left_alone is None else ():
+            await write()
+
+
+def _new_records(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -> Iterator[Callable[[], Awaitable[None]]]:
+    """What is to be recorded of a merchant and is not yet, each as what records it."""
     wanted, recorded = snapshot.desired[plan.merchant], snapshot.recorded_state(plan.merchant)
     accepted = isinstance(outcome, Failed | ChangedSincePlan) and outcome.writes > 0
     if plan.status is PlanStatus.UNKNOWN or not (accepted or isinstance(outcome, Applied | Unchanged)):
         return
+    bindings = snapshot.run.store.bindings
     if plan.is_suspended:
-        await _retain_while_suspended(plan.merchant, recorded, snapshot)
+        yield from _retain_while_suspended(plan.merchant, recorded, snapshot)
         return
-    await _bind(plan, wanted, recorded, snapshot)
+    yield from _new_bindings(plan, wanted, recorded, snapshot)
     if accepted:
         return
     if recorded.last_configured_at is None and is_configured(plan):
-        await snapshot.run.store.bindings.mark_configured([plan.merchant], snapshot.run.service_now())
+        yield partial(bindings.mark_configured, [plan.merchant], snapshot.run.service_now())
     if plan.is_removal and _is_take_down_complete(plan):
-        await snapshot.run.store.bindings.retire(plan.merchant, snapshot.run.now())
+        yield partial(bindings.retire, plan.merchant, snapshot.run.now())
     elif (plan.company_id or plan.changes) and not plan.held_changes:
-        await _record_applied(plan, wanted, recorded, snapshot)
+        yield from _newly_applied(plan, wanted, recorded, snapshot)
     if recorded.removed_at and not wanted.removal:
-        await snapshot.run.store.bindings.unretire(plan.merchant)
+        yield partial(bindings.unretire, plan.merchant)
+    yield from _sync_that_is_over(plan, snapshot)
+
+
+def _sync_that_is_over(plan: Plan, snapshot: RunSnapshot) -> Iterator[Callable[[], Awaitable[None]]]:
+    """A manual sync is closed once the switch is as the manifest says, or as it was before the sync."""
     open_sync = snapshot.open_syncs.get(plan.merchant)
     if open_sync and open_sync.has_ended and plan.status is not PlanStatus.BLOCKED and not plan.held_changes:
-        # Its switch is as the manifest says, or as it was before the sync.
-        await snapshot.run.store.manual_syncs.close(open_sync.id, snapshot.run.now())
+        yield partial(snapshot.run.store.manual_syncs.close, open_sync.id, snapshot.run.now())
 
 
-async def _bind(plan: Plan, wanted: DesiredMerchant, recorded: RecordedState, snapshot: RunSnapshot) -> None:
+def _new_bindings(
+    plan: Plan, wanted: DesiredMerchant, recorded: RecordedState, snapshot: RunSnapshot
+) -> Iterator[Callable[[], Awaitable[None]]]:
+    bindings = snapshot.run.store.bindings
     if plan.company_id and plan.company_id != recorded.company_id:
-        await snapshot.run.store.bindings.bind_company(
-            plan.merchant, company_id=plan.company_id, company_name=wanted.company_name
+        yield partial(
+            bindings.bind_company, plan.merchant, company_id=plan.company_id, company_name=wanted.company_name
         )
     if plan.connection_id and plan.connection_id != recorded.connection_id:
-        await snapshot.run.store.bindings.bind_connection(plan.merchant, plan.connection_id)
+        yield partial(bindings.bind_connection, plan.merchant, plan.connection_id)
+
+
+def _newly_applied(
+    plan: Plan, wanted: DesiredMerchant, recorded: RecordedState, snapshot: RunSnapshot
+) -> Iterator[Callable[[], Awaitable[None]]]:
+    applied = {path: _applied_to_json(value) for path, value in last_applied_after(plan, wanted, recorded).items()}
+    before = {path: _applied_to_json(value) for path, value in recorded.last_applied.items()}
+    if applied != before or wanted.policy.deletion != recorded.deletion_policy:
+        deletion = wanted.policy.deletion.value
+        yield partial(snapshot.run.store.applied.save, plan.merchant, applied, deletion=deletion, at=snapshot.run.now())
 
 
 def is_configured(plan: Plan) -> bool:
@@ -121,22 +152,14 @@ def _is_take_down_complete(plan: Plan) -> bool:
     return plan.status is not PlanStatus.BLOCKED
 
 
-async def _record_applied(plan: Plan, wanted: DesiredMerchant, recorded: RecordedState, snapshot: RunSnapshot) -> None:
-    applied = {path: _applied_to_json(value) for path, value in last_applied_after(plan, wanted, recorded).items()}
-    before = {path: _applied_to_json(value) for path, value in recorded.last_applied.items()}
-    if applied != before or wanted.policy.deletion != recorded.deletion_policy:
-        await snapshot.run.store.applied.save(
-            plan.merchant, applied, deletion=wanted.policy.deletion.value, at=snapshot.run.now()
-        )
-
-
-async def _retain_while_suspended(merchant: str, recorded: RecordedState, snapshot: RunSnapshot) -> None:
+def _retain_while_suspended(
+    merchant: str, recorded: RecordedState, snapshot: RunSnapshot
+) -> Iterator[Callable[[], Awaitable[None]]]:
     """Should its manifest go while it is suspended, all stays as it is; whatever its policy says counts again later."""
     if recorded.company_id and not recorded.removed_at and recorded.deletion_policy != DeletionPolicy.RETAIN:
         applied = {path: _applied_to_json(value) for path, value in recorded.last_applied.items()}
-        await snapshot.run.store.applied.save(
-            merchant, applied, deletion=DeletionPolicy.RETAIN.value, at=snapshot.run.now()
-        )
+        retain = DeletionPolicy.RETAIN.value
+        yield partial(snapshot.run.store.applied.save, merchant, applied, deletion=retain, at=snapshot.run.now())
 
 
 def _applied_to_json(value: Value) -> Any:

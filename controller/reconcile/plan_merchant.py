@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 
 from controller.codat.write_check import object_paths
@@ -23,6 +24,7 @@ from controller.reconcile.failure_policy import (
     update_failure_tracking,
 )
 from controller.reconcile.in_sync_cache import cache_entry, cached_plan
+from controller.reconcile.merchant_lease import merchant_lease
 from controller.reconcile.observe import observe_basic, observe_details, reread_at
 from controller.reconcile.persist import is_configured, persist_outcome
 from controller.reconcile.planned_documents import PlannedDocument
@@ -105,15 +107,23 @@ async def apply_and_record(plan: Plan, snapshot: RunSnapshot, record: Recorder =
         return Skipped(unsettled_reason(snapshot.pending_intents[plan.merchant]))
     outcome: Outcome | None = skip_reason(plan, snapshot)
     try:
-        if outcome is None:
-            # Counted before the first write leaves, so that no crash makes a change forgotten; corrected afterwards.
-            counted_at = await count_before_writing(plan, snapshot)
-            outcome = await apply(plan, snapshot)
-            await correct_count(plan, outcome, snapshot, counted_at)
-        await update_failure_tracking(plan, outcome, snapshot)
-        await record(plan, outcome, snapshot)
+        async with _lease_to_write(plan, snapshot) as left_alone:
+            if left_alone:
+                return left_alone
+            if outcome is None:
+                # Counted before the first write leaves, so that no crash makes a change forgotten; corrected later.
+                counted_at = await count_before_writing(plan, snapshot)
+                outcome = await apply(plan, snapshot)
+                await correct_count(plan, outcome, snapshot, counted_at)
+            await update_failure_tracking(plan, outcome, snapshot)
+            await record(plan, outcome, snapshot)
     except Exception as error:
         if ends_run(error):
             raise
         return await internal_error_outcome(plan, error, getattr(outcome, "writes", 0), snapshot)
     return outcome
+
+
+def _lease_to_write(plan: Plan, snapshot: RunSnapshot) -> AbstractAsyncContextManager[Outcome | None]:
+    """The merchant's lease. Where nothing is to be written, what is to be recorded may still need it: see there."""
+    return merchant_lease(plan.merchant, snapshot) if plan.changes else nullcontext()

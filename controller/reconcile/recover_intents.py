@@ -39,7 +39,10 @@ async def settle_intents(intents: Iterable[Intent], snapshot: RunSnapshot) -> tu
     intents, began = tuple(intents), snapshot.run.service_now()
     listed = await relist_companies(snapshot) if any(intent.kind == "company" for intent in intents) else None
     for intent in intents:
-        await _settle(intent, listed, began, snapshot)
+        async with snapshot.run.lock.lease([intent.merchant]) as is_ours:
+            # Where it is another's, the create is under way there; where that has ended meanwhile, so has the intent.
+            if is_ours and any(intent.id == each.id for each in await snapshot.run.store.intents.load_open()):
+                await _settle(intent, listed, began, snapshot)
     ids = {intent.id for intent in intents}
     return tuple(intent for intent in await snapshot.run.store.intents.load_open() if intent.id in ids)
 

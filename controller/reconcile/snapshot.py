@@ -27,7 +27,7 @@ from controller.reconcile.context import RunContext
 from controller.reconcile.create_listing import RunCreates
 from controller.reconcile.planned_documents import PlannedDocuments
 from controller.reconcile.similar_names import SimilarNames
-from state import Intent, Quarantine, RemoteAccount
+from state import Intent, MerchantRecord, Quarantine, RemoteAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class RunSnapshot:
     """What one run knows about its merchants: desired, recorded, listed. What it was given is its `run`.
 
     Seen once, at the start:
+    records                 what `recorded` was read from, to see later whether another run has written since
     merchant_by_company_id  every binding that is not a tombstone, of whomever
     similar_names           who has a name that readers take for another one
     quarantined             merchants that failed for good, until something about them moves
@@ -89,6 +90,7 @@ class RunSnapshot:
     run: RunContext
     desired: Mapping[str, DesiredMerchant]
     recorded: Mapping[str, RecordedState]
+    records: Mapping[str, MerchantRecord]
     company_index: CompanyIndex | None
     merchant_by_company_id: Mapping[str, str]
     quarantined: Mapping[str, Quarantine]

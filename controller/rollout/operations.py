@@ -108,7 +108,7 @@ async def start_rollout(
     async with _open_session(settings, fleet, request.scope, sink, environment) as (run, session):
         await refuse_empty_root(settings, fleet, run.store)
         run = replace(run, policy=policy_of(request.spec))
-        async with state_lock(run.store, request.lock_timeout):
+        async with state_lock(run.lock, request.lock_timeout):
             started = await begin(run, request.name, request.spec, session, request.confirm)
         if isinstance(started, RolloutPreview):
             return started
@@ -150,7 +150,7 @@ async def undo_rollout(
     except UsageError:  # there is no such folder, so nobody is suspended
         declared = EMPTY_FLEET
     opening = _open_session(settings, EMPTY_FLEET, Scope(), sink, environment)
-    async with opening as (run, _), state_lock(run.store, request.lock_timeout):
+    async with opening as (run, _), state_lock(run.lock, request.lock_timeout):
         run = replace(run, policy=_policy(request.allow))
         undone = await put_back(run, request.name, request.confirm, declared)
         return undone if isinstance(undone, FleetPlan) else RolloutResult(undone, run.stop.signal)
@@ -200,7 +200,7 @@ async def _open_session(
         request = ApplyRequest(scope, verb="rollout", records=records)
         run = build_run(settings, request, fleet, store, api, sink.on_progress, environment)
         session = RolloutSession(
-            current_process(), lambda: state_lock(store, MAX_LOCK_WAIT_BETWEEN_WAVES_S), sink.on_message
+            current_process(), lambda: state_lock(run.lock, MAX_LOCK_WAIT_BETWEEN_WAVES_S), sink.on_message
         )
         with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number)):
             yield run, session

@@ -144,7 +144,7 @@ async def running_service(place: Place, url: str) -> AsyncIterator[DaemonContext
             queue=WorkQueue(),
             manifest_watcher=revisions,
             state=DaemonState(ControllerStatus(fleet=revisions.fleet)),
-            lock=PassLock(lambda: state_lock(store, 0), lambda: revisions.fleet),
+            lock=PassLock(lambda _: state_lock(store.lock, 0), lambda: revisions.fleet),
             notifier=Notifier(Metrics(), world.sleep, url),
         )
 

@@ -1,4 +1,5 @@
-"""`run` over stories that nobody thought of: portal, consents, Git and webhooks at once, every request in any order.
+"""`run` over stories that nobody thought of: portal, consents, Git, webhooks and applies by hand at once, every request
+in any order.
 
 What is asked at the end is what must be so whatever happened: nothing twice, nobody written to by two passes at a time,
 everyone as declared, and in the ledger the findings of a fresh look.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,11 @@ import pytest
 
 from controller.daemon.loop import run_pass, serve, shut_down
 from controller.daemon.workqueue import EVERYONE
+from controller.model.errors import MerchantctlError
+from controller.model.run import RunPolicy, Scope
+from controller.operations.apply import plan_and_apply
+from controller.operations.bootstrap import ApplyRequest
+from state.errors import StateLocked
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
 from tests.end_to_end.test_overlapping_passes import rename_in_git
@@ -87,6 +93,7 @@ class Story:
         self.new = ["eve", "fay"]
         self.company = {name: name for name in (*self.declared, *self.new)}
         self.is_renamed = self.is_removed = False
+        self.applies: list[asyncio.Task[None]] = []
         place.provision(*self.declared, policy={"deletion": "Unlink"})
         self.quiet = place.environment
         self.use(self.order)
@@ -102,6 +109,13 @@ class Story:
         network: Callable[[str, int], AbstractAsyncContextManager[httpx.AsyncBaseTransport]] = opened
         self.place.environment = replace(self.place.environment, network=network, clock=lambda: clock() + self.ahead)
 
+    async def apply(self, name: str | None) -> None:
+        """Somebody applies by hand, all of it or one merchant: which may be refused, and never harms."""
+        scope = Scope() if name is None else Scope(targets=(name,))
+        request = ApplyRequest(scope, RunPolicy(frozenset({"unlink", "disable"})), confirm=lambda plan: True)
+        with suppress(MerchantctlError, StateLocked):
+            await plan_and_apply(self.place.settings, request, environment=self.place.environment)
+
     async def happen(self, service: Service) -> None:
         """Something, about somebody."""
         name = self.dice.choice(self.declared)
@@ -113,6 +127,8 @@ class Story:
             service.daemon.queue.add([name], urgent=True)
         if self.dice.random() < 0.2:
             service.daemon.queue.add([EVERYONE])
+        if self.dice.random() < 0.3:
+            self.applies.append(asyncio.create_task(self.apply(self.dice.choice((None, name)))))
         for _ in range(2):
             if await service.daemon.manifest_watcher.reload_if_changed():
                 service.daemon.queue.add([EVERYONE])
@@ -180,7 +196,7 @@ async def tell(story: Story) -> None:
                 await asyncio.sleep(0)
             assert not serving.done(), "it ended by itself"
         shut_down(service.daemon, SIGTERM)
-        await serving
+        await asyncio.gather(serving, *story.applies)
 
 
 @asynccontextmanager

@@ -105,7 +105,7 @@ def test_data_that_has_grown_old_is_asked_for_once(place: Place) -> None:
 def test_a_fault_of_ours_ends_a_pass_and_not_the_service(place: Place) -> None:
     place.provision("ann")
 
-    def broken() -> AbstractAsyncContextManager[datetime | None]:
+    def broken(_: float) -> AbstractAsyncContextManager[datetime | None]:
         raise ZeroDivisionError
 
     async def story(api: Client, store: Store) -> DaemonContext:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,13 +75,16 @@ async def running_service(place: Place) -> AsyncIterator[Service]:
         order = ApplyRequest(Scope(), RunPolicy(automatic=True))
         service = Service(
             DaemonContext(
-                run=build_run(settings, order, revisions.fleet, store, api, no_progress, world),
+                run=replace(
+                    build_run(settings, order, revisions.fleet, store, api, no_progress, world),
+                    lock=store.controller_lock,
+                ),
                 applies_changes=True,
                 resync_interval_s=3600,
                 queue=WorkQueue(),
                 manifest_watcher=revisions,
                 state=DaemonState(ControllerStatus(fleet=revisions.fleet)),
-                lock=PassLock(lambda: state_lock(store, 0), lambda: revisions.fleet),
+                lock=PassLock(lambda _: state_lock(store.controller_lock, 0), lambda: revisions.fleet),
                 notifier=Notifier(Metrics(), world.sleep),
             )
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -58,7 +60,7 @@ def two(place: Place) -> Iterator[StartTwo]:
 
 def holder(place: Place) -> int | None:
     """The process whose turn it is."""
-    found: int | None = query_value(place.settings.state, "SELECT pid FROM lock")
+    found: int | None = query_value(place.settings.state, "SELECT pid FROM locks WHERE id = 2")
     return found
 
 
@@ -102,7 +104,7 @@ def test_what_either_hears_is_looked_at_and_one_is_enough(place: Place, two: Sta
     place.unlink_books_in_portal("ann")
     one.wait_until(lambda: [each for each in one.passes + other.passes if each["scope"] == "1 named"])
     assert one.end_by_signal(signal.SIGTERM) == 143
-    other.wait_until(lambda: query_value(place.settings.state, "SELECT count(*) FROM lock") == 0)
+    other.wait_until(lambda: query_value(place.settings.state, "SELECT count(*) FROM locks") == 0)
     listened_to(place.emulator, other.address)
     place.unlink_books_in_portal("bob")
     other.next_pass(scope="1 named")
@@ -148,3 +150,27 @@ def test_what_comes_to_a_process_left_behind_is_done_by_the_one_in_force(place: 
         mended = one.wait_until(lambda: [each for each in one.passes if each["because"] == "event"])
         assert mended
         assert not [each for each in other.passes if each["because"] == "event"]
+
+
+@pytest.mark.soak
+def test_what_happens_during_a_long_look_is_answered_at_once_whichever_is_told(place: Place, two: StartTwo) -> None:
+    """Either takes it out of the queue; only the one that looks at everyone can have the lock."""
+    place.provision(*FLEET)
+    one, other = two("--resync", "1h", MERCHANTCTL_WEBHOOK_SECRET=SECRET, MERCHANTCTL_PARALLELISM="1")
+    for each in (one, other):
+        listened_to(place.emulator, each.address)
+    place.emulator.control("POST", "/latency", {"ms": 400})
+    place.other_variables["MERCHANTCTL_PARALLELISM"] = "1"
+    with running_controller(place, "--resync", "1h") as third:  # its first look takes ten seconds and more
+        third.wait_until(lambda: holder(place) == third.process.pid)
+        for number, name in enumerate(FLEET[:3], 1):
+            began = time.monotonic()
+            place.unlink_books_in_portal(name)
+            third.wait_until(partial(_has_looked_at, number, one, other, third))
+            assert not [each for each in third.passes if each["scope"] == "everyone"]
+            assert time.monotonic() - began < 8, "not only once everyone has been looked at"
+
+
+def _has_looked_at(count: int, *controllers: RunProcess) -> bool:
+    """Whether they have looked at so many merchants by themselves."""
+    return sum(each["scope"] == "1 named" for one in controllers for each in one.passes) >= count

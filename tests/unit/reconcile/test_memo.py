@@ -18,7 +18,7 @@ from controller.reconcile.context import IntentRecoveryTimes, RunContext, StopSi
 from controller.reconcile.in_sync_cache import cache_key
 from controller.reconcile.observe import BasicObservation
 from controller.reconcile.snapshot import RunSnapshot
-from state import Store
+from state import StateLock, Store
 
 WINTER = datetime(2027, 3, 27, 12, tzinfo=UTC)
 SUMMER = datetime(2027, 3, 29, 12, tzinfo=UTC)
@@ -56,6 +56,7 @@ def key(
         scope=Scope(),
         policy=RunPolicy(),
         store=cast(Store, None),  # nothing is asked of it here
+        lock=cast(StateLock, None),
         api=SkewedClient(skew),
         stop=StopSignal(),
         parallelism=1,
@@ -70,6 +71,7 @@ def key(
         run=run,
         desired={"acme": DesiredMerchant("acme", "acme", fields=fields, digest=repr(fields))},
         recorded={"acme": RecordedState("company", "con")},
+        records={},
         company_index=None,
         merchant_by_company_id={},
         quarantined={},

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from math import inf
 from typing import Any, cast
 
 import pytest
 
-from controller.daemon.pass_lock import PassLock
+from controller.daemon.pass_lock import MAX_SHORT_PASS_WAIT_S, HeldElsewhere, PassLock
 from controller.model.desired import Fleet
 from controller.model.plan import Change, ChangeKind, Plan, PlanStatus
 from controller.model.report import Applied, Outcome, Skipped, Unchanged
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reconcile.takeovers import RecordOutcomes, Takeovers
+from state import ProcessIdentity
+from state.errors import StateLocked
 from tests.build import desired_merchant
 
 
@@ -27,7 +31,7 @@ class StateLock:
         self.holders = self.most_holders = self.times_taken = 0
 
     @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[None]:
+    async def __call__(self, max_wait_s: float = 0) -> AsyncIterator[None]:
         await self.free.wait()
         self.holders += 1
         self.times_taken += 1
@@ -217,7 +221,7 @@ class TestPassLock:
 
     async def test_a_lock_that_cannot_be_had_stands_in_nobodys_way(self) -> None:
         @asynccontextmanager
-        async def refused() -> AsyncIterator[None]:
+        async def refused(_: float) -> AsyncIterator[None]:
             raise RuntimeError("held elsewhere")
             yield None
 
@@ -246,3 +250,21 @@ class TestPassLock:
         with pytest.raises(RuntimeError, match="no listing"):
             await long
         assert state_lock.holders == 0
+
+    async def test_a_short_pass_leaves_its_merchants_to_another_controller_that_has_the_lock_for_long(self) -> None:
+        waits: list[float] = []
+
+        @asynccontextmanager
+        async def held_elsewhere(max_wait_s: float) -> AsyncIterator[None]:
+            waits.append(max_wait_s)
+            raise StateLocked(ProcessIdentity("elsewhere", 1, "", "merchantctl run"), datetime.now(UTC))
+            yield None
+
+        lock = PassLock(held_elsewhere, lambda: FLEET)
+        with pytest.raises(HeldElsewhere):
+            async with lock.join(["ann"]):
+                pass
+        with pytest.raises(StateLocked):
+            async with lock.hold():
+                pass
+        assert waits == [MAX_SHORT_PASS_WAIT_S, inf], "a long pass waits as long as that takes"

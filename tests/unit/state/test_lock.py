@@ -16,7 +16,7 @@ from state import DEFAULT_LEASE_S, LockRow, LockWait, ProcessIdentity, Store, op
 from state.errors import LeaseLost, StateBusy, StateLocked, StateUnusable
 from state.lock import StateLock
 from state.process import process_start_mark
-from state.tables import lock
+from state.tables import locks
 from tests.postgresql import empty_schema, execute
 from tests.processes import PythonProcess
 
@@ -166,7 +166,7 @@ class TestWhateverARowSays:
         async with open_state(url) as store:
             columns = {"host": owner.host, "pid": owner.pid, "started": owner.started, "command": owner.command}
             async with store._database.writing() as transaction:
-                await transaction.execute(update(lock).values(columns))
+                await transaction.execute(update(locks).values(columns))
             with pytest.raises(StateLocked):
                 await store.lock.acquire(ME, timeout_s=0)
             child.kill()

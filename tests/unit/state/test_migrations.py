@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, Engine, event, inspect
 
 from state import migrations, open_state
 from state.database import Database, open_existing_database
+from state.errors import StateUnusable
 from state.partial_indexes import complete_metadata
 from state.tables import inbox
 from tests.postgresql import empty_schema
@@ -110,6 +112,23 @@ async def test_an_older_state_is_brought_up_to_date(empty: Database, step: str) 
     async with empty.writing() as connection:
         await connection.run_sync(migrations.upgrade)
         assert await connection.run_sync(differences) == []
+
+
+async def test_a_state_on_which_an_earlier_version_is_at_work_is_left_as_it_is(tmp_path: Path) -> None:
+    """Its run holds the one lock that there was; once that has ended, the state is brought up to date."""
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    (tmp_path / "state.db").touch()
+    async with open_existing_database(url) as database:
+        assert database is not None
+        async with database.writing() as connection:
+            await connection.run_sync(steps_up_to("0021"))
+    with (tmp_path / "state.db.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(StateUnusable, match="earlier version of merchantctl, which is at work on it"):
+            async with open_state(url):
+                pass
+    async with open_state(url) as store:
+        assert await store.lock.load_holder() is None
 
 
 async def test_half_a_migration_is_no_migration(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,81 @@
+"""One writer at a time to each merchant: a command and a controller may be at work on one state at once.
+
+Both look without a lease, since most looks lead to nothing. Whoever has something to write takes the lease, and sees
+whether the other has written to the merchant since: then its plan rests on what is no more, and is not carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from controller.model.errors import LockedByOtherRun
+from controller.model.report import ChangedSincePlan, Outcome
+from controller.reconcile.context import RunContext
+from controller.reconcile.failure_policy import skipped_by_stop
+from controller.reconcile.fence import stop_for_lost_lock
+from controller.reconcile.snapshot import RunSnapshot
+from state import MerchantRecord
+from state.errors import LeaseLost
+
+LEASE_ATTEMPTS, LEASE_RETRY_S = 60, 1.0
+"""So often, so many seconds apart, leases are tried that are waited for: longer than another's write takes."""
+
+
+@asynccontextmanager
+async def awaited_leases(names: Collection[str], run: RunContext) -> AsyncIterator[None]:
+    """The leases on all of these merchants, while this lasts, once no other run writes to any of them.
+
+    Raises LockedByOtherRun where one does for too long.
+    """
+    for _ in range(LEASE_ATTEMPTS):
+        async with run.lock.lease(names) as is_ours:
+            if is_ours:
+                yield
+                return
+        await run.sleep(LEASE_RETRY_S)
+    raise LockedByOtherRun(
+        f"another run of merchantctl is writing to {', '.join(sorted(names))}. Nothing was done. Run it again."
+    )
+
+
+@asynccontextmanager
+async def merchant_lease(merchant: str, snapshot: RunSnapshot) -> AsyncIterator[Outcome | None]:
+    """The lease on a merchant, while this lasts. Yields what became of its plan where nothing may be written to it now;
+    None: it may be. Where the lock of this run is lost, the run is stopped."""
+    async with AsyncExitStack() as leased:
+        try:
+            is_ours = await leased.enter_async_context(snapshot.run.lock.lease([merchant]))
+        except LeaseLost as error:
+            stop_for_lost_lock(error, snapshot.run)
+            yield skipped_by_stop(snapshot.run.stop)
+            return
+        if not is_ours:
+            yield ChangedSincePlan("another run of merchantctl is writing to it at this moment")
+        elif await _is_recorded_otherwise(merchant, snapshot):
+            yield ChangedSincePlan("another run of merchantctl has written to it since this one looked")
+        else:
+            yield None
+
+
+async def _is_recorded_otherwise(merchant: str, snapshot: RunSnapshot) -> bool:
+    store = snapshot.run.store
+    now = (await store.records.load([merchant])).get(merchant)
+    open_sync = snapshot.open_syncs.get(merchant)
+    syncs = [each.id for each in await store.manual_syncs.load_open() if each.merchant == merchant]
+    return _what_plans_rest_on(now) != _what_plans_rest_on(snapshot.records.get(merchant)) or syncs != (
+        [open_sync.id] if open_sync else []
+    )
+
+
+def _what_plans_rest_on(record: MerchantRecord | None) -> tuple[object, ...]:
+    """Of what is recorded all that a plan may rest on; not its name, which a rename of this very run may have moved."""
+    record = record or MerchantRecord("")
+    return (
+        record.company_id,
+        record.connection_id,
+        record.retired_at,
+        record.deletion,
+        record.applied_json,
+        [(intent.id, intent.missed_at) for intent in record.intents],
+    )

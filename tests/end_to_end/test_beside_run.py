@@ -1,0 +1,123 @@
+"""A command beside a living `run`: neither waits for the other, and to each merchant one of them writes at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from controller.daemon.loop import run_pass
+from controller.model.report import Applied, ChangedSincePlan, FleetReport, Outcome
+from controller.model.run import Scope
+from controller.operations.apply import plan_and_apply
+from controller.operations.bootstrap import ApplyRequest
+from tests.emulator import Emulator
+from tests.end_to_end.overlapping import Traffic
+from tests.end_to_end.place import CREATE_COMPANY, SAVE_CONFIGURATION, Place
+from tests.end_to_end.test_overlapping_passes import begin_long_pass, document_path
+from tests.end_to_end.test_run_limits import Service, portal_chooses, running_service
+
+
+@pytest.fixture
+def place(tmp_path: Path, emulator_in_process: Emulator) -> Place:
+    """Ann, Bob and Cid, as declared."""
+    place = Place(tmp_path, emulator_in_process)
+    place.provision("ann", "bob", "cid")
+    return place
+
+
+async def apply_by_hand(place: Place, *targets: str) -> FleetReport:
+    report = await plan_and_apply(
+        place.settings, ApplyRequest(Scope(targets=targets), confirm=lambda plan: True), environment=place.environment
+    )
+    assert isinstance(report, FleetReport)
+    return report
+
+
+def outcomes_of_run(service: Service) -> dict[str, Outcome]:
+    return dict(service.daemon.state.latest.outcomes)
+
+
+def test_an_apply_does_not_wait_for_a_look_at_everyone_and_each_change_is_made_once(place: Place) -> None:
+    """`run` has looked at Ann and Bob, and waits for Cid's document, when somebody applies Bob's change."""
+
+    async def story() -> None:
+        traffic = Traffic(place)
+        async with asyncio.timeout(30), running_service(place) as service:
+            portal_chooses(place, "ann")
+            portal_chooses(place, "bob")
+            held = traffic.hold("GET", document_path(place, "cid"), after_answer=True)
+            long_pass = await begin_long_pass(service, held)
+            with place.count_requests() as counts:
+                report = await apply_by_hand(place, "bob")
+            assert isinstance(report.outcomes["bob"], Applied)
+            assert counts[SAVE_CONFIGURATION] == 1
+            with place.count_requests() as counts:
+                held.let_go()
+                await long_pass
+            assert counts[SAVE_CONFIGURATION] == 1, "Ann's alone"
+
+    asyncio.run(story())
+    assert not [each for each in place.plan().plans if each.changes]
+
+
+def test_whom_run_is_writing_to_an_apply_leaves_alone_and_says_so(place: Place) -> None:
+    async def story() -> None:
+        traffic = Traffic(place)
+        async with asyncio.timeout(30), running_service(place) as service:
+            portal_chooses(place, "ann")
+            held = traffic.hold("POST", document_path(place, "ann"))
+            long_pass = await begin_long_pass(service, held)
+            report = await apply_by_hand(place)
+            ann = report.outcomes["ann"]
+            assert isinstance(ann, ChangedSincePlan)
+            assert ann.what == "another run of merchantctl is writing to it at this moment"
+            held.let_go()
+            await long_pass
+
+    asyncio.run(story())
+    assert not [each for each in place.plan().plans if each.changes]
+
+
+def test_a_create_under_way_in_run_is_not_taken_for_a_lost_one(place: Place) -> None:
+    """Its intent is on disk and open: whoever looks for it now would find nothing, and create a twin."""
+
+    async def story() -> None:
+        traffic = Traffic(place)
+        async with asyncio.timeout(30), running_service(place) as service:
+            place.merchant("dan")
+            for _ in range(2):  # a folder that may still be written is looked at twice
+                await service.daemon.manifest_watcher.reload_if_changed()
+            held = traffic.hold("POST", "/meta/companies/sync")
+            long_pass = await begin_long_pass(service, held)
+            with place.count_requests() as counts:
+                report = await apply_by_hand(place)
+            assert counts[CREATE_COMPANY] == 0
+            assert not isinstance(report.outcomes["dan"], Applied)
+            held.let_go()
+            await long_pass
+
+    asyncio.run(story())
+    assert [each["name"] for each in place.companies()] == ["ann", "bob", "cid", "dan"]
+
+
+def test_what_run_saw_before_an_apply_is_not_recorded_over_what_the_apply_set(place: Place) -> None:
+    """`run` looked at Bob before the manifest changed; what the apply set then is what was last applied."""
+
+    async def story() -> None:
+        traffic = Traffic(place)
+        async with asyncio.timeout(30), running_service(place) as service:
+            portal_chooses(place, "ann")
+            held = traffic.hold("POST", document_path(place, "ann"))
+            long_pass = await begin_long_pass(service, held)
+            place.merchant("bob", schedule={"time": "03:00"})
+            await apply_by_hand(place, "bob")
+            held.let_go()
+            await long_pass
+            await run_pass(("cid",), service.daemon)
+
+    asyncio.run(story())
+    place.edit_in_portal("bob", {"schedule": {"syncHourUtc": 7}})
+    (plan,) = place.plan("bob").plans
+    assert [each.direction for change in plan.changes for each in change.fields] == ["drift"]
