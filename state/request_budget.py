@@ -1,8 +1,9 @@
 """How the processes of one state share the requests that Codat takes in a minute.
 
 Each process has a share, and keeps by itself to so many requests in any minute. The shares never sum up to more than
-the limit. What a process gives back, or leaves behind when it ends or dies, counts for a minute more: its requests of
-that minute do, too.
+the limit. A process says what it wants, which is at least what it sent within the last minute: from then on it keeps to
+that, so what it had beyond is free at once. The rest of what it gives back, or leaves behind when it ends or dies,
+counts for a minute more: its requests of that minute do, too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import case, delete, insert, select, update
 
 from state.database import Database, current_time
 from state.tables import budget_shares
@@ -55,20 +56,21 @@ class BudgetState:
 def next_share(own: Share, budget: BudgetState) -> int:
     """What a process may have from now on. Pure.
 
-    It keeps what it does not use until another one needs it, and gives no more than is needed; of what it uses it gives
-    what is more than an equal part.
+    It has no more than it wants, so that what dies with it is what it used; and where others have less than an equal
+    part, and want more, it gives of what it has beyond its own.
     """
     fair = max(1, budget.limit // (1 + len(budget.others)))
-    missing = sum(max(0, each.wanted - each.granted) for each in budget.others) - budget.given_back
-    missing_to_fair = sum(max(0, min(each.wanted, fair) - each.granted) for each in budget.others) - budget.given_back
-    unused, above_fair = own.granted - own.wanted, own.granted - fair
-    given = max(min(unused, missing), min(above_fair, missing_to_fair))
-    if given > 0:
-        return max(1, own.granted - given)
     taken = sum(each.granted for each in budget.others) + budget.dead + budget.given_back
+    kept = min(own.granted, own.wanted)
+    coming = budget.given_back + max(0, budget.limit - taken - kept)
+    missing_to_fair = sum(max(0, min(each.wanted, fair) - each.granted) for each in budget.others)
+    given = min(kept - fair, missing_to_fair - coming)
+    if given > 0:
+        return max(1, kept - given)
+    free = budget.limit - taken
     begins_beside_others = own.granted == 0 and bool(budget.others)
-    reserve = 0 if begins_beside_others else max(1, budget.limit // NEWCOMERS)
-    return max(own.granted, min(own.wanted, budget.limit - taken - reserve), 1)
+    left_to_newcomers = free // 2 if begins_beside_others else max(1, budget.limit // NEWCOMERS)
+    return max(kept, min(own.wanted, free - left_to_newcomers), 1)
 
 
 class RequestBudget:
@@ -81,7 +83,8 @@ class RequestBudget:
         """Renew a process's share and make it larger or smaller, as it wants and as the others let it; how large it is
         now.
 
-        now  None: by the database's clock, which is one for all of them
+        wanted  at least what it sent within the last minute; meanwhile it keeps to this, too
+        now     None: by the database's clock, which is one for all of them
         """
         async with self._database.writing() as transaction:
             now = now or await current_time(transaction)
@@ -95,8 +98,8 @@ class RequestBudget:
             dead = sum(row.granted for row in holders if row.until <= now)
             before = own.granted if own else 0
             granted = next_share(Share(before, wanted), BudgetState(limit, living, dead, given_back))
-            if granted < before:
-                left = {"holder": GIVEN_BACK, "granted": before - granted, "wanted": 0, "until": now}
+            if granted < min(before, wanted):
+                left = {"holder": GIVEN_BACK, "granted": min(before, wanted) - granted, "wanted": 0, "until": now}
                 await transaction.execute(insert(budget_shares).values(left))
             values = {"holder": holder, "granted": granted, "wanted": wanted, "until": now + SHARE_LEASE}
             if own is None:
@@ -105,9 +108,11 @@ class RequestBudget:
                 await transaction.execute(update(budget_shares).where(budget_shares.c.id == own.id).values(values))
             return granted
 
-    async def give_back(self, holder: str, now: datetime | None = None) -> None:
-        """The process sends nothing any more; what it had counts for the rest of its last minute."""
+    async def give_back(self, holder: str, *, sent: int, now: datetime | None = None) -> None:
+        """The process sends nothing any more; what it sent within its last minute counts for the rest of that."""
         async with self._database.writing() as transaction:
             now = now or await current_time(transaction)
             own = budget_shares.c.holder == holder
-            await transaction.execute(update(budget_shares).where(own).values(holder=GIVEN_BACK, until=now))
+            granted = case((budget_shares.c.granted > sent, sent), else_=budget_shares.c.granted)
+            left = {"holder": GIVEN_BACK, "granted": granted, "until": now}
+            await transaction.execute(update(budget_shares).where(own).values(left))

@@ -60,6 +60,35 @@ def server_of_the_run() -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class OwnServer:
+    """A PostgreSQL of a test that stops it."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self._binaries, self._folder = binaries, folder
+        self.url = f"postgresql://tester@/postgres?host={folder}"
+
+    def start(self) -> None:
+        _control(self._binaries, self._folder, "start", *_start_options(self._folder))
+
+    def stop_at_once(self) -> None:
+        """As when it crashes: nothing is finished, and no client is told."""
+        _control(self._binaries, self._folder, "stop", "--mode=immediate")
+
+
+@contextmanager
+def own_server() -> Iterator[OwnServer]:
+    binaries = _binaries()
+    if binaries is None:
+        _missing("no PostgreSQL: no initdb of the system")
+    with tempfile.TemporaryDirectory(prefix="pg-") as name:
+        _start(binaries, folder := Path(name))
+        try:
+            yield OwnServer(binaries, folder)
+        finally:
+            if _is_running(folder):
+                _control(binaries, folder, "stop", "--mode=fast")
+
+
 @contextmanager
 def empty_schema(server: str) -> Iterator[str]:
     """The URL of a state that nobody has opened yet, in a schema that goes away again, its queue too."""
@@ -109,8 +138,12 @@ def _start(binaries: Path, folder: Path) -> None:
         [binaries / "initdb", "-D", folder / "data", "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
         check=True, capture_output=True, cwd=folder, **who,
     )  # fmt: skip
+    _control(binaries, folder, "start", *_start_options(folder))
+
+
+def _start_options(folder: Path) -> tuple[str, str]:
     options = f"-k {folder} -c listen_addresses= -c fsync=off -c full_page_writes=off"
-    _control(binaries, folder, "start", f"--log={folder / 'data' / 'log'}", f"--options={options}")
+    return f"--log={folder / 'data' / 'log'}", f"--options={options}"
 
 
 def _control(binaries: Path | None, folder: Path, *words: str) -> None:

@@ -17,8 +17,11 @@ from state.request_budget import SHARE_LEASE
 RENEW_INTERVAL_S = 2.0
 """Seconds from one look at what the others need to the next."""
 
-MIN_WANTED = 30
-"""Requests a minute that a process keeps though it sends none: an event is not to wait for a share."""
+RENEW_INTERVAL_WHILE_WAITING_S = 0.25
+"""The same while requests wait for their turn and more may be had."""
+
+IDLE_PART = 10
+"""A part in so many of the limit is a process's own though it sends nothing: an event is not to wait for a share."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,29 +36,37 @@ async def shared_budget(settings: Settings, store: Store, api: Reader) -> AsyncI
     process = current_process()
     holder = f"{process.host} {process.pid} {process.started}"
 
-    async def renew(wanted: int) -> int:
-        granted = await store.request_budget.renew(holder, wanted=wanted, limit=limit)
-        api.set_budget(granted)
-        return granted
+    idle = max(1, limit // IDLE_PART)
 
-    # All that is to be had, for whoever is alone; but nobody has to give anything up before it is needed.
-    await renew(limit)
-    granted = await renew(min(limit, MIN_WANTED))
+    async def renew(wanted: int) -> int:
+        api.set_budget(max(1, min(granted, wanted)))  # what is wanted is a promise, until the answer is here
+        share = await store.request_budget.renew(holder, wanted=wanted, limit=limit)
+        api.set_budget(share)
+        return share
+
+    granted = 0
+    granted = await renew(idle)
 
     async def keep_renewing() -> None:
         nonlocal granted
         loop = asyncio.get_running_loop()
-        renewed_at = loop.time()
+        renewed_at, wanted = loop.time(), idle
         while True:
-            await asyncio.sleep(RENEW_INTERVAL_S)
-            used = max(MIN_WANTED, 2 * api.sent_within_a_minute, 2 * granted if api.waits_for_budget else 0)
+            await asyncio.sleep(RENEW_INTERVAL_WHILE_WAITING_S)
+            may_ask_for_more = api.waits_for_budget and wanted < limit
+            if not may_ask_for_more and loop.time() - renewed_at < RENEW_INTERVAL_S:
+                continue
+            wanted = limit if api.waits_for_budget else min(limit, max(idle, 2 * api.sent_within_a_minute))
             try:
-                granted = await renew(min(limit, used))
+                granted = await renew(wanted)
                 renewed_at = loop.time()
             except StateProblem as problem:
                 _LOG.warning("the budget of requests cannot be shared now: %s", problem)
+                granted = min(granted, wanted)
                 if loop.time() - renewed_at > SHARE_LEASE.total_seconds():
-                    api.set_budget(1)  # the share has lapsed: others may have it by now
+                    granted = 1  # the share has lapsed: others may have it by now
+                api.set_budget(granted)
+                await asyncio.sleep(RENEW_INTERVAL_S)
 
     renewing = asyncio.create_task(keep_renewing())
     try:
@@ -65,4 +76,4 @@ async def shared_budget(settings: Settings, store: Store, api: Reader) -> AsyncI
         with suppress(asyncio.CancelledError):
             await renewing
         with suppress(StateProblem):
-            await store.request_budget.give_back(holder)
+            await store.request_budget.give_back(holder, sent=api.sent_within_a_minute)

@@ -16,28 +16,42 @@ TICK = timedelta(seconds=2)
 MINUTE = timedelta(seconds=60)
 
 
-def test_who_is_alone_has_nearly_all_of_it_and_keeps_it_though_it_is_idle() -> None:
+def test_who_is_alone_has_nearly_all_that_it_wants_and_no_more() -> None:
     assert next_share(Share(0, LIMIT), BudgetState(LIMIT)) == LIMIT - LIMIT // 20
-    assert next_share(Share(900, 30), BudgetState(LIMIT)) == 900
+    assert next_share(Share(900, 95), BudgetState(LIMIT)) == 95
+    assert next_share(Share(95, 300), BudgetState(LIMIT)) == 300
 
 
 def test_who_uses_all_gives_what_is_more_than_an_equal_part_and_no_more_than_is_needed() -> None:
-    assert next_share(Share(900, LIMIT), BudgetState(LIMIT, (Share(47, LIMIT),))) == LIMIT // 2
-    assert next_share(Share(900, LIMIT), BudgetState(LIMIT, (Share(47, 94),))) == 900 - 47
-    assert next_share(Share(853, LIMIT), BudgetState(LIMIT, (Share(47, 94),), given_back=47)) == 853, "it is on its way"
+    assert next_share(Share(900, LIMIT), BudgetState(LIMIT, (Share(50, LIMIT),))) == LIMIT // 2
+    assert next_share(Share(900, LIMIT), BudgetState(LIMIT, (Share(50, 100),))) == 900 - 50
+    assert next_share(Share(850, LIMIT), BudgetState(LIMIT, (Share(50, 100),), given_back=50)) == 850, (
+        "it is on its way"
+    )
+    assert next_share(Share(800, LIMIT), BudgetState(LIMIT, (Share(50, 100),))) == 853, "there is enough for both"
 
 
-def test_who_uses_little_gives_what_the_other_needs() -> None:
-    assert next_share(Share(475, 30), BudgetState(LIMIT, (Share(475, 600),))) == 475 - 125
+def test_who_uses_little_leaves_the_rest_to_the_other() -> None:
     assert next_share(Share(475, 30), BudgetState(LIMIT, (Share(475, LIMIT),))) == 30
+    assert next_share(Share(475, LIMIT), BudgetState(LIMIT, (Share(30, 30),))) == LIMIT - 30 - LIMIT // 20
+
+
+async def test_what_was_not_used_is_free_at_once(store: Store) -> None:
+    budget = store.request_budget
+    assert await budget.renew("one", wanted=LIMIT, limit=LIMIT, now=START) == 903
+    assert await budget.renew("one", wanted=95, limit=LIMIT, now=START + TICK) == 95
+    assert await budget.renew("other", wanted=LIMIT, limit=LIMIT, now=START + TICK) == (LIMIT - 95) // 2 + 1
+    assert await budget.renew("other", wanted=LIMIT, limit=LIMIT, now=START + TICK) == LIMIT - 95 - 47
+    await budget.give_back("other", sent=10, now=START + 2 * TICK)
+    assert await budget.renew("third", wanted=LIMIT, limit=LIMIT, now=START + 2 * TICK) == (LIMIT - 95 - 10) // 2 + 1
 
 
 async def test_who_begins_beside_one_that_has_all_need_not_wait_and_has_half_after_a_minute(store: Store) -> None:
     renew = store.request_budget.renew
     assert await renew("one", wanted=LIMIT, limit=LIMIT, now=START) == 903
-    assert await renew("other", wanted=LIMIT, limit=LIMIT, now=START) == 47
+    assert await renew("other", wanted=LIMIT, limit=LIMIT, now=START) == 24
     assert await renew("one", wanted=LIMIT, limit=LIMIT, now=START + TICK) == LIMIT // 2
-    assert await renew("other", wanted=LIMIT, limit=LIMIT, now=START + 2 * TICK) == 47
+    assert await renew("other", wanted=LIMIT, limit=LIMIT, now=START + 2 * TICK) == 24
     for seconds in range(4, 64, 2):
         now = START + timedelta(seconds=seconds)
         assert await renew("one", wanted=LIMIT, limit=LIMIT, now=now) == LIMIT // 2, "no more than once"
@@ -46,26 +60,29 @@ async def test_who_begins_beside_one_that_has_all_need_not_wait_and_has_half_aft
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_whoever_comes_goes_dies_or_wants_no_minute_sees_more_than_the_limit(store: Store, seed: int) -> None:
-    """Each process may send its whole share in any minute, and its share of a moment ago just before it is smaller."""
-    random, now = Random(seed), START
+    """Each process sends at once what its share leaves to it of the last minute, whenever it wants all it can have."""
+    random, now, budget = Random(seed), START, store.request_budget
     names = ("a", "b", "c", "d")
     living: dict[str, int] = {}
-    shares: list[tuple[datetime, str, int]] = []
-    for _ in range(120):
+    sent: list[tuple[datetime, str, int]] = []
+
+    def sent_within_a_minute(name: str | None = None) -> int:
+        return sum(count for at, who, count in sent if now - at < MINUTE and name in (None, who))
+
+    for _ in range(200):
         now += TICK * random.choice((1, 1, 1, 5))
-        name = random.choice(names)
-        if name in living and random.random() < 0.05:
-            del living[name]
+        left = random.choice(names) if random.random() < 0.1 else None
+        if left in living:
+            del living[left]
             if random.random() < 0.5:  # else it was killed
-                await store.request_budget.give_back(name, now)
-            continue
-        wanted = random.choice((30, 200, LIMIT))
-        living[name] = await store.request_budget.renew(name, wanted=wanted, limit=LIMIT, now=now)
-        for each in [other for other in living if other != name]:  # all renew every two seconds
-            living[each] = await store.request_budget.renew(each, wanted=LIMIT, limit=LIMIT, now=now)
-        shares += [(now, each, share) for each, share in living.items()]
-        within = [(each, share) for at, each, share in shares if now - at < MINUTE]
-        largest = {
-            each: max(share for other, share in within if other == each) for each in {each for each, _ in within}
-        }
-        assert sum(largest.values()) <= LIMIT + len(names), largest
+                await budget.give_back(left, sent=sent_within_a_minute(left), now=now)
+        for name in names:
+            if name == left or (name not in living and random.random() < 0.8):
+                continue
+            is_busy = random.random() < 0.6
+            wanted = LIMIT if is_busy else min(LIMIT, max(95, 2 * sent_within_a_minute(name)))
+            living[name] = await budget.renew(name, wanted=wanted, limit=LIMIT, now=now)
+            may_send = max(0, living[name] - sent_within_a_minute(name))
+            sent.append((now, name, may_send if is_busy else random.randint(0, min(may_send, 40))))
+        assert sent_within_a_minute() <= LIMIT
+    assert sum(count for _, _, count in sent) > 0.3 * LIMIT * (now - START) / MINUTE, "most of it can be used"

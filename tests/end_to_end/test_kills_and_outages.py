@@ -1,0 +1,233 @@
+"""Two controllers on one state, one of them killed again and again, and PostgreSQL away twice, while the world goes on.
+
+Merchants are renamed, unlinked and linked again in the portal, manifests change and come, and merchants consent.
+Whatever is killed or away at whatever moment: nobody is created twice, nothing that nobody declared is lost, no event
+is forgotten, no minute sees more requests than the limit, and in the end everyone is as declared.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Event, Thread
+
+import pytest
+
+from tests.end_to_end.place import Place
+from tests.end_to_end.run_process import RunProcess
+from tests.end_to_end.test_typed_from_the_documents import free_port
+from tests.postgresql import OwnServer, own_server
+from tests.proxy import ProxyAnswer, ProxyRequest, proxied
+from tests.web.conftest import SECRET
+from tests.web.test_running_controller import EVENTS
+
+FLEET = [f"m-{number:02}" for number in range(40)]
+NEWCOMERS = [f"new-{number:02}" for number in range(12)]
+LIMIT = 3000
+KILLS = 20
+
+
+@dataclass
+class Disturbance:
+    """An event in the portal, and when it was put right."""
+
+    merchant: str
+    at: float
+    mended_at: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return (self.mended_at or time.monotonic()) - self.at
+
+
+@dataclass
+class World:
+    """What goes on beside the controllers, in a thread of its own."""
+
+    place: Place
+    seed: int
+    pause_s: float = 1.0
+    disturbances: list[Disturbance] = field(default_factory=list)
+    undeclared: dict[str, str] = field(default_factory=dict)
+    hours: dict[str, int] = field(default_factory=dict)
+    over: Event = field(default_factory=Event)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._companies = {each["name"]: each for each in self.place.companies()}
+        self._waiting = [*NEWCOMERS]
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        threads = [Thread(target=self._disturb), Thread(target=self._watch)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self.over.set()
+            for thread in threads:
+                thread.join()
+
+    def open_disturbances(self) -> list[Disturbance]:
+        return [each for each in self.disturbances if each.mended_at is None]
+
+    def _disturb(self) -> None:
+        turn = 0
+        while not self.over.wait(self.pause_s):
+            turn += 1
+            self._rename_and_link_again(FLEET[turn % len(FLEET)], f"said by somebody in turn {turn}")
+            if turn % 12 == 0:
+                self._change_a_manifest()
+            if turn % 20 == 0 and self._waiting:
+                self.place.merchant(self._waiting.pop())
+            if turn % 15 == 0:
+                self._consent()
+
+    def _rename_and_link_again(self, name: str, undeclared: str) -> None:
+        """What the webhook tells of is the link; that the company has another name only a look can see."""
+        company = self._companies[name]
+        (books,) = [each["id"] for each in company["dataConnections"] if each["sourceType"] == "Accounting"]
+        control = self.place.emulator.control
+        control("PATCH", f"/companies/{company['id']}/configuration", {"saidInThePortal": undeclared})
+        self.place.emulator.api.put(f"/companies/{company['id']}", json={"name": f"{name} in the portal"})
+        control("POST", f"/companies/{company['id']}/connections/{books}/deauthorize")
+        control("POST", f"/companies/{company['id']}/connections/{books}/authorize")
+        self.undeclared[name] = undeclared
+        self.disturbances.append(Disturbance(name, time.monotonic()))
+
+    def _change_a_manifest(self) -> None:
+        name = self._random.choice(FLEET)
+        self.hours[name] = self.hours.get(name, 0) % 5 + 1
+        self.place.merchant(name, schedule={"time": f"0{self.hours[name]}:00", "timeZone": "UTC"})
+
+    def _consent(self) -> None:
+        for company in self.place.companies():
+            for connection in company["dataConnections"]:
+                if connection["status"] == "PendingAuth":
+                    path = f"/companies/{company['id']}/connections/{connection['id']}/authorize"
+                    self.place.emulator.control("POST", path)
+
+    def _watch(self) -> None:
+        while not self.over.wait(0.05):
+            latest = {each.merchant: each for each in self.open_disturbances()}
+            for each in self.open_disturbances():
+                if latest[each.merchant] is not each:
+                    each.mended_at = latest[each.merchant].at  # renamed anew before: that one counts
+                    continue
+                path = f"/companies/{self._companies[each.merchant]['id']}"
+                if self.place.emulator.api.get(path).json()["name"] == each.merchant:
+                    each.mended_at = time.monotonic()
+
+
+class TwoControllers:
+    """On fixed ports, so that a webhook finds the one that comes after one that was killed."""
+
+    def __init__(self, place: Place, stack: ExitStack) -> None:
+        self._place, self._stack = place, stack
+        self._ports = [free_port(), free_port()]
+        self.processes = [self._start(port) for port in self._ports]
+        for port in self._ports:
+            url = f"http://127.0.0.1:{port}/webhooks"
+            made = place.emulator.api.post("/webhooks", json={"url": url, "eventTypes": EVENTS}).json()
+            place.emulator.control("PATCH", f"/webhooks/{made['id']}", {"secret": SECRET})
+
+    def kill_and_start_again(self, which: int, after_s: float) -> None:
+        self.processes[which].process.kill()
+        self.processes[which].wait_for_exit()
+        time.sleep(after_s)
+        self.processes[which] = self._start(self._ports[which])
+
+    def wait_until(self, holds: Callable[[], object], seconds: float) -> None:
+        self.processes[0].wait_until(holds, seconds)
+
+    def _start(self, port: int) -> RunProcess:
+        limits = {"MERCHANTCTL_REQUESTS_PER_MINUTE": str(LIMIT), "MERCHANTCTL_WEBHOOK_SECRET": SECRET}
+        started = RunProcess(self._place, "--resync", "1h", "--listen", f"127.0.0.1:{port}", **limits)
+        self._stack.callback(started.wait_for_exit)
+        self._stack.callback(started.process.kill)
+        return started
+
+
+@pytest.fixture
+def server() -> Iterator[OwnServer]:
+    pytest.importorskip("procrastinate")
+    with own_server() as started:
+        yield started
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [1])
+def test_whoever_is_killed_and_whatever_is_away_all_are_as_declared_in_the_end(
+    place: Place, server: OwnServer, seed: int
+) -> None:
+    place.settings = replace(place.settings, state=server.url)
+    place.set_create_settle(1, 5)
+    place.provision(*FLEET)
+    arrivals: list[float] = []
+
+    def count(request: ProxyRequest, answer: ProxyAnswer) -> ProxyAnswer:
+        arrivals.append(time.monotonic())
+        return answer
+
+    with proxied(place.emulator.url, count) as url, ExitStack() as stack:
+        place.use_proxy(url)
+        controllers = TwoControllers(place, stack)
+        controllers.wait_until(lambda: controllers.processes[0].passes and controllers.processes[1].passes, 90)
+        world = World(place, seed)
+        dice = random.Random(seed)
+        with world.going_on():
+            _say("quiet", world, lambda: time.sleep(60))
+            _say("kills", world, lambda: _kill_again_and_again(controllers, dice))
+            _say("quiet after kills", world, lambda: time.sleep(60))
+            _say("4 s without PostgreSQL", world, lambda: _away(server, 4))
+            _say("60 s without PostgreSQL", world, lambda: _away(server, 60))
+            _say("quiet in the end", world, lambda: time.sleep(45))
+        everyone = [*FLEET, *set(NEWCOMERS).difference(world._waiting)]
+        world._consent()
+        controllers.wait_until(lambda: all(_is_enabled(place, name) for name in everyone), 120)
+        controllers.wait_until(lambda: all(_hour(place, n) == hour for n, hour in world.hours.items()), 60)
+        assert [each.process.poll() for each in controllers.processes] == [None, None]
+    assert Counter(each["name"] for each in place.companies()) == Counter(everyone), "no twin"
+    assert {len(each["dataConnections"]) for each in place.companies()} == {2}
+    kept = {name: place.document(name).get("saidInThePortal") for name in world.undeclared}
+    assert kept == world.undeclared, "what nobody declared is lost"
+    assert max(each.seconds for each in world.disturbances) < 120
+    assert max(sum(at <= each < at + 60 for each in arrivals) for at in arrivals) <= LIMIT
+
+
+def _kill_again_and_again(controllers: TwoControllers, dice: random.Random) -> None:
+    for _ in range(KILLS):
+        controllers.kill_and_start_again(dice.randrange(2), dice.uniform(0, 3))
+        time.sleep(dice.uniform(3, 10))
+
+
+def _away(server: OwnServer, seconds: float) -> None:
+    server.stop_at_once()
+    time.sleep(seconds)
+    server.start()
+    time.sleep(50)
+
+
+def _say(phase: str, world: World, happen: Callable[[], object]) -> None:
+    """What happens, and how soon each merchant was as declared that was disturbed meanwhile."""
+    begun = time.monotonic()
+    happen()
+    waits = sorted(each.seconds for each in world.disturbances if each.at >= begun)
+    middle, high = waits[len(waits) // 2], waits[int(len(waits) * 0.95)]
+    sys.stderr.write(f"\n{phase}: {len(waits)} events, median {middle:.2f} s, p95 {high:.2f}, slowest {waits[-1]:.2f}")
+
+
+def _is_enabled(place: Place, name: str) -> bool:
+    """Whether a merchant has its name and is switched on."""
+    is_known = any(each["name"] == name for each in place.companies())
+    return is_known and bool(place.document(name).get("enabled"))
+
+
+def _hour(place: Place, name: str) -> int:
+    return int(place.document(name)["schedule"]["syncHourUtc"])
