@@ -61,11 +61,14 @@ async def sync(
 ) -> Sync | None:
     """A manual sync, once it has ended, or a quarter of an hour after it was begun; None where `confirm` said no."""
     async with open_merchant(settings, name, open_writer, environment) as (api, company, snapshot):
-        left = await _left_open(name, snapshot)
+        await _left_open(name, snapshot)
+        before = await api.latest_sync(company.id)
+        if before and before.transfer_status is TransferStatus.RUNNING:
+            raise MerchantctlError(f"a sync of {name} is running; wait for it: merchantctl sync {name} --status --wait")
         preview = await preview_sync(name, company, request.span, api, snapshot.run.service_now())
         if not request.confirm(preview):
             return None
-        return await _ManualSync(name, company.id, snapshot, request).carry_out(left)
+        return await _ManualSync(name, company.id, snapshot, request).carry_out(before)
 
 
 async def latest_sync(
@@ -133,10 +136,11 @@ class _ManualSync:
         self._number = self._run_id = 0
         self._outcome = NOT_BEGUN  # empty while it may run
 
-    async def carry_out(self, left: ManualSyncRow | None) -> Sync:
+    async def carry_out(self, before: Sync | None) -> Sync:
         """The sync as it ended, or as it stands after a quarter of an hour. Whatever happens, the merchant is switched
         on again where nothing runs any more; else whoever looks next does it."""
-        was_enabled, previous = await self._begin(left)
+        previous = before.id if before else None
+        was_enabled = await self._begin(previous)
         async with self._store.manual_syncs.kept_alive(self._number):
             try:
                 begun = await self._begin_sync(previous)
@@ -146,18 +150,24 @@ class _ManualSync:
             finally:
                 await self._finish(was_enabled)
 
-    async def _begin(self, left: ManualSyncRow | None) -> tuple[bool, str | None]:
-        """On disk, then switched off. Whether scheduled syncs were on, and the latest sync before this one."""
+    async def _begin(self, previous: str | None) -> bool:
+        """On disk, then switched off; whether scheduled syncs were on.
+
+        MerchantctlError where another sync than the `previous` one, which was the latest, began while we asked.
+        """
         run = self._snapshot.run
         async with state_lock(run.lock, self._request.lock_timeout), awaited_leases([self._name], run):
+            left = await _left_open(self._name, self._snapshot)
             latest = await self._api.latest_sync(self._company_id)
+            if (latest.id if latest else None) != previous:
+                raise MerchantctlError(f"another sync of {self._name} began meanwhile; look at it, and sync again")
             live = await self._configuration()
             was_enabled = live.enabled or bool(left and left.was_enabled)
             self._number = await self._store.manual_syncs.begin(
                 self._name,
                 self._company_id,
                 was_enabled=was_enabled,
-                previous_sync=latest.id if latest else None,
+                previous_sync=previous,
                 owner=current_process(),
                 at=run.now(),
             )
@@ -173,7 +183,7 @@ class _ManualSync:
                     raise
                 await self._record("switched off", "for a manual sync")
                 self._request.on_message(f"{self._name} is switched off while it is synchronised")
-        return was_enabled, latest.id if latest else None
+        return was_enabled
 
     async def _begin_sync(self, previous: str | None) -> Sync:
         """Requests the sync, once: where the answer is lost, it is looked for. MerchantctlError where it did not

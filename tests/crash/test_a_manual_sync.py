@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,20 @@ def test_while_a_sync_runs_nobody_switches_on_or_writes_and_a_look_says_why(plac
     assert "scheduled syncs are off until it is over" in finding.cause
     assert place.emulator.configuration(merchant)["enabled"] is True
     assert states_by_merchant(place.plan()) == {"m-00000": "in-sync"}
+
+
+def test_of_two_that_were_agreed_to_at_once_one_begins(place: Place) -> None:
+    merchant = prepare(place, {"enabled": True})
+
+    async def both() -> list[object]:
+        order = replace(request(), lock_timeout=30)
+        two = (sync(place.settings, "m-00000", order, environment=place.environment) for _ in range(2))
+        return await asyncio.gather(*two, return_exceptions=True)
+
+    ends = asyncio.run(both())
+    assert sorted(isinstance(each, MerchantctlError) for each in ends) == [False, True], ends
+    assert begun(place, merchant) == 1
+    assert place.emulator.configuration(merchant)["enabled"] is True
 
 
 def test_a_plan_shows_a_sync_that_was_left_open_and_how_to_close_it(place: Place) -> None:

@@ -161,6 +161,16 @@ def test_a_switch_whose_answer_was_lost_is_looked_at(sync: Any, served: Emulator
     assert (served.configuration(ann)["enabled"], sent(served, SAVE_CONFIGURATION)) == (True, 2)
 
 
+def test_while_another_sync_runs_none_is_begun(sync: Any, served: Emulator, ann: Merchant) -> None:
+    for key, records in SALES.items():
+        path = f"/data/companies/{ann['companyId']}/sync/commerce-{key}"
+        assert served.api.post(path, json={key: records}).status_code == 200
+    assert served.api.post(f"/companies/{ann['companyId']}/sync/commerce/latest", json={}).status_code == 200
+    ended = sync("--yes")
+    assert (ended.code, sent(served), served.configuration(ann)["enabled"]) == (1, 1, True)
+    assert "merchantctl sync m-00000 --status --wait" in ended.err
+
+
 def test_a_merchant_who_is_not_linked_or_unknown_cannot_sync(
     sync: Any, merchantctl: Merchantctl, served: Emulator, ann: Merchant
 ) -> None:
