@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from controller.model.plan import Actor, Finding
-from controller.model.statement_groups import as_read
+from controller.model.statement_groups import ACTORS_BY_URGENCY, as_read
 from controller.quick_dataclasses import dataclass
 
 
@@ -84,6 +84,6 @@ def count_reasons(groups: Iterable[NotBookedGroup]) -> Mapping[NotBookedReason, 
 
 
 def count_actors(groups: Iterable[NotBookedGroup]) -> Mapping[Actor, int]:
-    """How many merchants wait for whom."""
+    """How many merchants wait for whom; those who must be asked first come first."""
     counts = Counter(each.finding.actor for group in groups for each in group.merchants)
-    return {actor: counts[actor] for actor in Actor if counts[actor]}
+    return {actor: counts[actor] for actor in (*ACTORS_BY_URGENCY, Actor.NOBODY) if counts[actor]}

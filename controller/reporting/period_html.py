@@ -82,7 +82,7 @@ def _not_booked(report: PeriodReport) -> list[Section]:
         return []
     parts = [
         paragraph(words.not_booked_title(group))
-        + paragraph(group.example.finding.one_line_remedy, "notice")
+        + paragraph(words.not_booked_remedy(group), "notice")
         + plain_table(words.NOT_BOOKED_HEAD, words.not_booked_rows(group))
         for group in report.not_booked
     ]

@@ -92,6 +92,7 @@ def _not_booked(group: NotBookedGroup) -> dict[str, Any]:
             "nextSync": format_iso(each.next_sync_at),
             "frequency": each.frequency,
             "readAt": format_iso(each.read_at),
+            "link": each.finding.link,
         }
         for each in group.merchants
     ]

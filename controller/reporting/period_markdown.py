@@ -60,7 +60,7 @@ def period_report_markdown(report: PeriodReport) -> str:
 def _not_booked(report: PeriodReport) -> list[str]:
     """A row a cause, then the merchants."""
     causes: words.Rows = [
-        (words.not_booked_title(group), group.example.finding.one_line_remedy) for group in report.not_booked
+        (words.not_booked_title(group), words.not_booked_remedy(group)) for group in report.not_booked
     ]
     rows = [row for group in report.not_booked for row in words.not_booked_rows(group)]
     return [

@@ -21,6 +21,7 @@ _LONGEST_TITLE = 300
 
 def period_report_text(report: PeriodReport, paint: Paint = WITHOUT_COLOUR) -> str:
     """In parts; one about which there is nothing to say is left out."""
+    not_booked = clean(words.not_booked_text(report).removeprefix("Not being booked: "))
     lines = [
         *(paint("change", "Note: ") + clean(note) for note in report.notes),
         *_findings("New", report.new, paint),
@@ -35,7 +36,7 @@ def period_report_text(report: PeriodReport, paint: Paint = WITHOUT_COLOUR) -> s
         paint("quiet", clean(words.made_text(report))),
         f"From {words.period_text(report)}: {words.findings_text(report)}.",
         *filter(None, [actor_sentence(group_statements(finding_statements(report.open_findings)))]),
-        *filter(None, [paint("bad", clean(words.not_booked_text(report)))]),
+        *([paint("bad", "Not being booked: ") + not_booked + "."] if not_booked else []),
         paint("strong", "Fleet: ") + words.status_text(report) + ".",
     ]
     return "\n".join(lines)
@@ -69,7 +70,7 @@ def _not_booked(report: PeriodReport, paint: Paint) -> list[str]:
     for group in report.not_booked:
         rows, more = words.not_booked_rows(group)[: words.MAX_NAMES], len(group.merchants) - words.MAX_NAMES
         table = [(name, since, f"last success: {success}", f"next: {due}") for name, since, success, due, _ in rows]
-        remedy = clean(group.example.finding.one_line_remedy)
+        remedy = words.not_booked_remedy(group)
         lines += [
             "  " + cut_text(words.not_booked_title(group), _LONGEST_TITLE),
             *([f"    > {remedy}"] if remedy else []),

@@ -146,6 +146,12 @@ def not_booked_title(group: NotBookedGroup) -> str:
     return clean(f"{who}{since}, waiting for {ACTOR_WORDS[found.actor]}: {found.cause}")
 
 
+def not_booked_remedy(group: NotBookedGroup) -> str:
+    """What to do, in one line; of several merchants for the first, whose name stands in the commands."""
+    remedy = clean(group.example.finding.one_line_remedy)
+    return f"such as for {clean(group.example.merchant)}: {remedy}" if remedy and len(group.merchants) > 1 else remedy
+
+
 def not_booked_rows(group: NotBookedGroup) -> Rows:
     """Merchant, since when, last success, next sync, who must act."""
     return [

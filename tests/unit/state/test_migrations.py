@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, event, inspect
+from sqlalchemy import Connection, Engine, event, insert, inspect, select
 
 from state import migrations, open_state
 from state.database import Database, open_existing_database
 from state.errors import StateUnusable
 from state.partial_indexes import complete_metadata
-from state.tables import inbox
+from state.tables import inbox, syncs
 from tests.postgresql import empty_schema
 from tests.unit.state.older_states import steps_up_to
 
@@ -170,3 +171,18 @@ async def test_half_of_a_new_state_is_none(url: str) -> None:
         event.remove(Engine, "before_cursor_execute", fail)
     async with open_state(url) as store:
         assert await store.records.load() == {}
+
+
+async def test_what_was_read_of_syncs_before_says_who_fails_and_who_was_booked_last(empty: Database) -> None:
+    """The rows of an older version know one sync each: that is where a row of failures begins, or the last success."""
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    codes = {"booked": 2000, "failed": 4000, "runs": 1000, "new": None}
+    times = {"since": noon, "read_at": noon}
+    rows = [{"merchant": name, "code": code, "message": "", "ran_at": code and noon} for name, code in codes.items()]
+    async with empty.writing() as connection:
+        await connection.run_sync(steps_up_to("0020"))
+        await connection.execute(insert(syncs), [row | times for row in rows])
+        await connection.run_sync(migrations.upgrade)
+        query = select(syncs.c.merchant, syncs.c.failing_since, syncs.c.last_success_at)
+        found = {name: kept for name, *kept in await connection.execute(query)}
+    assert found == {"booked": [None, noon], "failed": [noon, None], "runs": [None, None], "new": [None, None]}
