@@ -30,7 +30,7 @@ from state.intents import Intent
 from state.lock import LockWait, StateLock
 from state.manual_syncs import ManualSyncRow
 from state.process import LockRow, ProcessIdentity
-from state.proven_deliveries import DeliveryProof, ProvenDeliveryRow, last_deliveries
+from state.proven_deliveries import AUTHORIZATION_KEY_ID, DeliveryProof, ProvenDeliveryRow, last_deliveries
 from state.quarantine import Quarantine
 from state.records import MerchantRecord
 from state.report_deliveries import DeliveryKey, ReportDeliveryRow
@@ -44,6 +44,7 @@ from state.syncs import SyncRow
 from state.uploads import PushedRecord, RememberedRecord, UploadLease, UploadRow
 
 __all__ = [
+    "AUTHORIZATION_KEY_ID",
     "DEFAULT_LEASE_S",
     "AccountSettingRow",
     "AppliedRow",

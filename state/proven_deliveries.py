@@ -12,6 +12,9 @@ from state.async_engine import AsyncConnection
 from state.database import Database, insert_new
 from state.tables import proven_deliveries
 
+AUTHORIZATION_KEY_ID = "authorization"
+"""The id of the agreed header of legacy rules: a person chose its value, which a hash would give away."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryProof:

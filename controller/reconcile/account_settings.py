@@ -13,8 +13,10 @@ from dataclasses import replace
 
 from controller.codat.account_settings import changed_document, live_settings
 from controller.codat.client import Client
+from controller.codat.raw_json import JsonObject
 from controller.model.account_settings import (
     ACCOUNT_NAME,
+    PROFILE_PART,
     VISIBLE_ACCOUNTS_PATH,
     AppliedSetting,
     LiveSettings,
@@ -35,7 +37,7 @@ from controller.reconcile.fence import LockLost, prove_lock
 from controller.reconcile.hooks import apply_hook_change, load_hook_memory, read_live_hooks, record_adopted
 from controller.reconcile.request_estimate import with_settings_requests
 from controller.reporting.formatting import format_value
-from state import AccountSettingRow
+from state import AUTHORIZATION_KEY_ID, AccountSettingRow
 
 # Looking ------------------------------------------------------------------------------------------------
 
@@ -109,6 +111,10 @@ async def _load_applied(run: RunContext) -> dict[str, AppliedSetting]:
 _OF_HOOKS = (ChangeKind.CREATE_RULE, ChangeKind.CREATE_CONSUMER, ChangeKind.DELETE_CONSUMER)
 
 
+class _WouldLose(Exception):
+    """A write of the whole part would lose what Codat does not show; the message says it."""
+
+
 class _Moved(Exception):
     """A setting is not what it was when the plan was made; the message says it."""
 
@@ -140,6 +146,8 @@ async def _apply_changes(plan: Plan, run: RunContext) -> Outcome:
             writes += await (apply_hook_change if change.kind in _OF_HOOKS else _set_part)(change, run)
         except _Moved as moved:
             troubles.append(ChangedSincePlan(str(moved), writes))
+        except _WouldLose as error:
+            troubles.append(Failed(str(error), False, writes))
         except LockLost:
             troubles.append(Skipped(f"the run ended early: {run.stop.reason}"))
         except RemoteLimitReached as error:
@@ -176,6 +184,11 @@ async def _set_part(change: Change, run: RunContext) -> int:
         fresh = await api.settings_document(part, account)
         missing = _still_missing(change, live_settings(part, fresh))
         if missing:
+            if part == PROFILE_PART and await _would_lose_authorization(fresh, run):
+                raise _WouldLose(
+                    "Codat does not show the Authorization header that legacy deliveries come with, and the profile, "
+                    "which is replaced whole, would lose it: set this in the portal"
+                )
             await prove_lock(run)
             await api.set_settings(part, changed_document(part, fresh, missing))
             writes = 1
@@ -199,6 +212,13 @@ async def _set_part(change: Change, run: RunContext) -> int:
         writes = 1
     await _remember({path: (value, stored.get(path)) for path, value in wanted.items()}, run)
     return writes
+
+
+async def _would_lose_authorization(profile: JsonObject, run: RunContext) -> bool:
+    """Whether the profile, as it was read, lacks the header that is known to be set: it came with a delivery."""
+    if "alertAuthHeader" in profile:
+        return False
+    return any(row.key_id == AUTHORIZATION_KEY_ID for row in await run.store.proven_deliveries.load())
 
 
 def _still_missing(change: Change, live: LiveSettings) -> Mapping[str, Value]:

@@ -10,14 +10,10 @@ from hashlib import sha256
 from standardwebhooks import Webhook
 
 from controller.web.context import WebhookSecrets
-from state import DeliveryProof
+from state import AUTHORIZATION_KEY_ID, DeliveryProof
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """How far a signed time may be from ours, either way: limits replays (API notes 6.5)."""
-
-
-AUTHORIZATION_KEY_ID = "authorization"
-"""The id of the agreed header: a person chose its value, which a hash would give away."""
 
 
 def find_proof(secrets: WebhookSecrets, headers: Mapping[str, str], body: bytes, now: datetime) -> DeliveryProof | None:

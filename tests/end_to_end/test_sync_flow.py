@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from controller.daemon.jobs.account_keeper import AccountKeeper
@@ -18,9 +20,11 @@ from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.controller_status import ControllerStatus
 from controller.model.plan import Direction, Finding, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed
+from state import AUTHORIZATION_KEY_ID, DeliveryProof, ReceivedDelivery, open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place, count_writes_by_call, outcome_of, states_by_merchant
 from tests.end_to_end.test_ledger_week import running_service
+from tests.intercept import Forward, intercepted
 from tests.narrowing import present
 
 TEXT = "/sync/commerce/config/ui/text"
@@ -293,3 +297,29 @@ def test_the_sync_flow_ends_where_the_manifest_says_unless_somebody_says_otherwi
     assert parse_qs(urlsplit(declared.strip()).query)["redirectUrl"] == ["https://shop.example/done"]
     assert parse_qs(urlsplit(asked.strip()).query)["redirectUrl"] == ["https://shop.example/other"]
     assert "redirectUrl" not in place.run_in_process("link", "ann").stdout
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_header_that_codat_does_not_show_is_not_lost_with_the_profile(place: Place, heard: bool) -> None:
+    flow(place, redirectUrl="https://shop.example/done")
+
+    async def hide(request: httpx.Request, onward: Forward) -> httpx.Response:
+        answer = await onward(request)
+        if (request.method, request.url.path) != ("GET", "/profile"):
+            return answer
+        shown = {key: value for key, value in json.loads(await answer.aread()).items() if key != "alertAuthHeader"}
+        return httpx.Response(200, json=shown)
+
+    async def hear() -> None:
+        async with open_state(place.settings.state) as store:
+            proof = DeliveryProof("", AUTHORIZATION_KEY_ID)
+            await store.inbox.receive(ReceivedDelivery("a1", "Sync Connection Deleted", None, datetime.now(UTC), proof))
+
+    if heard:
+        asyncio.run(hear())
+    place.environment = intercepted(place.environment, hide)
+    with place.count_requests() as counts:
+        report = place.apply()
+    assert count_writes_by_call(counts) == ({} if heard else {"PUT /profile": 1})
+    if heard:
+        assert "would lose it" in outcome_of(report, ACCOUNT_NAME, Failed).reason
