@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from controller.codat.account_settings import live_settings
 from controller.codat.client import Reader
 from controller.desired.generate import slug, unique_name
 from controller.desired.loader import load_fleet
@@ -30,9 +29,10 @@ from controller.model.account_settings import (
 from controller.model.desired import DesiredSettings
 from controller.model.errors import InvalidManifests, NotFound, RemoteError
 from controller.model.hooks import Hook, HookKind, LiveHook
-from controller.model.values import SettingValue, Value
+from controller.model.values import SettingValue
 from controller.operations.bootstrap import open_reader
 from controller.quick_dataclasses import dataclass
+from controller.reconcile.account_settings import read_live_settings
 from controller.settings import Settings
 
 FLOW_NAME, ALERTS_NAME = "sync-flow", "alert-rules"
@@ -62,7 +62,7 @@ async def import_account(
     """
     declared = _declared(settings, out) if out else DesiredSettings()
     async with open_reader(settings, environment) as api:
-        live = await _read_settings(api)
+        live = await read_live_settings(PARTS, await api.client_id(), api)
         hooks, unread_hooks = await _read_hooks(api)
     flow, flow_left_out = _flow_spec(live, declared)
     alerts, hooks_left_out = _alerts_spec(hooks, declared)
@@ -86,22 +86,6 @@ def _declared(settings: Settings, out: Path) -> DesiredSettings:
     if fleet.diagnostics:
         raise InvalidManifests(fleet.diagnostics)
     return fleet.account_settings
-
-
-async def _read_settings(api: Reader) -> LiveSettings:
-    account = await api.client_id()
-    values: dict[str, Value] = {}
-    locked: frozenset[str] = frozenset()
-    unread: dict[str, str] = {}
-    for part in PARTS:
-        try:
-            live = live_settings(part, await api.settings_document(part, account))
-        except RemoteError as error:
-            unread[part] = str(error)
-            continue
-        values |= live.values
-        locked |= live.locked
-    return LiveSettings(values, locked, unread)
 
 
 async def _read_hooks(api: Reader) -> tuple[list[LiveHook], dict[str, str]]:

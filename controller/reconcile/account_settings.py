@@ -8,11 +8,11 @@ others to be done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from controller.codat.account_settings import changed_document, live_settings
-from controller.codat.client import Client
+from controller.codat.client import Client, Reader
 from controller.codat.raw_json import JsonObject
 from controller.model.account_settings import (
     ACCOUNT_NAME,
@@ -62,7 +62,9 @@ async def plan_account(run: RunContext) -> Plan | None:
     if not (desired and run.scope.has_account and run.fleet.root_is_complete):
         return None
     try:
-        live = await _read_live(parts_of(desired.values), run)
+        parts = parts_of(desired.values)
+        account = await _account_id(run) if VISIBLE_ACCOUNTS_PATH in parts else None
+        live = await read_live_settings(parts, account, run.api)
         there = await read_live_hooks({each.hook.kind for each in desired.hooks.values()}, run)
         hooks = plan_hooks(desired, there, await load_hook_memory(run), run.now()) if desired.hooks else NO_HOOKS
         unread = {kind.section: why for kind, why in there.unread.items()}
@@ -76,14 +78,14 @@ async def plan_account(run: RunContext) -> Plan | None:
         return internal_error_plan(ACCOUNT_NAME, error)
 
 
-async def _read_live(parts: list[str], run: RunContext) -> LiveSettings:
-    account = await _account_id(run) if VISIBLE_ACCOUNTS_PATH in parts else None
+async def read_live_settings(parts: Collection[str], account: str | None, api: Reader) -> LiveSettings:
+    """These parts of the settings; one that cannot be read says why. `account`: the id of the account, if known."""
     values: dict[str, Value] = {}
     locked: frozenset[str] = frozenset()
     unread: dict[str, str] = {}
     for part in parts:
         try:
-            live = live_settings(part, await run.api.settings_document(part, account))
+            live = live_settings(part, await api.settings_document(part, account))
         except RemoteError as error:
             unread[part] = str(error)
             continue
