@@ -331,10 +331,10 @@ def test_a_report_is_sent_by_hand_as_often_as_somebody_asks(place: Place) -> Non
     toml = '[[reports]]\nname = "finance"\ncron = "0 7 * * *"\nfolder = "out"\n'
     (place.folder / "merchantctl.toml").write_text(toml)
     for _ in range(2):
-        ended = place.run_process("report", "send", "finance")
+        ended = place.run_in_process("report", "send", "finance")
         assert (ended.returncode, ended.stdout) == (0, "folder: delivered\n"), ended.stderr
     assert list((place.folder / "out").glob("finance-*.html"))
-    unknown = place.run_process("report", "send", "nobody")
+    unknown = place.run_in_process("report", "send", "nobody")
     assert unknown.returncode == 64
     assert "merchantctl.toml has finance" in unknown.stderr
 

@@ -299,6 +299,7 @@ def test_whether_sales_arrive_is_known_as_long_as_the_service_was_asked_lately(p
     assert syncing == ("True", "")
 
 
+@pytest.mark.over_tcp
 def test_what_run_reads_and_asks_for_by_itself_is_dated_by_the_services_clock(
     tmp_path: Path, emulator: Emulator
 ) -> None:
