@@ -37,6 +37,11 @@ class HookMemory:
     proven: tuple[ProvenSource, ...] = ()
     late_after: timedelta = timedelta(seconds=60)
 
+    @property
+    def current_ids(self) -> frozenset[str]:
+        """Of those that have their name now: none of these is ever deleted."""
+        return frozenset(each.remote_id for each in self.recorded if each.remote_id and not each.replaced)
+
     def current(self, path: str) -> RecordedHook | None:
         """The one that has this name now; bound, or with an answer that was lost."""
         return next((each for each in self.recorded if each.declared.path == path and not each.replaced), None)
@@ -201,9 +206,10 @@ def _retire_replaced(desired: DesiredSettings, live: LiveHooks, memory: HookMemo
     if HookKind.CONSUMER not in live.hooks:
         return
     there = {each.id: each for each in live.hooks[HookKind.CONSUMER]}
+    old_ids = there.keys() - memory.current_ids
     for old in memory.recorded:
         new = memory.current(old.declared.path)
-        is_old = old.replaced and old.declared.hook.kind is HookKind.CONSUMER and old.remote_id in there
+        is_old = old.replaced and old.declared.hook.kind is HookKind.CONSUMER and old.remote_id in old_ids
         if not is_old or new is None or new.remote_id not in there or old.declared.path not in desired.hooks:
             continue
         assert old.remote_id is not None, "it was found by it"

@@ -85,6 +85,8 @@ async def apply_hook_change(change: Change, run: RunContext) -> int:
 
 async def _adopt(declared: DeclaredHook, remote_id: str, memory: HookMemory, run: RunContext) -> None:
     current = memory.current(declared.path)
+    if current and current.remote_id == remote_id:
+        return  # another run has taken it over since the plan was made
     if current and current.remote_id is None:
         await run.store.hooks.bind(current.row, remote_id, run.now())
     else:
@@ -131,10 +133,12 @@ async def _delete_replaced(
     declared: DeclaredHook, live: Collection[LiveHook], memory: HookMemory, run: RunContext
 ) -> int:
     new, there, writes = memory.current(declared.path), {each.id for each in live}, 0
+    if new is None or new.remote_id not in there:
+        return 0
     for old in memory.recorded:
         if old.declared.path != declared.path or not old.replaced or old.remote_id is None:
             continue
-        if old.remote_id in there and new and new.remote_id in there and is_proven(old, new, memory.proven):
+        if old.remote_id in there - memory.current_ids and is_proven(old, new, memory.proven):
             writes += await _delete(old.remote_id, run)
             await run.store.hooks.mark_gone(old.row, run.now())
     return writes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 
 from controller.model.account_settings import ACCOUNT_NAME
+from controller.model.hooks import DeclaredHook, Hook, HookKind, SecretRef
 from controller.model.plan import Finding, Plan
 from controller.model.report import Applied, Failed
+from controller.reconcile.hooks import hook_to_json
 from state import DeliveryProof, ReceivedDelivery, open_state
 from tests.crash.disturbance import Disturbance, Killed, disturbed
 from tests.emulator import Emulator
@@ -208,3 +211,34 @@ def test_whatever_happens_at_a_create_there_is_one_of_each(place: Place, fault: 
         place.apply()
         assert (len(rules(place)), len(consumers(place))) == (1, 1), (at, disturbance.requests, disturbance.commits)
         assert account(place).changes == ()
+
+
+def test_what_another_run_took_over_meanwhile_is_taken_over_once(place: Place) -> None:
+    """Two runs plan at the same time: the later one finds it taken over already."""
+    made = {"url": HOOKS, "eventTypes": MAIN["eventTypes"]}
+    place.emulator.api.post("/webhooks", json=made).raise_for_status()
+    declare(place, consumers={"main": MAIN}, rules={"status": STATUS})
+
+    def agree_late(_: object) -> bool:
+        place_of_another = Place(place.folder, place.emulator)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(adopt_now, place_of_another, consumers(place)[0]["id"]).result()
+        return True
+
+    place.apply(agree=agree_late)
+
+    async def rows() -> list[str | None]:
+        async with open_state(place.settings.state) as store:
+            return [row.remote_id for row in await store.hooks.load() if row.kind == "consumer"]
+
+    assert len(asyncio.run(rows())) == 1
+
+
+def adopt_now(place: Place, remote_id: str) -> None:
+    async def adopt() -> None:
+        async with open_state(place.settings.state) as store:
+            hook = Hook(HookKind.CONSUMER, frozenset(MAIN["eventTypes"]), HOOKS)
+            declared = hook_to_json(DeclaredHook("main", hook, SecretRef("env", "FIRST")))
+            await store.hooks.adopt("consumer", "main", declared, remote_id, datetime.now(UTC))
+
+    asyncio.run(adopt())

@@ -84,3 +84,11 @@ def test_only_a_key_that_nobody_had_before_proves_the_new_one(proven: list[Prove
 def test_what_could_not_be_read_is_left_alone() -> None:
     desired = DesiredSettings(hooks={DECLARED.path: DECLARED})
     assert plan_hooks(desired, LiveHooks(unread={HookKind.CONSUMER: "503"}), HookMemory(), NOON) == HookPlan()
+
+
+def test_one_that_has_its_name_now_is_never_deleted_whatever_was_recorded_of_it_before() -> None:
+    twice = (replace(BOUND, replaced=True), RecordedHook(2, replace(DECLARED, secret=SECOND), NOON, remote_id="c1"))
+    proven = (ProvenSource("env SECOND", "k2", NOON, NOON),)
+    desired = DesiredSettings(hooks={DECLARED.path: replace(DECLARED, secret=SECOND)})
+    live = LiveHooks({HookKind.CONSUMER: (LiveHook("c1", MAIN),)})
+    assert plan_hooks(desired, live, HookMemory(twice, proven), NOON).changes == ()
