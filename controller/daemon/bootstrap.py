@@ -116,7 +116,7 @@ async def run_daemon(
     ):
         daemon = replace(daemon, jobs=(*daemon.jobs, heartbeat.timer))
         if daemon.applies_changes and postgresql_url(settings.state) is None:
-            await _warn_of_another_controller(daemon)
+            await _warn_of_second_controller(daemon)
         log.info(
             "controller_started",
             web=address,
@@ -128,12 +128,12 @@ async def run_daemon(
     return 128 + (daemon.state.signal or 0)
 
 
-async def _warn_of_another_controller(daemon: DaemonContext) -> None:
+async def _warn_of_second_controller(daemon: DaemonContext) -> None:
     """In SQLite nobody shares the work: two processes take turns, and each does all of it."""
     for each in await daemon.run.store.controllers.load_alive(daemon.run.now()):
         if not each.report_only:
             log.warning(
-                "another_controller",
+                "second_controller_alive",
                 host=each.host,
                 pid=each.pid,
                 alive_at=each.alive_at.isoformat(),
@@ -237,7 +237,7 @@ async def open_manifests(settings: Settings, store: Store) -> ManifestWatcher:
             # A commit beside the one in force is no way out of manifests that cannot be read.
             if commit == candidates[-1] or (commit == in_force and isinstance(error, InvalidManifests)):
                 raise
-            log.warning("commit_unusable", commit=commit, reason=str(error))
+            log.warning("commit_unusable", commit=commit, tried_next=candidates[-1], reason=str(error))
             continue
         if commit != head:
             log.warning("manifests_not_newest", commit=commit, newest=head)

@@ -298,7 +298,7 @@ class RevisionKeeper:
                 remedy = f"bring this folder up to date, or end the other process; {remedy}"
             log.warning("revision_not_in_force", reason=self.report_only_reason, remedy=remedy)
         if before and not self.report_only_reason:
-            log.info("revision_caught_up", revision=_name(self.own))
+            log.info("revision_in_force_again", revision=_name(self.own))
 
 
 def _name(revision: Revision) -> str:

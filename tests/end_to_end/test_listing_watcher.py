@@ -129,7 +129,7 @@ def test_in_run_an_unlink_without_a_webhook_is_found_long_before_the_resync(tmp_
         watch.wait_until(lambda: watch.passes)
         place.unlink_books_in_portal("ann")
         assert watch.next_pass(scope="1 named")
-        assert [each["merchants"] for each in watch.log if each["event"] == "listing_changed"] == [1]
+        assert [each["merchants"] for each in watch.log if each["event"] == "merchants_queued_by_listing"] == [1]
 
 
 # -- Values

@@ -106,6 +106,8 @@ def test_a_second_controller_on_a_state_in_sqlite_is_told_that_one_is_enough(pla
     with running_controller(place, "--resync", "1h") as one:
         one.wait_until(lambda: one.passes)
         with running_controller(place, "--resync", "1h") as other:
-            (said,) = other.wait_until(lambda: [line for line in other.log if line["event"] == "another_controller"])
+            (said,) = other.wait_until(
+                lambda: [line for line in other.log if line["event"] == "second_controller_alive"]
+            )
         assert said["pid"] == one.process.pid
-        assert not [line for line in one.log if line["event"] == "another_controller"]
+        assert not [line for line in one.log if line["event"] == "second_controller_alive"]

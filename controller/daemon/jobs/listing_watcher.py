@@ -100,7 +100,7 @@ class ListingWatcher:
         bound = {each.company_id: each.merchant for each in await self.store.bindings.load()}
         merchants = sorted(bound[company_id] for company_id in company_ids if company_id in bound)
         if merchants:
-            log.info("listing_changed", merchants=len(merchants))
+            log.info("merchants_queued_by_listing", merchants=len(merchants))
             self.queue.add(merchants, urgent=True)
 
     def _is_usable(self, listing: Listing) -> bool:
