@@ -42,7 +42,7 @@ def create_sqlite_engine(
         pool_size=connections,
         max_overflow=0,
         pool_timeout=None,
-        connect_args={"async_creator_fn": partial(_connecting, busy_ms, pragmas)},
+        connect_args={"async_creator_fn": partial(_unopened_connection, busy_ms, pragmas)},
         execution_options={"compiled_cache": _COMPILED},
         begin=begin,
     )
@@ -83,7 +83,7 @@ class _Dialect(SQLiteDialect_aiosqlite):
 registry.register("sqlite.merchantctl", __name__, "_Dialect")
 
 
-def _connecting(busy_ms: int, pragmas: Sequence[str], database: str, **arguments: Any) -> _Connection:
+def _unopened_connection(busy_ms: int, pragmas: Sequence[str], database: str, **arguments: Any) -> _Connection:
     """To be awaited. Its thread does not keep the process alive, as SQLAlchemy has it, too."""
 
     def connect() -> sqlite3.Connection:

@@ -49,7 +49,7 @@ def command(ctx: click.Context, /, path: Path | None, output: str, group_by: str
 
     from controller.cli.terminal import environment, paint_for, print_notice, progress, run_async
     from controller.model.exit_codes import exit_code, has_unread
-    from controller.model.report_filter import Shown, filter_findings
+    from controller.model.finding_filter import Shown, filter_findings
     from controller.operations.plan import PlanOptions, plan_only
     from controller.planning.limits import without_release_all
 

@@ -11,7 +11,7 @@ import click
 
 from controller.cli.options import Command, LabelParameter
 from controller.model.errors import UsageError
-from controller.model.report_filter import ACTORS_BY_WORD, FINDING_CODES, FindingFilter, Only, filter_from_words
+from controller.model.finding_filter import ACTORS_BY_WORD, FINDING_CODES, FindingFilter, Only, filter_from_words
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

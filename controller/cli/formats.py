@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from controller.model.finding_filter import EVERYTHING, Shown
 from controller.model.plan import Plan
 from controller.model.report import Failed, FleetPlan, FleetReport, Outcome, Skipped
-from controller.model.report_filter import EVERYTHING, Shown
 from controller.quick_dataclasses import dataclass
 from controller.reporting.paint import Paint
 

@@ -43,7 +43,7 @@ def command(ctx: click.Context, /, output: str, group_by: str | None, **options:
     if ctx.invoked_subcommand is not None:
         return
     from controller.cli.terminal import environment, paint_for, print_notice, run_async
-    from controller.model.report_filter import Shown
+    from controller.model.finding_filter import Shown
     from controller.operations.period_report import report_from_state
     from controller.reporting.period_text import period_report_text
 

@@ -108,7 +108,7 @@ async def _read_hooks(api: Reader) -> tuple[list[LiveHook], dict[str, str]]:
 def _flow_spec(live: LiveSettings, declared: DesiredSettings) -> tuple[dict[str, Any], list[str]]:
     """Everything that a manifest can say and none says yet; what it cannot say is named."""
     spec: dict[str, Any] = {}
-    for path, value in _worth_declaring(live, declared):
+    for path, value in _values_to_declare(live, declared):
         *parents, key = path.split(".")
         node = spec
         for parent in parents:
@@ -122,7 +122,8 @@ def _flow_spec(live: LiveSettings, declared: DesiredSettings) -> tuple[dict[str,
     return spec, left_out
 
 
-def _worth_declaring(live: LiveSettings, declared: DesiredSettings) -> Iterator[tuple[str, SettingValue]]:
+def _values_to_declare(live: LiveSettings, declared: DesiredSettings) -> Iterator[tuple[str, SettingValue]]:
+    """The path and value of each live setting that a manifest can say and that none says yet."""
     for path, value in sorted(live.values.items()):
         if path in declared.values or path in live.locked or not isinstance(value, bool | int | str | tuple):
             continue

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from controller.model.desired import Fleet
 from controller.model.errors import UsageError
+from controller.model.finding_filter import Shown
 from controller.model.merchant_status import MerchantStatus, merchant_status
 from controller.model.period_report import CHART_DAYS, FleetMemory, PeriodReport, ReportedOccurrence, make_period_report
-from controller.model.report_filter import Shown
 from controller.model.run import Scope
 from controller.operations.bootstrap import load_manifests, open_store
 from controller.planning.not_booked import find_not_booked

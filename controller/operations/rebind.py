@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.operations.bootstrap import open_reader, open_store, state_lock
-from controller.reconcile.account import rebind_account, refuse_address_from_file
+from controller.reconcile.account_identity import rebind_account, refuse_address_from_file
 from controller.settings import Settings
 from state import RemoteAccount
 

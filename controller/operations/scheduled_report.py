@@ -14,8 +14,8 @@ from typing import Any
 
 from controller.model.cron import Cron, parse_cron
 from controller.model.errors import UsageError
+from controller.model.finding_filter import Shown, filter_from_words
 from controller.model.period_report import PeriodReport
-from controller.model.report_filter import Shown, filter_from_words
 from controller.model.run import Scope
 from controller.model.zones import time_zone
 from controller.operations.period_report import read_period_report

@@ -90,11 +90,11 @@ def make_plan(
 
     `remap`: a person wants its references followed to where renumbered books have moved them.
     """
-    declared = _plan_as_declared(desired, observed, recorded, now, remap=remap)
+    declared = _run_steps(desired, observed, recorded, now, remap_allowed=remap)
     declared, hidden = split_ignored(declared, desired, now)
     if not hidden:
         return declared
-    rest = _plan_as_declared(without_ignored_fields(desired, hidden), observed, recorded, now, remap=remap)
+    rest = _run_steps(without_ignored_fields(desired, hidden), observed, recorded, now, remap_allowed=remap)
     not_made = {CORRECTED_BY.get(finding.code) for finding in hidden}
     changes = tuple(change for change in rest.changes if change.kind not in not_made)
     keys = {finding.key for finding in hidden}
@@ -121,10 +121,11 @@ def _status_beside_ignored(declared: Plan, changes: tuple[Change, ...], findings
     return status if is_mapped or status is not PlanStatus.IN_SYNC else PlanStatus.WAITING
 
 
-def _plan_as_declared(
-    desired: DesiredMerchant, observed: Observed, recorded: RecordedState, now: datetime, *, remap: bool
+def _run_steps(
+    desired: DesiredMerchant, observed: Observed, recorded: RecordedState, now: datetime, *, remap_allowed: bool
 ) -> Plan:
-    context = PlanningContext(desired, observed, recorded, now, remap_allowed=remap)
+    """The steps one after another up to the first that does not proceed, and the plan that they amount to."""
+    context = PlanningContext(desired, observed, recorded, now, remap_allowed=remap_allowed)
     results: list[StepResult] = []
     checked: set[CheckedPart] = set()
     # Retained, or already taken down: no step may find anything to change.

@@ -16,7 +16,7 @@ from controller.model.run import Scope
 from controller.model.values import COMPANY_NAME_PATH, ENABLED_PATH
 from controller.planning.manual_sync import desired_during, recorded_during
 from controller.planning.renames import under_new_names
-from controller.reconcile.account import bound_company_ids, verify_account
+from controller.reconcile.account_identity import bound_company_ids, verify_account
 from controller.reconcile.context import RunContext
 from controller.reconcile.identity import find_contested, resolve_renames
 from controller.reconcile.manual_syncs import load_open_syncs, settle_left_syncs

@@ -17,6 +17,7 @@ from typing import Any
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Diagnostic
 from controller.model.errors import MerchantctlError
+from controller.model.finding_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.plan import Actor, Change, Condition, FieldChange, Finding, Plan
 from controller.model.report import (
     Applied,
@@ -30,7 +31,6 @@ from controller.model.report import (
     Skipped,
     Unchanged,
 )
-from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.run import Scope
 from controller.model.values import COMPANY_NAME_PATH, value_to_json
 from controller.model.zones import TZDATA_VERSION

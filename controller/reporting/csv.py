@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 
+from controller.model.finding_filter import EVERYTHING, Shown
 from controller.model.period_report import PeriodReport
 from controller.model.plan import Finding
 from controller.model.report import FleetPlan
-from controller.model.report_filter import EVERYTHING, Shown
 from controller.model.severity import finding_severity
 from controller.reporting.as_json import findings_of, unmanaged_findings
 from controller.reporting.formatting import clean, format_iso, format_value

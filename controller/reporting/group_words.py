@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from shlex import quote
 
+from controller.model.finding_filter import Shown
 from controller.model.plan import Actor
-from controller.model.report_filter import Shown
 from controller.model.run import Scope
 from controller.model.severity import Severity
 from controller.model.statement_groups import Group, Line, merchants_by_actor, merchants_by_severity

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from controller.model.drift import is_drift
+from controller.model.finding_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.merchant_status import STATUS_MEANINGS, MerchantStatus
 from controller.model.period_report import count_ages, plan_funnel
 from controller.model.plan import PlanStatus
 from controller.model.report import FleetPlan, FleetReport, Refusal, Unchanged
-from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.severity import Severity
 from controller.model.statement_groups import Group, group_statements
 from controller.model.statements import drift_statements, later_statements, plan_statements, report_statements
@@ -32,7 +32,14 @@ def plan_html(plan: FleetPlan, title: str = "Plan", note: str = "") -> str:
     groups = group_statements([*plan_statements(plan), *later_statements(plan)])
     refusal = _refusal(plan.refusal) if plan.refusal else ""
     noted = paragraph(note, "notice") if note else ""
-    summary = [paragraph(plan_summary(plan), "lead"), noted, refusal, *_notices(plan), tiles(groups), _figures(plan)]
+    summary = [
+        paragraph(plan_summary(plan), "lead"),
+        noted,
+        refusal,
+        *_fleet_problems_and_notes(plan),
+        tiles(groups),
+        _figures(plan),
+    ]
     sections: list[Section] = [("summary", "Summary", "".join(summary)), *severity_sections(groups)]
     return page(_title(title, plan), [_facts(plan)], sections, provenance_text(plan))
 
@@ -43,7 +50,7 @@ def drift_html(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = 
     summary = [
         paragraph(drift_summary(plan), "lead"),
         filtered,
-        *_notices(plan),
+        *_fleet_problems_and_notes(plan),
         tiles(groups),
         _figures(plan, ages=True),
     ]
@@ -69,7 +76,7 @@ def apply_html(result: FleetReport | FleetPlan) -> str:
     summary = [
         paragraph(report_summary(result), "lead"),
         f'<div class="refused">{bullets(notices)}</div>' if notices else "",
-        *_notices(plan),
+        *_fleet_problems_and_notes(plan),
         tiles(groups),
         f'<div class="figures">{bars("What became of the plans", outcomes)}</div>' if outcomes else "",
     ]
@@ -119,7 +126,7 @@ def _facts(plan: FleetPlan, syncs: str = "") -> str:
     )
 
 
-def _notices(plan: FleetPlan) -> list[str]:
+def _fleet_problems_and_notes(plan: FleetPlan) -> list[str]:
     invalid = [f"Invalid: {each}" for each in plan.diagnostics]
     unread = [f"Not read: {why}" for why in plan.unread_reasons]
     found = [f"{each.code}: {each.cause} {each.one_line_remedy}" for each in plan.findings]

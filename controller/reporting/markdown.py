@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from controller.model.finding_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.report import FleetPlan, FleetReport, Refusal
-from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.statement_groups import Group, group_statements
 from controller.model.statements import drift_statements, later_statements, plan_statements, report_statements
 from controller.reporting.as_json import unmanaged_names
@@ -34,7 +34,7 @@ _PARTS_LEFT_OUT_CHARACTERS = 2_000
 def plan_markdown(plan: FleetPlan) -> str:
     groups = group_statements([*plan_statements(plan), *later_statements(plan)])
     head = ["## Plan", "", *_made(plan), f"**{escape_markdown(plan_summary(plan))}**", "", *_who(groups)]
-    head += [*_notices(plan), *(_refusal(plan.refusal) if plan.refusal else [])]
+    head += [*_fleet_problems_and_notes(plan), *(_refusal(plan.refusal) if plan.refusal else [])]
     return _document(head, groups, [], code_span(command_for_all("plan", plan.scope)))
 
 
@@ -42,7 +42,7 @@ def drift_markdown(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: boo
     groups = group_statements(drift_statements(plan))
     summary = cut_text(drift_summary(plan), _LONGEST_NOTICE)
     head = ["## Drift", "", *_made(plan, shown), f"**{escape_markdown(summary)}**", "", *_who(groups)]
-    head += _notices(plan, last_syncs_text(plan))
+    head += _fleet_problems_and_notes(plan, last_syncs_text(plan))
     foot = _unmanaged(plan, unmanaged)
     command = code_span(command_for_all("drift", plan.scope, filter_words(shown)))
     if shown.group_by is None:
@@ -78,7 +78,7 @@ def apply_markdown(result: FleetReport | FleetPlan) -> str:
     ended = "; ".join(filter(None, (result.stop_reason, result.remedy)))
     head += [f"**Ended early:** {escape_markdown(cut_text(ended, _LONGEST_NOTICE))}", ""] if ended else []
     head += [f"Writes may go on after {format_time(result.resume_at)}.", ""] if result.resume_at else []
-    head += _notices(result.plan)
+    head += _fleet_problems_and_notes(result.plan)
     return _document(head, groups, [], "`-o json`")
 
 
@@ -99,7 +99,7 @@ def _who(groups: Sequence[Group]) -> list[str]:
     return [escape_markdown(f"{severity_sentence(groups)}. {actor_sentence(groups)}".rstrip()), ""]
 
 
-def _notices(plan: FleetPlan, syncs: str = "") -> list[str]:
+def _fleet_problems_and_notes(plan: FleetPlan, syncs: str = "") -> list[str]:
     """What concerns the whole fleet."""
     found = [(f"{each.code}:", f"{each.cause} {each.one_line_remedy}") for each in plan.findings]
     items = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from controller.model.finding_filter import Shown
 from controller.model.report import FleetPlan
-from controller.model.report_filter import Shown
 from controller.model.run import Scope
 from controller.reporting.formatting import (
     ACTOR_WORDS,

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.drift import is_drift
+from controller.model.finding_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.plan import READY_CONDITION, ConditionStatus, Plan, PlanStatus
 from controller.model.report import FleetPlan
-from controller.model.report_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.statements import drift_statements
 from controller.reporting.as_json import findings_of, unmanaged_names
 from controller.reporting.data_age import data_age_rows, data_age_text

@@ -40,8 +40,7 @@ from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.load_snapshot import select_merchants
 from controller.rollout import record as rollout_record
-from controller.rollout.run import RolloutSession, run_waves
-from controller.rollout.run import start_rollout as begin
+from controller.rollout.run import RolloutSession, confirm_and_record_rollout, run_waves
 from controller.rollout.undo import undo_rollout as put_back
 from controller.rollout.waves import is_selector
 from controller.settings import Settings
@@ -109,7 +108,7 @@ async def start_rollout(
         await refuse_empty_root(settings, fleet, run.store)
         run = replace(run, policy=policy_of(request.spec))
         async with state_lock(run.lock, request.lock_timeout):
-            started = await begin(run, request.name, request.spec, session, request.confirm)
+            started = await confirm_and_record_rollout(run, request.name, request.spec, session, request.confirm)
         if isinstance(started, RolloutPreview):
             return started
         controller = None if request.foreground else await _controller_at(fleet, run)

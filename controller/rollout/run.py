@@ -80,7 +80,7 @@ class RolloutSession:
 # Beginning ----------------------------------------------------------------------------------------------
 
 
-async def start_rollout(
+async def confirm_and_record_rollout(
     run: RunContext,
     name: str | None,
     spec: RolloutSpec,

@@ -146,12 +146,14 @@ class Page:
     page_count: int
 
 
-def build_dashboard_view(latest: ControllerStatus, before: Mapping[str, MerchantRow] | None = None) -> DashboardView:
+def build_dashboard_view(
+    latest: ControllerStatus, reusable_rows: Mapping[str, MerchantRow] | None = None
+) -> DashboardView:
     """Build the dashboard of one status.
 
-    before  the rows of an earlier one, by merchant: those of whom nothing is new are taken from there
+    reusable_rows  the rows of an earlier one, by merchant: those of whom nothing is new are taken from there
     """
-    rows = tuple(sorted(_rows(latest, before or {}), key=lambda row: row.urgency))
+    rows = tuple(sorted(_rows(latest, reusable_rows or {}), key=lambda row: row.urgency))
     with_findings = [row for row in rows if row.findings]
     return DashboardView(
         rows=rows,
@@ -176,8 +178,8 @@ class DashboardViewCache:
         source = (latest.plan, latest.outcomes, latest.fleet)
         # By identity: a pass replaces these values, and comparing ten thousand plans would cost more than the view.
         if self._view is None or any(new is not old for new, old in zip(source, self._source, strict=True)):
-            before = {row.merchant: row for row in self._view.rows} if self._view else {}
-            self._source, self._view = source, build_dashboard_view(latest, before)
+            reusable_rows = {row.merchant: row for row in self._view.rows} if self._view else {}
+            self._source, self._view = source, build_dashboard_view(latest, reusable_rows)
         return self._view
 
 
@@ -218,11 +220,11 @@ def paginate(rows: Sequence[MerchantRow], number: int) -> Page:
     return Page(tuple(rows[(number - 1) * ROWS_PER_PAGE : number * ROWS_PER_PAGE]), len(rows), number, page_count)
 
 
-def _rows(latest: ControllerStatus, before: Mapping[str, MerchantRow]) -> Iterable[MerchantRow]:
+def _rows(latest: ControllerStatus, reusable_rows: Mapping[str, MerchantRow]) -> Iterable[MerchantRow]:
     declared = latest.fleet.merchants if latest.fleet else {}
     for plan in latest.plan.plans if latest.plan else ():
         name = plan.merchant
-        desired, outcome, old = declared.get(name), latest.outcomes.get(name), before.get(name)
+        desired, outcome, old = declared.get(name), latest.outcomes.get(name), reusable_rows.get(name)
         # By identity, as in the cache.
         is_same = old is not None and old.plan is plan and old.outcome is outcome and old.desired is desired
         yield old if old is not None and is_same else _row(plan, outcome, desired)

@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.model.finding_filter import EVERYTHING, FindingFilter, Only, Shown
 from controller.model.merchant_status import MerchantStatus
 from controller.model.observed import LastSync
 from controller.model.period_report import CHART_DAYS, FleetMemory, PeriodReport, ReportedOccurrence, make_period_report
 from controller.model.plan import Actor, Direction
-from controller.model.report_filter import EVERYTHING, FindingFilter, Only, Shown
 from controller.reporting.markdown import MAX_CHARACTERS
 from controller.reporting.period_html import period_report_html
 from controller.reporting.period_json import period_report_json

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from controller.model.finding_filter import EVERYTHING
 from controller.model.not_booked import NotBookedReason, group_not_booked
 from controller.model.observed import LastSync
 from controller.model.period_report import FleetMemory, make_period_report
 from controller.model.plan import Actor, Condition, ConditionStatus, Finding, Plan, PlanStatus, SyncSchedule
-from controller.model.report_filter import EVERYTHING
 from controller.planning.not_booked import find_not_booked
 from controller.reporting.markdown import MAX_CHARACTERS
 from controller.reporting.period_html import period_report_html

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from controller.model.finding_filter import FindingFilter, Only, Shown
 from controller.model.plan import Direction, PlanStatus
 from controller.model.report import Applied, Failed, LimitExceeded, Outcome, Refusal
-from controller.model.report_filter import FindingFilter, Only, Shown
 from controller.reporting.html import apply_html, drift_html, plan_html
 from controller.reporting.html_page import SCRIPT, STYLE
 from controller.reporting.period_html import period_report_html

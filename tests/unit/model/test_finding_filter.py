@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from controller.model.exit_codes import exit_code
+from controller.model.finding_filter import FindingFilter, Only, divide_by_label, filter_findings
 from controller.model.plan import Actor, Direction, Finding
-from controller.model.report_filter import FindingFilter, Only, divide_by_label, filter_findings
 from tests.unit.reporting.fleets import NOW, finding, fleet, merchant, waiting
 
 DRIFT = finding("sync-disabled", direction=Direction.DRIFT, since=NOW)
