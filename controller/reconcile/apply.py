@@ -18,7 +18,7 @@ from controller.model.errors import ApiUnusable, NotFound, Rejected, RemoteError
 from controller.model.names import company_name_key
 from controller.model.observed import LINKED, Absent
 from controller.model.plan import Change, ChangeKind, Plan
-from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Unchanged
+from controller.model.report import Applied, Failed, Outcome, Unchanged
 from controller.reconcile.apply_accounts import create_account
 from controller.reconcile.apply_configuration import set_configuration
 from controller.reconcile.apply_creates import announce_intent, create_company, create_connection
@@ -129,7 +129,7 @@ async def _delete_connection(
         status = statuses.get(plan.connection_id or "")
         if status != LINKED:
             why = f"connection {plan.connection_id}, which takes its place, is {status or 'not there'} by now"
-            raise MerchantHalted(ChangedSincePlan(why, progress.writes))
+            raise progress.changed_since_plan(why)
         if old_id not in statuses:
             return
         async with announce_intent(plan, snapshot, change.kind.value, name=old_id, company_id=company_id) as intent:

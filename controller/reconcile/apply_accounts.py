@@ -15,7 +15,6 @@ from controller.model.account_types import pushed_name
 from controller.model.errors import RemoteError, TransientError
 from controller.model.observed import AccountPush
 from controller.model.plan import RECHECK_WAITING_AFTER, Actor, Change, ChangeKind, Finding, Plan
-from controller.model.report import ChangedSincePlan, Failed
 from controller.model.values import NewAccount, Option, Ref, parse_account_path
 from controller.planning.new_accounts import CHART_OF_ACCOUNTS, UNRESOLVED_CODE, find_obstacle, unresolved_new_accounts
 from controller.reconcile.apply_creates import announce_intent
@@ -42,7 +41,7 @@ async def create_account(
         intent, push = await _push(plan, change, progress, snapshot)
         if push.is_pending and not is_last:
             why = "an account is still being created, and the next one waits for it"
-            raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes))
+            raise progress.failed(why, retryable=True)
     except (MerchantHalted, RemoteError):
         await _pull_and_settle(made, progress, snapshot)
         raise
@@ -72,7 +71,7 @@ async def _push(
     async def read_then_push(api: Client) -> AccountPush:
         live = read_configuration(await api.configuration(company_id), run.service_now())
         if not unresolved_new_accounts({path: ref}, live):
-            raise MerchantHalted(ChangedSincePlan(f"{ref} is offered by now for {path}", progress.writes))
+            raise progress.changed_since_plan(f"{ref} is offered by now for {path}")
         account = _prototype(str(desired.platform), change, new)
         async with announce_intent(plan, snapshot, ACCOUNT_INTENT, name=str(ref), company_id=company_id) as intent:
             intents.append(intent)
@@ -82,7 +81,7 @@ async def _push(
     if push.status in ("Failed", "TimedOut"):
         await run.store.intents.close(intents[-1].id, outcome="not done", at=run.now())
         why = f"the books did not take account {new.name!r}: {push.message or push.status}"
-        raise MerchantHalted(Failed(why, retryable=False, writes=progress.writes))
+        raise progress.failed(why, retryable=False)
     return intents[-1], push
 
 
@@ -116,7 +115,7 @@ async def _halt_unless_lacking(
     books = await read_books_for_new_accounts(api, company_id, str(plan.connection_id), {path: ref}, now, made)
     obstacle = find_obstacle(path, new, books, await api.data_status(company_id), now)
     if obstacle:
-        raise MerchantHalted(ChangedSincePlan(obstacle.cause, progress.writes))
+        raise progress.changed_since_plan(obstacle.cause)
 
 
 def _prototype(platform: str, change: Change, new: NewAccount) -> dict[str, str]:

@@ -16,7 +16,7 @@ from controller.codat.write_check import find_unexpected_changes, object_paths
 from controller.model.errors import Rejected, RemoteError
 from controller.model.observed import LINKED, Absent, Configuration
 from controller.model.plan import Change, Plan
-from controller.model.report import ChangedSincePlan, Failed
+from controller.model.report import ChangedSincePlan
 from controller.model.values import Value, resolve_live_path, values_equal
 from controller.planning.diff import describe_changes
 from controller.planning.plan import declared_values
@@ -92,7 +92,7 @@ async def _halt_if_not_linked(plan: Plan, company_id: str, progress: MerchantPro
     status = next((each.status for each in connections if each.id == plan.connection_id), None)
     if status != LINKED:
         why = f"refused while the accounting connection is {status or 'not there'}; it was linked when planned"
-        raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes)) from None
+        raise progress.failed(why, retryable=True) from None
 
 
 def _halt_if_changed(
@@ -103,23 +103,23 @@ def _halt_if_changed(
     if missing:
         # A document that lacks a whole section proves nothing: sent back, it would wipe what stands there.
         why = f"the configuration came without {min(missing)}, which was there before: unknown, and nothing is written"
-        raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes))
+        raise progress.failed(why, retryable=True)
     if plan.observed_values:
         moved = describe_changes(plan.observed_values, declared_values(snapshot.desired[plan.merchant], live))
         if moved:
-            raise MerchantHalted(ChangedSincePlan(moved, progress.writes))
+            raise progress.changed_since_plan(moved)
     violations = find_violations({**live.values, **_desired_values_at_live_paths(change, live)}, live)
     if violations:
         path, sentence = violations[0]
         why = f"the options moved since the plan: {path}: {sentence}"
-        raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes))
+        raise progress.failed(why, retryable=True)
     if plan.document_changes:
         # What a rollout noted, to put it back one day, has to be what still stands there.
         touched = touched_places(change, live)
         moved_fields = sorted(name for name in touched if touched[name] != plan.document_changes.get(name))
         if moved_fields:
             why = f"how {', '.join(moved_fields)} stands in the document"
-            raise MerchantHalted(ChangedSincePlan(why, progress.writes))
+            raise progress.changed_since_plan(why)
 
 
 def touched_places(change: Change, live: Configuration) -> dict[str, Mapping[str, tuple[str | None, str | None]]]:
@@ -159,9 +159,9 @@ async def _read_back(
     if earlier and earlier.reason.endswith(difference):
         # Once it may have been somebody else's edit; twice in the same way it is Codat, and a third time is no use.
         why = f"Codat normalises this, so write in the manifest what it keeps: {difference}"
-        raise MerchantHalted(Failed(why, retryable=False, writes=progress.writes))
+        raise progress.failed(why, retryable=False)
     why = f"somebody else writes too, or Codat keeps another value: {difference}"
-    raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes))
+    raise progress.failed(why, retryable=True)
 
 
 async def _read(api: Reader, company_id: str, snapshot: RunSnapshot) -> Configuration:

@@ -14,11 +14,10 @@ from controller.codat.transport import NotWritten
 from controller.model.errors import ApiUnusable, OutcomeUnknown, RemoteError
 from controller.model.observed import PENDING_AUTH, Absent, Company, Listing
 from controller.model.plan import Change, Plan
-from controller.model.report import ChangedSincePlan, Failed
 from controller.planning.connection import consent_finding
 from controller.reconcile.create_listing import CreateListing
 from controller.reconcile.fence import stop_for_lost_lock
-from controller.reconcile.merchant_progress import MerchantHalted, MerchantProgress
+from controller.reconcile.merchant_progress import MerchantProgress
 from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import RunSnapshot, not_bound_to_others
 from state import Intent
@@ -41,12 +40,12 @@ async def create_company(
         listing = await snapshot.creates.listed(relist, snapshot.run.now)
         if listing.incomplete_reason:
             why = f"the companies could not be listed completely, so none is created: {listing.incomplete_reason}"
-            raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes))
+            raise progress.failed(why, retryable=True)
         same_name = not_bound_to_others(listing.named(name), plan.merchant, snapshot.merchant_by_company_id)
         if same_name:
             ids = ", ".join(company.id for company in same_name)
             why = f"a company of the name {name!r} is there by now ({ids})"
-            raise MerchantHalted(ChangedSincePlan(why, progress.writes))
+            raise progress.changed_since_plan(why)
         company = await snapshot.run.api.read_then_write(
             partial(_create_while_fresh, plan=plan, listing=listing, progress=progress, snapshot=snapshot)
         )
@@ -54,7 +53,7 @@ async def create_company(
             snapshot.creates.companies[plan.merchant] = company.id
             return progress.after_write(company_id=company.id)
     why = f"company {name!r} was not created: each listing had grown old before there was room in the budget to do it"
-    raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes))
+    raise progress.failed(why, retryable=True)
 
 
 async def _create_while_fresh(
@@ -100,7 +99,7 @@ def _halt_if_connected(company: Company | Absent, replaced_by: str | None, progr
     """`replaced_by`: only a connection of this platform is in the way; None: any one is."""
     if isinstance(company, Absent):
         why = "the company is not there any more, or not yet"
-        raise MerchantHalted(Failed(why, retryable=True, writes=progress.writes))
+        raise progress.failed(why, retryable=True)
     accounting = [
         each
         for each in company.connections
@@ -109,7 +108,7 @@ def _halt_if_connected(company: Company | Absent, replaced_by: str | None, progr
     if accounting:
         ids = ", ".join(f"{each.id}, {each.platform}, {each.status}" for each in accounting)
         why = f"company {company.id} has an accounting connection by now ({ids})"
-        raise MerchantHalted(ChangedSincePlan(why, progress.writes))
+        raise progress.changed_since_plan(why)
 
 
 @asynccontextmanager

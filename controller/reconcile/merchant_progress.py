@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from controller.model.errors import OutcomeUnknown, RemoteError
 from controller.model.plan import Actor, Finding
-from controller.model.report import Outcome
+from controller.model.report import ChangedSincePlan, Failed, Outcome
 from controller.quick_dataclasses import dataclass
 
 T = TypeVar("T")
@@ -44,6 +44,14 @@ class MerchantProgress:
         """What the next change starts from."""
         ids = company_id or self.company_id, connection_id or self.connection_id
         return MerchantProgress(*ids, self.counter, (*self.findings, *findings))
+
+    def failed(self, why: str, *, retryable: bool) -> MerchantHalted:
+        """To be raised: the rest is not tried. `retryable`: trying again may help."""
+        return MerchantHalted(Failed(why, retryable=retryable, writes=self.writes))
+
+    def changed_since_plan(self, what: str) -> MerchantHalted:
+        """To be raised: live is not what was planned for, so it is not written over."""
+        return MerchantHalted(ChangedSincePlan(what, self.writes))
 
     async def count_write(self, request: Awaitable[T]) -> T:
         """A write's answer. A success that cannot be read was made all the same; no answer is not known to be."""
