@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.desired import Fleet
 from controller.model.errors import MerchantctlError, UsageError
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import RELEASABLE_BY_COUNT, Scope
@@ -32,6 +33,9 @@ from controller.reporting.as_json import MalformedPlan
 from controller.settings import Settings
 from state import Revision, RevisionStatus
 
+MAX_TIMES_OVERTAKEN = 5
+"""So often in a row another process may put its manifests in force between our look and our word."""
+
 
 async def plan_and_apply(
     settings: Settings,
@@ -41,22 +45,7 @@ async def plan_and_apply(
     environment: Environment = REAL_ENVIRONMENT,
 ) -> FleetReport | FleetPlan:
     """Plans everyone, judges once, asks once, writes. Refused or declined: the plan alone comes back."""
-    saved_plan = request.saved_plan
-    if saved_plan:
-        if saved_plan.get("environment") != settings.environment_name:
-            made, here = (
-                each or "no environment" for each in (saved_plan.get("environment"), settings.environment_name)
-            )
-            raise MerchantctlError(f"this plan was made in {made}, and this is {here}. Nothing was done")
-        request = replace(request, scope=scope_of_saved_plan(saved_plan, settings.manifests))
-    _refuse_releases_in_a_part(request)
-    if request.puts_in_force and not request.scope.is_everyone:
-        raise UsageError(
-            "--revision is for a run of the whole root: leave out PATH, --target and -l. Nothing was done."
-        )
-    fleet = load_manifests(settings, request.scope, strict=True, cached=False)
-    if saved_plan and saved_plan["manifests"] != fleet.digest:
-        raise MerchantctlError("the manifests are not those that this plan was made from; make a new plan")
+    request, fleet = _checked_request(request, settings)
     async with (
         open_store(settings) as store,
         state_lock(store.lock, request.lock_timeout) as lost_at,
@@ -68,7 +57,7 @@ async def plan_and_apply(
         await refuse_empty_root(settings, fleet, store)
         run = build_run(settings, request, fleet, store, api, on_progress, environment)
         with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number)):
-            report = await reconcile(run, request.confirm, saved_plan)
+            report = await reconcile(run, request.confirm, request.saved_plan)
             if isinstance(report, FleetReport) and request.puts_in_force and report.confirmed:
                 await _put_in_force(run, settings)
             if isinstance(report, FleetReport):
@@ -78,26 +67,52 @@ async def plan_and_apply(
             return report
 
 
+def _checked_request(request: ApplyRequest, settings: Settings) -> tuple[ApplyRequest, Fleet]:
+    """The request, of the scope that its saved plan was made for, and its manifests: all that can be refused before
+    anything is opened.
+
+    Raises UsageError, MalformedPlan, InvalidManifests, and MerchantctlError for a plan made elsewhere or of others.
+    """
+    plan, here = request.saved_plan, settings.environment_name
+    if plan and plan.get("environment") != here:
+        made = plan.get("environment") or "no environment"
+        told = f"this plan was made in {made}, and this is {here or 'no environment'}"
+        raise MerchantctlError(f"{told}. Nothing was done.")
+    if plan:
+        request = replace(request, scope=scope_of_saved_plan(plan, settings.manifests))
+    # A part of the manifests hides how many are missing, so in a part nobody is released by name either.
+    released = [cls.value for cls in RELEASABLE_BY_COUNT if request.policy.released_merchants(cls)]
+    for_everyone = [f"--allow {name}=NAME" for name in released] + (["--revision"] if request.puts_in_force else [])
+    if for_everyone and not request.scope.is_everyone:
+        raise UsageError(
+            f"{for_everyone[0]} is for a run of the whole root: leave out PATH, --target and -l. Nothing was done."
+        )
+    fleet = load_manifests(settings, request.scope, strict=True, cached=False)
+    if plan and plan["manifests"] != fleet.digest:
+        raise MerchantctlError(
+            "the manifests are not those that this plan was made from. Nothing was done. "
+            "Make a new one: merchantctl plan --out FILE"
+        )
+    return request, fleet
+
+
 async def _put_in_force(run: RunContext, settings: Settings) -> None:
-    """The manifests of a run that a person agreed to, whichever are in force."""
+    """The manifests of a run that a person agreed to, whichever are in force.
+
+    Raises MerchantctlError where others put theirs in force in every moment in between.
+    """
     revisions = run.store.revisions
     revision = Revision(run.fleet.digest, run.fleet.commit, str(settings.git or settings.manifests.resolve()))
-    while True:
+    # Refused only where another process put its own in force since our look, so each further try is another's success.
+    for _ in range(MAX_TIMES_OVERTAKEN):
         row = await revisions.load(RevisionStatus.IN_FORCE)
         number = row.id if row else None
         if await revisions.put_in_force(revision, instead_of=number, at=run.now(), by=str(run.author)):
             return
-
-
-def _refuse_releases_in_a_part(request: ApplyRequest) -> None:
-    """Raises UsageError: a merchant is released by name only in a run over everyone, since a part of the manifests
-    hides how many are missing."""
-    named = [cls.value for cls in RELEASABLE_BY_COUNT if request.policy.released_merchants(cls)]
-    if named and not request.scope.is_everyone:
-        raise UsageError(
-            f"--allow {named[0]}=NAME is for a run of the whole root: leave out PATH, --target and -l. "
-            "Nothing was done."
-        )
+    raise MerchantctlError(
+        f"the changes are made, but these manifests are not in force: others were put in force {MAX_TIMES_OVERTAKEN} "
+        "times meanwhile. Which: merchantctl revision show. To have these: run this again."
+    )
 
 
 def scope_of_saved_plan(saved_plan: Mapping[str, Any], root: Path) -> Scope:
