@@ -156,9 +156,12 @@ def _changed(change: FieldChange, desired: DesiredSettings) -> Finding:
 
 def _not_offered(path: str, desired: DesiredSettings, live: LiveSettings) -> Finding:
     """A whole part would be refused because of one key that Codat does not have."""
-    offered = [each for each in live.values if part_of(each) == part_of(path)]
-    nearest = get_close_matches(path, offered, n=1, cutoff=0.8)
-    remedy = f"did you mean {nearest[0]}?" if nearest else "remove it from the manifest"
+    part = part_of(path)
+    # The part itself makes any two paths alike.
+    offered = {each.removeprefix(part): each for each in live.values if part_of(each) == part}
+    nearest = get_close_matches(path.removeprefix(part), offered, n=1, cutoff=0.8)
+    remove = "remove it from the manifest"
+    remedy = f"did you mean {offered[nearest[0]]}? Else {remove}" if nearest else remove
     return _invalid(path, desired, None, f"Codat has no setting {path}, so that nothing was compared there", remedy)
 
 

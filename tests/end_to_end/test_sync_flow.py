@@ -171,7 +171,10 @@ def test_a_key_that_the_flow_does_not_have_stops_itself_alone(place: Place) -> N
     place.apply()
     assert live_text(place, NEXT) == "Continue"
     invalid = found(place)["text.en-us.configure-misc-nextButon"]
-    assert (invalid.code, invalid.remedy) == ("flow-invalid", f"did you mean {NEXT_PATH}?")
+    assert (invalid.code, invalid.remedy) == (
+        "flow-invalid",
+        f"did you mean {NEXT_PATH}? Else remove it from the manifest",
+    )
     assert place.run_in_process("apply", "--yes").returncode == 3
 
 
