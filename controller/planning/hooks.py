@@ -176,10 +176,11 @@ class _Look:
         direction = Direction.PENDING if manifest_moved and not live_moved else direction
         cause = "Codat has disabled it" if there.disabled else "it is otherwise than declared, and Codat has no update"
         portal = f"put it right in Codat's portal ({there.id})"
-        if self.declared.hook.kind is HookKind.RULE:
-            remedy = f"{portal}; or delete it there, and {APPLY_COMMAND} creates it as declared"
+        if current.declared.secret is None:  # of a rule, or one whose deliveries nobody could tell from a new one's
+            other = "delete it there, to have it created as declared"
         else:
-            remedy = f"{portal}; or write another variable or file under secret: a new one then takes its place"
+            other = "write another variable or file under secret, to have a new one take its place"
+        remedy = f"{portal}; or {other}: {APPLY_COMMAND}"
         live = f"{there.hook} (disabled)" if there.disabled else str(there.hook)
         return self._finding("changed", cause, remedy, Actor.OPERATOR, live=live, direction=direction)
 
@@ -239,9 +240,7 @@ def is_proven(old: RecordedHook, new: RecordedHook, proven: Collection[ProvenSou
 
 def secret_remedy(consumer_id: str, declared: DeclaredHook) -> str:
     """How the signing secret, which only the portal shows, comes to where deliveries are proven."""
-    return (
-        f"copy the signing secret of {consumer_id} from Codat's portal to {declared.secret}, where merchantctl run is"
-    )
+    return f"copy the signing secret of {consumer_id} from Codat's portal to {declared.secret}, where deliveries arrive"
 
 
 def _place(path: str, desired: DesiredSettings) -> str | None:

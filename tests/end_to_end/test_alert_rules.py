@@ -114,7 +114,7 @@ def test_a_difference_is_told_and_nothing_is_created_beside_it(place: Place) -> 
         applied = place.run_in_process("apply", "--yes")
     assert (applied.returncode, count_writes_by_call(counts)) == (3, {})
     found = said(place)
-    assert "or delete it there, and merchantctl apply creates it as declared" in found["rule-changed"].remedy
+    assert "or delete it there, to have it created as declared: merchantctl apply" in found["rule-changed"].remedy
     assert "write another variable or file under secret" in found["consumer-changed"].remedy
     assert found["consumer-changed"].direction == "pending"
 

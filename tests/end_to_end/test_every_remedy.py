@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -21,15 +22,18 @@ from typing import Any
 import httpx
 import pytest
 
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.finding_evidence import EVIDENCE_BY_CODE
-from controller.model.plan import Finding
+from controller.model.plan import Finding, Plan
 from controller.model.report import FleetPlan
 from controller.planning import (
+    account_settings,
     clock_skew,
     configuration,
     context,
     flapping,
     holds,
+    hooks,
     ignore,
     last_sync,
     limits,
@@ -48,8 +52,12 @@ from controller.reconcile import apply_accounts, concurrency, failure_policy, me
 from state import ProcessIdentity, open_state
 from tests.end_to_end import following
 from tests.end_to_end.place import UK_PROFILE, Place
+from tests.end_to_end.test_alert_rules import CREATE_CONSUMER, CREATE_RULE, HOOKS, MAIN, STATUS, consumers, prove, rules
+from tests.end_to_end.test_alert_rules import declare as declare_hooks
 from tests.end_to_end.test_isolation import answering
+from tests.end_to_end.test_sync_flow import NEXT, NEXT_PATH, TEXT, flow, set_in_portal
 from tests.end_to_end.test_wrong_clock import until_clocks_disagree, wrong_by
+from tests.intercept import Forward, intercepted
 
 HOUSE = Path(__file__).parents[2] / "controller"
 ACCOUNTS = "mapping.sales.accounts"
@@ -808,6 +816,124 @@ def first_at_two(place: Place) -> FleetPlan:
     return place.apply("m-00000", "m-00001", unattended=True).plan
 
 
+# The account's own settings ------------------------------------------------------------------------------
+
+TITLE = "configure-content-sales-title"
+TAX_RATES = "dataTypes.taxRates.syncSchedule"
+
+
+def said_next(text: str, **spec: Any) -> Callable[[Place], None]:
+    """The manifest says that text for the button, and another one, which no situation is about."""
+    return lambda place: flow(place, text={"en-us": {NEXT: text, TITLE: "Takings"}}, **spec)
+
+
+def in_portal(text: str) -> Callable[[Place], None]:
+    return lambda place: set_in_portal(place, NEXT, text)
+
+
+def without_next(place: Place) -> None:
+    flow(place, text={"en-us": {TITLE: "Takings"}})
+
+
+def unknown_text(key: str) -> Callable[[Place], None]:
+    return lambda place: flow(place, text={"en-us": {key: "Continue", TITLE: "Takings"}})
+
+
+def tax_rates_locked(place: Place) -> None:
+    flow(place, text={"en-us": {TITLE: "Takings"}}, dataTypes={"taxRates": {"syncSchedule": 24}})
+    lock_tax_rates(place)
+
+
+def lock_tax_rates(place: Place, *, is_locked: bool = True) -> None:
+    settings = place.emulator.api.get("/profile/syncSettings").json()
+    entries = [each | {"isLocked": is_locked and each["dataType"] == "taxRates"} for each in settings["settings"]]
+    body = settings | {"settings": entries, "overridesDefaults": True}
+    stored = place.emulator.api.post("/profile/syncSettings", json=body)
+    assert stored.is_success, stored.text
+
+
+def unlocked(place: Place) -> None:
+    lock_tax_rates(place, is_locked=False)
+
+
+def stored_without_blanks(place: Place) -> None:
+    """What is sent as `Go on ` arrives as `Go on`."""
+
+    async def trimmed(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if (request.method, request.url.path) != ("PATCH", TEXT):
+            return await onward(request)
+        headers = {name: value for name, value in request.headers.items() if name != "content-length"}
+        content = (await request.aread()).replace(b'Go on "', b'Go on"')
+        return await onward(httpx.Request("PATCH", request.url, headers=headers, content=content))
+
+    place.environment = intercepted(place.environment, trimmed)
+
+
+def unread_flow(place: Place) -> None:
+    said_next("Go on")(place)
+    place.emulator.fault(f"GET {TEXT}", "status", times=8, code=503)
+
+
+def declared_hooks(**main: Any) -> Callable[[Place], None]:
+    """One rule, and one consumer, of which the manifest says this beside what it says of it elsewhere."""
+    spec = {key: value for key, value in (MAIN | main).items() if value is not None}
+    return lambda place: declare_hooks(place, {"status": STATUS}, {"main": spec})
+
+
+def rule_in_portal(webhook: str) -> Callable[[Place], None]:
+    def act(place: Place) -> None:
+        (rule,) = rules(place)
+        body = {"type": rule["type"], "notifiers": {"webhook": webhook}}
+        assert place.emulator.api.put(f"/rules/{rule['id']}", json=body).is_success
+
+    return act
+
+
+def rule_deleted(place: Place) -> None:
+    """In the portal: the API lists it no more, and cannot delete one."""
+    (deleted,) = rules(place)
+
+    async def without_it(request: httpx.Request, onward: Forward) -> httpx.Response:
+        answer = await onward(request)
+        if (request.method, request.url.path) != ("GET", "/rules"):
+            return answer
+        listing = json.loads(await answer.aread())
+        left = [each for each in listing["results"] if each["id"] != deleted["id"]]
+        return httpx.Response(200, json=listing | {"results": left, "totalResults": len(left)})
+
+    place.environment = intercepted(place.environment, without_it)
+
+
+def consumer_switched(disabled: bool) -> Callable[[Place], None]:
+    def act(place: Place) -> None:
+        (consumer,) = consumers(place)
+        place.emulator.control("PATCH", f"/webhooks/{consumer['id']}", {"disabled": disabled})
+
+    return act
+
+
+def consumer_deleted(place: Place) -> None:
+    (consumer,) = consumers(place)
+    assert place.emulator.api.delete(f"/webhooks/{consumer['id']}").is_success
+
+
+def lost_create(request: str) -> Callable[[Place], None]:
+    """It did not arrive, and nobody heard of that."""
+
+    def make(place: Place) -> None:
+        place.skip_waits()
+        place.set_create_settle(1, late=60)
+        declared_hooks()(place)
+        place.emulator.fault(request, "drop", times=1)
+        place.apply()
+
+    return make
+
+
+def proven(source: str, key_id: str) -> Callable[[Place], None]:
+    return lambda place: prove(place, source, key_id)
+
+
 # The situations ------------------------------------------------------------------------------------------
 
 
@@ -816,7 +942,7 @@ class Situation:
     """How a finding comes about, where it is made, and one way to follow its remedy.
 
     at      the function that makes it
-    whom    the merchant it is about
+    whom    the merchant it is about, or the account
     after   what must hold in the end beside that it is gone: the merchant's state
     look    the look that finds it, where a plan does not
     look_again  the one that finds it gone, where that is not `look`
@@ -868,8 +994,109 @@ def _references() -> Iterator[tuple[str, Situation]]:
 
 
 MAPPED: dict[str, Any] = {"after": "in-sync"}
+ACCOUNT: dict[str, Any] = {"whom": ACCOUNT_NAME}
+NEXT_IN_SYNC: dict[str, Any] = {"field": NEXT_PATH, **ACCOUNT, **MAPPED}
+
+
+def _account() -> Iterator[tuple[str, Situation]]:
+    """The account's own settings, and its rules and webhook consumers."""
+    changed, invalid, not_kept = (
+        account_settings._changed,
+        account_settings._invalid,
+        account_settings._not_kept,
+    )
+    moved = and_then(said_next("Continue"), Place.apply, in_portal("Go on"))
+    yield "flow changed", Situation("flow-changed", changed, moved, (command(0),), **NEXT_IN_SYNC)
+    report: dict[str, Any] = {"policy": {"drift": "Report"}}
+    moved = and_then(moved, said_next("Continue", **report))
+    agreed = said("change the manifest", said_next("Go on", **report))
+    yield "flow changed under Report, agreed", Situation("flow-changed", changed, moved, (agreed,), **NEXT_IN_SYNC)
+    back = said("put it back in Codat's portal", in_portal("Continue"))
+    yield "flow changed under Report, put back", Situation("flow-changed", changed, moved, (back,), **NEXT_IN_SYNC)
+
+    mistyped = "configure-misc-nextButon"
+    corrected = said(f"did you mean {NEXT_PATH}?", said_next("Continue"))
+    yield (
+        "a text mistyped",
+        Situation("flow-invalid", invalid, unknown_text(mistyped), (corrected, apply), **ACCOUNT, **MAPPED),
+    )
+    removed = said("remove it from the manifest", without_next)
+    yield (
+        "a text like none",
+        Situation(
+            "flow-invalid", invalid, unknown_text("configure-misc-kangaroo"), (removed, apply), **ACCOUNT, **MAPPED
+        ),
+    )
+    asked = said("ask Codat", unlocked)
+    locked: dict[str, Any] = {"field": TAX_RATES, **ACCOUNT, **MAPPED}
+    yield "a setting locked", Situation("flow-invalid", invalid, tax_rates_locked, (asked, apply), **locked)
+    yield "a setting locked for good", Situation("flow-invalid", invalid, tax_rates_locked, (removed, apply), **locked)
+    otherwise = and_then(stored_without_blanks, said_next("Go on "), Place.apply)
+    as_stored = said("write in the manifest what Codat stored", said_next("Go on"))
+    yield "flow stored otherwise", Situation("flow-not-kept", not_kept, otherwise, (as_stored,), **NEXT_IN_SYNC)
+    not_here = said("remove it there", without_next)
+    yield "flow stored otherwise, removed", Situation("flow-not-kept", not_kept, otherwise, (not_here,), **NEXT_IN_SYNC)
+    again = said("looked at again with the next run", Place.apply)
+    yield (
+        "a part of the flow that could not be read",
+        Situation("unknown", account_settings._unread, unread_flow, (again,), **ACCOUNT, **MAPPED),
+    )
+    yield from _hooks()
+
+
+def _hooks() -> Iterator[tuple[str, Situation]]:
+    made_by, both = hooks._Look._finding, and_then(declared_hooks(), Place.apply)
+    yield "no such rule", Situation("rule-missing", made_by, declared_hooks(), (command(0),), **ACCOUNT)
+    yield (
+        "no such consumer any more",
+        Situation("consumer-missing", made_by, and_then(both, consumer_deleted), (command(0),), **ACCOUNT),
+    )
+    moved = and_then(both, rule_in_portal(f"{HOOKS}/2"))
+    right = said("put it right in Codat's portal", rule_in_portal(HOOKS))
+    yield "rule changed, put right", Situation("rule-changed", made_by, moved, (right,), **ACCOUNT)
+    deleted = said("or delete it there", rule_deleted)
+    yield "rule changed, deleted", Situation("rule-changed", made_by, moved, (deleted, command(0)), **ACCOUNT)
+
+    disabled = and_then(both, consumer_switched(True))
+    enabled = said("put it right in Codat's portal", consumer_switched(False))
+    yield "consumer disabled", Situation("consumer-changed", made_by, disabled, (enabled,), **ACCOUNT)
+    another = said("write another variable or file under secret", declared_hooks(secret={"env": "SECOND"}))
+    yield (
+        "consumer disabled, another beside it",
+        Situation("consumer-changed", made_by, disabled, (another, command(0)), **ACCOUNT),
+    )
+    no_secret = and_then(declared_hooks(secret=None), Place.apply, consumer_switched(True))
+    consumer_gone = said("or delete it there", consumer_deleted)
+    yield (
+        "consumer without a secret disabled",
+        Situation("consumer-changed", made_by, no_secret, (consumer_gone, command(0)), **ACCOUNT, **MAPPED),
+    )
+    replaced = and_then(both, proven("env FIRST", "k1"), declared_hooks(secret={"env": "SECOND"}))
+    yield "consumer to be replaced", Situation("consumer-changed", made_by, replaced, (command(0),), **ACCOUNT)
+
+    a_minute = said("after that", lambda place: place.wait(61))
+    for kind, request in (("rule", CREATE_RULE), ("consumer", CREATE_CONSUMER)):
+        code, ways = f"{kind}-pending", (a_minute, command(0))
+        yield f"{kind} lost in its create", Situation(code, made_by, lost_create(request), ways, **ACCOUNT)
+    copied = said("copy the signing secret", proven("env FIRST", "k1"))
+    yield "consumer unproven", Situation("consumer-unproven", made_by, both, (copied,), **ACCOUNT, **MAPPED)
+    copied = said("copy the signing secret", proven("env SECOND", "k2"))
+    yield (
+        "consumer replaced",
+        Situation(
+            "consumer-replaced",
+            hooks._retire_replaced,
+            and_then(replaced, Place.apply),
+            (copied, apply),
+            **ACCOUNT,
+            **MAPPED,
+        ),
+    )
+
+
 SITUATIONS: dict[str, Situation] = {
     **dict(_references()),
+    **dict(_account()),
     "account like nothing, added": Situation(
         "account-unresolved",
         references._problem_finding,
@@ -1345,9 +1572,12 @@ def _is_ours(file: str) -> bool:
 def findings_of(place: Place, whom: str, look: Callable[[Place], FleetPlan] | None = None) -> list[Finding]:
     plan = look(place) if look else place.plan()
     assert isinstance(plan, FleetPlan)
-    return (
-        [*plan.findings] if not whom else [each for one in plan.plans if one.merchant == whom for each in one.findings]
-    )
+    return [*plan.findings] if not whom else [each for one in plans_of(plan, whom) for each in one.findings]
+
+
+def plans_of(plan: FleetPlan, whom: str) -> list[Plan]:
+    """Of one merchant, or of the account."""
+    return [each for each in (*plan.plans, plan.account) if each and each.merchant == whom]
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
@@ -1365,8 +1595,8 @@ def test_a_finding_whose_remedy_is_followed_is_gone(name: str, place: Place, mad
     left = findings_of(place, situation.whom, situation.look_again or situation.look)
     assert not [each for each in left if (each.code, each.field) == (found.code, found.field)], left
     if situation.after:
-        state = {each.merchant: each.status.value for each in place.plan().plans}
-        assert state[situation.whom] == situation.after, left
+        (plan,) = plans_of(place.plan(), situation.whom)
+        assert plan.status.value == situation.after, left
 
 
 # Nothing is left out -------------------------------------------------------------------------------------
