@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -106,7 +107,7 @@ def _print_field(desired: DesiredMerchant, explained: ExplainedField) -> None:
 
     path, value = explained.path, explained.value
     has_no_value = value is None and path not in desired.fields
-    click.echo(path if has_no_value else f"{path}: {clean(_yaml_text(value))}")
+    click.echo(path if has_no_value else f"{path}: {clean(_manifest_text(path, value, desired))}")
     rows = [
         (str(origin), f"{origin.manifest}, overridden" if position else origin.manifest)
         for position, origin in enumerate(explained.origins)
@@ -115,12 +116,16 @@ def _print_field(desired: DesiredMerchant, explained: ExplainedField) -> None:
         click.echo(clean(line))
 
 
-def _yaml_text(value: Any) -> str:
-    """A value as a manifest would write it."""
-    from controller.model.manifest_text import ref_as_yaml
-    from controller.model.values import Ref, value_to_json
+def _manifest_text(path: str, value: Any, desired: DesiredMerchant) -> str:
+    """A value as a manifest would write it: in quotes where YAML takes it for no text, an instant as its local day."""
+    from controller.model.manifest_text import quote_yaml, ref_as_yaml, value_as_yaml
+    from controller.model.schedule import local_date
+    from controller.model.values import LOCAL_TIME_PATH, START_DATE_PATH, LocalTime, Ref, value_to_json
 
     if isinstance(value, Ref):
         return ref_as_yaml(value)
-    json_value = value_to_json(value)
-    return json_value if isinstance(json_value, str) else json.dumps(json_value, ensure_ascii=False)
+    if isinstance(value, datetime):
+        time = desired.fields.get(LOCAL_TIME_PATH) if path == START_DATE_PATH else None
+        return quote_yaml(f"{local_date(value, time.zone if isinstance(time, LocalTime) else None)}")
+    text = value_as_yaml(value)
+    return json.dumps(value_to_json(value), ensure_ascii=False) if text is None else text

@@ -48,10 +48,16 @@ def test_a_spreadsheet_has_it_in_columns(one: Place) -> None:
     assert f",{one.emulator.url}," in row
 
 
-def test_explain_writes_values_as_a_manifest_has_them(one: Place) -> None:
-    shown = one.run_in_process("explain", "ann").stdout
+def test_explain_writes_values_as_a_manifest_has_them(place: Place) -> None:
+    place.profile()
+    place.merchant("ann", company={"name": "yes"}, suspend={"reason": "610", "until": "2099-01-31"})
+    shown = place.run_in_process("explain", "ann").stdout
     assert "connection.platform: xero\n" in shown, "not Codat's key of it"
     assert 'mapping.sales.accounts.sales: {code: "200"}\n' in shown, "without its quotes a code is a number"
+    assert 'company.name: "yes"\n' in shown, "without its quotes a word of YAML is no text"
+    assert 'suspend.reason: "610"\n' in shown
+    assert 'suspend.until: "2099-01-31"\n' in shown
+    assert 'schedule.startDate: "2026-12-01"\n' in shown, "the local day, not the instant at which it begins"
 
 
 def test_the_history_of_a_mistyped_name_names_the_one_that_is_like_it(one: Place) -> None:
