@@ -6,7 +6,7 @@ request leaves and given back a minute after its *answer* came: arrival lies bet
 
     sent ──── arrives ──── answered ──────────── 60 s ────────────▶ place free again
 
-A read and the write that rests on it take their places together (`reserve`), so that the write does not wait in
+A read and the write that rests on it take their places together, with one permit, so that the write does not wait in
 this queue, for up to a minute, while what was read grows old.
 
 Two lanes. What somebody waits for goes FIRST. A long pass goes in the BACKGROUND: it leaves a part of the
@@ -88,27 +88,26 @@ class RateLimiter:
         self._wake_up: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
-    async def acquire(self, places: int = 1) -> bool:
-        """Wait until a request may be sent. True: send it, then call `release`. False: the quota is used up.
+    async def acquire(self, places: int = 1) -> Permit | None:
+        """Wait until a request may be sent, in the lane of this task. None: the quota is used up.
 
         More than one place is for requests that follow each other: one is in flight at a time, and each counts in the
-        budget. `record_answer` gives back each of them but the last.
+        budget.
         """
+        lane = _LANE.get()
+        return Permit(self, lane, places) if await self.wait_for_places(places, lane) else None
+
+    async def wait_for_places(self, places: int, lane: Lane) -> bool:
+        """Take so many places once they are free. False: the quota is used up."""
         if self._is_used_up_for(places):
             return False
-        lane = _LANE.get()
         if any(self._queues[: lane + 1]) or self._seconds_to_wait(places, lane) > 0:
             return await self._wait_in_queue(places, lane)
         self._take(places, lane)
         return True
 
-    async def reserve(self, places: int) -> Reservation | None:
-        """So many places for requests that follow each other; None when the quota is used up."""
-        return Reservation(self, places) if await self.acquire(places) else None
-
-    def record_answer(self, *, throttled: bool) -> None:
-        """One request was answered, or never will be. `throttled`: with 429."""
-        lane = _LANE.get()
+    def record_answer(self, lane: Lane, *, throttled: bool) -> None:
+        """One request was answered, or never will be: its place is free in a minute. `throttled`: with 429."""
         self._taken[lane] -= 1
         if self._budget:
             self._answered_at.append(self._loop.time())
@@ -119,14 +118,8 @@ class RateLimiter:
             # jumping back at once would earn the next one.
             self._concurrency = min(self._max_concurrency, self._concurrency + 1 / self._concurrency)
 
-    def release(self, *, throttled: bool) -> None:
-        """Give back the one place of an ordinary request, answered or not."""
-        self.record_answer(throttled=throttled)
-        self.release_unused(0)
-
-    def release_unused(self, unused: int) -> None:
-        """Requests that were acquired together are over, and `unused` of their places were not needed."""
-        lane = _LANE.get()
+    def release(self, lane: Lane, unused: int) -> None:
+        """Requests whose places were taken together are over, and so many of the places were not needed."""
         self._in_flight[lane] -= 1
         self._taken[lane] -= unused
         if lane is Lane.BACKGROUND:
@@ -276,7 +269,7 @@ class RateLimiter:
         except asyncio.CancelledError:
             # Admitted and cancelled in the same turn of the loop: nobody will send, so give the places back.
             if waiting.done() and not waiting.cancelled() and waiting.result():
-                self.release_unused(places)
+                self.release(lane, places)
             raise
 
     def _admit(self) -> None:
@@ -310,33 +303,39 @@ class RateLimiter:
         return math.inf
 
 
-class Reservation:
-    """Places that were taken together, for requests one after another; `close` gives back what was not used."""
+class Permit:
+    """Places that were taken together, for requests one after another; `close` gives back what was not used.
 
-    def __init__(self, rate_limiter: RateLimiter, places: int) -> None:
-        self._rate_limiter = rate_limiter
+    It remembers its lane, so that whoever gives it back, and where, makes no difference.
+    """
+
+    __slots__ = ("_is_open", "_lane", "_places", "_rate_limiter", "remaining")
+
+    def __init__(self, rate_limiter: RateLimiter, lane: Lane, places: int) -> None:
+        self._rate_limiter, self._lane = rate_limiter, lane
         self._places = self.remaining = places
-        self._open = True
+        self._is_open = True
 
     @property
     def is_blocked(self) -> bool:
         """Whether Codat has said meanwhile that nothing may be sent."""
         return self._rate_limiter.is_paused or self._rate_limiter.is_exhausted
 
-    def use(self) -> None:
-        """Use one place; `RateLimiter.record_answer` follows with its answer."""
-        assert self.remaining > 0, "more requests than places were reserved for"
+    def record_answer(self, *, throttled: bool) -> None:
+        """One of the requests was answered, or never will be: its place is used. `throttled`: with 429."""
+        assert self.remaining > 0, "more requests than places were taken for"
         self.remaining -= 1
+        self._rate_limiter.record_answer(self._lane, throttled=throttled)
 
     async def renew(self) -> bool:
         """Give all places back and wait for them again. False: the quota is used up."""
         self.close()
-        self._open = await self._rate_limiter.acquire(self._places)
-        self.remaining = self._places if self._open else 0
-        return self._open
+        self._is_open = await self._rate_limiter.wait_for_places(self._places, self._lane)
+        self.remaining = self._places if self._is_open else 0
+        return self._is_open
 
     def close(self) -> None:
         """Give back the places that were not used. Closing twice does no harm."""
-        if self._open:
-            self._open = False
-            self._rate_limiter.release_unused(self.remaining)
+        if self._is_open:
+            self._is_open = False
+            self._rate_limiter.release(self._lane, self.remaining)

@@ -38,7 +38,7 @@ from controller.codat.error_mapping import (
 )
 from controller.codat.network import NETWORK_ERRORS, was_not_sent
 from controller.codat.quota_headers import Quota, parse_count, seconds_from_now, server_date
-from controller.codat.rate_limiter import MAX_QUOTA_WAIT_S, RateLimiter, Reservation
+from controller.codat.rate_limiter import MAX_QUOTA_WAIT_S, Permit, RateLimiter
 from controller.model.errors import (
     ApiKeyRefused,
     RateLimited,
@@ -156,7 +156,7 @@ class Transport:
         self._sleep = sleep
         self.now = clock
         self._counters = RequestCounters()
-        self._reservation: Reservation | None = None
+        self._exchange_permit: Permit | None = None
 
     @property
     def reads(self) -> int:
@@ -224,18 +224,18 @@ class Transport:
         """
         retries, address = RetryBudget(), "a read and its write"
         while True:
-            reservation = await self._rate_limiter.reserve(READ_AND_WRITE_PLACES)
-            if reservation is None:
+            permit = await self._rate_limiter.acquire(READ_AND_WRITE_PLACES)
+            if permit is None:
                 raise error_for_exhausted_quota(address, self._rate_limiter.seconds_until_reset)
-            # Shares everything with this transport (counters, breaker, limiter) but the reservation.
+            # Shares everything with this transport (counters, breaker, limiter) but the permit.
             transport = copy(self)
-            transport._reservation = reservation
+            transport._exchange_permit = permit
             try:
                 return await read_and_write(transport)
             except NotWritten as not_written:
                 problem, outcome = not_written.problem, not_written.outcome
             finally:
-                reservation.close()
+                permit.close()
             await self._wait_to_retry(problem, outcome, retries, write=True)
 
     async def _send_with_retries(
@@ -252,8 +252,8 @@ class Transport:
             request.headers["Idempotency-Key"] = idempotency_key
         address = f"{method} {path}"
         while True:
-            if write and self._reservation:
-                assert self._reservation.remaining, "read_then_write allows one read and one write"
+            if write and self._exchange_permit:
+                assert self._exchange_permit.remaining, "read_then_write allows one read and one write"
                 # Another request was answered 429 since our read. What we read would grow old while we wait.
                 if self._rate_limiter.is_paused:
                     raise NotWritten(RateLimited(f"{address}: not sent: Codat is busy", retry_at=None), None)
@@ -270,11 +270,11 @@ class Transport:
             if isinstance(problem, Unauthorized):
                 await self._raise_if_key_refused(problem, path)
             # Certainly not done, so a retry would be safe; but its document is as old as the read before it.
-            if write and self._reservation and (isinstance(problem, RateLimited) or problem.not_sent):
+            if write and self._exchange_permit and (isinstance(problem, RateLimited) or problem.not_sent):
                 raise NotWritten(problem, outcome) from None
             await self._wait_to_retry(problem, outcome, retries, write=write)
-            if self._reservation:
-                await self._reservation.renew()
+            if self._exchange_permit:
+                await self._exchange_permit.renew()
 
     def _value_or_raise(
         self, outcome: ApiAnswer | NoAnswer | None, address: str, parse: Callable[[bytes], T], *, write: bool
@@ -300,9 +300,9 @@ class Transport:
 
     async def _raise_if_key_refused(self, problem: Unauthorized, path: str) -> None:
         """ApiKeyRefused where the key is to blame, and not what was asked for (API notes 2.6)."""
-        if self._reservation:  # nothing more is sent with it, and the check below needs a place itself
-            self._reservation.close()
-            self._reservation = None
+        if self._exchange_permit:  # nothing more is sent with it, and the check below needs a place itself
+            self._exchange_permit.close()
+            self._exchange_permit = None
         if path == KEY_CHECK_PATH or await self._is_key_refused():
             raise ApiKeyRefused(f"{problem}: Codat refuses the API key; check the API key") from None
 
@@ -342,7 +342,8 @@ class Transport:
 
     async def _send_once(self, request: httpx.Request) -> ApiAnswer | NoAnswer | None:
         """What came back. None: not sent, since Codat said that its quota is used up."""
-        if not await self._take_place():
+        permit = await self._permit_for_one()
+        if permit is None:
             return None
         throttled = False
         try:
@@ -364,21 +365,19 @@ class Transport:
             not_sent = was_not_sent(problem)
             return NoAnswer(self._without_secrets(sanitize_text(description)), not_sent)
         finally:
-            if self._reservation:
-                self._rate_limiter.record_answer(throttled=throttled)
-            else:
-                self._rate_limiter.release(throttled=throttled)
+            permit.record_answer(throttled=throttled)
+            if permit is not self._exchange_permit:
+                permit.close()
 
-    async def _take_place(self) -> bool:
-        """Take a place in the budget, the reservation's where there is one. False: the quota is used up."""
-        if self._reservation is None:
+    async def _permit_for_one(self) -> Permit | None:
+        """A permit with a place for one more request: that of the read and its write, where this is one of the two.
+        None: the quota is used up."""
+        permit = self._exchange_permit
+        if permit is None:
             return await self._rate_limiter.acquire()
         # A pause began, or this is a retry: wait for all places anew, so that the write still follows its read at once.
-        must_wait = self._reservation.is_blocked or not self._reservation.remaining
-        if must_wait and not await self._reservation.renew():
-            return False
-        self._reservation.use()
-        return True
+        must_wait = permit.is_blocked or not permit.remaining
+        return None if must_wait and not await permit.renew() else permit
 
     def _build_request(self, method: str, path: str, body: bytes | None, query: Query | None) -> httpx.Request:
         headers = (

@@ -10,8 +10,20 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.codat.rate_limiter import BUDGET_WINDOW_S, RateLimiter, background_requests
+from controller.codat.rate_limiter import BUDGET_WINDOW_S, Permit, RateLimiter, background_requests
 from tests.unit.codat.virtual_time import run
+
+
+async def permit_of(rate_limiter: RateLimiter, places: int = 1) -> Permit:
+    permit = await rate_limiter.acquire(places)
+    assert permit, "the quota is not used up"
+    return permit
+
+
+def give_back(permit: Permit, *, throttled: bool = False) -> None:
+    """The one request that it was for is answered."""
+    permit.record_answer(throttled=throttled)
+    permit.close()
 
 
 class Server:
@@ -23,7 +35,8 @@ class Server:
         self.at_once = self.most_at_once = 0
 
     async def answer(self, rate_limiter: RateLimiter, *, throttled: bool = False) -> bool:
-        if not await rate_limiter.acquire():
+        permit = await rate_limiter.acquire()
+        if permit is None:
             return False
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -31,7 +44,7 @@ class Server:
         self.arrivals.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self._chance.uniform(0, self._slowest))
         self.at_once -= 1
-        rate_limiter.release(throttled=throttled)
+        give_back(permit, throttled=throttled)
         return True
 
     def busiest_minute(self) -> int:
@@ -117,7 +130,7 @@ def test_what_the_service_says_is_left_is_never_overdrawn(limit: int, requests: 
         seen: Counter[int] = Counter()
 
         async def ask() -> None:
-            assert await rate_limiter.acquire()
+            permit = await permit_of(rate_limiter)
             await asyncio.sleep(chance.uniform(0, 3))
             window = int(loop.time() // 60)
             seen[window] += 1
@@ -125,7 +138,7 @@ def test_what_the_service_says_is_left_is_never_overdrawn(limit: int, requests: 
             await asyncio.sleep(chance.uniform(0, 3))
             if loop.time() < ends:
                 rate_limiter.update_quota(left, ends - loop.time())
-            rate_limiter.release(throttled=left < 0)
+            give_back(permit, throttled=left < 0)
 
         await ask()
         await asyncio.gather(*(ask() for _ in range(requests)))
@@ -140,22 +153,22 @@ def test_an_older_answer_that_comes_later_gives_nothing_back() -> None:
         rate_limiter = RateLimiter(0, 16)
         rate_limiter.update_quota(0, 3600.0)
         rate_limiter.update_quota(9, 3600.0)
-        return await rate_limiter.acquire()
+        return bool(await rate_limiter.acquire())
 
     assert run(story()) is False
 
 
 def test_a_quota_that_is_used_up_sends_everyone_home_who_waits() -> None:
-    async def story() -> list[bool]:
+    async def story() -> list[Permit | None]:
         rate_limiter = RateLimiter(0, 1)
-        assert await rate_limiter.acquire()
+        first = await permit_of(rate_limiter)
         waiting = [asyncio.ensure_future(rate_limiter.acquire()) for _ in range(3)]
         await asyncio.sleep(1)
         rate_limiter.update_quota(0, 7200.0)
-        rate_limiter.release(throttled=False)
+        give_back(first)
         return await asyncio.gather(*waiting)
 
-    assert run(story()) == [False, False, False]
+    assert run(story()) == [None, None, None]
 
 
 def test_when_the_quota_is_back_everyone_may_go_on() -> None:
@@ -163,7 +176,7 @@ def test_when_the_quota_is_back_everyone_may_go_on() -> None:
         rate_limiter = RateLimiter(0, 1)
         rate_limiter.update_quota(0, 7200.0)
         await asyncio.sleep(7201)
-        return await rate_limiter.acquire()
+        return bool(await rate_limiter.acquire())
 
     assert run(story()) is True
 
@@ -171,16 +184,17 @@ def test_when_the_quota_is_back_everyone_may_go_on() -> None:
 def test_whoever_gives_up_waiting_takes_no_place() -> None:
     async def story() -> None:
         rate_limiter = RateLimiter(0, 1)
-        assert await rate_limiter.acquire()
+        first = await permit_of(rate_limiter)
         gone = [asyncio.ensure_future(rate_limiter.acquire()) for _ in range(2)]
         await asyncio.sleep(0)
         stays = asyncio.ensure_future(rate_limiter.acquire())
         await asyncio.sleep(0)
         gone[0].cancel()
-        rate_limiter.release(throttled=False)  # the second is let in, and cancelled before it knows
+        give_back(first)  # the second is let in, and cancelled before it knows
         gone[1].cancel()
-        assert await stays
-        rate_limiter.release(throttled=False)
+        second = await stays
+        assert second
+        give_back(second)
         assert await rate_limiter.acquire()
 
     run(story())
@@ -194,15 +208,13 @@ def test_a_read_and_its_write_stay_together_and_no_minute_sees_more_than_the_bud
     server = Server(0, 0.5)
 
     async def pair(rate_limiter: RateLimiter) -> float:
-        reserved, loop = await rate_limiter.reserve(2), asyncio.get_running_loop()
-        assert reserved is not None
+        permit, loop = await permit_of(rate_limiter, 2), asyncio.get_running_loop()
         began = loop.time()
         for _ in range(2):
-            reserved.use()
             server.arrivals.append(loop.time())
             await asyncio.sleep(0.1)
-            rate_limiter.record_answer(throttled=False)
-        reserved.close()
+            permit.record_answer(throttled=False)
+        permit.close()
         return loop.time() - began
 
     async def story() -> list[float]:
@@ -220,25 +232,22 @@ def test_a_pair_larger_than_the_budget_is_let_in_when_all_of_it_is_free() -> Non
     async def story() -> float:
         rate_limiter = RateLimiter(1, 4)
         for _ in range(3):
-            reserved = await rate_limiter.reserve(2)
-            assert reserved is not None
+            permit = await permit_of(rate_limiter, 2)
             for _ in range(2):
-                reserved.use()
-                rate_limiter.record_answer(throttled=False)
-            reserved.close()
+                permit.record_answer(throttled=False)
+            permit.close()
         return asyncio.get_running_loop().time()
 
     assert run(story()) == 2 * BUDGET_WINDOW_S
 
 
-def test_places_that_were_reserved_and_not_used_are_free_at_once() -> None:
+def test_places_that_were_taken_and_not_used_are_free_at_once() -> None:
     async def story() -> float:
         rate_limiter = RateLimiter(2, 1)
         for _ in range(5):
-            reserved = await rate_limiter.reserve(2)
-            assert reserved is not None
-            reserved.close()
-            reserved.close()
+            permit = await permit_of(rate_limiter, 2)
+            permit.close()
+            permit.close()
         return asyncio.get_running_loop().time()
 
     assert run(story()) == 0
@@ -248,10 +257,9 @@ def test_a_pair_does_not_wait_for_hours_where_one_request_is_left_of_the_quota()
     async def story() -> tuple[bool, bool]:
         rate_limiter = RateLimiter(0, 4)
         rate_limiter.update_quota(1, 7200.0)
-        pair = await rate_limiter.reserve(2)
-        return pair is None, await rate_limiter.acquire()
+        return bool(await rate_limiter.acquire(2)), bool(await rate_limiter.acquire())
 
-    assert run(story()) == (True, True)
+    assert run(story()) == (False, True)
 
 
 # -- Two lanes
@@ -293,9 +301,9 @@ def test_an_event_waits_for_no_long_pass_and_that_has_nine_tenths_of_the_pace() 
         loop = asyncio.get_running_loop()
 
         async def request() -> None:
-            assert await rate_limiter.acquire()
+            permit = await permit_of(rate_limiter)
             await asyncio.sleep(0.2)
-            rate_limiter.release(throttled=False)
+            give_back(permit)
 
         async def long_pass() -> None:
             nonlocal swept
@@ -342,18 +350,26 @@ def test_a_flood_of_events_leaves_a_part_of_the_budget_to_the_long_pass() -> Non
     assert run(story()) >= 0.1 * 600 * 10
 
 
-def test_a_place_that_was_reserved_and_not_used_costs_the_long_pass_nothing() -> None:
+def test_a_place_that_was_taken_and_not_used_costs_the_long_pass_nothing() -> None:
     """A write whose read was the plan's takes places for both."""
 
     async def story() -> float:
         rate_limiter = RateLimiter(600, 16)
         with background_requests():
             for _ in range(600):
-                reservation = await rate_limiter.reserve(2)
-                assert reservation
-                reservation.use()
-                rate_limiter.record_answer(throttled=False)
-                reservation.close()
+                give_back(await permit_of(rate_limiter, 2))
         return asyncio.get_running_loop().time()
 
     assert run(story()) <= 1.2 * BUDGET_WINDOW_S
+
+
+def test_a_permit_goes_back_to_the_lane_that_it_was_taken_in_wherever_it_is_given_back() -> None:
+    async def story() -> bool:
+        rate_limiter = RateLimiter(0, 2)
+        with background_requests():
+            permit = await permit_of(rate_limiter)
+        give_back(permit)
+        with background_requests():
+            return bool(await asyncio.wait_for(rate_limiter.acquire(), 1))
+
+    assert run(story())
