@@ -129,7 +129,7 @@ def test_a_saved_plan_of_other_manifests_is_refused(place: Place) -> None:
     with place.count_requests() as counts:
         done = place.run_in_process("apply", "plan.json", "--yes")
     assert done.returncode == 1
-    assert "new plan" in done.stderr
+    assert "the manifests are not those that this plan was made from" in done.stderr
     assert counts == {}
 
 
