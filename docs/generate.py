@@ -53,6 +53,29 @@ Rules that no table can show:
   consumer's signing secret, never the secret; a consumer whose `secret` gets another place is replaced by a new one.
 - YAML 1.2 scalars: `no` and `12:30` are text. Tags, duplicate keys and files outside the root are refused.
 - Files are `*.yaml` and `*.yml` at any depth; a file may hold several documents.
+
+## What no manifest can declare
+
+A configuration document holds more than manifests have keys for. Such parts are never compared, are no finding, and go
+back with every write as they came. `merchantctl import` names them in its summary and above each manifest;
+`merchantctl explain acme-coffee --live` shows what of them one merchant has, as `live, not declarable: left as it is`.
+
+| in the document | why no key stands for it |
+|---|---|
+| `configuration.newPayments` | nobody says what it does ([API notes](api-notes.md) 4.2) |
+| `configuration.sales.newTaxRates` | the mapping of single tax components: options known, meaning not (4.2) |
+| `configuration.mapSettings` | of later documents; its `outputFormat` is chosen once, and never changed (4.2) |
+| `configuration.countryCode` | of later documents (4.2) |
+| any other field, in whichever row | Codat may add fields at any time (1.4) |
+
+Some values are such that the key that there is cannot hold them: a `schedule.frequency` other than `Daily` and
+`Monthly`, a grouping other than `Daily`, an invoice status of another name, a key of an account that is no word, a tax
+rate that is no number, a start that is no midnight, an hour that is no whole hour of UTC all year, a selection that is
+gone from the books. `import` leaves them out and `explain --live` shows them in the same way, as long as no manifest
+declares their field; where one does, that is drift.
+
+Codat says of a monthly schedule neither the day nor the hour of its syncs: `status` shows no next one, and
+`sync-overdue` waits 33 days.
 """
 
 

@@ -133,7 +133,7 @@ class CommandTable(click.Group):
                 from controller.operations.git_manifests import with_newest_commit
 
                 ctx.obj = with_newest_commit(ctx.obj, print_notice)
-            if COMMANDS[name].talks_to_api or "--online" in rest:
+            if COMMANDS[name].talks_to_api or {"--online", "--live"} & set(rest):
                 _print_place(ctx.obj)
                 _warn_of_exposed_files(ctx.obj.exposed)
         return name, self.get_command(ctx, name), rest

@@ -15,8 +15,14 @@ from controller.model.errors import InvalidManifests, UsageError
 from controller.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from controller.model.desired import Fleet
+    from controller.operations.undeclarable import UndeclarableValue
     from controller.reporting.explanation import ExplainedField
+
+_MAX_VALUE_LENGTH = 200
+"""Of a live value as text: a part that we do not know may be of any size; JSON has it whole."""
 
 _EXAMPLES = """
 \b
@@ -24,18 +30,24 @@ Examples:
   merchantctl explain acme-coffee                         every declared field, and the defaults
   merchantctl explain acme-coffee policy                  all below policy
   merchantctl explain acme-coffee mapping.sales.customer
+  merchantctl explain acme-coffee --live                  what is live and cannot be declared, too
 \b
-The layer that won stands first. A field that no layer declares is not managed.
+The layer that won stands first. A field that no layer declares is not managed. What no manifest can
+declare stays as it is: docs/manifests.md says what that may be, --live what of it the merchant has.
 """
 
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("name", type=MerchantNameParameter())
 @click.argument("field", required=False, type=FieldParameter())
+@click.option("--live", is_flag=True, help="Ask Codat, and show what is live and no manifest can declare, too.")
 @output_option()
 @click.pass_obj
-def command(settings: Settings, name: str, field: str | None, output: str) -> None:
-    """Show which file and line the fields of the merchant NAME come from, or those at or below FIELD. Asks nobody."""
+def command(settings: Settings, name: str, field: str | None, live: bool, output: str) -> None:
+    """Show which file and line the fields of the merchant NAME come from, or those at or below FIELD.
+
+    Asks nobody without --live.
+    """
     from controller.cli.documents import render_document
     from controller.desired.loader import load_fleet
     from controller.reporting.explanation import explain_fields
@@ -44,15 +56,44 @@ def command(settings: Settings, name: str, field: str | None, output: str) -> No
     desired = _find_merchant(fleet, name)
     known = explain_fields(desired)
     explained = [each for each in known if field is None or _is_at_or_below(each.path, field)]
+    undeclarable = [
+        each
+        for each in (_load_undeclarable(settings, name) if live else ())
+        if field is None or _is_at_or_below(each.path, field)
+    ]
     if output == "json":
-        fields = [_as_json(each) for each in explained]
-        document = {"schemaVersion": 1, "kind": "Explanation", "complete": True, "merchant": name, "fields": fields}
+        document: dict[str, Any] = {"schemaVersion": 1, "kind": "Explanation", "complete": True, "merchant": name}
+        document["fields"] = [_as_json(each) for each in explained]
+        if live:
+            document["undeclarable"] = [
+                {"path": each.path, "value": each.value, "reason": each.reason} for each in undeclarable
+            ]
         click.echo(render_document(document, settings.base_url, fleet.digest))
         return
-    if field is not None and not explained:
+    if field is not None and not explained and not undeclarable:
         click.echo(_unmanaged_text(field, [each.path for each in known]))
     for each in explained:
         _print_field(desired, each)
+    for value in undeclarable:
+        _print_undeclarable(value)
+    if live and not undeclarable:
+        click.echo(f"Nothing is live{' there' if field else ''} that cannot be declared.")
+
+
+def _load_undeclarable(settings: Settings, name: str) -> Sequence[UndeclarableValue]:
+    from controller.cli.terminal import environment, run_async
+    from controller.operations.undeclarable import load_undeclarable
+
+    if name == ACCOUNT_NAME:
+        raise UsageError(f"--live is about a merchant; merchantctl import --account says what {ACCOUNT_NAME} has live")
+    return run_async(load_undeclarable(settings, name, environment()))
+
+
+def _print_undeclarable(live: UndeclarableValue) -> None:
+    from controller.reporting.formatting import clean, cut_text
+
+    click.echo(clean(f"{live.path}: {cut_text(json.dumps(live.value, ensure_ascii=False), _MAX_VALUE_LENGTH)}"))
+    click.echo(clean(f"    live, not declarable: left as it is; {live.reason}"))
 
 
 def _find_merchant(fleet: Fleet, name: str) -> DesiredMerchant:

@@ -236,6 +236,7 @@ def _skipped_lines(result: ImportResult) -> Iterator[str]:
 
 def _unmanaged_lines(result: ImportResult) -> Iterator[str]:
     """Unmanaged fields, merchants with the same reason on one line."""
+    from controller.codat.undeclarable import NO_KEY_REASON
     from controller.reporting.formatting import clean, format_count, format_list
 
     merchants_by_reason: dict[tuple[str, str], list[str]] = {}
@@ -248,6 +249,10 @@ def _unmanaged_lines(result: ImportResult) -> Iterator[str]:
     more = len(merchants_by_reason) - MAX_REASONS_SHOWN
     if more > 0:
         yield f"  and {format_count(more, 'more reason')}; each manifest says its own"
+    with_more = sorted({item.merchant for item in result.unmanaged if item.reason == NO_KEY_REASON})
+    if with_more:
+        whose = f"The {format_count(len(with_more), 'manifest says', 'manifests say')} not all that is live"
+        yield f"{whose}: merchantctl explain {quote(with_more[0])} --live shows the rest."
 
 
 def _exit_code(result: ImportResult) -> int:

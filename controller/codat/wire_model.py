@@ -94,7 +94,7 @@ def _schema_of(hint: Any) -> CoreSchema:
                 core_schema.with_default_schema(_schema_of(annotation), default=getattr(hint, attribute))
                 if hasattr(hint, attribute)
                 else _schema_of(annotation),
-                validation_alias=hint.NAMES.get(attribute, _camel_case(attribute)),
+                validation_alias=_json_key(hint, attribute),
             )
             for attribute, annotation in hint.__annotations__.items()
         }
@@ -133,6 +133,11 @@ def json_path(steps: Sequence[int | str]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
 
 
-def _camel_case(attribute: str) -> str:
+def json_keys(model: type[WireModel]) -> dict[str, Any]:
+    """By key in the JSON, the annotation of what is read from there."""
+    return {_json_key(model, attribute): hint for attribute, hint in model.__annotations__.items()}
+
+
+def _json_key(model: type[WireModel], attribute: str) -> str:
     first, *rest = attribute.split("_")
-    return first + "".join(map(str.capitalize, rest))
+    return model.NAMES.get(attribute, first + "".join(map(str.capitalize, rest)))

@@ -405,7 +405,7 @@ _MAPPING = _mapping(
 
 _SCHEDULE = _mapping(
     "Schedule",
-    frequency=_optional(_one_of("Daily")),
+    frequency=_optional(_one_of("Daily", "Monthly")),
     startDate=_optional(_DAY, "First local day to sync; 00:00 in timeZone"),
     time=_optional(_text(_TIME_PATTERN), "Wall clock in timeZone; needs timeZone"),
     timeZone=_optional(_checked(_text(), _known_zone), "IANA zone, such as Europe/London"),

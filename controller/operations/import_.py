@@ -6,7 +6,7 @@ listing ─▶ chosen by name and platform ─▶ what no manifest can adopt is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -16,6 +16,7 @@ from typing import Any
 
 from controller.codat.client import Reader
 from controller.codat.convert import read_configuration
+from controller.codat.undeclarable import NO_KEY_REASON, find_undeclarable_parts
 from controller.desired.generate import (
     ManifestValue,
     MerchantDraft,
@@ -107,7 +108,10 @@ class SkippedCompany:
 
 @dataclass(frozen=True, slots=True)
 class UnmanagedValue:
-    """A live value that a manifest leaves alone, because none can say it so that the plan has nothing to do."""
+    """A live value that a manifest leaves alone, because none can say it so that the plan has nothing to do.
+
+    field  its field path; for a part of the document without a key (NO_KEY_REASON) its JSON path
+    """
 
     merchant: str
     field: str
@@ -414,7 +418,7 @@ async def _read_draft(
         return SkippedCompany(candidate.company, str(error), unread=True)
     if not live.configured:
         return ReadDraft(replace(draft, notes=("Nobody has configured it yet. Give it a profile to have it mapped.",)))
-    return _with_mapping(draft, declare_from_live(live, now, zone))
+    return _with_mapping(draft, declare_from_live(live, now, zone), find_undeclarable_parts(live.document))
 
 
 def _connection_fields(connection: Connection | None) -> dict[str, ManifestValue]:
@@ -425,11 +429,12 @@ def _connection_fields(connection: Connection | None) -> dict[str, ManifestValue
     return {PLATFORM_PATH: name_of(connection.platform)} | state
 
 
-def _with_mapping(draft: MerchantDraft, adopted: DeclaredFromLive) -> ReadDraft:
+def _with_mapping(draft: MerchantDraft, adopted: DeclaredFromLive, without_key: Iterable[str]) -> ReadDraft:
     said = {**draft.fields, **to_manifest_values(adopted.fields, adopted.zone)}
     fitted, unsaid = drop_invalid_fields(
         replace(draft, fields=said, reference_names=adopted.reference_names, has_mapping=True)
     )
     left = {**adopted.undeclared, **{path: why for path, why in unsaid.items() if said[path] is not None}}
+    left |= dict.fromkeys(without_key, NO_KEY_REASON)
     notes = tuple(f"Not managed: {path}, {why}." for path, why in sorted(left.items()))
     return ReadDraft(replace(fitted, notes=notes), left)

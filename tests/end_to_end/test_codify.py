@@ -193,7 +193,8 @@ PORTAL: dict[str, dict[str, Any]] = {
     "no customer": {"configuration": {"sales": {"salesCustomer": {"selectedCustomerId": None}}}},
     "no tax rate": {"configuration": {"sales": {"taxRates": {"5": {"selectedTaxRateId": None}}}}},
     "by item": {"configuration": {"sales": {"grouping": {"invoiceLevel": {"selectedGroupBy": ["Location"]}}}}},
-    "a strange frequency": {"schedule": {"selectedFrequency": "Monthly"}},
+    "every month": {"schedule": {"selectedFrequency": "Monthly"}},
+    "a strange frequency": {"schedule": {"selectedFrequency": "Hourly"}},
     "a start in the night": {"schedule": {"startDate": "2027-02-01T05:30:00Z"}},
     "switched off": {"enabled": False},
 }

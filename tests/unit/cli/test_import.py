@@ -55,6 +55,7 @@ def test_a_fleet_becomes_a_profile_and_a_short_file_for_each_merchant(
     assert (done.code, done.err) == (0, f"merchantctl: the API at {served.url}\n")
     assert done.out.startswith("Imported 3 merchants and 1 profile to manifests.")
     assert text_of("merchants/uk-00001") == (
+        "# Not managed: configuration.sales.newTaxRates, no key of a manifest stands for it.\n"
         "apiVersion: merchantctl/v1\nkind: Merchant\nmetadata: {name: uk-00001}\nspec:\n  profile: xero\n"
     )
     profile = text_of("profiles/xero")
@@ -167,12 +168,13 @@ def test_a_utc_hour_is_said_in_a_zone_where_that_is_the_same(merchantctl: Mercha
 
 def test_what_no_manifest_can_say_is_left_to_live_and_told(merchantctl: Merchantctl, served: Emulator) -> None:
     (merchant,) = served.seed(1, "configured", prefix="uk-")
-    portal(served, merchant, {"schedule": {"selectedFrequency": "Monthly", "startDate": "2026-06-01T10:30:00Z"}})
+    hourly = {"selectedFrequency": "Hourly", "frequencyOptions": ["Daily", "Hourly"]}
+    portal(served, merchant, {"schedule": {**hourly, "startDate": "2026-06-01T10:30:00Z"}})
     done = merchantctl("import")
     assert done.code == 0
-    assert "schedule.frequency of uk-00000: no manifest can say it: schedule.frequency cannot be 'Monthly'" in done.out
+    assert "schedule.frequency of uk-00000: no manifest can say it: schedule.frequency cannot be 'Hourly'" in done.out
     written = text_of("merchants/uk-00000")
-    assert written.startswith("# Not managed: schedule.frequency, ")
+    assert "\n# Not managed: schedule.frequency, " in written
     assert "frequency:" not in written
     assert "startDate:" not in written
     assert untouched(merchantctl)
@@ -470,6 +472,67 @@ def chosen(document: dict[str, Any]) -> Any:
     return json.loads(json.dumps({key: whole[key] for key in ("enabled", "configured", "schedule", "configuration")}))
 
 
+def test_what_has_no_key_is_named_shown_with_its_values_and_kept_by_a_write(
+    merchantctl: Merchantctl, served: Emulator
+) -> None:
+    merchants = served.seed(2, "configured", prefix="uk-")
+    cash = {"selectedAccountId": "acc-7", "accountOptions": [{"id": "acc-7", "name": "Till"}]}
+    unknown = {
+        "countryCode": "GB",
+        "newPayments": {"syncPayments": True, "accounts": {"cash": cash}},
+        "sales": {"newTaxRates": {"selectedDefaultZeroTaxRateId": None}},
+    }
+    portal(served, merchants[0], {"configuration": unknown})
+    done = merchantctl("import")
+    assert "  configuration.newPayments of uk-00000: no key of a manifest stands for it\n" in done.out
+    assert "  configuration.sales.newTaxRates of uk-00001: no key of a manifest stands for it\n" in done.out
+    assert "The 2 manifests say not all that is live: merchantctl explain uk-00000 --live shows the rest.\n" in done.out
+    assert text_of("merchants/uk-00000").startswith("# Not managed: configuration.countryCode, ")
+    shown = merchantctl("explain", "uk-00000", "--live").out
+    assert '\nconfiguration.countryCode: "GB"\n    live, not declarable: left as it is; no key ' in shown
+    live = merchantctl("explain", "uk-00000", "configuration.newPayments", "--live", "-o", "json").json["undeclarable"]
+    assert [(each["path"].removeprefix("configuration.newPayments."), each["value"]) for each in live] == [
+        ("accounts.cash.selectedAccountId", "acc-7"),
+        ("syncPayments", True),
+    ]
+    manifest = Path("manifests/merchants/uk-00000.yaml")
+    manifest.write_text(f"{manifest.read_text()}  enabled: false\n")
+    assert merchantctl("apply", "--yes").code == 0
+    after = served.configuration(merchants[0])
+    assert (after["enabled"], after["configuration"]["countryCode"]) == (False, "GB")
+    assert after["configuration"]["newPayments"]["accounts"]["cash"]["selectedAccountId"] == "acc-7"
+    assert (
+        merchantctl("explain", "uk-00000", "configuration.newPayments", "--live", "-o", "json").json["undeclarable"]
+        == live
+    )
+
+
+def test_a_value_that_no_key_can_hold_is_shown_as_live_unless_its_field_is_declared(
+    merchantctl: Merchantctl, served: Emulator
+) -> None:
+    (merchant,) = served.seed(1, "configured", prefix="uk-")
+    unset = {"configuration": {"sales": {"newTaxRates": {"selectedDefaultZeroTaxRateId": None}}}}
+    portal(served, merchant, unset)
+    merchantctl("import")
+    assert merchantctl("explain", "uk-00000", "--live").out.endswith("Nothing is live that cannot be declared.\n")
+    hourly = {"selectedFrequency": "Hourly", "frequencyOptions": ["Daily", "Hourly"]}
+    portal(served, merchant, {"schedule": hourly})
+    assert merchantctl("explain", "uk-00000", "--live", "-o", "json").json["undeclarable"] == []
+    manifest = Path("manifests/merchants/uk-00000.yaml")
+    manifest.write_text(manifest.read_text().replace("frequency: Daily, ", "").replace("    frequency: Daily\n", ""))
+    (shown,) = merchantctl("explain", "uk-00000", "--live", "-o", "json").json["undeclarable"]
+    assert (shown["path"], shown["value"]) == ("schedule.frequency", "Hourly")
+    assert shown["reason"].startswith("no manifest can say it: ")
+
+
+def test_a_monthly_sync_can_be_declared(merchantctl: Merchantctl, served: Emulator) -> None:
+    (merchant,) = served.seed(1, "configured", prefix="uk-")
+    portal(served, merchant, {"schedule": {"selectedFrequency": "Monthly"}})
+    merchantctl("import")
+    assert "frequency: Monthly" in text_of("merchants/uk-00000")
+    assert untouched(merchantctl)
+
+
 def test_a_reference_is_by_id_where_neither_code_nor_name_is_unique(merchantctl: Merchantctl, served: Emulator) -> None:
     (merchant,) = served.seed(1, "configured", "qhyg", prefix="us-")
     accounts = served.configuration(merchant)["configuration"]["payments"]["accounts"]
@@ -486,7 +549,7 @@ def test_a_reference_is_by_id_where_neither_code_nor_name_is_unique(merchantctl:
 def test_what_is_written_is_as_the_schema_for_editors_wants_it(merchantctl: Merchantctl, served: Emulator) -> None:
     merchants = served.seed(3, "configured", prefix="uk-")
     portal(served, merchants[0], {"configuration": {"payments": {"accounts": {"cash": {"selectedAccountId": None}}}}})
-    portal(served, merchants[1], {"schedule": {"selectedFrequency": "Monthly"}})
+    portal(served, merchants[1], {"schedule": {"selectedFrequency": "Hourly"}})
     merchantctl("import")
     validator = jsonschema.Draft202012Validator(json_schema())
     found = [yaml_source.read(file.read_bytes(), file.name) for file in Path("manifests").rglob("*.yaml")]

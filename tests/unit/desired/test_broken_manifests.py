@@ -119,7 +119,7 @@ NASTIES = {
     "the-last-day-of-all": HEAD + "  schedule: {startDate: 9999-12-31, timeZone: America/New_York}\n",
     "a-day-with-a-time": HEAD + "  schedule: {startDate: 2026-12-01T00:00:00Z}\n",
     "a-week-day": HEAD + "  schedule: {startDate: 2026-W49-1}\n",
-    "a-monthly-frequency": HEAD + "  schedule: {frequency: Monthly}\n",
+    "an-hourly-frequency": HEAD + "  schedule: {frequency: Hourly}\n",
     "a-null-byte": HEAD + "  company: {name: a\x00b}\n",
     "an-escaped-null-byte-as-a-name": HEAD.replace("acme", '"a\\0b"'),
     "a-bell": HEAD + "  company: {name: a\x07b}\n",

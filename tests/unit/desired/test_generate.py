@@ -198,7 +198,7 @@ def test_an_account_is_called_by_name_in_the_profile_where_everyone_calls_it_tha
 @pytest.mark.parametrize(
     ("path", "wish"),
     [
-        ("schedule.frequency", "Monthly"),
+        ("schedule.frequency", "Hourly"),
         ("schedule.startDate", "1999-12-31"),
         ("schedule.syncHourUtc", 24),
         ("mapping.payments.accounts.cards", Ref("id", "x")),

@@ -1,0 +1,68 @@
+"""What stands in a configuration document and no key of a manifest stands for. Pure.
+
+Such a part is never compared. Every write sends it back as it came (`convert.write_fields`), so it is only told of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from types import NoneType
+from typing import Any, get_args, get_origin
+
+from controller.codat import raw_json, wire
+from controller.codat.raw_json import VerbatimNumber
+from controller.codat.wire_model import WireModel, json_keys
+
+NO_KEY_REASON = "no key of a manifest stands for it"
+
+_CODATS_OWN = frozenset(("labelText", "descriptionText", "required"))
+"""Captions and the like, beside lists of options: Codat makes them, so they are nobody's choice (API notes 4.2)."""
+
+
+def find_undeclarable_parts(document: bytes) -> dict[str, dict[str, str]]:
+    """By the JSON path of the part, what is set in it: by JSON path, the value as JSON text.
+
+    A part is the largest that no manifest has anything of: `configuration.newPayments`. One in which nothing is
+    chosen (null, false and empty alike) is none. ValueError when the document is no JSON object.
+    """
+    parts = _parts_beside_the_model(raw_json.parse_object(document), wire.ConfigurationJson, "")
+    set_in = {path: dict(_set_values(value, path)) for path, value in parts}
+    return {path: values for path, values in set_in.items() if values}
+
+
+def _parts_beside_the_model(node: object, hint: Any, path: str) -> Iterator[tuple[str, object]]:
+    """What of the node the annotation's classes do not read. A list is read whole: it holds options or words."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if not isinstance(node, dict):
+        return
+    if isinstance(hint, type) and issubclass(hint, WireModel):
+        known = json_keys(hint)
+        for key, value in node.items():
+            if key not in known:
+                yield _below(path, key), value
+            else:
+                yield from _parts_beside_the_model(value, known[key], _below(path, key))
+    elif origin is dict:
+        for key, value in node.items():
+            yield from _parts_beside_the_model(value, arguments[1], _below(path, key))
+    elif inner := next((each for each in arguments if each is not NoneType), None):
+        yield from _parts_beside_the_model(node, inner, path)
+
+
+def _set_values(node: object, path: str) -> Iterator[tuple[str, str]]:
+    key = path.rpartition(".")[2]
+    if key in _CODATS_OWN or (key.endswith("Options") and not key.startswith("selected")):
+        return
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            yield from _set_values(value, _below(path, name))
+    elif isinstance(node, VerbatimNumber) or node not in (None, False, "", []):
+        is_text = isinstance(node, str) and not isinstance(node, VerbatimNumber)
+        yield path, json.dumps(node, ensure_ascii=False) if is_text else raw_json.serialise(node).decode()
+
+
+def _below(path: str, key: str) -> str:
+    """The JSON path of a key; one with dots in it stands in brackets, as in field paths."""
+    name = f'["{key}"]' if "." in key else key
+    return f"{path}{name}" if not path or name.startswith("[") else f"{path}.{name}"
