@@ -251,7 +251,7 @@ def _unmanaged_lines(result: ImportResult) -> Iterator[str]:
         yield f"  and {format_count(more, 'more reason')}; each manifest says its own"
     with_more = sorted({item.merchant for item in result.unmanaged if item.reason == NO_KEY_REASON})
     if with_more:
-        whose = f"The {format_count(len(with_more), 'manifest says', 'manifests say')} not all that is live"
+        whose = f"{format_count(len(with_more), 'manifest does', 'manifests do')} not say all that is live"
         yield f"{whose}: merchantctl explain {quote(with_more[0])} --live shows the rest."
 
 
