@@ -162,6 +162,7 @@ def server() -> Iterator[OwnServer]:
 
 
 @pytest.mark.soak
+@pytest.mark.over_tcp
 @pytest.mark.parametrize("seed", [1])
 def test_whoever_is_killed_and_whatever_is_away_all_are_as_declared_in_the_end(
     place: Place, server: OwnServer, seed: int
