@@ -22,6 +22,7 @@ FORGOTTEN_AFTER = timedelta(days=1)
 class ControllerRow:
     """A controller.
 
+    started      as of `ProcessIdentity`
     alive_at     its last sign of life
     revision     a hash of the manifests that it keeps the fleet at
     report_only  it writes nothing
@@ -30,10 +31,17 @@ class ControllerRow:
 
     host: str
     pid: int
+    started: str
     alive_at: datetime
     revision: str
     report_only: bool
     failure: str | None
+
+    def lives(self, now: datetime) -> bool:
+        """Whether it gave a sign of life lately, and is not known to have ended since: here that can be seen."""
+        if abs(now - self.alive_at) > ALIVE_WITHIN:
+            return False
+        return not ProcessIdentity(self.host, self.pid, self.started, "").has_surely_ended()
 
 
 class Controllers:
@@ -71,4 +79,4 @@ class Controllers:
 
     async def load_alive(self, now: datetime) -> list[ControllerRow]:
         """Those that live, the newest sign of life first."""
-        return [each for each in await self.load() if abs(now - each.alive_at) <= ALIVE_WITHIN]
+        return [each for each in await self.load() if each.lives(now)]

@@ -143,6 +143,12 @@ class TwoControllers:
         time.sleep(after_s)
         self.processes[which] = self._start(self._ports[which])
 
+    def start_who_has_ended(self) -> None:
+        """As their supervisor does: without its database for longer than half a minute a controller ends."""
+        for which, each in enumerate(self.processes):
+            if each.process.poll() is not None:
+                self.processes[which] = self._start(self._ports[which])
+
     def wait_until(self, holds: Callable[[], object], seconds: float) -> None:
         self.processes[0].wait_until(holds, seconds)
 
@@ -186,8 +192,8 @@ def test_whoever_is_killed_and_whatever_is_away_all_are_as_declared_in_the_end(
             _say("quiet", world, lambda: time.sleep(60))
             _say("kills", world, lambda: _kill_again_and_again(controllers, dice))
             _say("quiet after kills", world, lambda: time.sleep(60))
-            _say("4 s without PostgreSQL", world, lambda: _away(server, 4))
-            _say("60 s without PostgreSQL", world, lambda: _away(server, 60))
+            _say("4 s without PostgreSQL", world, lambda: _away(server, controllers, 4))
+            _say("60 s without PostgreSQL", world, lambda: _away(server, controllers, 60))
             _say("quiet in the end", world, lambda: time.sleep(45))
         everyone = [*FLEET, *set(NEWCOMERS).difference(world._waiting)]
         world._consent()
@@ -208,11 +214,13 @@ def _kill_again_and_again(controllers: TwoControllers, dice: random.Random) -> N
         time.sleep(dice.uniform(3, 10))
 
 
-def _away(server: OwnServer, seconds: float) -> None:
+def _away(server: OwnServer, controllers: TwoControllers, seconds: float) -> None:
     server.stop_at_once()
     time.sleep(seconds)
     server.start()
-    time.sleep(50)
+    for _ in range(50):
+        controllers.start_who_has_ended()
+        time.sleep(1)
 
 
 def _say(phase: str, world: World, happen: Callable[[], object]) -> None:

@@ -1,11 +1,15 @@
 """What the last look at each merchant saw, which controllers live, and the fleet in the course of time."""
 
+import asyncio
+import socket
+import sys
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from state import ProcessIdentity, Sample, SeenRow, Store
+from state.process import process_start_mark
 from state.samples import superfluous_samples
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -77,6 +81,16 @@ async def test_a_controller_lives_within_a_minute_of_its_last_sign_whichever_way
     minute, second = timedelta(minutes=1), timedelta(seconds=1)
     for now, lives in ((NOON, 1), (NOON + minute, 1), (NOON - minute, 1), (NOON + minute + second, 0)):
         assert len(await store.controllers.load_alive(now)) == lives
+
+
+async def test_a_controller_that_was_killed_here_does_not_live_though_its_last_sign_is_new(store: Store) -> None:
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=asyncio.subprocess.PIPE)
+    process = ProcessIdentity(socket.gethostname(), child.pid, process_start_mark(child.pid) or "", "merchantctl run")
+    await store.controllers.record_alive(process, NOON, revision="r1", report_only=False, failure=None)
+    assert len(await store.controllers.load_alive(NOON)) == 1
+    child.kill()
+    await child.wait()
+    assert await store.controllers.load_alive(NOON) == []
 
 
 async def test_of_several_processes_one_records_the_sample_of_a_moment(store: Store) -> None:
