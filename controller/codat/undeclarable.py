@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from types import NoneType
 from typing import Any, get_args, get_origin
 
-from controller.codat import raw_json, wire
-from controller.codat.raw_json import VerbatimNumber
+from controller.codat import wire
+from controller.codat.answer_parsing import sanitize_json
 from controller.codat.wire_model import WireModel, json_keys
 
 NO_KEY_REASON = "no key of a manifest stands for it"
@@ -20,15 +21,25 @@ _CODATS_OWN = frozenset(("labelText", "descriptionText", "required"))
 """Captions and the like, beside lists of options: Codat makes them, so they are nobody's choice (API notes 4.2)."""
 
 
-def find_undeclarable_parts(document: bytes) -> dict[str, dict[str, str]]:
-    """By the JSON path of the part, what is set in it: by JSON path, the value as JSON text.
+def find_undeclarable_parts(document: bytes) -> dict[str, dict[str, object]]:
+    """By the JSON path of the part, what is set in it: by JSON path, the value.
 
     A part is the largest that no manifest has anything of: `configuration.newPayments`. One in which nothing is
-    chosen (null, false and empty alike) is none. ValueError when the document is no JSON object.
+    chosen (null, false and empty alike) is none. The document is one that `convert.read_configuration` reads.
     """
-    parts = _parts_beside_the_model(raw_json.parse_object(document), wire.ConfigurationJson, "")
+    root = json.loads(sanitize_json(document), parse_int=_number, parse_float=_number, parse_constant=str)
+    parts = _parts_beside_the_model(root, wire.ConfigurationJson, "")
     set_in = {path: dict(_set_values(value, path)) for path, value in parts}
     return {path: values for path, values in set_in.items() if values}
+
+
+def _number(text: str) -> int | float | str:
+    """The number; its text where none can hold it: what is only told of has to be no more than JSON."""
+    try:
+        number = int(text) if text.lstrip("-").isdigit() else float(text)
+    except ValueError:  # beyond so many digits Python makes no int of it
+        return text
+    return number if isinstance(number, int) or isfinite(number) else text
 
 
 def _parts_beside_the_model(node: object, hint: Any, path: str) -> Iterator[tuple[str, object]]:
@@ -50,16 +61,15 @@ def _parts_beside_the_model(node: object, hint: Any, path: str) -> Iterator[tupl
         yield from _parts_beside_the_model(node, inner, path)
 
 
-def _set_values(node: object, path: str) -> Iterator[tuple[str, str]]:
+def _set_values(node: object, path: str) -> Iterator[tuple[str, object]]:
     key = path.rpartition(".")[2]
     if key in _CODATS_OWN or (key.endswith("Options") and not key.startswith("selected")):
         return
     if isinstance(node, Mapping):
         for name, value in node.items():
             yield from _set_values(value, _below(path, name))
-    elif isinstance(node, VerbatimNumber) or node not in (None, False, "", []):
-        is_text = isinstance(node, str) and not isinstance(node, VerbatimNumber)
-        yield path, json.dumps(node, ensure_ascii=False) if is_text else raw_json.serialise(node).decode()
+    elif node is not None and node is not False and node not in ("", []):
+        yield path, node
 
 
 def _below(path: str, key: str) -> str:

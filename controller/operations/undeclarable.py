@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from controller.codat.convert import read_configuration
 from controller.codat.undeclarable import NO_KEY_REASON, find_undeclarable_parts
 from controller.desired.generate import MerchantDraft, drop_invalid_fields, to_manifest_values
@@ -45,9 +43,9 @@ async def load_undeclarable(
             return ()
         desired = snapshot.desired[name]
     without_key = [
-        UndeclarableValue(path, json.loads(text), NO_KEY_REASON)
+        UndeclarableValue(path, value, NO_KEY_REASON)
         for values in find_undeclarable_parts(live.document).values()
-        for path, text in values.items()
+        for path, value in values.items()
     ]
     adopted = declare_from_live(live, now)
     said = to_manifest_values(adopted.fields, adopted.zone)
