@@ -59,7 +59,9 @@ def _parse_zone(ctx: click.Context, parameter: click.Parameter, name: str | None
     "--platform", metavar="PLATFORM", callback=_parse_platform, help="Only companies on this accounting platform."
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="N companies at most, in the order of names.")
-@click.option("--profiles/--no-profiles", default=True, help="Share in a profile what most merchants have in common.")
+@click.option(
+    "--profiles/--no-profiles", default=True, help="Share in profiles what groups of merchants have in common."
+)
 @click.option(
     "--time-zone",
     "zone",

@@ -1,6 +1,7 @@
-"""Imported merchants as manifests: what the merchants of a platform have in common goes into one profile. Pure.
+"""Imported merchants as manifests: what merchants of a platform have in common goes into profiles. Pure.
 
-declared alike by more than half of the platform's mapped merchants ─▶ the profile
+merchants of a platform ─▶ groups that share most (often one) ─▶ a profile of what more than half of a group declare
+what the profiles of all groups declare alike ─▶ a profile that they extend, where that is shorter
 each merchant declares what differs: another value, `null`, or `unmanaged` for what it does not declare at all
 a merchant whose manifest would be no shorter with the profile gets none
 """
@@ -9,17 +10,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 from controller.desired.manifest import TAX_RATES_PATH
+from controller.desired.merchant_groups import Group, find_groups, min_group_size
 from controller.desired.merge import EXCLUDED_PATHS, TIME_ZONE_PATH
 from controller.desired.schema import ACCOUNT_KEYS, MERCHANT_KIND, PROFILE_KIND, is_manifest_name
 from controller.desired.validation import find_schema_problems
-from controller.desired.yaml_writer import NewManifest, SpecPath
+from controller.desired.yaml_writer import NewManifest, SpecPath, yaml_text
 from controller.model.schedule import local_date
 from controller.model.values import (
     CONNECTION_STATE_PATH,
@@ -59,6 +62,9 @@ _FIELD_ORDER = (
     *(PAYMENTS_SYNC_PATH, "mapping.payments.accounts"),
     *(FEES_SYNC_PATH, SUPPLIER_PATH, "mapping.fees.accounts"),
 )
+
+_LINES_AROUND_A_SPEC = 6
+"""What one more document takes: its comment, mark, apiVersion, kind, metadata and spec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +151,26 @@ def unique_name(name: str, taken: Collection[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _SharedProfile:
+    """A profile and the merchants that are written with it.
+
+    common   what it declares, together with its base
+    members  who names it; of a base, whoever is nearer to it than to a profile that extends it
+    sharers  whose values it declares
+    """
+
     name: str
     common: ManifestFields
     members: tuple[MerchantDraft, ...]
+    sharers: Sequence[MerchantDraft] = ()
+    base: _SharedProfile | None = None
+    note: str = ""
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        if self.base is None:
+            return _tree(self.common)
+        own = {path: value for path, value in self.common.items() if path not in self.base.common}
+        return {"extends": self.base.name, **_tree(own)}
 
 
 def build_manifests(
@@ -175,19 +198,143 @@ def _shared_profiles(
     drafts: Sequence[MerchantDraft], taken: Collection[str], there: Mapping[str, Any]
 ) -> Iterator[_SharedProfile]:
     by_platform: dict[str, list[MerchantDraft]] = {}
-    for draft in drafts:
+    # By name: groups must not depend on the order in which the merchants come.
+    for draft in sorted(drafts, key=lambda draft: draft.name):
         if draft.has_mapping:
             by_platform.setdefault(str(draft.fields[PLATFORM_PATH]), []).append(draft)
+    used = set(taken)
     for platform, candidates in sorted(by_platform.items()):
-        common = _common_fields(candidates)
-        members = []
-        for draft in candidates:
-            with_profile = len(_own_fields(draft, common)) + len(_unmanaged_paths(draft, common))
-            if with_profile < sum(value is not None for value in draft.fields.values()):
-                members.append(draft)
-        if len(members) > 1:
-            same = (name for name, spec in sorted(there.items()) if spec == _tree(common))
-            yield _SharedProfile(next(same, None) or unique_name(platform, taken), common, tuple(members))
+        for profile in _profiles_of_platform(platform, candidates, used, there):
+            used.add(profile.name)
+            yield profile
+
+
+def _profiles_of_platform(
+    platform: str, drafts: Sequence[MerchantDraft], taken: Collection[str], there: Mapping[str, Any]
+) -> list[_SharedProfile]:
+    """The base, if one saves lines, and a profile for each group of merchants."""
+    groups = find_groups([_shareable(draft) for draft in drafts], LineCounter(drafts))
+    members = [[drafts[position] for position in group] for group in groups]
+    commons = [_common_fields(group) for group in members]
+    names, profiles = set(taken), list[_SharedProfile]()
+    base = None
+    if shared := _base_fields(commons):
+        note = f"What the {len(groups)} groups of merchants on {platform} have in common, as they were imported."
+        base = _named(_SharedProfile("", shared, (), drafts, note=note), platform, names, there)
+        names.add(base.name)
+    on_base: list[MerchantDraft] = []
+    for group, common, label in zip(members, commons, _labels(commons), strict=True):
+        shorter = [draft for draft in group if _size(draft, common) < _size_alone(draft)]
+        if base:
+            nearer = [
+                draft for draft in group if _size(draft, base.common) < min(_size(draft, common), _size_alone(draft))
+            ]
+            staying = [draft for draft in shorter if draft not in nearer]
+            # Odd merchants are no reason to leave a group with too few.
+            if len(staying) >= min_group_size(len(drafts)):
+                shorter = staying
+                on_base += nearer
+        if len(shorter) > 1:
+            note = f"What most of {len(shorter)} merchants on {platform} have in common, as they were imported."
+            wished = slug(f"{platform}-{label}") if label else platform
+            profile = _SharedProfile("", common, tuple(shorter), shorter, base, note)
+            profiles.append(_named(profile, wished, names, there))
+            names.add(profiles[-1].name)
+    return [replace(base, members=tuple(on_base)), *profiles] if base else profiles
+
+
+def _named(profile: _SharedProfile, wished: str, taken: Collection[str], there: Mapping[str, Any]) -> _SharedProfile:
+    """With the name of the profile there that says the same, else with a free one."""
+    same = (name for name, spec in sorted(there.items()) if spec == profile.spec)
+    return replace(profile, name=next(same, None) or unique_name(wished, taken))
+
+
+class LineCounter:
+    """How many lines groups of these merchants take, profiles and all.
+
+    Merchants that differ from their profile in the same fields take the same lines: one of them is written out. Each is
+    looked at once for each profile.
+    """
+
+    def __init__(self, drafts: Sequence[MerchantDraft]) -> None:
+        self._drafts = drafts
+        self._by_profile: dict[frozenset[tuple[str, ManifestValue]], dict[int, tuple[int, bool]]] = {}
+        self._by_fields: dict[Hashable, int] = {}
+
+    def __call__(self, groups: Sequence[Group]) -> float:
+        """Infinite where a group has too few merchants that would use its profile."""
+        commons = [_common_fields([self._drafts[position] for position in group]) for group in groups]
+        base = _SharedProfile("base", shared, ()) if (shared := _base_fields(commons)) else None
+        profiles = [_SharedProfile("profile", common, (), base=base) for common in commons]
+        written = [_profile_manifest(profile) for profile in ([base, *profiles] if base else profiles)]
+        lines = sum(yaml_text([manifest]).count("\n") for manifest in written)
+        for group, profile in zip(groups, profiles, strict=True):
+            known = self._by_profile.setdefault(frozenset(profile.common.items()), {})
+            for position in group:
+                if position not in known:
+                    known[position] = self._merchant_lines(self._drafts[position], profile)
+            if len(groups) > 1 and sum(known[position][1] for position in group) < min_group_size(len(self._drafts)):
+                return inf
+            lines += sum(known[position][0] for position in group)
+        return lines
+
+    def _merchant_lines(self, draft: MerchantDraft, profile: _SharedProfile) -> tuple[int, bool]:
+        """The lines of its manifest, and whether that is with the profile."""
+        own, unmanaged = _own_fields(draft, profile.common), _unmanaged_paths(draft, profile.common)
+        uses_profile = len(own) + len(unmanaged) < _size_alone(draft)
+        if not uses_profile:
+            own, unmanaged = dict(_shareable(draft)), []
+        fields = (uses_profile, tuple((path, value is None) for path, value in own.items()), tuple(unmanaged))
+        if fields not in self._by_fields:
+            written = _manifest_with_profile(draft, profile) if uses_profile else _manifest_without_profile(draft)
+            self._by_fields[fields] = yaml_text([written]).count("\n")
+        return self._by_fields[fields], uses_profile
+
+
+def _shareable(draft: MerchantDraft) -> dict[str, ManifestValue]:
+    """What a profile could declare for the merchant."""
+    return {path: value for path, value in draft.fields.items() if value is not None and path != CONNECTION_STATE_PATH}
+
+
+def _size(draft: MerchantDraft, common: ManifestFields) -> int:
+    """How many things its manifest says beside a profile."""
+    return len(_own_fields(draft, common)) + len(_unmanaged_paths(draft, common))
+
+
+def _size_alone(draft: MerchantDraft) -> int:
+    return sum(value is not None for value in draft.fields.values())
+
+
+def _base_fields(commons: Sequence[ManifestFields]) -> dict[str, ManifestValue]:
+    """What all profiles declare alike; nothing where a base would be longer than the repetition."""
+    first, *others = commons
+    shared = {path: value for path, value in first.items() if all(path in one and one[path] == value for one in others)}
+    saved = len(shared) * len(others) - len(commons) - _LINES_AROUND_A_SPEC
+    return shared if saved > 0 else {}
+
+
+def _labels(commons: Sequence[ManifestFields]) -> list[str]:
+    """By profile, what tells it from the others: a time zone, customer, supplier or tax rates; empty = none of them."""
+    kinds = [
+        [str(common.get(TIME_ZONE_PATH, "")).rpartition("/")[2] for common in commons],
+        *([_reference_text(common.get(path)) for common in commons] for path in (CUSTOMER_PATH, SUPPLIER_PATH)),
+        [_tax_rates_text(common) for common in commons],
+    ]
+    labels = []
+    for position in range(len(commons)):
+        telling = (kind[position] for kind in kinds if kind.count(kind[position]) == 1)
+        # Of a name without a Latin letter or digit, nothing would stay in a file's name.
+        labels.append(next((label for label in telling if re.search("[A-Za-z0-9]", label)), ""))
+    return labels if len(commons) > 1 else [""]
+
+
+def _reference_text(value: ManifestValue) -> str:
+    return value.value if isinstance(value, Ref) and value.by == "name" else ""
+
+
+def _tax_rates_text(common: ManifestFields) -> str:
+    rates = [rate for path in sorted(common, key=_sort_key) if (rate := parse_tax_rate_path(path)) is not None]
+    return f"tax-{'-'.join(rates)}" if rates else ""
 
 
 def _common_fields(drafts: Sequence[MerchantDraft]) -> dict[str, ManifestValue]:
@@ -219,15 +366,13 @@ def _unmanaged_paths(draft: MerchantDraft, common: ManifestFields) -> list[str]:
 
 
 def _profile_manifest(profile: _SharedProfile) -> NewManifest:
-    size, platform = len(profile.members), profile.common.get(PLATFORM_PATH, "")
-    note = f"What most of {size} merchants on {platform} have in common, as they were imported."
     comments = {}
     for path, value in profile.common.items():
-        names = {draft.reference_names.get(path) for draft in profile.members if draft.fields.get(path) == value}
+        names = {draft.reference_names.get(path) for draft in profile.sharers if draft.fields.get(path) == value}
         # A comment only where the reference has one name in everybody's books.
         if len(names) == 1 and (name := names.pop()):
             comments[spec_path_of(path)] = name
-    return NewManifest(PROFILE_KIND, profile.name, _tree(profile.common), (note,), comments)
+    return NewManifest(PROFILE_KIND, profile.name, profile.spec, (profile.note,), comments)
 
 
 def _manifest_with_profile(draft: MerchantDraft, profile: _SharedProfile) -> NewManifest:

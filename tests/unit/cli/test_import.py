@@ -80,6 +80,39 @@ def test_a_merchant_says_what_is_different_and_nothing_else(merchantctl: Merchan
     assert untouched(merchantctl)
 
 
+def test_two_ways_to_keep_books_become_two_profiles_on_a_common_one(
+    merchantctl: Merchantctl, served: Emulator, folder: Path
+) -> None:
+    merchants = served.seed(8, "configured", "gbol", prefix="shop-")
+    for merchant in merchants[::2]:
+        # Dublin books other accounts than London, at another hour.
+        document = served.configuration(merchant)
+        accounts = document["configuration"]["payments"]["accounts"]
+        others = {
+            key: {
+                "selectedAccountId": next(e["id"] for e in row["accountOptions"] if e["id"] != row["selectedAccountId"])
+            }
+            for key, row in accounts.items()
+            if row.get("selectedAccountId")
+        }
+        payments = {"accounts": {key: others[key] for key in sorted(others)}}
+        portal(served, merchant, {"configuration": {"payments": payments}, "schedule": {"timeZone": "Europe/Dublin"}})
+    for merchant in merchants[1::2]:
+        portal(served, merchant, {"schedule": {"timeZone": "Europe/London"}})
+    done = merchantctl("import")
+    assert done.out.startswith("Imported 8 merchants and 3 profiles to manifests.")
+    assert text_of("merchants/shop-00000").partition("spec:\n")[2] == "  profile: xero-dublin\n"
+    assert text_of("merchants/shop-00001").partition("spec:\n")[2] == "  profile: xero-london\n"
+    assert "  extends: xero\n" in text_of("profiles/xero-dublin")
+    assert '        sales: {code: "200"}  # Sales\n' in text_of("profiles/xero")
+    assert merchantctl("validate").code == 0
+    assert untouched(merchantctl)
+    assert merchantctl("drift").code == 0
+    files = {file: file.read_bytes() for file in Path("manifests").rglob("*.yaml")}
+    merchantctl("import", "--overwrite")
+    assert {file: file.read_bytes() for file in Path("manifests").rglob("*.yaml")} == files
+
+
 def test_nothing_but_get_is_asked_and_each_configuration_once(merchantctl: Merchantctl, served: Emulator) -> None:
     served.seed(4, "configured", prefix="c-")
     served.seed(2, "pending", prefix="p-")
