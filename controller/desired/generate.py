@@ -258,12 +258,17 @@ class LineCounter:
 
     def __init__(self, drafts: Sequence[MerchantDraft]) -> None:
         self._drafts = drafts
+        self._common_by_group: dict[Group, ManifestFields] = {}
         self._by_profile: dict[frozenset[tuple[str, ManifestValue]], dict[int, tuple[int, bool]]] = {}
         self._by_fields: dict[Hashable, int] = {}
 
     def __call__(self, groups: Sequence[Group]) -> float:
         """Infinite where a group has too few merchants that would use its profile."""
-        commons = [_common_fields([self._drafts[position] for position in group]) for group in groups]
+        for group in groups:
+            # Most groups come again with the next cut.
+            if group not in self._common_by_group:
+                self._common_by_group[group] = _common_fields([self._drafts[position] for position in group])
+        commons = [self._common_by_group[group] for group in groups]
         base = _SharedProfile("base", shared, ()) if (shared := _base_fields(commons)) else None
         profiles = [_SharedProfile("profile", common, (), base=base) for common in commons]
         written = [_profile_manifest(profile) for profile in ([base, *profiles] if base else profiles)]

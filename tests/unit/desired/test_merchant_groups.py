@@ -206,7 +206,7 @@ def fleets(draw: st.DrawFn) -> list[MerchantDraft]:
     return named(fields)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(fleets(), st.randoms(use_true_random=False))
 def test_nothing_is_lost_and_the_order_does_not_matter(
     tmp_path_factory: pytest.TempPathFactory, drafts: list[MerchantDraft], shuffler: random.Random
