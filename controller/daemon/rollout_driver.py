@@ -16,8 +16,9 @@ from controller.model.rollout import Rollout, RolloutState
 from controller.model.run import Records
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
+from controller.reconcile.rollout_rows import load_newest
 from controller.rollout.operations import policy_of
-from controller.rollout.record import claim_rollout, load_newest
+from controller.rollout.record import claim_rollout
 from controller.rollout.run import RolloutSession, run_waves
 from state import ProcessIdentity
 from state.errors import StateProblem

@@ -18,6 +18,7 @@ from controller.model.merchant_status import MerchantStatus
 from controller.model.not_booked import NotBooked, NotBookedGroup, group_not_booked
 from controller.model.observed import LastSync
 from controller.model.plan import Actor, ConditionStatus, Direction, Finding, Plan
+from controller.model.rollout import Rollout
 from controller.model.values import Value, value_from_json
 from controller.quick_dataclasses import dataclass
 
@@ -71,6 +72,7 @@ class FleetMemory:
     samples      how many merchants had which status, now and then within the days of a chart, the oldest first; of the
                  whole fleet, so none where the report is about a part of it
     not_booked   whose sales do not arrive in the books
+    rollout      the newest one; None where there was none, or the report is about a part of the fleet
     """
 
     names: frozenset[str]
@@ -87,6 +89,7 @@ class FleetMemory:
     notes: tuple[str, ...] = ()
     samples: Sequence[tuple[datetime, Mapping[MerchantStatus, int]]] = ()
     not_booked: Sequence[NotBooked] = ()
+    rollout: Rollout | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,8 @@ class PeriodReport:
     new, still_open  open findings, first seen in the period or before
     closed           findings that ended in the period
     ages             open drift by age: under each of AGE_LIMITS, and older
+    data_ages        merchants by the age of the reference data that they were judged on: likewise
+    rollout          the newest one; None where there was none, or the report is about a part of the fleet
     funnel           by step how many merchants have come so far
     courses          by status, over the same days as `days`; of the whole fleet alone, where a controller took samples
     not_booked       whose sales do not arrive in the books, by cause and by who must act
@@ -182,6 +187,8 @@ class PeriodReport:
     shown: Shown = field(default_factory=Shown)
     notes: tuple[str, ...] = ()
     not_booked: tuple[NotBookedGroup, ...] = ()
+    data_ages: tuple[int, ...] = ()
+    rollout: Rollout | None = None
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:
@@ -231,8 +238,16 @@ def make_period_report(memory: FleetMemory, since: datetime, now: datetime, show
         shown=Shown(shown.filter, len(told) - len(wanted), shown.group_by),
         notes=memory.notes,
         not_booked=group_not_booked(_not_booked(memory, shown)),
+        data_ages=count_ages(_data_pulled_at(memory), now),
+        rollout=memory.rollout,
         parts=_parts(memory, shown.group_by, new, still_open, closed) if shown.group_by else (),
     )
+
+
+def _data_pulled_at(memory: FleetMemory) -> Iterator[datetime]:
+    for plan in memory.plans.values():
+        if plan.data_age and plan.data_age.oldest:
+            yield plan.data_age.oldest
 
 
 def _not_booked(memory: FleetMemory, shown: Shown) -> Iterator[NotBooked]:

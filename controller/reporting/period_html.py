@@ -69,6 +69,11 @@ def _figures(report: PeriodReport) -> list[str]:
     figures.append(days_chart(report.days))
     if any(report.ages):
         figures.append(bars("Age of open drift", list(zip(words.age_words(), report.ages, strict=True))))
+    if any(report.data_ages):
+        figures.append(bars("Age of reference data", list(zip(words.age_words(), report.data_ages, strict=True))))
+    if report.rollout:
+        note = f"wave {report.rollout.current_wave} of {report.rollout.wave_count}"
+        figures.append(bars(f"Rollout {report.rollout.name}", words.rollout_rows(report.rollout), note))
     figures.append(bars("Onboarding", [(words.FUNNEL_WORDS[step], number) for step, number in report.funnel]))
     syncs = [
         (title, report.sync_outcomes[word]) for word, title in words.SYNC_WORDS.items() if word in report.sync_outcomes

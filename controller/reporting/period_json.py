@@ -8,10 +8,12 @@ from controller.model.finding_evidence import ENDED_WORDS
 from controller.model.not_booked import NotBookedGroup, count_actors, count_reasons
 from controller.model.period_report import AGE_LIMITS, ClosedFinding, LabelPart, PeriodReport
 from controller.model.plan import Finding
+from controller.model.rollout import Rollout
 from controller.model.severity import finding_severity
 from controller.reporting.as_json import finding_json
 from controller.reporting.formatting import format_iso
 from controller.reporting.provenance import shown_json
+from controller.reporting.rollout import wave_json
 
 PERIOD_REPORT_SCHEMA_VERSION = 1
 KIND = "Report"
@@ -58,6 +60,8 @@ def period_report_json(report: PeriodReport) -> dict[str, Any]:
         "days": [{"day": day.day.isoformat(), "opened": day.opened, "closed": day.closed} for day in report.days],
         "courses": {each.status.value: list(each.counts) for each in report.courses},
         "openDriftAges": {"limitsInDays": [limit.days for limit in AGE_LIMITS], "counts": list(report.ages)},
+        "dataAges": {"limitsInDays": [limit.days for limit in AGE_LIMITS], "counts": list(report.data_ages)},
+        "rollout": _rollout(report.rollout) if report.rollout else None,
         "funnel": dict(report.funnel),
         "syncs": {
             "outcomes": dict(sorted(report.sync_outcomes.items())),
@@ -72,6 +76,15 @@ def period_report_json(report: PeriodReport) -> dict[str, Any]:
         },
         **shown_json(report.shown),
         **({"groupBy": report.shown.group_by, "parts": list(map(_part, report.parts))} if report.parts else {}),
+    }
+
+
+def _rollout(rollout: Rollout) -> dict[str, Any]:
+    return {
+        "name": rollout.name,
+        "state": rollout.state.value,
+        "wave": rollout.current_wave,
+        "waves": [wave_json(rollout, number) for number in range(1, rollout.wave_count + 1)],
     }
 
 

@@ -9,6 +9,7 @@ from controller.model.finding_evidence import ENDED_WORDS
 from controller.model.merchant_status import STATUS_MEANINGS
 from controller.model.not_booked import NotBookedGroup, NotBookedReason, count_actors, count_reasons
 from controller.model.period_report import AGE_LIMITS, ClosedFinding, LabelPart, PeriodReport
+from controller.model.rollout import MemberState, Rollout
 from controller.reporting.formatting import ACTOR_WORDS, clean, format_count, format_list, format_time
 from controller.reporting.provenance import SHORT_REVISION_DIGITS, shown_text
 
@@ -105,6 +106,23 @@ def age_words() -> list[str]:
     days = [limit.days for limit in AGE_LIMITS]
     between = [f"{low} to {high} days" for low, high in pairwise(days)]
     return [f"under {format_count(days[0], 'day')}", *between, f"over {days[-1]} days"]
+
+
+def rollout_rows(rollout: Rollout) -> list[tuple[str, int]]:
+    """How far its merchants have come, and how many; without what nobody has come to."""
+    counted = Counter(_MEMBER_WORDS[each.state] for each in rollout.members)
+    return [(word, counted[word]) for word in dict.fromkeys(_MEMBER_WORDS.values()) if counted[word]]
+
+
+_MEMBER_WORDS = {
+    MemberState.DONE: "done",
+    MemberState.FAILED: "failed",
+    MemberState.DEFERRED: "left to an apply",
+    MemberState.UNDONE: "put back",
+    MemberState.NOT_REVERTED: "not put back",
+    MemberState.IN_PROGRESS: "still to come",
+    MemberState.PENDING: "still to come",
+}
 
 
 def funnel_rows(report: PeriodReport) -> Rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 
@@ -11,24 +11,17 @@ from controller.model.errors import LockedByOtherRun, MerchantctlError
 from controller.model.rollout import (
     ACTIVE_ROLLOUT_STATES,
     UNFINISHED_STATES,
-    MemberState,
     Rollout,
-    RolloutMember,
-    RolloutSpec,
     RolloutState,
 )
+from controller.reconcile.rollout_rows import with_members
 from controller.reporting.formatting import format_list
-from state import MemberRow, ProcessIdentity, RolloutRow, Store
-
-
-async def load_newest(store: Store) -> Rollout | None:
-    row = await store.rollouts.load()
-    return await _with_members(store, row) if row else None
+from state import ProcessIdentity, RolloutRow, Store
 
 
 async def load_rollout(store: Store, name: str | None) -> Rollout:
     """That rollout, or the newest. Raises MerchantctlError where there is none."""
-    return await _with_members(store, await _load_row(store, name))
+    return await with_members(store, await _load_row(store, name))
 
 
 async def pause_rollout(store: Store, name: str | None, at: datetime) -> Rollout:
@@ -70,7 +63,7 @@ async def claim_rollout(
     the manifests ask for something else than at its start.
     """
     row = await _load_row(store, name)
-    rollout = await _with_members(store, row)
+    rollout = await with_members(store, row)
     _refuse_if_over(rollout)
     # One that was paused was told to stop, be it at its last request or standing still: it has no say any more.
     if not await store.rollouts.acquire_claim(by_force=rollout.state is not RolloutState.RUNNING):
@@ -123,25 +116,3 @@ async def _load_row(store: Store, name: str | None) -> RolloutRow:
         which = f"no rollout is called {name!r}" if name else "there was no rollout yet"
         raise MerchantctlError(f"{which}; merchantctl rollout start begins one")
     return row
-
-
-async def _with_members(store: Store, row: RolloutRow) -> Rollout:
-    rows = await store.rollouts.load_members(row.id)
-    return Rollout(
-        id=row.id,
-        name=row.name,
-        state=RolloutState(row.state),
-        reason=row.reason,
-        since=row.since,
-        started_at=row.started_at,
-        spec=RolloutSpec.from_json(row.terms),
-        current_wave=row.wave,
-        soak_until=row.soak_until,
-        orphaned=row.state == RolloutState.RUNNING and not await store.rollouts.is_claim_held(),
-        members=tuple(_members(rows)),
-    )
-
-
-def _members(rows: Iterable[MemberRow]) -> Iterable[RolloutMember]:
-    for row in rows:
-        yield RolloutMember(row.merchant, row.wave, row.digest, MemberState(row.state), row.reason, row.changed)

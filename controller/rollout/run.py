@@ -43,6 +43,7 @@ from controller.reconcile.identity import apply_renames, resolve_renames
 from controller.reconcile.last_sync import read_sync
 from controller.reconcile.load_snapshot import load_snapshot, recover_then_snapshot
 from controller.reconcile.plan_merchant import Applier, apply_and_record
+from controller.reconcile.rollout_rows import load_newest
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count, format_list, format_time
 from controller.rollout.gate import (
@@ -54,7 +55,7 @@ from controller.rollout.gate import (
     why_unhealthy,
     why_wave_not_begun,
 )
-from controller.rollout.record import describe_position, load_newest, load_rollout
+from controller.rollout.record import describe_position, load_rollout
 from controller.rollout.waves import split_into_waves
 from state import MemberRow, ProcessIdentity, SyncRow
 from state.errors import StateLocked

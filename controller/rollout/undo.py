@@ -37,11 +37,12 @@ from controller.reconcile.context import RunContext
 from controller.reconcile.fleet import confirmed, execute, may_write, plan_fleet
 from controller.reconcile.load_snapshot import recover_then_snapshot
 from controller.reconcile.plan_merchant import Applier, apply_and_record
+from controller.reconcile.rollout_rows import load_newest
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reconcile.takeovers import Takeovers
 from controller.reporting.formatting import format_list
 from controller.rollout.gate import changes_only_existing, member_result
-from controller.rollout.record import describe_position, load_newest, load_rollout
+from controller.rollout.record import describe_position, load_rollout
 
 PUT_BACK_STATES = (MemberState.UNDONE, MemberState.NOT_REVERTED)
 UNDOABLE_STATES = (RolloutState.PAUSED, RolloutState.ABORTED, RolloutState.DONE, RolloutState.UNDOING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,8 @@ from controller.model.finding_filter import EVERYTHING, FindingFilter, Only, Sho
 from controller.model.merchant_status import MerchantStatus
 from controller.model.observed import LastSync
 from controller.model.period_report import CHART_DAYS, FleetMemory, PeriodReport, ReportedOccurrence, make_period_report
-from controller.model.plan import Actor, Direction
+from controller.model.plan import Actor, DataAge, Direction
+from controller.model.rollout import MemberState, Rollout, RolloutMember, RolloutSpec, RolloutState
 from controller.reporting.markdown import MAX_CHARACTERS
 from controller.reporting.period_html import period_report_html
 from controller.reporting.period_json import period_report_json
@@ -169,3 +171,24 @@ def test_ten_thousand_different_findings_fit_into_a_comment_and_a_terminal() -> 
     text = period_report_text(report(memory(*same)))
     assert len(text) < 3_000
     assert "10,000 merchants" in text
+
+
+def test_the_page_draws_how_old_the_reference_data_is_and_how_far_a_rollout_has_come() -> None:
+    ages = {"fresh": 0.2, "older": 3.0, "old": 40.0}
+    plans = {name: replace(merchant(name), data_age=DataAge(NOW - age * DAY)) for name, age in ages.items()}
+    states = [MemberState.DONE, MemberState.DONE, MemberState.FAILED, MemberState.PENDING]
+    members = tuple(RolloutMember(f"m-{n}", 1 + n // 2, "", state) for n, state in enumerate(states))
+    spec = RolloutSpec(("50%",))
+    rollout = Rollout(1, "autumn", RolloutState.RUNNING, "", NOW, NOW, spec, 2, None, members)
+    told = report(memory(names=frozenset(plans), plans=plans, rollout=rollout))
+    assert told.data_ages == (1, 1, 0, 1)
+    html = period_report_html(told)
+    assert "Age of reference data" in html
+    assert "Rollout autumn" in html
+    assert "wave 2 of 2" in html
+    document = period_report_json(told)
+    assert document["dataAges"] == {"limitsInDays": [1, 7, 30], "counts": [1, 1, 0, 1]}
+    assert [(each["done"], each["failed"], each["left"]) for each in document["rollout"]["waves"]] == [
+        (2, 0, 0),
+        (0, 1, 1),
+    ]
