@@ -16,7 +16,7 @@ from sqlalchemy import insert, select, update
 from state.async_engine import AsyncConnection
 from state.database import Database
 from state.errors import StateProblem
-from state.lock import StateLock
+from state.lock import StateLock, prove_all, require_all
 from state.tables import hooks
 
 
@@ -64,12 +64,10 @@ class Hooks:
         row = {"kind": kind, "name": name, "declared": declared, "known_ids": sorted(known_ids), "begun_at": at}
         async with self._database.writing() as transaction:
             # As for an intent: whoever takes the lock next sees this row, or it was never written.
-            for lock in self._locks:
-                await lock.require(transaction)
+            await require_all(self._locks, transaction)
             number: int = (await transaction.execute(insert(hooks).values(row).returning(hooks.c.id))).scalar_one()
         try:
-            for lock in self._locks:
-                await lock.prove()
+            await prove_all(self._locks)
         except StateProblem:
             await self.mark_gone(number, at)
             raise

@@ -14,7 +14,7 @@ from state.async_engine import AsyncConnection
 from state.bindings import upsert_binding
 from state.database import Database
 from state.errors import StateProblem
-from state.lock import StateLock
+from state.lock import StateLock, prove_all, require_all
 from state.tables import intents
 
 
@@ -65,12 +65,10 @@ class Intents:
         inserted = insert(intents).values({**columns, "begun_at": at, "key": str(uuid4())}).returning(intents)
         async with self._database.writing() as transaction:
             # Checked in the same transaction: whoever takes the lock next sees this intent, or it was never written.
-            for lock in self._locks:
-                await lock.require(transaction)
+            await require_all(self._locks, transaction)
             intent = _from_row((await transaction.execute(inserted)).one())
         try:
-            for lock in self._locks:
-                await lock.prove()  # a process that was stopped after the commit must not send what it announces
+            await prove_all(self._locks)  # a process that was stopped after the commit must not send what it announces
         except StateProblem:
             await self.close(intent.id, outcome="not done", at=at)
             raise

@@ -222,6 +222,18 @@ class StateLock:
             raise
 
 
+async def require_all(locks: Collection[StateLock], transaction: AsyncConnection) -> None:
+    """As `StateLock.require`, of each that was taken here."""
+    for lock in locks:
+        await lock.require(transaction)
+
+
+async def prove_all(locks: Collection[StateLock]) -> None:
+    """As `StateLock.prove`, of each that was taken here."""
+    for lock in locks:
+        await lock.prove()
+
+
 def _log_waits() -> OnLockWait:
     """A callback that logs a wait at once, and then once every WAIT_LOG_INTERVAL_S."""
     next_log_s = 0.0

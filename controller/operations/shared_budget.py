@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import NoReturn
 
 from controller.codat.client import Reader
 from controller.operations.bootstrap import current_process
@@ -26,54 +27,70 @@ IDLE_PART = 10
 _LOG = logging.getLogger(__name__)
 
 
+class _BudgetShare:
+    """This process's share, to which its client keeps."""
+
+    def __init__(self, limit: int, store: Store, api: Reader) -> None:
+        process = current_process()
+        self._holder = f"{process.host} {process.pid} {process.started}"
+        self._limit, self._budget, self._api = limit, store.request_budget, api
+        self._idle = max(1, limit // IDLE_PART)
+        self._granted = 0
+
+    async def take(self) -> None:
+        await self._renew(self._idle)
+
+    async def keep_renewing(self) -> NoReturn:
+        """Says again and again what is wanted, and goes by what is granted."""
+        now = asyncio.get_running_loop().time
+        renewed_at, wanted = now(), self._idle
+        while True:
+            await asyncio.sleep(RENEW_INTERVAL_WHILE_WAITING_S)
+            may_ask_for_more = self._api.waits_for_budget and wanted < self._limit
+            if not may_ask_for_more and now() - renewed_at < RENEW_INTERVAL_S:
+                continue
+            wanted = self._wanted()
+            try:
+                await self._renew(wanted)
+                renewed_at = now()
+            except StateProblem as problem:
+                _LOG.warning("the budget of requests cannot be shared now: %s", problem)
+                if now() - renewed_at > SHARE_LEASE.total_seconds():
+                    self._keep_to(1)  # the share has lapsed: others may have it by now
+                await asyncio.sleep(RENEW_INTERVAL_S)
+
+    async def give_back(self) -> None:
+        with suppress(StateProblem):
+            await self._budget.give_back(self._holder, sent=self._api.sent_within_a_minute)
+
+    def _wanted(self) -> int:
+        if self._api.waits_for_budget:
+            return self._limit
+        return min(self._limit, max(self._idle, 2 * self._api.sent_within_a_minute))
+
+    async def _renew(self, wanted: int) -> None:
+        # What is wanted is a promise already, until the answer is here.
+        self._keep_to(max(1, min(self._granted, wanted)))
+        self._keep_to(await self._budget.renew(self._holder, wanted=wanted, limit=self._limit))
+
+    def _keep_to(self, per_minute: int) -> None:
+        self._granted = per_minute
+        self._api.set_budget(per_minute)
+
+
 @asynccontextmanager
 async def shared_budget(settings: Settings, store: Store, api: Reader) -> AsyncIterator[None]:
     """While this lasts the client keeps to this process's share. Nothing happens where nobody shares the state."""
-    limit = settings.requests_per_minute
-    if not limit or postgresql_url(settings.state) is None:
+    if not settings.requests_per_minute or postgresql_url(settings.state) is None:
         yield
         return
-    process = current_process()
-    holder = f"{process.host} {process.pid} {process.started}"
-
-    idle = max(1, limit // IDLE_PART)
-
-    async def renew(wanted: int) -> int:
-        api.set_budget(max(1, min(granted, wanted)))  # what is wanted is a promise, until the answer is here
-        share = await store.request_budget.renew(holder, wanted=wanted, limit=limit)
-        api.set_budget(share)
-        return share
-
-    granted = 0
-    granted = await renew(idle)
-
-    async def keep_renewing() -> None:
-        nonlocal granted
-        loop = asyncio.get_running_loop()
-        renewed_at, wanted = loop.time(), idle
-        while True:
-            await asyncio.sleep(RENEW_INTERVAL_WHILE_WAITING_S)
-            may_ask_for_more = api.waits_for_budget and wanted < limit
-            if not may_ask_for_more and loop.time() - renewed_at < RENEW_INTERVAL_S:
-                continue
-            wanted = limit if api.waits_for_budget else min(limit, max(idle, 2 * api.sent_within_a_minute))
-            try:
-                granted = await renew(wanted)
-                renewed_at = loop.time()
-            except StateProblem as problem:
-                _LOG.warning("the budget of requests cannot be shared now: %s", problem)
-                granted = min(granted, wanted)
-                if loop.time() - renewed_at > SHARE_LEASE.total_seconds():
-                    granted = 1  # the share has lapsed: others may have it by now
-                api.set_budget(granted)
-                await asyncio.sleep(RENEW_INTERVAL_S)
-
-    renewing = asyncio.create_task(keep_renewing())
+    share = _BudgetShare(settings.requests_per_minute, store, api)
+    await share.take()
+    renewing = asyncio.create_task(share.keep_renewing())
     try:
         yield
     finally:
         renewing.cancel()
         with suppress(asyncio.CancelledError):
             await renewing
-        with suppress(StateProblem):
-            await store.request_budget.give_back(holder, sent=api.sent_within_a_minute)
+        await share.give_back()

@@ -32,9 +32,15 @@ from controller.planning.account_settings import plan_settings
 from controller.planning.hooks import NO_HOOKS, plan_hooks
 from controller.reconcile.concurrency import unread_plan
 from controller.reconcile.context import RunContext
-from controller.reconcile.failure_policy import ends_run, internal_error_plan, log_internal_error
+from controller.reconcile.failure_policy import (
+    ends_run,
+    internal_error_plan,
+    log_internal_error,
+    skipped_by_stop,
+)
 from controller.reconcile.fence import LockLost, prove_lock
 from controller.reconcile.hooks import apply_hook_change, load_hook_memory, read_live_hooks, record_adopted
+from controller.reconcile.merchant_lease import WRITTEN_TO_BY_ANOTHER, try_leases
 from controller.reconcile.request_estimate import with_settings_requests
 from controller.reporting.formatting import format_value
 from state import AUTHORIZATION_KEY_ID, AccountSettingRow
@@ -124,9 +130,9 @@ class _Moved(Exception):
 async def apply_account(plan: Plan, run: RunContext) -> Outcome:
     """Carries the account's plan out and remembers what was set. Raises only what ends the whole run."""
     try:
-        async with run.lock.lease([ACCOUNT_NAME]) as is_ours:
+        async with try_leases([ACCOUNT_NAME], run) as is_ours:
             if not is_ours:
-                return ChangedSincePlan("another run of merchantctl is writing to it at this moment")
+                return skipped_by_stop(run.stop) if run.stop.reason else ChangedSincePlan(WRITTEN_TO_BY_ANOTHER)
             await _record_in_sync(plan, run)
             await record_adopted(plan, run)
             return await _apply_changes(plan, run)

@@ -84,15 +84,14 @@ async def record_and_date(
             await store.findings.count_occurrences(names, at - OCCURRENCE_COUNT_WINDOW),
         )
         since = {key: each.found_at for key, each in book.open_findings.items()}
-        later = await _looked_at_later(run, at, carried) if run.records is not Records.NONE else frozenset()
+        known = plan if run.records is Records.NONE else plan.without(await _looked_at_later(run, at, carried))
         if run.records is not Records.NONE:
-            since |= await _note_findings(plan.without(later), run, at, book, carried)
+            since |= await _note_findings(known, run, at, book, carried)
         if run.records is Records.ALL:
-            known = plan.without(later)
             await note_conditions(_plans_not_written(known, carried), store, at, plan.scope.is_everyone)
         plan = _dated(plan, since, book)
         if run.records is not Records.NONE:
-            await record_seen(plan.without(later), carried.outcomes if carried else {}, run, at)
+            await record_seen(plan, carried.outcomes if carried else {}, run, at)
     except StateProblem:
         return plan
     return plan

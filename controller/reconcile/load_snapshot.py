@@ -66,13 +66,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
     recorded = {name: recorded_state_of(row, syncs.get(name)) for name, row in rows.items()}
     desired = select_merchants(run.fleet, run.scope, recorded)
     without_manifest = merchants_without_manifest(run.fleet, run.scope, recorded) or ()
-    listed = _needs_listing(run.scope, {*desired, *without_manifest}, recorded)
-    company_index = None
-    if listed or listing.is_loaded:
-        about = [recorded[name].company_id for name in (*desired, *without_manifest) if name in recorded]
-        company_index = await cross_check(
-            CompanyIndex.from_listing(await listing()), about, index_bound_companies(recorded), run.api
-        )
+    company_index = await _find_companies((*desired, *without_manifest), recorded, listing, run)
     contested = find_contested(run.fleet, rows, renames, company_index)
     desired |= _removed_merchants(without_manifest, recorded, contested)
     open_syncs = await load_open_syncs(run.store, renames)
@@ -129,6 +123,18 @@ async def open_intents_of(snapshot: RunSnapshot) -> tuple[Intent, ...]:
         each
         for each in open_intents
         if run.scope.is_everyone or snapshot.renames.current_name(each.merchant) in snapshot.desired
+    )
+
+
+async def _find_companies(
+    names: Collection[str], recorded: Mapping[str, RecordedState], listing: _CachedListing, run: RunContext
+) -> CompanyIndex | None:
+    """The listing, held against what is bound; None where these merchants need none and it was not read anyway."""
+    if not _needs_listing(run.scope, set(names), recorded) and not listing.is_loaded:
+        return None
+    about = [recorded[name].company_id for name in names if name in recorded]
+    return await cross_check(
+        CompanyIndex.from_listing(await listing()), about, index_bound_companies(recorded), run.api
     )
 
 

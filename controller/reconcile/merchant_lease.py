@@ -18,21 +18,38 @@ from controller.reconcile.snapshot import RunSnapshot
 from state import MerchantRecord
 from state.errors import LeaseLost
 
+WRITTEN_TO_BY_ANOTHER = "another run of merchantctl is writing to it at this moment"
+
 LEASE_ATTEMPTS, LEASE_RETRY_S = 60, 1.0
 """So often, so many seconds apart, leases are tried that are waited for: longer than another's write takes."""
+
+
+@asynccontextmanager
+async def try_leases(names: Collection[str], run: RunContext) -> AsyncIterator[bool]:
+    """The leases on all of these merchants, while this lasts; yields False where another run has one of them, or the
+    lock of this run is lost: then the run is stopped."""
+    async with AsyncExitStack() as leased:
+        try:
+            is_ours = await leased.enter_async_context(run.lock.lease(names))
+        except LeaseLost as error:
+            stop_for_lost_lock(error, run)
+            is_ours = False
+        yield is_ours
 
 
 @asynccontextmanager
 async def awaited_leases(names: Collection[str], run: RunContext) -> AsyncIterator[None]:
     """The leases on all of these merchants, while this lasts, once no other run writes to any of them.
 
-    Raises LockedByOtherRun where one does for too long.
+    Raises LockedByOtherRun where one does for too long, or the run is stopped meanwhile.
     """
     for _ in range(LEASE_ATTEMPTS):
-        async with run.lock.lease(names) as is_ours:
+        async with try_leases(names, run) as is_ours:
             if is_ours:
                 yield
                 return
+        if run.stop.reason:
+            raise LockedByOtherRun(f"{run.stop.reason}. Nothing was done.")
         await run.sleep(LEASE_RETRY_S)
     raise LockedByOtherRun(
         f"another run of merchantctl is writing to {', '.join(sorted(names))}. Nothing was done. Run it again."
@@ -42,16 +59,12 @@ async def awaited_leases(names: Collection[str], run: RunContext) -> AsyncIterat
 @asynccontextmanager
 async def merchant_lease(merchant: str, snapshot: RunSnapshot) -> AsyncIterator[Outcome | None]:
     """The lease on a merchant, while this lasts. Yields what became of its plan where nothing may be written to it now;
-    None: it may be. Where the lock of this run is lost, the run is stopped."""
-    async with AsyncExitStack() as leased:
-        try:
-            is_ours = await leased.enter_async_context(snapshot.run.lock.lease([merchant]))
-        except LeaseLost as error:
-            stop_for_lost_lock(error, snapshot.run)
+    None: it may be."""
+    async with try_leases([merchant], snapshot.run) as is_ours:
+        if not is_ours and snapshot.run.stop.reason:
             yield skipped_by_stop(snapshot.run.stop)
-            return
-        if not is_ours:
-            yield ChangedSincePlan("another run of merchantctl is writing to it at this moment")
+        elif not is_ours:
+            yield ChangedSincePlan(WRITTEN_TO_BY_ANOTHER)
         elif await _is_recorded_otherwise(merchant, snapshot):
             yield ChangedSincePlan("another run of merchantctl has written to it since this one looked")
         else:

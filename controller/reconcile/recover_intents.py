@@ -20,6 +20,7 @@ from controller.model.errors import RemoteError
 from controller.model.observed import Absent
 from controller.model.plan import ChangeKind
 from controller.reconcile.apply_accounts import ACCOUNT_INTENT, ask_for_pull
+from controller.reconcile.merchant_lease import try_leases
 from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
 from state import Intent
@@ -39,7 +40,7 @@ async def settle_intents(intents: Iterable[Intent], snapshot: RunSnapshot) -> tu
     intents, began = tuple(intents), snapshot.run.service_now()
     listed = await relist_companies(snapshot) if any(intent.kind == "company" for intent in intents) else None
     for intent in intents:
-        async with snapshot.run.lock.lease([intent.merchant]) as is_ours:
+        async with try_leases([intent.merchant], snapshot.run) as is_ours:
             # Where it is another's, the create is under way there; where that has ended meanwhile, so has the intent.
             if is_ours and any(intent.id == each.id for each in await snapshot.run.store.intents.load_open()):
                 await _settle(intent, listed, began, snapshot)

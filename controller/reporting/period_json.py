@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from controller.model.finding_evidence import ENDED_WORDS
 from controller.model.not_booked import NotBookedGroup, count_actors, count_reasons
-from controller.model.period_report import AGE_LIMITS, ClosedFinding, LabelPart, PeriodReport
+from controller.model.period_report import AGE_LIMITS, ClosedFinding, LabelPart, PeriodReport, Recurrence
 from controller.model.plan import Finding
 from controller.model.rollout import Rollout
 from controller.model.severity import finding_severity
@@ -22,7 +23,6 @@ KIND = "Report"
 def period_report_json(report: PeriodReport) -> dict[str, Any]:
     """`findings` are open, each `new` or not; `closed` ended in the period. `complete` is false while somebody who is
     declared was never looked at."""
-    read_at = report.syncs_read_at
     return {
         "schemaVersion": PERIOD_REPORT_SCHEMA_VERSION,
         "kind": KIND,
@@ -46,37 +46,44 @@ def period_report_json(report: PeriodReport) -> dict[str, Any]:
             *(_finding(each, is_new=False) for each in report.still_open),
         ],
         "closed": [_closed(each) for each in report.closed],
-        "recurrences": [
-            {
-                "merchant": each.merchant or None,
-                "code": each.code,
-                "field": each.field or None,
-                "times": each.times,
-                "open": each.is_open,
-                "lastFoundAt": format_iso(each.last_found_at),
-            }
-            for each in report.recurrences
-        ],
+        "recurrences": list(map(_recurrence, report.recurrences)),
         "days": [{"day": day.day.isoformat(), "opened": day.opened, "closed": day.closed} for day in report.days],
         "courses": {each.status.value: list(each.counts) for each in report.courses},
-        "openDriftAges": {"limitsInDays": [limit.days for limit in AGE_LIMITS], "counts": list(report.ages)},
-        "dataAges": {"limitsInDays": [limit.days for limit in AGE_LIMITS], "counts": list(report.data_ages)},
+        "openDriftAges": _ages(report.ages),
+        "dataAges": _ages(report.data_ages),
         "rollout": _rollout(report.rollout) if report.rollout else None,
         "funnel": dict(report.funnel),
-        "syncs": {
-            "outcomes": dict(sorted(report.sync_outcomes.items())),
-            "oldest": format_iso(read_at[0] if read_at else None),
-            "newest": format_iso(read_at[1] if read_at else None),
-        },
+        "syncs": _syncs(report),
         "notBooked": {
             "merchants": sum(len(group.merchants) for group in report.not_booked),
             "reasons": {reason.value: number for reason, number in count_reasons(report.not_booked).items()},
             "actors": {actor.value: number for actor, number in count_actors(report.not_booked).items()},
-            "groups": [_not_booked(group) for group in report.not_booked],
+            "groups": list(map(_not_booked, report.not_booked)),
         },
         **shown_json(report.shown),
         **({"groupBy": report.shown.group_by, "parts": list(map(_part, report.parts))} if report.parts else {}),
     }
+
+
+def _recurrence(recurrence: Recurrence) -> dict[str, Any]:
+    return {
+        "merchant": recurrence.merchant or None,
+        "code": recurrence.code,
+        "field": recurrence.field or None,
+        "times": recurrence.times,
+        "open": recurrence.is_open,
+        "lastFoundAt": format_iso(recurrence.last_found_at),
+    }
+
+
+def _ages(counts: Sequence[int]) -> dict[str, Any]:
+    return {"limitsInDays": [limit.days for limit in AGE_LIMITS], "counts": list(counts)}
+
+
+def _syncs(report: PeriodReport) -> dict[str, Any]:
+    oldest, newest = report.syncs_read_at or (None, None)
+    outcomes = dict(sorted(report.sync_outcomes.items()))
+    return {"outcomes": outcomes, "oldest": format_iso(oldest), "newest": format_iso(newest)}
 
 
 def _rollout(rollout: Rollout) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,14 @@ from controller.model.report import Applied, ChangedSincePlan, FleetReport, Outc
 from controller.model.run import Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import ApplyRequest
+from controller.reconcile.merchant_lease import try_leases
+from state import open_state
 from tests.emulator import Emulator
 from tests.end_to_end.overlapping import Traffic
 from tests.end_to_end.place import CREATE_COMPANY, SAVE_CONFIGURATION, Place
 from tests.end_to_end.test_overlapping_passes import begin_long_pass, document_path
 from tests.end_to_end.test_run_limits import Service, portal_chooses, running_service
+from tests.postgresql import empty_schema
 
 
 @pytest.fixture
@@ -121,3 +125,28 @@ def test_what_run_saw_before_an_apply_is_not_recorded_over_what_the_apply_set(pl
     place.edit_in_portal("bob", {"schedule": {"syncHourUtc": 7}})
     (plan,) = place.plan("bob").plans
     assert [each.direction for change in plan.changes for each in change.fields] == ["drift"]
+
+
+def test_a_lease_that_cannot_be_had_since_the_lock_is_lost_ends_the_pass_and_nothing_else(
+    tmp_path: Path, emulator_in_process: Emulator, postgresql: str
+) -> None:
+    """A process that was stopped for too long finds its connection ended: its pass ends, and the next one goes on."""
+
+    async def story(place: Place) -> None:
+        async with asyncio.timeout(30), running_service(place) as service:
+            run = service.daemon.run
+            async with service.daemon.lock.hold(), open_state(place.settings.state) as other:
+                await other.controller_lock.force_release()
+                async with try_leases(["ann"], run) as is_ours:
+                    assert not is_ours
+                assert "lock on the state" in str(run.stop.reason)
+            portal_chooses(place, "ann")
+            with service.daemon.state.new_stop():
+                await run_pass(("ann",), service.daemon)
+
+    with empty_schema(postgresql) as url:
+        place = Place(tmp_path, emulator_in_process)
+        place.settings = replace(place.settings, state=url)
+        place.provision("ann")
+        asyncio.run(story(place))
+        assert not [each for each in place.plan().plans if each.changes]
