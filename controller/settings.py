@@ -561,9 +561,9 @@ def _api_key(environ: Mapping[str, str], cwd: Path, environment: NamedEnvironmen
 
 def _secret(variable: str, environ: Mapping[str, str], cwd: Path) -> str | None:
     """A secret, without the line end and the byte order mark that editors leave. No message ever shows it."""
-    if secret := _variable(variable, environ):
+    secret, file = _variable(variable, environ), _variable(f"{variable}_FILE", environ)
+    if secret:
         return secret.removeprefix("\ufeff").strip()
-    file = _variable(f"{variable}_FILE", environ)
     return _read_secret_file(f"{variable}_FILE: {file}", file, cwd) if file else None
 
 

@@ -134,7 +134,7 @@ def rebind(settings: Settings) -> None:
 
 
 @command.command("import", epilog="Example: merchantctl state import backup.json")
-@click.argument("file", type=click.File(encoding="utf-8"))
+@click.argument("file", type=click.File(encoding="utf-8-sig"))
 @click.pass_obj
 def import_(settings: Settings, file: Any) -> None:
     """Fill an empty state from an exported FILE (- = stdin)."""

@@ -312,6 +312,7 @@ def read_saved_plan(text: str) -> Json | None:
     Raises MalformedPlan for an empty text and for a plan that is not whole, UnusablePlan when it was edited after it
     was made, or comes from another version.
     """
+    text = text.removeprefix("\ufeff")  # editors and shells of Windows put it there
     if not text.strip():
         raise MalformedPlan("The file is empty: it holds no plan and no manifest. Nothing was done.")
     if not text.lstrip().startswith("{"):

@@ -98,6 +98,19 @@ def test_a_plan_for_a_path_below_the_root_is_carried_out(place: Place, command_l
     assert enabled(place) == {"ann": True, "bob": False}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_plan_with_a_byte_order_mark_is_understood_or_what_is_wrong_is_said(
+    place: Place, command_line: CommandLine, file: Path, encoding: str
+) -> None:
+    file.write_text(file.read_text(), encoding=encoding)
+    code, _, err = command_line("apply", "it.plan", "--yes")
+    if encoding == "utf-16":
+        assert code == 65
+        assert "it.plan:1:1: this is not UTF-8 (save the file as UTF-8)" in err
+    else:
+        assert (code, enabled(place)) == (0, {"ann": True, "bob": True})
+
+
 # -- What is no plan
 
 

@@ -88,3 +88,11 @@ def test_two_merchants_of_one_company_are_refused_with_the_place_in_the_file(
     assert code == 1
     assert "tables.merchants[1].company_id" in err
     assert "bound to the merchant 'ann' already" in err
+
+
+def test_an_export_with_a_byte_order_mark_is_understood(
+    place: Place, command_line: CommandLine, export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export.write_text(export.read_text(), encoding="utf-8-sig")
+    monkeypatch.setenv("MERCHANTCTL_STATE", f"sqlite:///{place.folder}/new.db")
+    assert command_line("state", "import", str(export)) == (0, "Imported.\n", "")

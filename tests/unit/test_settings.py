@@ -38,6 +38,11 @@ def test_a_variable_that_is_set_and_empty_is_a_mistake(tmp_path: Path, variable:
         load_settings({variable: text}, tmp_path, {})
 
 
+def test_an_empty_name_of_a_file_is_a_mistake_beside_the_key_itself_too(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match=r"^CODAT_API_KEY_FILE is set"):
+        load_settings({"CODAT_API_KEY": "sesame", "CODAT_API_KEY_FILE": ""}, tmp_path, {})
+
+
 def test_a_byte_order_mark_is_no_part_of_a_key_or_of_the_settings(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("\ufeffsesame\n")
     (tmp_path / "merchantctl.toml").write_text("\ufeffparallelism = 4\n")
