@@ -31,7 +31,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from state import migrations
 from state.async_engine import AsyncConnection, AsyncEngine
 from state.claims import DEFAULT_LEASE_S, Claim, FileClaim, PostgresClaim
-from state.errors import StateBusy, StateUnusable, UnfitValue
+from state.errors import StateBusy, StateUnreachable, StateUnusable, UnfitValue
 from state.mounts import refuse_network_folder
 from state.process import LockRow, ProcessIdentity
 from state.read_only import temporary_copy, unwritable_reason
@@ -61,6 +61,14 @@ MAX_UPGRADE_WAIT_S = 3.0
 """So long an upgrade waits for a run of an earlier version: longer than most of its passes last."""
 
 _IN_USE_CHECK_INTERVAL_S = 0.2
+
+NOTICE_SILENT_SERVER = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+"""Arguments of a connection to PostgreSQL: it ends half a minute after its other end, or the network, is gone."""
 
 
 class LockKind(IntEnum):
@@ -135,6 +143,12 @@ class Database:
         """Bytes on disk, those included that were freed and will be used again."""
         async with self.reading() as connection:
             return int(await connection.scalar(self._SIZE) or 0)
+
+    async def check(self) -> None:
+        """Raises StateUnreachable, and StateUnusable where its version is another one by now."""
+        async with self.reading() as connection:
+            if not await connection.run_sync(migrations.is_current):
+                raise StateUnusable("the state is that of another version of merchantctl by now. Run this again.")
 
     async def close(self) -> None:
         for claim in (*self.claims.values(), self.rollout_claim):
@@ -429,7 +443,8 @@ def _keep_private(path: str) -> None:
 
 def _postgresql(url: URL, lease: float) -> Database:
     """Known to the server by process and host; a server that does not answer is not waited for."""
-    known = {"connect_timeout": 10, "application_name": f"merchantctl {os.getpid()}@{socket.gethostname()}"[:63]}
+    application = f"merchantctl {os.getpid()}@{socket.gethostname()}"[:63]
+    known = {"connect_timeout": 10, "application_name": application, **NOTICE_SILENT_SERVER}
     arguments = {key: value for key, value in known.items() if key not in url.query}
     try:
         engine = create_engine(
@@ -503,7 +518,22 @@ def _foreign_errors_stop_here(url: URL) -> Iterator[None]:
             raise cause from None  # a value that fits no column: the caller's fault, not the database's
         fact = _first_line_said(str(cause or error))
         place = without_password(url)
-        raise StateUnusable(f"the state {place} cannot be used: {fact}. {_next_step(fact)}") from error
+        kind = StateUnreachable if _is_unreachable(error) else StateUnusable
+        raise kind(f"the state {place} cannot be used: {fact}. {_next_step(fact)}") from error
+
+
+def _is_unreachable(error: SQLAlchemyError) -> bool:
+    """Whether PostgreSQL did not answer, ended the connection, or takes none at this moment."""
+    if not isinstance(error, DBAPIError):
+        return False
+    code = getattr(error.orig, "sqlstate", "")  # SQLite's errors have none
+    if code is None:  # nor has that of a connection which could not be made
+        return type(error.orig).__name__ == "OperationalError"
+    return error.connection_invalidated or code.startswith(_UNREACHABLE_CODES)
+
+
+_UNREACHABLE_CODES = ("08", "53300", "57P01", "57P02", "57P03")
+"""Of PostgreSQL: the connection broke, there are too many, the server ends or begins."""
 
 
 def _first_line_said(said: str) -> str:

@@ -2,6 +2,7 @@
 
 StateProblem
 ├─ StateUnusable      the database cannot be opened, read or written, or was written by a newer version
+│  ├─ StateUnreachable  PostgreSQL does not answer at this moment, or the connection to it broke
 │  ├─ LockEnded       the lock that this run held was ended by hand
 │  │  └─ LeaseLost    it lapsed, since this run had sent no heartbeat
 │  ├─ UploadLeaseLost this process may send no more records of that company and type
@@ -32,6 +33,10 @@ class StateProblem(Exception):
 
 class StateUnusable(StateProblem):
     """The database cannot be opened, read or written, or was written by a newer version."""
+
+
+class StateUnreachable(StateUnusable):
+    """The database does not answer at this moment, or the connection to it broke: asked again, it may."""
 
 
 class LockEnded(StateUnusable):

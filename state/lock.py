@@ -27,7 +27,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from state.async_engine import AsyncConnection
 from state.claims import HEARTBEATS_PER_LEASE, Claim
 from state.database import Database, LockKind, lock_row, upsert
-from state.errors import LeaseLost, LockEnded, StateLocked
+from state.errors import LeaseLost, LockEnded, StateLocked, StateUnreachable
 from state.process import LockRow, ProcessIdentity, seconds_since_boot
 from state.tables import locks
 
@@ -153,12 +153,18 @@ class StateLock:
             return
         if self._heartbeats:
             self._heartbeats.cancel()
-        async with self._database.writing() as transaction:
-            holder = await lock_row(transaction, self._kind)
-            if holder is not None and holder.owner.is_same_process(owner):
-                await transaction.execute(delete(locks).where(locks.c.id == self._kind))
+        try:
+            async with self._database.writing() as transaction:
+                holder = await lock_row(transaction, self._kind)
+                if holder is not None and holder.owner.is_same_process(owner):
+                    await transaction.execute(delete(locks).where(locks.c.id == self._kind))
+                await self._claim.give_back()
+        except StateUnreachable:
+            # The connection that has the claim may live on: it must not stand in the way of this process itself.
             await self._claim.give_back()
-        self._owner = self._heartbeats = None
+            raise
+        finally:
+            self._owner = self._heartbeats = None
 
     async def release_if_held(self) -> None:
         """Release the lock that was taken here, if one was."""

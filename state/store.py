@@ -85,6 +85,10 @@ class Store:
         self.report_deliveries = ReportDeliveries(database)
         self.uploads = Uploads(database, lease_s)
 
+    async def check(self) -> None:
+        """Whether it can be used: raises StateUnreachable, and StateUnusable where its version is another by now."""
+        await self._database.check()
+
     def locks(self) -> dict[LockKind, StateLock]:
         return {LockKind.COMMANDS: self.lock, LockKind.CONTROLLERS: self.controller_lock}
 

@@ -23,6 +23,7 @@ from controller.emulator.http.server import running_emulator
 from controller.emulator.service.world import EmulatorSettings
 from tests.emulator import Emulator, in_process_emulator
 from tests.in_process import TEST_ACCOUNT
+from tests.postgresql import own_database as own_database
 from tests.postgresql import postgresql as postgresql
 from tests.postgresql import server_of_the_run
 from tests.processes import end_fork_server

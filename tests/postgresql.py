@@ -89,6 +89,34 @@ def own_server() -> Iterator[OwnServer]:
                 _control(binaries, folder, "stop", "--mode=fast")
 
 
+class OwnDatabase:
+    """A database of a test that puts it out of reach. `url`: its address."""
+
+    def __init__(self, server: str) -> None:
+        self._server, self._name = server, f"own_{uuid.uuid4().hex}"
+        execute(server, f"CREATE DATABASE {self._name}")
+        self.url = make_url(server).set(database=self._name).render_as_string(hide_password=False)
+
+    @contextmanager
+    def out_of_reach(self) -> Iterator[None]:
+        """Meanwhile its connections are broken, and nobody can make one."""
+        execute(self._server, f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false")
+        execute(self._server, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'")
+        yield
+        execute(self._server, f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS true")
+
+    def drop(self) -> None:
+        """It goes, whoever is connected."""
+        execute(self._server, f"DROP DATABASE {self._name} WITH (FORCE)")
+
+
+@pytest.fixture
+def own_database(postgresql: str) -> Iterator[OwnDatabase]:
+    database = OwnDatabase(postgresql)
+    yield database
+    database.drop()
+
+
 @contextmanager
 def empty_schema(server: str) -> Iterator[str]:
     """The URL of a state that nobody has opened yet, in a schema that goes away again, its queue too."""

@@ -441,7 +441,7 @@ async def _web(
                 latest=lambda: _status_snapshot(daemon),
                 store=store,
                 enqueue=enqueue,
-                not_ready_reason=lambda: daemon.state.not_ready_reason,
+                not_ready_reason=lambda: daemon.not_ready_reason,
                 waiting=lambda: daemon.state.lock_wait_reason,
                 metrics=metrics,
                 now=daemon.run.now,

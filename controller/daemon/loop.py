@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -39,7 +39,7 @@ from controller.reconcile.fence import in_flight_until
 from controller.reconcile.fleet import plan_everything, reconcile, record_plan
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.takeovers import Takeovers
-from state.errors import StateProblem
+from state.errors import StateProblem, StateUnreachable
 
 URGENT_PASSES_AT_ONCE = 4
 """One merchant that is slow to answer holds up those of the same urgent pass, and not those of the next."""
@@ -66,13 +66,25 @@ async def serve(daemon: DaemonContext) -> None:
     with run_timers(*build_timers(daemon), now=daemon.run.now):
         try:
             async with asyncio.TaskGroup() as lanes:
-                lanes.create_task(_run_due_passes(daemon))
+                lanes.create_task(daemon.outage.watch(daemon.run.store.check))
+                lanes.create_task(_go_on_after_outages(_run_due_passes, daemon))
                 lanes.create_task(_fetch_when_pushed(daemon))
                 lanes.create_task(_drive_rollouts(daemon))
                 for _ in range(URGENT_PASSES_AT_ONCE):
-                    lanes.create_task(_run_urgent_passes(daemon))
+                    lanes.create_task(_go_on_after_outages(_run_urgent_passes, daemon))
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
+
+
+async def _go_on_after_outages(lane: Callable[[DaemonContext], Awaitable[None]], daemon: DaemonContext) -> None:
+    """A lane that begins anew whenever the state can be reached again. Ends with the service."""
+    while not daemon.state.signal:
+        try:
+            await lane(daemon)
+            return
+        except StateUnreachable as problem:
+            daemon.outage.begin(problem)
+            await daemon.outage.wait_until_over()
 
 
 async def _fetch_when_pushed(daemon: DaemonContext) -> None:
@@ -88,6 +100,7 @@ async def _fetch_when_pushed(daemon: DaemonContext) -> None:
 async def _drive_rollouts(daemon: DaemonContext) -> None:
     """Carries out whatever rollout is under way in nobody's hands. Ends with the service."""
     while daemon.rollouts and not daemon.state.signal:
+        await daemon.outage.wait_until_over()
         await daemon.rollouts.drive()
         with suppress(TimeoutError):
             await asyncio.wait_for(daemon.state.signal_received.wait(), ROLLOUT_DRIVE_INTERVAL_S)
@@ -96,28 +109,37 @@ async def _drive_rollouts(daemon: DaemonContext) -> None:
 async def _run_due_passes(daemon: DaemonContext) -> None:
     """Everyone first, then whoever is due. In the background: urgent passes go before it."""
     with background_requests():
-        await _run_long_passes((EVERYONE,), daemon)
+        if not daemon.state.has_begun:
+            await _run_long_passes((EVERYONE,), daemon)
+            daemon.state.has_begun = True
         while keys := await daemon.queue.get():
             await _run_or_put_back(keys, daemon)
 
 
 async def _run_long_passes(keys: tuple[str, ...], daemon: DaemonContext) -> None:
     daemon.state.full_pass_under_way = EVERYONE in keys
-    for some in split_into_passes(keys, daemon.state.revised):
-        await run_pass(some, daemon)
-    daemon.state.full_pass_under_way = False
+    try:
+        for some in split_into_passes(keys, daemon.state.revised):
+            await run_pass(some, daemon)
+    finally:
+        daemon.state.full_pass_under_way = False
 
 
 async def _run_or_put_back(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> None:
-    """Whoever was handed out is looked at; or goes back into the queue, while another process keeps the fleet at
-    manifests that are not those here: this one could write nothing, and the other would never hear of them."""
-    is_held_elsewhere = False
+    """Whoever was handed out is looked at; or goes back into the queue, where the state was lost meanwhile, or while
+    another process keeps the fleet at manifests that are not those here: this one could write nothing, and the other
+    would never hear of them."""
+    is_held_elsewhere = is_out_of_reach = False
     if not daemon.leaves_to_others:
         try:
             await (run_pass(keys, daemon, urgent=True) if urgent else _run_long_passes(keys, daemon))
         except HeldElsewhere:
             is_held_elsewhere = True
-    if daemon.leaves_to_others or is_held_elsewhere:
+        except StateUnreachable as problem:
+            is_out_of_reach = True
+            daemon.outage.begin(problem)
+            await daemon.outage.wait_until_over()
+    if daemon.leaves_to_others or is_held_elsewhere or is_out_of_reach:
         daemon.queue.add(keys, urgent=urgent)
     await daemon.queue.done(keys)
     if is_held_elsewhere:
@@ -265,6 +287,7 @@ def shut_down(daemon: DaemonContext, signal: Signals) -> None:
     """The pass in hand ends as an apply does on a signal; there is no other after it."""
     daemon.state.stop_for_signal(signal)
     daemon.queue.close()
+    daemon.outage.close()
     if daemon.revisions:
         daemon.revisions.fetch_soon.set()
 
@@ -309,9 +332,14 @@ async def reread_manifests(daemon: DaemonContext) -> None:
 
 
 def build_timers(daemon: DaemonContext) -> tuple[Timer, ...]:
-    """What happens by the clock. A timer only says whom to look at, or does its own small piece of work."""
-
+    """What happens by the clock, while the state can be reached. A timer only says whom to look at, or does its own
+    small piece of work."""
     timers = (Timer("manifests", MANIFEST_POLL_INTERVAL_S, partial(reread_manifests, daemon)), *daemon.jobs)
     if daemon.revisions and daemon.revisions.source:
-        return (*timers, Timer("git", daemon.git_poll_interval_s, daemon.revisions.follow_branch))
-    return timers
+        timers = (*timers, Timer("git", daemon.git_poll_interval_s, daemon.revisions.follow_branch))
+
+    async def unless_out_of_reach(timer: Timer) -> None:
+        if daemon.outage.reason is None:
+            await timer.action()
+
+    return tuple(replace(timer, action=partial(unless_out_of_reach, timer)) for timer in timers)

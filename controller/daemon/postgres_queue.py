@@ -25,6 +25,8 @@ from procrastinate.schema import SchemaManager
 from psycopg.sql import SQL, Identifier, Literal
 
 from controller.model.errors import StateError
+from state.database import NOTICE_SILENT_SERVER
+from state.errors import StateUnreachable
 
 QUEUE_NAME, URGENT_QUEUE_NAME = "looks", "urgent looks"
 QUEUE_NAMES = [QUEUE_NAME, URGENT_QUEUE_NAME]
@@ -42,6 +44,9 @@ HEARTBEAT_TIMEOUT_S = 30.0
 
 Whoever was only slow has them looked at twice; the lock on the state keeps the two looks apart.
 """
+
+CONNECTION_WAIT_S = 5.0
+"""Seconds without a connection after which the database counts as out of reach."""
 
 DEAD_WORKER_RETENTION_S = 86_400.0
 """Seconds after which a silent process is struck off the list."""
@@ -107,10 +112,16 @@ class PostgresQueue:
         return ()
 
     async def done(self, keys: Iterable[str]) -> None:
-        with _foreign_errors_stop_here():
-            await self._write_down()
-            hands = [(hand, key) for key in keys for hand in (self._urgent_hand, self._hand) if key in hand]
-            await self._strike_off([hand.pop(key) for hand, key in hands])
+        """Once the database can be reached: what would stay in hand, no process ever looks at again."""
+        hands = [(hand, key) for key in keys for hand in (self._urgent_hand, self._hand) if key in hand]
+        while not self._closed:
+            with suppress(*_FOREIGN):
+                await self._write_down()
+                await self._strike_off([hand[key] for hand, key in hands])
+                break
+            await asyncio.sleep(QUEUE_POLL_INTERVAL_S)
+        for hand, key in hands:
+            hand.pop(key, None)
 
     def close(self) -> None:
         self._closed = True
@@ -281,7 +292,14 @@ async def _connector(url: str) -> PsycopgConnector:
         await connection.execute(search_path)
         await connection.commit()
 
-    return PsycopgConnector(conninfo=url, min_size=1, max_size=4, configure=configure)
+    return PsycopgConnector(
+        conninfo=url,
+        min_size=1,
+        max_size=4,
+        configure=configure,
+        timeout=CONNECTION_WAIT_S,
+        kwargs=NOTICE_SILENT_SERVER,
+    )
 
 
 async def _lay_tables(connector: PsycopgConnector, schema: str) -> None:
@@ -338,9 +356,12 @@ def _foreign_errors_stop_here() -> Iterator[None]:
     try:
         yield
     except _FOREIGN as error:
-        raise StateError(
-            f"the queue beside the state cannot be used: {_words(error)}. Mend that, then start `run` again."
-        ) from error
+        words = f"the queue beside the state cannot be used: {_words(error)}. Mend that, then start `run` again."
+        raise (StateUnreachable(words) if _is_unreachable(error) else StateError(words)) from error
+
+
+def _is_unreachable(error: BaseException) -> bool:
+    return isinstance(error.__cause__ or error, psycopg.OperationalError)
 
 
 def _words(error: BaseException) -> str:

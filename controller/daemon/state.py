@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
+from controller.daemon.outage import StateOutage
 from controller.daemon.pass_lock import PassLock
 from controller.daemon.pass_result import Pass, PassFailure
 from controller.daemon.revision_keeper import RevisionKeeper
@@ -37,6 +38,7 @@ class DaemonState:
 
     stops          of the passes under way
     signal         the signal that ends the service, once it came
+    has_begun      this process has looked at everyone once, whatever came of it
     ready          a pass over everyone has come through
     key_refused    the last pass ended because the API key is refused: nothing is kept as declared meanwhile
     failing_since  since when no pass has come through
@@ -51,6 +53,7 @@ class DaemonState:
     latest: ControllerStatus
     stops: list[StopSignal] = field(default_factory=list)
     signal: Signals | None = None
+    has_begun: bool = False
     ready: bool = False
     key_refused: bool = False
     failing_since: datetime | None = None
@@ -157,6 +160,7 @@ class DaemonContext:
     revisions          which manifests are in force for all processes of the state; None: those here
     rollouts           carries out rollouts that are in nobody's hands; None: nobody does here
     git_poll_interval_s  from one fetch of the branch to the next
+    outage             whether the state is out of reach
     finishing          what a pass saw is noted and told by one pass at a time
     """
 
@@ -173,7 +177,13 @@ class DaemonContext:
     revisions: RevisionKeeper | None = None
     rollouts: RolloutDriver | None = None
     git_poll_interval_s: float = 60.0
+    outage: StateOutage = field(default_factory=StateOutage)
     finishing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def not_ready_reason(self) -> str | None:
+        """Why nothing should be sent here; None where all is well."""
+        return self.outage.reason or self.state.not_ready_reason
 
     @property
     def leaves_to_others(self) -> bool:

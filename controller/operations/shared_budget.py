@@ -43,7 +43,7 @@ class _BudgetShare:
     async def keep_renewing(self) -> NoReturn:
         """Says again and again what is wanted, and goes by what is granted."""
         now = asyncio.get_running_loop().time
-        renewed_at, wanted = now(), self._idle
+        renewed_at, wanted, is_said = now(), self._idle, False
         while True:
             await asyncio.sleep(RENEW_INTERVAL_WHILE_WAITING_S)
             may_ask_for_more = self._api.waits_for_budget and wanted < self._limit
@@ -52,9 +52,11 @@ class _BudgetShare:
             wanted = self._wanted()
             try:
                 await self._renew(wanted)
-                renewed_at = now()
+                renewed_at, is_said = now(), False
             except StateProblem as problem:
-                _LOG.warning("the budget of requests cannot be shared now: %s", problem)
+                if not is_said:
+                    is_said = True
+                    _LOG.warning("the budget of requests cannot be shared now: %s", problem)
                 if now() - renewed_at > SHARE_LEASE.total_seconds():
                     self._keep_to(1)  # the share has lapsed: others may have it by now
                 await asyncio.sleep(RENEW_INTERVAL_S)
