@@ -155,6 +155,8 @@ def _explain_api_error(error: MerchantctlError, base_url: str) -> DoctorCheck:
             return DoctorCheck(
                 "API", False, f"something answers at {base_url}, but not as the API: {error}", "check the base URL"
             )
+        case UsageError():
+            return DoctorCheck("API", False, str(error))
     return DoctorCheck("API", False, str(error), "check the base URL")
 
 

@@ -130,6 +130,11 @@ class NotWritten(Exception):
         self.problem, self.outcome = problem, outcome
 
 
+def hash_api_key(api_key: str) -> str:
+    """What the state remembers of a key: enough to know it again, and nothing that opens an account."""
+    return sha256(b"merchantctl " + api_key.encode()).hexdigest()
+
+
 class Transport:
     """Sends requests to one API with one key, and turns what comes back into values or typed errors."""
 
@@ -174,7 +179,7 @@ class Transport:
 
     def use_key(self, api_key: str) -> None:
         """Send all further requests with this key."""
-        self.key_hash = sha256(b"merchantctl " + api_key.encode()).hexdigest()
+        self.key_hash = hash_api_key(api_key)
         credential = b64encode(api_key.encode()).decode()
         # Old keys stay secret: an answer under way may still echo one.
         self._secrets = tuple(filter(None, {*self._secrets, api_key, credential}))

@@ -28,11 +28,13 @@ from controller.model.plan import ChangeClass
 from controller.model.report import FleetPlan
 from controller.model.run import Author, Records, RunPolicy, Scope
 from controller.quick_dataclasses import dataclass
+from controller.reconcile.account_identity import refuse_address_from_file
 from controller.reconcile.context import IntentRecoveryTimes, RunContext, StopSignal
 from controller.settings import Settings
 from controller.text import mask_passwords
-from state import LockWait, ProcessIdentity, StateLock, Store, open_state
+from state import LockWait, ProcessIdentity, RemoteAccount, StateLock, Store, open_state
 from state.errors import StateLocked, StateProblem, StateUnusable, UploadUnderWay
+from state.inspection import inspect_state
 
 ASSUMED_REQUESTS_PER_MINUTE = 950
 """Requests a minute that a plan's cost is estimated with where the run itself is not paced."""
@@ -152,7 +154,6 @@ def build_run(
         on_progress=on_progress,
         on_message=request.on_message,
         environment=environment,
-        address_from_file=settings.base_url_from_file,
         base_url=mask_passwords(settings.base_url),
         environment_name=settings.environment_name,
         limits={ChangeClass(word): limit for word, limit in settings.limits.items()},
@@ -257,12 +258,34 @@ def stop_on_signals(stop: Callable[[signal.Signals], None]) -> Iterator[None]:
 
 def open_reader(settings: Settings, environment: Environment = REAL_ENVIRONMENT) -> AbstractAsyncContextManager[Client]:
     """A client that cannot write: its writing methods raise, and its network takes nothing but GET."""
-    return open_read_only(settings.base_url, require_api_key(settings), **_client_options(settings, environment))
+    return _open_api(open_read_only, settings, require_api_key(settings), environment)
 
 
 def open_writer(settings: Settings, environment: Environment = REAL_ENVIRONMENT) -> AbstractAsyncContextManager[Client]:
     """A client that may write."""
-    return open_client(settings.base_url, require_api_key(settings), **_client_options(settings, environment))
+    return _open_api(open_client, settings, require_api_key(settings), environment)
+
+
+@asynccontextmanager
+async def _open_api(
+    opening: Callable[..., AbstractAsyncContextManager[Client]],
+    settings: Settings,
+    api_key: str,
+    environment: Environment,
+) -> AsyncIterator[Client]:
+    """Every command gets its client here, so that none sends the key to an address that only a file names."""
+    if settings.base_url_from_file:
+        refuse_address_from_file(settings.base_url, api_key, await _recorded_account(settings))
+    async with opening(settings.base_url, api_key, **_client_options(settings, environment)) as api:
+        yield api
+
+
+async def _recorded_account(settings: Settings) -> RemoteAccount | None:
+    """None also where the state cannot be read: it vouches for no address then."""
+    try:
+        return (await inspect_state(settings.state)).account
+    except StateProblem:
+        return None
 
 
 def require_api_key(settings: Settings) -> str:

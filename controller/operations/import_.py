@@ -194,7 +194,6 @@ async def import_fleet(
             bound_company_ids(rows),
             api.companies,
             environment.clock(),
-            address_from_file=settings.base_url_from_file,
         )
         known = KnownMerchants(fleet, {name: recorded_state_of(row) for name, row in rows.items()}, profiles)
         return await import_companies(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.operations.bootstrap import open_reader, open_store, state_lock
-from controller.reconcile.account_identity import rebind_account, refuse_address_from_file
+from controller.reconcile.account_identity import rebind_account
 from controller.settings import Settings
 from state import RemoteAccount
 
@@ -17,5 +17,4 @@ async def rebind(settings: Settings, environment: Environment = REAL_ENVIRONMENT
         state_lock(store.controller_lock, 0),
         open_reader(settings, environment) as api,
     ):
-        refuse_address_from_file(api.base_url, await store.account.load(), settings.base_url_from_file)
         return await rebind_account(api, store, environment.clock())

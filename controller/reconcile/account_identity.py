@@ -14,6 +14,7 @@ from shlex import quote
 from urllib.parse import urlsplit
 
 from controller.codat.client import Reader
+from controller.codat.transport import hash_api_key
 from controller.model.errors import MerchantctlError, TransientError, UsageError, WrongAccount
 from controller.model.observed import Listing
 from controller.reporting.formatting import format_count
@@ -40,11 +41,8 @@ async def verify_account(
     bound: Mapping[str, str],
     listing: Callable[[], Awaitable[Listing]],
     now: datetime,
-    *,
-    address_from_file: bool = False,
 ) -> RemoteAccount | None:
-    """What is new to be recorded of the account, None where all is as recorded. Raises WrongAccount, UsageError."""
-    refuse_address_from_file(api.base_url, recorded, address_from_file)
+    """What is new to be recorded of the account, None where all is as recorded. Raises WrongAccount."""
     if recorded and (recorded.base_url, recorded.key_hash) == (api.base_url, api.key_hash):
         return None
     if recorded and recorded.base_url != api.base_url:
@@ -62,12 +60,18 @@ async def verify_account(
     return RemoteAccount(api.base_url, client_id or known, api.key_hash, now)
 
 
-def refuse_address_from_file(base_url: str, recorded: RemoteAccount | None, from_file: bool) -> None:
-    """A file of the repository must not send the key elsewhere: another host is named by a person, once."""
-    if not from_file or _is_vendors(base_url) or (recorded and recorded.base_url == base_url):
+def refuse_address_from_file(base_url: str, api_key: str, recorded: RemoteAccount | None) -> None:
+    """A file of the repository must not send the key elsewhere: another host is named by a person, once for each key.
+
+    The same file names the state, or the state comes along in the repository. It vouches for an address only with the
+    hash of this key, which nobody knows who has not got the key.
+    """
+    if _is_vendors(base_url):
+        return
+    if recorded and (recorded.base_url, recorded.key_hash) == (base_url, hash_api_key(api_key)):
         return
     raise UsageError(
-        f"merchantctl.toml names {base_url}, and this state has not been used with it: say it once with "
+        f"merchantctl.toml names {base_url}, and this state has not been used with it and this key: say it once with "
         f"--base-url {quote(base_url)} or CODAT_BASE_URL. Nothing was sent."
     )
 

@@ -100,7 +100,6 @@ class RunContext:
     on_progress             called with how many merchants are done, of how many, and how many of them failed
     on_message              called with a sentence about what is being waited for
     environment             clock, sleep and network: see `now` and `sleep`
-    address_from_file       the base URL comes from merchantctl.toml alone
     read_data_status        read everyone's data status, though nothing calls for it
     read_syncs              read each merchant's latest sync, too
     base_url                where it looks, for the report
@@ -126,7 +125,6 @@ class RunContext:
     on_message: Callable[[str], None]
     environment: Environment
     read_data_status: bool = False
-    address_from_file: bool = False
     read_syncs: bool = False
     base_url: str = ""
     environment_name: str | None = None

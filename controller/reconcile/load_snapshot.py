@@ -59,7 +59,6 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         bound_company_ids(rows),
         listing,
         run.now(),
-        address_from_file=run.address_from_file,
     )
     renames = await resolve_renames(run.fleet, rows, run.store)
     rows, syncs = under_new_names(rows, renames), under_new_names(await run.store.syncs.load(), renames)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.cli.commands import COMMANDS
 from controller.emulator.http.server import running_emulator
 from controller.emulator.service.world import EmulatorSettings as EmulatorSettings
 from controller.model.errors import WrongAccount
@@ -234,3 +235,55 @@ def test_a_file_of_the_repository_does_not_say_where_the_key_goes(
     assert total(place) == before
     ask(place, "--base-url", place.emulator.url, "apply", "--yes")
     ask(place, "plan")
+
+
+def test_a_state_that_comes_with_the_file_vouches_for_no_address(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever changes the file may name a state of his own in it, or put one where the state is: made with his key."""
+    place.profile()
+    place.merchant("acme")
+    ask(place, "apply", "--yes")
+    said_by_the_toml(place, place.emulator.url, monkeypatch)
+    ask(place, "plan")
+    place.other_variables = {"CODAT_API_KEY": "key-of-somebody-else"}
+    before = total(place)
+    said = ask(place, "plan", code=64)
+    assert f"say it once with --base-url {place.emulator.url} or CODAT_BASE_URL. Nothing was sent." in said
+    assert total(place) == before
+
+
+ASKING = (
+    ("validate", "--online"),
+    ("plan",),
+    ("apply", "--yes"),
+    ("drift",),
+    ("status",),
+    ("run", "--once"),
+    ("rollout", "start", "--yes"),
+    ("refresh",),
+    ("link", "acme"),
+    ("sync", "acme", "--status"),
+    ("sync", "acme", "--yes"),
+    ("push", "acme", "sales.json"),
+    ("push", "acme", "--status"),
+    ("options", "acme"),
+    ("explain", "acme", "--live"),
+    ("import", "--out", "-"),
+    ("import", "--account", "--out", "-"),
+    ("codify", "--diff"),
+    ("state", "rebind"),
+)
+ASKING_NOTHING = {"impact", "report", "history", "fmt", "revision"}
+
+
+def test_no_command_sends_the_key_to_the_address_of_a_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.profile()
+    place.merchant("acme")
+    (place.folder / "sales.json").write_text('{"orders": [{"id": "1"}]}')
+    said_by_the_toml(place, place.emulator.url, monkeypatch)
+    before = total(place)
+    needing_settings = {name for name, row in COMMANDS.items() if row.needs_settings}
+    assert {arguments[0] for arguments in ASKING} | ASKING_NOTHING == needing_settings
+    for arguments in ASKING:
+        assert "Nothing was sent." in ask(place, *arguments, code=64), arguments
+    assert "Nothing was sent." in ask(place, "doctor", code=1)
+    assert total(place) == before
