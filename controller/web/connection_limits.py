@@ -29,7 +29,8 @@ class ConnectionLimits:
     """Times are in seconds.
 
     connections   open at once
-    header_bytes  of a request's first line and headers; checked after each read, so one read more may have come
+    header_bytes  of a request's first line and headers, and of what comes between and after the pieces of a body;
+                  checked after each read, so one read more may have come
     header_s      from the connection, or from a kept-alive request's first byte, to the end of its headers
     body_s        from there to the end of the body
     answer_s      from there until the answer has been sent: ends clients that do not read
@@ -50,7 +51,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._limits = limits
         self._deadline: asyncio.TimerHandle | None = None
         self._header_bytes = 0
-        self._in_headers = self._in_message = False
+        self._in_message = self._has_progressed = False
         self._idle_since = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -66,23 +67,26 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._deadline is None and not self._in_message:
             self._set_deadline(self._limits.header_s)
+        self._has_progressed = False
         super().data_received(data)
-        if not self._in_headers:
-            return
-        # Only bytes that left the headers unfinished count: a small request may come in one piece with its body.
-        self._header_bytes += len(data)
+        # Only bytes that ended no headers and held nothing of a body count: a small request may come in one piece.
+        self._header_bytes = 0 if self._has_progressed or not self._in_message else self._header_bytes + len(data)
         if self._header_bytes > self._limits.header_bytes and not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n")
             self.transport.close()
 
     def on_message_begin(self) -> None:
-        self._in_headers = self._in_message = True
+        self._in_message = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_headers, self._header_bytes = False, 0
+        self._has_progressed = True
         self._set_deadline(self._limits.body_s)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._has_progressed = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_message = False

@@ -30,25 +30,27 @@ async def receive_push(request: Request) -> Response:
     context: WebContext = request.app.state.web_context
     if not context.git_secret or context.fetch_manifests is None:
         return PlainTextResponse("no secret for pushes is set here, or the manifests are in no repository\n", 404)
+    # Nothing of the body is kept: it is not read for what it says, and hundreds at once would fill the memory.
+    signature = hmac.new(context.git_secret, digestmod=sha256)
     try:
         async with asyncio.timeout(context.body_timeout_s):
-            body = await read_body(request, MAX_PUSH_BYTES)
+            if not await read_body(request, MAX_PUSH_BYTES, signature.update):
+                return PlainTextResponse("too large for a push\n", 413)
     except (ClientDisconnect, TimeoutError):
         return PlainTextResponse("the body did not come to its end\n", 408)
-    if body is None:
-        return PlainTextResponse("too large for a push\n", 413)
-    if not is_proven(context.git_secret, request.headers, body):
+    if not is_proven(context.git_secret, request.headers, signature.hexdigest()):
         return PlainTextResponse("neither a signature by the secret nor the secret itself\n", 401)
     context.fetch_manifests()
     return PlainTextResponse("accepted\n", 202)
 
 
-def is_proven(secret: bytes, headers: Mapping[str, str], body: bytes) -> bool:
+def is_proven(secret: bytes, headers: Mapping[str, str], signature: str) -> bool:
     """Whether the sender knows the secret. All comparisons take constant time.
 
-    `X-Hub-Signature-256` (GitHub, Forgejo), `X-Gitea-Signature`: HMAC-SHA256 of the body; `X-Gitlab-Token`: the secret.
+    signature  HMAC-SHA256 of the body with the secret, as hexadecimal digits
+
+    `X-Hub-Signature-256` (GitHub, Forgejo), `X-Gitea-Signature`: that signature; `X-Gitlab-Token`: the secret.
     """
-    signed = hmac.new(secret, body, sha256).hexdigest().encode()
     given = headers.get("x-hub-signature-256", "").removeprefix("sha256=") or headers.get("x-gitea-signature", "")
     token = headers.get("x-gitlab-token", "").encode()
-    return hmac.compare_digest(given.encode(), signed) or hmac.compare_digest(token, secret)
+    return hmac.compare_digest(given.encode(), signature.encode()) or hmac.compare_digest(token, secret)

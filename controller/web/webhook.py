@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -54,13 +54,14 @@ async def _handle(context: WebContext, request: Request) -> str:
     secrets = await all_webhook_secrets(context)
     if not secrets:
         return "no-secret"
+    pieces = bytearray()
     try:
         async with asyncio.timeout(context.body_timeout_s):
-            body = await read_body(request, MAX_BODY_BYTES)
+            if not await read_body(request, MAX_BODY_BYTES, pieces.extend):
+                return "too-large"
     except (ClientDisconnect, TimeoutError):
         return "cut-short"
-    if body is None:
-        return "too-large"
+    body = bytes(pieces)
     proof = find_proof(secrets, request.headers, body, context.now())
     if proof is None:
         return "not-proven"
@@ -126,17 +127,18 @@ def _build_delivery(request: Request, event: WebhookEvent, now: datetime) -> Rec
     return ReceivedDelivery(header_id or event.id or str(uuid4()), event.name, event.company_id, now)
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes | None:
-    """The body; None where it is longer, by its declared length or while it is read."""
+async def read_body(request: Request, max_bytes: int, take: Callable[[bytes], object]) -> bool:
+    """Hands `take` the body piece by piece; False where it is longer, by its declared length or while it is read."""
     declared_length = request.headers.get("content-length", "")
     if declared_length.isascii() and declared_length.isdigit() and int(declared_length[:20]) > max_bytes:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            return None
-    return bytes(body)
+        return False
+    length = 0
+    async for piece in request.stream():
+        length += len(piece)
+        if length > max_bytes:
+            return False
+        take(piece)
+    return True
 
 
 def _parse_object(body: bytes) -> dict[str, Any] | None:
