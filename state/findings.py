@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select, tuple_, update
@@ -18,6 +18,9 @@ FindingKey = tuple[str, str, str]
 
 MAX_MERCHANTS_IN_QUERY = 500
 """For more merchants than this all rows are read: databases limit the parameters of a query."""
+
+MAX_MOVES_KEPT = 50
+"""The newest values of an open finding; where two fight over it, it ends and comes anew each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class OccurrenceRow:
     gone_at     None while it is open; a finding that comes back is another occurrence
     how         how it ended; None in rows of an earlier version
     now_wanted  the desired value when it ended
+    moves       each later value that it had while it was open, the oldest first: {at, run, live, wanted}
     """
 
     id: int
@@ -87,10 +91,17 @@ class OccurrenceRow:
     gone_run: int | None
     how: str | None
     now_wanted: Any
+    moves: Any = None
 
     @property
     def key(self) -> FindingKey:
         return (self.merchant, self.code, self.field)
+
+    def has_moved(self, seen: FindingRow) -> bool:
+        """Whether the finding, seen again, has another value than when it was seen last."""
+        moves = self.moves if isinstance(self.moves, list) else []
+        last = moves[-1] if moves and isinstance(moves[-1], dict) else {"live": self.live, "wanted": self.wanted}
+        return not (_is_same(last.get("live"), seen.live) and _is_same(last.get("wanted"), seen.wanted))
 
 
 class Findings:
@@ -132,6 +143,8 @@ class Findings:
                 # value what the manifest asked for. The occurrence stays the same, its story is corrected.
                 if key in continuing and continuing[key].direction != row.direction:
                     await _correct(transaction, continuing[key].id, row)
+                elif key in continuing and (moves := _moves_with(continuing[key], row, at, run)):
+                    await transaction.execute(_UPDATE_BY_ID.values(moves=moves), {"row_id": continuing[key].id})
             new_rows = [_new_columns(row, at, run) for key, row in seen_by_key.items() if key not in continuing]
             if new_rows:
                 await transaction.execute(insert(occurrences), new_rows)
@@ -219,6 +232,21 @@ def _new_columns(row: FindingRow, at: datetime, run: int | None) -> Mapping[str,
         "last_seen": at,
         "told": ANNOUNCE_DUE if row.is_news else ANNOUNCE_NEVER,
     }
+
+
+def _moves_with(open_row: OccurrenceRow, row: FindingRow, at: datetime, run: int | None) -> list[Any]:
+    """The moves of an open finding, this one among them; empty where the finding still has the value that it had."""
+    if not open_row.has_moved(row):
+        return []
+    moves = open_row.moves if isinstance(open_row.moves, list) else []
+    move = {"at": at.astimezone(UTC).isoformat(), "run": run, "live": row.live, "wanted": row.wanted}
+    return [*moves, move][-MAX_MOVES_KEPT:]
+
+
+def _is_same(stored: Any, seen: Any) -> bool:
+    """Of a record of the books by its id: how it is called may be known at one look and not at another."""
+    stored, seen = (each.get("id") or each if isinstance(each, dict) else each for each in (stored, seen))
+    return bool(stored == seen)
 
 
 async def _correct(transaction: AsyncConnection, row_id: int, row: FindingRow) -> None:

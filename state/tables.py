@@ -126,11 +126,13 @@ occurrences = Table(
     Column("now_wanted", JSON(none_as_null=True)),
     Column("told", String, nullable=False),
     Column("told_from", UtcTime),
+    Column("moves", JSON(none_as_null=True)),
     Index(None, "merchant"),
     Index(None, "found_at"),
     Index(None, "gone_at"),
 )
-"""`told`: what was announced of it; `told_from`: since when a process has claimed to announce it."""
+"""`told`: what was announced of it; `told_from`: since when a process has claimed to announce it.
+`moves`: each later value that it had while it was open, as {at, run, live, wanted}."""
 
 told = Table(
     "told",

@@ -139,17 +139,18 @@ async def _note_findings(
         gone = tuple(
             cleared_findings(book.open_findings, plan, unsettled, fleet.known_names if fleet.is_complete else None)
         )
-    new = [each for each in found if each.key not in book.open_findings]
-    number = carried.run_id if carried else await _run_for(run, at, bool(new or gone))
+    rows = {each.key: _finding_row(each, fleet, news=run.policy.automatic) for each in found}
+    known = book.open_findings
+    is_new = any(key not in known or known[key].has_moved(row) for key, row in rows.items())
+    number = carried.run_id if carried else await _run_for(run, at, is_new or bool(gone))
     plans = {each.merchant: each for each in plan.every_plan}
     endings = [_ending(book.open_findings[key], plans.get(key[0]), fleet, number) for key in gone]
     mended, tried = _mended_and_tried(plan, carried)
     since: dict[LedgerKey, datetime] = {}
 
     async def note(some: Sequence[Finding]) -> None:
-        rows = [_finding_row(each, fleet, news=run.policy.automatic) for each in some]
         over_now = [mended[each.key] for each in some if each.key in mended]
-        since.update(await store.findings.record(rows, gone=over_now, at=at, run=number))
+        since.update(await store.findings.record([rows[each.key] for each in some], gone=over_now, at=at, run=number))
 
     if not everything:
         endings = list(mended.values())

@@ -29,7 +29,7 @@ from controller.planning.diff import recorded_path
 from controller.planning.zone_rules import made_of, rules_of
 from controller.reconcile.merchant_lease import merchant_lease
 from controller.reconcile.snapshot import RunSnapshot
-from controller.reporting.history import By
+from controller.reporting.history import By, later_values
 from state import EventRow, OccurrenceRow, Store, SyncRow
 from state import MerchantRecord as Row
 
@@ -243,6 +243,7 @@ async def load_run_authors(
     """Who did what happened to a merchant, and who saw it."""
     numbers = [each.run_id for each in events_]
     numbers += [number for each in findings for number in (each.found_run, each.gone_run) if number is not None]
+    numbers += [number for each in findings for _, number, *_ in later_values(each) if number is not None]
     known = await store.runs.load_authors(numbers)
     return {
         number: By(number, Author(each.verb, each.user or "", each.host or ""), each.revision)

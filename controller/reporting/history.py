@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -59,6 +60,8 @@ class Occurrence(Protocol):
     def how(self) -> str | None: ...
     @property
     def now_wanted(self) -> Any: ...
+    @property
+    def moves(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def past(events: Sequence[Event], findings: Sequence[Occurrence], runs: Mapping[
     """Everything that happened, the oldest first."""
     lines = [_event_line(each, runs) for each in events]
     for each in findings:
-        lines.append(_found_line(each, runs))
+        lines += [_found_line(each, runs), *_moved_lines(each, runs)]
         if each.gone_at:
             lines.append(_gone_line(each, each.gone_at, runs))
     return sorted(lines, key=lambda line: line.at)
@@ -124,9 +127,32 @@ def _found_line(each: Occurrence, runs: Mapping[int, By]) -> Past:
     return Past(each.found_at, f"found {each.code}", more, _run_text(each.found_run, runs), note, moves)
 
 
+def _moved_lines(each: Occurrence, runs: Mapping[int, By]) -> Iterator[Past]:
+    """Each other value that somebody made of it while it was open."""
+    before = each.live
+    for at, run, live, _ in later_values(each):
+        if live != before:
+            moves = _value_moves(each, before, live)
+            more = str(moves[0]) if moves else each.field
+            yield Past(at, f"moved {each.code}", more, _run_text(run, runs), "", moves)
+        before = live
+
+
+def later_values(each: Occurrence) -> list[tuple[datetime, int | None, Any, Any]]:
+    """When, by which run's look, live and wanted. What is none, as in a state that was imported, is passed over."""
+    found = []
+    for move in each.moves if isinstance(each.moves, list) else ():
+        with suppress(AttributeError, TypeError, ValueError):
+            at, run = datetime.fromisoformat(move.get("at")), move.get("run")
+            if at.tzinfo:
+                found.append((at, run if isinstance(run, int) else None, move.get("live"), move.get("wanted")))
+    return found
+
+
 def _gone_line(each: Occurrence, at: datetime, runs: Mapping[int, By]) -> Past:
     how = ENDED_WORDS.get(each.how or "", each.how or "")
-    moves = _value_moves(each, each.live, each.wanted if each.now_wanted is None else each.now_wanted)
+    live, wanted = next(((live, wanted) for *_, live, wanted in later_values(each)[::-1]), (each.live, each.wanted))
+    moves = _value_moves(each, live, wanted if each.now_wanted is None else each.now_wanted)
     more = ": ".join(filter(None, (str(moves[0]) if moves else each.field, how)))
     return Past(at, f"gone {each.code}", more, _ended_by_text(each, runs), how, moves)
 
@@ -178,6 +204,10 @@ def _occurrence_json(each: Occurrence, runs: Mapping[int, By]) -> dict[str, Any]
         "firstSeen": format_iso(each.found_at),
         "found": {"run": each.found_run, **_by_json(each.found_run, runs)},
         "lastSeen": format_iso(each.last_seen),
+        "moves": [
+            {"at": format_iso(at), "run": run, **_by_json(run, runs), "live": live, "wanted": wanted}
+            for at, run, live, wanted in later_values(each)
+        ],
         "clearedAt": format_iso(each.gone_at),
         "gone": gone if each.gone_at else None,
     }

@@ -194,6 +194,40 @@ def test_the_plan_of_a_pull_request_opens_and_closes_nothing(place: Place, tmp_p
     assert since(look(place), "sync-disabled")["ann"] == before
 
 
+def choose(place: Place, name: str, account: str) -> None:
+    """Somebody has the tips go to another account."""
+    gratuity = place.document(name)["configuration"]["sales"]["accounts"]["gratuity"]
+    (id_,) = [each["id"] for each in gratuity["accountOptions"] if each["name"] == account]
+    selected = {"gratuity": {"selectedAccountId": id_}}
+    place.edit_in_portal(name, {"configuration": {"sales": {"accounts": selected}}})
+
+
+def test_each_value_that_somebody_made_of_it_is_kept_with_when_and_the_age_is_the_first(place: Place) -> None:
+    """Two hours of takings went to a third account, and the history knew only of the second."""
+    for account in ("Gift cards outstanding", "Sales", "Sales"):
+        choose(place, "ann", account)
+        plan = look(place)
+        later(place)
+    first = since(plan, "mapping-changed")["ann"]
+    choose(place, "ann", "Tips payable")
+    recorded(place)
+    (found,) = history(place, "ann", "mapping-changed")
+    assert [found["live"]["name"], *(each["live"]["name"] for each in found["moves"])] == [
+        "Gift cards outstanding",
+        "Sales",
+    ]
+    assert str(first).startswith(found["firstSeen"][:10])
+    assert found["firstSeen"] < found["moves"][0]["at"] < found["clearedAt"]
+    assert found["moves"][0]["by"].startswith("apply of ")
+    told = place.run_in_process("history", "ann").stdout
+    for line in (
+        "Tips payable (825) -> Gift cards outstanding (830)",
+        "Gift cards outstanding (830) -> Sales (200)",
+        "Sales (200) -> Tips payable (825): put right by somebody else",
+    ):
+        assert told.count(line) == 1, told
+
+
 @pytest.mark.parametrize("verb", ["plan", "drift"])
 def test_a_look_at_the_whole_root_notes_it_where_that_is_wished(place: Place, verb: str) -> None:
     switched_off(place, "ann")
