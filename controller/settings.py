@@ -60,7 +60,7 @@ from controller.named_environments import (
 )
 from controller.quick_dataclasses import dataclass
 from controller.scheduled_reports import REPORTS_KEY, ScheduledReport, parse_reports
-from controller.text import is_web_address, mask_passwords
+from controller.untrusted_text import is_web_address, mask_passwords
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",

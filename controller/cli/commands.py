@@ -20,7 +20,7 @@ from controller.settings import (
     exposed_words,
     load_settings,
 )
-from controller.text import escape_control
+from controller.untrusted_text import escape_control
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -56,7 +56,7 @@ COMMANDS = {
     "link": CommandEntry("link", "Print the link that a merchant needs.", talks_to_api=True),
     "sync": CommandEntry("sync", "Put one merchant's sales into the books now, for testing.", talks_to_api=True),
     "push": CommandEntry("push", "Send one merchant's commerce data from a file.", talks_to_api=True),
-    "options": CommandEntry("offered_options", "Show what a merchant's books offer for each field.", talks_to_api=True),
+    "options": CommandEntry("mapping_options", "Show what a merchant's books offer for each field.", talks_to_api=True),
     "impact": CommandEntry("impact", "Say who depends on something, and what would happen."),
     "history": CommandEntry("history", "Show what happened to a merchant."),
     "explain": CommandEntry("explain", "Show which file and line a value comes from."),

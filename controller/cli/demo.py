@@ -174,10 +174,8 @@ class DriftCase:
 
 
 DRIFT_CASES = (
-    DriftCase(
-        "deletes the refunds account in the books", "account-deleted", lambda s, c: s.edit_account(c, delete=True)
-    ),
-    DriftCase("archives the refunds account", "account-archived", lambda s, c: s.edit_account(c, delete=False)),
+    DriftCase("deletes the refunds account in the books", "account-deleted", lambda s, c: s.delete_refunds_account(c)),
+    DriftCase("archives the refunds account", "account-archived", lambda s, c: s.archive_refunds_account(c)),
     DriftCase(
         "revokes the access at the accounting platform", "connection-deauthorized", lambda s, c: s.deauthorise(c)
     ),

@@ -74,7 +74,7 @@ class DemoStage:
         """Everyone who was sent a link consents; how many that are."""
         waiting = [company for company in self.companies() if company.status == "PendingAuth"]
         for company in waiting:
-            self._connection(company, "authorize")
+            self._change_consent(company, "authorize")
         self._control("POST", "clock", {"advance": "PT2M"})
         return len(waiting)
 
@@ -84,13 +84,14 @@ class DemoStage:
         self.meddled_with = [each for each in able if self._configuration(each)["enabled"]][:number]
         return self.meddled_with
 
-    def edit_account(self, company: DemoCompany, *, delete: bool) -> None:
-        account = self._configuration(company)["configuration"]["sales"]["accounts"]["refund"]["selectedAccountId"]
-        path = f"companies/{company.id}/accounts/{account}"
-        self._control("DELETE", path) if delete else self._control("PATCH", path, {"status": "Archived"})
+    def delete_refunds_account(self, company: DemoCompany) -> None:
+        self._control("DELETE", f"companies/{company.id}/accounts/{self._refunds_account_id(company)}")
+
+    def archive_refunds_account(self, company: DemoCompany) -> None:
+        self._set_refunds_account_status(company, "Archived")
 
     def deauthorise(self, company: DemoCompany) -> None:
-        self._connection(company, "deauthorize")
+        self._change_consent(company, "deauthorize")
 
     def unlink(self, company: DemoCompany) -> None:
         path = f"/companies/{company.id}/connections/{company.connection}"
@@ -115,18 +116,26 @@ class DemoStage:
         """Consent anew where it was lost, and the accounts back in the books."""
         for company in self.companies():
             if company.status in ("Deauthorized", "Unlinked") and company.id in {each.id for each in self.meddled_with}:
-                self._connection(company, "authorize")
+                self._change_consent(company, "authorize")
         deleted, archived = self.meddled_with[:2]
         self._control("POST", f"companies/{deleted.id}/accounts", _refunds_account())
-        account = self._configuration(archived)["configuration"]["sales"]["accounts"]["refund"]["selectedAccountId"]
-        self._control("PATCH", f"companies/{archived.id}/accounts/{account}", {"status": "Active"})
+        self._set_refunds_account_status(archived, "Active")
         self._control("POST", "clock", {"advance": "PT2M"})
+
+    def _set_refunds_account_status(self, company: DemoCompany, status: str) -> None:
+        path = f"companies/{company.id}/accounts/{self._refunds_account_id(company)}"
+        self._control("PATCH", path, {"status": status})
+
+    def _refunds_account_id(self, company: DemoCompany) -> str:
+        """Of the account in the books that refunds are booked to, as the configuration has it."""
+        accounts = self._configuration(company)["configuration"]["sales"]["accounts"]
+        return str(accounts["refund"]["selectedAccountId"])
 
     def _configuration(self, company: DemoCompany) -> dict[str, Any]:
         document: dict[str, Any] = self._call("GET", f"/config/companies/{company.id}/sync/commerce")
         return document
 
-    def _connection(self, company: DemoCompany, what: str) -> None:
+    def _change_consent(self, company: DemoCompany, what: str) -> None:
         self._control("POST", f"companies/{company.id}/connections/{company.connection}/{what}")
 
     def _write(self, method: str, path: str, body: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from controller.settings import Settings
-from controller.text import dump_json, mask_passwords
+from controller.untrusted_text import dump_json, mask_passwords
 
 LEADING_KEYS = ("schemaVersion", "kind", "complete")
 

@@ -159,8 +159,8 @@ def _print_field(desired: DesiredMerchant, explained: ExplainedField) -> None:
 
 def _manifest_text(path: str, value: Any, desired: DesiredMerchant) -> str:
     """A value as a manifest would write it: in quotes where YAML takes it for no text, an instant as its local day."""
+    from controller.model.local_times import local_date
     from controller.model.manifest_text import quote_yaml, ref_as_yaml, value_as_yaml
-    from controller.model.schedule import local_date
     from controller.model.values import LOCAL_TIME_PATH, START_DATE_PATH, LocalTime, Ref, value_to_json
 
     if isinstance(value, Ref):

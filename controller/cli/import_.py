@@ -44,7 +44,7 @@ def _parse_platform(ctx: click.Context, parameter: click.Parameter, value: str |
 
 
 def _parse_zone(ctx: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
-    from controller.model.schedule import time_zone_problem
+    from controller.model.local_times import time_zone_problem
 
     problem = time_zone_problem(name) if name is not None else None
     if problem:

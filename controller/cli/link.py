@@ -6,7 +6,7 @@ import click
 
 from controller.cli.options import MerchantNameParameter
 from controller.settings import Settings
-from controller.text import escape_control, is_web_address
+from controller.untrusted_text import escape_control, is_web_address
 
 _EXAMPLES = """
 \b

@@ -25,7 +25,7 @@ import click
 from controller.cli.commands import CommandTable, EnvironmentParameter
 from controller.model.errors import InvalidManifests, MerchantctlError
 from controller.settings import PRODUCTION_URL, InvalidSettings, known_api_keys
-from controller.text import escape_control, mask_passwords
+from controller.untrusted_text import escape_control, mask_passwords
 
 if TYPE_CHECKING:
     from controller.environment import Environment

@@ -90,7 +90,7 @@ def _push(settings: Settings, name: str, request: PushRequest) -> PushReport:
     """The push. Prints what is wrong with the input before it raises UsageError."""
     from controller.cli.terminal import environment, run_async
     from controller.push.operations import MistakenInput, push
-    from controller.text import escape_control
+    from controller.untrusted_text import escape_control
 
     try:
         return run_async(push(settings, name, request, environment=environment()))

@@ -12,7 +12,7 @@ import click
 from controller.cli.options import MerchantNameParameter, output_option
 from controller.model.errors import LockedByOtherRun, MerchantctlError, UsageError
 from controller.settings import Settings
-from controller.text import dump_json, escape_control
+from controller.untrusted_text import dump_json, escape_control
 
 if TYPE_CHECKING:
     from state import Binding, LockKind, LockRow, Store
@@ -139,7 +139,7 @@ def rebind(settings: Settings) -> None:
 def import_(settings: Settings, file: Any) -> None:
     """Fill an empty state from an exported FILE (- = stdin)."""
     from controller.cli.state_access import edit_state
-    from controller.operations.check_state_export import check_state_export
+    from controller.operations.state_export_values import check_state_export_values
 
     try:
         document = json.load(file)
@@ -147,7 +147,7 @@ def import_(settings: Settings, file: Any) -> None:
         raise UsageError(f"{file.name} is not an export: {error}") from None
     if not isinstance(document, dict):
         raise UsageError(f"{file.name} is not an export: it is no JSON object")
-    check_state_export(document)
+    check_state_export_values(document)
     edit_state(settings, lambda store: store.import_(document))
     click.echo("Imported.")
 

@@ -22,7 +22,7 @@ from controller.model.errors import MerchantctlError
 from controller.reporting.formatting import format_minutes
 from controller.reporting.paint import Paint
 from controller.settings import Settings
-from controller.text import escape_control
+from controller.untrusted_text import escape_control
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

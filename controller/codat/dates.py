@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 
-from controller.model.schedule import next_occurrence, time_zone_problem
+from controller.model.local_times import next_occurrence, time_zone_problem
 from controller.model.values import LocalTime
 from controller.model.zones import time_zone
 

@@ -27,9 +27,9 @@ from controller.model.desired import (
     MerchantPolicy,
     Suspension,
 )
+from controller.model.local_times import local_time_problem, midnight_utc
 from controller.model.names import find_invisible_flaw, normalize_company_name, remove_invisible
 from controller.model.platforms import key_of
-from controller.model.schedule import local_time_problem, midnight_utc
 from controller.model.values import (
     COMPANY_NAME_PATH,
     CONNECTION_STATE_PATH,

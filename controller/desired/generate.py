@@ -23,7 +23,7 @@ from controller.desired.merge import EXCLUDED_PATHS, TIME_ZONE_PATH
 from controller.desired.schema import ACCOUNT_KEYS, MERCHANT_KIND, PROFILE_KIND, is_manifest_name
 from controller.desired.validation import find_schema_problems
 from controller.desired.yaml_writer import NewManifest, SpecPath, yaml_text
-from controller.model.schedule import local_date
+from controller.model.local_times import local_date
 from controller.model.values import (
     CONNECTION_STATE_PATH,
     CUSTOMER_PATH,

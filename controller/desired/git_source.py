@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from controller.git_address import GitAddress
 from controller.model.errors import MerchantctlError
 from controller.quick_dataclasses import dataclass
-from controller.text import mask_passwords
+from controller.untrusted_text import mask_passwords
 
 GIT_TIMEOUT_S = 120.0
 """Seconds that one call of `git` may take, over whatever network."""
@@ -91,46 +91,46 @@ class GitSource:
         return self.folder / "git" / sha256(self.address.url.encode()).hexdigest()[:16] / "repo.git"
 
     @property
-    def _head_ref(self) -> str:
+    def _fetched_ref(self) -> str:
         return f"refs/merchantctl/{self.address.branch or 'HEAD'}"
 
     def fetch_head(self) -> str:
         """The branch's newest commit over there, which is here afterwards, with its history."""
-        with self._alone():
+        with self._clone_locked():
             is_first = self.fetched_head() is None
             if not (self._repository / "HEAD").is_file():
                 self._clone()
             source = f"refs/heads/{self.address.branch}" if self.address.branch else "HEAD"
-            fetch = ("fetch", "--quiet", "--no-tags", "--filter=blob:none", "origin", f"+{source}:{self._head_ref}")
+            fetch = ("fetch", "--quiet", "--no-tags", "--filter=blob:none", "origin", f"+{source}:{self._fetched_ref}")
             self._git(*fetch, timeout_s=FIRST_TIMEOUT_S if is_first else GIT_TIMEOUT_S)
-            return self._git("rev-parse", f"{self._head_ref}^{{commit}}").strip()
+            return self._git("rev-parse", f"{self._fetched_ref}^{{commit}}").strip()
 
     def fetched_head(self) -> str | None:
         """The newest commit that was fetched before; None where none was."""
         if not (self._repository / "HEAD").is_file():
             return None
         try:
-            return self._git("rev-parse", "--verify", "--quiet", f"{self._head_ref}^{{commit}}").strip() or None
+            return self._git("rev-parse", "--verify", "--quiet", f"{self._fetched_ref}^{{commit}}").strip() or None
         except GitUnavailable:
             return None
 
     def check_out(self, commit: str) -> Path:
         """The folder of the manifests as of that commit, for an hour at least; `keep` makes it last."""
-        tree = self._tree(commit)
-        with self._alone():
+        tree = self._tree_folder(commit)
+        with self._clone_locked():
             if not tree.is_dir():
                 self._write_tree(commit, tree)
             os.utime(tree)
             self._delete_unused_trees(tree.parent)
         root = tree / self.address.path if self.address.path else tree
         if not root.exists():
-            raise self._nothing_there(commit)
+            raise self._no_such_folder(commit)
         return root
 
     def keep(self, commit: str) -> None:
         """That commit's folder is still in use; one that was deleted meanwhile is written anew."""
         try:
-            age_s = time.time() - self._tree(commit).stat().st_mtime
+            age_s = time.time() - self._tree_folder(commit).stat().st_mtime
         except FileNotFoundError:
             age_s = TREE_TOUCH_INTERVAL_S
         if not 0 <= age_s < TREE_TOUCH_INTERVAL_S:
@@ -140,16 +140,16 @@ class GitSource:
         """How a commit stands to the one before."""
         if commit == before:
             return CommitOrder.SAME
-        if not (self._is_here(commit) and self._is_here(before)):
+        if not (self._has_commit(commit) and self._has_commit(before)):
             return CommitOrder.UNKNOWN
         if self._is_ancestor(before, commit):
             return CommitOrder.NEWER
         return CommitOrder.OLDER if self._is_ancestor(commit, before) else CommitOrder.NEITHER
 
-    def _tree(self, commit: str) -> Path:
+    def _tree_folder(self, commit: str) -> Path:
         return self._repository.parent / "trees" / f"{commit}-{sha256(self.address.path.encode()).hexdigest()[:8]}"
 
-    def _is_here(self, commit: str) -> bool:
+    def _has_commit(self, commit: str) -> bool:
         return self._run(*_OFFLINE, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
 
     def _is_ancestor(self, older: str, newer: str) -> bool:
@@ -159,13 +159,13 @@ class GitSource:
         new = self._repository.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
         new.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _succeeded(_call(["git", "init", "--quiet", "--bare", str(new)]), self.address)
+        _output_or_raise(_call(["git", "init", "--quiet", "--bare", str(new)]), self.address)
         configure = ["git", "-C", str(new), "config"]
-        _succeeded(_call([*configure, "remote.origin.url", self.address.url]), self.address)
-        _succeeded(_call([*configure, "remote.origin.promisor", "true"]), self.address)
-        _succeeded(_call([*configure, "remote.origin.partialclonefilter", "blob:none"]), self.address)
+        _output_or_raise(_call([*configure, "remote.origin.url", self.address.url]), self.address)
+        _output_or_raise(_call([*configure, "remote.origin.promisor", "true"]), self.address)
+        _output_or_raise(_call([*configure, "remote.origin.partialclonefilter", "blob:none"]), self.address)
         # The commit in force may be reachable no more, after a forced push.
-        _succeeded(_call([*configure, "gc.pruneExpire", "never"]), self.address)
+        _output_or_raise(_call([*configure, "gc.pruneExpire", "never"]), self.address)
         os.replace(new, self._repository)
 
     def _write_tree(self, commit: str, tree: Path) -> None:
@@ -181,7 +181,7 @@ class GitSource:
                 GIT_DIR=str(self._repository),
                 GIT_INDEX_FILE=f"{index}/index",
             )
-        _succeeded(done, self.address)
+        _output_or_raise(done, self.address)
         os.replace(new, tree)
 
     def _check_is_whole(self, commit: str) -> None:
@@ -190,7 +190,7 @@ class GitSource:
         folder = ("--", self.address.path) if self.address.path else ()
         listed = self._git("ls-tree", "-r", "-z", commit, *folder)
         if not listed:
-            raise self._nothing_there(commit)
+            raise self._no_such_folder(commit)
         for entry in listed.split("\0"):
             if entry.startswith(_SUBMODULE_MODE):
                 name = entry.partition("\t")[2]
@@ -199,7 +199,7 @@ class GitSource:
                     "read: keep the manifests in the repository itself, and name their folder (//FOLDER)"
                 )
 
-    def _nothing_there(self, commit: str) -> GitUnavailable:
+    def _no_such_folder(self, commit: str) -> GitUnavailable:
         what = self.address.path or "file"
         return GitUnavailable(f"{mask_passwords(str(self.address))}: there is no {what} in commit {commit[:12]}")
 
@@ -210,26 +210,26 @@ class GitSource:
                     shutil.rmtree(each, ignore_errors=True)
 
     def _git(self, *arguments: str, timeout_s: float = GIT_TIMEOUT_S) -> str:
-        return _succeeded(self._run(*arguments, timeout_s=timeout_s), self.address)
+        return _output_or_raise(self._run(*arguments, timeout_s=timeout_s), self.address)
 
     def _run(self, *arguments: str, timeout_s: float = GIT_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
         return _call(["git", "-C", str(self._repository), *_BATCH_OPTIONS, *arguments], timeout_s=timeout_s)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _clone_locked(self) -> Iterator[None]:
         """One process of this machine at a time changes the clone."""
         try:
             self._repository.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with open(self._repository.parent / "lock", "w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                self._delete_left_behind()
+                self._delete_leftovers()
                 yield
         except OSError as error:
             raise GitUnavailable(
                 f"the clone in {self.folder} cannot be used: {error.strerror or error}: {error.filename or ''}"
             ) from error
 
-    def _delete_left_behind(self) -> None:
+    def _delete_leftovers(self) -> None:
         """What a `git` that was killed has left: with its locks no other could ever work, its packs fill the disk."""
         folder = self._repository.parent
         for pattern in ("repo.git/*.lock", "repo.git/refs/**/*.lock", "repo.git/objects/pack/tmp_*", "index-*"):
@@ -260,7 +260,7 @@ def _call(command: list[str], timeout_s: float = GIT_TIMEOUT_S, **variables: str
         raise GitUnavailable(f"git did not end within {timeout_s:.0f} s; is the repository reachable?") from None
 
 
-def _succeeded(done: subprocess.CompletedProcess[str], address: GitAddress) -> str:
+def _output_or_raise(done: subprocess.CompletedProcess[str], address: GitAddress) -> str:
     if done.returncode == 0:
         return done.stdout
     lines = [line for line in done.stderr.strip().splitlines() if line.strip()]

@@ -22,10 +22,10 @@ from pydantic_core.core_schema import TypedDictField
 from controller.model.account_settings import ACCOUNT_NAME, LOCALES, REQUIRED_ROWS
 from controller.model.finding_evidence import IGNORABLE
 from controller.model.hooks import EVENT_TYPES, RULE_TYPES
+from controller.model.local_times import time_zone_problem
 from controller.model.manifest_text import quote_yaml
 from controller.model.names import find_invisible_flaw, remove_invisible
 from controller.model.platforms import KEYS, NAMES, key_of, nearest
-from controller.model.schedule import time_zone_problem
 from controller.model.values import canonical_tax_rate
 
 API_VERSION = "merchantctl/v1"

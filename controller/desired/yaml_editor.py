@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from controller.desired import yaml_reader
-from controller.desired.yaml_reader import TextSpan, YamlNode
+from controller.desired.yaml_reader import ValueSpan, YamlNode
 from controller.desired.yaml_writer import block_lines, flow_text
 
 Keys = tuple[str, ...]
@@ -30,7 +30,7 @@ def set_value(
     text = content.decode()
     # What stands before a byte order mark's end is no part of the parser's count.
     start = 1 if text.startswith("\ufeff") else 0
-    edited = _edited(text[start:], yaml_reader.text_spans(content)[index], keys, value, comment)
+    edited = _edited(text[start:], yaml_reader.value_spans(content)[index], keys, value, comment)
     if edited is None:
         return None
     result = (text[:start] + edited).encode()
@@ -49,7 +49,7 @@ def _find(documents: Sequence[YamlNode], kind: str, name: str) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def _edited(text: str, span: TextSpan, keys: Keys, value: Any, comment: tuple[str, str] | None) -> str | None:
+def _edited(text: str, span: ValueSpan, keys: Keys, value: Any, comment: tuple[str, str] | None) -> str | None:
     """The text with the value in place of the old one, or as a new entry of the deepest mapping that is there."""
     for depth, key in enumerate(keys):
         if span.is_shared:
@@ -71,7 +71,7 @@ def _nested(keys: Keys, value: Any) -> Any:
     return value
 
 
-def _replaced(text: str, span: TextSpan, value: Any) -> str | None:
+def _replaced(text: str, span: ValueSpan, value: Any) -> str | None:
     end = span.start + len(text[span.start : span.end].rstrip())
     new = flow_text(value)
     if span.keys is not None and not span.is_flow:
@@ -88,7 +88,7 @@ def _replaced(text: str, span: TextSpan, value: Any) -> str | None:
     return text[: span.start] + new + text[end:]
 
 
-def _with_entry(text: str, span: TextSpan, key: str, value: Any) -> str:
+def _with_entry(text: str, span: ValueSpan, key: str, value: Any) -> str:
     last = max((child.end for child in span.children.values()), default=span.start + 1)
     last = span.start + len(text[span.start : last].rstrip()) if span.children else last
     if span.is_flow:
@@ -103,7 +103,7 @@ def _with_entry(text: str, span: TextSpan, key: str, value: Any) -> str:
     return text[: end_of_line + 1] + lines + text[end_of_line + 1 :]
 
 
-def _with_comment(replaced: str, text: str, span: TextSpan, comment: tuple[str, str]) -> str:
+def _with_comment(replaced: str, text: str, span: ValueSpan, comment: tuple[str, str]) -> str:
     """With the comment on the value's line changed, where it says just what the value meant before."""
     end = span.start + len(text[span.start : span.end].rstrip()) + len(replaced) - len(text)
     rest, _, _ = replaced[end:].partition("\n")

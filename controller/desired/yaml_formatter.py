@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from controller.desired import yaml_reader
-from controller.desired.yaml_reader import TextSpan
+from controller.desired.yaml_reader import ValueSpan
 
 _SECTION_ORDER = ("sync", "invoiceStatus", "customer", "supplier", "accounts", "taxRates", "grouping")
 KEY_ORDER: Mapping[tuple[str, ...], tuple[str, ...]] = {
@@ -63,7 +63,7 @@ def _comments(text: str) -> Counter[str]:
 def _documents(text: str) -> Iterator[str]:
     lines = text.split("\n")
     regions = yaml_reader.document_spans(text.encode())
-    spans = iter(yaml_reader.text_spans(text.encode()))
+    spans = iter(yaml_reader.value_spans(text.encode()))
     first = regions[0][0] if regions else len(lines)
     if any(line.strip() and not line.startswith("#") for line in lines[:first] if line.rstrip() != "---"):
         raise _CannotFormat
@@ -94,7 +94,7 @@ class _Document:
             at += len(line) + 1
         self._offsets = offsets
 
-    def lay_out(self, span: TextSpan) -> list[str]:
+    def lay_out(self, span: ValueSpan) -> list[str]:
         if span.keys is None or span.is_flow:
             raise _CannotFormat
         laid_out = self._mapping(span, (), self._start, self._stop)
@@ -107,11 +107,11 @@ class _Document:
             low, high = (middle, high) if self._offsets[middle] <= offset else (low, middle)
         return low
 
-    def _last_line(self, span: TextSpan) -> int:
+    def _last_line(self, span: ValueSpan) -> int:
         """The last line on which something of it stands."""
         return self._line_of(span.start + len(self._text[span.start : span.end].rstrip()))
 
-    def _mapping(self, span: TextSpan, path: tuple[str, ...], first: int, stop: int) -> list[str]:
+    def _mapping(self, span: ValueSpan, path: tuple[str, ...], first: int, stop: int) -> list[str]:
         """The lines of a mapping in block style; those from `first` to `stop` are its own, with its comments."""
         if span.is_shared:
             raise _CannotFormat
@@ -138,7 +138,7 @@ class _Document:
         ordered = sorted(order, key=lambda key: known.index(key) if key in known else len(known))
         return [line for key in ordered for line in entries[key]] + tail
 
-    def _end_of_entry(self, child: TextSpan, line: int, stop: int, column: int) -> int:
+    def _end_of_entry(self, child: ValueSpan, line: int, stop: int, column: int) -> int:
         """The line after an entry: comments below a block that are indented as it is are still its own."""
         if child.keys is None or child.is_flow:
             return line
@@ -151,7 +151,7 @@ class _Document:
                 end = number + 1
         return end
 
-    def _entry(self, key_start: int, child: TextSpan, path: tuple[str, ...], end: int) -> list[str]:
+    def _entry(self, key_start: int, child: ValueSpan, path: tuple[str, ...], end: int) -> list[str]:
         indent = "  " * (len(path) - 1)
         key_line = self._line_of(key_start)
         if child.is_shared:
@@ -171,7 +171,7 @@ class _Document:
             raise _CannotFormat
         return self._value(f"{indent}{written.rstrip()}:", child, len(indent) - (key_start - self._offsets[key_line]))
 
-    def _value(self, head: str, child: TextSpan, shift: int) -> list[str]:
+    def _value(self, head: str, child: ValueSpan, shift: int) -> list[str]:
         """A value that begins on its key's line; what it has on further lines moves along with it."""
         end = child.start + len(self._text[child.start : child.end].rstrip())
         first, *more = self._text[child.start : end].split("\n")
@@ -184,7 +184,7 @@ class _Document:
         lines[-1] = f"{lines[-1].rstrip()}{_spaced(comment)}"
         return lines
 
-    def _list(self, span: TextSpan, level: int, first: int, stop: int) -> list[str]:
+    def _list(self, span: ValueSpan, level: int, first: int, stop: int) -> list[str]:
         """A list in block style, moved as a whole: its items are short."""
         shift = 2 * level - span.column
         return [_moved(line, shift).rstrip() for line in self._lines[first:stop]]

@@ -142,7 +142,7 @@ def document_spans(content: bytes) -> list[tuple[int, int | None]]:
     return spans
 
 
-class TextSpan(NamedTuple):
+class ValueSpan(NamedTuple):
     """Where a value of valid text stands, in characters from the beginning of the file.
 
     column     of its first character, counted from 0
@@ -157,38 +157,38 @@ class TextSpan(NamedTuple):
     column: int
     is_flow: bool = False
     keys: Mapping[str, int] | None = None
-    children: Mapping[str, TextSpan] = _NO_CHILDREN
+    children: Mapping[str, ValueSpan] = _NO_CHILDREN
     is_shared: bool = False
 
 
-def text_spans(content: bytes) -> list[TextSpan]:
+def value_spans(content: bytes) -> list[ValueSpan]:
     """For each document of valid text, empty ones left out, where its values stand."""
     next_event: Callable[[], Any] = CParser(content).get_event
     found = []
     while (kind := type(next_event())) is not StreamEndEvent:
         if kind is DocumentStartEvent:
             first = next_event()
-            span = _text_span(first, next_event)
+            span = _value_span(first, next_event)
             if not (type(first) is ScalarEvent and first.implicit[0] and first.value in ("", "~", "null")):
                 found.append(span)
     return found
 
 
-def _text_span(event: Any, next_event: Callable[[], Any]) -> TextSpan:
+def _value_span(event: Any, next_event: Callable[[], Any]) -> ValueSpan:
     start, end, is_shared = event.start_mark, event.end_mark.index, getattr(event, "anchor", None) is not None
     if type(event) in (ScalarEvent, AliasEvent):
-        return TextSpan(start.index, end, start.column, is_shared=is_shared)
+        return ValueSpan(start.index, end, start.column, is_shared=is_shared)
     keys: dict[str, int] = {}
-    children: dict[str, TextSpan] = {}
+    children: dict[str, ValueSpan] = {}
     is_mapping = type(event) is MappingStartEvent
     while type(inner := next_event()) not in (MappingEndEvent, SequenceEndEvent):
         key = str(getattr(inner, "value", "")) if is_mapping else str(len(children))
         keys[nfc(key)] = inner.start_mark.index
-        child = children[nfc(key)] = _text_span(next_event() if is_mapping else inner, next_event)
+        child = children[nfc(key)] = _value_span(next_event() if is_mapping else inner, next_event)
         end = max(end, child.end)
     # In block style the end event stands at whatever comes next, behind comments and blank lines.
     end = inner.end_mark.index if event.flow_style else end
-    return TextSpan(start.index, end, start.column, bool(event.flow_style), keys, children, is_shared)
+    return ValueSpan(start.index, end, start.column, bool(event.flow_style), keys, children, is_shared)
 
 
 def too_large_diagnostic(file: str, size: int) -> Diagnostic:

@@ -14,7 +14,7 @@ from typing import Any
 from controller.desired.schema import API_VERSION
 from controller.model.manifest_text import YAML_KEYWORDS
 from controller.quick_dataclasses import dataclass
-from controller.text import escape_control
+from controller.untrusted_text import escape_control
 
 SpecPath = tuple[str, ...]
 """The keys from `spec` down to a value."""

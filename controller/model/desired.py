@@ -10,7 +10,7 @@ from enum import StrEnum
 from controller.model.hooks import DeclaredHook
 from controller.model.values import DeclaredValue, SettingValue
 from controller.quick_dataclasses import dataclass
-from controller.text import escape_control
+from controller.untrusted_text import escape_control
 
 
 class DriftPolicy(StrEnum):

@@ -30,7 +30,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from controller.model.desired import Diagnostic
-from controller.text import escape_control
+from controller.untrusted_text import escape_control
 
 
 class MerchantctlError(Exception):

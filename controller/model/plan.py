@@ -11,7 +11,7 @@ from controller.model.observed import LastSync
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, SYNC_OVERDUE
 from controller.model.values import Ref, Value
 from controller.quick_dataclasses import dataclass
-from controller.text import escape_control
+from controller.untrusted_text import escape_control
 
 
 class Direction(StrEnum):

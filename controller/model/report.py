@@ -11,7 +11,7 @@ from controller.model.desired import Diagnostic
 from controller.model.plan import ChangeClass, Finding, Plan
 from controller.model.run import Scope
 from controller.quick_dataclasses import dataclass
-from controller.text import escape_control
+from controller.untrusted_text import escape_control
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class SyncPreview:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenSync:
+class OpenManualSync:
     """A manual sync that switched a merchant off, and has not switched it on again.
 
     id           its number in the state

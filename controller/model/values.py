@@ -99,7 +99,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class LocalTime:
-    """A wall-clock time of day in an IANA zone; becomes a UTC hour when a plan is made (see `model.schedule`)."""
+    """A wall-clock time of day in an IANA zone; becomes a UTC hour when a plan is made (see `model.local_times`)."""
 
     time: str
     zone: str

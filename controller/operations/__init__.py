@@ -10,7 +10,7 @@
     one_merchant       the company of one declared merchant, for the three that are about one:
     link, sync, upload link, sync, push
     rebind             state rebind
-    check_state_export state import: whether an exported state is whole, before it is imported
+    check_state_export_values state import: whether an exported state is whole, before it is imported
 
 Never here: what should change (planning), how it is written (reconcile), how it is shown (reporting, cli).
 """

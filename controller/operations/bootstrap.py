@@ -31,7 +31,7 @@ from controller.quick_dataclasses import dataclass
 from controller.reconcile.account_identity import refuse_address_from_file
 from controller.reconcile.context import IntentRecoveryTimes, RunContext, StopSignal
 from controller.settings import Settings
-from controller.text import mask_passwords
+from controller.untrusted_text import mask_passwords
 from state import LockWait, ProcessIdentity, RemoteAccount, StateLock, Store, open_state
 from state.errors import StateLocked, StateProblem, StateUnusable, UploadUnderWay
 from state.inspection import inspect_state

@@ -26,7 +26,7 @@ from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.observe import observe
 from controller.reconcile.snapshot import RunSnapshot
 from controller.settings import Settings
-from controller.text import unknown_merchant
+from controller.untrusted_text import unknown_merchant
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from controller.model.period_report import CHART_DAYS, FleetMemory, PeriodReport
 from controller.model.run import Scope
 from controller.operations.bootstrap import load_manifests, open_store
 from controller.planning.not_booked import find_not_booked
-from controller.reconcile.conditions import parse_statuses
+from controller.reconcile.condition_ages import parse_statuses
 from controller.reconcile.load_snapshot import select_merchants
 from controller.reconcile.persist import last_sync_from_row
 from controller.reconcile.rollout_rows import load_newest

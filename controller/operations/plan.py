@@ -22,7 +22,7 @@ from controller.operations.bootstrap import (
 )
 from controller.operations.shared_budget import shared_budget
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.conditions import dated
+from controller.reconcile.condition_ages import with_condition_ages
 from controller.reconcile.finding_history import record_and_date
 from controller.reconcile.fleet import plan_everything
 from controller.reconcile.last_sync import with_latest_syncs
@@ -82,4 +82,4 @@ async def plan_only(
         plan = await record_and_date(await plan_everything(snapshot, will_be_repeated=True), run, run.now())
         if options.labelled:
             plan = replace(plan, labels={name: each.labels for name, each in fleet.merchants.items()})
-        return replace(plan, plans=await dated(plan.plans, store)) if options.dated else plan
+        return replace(plan, plans=await with_condition_ages(plan.plans, store)) if options.dated else plan

@@ -17,12 +17,12 @@ from controller.operations.git_manifests import open_git_source
 from controller.operations.plan import PlanOptions, plan_only
 from controller.planning.manual_sync import hold_during
 from controller.planning.renames import RenamePlan
-from controller.reconcile.conditions import dated
+from controller.reconcile.condition_ages import with_condition_ages
 from controller.reconcile.load_snapshot import select_merchants
-from controller.reconcile.manual_syncs import load_open_syncs
+from controller.reconcile.manual_syncs import load_open_manual_syncs
 from controller.reconcile.seen import load_seen, load_seen_fleet, with_seen_plans
 from controller.settings import Settings
-from controller.text import mask_passwords
+from controller.untrusted_text import mask_passwords
 from state import RevisionStatus, Store
 
 
@@ -70,9 +70,9 @@ async def _as_seen(
     if seen.keys() != names or not names:
         return None
     # A manual sync may have begun since the look.
-    open_syncs = await load_open_syncs(store, RenamePlan())
+    open_manual_syncs = await load_open_manual_syncs(store, RenamePlan())
     plans = [
-        replace(each, plan=hold_during(plan_after(each.plan, each.outcome), open_syncs.get(name)))
+        replace(each, plan=hold_during(plan_after(each.plan, each.outcome), open_manual_syncs.get(name)))
         for name, each in seen.items()
     ]
     plan = with_seen_plans(whole[0], plans)
@@ -80,7 +80,7 @@ async def _as_seen(
         plan = replace(plan, unmanaged_names=(), retained=(), findings=(), notes=(), refusal=None, account=None)
     return replace(
         plan,
-        plans=await dated(plan.plans, store),
+        plans=await with_condition_ages(plan.plans, store),
         scope=scope,
         environment=settings.environment_name,
         made_at=now,

@@ -27,7 +27,7 @@ from controller.operations.one_merchant import open_merchant
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.fence import LOCK_LOST_MESSAGE, LockLost, fence
 from controller.reconcile.finding_history import begin_run
-from controller.reconcile.manual_syncs import NOT_BEGUN, is_left, sync_outcome
+from controller.reconcile.manual_syncs import NOT_BEGUN, is_abandoned, sync_outcome
 from controller.reconcile.merchant_lease import awaited_leases
 from controller.reconcile.observe import has_both_links
 from controller.reconcile.snapshot import RunSnapshot
@@ -61,7 +61,7 @@ async def sync(
 ) -> Sync | None:
     """A manual sync, once it has ended, or a quarter of an hour after it was begun; None where `confirm` said no."""
     async with open_merchant(settings, name, open_writer, environment) as (api, company, snapshot):
-        await _left_open(name, snapshot)
+        await _abandoned_syncs(name, snapshot)
         before = await api.latest_sync(company.id)
         if before and before.transfer_status is TransferStatus.RUNNING:
             raise MerchantctlError(f"a sync of {name} is running; wait for it: merchantctl sync {name} --status --wait")
@@ -104,7 +104,7 @@ async def preview_sync(name: str, company: Company, span: SyncRange, api: Client
     return SyncPreview(span.start or last_success or starts, finish, live.enabled)
 
 
-async def _left_open(name: str, snapshot: RunSnapshot) -> ManualSyncRow | None:
+async def _abandoned_syncs(name: str, snapshot: RunSnapshot) -> ManualSyncRow | None:
     """A manual sync of this merchant that a dead process left, ended by now; None where there is none.
 
     MerchantctlError while another one runs.
@@ -117,7 +117,7 @@ async def _left_open(name: str, snapshot: RunSnapshot) -> ManualSyncRow | None:
     if row.is_alive:
         who = f"`{row.owner.command}` (pid {row.owner.pid} on {row.owner.host})"
         raise MerchantctlError(f"{who} is synchronising {name}; see merchantctl sync {name} --status")
-    if is_left(row):
+    if is_abandoned(row):
         outcome = await sync_outcome(row, run.api, run.service_now(), run.recovery_times.last_look_s)
         if not outcome:
             raise MerchantctlError(
@@ -157,7 +157,7 @@ class _ManualSync:
         """
         run = self._snapshot.run
         async with state_lock(run.lock, self._request.lock_timeout), awaited_leases([self._name], run):
-            left = await _left_open(self._name, self._snapshot)
+            left = await _abandoned_syncs(self._name, self._snapshot)
             latest = await self._api.latest_sync(self._company_id)
             if (latest.id if latest else None) != previous:
                 raise MerchantctlError(f"another sync of {self._name} began meanwhile; look at it, and sync again")

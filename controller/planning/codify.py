@@ -11,9 +11,9 @@ from datetime import datetime
 
 from controller.model.desired import DesiredMerchant
 from controller.model.drift import MOVED_REFERENCE_CODES
+from controller.model.local_times import local_date, midnight_utc, utc_hour
 from controller.model.observed import Configuration
 from controller.model.plan import Direction, Finding, Plan
-from controller.model.schedule import local_date, midnight_utc, utc_hour
 from controller.model.values import (
     COMPANY_NAME_PATH,
     ENABLED_PATH,

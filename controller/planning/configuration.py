@@ -12,6 +12,7 @@ from datetime import datetime
 
 from controller.model.desired import DeletionPolicy, DriftPolicy
 from controller.model.drift import CAUSE_BY_DIRECTION
+from controller.model.local_times import explain_utc_hour, utc_hour
 from controller.model.observed import Configuration
 from controller.model.plan import (
     Actor,
@@ -22,7 +23,6 @@ from controller.model.plan import (
     FieldChange,
     Finding,
 )
-from controller.model.schedule import explain_utc_hour, utc_hour
 from controller.model.values import (
     ENABLED_PATH,
     LOCAL_TIME_PATH,
@@ -193,7 +193,7 @@ def _plan_first_configuration(
 ) -> StepResult:
     """The first configuration: complete, or nothing is sent."""
     values = _values_after(live, diff.to_write)
-    incomplete = _incomplete_findings(context, live, resolved, values, new)
+    incomplete = _first_configuration_gaps(context, live, resolved, values, new)
     violations = () if incomplete else _violation_findings(context, values, live)
     moved = [change for change in (*diff.held, *diff.to_write) if change.field in diff.old_options]
     differences = {change.field: change.direction for change in moved}
@@ -211,12 +211,12 @@ def _plan_first_configuration(
         if not diff.held:
             findings = (*findings, *incomplete, *violations)
         return _result(context, resolved, (), findings, differences)
-    change_class, finding = _first_change_class(context, values)
+    change_class, finding = _class_of_first_configuration(context, values)
     change = Change(ChangeKind.SET_CONFIGURATION, (change_class,), diff.to_write)
     return _result(context, resolved, (change,), (*findings, finding), differences)
 
 
-def _incomplete_findings(
+def _first_configuration_gaps(
     context: PlanningContext,
     live: Configuration,
     resolved: ResolvedFields,
@@ -243,7 +243,7 @@ def _incomplete_findings(
     return ()
 
 
-def _first_change_class(context: PlanningContext, values: Mapping[str, Value]) -> tuple[ChangeClass, Finding]:
+def _class_of_first_configuration(context: PlanningContext, values: Mapping[str, Value]) -> tuple[ChangeClass, Finding]:
     """The class and finding of a first configuration: RE_CREATE where it would book twice what is booked already."""
     start, last_configured_at = values.get(START_DATE_PATH), context.recorded.last_configured_at
     if last_configured_at is None:

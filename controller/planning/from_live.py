@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Literal
 
+from controller.model.local_times import local_date, local_time_problem, midnight_utc, utc_hour
 from controller.model.observed import Configuration
-from controller.model.schedule import local_date, local_time_problem, midnight_utc, utc_hour
 from controller.model.values import (
     CUSTOMER_PATH,
     LOCAL_TIME_PATH,

@@ -14,7 +14,7 @@ from shlex import quote
 from controller.model.desired import DesiredMerchant
 from controller.model.observed import RecordedState
 from controller.model.plan import Actor, Finding, HeldBy, Hold, Plan, PlanStatus
-from controller.model.syncs_and_uploads import MANUAL_SYNC, OpenSync
+from controller.model.syncs_and_uploads import MANUAL_SYNC, OpenManualSync
 from controller.model.values import ENABLED_PATH
 from controller.planning.holds import hold_changes
 from controller.planning.remedies import APPLY_COMMAND
@@ -23,7 +23,7 @@ RECHECK_AFTER = timedelta(seconds=10)
 """How soon `run` looks again whether a manual sync has ended."""
 
 
-def desired_during(desired: DesiredMerchant, open_sync: OpenSync) -> DesiredMerchant:
+def desired_during(desired: DesiredMerchant, open_sync: OpenManualSync) -> DesiredMerchant:
     """What is desired of the merchant while the manual sync is open."""
     if desired.removal:
         return desired
@@ -34,14 +34,14 @@ def desired_during(desired: DesiredMerchant, open_sync: OpenSync) -> DesiredMerc
     return desired
 
 
-def recorded_during(recorded: RecordedState, open_sync: OpenSync) -> RecordedState:
+def recorded_during(recorded: RecordedState, open_sync: OpenManualSync) -> RecordedState:
     """What is remembered of it: that we switched it off ourselves, so that it is nobody's drift."""
     if not open_sync.was_enabled:
         return recorded
     return replace(recorded, last_applied={**recorded.last_applied, ENABLED_PATH: False})
 
 
-def hold_during(plan: Plan, open_sync: OpenSync | None) -> Plan:
+def hold_during(plan: Plan, open_sync: OpenManualSync | None) -> Plan:
     """The plan with all of its changes held, and told of, while the manual sync runs; once it has ended, with why the
     merchant is switched on."""
     is_told = any(finding.code == MANUAL_SYNC for finding in plan.findings)
@@ -67,7 +67,7 @@ def hold_during(plan: Plan, open_sync: OpenSync | None) -> Plan:
     return hold_changes(plan, status, Hold(HeldBy.MANUAL_SYNC, finding.cause), finding, actor=Actor.NOBODY)
 
 
-def _with_reason_to_switch_on(plan: Plan, open_sync: OpenSync) -> Plan:
+def _with_reason_to_switch_on(plan: Plan, open_sync: OpenManualSync) -> Plan:
     switches_on = any(
         field.field == ENABLED_PATH and field.wanted is True for change in plan.changes for field in change.fields
     )

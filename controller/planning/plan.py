@@ -13,6 +13,7 @@ from datetime import datetime
 
 from controller.model.desired import DeletionPolicy, DesiredMerchant, LinkState, Origin
 from controller.model.drift import is_drift
+from controller.model.local_times import utc_hour
 from controller.model.observed import (
     DEAUTHORIZED,
     LINKED,
@@ -39,7 +40,6 @@ from controller.model.plan import (
     Plan,
     PlanStatus,
 )
-from controller.model.schedule import utc_hour
 from controller.model.values import (
     START_DATE_PATH,
     LocalTime,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 
+from controller.model.local_times import utc_hour
 from controller.model.names import name_difference, nfc
 from controller.model.observed import Absent, BooksRecord, Configuration, Unread
-from controller.model.schedule import utc_hour
 from controller.model.values import (
     START_DATE_PATH,
     DeclaredValue,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from controller.model.desired import DesiredMerchant
-from controller.model.schedule import local_date
+from controller.model.local_times import local_date
 from controller.model.values import LOCAL_TIME_PATH, START_DATE_PATH, SYNC_HOUR_PATH, LocalTime, Values
 from controller.model.zones import TZDATA_VERSION
 

@@ -112,7 +112,7 @@ async def internal_error_outcome(plan: Plan, error: Exception, writes: int, snap
     return failed
 
 
-async def note_skipping_unfit(note: Callable[[Sequence[T]], Awaitable[object]], rows: Sequence[T]) -> None:
+async def save_without_unfit_rows(note: Callable[[Sequence[T]], Awaitable[object]], rows: Sequence[T]) -> None:
     """Notes all rows at once; where one of them cannot be kept, each on its own, without that one."""
     try:
         await note(rows)
@@ -146,7 +146,7 @@ def hold_if_quarantined(plan: Plan, snapshot: RunSnapshot) -> Plan:
     if quarantine is None or (quarantine.until is None and snapshot.run.retries_quarantined):
         return plan
     finding = _quarantine_finding(plan.merchant, quarantine, snapshot)
-    if not _is_skipped(quarantine, snapshot):
+    if not _is_held_back(quarantine, snapshot):
         return replace(plan, findings=(*plan.findings, finding))
     state = PlanStatus.BLOCKED if quarantine.until is None else PlanStatus.WAITING
     return hold_changes(plan, state, Hold(HeldBy.QUARANTINE, finding.cause, quarantine.until), finding)
@@ -158,7 +158,7 @@ def skip_reason(plan: Plan, snapshot: RunSnapshot) -> Skipped | None:
         held = plan.hold is not None and plan.hold.by is HeldBy.QUARANTINE
         return Skipped(plan.hold.reason) if plan.hold and held else None
     quarantine = _matching_quarantine(plan, snapshot)
-    if quarantine is None or not _is_skipped(quarantine, snapshot):
+    if quarantine is None or not _is_held_back(quarantine, snapshot):
         return None
     return Skipped(_quarantine_reason(quarantine))
 
@@ -174,7 +174,7 @@ def _matching_quarantine(plan: Plan, snapshot: RunSnapshot) -> Quarantine | None
     return quarantine if was_manifest == manifest and (was_live == live or restless) else None
 
 
-def _is_skipped(quarantine: Quarantine, snapshot: RunSnapshot) -> bool:
+def _is_held_back(quarantine: Quarantine, snapshot: RunSnapshot) -> bool:
     """A person's run tries whoever may succeed by now; one that names or retries somebody tries everybody."""
     if snapshot.run.retries_quarantined:
         return False
@@ -199,7 +199,7 @@ def _quarantine_finding(merchant: str, quarantine: Quarantine, snapshot: RunSnap
     if quarantine.until is None:
         remedy = f"mend what it was refused for, in the manifest or in the books; {retry}"
         return Finding(QUARANTINED_CODE, merchant, _quarantine_reason(quarantine), remedy, Actor.OPERATOR)
-    if _is_skipped(quarantine, snapshot):
+    if _is_held_back(quarantine, snapshot):
         return Finding(
             QUARANTINED_CODE,
             merchant,
@@ -230,7 +230,7 @@ def failed_outcome(error: RemoteError, change: Change, writes: int, snapshot: Ru
     """What an error means for its merchant, and for the whole run where a limit of Codat is reached."""
     if not isinstance(error, RemoteLimitReached):
         lost = isinstance(error, OutcomeUnknown) and not error.seen_undone
-        return Failed(str(error), not _is_validation(error), writes, error.status, unsure=lost)
+        return Failed(str(error), not _is_refused_for_good(error), writes, error.status, unsure=lost)
     if error.status == 429:
         snapshot.run.stop.request(QUOTA_USED_UP, remedy=ONCE_QUOTA_IS_BACK, resume_at=error.resume_at)
     elif change.kind is ChangeKind.CREATE_COMPANY:
@@ -240,7 +240,7 @@ def failed_outcome(error: RemoteError, change: Change, writes: int, snapshot: Ru
     return skipped_by_stop(snapshot.run.stop) if untouched else Failed(str(error), True, writes, error.status)
 
 
-def _is_validation(error: RemoteError) -> bool:
+def _is_refused_for_good(error: RemoteError) -> bool:
     """Codat looked at what was sent and says in its own body what is wrong with it: so it will tomorrow."""
     return isinstance(error, Rejected) and bool(error.messages)
 
@@ -257,11 +257,11 @@ async def update_failure_tracking(plan: Plan, outcome: Outcome, snapshot: RunSna
         case Failed(reason=reason, retryable=retryable) if snapshot.run.stop.reason is None:
             await _record_quarantine(plan, reason, snapshot, retryable=retryable)
             if outcome.status != NOT_READY_STATUS:
-                await _stop_after_many_failures(plan, snapshot)
+                await _stop_run_after_failures_in_a_row(plan, snapshot)
         case ChangedSincePlan(what=what, writes=writes) if snapshot.run.stop.reason is None:
             await _record_quarantine(plan, what, snapshot, retryable=True)
             if writes:
-                await _stop_after_many_failures(plan, snapshot)
+                await _stop_run_after_failures_in_a_row(plan, snapshot)
         case Applied():
             snapshot.run.stop.failed_in_a_row.clear()
             await _release_quarantine(plan, snapshot)
@@ -281,7 +281,7 @@ async def _record_quarantine(plan: Plan, reason: str, snapshot: RunSnapshot, *, 
     )
 
 
-async def _stop_after_many_failures(plan: Plan, snapshot: RunSnapshot) -> None:
+async def _stop_run_after_failures_in_a_row(plan: Plan, snapshot: RunSnapshot) -> None:
     stop = snapshot.run.stop
     stop.failed_in_a_row.append(plan.merchant)
     if len(stop.failed_in_a_row) < MAX_MERCHANT_FAILURES_IN_A_ROW:

@@ -33,9 +33,9 @@ from controller.model.values import COMPANY_NAME_PATH, CONNECTION_STATE_PATH, EN
 from controller.planning.flapping import LEAST, WITHIN, Time, flapping
 from controller.planning.limits import MASS_LOSS_CODE
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.conditions import note_conditions
+from controller.reconcile.condition_ages import note_conditions
 from controller.reconcile.context import RunContext
-from controller.reconcile.failure_policy import note_skipping_unfit
+from controller.reconcile.failure_policy import save_without_unfit_rows
 from controller.reconcile.seen import record_seen
 from controller.reporting.formatting import format_value
 from controller.reporting.history import stored_words
@@ -155,7 +155,7 @@ async def _note_findings(
     if not everything:
         endings = list(mended.values())
     await store.findings.record((), gone=endings, at=at, run=number)
-    await note_skipping_unfit(note, found)
+    await save_without_unfit_rows(note, found)
     await store.findings.record((), tried=tried, at=at, run=number)
     return since
 

@@ -27,7 +27,7 @@ from controller.reconcile.failure_policy import (
     ONCE_QUOTA_IS_BACK,
     QUOTA_USED_UP,
     hold_if_quarantined,
-    note_skipping_unfit,
+    save_without_unfit_rows,
     stop_for_unusable_api,
 )
 from controller.reconcile.finding_history import ExecutedRun, begin_run, record_and_date
@@ -84,7 +84,7 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     plans = await plan_all(sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress)
     await run.store.in_sync_cache.save_keys(snapshot.new_in_sync_keys)
     plans = [hold_if_suspended(plan, snapshot.desired[plan.merchant], run.service_now()) for plan in plans]
-    plans = [hold_during(plan, snapshot.open_syncs.get(plan.merchant)) for plan in plans]
+    plans = [hold_during(plan, snapshot.open_manual_syncs.get(plan.merchant)) for plan in plans]
     plans = [hold_if_quarantined(apply_hold(plan, snapshot.holds.get(plan.merchant)), snapshot) for plan in plans]
     plans = [with_rename(plan, renames.acting.get(plan.merchant), renames.already.get(plan.merchant)) for plan in plans]
     reads_to_repeat = run.api.reads - snapshot.reads_at_start if will_be_repeated else 0
@@ -202,7 +202,7 @@ async def _record_run(report: FleetReport, snapshot: RunSnapshot, recorded: Coll
     run, run_id, plans = snapshot.run, snapshot.run_id, report.plan.plans
     await persist_configured(plans, report.outcomes, snapshot)
     events = history_events(run_id, report.plan.every_plan, report.outcomes, snapshot)
-    await note_skipping_unfit(lambda rows: run.store.runs.record_events(run_id, rows), events)
+    await save_without_unfit_rows(lambda rows: run.store.runs.record_events(run_id, rows), events)
     await _record_retained(report.plan, snapshot)
     await run.store.runs.end(run_id, exit_code("apply", report), {"merchants": len(plans)}, report.ended_at)
     executed = ExecutedRun(report.outcomes, run_id, report.ended_at)

@@ -19,7 +19,7 @@ from controller.reconcile.load_snapshot import merchants_without_manifest, retai
 from controller.reconcile.request_estimate import estimate_cost, quota_shortfall
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count, format_list
-from controller.text import unknown_merchant
+from controller.untrusted_text import unknown_merchant
 
 
 def build_fleet_plan(

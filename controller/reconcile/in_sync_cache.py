@@ -13,6 +13,7 @@ from functools import cache
 from importlib.metadata import version
 
 from controller.model.desired import DesiredMerchant
+from controller.model.local_times import utc_hour
 from controller.model.observed import Company, RecordedState
 from controller.model.plan import (
     READY_CONDITION,
@@ -25,7 +26,6 @@ from controller.model.plan import (
     PlanStatus,
     SyncSchedule,
 )
-from controller.model.schedule import utc_hour
 from controller.model.values import LOCAL_TIME_PATH, START_DATE_PATH, LocalTime, value_to_json
 from controller.planning.last_sync import syncing_condition
 from controller.planning.plan import CONDITION_ORDER, STEPS
@@ -121,7 +121,7 @@ def cache_key(merchant: str, basic: BasicObservation, snapshot: RunSnapshot) -> 
     wanted, recorded = snapshot.desired[merchant], snapshot.recorded_state(merchant)
     if not isinstance(company, Company) or not isinstance(basic.document, bytes) or recorded.connection_id is None:
         return None
-    if basic.same_name_companies or snapshot.needs_data_status(merchant) or merchant in snapshot.open_syncs:
+    if basic.same_name_companies or snapshot.needs_data_status(merchant) or merchant in snapshot.open_manual_syncs:
         return None
     ours, theirs = snapshot.run.now(), snapshot.run.service_now()
     clocks = (theirs,) if theirs == ours else (theirs, ours)

@@ -19,14 +19,14 @@ from controller.planning.renames import under_new_names
 from controller.reconcile.account_identity import bound_company_ids, verify_account
 from controller.reconcile.context import RunContext
 from controller.reconcile.identity import find_contested, resolve_renames
-from controller.reconcile.manual_syncs import load_open_syncs, settle_left_syncs
+from controller.reconcile.manual_syncs import end_abandoned_syncs, load_open_manual_syncs
 from controller.reconcile.observe import cross_check
 from controller.reconcile.persist import recorded_state_of
 from controller.reconcile.recover_intents import settle_intents
 from controller.reconcile.rollout_holds import active_and_released_holds
 from controller.reconcile.similar_names import SimilarNames
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, index_bound_companies
-from controller.text import unknown_merchant
+from controller.untrusted_text import unknown_merchant
 from state import Intent
 
 LISTING_PAGE_SIZE = 5000
@@ -68,7 +68,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
     company_index = await _find_companies((*desired, *without_manifest), recorded, listing, run)
     contested = find_contested(run.fleet, rows, renames, company_index)
     desired |= _removed_merchants(without_manifest, recorded, contested)
-    open_syncs = await load_open_syncs(run.store, renames)
+    open_syncs = await load_open_manual_syncs(run.store, renames)
     desired |= {name: desired_during(desired[name], each) for name, each in open_syncs.items() if name in desired}
     recorded |= {name: recorded_during(recorded[name], each) for name, each in open_syncs.items() if name in recorded}
     merchant_by_company_id = index_bound_companies(recorded)
@@ -88,7 +88,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         pull_failed_merchants=frozenset(
             renames.current_name(name) for name in await run.store.findings.load_merchants_with("data-pull-failed")
         ),
-        open_syncs=open_syncs,
+        open_manual_syncs=open_syncs,
         holds=holds,
         released_holds=released,
         reads_at_start=reads,
@@ -102,8 +102,8 @@ async def recover_then_snapshot(run: RunContext) -> RunSnapshot:
     """The snapshot, after one look for every create with a lost answer; what that does not settle is pending. Manual
     syncs that were left open are ended first, where they are over."""
     snapshot = await load_snapshot(run)
-    if snapshot.open_syncs:
-        await settle_left_syncs(snapshot)
+    if snapshot.open_manual_syncs:
+        await end_abandoned_syncs(snapshot)
         snapshot = await load_snapshot(run)
     open_intents = await open_intents_of(snapshot)
     if not open_intents:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from controller.codat.client import Reader
 from controller.model.errors import RemoteError
-from controller.model.syncs_and_uploads import OpenSync, TransferStatus
+from controller.model.syncs_and_uploads import OpenManualSync, TransferStatus
 from controller.planning.renames import RenamePlan
 from controller.reconcile.snapshot import RunSnapshot
 from state import ManualSyncRow, Store
@@ -24,22 +24,23 @@ MAX_WAIT_S = 30.0
 """So long an apply waits for manual syncs that were left open; what runs still is left to the next look."""
 
 
-async def load_open_syncs(store: Store, renames: RenamePlan) -> dict[str, OpenSync]:
+async def load_open_manual_syncs(store: Store, renames: RenamePlan) -> dict[str, OpenManualSync]:
     """By merchant, under the names of this run."""
-    return {renames.current_name(row.merchant): open_sync_from(row) for row in await store.manual_syncs.load_open()}
+    rows = await store.manual_syncs.load_open()
+    return {renames.current_name(row.merchant): to_open_manual_sync(row) for row in rows}
 
 
-def open_sync_from(row: ManualSyncRow) -> OpenSync:
+def to_open_manual_sync(row: ManualSyncRow) -> OpenManualSync:
     who = row.owner
     owner = f"`{who.command}` (pid {who.pid} on {who.host})" if row.is_alive else None
-    return OpenSync(row.id, row.begun_at, row.was_enabled, row.ended_at is not None, owner)
+    return OpenManualSync(row.id, row.begun_at, row.was_enabled, row.ended_at is not None, owner)
 
 
-async def settle_left_syncs(snapshot: RunSnapshot) -> None:
+async def end_abandoned_syncs(snapshot: RunSnapshot) -> None:
     """Ends the manual syncs of this run's merchants that a dead process left open, as far as they are over. An apply
     waits a while for those that run still."""
     run, waited = snapshot.run, 0.0
-    while left := [row for row in await _left_open(snapshot) if not await _end_if_over(row, snapshot)]:
+    while left := [row for row in await _abandoned_syncs(snapshot) if not await _end_if_over(row, snapshot)]:
         if not run.waits_for_lost_creates or waited >= MAX_WAIT_S or run.stop.reason:
             return
         if not waited:
@@ -48,12 +49,14 @@ async def settle_left_syncs(snapshot: RunSnapshot) -> None:
         waited += CHECK_INTERVAL_S
 
 
-async def _left_open(snapshot: RunSnapshot) -> list[ManualSyncRow]:
+async def _abandoned_syncs(snapshot: RunSnapshot) -> list[ManualSyncRow]:
     rows = await snapshot.run.store.manual_syncs.load_open()
-    return [row for row in rows if is_left(row) and snapshot.renames.current_name(row.merchant) in snapshot.desired]
+    return [
+        row for row in rows if is_abandoned(row) and snapshot.renames.current_name(row.merchant) in snapshot.desired
+    ]
 
 
-def is_left(row: ManualSyncRow) -> bool:
+def is_abandoned(row: ManualSyncRow) -> bool:
     """Whether its process died before it had ended."""
     return row.ended_at is None and not row.is_alive
 

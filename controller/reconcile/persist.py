@@ -107,7 +107,7 @@ def _new_records(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -> Iterato
 
 def _sync_that_is_over(plan: Plan, snapshot: RunSnapshot) -> Iterator[Callable[[], Awaitable[None]]]:
     """A manual sync is closed once the switch is as the manifest says, or as it was before the sync."""
-    open_sync = snapshot.open_syncs.get(plan.merchant)
+    open_sync = snapshot.open_manual_syncs.get(plan.merchant)
     if open_sync and open_sync.has_ended and plan.status is not PlanStatus.BLOCKED and not plan.held_changes:
         yield partial(snapshot.run.store.manual_syncs.close, open_sync.id, snapshot.run.now())
 

@@ -19,7 +19,7 @@ from controller.model.observed import (
     group_by_name,
 )
 from controller.model.plan import Finding
-from controller.model.syncs_and_uploads import OpenSync
+from controller.model.syncs_and_uploads import OpenManualSync
 from controller.planning.holds import RolloutHold
 from controller.planning.renames import RenamePlan
 from controller.quick_dataclasses import dataclass
@@ -66,7 +66,7 @@ class RunSnapshot:
     quarantined             merchants that failed for good, until something about them moves
     in_sync_keys            under which key each merchant was last found in sync
     pull_failed_merchants   those with an open finding of a failed pull: only another read can say that it is over
-    open_syncs              merchants that somebody synchronises by hand: `desired` and `recorded` are as of that
+    open_manual_syncs              merchants that somebody synchronises by hand: `desired` and `recorded` are as of that
     holds, released_holds   merchants that are left to a rollout; those that it holds no more
     account_to_record       what is to be recorded of the account once this run writes; None where it is recorded
     renames                 what `metadata.renamedFrom` comes to; everything else here is under the new names already
@@ -97,7 +97,7 @@ class RunSnapshot:
     similar_names: SimilarNames = field(default_factory=lambda: SimilarNames({}, {}, {}))
     in_sync_keys: Mapping[str, str] = field(default_factory=dict)
     pull_failed_merchants: frozenset[str] = frozenset()
-    open_syncs: Mapping[str, OpenSync] = field(default_factory=dict)
+    open_manual_syncs: Mapping[str, OpenManualSync] = field(default_factory=dict)
     holds: Mapping[str, RolloutHold] = field(default_factory=dict)
     released_holds: tuple[str, ...] = ()
     account_to_record: RemoteAccount | None = None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from controller.model.plan import Actor, ChangeKind, Direction, FieldChange, Finding
 from controller.model.platforms import name_of
 from controller.model.values import LOCAL_TIME_PATH, PLATFORM_PATH, SYNC_HOUR_PATH, Option, Ref, Value
-from controller.text import escape_control
+from controller.untrusted_text import escape_control
 
 CHANGE_LABELS = {
     ChangeKind.CREATE_COMPANY: ("+", "create the company"),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 from controller.reporting.formatting import format_count
-from controller.text import escape_control, is_web_address
+from controller.untrusted_text import escape_control, is_web_address
 
 STYLE = """
 :root{color-scheme:light dark;--page:#fff;--text:#1b1f24;--quiet:#525b66;--line:#c9d1d9;--panel:#f4f6f8;--link:#0a54c4;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from controller.text import escape_control
+from controller.untrusted_text import escape_control
 
 _SPECIAL = str.maketrans({**{sign: f"\\{sign}" for sign in r"\`*_[]<>|~$"}, "&": "&amp;"})
 _REFERENCES = re.compile(r"@|#(?=\d)|(?<=\bGH)-(?=\d)|:(?=//)|(?<=\bwww)\.|:(?=[a-z0-9_+-]+:)", re.IGNORECASE)

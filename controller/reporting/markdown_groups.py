@@ -20,7 +20,7 @@ from controller.reporting.group_words import (
     who_acts,
 )
 from controller.reporting.markdown_escape import escape_markdown
-from controller.text import is_web_address
+from controller.untrusted_text import is_web_address
 
 MAX_LINES_IN_GROUP = 200
 FEWER_LINES = (25, 4)

@@ -94,10 +94,12 @@ def _not_booked(report: PeriodReport) -> list[Section]:
     return [("not-booked", "Not being booked", "".join(parts))]
 
 
-def _findings(name: str, title: str, findings: Sequence[Finding], before: str) -> list[Section]:
+def _findings(name: str, title: str, findings: Sequence[Finding], html_before: str) -> list[Section]:
     if not findings:
         return []
-    return [(name, f"{title}: {len(findings):,}", before + groups_html(group_statements(finding_statements(findings))))]
+    return [
+        (name, f"{title}: {len(findings):,}", html_before + groups_html(group_statements(finding_statements(findings))))
+    ]
 
 
 def _closed(report: PeriodReport) -> list[Section]:

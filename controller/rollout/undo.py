@@ -69,8 +69,8 @@ async def undo_rollout(
         rollout.id, if_state_in=[*UNDOABLE_STATES], state=RolloutState.UNDOING.value, since=run.now()
     )
     await run.store.rollouts.hold_members(rollout.id)
-    await execute(plan, snapshot, _undoer(rollout, members), started, {}, Takeovers())
-    return await _conclude(await load_rollout(run.store, rollout.name), members, run)
+    await execute(plan, snapshot, _undo_applier(rollout, members), started, {}, Takeovers())
+    return await _end_undo(await load_rollout(run.store, rollout.name), members, run)
 
 
 async def _refuse_what_cannot_be_undone(rollout: Rollout, run: RunContext) -> None:
@@ -99,7 +99,7 @@ async def _plan_undo(
     wishes = {name: replace(wish, suspension=_suspension(name, declared)) for name, wish in wishes.items()}
     run = replace(run, fleet=Fleet(wishes, frozenset(wishes), (), is_complete=False, digest=""))
     snapshot = await recover_then_snapshot(run)
-    written = {name: _recorded_as_written(members[name], snapshot.recorded_state(name)) for name in snapshot.desired}
+    written = {name: _recorded_after_rollout(members[name], snapshot.recorded_state(name)) for name in snapshot.desired}
     snapshot = replace(snapshot, recorded={**snapshot.recorded, **written})
     return snapshot, await plan_fleet(snapshot)
 
@@ -157,11 +157,11 @@ def _as_declared_value(value: Value) -> DeclaredValue:
     return Ref("id", value.id) if isinstance(value, Option) else value
 
 
-def _recorded_as_written(member: RolloutMember, recorded: RecordedState) -> RecordedState:
+def _recorded_after_rollout(member: RolloutMember, recorded: RecordedState) -> RecordedState:
     return replace(recorded, last_applied={**recorded.last_applied, **_values_by_recorded_path(member, "wrote")})
 
 
-def _undoer(rollout: Rollout, members: Mapping[str, RolloutMember]) -> Applier:
+def _undo_applier(rollout: Rollout, members: Mapping[str, RolloutMember]) -> Applier:
     """Carries out a merchant's plan like any run, and records how far it is put back instead of what is declared."""
 
     async def record(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -> None:
@@ -222,7 +222,7 @@ async def _record_values_before(member: RolloutMember, undone: _UndoOutcome, sna
         await run.store.applied.save(member.merchant, applied, deletion=record.deletion, at=run.now())
 
 
-async def _conclude(rollout: Rollout, names: Iterable[str], run: RunContext) -> Rollout:
+async def _end_undo(rollout: Rollout, names: Iterable[str], run: RunContext) -> Rollout:
     """Undone, unless somebody could not be reached: undo again then."""
     wanted = frozenset(names)
     open_ = [each.merchant for each in rollout.members if each.merchant in wanted and each.state not in PUT_BACK_STATES]

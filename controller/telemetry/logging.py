@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from controller.text import escape_control, mask_passwords
+from controller.untrusted_text import escape_control, mask_passwords
 
 EventDict = MutableMapping[str, Any]
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from controller.web import dashboard, git_webhook, health, merchant, pages, webhook
+from controller.web import dashboard, git_webhook, health, merchant, rendering, webhook
 from controller.web.access import AccessMiddleware, AccessPolicy
 from controller.web.context import WebContext
 from controller.web.dashboard_view import DashboardViewCache
@@ -33,8 +33,8 @@ _ROUTES = {
     PortContent.PAGES: (
         Route("/", dashboard.show, methods=["GET"]),
         Route("/merchants/{name:path}", merchant.show, methods=["GET"]),
-        Route("/style.css", pages.stylesheet, methods=["GET"]),
-        Route("/refresh.js", pages.refresh_script, methods=["GET"]),
+        Route("/style.css", rendering.stylesheet, methods=["GET"]),
+        Route("/refresh.js", rendering.refresh_script, methods=["GET"]),
     ),
     PortContent.WEBHOOKS: (
         Route("/webhooks", webhook.receive_webhook, methods=["POST"]),

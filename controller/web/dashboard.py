@@ -26,7 +26,7 @@ from controller.web.courses import (
 )
 from controller.web.dashboard_view import Filter, SortKey, filter_rows, paginate, sort_rows
 from controller.web.health import running_version
-from controller.web.pages import render_page
+from controller.web.rendering import render_page
 from state import RolloutRow, last_deliveries
 from state.errors import StateProblem
 

@@ -15,7 +15,7 @@ from controller.model.plan import Actor, ConditionStatus, Plan
 from controller.model.report import Applied
 from controller.model.values import PLATFORM_PATH, Value
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.conditions import dated
+from controller.reconcile.condition_ages import with_condition_ages
 from controller.reconcile.persist import load_run_authors
 from controller.reporting.explanation import explain_fields
 from controller.reporting.formatting import DIRECTIONS, format_value
@@ -24,7 +24,7 @@ from controller.reporting.last_syncs import last_sync_text, next_sync_text
 from controller.web.context import WebContext
 from controller.web.health import running_version
 from controller.web.outside_links import OutsideLinks
-from controller.web.pages import render_page
+from controller.web.rendering import render_page
 from state import Store
 from state.errors import StateProblem
 
@@ -70,7 +70,7 @@ async def show(request: Request) -> Response:
     # A page with what is known is worth more than none: where the state cannot be read now, conditions have no dates.
     with suppress(StateProblem):
         if plan:
-            (plan,) = await dated([plan], context.store)
+            (plan,) = await with_condition_ages([plan], context.store)
     if not (plan or desired or history):
         return not_found_page(f"No merchant is called {name}.")
     outcome = latest.outcomes.get(name)

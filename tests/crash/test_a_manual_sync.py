@@ -79,7 +79,7 @@ def bury(place: Place) -> None:
     asyncio.run(end_owners())
 
 
-async def open_syncs(place: Place) -> int:
+async def open_manual_syncs(place: Place) -> int:
     async with open_state(place.settings.state) as store:
         return len(await store.manual_syncs.load_open())
 
@@ -120,7 +120,7 @@ def test_a_sync_that_was_killed_anywhere_is_closed_by_the_next_apply(
         place.apply()
         assert place.emulator.configuration(merchant)["enabled"] is True, f"{at} {point}"
         assert begun(place, merchant) == reached <= 1, f"{at} {point}"
-        assert asyncio.run(open_syncs(place)) == 0, f"{at} {point}"
+        assert asyncio.run(open_manual_syncs(place)) == 0, f"{at} {point}"
         if not (reached or of_commits):
             synchronise(place)
             assert begun(place, merchant) == 1, "nothing was requested, so it can be asked for again"

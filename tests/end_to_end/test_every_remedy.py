@@ -1214,7 +1214,7 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "not configured, lacking": Situation(
         "not-configured",
-        configuration._incomplete_findings,
+        configuration._first_configuration_gaps,
         incomplete,
         (
             managed,
@@ -1227,7 +1227,7 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "not configured, a reference unclear": Situation(
         "not-configured",
-        configuration._incomplete_findings,
+        configuration._first_configuration_gaps,
         first_unclear,
         (said(f"mend {REFUND} first", mended_reference), command(0)),
         **MAPPED,

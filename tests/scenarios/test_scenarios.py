@@ -40,7 +40,7 @@ from controller.model.observed import (
 from controller.model.plan import Finding, Plan
 from controller.model.report import FleetPlan, RequestEstimate
 from controller.model.run import RunPolicy
-from controller.model.syncs_and_uploads import OpenSync
+from controller.model.syncs_and_uploads import OpenManualSync
 from controller.model.values import value_from_json
 from controller.planning.clock_skew import hold_for_skew
 from controller.planning.holds import hold_if_suspended
@@ -220,10 +220,12 @@ def remembered(folder: Path) -> RecordedState:
     )
 
 
-def open_sync(folder: Path) -> OpenSync | None:
+def open_sync(folder: Path) -> OpenManualSync | None:
     """The manual sync that is open."""
     row = read(folder, "last.json").get("manualSync")
-    return row and OpenSync(1, datetime.fromisoformat(row["begunAt"]), row["wasEnabled"], row["ended"], row["owner"])
+    return row and OpenManualSync(
+        1, datetime.fromisoformat(row["begunAt"]), row["wasEnabled"], row["ended"], row["owner"]
+    )
 
 
 def remembered_sync(row: Json) -> LastSync:

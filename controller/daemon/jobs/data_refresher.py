@@ -85,9 +85,5 @@ def select_stale(
         plan.merchant: plan.data_age.last_pulled_at for plan in plans if plan.data_age and plan.data_age.last_pulled_at
     }
     old = [plan for plan in plans if plan.merchant in ages and ages[plan.merchant] <= since]
-    old = sorted((plan for plan in old if not _lately(asked, plan, since)), key=lambda plan: ages[plan.merchant])
-    return old[: ceil(2 * len(plans) * every / after)]
-
-
-def _lately(asked: Mapping[str, datetime], plan: Plan, since: datetime) -> bool:
-    return plan.merchant in asked and asked[plan.merchant] > since
+    not_asked = [plan for plan in old if plan.merchant not in asked or asked[plan.merchant] <= since]
+    return sorted(not_asked, key=lambda plan: ages[plan.merchant])[: ceil(2 * len(plans) * every / after)]

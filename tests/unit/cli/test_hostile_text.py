@@ -20,7 +20,7 @@ from controller.model.plan import Actor, Finding
 from controller.reporting.html_page import SCRIPT
 from controller.reporting.markdown_escape import escape_markdown
 from controller.telemetry.alerts import Alert, FindingAlert, alert_json
-from controller.text import dump_json, escape_control
+from controller.untrusted_text import dump_json, escape_control
 from tests.emulator import Emulator
 from tests.end_to_end.place import UK_PROFILE, JumpingClock
 from tests.environments import HURRIED_ENVIRONMENT

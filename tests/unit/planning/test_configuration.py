@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from controller.model.desired import DesiredMerchant, DriftPolicy, MerchantPolicy
+from controller.model.local_times import utc_hour
 from controller.model.observed import Absent, BooksRecord, Configuration, RecordedState, Unread
 from controller.model.plan import Actor, ChangeClass, Direction, Plan, PlanStatus
-from controller.model.schedule import utc_hour
 from controller.model.values import (
     CUSTOMER_PATH,
     LOCAL_TIME_PATH,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.model.plan import Condition, ConditionStatus, Plan
-from controller.reconcile.conditions import dated, note_conditions
+from controller.reconcile.condition_ages import note_conditions, with_condition_ages
 from state import Store, open_state
 from tests.unit.reporting.fleets import NOW, merchant
 
@@ -31,7 +31,7 @@ async def looked(
     store: Store, at: datetime, mapped: ConditionStatus, ready: ConditionStatus = TRUE
 ) -> dict[str, object]:
     await note_conditions([plan(mapped, ready)], store, at, everyone=True)
-    (seen,) = await dated([plan(mapped, ready)], store)
+    (seen,) = await with_condition_ages([plan(mapped, ready)], store)
     return {each.type: each.since for each in seen.conditions}
 
 

@@ -19,19 +19,19 @@ UNKNOWN = ConditionStatus.UNKNOWN.value[0]
 async def note_conditions(plans: Sequence[Plan], store: Store, at: datetime, everyone: bool) -> None:
     """What moved since the last look that could see it, from `at` on."""
     before = await store.conditions.load_statuses(None if everyone else {each.merchant for each in plans})
-    now = {each.merchant: spelled(each.conditions) for each in plans if each.conditions}
+    now = {each.merchant: statuses_as_text(each.conditions) for each in plans if each.conditions}
     moved = [name for name, standing in now.items() if before.get(name) != standing]
     rows = await store.conditions.load(moved) if moved else {}
-    folded = (_folded(name, now[name], rows.get(name), at) for name in moved)
+    folded = (_fold_statuses(name, now[name], rows.get(name), at) for name in moved)
     await store.conditions.save([each for each in folded if each.standing != before.get(each.merchant)])
 
 
-def spelled(conditions: Iterable[Condition]) -> str:
+def statuses_as_text(conditions: Iterable[Condition]) -> str:
     """`CompanyReady=T CommerceConnected=T …`: one text to compare."""
     return " ".join(f"{each.type}={each.status.value[0]}" for each in conditions)
 
 
-def _folded(merchant: str, now: str, row: ConditionsRow | None, at: datetime) -> ConditionsRow:
+def _fold_statuses(merchant: str, now: str, row: ConditionsRow | None, at: datetime) -> ConditionsRow:
     """What stands now over what stood; a condition that is not known stays as it was."""
     stood = parse_statuses(row.standing) if row else {}
     since = dict(row.since) if row else {}
@@ -48,25 +48,25 @@ def _folded(merchant: str, now: str, row: ConditionsRow | None, at: datetime) ->
 
 
 def parse_statuses(standing: str) -> dict[str, str]:
-    """By condition the letter of its status, from what `spelled` wrote."""
+    """By condition the letter of its status, from what `statuses_as_text` wrote."""
     return dict(part.split("=", 1) for part in standing.split(" ") if "=" in part)
 
 
-async def dated(plans: Sequence[Plan], store: Store) -> tuple[Plan, ...]:
+async def with_condition_ages(plans: Sequence[Plan], store: Store) -> tuple[Plan, ...]:
     """The plans, whose conditions say since when, as far as that is remembered."""
     rows = await store.conditions.load({each.merchant for each in plans})
-    return tuple(replace(each, conditions=since(each.conditions, rows.get(each.merchant))) for each in plans)
+    return tuple(replace(each, conditions=_with_ages(each.conditions, rows.get(each.merchant))) for each in plans)
 
 
-def since(conditions: tuple[Condition, ...], row: ConditionsRow | None) -> tuple[Condition, ...]:
+def _with_ages(conditions: tuple[Condition, ...], row: ConditionsRow | None) -> tuple[Condition, ...]:
     """What a finding dates already stays; one that stands otherwise by now is not dated by what stood before."""
     if row is None:
         return conditions
     stood = parse_statuses(row.standing)
-    return tuple(_since(each, stood.get(each.type), row.since) for each in conditions)
+    return tuple(_with_age(each, stood.get(each.type), row.since) for each in conditions)
 
 
-def _since(condition: Condition, stood: str | None, since: Mapping[str, str]) -> Condition:
+def _with_age(condition: Condition, stood: str | None, since: Mapping[str, str]) -> Condition:
     when = since.get(condition.type)
     if condition.since or when is None or stood != condition.status.value[0]:
         return condition

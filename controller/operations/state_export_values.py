@@ -18,7 +18,7 @@ from state.errors import UnusableExport
 from state.rollouts import parse_owner
 
 
-def check_state_export(document: Mapping[str, Any]) -> None:
+def check_state_export_values(document: Mapping[str, Any]) -> None:
     """Raises StateError with the place in the file, as in `tables.applied[3].deletion`."""
     try:
         tables = check_export(document)

@@ -16,7 +16,7 @@ from controller.model.merchant_status import not_applied_reason
 from controller.reporting.data_age import format_age
 from controller.reporting.formatting import CHANGE_LABELS, clean, format_time, format_value
 from controller.reporting.text import limit_exceeded_text
-from controller.text import is_web_address
+from controller.untrusted_text import is_web_address
 
 _FOLDER = Path(__file__).parent / "templates"
 
