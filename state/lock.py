@@ -75,6 +75,7 @@ class StateLock:
         self._since_boot = since_boot or seconds_since_boot
         self._owner: ProcessIdentity | None = None
         self._heartbeats: asyncio.Task[None] | None = None
+        self._leased: set[str] = set()
 
     async def acquire(
         self, owner: ProcessIdentity, *, timeout_s: float, on_wait: OnLockWait | None = None
@@ -131,16 +132,18 @@ class StateLock:
 
     @asynccontextmanager
     async def lease(self, merchants: Collection[str]) -> AsyncIterator[bool]:
-        """The leases on these merchants, while this lasts; yields False, and has none, where another holder has one.
-
-        Only for whoever holds this lock, and whose passes share their merchants out among them. Raises LeaseLost.
-        """
+        """The leases on these merchants, while this lasts; yields False, and has none, where anybody else has one:
+        another holder, or another task of this one. Only for whoever holds this lock. Raises LeaseLost."""
         if self._owner is None:
             yield True  # as `prove`: nothing is asked of whoever has not taken the lock here
             return
         async with AsyncExitStack() as taken:
             for name in sorted(set(merchants)):
-                if not await self._claim.take_lease(name):
+                is_free = name not in self._leased  # the claim would grant a lease of its own once more
+                if is_free:
+                    self._leased.add(name)
+                    taken.callback(self._leased.discard, name)
+                if not (is_free and await self._claim.take_lease(name)):
                     await taken.aclose()
                     yield False
                     return

@@ -46,6 +46,17 @@ async def test_one_of_them_has_the_lease_on_a_merchant_at_a_time(stores: tuple[S
         assert has_both
 
 
+async def test_two_passes_of_one_run_do_not_have_it_at_once_either(stores: tuple[Store, Store]) -> None:
+    command, controller = stores
+    async with controller.controller_lock.lease(["acme"]):
+        async with controller.controller_lock.lease(["acme", "bob"]) as has_both:
+            assert not has_both
+        async with command.lock.lease(["acme"]) as has_acme:
+            assert not has_acme, "the first still has it"
+    async with controller.controller_lock.lease(["acme", "bob"]) as has_both:
+        assert has_both
+
+
 async def test_who_cannot_have_all_of_them_has_none(stores: tuple[Store, Store]) -> None:
     command, controller = stores
     async with command.lock.lease(["bob"]), controller.controller_lock.lease(["acme", "bob"]) as has_both:
