@@ -13,6 +13,7 @@ StateProblem
 ├─ MerchantTaken      something is remembered under that name already
 ├─ UnfitValue         one row holds what its table cannot keep; all others can be written
 ├─ CompanyTaken       a company is bound to another merchant
+├─ CompanyBeingCreated  a company of that name is created, or was just now, for another merchant
 ├─ NameInRollout      a rollout that is under way has that name
 └─ UnusableExport     a document given to `import_` is no export, or there is no room for it
 """
@@ -138,6 +139,13 @@ class CompanyTaken(StateProblem):
             f"company {company_id} cannot be bound to {merchant!r}: it is bound to {other!r}. If it is the same "
             f"merchant under another name: `merchantctl state mv {other} {merchant}`."
         )
+
+
+class CompanyBeingCreated(StateProblem):
+    """A company of that name is being created for another merchant, or was just now: a listing may not show it yet."""
+
+    def __init__(self, name: str, merchant: str) -> None:
+        super().__init__(f"a company of the name {name!r} is being created for {merchant}, or was a moment ago")
 
 
 class NameInRollout(StateProblem):

@@ -13,7 +13,7 @@ from sqlalchemy import Row, insert, select, update
 from state.async_engine import AsyncConnection
 from state.bindings import upsert_binding
 from state.database import Database
-from state.errors import StateProblem
+from state.errors import CompanyBeingCreated, StateProblem
 from state.lock import StateLock, prove_all, require_all
 from state.tables import intents
 
@@ -55,9 +55,21 @@ class Intents:
         self._locks = locks
 
     async def begin(
-        self, merchant: str, kind: str, *, name: str, company_id: str | None, platform: str | None, at: datetime
+        self,
+        merchant: str,
+        kind: str,
+        *,
+        name: str,
+        company_id: str | None,
+        platform: str | None,
+        at: datetime,
+        unseen_since: datetime | None = None,
     ) -> Intent:
         """Insert an intent, durably before it returns.
+
+        unseen_since  of a company: whoever creates it has not seen what was created since. Raises CompanyBeingCreated
+                      where one of that name is among it, for another merchant: renamed in Git at this very moment,
+                      one merchant may be known to two runs by two names, whose leases differ
 
         Raises as `StateLock.prove` where the lock was taken here and is lost: then the create must not be sent.
         """
@@ -66,6 +78,8 @@ class Intents:
         async with self._database.writing() as transaction:
             # Checked in the same transaction: whoever takes the lock next sees this intent, or it was never written.
             await require_all(self._locks, transaction)
+            if unseen_since:
+                await _refuse_second_company(transaction, name, merchant, unseen_since)
             intent = _from_row((await transaction.execute(inserted)).one())
         try:
             await prove_all(self._locks)  # a process that was stopped after the commit must not send what it announces
@@ -113,6 +127,15 @@ _OPEN_INTENTS = select(intents).where(intents.c.closed_at.is_(None)).order_by(in
 async def read_open_intents(transaction: AsyncConnection) -> tuple[Intent, ...]:
     """As `Intents.load_open`, within the caller's transaction."""
     return tuple(_from_row(row) for row in await transaction.execute(_OPEN_INTENTS))
+
+
+async def _refuse_second_company(transaction: AsyncConnection, name: str, merchant: str, since: datetime) -> None:
+    """Raises CompanyBeingCreated."""
+    is_of_another = (intents.c.kind == "company") & (intents.c.name == name) & (intents.c.merchant != merchant)
+    may_be_unseen = intents.c.closed_at.is_(None) | ((intents.c.closed_at >= since) & (intents.c.outcome == "done"))
+    other = await transaction.scalar(select(intents.c.merchant).where(is_of_another & may_be_unseen))
+    if other is not None:
+        raise CompanyBeingCreated(name, other)
 
 
 async def _close(transaction: AsyncConnection, intent_id: int, outcome: str, at: datetime) -> None:

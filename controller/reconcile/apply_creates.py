@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 
 from controller.codat.client import Client
 from controller.codat.transport import NotWritten
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.errors import ApiUnusable, OutcomeUnknown, RemoteError
 from controller.model.observed import PENDING_AUTH, Absent, Company, Listing
 from controller.model.plan import Change, Plan
@@ -21,7 +23,7 @@ from controller.reconcile.merchant_progress import MerchantProgress
 from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import RunSnapshot, not_bound_to_others
 from state import Intent
-from state.errors import LockEnded, StateLocked
+from state.errors import CompanyBeingCreated, LockEnded, StateLocked
 
 MAX_STALE_LISTINGS = 5
 """So many listings in a row may grow old before the create that they were made for could leave."""
@@ -64,8 +66,13 @@ async def _create_while_fresh(
     if not listing.is_fresh(run.now()):
         return None
     name = snapshot.desired[plan.merchant].company_name
-    async with announce_intent(plan, snapshot, "company", name=name) as intent:
-        company = await progress.count_write(api.create_company(name, intent.key))
+    # The clocks of two machines differ a little.
+    unseen_since = listing.began - MAX_CLOCK_DIFFERENCE
+    try:
+        async with announce_intent(plan, snapshot, "company", name=name, unseen_since=unseen_since) as intent:
+            company = await progress.count_write(api.create_company(name, intent.key))
+    except CompanyBeingCreated as problem:
+        raise progress.changed_since_plan(str(problem)) from None
     await run.store.intents.settle_company(
         intent.id, plan.merchant, company_id=company.id, company_name=company.name, at=run.now()
     )
@@ -120,16 +127,23 @@ async def announce_intent(
     name: str = "",
     company_id: str | None = None,
     platform: str | None = None,
+    unseen_since: datetime | None = None,
 ) -> AsyncIterator[Intent]:
     """An intent on disk, and the lock proven with it, around the request that it announces.
 
     Refused or never sent: it is closed, and the next try has one of its own. Answer lost: it stays open, and
-    `recover_intents` looks for what became of it.
+    `recover_intents` looks for what became of it. `unseen_since`: as `Intents.begin` has it.
     """
     run = snapshot.run
     try:
         intent = await run.store.intents.begin(
-            plan.merchant, kind, name=name, company_id=company_id, platform=platform, at=run.service_now()
+            plan.merchant,
+            kind,
+            name=name,
+            company_id=company_id,
+            platform=platform,
+            at=run.service_now(),
+            unseen_since=unseen_since,
         )
     except (StateLocked, LockEnded) as error:
         raise stop_for_lost_lock(error, snapshot.run) from None

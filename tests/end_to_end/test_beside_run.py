@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.daemon.loop import run_pass
+from controller.daemon.workqueue import EVERYONE
 from controller.model.report import Applied, ChangedSincePlan, FleetReport, Outcome
 from controller.model.run import Scope
 from controller.operations.apply import plan_and_apply
@@ -18,7 +19,7 @@ from state import open_state
 from tests.emulator import Emulator
 from tests.end_to_end.overlapping import Traffic
 from tests.end_to_end.place import CREATE_COMPANY, SAVE_CONFIGURATION, Place
-from tests.end_to_end.test_overlapping_passes import begin_long_pass, document_path
+from tests.end_to_end.test_overlapping_passes import begin_long_pass, document_path, rename_in_git
 from tests.end_to_end.test_run_limits import Service, portal_chooses, running_service
 from tests.postgresql import empty_schema
 
@@ -101,6 +102,33 @@ def test_a_create_under_way_in_run_is_not_taken_for_a_lost_one(place: Place) -> 
             assert not isinstance(report.outcomes["dan"], Applied)
             held.let_go()
             await long_pass
+
+    asyncio.run(story())
+    assert [each["name"] for each in place.companies()] == ["ann", "bob", "cid", "dan"]
+
+
+def test_a_new_merchant_that_is_renamed_in_git_gets_one_company_and_not_one_for_each_name(place: Place) -> None:
+    """`run` goes by the manifests before the rename still, and the apply by those after it: to each of the two, the
+    merchant is another one."""
+
+    async def story() -> None:
+        traffic = Traffic(place)
+        async with asyncio.timeout(30), running_service(place) as service:
+            place.merchant("dan")
+            for _ in range(2):
+                await service.daemon.manifest_watcher.reload_if_changed()
+            rename_in_git(place, "dan", "zoe")
+            held = traffic.hold("POST", "/meta/companies/sync")
+            applying = asyncio.create_task(apply_by_hand(place))
+            await held.reached.wait()
+            with place.count_requests() as counts:
+                await run_pass((EVERYONE,), service.daemon)
+            assert counts[CREATE_COMPANY] == 0
+            dan = outcomes_of_run(service)["dan"]
+            assert isinstance(dan, ChangedSincePlan)
+            assert dan.what == "a company of the name 'dan' is being created for zoe, or was a moment ago"
+            held.let_go()
+            assert isinstance((await applying).outcomes["zoe"], Applied)
 
     asyncio.run(story())
     assert [each["name"] for each in place.companies()] == ["ann", "bob", "cid", "dan"]

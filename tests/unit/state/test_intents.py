@@ -1,8 +1,12 @@
 """Creates begun: known until their end is known."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from state import Intent, Store
+from state.errors import CompanyBeingCreated
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -32,6 +36,34 @@ async def test_each_intent_names_its_request_as_no_other_state_would(store: Stor
     keys = {intent.key for intent in await store.intents.load_open()}
     assert len(keys) == 2
     assert {len(str(key)) for key in keys} == {36}
+
+
+@pytest.mark.parametrize(
+    ("closed_at", "outcome", "is_refused"),
+    [
+        (None, "", True),
+        (NOON, "done", True),
+        (NOON - timedelta(seconds=1), "done", False),
+        (NOON, "not done", False),
+    ],
+)
+async def test_a_company_that_may_be_there_unseen_is_created_for_nobody_else(
+    store: Store, closed_at: datetime | None, outcome: str, *, is_refused: bool
+) -> None:
+    number = await begin(store, "acme")
+    if closed_at:
+        await store.intents.close(number, outcome=outcome, at=closed_at)
+
+    async def create(merchant: str, name: str = "Acme") -> None:
+        await store.intents.begin(
+            merchant, "company", name=name, company_id=None, platform=None, at=NOON, unseen_since=NOON
+        )
+
+    await create("carl", "Carl")
+    with pytest.raises(CompanyBeingCreated, match="for acme") if is_refused else nullcontext():
+        await create("bakery")
+    if is_refused:
+        await create("acme")
 
 
 async def test_the_first_look_in_vain_is_the_one_that_is_remembered(store: Store) -> None:
