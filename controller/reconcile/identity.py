@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.model.desired import Fleet
+from controller.model.errors import LockedByOtherRun
 from controller.model.names import nfc
 from controller.model.plan import Finding
 from controller.model.rollout import ACTIVE_ROLLOUT_STATES
@@ -26,6 +27,7 @@ from controller.planning.renames import (
 )
 from controller.reconcile.snapshot import CompanyIndex
 from state import EventRow, MerchantRecord, Store
+from state.errors import MerchantTaken, NameInRollout, UnknownMerchant
 
 
 async def resolve_renames(fleet: Fleet, rows: Mapping[str, MerchantRecord], store: Store) -> RenamePlan:
@@ -52,9 +54,15 @@ def _spelled_otherwise(fleet: Fleet, rows: Mapping[str, MerchantRecord]) -> dict
 async def apply_renames(fleet: Fleet, renames: RenamePlan, store: Store, at: datetime) -> dict[str, str]:
     """Everything that is remembered moves to its new name, in one commit; lines that are gone are forgotten.
 
-    Returns by new name the old one of whom it moved: another pass of this process may have been first.
+    Returns by new name the old one of whom it moved: another pass of this process may have been first. Raises
+    LockedByOtherRun where another run has moved what this one saw.
     """
-    moved = await store.merchants.rename_many(renames.acting, at=at, blocking_states=ACTIVE_ROLLOUT_STATES)
+    try:
+        moved = await store.merchants.rename_many(renames.acting, at=at, blocking_states=ACTIVE_ROLLOUT_STATES)
+    except (UnknownMerchant, MerchantTaken, NameInRollout) as problem:
+        # Of a run that goes by other manifests, in which the line is not: it may also have forgotten its own rename.
+        why = f"another run of merchantctl was first to rename merchants: {problem}"
+        raise LockedByOtherRun(f"{why} Nothing was done. Run it again.") from None
     if fleet.root_is_complete:
         await store.merchants.forget_renames(kept={new: each.old_name for new, each in fleet.renames.items()})
     return moved

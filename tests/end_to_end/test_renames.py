@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
+from threading import Thread
 from typing import Any
 from unittest.mock import patch
 
@@ -16,6 +17,8 @@ import pytest
 from sqlalchemy import JSON, Boolean, Integer
 
 from controller.cli.main import run
+from controller.model.errors import LockedByOtherRun
+from controller.model.report import FleetPlan
 from state import open_state
 from state.tables import UtcTime, metadata
 from tests.end_to_end.place import (
@@ -412,3 +415,26 @@ def _some(column: Any) -> Any:
     """A value that fits."""
     kinds = {Integer: 1, Boolean: False, JSON: {}, UtcTime: NOW}
     return next((value for kind, value in kinds.items() if isinstance(column.type, kind)), "x")
+
+
+def test_a_rename_that_another_run_has_made_and_forgotten_meanwhile_ends_this_run_and_not_the_service(
+    place: Place,
+) -> None:
+    """It goes by manifests without the line by then."""
+    place.provision("ann")
+    called(place, "ann", "zoe", renamed_from="ann", schedule={"time": "03:00"}, **company("ann"))
+
+    async def rename() -> None:
+        async with open_state(place.settings.state) as store:
+            await store.merchants.rename("ann", "zoe", at=NOW)
+            await store.merchants.forget_renames(kept={})
+
+    def agree(plan: FleetPlan) -> bool:
+        other = Thread(target=asyncio.run, args=(rename(),))
+        other.start()
+        other.join()
+        return True
+
+    with pytest.raises(LockedByOtherRun, match=r"first to rename merchants: .*'ann'.* Nothing was done. Run it again."):
+        place.apply(agree=agree)
+    assert states_by_merchant(place.plan()) == {"zoe": "change"}
