@@ -62,5 +62,7 @@ class CircuitBreaker:
 
 def _is_no_answer(problem: RemoteError) -> bool:
     """Whether Codat itself did not answer: not reached, broken, in maintenance, or a gateway answered in its place."""
+    if isinstance(problem, Rejected) and not problem.messages:  # a gateway's
+        return True
     # Exactly these classes: each subclass of theirs stands for an answer in Codat's own terms.
     return type(problem) in (TransientError, PermanentError)

@@ -1,7 +1,7 @@
 """An answer that is no success, or no answer at all → a typed error with address, fact and Codat's own words.
 
 status          of a read            of a write
-400             Rejected             Rejected
+400             Rejected             Rejected         without messages where not in Codat's own words
 401 403         Unauthorized         Unauthorized     `transport` makes it ApiKeyRefused where the key is to blame
 402             RemoteLimitReached   RemoteLimitReached
 404             NotFound             NotFound
@@ -75,6 +75,8 @@ def error_for_answer(answer: ApiAnswer, address: str, *, write: bool) -> errors.
     suffix = f" (correlation id {correlation_id})" if correlation_id else ""
     text = f"{address}: {status} {sentence}".rstrip() + suffix
     match status:
+        case 400 if not body.is_from_codat:
+            return errors.Rejected(f"{text}, but not in Codat's own words", correlation_id=correlation_id)
         case 400:
             return errors.Rejected(text, messages=body.messages, correlation_id=correlation_id)
         case 401 | 403:

@@ -165,7 +165,7 @@ class InvalidId(PermanentError):
 
 
 class Rejected(PermanentError):
-    """400: Codat's own validation. `messages` has every sentence of it (API notes 4.8)."""
+    """400. `messages` has every sentence of Codat's validation (API notes 4.8); none where a gateway refused it."""
 
     def __init__(self, message: str, *, messages: tuple[str, ...] = (), correlation_id: str | None = None) -> None:
         super().__init__(message, status=400, correlation_id=correlation_id)

@@ -639,7 +639,7 @@ def mass_loss(place: Place) -> None:
 def refused_for_good(place: Place) -> None:
     place.provision("ann")
     place.edit_in_portal("ann", {"enabled": False})
-    body = {"error": "No period.", "validation": {"errors": [{"message": "No period."}]}}
+    body = {"statusCode": 400, "error": "No period.", "validation": {"errors": [{"message": "No period."}]}}
     path = f"POST /config/companies/{company(place)}/sync/commerce"
     answering(place, path, lambda: httpx.Response(400, json=body), times=1)
     place.apply()

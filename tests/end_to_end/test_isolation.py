@@ -115,11 +115,12 @@ def test_a_key_that_is_refused_amid_the_writes_ends_them_and_says_so(place: Plac
 # -- Refusals of a write
 
 
-@pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 413, 422, 500])
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 405, 413, 422, 500])
 def test_a_refusal_that_is_not_the_merchants_fault_is_tried_again_by_the_next_apply(place: Place, status: int) -> None:
     place.provision("ann", "bob")
     drifted(place, "ann", "bob")
-    answering(place, f"POST {configuration_of(place, 'ann')}", lambda: httpx.Response(status), times=1)
+    words = {"error": "Blocked."}  # a gateway's
+    answering(place, f"POST {configuration_of(place, 'ann')}", lambda: httpx.Response(status, json=words), times=1)
     assert exit_code("apply", place.apply()) == 3
     assert states_by_merchant(place.plan())["ann"] == "change"
     assert exit_code("apply", place.apply()) == 0
@@ -129,7 +130,7 @@ def test_a_refusal_that_is_not_the_merchants_fault_is_tried_again_by_the_next_ap
 def refused_for_good(place: Place) -> None:
     place.provision("ann", "bob")
     drifted(place, "ann")
-    body = {"error": "No period.", "validation": {"errors": [{"message": "No period."}]}}
+    body = {"statusCode": 400, "error": "No period.", "validation": {"errors": [{"message": "No period."}]}}
     answering(place, f"POST {configuration_of(place, 'ann')}", lambda: httpx.Response(400, json=body), times=1)
     assert exit_code("apply", place.apply()) == 3
 

@@ -319,12 +319,14 @@ async def test_after_twenty_reads_in_a_row_without_an_answer_nothing_more_is_ask
     assert len(raw.seen) == asked + 1
 
 
-async def test_one_answer_closes_the_breaker_again(raw: RawServer) -> None:
-    raw.usual = answer(302)
+@pytest.mark.parametrize("status", [302, 400])
+async def test_one_answer_closes_the_breaker_again(raw: RawServer, status: int) -> None:
+    raw.usual = answer(status)  # not the API's own words: a gateway's, which answers in its place
     async with open_at(raw) as client:
         for kind in (*[PermanentError] * 19, ApiNotAnswering):
             with pytest.raises(kind):
                 await client.company("c1")
+        assert len(raw.seen) == 20
         raw.script = [answer(404, {"statusCode": 404, "error": "No company was found with ID c1"})]
         assert isinstance(await client.company("c1"), Absent)
         with pytest.raises(PermanentError):
@@ -333,7 +335,8 @@ async def test_one_answer_closes_the_breaker_again(raw: RawServer) -> None:
 
 async def test_a_rejection_carries_every_message(raw: RawServer) -> None:
     items = [{"message": "No schedule selected frequency."}, {"message": "No grouping period selected."}]
-    raw.usual = answer(400, {"error": "No schedule selected frequency.", "validation": {"errors": items}})
+    words = {"statusCode": 400, "error": "No schedule selected frequency.", "validation": {"errors": items}}
+    raw.usual = answer(400, words)
     async with open_at(raw) as client:
         with pytest.raises(Rejected, match=r"frequency\.; No grouping period selected\.$") as caught:
             await client.set_configuration("c1", DOCUMENT)
