@@ -67,7 +67,7 @@ _RECORD_PATHS = {
     RefKind.SUPPLIER: "suppliers",
 }
 MAX_RULE_PAGES = 20
-MAX_PUSHES_A_PAGE = 100
+MAX_PUSHES_A_PAGE, MAX_PUSH_PAGES = 100, 100
 _PUSHED_ACCOUNT_TYPES = ("chartOfAccounts", "accounts")
 _FIELDS_KEPT_BY_RENAME = ("description", "tags")
 
@@ -272,18 +272,22 @@ class Reader:
         return convert.account_types_from(await self._transport.read(path, partial(parse_answer, wire.PushOptionsJson)))
 
     async def account_pushes(self, company_id: str) -> tuple[AccountPush, ...]:
-        """#35: the accounts that were sent to the books of this company, all of them."""
-        path, rows, number = f"{_company_path(company_id)}/push", list[wire.PushJson](), 0
-        while True:
-            number += 1
+        """#35: the accounts that were sent to the books of this company. UnexpectedAnswer where not all can be read."""
+        path, rows = f"{_company_path(company_id)}/push", dict[str, wire.PushJson]()
+        for number in range(1, MAX_PUSH_PAGES + 1):
             query: Query = {"page": number, "pageSize": MAX_PUSHES_A_PAGE}
             page = await self._transport.read(path, partial(parse_answer, wire.PushPageJson), query)
-            rows += page.results
+            # By key, since the newest comes first: one that begins meanwhile pushes rows onto the next page again.
+            rows |= {row.push_operation_key: row for row in page.results}
             if not page.results or len(rows) >= page.total_results:
                 break
-        if len(rows) < page.total_results:
-            raise UnexpectedAnswer(f"GET {path}: {len(rows)} of {page.total_results} are listed")
-        return tuple(convert.account_push_from(row) for row in rows if row.data_type in _PUSHED_ACCOUNT_TYPES)
+        if len(rows) != page.total_results:
+            raise UnexpectedAnswer(
+                f"GET {path}: {len(rows)} operations were read, and Codat counts {page.total_results}"
+            )
+        return tuple(
+            convert.account_push_from(row) for row in rows.values() if row.data_type in (None, *_PUSHED_ACCOUNT_TYPES)
+        )
 
     async def account_push(self, company_id: str, key: str) -> AccountPush:
         """#35, one."""

@@ -1,4 +1,4 @@
-"""The list of all companies, from a server whose pages shift, repeat, fall short or fail."""
+"""The lists that decide something, from a server whose pages shift, repeat, fall short or fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from controller.codat import wire
 from controller.codat.client import open_client
 from controller.codat.pagination import PageRequest, list_companies
-from controller.model.errors import ApiKeyRefused
+from controller.model.errors import ApiKeyRefused, UnexpectedAnswer
 from controller.model.observed import Company, Listing
 from tests import build
 from tests.environments import hurried_sleep
@@ -270,3 +270,29 @@ async def test_an_odd_connection_is_the_trouble_of_its_company_alone(
     assert listing.complete
     assert listing.companies[0].unreadable_parts.startswith(why)
     assert listing.companies[1] == Company("b", "b")
+
+
+def pushes(*keys: str, total: int) -> bytes:
+    rows = [{"pushOperationKey": key, "status": "Success", "dataType": "chartOfAccounts"} for key in keys]
+    return answer(200, {"results": rows, "totalResults": total})
+
+
+OTHER_PUSHES = {
+    "one begins while they are read, and pushes a row onto the next page": [
+        pushes("b", "a", total=3),
+        pushes("a", total=3),
+    ],
+    "fewer are counted than are there": [pushes("b", "a", total=0)],
+    "there is no end": [pushes("b", "a", total=2**40)],
+}
+
+
+@pytest.mark.parametrize("pages", OTHER_PUSHES.values(), ids=OTHER_PUSHES)
+async def test_accounts_on_their_way_that_are_not_all_read_are_not_told(raw: RawServer, pages: list[bytes]) -> None:
+    *raw.script, raw.usual = [*pages, pushes(total=3)] if len(pages) > 1 else pages
+    async with open_client(raw.url, "key", requests_per_minute=0, sleep=hurried_sleep) as client:
+        with pytest.raises(UnexpectedAnswer, match="operations were read, and Codat counts"):
+            await client.account_pushes("c1")
+        assert len(raw.seen) <= 100
+        raw.script, raw.usual = [pushes("c", "b", total=3)], pushes("a", total=3)
+        assert [each.key for each in await client.account_pushes("c1")] == ["c", "b", "a"]
