@@ -23,6 +23,7 @@ from tests.end_to_end.place import (
 from tests.proxy import Between, ProxyAnswer, ProxyRequest
 
 HTML = ProxyAnswer(404, {"content-type": "text/html"}, b"<html>no such host here</html>")
+ROUTER = ProxyAnswer(404, {"content-type": "application/json"}, b'{"error": "no route and no API here"}')
 DOWN = ProxyAnswer(503, {}, b"")
 LIST = "/meta/companies"
 
@@ -233,9 +234,10 @@ def test_the_last_look_for_twins_is_none_where_it_does_not_show_what_was_just_ma
 # -- What is not there
 
 
-def test_a_gateways_404_is_no_proof_that_companies_are_gone(place: Place, between: Between) -> None:
+@pytest.mark.parametrize("words", [HTML, ROUTER], ids=["a page", "JSON of its own"])
+def test_a_gateways_404_is_no_proof_that_companies_are_gone(place: Place, between: Between, words: ProxyAnswer) -> None:
     place.provision("a", "b", "c")
-    between.forged = lambda request: HTML if request.path.startswith("/companies/") else None
+    between.forged = lambda request: words if request.path.startswith("/companies/") else None
     between.changed = listed(lambda page: page.update(results=[], totalResults=0))
     with place.count_requests() as counts:
         assert set(applied(place, "re-create").values()) == {"unknown"}

@@ -337,8 +337,16 @@ def test_overwriting_replaces_the_one_document_and_keeps_the_others_of_its_file_
     assert now.startswith(before)
     assert now.endswith(after)
     assert now[len(before) : -len(after)] == mine.replace("enabled: true", "enabled: false")
+    assert _enabled("a-00000", "a-00001") == [False, True]
+    for each in (first, second):
+        portal(served, each, {"enabled": each is first})
+    assert merchantctl("import", "--overwrite").code == 0
+    assert _enabled("a-00000", "a-00001") == [True, False], "two of one file, each in its own document"
+
+
+def _enabled(*names: str) -> list[object]:
     merchants = load_fleet(Path("manifests")).merchants
-    assert [merchants[name].fields["enabled"] for name in ("a-00000", "a-00001")] == [False, True]
+    return [merchants[name].fields["enabled"] for name in names]
 
 
 HAND_WRITTEN = """\
