@@ -43,7 +43,7 @@ def compare_manifests(before: Fleet, after: Fleet) -> ManifestChange:
 
 
 def _declared_parts(merchant: DesiredMerchant) -> tuple[object, ...]:
-    return merchant.digest, merchant.suspension, merchant.ignore
+    return merchant.digest, *merchant.beside_digest
 
 
 class ManifestWatcher:

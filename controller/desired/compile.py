@@ -25,8 +25,8 @@ from controller.model.desired import (
     IgnoreRule,
     LinkState,
     MerchantPolicy,
-    Suspension,
 )
+from controller.model.holds import DeclaredHold, HeldBy
 from controller.model.local_times import local_time_problem, midnight_utc
 from controller.model.names import find_invisible_flaw, normalize_company_name, remove_invisible
 from controller.model.platforms import key_of
@@ -156,7 +156,7 @@ def _desired_merchant(document: ParsedManifest, layers: Layers, compiled: Compil
         origins=layers.origins,
         digest=digest,
         ignore=tuple(map(_ignore_rule, values.get("policy.ignore", ()))),
-        suspension=_suspension(values.get("suspend.reason"), values.get("suspend.until")),
+        hold=_suspension(values.get("suspend.reason"), values.get("suspend.until")),
     )
 
 
@@ -168,8 +168,10 @@ def _ignore_rule(declared: Mapping[str, Any]) -> IgnoreRule:
 
 
 @cache
-def _suspension(reason: str | None, until: str | None) -> Suspension | None:
-    return Suspension(reason, midnight_utc(date.fromisoformat(until), None) if until else None) if reason else None
+def _suspension(reason: str | None, until: str | None) -> DeclaredHold | None:
+    if reason is None:
+        return None
+    return DeclaredHold(HeldBy.SUSPENSION, reason, midnight_utc(date.fromisoformat(until), None) if until else None)
 
 
 @cache

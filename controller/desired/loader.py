@@ -480,7 +480,7 @@ def _fleet_digest(
 ) -> str:
     """A hash of all that is declared, with what no merchant's own digest has: names, renames, what is left alone."""
     lines = [
-        f"{merchant.digest} {merchant.name} {merchant.suspension or ''} {merchant.ignore or ''}"
+        " ".join((merchant.digest, merchant.name, *(str(each or "") for each in merchant.beside_digest)))
         for merchant in merchants
     ]
     lines += [f"{rename.old_name!r} -> {name!r}" for name, rename in renames.items()]

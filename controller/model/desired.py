@@ -7,6 +7,7 @@ from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
+from controller.model.holds import DeclaredHold
 from controller.model.hooks import DeclaredHook
 from controller.model.values import DeclaredValue, SettingValue
 from controller.quick_dataclasses import dataclass
@@ -65,17 +66,6 @@ class MerchantPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Suspension:
-    """Why a merchant is looked at and never written to. `until`: when it is open again; None = no end is declared."""
-
-    reason: str
-    until: datetime | None = None
-
-    def is_active(self, now: datetime) -> bool:
-        return self.until is None or now < self.until
-
-
-@dataclass(frozen=True, slots=True)
 class Origin:
     """Where a value is declared: `manifests/acme.yaml:7:5`, and by which manifest (`Merchant acme`)."""
 
@@ -102,7 +92,7 @@ class DesiredMerchant:
     digest                 sha256 of everything above but the name and the origins. Without the name, so that a renamed
                            merchant is desired the same, and what was held from it stays held
     manifest_company_name  the company's name as the manifest has it
-    suspension             that nothing may write to it for now. Not in the digest: what is desired of it is the same
+    hold                   that nothing may write to it for now. Not in the digest: what is desired of it is the same
     ignore                 what is not to be told of it for now; not in the digest either
     """
 
@@ -120,8 +110,13 @@ class DesiredMerchant:
     exact_json: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     digest: str = ""
     manifest_company_name: str = ""
-    suspension: Suspension | None = None
+    hold: DeclaredHold | None = None
     ignore: tuple[IgnoreRule, ...] = ()
+
+    @property
+    def beside_digest(self) -> tuple[object, ...]:
+        """What else its manifest says of it: it changes no wish, and yet asks for another look and another revision."""
+        return self.hold, self.ignore
 
 
 @dataclass(frozen=True, slots=True, order=True)

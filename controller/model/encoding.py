@@ -14,6 +14,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+from controller.model.holds import HeldBy, Hold
 from controller.model.observed import LastSync
 from controller.model.plan import (
     Actor,
@@ -27,8 +28,6 @@ from controller.model.plan import (
     Direction,
     FieldChange,
     Finding,
-    HeldBy,
-    Hold,
     Plan,
     PlanStatus,
     SyncSchedule,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from controller.model.drift import MOVED_REFERENCE_CODES
+from controller.model.holds import CLOSED_WORDS
 from controller.model.plan import CheckedPart, Plan
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, MANUAL_SYNC, SYNC_OVERDUE
 from controller.model.values import RefKind
@@ -62,7 +63,7 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
     **dict.fromkeys(("rule-missing", "rule-changed", "rule-pending"), _ACCOUNT),
     **dict.fromkeys(("consumer-missing", "consumer-changed", "consumer-pending", "consumer-replaced"), _ACCOUNT),
     "consumer-unproven": _ACCOUNT,
-    **dict.fromkeys(("suspended", "ignored", MANUAL_SYNC), frozenset()),  # the manifest says it, or the state
+    **dict.fromkeys((*CLOSED_WORDS, "ignored", MANUAL_SYNC), frozenset()),  # the manifest says it, or the state
     # These depend on all changes of the plan, or on all that was read of the merchant.
     **dict.fromkeys(
         (
@@ -96,7 +97,7 @@ NOT_IGNORABLE = frozenset(
         "connection-deleted",
         "replaced-already",
         "mapping-invalid",
-        "suspended",
+        *CLOSED_WORDS,
         "ignored",
         MANUAL_SYNC,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.model.holds import Hold
 from controller.quick_dataclasses import dataclass
 
 
@@ -12,6 +13,7 @@ class Dependent:
     how      by what: `code "200"`, `set by us last`, `profile uk-xero`
     where    where that is declared, as in `manifests/acme.yaml:7:5`; empty where nothing declares it
     standing how far the merchant has come: `configured`, `bound`, `not created yet`
+    hold     what closes it to all writes now
     """
 
     merchant: str
@@ -19,7 +21,7 @@ class Dependent:
     how: str
     where: str
     standing: str
-    suspended: bool = False
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)

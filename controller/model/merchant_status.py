@@ -101,7 +101,7 @@ STATUS_MEANINGS: Mapping[MerchantStatus, StatusMeaning] = {
     MerchantStatus.DRIFTED: StatusMeaning(
         "drifted",
         "bad",
-        "somebody changed it, and its policy or its suspension leaves that alone",
+        "somebody changed it, and its policy or a suspension leaves that alone",
         "change the manifest to what stands, or `policy.drift: Correct`",
         MemberState.DONE,
     ),

@@ -7,6 +7,7 @@ from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from controller.model.holds import Hold
 from controller.model.observed import LastSync
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, SYNC_OVERDUE
 from controller.model.values import Ref, Value
@@ -249,30 +250,6 @@ class SyncSchedule:
         return due if due > after else due + timedelta(days=1)
 
 
-class HeldBy(StrEnum):
-    """What keeps a merchant's changes from being written."""
-
-    ROLLOUT = "rollout"
-    QUARANTINE = "quarantine"
-    LIMIT = "limit"
-    MASS_LOSS = "mass-loss"
-    CLOCK_SKEW = "clock-skew"
-    SUSPENSION = "suspension"
-    MANUAL_SYNC = "manual-sync"
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Why a merchant's changes are shown and not written. `until`: when it ends by itself, where that is known.
-
-    A suspended merchant has one also where there is nothing to write.
-    """
-
-    by: HeldBy
-    reason: str
-    until: datetime | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to do about one merchant.
@@ -329,9 +306,9 @@ class Plan:
     checked_parts: frozenset[CheckedPart] = frozenset()
 
     @property
-    def is_suspended(self) -> bool:
-        """Whether its manifest says that nothing may write to it for now."""
-        return self.hold is not None and self.hold.by is HeldBy.SUSPENSION
+    def is_closed(self) -> bool:
+        """Whether nothing at all may be written to the merchant for now, as while it is suspended."""
+        return self.hold is not None and bool(self.hold.closed_word)
 
     @property
     def ready_condition(self) -> Condition | None:

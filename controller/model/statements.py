@@ -20,7 +20,6 @@ from controller.model.plan import (
     Direction,
     FieldChange,
     Finding,
-    HeldBy,
     Plan,
 )
 from controller.model.report import (
@@ -272,6 +271,5 @@ def _outcome_statement(merchant: str, word: str, reason: str) -> Statement:
 
 
 def _who_releases(plan: Plan) -> Actor:
-    """Who has to decide about held changes; these four kinds of holds end by themselves."""
-    ends = (HeldBy.ROLLOUT, HeldBy.QUARANTINE, HeldBy.SUSPENSION, HeldBy.MANUAL_SYNC)
-    return Actor.NOBODY if plan.hold is not None and plan.hold.by in ends else Actor.OPERATOR
+    """Who has to decide about held changes."""
+    return Actor.NOBODY if plan.hold is not None and plan.hold.ends_by_itself else Actor.OPERATOR

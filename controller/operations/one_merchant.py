@@ -21,7 +21,7 @@ from controller.operations.bootstrap import (
     open_store,
     open_writer,
 )
-from controller.planning.holds import suspended_reason
+from controller.planning.holds import hold_in_force
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.observe import observe
 from controller.reconcile.snapshot import RunSnapshot
@@ -36,7 +36,7 @@ async def open_merchant(
     """A client, the merchant's company, and the snapshot that it was found with.
 
     Raises UsageError for a name that no manifest has, MerchantctlError where there is no company yet, or where it is
-    suspended and `open_api` may write, TransientError where it could not be read.
+    closed and `open_api` may write, TransientError where it could not be read.
     """
     fleet = load_manifests(settings, Scope(), strict=True)
     on_read_only = ignore_message if open_api is open_reader else None
@@ -45,9 +45,9 @@ async def open_merchant(
         snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, no_progress, environment))
         if name not in snapshot.desired:
             raise UsageError(unknown_merchant(name, snapshot.desired))
-        suspended = suspended_reason(snapshot.desired[name], snapshot.run.service_now())
-        if suspended and open_api is open_writer:
-            raise MerchantctlError(f"{name} is {suspended}. Nothing was sent")
+        hold = hold_in_force(snapshot.desired[name], snapshot.run.service_now())
+        if hold and open_api is open_writer:
+            raise MerchantctlError(f"{name} is {hold.reason}. Nothing was sent")
         company = (await observe(name, snapshot)).company
         if isinstance(company, Unread):
             raise TransientError(f"the company of {name} could not be read: {company.reason}")

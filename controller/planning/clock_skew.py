@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from controller.model.plan import Actor, Finding, HeldBy, Hold, Plan, PlanStatus
+from controller.model.holds import HeldBy, Hold
+from controller.model.plan import Actor, Finding, Plan, PlanStatus
 from controller.planning.holds import hold_changes
 
 CLOCK_SKEW_CODE = "clock-skew"

@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import datetime
 from shlex import quote
 
-from controller.model.desired import DesiredMerchant
+from controller.model.desired import DesiredMerchant, Fleet
 from controller.model.drift import is_drift
-from controller.model.plan import Actor, ChangeClass, Direction, Finding, HeldBy, Hold, Plan, PlanStatus
+from controller.model.holds import HOLD_MEANINGS, DeclaredHold, HeldBy, Hold
+from controller.model.plan import Actor, ChangeClass, Direction, Finding, Plan, PlanStatus
 from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 from controller.quick_dataclasses import dataclass
 
-ROLLOUT_HELD_CODE, SUSPENDED_CODE = "rollout-held", "suspended"
+ROLLOUT_HELD_CODE = "rollout-held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,40 +47,50 @@ def apply_hold(plan: Plan, hold: RolloutHold | None) -> Plan:
     return hold_changes(plan, PlanStatus.WAITING, Hold(HeldBy.ROLLOUT, finding.cause), finding, actor=Actor.NOBODY)
 
 
-# Suspension: the one door. Whatever writes to a merchant asks one of these three.
+# The one door to a merchant that its manifest closes. Whatever writes to a merchant asks one of these two.
 
 
-def hold_if_suspended(plan: Plan, desired: DesiredMerchant, now: datetime) -> Plan:
-    """The plan with all of its changes held while the merchant is suspended. It is blocked by nothing, since nobody is
-    to act: it has drifted, or waits for the end of the suspension."""
-    reason = suspended_reason(desired, now)
-    if not reason or desired.suspension is None:
+def hold_if_closed(plan: Plan, desired: DesiredMerchant, now: datetime) -> Plan:
+    """The plan with all of its changes held while the merchant is closed. It is blocked by nothing, since nobody is to
+    act: it has drifted, or waits until it is open again."""
+    hold = hold_in_force(desired, now)
+    if hold is None:
         return plan
-    origins = desired.origins.get("suspend.reason")
+    key = HOLD_MEANINGS[hold.by].manifest_key
+    origins = desired.origins.get(f"{key}.reason")
     finding = Finding(
-        SUSPENDED_CODE,
+        hold.closed_word,
         plan.merchant,
-        reason,
-        f"to open it again: delete suspend from the manifest of {plan.merchant}",
+        hold.reason,
+        f"to open it again: delete {key} from the manifest of {plan.merchant}",
         Actor.NOBODY,
         manifest=str(origins[-1]) if origins else None,
     )
-    hold = Hold(HeldBy.SUSPENSION, finding.cause, desired.suspension.until)
-    status = _status_while_suspended(plan)
-    plan = hold_changes(plan, status, hold, finding, actor=Actor.NOBODY)
+    plan = hold_changes(plan, _status_while_closed(plan), hold, finding, actor=Actor.NOBODY)
     findings = (replace(each, actor=Actor.NOBODY) if each.actor is Actor.OPERATOR else each for each in plan.findings)
     return replace(plan, findings=tuple(findings))
 
 
-def suspended_reason(desired: DesiredMerchant, now: datetime) -> str:
-    """Until when the merchant is suspended, and why; empty where it is not."""
-    suspension = desired.suspension
-    if suspension is None or not suspension.is_active(now):
-        return ""
-    return f"suspended{f' until {suspension.until:%Y-%m-%d}' if suspension.until else ''}: {suspension.reason}"
+def hold_in_force(desired: DesiredMerchant, now: datetime) -> Hold | None:
+    """What closes the merchant now, in words that say until when and why; None while it is open."""
+    declared = desired.hold
+    if declared is None or not declared.is_active(now):
+        return None
+    until = f" until {declared.until:%Y-%m-%d}" if declared.until else ""
+    return Hold(declared.by, f"{HOLD_MEANINGS[declared.by].closed_word}{until}: {declared.reason}", declared.until)
 
 
-def _status_while_suspended(plan: Plan) -> PlanStatus:
+def declared_hold(name: str, fleet: Fleet) -> DeclaredHold | None:
+    """What the manifests say of a merchant that need not be asked for anything else."""
+    if name in fleet.merchants:
+        return fleet.merchants[name].hold
+    # Its manifest is there and something is wrong with it: it may well suspend the merchant.
+    is_unread = name in fleet.known_names
+    reason = "its manifest is invalid and may say so; merchantctl validate tells why"
+    return DeclaredHold(HeldBy.SUSPENSION, reason) if is_unread else None
+
+
+def _status_while_closed(plan: Plan) -> PlanStatus:
     if plan.status is PlanStatus.BLOCKED or plan.changes:
         directions = {field.direction for change in plan.changes for field in change.fields}
         is_pending = Direction.PENDING in directions or any(not change.fields for change in plan.changes)

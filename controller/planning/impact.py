@@ -23,7 +23,7 @@ from controller.model.values import (
     ref_kind,
 )
 from controller.planning.diff import recorded_path
-from controller.planning.holds import suspended_reason
+from controller.planning.holds import hold_in_force
 from controller.planning.limits import LIMITS, MASS_LOSS_LIMIT, limit_for
 
 Recorded = Mapping[str, RecordedState]
@@ -46,9 +46,7 @@ def account_impact(reference: str, merchants: Iterable[DesiredMerchant], recorde
             origins = desired.origins.get(path)
             how = f'{ref.by} "{ref.value}"' + ("" if ref.value == reference else ", which led there")
             where = str(origins[-1]) if origins else ""
-            dependents.append(
-                Dependent(desired.name, path, how, where, _standing(record), bool(suspended_reason(desired, now)))
-            )
+            dependents.append(Dependent(desired.name, path, how, where, _standing(record), hold_in_force(desired, now)))
             by_key[ref.by].append(desired.name)
             if ref.create:
                 created.add(desired.name)
@@ -110,8 +108,8 @@ def profile_impact(
         for path, origins in desired.origins.items():
             if origins[-1].manifest == title:
                 how = "directly" if desired.profile == name else f"through profile {desired.profile}"
-                is_suspended = bool(suspended_reason(desired, now))
-                dependents.append(Dependent(desired.name, path, how, str(origins[-1]), standing, is_suspended))
+                hold = hold_in_force(desired, now)
+                dependents.append(Dependent(desired.name, path, how, str(origins[-1]), standing, hold))
     bound = _bound_count(recorded)
     return Impact(
         f"profile {name}", tuple(dependents), tuple(_profile_effects(dependents, bound, limits)), len(asked), bound
@@ -124,7 +122,7 @@ def _profile_effects(
     takers: dict[ChangeClass, set[str]] = {}
     for each in dependents:
         change_class = _class_of(each.field or "")
-        if change_class and each.standing == CONFIGURED and not each.suspended:
+        if change_class and each.standing == CONFIGURED and not each.hold:
             takers.setdefault(change_class, set()).add(each.merchant)
     for change_class, names in takers.items():
         limit = limit_for(limits[change_class], bound)
@@ -132,7 +130,7 @@ def _profile_effects(
         within = f"within the limit of {limit:,}"
         event = _CLASS_EVENTS[change_class]
         yield Effect(event, _distinct(names), None, f"{change_class.value}: {over if len(names) > limit else within}")
-    of_platform = [each for each in dependents if each.field == PLATFORM_PATH and not each.suspended]
+    of_platform = [each for each in dependents if each.field == PLATFORM_PATH and not each.hold]
     if connected := _distinct(each.merchant for each in of_platform if each.standing == CONFIGURED):
         moves = "nothing is written to it, unless policy.replaceConnection moves it: once it has consented, and by name"
         yield Effect("its platform changes", connected, "connection-wrong-platform", moves)
@@ -167,9 +165,7 @@ def connection_impact(platform: str, merchants: Iterable[DesiredMerchant], recor
         where, how = str(origins[-1]) if origins else "", "connected" if record.connection_id else "to be connected"
         if REPLACED_CONNECTIONS_PATH in record.last_applied:
             how = "connected once it has consented; until then to another platform"
-        dependents.append(
-            Dependent(desired.name, None, how, where, _standing(record), bool(suspended_reason(desired, now)))
-        )
+        dependents.append(Dependent(desired.name, None, how, where, _standing(record), hold_in_force(desired, now)))
     bound = _bound_count(recorded)
     subject = f"connection {name_of(platform) or platform}"
     return Impact(subject, tuple(dependents), tuple(_connection_effects(dependents, bound)), len(asked), bound)
@@ -186,7 +182,7 @@ def _connection_effects(dependents: Collection[Dependent], bound: int) -> Iterat
         "its mapping goes along; held until --allow re-create=NAME, then consent and a start that books nothing twice"
     )
     limit = limit_for(MASS_LOSS_LIMIT, bound)
-    open_ = sum(not each.suspended for each in dependents if each.how == "connected")
+    open_ = sum(not each.hold for each in dependents if each.how == "connected")
     if open_ > limit:
         held = f"more than {limit:,} at once are a mass loss: nobody is created or taken down; {held}"
     yield Effect("it is deleted at Codat", connected, "mass-loss" if open_ > limit else "connection-deleted", held)

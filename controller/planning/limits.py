@@ -17,7 +17,8 @@ from dataclasses import field, replace
 from shlex import quote
 
 from controller.model.errors import UsageError
-from controller.model.plan import Actor, ChangeClass, ChangeKind, Direction, Finding, HeldBy, Hold, Plan, PlanStatus
+from controller.model.holds import HeldBy, Hold
+from controller.model.plan import Actor, ChangeClass, ChangeKind, Direction, Finding, Plan, PlanStatus
 from controller.model.report import LimitExceeded, Refusal
 from controller.model.run import RELEASABLE_BY_COUNT, RunPolicy
 from controller.planning.holds import allow_command, hold_changes

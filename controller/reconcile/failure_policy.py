@@ -25,14 +25,13 @@ from controller.model.errors import (
     RemoteLimitReached,
     StoppedBySignal,
 )
+from controller.model.holds import HeldBy, Hold
 from controller.model.plan import (
     RECHECK_WAITING_AFTER,
     Actor,
     Change,
     ChangeKind,
     Finding,
-    HeldBy,
-    Hold,
     Plan,
     PlanStatus,
 )

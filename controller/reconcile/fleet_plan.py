@@ -11,7 +11,7 @@ from controller.model.plan import ChangeClass, ChangeKind, Plan
 from controller.model.report import FleetPlan, RetainedMerchant
 from controller.model.run import RELEASABLE_BY_NAME
 from controller.planning.clock_skew import describe_skew
-from controller.planning.holds import is_held_for_rollout, suspended_reason
+from controller.planning.holds import hold_in_force, is_held_for_rollout
 from controller.planning.limits import LIMITS, FleetSize, check_limits
 from controller.planning.parking import park_over_limit
 from controller.reconcile.failure_policy import QUOTA_USED_UP
@@ -32,8 +32,8 @@ def build_fleet_plan(
     """
     run = snapshot.run
     _refuse_unknown_names(snapshot)
-    # Who is suspended counts in no limit: whatever is the matter with it, nothing is written.
-    judgement = check_limits((plan for plan in plans if not plan.is_suspended), _fleet_size(snapshot), run.policy)
+    # Who is closed counts in no limit: whatever is the matter with it, nothing is written.
+    judgement = check_limits((plan for plan in plans if not plan.is_closed), _fleet_size(snapshot), run.policy)
     if run.policy.automatic:
         at_once = run.scope.is_everyone or run.policy.judges_revision
         judgement = park_over_limit(judgement, _fleet_size(snapshot), recent_changes, everyone=at_once)
@@ -111,12 +111,12 @@ def _unread_sync_reasons(snapshot: RunSnapshot) -> tuple[str, ...]:
 def _fleet_size(snapshot: RunSnapshot) -> FleetSize:
     run = snapshot.run
     now = run.service_now()
-    suspended = {name for name, desired in run.fleet.merchants.items() if suspended_reason(desired, now)}
-    bound = sum(name not in suspended for name in snapshot.merchant_by_company_id.values())
+    closed = {name for name, desired in run.fleet.merchants.items() if hold_in_force(desired, now)}
+    bound = sum(name not in closed for name in snapshot.merchant_by_company_id.values())
     lost = merchants_without_manifest(run.fleet, run.scope, snapshot.recorded)
     if lost is not None:  # whoever is only called otherwise has not been lost
         lost = tuple(name for name in lost if name not in snapshot.contested)
-    gone = _missing_companies(snapshot) - suspended
+    gone = _missing_companies(snapshot) - closed
     return FleetSize(
         bound,
         lost,

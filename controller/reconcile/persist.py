@@ -88,8 +88,8 @@ def _new_records(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -> Iterato
     if plan.status is PlanStatus.UNKNOWN or not (accepted or isinstance(outcome, Applied | Unchanged)):
         return
     bindings = snapshot.run.store.bindings
-    if plan.is_suspended:
-        yield from _retain_while_suspended(plan.merchant, recorded, snapshot)
+    if plan.is_closed:
+        yield from _retain_while_closed(plan.merchant, recorded, snapshot)
         return
     yield from _new_bindings(plan, wanted, recorded, snapshot)
     if accepted:
@@ -152,10 +152,10 @@ def _is_take_down_complete(plan: Plan) -> bool:
     return plan.status is not PlanStatus.BLOCKED
 
 
-def _retain_while_suspended(
+def _retain_while_closed(
     merchant: str, recorded: RecordedState, snapshot: RunSnapshot
 ) -> Iterator[Callable[[], Awaitable[None]]]:
-    """Should its manifest go while it is suspended, all stays as it is; whatever its policy says counts again later."""
+    """Should its manifest go while it is closed, all stays as it is; whatever its policy says counts again later."""
     if recorded.company_id and not recorded.removed_at and recorded.deletion_policy != DeletionPolicy.RETAIN:
         applied = {path: _applied_to_json(value) for path, value in recorded.last_applied.items()}
         retain = DeletionPolicy.RETAIN.value

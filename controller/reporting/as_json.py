@@ -34,6 +34,7 @@ from controller.model.report import (
 from controller.model.run import Scope
 from controller.model.values import COMPANY_NAME_PATH, value_to_json
 from controller.model.zones import TZDATA_VERSION
+from controller.reporting.closed_merchants import closed_json
 from controller.reporting.data_age import data_age_json, fleet_data_age_json
 from controller.reporting.formatting import format_iso
 from controller.reporting.last_syncs import last_sync_json, last_syncs_json
@@ -121,7 +122,7 @@ def status_json(plan: FleetPlan) -> Json:
                 "conditions": [_condition(condition) for condition in each.conditions],
                 "findings": [finding_json(finding) for finding in each.findings],
                 "data": data_age_json(each.data_age),
-                **_suspended(each),
+                **closed_json(each.hold),
                 **last_sync_json(each, plan.made_at),
             }
             for each in plan.plans
@@ -455,13 +456,7 @@ def _later(plan: Plan) -> Json:
 def _held(plan: Plan) -> Json:
     """Changes that are planned and not written until somebody releases them."""
     held = {"held": [_change(each) for each in plan.held_changes]} if plan.held_changes else {}
-    return held | _suspended(plan)
-
-
-def _suspended(plan: Plan) -> Json:
-    if plan.hold is None or not plan.is_suspended:
-        return {}
-    return {"suspended": {"reason": plan.hold.reason, "until": format_iso(plan.hold.until)}}
+    return held | closed_json(plan.hold)
 
 
 def _change(change: Change) -> Json:

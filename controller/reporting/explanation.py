@@ -56,8 +56,8 @@ _MERCHANT_FIELDS: Mapping[str, Callable[[DesiredMerchant], Any]] = {
         wanted.policy.replace_connection
         and (name_of(wanted.policy.replace_connection) or wanted.policy.replace_connection)
     ),
-    "suspend.reason": lambda wanted: wanted.suspension and wanted.suspension.reason,
-    "suspend.until": lambda wanted: wanted.suspension and wanted.suspension.until,
+    "suspend.reason": lambda wanted: wanted.hold and wanted.hold.reason,
+    "suspend.until": lambda wanted: wanted.hold and wanted.hold.until,
 }
 """Fields outside the configuration, and how to read them from a merchant."""
 

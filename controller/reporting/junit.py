@@ -1,7 +1,7 @@
 """A report as JUnit XML, which every CI shows: a test case for each merchant, or for each complaint.
 
 plan, drift   failure: a person has to act, or (drift) it was changed outside merchantctl; error: it could not be read;
-              skipped: suspended. What an apply would change by itself passes in a plan.
+              skipped: closed to writes, as while suspended. What an apply would change by itself passes in a plan.
 apply         failure: it was not carried out, or a person has to act on what is left; error: it could not be read
 validate      failure: a complaint, at its file and line; with --online: a reference without a single answer
 """
@@ -105,8 +105,8 @@ def _fleet_suite(name: str, plan: FleetPlan) -> Element:
 
 
 def _merchant(case: Element, plan: Plan, fails: Callable[[Finding], bool]) -> None:
-    if plan.is_suspended:
-        SubElement(case, "skipped", message="suspended")
+    if plan.hold and plan.is_closed:
+        SubElement(case, "skipped", message=plan.hold.closed_word)
     elif plan.has_unread:
         _fail(case, plan.findings, "error")
     else:

@@ -29,6 +29,7 @@ from controller.model.report import (
 )
 from controller.model.statement_groups import group_statements
 from controller.model.statements import Explanations, Statement, explained, plan_statements, said_cause
+from controller.reporting.closed_merchants import count_closed_text
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import (
     CHANGE_LABELS,
@@ -118,8 +119,7 @@ def plan_summary(plan: FleetPlan) -> str:
         ]
     )
     merchants = merchants or "no merchants"
-    suspended = sum(each.is_suspended for each in plan.plans)
-    merchants += f", {suspended:,} of them suspended" if suspended else ""
+    merchants += count_closed_text((each.hold for each in plan.plans), of="of them ")
     settings = sum(len(change.fields) or 1 for change in plan.account.changes) if plan.account else 0
     merchants += f"; {format_count(settings, 'setting')} of the account to change" if settings else ""
     cost = (

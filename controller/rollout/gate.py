@@ -35,7 +35,7 @@ def is_rollout_member(plan: Plan, configured_before: bool) -> bool:
     A merchant that is blocked belongs where something stands that the rollout might have changed, one that could not
     be read belongs always: dropped, they would make a smaller rollout that says that all is done.
     """
-    if plan.is_removal or plan.is_suspended:
+    if plan.is_removal or plan.is_closed:
         return False
     if plan.status is PlanStatus.BLOCKED:
         return plan.configured or configured_before

@@ -142,11 +142,11 @@ async def resume_rollout(
 async def undo_rollout(
     settings: Settings, request: UndoRequest, sink: ProgressSink, *, environment: Environment = REAL_ENVIRONMENT
 ) -> RolloutResult | FleetPlan:
-    """Puts back what a rollout changed; a manifest is asked for nothing but whether it suspends its merchant. Refused
-    or declined: the plan alone comes back."""
+    """Puts back what a rollout changed; a manifest is asked for nothing but whether its merchant is closed. Refused or
+    declined: the plan alone comes back."""
     try:
         declared = load_manifests(settings, Scope(), strict=False)
-    except UsageError:  # there is no such folder, so nobody is suspended
+    except UsageError:  # there is no such folder, so nobody is closed
         declared = EMPTY_FLEET
     opening = _open_session(settings, EMPTY_FLEET, Scope(), sink, environment)
     async with opening as (run, _), state_lock(run.lock, request.lock_timeout):

@@ -17,6 +17,7 @@ from typing import Any
 from controller.desired.selector import matches_selector
 from controller.model.desired import DesiredMerchant
 from controller.model.errors import LockedByOtherRun, MerchantctlError, RemoteError, TransientError
+from controller.model.holds import count_closed
 from controller.model.plan import Plan, PlanStatus
 from controller.model.report import FleetPlan, Outcome, Skipped
 from controller.model.rollout import (
@@ -149,13 +150,13 @@ def _excluded_notes(plans: list[Plan]) -> list[str]:
     """What the population leaves out, in sentences."""
     others = sum(1 for each in plans if each.changes)
     blocked = sum(each.status is PlanStatus.BLOCKED for each in plans)
-    suspended = sum(each.is_suspended and bool(each.held_changes) for each in plans)
-    waiting = sum(each.status is PlanStatus.WAITING and not each.is_suspended for each in plans)
+    closed = count_closed(each.hold for each in plans if each.held_changes)
+    waiting = sum(each.status is PlanStatus.WAITING and not each.is_closed for each in plans)
     sentences = (
         (others, "to create, configure first, unlink, delete or take down: left to merchantctl apply"),
         (blocked, "blocked before their first configuration, or without a manifest: merchantctl plan says by what"),
         (waiting, "waiting for somebody else: left to merchantctl apply"),
-        (suspended, "suspended: an apply brings it once they are open again"),
+        *((number, f"{word}: an apply brings it once they are open again") for word, number in closed.items()),
     )
     return [f"{format_count(number, 'merchant')} {words}" for number, words in sentences if number]
 

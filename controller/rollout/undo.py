@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.codat.convert import sync_hour_at
-from controller.model.desired import DeletionPolicy, DesiredMerchant, DriftPolicy, Fleet, MerchantPolicy, Suspension
+from controller.model.desired import DeletionPolicy, DesiredMerchant, DriftPolicy, Fleet, MerchantPolicy
 from controller.model.errors import MerchantctlError
 from controller.model.observed import RecordedState
 from controller.model.plan import Plan, PlanStatus
@@ -32,6 +32,7 @@ from controller.model.values import (
     value_to_json,
 )
 from controller.planning.diff import recorded_path
+from controller.planning.holds import declared_hold
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.fleet import confirmed, execute, may_write, plan_fleet
@@ -54,7 +55,7 @@ async def undo_rollout(
     """Plans and judges all of it at once, asks once, and holds its merchants from the same change. Refused or
     declined: the plan alone comes back. The caller holds the lock.
 
-    declared  the manifests as far as they can be read: who is suspended is not written to here either
+    declared  the manifests as far as they can be read: who is closed to writes is left alone here, too
     """
     started = run.now()
     rollout = await load_rollout(run.store, name)
@@ -96,20 +97,12 @@ async def _plan_undo(
         )
         for name, member in members.items()
     }
-    wishes = {name: replace(wish, suspension=_suspension(name, declared)) for name, wish in wishes.items()}
+    wishes = {name: replace(wish, hold=declared_hold(name, declared)) for name, wish in wishes.items()}
     run = replace(run, fleet=Fleet(wishes, frozenset(wishes), (), is_complete=False, digest=""))
     snapshot = await recover_then_snapshot(run)
     written = {name: _recorded_after_rollout(members[name], snapshot.recorded_state(name)) for name in snapshot.desired}
     snapshot = replace(snapshot, recorded={**snapshot.recorded, **written})
     return snapshot, await plan_fleet(snapshot)
-
-
-def _suspension(name: str, declared: Fleet) -> Suspension | None:
-    if name in declared.merchants:
-        return declared.merchants[name].suspension
-    # Its manifest is there and something is wrong with it: it may well suspend the merchant.
-    is_unread = name in declared.known_names
-    return Suspension("its manifest is invalid and may say so; merchantctl validate tells why") if is_unread else None
 
 
 def _values_by_recorded_path(member: RolloutMember, which: str) -> dict[str, Value]:

@@ -1464,7 +1464,7 @@ SITUATIONS: dict[str, Situation] = {
         (command(),),
         **MAPPED,
     ),
-    "suspended": Situation("suspended", holds.hold_if_suspended, suspended, (delete, apply), **MAPPED),
+    "suspended": Situation("suspended", holds.hold_if_closed, suspended, (delete, apply), **MAPPED),
     "ignored": Situation("ignored", ignore.ignored_findings, ignored, (delete, apply), **MAPPED),
     "a sync that failed": Situation(
         "last-sync-failed",

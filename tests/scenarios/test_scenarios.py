@@ -43,7 +43,7 @@ from controller.model.run import RunPolicy
 from controller.model.syncs_and_uploads import OpenManualSync
 from controller.model.values import value_from_json
 from controller.planning.clock_skew import hold_for_skew
-from controller.planning.holds import hold_if_suspended
+from controller.planning.holds import hold_if_closed
 from controller.planning.limits import FleetSize, check_limits
 from controller.planning.manual_sync import desired_during, hold_during, recorded_during
 from controller.planning.plan import make_plan
@@ -103,8 +103,8 @@ def planned(folder: Path) -> Plan:
         theirs = datetime.fromisoformat(live["serviceNow"])
         by_service = make_plan(wanted, observed(live, theirs), remembered(folder), theirs)
         plan = hold_for_skew(by_service, plan, theirs, now)
-    plan = _without_addresses(hold_if_suspended(plan, wanted, now))
-    if plan.is_suspended:
+    plan = _without_addresses(hold_if_closed(plan, wanted, now))
+    if plan.is_closed:
         return plan
     (judged,) = check_limits(
         (plan,), FleetSize(bound_count=1, without_manifest=None, declared_count=1), RunPolicy()

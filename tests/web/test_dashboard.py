@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from controller.model.controller_status import ControllerStatus
 from controller.model.desired import DesiredMerchant, Diagnostic, Fleet, Origin
-from controller.model.plan import Actor, Condition, ConditionStatus, Direction, HeldBy, Hold, Plan, PlanStatus
+from controller.model.holds import HeldBy, Hold
+from controller.model.plan import Actor, Condition, ConditionStatus, Direction, Plan, PlanStatus
 from controller.model.report import Applied, Failed, LimitExceeded, Refusal
 from controller.web.outside_links import OutsideLinks
 from state import EventRow, Store

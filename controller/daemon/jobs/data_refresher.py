@@ -76,11 +76,11 @@ class DataRefresher:
 def select_stale(
     plans: Iterable[Plan], asked: Mapping[str, datetime], now: datetime, after: float, every: float
 ) -> list[Plan]:
-    """Whose data is too old and was not asked for lately, the oldest first; nobody who is suspended.
+    """Whose data is too old and was not asked for lately, the oldest first; nobody who is closed to writes.
 
     At most twice as many as would do: a fleet that is all old is not asked for at once.
     """
-    plans, since = tuple(plan for plan in plans if not plan.is_suspended), now - timedelta(seconds=after)
+    plans, since = tuple(plan for plan in plans if not plan.is_closed), now - timedelta(seconds=after)
     ages = {
         plan.merchant: plan.data_age.last_pulled_at for plan in plans if plan.data_age and plan.data_age.last_pulled_at
     }

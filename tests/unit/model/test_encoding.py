@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.model.encoding import Unreadable, decode, encode
+from controller.model.holds import HeldBy, Hold
 from controller.model.observed import LastSync
 from controller.model.plan import (
     Actor,
@@ -21,8 +22,6 @@ from controller.model.plan import (
     Direction,
     FieldChange,
     Finding,
-    HeldBy,
-    Hold,
     Plan,
     PlanStatus,
     SyncSchedule,

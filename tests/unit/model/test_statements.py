@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Direction, HeldBy, Hold, Plan, PlanStatus
+from controller.model.holds import HeldBy, Hold
+from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Direction, Plan, PlanStatus
 from controller.model.report import Applied, Failed, Outcome
 from controller.model.severity import Severity
 from controller.model.statement_groups import group_statements, merchants_by_actor, merchants_by_severity

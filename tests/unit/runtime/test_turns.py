@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from controller.daemon.jobs.data_refresher import select_stale
 from controller.daemon.jobs.sync_poller import expected_to_sync, select_next
-from controller.model.plan import Condition, ConditionStatus, DataAge, HeldBy, Hold, Plan, PlanStatus
+from controller.model.holds import HeldBy, Hold
+from controller.model.plan import Condition, ConditionStatus, DataAge, Plan, PlanStatus
 from state import SyncRow
 from tests.build import USUAL_NOW
 
