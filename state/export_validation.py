@@ -24,6 +24,7 @@ from state.tables import (
     manual_syncs,
     merchants,
     occurrences,
+    pushed_connections,
     pushed_records,
     quarantine,
     renames,
@@ -41,7 +42,7 @@ from state.tables import (
 EXPORTED_TABLES = (
     *(account, account_settings, hooks, merchants, renames, applied, intents, occurrences, quarantine),
     *(runs, events, writes, rollouts, rollout_merchants, samples, revisions, report_deliveries),
-    *(uploads, pushed_records, manual_syncs),
+    *(uploads, pushed_records, pushed_connections, manual_syncs),
 )
 """The tables of an export, in the order in which they are imported."""
 

@@ -237,6 +237,15 @@ pushed_records = Table(
 )
 """`kind`: of a transaction its type, since a fee bears the id of its payment; `digest`: empty = deleted."""
 
+pushed_connections = Table(
+    "pushed_connections",
+    metadata,
+    Column("company_id", String, primary_key=True),
+    Column("connection_id", String, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""The linked connections that a company's `pushed_records` were sent beside: what was sent goes with one of them."""
+
 upload_leases = Table(
     "upload_leases",
     metadata,

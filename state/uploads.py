@@ -19,10 +19,10 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 
 from state.claims import HEARTBEATS_PER_LEASE
-from state.database import Database, current_time, upsert
+from state.database import Database, current_time, insert_new, upsert
 from state.errors import StateProblem, UploadLeaseLost, UploadUnderWay
 from state.process import ProcessIdentity, seconds_since_boot
-from state.tables import pushed_records, upload_leases, uploads
+from state.tables import pushed_connections, pushed_records, upload_leases, uploads
 
 LEASE_RETRY_INTERVAL_S = 0.2
 MAX_IDS_IN_QUERY = 500
@@ -31,8 +31,9 @@ MAX_IDS_IN_QUERY = 500
 SENDING, NOT_SENT = "Sending", "NotSent"
 """The status of an upload before its answer, and of one that certainly did not arrive; all others are Codat's words."""
 
-DELETED = ""
-"""The digest of a record that was deleted."""
+DELETED, UNCERTAIN = "", "?"
+"""The digest of a record that was deleted, and of one whose latest upload could not be processed: it is sent again, and
+deleted where it is wanted no more, since Codat may have it or what it was before."""
 
 
 class PushedRecord(NamedTuple):
@@ -145,8 +146,13 @@ class Uploads:
 
     # An upload
 
-    async def begin(self, lease: UploadLease, records: Sequence[PushedRecord], at: datetime) -> int:
-        """Insert an upload, durably before it returns its number. Raises UploadLeaseLost: then it must not be sent."""
+    async def begin(
+        self, lease: UploadLease, records: Sequence[PushedRecord], at: datetime, connection_ids: Collection[str] = ()
+    ) -> int:
+        """Insert an upload, durably before it returns its number. Raises UploadLeaseLost: then it must not be sent.
+
+        connection_ids  the company's linked connections: what is sent is there as long as all of them
+        """
         asked_at = seconds_since_boot()
         columns: dict[str, Any] = {"company_id": lease.company_id, "data_type": lease.data_type}
         columns |= {"records": len(records), "content": [list(record) for record in records]}
@@ -156,6 +162,9 @@ class Uploads:
             renewal = update(upload_leases).where(_is_held(lease)).values(until=until)
             if not await transaction.execute_and_count(renewal):
                 raise UploadLeaseLost(lease.data_type)
+            for connection_id in connection_ids:
+                row = {"company_id": lease.company_id, "connection_id": connection_id}
+                await insert_new(transaction, pushed_connections, row)
             upload_id = int(await transaction.scalar(insert(uploads).values(columns).returning(uploads.c.id)) or 0)
         # Where this process was stopped after the commit, the lease may have lapsed since.
         if seconds_since_boot() - asked_at > self._lease_s / 3:
@@ -189,7 +198,7 @@ class Uploads:
     async def record_status(
         self, company_id: str, dataset_id: str, status: str, message: str, *, closed_at: datetime | None, failed: bool
     ) -> None:
-        """How Codat says that a dataset stands. The records of one that failed are forgotten: they are sent again."""
+        """How Codat says that a dataset stands. Of one that failed it is not known what became of its records."""
         async with self._database.writing() as transaction:
             values = {"status": status, "message": message, "closed_at": closed_at}
             is_it = (uploads.c.company_id == company_id) & (uploads.c.dataset_id == dataset_id)
@@ -198,7 +207,8 @@ class Uploads:
             if upload and failed:
                 columns = pushed_records.c
                 key = (columns.company_id == company_id) & (columns.data_type == upload.data_type)
-                await transaction.execute(delete(pushed_records).where(key, columns.upload_id == upload.id))
+                of_it = update(pushed_records).where(key, columns.upload_id == upload.id)
+                await transaction.execute(of_it.values(digest=UNCERTAIN))
 
     async def load_open(self, company_id: str, data_type: str | None = None) -> list[UploadRow]:
         """Those of a company of which more becomes: unanswered, or being processed; the oldest first."""
@@ -222,6 +232,21 @@ class Uploads:
             return set((await transaction.execute(query)).scalars())
 
     # What Codat has
+
+    async def load_connections(self, company_id: str) -> set[str]:
+        """The connections that the company's records were sent beside."""
+        query = select(pushed_connections.c.connection_id).where(pushed_connections.c.company_id == company_id)
+        async with self._database.reading() as transaction:
+            return set((await transaction.execute(query)).scalars())
+
+    async def forget(self, company_id: str, at: datetime, message: str) -> None:
+        """Codat has no record of the company any more: all are new again, also those on their way."""
+        values = {"status": NOT_SENT, "message": message, "content": None, "closed_at": at}
+        unanswered = (uploads.c.company_id == company_id) & uploads.c.content.is_not(None)
+        async with self._database.writing() as transaction:
+            await transaction.execute(update(uploads).where(unanswered).values(values))
+            for table in (pushed_records, pushed_connections):
+                await transaction.execute(delete(table).where(table.c.company_id == company_id))
 
     async def load_remembered(
         self, company_id: str, data_type: str, record_ids: Sequence[str]

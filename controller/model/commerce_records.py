@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 
@@ -34,13 +35,28 @@ _ALLOWED_WORDS = {
     ("payments", "type"): _PAYMENT_TYPES,
     ("payments", "status"): "Unknown Pending Authorized Paid Failed Cancelled",
     ("transactions", "type"): "Unknown Payment Refund Payout FailedPayout Transfer PaymentFee PaymentFeeRefund",
+    ("transactionSourceRef", "type"): "Unknown Fee Order Payment ServiceCharge",
+    ("serviceCharges", "type"): "Unknown Generic Shipping Overpayment",
 }
+"""By where a field stands and its name."""
+
 _AMOUNT_FIELDS = {
-    "orders": ("totalAmount", "totalRefund", "totalTaxAmount", "totalDiscount", "totalGratuity"),
-    "payments": ("amount",),
-    "transactions": ("totalAmount",),
+    *("amount", "totalAmount", "totalRefund", "totalTaxAmount", "totalDiscount", "totalGratuity"),
+    *("taxAmount", "taxPercentage", "unitPrice", "quantity"),
 }
-_DATE_FIELDS = ("createdDate", "closedDate", "dueDate", "modifiedDate", "sourceModifiedDate")
+_DATE_FIELDS = {"createdDate", "closedDate", "dueDate", "modifiedDate", "sourceModifiedDate"}
+_TEXT_FIELDS = {"currency", "country", "orderNumber", "paymentProvider", "subType"}
+_OBJECT_FIELDS = {"locationRef", "customerRef", "productRef", "productVariantRef", "transactionSourceRef"}
+_LIST_FIELDS = {"orderLineItems", "payments", "serviceCharges", "discountAllocations"}
+"""A field means the same wherever it stands in a record, so that its name alone says what it holds."""
+
+MAX_AMOUNT = 1e15
+"""Beyond it a number does not keep its cents."""
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+"""Of what ISO 8601 allows (2026-W47-6, 20261121) the forms that the API is known to read (API notes 1.5)."""
+
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +88,17 @@ class Deletion:
 
 
 def read_record(key: str, record: Mapping[str, object]) -> CommerceRecord | Deletion:
-    """A record without complaints (see `complaints`) as a value. ValueError for a number that JSON does not have."""
+    """A record without complaints (see `complaints`) as a value.
+
+    ValueError for a number that JSON does not have, or half of a character, which UTF-8 does not have.
+    """
     record_id = str(record["id"])
     if is_deletion(record):
         return Deletion(key, record_id)
     content = {name: value for name, value in record.items() if name != "deleted"}
     body = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    if _HALF_CHARACTER.search(body):
+        json.dumps(content, ensure_ascii=False).encode()
     created = datetime.fromisoformat(str(record["createdDate"]))
     type_ = str(record.get("type") or "")
     return CommerceRecord(
@@ -102,7 +123,7 @@ def complaints(key: str, record: object) -> Iterator[str]:
         yield ": an object is expected"
         return
     record_id = record.get("id")
-    if not isinstance(record_id, str) or not record_id:
+    if not isinstance(record_id, str) or not record_id.strip():
         yield ".id: a text is expected"
     elif not record_id.isprintable() or len(record_id.encode()) > MAX_ID_BYTES:
         yield f".id: {record_id[:40]!r} has characters that cannot be shown, or more than {MAX_ID_BYTES:,} bytes"
@@ -112,19 +133,44 @@ def complaints(key: str, record: object) -> Iterator[str]:
         return
     if record.get("createdDate") is None:
         yield '.createdDate: is missing; a record that holds only an id, or says "deleted": true, deletes'
+    yield from _check_fields(key, record)
+
+
+def _check_fields(of: str, record: Mapping[str, object]) -> Iterator[str]:
     for name, value in record.items():
-        if value is not None:
-            yield from _check_field(key, name, value)
+        if value is None:
+            continue
+        if name in _LIST_FIELDS:
+            yield from _check_list(name, value)
+        elif name not in _OBJECT_FIELDS:
+            yield from (f".{name}: {_shown(value)} {wrong}" for wrong in _check_value(of, name, value))
+        elif isinstance(value, dict):
+            yield from (f".{name}{complaint}" for complaint in _check_fields(name, value))
+        else:
+            yield f".{name}: an object is expected"
 
 
-def _check_field(key: str, name: str, value: object) -> Iterator[str]:
+def _check_list(name: str, value: object) -> Iterator[str]:
+    if not isinstance(value, list):
+        yield f".{name}: a list is expected"
+        return
+    for index, item in enumerate(value):
+        found = _check_fields(name, item) if isinstance(item, dict) else (": an object is expected",)
+        yield from (f".{name}[{index}]{complaint}" for complaint in found)
+
+
+def _check_value(of: str, name: str, value: object) -> Iterator[str]:
     if name in _DATE_FIELDS and not _is_date(value):
-        yield f".{name}: {_shown(value)} is no date like 2026-11-21T10:00:00Z"
-    if name in _AMOUNT_FIELDS[key] and (isinstance(value, bool) or not isinstance(value, int | float)):
-        yield f".{name}: {_shown(value)} is no number"
-    words = _ALLOWED_WORDS.get((key, name), "").split()
+        yield "is no date like 2026-11-21T10:00:00Z"
+    if name in _AMOUNT_FIELDS and (isinstance(value, bool) or not isinstance(value, int | float)):
+        yield "is no number"
+    elif name in _AMOUNT_FIELDS and isinstance(value, int | float) and abs(value) >= MAX_AMOUNT:
+        yield "is no amount: it has more than 15 digits"
+    if name in _TEXT_FIELDS and not isinstance(value, str):
+        yield "is no text"
+    words = _ALLOWED_WORDS.get((of, name), "").split()
     if words and value not in words:
-        yield f".{name}: {_shown(value)} is none of {', '.join(words)}"
+        yield f"is none of {', '.join(words)}"
 
 
 def _shown(value: object) -> str:
@@ -136,6 +182,7 @@ def _shown(value: object) -> str:
 def _is_date(value: object) -> bool:
     try:
         # The first and the last year lie outside of the calendar in some zones.
-        return isinstance(value, str) and MINYEAR < datetime.fromisoformat(value).year < MAXYEAR
+        is_text = isinstance(value, str) and _DATE.fullmatch(value) is not None
+        return is_text and MINYEAR < datetime.fromisoformat(str(value)).year < MAXYEAR
     except ValueError:
         return False

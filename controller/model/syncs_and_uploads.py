@@ -60,13 +60,15 @@ class SyncRange:
 class SyncPreview:
     """What a manual sync would cover if it began now.
 
-    start    None where there was no success and no start date is set
-    enabled  scheduled syncs are on: they are switched off for it, and on again when it has ended
+    start            None where there was no success and no start date is set
+    enabled          scheduled syncs are on: they are switched off for it, and on again when it has ended
+    leaves_out_from  from then to `start` nothing is booked, by no later sync either; None: it leaves out nothing
     """
 
     start: datetime | None
     finish: datetime
     enabled: bool
+    leaves_out_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,20 @@ async def preview_sync(name: str, company: Company, span: SyncRange, api: Client
             f"{name} was synchronised up to {last_success:%Y-%m-%dT%H:%M:%SZ}: an earlier start books the same sales "
             "twice; start there or later"
         )
-    return SyncPreview(span.start or last_success or starts, finish, live.enabled)
+    if finish > now:
+        raise MerchantctlError(
+            f"{finish:%Y-%m-%dT%H:%M:%SZ} is to come: sales of a time that counts as synchronised are never booked; "
+            f"leave it out to sync {name} up to now"
+        )
+    goes_on_from = last_success or starts
+    start = span.start or goes_on_from
+    if start and finish <= start:
+        raise MerchantctlError(
+            f"{name} was synchronised up to {start:%Y-%m-%dT%H:%M:%SZ}: nothing is left before "
+            f"{finish:%Y-%m-%dT%H:%M:%SZ}"
+        )
+    leaves_out_from = goes_on_from if start and goes_on_from and start > goes_on_from else None
+    return SyncPreview(start, finish, live.enabled, leaves_out_from)
 
 
 async def _abandoned_syncs(name: str, snapshot: RunSnapshot) -> ManualSyncRow | None:

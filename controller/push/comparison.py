@@ -9,7 +9,7 @@ from controller.model.commerce_records import CommerceRecord
 from controller.model.syncs_and_uploads import Sync
 from controller.quick_dataclasses import dataclass
 from state import RememberedRecord
-from state.uploads import DELETED
+from state.uploads import DELETED, UNCERTAIN
 
 Remembered = Mapping[tuple[str, str], RememberedRecord]
 """By id and kind."""
@@ -56,7 +56,7 @@ def compare(
     new, changed, in_books, unchanged = list[CommerceRecord](), list[CommerceRecord](), list[CommerceRecord](), 0
     for record in records:
         before = remembered.get((record.record_id, record.kind))
-        if before is None or before.digest == DELETED:
+        if before is None or before.digest in (DELETED, UNCERTAIN):
             new.append(record)
         elif before.digest == record.digest:
             unchanged += 1
@@ -95,9 +95,10 @@ def compare_deletions(
     for record_id in record_ids:
         rows = by_id.get(record_id, {})
         present = {kind: row for kind, row in rows.items() if row.digest != DELETED}
+        certain = [row for row in present.values() if row.digest != UNCERTAIN]
         if (rows or record_id in kept) and present.keys() <= set(kept.get(record_id, ())):
             unchanged += 1
-        elif books and any(books.have(row.sent_at, None) for row in present.values()) and not resend:
+        elif books and any(books.have(row.sent_at, None) for row in certain) and not resend:
             in_books.append(record_id)
         else:
             to_send.append(record_id)

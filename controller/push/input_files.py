@@ -11,7 +11,7 @@ from typing import IO
 
 from controller.model.commerce_records import COMMERCE_DATA_TYPES, complaints, read_record
 from controller.model.errors import UsageError
-from controller.push.json_stream import FoundVersion, InvalidJson, read_values
+from controller.push.json_stream import FoundEmptyList, FoundVersion, InvalidJson, read_values
 from controller.push.spool import Spool
 
 STDIN = "-"
@@ -87,6 +87,9 @@ def _read_file(spool: Spool, file: IO[str], key: str | None) -> Iterator[str]:
             if isinstance(found, FoundVersion):
                 yield from spool.note_contract_version(found.value)
                 continue
+            if isinstance(found, FoundEmptyList):
+                spool.says_that_there_is_nothing = True
+                continue
             of_key = found.key or key
             if of_key is None:
                 yield f"{found.place}: {_TYPE_IS_MISSING}"
@@ -96,6 +99,8 @@ def _read_file(spool: Spool, file: IO[str], key: str | None) -> Iterator[str]:
             if not wrong:
                 try:
                     spool.add(read_record(of_key, found.value))
+                except UnicodeEncodeError as error:
+                    yield f"{found.place}: {error.object[error.start]!r} is half of a character"
                 except ValueError as error:
                     yield f"{found.place}: {error}"
     except InvalidJson as error:

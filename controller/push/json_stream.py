@@ -57,7 +57,17 @@ class FoundVersion:
     value: Any
 
 
-def read_values(read: Callable[[int], str]) -> Iterator[FoundRecord | FoundVersion]:
+@dataclass(frozen=True, slots=True)
+class FoundEmptyList:
+    """A document's list that has no records: there are none of the type `key`."""
+
+    key: str
+
+
+Found = FoundRecord | FoundVersion | FoundEmptyList
+
+
+def read_values(read: Callable[[int], str]) -> Iterator[Found]:
     """The values of a text that `read(characters)` gives in portions. Raises InvalidJson at the first that is none."""
     text = _Text(read)
     while character := text.peek():
@@ -70,7 +80,7 @@ def read_values(read: Callable[[int], str]) -> Iterator[FoundRecord | FoundVersi
             yield FoundRecord(f"line {text.line}", None, text.value())
 
 
-def _object(text: _Text) -> Iterator[FoundRecord | FoundVersion]:
+def _object(text: _Text) -> Iterator[Found]:
     """A record or a document; of a document that is too long to be held, member by member."""
     line, value = text.line, text.value_at_hand()
     if value is None and text.begins_document():
@@ -90,19 +100,21 @@ def _is_document(value: dict[str, Any]) -> bool:
     return "id" not in value and any(key in value for key in (*COMMERCE_DATA_TYPES, CONTRACT_VERSION))
 
 
-def _member(text: _Text, key: str, value: Any) -> Iterator[FoundRecord | FoundVersion]:
+def _member(text: _Text, key: str, value: Any) -> Iterator[Found]:
     if key == CONTRACT_VERSION:
         yield FoundVersion(value)
     elif key not in COMMERCE_DATA_TYPES:
         text.fail(f"{key}: unknown; known are {', '.join(COMMERCE_DATA_TYPES)} and {CONTRACT_VERSION}")
     elif value is not None and not isinstance(value, list):
         text.fail(f"{key}: a list of records is expected")
+    elif value == []:
+        yield FoundEmptyList(key)
     else:
         for index, record in enumerate(value or ()):
             yield FoundRecord(f"{key}[{index}]", key, record)
 
 
-def _members(text: _Text) -> Iterator[FoundRecord | FoundVersion]:
+def _members(text: _Text) -> Iterator[Found]:
     text.expect("{")
     while text.peek() != "}":
         key = text.value()
@@ -186,6 +198,8 @@ class _Text:
                     self._count_lines(max(self._position, min(error.pos, len(self._buffer))))
             except RecursionError:
                 self.fail("it is nested too deep")
+            except ValueError:  # Python's own limit on the digits of an integer
+                self.fail("it has a number of too many digits")
             if len(self._buffer) - self._position > MAX_VALUE:
                 self.fail(f"{problem}; or one value has more than {MAX_VALUE:,} characters")
             if self._is_at_end:
@@ -204,6 +218,8 @@ class _Text:
                     return None
             except RecursionError:
                 self.fail("it is nested too deep")
+            except ValueError:  # Python's own limit on the digits of an integer
+                self.fail("it has a number of too many digits")
         return None
 
     def begins_document(self) -> bool:

@@ -98,7 +98,7 @@ async def push(
         complaints = read_into(spool, request.source, request.key)
         if complaints:
             raise MistakenInput(complaints)
-        if not spool.keys:
+        if not (spool.keys or spool.says_that_there_is_nothing):
             raise MistakenInput([f"there are no records: {', '.join(COMMERCE_DATA_TYPES)} are what is looked for"])
         async with (
             open_merchant(settings, name, open_writer, environment) as (api, company, snapshot),
@@ -110,6 +110,7 @@ async def push(
                 raise MerchantctlError(f"{name} is not configured yet: merchantctl apply --target {name}")
             sender = Sender(
                 company.id,
+                tuple(each.id for each in company.connections if each.status == LINKED),
                 api,
                 snapshot.run.store,
                 environment,
@@ -118,12 +119,14 @@ async def push(
                 settings.create_settle_late,
                 request.on_message,
             )
+            starts_anew = await _forget_what_is_gone(name, company, sender)
             await settle_uploads(sender, wait_for_lost=False)
             books = Books.after(await api.last_success(company.id))
             pushing = _Push(spool, request, sender, books)
             survey = Survey(live.values, books.until if books else None)
             report = await pushing.preview(name, survey)
-            await pushing.warn_of_unknown_past(name, survey)
+            if not starts_anew:
+                await pushing.warn_of_unknown_past(name, survey)
             if report.refusals or request.dry_run:
                 return report
             return await pushing.send_all()
@@ -133,6 +136,20 @@ def _require_linked(name: str, company: Company) -> None:
     """Raises MerchantctlError where Codat takes no uploads (API notes 3.13)."""
     if not any(each.source_type == "Commerce" and each.status == LINKED for each in company.connections):
         raise MerchantctlError(f"{name} has no linked commerce connection; see merchantctl status {name}")
+
+
+async def _forget_what_is_gone(name: str, company: Company, sender: Sender) -> bool:
+    """Whether a connection was deleted since the last push, and with it all that was pushed (API notes 3.2 #10)."""
+    beside = await sender.store.uploads.load_connections(company.id)
+    gone = beside.difference(each.id for each in company.connections)
+    if gone:  # one look may have been answered from an older copy
+        again = await sender.api.company(company.id)
+        gone.difference_update(each.id for each in (again.connections if isinstance(again, Company) else ()))
+    if gone:
+        why = "a connection was deleted since, and what was pushed with it"
+        await sender.store.uploads.forget(company.id, sender.environment.clock(), why)
+        sender.on_message(f"{name}: {why}, so all records are new to Codat")
+    return bool(gone)
 
 
 class _Push:
@@ -292,7 +309,7 @@ async def pushed_datasets(
     """The latest uploads of a merchant, the newest first, each with its status as of now."""
     async with open_merchant(settings, name, open_reader, environment) as (api, company, snapshot):
         uploads = snapshot.run.store.uploads
-        sender = Sender(company.id, api, snapshot.run.store, environment, None, 0, 0, ignore_message)
+        sender = Sender(company.id, (), api, snapshot.run.store, environment, None, 0, 0, ignore_message)
         await settle_uploads(sender, wait_for_lost=False)
         return tuple(
             PushedDataset(row.dataset_id, row.data_type, row.records, row.status, row.message, row.begun_at)

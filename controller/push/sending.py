@@ -48,12 +48,14 @@ MAX_ATTEMPTS = 2
 class Sender:
     """What sending needs, beside the lease.
 
+    connection_ids             the company's linked connections: with each of them goes what was sent beside it
     first_look_s, last_look_s  seconds after a request whose answer was lost: the dataset is looked for, and for the
                                last time, since a gateway may give up while Codat goes on
     on_message                 called with a sentence about what is waited for
     """
 
     company_id: str
+    connection_ids: tuple[str, ...]
     api: Client
     store: Store
     environment: Environment
@@ -154,7 +156,7 @@ async def _send(
         body["contractVersion"] = sender.contract_version
     for _ in range(MAX_ATTEMPTS):
         begun_at = sender.now()
-        upload_id = await uploads.begin(lease, pushed, begun_at)
+        upload_id = await uploads.begin(lease, pushed, begun_at, sender.connection_ids)
         try:
             dataset_id: str | None = await sender.api.upload(sender.company_id, data_type, body)
         except OutcomeUnknown as error:

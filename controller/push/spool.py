@@ -34,6 +34,8 @@ class Spool:
     """`with Spool() as spool`."""
 
     contract_version: str | None = None
+    says_that_there_is_nothing = False
+    """A document has a list without records: a till that sold nothing is no mistake, as an empty file is."""
 
     def __init__(self) -> None:
         # A database without a name is a file that SQLite makes, and deletes when it is closed or the process dies.

@@ -35,6 +35,11 @@ def sync_preview_text(name: str, prospect: SyncPreview) -> str:
     """What a sync would do, and the warning that belongs to it."""
     start = f"from {format_time(prospect.start)}" if prospect.start else "from the beginning"
     text = f"Sync {clean(name)} {start} to {format_time(prospect.finish)}: sales go into the merchant's books."
+    if prospect.start and prospect.leaves_out_from:
+        text += (
+            f"\nSales from {format_time(prospect.leaves_out_from)} to {format_time(prospect.start)} are left out for "
+            "good: later syncs go on from the end of this one."
+        )
     if not prospect.enabled:
         return text
     return (

@@ -243,15 +243,15 @@ def test_what_was_pushed_is_told_by_dataset_with_what_became_of_it(push: Any, se
     assert (push("--status", "sales.json").code, push().code) == (64, 64)
 
 
+async def failing_to_process(request: httpx.Request, onward: Forward) -> httpx.Response:
+    answer = await onward(request)
+    is_status = "/pull/history/" in request.url.path
+    return httpx.Response(200, json=answer.json() | {"status": "InternalError"}) if is_status else answer
+
+
 def test_what_codat_failed_to_process_is_sent_again(push: Any, served: Emulator, folder: Path) -> None:
     healthy = served.environment
-
-    async def failing(request: httpx.Request, onward: Forward) -> httpx.Response:
-        answer = await onward(request)
-        is_status = "/pull/history/" in request.url.path
-        return httpx.Response(200, json=answer.json() | {"status": "InternalError"}) if is_status else answer
-
-    served.environment = intercepted(healthy, failing)
+    served.environment = intercepted(healthy, failing_to_process)
     failed = push(write(folder, "sales.json", orders=[order(1)]))
     assert failed.code == 3
     assert "InternalError" in failed.out
@@ -321,8 +321,12 @@ def test_a_file_with_mistakes_is_not_sent_and_each_mistake_has_its_place(
         "{",
         "",
         "{}",
-        '{"orders": []}',
+        "[]",
         "[3]",
+        '{"orders": null}',
+        '{"orders": [{"id": " ", "createdDate": "2026-01-01"}]}',
+        f'{{"orders": [{{"id": "o", "createdDate": "2026-01-01", "note": {"9" * 5000}}}]}}',
+        '{"orders": [{"id": "o", "createdDate": "2026-01-01", "note": "\\ud800"}]}',
         '{"orders": [{"id": "a\\u0000"}]}',
         '{"orders": 1}',
     ):
@@ -330,6 +334,64 @@ def test_a_file_with_mistakes_is_not_sent_and_each_mistake_has_its_place(
         assert push("bad.json").code == 64, content
     (folder / "bad.json").write_bytes(b'{"orders": [{"id": "\xff"}]}')
     assert "not UTF-8" in push("bad.json").err
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("createdDate", "2026-W47-6"),
+        ("createdDate", "20261121"),
+        ("createdDate", "2026-11-21 10:00:00"),
+        ("currency", 826),
+        ("totalAmount", 12345678901234567.89),
+        ("orderLineItems", [{"taxPercentage": "20 %"}]),
+        ("orderLineItems", {"taxPercentage": 20}),
+        ("serviceCharges", [{"type": "Tip"}]),
+        ("locationRef", "London"),
+    ],
+)
+def test_what_codat_would_refuse_in_one_record_of_thousands_is_told_before_any_is_sent(
+    push: Any, served: Emulator, folder: Path, field: str, value: object
+) -> None:
+    ended = push(write(folder, "sales.json", orders=[order(1, **{field: value})]))
+    assert (ended.code, sent(served)) == (64, 0)
+    assert f"orders[0].{field}" in ended.err
+
+
+def test_a_till_that_sold_nothing_is_no_mistake(push: Any, served: Emulator, folder: Path) -> None:
+    ended = push(write(folder, "sales.json", orders=[], payments=[]))
+    assert (ended.code, ended.out, sent(served)) == (0, "Push: nothing of m-00000 to send.\n", 0)
+
+
+def test_what_went_with_a_deleted_connection_is_pushed_again(
+    push: Any, merchantctl: Merchantctl, served: Emulator, ann: Merchant, folder: Path
+) -> None:
+    push(write(folder, "sales.json", orders=[order(1), order(2)]))
+    document = served.configuration(ann)
+    company = served.api.get(f"/companies/{ann['companyId']}").json()
+    (books,) = [each["id"] for each in company["dataConnections"] if each["sourceType"] == "Accounting"]
+    served.api.delete(f"/companies/{ann['companyId']}/connections/{books}")
+    made = served.api.post(f"/meta/companies/{ann['companyId']}/connections", json="gbol").json()
+    anew = ann | {"accountingConnectionId": made["id"]}
+    served.authorize(anew)
+    served.advance("PT1M")
+    assert served.save(anew, document).is_success
+    again = push("sales.json", "-o", "json")
+    assert (counts(again), sent(served)) == ((2, 0, 0, 0, 0), 2)
+    assert "a connection was deleted since, and what was pushed with it, so all records are new" in again.err
+    assert counts(push("sales.json", "-o", "json")) == (0, 0, 0, 2, 0), "and once is enough"
+
+
+def test_a_deletion_that_codat_failed_to_process_is_sent_again(push: Any, served: Emulator, folder: Path) -> None:
+    push(write(folder, "sales.json", orders=[order(1), order(2)]))
+    served.advance("PT1M")
+    push("--status")
+    healthy = served.environment
+    served.environment = intercepted(healthy, failing_to_process)
+    assert push(write(folder, "sales.json", orders=[order(1)]), "--delete-missing").code == 3
+    served.environment = healthy
+    assert counts(push("sales.json", "--delete-missing", "-o", "json")) == (0, 0, 1, 1, 0)
+    assert counts(push("sales.json", "--delete-missing", "-o", "json")) == (0, 0, 0, 1, 0)
 
 
 def test_what_comes_after_an_upload_that_failed_is_not_sent(

@@ -133,6 +133,15 @@ def test_a_sync_that_would_book_twice_or_before_its_time_is_not_sent(
     twice = sync("--yes", "--start", start, "--finish", finish)
     assert (twice.code, sent(served), sent(served, SAVE_CONFIGURATION)) == (1, 1, 2)
     assert "books the same sales twice" in twice.err
+    for until, why in ((start, "nothing is left"), (f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%d}", "is to come")):
+        refused = sync("--yes", "--to", until)
+        assert (refused.code, sent(served), sent(served, SAVE_CONFIGURATION)) == (1, 1, 2)
+        assert why in refused.err
+
+
+def test_a_range_that_leaves_out_sales_says_so(sync: Any, served: Emulator) -> None:
+    start, finish = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}" for days in (3, 2))
+    assert f"to {start} 00:00 UTC are left out for good" in sync("--yes", "--start", start, "--finish", finish).err
 
 
 def test_a_failed_sync_is_3_and_says_what_to_do(sync: Any, served: Emulator, ann: Merchant) -> None:

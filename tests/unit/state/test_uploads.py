@@ -11,7 +11,7 @@ import pytest
 from state import ProcessIdentity, PushedRecord, RememberedRecord, Store
 from state.errors import UploadLeaseLost, UploadUnderWay
 from state.tables import upload_leases
-from state.uploads import DELETED, NOT_SENT, SENDING
+from state.uploads import DELETED, NOT_SENT, SENDING, UNCERTAIN
 
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 COMPANY, ORDERS, TRANSACTIONS = "c-1", "commerce-orders", "commerce-transactions"
@@ -51,11 +51,12 @@ async def test_a_deletion_takes_every_kind_of_a_record_and_is_remembered_itself(
     assert await store.uploads.load_present_ids(COMPANY, TRANSACTIONS, "", 10) == []
 
 
-async def test_the_records_of_an_upload_that_failed_later_are_forgotten_and_those_of_others_stay(store: Store) -> None:
+async def test_the_records_of_an_upload_that_failed_later_are_uncertain_and_those_of_others_stay(store: Store) -> None:
     await send(store, PushedRecord("o-1", "", "old"), PushedRecord("o-2", "", "old"))
     await send(store, PushedRecord("o-2", "", "new"), dataset="d-2")
     await store.uploads.record_status(COMPANY, "d-2", "InternalError", "", closed_at=AT, failed=True)
-    assert await remembered(store, "o-1", "o-2") == {("o-1", ""): "old"}
+    assert await remembered(store, "o-1", "o-2") == {("o-1", ""): "old", ("o-2", ""): UNCERTAIN}
+    assert await store.uploads.load_present_ids(COMPANY, ORDERS, "", 10) == ["o-1", "o-2"], "so that it can be deleted"
     await store.uploads.record_status(COMPANY, "d-2", "Complete", "", closed_at=AT, failed=False)
     assert (await store.uploads.load_latest(COMPANY, 1))[0].status == "InternalError", "what is closed stays as it is"
 
