@@ -30,8 +30,9 @@ from controller.model.desired import DesiredSettings
 from controller.model.errors import InvalidManifests, NotFound, RemoteError
 from controller.model.hooks import Hook, HookKind, LiveHook
 from controller.model.values import SettingValue
-from controller.operations.bootstrap import open_reader
+from controller.operations.bootstrap import ignore_message, open_reader, open_store
 from controller.quick_dataclasses import dataclass
+from controller.reconcile.account_identity import bound_company_ids, verify_account
 from controller.reconcile.account_settings import read_live_settings
 from controller.settings import Settings
 
@@ -58,10 +59,13 @@ async def import_account(
 ) -> AccountImport:
     """What the account has, as manifests to be written to `out`; None = nowhere, beside no others.
 
-    Raises InvalidManifests where those that are there cannot be read.
+    Raises InvalidManifests where those that are there cannot be read, WrongAccount where the state belongs to another
+    account: its manifests would be given these settings.
     """
     declared = _declared(settings, out) if out else DesiredSettings()
-    async with open_reader(settings, environment) as api:
+    async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
+        bound = bound_company_ids(await store.records.load())
+        await verify_account(api, await store.account.load(), bound, api.companies, environment.clock())
         live = await read_live_settings(PARTS, await api.client_id(), api)
         hooks, unread_hooks = await _read_hooks(api)
     flow, flow_left_out = _flow_spec(live, declared)

@@ -189,11 +189,15 @@ def test_doctor_tells_the_account_and_a_mismatch(place: Place, other: Emulator) 
     assert "merchantctl state rebind" in said
 
 
-def test_import_does_not_go_by_the_memory_of_another_account(place: Place, other: Emulator) -> None:
+@pytest.mark.parametrize("what", [(), ("--account",)], ids=["merchants", "the account"])
+def test_import_does_not_go_by_the_memory_of_another_account(
+    place: Place, other: Emulator, what: tuple[str, ...]
+) -> None:
     place.provision("acme")
     at(place, other)
-    said = ask(place, "import", "--out", str(place.folder / "imported"), code=1)
+    said = ask(place, "import", *what, "--out", str(place.folder / "imported"), code=1)
     assert "the state belongs to" in said
+    assert not (place.folder / "imported").exists()
 
 
 def said_by_the_toml(place: Place, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

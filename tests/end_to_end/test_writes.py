@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from controller.model.exit_codes import exit_code
-from controller.model.report import Applied, Failed, Skipped
+from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Skipped
 from controller.reporting.text import report_text
 from state import open_state
 from tests.end_to_end.interfere import AfterResponse, at_request, interfere, is_call
@@ -279,6 +279,22 @@ def test_a_run_that_nobody_asked_for_backs_off_from_a_value_that_does_not_stay(p
         report = place.apply(unattended=True)
     assert count_writes_by_call(counts) == {}
     assert "left alone until" in outcome_of(report, "ann", Skipped).reason
+
+
+def test_whoever_moves_before_each_write_is_left_alone_for_a_while_by_a_run_that_nobody_asked_for(place: Place) -> None:
+    place.provision("ann", "bob")
+    hours = iter(range(1, 24))
+
+    def agree(plan: FleetPlan) -> bool:
+        place.edit_in_portal("ann", {"schedule": {"syncHourUtc": next(hours)}})
+        return True
+
+    place.edit_in_portal("ann", {"enabled": False})
+    for _ in range(3):
+        moved = place.apply(agree=agree, unattended=True)
+        assert "schedule.time" in outcome_of(moved, "ann", ChangedSincePlan).what
+    assert "left alone until" in outcome_of(place.apply(agree=agree, unattended=True), "ann", Skipped).reason
+    assert place.document("ann")["enabled"] is False
 
 
 def test_a_write_that_was_accepted_binds_though_what_was_sent_did_not_stay(place: Place) -> None:
