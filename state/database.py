@@ -6,7 +6,8 @@ at a time, over all processes; a reader sees one moment and waits for nobody.
     SQLite       one writing connection whose transactions begin IMMEDIATE, two reading ones; WAL, synchronous=FULL
     PostgreSQL   one pool; a writing transaction begins with an advisory lock
 
-Who waits for a writer says so after `wait_said_after_s`, and gives up after `longest_wait_s`. Who holds the lock of the
+Who waits for a writer says so after `wait_said_after_s`, and gives up after `longest_wait_s`, or soon after it was told
+to end (`end_waits_within`). Who holds the lock of the
 state, and whether he lives, is known by its `claim`.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import stat
@@ -103,6 +105,7 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._turn = asyncio.Lock()
+        self._last_wait_ends_at = math.inf
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -150,6 +153,10 @@ class Database:
             if not await connection.run_sync(migrations.is_current):
                 raise StateUnusable("the state is that of another version of merchantctl by now. Run this again.")
 
+    def end_waits_within(self, seconds: float) -> None:
+        """This process is to end: from then on it waits for no writer in another process any more."""
+        self._last_wait_ends_at = asyncio.get_running_loop().time() + seconds
+
     async def close(self) -> None:
         for claim in (*self.claims.values(), self.rollout_claim):
             await claim.give_back()
@@ -168,7 +175,7 @@ class Database:
                 if not _is_busy(error):
                     raise
             waited = now() - began
-            if waited >= self.longest_wait_s:
+            if waited >= self.longest_wait_s or now() >= self._last_wait_ends_at:
                 raise StateBusy(without_password(self._writer.url), waited, await self._lock_row_if_readable())
             if waited >= self.wait_said_after_s and not said:
                 said, holder = True, await self._lock_row_if_readable()

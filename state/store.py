@@ -99,6 +99,10 @@ class Store:
         """
         return await retention.delete_expired(self._database, before, ended_states)
 
+    def end_waits_within(self, seconds: float) -> None:
+        """This process is to end: from then on a write raises StateBusy where one of another process is under way."""
+        self._database.end_waits_within(seconds)
+
     async def export(self) -> dict[str, Any]:
         """Everything but what `state.export` leaves out, as one JSON document."""
         return await export.export_all(self._database)

@@ -195,7 +195,7 @@ async def _open_daemon(
         )
         if daemon.applies_changes and not options.once:
             daemon = replace(daemon, rollouts=_rollout_driver(daemon))
-        with stop_on_signals(lambda signal: shut_down(daemon, signal)):
+        with stop_on_signals(lambda signal: shut_down(daemon, signal), store):
             yield daemon, metrics
 
 

@@ -56,7 +56,7 @@ async def plan_and_apply(
             request.on_message(lost_lock_warning(lost_at))
         await refuse_empty_root(settings, fleet, store)
         run = build_run(settings, request, fleet, store, api, on_progress, environment)
-        with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number)):
+        with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number), store):
             report = await reconcile(run, request.confirm, request.saved_plan)
             if isinstance(report, FleetReport) and request.puts_in_force and report.confirmed:
                 await _put_in_force(run, settings)

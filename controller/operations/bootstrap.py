@@ -39,6 +39,10 @@ from state.inspection import inspect_state
 ASSUMED_REQUESTS_PER_MINUTE = 950
 """Requests a minute that a plan's cost is estimated with where the run itself is not paced."""
 
+LAST_STATE_WAIT_S = 3.0
+"""Seconds from a signal on that a write to the state still waits for a writer in another process: a supervisor that has
+said TERM kills after ten."""
+
 EMPTY_FLEET = Fleet({}, frozenset(), (), is_complete=False, digest="")
 """The fleet of a folder without manifests."""
 
@@ -220,8 +224,10 @@ async def state_lock(
 
 
 @contextmanager
-def stop_on_signals(stop: Callable[[signal.Signals], None]) -> Iterator[None]:
+def stop_on_signals(stop: Callable[[signal.Signals], None], store: Store) -> Iterator[None]:
     """The first Ctrl-C or TERM calls `stop`, after which nothing new is begun; the second breaks the run off.
+
+    After either nobody waits for long who would write to the state while another process stands in a write to it.
 
     Raises SystemExit with 128 + the signal's number where it was broken off.
     """
@@ -232,6 +238,7 @@ def stop_on_signals(stop: Callable[[signal.Signals], None]) -> Iterator[None]:
         if received and task:
             task.cancel()
         received.append(number)
+        store.end_waits_within(LAST_STATE_WAIT_S)
         stop(signal.Signals(number))
 
     handlers_before = {number: signal.getsignal(number) for number in signals.STOP_SIGNALS}

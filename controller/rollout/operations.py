@@ -201,7 +201,7 @@ async def _open_session(
         session = RolloutSession(
             current_process(), lambda: state_lock(run.lock, MAX_LOCK_WAIT_BETWEEN_WAVES_S), sink.on_message
         )
-        with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number)):
+        with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number), store):
             yield run, session
 
 

@@ -217,6 +217,28 @@ def wakes_up_and_writes_nothing(place: Place, woken: subprocess.Popen[str]) -> N
     assert "the lock on the state is lost" in said
 
 
+@contextmanager
+def standing_in_a_write(place: Place, lease: float) -> Iterator[None]:
+    """Another process has been stopped in the middle of a write to the state, with its transaction open."""
+    script = (
+        "import asyncio, sys\n"
+        "from state.database import open_database\n"
+        "async def main():\n"
+        "    async with open_database(sys.argv[1], lease=float(sys.argv[2])) as database, database.writing():\n"
+        "        print('in it', flush=True); await asyncio.sleep(600)\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, "-c", script, place.settings.state, str(lease)]
+    with PythonProcess(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE) as stuck:
+        try:
+            assert stuck.stdout
+            assert stuck.stdout.readline() == "in it\n"
+            stuck.send_signal(signal.SIGSTOP)
+            yield
+        finally:
+            stuck.kill()
+
+
 class TestStoppedOnPostgreSQL:
     """Whoever gives no sign of life for a lease loses the lock, and is fenced when it wakes up."""
 
@@ -249,24 +271,21 @@ class TestStoppedOnPostgreSQL:
         """Its open transaction keeps `plan --record` from writing: the server ends it, and the wait is said."""
         place.provision("ann")
         place.edit_in_portal("ann", {"enabled": False})
-        script = (
-            "import asyncio, sys\n"
-            "from state.database import open_database\n"
-            "async def main():\n"
-            "    async with open_database(sys.argv[1], lease=12) as database, database.writing():\n"
-            "        print('in it', flush=True); await asyncio.sleep(600)\n"
-            "asyncio.run(main())\n"
-        )
-        command = [sys.executable, "-c", script, place.settings.state]
-        with PythonProcess(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE) as stuck:
-            assert stuck.stdout
-            assert stuck.stdout.readline() == "in it\n"
-            stuck.send_signal(signal.SIGSTOP)
+        with standing_in_a_write(place, lease=12):
             planned = place.run_process("plan", "--record")
-            stuck.kill()
         assert planned.returncode == 0, planned.stderr
         assert "another process is in the middle of a write to the state" in planned.stderr
         assert "ann" in planned.stdout
+
+    def test_a_signal_ends_the_waiting_for_one_that_stands_in_the_middle_of_a_write(self, place: Place) -> None:
+        """A supervisor kills ten seconds after TERM; the server ends that write after the lease, in a minute."""
+        place.provision("ann")
+        with running_controller(place) as controller:
+            controller.wait_until(lambda: controller.passes)
+            with standing_in_a_write(place, lease=45):
+                began = time.monotonic()
+                assert controller.end_by_signal(signal.SIGTERM) == 143
+                assert time.monotonic() - began < 10
 
     @pytest.mark.soak
     def test_doctor_names_one_that_does_not_renew(self, place: Place) -> None:

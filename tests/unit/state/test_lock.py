@@ -338,6 +338,15 @@ async def test_a_wait_for_a_writer_that_does_not_end_is_said_and_ends(
     assert "waiting up to 0 s" in said or "waiting up to 1 s" in said
 
 
+async def test_whoever_is_to_end_waits_for_no_writer_any_more(url: str) -> None:
+    async with open_state(url) as store, open_state(url) as other:
+        async with store._database.writing():
+            other.end_waits_within(0.0)
+            with pytest.raises(StateBusy):
+                await other.bindings.bind_company("ann", company_id="c", company_name="n")
+        await other.bindings.bind_company("ann", company_id="c", company_name="n")
+
+
 async def test_a_holder_is_told_that_another_lost_the_lock_without_giving_it_back(url: str) -> None:
     before = datetime.now(UTC)
     child = holding(url, start=subprocess.Popen)
