@@ -15,8 +15,15 @@ from typing import Any
 _COMMANDS = re.compile(r"^(\s*):(?=:)|#(?=#(?:\[|vso\[))")
 """How GitHub's and Azure's runners know a command: at the beginning of a line, or anywhere in it."""
 
-_PASSWORDS = re.compile(r"(?<=://)([^\s/@:]*):[^\s/@]+(?=@)|([?&](?:password|sslpassword|passfile)=)[^\s&'\"]+")
-"""In any URL: `user:password@`, and what PostgreSQL takes as a parameter."""
+_PASSWORDS = re.compile(
+    r"(postgres[a-z]*(?:\+[a-z_]+)?://[^\s/@:\[]*):(?!\d{1,5}/)[^\s\"]+(?=@)"
+    r"|(://[^\s/@:\[]*):(?:[^\s/\"]+(?=@)|(?!\d{1,5}/)[^\s@\"]+(?=@))"
+    r"|(://)[^\s/@:]{20,}(?=@)"
+    r"|([?&](?:[a-z_]*(?:password|passwd|token|secret)|pass|passfile)=)[^\s&'\"]+",
+    re.IGNORECASE,
+)
+"""In any URL: `user:password@`, with `@` or `/` in the password, too; `token@`, which is longer than a name; what
+PostgreSQL takes as a parameter, and what others do."""
 
 _UNSAFE_IN_JSON = re.compile(
     "[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]|#(?=#(?:\\[|vso\\[))"
@@ -51,7 +58,13 @@ def is_web_address(text: str | None) -> bool:
 
 def mask_passwords(text: str) -> str:
     """The text with the passwords of all URLs in it masked."""
-    return _PASSWORDS.sub(lambda found: f"{found[1]}:***" if found[2] is None else f"{found[2]}***", text)
+    return _PASSWORDS.sub(_masked, text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    of_state, of_other, before_token, parameter = found.groups()
+    user = of_state or of_other
+    return f"{user}:***" if user else f"{before_token or parameter}***"
 
 
 def dump_json(document: Any) -> str:

@@ -14,6 +14,7 @@ from controller.cli.options import AllowParameter, output_option, parse_scope, s
 from controller.model.errors import UsageError
 from controller.model.run import RunPolicy, Scope
 from controller.settings import Settings
+from controller.untrusted_text import escape_control
 
 if TYPE_CHECKING:
     from controller.model.report import FleetPlan
@@ -87,7 +88,7 @@ def command(ctx: click.Context, /, source: Path | None, output: str, yes: bool, 
             parallelism=options["parallelism"],
             lock_timeout=options["lock_timeout"],
             puts_in_force=options["puts_in_force"],
-            on_message=lambda sentence: click.echo(sentence, err=True),
+            on_message=lambda sentence: click.echo(escape_control(sentence), err=True),
         )
         result = run_async(plan_and_apply(settings, request, on_progress=on_progress, environment=environment()))
     view = View(paint_for(sys.stdout))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -91,12 +92,21 @@ def _words(value: DeclaredValue) -> str:
 
 
 def _patch(result: CodifyResult) -> str:
-    """A unified diff that `git apply` and `patch -p1` take."""
+    """A unified diff that `git apply` and `patch -p1` take, the names of files quoted as git quotes them."""
     from difflib import unified_diff
 
     lines: list[str] = []
     for file, (before, after) in result.files.items():
         texts = (before.decode().splitlines(keepends=True), after.decode().splitlines(keepends=True))
-        for line in unified_diff(*texts, f"a/{file}", f"b/{file}"):
+        for line in unified_diff(*texts, _quoted(f"a/{file}"), _quoted(f"b/{file}")):
             lines.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
     return "".join(lines)
+
+
+def _quoted(name: str) -> str:
+    """A name with a line break would begin another line of the patch."""
+    spelt = "".join(
+        sign if sign.isprintable() and sign not in '"\\' else "".join(f"\\{byte:03o}" for byte in os.fsencode(sign))
+        for sign in name
+    )
+    return name if spelt == name else f'"{spelt}"'

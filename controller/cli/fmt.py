@@ -36,7 +36,7 @@ def command(ctx: click.Context, /, path: Path | None, check: bool) -> None:
     from controller.desired.yaml_reader import read
     from controller.model.errors import InvalidManifests, UsageError
     from controller.model.exit_codes import EXIT_CHANGES, EXIT_OK
-    from controller.reporting.formatting import format_count
+    from controller.reporting.formatting import clean, format_count
 
     settings: Settings = ctx.obj
     root = path or settings.manifests
@@ -52,10 +52,11 @@ def command(ctx: click.Context, /, path: Path | None, check: bool) -> None:
             continue
         content = format_manifests(file.content)
         if content is None:
-            click.echo(f"left alone: {file.display_name}: it could not be laid out without losing something", err=True)
+            name = clean(file.display_name)
+            click.echo(f"left alone: {name}: it could not be laid out without losing something", err=True)
         elif content != file.content:
             changed += 1
-            click.echo(file.display_name)
+            click.echo(clean(file.display_name))
             if not check:
                 overwrite_file(Path(file.display_name), content, root if root.is_dir() else root.parent)
     if diagnostics:

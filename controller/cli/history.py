@@ -31,6 +31,7 @@ def command(settings: Settings, name: str, output: str) -> None:
 
     from controller.cli.documents import render_document
     from controller.cli.state_access import query_state
+    from controller.reporting.formatting import clean
     from controller.reporting.history import history_json, history_text, past
 
     events, findings, runs, known_names = query_state(settings, lambda store: _load_history(store, name))
@@ -42,7 +43,7 @@ def command(settings: Settings, name: str, output: str) -> None:
     if not lines:
         similar = get_close_matches(name, known_names, n=1)
         hint = f" Did you mean {similar[0]!r}?" if similar else ""
-        click.echo(f"Nothing is remembered of {name}.{hint}", err=True)
+        click.echo(clean(f"Nothing is remembered of {name}.{hint}"), err=True)
     for line in history_text(lines):
         click.echo(line)
 

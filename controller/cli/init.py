@@ -10,6 +10,7 @@ import click
 
 from controller.cli.files import write_new_file
 from controller.model.errors import UsageError
+from controller.untrusted_text import escape_control
 
 _EXAMPLES = """
 \b
@@ -49,13 +50,13 @@ def command(folder: Path) -> None:
     for relative_path, text in _starter_texts(examples=not has_manifests):
         path = folder / relative_path
         if path.exists():
-            click.echo(f"  kept     {path}")
+            click.echo(escape_control(f"  kept     {path}"))
         else:
             write_new_file(path, text, folder)
-            click.echo(f"  created  {path}")
+            click.echo(escape_control(f"  created  {path}"))
     if has_manifests:
-        click.echo(f"No examples: {folder / _MANIFESTS_FOLDER} has manifests already.")
-    click.echo(f"Next: {folder / 'README.md'} says what to do.")
+        click.echo(escape_control(f"No examples: {folder / _MANIFESTS_FOLDER} has manifests already."))
+    click.echo(escape_control(f"Next: {folder / 'README.md'} says what to do."))
 
 
 def _starter_texts(*, examples: bool) -> Iterator[tuple[str, str]]:

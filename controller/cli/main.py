@@ -89,8 +89,7 @@ def run(arguments: list[str], environment: Environment | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
-        error.show()
-        return MerchantctlError.exit_code if type(error) is click.ClickException else 64
+        return _print_click_error(error)
     except InvalidSettings as error:
         _print_json_error(arguments, str(error), 64)
         return _print_error(str(error), 64)
@@ -125,6 +124,18 @@ def _reopen_closed_streams() -> None:
 def _print_error(message: str, exit_code: int) -> int:
     click.echo(f"merchantctl: {escape_control(_redact_api_key(message))}", err=True)
     return exit_code
+
+
+def _print_click_error(error: click.ClickException) -> int:
+    """Print what click says as it does itself, but for what was typed, which it repeats; returns the exit code."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # it says the help
+        error.show()
+        return 64
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f"Try '{error.ctx.command_path} {error.ctx.help_option_names[-1]}' for help."
+        click.echo(f"{error.ctx.get_usage()}\n{hint}\n", err=True)
+    click.echo(f"Error: {escape_control(_redact_api_key(error.format_message()))}", err=True)
+    return MerchantctlError.exit_code if type(error) is click.ClickException else 64
 
 
 def _print_json_error(

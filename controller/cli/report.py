@@ -116,12 +116,13 @@ def send(ctx: click.Context, /, name: str) -> None:
     from controller.cli.terminal import environment
     from controller.model.exit_codes import EXIT_ERROR, EXIT_OK
     from controller.operations.scheduled_report import send_report_now
+    from controller.reporting.formatting import clean
 
     settings: Settings = ctx.obj
     now = environment().clock().astimezone(UTC)
     deliveries = query_state(settings, lambda store: send_report_now(settings, name, store, now))
     for each in deliveries:
-        click.echo(f"{each.destination}: {each.failure.reason if each.failure else 'delivered'}")
+        click.echo(clean(f"{each.destination}: {each.failure.reason if each.failure else 'delivered'}"))
     ctx.exit(EXIT_ERROR if any(each.failure for each in deliveries) else EXIT_OK)
 
 

@@ -14,6 +14,7 @@ from controller.cli.options import output_option, parse_scope, path_argument, se
 from controller.model.errors import UsageError
 from controller.model.run import ALLOW_CLASSES
 from controller.settings import Settings
+from controller.untrusted_text import escape_control
 
 if TYPE_CHECKING:
     from controller.model.report import FleetPlan
@@ -107,7 +108,7 @@ def start(
         result = run_async(start_rollout(_settings(ctx), request, sink, environment=environment()))
     if isinstance(result, RolloutPreview):
         for sentence in () if result.waves else result.not_included:
-            click.echo(sentence, err=True)
+            click.echo(escape_control(sentence), err=True)
         ctx.exit(_report_unchanged(result.plan, output))
     ctx.exit(_report_result(result, output))
 
@@ -215,7 +216,7 @@ def _progress_sink() -> Iterator[ProgressSink]:
     from controller.rollout.operations import ProgressSink
 
     with progress("Working") as on_progress:
-        yield ProgressSink(lambda sentence: click.echo(sentence, err=True), on_progress)
+        yield ProgressSink(lambda sentence: click.echo(escape_control(sentence), err=True), on_progress)
 
 
 @command.command(epilog="Example: merchantctl rollout undo --allow disable")

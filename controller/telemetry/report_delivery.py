@@ -51,7 +51,9 @@ def _write(folder: Path, files: Sequence[ReportFile]) -> NotDelivered | None:
         for file in files:
             temporary = folder / f".{file.name}.{os.getpid()}"
             try:
-                temporary.write_text(file.content, encoding="utf-8")
+                temporary.unlink(missing_ok=True)  # of a process that was killed; or a link, which leads elsewhere
+                with temporary.open("x", encoding="utf-8") as stream:
+                    stream.write(file.content)
                 temporary.replace(folder / file.name)
             finally:
                 temporary.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import socketserver
 import sys
 import threading
@@ -30,7 +31,13 @@ from controller.operations.scheduled_report import Delivery, deliver_due_reports
 from controller.scheduled_reports import ScheduledReport
 from controller.settings import InvalidSettings, Settings, load_settings
 from controller.telemetry.metrics import Metrics
-from controller.telemetry.report_delivery import NotDelivered, deliver_by_mail, deliver_to_chat
+from controller.telemetry.report_delivery import (
+    NotDelivered,
+    ReportFile,
+    deliver_by_mail,
+    deliver_to_chat,
+    deliver_to_folder,
+)
 from state import DeliveryKey, open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
@@ -205,6 +212,20 @@ def test_what_a_chat_did_not_take_is_sent_again_only_where_it_certainly_did_not_
 )
 def test_an_address_that_leads_nowhere_is_told_from_one_that_is_none(address: str, told: NotDelivered) -> None:
     assert asyncio.run(deliver_to_chat(address, "finance", "1 merchant")) == told
+
+
+def test_a_report_for_a_folder_is_written_through_no_link(tmp_path: Path) -> None:
+    """Others may write to that folder, too, and know under which name a report begins."""
+    theirs = tmp_path / "theirs"
+    theirs.write_text("theirs")
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    (folder / f".fleet.html.{os.getpid()}").symlink_to(theirs)
+    (folder / "fleet.html").symlink_to(theirs)
+    report = ReportFile("fleet.html", "text/html", "ours")
+    assert asyncio.run(deliver_to_folder(folder, [report])) is None
+    assert (theirs.read_text(), (folder / "fleet.html").read_text()) == ("theirs", "ours")
+    assert [each.name for each in folder.iterdir()] == ["fleet.html"]
 
 
 def test_a_password_goes_to_no_server_that_encrypts_nothing() -> None:

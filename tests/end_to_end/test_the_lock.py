@@ -147,7 +147,9 @@ class TestInContainers:
             until_it_reads(place)
             with running_controller(place) as waiting:
                 waiting.wait_until(lambda: waits(waiting))
+                began = time.monotonic()
                 assert waiting.end_by_signal(signal.SIGTERM) == 143
+                assert time.monotonic() - began < 10
             assert holder.process.poll() is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.cli.commands import COMMANDS
 from controller.cli.main import group
 from controller.model.plan import Actor, Finding
 from controller.reporting.html_page import SCRIPT
 from controller.reporting.markdown_escape import escape_markdown
 from controller.telemetry.alerts import Alert, FindingAlert, alert_json
-from controller.untrusted_text import dump_json, escape_control
+from controller.untrusted_text import dump_json, escape_control, mask_passwords
 from tests.emulator import Emulator
 from tests.end_to_end.place import UK_PROFILE, JumpingClock
 from tests.environments import HURRIED_ENVIRONMENT
@@ -250,6 +252,60 @@ def test_no_output_obeys_a_file_name_or_a_key_of_a_manifest(
         assert ended.code == 65
         assert offences(ended.out) + offences(ended.err) == [], arguments
         assert "Caf" in ended.out + ended.err, arguments
+
+
+def test_no_output_obeys_the_file_name_of_a_sound_manifest(
+    fleet: dict[str, Any], served: Emulator, merchantctl: Merchantctl, folder: Path
+) -> None:
+    """Not even a patch: a line break in a name would begin a line of it."""
+    file = folder / "manifests" / "acme.yaml"
+    named = file.rename(file.with_name("evil\n::error::z \x1b[2J\u202e.yaml"))
+    served.control("PATCH", f"/companies/{fleet['id']}/configuration", {"enabled": False})
+    for arguments in (
+        ("codify", "--diff"),
+        ("fmt", "--check"),
+        ("fmt",),
+        ("validate",),
+        ("explain", "acme"),
+        ("plan",),
+    ):
+        ended = merchantctl(*arguments)
+        assert offences(ended.out) + offences(ended.err) == [], arguments
+        assert "evil" in ended.out + ended.err or arguments[0] in ("validate", "plan"), arguments
+    patch = merchantctl("codify", "--diff").out
+    assert '--- "a/manifests/evil\\012::error::z \\033[2J\\342\\200\\256.yaml"' in patch
+    before = named.read_text()
+    subprocess.run(["git", "apply"], cwd=folder, input=patch, text=True, check=True)
+    assert named.read_text() != before
+
+
+def test_no_output_obeys_what_was_typed(merchantctl: Merchantctl, folder: Path) -> None:
+    """A CI may pass on the name of a branch, or the title of a pull request."""
+    (folder / "manifests").mkdir()
+    for command in ("", *COMMANDS):
+        for typed in (HOSTILE, f"--{HOSTILE}", f"--output={HOSTILE}"):
+            ended = merchantctl(*filter(None, (command, typed)))
+            assert offences(ended.out) + offences(ended.err) == [], (command, typed)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://ann:s3same@db/fleet", "postgresql://ann:***@db/fleet"),
+        ("postgresql://ann:s3@me/s@db/fleet", "postgresql://ann:***@db/fleet"),
+        ("postgresql://ann:s3s@me@db/fleet", "postgresql://ann:***@db/fleet"),
+        ("postgresql://ann:s3s/me@db/fleet", "postgresql://ann:***@db/fleet"),
+        ("postgresql://db/fleet?user=ann&PassWord=s3same&x=1", "postgresql://db/fleet?user=ann&PassWord=***&x=1"),
+        ("git+https://ghp_0123456789abcdefghij@host/repo", "git+https://***@host/repo"),
+        ("https://api.example/?access_token=s3same", "https://api.example/?access_token=***"),
+        ("git+https://me@host:8443/repo@main//a", "git+https://me@host:8443/repo@main//a"),
+        ("http://[::1]:8787/a@b", "http://[::1]:8787/a@b"),
+        ("postgresql://db:5432/fleet?x=a@b", "postgresql://db:5432/fleet?x=a@b"),
+        ('{"url":"http://host:80","mail":"a@b"}', '{"url":"http://host:80","mail":"a@b"}'),
+    ],
+)
+def test_a_password_in_an_address_is_masked_and_nothing_else(text: str, shown: str) -> None:
+    assert mask_passwords(text) == shown
 
 
 @pytest.mark.parametrize(
