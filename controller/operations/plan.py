@@ -69,7 +69,8 @@ async def plan_only(
     fleet = load_manifests(settings, scope, strict=options.strict)
     if options.record_as and not fleet.is_complete:
         on_message("not all manifests can be read, so nothing of this look is noted in the ledger")
-    request = ApplyRequest(scope, verb=options.record_as or "plan", records=None if options.record_as else Records.NONE)
+    records = None if options.record_as else Records.NONE
+    request = ApplyRequest(scope, verb=options.record_as or "plan", records=records, on_message=on_message)
     async with (
         open_store(settings, on_message) as store,
         open_reader(settings, environment) as api,

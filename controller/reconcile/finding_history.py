@@ -92,7 +92,9 @@ async def record_and_date(
         plan = _dated(plan, since, book)
         if run.records is not Records.NONE:
             await record_seen(plan, carried.outcomes if carried else {}, run, at)
-    except StateProblem:
+    except StateProblem as problem:
+        if run.records is not Records.NONE:
+            run.on_message(f"nothing of this look is noted in the ledger: {problem}")
         return plan
     return plan
 

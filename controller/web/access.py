@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from controller.model.errors import UsageError
 from controller.quick_dataclasses import dataclass
 
-UNAUTHENTICATED_PATHS = frozenset({"/webhooks", "/webhooks/", "/healthz", "/readyz"})
+UNAUTHENTICATED_PATHS = frozenset({"/webhooks", "/webhooks/", "/webhooks/git", "/healthz", "/readyz"})
 """Webhooks are authenticated by their signatures; health says nothing about merchants."""
 
 _PATHS_FOR_ANY_HOST = UNAUTHENTICATED_PATHS | {"/metrics"}

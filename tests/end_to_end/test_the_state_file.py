@@ -7,11 +7,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.place import Place, count_writes_by_call
+from tests.postgresql import empty_schema
 from tests.processes import run_python
 
 pytestmark = pytest.mark.over_tcp
@@ -66,6 +68,28 @@ def test_looks_at_a_state_that_cannot_be_written_work_and_say_that_nothing_is_no
     assert run(withheld, "history", "ann").returncode == 0
     assert run(withheld, "doctor").stdout.count("may not write there") == 1
     assert withheld.database.read_bytes() == before
+
+
+def test_looks_at_a_state_in_a_database_that_takes_no_writes_work_and_what_is_not_noted_is_said(
+    place: Place, postgresql: str
+) -> None:
+    """A standby, or a user without the right to write."""
+    with empty_schema(postgresql) as url:
+        place.settings = replace(place.settings, state=url)
+        place.provision("ann")
+        place.edit_in_portal("ann", {"enabled": False})
+        read_only = url.replace("options=-c", "options=-c default_transaction_read_only%3Don -c")
+        place.settings = replace(place.settings, state=read_only)
+        for command, code in (("plan", 0), ("drift", 2), ("status", 0)):
+            assert place.run_in_process(command).returncode == code
+            if command != "status":
+                ended = place.run_in_process(command, "--record")
+                assert ended.returncode == code
+                assert "nothing of this look is noted in the ledger: " in ended.stderr
+                assert "read-only transaction" in ended.stderr
+        with place.count_requests() as during:
+            assert place.run_in_process("apply", "--yes").returncode == 1
+        assert not during
 
 
 def test_an_apply_to_a_state_that_cannot_be_written_writes_nothing_anywhere(withheld: Place) -> None:

@@ -246,6 +246,8 @@ class TestWhoMayLook:
             async with httpx.AsyncClient(base_url=url, trust_env=False) as service:
                 taken = await service.post("/webhooks", json={}, headers={"Authorization": AUTHORIZATION})
                 assert taken.status_code == 202
+                pushed = await service.post("/webhooks/git", headers={"X-Gitlab-Token": "agreed", "Host": "me.example"})
+                assert pushed.status_code == 202
 
     async def test_what_did_not_come_through_the_named_proxy_sees_nothing(self, tmp_path: Path) -> None:
         async with serving(tmp_path, AccessPolicy(guard="header:X-Forwarded-User")) as url:
