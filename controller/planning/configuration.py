@@ -49,9 +49,9 @@ from controller.planning.remedies import (
     command_line,
     declare_remedy,
     first_local_day_from,
-    possible_values,
     report_policy_remedy,
     write_in_manifest,
+    write_value_remedy,
 )
 from controller.planning.resolve import KnownReferences, ResolutionProblem, ResolvedFields, resolve_fields
 from controller.planning.rules import RuleViolation, find_violations, missing_fields
@@ -351,7 +351,7 @@ def _violation_finding(
 ) -> Finding:
     fields = context.desired.fields
     declared = next((field for field in fields if resolve_live_path(live.values, field) == path), None)
-    correct = f"{write_in_manifest(context, declared or path)}: {possible_values(path, live, values.get(path))}"
+    correct = write_value_remedy(context, declared or path, path, live, values.get(path))
     flow = f"\nor have it mended in the Sync Flow: {command_line('link', context.desired.name, '--sync-flow')}"
     remedy = f"{correct}; then {APPLY_COMMAND}{'' if declared else flow}"
     return context.finding("mapping-invalid", f"Codat would refuse: {sentence}", remedy, Actor.OPERATOR, field=path)

@@ -12,6 +12,7 @@ from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.drift import is_drifting
 from controller.model.finding_evidence import Ended
 from controller.model.plan import Actor, Direction, Finding
+from controller.model.values import ENABLED_PATH
 from controller.quick_dataclasses import dataclass
 
 CODE = "flapping"
@@ -44,7 +45,7 @@ def flapping(merchant: str, code: str, field: str | None, times: Sequence[Time])
     """
     drifts = [time for time in times if is_drifting(code, time.direction)]
     if len(drifts) >= LEAST:
-        return _flapping_finding(merchant, code, field, drifts, _against_somebody(merchant, field, drifts))
+        return _flapping_finding(merchant, code, field, drifts, _against_somebody(merchant, code, field, drifts))
     corrected = [time for time in times if time.ended is Ended.MENDED and time.revision]
     swings = sum(one.revision != other.revision for one, other in pairwise(corrected))
     if len(corrected) < LEAST or swings < LEAST - 1:
@@ -64,7 +65,7 @@ def _flapping_finding(
     return Finding(CODE, merchant, cause, remedy, Actor.NOBODY, field=field or None)
 
 
-def _against_somebody(merchant: str, field: str | None, times: Sequence[Time]) -> tuple[str, str]:
+def _against_somebody(merchant: str, code: str, field: str | None, times: Sequence[Time]) -> tuple[str, str]:
     """Who changes it at Codat and which runs correct it, and the remedy."""
     values = [value for value, _ in Counter(time.live for time in times if time.live).most_common(3)]
     to = f" (to {' and '.join(values)})" if values else ""
@@ -80,8 +81,12 @@ def _against_somebody(merchant: str, field: str | None, times: Sequence[Time]) -
             f"find out who it is: merchantctl history {quote(merchant)}\n"
             "or leave it to them: remove it from its SyncFlow, or write there policy: {drift: Report}"
         )
-    leave = f"unmanaged: ['{field}']; where it says that itself, delete it" if field else "policy: {drift: Report}"
-    return who, (
-        f"find out who it is: merchantctl history {quote(merchant)}\n"
-        f"or leave it to them: in the manifest of {merchant} write {leave}"
-    )
+    find_out, leave = f"find out who it is: merchantctl history {quote(merchant)}", _leave_remedy(code, field or "")
+    return who, f"{find_out}\nor leave it to them: in the manifest of {merchant} write {leave}" if leave else find_out
+
+
+def _leave_remedy(code: str, field: str) -> str:
+    """What to write in a manifest so that no run undoes the change; empty where none undoes it, as of a connection."""
+    if field.startswith(("mapping.", "schedule.")) or field == ENABLED_PATH:
+        return f"unmanaged: ['{field}']; where it says that itself, delete it"
+    return "policy: {drift: Report}" if code in ("company-renamed", "company-missing") else ""

@@ -26,7 +26,7 @@ from controller.model.values import (
     resolve_live_path,
 )
 from controller.planning.context import PlanningContext
-from controller.planning.remedies import command_line, possible_values, refresh_command, write_in_manifest
+from controller.planning.remedies import command_line, refresh_command, write_value_remedy
 from controller.quick_dataclasses import dataclass
 
 OVERDUE_REMEDY = "ask Codat's support why none has run"
@@ -142,10 +142,10 @@ def _failed_finding(context: PlanningContext, sync: LastSync, live: Configuratio
         cause += ["what it names is not selected any more"]
         remedy, actor = "wait for the next sync: it shows whether that was all", Actor.CODAT
     if paths and failure.actor is Actor.OPERATOR:
-        other = possible_values(paths[0], live, live.values.get(paths[0]))
+        other = write_value_remedy(context, paths[0], paths[0], live, live.values.get(paths[0]))
         remedy = (
             f"restore it in the books; then {refresh_command(context)}\n"
-            f"or {write_in_manifest(context, paths[0])}: {other}\n"
+            f"or {other}\n"
             f"where it is declared: {command_line('explain', context.desired.name, paths[0])}"
         )
     return context.finding(

@@ -210,16 +210,19 @@ def _way_on(
     select = f"then, once Codat has pulled it, {APPLY_COMMAND}"
     refresh = refresh_command(context)
     match obstacle.kind if obstacle else None:
-        case ObstacleKind.UNDER_WAY | ObstacleKind.PULLING:
+        case ObstacleKind.UNDER_WAY:
             again = f"should it stay so: {refresh} && {APPLY_COMMAND}"
             return Actor.CODAT, in_order(f"wait a minute; then {APPLY_COMMAND}", again)
+        case ObstacleKind.PULLING:
+            again = f"should it stay so: {refresh} && {create}; {select}"
+            return Actor.CODAT, in_order(f"wait a minute; then {create}; {select}", again)
         case ObstacleKind.OLD_DATA:
             return Actor.OPERATOR, f"{refresh} && {create}; {select}"
         case ObstacleKind.THERE:
             restore = "restore it in the books, or have it take payments there"
             return Actor.OPERATOR, f"{restore}; then {refresh} && {APPLY_COMMAND}"
         case ObstacleKind.TYPE:
-            return Actor.OPERATOR, _type_remedy(context, path, ref, new)
+            return Actor.OPERATOR, f"{_type_remedy(context, path, ref, new)}; then {create}; {select}"
         case _:
             return Actor.APPLY, f"{create}; {select}"
 
@@ -230,4 +233,4 @@ def _type_remedy(context: PlanningContext, path: str, ref: Ref, new: NewAccount)
     taken = books.types if isinstance(books, BooksForNewAccounts) else ()
     similar = get_close_matches(new.type, taken, n=MAX_TYPES_SHOWN, cutoff=0.6) or taken[:MAX_TYPES_SHOWN]
     written = [ref_as_yaml(replace(ref, create=replace(new, type=each))) for each in similar]
-    return f"{write_in_manifest(context, path)}: {'; or '.join(written)}; then {APPLY_COMMAND}"
+    return f"{write_in_manifest(context, path)}: {'; or '.join(written)}"

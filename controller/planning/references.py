@@ -31,6 +31,7 @@ from controller.planning.remedies import (
     refresh_command,
     undeclare_remedy,
     write_in_manifest,
+    write_value_remedy,
 )
 from controller.planning.resolve import ResolutionProblem, ResolvedFields, describe_near_misses, led_to
 from controller.quick_dataclasses import dataclass
@@ -195,10 +196,7 @@ def _actor_and_remedy(
     path = dangling.declared_path
     if path is None:
         choose = command_line("link", context.desired.name, "--sync-flow")
-        choose += (
-            f"\nor in the manifest of {context.desired.name} write {dangling.live_path}: "
-            f"{possible_values(dangling.live_path, live)}"
-        )
+        choose += f"\nor {write_value_remedy(context, dangling.live_path, dangling.live_path, live)}"
         restore = _restore_remedy(context, record, None)
         return Actor.MERCHANT, in_order(restore, f"{'or ' if restore else ''}choose another: {choose}")
     if path in left_alone:

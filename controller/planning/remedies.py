@@ -112,13 +112,13 @@ def _likely_options(path: str, live: Configuration, excluded: Value) -> tuple[li
 
 
 def possible_values(path: str, live: Configuration, excluded: Value = None) -> str:
-    """What a field could be set to: `{name: "5% (VAT on income)"}; or 2 more`, `Daily`.
+    """What a field could be set to: `{name: "5% (VAT on income)"}; or 2 more`, `Daily`; empty where nothing is offered.
 
     `excluded` is the value that it has, and is not offered; of a list, those of its words that are offered.
     """
     if ref_kind(path):
         shown, offered = _likely_options(path, live, excluded)
-        return _join_with_rest(shown, offered) if shown else "nothing is offered yet"
+        return _join_with_rest(shown, offered) if shown else ""
     words = live.allowed_words.get(path, ())
     if isinstance(excluded, tuple):
         known = {word.lower() for word in words}
@@ -130,10 +130,24 @@ def possible_values(path: str, live: Configuration, excluded: Value = None) -> s
     return "the first day to synchronise, YYYY-MM-DD" if path == START_DATE_PATH else "a value"
 
 
+def write_value_remedy(
+    context: PlanningContext, path: str, live_path: str, live: Configuration, excluded: Value = None
+) -> str:
+    """What to write at a field, with what could stand there; before that what the books lack, where nothing could."""
+    values = possible_values(live_path, live, excluded)
+    return f"{write_in_manifest(context, path)}: {values}" if values else _add_to_books_remedy(context, path)
+
+
+def _add_to_books_remedy(context: PlanningContext, path: str) -> str:
+    plan = command_line("plan", "--target", context.desired.name)
+    return f"add one to the books for {path}, which the next plan then names: {refresh_command(context)} && {plan}"
+
+
 def declare_remedy(context: PlanningContext, paths: Collection[str], live: Configuration) -> str:
     """A line for each missing field, with what could be written there."""
     where = f"in the manifest of {context.desired.name}, or in its profile"
-    lines = [f"write {path}: {possible_values(path, live)}" for path in paths]
+    values = {path: possible_values(path, live) for path in paths}
+    lines = [f"write {path}: {text}" if text else _add_to_books_remedy(context, path) for path, text in values.items()]
     if any(len(live.options.get(path, ())) > MAX_SIMILAR_SHOWN for path in paths):
         lines.append(f"all that is offered: {command_line('options', context.desired.name)}")
     return "\n".join((f"{where}, write what is lacking; then {APPLY_COMMAND}", *lines))

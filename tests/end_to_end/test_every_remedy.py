@@ -3,8 +3,9 @@
     SITUATIONS   how a finding comes about, and how its remedy is followed; each of its alternatives is one of its own
     RESTS_ON     every code that a finding can have: each has a situation
     places       every function that makes a finding, read from the source: each is met by a situation
+    sentences    every sentence that the code has for remedies, read from the source: each is followed in a situation
 
-Whoever adds a finding, or a place that makes one, adds a situation here, or the two tests at the end fail.
+Whoever adds a finding, a place that makes one, or another remedy, adds a situation here, or a test at the end fails.
 """
 
 from __future__ import annotations
@@ -52,9 +53,11 @@ from controller.reconcile import apply_accounts, concurrency, failure_policy, me
 from state import ProcessIdentity, open_state
 from tests.end_to_end import following
 from tests.end_to_end.place import UK_PROFILE, Place
+from tests.end_to_end.remedy_sentences import FOLLOWED_IN, NOT_FOLLOWED, sentences
 from tests.end_to_end.test_alert_rules import CREATE_CONSUMER, CREATE_RULE, HOOKS, MAIN, STATUS, consumers, prove, rules
 from tests.end_to_end.test_alert_rules import declare as declare_hooks
 from tests.end_to_end.test_isolation import answering
+from tests.end_to_end.test_moving_a_merchant import QUICKBOOKS_PROFILE
 from tests.end_to_end.test_sync_flow import NEXT, NEXT_PATH, TEXT, flow, set_in_portal
 from tests.end_to_end.test_wrong_clock import until_clocks_disagree, wrong_by
 from tests.intercept import Forward, intercepted
@@ -934,6 +937,115 @@ def proven(source: str, key_id: str) -> Callable[[Place], None]:
     return lambda place: prove(place, source, key_id)
 
 
+# What few come to ----------------------------------------------------------------------------------------
+
+
+def two_manifests(place: Place) -> None:
+    declared_only()(place)
+    place.merchant("ANN")
+
+
+def spaced_name(place: Place) -> None:
+    """No manifest can have its name: it ends with a space."""
+    declared_only()(place)
+    assert place.emulator.api.post("/meta/companies/sync", json={"name": "ANN "}).is_success
+
+
+def renamed_in_portal(place: Place) -> None:
+    (found,) = place.companies()
+    assert place.emulator.api.put(f"/companies/{found['id']}", json={"name": "ann"}).is_success
+
+
+def everyone_deleted(place: Place) -> None:
+    for each in place.companies():
+        assert place.emulator.api.delete(f"/companies/{each['id']}").is_success
+
+
+def nothing_offered(*unmanaged: str) -> Callable[[Place], None]:
+    """The books have no supplier."""
+
+    def make(place: Place) -> None:
+        place.profile()
+        place.merchant("ann", unmanaged=[*unmanaged])
+        place.apply()
+        place.consent_everyone()
+        for row in books(place, "GET", "supplier")["results"]:
+            books(place, "DELETE", "supplier", row["id"])
+
+    return make
+
+
+def next_advice(step: Step) -> Step:
+    """What the look after it says of the same."""
+
+    def follow(place: Place, finding: Finding) -> None:
+        step(place, following.of(findings_of(place, finding.merchant), finding.code, finding.field))
+
+    return follow
+
+
+def every_command(place: Place, finding: Finding) -> None:
+    for words in following.commands(finding.remedy):
+        following.run(place, words)
+
+
+def archived_card(place: Place) -> None:
+    row = {"nominalCode": "615", "name": "Card clearing", "status": "Archived"}
+    books(place, "POST", "account", body=AS_CLEARING | row)
+
+
+def type_unknown(place: Place) -> None:
+    place.skip_waits()
+    place.profile(**QUICKBOOKS_PROFILE)
+    place.merchant("ann")
+    place.apply()
+    place.consent_everyone()
+    place.apply()
+    new = {"name": "Card clearing", "create": {"type": "Asset.Bank.CashInHand"}}
+    following.written(place, "ann", "mapping.payments", {"sync": True, "accounts": {"card": new}})
+
+
+def chart_being_pulled(place: Place) -> None:
+    path = f"/companies/{company(place)}/data/queue/chartOfAccounts"
+    assert place.emulator.api.post(path).is_success
+
+
+def failed_for_now(place: Place) -> None:
+    """Codat does not take it, once, and nobody asks again."""
+    ann(place)
+    place.edit_in_portal("ann", {"enabled": False})
+    place.emulator.fault(f"POST /config/companies/{company(place)}/sync/commerce", "status", code=500, times=1)
+    place.apply(unattended=True)
+
+
+def two_manifests_by_turns(place: Place) -> None:
+    """Two machines apply what they have, and each has another."""
+    place.skip_waits()
+    ann(place)
+    for name in ("Gift cards outstanding", "Tips payable") * 2:
+        place.merchant("ann", mapping={"sales": {"accounts": {"gratuity": {"name": name}}}})
+        place.apply()
+
+
+def ended(code: int, message: str) -> Callable[[Place], None]:
+    """The latest sync ended so."""
+
+    def make(place: Place) -> None:
+        began_early(place)
+        latest = f"/meta/companies/{company(place)}/sync/commerce/status"
+        told = {"syncId": "1", "syncStatusCode": code, "syncUtc": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        told |= {"companyId": company(place), "errorMessage": message, "syncExceptionMessage": message}
+        answering(place, f"GET {latest}", lambda: httpx.Response(200, json=told))
+        place.run_in_process("drift", "--syncs")
+
+    return make
+
+
+def well_again(place: Place, finding: Finding) -> None:
+    place.environment = place.emulator.environment
+    next_sync(place)
+
+
 # The situations ------------------------------------------------------------------------------------------
 
 
@@ -1094,9 +1206,135 @@ def _hooks() -> Iterator[tuple[str, Situation]]:
     )
 
 
+def _rare() -> Iterator[tuple[str, Situation]]:
+    """What few merchants come to: each remedy in the code is that of somebody."""
+    similar = company_rules._similar_name_findings
+    one_goes = said("delete one of the manifests", lambda place: place.remove_manifests("ANN"))
+    yield "two manifests of almost one name", Situation("company-similar", similar, two_manifests, (one_goes,))
+    renamed = said("rename it at Codat to 'ann'", renamed_in_portal)
+    yield (
+        "a similar name that no manifest can have",
+        Situation("company-similar", similar, spaced_name, (renamed, apply)),
+    )
+    all_gone = and_then(lambda place: place.provision("ann", "bob"), everyone_deleted)
+    forgotten = (command(0), command(1), command(2))
+    yield "every company is gone", Situation("company-missing", company_rules._missing_finding, all_gone, forgotten)
+
+    incomplete = configuration._first_configuration_gaps
+    in_flow = (command(0), said("--sync-flow", configured_in_the_flow))
+    yield "nobody declares a mapping", Situation("not-configured", incomplete, nothing_declared, in_flow)
+    added_one = said("add one to the books for mapping.fees.supplier", added("supplier", "Card firm"))
+    named = (added_one, command(0), command(1), next_advice(write(SUPPLIER)), managed, apply)
+    yield (
+        "nothing is offered for what is lacking",
+        Situation(
+            "mapping-invalid",
+            configuration._violation_finding,
+            nothing_offered("mapping.fees.supplier"),
+            named,
+            **MAPPED,
+        ),
+    )
+    nothing = references._problem_finding
+    found = (said("add it to the merchant's books", added("supplier")), command(0), command(1))
+    yield (
+        "nothing to choose from",
+        Situation("supplier-unresolved", nothing, nothing_offered(), found, SUPPLIER, **MAPPED),
+    )
+    stays: dict[str, Any] = {"field": TIPS, **MAPPED}
+    kept = reporting(remapped("account"))
+    yield (
+        "remapped under Report",
+        Situation("account-remapped", references.remapped_finding, kept, (write(TIPS),), **stays),
+    )
+    yield from _new_accounts()
+    yield from _to_and_fro()
+    yield from _syncs()
+
+    quarantined = failure_policy._quarantine_finding
+    at_once = (command(0),)
+    yield "failed for now", Situation("quarantined", quarantined, failed_for_now, at_once, **MAPPED)
+    yield (
+        "failed for now, and looked at by a run",
+        Situation("quarantined", quarantined, failed_for_now, at_once, look=unattended, **MAPPED),
+    )
+    left = and_then(paused_rollout, lambda place: place.run_in_process("rollout", "abort", "spring"))
+    back = said("change the manifests back", lambda place: place.profile())
+    yield (
+        "held for a rollout that was aborted",
+        Situation("rollout-held", holds._hold_finding, left, (back,), whom="bob", **MAPPED),
+    )
+
+
+def _new_accounts() -> Iterator[tuple[str, Situation]]:
+    made_by, card = new_accounts._finding, {"field": CARD, **MAPPED}
+    begun = and_then(account_lacking, lambda place: place.apply(allow=("create-record=ann",)))
+    yield (
+        "an account is being created",
+        Situation("account-unresolved", made_by, begun, (a_minute_passes, command(0)), **card),
+    )
+    restored_by_hand = (said("restore it in the books", restored("account")), command(0), command(1))
+    there = and_then(account_lacking, archived_card)
+    yield "an account that is archived", Situation("account-unresolved", made_by, there, restored_by_hand, **card)
+    released = (write(CARD), command(0), a_minute_passes, command(1))
+    yield "an account of no type", Situation("account-unresolved", made_by, type_unknown, released, **card)
+    pulled = (a_minute_passes, command(0), a_minute_passes, command(1))
+    yield (
+        "an account to create while the chart is pulled",
+        Situation("account-unresolved", made_by, and_then(account_lacking, chart_being_pulled), pulled, **card),
+    )
+
+
+def _to_and_fro() -> Iterator[tuple[str, Situation]]:
+    made_by, a_day = flapping._flapping_finding, lambda place, finding: place.wait(25 * 3600)
+    of_account = and_then(
+        Place.skip_waits, said_next("Continue"), Place.apply, *[and_then(in_portal("Go on"), Place.apply)] * 3
+    )
+    left = said("remove it from its SyncFlow", without_next)
+    yield "to and fro, of the account", Situation("flapping", made_by, of_account, (command(0), left, a_day), **ACCOUNT)
+    named = and_then(ann, *[and_then(renamed_company, Place.apply)] * 3)
+    ways = (command(0), write("policy"), a_day)
+    yield (
+        "to and fro, its name",
+        Situation("flapping", made_by, and_then(Place.skip_waits, named), ways, "company.name"),
+    )
+    linked = and_then(
+        ann, *[and_then(accounting("deauthorize"), Place.apply, accounting("authorize"), Place.apply)] * 3
+    )
+    yield (
+        "to and fro, its connection",
+        Situation("flapping", made_by, and_then(Place.skip_waits, linked), (command(0), a_day), **MAPPED),
+    )
+    yield (
+        "to and fro between two manifests",
+        Situation("flapping", made_by, two_manifests_by_turns, (said("let one of them go", lambda place: None), a_day)),
+    )
+
+
+def _syncs() -> Iterator[tuple[str, Situation]]:
+    made_by = last_sync._failed_finding
+    words = {
+        (4000, "something"): "mend what the message names",
+        (4000, "Account 77 is not active"): "wait for the next sync",
+        (4040, "Company gone"): "have the merchant authorise again",
+        (4260, "Expired"): "have the merchant renew it",
+        (5000, "Oops"): "ask Codat's support",
+        (5080, "Booked"): "compare what was synchronised before",
+        (5120, "Unreadable"): "look at what was uploaded for that period",
+        (5130, "Rejected"): "ask Codat's support with the message",
+    }
+    for (code, message), sentence in words.items():
+        ways = (every_command, said(sentence, lambda place: None), well_again)
+        yield (
+            f"a sync that ended with {code}, {message}",
+            Situation("last-sync-failed", made_by, ended(code, message), ways),
+        )
+
+
 SITUATIONS: dict[str, Situation] = {
     **dict(_references()),
     **dict(_account()),
+    **dict(_rare()),
     "account like nothing, added": Situation(
         "account-unresolved",
         references._problem_finding,
@@ -1271,6 +1509,12 @@ SITUATIONS: dict[str, Situation] = {
         company_rules._missing_finding,
         and_then(ann, company_deleted, another_company),
         (command(0), command(1)),
+    ),
+    "company deleted, and two others of its name": Situation(
+        "company-missing",
+        company_rules._missing_finding,
+        and_then(ann, company_deleted, another_company, another_company),
+        (said("delete all but one of", without_the_newest), command(0), command(1)),
     ),
     "company renamed": Situation(
         "company-renamed", company_rules._check_bound_company, and_then(ann, renamed_company), (command(0),)
@@ -1590,6 +1834,7 @@ def test_a_finding_whose_remedy_is_followed_is_gone(name: str, place: Place, mad
     for each in following.commands(found.remedy):
         assert following.is_understood(each), each
     following.writes(found.remedy)
+    assert [each for each in FOLLOWED_IN.get(name, ()) if each not in found.remedy] == []
     for step in situation.follow:
         step(place, found)
     left = findings_of(place, situation.whom, situation.look_again or situation.look)
@@ -1604,6 +1849,14 @@ def test_a_finding_whose_remedy_is_followed_is_gone(name: str, place: Place, mad
 
 def test_every_code_has_a_situation() -> None:
     assert {each.code for each in SITUATIONS.values()} | NOTHING_TO_FOLLOW == EVIDENCE_BY_CODE.keys()
+
+
+def test_every_sentence_of_a_remedy_has_a_situation_that_follows_it() -> None:
+    """Whoever writes another remedy, be it in a function that has one already, adds a situation."""
+    followed = {each for some in FOLLOWED_IN.values() for each in some}
+    assert followed | NOT_FOLLOWED.keys() == sentences()
+    assert not followed & NOT_FOLLOWED.keys()
+    assert FOLLOWED_IN.keys() <= SITUATIONS.keys()
 
 
 def makers() -> Iterator[str]:
