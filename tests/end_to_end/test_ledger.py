@@ -333,6 +333,18 @@ def test_what_comes_three_times_within_a_day_flaps_and_who_fights_is_said(place:
     assert "flapping" not in drift_json(place.plan())["summary"]
 
 
+def test_it_is_said_how_often_it_came_within_thirty_days(place: Place) -> None:
+    counts: list[int | None] = []
+    for _ in range(3):
+        switched_off(place, "ann")
+        (ann, _) = look(place).plans
+        counts += [each.occurrences for each in ann.findings if each.code == "sync-disabled"]
+        place.edit_in_portal("ann", {"enabled": True})
+        look(place)
+        place.wait(20 * 24 * HOUR)
+    assert counts == [1, 2, 2]
+
+
 def test_findings_say_where_the_manifest_has_what_is_wanted(place: Place) -> None:
     switched_off(place, "ann")
     archived(place, "ann")

@@ -1,5 +1,5 @@
 """A week of `run` over a fleet, with drift, failures, unread moments and restarts at random: the ledger equals what
-happened, and each piece of news was sent once.
+happened, each value of it, its beginning, end and cause, and each piece of news was sent once.
 
 What happened is taken from the emulator: how each merchant stands before and after each look, and whose write it was.
 """
@@ -41,22 +41,38 @@ from tests.web.conftest import Chat
 from tests.web.conftest import chat as chat
 
 HOUR = 3600.0
+WANTED = "Tips payable"
 CONFIG = "/config/companies/{}/sync/commerce"
+
+
+OFF, MOVED = "sync-disabled", "mapping-changed"
+ACCOUNTS = ("Gift cards outstanding", "Sales", "Sales returns")
+"""To which the tips are sent by hand; the manifests want another."""
+
+
+@dataclass(slots=True)
+class Time:
+    """One time that something was seen to be otherwise: from when, with what values, until when, and how it ended."""
+
+    begin: datetime
+    values: list[str]
+    end: datetime | None = None
+    how: str | None = None
 
 
 @dataclass(slots=True)
 class Truth:
-    """What happened to one merchant: `times` it was seen switched off, each as begin, end and how."""
+    """What happened to one merchant: by code what is otherwise now, as somebody made it, and each time of that."""
 
     kept: bool
-    off: bool = False
-    times: list[list[Any]] = field(default_factory=list)
+    otherwise: dict[str, str] = field(default_factory=dict)
+    times: dict[str, list[Time]] = field(default_factory=lambda: {OFF: [], MOVED: []})
     failing: bool = False
     failures: int = 0
 
-    @property
-    def open(self) -> bool:
-        return bool(self.times) and self.times[-1][1] is None
+    def open_time(self, code: str) -> Time | None:
+        times = self.times[code]
+        return times[-1] if times and times[-1].end is None else None
 
 
 class Week:
@@ -80,21 +96,37 @@ class Week:
             return httpx.Response(400, json={"error": "not now", "correlationId": f"c-{self.chance.random()}"})
         return await onward(request)
 
-    def enabled(self, name: str) -> bool:
-        return bool(self.emulator.api.get(CONFIG.format(self.companies[name])).json()["enabled"])
+    def stands(self, name: str) -> dict[str, str]:
+        """By code, the value that stands now."""
+        document = self.emulator.api.get(CONFIG.format(self.companies[name])).json()
+        gratuity = document["configuration"]["sales"]["accounts"]["gratuity"]
+        (tips,) = [each for each in gratuity["accountOptions"] if each["id"] == gratuity["selectedAccountId"]]
+        return {OFF: "" if document["enabled"] else "off", MOVED: "" if tips["name"] == WANTED else tips["name"]}
 
-    def switch(self, name: str, on: bool) -> None:
-        """The merchant in the portal."""
-        self.emulator.control("PATCH", f"/companies/{self.companies[name]}/configuration", {"enabled": on})
-        self.truth[name].off = not on
+    def moves(self, name: str, code: str) -> None:
+        """The merchant in the portal makes something otherwise, puts it right, or has it be a third value."""
+        truth, document = self.truth[name], self.emulator.api.get(CONFIG.format(self.companies[name])).json()
+        if code == OFF:
+            value, patch = "" if OFF in truth.otherwise else "off", dict[str, Any](enabled=OFF in truth.otherwise)
+        else:
+            is_put_right = MOVED in truth.otherwise and self.chance.random() < 0.5
+            value = WANTED if is_put_right else self.chance.choice(ACCOUNTS)
+            options = document["configuration"]["sales"]["accounts"]["gratuity"]["accountOptions"]
+            (id_,) = [each["id"] for each in options if each["name"] == value]
+            patch = {"configuration": {"sales": {"accounts": {"gratuity": {"selectedAccountId": id_}}}}}
+        self.emulator.control("PATCH", f"/companies/{self.companies[name]}/configuration", patch)
+        truth.otherwise.pop(code, None)
+        if value not in ("", WANTED):
+            truth.otherwise[code] = value
 
     def happens(self, number: int) -> set[str]:
         """What somebody does between two looks; whose writes will fail."""
         for name in self.chance.sample(sorted(self.companies), number):
-            if self.truth[name].off or self.chance.random() < 0.7:
-                self.switch(name, self.truth[name].off)
+            code = self.chance.choice((OFF, MOVED))
+            if code in self.truth[name].otherwise or self.chance.random() < 0.7:
+                self.moves(name, code)
         self.blind = set(self.chance.sample(sorted(self.companies), number)) if self.chance.random() < 0.5 else set()
-        failing = {name for name, each in self.truth.items() if each.off and not each.kept}
+        failing = {name for name, each in self.truth.items() if each.otherwise and not each.kept}
         failing = {name for name in failing if self.chance.random() < 0.4}
         for name in failing:
             path = f"POST {CONFIG.format(self.companies[name])}"
@@ -105,21 +137,29 @@ class Week:
         """After a look at these: what it must have noted."""
         self.emulator.control("DELETE", "/faults")
         for name in names - self.blind:
-            truth = self.truth[name]
-            if not truth.off:
-                if truth.open:
-                    truth.times[-1][1:] = [at, "somebody"]
-                truth.failing = False
-                continue
-            if not truth.open:
-                truth.times.append([at, None, None])
-            if self.enabled(name):
-                truth.off = truth.failing = False
-                truth.times[-1][1:] = [at, "mended"]
-            elif not truth.kept:
-                assert name in failing, f"{name} was not put right"
-                truth.failures += not truth.failing
-                truth.failing = True
+            truth, stands = self.truth[name], self.stands(name)
+            for code in (OFF, MOVED):
+                self._note(truth, code, stands[code], at)
+            is_failing = bool(truth.otherwise) and not truth.kept
+            assert not is_failing or name in failing, f"{name} was not put right"
+            truth.failures += is_failing and not truth.failing
+            truth.failing = is_failing
+
+    def _note(self, truth: Truth, code: str, stands: str, at: datetime) -> None:
+        value, time = truth.otherwise.get(code), truth.open_time(code)
+        if value is None:
+            if time:
+                time.end, time.how = at, "somebody"
+            return
+        if time is None:
+            time = Time(at, [])
+            truth.times[code].append(time)
+        if time.values[-1:] != [value]:
+            time.values.append(value)
+        if stands != value:
+            assert not stands, f"{stands} was nobody's wish"
+            del truth.otherwise[code]
+            time.end, time.how = at, "mended"
 
 
 @asynccontextmanager
@@ -165,11 +205,23 @@ async def lived(week: Week, looks: int, moves: int) -> None:
                 week.seen(names, began, failing)
 
 
-def noted(rows: tuple[OccurrenceRow, ...]) -> list[list[Any]]:
-    return [[each.found_at, each.gone_at, each.how] for each in rows if each.code == "sync-disabled"]
+def noted(rows: tuple[OccurrenceRow, ...], code: str) -> list[Time]:
+    return [
+        Time(each.found_at, [_value(live) for live in (each.live, *_later(each))], each.gone_at, each.how)
+        for each in rows
+        if each.code == code
+    ]
 
 
-def same_times(ledger: list[list[Any]], truth: list[list[Any]]) -> bool:
+def _later(row: OccurrenceRow) -> list[Any]:
+    return [each["live"] for each in row.moves or ()]
+
+
+def _value(live: Any) -> str:
+    return str(live["name"]) if isinstance(live, dict) else "off"
+
+
+def same_times(ledger: list[Time], truth: list[Time]) -> bool:
     """A look and what it mends take moments; two looks are an hour apart."""
 
     def near(one: datetime | None, other: datetime | None) -> bool:
@@ -178,7 +230,8 @@ def same_times(ledger: list[list[Any]], truth: list[list[Any]]) -> bool:
         return abs((one - other).total_seconds()) < HOUR / 2
 
     return len(ledger) == len(truth) and all(
-        near(a[0], b[0]) and near(a[1], b[1]) and a[2] == b[2] for a, b in zip(ledger, truth, strict=True)
+        near(a.begin, b.begin) and near(a.end, b.end) and (a.values, a.how) == (b.values, b.how)
+        for a, b in zip(ledger, truth, strict=True)
     )
 
 
@@ -196,9 +249,12 @@ def test_after_a_week_the_ledger_equals_what_happened_and_each_piece_of_news_was
     after = asyncio.run(ledger(place, week.companies))
 
     for name, truth in week.truth.items():
-        assert same_times(noted(after[name]), truth.times), (name, noted(after[name]), truth.times)
-    ends = Counter(end for each in week.truth.values() for _, _, end in each.times)
-    assert ends["mended"] and ends["somebody"], "both were meant to happen"  # noqa: PT018
+        for code, times in truth.times.items():
+            assert same_times(noted(after[name], code), times), (name, noted(after[name], code), times)
+    happened = [(code, time) for each in week.truth.values() for code, some in each.times.items() for time in some]
+    ends = {(code, time.how) for code, time in happened}
+    assert ends >= {(code, how) for code in (OFF, MOVED) for how in ("mended", "somebody")}, "all were meant to happen"
+    assert any(len(time.values) > 1 for _, time in happened), "something was meant to move on while it was open"
 
     came, went = told(week.chat, "drift"), told(week.chat, "gone")
     known = {each.id for rows in before.values() for each in rows}

@@ -67,6 +67,12 @@ def test_a_legacy_delivery_needs_the_header_that_was_agreed(site: Site, company:
     assert site.enqueued == [f"acme-{company}"]
 
 
+def test_an_address_with_a_slash_at_its_end_is_the_same(site: Site, company: str) -> None:
+    body = connected(company)
+    assert site.api.post("/webhooks/", content=body, headers=signed(body)).status_code == 202
+    assert site.enqueued == [f"acme-{company}"]
+
+
 def test_a_repetition_is_accepted_and_nobody_is_looked_at_once_that_was_done(site: Site, company: str) -> None:
     body = connected(company)
     headers = signed(body)
