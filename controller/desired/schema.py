@@ -75,11 +75,11 @@ def _exactly_one(reference: Mapping[str, Any]) -> Mapping[str, Any]:
         given = " and ".join(keys) or "none of them"
         raise _error(f"a reference is exactly one of id, code and name; here: {given}", "keep one")
     if "create" in reference:
-        _check_new_account(keys[0], reference["create"])
+        _check_new_account(keys[0], reference[keys[0]], reference["create"])
     return reference
 
 
-def _check_new_account(by: str, new: Mapping[str, Any]) -> None:
+def _check_new_account(by: str, text: str, new: Mapping[str, Any]) -> None:
     """What is created has to be what the reference finds then, and nothing is said twice."""
     if by == "id":
         raise _error("an account that is to be created has no id yet", "refer to it by code or name")
@@ -87,6 +87,7 @@ def _check_new_account(by: str, new: Mapping[str, Any]) -> None:
         raise _error(f"its {by} stands in the reference already", f"delete it from create: {by} is what is looked up")
     if "name" not in (by, *new):
         raise _error("an account that is to be created needs a name", "add create: {name: …}")
+    _without_invisible_flaw(text)
 
 
 def _without_invisible_flaw(name: Any) -> Any:
@@ -339,10 +340,12 @@ _LIVE_VALUE = _checked(
     ],
 )
 
+_NEW_TEXT = _first_checked(_TEXT, _without_invisible_flaw)
+
 _NEW_ACCOUNT = _mapping(
     "NewAccount",
-    name=_optional(_TEXT, "Its name, where the reference is by code"),
-    code=_optional(_TEXT, "Its nominal code, where the reference is by name; Xero needs one"),
+    name=_optional(_NEW_TEXT, "Its name, where the reference is by code"),
+    code=_optional(_NEW_TEXT, "Its nominal code, where the reference is by name; Xero needs one"),
     type=_required(_TEXT, "Codat's category: Asset.Current (Xero), Asset.Bank.CashOnHand (QuickBooks Online)"),
     description=_optional(_TEXT, "Xero only"),
 )
