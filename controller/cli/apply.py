@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from controller.cli.formats import APPLY_FORMATS, PLAN_FORMATS, View, render_isolated
-from controller.cli.options import AllowParameter, output_option, parse_scope, selection_options
+from controller.cli.options import AllowParameter, SaidArgument, output_option, parse_scope, selection_options
 from controller.model.errors import UsageError
 from controller.model.run import RunPolicy, Scope
 from controller.settings import Settings
@@ -38,7 +38,7 @@ terminal to ask on, 65 invalid manifests, 130/143 stopped by a signal.
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("source", required=False, metavar="[PATH or PLAN]", type=click.Path(path_type=Path))
+@click.argument("source", required=False, metavar="[PATH or PLAN]", type=click.Path(path_type=Path), cls=SaidArgument)
 @selection_options
 @output_option(APPLY_FORMATS)
 @click.option("--yes", is_flag=True, help="Do not ask.")

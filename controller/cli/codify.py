@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli.options import MerchantNameParameter, parse_scope, selection_options
+from controller.cli.options import MerchantNameParameter, SaidArgument, parse_scope, selection_options
 from controller.model.errors import UsageError
 from controller.settings import Settings
 
@@ -35,7 +35,7 @@ be read, 64 wrong usage or no terminal to ask on, 65 invalid manifests.
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", required=False, type=MerchantNameParameter())
+@click.argument("name", required=False, type=MerchantNameParameter(), cls=SaidArgument)
 @selection_options
 @click.option("--diff", is_flag=True, help="Print a patch, and write nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from controller.cli.options import SaidArgument
+
 _EXAMPLES = """
 \b
 Examples:
@@ -14,7 +16,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), cls=SaidArgument)
 def command(shell: str) -> None:
     """Print a script that completes commands in your shell."""
     from click.shell_completion import get_completion_class

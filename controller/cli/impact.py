@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import output_option, parse_scope, selection_options
+from controller.cli.options import SaidArgument, output_option, parse_scope, selection_options
 from controller.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def command() -> None:
 
 
 @command.command(epilog='Example: merchantctl impact account "Tips payable"')
-@click.argument("reference", metavar="REF")
+@click.argument("reference", metavar="REF", cls=SaidArgument)
 @selection_options
 @output_option()
 @click.pass_obj
@@ -44,7 +44,7 @@ def account(settings: Settings, reference: str, targets: tuple[str, ...], select
 
 
 @command.command(epilog="Example: merchantctl impact profile uk-xero -o json")
-@click.argument("name")
+@click.argument("name", cls=SaidArgument)
 @selection_options
 @output_option()
 @click.pass_obj
@@ -57,7 +57,7 @@ def profile(settings: Settings, name: str, targets: tuple[str, ...], selector: s
 
 
 @command.command(epilog="Example: merchantctl impact connection quickbooks-online")
-@click.argument("platform")
+@click.argument("platform", cls=SaidArgument)
 @selection_options
 @output_option()
 @click.pass_obj

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
+class SaidArgument(click.Argument):
+    """An argument that says something. A script passes on an empty one where its variable is not set, and an empty path
+    would mean everyone."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        if isinstance(value, str) and not value.strip():
+            raise click.BadParameter("it is empty: give it a value, or leave it out. Nothing was done.", ctx, self)
+        return super().process_value(ctx, value)
+
+
 class MerchantNameParameter(click.ParamType[str]):
     """A merchant's name, normalised to NFC as manifests are: terminals may complete a file's name in another form."""
 
@@ -113,7 +123,7 @@ class AllowParameter(click.ParamType[str]):
 
 def path_argument(command: Command) -> Command:
     """`[PATH]`: the manifests that a command covers."""
-    return click.argument("path", required=False, type=click.Path(path_type=Path))(command)
+    return click.argument("path", required=False, type=click.Path(path_type=Path), cls=SaidArgument)(command)
 
 
 def selection_options(command: Command) -> Command:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import MerchantNameParameter, output_option
+from controller.cli.options import MerchantNameParameter, SaidArgument, output_option
 from controller.model.commerce_records import COMMERCE_DATA_TYPES
 from controller.model.errors import UsageError
 from controller.model.pushes import PushLimit
@@ -37,8 +37,8 @@ DEFAULT_LOCK_TIMEOUT_S = 60
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", type=MerchantNameParameter())
-@click.argument("source", metavar="[FILE]", required=False, type=click.Path(allow_dash=True))
+@click.argument("name", type=MerchantNameParameter(), cls=SaidArgument)
+@click.argument("source", metavar="[FILE]", required=False, type=click.Path(allow_dash=True), cls=SaidArgument)
 @click.option("--type", "key", type=click.Choice(tuple(COMMERCE_DATA_TYPES)), help="Of records that stand in no list.")
 @click.option("--status", "only_status", is_flag=True, help="Show what was pushed instead; sends nothing.")
 @click.option("--wait", is_flag=True, help="Wait until Codat has processed it, for five minutes at most.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli.options import output_option
+from controller.cli.options import SaidArgument, output_option
 from controller.model.errors import UsageError
 from controller.settings import Settings
 
@@ -64,7 +64,7 @@ def show(settings: Settings, output: str) -> None:
 
 
 @command.command(epilog="Example: merchantctl revision release 3f2a9c1")
-@click.argument("commit")
+@click.argument("commit", cls=SaidArgument)
 @click.pass_obj
 def release(settings: Settings, commit: str) -> None:
     """Let `run` put the held revision COMMIT in force."""
@@ -75,7 +75,7 @@ def release(settings: Settings, commit: str) -> None:
 
 
 @command.command(epilog="Example: merchantctl revision reject 3f2a9c1")
-@click.argument("commit")
+@click.argument("commit", cls=SaidArgument)
 @click.pass_obj
 def reject(settings: Settings, commit: str) -> None:
     """Leave the revision in force where it is; a newer commit than that is taken as usual."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from controller.cli.options import output_option, parse_scope, path_argument, selection_options
+from controller.cli.options import SaidArgument, output_option, parse_scope, path_argument, selection_options
 from controller.model.errors import UsageError
 from controller.model.run import ALLOW_CLASSES
 from controller.settings import Settings
@@ -51,7 +51,7 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 _lock_timeout = click.option(
     "--lock-timeout", type=click.FloatRange(0), default=0, metavar="SECONDS", help="Wait so long for another run."
 )
-_name = click.argument("name", required=False)
+_name = click.argument("name", required=False, cls=SaidArgument)
 _foreground = click.option(
     "--foreground", is_flag=True, help="Carry it out in this process, also where `merchantctl run` would."
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import MerchantNameParameter, output_option
+from controller.cli.options import MerchantNameParameter, SaidArgument, output_option
 from controller.model.errors import LockedByOtherRun, MerchantctlError, UsageError
 from controller.settings import Settings
 from controller.untrusted_text import dump_json, escape_control
@@ -58,7 +58,7 @@ def list_(settings: Settings, output: str) -> None:
 
 
 @command.command(epilog="Example: merchantctl state show acme-coffee")
-@click.argument("name")
+@click.argument("name", cls=SaidArgument)
 @output_option()
 @click.pass_obj
 def show(settings: Settings, name: str, output: str) -> None:
@@ -77,7 +77,7 @@ def show(settings: Settings, name: str, output: str) -> None:
 
 
 @command.command(epilog="Example: merchantctl state rm acme-coffee")
-@click.argument("name")
+@click.argument("name", cls=SaidArgument)
 @click.pass_obj
 def rm(settings: Settings, name: str) -> None:
     """Forget the merchant NAME. Its company stays as it is; the next plan adopts it by name."""
@@ -89,8 +89,8 @@ def rm(settings: Settings, name: str) -> None:
 
 
 @command.command(epilog="Example: merchantctl state mv acme-coffee acme")
-@click.argument("old")
-@click.argument("new", type=MerchantNameParameter())
+@click.argument("old", cls=SaidArgument)
+@click.argument("new", type=MerchantNameParameter(), cls=SaidArgument)
 @click.pass_obj
 def mv(settings: Settings, old: str, new: str) -> None:
     """Remember the merchant OLD under the name NEW: its manifest was renamed."""
@@ -134,7 +134,7 @@ def rebind(settings: Settings) -> None:
 
 
 @command.command("import", epilog="Example: merchantctl state import backup.json")
-@click.argument("file", type=click.File(encoding="utf-8-sig"))
+@click.argument("file", type=click.File(encoding="utf-8-sig"), cls=SaidArgument)
 @click.pass_obj
 def import_(settings: Settings, file: Any) -> None:
     """Fill an empty state from an exported FILE (- = stdin)."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import click
 
 from controller.cli.formats import STATUS_FORMATS, View, render_isolated
-from controller.cli.options import MerchantNameParameter, output_option, parse_scope, selection_options
+from controller.cli.options import MerchantNameParameter, SaidArgument, output_option, parse_scope, selection_options
 from controller.settings import Settings
 
 _EXAMPLES = """
@@ -24,7 +24,7 @@ Exit codes: 0 fine, 5 something could not be read.
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", required=False, type=MerchantNameParameter())
+@click.argument("name", required=False, type=MerchantNameParameter(), cls=SaidArgument)
 @selection_options
 @click.option("--refresh", is_flag=True, help="Look at Codat now, also where a running controller has looked.")
 @output_option(STATUS_FORMATS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import MerchantNameParameter, output_option
+from controller.cli.options import MerchantNameParameter, SaidArgument, output_option
 from controller.model.errors import UsageError
 from controller.settings import Settings
 
@@ -47,7 +47,7 @@ class InstantParameter(click.ParamType[datetime]):
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", type=MerchantNameParameter())
+@click.argument("name", type=MerchantNameParameter(), cls=SaidArgument)
 @click.option(
     "--to", "until", type=InstantParameter(), metavar="WHEN", help="From the last success until WHEN; default: now."
 )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import click
 import pytest
 
+from controller.cli.main import group
+from controller.cli.options import SaidArgument
 from tests.end_to_end.place import Place, count_writes_by_call, states_by_merchant
 
 SELECTING = (
@@ -124,3 +127,29 @@ def test_an_import_that_picks_none_of_the_companies_is_wrong_usage(place: Place,
 def test_whoever_is_meant_is_planned_as_ever(labelled: Place) -> None:
     assert states_by_merchant(labelled.plan(selector="tier=gold")) == {"ann": "change"}
     assert states_by_merchant(labelled.plan(path=labelled.manifests / "merchant-bob.yaml")) == {"bob": "change"}
+
+
+EMPTY = [
+    *(("plan", ""), ("apply", " ", "--yes"), ("drift", ""), ("validate", ""), ("refresh", "")),
+    *(("state", "mv", "ann", ""), ("history", ""), ("impact", "account", ""), ("fmt", "--check", "")),
+]
+
+
+@pytest.mark.parametrize("command", EMPTY, ids=repr)
+def test_an_empty_argument_is_wrong_usage_and_does_not_mean_everyone(labelled: Place, command: tuple[str, ...]) -> None:
+    with labelled.count_requests() as counts:
+        done = labelled.run_in_process(*command)
+    assert (done.returncode, dict(counts)) == (64, {})
+    assert "it is empty" in done.stderr
+
+
+def test_every_argument_of_every_command_has_to_say_something() -> None:
+    commands: list[click.Command] = [group]
+    while commands:
+        command = commands.pop()
+        assert all(isinstance(each, SaidArgument) for each in command.params if isinstance(each, click.Argument)), (
+            command
+        )
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            commands += filter(None, (command.get_command(context, name) for name in command.list_commands(context)))
