@@ -354,7 +354,9 @@ def _violation_finding(
     correct = write_value_remedy(context, declared or path, path, live, values.get(path))
     flow = f"\nor have it mended in the Sync Flow: {command_line('link', context.desired.name, '--sync-flow')}"
     remedy = f"{correct}; then {APPLY_COMMAND}{'' if declared else flow}"
-    return context.finding("mapping-invalid", f"Codat would refuse: {sentence}", remedy, Actor.OPERATOR, field=path)
+    # The rule about a start is ours; all others are Codat's.
+    cause = sentence if path == START_DATE_PATH else f"Codat would refuse: {sentence}"
+    return context.finding("mapping-invalid", cause, remedy, Actor.OPERATOR, field=path)
 
 
 def _switch_off_alone(diff: ConfigurationDiff, live: Configuration) -> tuple[Change, ...]:

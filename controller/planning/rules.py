@@ -20,6 +20,7 @@ from controller.model.values import (
     PAYMENTS_SYNC_PATH,
     START_DATE_PATH,
     SUPPLIER_PATH,
+    SYNC_HOUR_PATH,
     Option,
     Values,
     account_path,
@@ -135,6 +136,15 @@ def _offered_words(values: Values, live: Configuration) -> Iterator[RuleViolatio
             yield path, f"{', '.join(unknown)} is not offered; these are: {', '.join(offered)}"
 
 
+def _start_keeps_its_instant(values: Values, live: Configuration) -> Iterator[RuleViolation]:
+    """Ours: the hour is written in UTC, which takes the time zone along; a start local to one that we do not know
+    would become another instant, though nobody asked for that."""
+    start = values.get(START_DATE_PATH)
+    takes_zone_along = isinstance(live.values.get(SYNC_HOUR_PATH), str) and isinstance(values.get(SYNC_HOUR_PATH), int)
+    if isinstance(start, str) and takes_zone_along:
+        yield START_DATE_PATH, f"{start} is in a time zone that is not known here, and would move with the sync hour"
+
+
 CONFIGURATION_RULES: tuple[Callable[[Values, Configuration], Iterator[RuleViolation]], ...] = (
     _sections_depend,
     _customer_and_supplier,
@@ -142,4 +152,5 @@ CONFIGURATION_RULES: tuple[Callable[[Values, Configuration], Iterator[RuleViolat
     _own_options,
     _accounts_differ,
     _offered_words,
+    _start_keeps_its_instant,
 )

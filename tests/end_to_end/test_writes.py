@@ -22,9 +22,11 @@ from tests.end_to_end.place import (
     GET_CONFIGURATION,
     LIST_COMPANIES,
     SAVE_CONFIGURATION,
+    UK_PROFILE,
     Place,
     changes_by_merchant,
     count_writes_by_call,
+    findings_by_code,
     outcome_of,
     states_by_merchant,
 )
@@ -134,6 +136,24 @@ def test_a_document_that_comes_without_a_section_that_we_set_makes_its_merchant_
     assert states_by_merchant(plan) == {"ann": "unknown"}
     assert changes_by_merchant(plan) == {}
     assert exit_code("plan", plan) == 5
+
+
+def test_a_start_in_a_zone_that_is_not_known_does_not_move_with_the_hour(place: Place) -> None:
+    place.provision("ann")
+    undated = {key: value for key, value in UK_PROFILE["schedule"].items() if key != "startDate"}
+    place.profile(schedule=undated)
+    local = {"startDate": "2026-12-05T00:00:00", "timeZone": "America/Nowhere", "syncHourUtc": 7}
+    place.edit_in_portal("ann", {"schedule": local})
+    with place.count_requests() as counts:
+        report = place.apply()
+    assert count_writes_by_call(counts) == {}
+    assert place.document("ann")["schedule"].items() >= local.items()
+    finding = findings_by_code(report.plan, "ann")["mapping-invalid"]
+    assert "2026-12-05T00:00:00 America/Nowhere is in a time zone that is not known here" in finding.cause
+    assert "write schedule.startDate" in finding.remedy
+    place.profile(schedule={**undated, "startDate": "2026-12-06"})
+    place.apply()
+    assert states_by_merchant(place.plan()) == {"ann": "in-sync"}
 
 
 def test_a_rename_says_which_of_the_companys_own_fields_did_not_come_through(place: Place) -> None:
