@@ -63,11 +63,12 @@ def member_result(plan: Plan, outcome: Outcome) -> tuple[MemberState, str]:
 
 
 def _result_without_write(plan: Plan) -> tuple[MemberState, str]:
-    result = _wave_result(plan)
+    result = result_by_status(plan)
     return result, "" if result is MemberState.DONE else _finding_in_the_way(plan)
 
 
-def _wave_result(plan: Plan) -> MemberState:
+def result_by_status(plan: Plan) -> MemberState:
+    """How a merchant stands that nothing can be written to."""
     return STATUS_MEANINGS[MerchantStatus(plan.status.value)].wave_result
 
 
@@ -79,7 +80,7 @@ def _finding_in_the_way(plan: Plan) -> str:
 
 def why_unhealthy(plan: Plan, fields: Collection[str], sync: LastSync | None, written: datetime) -> str:
     """Why a merchant is not as its wave left it; empty where it is. What others keep by `drift: Report` is theirs."""
-    if _wave_result(plan) is not MemberState.DONE:
+    if result_by_status(plan) is not MemberState.DONE:
         found = plan.findings[0] if plan.findings else None
         return f"{found.code} {found.field or ''}".strip() + f": {found.cause}" if found else plan.status.value
     for field, moved in plan.differences.items():

@@ -42,7 +42,7 @@ from controller.reconcile.rollout_rows import load_newest
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reconcile.takeovers import Takeovers
 from controller.reporting.formatting import format_list
-from controller.rollout.gate import changes_only_existing, member_result
+from controller.rollout.gate import changes_only_existing, member_result, result_by_status
 from controller.rollout.record import describe_position, load_rollout
 
 PUT_BACK_STATES = (MemberState.UNDONE, MemberState.NOT_REVERTED)
@@ -186,7 +186,8 @@ class _UndoOutcome:
 
 def _undo_outcome(plan: Plan, outcome: Outcome, member: RolloutMember) -> _UndoOutcome:
     every = frozenset(map(recorded_path, member.changed))
-    if not plan.has_unread and plan.status in (PlanStatus.BLOCKED, PlanStatus.WAITING):
+    is_stuck = plan.status is not PlanStatus.CHANGE and result_by_status(plan) is not MemberState.DONE
+    if is_stuck and not plan.has_unread:
         return _UndoOutcome(MemberState.NOT_REVERTED, member_result(plan, outcome)[1], every)
     if plan.has_unread or not isinstance(outcome, Applied | Unchanged):
         return _UndoOutcome(MemberState.FAILED, member_result(plan, outcome)[1], every)

@@ -12,7 +12,8 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from controller.model.merchant_status import not_applied_reason
+from controller.model.merchant_status import STATUS_MEANINGS, MerchantStatus, not_applied_reason
+from controller.model.plan import PlanStatus
 from controller.reporting.data_age import format_age
 from controller.reporting.formatting import CHANGE_LABELS, clean, format_time, format_value
 from controller.reporting.text import limit_exceeded_text
@@ -66,6 +67,11 @@ def _safe_link(link: str | None) -> str:
     return link if link and is_web_address(link) else ""
 
 
+def _tone_class(status: PlanStatus | MerchantStatus) -> str:
+    """The class of style.css that colours a status."""
+    return f"tone-{STATUS_MEANINGS[MerchantStatus(status.value)].tone}"
+
+
 def _display(value: Any) -> Any:
     """A value as shown: names come from strangers, so invisible and direction-changing characters are escaped."""
     return value if isinstance(value, Markup) else clean(str(value))
@@ -90,6 +96,7 @@ def _template_environment() -> Environment:
         "safe_link": _safe_link,
         "limit_exceeded": limit_exceeded_text,
         "not_applied_reason": not_applied_reason,
+        "tone": _tone_class,
     }
     environment.globals |= {"CHANGES": CHANGE_LABELS}
     return environment

@@ -263,7 +263,7 @@ def test_what_was_put_right_is_told_with_what_was_changed(site: Site) -> None:
     site.latest = latest(changing("acme"), outcomes={"acme": Applied(1)})
     text = site.api.get("/merchants/acme").text
     assert "Changed in the last pass" in text
-    assert '<span class="badge in-sync">in-sync</span>' in text
+    assert '<span class="badge tone-good">in-sync</span>' in text
 
 
 def test_a_merchant_that_is_only_remembered_still_has_a_page(site: Site) -> None:
