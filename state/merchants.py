@@ -98,7 +98,11 @@ class Merchants:
             return {}
         async with self._database.writing() as transaction:
             done = await _load_renames(transaction)
-            moves = {new: old for new, old in moves.items() if done.get(new) != old}
+            moves = {
+                new: old
+                for new, old in moves.items()
+                if done.get(new) != old or not await _is_occupied(transaction, new)
+            }
             await _refuse_names_in_rollouts(transaction, {*moves, *moves.values()}, blocking_states)
             for new, old in moves.items():
                 await _require_known(transaction, old)

@@ -64,8 +64,16 @@ class RenamePlan:
 
 
 def plan_renames(declared: Mapping[str, str], recorded: RecordedNames) -> RenamePlan:
-    """Which of the declared renames (new name → old name) act in this run."""
-    acting = {new: old for new, old in declared.items() if old in recorded.known and recorded.done.get(new) != old}
+    """Which of the declared renames (new name → old name) act in this run.
+
+    One that was carried out acts once more where a run that went by the manifests before it has bound a company to the
+    old name since, and the new one has none.
+    """
+    acting = {
+        new: old
+        for new, old in declared.items()
+        if old in recorded.known and (recorded.done.get(new) != old or new not in recorded.occupied)
+    }
     # A target must be free, or become free by another rename that acts. Blocking one may block the next of a chain.
     while blocked := {new for new in acting if new in recorded.occupied and new not in acting.values()}:
         acting = {new: old for new, old in acting.items() if new not in blocked}

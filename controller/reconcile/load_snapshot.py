@@ -110,8 +110,18 @@ async def recover_then_snapshot(run: RunContext) -> RunSnapshot:
         return snapshot
     pending = await settle_intents(open_intents, snapshot)
     snapshot = await load_snapshot(run)
-    named = (replace(each, merchant=snapshot.renames.current_name(each.merchant)) for each in pending)
-    return replace(snapshot, pending_intents={intent.merchant: intent for intent in named})
+    named = [replace(each, merchant=snapshot.renames.current_name(each.merchant)) for each in pending]
+    by_merchant = {intent.merchant: intent for intent in named}
+    return replace(snapshot, pending_intents=_of_namesakes(named, snapshot) | by_merchant)
+
+
+def _of_namesakes(pending: Iterable[Intent], snapshot: RunSnapshot) -> dict[str, Intent]:
+    """By merchant without a company, another's create of one of that name. Where the other is the same merchant, which
+    was renamed in Git since these manifests were read, its company would be taken for one that is nobody's."""
+    creates = {intent.name: intent for intent in pending if intent.kind == "company"}
+    unbound = (name for name in snapshot.desired if snapshot.recorded_state(name).company_id is None)
+    wanted = {name: snapshot.desired[name].company_name for name in unbound}
+    return {name: creates[company] for name, company in wanted.items() if company in creates}
 
 
 async def open_intents_of(snapshot: RunSnapshot) -> tuple[Intent, ...]:

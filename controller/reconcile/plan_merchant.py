@@ -103,7 +103,9 @@ async def apply_and_record(plan: Plan, snapshot: RunSnapshot, record: Recorder =
     """
     if plan.changes and snapshot.run.stop.reason:
         return skipped_by_stop(snapshot.run.stop)
-    if plan.changes and plan.merchant in snapshot.pending_intents:
+    # A company that is found may be bound without any change.
+    may_write = plan.changes or snapshot.recorded_state(plan.merchant).company_id is None
+    if may_write and plan.merchant in snapshot.pending_intents:
         return Skipped(unsettled_reason(snapshot.pending_intents[plan.merchant]))
     outcome: Outcome | None = skip_reason(plan, snapshot)
     try:

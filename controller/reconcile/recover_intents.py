@@ -41,8 +41,10 @@ async def settle_intents(intents: Iterable[Intent], snapshot: RunSnapshot) -> tu
     listed = await relist_companies(snapshot) if any(intent.kind == "company" for intent in intents) else None
     for intent in intents:
         async with try_leases([intent.merchant], snapshot.run) as is_ours:
-            # Where it is another's, the create is under way there; where that has ended meanwhile, so has the intent.
-            if is_ours and any(intent.id == each.id for each in await snapshot.run.store.intents.load_open()):
+            # Where it is another's, the create is under way there; where that has ended meanwhile, so has the intent;
+            # and where it was renamed meanwhile, what was made belongs to the new name.
+            open_ = [(each.id, each.merchant) for each in await snapshot.run.store.intents.load_open()]
+            if is_ours and (intent.id, intent.merchant) in open_:
                 await _settle(intent, listed, began, snapshot)
     ids = {intent.id for intent in intents}
     return tuple(intent for intent in await snapshot.run.store.intents.load_open() if intent.id in ids)

@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any
 from unittest.mock import patch
 
+import httpx
 import pytest
 from sqlalchemy import JSON, Boolean, Integer
 
@@ -22,12 +23,15 @@ from controller.model.report import FleetPlan
 from state import open_state
 from state.tables import UtcTime, metadata
 from tests.end_to_end.place import (
+    CREATE_COMPANY,
     Place,
     changes_by_merchant,
     count_writes_by_call,
     findings_by_code,
     states_by_merchant,
 )
+from tests.end_to_end.test_run_limits import running_service
+from tests.intercept import Forward, intercepted
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 POLICIES = ("Retain", "Disable", "Unlink", "Delete")
@@ -438,3 +442,53 @@ def test_a_rename_that_another_run_has_made_and_forgotten_meanwhile_ends_this_ru
     with pytest.raises(LockedByOtherRun, match=r"first to rename merchants: .*'ann'.* Nothing was done. Run it again."):
         place.apply(agree=agree)
     assert states_by_merchant(place.plan()) == {"zoe": "change"}
+
+
+def test_what_a_lost_answer_has_made_is_bound_to_the_name_that_the_merchant_has_by_then(place: Place) -> None:
+    """It is renamed by another run, while this one looks for what became of the create."""
+    declared(place, "ann", **company("ann"))
+    place.profile()
+    place.emulator.fault(CREATE_COMPANY, "lose-answer")
+    asyncio.run(_run_once(place))
+    listings = 0
+
+    async def rename_at_second_listing(request: httpx.Request, onward: Forward) -> httpx.Response:
+        nonlocal listings
+        listings += request.method == "GET" and request.url.path == "/meta/companies"
+        if listings == 2:
+            listings += 1
+            async with open_state(place.settings.state) as store:
+                await store.merchants.rename_many({"zoe": "ann"}, at=NOW)
+        return await onward(request)
+
+    undisturbed, place.environment = place.environment, intercepted(place.environment, rename_at_second_listing)
+    asyncio.run(_run_once(place))
+    place.environment = undisturbed
+    called(place, "ann", "zoe", renamed_from="ann", **company("ann"))
+    place.apply()
+    assert set(owners(place)) == {"zoe"}
+    assert [each["name"] for each in place.companies()] == ["ann"]
+
+
+async def _run_once(place: Place) -> None:
+    """A look that does not wait for lost answers: as those of `run`."""
+    async with running_service(place):
+        pass
+
+
+def test_a_company_that_was_bound_to_the_old_name_after_the_rename_follows_it(place: Place) -> None:
+    """The rename had moved a create whose answer was lost; a run by the manifests before it has created it anew."""
+    place.provision("ann", policy={"deletion": "Unlink"})
+    called(place, "ann", "zoe", renamed_from="ann", **company("ann"))
+
+    async def rename_before_it_was_bound() -> None:
+        async with open_state(place.settings.state) as store:
+            await store.merchants.forget("ann")
+            intent = await store.intents.begin("ann", "company", name="ann", company_id=None, platform=None, at=NOW)
+            await store.merchants.rename_many({"zoe": "ann"}, at=NOW)
+            await store.intents.close(intent.id, outcome="not done", at=NOW)
+            await store.bindings.bind_company("ann", company_id=place.company("ann")["id"], company_name="ann")
+
+    asyncio.run(rename_before_it_was_bound())
+    place.apply()
+    assert owners(place) == {"zoe": place.company("ann")["id"]}

@@ -56,6 +56,19 @@ async def test_a_permutation_with_one_name_that_cannot_move_moves_nothing(store:
     assert exported["tables"]["merchants"] == before["tables"]["merchants"]
 
 
+async def test_a_rename_that_was_made_is_made_again_only_where_the_new_name_has_nothing(store: Store) -> None:
+    """A run that went by the manifests before it has bound a company to the old name since."""
+    intent = await store.intents.begin("a", "company", name="a", company_id=None, platform=None, at=NOON)
+    assert await store.merchants.rename_many({"b": "a"}, at=NOON) == {"b": "a"}
+    assert await store.merchants.rename_many({"b": "a"}, at=NOON) == {}
+    await store.intents.close(intent.id, outcome="not done", at=NOON)
+    await bound(store, a="2")
+    assert await store.merchants.rename_many({"b": "a"}, at=NOON) == {"b": "a"}
+    await bound(store, a="3")
+    assert await store.merchants.rename_many({"b": "a"}, at=NOON) == {}
+    assert await companies(store) == {"a": "3", "b": "2"}
+
+
 async def test_a_create_that_is_not_settled_keeps_its_name_from_others(store: Store) -> None:
     await bound(store, a="1")
     await store.intents.begin("b", "company", name="b", company_id=None, platform=None, at=NOON)
