@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from controller.daemon.loop import run_pass
-from controller.daemon.workqueue import EVERYONE
 from controller.model.report import Applied, ChangedSincePlan, FleetReport, Outcome
 from controller.model.run import Scope
 from controller.operations.apply import plan_and_apply
@@ -117,17 +116,20 @@ def test_a_new_merchant_that_is_renamed_in_git_gets_one_company_and_not_one_for_
             place.merchant("dan")
             for _ in range(2):
                 await service.daemon.manifest_watcher.reload_if_changed()
+            look = traffic.hold("GET", document_path(place, "cid"), after_answer=True)
+            long_pass = await begin_long_pass(service, look)
             rename_in_git(place, "dan", "zoe")
-            held = traffic.hold("POST", "/meta/companies/sync")
+            create = traffic.hold("POST", "/meta/companies/sync")
             applying = asyncio.create_task(apply_by_hand(place))
-            await held.reached.wait()
+            await create.reached.wait()
             with place.count_requests() as counts:
-                await run_pass((EVERYONE,), service.daemon)
+                look.let_go()
+                await long_pass
             assert counts[CREATE_COMPANY] == 0
             dan = outcomes_of_run(service)["dan"]
             assert isinstance(dan, ChangedSincePlan)
             assert dan.what == "a company of the name 'dan' is being created for zoe, or was a moment ago"
-            held.let_go()
+            create.let_go()
             assert isinstance((await applying).outcomes["zoe"], Applied)
 
     asyncio.run(story())
