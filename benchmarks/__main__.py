@@ -1,19 +1,34 @@
-"""`make bench`: every benchmark, one after another, as a table; `python -m benchmarks NAME ...` for some of them."""
+"""`make bench`: every benchmark, one after another, as a table; `python -m benchmarks NAME ...` for some of them.
+
+Ends with 1 where a figure misses its target, and says which.
+"""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import consent, emulator, events, manifests, plan, start, sweep, window
+from benchmarks import budget, consent, emulator, events, manifests, plan, start, sweep, untold, webhooks, week, window
 
 _ALL = {
     each.__name__.rpartition(".")[2]: each.measure
-    for each in (start, manifests, emulator, sweep, plan, consent, window, events)
+    for each in (start, manifests, emulator, sweep, plan, consent, window, events, budget, untold, webhooks, week)
 }
 
-for name in sys.argv[1:] or _ALL:
-    sys.stdout.write(f"\n{name:<52}{'figure':>10}  {'':<8}  target\n")
-    for figure in _ALL[name]():
-        line = f"  {figure.what:<50}{figure.value:>10,.2f}  {figure.unit:<8}  {figure.target}"
-        sys.stdout.write(f"{line.rstrip()}\n")
-        sys.stdout.flush()
+
+def main() -> int:
+    missed = []
+    for name in sys.argv[1:] or _ALL:
+        sys.stdout.write(f"\n{name:<62}{'figure':>10}  {'':<8}  target\n")
+        for figure in _ALL[name]():
+            mark = "  MISSED" if figure.is_missed else ""
+            line = f"  {figure.what:<60}{figure.value:>10,.2f}  {figure.unit:<8}  {figure.target}{mark}"
+            sys.stdout.write(f"{line.rstrip()}\n")
+            sys.stdout.flush()
+            missed += [f"{name}: {figure.what.strip()}"] if figure.is_missed else []
+    for each in missed:
+        sys.stdout.write(f"missed: {each}\n")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":  # a process that a benchmark starts reads this module, too
+    sys.exit(main())

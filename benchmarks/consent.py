@@ -51,7 +51,7 @@ def measure(fleet: int = FLEET, one_by_one: int = ONE_BY_ONE) -> Iterator[Figure
 def _figures(what: str, requests: Counter[str], merchants: int, fleet: int) -> Iterator[Figure]:
     """Requests of each kind a merchant, of so many merchants, and how long a whole fleet takes."""
     each = requests.total() / merchants
-    yield Figure(f"{what}, requests a merchant", each, "", "4")
+    yield Figure(f"{what}, requests a merchant", each, "", "<= 4.01")
     for call, times in sorted(requests.items()):
         yield Figure(f"  {call}", times / merchants, "")
     yield Figure(f"  {fleet:,} merchants at {DEFAULT_PACE} a minute", each * fleet / DEFAULT_PACE, "min", "<= 22")

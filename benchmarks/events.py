@@ -35,7 +35,7 @@ UNTOLD_INTERVAL_S = 7.0
 them in."""
 SWEEP_BEGUN_AFTER_S = 20.0
 """Seconds after the start at which the sweep is well under way; it takes eleven minutes."""
-_SECRET = "whsec_" + b64encode(b"a secret of the benchmark, 32 by").decode()
+WEBHOOK_SECRET = "whsec_" + b64encode(b"a secret of the benchmark, 32 by").decode()
 _EVENT_TYPES = ["connection.connected", "connection.disconnected"]
 
 
@@ -52,15 +52,16 @@ Log = Queue[dict[str, Any]]
 
 
 @contextmanager
-def running_controller(settings: Settings) -> Iterator[Log]:
-    """`merchantctl run` as a process, at the default pace."""
+def running_controller(settings: Settings, **variables: str) -> Iterator[Log]:
+    """`merchantctl run` as a process, at the default pace. `variables`: of its environment."""
     environment = {
         **os.environ,
         "CODAT_API_KEY": BENCHMARK_API_KEY,
         "CODAT_BASE_URL": settings.base_url,
         "MERCHANTCTL_STATE": settings.state,
         "MERCHANTCTL_MANIFESTS": str(settings.manifests),
-        "MERCHANTCTL_WEBHOOK_SECRET": _SECRET,
+        "MERCHANTCTL_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        **variables,
     }
     command = [sys.executable, "-m", "controller", "run", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as controller:
@@ -76,7 +77,7 @@ def subscribe(lines: Log, url: str, event_types: list[str]) -> str:
     """Has the emulator tell the controller of such events once that listens; the id of the subscription."""
     address = next_line(lines, "controller_started")["web"]
     made = ask(url, "POST", "/webhooks", {"url": f"{address}/webhooks", "eventTypes": event_types})
-    ask(url, "PATCH", f"/_emulator/webhooks/{made['id']}", {"secret": _SECRET})
+    ask(url, "PATCH", f"/_emulator/webhooks/{made['id']}", {"secret": WEBHOOK_SECRET})
     return str(made["id"])
 
 

@@ -20,6 +20,6 @@ def measure(merchants: int = MANIFEST_COUNT) -> list[Figure]:
             file.write_text(file.read_text().replace("enabled: true", "enabled: false"))
         warm, _ = measure_seconds(lambda: load_fleet(root, None, cache))
     return [
-        Figure("loaded with nothing to go by", cold, "CPU s", "3"),
-        Figure(f"loaded after {_CHANGED} changed", warm, "CPU s", "0.5"),
+        Figure("loaded with nothing to go by", cold, "CPU s", "<= 3"),
+        Figure(f"loaded after {_CHANGED} changed", warm, "CPU s", "<= 0.5"),
     ]

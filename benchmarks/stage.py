@@ -21,7 +21,7 @@ from state import open_state
 BENCHMARK_API_KEY = "emulator"
 AUTHORIZATION = "Basic " + b64encode(BENCHMARK_API_KEY.encode()).decode()
 _COMMAND = "from controller.cli.emulator import command; command()"
-_MANIFEST = """apiVersion: merchantctl/v1
+MANIFEST = """apiVersion: merchantctl/v1
 kind: Merchant
 metadata: {{name: {name}}}
 spec:
@@ -35,12 +35,20 @@ _direct = build_opener(ProxyHandler({}))
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was measured, in which unit, and what it should be; "" where it is there to be read, not reached."""
+    """What was measured, in which unit, and what it should be: `<= 2`, `>= 300`; "" where it is there to be read, not
+    reached."""
 
     what: str
     value: float
     unit: str
     target: str = ""
+
+    @property
+    def is_missed(self) -> bool:
+        if not self.target:
+            return False
+        comparison, _, goal = self.target.partition(" ")
+        return self.value < float(goal) if comparison == ">=" else self.value > float(goal)
 
 
 @contextmanager
@@ -69,7 +77,7 @@ def measure_seconds(work: Any) -> tuple[float, float]:
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
-def write_manifests(folder: Path, merchants: int, manifest: str = _MANIFEST) -> Path:
+def write_manifests(folder: Path, merchants: int, manifest: str = MANIFEST) -> Path:
     """One manifest a merchant."""
     folder.mkdir()
     for number in range(merchants):
@@ -80,13 +88,16 @@ def write_manifests(folder: Path, merchants: int, manifest: str = _MANIFEST) -> 
 
 def fleet_in_sync(url: str, folder: Path, merchants: int) -> Settings:
     """A fleet that is configured over there, declared here, and bound as after its first apply."""
-    return bound_fleet(url, folder, merchants, "configured", _MANIFEST)
+    return bound_fleet(url, folder, merchants, "configured", MANIFEST)
 
 
-def bound_fleet(url: str, folder: Path, merchants: int, state: str, manifest: str) -> Settings:
-    """A fleet that is in one of the emulator's states over there, declared here, and bound as after its first apply."""
+def bound_fleet(
+    url: str, folder: Path, merchants: int, state: str, manifest: str, place: str | None = None
+) -> Settings:
+    """A fleet that is in one of the emulator's states over there, declared here, and bound as after its first apply.
+    `place`: where the state of this program is; without one, in a file of the folder."""
     seeded = ask(url, "POST", "/_emulator/seed", {"companies": merchants, "platform": "gbol", "state": state})
-    place = f"sqlite:///{folder / 'state.db'}"
+    place = place or f"sqlite:///{folder / 'state.db'}"
     asyncio.run(_bind(place, seeded["merchants"], configured=state == "configured"))
     manifests = write_manifests(folder / "manifests", merchants, manifest)
     return Settings(BENCHMARK_API_KEY, url, place, manifests, 0, cache=folder / "cache")

@@ -17,9 +17,9 @@ def measure() -> list[Figure]:
     with serve_emulator_process() as (url, _), tempfile.TemporaryDirectory() as folder:
         environment = command_environment(fleet_in_sync(url, Path(folder), 1))
         return [
-            Figure("--help", _least_seconds(environment, "--help"), "s", "0.1"),
-            Figure("validate, one merchant", _least_seconds(environment, "validate"), "s", "0.2"),
-            Figure("plan, one merchant", _least_seconds(environment, "plan", "--target", "m-00000"), "s", "0.45"),
+            Figure("--help", _least_seconds(environment, "--help"), "s", "<= 0.1"),
+            Figure("validate, one merchant", _least_seconds(environment, "validate"), "s", "<= 0.2"),
+            Figure("plan, one merchant", _least_seconds(environment, "plan", "--target", "m-00000"), "s", "<= 0.45"),
         ]
 
 

@@ -37,8 +37,8 @@ def measure(merchants: int = SWEEP_MERCHANTS) -> list[Figure]:
         Figure("first look, every merchant thought about", first, "CPU s"),
         Figure("bare loop", bare, "CPU s"),
         Figure("manifests, unchanged", loaded, "CPU s"),
-        Figure("sweep without manifests ÷ bare loop, CPU", cpu, "", "1.15"),
-        Figure("sweep without manifests ÷ bare loop, wall", wall, "", "1.15"),
+        Figure("sweep without manifests ÷ bare loop, CPU", cpu, "", "<= 1.15"),
+        Figure("sweep without manifests ÷ bare loop, wall", wall, "", "<= 1.15"),
     ]
 
 
