@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +28,7 @@ from controller.untrusted_text import dump_json, escape_control, mask_passwords
 from tests.emulator import Emulator
 from tests.end_to_end.place import UK_PROFILE, JumpingClock
 from tests.environments import HURRIED_ENVIRONMENT
+from tests.processes import run_python
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied
 from tests.unit.cli.conftest import Merchantctl
 
@@ -286,6 +289,25 @@ def test_no_output_obeys_what_was_typed(merchantctl: Merchantctl, folder: Path) 
         for typed in (HOSTILE, f"--{HOSTILE}", f"--output={HOSTILE}"):
             ended = merchantctl(*filter(None, (command, typed)))
             assert offences(ended.out) + offences(ended.err) == [], (command, typed)
+
+
+_LOGGED = """
+import logging, structlog, sys
+from controller.telemetry.logging import configure_logging
+configure_logging(["the-key"])
+told = sys.argv[1] + " postgresql://ann:s3same@db/fleet the-key"
+structlog.get_logger().warning("pass_failed", reason=told, merchants=[told, (told,)])
+logging.getLogger("uvicorn.error").warning("of a library: %s", told)
+"""
+
+
+def test_no_line_of_the_log_obeys_what_it_tells_or_shows_a_secret(tmp_path: Path) -> None:
+    ended = run_python([sys.executable, "-c", _LOGGED, HOSTILE], cwd=tmp_path, env=dict(os.environ), timeout=60)
+    assert offences(ended.stderr) == []
+    assert [json.loads(line)["level"] for line in ended.stderr.splitlines()] == ["warning", "warning"]
+    assert ended.stderr.count("evil.example") >= 4
+    assert "s3same" not in ended.stderr
+    assert "the-key" not in ended.stderr
 
 
 @pytest.mark.parametrize(
