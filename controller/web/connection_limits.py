@@ -122,5 +122,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     @property
     def _is_idle(self) -> bool:
-        """Whether none of its requests is being answered; it may be sending one."""
-        return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
+        """Whether none of its requests is being answered. It may be sending one: a body as slow as headers proves
+        nothing of who sends it."""
+        is_answered = self.cycle is None or self.cycle.response_complete
+        return not self.transport.is_closing() and (self._in_message or is_answered)
