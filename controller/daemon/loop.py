@@ -34,6 +34,7 @@ from controller.model.errors import (
 )
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Records
+from controller.planning.clock_skew import describe_skew
 from controller.reconcile.context import RunContext
 from controller.reconcile.fence import in_flight_until
 from controller.reconcile.fleet import plan_everything, reconcile, record_plan
@@ -170,6 +171,7 @@ async def run_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool
     done = await try_pass(keys, daemon, urgent=urgent)
     async with daemon.finishing:
         await finish_pass(done, daemon)
+    tell_wrong_clock(daemon)
     if done.unusable and daemon.renew_key():
         daemon.queue.add(done.keys, urgent=urgent)
 
@@ -265,6 +267,14 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
         await daemon.notifier.pass_finished(done, before, daemon.state.latest, daemon.run.store)
     except Exception:
         log.exception("pass_report_failed", remedy="please report this fault of merchantctl")
+
+
+def tell_wrong_clock(daemon: DaemonContext) -> None:
+    """Once, and once more where it was right in between: whoever's writes depend on it is held."""
+    told = describe_skew(daemon.run.now(), daemon.run.api.skew)
+    if told and not daemon.state.wrong_clock_told:
+        log.warning("clock_differs", reason=told)
+    daemon.state.wrong_clock_told = told is not None
 
 
 def needs_full_pass(plan: FleetPlan) -> bool:

@@ -47,6 +47,7 @@ class DaemonState:
     revised        who is declared otherwise since the last look at them
     resync_asked_at  when each merchant was put into the queue because its turn had come
     lock_wait      for whose lock on the state a pass waits
+    wrong_clock_told  it was said that this machine's clock is wrong, and is so still
     signal_received  set once a signal came, for whoever waits
     """
 
@@ -62,6 +63,7 @@ class DaemonState:
     revised: set[str] = field(default_factory=set)
     resync_asked_at: dict[str, datetime] = field(default_factory=dict)
     lock_wait: LockWait | None = None
+    wrong_clock_told: bool = False
     signal_received: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
