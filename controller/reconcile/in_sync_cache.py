@@ -10,8 +10,10 @@ import hashlib
 import json
 from datetime import datetime
 from functools import cache
-from importlib.metadata import version
+from pathlib import Path
 
+from controller import model, planning
+from controller.codat import convert, wire
 from controller.model.desired import DesiredMerchant
 from controller.model.local_times import utc_hour
 from controller.model.observed import Company, RecordedState
@@ -34,8 +36,6 @@ from controller.reconcile.observe import BasicObservation
 from controller.reconcile.persist import LastApplied
 from controller.reconcile.snapshot import RunSnapshot
 
-CACHE_VERSION = f"{version('merchantctl')}+whole"
-"""Another version may judge otherwise."""
 PARTS_SEEN = frozenset({*(part for _, part in STEPS), CheckedPart.EVERYTHING})
 ALL_CONDITIONS_TRUE = (
     *(Condition(kind, ConditionStatus.TRUE) for kind in CONDITION_ORDER),
@@ -127,8 +127,16 @@ def cache_key(merchant: str, basic: BasicObservation, snapshot: RunSnapshot) -> 
     clocks = (theirs,) if theirs == ours else (theirs, ours)
     hours = [(_hour(wanted, now), _live_hour(basic.document, now)) for now in clocks]
     standing = _standing(company, recorded, theirs)
-    facts = (CACHE_VERSION, wanted.digest, hours, standing, _last_applied_text(recorded), _last_sync(recorded))
+    facts = (_judging_code(), wanted.digest, hours, standing, _last_applied_text(recorded), _last_sync(recorded))
     return hashlib.sha256(repr(facts).encode() + basic.document).hexdigest()
+
+
+@cache
+def _judging_code() -> str:
+    """A hash of the code that reads and judges: with any other line in it a verdict may be another one."""
+    sources = sorted(path for package in (model, planning) for path in Path(*package.__path__).glob("*.py"))
+    sources += [Path(str(module.__file__)) for module in (convert, wire)]
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def _hour(wanted: DesiredMerchant, now: datetime) -> int | None:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 import pytest
 
-from controller.codat.client import Client
-from controller.environment import Environment
-from controller.model.desired import DesiredMerchant, Fleet
+from controller.model.desired import DesiredMerchant
 from controller.model.observed import Company, Connection, RecordedState
-from controller.model.run import RunPolicy, Scope
 from controller.model.values import START_DATE_PATH, SYNC_HOUR_PATH, DeclaredValue, LocalTime
-from controller.reconcile.context import IntentRecoveryTimes, RunContext, StopSignal
 from controller.reconcile.in_sync_cache import cache_key
 from controller.reconcile.observe import BasicObservation
 from controller.reconcile.snapshot import RunSnapshot
-from state import StateLock, Store
+from tests.unit.reconcile.run_of_values import run_at
 
 WINTER = datetime(2027, 3, 27, 12, tzinfo=UTC)
 SUMMER = datetime(2027, 3, 29, 12, tzinfo=UTC)
@@ -31,17 +26,6 @@ CLOCK: Mapping[str, DeclaredValue] = {
 ZONED_DOCUMENT = b'{"schedule":{"syncHourUtc":0,"timeZone":"Europe/London"}}'
 
 
-class SkewedClient(Client):
-    """It has learned how far its own clock is from Codat's, and answers nothing else."""
-
-    def __init__(self, skew: timedelta | None) -> None:
-        self._skew = skew
-
-    @property
-    def skew(self) -> timedelta | None:
-        return self._skew
-
-
 def key(
     now: datetime,
     fields: Mapping[str, DeclaredValue] = NO_FIELDS,
@@ -51,24 +35,8 @@ def key(
     skew: timedelta | None = None,
 ) -> str | None:
     connection = Connection("con", "gbol", "Accounting", "Linked", last_pulled_at=last_sync)
-    run = RunContext(
-        fleet=Fleet({}, frozenset(), (), is_complete=False, digest=""),
-        scope=Scope(),
-        policy=RunPolicy(),
-        store=cast(Store, None),  # nothing is asked of it here
-        lock=cast(StateLock, None),
-        api=SkewedClient(skew),
-        stop=StopSignal(),
-        parallelism=1,
-        recovery_times=IntentRecoveryTimes(5, 60),
-        waits_for_lost_creates=False,
-        requests_per_minute=950,
-        on_progress=lambda done, of, failed: None,
-        on_message=lambda sentence: None,
-        environment=Environment(clock=lambda: now),
-    )
     snapshot = RunSnapshot(
-        run=run,
+        run=run_at(now, skew),
         desired={"acme": DesiredMerchant("acme", "acme", fields=fields, digest=repr(fields))},
         recorded={"acme": RecordedState("company", "con")},
         records={},
