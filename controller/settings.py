@@ -597,22 +597,27 @@ def _read_secret_file(address: str, file: str, cwd: Path) -> str:
 
 
 def _exposed(environ: Mapping[str, str], cwd: Path, environment: NamedEnvironment | None) -> Iterator[Path]:
-    """Files of secrets in use that others on this machine can read, and their owner, who runs this, can shut.
-
-    As ssh and kubectl see it: somebody else's file is theirs to guard, and what an orchestrator mounts (read-only, or
-    swapped in behind `..data` as Kubernetes does) has the mode that it was given, for whoever is in this container.
-    """
     files = [
         environ[f"{variable}_FILE"]
         for variable in ("CODAT_API_KEY", *_SECRETS.values())
         if variable not in environ and f"{variable}_FILE" in environ
     ]
-    for file in (cwd / each for each in (*files, environment.api_key_file if environment else None) if each):
-        with suppress(OSError):
-            kind, real = file.stat(), file.resolve()
-            mounted = os.statvfs(real).f_flag & os.ST_RDONLY or any(each.startswith("..") for each in real.parts)
-            if kind.st_mode & 0o066 and kind.st_uid == os.geteuid() and not mounted:
-                yield file
+    named = (*files, environment.api_key_file if environment else None)
+    yield from (cwd / each for each in named if each and is_exposed(cwd / each))
+
+
+def is_exposed(file: Path) -> bool:
+    """Whether a file with a secret can be read by others on this machine, and its owner, who runs this, can shut it.
+
+    As ssh and kubectl see it: somebody else's file is theirs to guard, and what an orchestrator mounts (read-only, or
+    swapped in behind `..data` as Kubernetes does) has the mode that it was given, for whoever is in this container.
+    """
+    try:
+        kind, real = file.stat(), file.resolve()
+        mounted = os.statvfs(real).f_flag & os.ST_RDONLY or any(each.startswith("..") for each in real.parts)
+    except OSError:
+        return False
+    return bool(kind.st_mode & 0o066) and kind.st_uid == os.geteuid() and not mounted
 
 
 def exposed_words(file: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from pathlib import Path
+from shlex import quote
 
 from controller.cli.doctor_checks import DoctorCheck
 from controller.codat.client import Client
@@ -17,7 +18,7 @@ from controller.model.errors import MerchantctlError, NotFound, RemoteError
 from controller.model.hooks import HookKind, LiveHook
 from controller.operations.bootstrap import open_reader
 from controller.reporting.formatting import format_time
-from controller.settings import Settings, read_named_secret
+from controller.settings import Settings, exposed_words, is_exposed, read_named_secret
 from state.errors import StateProblem
 from state.inspection import inspect_state
 
@@ -54,6 +55,9 @@ async def check_webhooks(
         if read_named_secret(place.kind, place.name, environ, cwd) is None:
             step = "copy the consumer's signing secret there from Codat's portal; merchantctl run reads it from there"
             yield DoctorCheck("webhooks", True, f"there is no secret in {place} here", step, warns=True)
+        elif place.kind == "file" and is_exposed(cwd / place.name):
+            file = cwd / place.name
+            yield DoctorCheck("secrets", True, exposed_words(file), f"chmod 600 {quote(str(file))}", warns=True)
     if settings.api_key:
         try:
             async with open_reader(settings, environment) as api:

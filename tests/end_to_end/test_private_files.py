@@ -69,6 +69,21 @@ def test_doctor_names_a_key_file_that_others_can_read(
     assert "can be read by others" not in command_line("doctor")[1]
 
 
+def test_doctor_names_a_file_for_the_secret_of_a_consumer_that_others_can_read(
+    place: Place, command_line: CommandLine
+) -> None:
+    place.profile()
+    consumer = {"url": "https://me.example/webhooks", "eventTypes": ["read.completed"], "secret": {"file": "signing"}}
+    alerts = {"kind": "AlertRules", "metadata": {"name": "alerts"}, "spec": {"consumers": {"main": consumer}}}
+    (place.manifests / "alerts.yaml").write_text(json.dumps({"apiVersion": "merchantctl/v1", **alerts}))
+    file = place.folder / "signing"
+    file.write_text("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+    file.chmod(0o644)
+    assert f"warn  secrets       {file} can be read by others than its owner" in command_line("doctor")[1]
+    file.chmod(0o600)
+    assert "can be read by others" not in command_line("doctor")[1]
+
+
 @pytest.mark.parametrize("verb", [("plan",), ("apply", "--yes"), ("drift",), ("status",), ("import", "--out", "x")])
 def test_a_run_warns_once_of_a_key_file_that_others_can_read(
     place: Place, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]

@@ -10,10 +10,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controller.codat.read_only import open_read_only
-from controller.daemon.jobs.state_cleaner import StateCleaner
+from controller.daemon.bootstrap import RunOptions, _build_jobs
+from controller.daemon.manifest_watcher import ManifestWatcher
+from controller.daemon.state import DaemonState
+from controller.daemon.workqueue import WorkQueue
+from controller.model.controller_status import ControllerStatus
 from controller.model.run import RunPolicy, Scope
 from controller.operations.bootstrap import EMPTY_FLEET, ApplyRequest, build_run, no_progress
 from controller.settings import InvalidSettings, load_settings
+from controller.telemetry.metrics import Metrics
 from state import open_state
 from state.retention import EXPIRY_BATCH_SIZE
 from tests.end_to_end.place import Place
@@ -81,16 +86,22 @@ def test_run_forgets_all_of_it_once_a_day(place: Place) -> None:
         async with open_state(settings.state) as store, client as api:
             order = ApplyRequest(Scope(), RunPolicy(automatic=True))
             run = build_run(settings, order, EMPTY_FLEET, store, api, no_progress, environment)
-            cleaner = StateCleaner(run, settings.keep, lambda: False)
-            await cleaner.clean_daily()
+            state = DaemonState(ControllerStatus())
+            watcher = ManifestWatcher(place.manifests)
+            jobs = _build_jobs(settings, RunOptions(), run, WorkQueue(), state, watcher, Metrics())
+            (clean_daily,) = [each.action for each in jobs if each.name == "cleanup"]
+            await clean_daily()
             assert lines(place) == own
             past(place, 10, OLD)
-            await cleaner.clean_daily()
+            await clean_daily()
             assert lines(place) == own + 10, "not before a day is over"
             moved[0] = timedelta(days=1)
-            await replace(cleaner, is_stopped=lambda: True).clean_daily()
+            state.signal_received.set()
+            await clean_daily()
             assert lines(place) == own + 10, "not once it is told to leave"
-            await cleaner.clean_daily()
+            state.signal_received.clear()
+            moved[0] = timedelta(days=2)
+            await clean_daily()
             assert lines(place) == own
 
     asyncio.run(two_days())
