@@ -16,7 +16,7 @@ from controller.model.errors import WrongAccount
 from tests.emulator import Emulator
 from tests.end_to_end.place import LIST_COMPANIES, Place, count_writes_by_call, states_by_merchant
 from tests.end_to_end.test_renames import ask
-from tests.proxy import ProxyAnswer, ProxyRequest, proxied
+from tests.proxy import Between, ProxyAnswer, ProxyRequest, proxied
 
 pytestmark = pytest.mark.over_tcp
 
@@ -291,3 +291,19 @@ def test_no_command_sends_the_key_to_the_address_of_a_file(place: Place, monkeyp
         assert "Nothing was sent." in ask(place, *arguments, code=64), arguments
     assert "Nothing was sent." in ask(place, "doctor", code=1)
     assert total(place) == before
+
+
+@pytest.mark.parametrize("status", [301, 307])
+def test_an_answer_that_leads_elsewhere_takes_the_key_nowhere(
+    place: Place, other: Emulator, between: Between, status: int
+) -> None:
+    place.profile()
+    place.merchant("acme")
+
+    def led_elsewhere(request: ProxyRequest, answer: ProxyAnswer) -> ProxyAnswer:
+        return replace(answer, status=status, headers={"location": f"{other.url}{request.path}"}, body=b"")
+
+    between.changed = led_elsewhere
+    before = other.counts()
+    ask(place, "plan", code=5)
+    assert other.counts() == before
