@@ -176,9 +176,9 @@ class Database:
                     raise
             waited = now() - began
             if waited >= self.longest_wait_s or now() >= self._last_wait_ends_at:
-                raise StateBusy(without_password(self._writer.url), waited, await self._lock_row_if_readable())
+                raise StateBusy(without_password(self._writer.url), waited, await self._other_holder_if_readable())
             if waited >= self.wait_said_after_s and not said:
-                said, holder = True, await self._lock_row_if_readable()
+                said, holder = True, await self._other_holder_if_readable()
                 by = f"; {holder.description} holds its lock" if holder else ""
                 _LOG.warning(
                     "another process is in the middle of a write to the state %s%s; waiting up to %.0f s for it",
@@ -187,10 +187,14 @@ class Database:
                     self.longest_wait_s - waited,
                 )
 
-    async def _lock_row_if_readable(self) -> LockRow | None:
-        """For a sentence about a wait. Whoever is in the way may be making the tables at this moment."""
+    async def _other_holder_if_readable(self) -> LockRow | None:
+        """For a sentence about a wait. Whoever is in the way may be making the tables at this moment, and this process
+        may hold a lock itself."""
         with suppress(StateUnusable):
-            return await self.lock_row(LockKind.COMMANDS) or await self.lock_row(LockKind.CONTROLLERS)
+            for kind in LockKind:
+                row = await self.lock_row(kind)
+                if row and (row.owner.pid, row.owner.host) != (os.getpid(), socket.gethostname()):
+                    return row
         return None
 
     @asynccontextmanager
@@ -484,12 +488,6 @@ class _PostgresDatabase(Database):
         claims = {LockKind.COMMANDS: commands, LockKind.CONTROLLERS: controllers}
         super().__init__(writer, reader, claims, rollouts, PostgresClaim(writer, lease, "lock"))
         self._lease = lease
-
-    async def _lock_row_if_readable(self) -> LockRow | None:
-        """For a sentence about a wait. Whoever is in the way may be making the tables at this moment."""
-        with suppress(StateUnusable):
-            return await self.lock_row(LockKind.COMMANDS) or await self.lock_row(LockKind.CONTROLLERS)
-        return None
 
     @asynccontextmanager
     async def _begin_once(self) -> AsyncIterator[AsyncConnection]:

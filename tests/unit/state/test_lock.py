@@ -327,15 +327,27 @@ async def test_a_wait_for_a_writer_that_does_not_end_is_said_and_ends(
 ) -> None:
     async with open_state(url) as store, open_state(url) as other:
         other._database.wait_said_after_s, other._database.longest_wait_s = 0.0, 1.0
-        await store.lock.acquire(ME, timeout_s=0)
+        holder = replace(ME, host="elsewhere")
+        await store.lock.acquire(holder, timeout_s=0)
         async with store._database.writing():
-            with pytest.raises(StateBusy, match=rf"does not end: `merchantctl run` \(pid {ME.pid} on .*End it"):
+            with pytest.raises(
+                StateBusy, match=rf"does not end: `merchantctl run` \(pid {ME.pid} on elsewhere.*End it"
+            ):
                 await other.bindings.bind_company("ann", company_id="c", company_name="n")
             assert await other.records.load() == {}, "to read waits for nobody"
         await other.bindings.bind_company("ann", company_id="c", company_name="n")
     (said,) = [each.getMessage() for each in caplog.records if "middle of a write" in each.getMessage()]
-    assert f"(pid {ME.pid} on {ME.host})" in said
+    assert f"(pid {ME.pid} on elsewhere)" in said
     assert "waiting up to 0 s" in said or "waiting up to 1 s" in said
+
+
+async def test_who_waits_for_a_writer_does_not_take_its_own_lock_for_what_is_in_the_way(url: str) -> None:
+    async with open_state(url) as store, open_state(url) as other:
+        await other.lock.acquire(ME, timeout_s=0)
+        async with store._database.writing():
+            other.end_waits_within(0.0)
+            with pytest.raises(StateBusy, match=r"does not end\. End it"):
+                await other.bindings.bind_company("ann", company_id="c", company_name="n")
 
 
 async def test_whoever_is_to_end_waits_for_no_writer_any_more(url: str) -> None:
