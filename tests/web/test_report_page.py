@@ -47,6 +47,15 @@ def test_nothing_is_wider_than_the_window(window: Browser, tmp_path: Path, page:
     assert window.script(f"return {cut}.map(e => e.outerHTML.slice(0, 80))") == []
 
 
+def test_a_name_that_is_read_from_the_right_turns_nothing_else_around(window: Browser, tmp_path: Path) -> None:
+    window.show(plan_html(fleet(waiting("קפה 12"), *(changing(f"קפה {number}") for number in range(3)))), tmp_path)
+    around = "e => e.children.length === 0 && e.textContent.includes('קפה')"
+    named = f"[...document.querySelectorAll('main *')].filter({around})"
+    assert window.script(f"return {named}.length")
+    isolated = f"{named}.map(e => getComputedStyle(e.closest('h1,h2,h3,td,th,li,a,dd,summary') || e).unicodeBidi)"
+    assert set(window.script(f"return {isolated}")) == {"isolate"}
+
+
 def test_the_filter_shows_the_merchant_that_is_looked_for_and_what_is_said_of_it(
     window: Browser, tmp_path: Path
 ) -> None:
