@@ -26,7 +26,7 @@ from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.desired import Fleet
 from controller.model.drift import is_drift
 from controller.model.finding_evidence import Ended, FindingAbsence, classify_absence, ended_by
-from controller.model.plan import Actor, Condition, Direction, Finding, Plan
+from controller.model.plan import Actor, ChangeKind, Condition, Direction, Finding, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Outcome
 from controller.model.run import Author, Records
 from controller.model.values import COMPANY_NAME_PATH, CONNECTION_STATE_PATH, ENABLED_PATH, value_to_json
@@ -246,10 +246,18 @@ def _mended_and_tried(
         outcome = carried.outcomes.get(each.merchant) if carried else None
         keys = [finding.key for finding in each.findings if finding.actor is Actor.APPLY] if each.changes else []
         if carried and isinstance(outcome, Applied):
-            declared = {key: each.resolved_values.get(key[2]) for key in keys}
+            # An account that was asked for is in the books later, and what it is for is over once that is seen.
+            asked_for = {
+                field.field
+                for change in each.changes
+                if change.kind is ChangeKind.CREATE_ACCOUNT
+                for field in change.fields
+            }
+            tried += [key for key in keys if key[2] in asked_for]
+            declared = {key: each.resolved_values.get(key[2]) for key in keys if key[2] not in asked_for}
             mended |= {
                 key: FindingEnding(key, Ended.MENDED, carried.run_id, value_to_json(declared[key]), carried.ended)
-                for key in keys
+                for key in declared
             }
         elif isinstance(outcome, ChangedSincePlan | Failed) and (outcome.writes or getattr(outcome, "unsure", False)):
             tried += keys

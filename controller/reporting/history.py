@@ -257,6 +257,8 @@ def _moves(change: Mapping[str, Any]) -> list[Move]:
 
 def stored_words(field: str, value: Any) -> str:
     """A value as the state keeps it. A reference that found nothing has no id: it is shown as it was written."""
+    if isinstance(value, dict):
+        value = {key: each for key, each in value.items() if key != "create"}
     if not _is_value(value):
         return json.dumps(value)
     if isinstance(value, dict) and value["id"] is None:

@@ -121,6 +121,20 @@ def test_an_account_of_a_merchant_who_synchronises_already(place: Place) -> None
     assert len(accounts(place)) == 1
 
 
+def test_what_it_is_for_is_over_once_the_account_is_there_and_not_when_it_was_asked_for(place: Place) -> None:
+    place.apply(allow=RELEASED)
+    place.wait(5)
+    place.apply()
+    place.wait(60)
+    place.apply()
+    history = json.loads(place.run_in_process("history", "ann", "-o", "json").stdout)
+    (found,) = [each for each in history["findings"] if each["code"] == "account-unresolved"]
+    (asked,) = [each for each in history["events"] if "create-account" in json.dumps(each)]
+    assert (found["gone"]["how"], found["gone"]["run"]) == ("mended", asked["run"])
+    assert found["clearedAt"] > asked["at"]
+    assert "card code 615 -> " in place.run_in_process("history", "ann").stdout
+
+
 def test_an_answer_that_is_lost_makes_no_second_account(place: Place) -> None:
     place.set_create_settle(5.01, late=60)
     place.emulator.fault(PUSH_ACCOUNT, "lose-answer")
