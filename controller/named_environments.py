@@ -21,7 +21,8 @@ SETTABLE_LIMITS = ("unlink", "disable", "remap", "reschedule")
 """Words of the classes of changes whose limits an environment may set."""
 
 _OWN_KEYS = ("selector", "limits", "api_key_variable", "api_key_file", "confirm")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+NAME_IN_FILE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+"""Of an environment or a scheduled report in `merchantctl.toml`."""
 
 
 class InvalidSettings(ValueError):
@@ -94,7 +95,7 @@ def choose_environment(
 
 
 def _environment(address: str, name: str, table: Mapping[str, Any]) -> NamedEnvironment:
-    if not _NAME.fullmatch(name):
+    if not NAME_IN_FILE.fullmatch(name):
         raise InvalidSettings(f"{address}: a name is of small letters, digits and -")
     for key in ("selector", "api_key_variable", "api_key_file"):
         if key in table and not (isinstance(table[key], str) and table[key].strip()):

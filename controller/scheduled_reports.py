@@ -20,13 +20,12 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from controller.named_environments import InvalidSettings
+from controller.named_environments import NAME_IN_FILE, InvalidSettings
 from controller.quick_dataclasses import dataclass
 
 REPORTS_KEY = "reports"
 REPORT_FORMATS = ("text", "json", "markdown", "html", "csv")
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TEXTS = ("name", "cron", "time_zone", "only", "selector", "group_by", "folder", "webhook_variable", "mail_from")
 _LISTS = ("formats", "codes", "actors", "mail_to", "to")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
@@ -109,7 +108,7 @@ def _check_keys(address: str, entry: Mapping[str, Any]) -> None:
     missing = [key for key in ("name", "cron") if key not in entry]
     if missing:
         raise InvalidSettings(f"{address}: {' and '.join(missing)}: missing")
-    if not _NAME.fullmatch(entry["name"]):
+    if not NAME_IN_FILE.fullmatch(entry["name"]):
         raise InvalidSettings(f"{address}: name: a name is of small letters, digits and -")
     if wrong := set(entry.get("formats", ())).difference(REPORT_FORMATS):
         what = f"there is no {', '.join(sorted(wrong))}; there are {', '.join(REPORT_FORMATS)}"

@@ -553,13 +553,13 @@ def _first_line_said(said: str) -> str:
 
 
 def _next_step(fact: str) -> str:
-    for symptom, step in _NEXT_STEPS.items():
+    for symptom, step in _NEXT_STEP_BY_ERROR.items():
         if symptom in fact:
             return step
     return "Mend that, or name another place with MERCHANTCTL_STATE."
 
 
-_NEXT_STEPS = {
+_NEXT_STEP_BY_ERROR = {
     "is locked": "Another process has it open and does not end: end it, then run this again.",
     "not a database": "Something else is in that file: put it away, or name another place with MERCHANTCTL_STATE.",
     "disk is full": "Make room, then run this again: it finds what was done until then.",

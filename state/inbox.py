@@ -73,7 +73,7 @@ class Inbox:
                 transaction, delivery.event, delivery.proof, delivery.received_at
             )
             is_open = is_first or await transaction.scalar(
-                select(inbox.c.id).where(inbox.c.id == delivery.id, _IS_OPEN)
+                select(inbox.c.id).where(inbox.c.id == delivery.id, _IS_UNHANDLED)
             )
             return DeliveryReceipt(is_first, bound if is_open else (), is_new_proof)
 
@@ -81,7 +81,7 @@ class Inbox:
         """The merchants that open deliveries are about: no pass has looked at them since."""
         query = select(merchants.c.merchant).distinct().join(inbox, inbox.c.company_id == merchants.c.company_id)
         async with self._database.reading() as transaction:
-            rows = await transaction.execute(query.where(_IS_OPEN, _IS_NOT_RETIRED).order_by(merchants.c.merchant))
+            rows = await transaction.execute(query.where(_IS_UNHANDLED, _IS_NOT_RETIRED).order_by(merchants.c.merchant))
             return tuple(rows.scalars())
 
     async def close_deliveries(
@@ -96,11 +96,11 @@ class Inbox:
         if names is not None:
             # Most passes over single merchants follow no delivery: do not make them wait for the one writer.
             async with self._database.reading() as transaction:
-                if await transaction.scalar(select(inbox.c.id).where(_IS_OPEN).limit(1)) is None:
+                if await transaction.scalar(select(inbox.c.id).where(_IS_UNHANDLED).limit(1)) is None:
                     return
         async with self._database.writing() as transaction:
             for is_about in (true(),) if names is None else _batched_conditions(sorted(names)):
-                open_until = _IS_OPEN & (inbox.c.received_at <= received_until)
+                open_until = _IS_UNHANDLED & (inbox.c.received_at <= received_until)
                 for is_about_others in _batched_conditions(sorted(but)):
                     open_until &= ~is_about_others
                 await transaction.execute(update(inbox).where(open_until, is_about).values(handled_at=at))
@@ -116,5 +116,5 @@ def _batched_conditions(names: Sequence[str]) -> Iterator[ColumnElement[bool]]:
         yield inbox.c.company_id.in_(select(merchants.c.company_id).where(batch, is_bound))
 
 
-_IS_OPEN = inbox.c.handled_at.is_(None)
+_IS_UNHANDLED = inbox.c.handled_at.is_(None)
 _IS_NOT_RETIRED = merchants.c.retired_at.is_(None)

@@ -36,7 +36,7 @@ class SeenRow:
         return (self.plan, self.outcome) == (other.plan, other.outcome)
 
 
-_COLUMNS = tuple(seen.c[name] for name in SeenRow.__dataclass_fields__)
+_ROW_COLUMNS = tuple(seen.c[name] for name in SeenRow.__dataclass_fields__)
 
 
 class Seen:
@@ -52,7 +52,7 @@ class Seen:
         """
         for some in _batches(tuple(rows)):
             async with self._database.writing() as transaction:
-                query = select(*_COLUMNS).where(seen.c.merchant.in_([row.merchant for row in some]))
+                query = select(*_ROW_COLUMNS).where(seen.c.merchant.in_([row.merchant for row in some]))
                 before = {row.merchant: SeenRow(*row) for row in await transaction.execute(query)}
                 kept = {
                     name
@@ -69,7 +69,7 @@ class Seen:
 
     async def load(self, *, after: datetime | None = None, merchants: Collection[str] | None = None) -> list[SeenRow]:
         """The rows of looks at or after that instant, of these merchants; None = all. There may be those of others."""
-        query = select(*_COLUMNS).order_by(seen.c.merchant)
+        query = select(*_ROW_COLUMNS).order_by(seen.c.merchant)
         if after is not None:
             query = query.where(seen.c.seen_at >= after)
         if merchants is not None and len(merchants) <= MAX_MERCHANTS_IN_QUERY:

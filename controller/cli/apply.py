@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from controller.cli.formats import APPLY_FORMATS, PLAN_FORMATS, View, render_isolated
-from controller.cli.options import AllowParameter, SaidArgument, output_option, parse_scope, selection_options
+from controller.cli.options import (
+    AllowParameter,
+    SaidArgument,
+    lock_timeout_option,
+    output_option,
+    parse_scope,
+    selection_options,
+)
 from controller.model.errors import UsageError
 from controller.model.run import RunPolicy, Scope
 from controller.settings import Settings
@@ -58,9 +65,7 @@ terminal to ask on, 65 invalid manifests, 130/143 stopped by a signal.
 @click.option("--retry", is_flag=True, help="Try quarantined merchants too, as --target does.")
 @click.option("--max-changes", type=click.IntRange(0), metavar="N", help="Refuse more than N changes in all.")
 @click.option("--parallelism", type=click.IntRange(1), metavar="N", help="At most N merchants at a time.")
-@click.option(
-    "--lock-timeout", type=click.FloatRange(0), default=0, metavar="SECONDS", help="Wait so long for another run."
-)
+@lock_timeout_option()
 @click.pass_context
 def command(ctx: click.Context, /, source: Path | None, output: str, yes: bool, **options: Any) -> None:
     """Show the plan, ask, and carry it out: for everyone, the manifests at PATH, or as saved in PLAN."""

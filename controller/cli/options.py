@@ -140,11 +140,28 @@ def selection_options(command: Command) -> Command:
     return target(label(command))
 
 
+ONE_MERCHANT_LOCK_TIMEOUT_S = 60
+"""A verb about one merchant is short, and so is what it waits for."""
+
+
 def output_option(formats: Iterable[str] = ("text", "json")) -> Callable[[Command], Command]:
     """`-o`, of these formats (a table of `controller/cli/formats.py`, where there is one); the first is the default."""
     choices = tuple(formats)
     return click.option(
         "-o", "--output", type=click.Choice(choices), default=choices[0], show_default=True, help="How to print it."
+    )
+
+
+def lock_timeout_option(
+    help_text: str = "Wait so long for another run.", *, default: int = 0
+) -> Callable[[Command], Command]:
+    return click.option(
+        "--lock-timeout",
+        type=click.FloatRange(0),
+        default=default,
+        show_default=default > 0,
+        metavar="SECONDS",
+        help=help_text,
     )
 
 

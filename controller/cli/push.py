@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import MerchantNameParameter, SaidArgument, output_option
+from controller.cli.options import (
+    ONE_MERCHANT_LOCK_TIMEOUT_S,
+    MerchantNameParameter,
+    SaidArgument,
+    lock_timeout_option,
+    output_option,
+)
 from controller.model.commerce_records import COMMERCE_DATA_TYPES
 from controller.model.errors import UsageError
 from controller.model.pushes import PushLimit
@@ -33,7 +39,6 @@ Exit codes: 0 sent, or nothing to send, 1 Codat expects no data yet, 3 some of i
 already, 4 refused: see --allow, 6 another push is under way, 64 wrong usage or a bad file.
 """
 MAX_COMPLAINTS_SHOWN = 20
-DEFAULT_LOCK_TIMEOUT_S = 60
 
 
 @click.command(epilog=_EXAMPLES)
@@ -52,14 +57,7 @@ DEFAULT_LOCK_TIMEOUT_S = 60
     type=click.Choice([limit.value for limit in PushLimit]),
     help="Push in spite of payments without an account, records before the start date, or many missing ones.",
 )
-@click.option(
-    "--lock-timeout",
-    type=click.FloatRange(0),
-    default=DEFAULT_LOCK_TIMEOUT_S,
-    show_default=True,
-    metavar="SECONDS",
-    help="Wait so long for another push of the merchant.",
-)
+@lock_timeout_option("Wait so long for another push of the merchant.", default=ONE_MERCHANT_LOCK_TIMEOUT_S)
 @output_option()
 @click.pass_context
 def command(

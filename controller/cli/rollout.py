@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from controller.cli.options import SaidArgument, output_option, parse_scope, path_argument, selection_options
+from controller.cli.options import (
+    SaidArgument,
+    lock_timeout_option,
+    output_option,
+    parse_scope,
+    path_argument,
+    selection_options,
+)
 from controller.model.errors import UsageError
 from controller.model.run import ALLOW_CLASSES
 from controller.settings import Settings
@@ -48,9 +55,7 @@ _allow = click.option(
     "--allow", multiple=True, type=click.Choice(ALLOW_CLASSES), help="Lift the limit on this class; may be repeated."
 )
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
-_lock_timeout = click.option(
-    "--lock-timeout", type=click.FloatRange(0), default=0, metavar="SECONDS", help="Wait so long for another run."
-)
+_lock_timeout = lock_timeout_option()
 _name = click.argument("name", required=False, cls=SaidArgument)
 _foreground = click.option(
     "--foreground", is_flag=True, help="Carry it out in this process, also where `merchantctl run` would."

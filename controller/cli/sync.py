@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import MerchantNameParameter, SaidArgument, output_option
+from controller.cli.options import (
+    ONE_MERCHANT_LOCK_TIMEOUT_S,
+    MerchantNameParameter,
+    SaidArgument,
+    lock_timeout_option,
+    output_option,
+)
 from controller.model.errors import UsageError
 from controller.settings import Settings
 
@@ -29,8 +35,6 @@ this process dies, the next apply or run does that. Times are UTC unless they sa
 Exit codes: 0 done, 1 it cannot begin or you declined, 3 the sync failed, 5 something could not
 be read, 6 another run is writing, 64 wrong usage or no terminal to ask on.
 """
-
-DEFAULT_LOCK_TIMEOUT_S = 60
 
 
 class InstantParameter(click.ParamType[datetime]):
@@ -55,14 +59,7 @@ class InstantParameter(click.ParamType[datetime]):
 @click.option("--finish", type=InstantParameter(), metavar="WHEN", help="The end of that range.")
 @click.option("--status", "only_status", is_flag=True, help="Show the latest sync instead; begins none.")
 @click.option("--wait", is_flag=True, help="With --status: wait until it has ended. A sync begun here is waited for.")
-@click.option(
-    "--lock-timeout",
-    type=click.FloatRange(0),
-    default=DEFAULT_LOCK_TIMEOUT_S,
-    show_default=True,
-    metavar="SECONDS",
-    help="Wait so long for another run.",
-)
+@lock_timeout_option(default=ONE_MERCHANT_LOCK_TIMEOUT_S)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output_option()
 @click.pass_context

@@ -409,7 +409,7 @@ class Client(Reader):
         places in the budget together. A write that would have to wait (a pause after 429), was answered 429 or never
         left was not done: after the wait `read_and_write` is run again from its read, so that no document is sent
         that grew old. Its other errors are raised as they are. It is bounded as any request: by MAX_RETRY_S and,
-        where nothing is sent at all, by MAX_ATTEMPTS.
+        where nothing is sent at all, by MAX_REQUEST_ATTEMPTS.
         """
         return await self._transport.read_then_write(lambda transport: read_and_write(Client(transport)))
 

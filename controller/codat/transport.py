@@ -65,7 +65,7 @@ MAX_EXCHANGE_S = 150.0
 MIN_THROTTLE_WAIT_S = 0.5
 """Seconds to send nothing after a 429 at the least: when it does not say how long, or says «now»."""
 
-MAX_ATTEMPTS = 5
+MAX_REQUEST_ATTEMPTS = 5
 """How often one request is sent, unless it is answered 429: then only the time limits."""
 
 MAX_RETRY_S = 300.0
@@ -445,7 +445,7 @@ class RetryBudget:
     def next_delay(self, retry_after_s: float | None, *, throttled: bool) -> float | None:
         """Seconds to wait before the next attempt, None = no more. A 429 is no failed attempt: only time limits it."""
         self._attempts += 1
-        if (self._attempts > MAX_ATTEMPTS and not throttled) or (retry_after_s or 0.0) > MAX_QUOTA_WAIT_S:
+        if (self._attempts > MAX_REQUEST_ATTEMPTS and not throttled) or (retry_after_s or 0.0) > MAX_QUOTA_WAIT_S:
             return None
         delay_s = max(retry_after_s or 0.0, self._backoff_s * random.uniform(0.5, 1.0))
         self._backoff_s = min(MAX_BACKOFF_S, 2 * self._backoff_s)

@@ -61,7 +61,7 @@ FLOW_ROWS = (
 
 MAX_PULL_SCHEDULE_HOURS = 24 * 366
 
-_TAX_RATE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,9})?")
+_TAX_RATE_FORM = re.compile(r"[0-9]{1,3}(\.[0-9]{1,9})?")
 _KNOWN_ACCOUNTS = {key.lower(): key for key in ACCOUNT_KEYS}
 
 
@@ -181,7 +181,7 @@ def _one_place(secret: Mapping[str, str]) -> Mapping[str, str]:
 
 def is_tax_rate(key: str) -> bool:
     """Whether a tax rate may be written like that."""
-    return bool(_TAX_RATE.fullmatch(key))
+    return bool(_TAX_RATE_FORM.fullmatch(key))
 
 
 def _valid_tax_rate(key: str) -> str:
@@ -320,12 +320,12 @@ def _required(shape: CoreSchema, description: str = "") -> TypedDictField:
 _FLAG = core_schema.bool_schema(strict=True)
 _TEXT = core_schema.str_schema(min_length=1, max_length=MAX_MANIFEST_TEXT_LENGTH, strict=True)
 _DISTINCT_TEXTS = _checked(core_schema.list_schema(_TEXT, strict=True), _no_duplicates)
-_NAME = _first_checked(_text(_NAME_PATTERN), _without_invisible_flaw)
-_MERCHANT_NAME = _checked(_NAME, _no_kept_name)
+_MANIFEST_NAME = _first_checked(_text(_NAME_PATTERN), _without_invisible_flaw)
+_MERCHANT_NAME = _checked(_MANIFEST_NAME, _no_kept_name)
 _FLOW_ROW = _checked(_text(_ROW_PATTERN), _no_mistyped_row)
-_WEB_ADDRESS = core_schema.str_schema(pattern=_WEB_ADDRESS_PATTERN, max_length=MAX_WEB_ADDRESS_LENGTH, strict=True)
+_WEB_LINK = core_schema.str_schema(pattern=_WEB_ADDRESS_PATTERN, max_length=MAX_WEB_ADDRESS_LENGTH, strict=True)
 _PLATFORM = _checked(_text(), _known_platform, enum=[*NAMES, *sorted(KEYS - {*NAMES.values()})])
-_DAY = _checked(_text(_DATE_PATTERN), _plausible_date)
+_DECLARED_DAY = _checked(_text(_DATE_PATTERN), _plausible_date)
 _ACCOUNT_KEY = _checked(_text(_ACCOUNT_KEY_PATTERN), _no_typing_error)
 _TAX_RATE_KEY = _checked(_text(), _valid_tax_rate)
 _LABELS = _by(_text(_LABEL_KEY_PATTERN), _text(_LABEL_VALUE_PATTERN))
@@ -350,7 +350,7 @@ _NEW_ACCOUNT = _mapping(
     description=_optional(_TEXT, "Xero only"),
 )
 
-_ACCOUNT = _mapping(
+_ACCOUNT_KEYS = _mapping(
     "Account",
     id=_optional(_TEXT, "The record's own id in the merchant's books"),
     code=_optional(_TEXT, "Nominal code, looked up in each merchant's options"),
@@ -364,7 +364,7 @@ _RECORD = _mapping(
     name=_optional(_TEXT, "Name, looked up in each merchant's options"),
 )
 
-_ACCOUNT_REF = _checked(_ACCOUNT, _exactly_one, oneOf=[{"required": [key]} for key in ("id", "code", "name")])
+_ACCOUNT_REF = _checked(_ACCOUNT_KEYS, _exactly_one, oneOf=[{"required": [key]} for key in ("id", "code", "name")])
 _RECORD_REF = _checked(_RECORD, _exactly_one, minProperties=1, maxProperties=1)
 _ACCOUNTS = _checked(_by(_ACCOUNT_KEY, _or_null(_ACCOUNT_REF)), _no_duplicate_accounts)
 _TAX_RATES = _checked(_by(_TAX_RATE_KEY, _RECORD_REF), _no_duplicate_tax_rates)
@@ -409,7 +409,7 @@ _MAPPING = _mapping(
 _SCHEDULE = _mapping(
     "Schedule",
     frequency=_optional(_one_of("Daily", "Monthly")),
-    startDate=_optional(_DAY, "First local day to sync; 00:00 in timeZone"),
+    startDate=_optional(_DECLARED_DAY, "First local day to sync; 00:00 in timeZone"),
     time=_optional(_text(_TIME_PATTERN), "Wall clock in timeZone; needs timeZone"),
     timeZone=_optional(_checked(_text(), _known_zone), "IANA zone, such as Europe/London"),
     syncHourUtc=_optional(core_schema.int_schema(ge=0, le=23, strict=True), "Instead of time and timeZone"),
@@ -452,7 +452,7 @@ _IGNORE = _checked(
         field=_optional(_TEXT, "A field path, neither compared nor written; or a finding"),
         live=_optional(_LIVE_VALUE, "The live value that it is said of, and no other; null = not set"),
         reason=_required(_TEXT, "Why; it is shown in place of the finding"),
-        until=_required(_DAY, "Day from which it counts again, 00:00 UTC; within 90 days"),
+        until=_required(_DECLARED_DAY, "Day from which it counts again, 00:00 UTC; within 90 days"),
     ),
     _valid_ignore,
 )
@@ -466,12 +466,12 @@ _MERCHANT_POLICY = _mapping(
 _SUSPEND = _mapping(
     "Suspend",
     reason=_required(_TEXT, "Why; it is shown wherever the merchant is"),
-    until=_optional(_DAY, "Day from which it is open again, 00:00 UTC"),
+    until=_optional(_DECLARED_DAY, "Day from which it is open again, 00:00 UTC"),
 )
 
 _PROFILE_SPEC = _mapping(
     "ProfileSpec",
-    extends=_optional(_NAME, "The profile that this one builds on"),
+    extends=_optional(_MANIFEST_NAME, "The profile that this one builds on"),
     connection=_optional(_CONNECTION),
     enabled=_optional(_FLAG),
     schedule=_optional(_SCHEDULE),
@@ -481,7 +481,7 @@ _PROFILE_SPEC = _mapping(
 
 _MERCHANT_SPEC = _mapping(
     "MerchantSpec",
-    profile=_optional(_NAME, "The profile that this merchant builds on"),
+    profile=_optional(_MANIFEST_NAME, "The profile that this merchant builds on"),
     company=_optional(_COMPANY),
     connection=_optional(_CONNECTION),
     enabled=_optional(_FLAG),
@@ -504,8 +504,8 @@ _FLOW_TEXT = _mapping(
 _BRANDING = _mapping(
     "Branding",
     name=_optional(_TEXT, "Your name, as merchants see it"),
-    logoUrl=_optional(_WEB_ADDRESS),
-    iconUrl=_optional(_WEB_ADDRESS),
+    logoUrl=_optional(_WEB_LINK),
+    iconUrl=_optional(_WEB_LINK),
 )
 
 _DATA_TYPE = _mapping(
@@ -524,10 +524,10 @@ _FLOW_SPEC = _mapping(
         "Rows that the Sync Flow shows beside the required ones; null = all",
     ),
     redirectUrl=_optional(
-        _WEB_ADDRESS,
+        _WEB_LINK,
         "Where merchants go after consent, and at the end of the Sync Flow that `merchantctl link NAME` leads to",
     ),
-    whiteListUrls=_optional(_checked(core_schema.list_schema(_WEB_ADDRESS, strict=True), _no_duplicates)),
+    whiteListUrls=_optional(_checked(core_schema.list_schema(_WEB_LINK, strict=True), _no_duplicates)),
     branding=_optional(_BRANDING),
     dataTypes=_optional(_by(_text(_DATA_TYPE_PATTERN), _DATA_TYPE), "What Codat pulls of the books, and when"),
     policy=_optional(_FLOW_POLICY),
@@ -548,7 +548,7 @@ _RULE = _checked(
     _mapping(
         "Rule",
         type=_required(_checked(_TEXT, _no_mistyped(RULE_TYPES, "type of rule")), "To the letter, API notes 6.1"),
-        webhook=_optional(_WEB_ADDRESS, "Where deliveries go"),
+        webhook=_optional(_WEB_LINK, "Where deliveries go"),
         emails=_optional(_checked(core_schema.list_schema(_text(_MAIL_PATTERN), strict=True), _no_duplicates)),
     ),
     _one_notifier,
@@ -556,7 +556,7 @@ _RULE = _checked(
 
 _CONSUMER = _mapping(
     "Consumer",
-    url=_required(_WEB_ADDRESS, "Where deliveries go"),
+    url=_required(_WEB_LINK, "Where deliveries go"),
     eventTypes=_required(
         _checked(
             core_schema.list_schema(_checked(_TEXT, _no_mistyped(EVENT_TYPES, "event")), min_length=1, strict=True),
@@ -586,14 +586,14 @@ _MERCHANT_METADATA = _mapping(
 
 _PROFILE_METADATA = _mapping(
     "ProfileMetadata",
-    name=_required(_NAME, "What merchants and other profiles call it"),
+    name=_required(_MANIFEST_NAME, "What merchants and other profiles call it"),
     labels=_optional(_LABELS),
 )
 
 
 _ACCOUNT_METADATA = _mapping(
     "AccountMetadata",
-    name=_required(_NAME, "What the document is called"),
+    name=_required(_MANIFEST_NAME, "What the document is called"),
     labels=_optional(_LABELS, "By which an environment of merchantctl.toml chooses it"),
 )
 

@@ -22,7 +22,7 @@ SpecPath = tuple[str, ...]
 _MAX_KEYS_ON_ONE_LINE = 3
 _MAX_WIDTH = 100
 _PLAIN = re.compile(r"([A-Za-z]|[0-9]+[ %])[A-Za-z0-9 &'()%+./_-]*")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LOOKS_LIKE_A_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
@@ -132,7 +132,7 @@ def _scalar(value: Any) -> str:
 
 def _quoted_if_needed(text: str) -> str:
     plain = _PLAIN.fullmatch(text) and not text.endswith(" ") and text.lower() not in YAML_KEYWORDS
-    if plain or _DATE.fullmatch(text):
+    if plain or _LOOKS_LIKE_A_DATE.fullmatch(text):
         return text
     if '"' in text and "'" not in text and text.isprintable():
         return f"'{text}'"

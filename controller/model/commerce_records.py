@@ -24,7 +24,7 @@ MAX_RECORDS_PER_UPLOAD = 4999
 MAX_ID_BYTES = 1000
 """Of a record's id: what every database of ours keeps in an index."""
 
-MAX_SHOWN = 80
+MAX_VALUE_SHOWN = 80
 """Characters of a wrong value that a complaint shows."""
 
 DIGEST_LENGTH = 20
@@ -47,13 +47,13 @@ _AMOUNT_FIELDS = {
 _DATE_FIELDS = {"createdDate", "closedDate", "dueDate", "modifiedDate", "sourceModifiedDate"}
 _TEXT_FIELDS = {"currency", "country", "orderNumber", "paymentProvider", "subType"}
 _OBJECT_FIELDS = {"locationRef", "customerRef", "productRef", "productVariantRef", "transactionSourceRef"}
-_LIST_FIELDS = {"orderLineItems", "payments", "serviceCharges", "discountAllocations"}
+_RECORD_LIST_FIELDS = {"orderLineItems", "payments", "serviceCharges", "discountAllocations"}
 """A field means the same wherever it stands in a record, so that its name alone says what it holds."""
 
 MAX_AMOUNT = 1e15
 """Beyond it a number does not keep its cents."""
 
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+_DATE_FORM = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 """Of what ISO 8601 allows (2026-W47-6, 20261121) the forms that the API is known to read (API notes 1.5)."""
 
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
@@ -140,7 +140,7 @@ def _check_fields(of: str, record: Mapping[str, object]) -> Iterator[str]:
     for name, value in record.items():
         if value is None:
             continue
-        if name in _LIST_FIELDS:
+        if name in _RECORD_LIST_FIELDS:
             yield from _check_list(name, value)
         elif name not in _OBJECT_FIELDS:
             yield from (f".{name}: {_shown(value)} {wrong}" for wrong in _check_value(of, name, value))
@@ -176,13 +176,13 @@ def _check_value(of: str, name: str, value: object) -> Iterator[str]:
 def _shown(value: object) -> str:
     """A value in a complaint: what is wrong may be a whole file."""
     text = repr(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+    return text if len(text) <= MAX_VALUE_SHOWN else f"{text[:MAX_VALUE_SHOWN]}…"
 
 
 def _is_date(value: object) -> bool:
     try:
         # The first and the last year lie outside of the calendar in some zones.
-        is_text = isinstance(value, str) and _DATE.fullmatch(value) is not None
+        is_text = isinstance(value, str) and _DATE_FORM.fullmatch(value) is not None
         return is_text and MINYEAR < datetime.fromisoformat(str(value)).year < MAXYEAR
     except ValueError:
         return False

@@ -20,7 +20,7 @@ _COMMERCE, _CONNECTION = frozenset({CheckedPart.COMMERCE_CONNECTION}), frozenset
 _DATA, _PULLS = frozenset({CheckedPart.REFERENCE_DATA}), frozenset({CheckedPart.PULLS})
 _BOOKS, _MAPPING = frozenset({CheckedPart.BOOKS}), frozenset({CheckedPart.MAPPING})
 _SYNC, _EVERYTHING = frozenset({CheckedPart.SYNC}), frozenset({CheckedPart.EVERYTHING})
-_ACCOUNT = frozenset({CheckedPart.ACCOUNT})
+_OF_THE_ACCOUNT = frozenset({CheckedPart.ACCOUNT})
 
 EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
     **dict.fromkeys(("company-missing", "company-renamed", "company-unmanaged"), _COMPANY),
@@ -59,10 +59,10 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
         _MAPPING,
     ),
     **dict.fromkeys((LAST_SYNC_FAILED, SYNC_OVERDUE), _SYNC),
-    **dict.fromkeys(("flow-changed", "flow-invalid", "flow-not-kept"), _ACCOUNT),
-    **dict.fromkeys(("rule-missing", "rule-changed", "rule-pending"), _ACCOUNT),
-    **dict.fromkeys(("consumer-missing", "consumer-changed", "consumer-pending", "consumer-replaced"), _ACCOUNT),
-    "consumer-unproven": _ACCOUNT,
+    **dict.fromkeys(("flow-changed", "flow-invalid", "flow-not-kept"), _OF_THE_ACCOUNT),
+    **dict.fromkeys(("rule-missing", "rule-changed", "rule-pending"), _OF_THE_ACCOUNT),
+    **dict.fromkeys(("consumer-missing", "consumer-changed", "consumer-pending", "consumer-replaced"), _OF_THE_ACCOUNT),
+    "consumer-unproven": _OF_THE_ACCOUNT,
     **dict.fromkeys((*CLOSED_WORDS, "ignored", MANUAL_SYNC), frozenset()),  # the manifest says it, or the state
     # These depend on all changes of the plan, or on all that was read of the merchant.
     **dict.fromkeys(
@@ -102,7 +102,7 @@ NOT_IGNORABLE = frozenset(
         MANUAL_SYNC,
     }
     | {f"{kind}-remapped" for kind in RefKind}
-    | {code for code, evidence in EVIDENCE_BY_CODE.items() if evidence in (_EVERYTHING, _ACCOUNT)}
+    | {code for code, evidence in EVIDENCE_BY_CODE.items() if evidence in (_EVERYTHING, _OF_THE_ACCOUNT)}
 )
 """Codes that `policy.ignore` never hides: something is gone, nothing is known, Codat would refuse the document, or
 changes are held. Whatever rests on everything is of that kind; and no merchant has what is about the account."""
@@ -129,7 +129,7 @@ ENDED_WORDS: Mapping[str, str] = {
 }
 """The same in words, for people."""
 
-_CHANGED_BY_PEOPLE = _COMPANY | _NAMES | _COMMERCE | _CONNECTION | _BOOKS | _MAPPING | _ACCOUNT
+_CHANGED_BY_PEOPLE = _COMPANY | _NAMES | _COMMERCE | _CONNECTION | _BOOKS | _MAPPING | _OF_THE_ACCOUNT
 
 
 def ended_by(code: str, *, written: bool, wish_moved: bool) -> Ended:

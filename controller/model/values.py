@@ -140,19 +140,19 @@ def canonical_tax_rate(text: str) -> str:
     return (digits.rstrip("0").rstrip(".") if "." in digits else digits) or "0"
 
 
-_ACCOUNT = re.compile(r"mapping\.(sales|payments|fees)\.accounts\.(.+)")
-_TAX_RATE = re.compile(r'mapping\.sales\.taxRates\["(.+)"\]')
+_ACCOUNT_PATH = re.compile(r"mapping\.(sales|payments|fees)\.accounts\.(.+)")
+_TAX_RATE_PATH = re.compile(r'mapping\.sales\.taxRates\["(.+)"\]')
 
 
 def parse_account_path(path: str) -> tuple[str, str] | None:
     """(section, key) of an account's path, else None."""
-    match = _ACCOUNT.fullmatch(path)
+    match = _ACCOUNT_PATH.fullmatch(path)
     return (match[1], match[2]) if match else None
 
 
 def parse_tax_rate_path(path: str) -> str | None:
     """The rate of a tax rate's path, else None."""
-    match = _TAX_RATE.fullmatch(path)
+    match = _TAX_RATE_PATH.fullmatch(path)
     return match[1] if match else None
 
 

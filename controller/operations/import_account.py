@@ -37,7 +37,12 @@ from controller.reconcile.account_settings import read_live_settings
 from controller.settings import Settings
 
 FLOW_NAME, ALERTS_NAME = "sync-flow", "alert-rules"
-PARTS = (*(f"{TEXT_ROOT}.{locale}" for locale in LOCALES), VISIBLE_ACCOUNTS_PATH, PROFILE_PART, DATA_TYPES_ROOT)
+IMPORTED_PARTS = (
+    *(f"{TEXT_ROOT}.{locale}" for locale in LOCALES),
+    VISIBLE_ACCOUNTS_PATH,
+    PROFILE_PART,
+    DATA_TYPES_ROOT,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ async def import_account(
     async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
         bound = bound_company_ids(await store.records.load())
         await verify_account(api, await store.account.load(), bound, api.companies, environment.clock())
-        live = await read_live_settings(PARTS, await api.client_id(), api)
+        live = await read_live_settings(IMPORTED_PARTS, await api.client_id(), api)
         hooks, unread_hooks = await _read_hooks(api)
     flow, flow_left_out = _flow_spec(live, declared)
     alerts, hooks_left_out = _alerts_spec(hooks, declared)

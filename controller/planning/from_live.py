@@ -35,7 +35,6 @@ from controller.planning.resolve import resolve_fields
 from controller.planning.rules import find_violations
 from controller.quick_dataclasses import dataclass
 
-_DAY = timedelta(days=1)
 _SHAREABLE_KEYS: tuple[Literal["code", "name"], ...] = ("code", "name")
 """In this order: a code is the same in many merchants' books, a name is only easier to read."""
 
@@ -168,7 +167,7 @@ def _local_time_in(zone: str, live: Configuration, now: datetime) -> LocalTime |
         return None
     earliest = max(now, _live_start(live) or now)
     today = earliest.astimezone(UTC).replace(hour=hour, minute=0, second=0, microsecond=0)
-    due = today if today > earliest else today + _DAY
+    due = today if today > earliest else today + timedelta(days=1)
     return LocalTime(f"{due.astimezone(time_zone(zone)):%H:%M}", zone)
 
 

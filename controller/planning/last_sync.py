@@ -189,7 +189,7 @@ def fields_in_message(text: str, live: Configuration) -> tuple[str, ...]:
     By section and account key where it names them, else by the id of what is selected there, else, where it names no
     id, by the only field of that kind.
     """
-    by_key = (account_path(_SECTIONS[word.lower()], key) for word, key in _ACCOUNT_KEY.findall(text))
+    by_key = (account_path(_SECTIONS[word.lower()], key) for word, key in _ACCOUNT_IN_MESSAGE.findall(text))
     found = {place for path in by_key if (place := resolve_live_path(live.values, path))}
     kinds = {kind for kind, word in _KIND_WORDS.items() if word in text.lower()}
     if not found:
@@ -203,7 +203,7 @@ def fields_in_message(text: str, live: Configuration) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-_ACCOUNT_KEY = re.compile(r"\b(sales|payment|fee)s? account (\w+) - ", re.IGNORECASE)
+_ACCOUNT_IN_MESSAGE = re.compile(r"\b(sales|payment|fee)s? account (\w+) - ", re.IGNORECASE)
 _NAMES_ONE_RECORD = re.compile(
     r"\b(account|customer|supplier|tax rate) (?!is |does )\S+ (is not|does not)", re.IGNORECASE
 )

@@ -40,7 +40,7 @@ _ACCOUNT_BY_TRANSACTION = {
     "PaymentFee": ("fees", "paymentFee"),
     "PaymentFeeRefund": ("fees", "paymentFeeRefund"),
 }
-_SWITCHES = {"payments": PAYMENTS_SYNC_PATH, "fees": FEES_SYNC_PATH}
+_SWITCH_PATHS = {"payments": PAYMENTS_SYNC_PATH, "fees": FEES_SYNC_PATH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Survey:
     def _is_mapped(self, path: str) -> bool:
         """Whether an account is chosen at a path, or its section does not sync at all."""
         if path not in self._mapped:
-            switch = _SWITCHES[path.split(".")[1]]
+            switch = _SWITCH_PATHS[path.split(".")[1]]
             live_path = resolve_live_path(self._live, path)
             is_chosen = live_path is not None and self._live[live_path] is not None
             self._mapped[path] = is_chosen or self._live.get(switch) is not True

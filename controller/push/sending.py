@@ -40,7 +40,7 @@ FORGOTTEN = "NotInHistory"
 MAY_BE_UNKNOWN_FOR = timedelta(hours=1)
 """A read may be answered from an older copy, which does not have the dataset yet."""
 
-MAX_ATTEMPTS = 2
+MAX_UPLOAD_ATTEMPTS = 2
 """Times that the same records are sent in one push, where the first certainly did not arrive."""
 
 
@@ -154,7 +154,7 @@ async def _send(
     body: dict[str, Any] = {key: records}
     if sender.contract_version is not None:
         body["contractVersion"] = sender.contract_version
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(MAX_UPLOAD_ATTEMPTS):
         begun_at = sender.now()
         upload_id = await uploads.begin(lease, pushed, begun_at, sender.connection_ids)
         try:
@@ -172,7 +172,7 @@ async def _send(
         if dataset_id is not None:
             await uploads.record_sent(upload_id, dataset_id)
             return UploadStatus(dataset_id, data_type, "Queued", records=len(pushed))
-    return UploadFailure(data_type, len(pushed), f"did not arrive, {MAX_ATTEMPTS} times: {lost}")
+    return UploadFailure(data_type, len(pushed), f"did not arrive, {MAX_UPLOAD_ATTEMPTS} times: {lost}")
 
 
 def _row_of(upload_id: int, data_type: str, records: int, begun_at: datetime) -> UploadRow:

@@ -19,7 +19,7 @@ from state import ManualSyncRow, Store
 NOT_BEGUN = "not begun"
 """The outcome of one whose request was not sent, or did not arrive."""
 
-CHECK_INTERVAL_S = 2.0
+RUNNING_SYNC_CHECK_INTERVAL_S = 2.0
 MAX_WAIT_S = 30.0
 """So long an apply waits for manual syncs that were left open; what runs still is left to the next look."""
 
@@ -45,8 +45,8 @@ async def end_abandoned_syncs(snapshot: RunSnapshot) -> None:
             return
         if not waited:
             run.on_message(f"waiting for the manual sync of {', '.join(row.merchant for row in left)} to end")
-        await run.stop.wait_unless_stopped(run.sleep(CHECK_INTERVAL_S))
-        waited += CHECK_INTERVAL_S
+        await run.stop.wait_unless_stopped(run.sleep(RUNNING_SYNC_CHECK_INTERVAL_S))
+        waited += RUNNING_SYNC_CHECK_INTERVAL_S
 
 
 async def _abandoned_syncs(snapshot: RunSnapshot) -> list[ManualSyncRow]:

@@ -27,6 +27,17 @@ LONGEST_VALUE = 200
 LONGEST_SENTENCE = 700
 """Characters of a value and of a cause or remedy that a table shows; JSON has the whole of it."""
 
+LINE_COLUMNS = (
+    ("field", "field"),
+    ("live", "actual"),
+    ("wanted", "desired"),
+    ("changed", "changed"),
+    ("merchants", "merchants"),
+    ("cause", "about"),
+    ("remedy", "what to do"),
+)
+"""What a table has of a line of a group, with its heading."""
+
 _NOTE_TITLES = {
     ADOPTED: "adopt the existing company of that name",
     SET_LATER: "set later, by the first configuration: once the books are linked and read",

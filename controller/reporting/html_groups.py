@@ -9,6 +9,7 @@ from controller.model.severity import Severity
 from controller.model.statement_groups import Group, Line, merchants_by_actor, merchants_by_severity
 from controller.reporting.formatting import ACTOR_WORDS, format_count
 from controller.reporting.group_words import (
+    LINE_COLUMNS,
     SEVERITY_WORDS,
     LineWords,
     group_about,
@@ -22,15 +23,6 @@ NAMED_IN_CELL = 3
 
 _BEST_BREAKS = re.compile(r"(?<=\w)([./])(?=\w)")
 """Where paths of fields and of files break best."""
-
-_COLUMNS = (
-    ("field", "field"),
-    ("live", "actual"),
-    ("wanted", "desired"),
-    ("changed", "changed"),
-    ("cause", "about"),
-    ("remedy", "what to do"),
-)
 
 
 def groups_html(groups: Sequence[Group]) -> str:
@@ -65,7 +57,11 @@ def _group(group: Group) -> str:
 def _table(group: Group) -> str:
     """Only columns in which something stands; many lines are folded."""
     told = [(line, line_words(line, group)) for line in group.lines]
-    used = [(name, title) for name, title in _COLUMNS if any(getattr(words, name) for _, words in told)]
+    used = [
+        (name, title)
+        for name, title in LINE_COLUMNS
+        if name != "merchants" and any(getattr(words, name) for _, words in told)
+    ]
     with_names = any(len(line.merchants) < len(group.merchants) for line in group.lines)
     heads = [title for _, title in used] + (["merchants"] if with_names else [])
     rows = [_row(line, words, used, with_names) for line, words in told]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from controller.model.statement_groups import Group
 from controller.reporting.formatting import cut_text, format_count
 from controller.reporting.group_words import (
+    LINE_COLUMNS,
     LONGEST_VALUE,
     SEVERITY_WORDS,
     LineWords,
@@ -30,16 +31,6 @@ NAMES_CHARACTERS = 1_500
 LINKS_CHARACTERS = 6_000
 HEADINGS_SHARE = 0.3
 """So much of the room is kept for the headings of the groups still to come."""
-
-_COLUMNS = (
-    ("field", "field"),
-    ("live", "actual"),
-    ("wanted", "desired"),
-    ("changed", "changed"),
-    ("merchants", "merchants"),
-    ("cause", "about"),
-    ("remedy", "what to do"),
-)
 
 
 def groups_within(groups: Sequence[Group], room: int, command: str) -> list[str]:
@@ -119,7 +110,7 @@ def _forms(group: Group, command: str) -> Iterable[list[str]]:
 def _table(group: Group, most: int, command: str) -> list[str]:
     """Only columns in which something stands."""
     words = [line_words(line, group) for line in group.lines[:most]]
-    used = [(name, title) for name, title in _COLUMNS if any(getattr(line, name) for line in words)]
+    used = [(name, title) for name, title in LINE_COLUMNS if any(getattr(line, name) for line in words)]
     rows = [[_cell(line, name) for name, _ in used] for line in words]
     lines = table([title for _, title in used], rows) if used else []
     left_out = group.lines[most:]

@@ -14,9 +14,9 @@ from controller.reporting.formatting import align_columns, clean, cut_text, form
 from controller.reporting.group_words import SEVERITY_WORDS, actor_sentence, group_about
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
 
-_STYLES = {Severity.CRITICAL: "bad", Severity.WARNING: "change", Severity.INFO: "quiet"}
+_STYLE_BY_SEVERITY = {Severity.CRITICAL: "bad", Severity.WARNING: "change", Severity.INFO: "quiet"}
 _LONGEST_CAUSE = 100
-_LONGEST_TITLE = 300
+_LONGEST_CAUSE = 300
 
 
 def period_report_text(report: PeriodReport, paint: Paint = WITHOUT_COLOUR) -> str:
@@ -52,7 +52,7 @@ def _findings(title: str, findings: Sequence[Finding], paint: Paint) -> list[str
         since = min((line.since for line in group.lines if line.since), default=None)
         rows.append(
             (
-                paint(_STYLES[severity], SEVERITY_WORDS[severity].lower()),
+                paint(_STYLE_BY_SEVERITY[severity], SEVERITY_WORDS[severity].lower()),
                 group.subject.code,
                 clean(group.lines[0].example.field or ""),
                 f"{group_about(group) if len(group.merchants) > 1 else ''}",
@@ -72,7 +72,7 @@ def _not_booked(report: PeriodReport, paint: Paint) -> list[str]:
         table = [(name, since, f"last success: {success}", f"next: {due}") for name, since, success, due, _ in rows]
         remedy = words.not_booked_remedy(group)
         lines += [
-            "  " + cut_text(words.not_booked_title(group), _LONGEST_TITLE),
+            "  " + cut_text(words.not_booked_title(group), _LONGEST_CAUSE),
             *([f"    > {remedy}"] if remedy else []),
         ]
         lines += [*align_columns(table, "    "), *([f"    and {more:,} more: -o json has all"] if more > 0 else [])]

@@ -13,7 +13,7 @@ from controller.reporting.history import stored_words
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
 
 COMPARABLE_KINDS = ("Report", "DriftReport")
-MAX_SHOWN = 50
+MAX_FINDINGS_SHOWN = 50
 """Findings of each sort that the text names; the JSON has all."""
 
 Document = Mapping[str, Any]
@@ -109,9 +109,13 @@ def _signed(sign: str, findings: list[tuple[Document, str]], paint: Paint) -> li
             clean(str(finding.get("field") or "")),
             clean(values),
         )
-        for finding, values in findings[:MAX_SHOWN]
+        for finding, values in findings[:MAX_FINDINGS_SHOWN]
     ]
-    more = [f"{sign} {len(findings) - MAX_SHOWN:,} more; -o json has all"] if len(findings) > MAX_SHOWN else []
+    more = (
+        [f"{sign} {len(findings) - MAX_FINDINGS_SHOWN:,} more; -o json has all"]
+        if len(findings) > MAX_FINDINGS_SHOWN
+        else []
+    )
     return [*align_columns(rows, ""), *more, *([""] if rows else [])]
 
 

@@ -30,10 +30,10 @@ def rollout_text(rollout: Rollout, paint: Paint = WITHOUT_COLOUR) -> str:
         f"{format_time(rollout.since)}"
     )
     lines = [head, *([f"  {clean(rollout.reason)}"] if rollout.reason else [])]
-    rows = [("WAVE", "MERCHANTS", *_COLUMNS.values(), "")]
+    rows = [("WAVE", "MERCHANTS", *_COUNT_COLUMNS.values(), "")]
     for number in range(1, rollout.wave_count + 1):
         wave = wave_json(rollout, number)
-        cells = (str(wave[each]) if wave[each] else "-" for each in _COLUMNS)
+        cells = (str(wave[each]) if wave[each] else "-" for each in _COUNT_COLUMNS)
         rows.append((str(number), f"{wave['merchants']:,}", *cells, _note(rollout, number)))
     lines += align_columns(rows, "  ")
     lines += _trouble_lines(rollout, paint)
@@ -133,7 +133,7 @@ def _trouble_lines(rollout: Rollout, paint: Paint) -> list[str]:
     return [*lines, f"and {more:,} more: -o json lists all"] if more > 0 else lines
 
 
-_COLUMNS = {
+_COUNT_COLUMNS = {
     "done": "DONE",
     "failed": "FAILED",
     "left": "LEFT",

@@ -28,7 +28,7 @@ _MEANING = {
     5130: ("writing to the books failed", "sync again later"),
 }
 """By status code (API notes 5.5): what it means, and the next step."""
-_STYLES = {TransferStatus.RUNNING: "change", TransferStatus.SUCCESS: "good", TransferStatus.FAILED: "bad"}
+_STYLE_BY_TRANSFER = {TransferStatus.RUNNING: "change", TransferStatus.SUCCESS: "good", TransferStatus.FAILED: "bad"}
 
 
 def sync_preview_text(name: str, prospect: SyncPreview) -> str:
@@ -58,9 +58,8 @@ def sync_text(name: str, sync: Sync, paint: Paint = WITHOUT_COLOUR) -> str:
         else ""
     )
     began = f"  begun {format_time(sync.started_at)}" if sync.started_at else ""
-    head = (
-        f"{paint('strong', clean(name))}  {paint(_STYLES[sync.transfer_status], meaning)} ({sync.code}){covered}{began}"
-    )
+    style = _STYLE_BY_TRANSFER[sync.transfer_status]
+    head = f"{paint('strong', clean(name))}  {paint(style, meaning)} ({sync.code}){covered}{began}"
     # One line, whatever the message holds: a line break in it would forge the line of a next step.
     lines = [head, *([f"  {clean(message)}"] if (message := " ".join(sync.message.split())) else [])]
     return "\n".join([*lines, f"  {paint('strong', '>')} {step.format(name=clean(name))}"] if step else lines)
@@ -178,7 +177,7 @@ def _dataset_word(dataset: PushedDataset) -> str:
 def _fate(upload: UploadStatus | UploadFailure, paint: Paint) -> tuple[str, str]:
     if isinstance(upload, UploadFailure):
         return paint("bad", "failed"), clean(upload.reason)
-    return paint(_STYLES[upload.transfer_status], upload.transfer_status.value), clean(
+    return paint(_STYLE_BY_TRANSFER[upload.transfer_status], upload.transfer_status.value), clean(
         " ".join(filter(None, (upload.status, upload.message)))
     )
 

@@ -16,7 +16,7 @@ from controller.telemetry.metrics import Metrics
 from state import Store
 from state.errors import StateProblem
 
-CHECK_INTERVAL_S = 30.0
+REPORT_CHECK_INTERVAL_S = 30.0
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ class ReportSender:
 
     @property
     def timer(self) -> Timer:
-        return Timer("reports", CHECK_INTERVAL_S, self.send_due, at_once=True)
+        return Timer("reports", REPORT_CHECK_INTERVAL_S, self.send_due, at_once=True)
 
     async def send_due(self) -> None:
         try:

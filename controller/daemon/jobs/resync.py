@@ -15,7 +15,7 @@ from controller.daemon.workqueue import Queue
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.quick_dataclasses import dataclass
 
-PARTS = 20
+PARTS_OF_INTERVAL = 20
 """Into so many parts an interval is divided: nobody waits longer than that much over it, and each part costs a listing
 of the companies."""
 
@@ -36,7 +36,7 @@ class Resync:
 
     @property
     def timer(self) -> Timer:
-        return Timer("resync", max(MIN_INTERVAL_S, self.interval_s / PARTS), self.enqueue_due)
+        return Timer("resync", max(MIN_INTERVAL_S, self.interval_s / PARTS_OF_INTERVAL), self.enqueue_due)
 
     async def enqueue_due(self) -> None:
         if self.state.full_pass_under_way:

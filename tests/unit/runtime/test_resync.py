@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.daemon.jobs.resync import PARTS, Resync, due_for_resync
+from controller.daemon.jobs.resync import PARTS_OF_INTERVAL, Resync, due_for_resync
 from controller.daemon.loop import split_into_passes
 from controller.daemon.state import DaemonState
 from controller.daemon.workqueue import EVERYONE, WorkQueue
@@ -16,7 +16,7 @@ from controller.model.controller_status import ControllerStatus
 
 START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-TICK = HOUR / PARTS
+TICK = HOUR / PARTS_OF_INTERVAL
 
 
 @given(st.sets(st.text(min_size=1), min_size=1, max_size=20), st.integers(0, 10**6), st.integers(3600, 3600 * 30))
@@ -40,12 +40,12 @@ def test_ten_thousand_are_spread_evenly_over_the_interval() -> None:
     names = [f"m-{number:05}" for number in range(10_000)]
     looked_at = dict.fromkeys(names, START)
     numbers = []
-    for part in range(1, PARTS + 1):
+    for part in range(1, PARTS_OF_INTERVAL + 1):
         due = due_for_resync(names, looked_at, START + part * TICK, HOUR)
         looked_at.update(dict.fromkeys(due, START + part * TICK))
         numbers.append(len(due))
     assert sum(numbers) == 10_000
-    assert max(numbers) < 1.15 * 10_000 / PARTS
+    assert max(numbers) < 1.15 * 10_000 / PARTS_OF_INTERVAL
 
 
 def test_whoever_was_looked_at_for_another_reason_since_its_moment_is_left_to_the_next() -> None:
