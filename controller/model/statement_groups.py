@@ -62,7 +62,7 @@ def group_statements(statements: Iterable[Statement]) -> tuple[Group, ...]:
             fields[0][1][0].subject,
             fields[0][0],
             tuple(line for _, said in fields for line in _lines(said)),
-            _links(statement for _, said in fields for statement in said),
+            tuple(sorted({(each.merchant, each.link) for _, said in fields for each in said if each.link})),
         )
         for fields in alike.values()
     ]
@@ -155,7 +155,3 @@ def _value_as_read(value: Value | Ref) -> str:
     if isinstance(value, Option) and value.name:
         return f"{value.name} {value.code}"
     return repr(value)
-
-
-def _links(statements: Iterable[Statement]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted({(each.merchant, each.link) for each in statements if each.link}))

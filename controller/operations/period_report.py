@@ -20,7 +20,7 @@ from controller.reconcile.persist import last_sync_from_row
 from controller.reconcile.rollout_rows import load_newest
 from controller.reconcile.seen import load_seen, load_seen_fleet
 from controller.settings import Settings
-from state import OccurrenceRow, Sample, Store
+from state import Sample, Store
 
 REPORT_VERB = "report"
 """Under which a report that is recorded stands among the runs: the next one may be about what came since."""
@@ -80,7 +80,11 @@ async def _read_memory(settings: Settings, scope: Scope, store: Store, since: da
         looked_at={name: each.seen_at for name, each in seen.items() if name in names},
         met={name: _met(text) for name, text in statuses.items() if name in names},
         # Also what ended with a merchant that has left.
-        occurrences=[_occurrence(row) for row in rows if scope.is_everyone or row.merchant in names],
+        occurrences=[
+            ReportedOccurrence(*(getattr(row, name) for name in ReportedOccurrence.__dataclass_fields__))
+            for row in rows
+            if scope.is_everyone or row.merchant in names
+        ],
         syncs=latest,
         labels={name: each.labels for name, each in fleet.merchants.items()} if fleet else {},
         base_url=whole[0].base_url if whole else "",
@@ -101,10 +105,6 @@ _NEVER_LOOKED = (
 def _sampled_statuses(sample: Sample) -> tuple[datetime, dict[MerchantStatus, int]]:
     counts = {status: sample.counts.get(f"status.{status.value}", 0) for status in MerchantStatus}
     return sample.at, {status: number for status, number in counts.items() if isinstance(number, int)}
-
-
-def _occurrence(row: OccurrenceRow) -> ReportedOccurrence:
-    return ReportedOccurrence(*(getattr(row, name) for name in ReportedOccurrence.__dataclass_fields__))
 
 
 def _met(statuses: str) -> frozenset[str]:

@@ -102,7 +102,7 @@ def _compare(
     if is_as_declared(path, found, declared, applied):
         return _not_kept(path, desired, found) if not is_as_declared(path, found, declared, None) else None
     if path in live.locked:
-        return _locked(path, desired, found)
+        return _invalid(path, desired, found, "Codat has locked it", "ask Codat, or remove it from the manifest")
     return FieldChange(path, found, declared, _direction(path, found, declared, applied))
 
 
@@ -163,10 +163,6 @@ def _not_offered(path: str, desired: DesiredSettings, live: LiveSettings) -> Fin
     remove = "remove it from the manifest"
     remedy = f"did you mean {offered[nearest[0]]}? Else {remove}" if nearest else remove
     return _invalid(path, desired, None, f"Codat has no setting {path}, so that nothing was compared there", remedy)
-
-
-def _locked(path: str, desired: DesiredSettings, live: Value) -> Finding:
-    return _invalid(path, desired, live, "Codat has locked it", "ask Codat, or remove it from the manifest")
 
 
 def _invalid(path: str, desired: DesiredSettings, live: Value, cause: str, remedy: str) -> Finding:

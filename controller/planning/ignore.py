@@ -18,7 +18,6 @@ from controller.model.plan import Actor, ChangeKind, Finding, Plan
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED
 from controller.model.values import (
     LOCAL_TIME_PATH,
-    DeclaredValue,
     LocalTime,
     Option,
     Ref,
@@ -102,10 +101,6 @@ def _is_said_of(rule: IgnoreRule, finding: Finding, plan: Plan, desired: Desired
         return isinstance(live, Option) and getattr(live, said.by) == said.value
     if isinstance(live, datetime):
         return said in (value_to_json(live), str(local_date(live, _zone(desired))))
-    return _same_value(said, live)
-
-
-def _same_value(said: DeclaredValue, live: Value) -> bool:
     return not isinstance(said, Ref | LocalTime) and (said is live is None or values_equal(said, live))
 
 

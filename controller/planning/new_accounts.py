@@ -8,7 +8,7 @@ What is created in a merchant's books stays there. So each of these is asked whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -80,11 +80,8 @@ def unresolved_new_accounts(fields: Mapping[str, DeclaredValue], live: Configura
     """
     if fields.get(ENABLED_PATH) is False:
         return {}
-    return {path: ref for path, ref in _new_accounts(fields) if _finds_nothing(path, ref, live)}
-
-
-def _new_accounts(fields: Mapping[str, DeclaredValue]) -> Iterator[tuple[str, Ref]]:
-    return ((path, ref) for path, ref in fields.items() if isinstance(ref, Ref) and ref.create)
+    to_create = {path: ref for path, ref in fields.items() if isinstance(ref, Ref) and ref.create}
+    return {path: ref for path, ref in to_create.items() if _finds_nothing(path, ref, live)}
 
 
 def _finds_nothing(path: str, ref: Ref, live: Configuration) -> bool:

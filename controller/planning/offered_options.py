@@ -45,7 +45,7 @@ def list_offered_options(
                 declared_in.get((ref_kind(live_path), option.id), ()),
             )
             for option in options
-            if _matches(option, search)
+            if _contains_all(" ".join(filter(None, (option.id, option.code, option.name))), search)
         )
         words = live.allowed_words.get(live_path, ())
         words_shown = tuple(word for word in words if _contains_all(word, search))
@@ -77,10 +77,6 @@ def _is_at_or_below(path: str, field: str) -> bool:
     """taxRates.20 is taxRates["20"], and keys of accounts compare without case."""
     own, asked = (each.replace('["', ".").replace('"]', "").lower() for each in (path, field))
     return own == asked or own.startswith(f"{asked}.")
-
-
-def _matches(option: Option, search: str) -> bool:
-    return _contains_all(" ".join(filter(None, (option.id, option.code, option.name))), search)
 
 
 def _contains_all(text: str, search: str) -> bool:

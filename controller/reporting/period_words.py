@@ -8,7 +8,7 @@ from itertools import pairwise
 from controller.model.finding_evidence import ENDED_WORDS
 from controller.model.merchant_status import STATUS_MEANINGS
 from controller.model.not_booked import NotBookedGroup, NotBookedReason, count_actors, count_reasons
-from controller.model.period_report import AGE_LIMITS, ClosedFinding, LabelPart, PeriodReport
+from controller.model.period_report import AGE_LIMITS, ClosedFinding, PeriodReport
 from controller.model.rollout import MemberState, Rollout
 from controller.reporting.formatting import ACTOR_WORDS, clean, format_count, format_list, format_time
 from controller.reporting.provenance import SHORT_REVISION_DIGITS, shown_text
@@ -212,17 +212,13 @@ def part_rows(report: PeriodReport) -> Rows:
         (
             clean(part.value) if part.value is not None else f"no {clean(report.shown.group_by or '')}",
             f"{part.merchants:,}",
-            _statuses(part),
+            ", ".join(f"{number:,} {STATUS_MEANINGS[status].label}" for status, number in part.statuses.items()),
             f"{part.new:,}",
             f"{part.still_open:,}",
             f"{part.closed:,}",
         )
         for part in report.parts
     ]
-
-
-def _statuses(part: LabelPart) -> str:
-    return ", ".join(f"{number:,} {STATUS_MEANINGS[status].label}" for status, number in part.statuses.items())
 
 
 def closed_by_merchant(closed: tuple[ClosedFinding, ...]) -> str:

@@ -63,7 +63,12 @@ def drift_text(
 
 def _merchant_blocks(plan: FleetPlan, paint: Paint) -> list[str]:
     found = [each for each in plan.every_plan if each.findings]
-    return unread_last(found, paint, lambda each: _found_lines(each, paint))
+
+    def block(plan: Plan) -> list[str]:
+        lines = [line for finding in plan.findings for line in finding_lines(finding, paint)]
+        return [paint("strong", clean(plan.merchant)), *lines]
+
+    return unread_last(found, paint, block)
 
 
 def label_title(label: str, value: str, part: FleetPlan) -> str:
@@ -71,11 +76,6 @@ def label_title(label: str, value: str, part: FleetPlan) -> str:
     title = clean(f"{label}={value}" if value else f"no {label}")
     found = sum(bool(each.findings) for each in part.plans)
     return f"{title}: {format_count(len(part.plans), 'merchant')}, {found:,} of them with findings"
-
-
-def _found_lines(plan: Plan, paint: Paint) -> list[str]:
-    found = [line for finding in plan.findings for line in finding_lines(finding, paint)]
-    return [paint("strong", clean(plan.merchant)), *found]
 
 
 def drift_summary(plan: FleetPlan) -> str:

@@ -24,7 +24,6 @@ from controller.model.values import (
     COMPANY_NAME_PATH,
     START_DATE_PATH,
     SYNC_HOUR_PATH,
-    DeclaredValue,
     Option,
     Ref,
     Value,
@@ -116,7 +115,7 @@ def _desired_before(
     before = _values_to_restore(member, at)
     called = str(before.pop(COMPANY_NAME_PATH, name))
     policy = MerchantPolicy(drift=DriftPolicy.REPORT, deletion=deletion)
-    fields = {path: _as_declared_value(value) for path, value in before.items()}
+    fields = {path: Ref("id", value.id) if isinstance(value, Option) else value for path, value in before.items()}
     exact = {path: member.changed[path]["stood"] for path in fields if member.changed[path].get("stood")}
     return DesiredMerchant(
         member.merchant, called, fields=fields, policy=policy, exact_json=exact, digest=f"before rollout {rollout.id}"
@@ -144,10 +143,6 @@ def irreversible_fields(member: RolloutMember) -> dict[str, str]:
             "note in what time zone; set it in the portal or in the manifest"
         )
     return why
-
-
-def _as_declared_value(value: Value) -> DeclaredValue:
-    return Ref("id", value.id) if isinstance(value, Option) else value
 
 
 def _recorded_after_rollout(member: RolloutMember, recorded: RecordedState) -> RecordedState:
