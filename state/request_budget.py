@@ -66,9 +66,11 @@ def next_share(own: Share, budget: BudgetState) -> int:
     missing_to_fair = sum(max(0, min(each.wanted, fair) - each.granted) for each in budget.others)
     given = min(kept - fair, missing_to_fair - coming)
     if given > 0:
+        # What comes free by itself does not bring the others to their equal part: they get it of what is beyond ours.
         return max(1, kept - given)
     free = budget.limit - taken
     begins_beside_others = own.granted == 0 and bool(budget.others)
+    # Whoever begins takes half of what is free at most: who begins a moment later finds the other half.
     left_to_newcomers = free // 2 if begins_beside_others else max(1, budget.limit // NEWCOMERS)
     return max(kept, min(own.wanted, free - left_to_newcomers), 1)
 
@@ -99,6 +101,7 @@ class RequestBudget:
             before = own.granted if own else 0
             granted = next_share(Share(before, wanted), BudgetState(limit, living, dead, given_back))
             if granted < min(before, wanted):
+                # It may have been sent a moment ago: it counts for a minute more, before anybody else has it.
                 left = {"holder": GIVEN_BACK, "granted": min(before, wanted) - granted, "wanted": 0, "until": now}
                 await transaction.execute(insert(budget_shares).values(left))
             values = {"holder": holder, "granted": granted, "wanted": wanted, "until": now + SHARE_LEASE}

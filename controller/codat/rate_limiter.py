@@ -123,6 +123,7 @@ class RateLimiter:
         self._in_flight[lane] -= 1
         self._taken[lane] -= unused
         if lane is Lane.BACKGROUND:
+            # What was not sent has cost nothing of the even pace.
             self._background_tokens += unused
         if any(self._queues):
             self._admit()
@@ -143,6 +144,7 @@ class RateLimiter:
         self._quota_remaining = min(self._quota_remaining, remaining) if same_period else remaining
         self._quota_resets_at = resets_at
         if self.is_exhausted:
+            # Who waits would wait for longer than is worth it: each is told at once, and not by a timeout of its own.
             for queue in self._queues:
                 while queue:
                     waiting, _ = queue.popleft()
@@ -223,10 +225,12 @@ class RateLimiter:
                 answered.popleft()
         waits = [self._seconds_to_places(now, places, self._answered_at, sum(self._taken), self._budget)]
         if lane is Lane.BACKGROUND:
+            # The reserve stays free for an event at any moment, and the pace keeps the rest from going in one burst.
             share = max(1, int(self._budget * BACKGROUND_SHARE))
             waits.append(self._seconds_to_places(now, places, self._answered_at, sum(self._taken), share))
             waits.append(self._seconds_to_tokens(now, places))
         elif self._queues[Lane.BACKGROUND]:
+            # Only while somebody waits there: alone, the first lane may have the whole budget.
             share = max(1, int(self._budget * FIRST_SHARE))
             waits.append(self._seconds_to_places(now, places, self._answered_first_at, self._taken[lane], share))
         return max(waits)
@@ -237,6 +241,7 @@ class RateLimiter:
         missing = len(answered) + taken + min(places, budget) - budget
         if missing <= 0:
             return 0.0
+        # What is missing beyond the answered ones is in flight: when it will be free, its answer tells.
         if missing > len(answered):
             return math.inf
         return answered[missing - 1] + BUDGET_WINDOW_S - now
@@ -247,6 +252,7 @@ class RateLimiter:
         self._background_tokens = min(self._background_burst, self._background_tokens + (now - self._tokens_at) * pace)
         self._tokens_at = now
         missing = min(places, self._background_burst) - self._background_tokens
+        # A rest of that size is of floating point: it would set a timer for no time at all, again and again.
         return missing / pace if missing > 1e-9 else 0.0
 
     def _seconds_to_quota(self, now: float, places: int) -> float:
@@ -255,6 +261,7 @@ class RateLimiter:
         if self._quota_remaining >= sum(self._taken) + places:
             return 0.0
         if now >= self._quota_resets_at:
+            # A new period, of which the next answer tells: until then only our own budget counts.
             self._quota_remaining = math.inf
             return 0.0
         # An answer under way brings a newer number, which may be larger.

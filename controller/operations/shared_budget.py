@@ -46,6 +46,7 @@ class _BudgetShare:
         renewed_at, wanted, is_said = now(), self._idle, False
         while True:
             await asyncio.sleep(RENEW_INTERVAL_WHILE_WAITING_S)
+            # Nearly always nothing waits, and a look at the database every two seconds will do.
             may_ask_for_more = self._api.waits_for_budget and wanted < self._limit
             if not may_ask_for_more and now() - renewed_at < RENEW_INTERVAL_S:
                 continue
@@ -92,6 +93,7 @@ async def shared_budget(settings: Settings, store: Store, api: Reader) -> AsyncI
     try:
         yield
     finally:
+        # Before the share is given back: a renewal after that would take one that nobody gives back.
         renewing.cancel()
         with suppress(asyncio.CancelledError):
             await renewing

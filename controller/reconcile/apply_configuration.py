@@ -46,7 +46,7 @@ async def set_configuration(
         nonlocal before, sent
         planned = _fresh_planned_document(plan, progress, snapshot)
         while True:
-            live = planned.live if planned else await _read(api, company_id, snapshot)
+            live = planned.live if planned else await _read_live(api, company_id, snapshot)
             _halt_if_changed(plan, change, live, progress, snapshot)
             before, sent = live.document, _document_to_send(plan, change, live, snapshot)
             await fence(snapshot)
@@ -56,7 +56,7 @@ async def set_configuration(
         await progress.count_write(api.set_configuration(company_id, sent))
 
     async def is_done() -> bool:
-        return not _first_difference(change, await _read(run.api, company_id, snapshot))
+        return not _first_difference(change, await _read_live(run.api, company_id, snapshot))
 
     async def post() -> None:
         # The fewer documents are between their read and their write, the shorter is the time for an edit to be lost.
@@ -145,11 +145,11 @@ async def _read_back(
     """What stands after the write. Raises MerchantHalted where that is not what was sent."""
     run = snapshot.run
     try:
-        live = await _read(run.api, company_id, snapshot)
+        live = await _read_live(run.api, company_id, snapshot)
         if _first_difference(change, live):
             # An answer may come from an older copy for a while: look again before saying that somebody writes too.
             await run.sleep(run.recovery_times.first_look_s)
-            live = await _read(run.api, company_id, snapshot)
+            live = await _read_live(run.api, company_id, snapshot)
     except RemoteError as error:
         raise MerchantHalted(failed_outcome(error, change, progress.writes, snapshot)) from None
     difference = _first_difference(change, live)
@@ -164,7 +164,7 @@ async def _read_back(
     raise progress.failed(why, retryable=True)
 
 
-async def _read(api: Reader, company_id: str, snapshot: RunSnapshot) -> Configuration:
+async def _read_live(api: Reader, company_id: str, snapshot: RunSnapshot) -> Configuration:
     return read_configuration(await api.configuration(company_id), snapshot.run.service_now())
 
 

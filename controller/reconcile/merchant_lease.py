@@ -29,6 +29,7 @@ async def try_leases(names: Collection[str], run: RunContext) -> AsyncIterator[b
     """The leases on all of these merchants, while this lasts; yields False where another run has one of them, or the
     lock of this run is lost: then the run is stopped."""
     async with AsyncExitStack() as leased:
+        # Entered by hand: only the taking may lose the lease here; what the caller raises while it has it is its own.
         try:
             is_ours = await leased.enter_async_context(run.lock.lease(names))
         except LeaseLost as error:
@@ -74,6 +75,7 @@ async def merchant_lease(merchant: str, snapshot: RunSnapshot) -> AsyncIterator[
 async def _is_recorded_otherwise(merchant: str, snapshot: RunSnapshot) -> bool:
     store = snapshot.run.store
     now = (await store.records.load([merchant])).get(merchant)
+    # A manual sync that was begun or closed since has moved the switch, and the wish for it.
     open_sync = snapshot.open_manual_syncs.get(merchant)
     syncs = [each.id for each in await store.manual_syncs.load_open() if each.merchant == merchant]
     return _what_plans_rest_on(now) != _what_plans_rest_on(snapshot.records.get(merchant)) or syncs != (

@@ -37,6 +37,7 @@ def unsettled_reason(intent: Intent) -> str:
 
 async def settle_intents(intents: Iterable[Intent], snapshot: RunSnapshot) -> tuple[Intent, ...]:
     """One look for all of these. Those that are still open come back: not found, and too early to say so."""
+    # Before the listing: what is created while it is read may be missing in it.
     intents, began = tuple(intents), snapshot.run.service_now()
     listed = await relist_companies(snapshot) if any(intent.kind == "company" for intent in intents) else None
     for intent in intents:
@@ -56,6 +57,7 @@ async def _settle(intent: Intent, listed: CompanyIndex | None, began: datetime, 
     try:
         found = await _find_result(intent, listed, snapshot)
     except RemoteError:
+        # What was not read decides nothing: the intent stays open, and keeps the merchant from being created again.
         return
     if isinstance(found, str):
         now = run.now()
@@ -68,6 +70,7 @@ async def _settle(intent: Intent, listed: CompanyIndex | None, began: datetime, 
                 await run.store.intents.settle_connection(intent.id, intent.merchant, connection_id=found, at=now)
             case _:
                 await run.store.intents.close(intent.id, outcome="done", at=now)
+    # A look before its time may have been answered from a copy of before the request.
     elif found is None or began < run.recovery_times.next_look_at(intent):
         return
     elif intent.missed_at is None and not intent.deletes:
