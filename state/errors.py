@@ -15,12 +15,14 @@ StateProblem
 ├─ CompanyTaken       a company is bound to another merchant
 ├─ CompanyBeingCreated  a company of that name is created, or was just now, for another merchant
 ├─ NameInRollout      a rollout that is under way has that name
+├─ HasOpenWork        a manual sync or a create of that merchant is open
 └─ UnusableExport     a document given to `import_` is no export, or there is no room for it
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from shlex import quote
 
 from state.process import LockRow, ProcessIdentity
 
@@ -155,6 +157,16 @@ class NameInRollout(StateProblem):
         super().__init__(
             f"rollout {rollout!r} is under way and has {merchant!r} among its merchants. Finish it with "
             f"`merchantctl rollout resume {rollout}`, or end it with `merchantctl rollout abort {rollout}`."
+        )
+
+
+class HasOpenWork(StateProblem):
+    """What was begun for a merchant, and has to be ended before it may be forgotten."""
+
+    def __init__(self, merchant: str, what: str) -> None:
+        super().__init__(
+            f"{what}. `merchantctl apply` ends it first; or forget it all the same: "
+            f"`merchantctl state rm {quote(merchant)} --force`."
         )
 
 

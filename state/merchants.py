@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, exists, select, update
 
 from state.async_engine import AsyncConnection
 from state.bindings import clear_settled_contests
 from state.database import Database, upsert
-from state.errors import MerchantTaken, NameInRollout, UnknownMerchant
+from state.errors import HasOpenWork, MerchantTaken, NameInRollout, UnknownMerchant
 from state.export import as_json
 from state.findings import end_findings_of
 from state.rollouts import read_rollout_names
@@ -20,6 +20,7 @@ from state.tables import (
     conditions,
     events,
     intents,
+    manual_syncs,
     merchants,
     metadata,
     occurrences,
@@ -125,15 +126,34 @@ class Merchants:
                 for new in sorted(forgotten):
                     await transaction.execute(delete(renames).where(renames.c.merchant == new))
 
-    async def forget(self, merchant: str, *, blocking_states: Collection[str] = ()) -> None:
-        """Delete all its rows but its history. The company at Codat stays. Raises UnknownMerchant, NameInRollout."""
+    async def forget(
+        self, merchant: str, *, blocking_states: Collection[str] = (), despite_open_work: bool = False
+    ) -> None:
+        """Delete all its rows but its history. The company at Codat stays.
+
+        Raises UnknownMerchant, NameInRollout, and unless `despite_open_work` HasOpenWork.
+        """
         async with self._database.writing() as transaction:
             await _require_known(transaction, merchant)
             await _refuse_names_in_rollouts(transaction, (merchant,), blocking_states)
+            if not despite_open_work:
+                await _refuse_open_work(transaction, merchant)
             for table in (*IDENTITY_TABLES, *NOTE_TABLES):
                 await transaction.execute(delete(table).where(table.c.merchant == merchant))
             await end_findings_of(transaction, merchant, datetime.now(UTC), ENDED_BY_REMOVAL)
             await clear_settled_contests(transaction)
+
+
+async def _refuse_open_work(transaction: AsyncConnection, merchant: str) -> None:
+    """Raises HasOpenWork: forgotten, it would be done a second time, or never ended."""
+    reasons = {
+        manual_syncs: f"a manual sync of {merchant!r} is open: whom it has switched off nobody else switches on",
+        intents: f"a create for {merchant!r} is under way, and made anew it may be there twice",
+    }
+    for table, reason in reasons.items():
+        is_open = (table.c.merchant == merchant) & table.c.closed_at.is_(None)
+        if await transaction.scalar(select(exists().where(is_open))):
+            raise HasOpenWork(merchant, reason)
 
 
 async def _load_renames(transaction: AsyncConnection) -> dict[str, str]:

@@ -52,7 +52,7 @@ def _parse_zone(ctx: click.Context, parameter: click.Parameter, name: str | None
     return name
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(epilog=_EXAMPLES, context_settings={"allow_extra_args": True})
 @click.option("--out", metavar="DIR", help="Where to write; - for stdout. Default: the manifests root.")
 @click.option("--match", metavar="GLOB", help="Only companies of such names.")
 @click.option(
@@ -80,6 +80,8 @@ def command(ctx: click.Context, /, out: str | None, overwrite: bool, account: bo
     from controller.operations.import_ import ImportOptions, import_fleet
 
     settings: Settings = ctx.obj
+    if ctx.args:
+        raise UsageError(f"import takes no argument; to write there: merchantctl import --out {quote(ctx.args[0])}")
     if settings.git and out is None:
         raise UsageError("the manifests are in Git, and nothing is written there from here: name your clone with --out")
     folder = None if out == _STDOUT else Path(out) if out else settings.manifests

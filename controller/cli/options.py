@@ -108,8 +108,11 @@ class AllowParameter(click.ParamType[str]):
             return value
         cls, separator, target = value.partition("=" if "=" in value else ":")
         if cls not in ALLOW_CLASSES:
-            classes = ", ".join(ALLOW_CLASSES)
-            self.fail(f"{cls!r} is no class of changes; there are {classes}.", param, ctx)
+            from difflib import get_close_matches
+
+            similar = get_close_matches(cls, ALLOW_CLASSES, n=1)
+            hint = f". Did you mean {similar[0]!r}?" if similar else f"; there are {', '.join(ALLOW_CLASSES)}."
+            self.fail(f"{cls!r} is no class of changes{hint}", param, ctx)
         if cls not in RELEASABLE_BY_NAME:
             self.fail(f"the limit on {cls} is lifted for a whole run: --allow {cls}.", param, ctx)
         if separator == ":" and cls not in RELEASABLE_BY_COUNT:

@@ -78,13 +78,17 @@ def show(settings: Settings, name: str, output: str) -> None:
 
 @command.command(epilog="Example: merchantctl state rm acme-coffee")
 @click.argument("name", cls=SaidArgument)
+@click.option("--force", is_flag=True, help="Also an open manual sync, and creates under way.")
 @click.pass_obj
-def rm(settings: Settings, name: str) -> None:
+def rm(settings: Settings, name: str, force: bool) -> None:
     """Forget the merchant NAME. Its company stays as it is; the next plan adopts it by name."""
     from controller.cli.state_access import edit_state
     from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 
-    edit_state(settings, lambda store: store.merchants.forget(name, blocking_states=ACTIVE_ROLLOUT_STATES))
+    async def forget(store: Store) -> None:
+        await store.merchants.forget(name, blocking_states=ACTIVE_ROLLOUT_STATES, despite_open_work=force)
+
+    edit_state(settings, forget)
     click.echo(f"{name} is forgotten.")
 
 

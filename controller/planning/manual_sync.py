@@ -46,7 +46,7 @@ def hold_during(plan: Plan, open_sync: OpenManualSync | None) -> Plan:
     """The plan with all of its changes held, and told of, while the manual sync runs; once it has ended, with why the
     merchant is switched on."""
     is_told = any(finding.code == MANUAL_SYNC for finding in plan.findings)
-    if open_sync is None or plan.is_removal or is_told:
+    if open_sync is None or is_told or (plan.is_removal and open_sync.has_ended):
         return plan
     if open_sync.has_ended:
         return _with_reason_to_switch_on(plan, open_sync)

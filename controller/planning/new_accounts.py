@@ -66,10 +66,11 @@ class ObstacleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why an account must not be created now."""
+    """Why an account must not be created now. `there`: the one that the books have already."""
 
     kind: ObstacleKind
     cause: str
+    there: BooksRecord | None = None
 
 
 def unresolved_new_accounts(fields: Mapping[str, DeclaredValue], live: Configuration) -> dict[str, Ref]:
@@ -100,7 +101,7 @@ def find_obstacle(
     if books.unfinished:
         return Obstacle(ObstacleKind.UNDER_WAY, books.unfinished)
     if there := [record for record in books.same.get(path, ()) if not record.deleted]:
-        return Obstacle(ObstacleKind.THERE, f"the books have {_describe(there[0])}, and it is not offered here")
+        return Obstacle(ObstacleKind.THERE, f"the books have {_describe(there[0])}", there[0])
     if obstacle := _data_obstacle(status.get(CHART_OF_ACCOUNTS), now):
         return obstacle
     if books.types and new.type not in books.types:
@@ -187,6 +188,10 @@ def _finding(
         return replace(unread, field=problem.field)
     actor, remedy = _way_on(context, problem.field, ref, new, obstacle)
     what_next = obstacle.cause if obstacle else f"it is to be created in the books: {new.name}, {new.type}"
+    if obstacle and obstacle.there:
+        choose = _choose_instead(context, problem.field, obstacle.there, live)
+        what_next += ", and no second one of that name or code is made" if choose else ", and it is not offered here"
+        remedy = choose or remedy
     return context.finding(
         UNRESOLVED_CODE,
         f"{problem.reference} matches none of this merchant's options; {what_next}",
@@ -197,6 +202,16 @@ def _finding(
         wanted=ref,
         recheck_after=RECHECK_WAITING_AFTER if actor is Actor.CODAT else None,
     )
+
+
+def _choose_instead(context: PlanningContext, path: str, there: BooksRecord, live: Configuration) -> str:
+    """How to choose the account that the books have already; empty where it is not offered."""
+    for option in live.options.get(resolve_live_path(live.values, path) or "", ()):
+        if option.id == there.id:
+            ref = Ref("code", option.code) if option.code else Ref("name", option.name or "")
+            choose = f"{write_in_manifest(context, path)}: {ref_as_yaml(ref)}"
+            return f"{choose}; or give the new account a name and a code of its own"
+    return ""
 
 
 def _way_on(

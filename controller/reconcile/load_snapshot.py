@@ -67,8 +67,9 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
     without_manifest = merchants_without_manifest(run.fleet, run.scope, recorded) or ()
     company_index = await _find_companies((*desired, *without_manifest), recorded, listing, run)
     contested = find_contested(run.fleet, rows, renames, company_index)
-    desired |= _removed_merchants(without_manifest, recorded, contested)
     open_syncs = await load_open_manual_syncs(run.store, renames)
+    desired |= _removed_merchants(without_manifest, recorded, contested)
+    desired |= _left_switched_off(without_manifest, recorded, open_syncs.keys() - desired.keys(), company_index)
     desired |= {name: desired_during(desired[name], each) for name, each in open_syncs.items() if name in desired}
     recorded |= {name: recorded_during(recorded[name], each) for name, each in open_syncs.items() if name in recorded}
     merchant_by_company_id = index_bound_companies(recorded)
@@ -167,6 +168,21 @@ def _removed_merchants(
         if recorded[name].deletion_policy != DeletionPolicy.RETAIN or name in contested
     )
     return {name: _removed_merchant(name, recorded[name]) for name in spoken_of}
+
+
+def _left_switched_off(
+    without_manifest: Collection[str],
+    recorded: Mapping[str, RecordedState],
+    with_open_sync: Collection[str],
+    company_index: CompanyIndex | None,
+) -> dict[str, DesiredMerchant]:
+    """Under Retain all stays as it is; but whom a manual sync that is open still has switched off, we switch on again
+    before that. Nothing else is desired of it, and of one whose company is gone nothing at all."""
+    listed = company_index.by_id if company_index else {}
+    left = (name for name in without_manifest if name in with_open_sync and recorded[name].company_id in listed)
+    return {
+        name: DesiredMerchant(name, str(recorded[name].last_applied.get(COMPANY_NAME_PATH) or name)) for name in left
+    }
 
 
 def _removed_merchant(name: str, record: RecordedState) -> DesiredMerchant:

@@ -16,6 +16,7 @@ from controller.model.observed import LastSync, RecordedState
 from controller.model.plan import ChangeKind, ConditionStatus, Plan, PlanStatus
 from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Unchanged
 from controller.model.run import Author
+from controller.model.syncs_and_uploads import MANUAL_SYNC
 from controller.model.values import (
     COMPANY_NAME_PATH,
     CONNECTION_STATE_PATH,
@@ -148,8 +149,12 @@ async def persist_configured(plans: Iterable[Plan], outcomes: Mapping[str, Outco
 
 
 def _is_take_down_complete(plan: Plan) -> bool:
-    """Nothing that we could still do is left; what was found unknown is left for the next time."""
-    return plan.status is not PlanStatus.BLOCKED
+    """Nothing that we could still do is left; what was found unknown, or is held, is left for the next time.
+
+    A manual sync that is open may yet switch the merchant on.
+    """
+    is_synchronised = any(finding.code == MANUAL_SYNC for finding in plan.findings)
+    return plan.status is not PlanStatus.BLOCKED and not plan.held_changes and not is_synchronised
 
 
 def _retain_while_closed(

@@ -28,7 +28,13 @@ from state.tables import manual_syncs
 from tests.crash.disturbance import Disturbance, Killed, disturbed
 from tests.emulator import Emulator, Merchant
 from tests.end_to_end.interfere import at_request, interfere
-from tests.end_to_end.place import SAVE_CONFIGURATION, Place, findings_by_code, states_by_merchant
+from tests.end_to_end.place import (
+    SAVE_CONFIGURATION,
+    Place,
+    changes_by_merchant,
+    findings_by_code,
+    states_by_merchant,
+)
 from tests.processes import PythonProcess
 
 LATEST = "POST /companies/{companyId}/sync/commerce/latest"
@@ -140,6 +146,55 @@ def test_who_is_declared_off_is_not_switched_on_after_a_kill(place: Place) -> No
     bury(place)
     place.apply()
     assert (place.emulator.configuration(merchant)["enabled"], begun(place, merchant)) == (False, 1)
+
+
+def test_whose_manifest_goes_meanwhile_is_on_again_before_it_is_left_alone(place: Place) -> None:
+    """Under Retain all stays as it is, and that it is off was us."""
+    merchant = prepare(place, UNDECLARED)
+    with pytest.raises(Killed), disturbed(place, Disturbance("killed after the request", sync_request(place))):
+        synchronise(place)
+    bury(place)
+    leave_out(place)
+    assert "manual-sync" in findings_by_code(place.plan(), "m-00000")
+    place.emulator.advance("PT1M")
+    place.apply()
+    assert (place.emulator.configuration(merchant)["enabled"], begun(place, merchant)) == (True, 1)
+    assert asyncio.run(open_manual_syncs(place)) == 0
+    assert "m-00000" not in states_by_merchant(place.plan()), "and from now on nobody looks at it"
+
+
+def leave_out(place: Place) -> None:
+    """The merchant's manifest goes; another stays, since without any the root would be a mistake."""
+    place.merchant("another", profile=None, connection={"platform": "xero"}, suspend={"reason": "not yet"})
+    place.remove_manifests("m-00000")
+
+
+def test_while_a_sync_runs_nobody_is_taken_down(place: Place) -> None:
+    prepare(place, {"policy": {"deletion": "Unlink"}})
+    place.apply()
+
+    async def look() -> None:
+        leave_out(place)
+        order = ApplyRequest(Scope(), RunPolicy(automatic=True), lambda plan: True, verb="run")
+        report = await plan_and_apply(place.settings, order, environment=place.environment)
+        assert isinstance(report, FleetReport)
+        assert states_by_merchant(report.plan)["m-00000"] == "waiting"
+
+    interfere(place, at_request(LATEST, look))
+    synchronise(place)
+    assert changes_by_merchant(place.plan())["m-00000"] == ["set-configuration", "unlink-connection"]
+
+
+def test_who_is_switched_off_for_a_sync_is_not_forgotten_unawares(place: Place) -> None:
+    prepare(place, UNDECLARED)
+    with pytest.raises(Killed), disturbed(place, Disturbance("killed after the request", sync_request(place))):
+        synchronise(place)
+    bury(place)
+    refused = place.run_in_process("state", "rm", "m-00000")
+    assert refused.returncode == 1
+    assert "a manual sync of 'm-00000' is open" in refused.stderr
+    assert "merchantctl state rm m-00000 --force" in refused.stderr
+    assert place.run_in_process("state", "rm", "m-00000", "--force").returncode == 0
 
 
 def sync_request(place: Place) -> int:

@@ -43,6 +43,13 @@ def test_a_mistyped_option_is_answered_with_the_nearest(merchantctl: Merchantctl
     assert "--detailed-exitcode" in ended.err
 
 
+def test_a_mistyped_class_and_a_folder_for_import_are_answered_with_what_was_meant(merchantctl: Merchantctl) -> None:
+    mistyped = merchantctl("apply", "--allow", "remapp")
+    assert (mistyped.code, "Did you mean 'remap'?" in mistyped.err) == (64, True)
+    folder = merchantctl("import", "my fleet")
+    assert (folder.code, "merchantctl import --out 'my fleet'" in folder.err) == (64, True)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -74,7 +74,7 @@ async def test_a_rename_never_runs_over_another_merchant(store: Store) -> None:
 async def test_a_forgotten_merchant_leaves_its_history_and_the_others(store: Store) -> None:
     await fill(store)
     await fill(store, "bakery")
-    await store.merchants.forget("acme")
+    await store.merchants.forget("acme", despite_open_work=True)
     assert set(await store.records.load()) == {"bakery"}
     assert set(await store.in_sync_cache.load_keys()) == {"bakery"}
     assert len(await store.runs.load_events("acme")) == 1
