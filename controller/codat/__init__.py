@@ -1,7 +1,8 @@
 """The client of the remote API. Everything sent to Codat goes through here, and every answer is translated here.
 
     client · read_only     typed calls; the second one can only read
-    convert · dates        wire ⇄ model: the only place that knows how Codat spells things
+    convert · dates        wire → model: how Codat spells things
+    document_edit          model → wire: a configuration document with other values
     wire · wire_model      the JSON as it comes, as classes; how those are filled
     raw_json               a configuration document that goes back as it came
     pagination             the list of companies, and whether it is complete

@@ -1,6 +1,6 @@
 """What stands in a configuration document and no key of a manifest stands for. Pure.
 
-Such a part is never compared. Every write sends it back as it came (`convert.write_fields`), so it is only told of.
+Such a part is never compared. Every write sends it back as it came (`document_edit.write_fields`): it is only told of.
 """
 
 from __future__ import annotations

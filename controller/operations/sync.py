@@ -14,7 +14,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.codat.client import Client
-from controller.codat.convert import read_configuration, write_fields
+from controller.codat.convert import read_configuration
+from controller.codat.document_edit import write_fields
 from controller.codat.write_check import object_paths
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.errors import MerchantctlError, OutcomeUnknown

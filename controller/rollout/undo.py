@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from controller.codat.convert import sync_hour_at
+from controller.codat.document_edit import sync_hour_at
 from controller.model.desired import DeletionPolicy, DesiredMerchant, DriftPolicy, Fleet, MerchantPolicy
 from controller.model.errors import MerchantctlError
 from controller.model.observed import RecordedState

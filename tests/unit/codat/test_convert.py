@@ -12,16 +12,8 @@ from hypothesis import strategies as st
 
 from controller.codat import wire
 from controller.codat.answer_parsing import sanitize_json
-from controller.codat.convert import (
-    FieldNotOffered,
-    changes_by_field,
-    company_from,
-    connection_from,
-    read_configuration,
-    restore_values,
-    sync_hour_at,
-    write_fields,
-)
+from controller.codat.convert import company_from, connection_from, read_configuration
+from controller.codat.document_edit import FieldNotOffered, changes_by_field, restore_values, sync_hour_at, write_fields
 from controller.model.errors import TransientError
 from controller.model.values import (
     Option,
