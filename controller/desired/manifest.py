@@ -11,7 +11,8 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, Literal, NamedTuple
 
-from controller.desired.schema import ACCOUNT_KINDS, MERCHANT_KIND, is_tax_rate
+from controller.desired.schema import ACCOUNT_KINDS, MERCHANT_KIND
+from controller.desired.schema_checks import is_tax_rate
 from controller.desired.yaml_reader import Position, YamlNode
 from controller.model.desired import Diagnostic, Origin
 from controller.model.values import (

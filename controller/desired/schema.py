@@ -10,232 +10,31 @@ only where the shape says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date
-from difflib import get_close_matches
-from functools import cache
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 from pydantic_core.core_schema import TypedDictField
 
-from controller.model.account_settings import ACCOUNT_NAME, LOCALES, REQUIRED_ROWS
+from controller.desired import schema_checks as checks
+from controller.model.account_settings import LOCALES
 from controller.model.finding_evidence import IGNORABLE
 from controller.model.hooks import EVENT_TYPES, RULE_TYPES
-from controller.model.local_times import time_zone_problem
-from controller.model.manifest_text import quote_yaml
-from controller.model.names import find_invisible_flaw, remove_invisible
-from controller.model.platforms import KEYS, NAMES, key_of, nearest
-from controller.model.values import canonical_tax_rate
+from controller.model.names import find_invisible_flaw
+from controller.model.platforms import KEYS, NAMES
 
 API_VERSION = "merchantctl/v1"
 MERCHANT_KIND, PROFILE_KIND = "Merchant", "MappingProfile"
 FLOW_KIND, ALERTS_KIND = "SyncFlow", "AlertRules"
 ACCOUNT_KINDS = (FLOW_KIND, ALERTS_KIND)
 """Kinds about the platform's own account, not about merchants."""
-PLAUSIBLE_YEARS = range(2000, 2100)
 MAX_MANIFEST_TEXT_LENGTH = 500
 """Characters of any text."""
 MAX_FLOW_TEXT_LENGTH = 5000
 """Characters of a text that the Sync Flow shows."""
 MAX_WEB_ADDRESS_LENGTH = 2000
 
-ACCOUNT_KEYS = (
-    *("sales", "refund", "gratuity", "prepaid", "prePaid"),
-    *("card", "cash", "invoice", "onlineCard", "swish", "vipps", "mobile", "storeCredit", "paypal", "paypalQr"),
-    *("custom", "manual", "payout", "prepaidPayment"),
-    *("paymentFee", "paymentFeeRefund", "loan", "loanPayment", "loanFee", "cashback"),
-)
-"""The account types that API notes 4.4 lists. Codat may offer more: other words are accepted, too."""
-
-FLOW_ROWS = (
-    *sorted(REQUIRED_ROWS),
-    *(f"sales-accounts-{key}" for key in ("gratuity", "prepaid", "sales-other")),
-    *(f"fees-accounts-{key}" for key in ("paymentFee", "paymentFeeRefund", "loan", "loanPayment", "loanFee")),
-    "fees-accounts-cashback",
-    *(f"payments-accounts-{key}" for key in ("cash", "invoice", "onlineCard", "payout", "custom", "storeCredit")),
-    *(f"payments-accounts-{key}" for key in ("paypal", "paypalQr", "mobile", "vipps", "swish", "prepaidPayment")),
-    "payments-accounts-manual",
-)
-"""The rows of the Sync Flow that API notes 3.7 lists. Other words are accepted, too."""
-
 MAX_PULL_SCHEDULE_HOURS = 24 * 366
-
-_TAX_RATE_FORM = re.compile(r"[0-9]{1,3}(\.[0-9]{1,9})?")
-_KNOWN_ACCOUNTS = {key.lower(): key for key in ACCOUNT_KEYS}
-
-
-def _error(what: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("manifest", "{what}", {"what": what, "remedy": remedy})
-
-
-def _exactly_one(reference: Mapping[str, Any]) -> Mapping[str, Any]:
-    keys = [key for key in reference if key != "create"]
-    if len(keys) != 1:
-        given = " and ".join(keys) or "none of them"
-        raise _error(f"a reference is exactly one of id, code and name; here: {given}", "keep one")
-    if "create" in reference:
-        _check_new_account(keys[0], reference[keys[0]], reference["create"])
-    return reference
-
-
-def _check_new_account(by: str, text: str, new: Mapping[str, Any]) -> None:
-    """What is created has to be what the reference finds then, and nothing is said twice."""
-    if by == "id":
-        raise _error("an account that is to be created has no id yet", "refer to it by code or name")
-    if by in new:
-        raise _error(f"its {by} stands in the reference already", f"delete it from create: {by} is what is looked up")
-    if "name" not in (by, *new):
-        raise _error("an account that is to be created needs a name", "add create: {name: …}")
-    _without_invisible_flaw(text)
-
-
-def _without_invisible_flaw(name: Any) -> Any:
-    """An invisible character in a name would make a second merchant, or a company that nobody finds again."""
-    flaw = find_invisible_flaw(name) if isinstance(name, str) else None
-    if not flaw:
-        return name
-    intended = remove_invisible(name)
-    raise _error(f"in the name {name!r} {flaw}", f"write {quote_yaml(intended)}" if intended else "write a name")
-
-
-def _no_kept_name(name: str) -> str:
-    if name == ACCOUNT_NAME:
-        raise _error(f"no merchant can be called {name}", "choose another name: it stands for the account's settings")
-    return name
-
-
-def _known_platform(word: str) -> str:
-    if key_of(word):
-        return word
-    raise _error(f"there is no accounting platform {word!r}", f"the nearest: {nearest(word)}")
-
-
-def _known_zone(zone: str) -> str:
-    problem = time_zone_problem(zone)
-    if problem:
-        raise _error(problem, "name a zone of the IANA database, such as Europe/London")
-    return zone
-
-
-def _plausible_date(text: str) -> str:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise _error(f"there is no date {text}", "write YYYY-MM-DD") from None
-    if day.year not in PLAUSIBLE_YEARS:
-        raise _error(f"a start in the year {day.year}", "name the first day to sync, such as 2026-12-01")
-    return text
-
-
-def _no_duplicate_accounts(accounts: Mapping[str, Any]) -> Mapping[str, Any]:
-    seen: dict[str, str] = {}
-    for key in accounts:
-        if key.lower() in seen:
-            raise _error(f"{seen[key.lower()]!r} and {key!r} are the same account", "keep one of them")
-        seen[key.lower()] = key
-    return accounts
-
-
-@cache
-def _no_typing_error(key: str) -> str:
-    """A word this similar to a known account type is a typing error, not a type that only Codat knows."""
-    nearest = get_close_matches(key.lower(), _KNOWN_ACCOUNTS, n=1, cutoff=0.85)
-    if nearest and nearest[0] != key.lower():
-        raise _error(f"there is no account {key!r}", f"did you mean {_KNOWN_ACCOUNTS[nearest[0]]!r}?")
-    return key
-
-
-def _no_mistyped_row(row: str) -> str:
-    """A word this similar to a known row is a typing error, not a row that only Codat knows."""
-    nearest = get_close_matches(row, FLOW_ROWS, n=1, cutoff=0.9)
-    if nearest and nearest[0] != row:
-        raise _error(f"the Sync Flow has no row {row!r}", f"did you mean {nearest[0]!r}?")
-    return row
-
-
-def _no_mistyped(words: Sequence[str], what: str) -> Callable[[str], str]:
-    """A check that a word is none that is like a known one and not the same: others only Codat may know."""
-
-    def check(word: str) -> str:
-        nearest = get_close_matches(word.lower(), [each.lower() for each in words], n=1, cutoff=0.85)
-        known = next((each for each in words if nearest and each.lower() == nearest[0]), word)
-        if known != word:
-            raise _error(f"there is no {what} {word!r}", f"did you mean {known!r}?")
-        return word
-
-    return check
-
-
-def _one_notifier(rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    if not (rule.get("webhook") or rule.get("emails")):
-        raise _error("a rule that tells nobody", "add webhook, or emails")
-    return rule
-
-
-def _one_place(secret: Mapping[str, str]) -> Mapping[str, str]:
-    if len(secret) != 1:
-        raise _error("a secret is in one place: env or file", "keep one")
-    return secret
-
-
-def is_tax_rate(key: str) -> bool:
-    """Whether a tax rate may be written like that."""
-    return bool(_TAX_RATE_FORM.fullmatch(key))
-
-
-def _valid_tax_rate(key: str) -> str:
-    if not is_tax_rate(key):
-        raise _error(f"{key!r} is not a tax rate", 'write the rate as a decimal number, such as "17.5"')
-    return key
-
-
-def _no_duplicate_tax_rates(rates: Mapping[str, Any]) -> Mapping[str, Any]:
-    seen: dict[str, str] = {}
-    for key in rates:
-        rate = canonical_tax_rate(key)
-        if rate in seen:
-            raise _error(f"{seen[rate]!r} and {key!r} are the same tax rate", "keep one of them")
-        seen[rate] = key
-    return rates
-
-
-def _no_duplicates(words: Sequence[str]) -> Sequence[str]:
-    if len(set(words)) < len(words):
-        raise _error("an entry stands here twice", "keep one of them")
-    return words
-
-
-def _possible_live_value(value: Any) -> Any:
-    """What a finding can show as live: a plain value, a list of words, a reference."""
-    if isinstance(value, dict):
-        is_reference = len(value) == 1 and next(iter(value)) in ("id", "code", "name")
-        is_possible = is_reference and all(isinstance(text, str) and text for text in value.values())
-    else:
-        words = value if isinstance(value, list) else ["" if value is None else value]
-        is_possible = all(isinstance(word, str | bool | int) for word in words)
-    if is_possible:
-        return value
-    raise _error("that is no live value", "write it as the finding shows it, a reference by one of id, code and name")
-
-
-def _with_its_platform(replacement: Any) -> Any:
-    """To have a connection deleted, a manifest names the platform that takes its place: no flag can be left behind."""
-    if isinstance(replacement, dict):
-        return replacement
-    raise _error(
-        "replaceConnection says to which platform the merchant moves", "write replaceConnection: {to: PLATFORM}"
-    )
-
-
-def _valid_ignore(rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    if ("finding" in rule) == ("field" in rule):
-        raise _error("an entry of ignore is about a finding or about a field", "write one of finding and field")
-    if "field" in rule and "live" not in rule:
-        remedy = "add live, as the finding shows it; null where nothing is set"
-        raise _error("it does not say of which live value of the field it is said", remedy)
-    return rule
-
 
 _PRINTABLE = r"[^\x00-\x1f\x7f-\x9f]"
 _PRINTABLE_NO_SPACE = r"[^\s\x00-\x1f\x7f-\x9f]"
@@ -319,20 +118,20 @@ def _required(shape: CoreSchema, description: str = "") -> TypedDictField:
 
 _FLAG = core_schema.bool_schema(strict=True)
 _TEXT = core_schema.str_schema(min_length=1, max_length=MAX_MANIFEST_TEXT_LENGTH, strict=True)
-_DISTINCT_TEXTS = _checked(core_schema.list_schema(_TEXT, strict=True), _no_duplicates)
-_MANIFEST_NAME = _first_checked(_text(_NAME_PATTERN), _without_invisible_flaw)
-_MERCHANT_NAME = _checked(_MANIFEST_NAME, _no_kept_name)
-_FLOW_ROW = _checked(_text(_ROW_PATTERN), _no_mistyped_row)
+_DISTINCT_TEXTS = _checked(core_schema.list_schema(_TEXT, strict=True), checks.no_duplicates)
+_MANIFEST_NAME = _first_checked(_text(_NAME_PATTERN), checks.without_invisible_flaw)
+_MERCHANT_NAME = _checked(_MANIFEST_NAME, checks.no_kept_name)
+_FLOW_ROW = _checked(_text(_ROW_PATTERN), checks.no_mistyped_row)
 _WEB_LINK = core_schema.str_schema(pattern=_WEB_ADDRESS_PATTERN, max_length=MAX_WEB_ADDRESS_LENGTH, strict=True)
-_PLATFORM = _checked(_text(), _known_platform, enum=[*NAMES, *sorted(KEYS - {*NAMES.values()})])
-_DECLARED_DAY = _checked(_text(_DATE_PATTERN), _plausible_date)
-_ACCOUNT_KEY = _checked(_text(_ACCOUNT_KEY_PATTERN), _no_typing_error)
-_TAX_RATE_KEY = _checked(_text(), _valid_tax_rate)
+_PLATFORM = _checked(_text(), checks.known_platform, enum=[*NAMES, *sorted(KEYS - {*NAMES.values()})])
+_DECLARED_DAY = _checked(_text(_DATE_PATTERN), checks.plausible_date)
+_ACCOUNT_KEY = _checked(_text(_ACCOUNT_KEY_PATTERN), checks.no_typing_error)
+_TAX_RATE_KEY = _checked(_text(), checks.valid_tax_rate)
 _LABELS = _by(_text(_LABEL_KEY_PATTERN), _text(_LABEL_VALUE_PATTERN))
 
 _LIVE_VALUE = _checked(
     core_schema.any_schema(),
-    _possible_live_value,
+    checks.possible_live_value,
     anyOf=[
         *({"type": word} for word in ("string", "boolean", "integer", "null")),
         {"items": {"type": "string"}, "type": "array"},
@@ -340,7 +139,7 @@ _LIVE_VALUE = _checked(
     ],
 )
 
-_NEW_TEXT = _first_checked(_TEXT, _without_invisible_flaw)
+_NEW_TEXT = _first_checked(_TEXT, checks.without_invisible_flaw)
 
 _NEW_ACCOUNT = _mapping(
     "NewAccount",
@@ -364,10 +163,12 @@ _RECORD = _mapping(
     name=_optional(_TEXT, "Name, looked up in each merchant's options"),
 )
 
-_ACCOUNT_REF = _checked(_ACCOUNT_KEYS, _exactly_one, oneOf=[{"required": [key]} for key in ("id", "code", "name")])
-_RECORD_REF = _checked(_RECORD, _exactly_one, minProperties=1, maxProperties=1)
-_ACCOUNTS = _checked(_by(_ACCOUNT_KEY, _or_null(_ACCOUNT_REF)), _no_duplicate_accounts)
-_TAX_RATES = _checked(_by(_TAX_RATE_KEY, _RECORD_REF), _no_duplicate_tax_rates)
+_ACCOUNT_REF = _checked(
+    _ACCOUNT_KEYS, checks.exactly_one, oneOf=[{"required": [key]} for key in ("id", "code", "name")]
+)
+_RECORD_REF = _checked(_RECORD, checks.exactly_one, minProperties=1, maxProperties=1)
+_ACCOUNTS = _checked(_by(_ACCOUNT_KEY, _or_null(_ACCOUNT_REF)), checks.no_duplicate_accounts)
+_TAX_RATES = _checked(_by(_TAX_RATE_KEY, _RECORD_REF), checks.no_duplicate_tax_rates)
 
 _GROUPING = _mapping(
     "Grouping",
@@ -411,7 +212,7 @@ _SCHEDULE = _mapping(
     frequency=_optional(_one_of("Daily", "Monthly")),
     startDate=_optional(_DECLARED_DAY, "First local day to sync; 00:00 in timeZone"),
     time=_optional(_text(_TIME_PATTERN), "Wall clock in timeZone; needs timeZone"),
-    timeZone=_optional(_checked(_text(), _known_zone), "IANA zone, such as Europe/London"),
+    timeZone=_optional(_checked(_text(), checks.known_zone), "IANA zone, such as Europe/London"),
     syncHourUtc=_optional(core_schema.int_schema(ge=0, le=23, strict=True), "Instead of time and timeZone"),
 )
 
@@ -423,7 +224,7 @@ _CONNECTION = _mapping(
 
 _COMPANY = _mapping(
     "Company",
-    name=_optional(_first_checked(_TEXT, _without_invisible_flaw), "Default: metadata.name"),
+    name=_optional(_first_checked(_TEXT, checks.without_invisible_flaw), "Default: metadata.name"),
     books=_optional(_TEXT, "Name of the books that must be linked"),
 )
 
@@ -432,7 +233,7 @@ _REPLACEMENT = _first_checked(
         "ReplaceConnection",
         to=_required(_PLATFORM, "The platform that takes the place of another one; as connection.platform"),
     ),
-    _with_its_platform,
+    checks.with_its_platform,
 )
 
 _POLICY_KEYS = {
@@ -454,7 +255,7 @@ _IGNORE = _checked(
         reason=_required(_TEXT, "Why; it is shown in place of the finding"),
         until=_required(_DECLARED_DAY, "Day from which it counts again, 00:00 UTC; within 90 days"),
     ),
-    _valid_ignore,
+    checks.valid_ignore,
 )
 
 _MERCHANT_POLICY = _mapping(
@@ -520,14 +321,14 @@ _FLOW_SPEC = _mapping(
     "SyncFlowSpec",
     text=_optional(_FLOW_TEXT, "Text of the Sync Flow, by locale"),
     visibleAccounts=_optional(
-        _or_null(_checked(core_schema.list_schema(_FLOW_ROW, strict=True), _no_duplicates)),
+        _or_null(_checked(core_schema.list_schema(_FLOW_ROW, strict=True), checks.no_duplicates)),
         "Rows that the Sync Flow shows beside the required ones; null = all",
     ),
     redirectUrl=_optional(
         _WEB_LINK,
         "Where merchants go after consent, and at the end of the Sync Flow that `merchantctl link NAME` leads to",
     ),
-    whiteListUrls=_optional(_checked(core_schema.list_schema(_WEB_LINK, strict=True), _no_duplicates)),
+    whiteListUrls=_optional(_checked(core_schema.list_schema(_WEB_LINK, strict=True), checks.no_duplicates)),
     branding=_optional(_BRANDING),
     dataTypes=_optional(_by(_text(_DATA_TYPE_PATTERN), _DATA_TYPE), "What Codat pulls of the books, and when"),
     policy=_optional(_FLOW_POLICY),
@@ -539,7 +340,7 @@ _SECRET_REF = _checked(
         env=_optional(_text(_VARIABLE_PATTERN), "The environment variable of `merchantctl run` that holds it"),
         file=_optional(_TEXT, "The file that holds it, where `merchantctl run` is"),
     ),
-    _one_place,
+    checks.one_place,
     minProperties=1,
     maxProperties=1,
 )
@@ -547,11 +348,11 @@ _SECRET_REF = _checked(
 _RULE = _checked(
     _mapping(
         "Rule",
-        type=_required(_checked(_TEXT, _no_mistyped(RULE_TYPES, "type of rule")), "To the letter, API notes 6.1"),
+        type=_required(_checked(_TEXT, checks.no_mistyped(RULE_TYPES, "type of rule")), "To the letter, API notes 6.1"),
         webhook=_optional(_WEB_LINK, "Where deliveries go"),
-        emails=_optional(_checked(core_schema.list_schema(_text(_MAIL_PATTERN), strict=True), _no_duplicates)),
+        emails=_optional(_checked(core_schema.list_schema(_text(_MAIL_PATTERN), strict=True), checks.no_duplicates)),
     ),
-    _one_notifier,
+    checks.one_notifier,
 )
 
 _CONSUMER = _mapping(
@@ -559,13 +360,15 @@ _CONSUMER = _mapping(
     url=_required(_WEB_LINK, "Where deliveries go"),
     eventTypes=_required(
         _checked(
-            core_schema.list_schema(_checked(_TEXT, _no_mistyped(EVENT_TYPES, "event")), min_length=1, strict=True),
-            _no_duplicates,
+            core_schema.list_schema(
+                _checked(_TEXT, checks.no_mistyped(EVENT_TYPES, "event")), min_length=1, strict=True
+            ),
+            checks.no_duplicates,
         ),
         "API notes 6.4",
     ),
     companyTags=_optional(
-        _checked(core_schema.list_schema(_text(_TAG_PATTERN), max_length=10, strict=True), _no_duplicates),
+        _checked(core_schema.list_schema(_text(_TAG_PATTERN), max_length=10, strict=True), checks.no_duplicates),
         "Only companies that have one of them",
     ),
     secret=_optional(_SECRET_REF, "Where you put the signing secret that Codat's portal shows"),
