@@ -40,9 +40,7 @@ webhook_secret, webhook_authorization        MERCHANTCTL_WEBHOOK_SECRET[_FILE], 
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import field, replace
 from ipaddress import ip_address
@@ -50,7 +48,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from controller.git_address import GIT_PREFIX, GitAddress, parse_git_address
+from controller import setting_values as values
+from controller.git_address import GitAddress
 from controller.named_environments import (
     ENVIRONMENT_VARIABLE,
     InvalidSettings,
@@ -60,7 +59,15 @@ from controller.named_environments import (
 )
 from controller.quick_dataclasses import dataclass
 from controller.scheduled_reports import REPORTS_KEY, ScheduledReport, parse_reports
-from controller.untrusted_text import is_web_address, mask_passwords
+from controller.setting_secrets import (
+    SECRET_VARIABLES,
+    exposed_secret_files,
+    read_api_key,
+    read_secret,
+    variable_text,
+)
+from controller.setting_values import parse_duration
+from controller.untrusted_text import mask_passwords
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
@@ -166,13 +173,13 @@ def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any
         values |= {"git": values["manifests"], "manifests": Path(str(values["manifests"]))}
     if values["portal_link"] is None:
         values["portal_link"] = CODAT_PORTAL_LINK if values["base_url"] == PRODUCTION_URL else ""
-    secrets: dict[str, Any] = {name: _secret(variable, environ, cwd) for name, variable in _SECRETS.items()}
+    secrets: dict[str, Any] = {name: read_secret(variable, environ, cwd) for name, variable in SECRET_VARIABLES.items()}
     _check_encrypted(values["base_url"], values["allow_http"])
     from_file = _said(_ROWS[0], flags, environ, written)[0].startswith(SETTINGS_FILE)
     settings = Settings(
         base_url_from_file=from_file,
-        api_key=_api_key(environ, cwd, written.environment),
-        exposed=tuple(_exposed(environ, cwd, written.environment)),
+        api_key=read_api_key(environ, cwd, written.environment),
+        exposed=tuple(exposed_secret_files(environ, cwd, written.environment)),
         reports=written.reports,
         **secrets,
         **values,
@@ -195,7 +202,7 @@ def _in_environment(settings: Settings, environment: NamedEnvironment) -> Settin
 def setting_sources(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) -> dict[str, str]:
     """By setting where it comes from: a flag, a variable, the toml's key, DEFAULT. A secret only where it is set."""
     written = _load_file(environ, cwd, flags)
-    variables = {"api_key": "CODAT_API_KEY", **_SECRETS}
+    variables = {"api_key": "CODAT_API_KEY", **SECRET_VARIABLES}
     secrets = {
         name: each for name, variable in variables.items() for each in (f"{variable}_FILE", variable) if each in environ
     }
@@ -203,13 +210,6 @@ def setting_sources(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, A
     if environment and (place := environment.api_key_variable or environment.api_key_file):
         secrets["api_key"] = place
     return {row.name: _said(row, flags, environ, written)[0] for row in _ROWS} | secrets
-
-
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise ValueError("is not the address of an API, like https://api.codat.io")
-    return text.rstrip("/")
 
 
 def _check_encrypted(base_url: str, allow_http: bool) -> None:
@@ -230,123 +230,6 @@ def _is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _yes(text: str) -> bool:
-    answers = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
-    if text.lower() not in answers:
-        raise ValueError("is neither yes nor no")
-    return answers[text.lower()]
-
-
-def _state_url(text: str) -> str:
-    if not text.startswith(("sqlite:///", "postgresql://")):
-        raise ValueError("is neither sqlite:///relative.db, sqlite:////absolute.db nor postgresql://…")
-    return text
-
-
-def _manifests(text: str) -> Path | GitAddress:
-    if not text:
-        raise ValueError("names no folder")
-    return parse_git_address(text) if text.startswith(GIT_PREFIX) else Path(text)
-
-
-def _whole(lowest: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or int(text) < lowest:
-            raise ValueError(f"is not a whole number from {lowest} upward")
-        return int(text)
-
-    return parse
-
-
-def _cache(text: str) -> Path | None:
-    """None for `off`, and for a home that nobody has."""
-    folder = os.path.expanduser(text)
-    return None if text == "off" or folder.startswith("~") else Path(folder)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 3600:
-        raise ValueError("is not a number of seconds between 0 and 3600")
-    return seconds
-
-
-def _span(lowest: float, longest_days: int = 365) -> Callable[[str], float]:
-    """A time as `90`, `90s`, `15m`, `1h`, `7d`, in seconds."""
-
-    def parse(text: str) -> float:
-        number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
-        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", number, re.ASCII):
-            raise ValueError("is no time like 90s, 15m, 1h or 7d")
-        seconds = float(number) * _UNITS[unit]
-        if not lowest <= seconds <= longest_days * DAY:
-            least = f"{lowest / DAY:g} days" if lowest >= DAY else f"{lowest:g} seconds"
-            raise ValueError(f"is not between {least} and {longest_days:,} days")
-        return seconds
-
-    return parse
-
-
-def parse_duration(text: str) -> float:
-    """A time as `90`, `90s`, `15m`, `1h`, `7d`, in seconds. ValueError says what is wrong with it."""
-    return _span(0)(text)
-
-
-def _address(text: str) -> tuple[str, int] | None:
-    if text in ("", "off"):
-        return None
-    host, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdigit()) or int(port) > 65_535:
-        raise ValueError("is neither host:port, like 127.0.0.1:8788, nor off")
-    return host.strip("[]"), int(port)
-
-
-def _guard(text: str) -> str | None:
-    """`header:NAME`, or `network`; None where nothing guards the port."""
-    name = text.removeprefix("header:")
-    if text in ("", "none", "network"):
-        return text if text == "network" else None
-    if name == text or not re.fullmatch(r"[A-Za-z0-9-]+", name):
-        raise ValueError("is neither header:NAME, like header:X-Forwarded-User, nor network")
-    return text
-
-
-def _portal_link(text: str) -> str | None:
-    """None: whatever the API's is."""
-    return None if text == "" else _link("{company}")(text)
-
-
-def _link(*places: str) -> Callable[[str], str]:
-    """An address of the web in which these places are filled, the first of them always; `off` or nothing = none."""
-
-    def parse(text: str) -> str:
-        if text in ("", "off"):
-            return ""
-        rest = text
-        for place in places:
-            rest = rest.replace(place, "")
-        if not is_web_address(rest) or places[0] not in text or "{" in rest:
-            raise ValueError(f"is neither off nor an address with {', '.join(places)}")
-        return text
-
-    return parse
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
-    for name in names:
-        if not re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", name):
-            raise ValueError(f"holds {name!r}, which is no host name; list names without port, separated by commas")
-    return names
-
-
-DAY = 86_400.0
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
-
-
 @dataclass(frozen=True, slots=True)
 class _Row:
     name: str
@@ -356,40 +239,30 @@ class _Row:
 
 
 _ROWS = (
-    _Row("base_url", "CODAT_BASE_URL", _url, PRODUCTION_URL),
-    _Row("allow_http", "MERCHANTCTL_ALLOW_HTTP", _yes, "no"),
-    _Row("state", "MERCHANTCTL_STATE", _state_url, "sqlite:///var/merchantctl.db"),
-    _Row("manifests", "MERCHANTCTL_MANIFESTS", _manifests, "manifests"),
-    _Row("requests_per_minute", "MERCHANTCTL_REQUESTS_PER_MINUTE", _whole(0), "950"),
-    _Row("parallelism", "MERCHANTCTL_PARALLELISM", _whole(1), "16"),
-    _Row("create_settle", "MERCHANTCTL_CREATE_SETTLE", _seconds, "5"),
-    _Row("create_settle_late", "MERCHANTCTL_CREATE_SETTLE_LATE", _seconds, "60"),
-    _Row("lock_lease", "MERCHANTCTL_LOCK_LEASE", _span(1), "45s"),
-    _Row("keep", "MERCHANTCTL_KEEP", _span(30 * DAY, 36_500), "400d"),
-    _Row("cache", "MERCHANTCTL_CACHE", _cache, "~/.cache/merchantctl"),
-    _Row("resync", "MERCHANTCTL_RESYNC", _span(1), "1h"),
-    _Row("listen", "MERCHANTCTL_LISTEN", _address, "127.0.0.1:8788"),
-    _Row("listen_webhooks", "MERCHANTCTL_LISTEN_WEBHOOKS", _address, "off"),
-    _Row("listen_metrics", "MERCHANTCTL_LISTEN_METRICS", _address, "off"),
-    _Row("web_guard", "MERCHANTCTL_WEB_GUARD", _guard, ""),
-    _Row("web_hosts", "MERCHANTCTL_WEB_HOSTS", _hosts, ""),
-    _Row("portal_link", "MERCHANTCTL_PORTAL_LINK", _portal_link, ""),
-    _Row("manifest_link", "MERCHANTCTL_MANIFEST_LINK", _link("{file}", "{line}", "{revision}"), ""),
-    _Row("refresh_after", "MERCHANTCTL_REFRESH_AFTER", _span(0), "24h"),
-    _Row("git_poll_interval", "MERCHANTCTL_GIT_POLL_INTERVAL", _span(1), "60s"),
-    _Row("listing_poll_interval", "MERCHANTCTL_LISTING_POLL_INTERVAL", _span(0), "60s"),
-    _Row("sync_poll_interval", "MERCHANTCTL_SYNC_POLL_INTERVAL", _span(0), "24h"),
+    _Row("base_url", "CODAT_BASE_URL", values.api_address, PRODUCTION_URL),
+    _Row("allow_http", "MERCHANTCTL_ALLOW_HTTP", values.yes_or_no, "no"),
+    _Row("state", "MERCHANTCTL_STATE", values.state_address, "sqlite:///var/merchantctl.db"),
+    _Row("manifests", "MERCHANTCTL_MANIFESTS", values.manifests_place, "manifests"),
+    _Row("requests_per_minute", "MERCHANTCTL_REQUESTS_PER_MINUTE", values.whole_number(0), "950"),
+    _Row("parallelism", "MERCHANTCTL_PARALLELISM", values.whole_number(1), "16"),
+    _Row("create_settle", "MERCHANTCTL_CREATE_SETTLE", values.seconds, "5"),
+    _Row("create_settle_late", "MERCHANTCTL_CREATE_SETTLE_LATE", values.seconds, "60"),
+    _Row("lock_lease", "MERCHANTCTL_LOCK_LEASE", values.duration(1), "45s"),
+    _Row("keep", "MERCHANTCTL_KEEP", values.duration(30 * values.DAY, 36_500), "400d"),
+    _Row("cache", "MERCHANTCTL_CACHE", values.cache_folder, "~/.cache/merchantctl"),
+    _Row("resync", "MERCHANTCTL_RESYNC", values.duration(1), "1h"),
+    _Row("listen", "MERCHANTCTL_LISTEN", values.listen_address, "127.0.0.1:8788"),
+    _Row("listen_webhooks", "MERCHANTCTL_LISTEN_WEBHOOKS", values.listen_address, "off"),
+    _Row("listen_metrics", "MERCHANTCTL_LISTEN_METRICS", values.listen_address, "off"),
+    _Row("web_guard", "MERCHANTCTL_WEB_GUARD", values.web_guard, ""),
+    _Row("web_hosts", "MERCHANTCTL_WEB_HOSTS", values.host_names, ""),
+    _Row("portal_link", "MERCHANTCTL_PORTAL_LINK", values.portal_link, ""),
+    _Row("manifest_link", "MERCHANTCTL_MANIFEST_LINK", values.link_with("{file}", "{line}", "{revision}"), ""),
+    _Row("refresh_after", "MERCHANTCTL_REFRESH_AFTER", values.duration(0), "24h"),
+    _Row("git_poll_interval", "MERCHANTCTL_GIT_POLL_INTERVAL", values.duration(1), "60s"),
+    _Row("listing_poll_interval", "MERCHANTCTL_LISTING_POLL_INTERVAL", values.duration(0), "60s"),
+    _Row("sync_poll_interval", "MERCHANTCTL_SYNC_POLL_INTERVAL", values.duration(0), "24h"),
 )
-
-_SECRETS = {
-    "web_token": "MERCHANTCTL_WEB_TOKEN",
-    "webhook_secret": "MERCHANTCTL_WEBHOOK_SECRET",
-    "webhook_authorization": "MERCHANTCTL_WEBHOOK_AUTHORIZATION",
-    "notify_url": "MERCHANTCTL_NOTIFY_URL",
-    "smtp_url": "MERCHANTCTL_SMTP_URL",
-    "git_webhook_secret": "MERCHANTCTL_GIT_WEBHOOK_SECRET",
-}
-"""Each by its variable, or by a file that the variable with `_FILE` names; never by a flag or in the toml."""
 
 
 _RENAMED = {
@@ -430,7 +303,7 @@ def _said(row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], writt
     """Where a setting comes from, and what stands there."""
     if flags.get(row.name) is not None:
         return "--" + row.name.replace("_", "-"), str(flags[row.name])
-    if (text := _variable(row.variable, environ)) is not None:
+    if (text := variable_text(row.variable, environ)) is not None:
         return row.variable, text
     return written.find(row.name) or (DEFAULT_SOURCE, written.default(row))
 
@@ -453,23 +326,11 @@ _PLACES = ("base_url", "state", "manifests")
 """Settings that make an environment what it is."""
 
 
-def _variable(name: str, environ: Mapping[str, str]) -> str | None:
-    """What a variable holds; None where it is not set.
-
-    Set and empty is a mistake: a CI that does not know a secret passes on nothing, and the default of a setting (the
-    production address, a state on a throw-away runner) is not what was meant.
-    """
-    text = environ.get(name)
-    if text is not None and not text.strip():
-        raise InvalidSettings(f"{name} is set and empty: give it a value, or unset it")
-    return text
-
-
 def _load_file(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) -> _SettingsFile:
     common, environments, reports = _read_toml(cwd / SETTINGS_FILE)
     wanted = flags.get("env")
     if wanted is None:
-        wanted = _variable(ENVIRONMENT_VARIABLE, environ)
+        wanted = variable_text(ENVIRONMENT_VARIABLE, environ)
     texts = {key: str(value) for key, value in common.items()}
     chosen = choose_environment(SETTINGS_FILE, environments, wanted)
     return _SettingsFile(texts, chosen, parse_reports(SETTINGS_FILE, reports, environ))
@@ -509,7 +370,7 @@ def known_api_keys(environ: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
         environments = (None,)
     for environment in environments:
         with suppress(InvalidSettings, OSError):
-            keys.append(_api_key(environ, cwd, environment) or "")
+            keys.append(read_api_key(environ, cwd, environment) or "")
     return (*filter(None, keys), *filter(None, (environ.get("CODAT_API_KEY", "").strip(),)))
 
 
@@ -527,8 +388,8 @@ def _refuse_strange(address: str, key: str, value: object) -> None:
         raise InvalidSettings(
             f"{address}: {key}: a key does not belong in a file; set CODAT_API_KEY or CODAT_API_KEY_FILE"
         )
-    if key in _SECRETS:
-        variable = _SECRETS[key]
+    if key in SECRET_VARIABLES:
+        variable = SECRET_VARIABLES[key]
         raise InvalidSettings(
             f"{address}: {key}: a secret does not belong in a file; set {variable} or {variable}_FILE"
         )
@@ -544,103 +405,3 @@ def _refuse_strange(address: str, key: str, value: object) -> None:
         raise InvalidSettings(f"{address}: {key}: unknown setting{hint}")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise InvalidSettings(f"{address}: {key}: {value!r} is neither text nor a number")
-
-
-def _api_key(environ: Mapping[str, str], cwd: Path, environment: NamedEnvironment | None) -> str | None:
-    if environment and environment.api_key_file:
-        key_file = environment.api_key_file
-        return _one_word(_read_secret_file(key_file, key_file, cwd), key_file)
-    if environment and environment.api_key_variable:
-        # Its own variable alone: the key that lies about in CODAT_API_KEY may be that of another environment.
-        text = _variable(environment.api_key_variable, environ)
-        return _one_word(text.removeprefix("\ufeff").strip(), environment.api_key_variable) if text else None
-    key = _secret("CODAT_API_KEY", environ, cwd)
-    source = "CODAT_API_KEY" if "CODAT_API_KEY" in environ else "CODAT_API_KEY_FILE"
-    return _one_word(key, source) if key else None
-
-
-def _secret(variable: str, environ: Mapping[str, str], cwd: Path) -> str | None:
-    """A secret, without the line end and the byte order mark that editors leave. No message ever shows it."""
-    secret, file = _variable(variable, environ), _variable(f"{variable}_FILE", environ)
-    if secret:
-        return secret.removeprefix("\ufeff").strip()
-    return _read_secret_file(f"{variable}_FILE: {file}", file, cwd) if file else None
-
-
-MAX_SECRET_FILE_BYTES = 64 * 1024
-
-
-def read_named_secret(kind: str, name: str, environ: Mapping[str, str], cwd: Path) -> str | None:
-    """A secret whose place a manifest names: `env` or `file`. None where it is not there, or cannot be read: that is
-    told where its absence shows, since any manifest may name any place."""
-    if kind == "env":
-        return environ.get(name, "").removeprefix("\ufeff").strip() or None
-    file = cwd / name
-    try:
-        if not file.is_file() or file.stat().st_size > MAX_SECRET_FILE_BYTES:
-            return None
-        return _read_secret_file(name, name, cwd)
-    except (InvalidSettings, OSError, ValueError):
-        return None
-
-
-def _read_secret_file(address: str, file: str, cwd: Path) -> str:
-    try:
-        secret = (cwd / file).read_text(encoding="utf-8-sig").strip()
-    except OSError as error:
-        raise InvalidSettings(f"{address} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InvalidSettings(f"{address} is not text") from None
-    if not secret:
-        raise InvalidSettings(f"{address} is empty")
-    return secret
-
-
-def _exposed(environ: Mapping[str, str], cwd: Path, environment: NamedEnvironment | None) -> Iterator[Path]:
-    files = [
-        environ[f"{variable}_FILE"]
-        for variable in ("CODAT_API_KEY", *_SECRETS.values())
-        if variable not in environ and f"{variable}_FILE" in environ
-    ]
-    named = (*files, environment.api_key_file if environment else None)
-    yield from (cwd / each for each in named if each and is_exposed(cwd / each))
-
-
-def is_exposed(file: Path) -> bool:
-    """Whether a file with a secret can be read by others on this machine, and its owner, who runs this, can shut it.
-
-    As ssh and kubectl see it: somebody else's file is theirs to guard, and what an orchestrator mounts (read-only, or
-    swapped in behind `..data` as Kubernetes does) has the mode that it was given, for whoever is in this container.
-    """
-    try:
-        kind, real = file.stat(), file.resolve()
-        mounted = os.statvfs(real).f_flag & os.ST_RDONLY or any(each.startswith("..") for each in real.parts)
-    except OSError:
-        return False
-    return bool(kind.st_mode & 0o066) and kind.st_uid == os.geteuid() and not mounted
-
-
-def exposed_words(file: Path) -> str:
-    return f"{file} can be read by others than its owner"
-
-
-def _one_word(key: str, address: str) -> str:
-    if key.startswith("Basic ") or _is_base64_form(key):
-        raise InvalidSettings(
-            f"{address}: this is the Base64 form of a key, as the Authorization header bears it; set the key itself"
-        )
-    if not key.isprintable() or " " in key:
-        raise InvalidSettings(f"{address}: the key holds a space, a line end or a control character; it is one word")
-    return key
-
-
-def _is_base64_form(key: str) -> bool:
-    """Whether this decodes to a word of sixteen signs or more: no key made at random does."""
-    import binascii
-    from base64 import b64decode
-
-    try:
-        word = b64decode(key, validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        return False
-    return len(word) >= 16 and word.isprintable() and " " not in word

@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from controller.quick_dataclasses import dataclass
-from controller.settings import (
-    PRODUCTION_URL,
-    InvalidSettings,
-    Settings,
-    environment_names,
-    exposed_words,
-    load_settings,
-)
+from controller.setting_secrets import exposed_words
+from controller.settings import PRODUCTION_URL, InvalidSettings, Settings, environment_names, load_settings
 from controller.untrusted_text import escape_control
 
 if TYPE_CHECKING:

@@ -34,15 +34,9 @@ from controller.operations.git_manifests import with_newest_commit
 from controller.planning.clock_skew import SET_CLOCK_REMEDY, TOLERATED_SKEW
 from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import format_count, format_time
-from controller.settings import (
-    DAY,
-    SETTINGS_FILE,
-    InvalidSettings,
-    Settings,
-    exposed_words,
-    load_settings,
-    setting_sources,
-)
+from controller.setting_secrets import exposed_words
+from controller.setting_values import DAY
+from controller.settings import SETTINGS_FILE, InvalidSettings, Settings, load_settings, setting_sources
 from state import LockKind, LockRow
 from state.errors import MAX_HEARTBEAT_SILENCE_S, StateProblem
 from state.inspection import StateInspection, inspect_state

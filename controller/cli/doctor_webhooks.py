@@ -18,7 +18,8 @@ from controller.model.errors import MerchantctlError, NotFound, RemoteError
 from controller.model.hooks import HookKind, LiveHook
 from controller.operations.bootstrap import open_reader
 from controller.reporting.formatting import format_time
-from controller.settings import Settings, exposed_words, is_exposed, read_named_secret
+from controller.setting_secrets import exposed_words, is_exposed, read_named_secret
+from controller.settings import Settings
 from state.errors import StateProblem
 from state.inspection import inspect_state
 

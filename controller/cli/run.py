@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from controller.settings import Settings, load_settings, read_named_secret
+from controller.setting_secrets import read_named_secret
+from controller.settings import Settings, load_settings
 
 _EXAMPLES = """
 \b

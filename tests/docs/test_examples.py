@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from controller import settings
+from controller import setting_secrets, settings
 from controller.cli.main import group
 from controller.web.access import UNAUTHENTICATED_PATHS
 from tests.narrowing import present
@@ -101,7 +101,7 @@ def test_every_command_is_one_that_the_program_reads() -> None:
 
 def test_every_setting_is_one_that_the_program_reads_and_all_of_them_load(tmp_path: Path) -> None:
     environment = service_environment()
-    secrets = {"CODAT_API_KEY_FILE", *(f"{variable}_FILE" for variable in settings._SECRETS.values())}
+    secrets = {"CODAT_API_KEY_FILE", *(f"{variable}_FILE" for variable in setting_secrets.SECRET_VARIABLES.values())}
     assert {*environment} - OTHERS <= {row.variable for row in settings._ROWS} | secrets
     for name in compose()["services"]["merchantctl"]["secrets"]:
         (tmp_path / name).write_text("secret")

@@ -8,7 +8,7 @@ from pathlib import Path
 from controller.daemon.declared_secrets import DeclaredSecrets
 from controller.model.desired import DesiredSettings, Fleet
 from controller.model.hooks import DeclaredHook, Hook, HookKind, SecretRef
-from controller.settings import MAX_SECRET_FILE_BYTES, read_named_secret
+from controller.setting_secrets import MAX_SECRET_FILE_BYTES, read_named_secret
 from state import open_state
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
