@@ -57,7 +57,10 @@ class _BudgetShare:
             except StateProblem as problem:
                 if not is_said:
                     is_said = True
-                    _LOG.warning("the budget of requests cannot be shared now: %s", problem)
+                    _LOG.warning(
+                        "the budget of requests cannot be shared now; this process keeps to its share for a while: %s",
+                        problem,
+                    )
                 if now() - renewed_at > SHARE_LEASE.total_seconds():
                     self._keep_to(1)  # the share has lapsed: others may have it by now
                 await asyncio.sleep(RENEW_INTERVAL_S)
