@@ -113,6 +113,25 @@ def test_a_merchant_moves_from_xero_to_quickbooks(place: Place) -> None:
     assert count_writes_by_call(counts) == {}
 
 
+def test_a_till_that_goes_on_pushing_the_same_export_has_it_in_the_new_books_too(place: Place) -> None:
+    """Codat drops what was pushed with the connection that the move deletes."""
+    sale = {"id": "o1", "createdDate": "2027-03-02T10:00:00Z", "totalAmount": 12.5}
+    (place.folder / "orders.json").write_text(json.dumps({"orders": [sale]}))
+
+    def push() -> tuple[int, int]:
+        done = place.run_in_process("push", "ann", "orders.json", "-o", "json")
+        assert done.returncode == 0, done.stderr
+        counts = json.loads(done.stdout)["records"]["commerce-orders"]
+        return counts["new"], counts["unchanged"]
+
+    assert push() == (1, 0)
+    linked_beside_xero(place)
+    assert push() == (0, 1), "the old connection is there still"
+    place.apply(allow=RELEASED)
+    place.apply()
+    assert (push(), push()) == ((1, 0), (0, 1))
+
+
 def test_what_was_booked_before_is_not_booked_again(place: Place) -> None:
     place.merchant("ann", profile="us", policy=MOVE, schedule={"startDate": "2026-01-01"})
     assert (
