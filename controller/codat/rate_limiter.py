@@ -45,6 +45,13 @@ FIRST_SHARE = 0.8
 it."""
 
 
+QUOTA_RESERVE = 0.2
+"""Of a day's requests, so much is left by the background to the other lane, and less as the day goes by: half of it
+for the listings, which find events, and half for those that are told and for people."""
+
+DAY_S = 86_400.0
+
+
 class Lane(IntEnum):
     """Whose turn it is, the smaller number first."""
 
@@ -84,6 +91,7 @@ class RateLimiter:
         self._paused_until = 0.0
         self._quota_remaining = math.inf
         self._quota_resets_at = 0.0
+        self._quota_reserve = 0.0
         self._queues: tuple[deque[tuple[asyncio.Future[bool], int]], ...] = tuple(deque() for _ in Lane)
         self._wake_up: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -99,7 +107,7 @@ class RateLimiter:
 
     async def wait_for_places(self, places: int, lane: Lane) -> bool:
         """Take so many places once they are free. False: the quota is used up."""
-        if self._is_used_up_for(places):
+        if self._is_used_up_for(places, lane):
             return False
         if any(self._queues[: lane + 1]) or self._seconds_to_wait(places, lane) > 0:
             return await self._wait_in_queue(places, lane)
@@ -136,20 +144,23 @@ class RateLimiter:
             self._concurrency = max(1.0, self._concurrency / 2)
         self._paused_until = max(self._paused_until, now + seconds)
 
-    def update_quota(self, remaining: int, seconds: float) -> None:
-        """Codat said how many requests remain in its own quota, and in how many seconds that is reset."""
+    def update_quota(self, remaining: int, seconds: float, limit: int | None = None) -> None:
+        """Codat said how many requests remain in its own quota, in how many seconds that is reset, and perhaps how many
+        there are in all."""
         resets_at = self._loop.time() + seconds
         # Answers overtake each other: within one period the smallest number is the latest.
         same_period = abs(resets_at - self._quota_resets_at) < SAME_PERIOD_S
         self._quota_remaining = min(self._quota_remaining, remaining) if same_period else remaining
         self._quota_resets_at = resets_at
-        if self.is_exhausted:
-            # Who waits would wait for longer than is worth it: each is told at once, and not by a timeout of its own.
-            for queue in self._queues:
-                while queue:
-                    waiting, _ = queue.popleft()
-                    if not waiting.done():
-                        waiting.set_result(False)
+        # One that returns in a moment is worth waiting for, whatever it is for.
+        is_of_a_day = seconds > MAX_QUOTA_WAIT_S
+        self._quota_reserve = QUOTA_RESERVE * (limit or 0) * min(1.0, seconds / DAY_S) if is_of_a_day else 0.0
+        # Who waits would wait for longer than is worth it: each is told at once, and not by a timeout of its own.
+        for lane, queue in zip(Lane, self._queues, strict=True):
+            while queue and self._is_used_up_for(1, lane):
+                waiting, _ = queue.popleft()
+                if not waiting.done():
+                    waiting.set_result(False)
 
     def set_budget(self, per_minute: int) -> None:
         """From now on so many requests a minute; what was sent before counts. No effect on one without a limit."""
@@ -187,16 +198,24 @@ class RateLimiter:
 
     @property
     def is_exhausted(self) -> bool:
-        """Nothing remains of the quota, and it is reset later than is worth waiting for."""
-        return self._is_used_up_for(1)
+        """Nothing remains of the quota for requests of this task, and it is reset later than is worth waiting for."""
+        return self.is_exhausted_for(_LANE.get())
 
     @property
     def seconds_until_reset(self) -> float:
         """Seconds until Codat's quota is reset; 0 when that is past or unknown."""
         return max(0.0, self._quota_resets_at - self._loop.time())
 
-    def _is_used_up_for(self, places: int) -> bool:
-        return self._quota_remaining < places and self._quota_resets_at - self._loop.time() > MAX_QUOTA_WAIT_S
+    def is_exhausted_for(self, lane: Lane) -> bool:
+        """The same for a lane: the background leaves a reserve to the other."""
+        return self._is_used_up_for(1, lane)
+
+    def _is_used_up_for(self, places: int, lane: Lane) -> bool:
+        is_far_off = self._quota_resets_at - self._loop.time() > MAX_QUOTA_WAIT_S
+        return is_far_off and self._remaining_for(lane) < places
+
+    def _remaining_for(self, lane: Lane) -> float:
+        return self._quota_remaining - (self._quota_reserve if lane is Lane.BACKGROUND else 0.0)
 
     def _take(self, places: int, lane: Lane) -> None:
         self._in_flight[lane] += 1
@@ -214,7 +233,7 @@ class RateLimiter:
             return math.inf
         if lane is Lane.BACKGROUND and self._in_flight[lane] >= max(1, int(at_once * BACKGROUND_SHARE)):
             return math.inf
-        return max(self._seconds_to_budget(now, places, lane), self._seconds_to_quota(now, places))
+        return max(self._seconds_to_budget(now, places, lane), self._seconds_to_quota(now, places, lane))
 
     def _seconds_to_budget(self, now: float, places: int, lane: Lane) -> float:
         """Seconds until our own budget has so many places free; infinite as in `_seconds_to_wait`."""
@@ -255,10 +274,10 @@ class RateLimiter:
         # A rest of that size is of floating point: it would set a timer for no time at all, again and again.
         return missing / pace if missing > 1e-9 else 0.0
 
-    def _seconds_to_quota(self, now: float, places: int) -> float:
+    def _seconds_to_quota(self, now: float, places: int, lane: Lane) -> float:
         """Seconds until Codat's quota has so many requests left; infinite as in `_seconds_to_wait`."""
         # Whether Codat had counted the requests in flight when it told the number is not known: assume it had not.
-        if self._quota_remaining >= sum(self._taken) + places:
+        if self._remaining_for(lane) >= sum(self._taken) + places:
             return 0.0
         if now >= self._quota_resets_at:
             # A new period, of which the next answer tells: until then only our own budget counts.
@@ -297,7 +316,7 @@ class RateLimiter:
             if waiting.done():  # cancelled while it stood in the queue
                 queue.popleft()
                 continue
-            if self._is_used_up_for(places):
+            if self._is_used_up_for(places, lane):
                 queue.popleft()
                 waiting.set_result(False)
                 continue
@@ -326,7 +345,7 @@ class Permit:
     @property
     def is_blocked(self) -> bool:
         """Whether Codat has said meanwhile that nothing may be sent."""
-        return self._rate_limiter.is_paused or self._rate_limiter.is_exhausted
+        return self._rate_limiter.is_paused or self._rate_limiter.is_exhausted_for(self._lane)
 
     def record_answer(self, *, throttled: bool) -> None:
         """One of the requests was answered, or never will be: its place is used. `throttled`: with 429."""

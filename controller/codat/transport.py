@@ -38,7 +38,7 @@ from controller.codat.error_mapping import (
 )
 from controller.codat.network import NETWORK_ERRORS, was_not_sent
 from controller.codat.quota_headers import Quota, parse_count, seconds_from_now, server_date
-from controller.codat.rate_limiter import MAX_QUOTA_WAIT_S, Permit, RateLimiter
+from controller.codat.rate_limiter import MAX_QUOTA_WAIT_S, QUOTA_RESERVE, Permit, RateLimiter
 from controller.model.errors import (
     ApiKeyRefused,
     RateLimited,
@@ -397,12 +397,13 @@ class Transport:
         """Tell the rate limiter what this answer says of the quota and of a pause."""
         self._counters.last_headers = answer.headers
         remaining = parse_count(answer.headers.get("x-rate-limit-remaining"))
-        # The reset is a date, slow to parse, and matters only once requests in flight could use up what remains.
-        if remaining is not None and (
-            remaining <= 2 * self._rate_limiter.max_in_flight or self._rate_limiter.knows_quota
-        ):
+        limit = parse_count(answer.headers.get("x-rate-limit-limit"))
+        # The reset is a date, slow to parse, and matters only once requests in flight could use up what remains, or
+        # the background what it leaves to others.
+        matters_below = max(2 * self._rate_limiter.max_in_flight, QUOTA_RESERVE * (limit or 0))
+        if remaining is not None and (remaining <= matters_below or self._rate_limiter.knows_quota):
             quota = self.quota
-            self._rate_limiter.update_quota(remaining, quota.seconds_left if quota else 0.0)
+            self._rate_limiter.update_quota(remaining, quota.seconds_left if quota else 0.0, limit)
         if answer.status != 429:
             return
         seconds = throttle_seconds(answer.headers)

@@ -171,6 +171,42 @@ def test_a_quota_that_is_used_up_sends_everyone_home_who_waits() -> None:
     assert run(story()) == [None, None, None]
 
 
+def test_of_a_days_quota_the_background_leaves_a_reserve_that_shrinks_as_the_day_goes_by() -> None:
+    def goes(remaining: int, seconds: float) -> tuple[bool, bool, bool]:
+        """Whether the background may send, whether events may, and whether the background counts it as used up."""
+
+        async def story() -> tuple[bool, bool, bool]:
+            rate_limiter = RateLimiter(0, 16)
+            rate_limiter.update_quota(remaining, seconds, 1000)
+            first = bool(await rate_limiter.acquire())
+            with background_requests():
+                return bool(await rate_limiter.acquire()), first, rate_limiter.is_exhausted
+
+        return run(story())
+
+    assert goes(210, 86_400.0) == (True, True, False)
+    assert goes(200, 86_400.0) == (False, True, True)
+    assert goes(200, 43_200.0) == (True, True, False)
+    assert goes(100, 43_200.0) == (False, True, True)
+    assert goes(0, 43_200.0) == (False, False, True)
+    assert goes(10, 60.0) == (True, True, False), "one that returns in a minute is worth waiting for"
+
+
+def test_who_waits_in_the_background_is_sent_home_where_only_the_reserve_is_left() -> None:
+    async def story() -> tuple[bool, bool]:
+        rate_limiter = RateLimiter(0, 1)
+        held = await permit_of(rate_limiter)
+        event = asyncio.ensure_future(rate_limiter.acquire())
+        with background_requests():
+            background = asyncio.ensure_future(rate_limiter.acquire())
+        await asyncio.sleep(1)
+        rate_limiter.update_quota(150, 86_400.0, 1000)
+        give_back(held)
+        return await background is None, await event is not None
+
+    assert run(story()) == (True, True)
+
+
 def test_when_the_quota_is_back_everyone_may_go_on() -> None:
     async def story() -> bool:
         rate_limiter = RateLimiter(0, 1)
