@@ -39,7 +39,7 @@ format: setup    ## put the style right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup     ## figures, as ratios within one run
+bench: setup     ## figures beside their targets; fails where one is missed
 	$(BIN)/python -m benchmarks
 
 soak: setup      ## every crash point as a process, many seeds: long

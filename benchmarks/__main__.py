@@ -7,11 +7,39 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import budget, consent, emulator, events, manifests, plan, start, sweep, untold, webhooks, week, window
+from benchmarks import (
+    budget,
+    consent,
+    emulator,
+    events,
+    manifests,
+    plan,
+    quota,
+    start,
+    sweep,
+    untold,
+    webhooks,
+    week,
+    window,
+)
 
 _ALL = {
     each.__name__.rpartition(".")[2]: each.measure
-    for each in (start, manifests, emulator, sweep, plan, consent, window, events, budget, untold, webhooks, week)
+    for each in (
+        start,
+        manifests,
+        emulator,
+        sweep,
+        plan,
+        consent,
+        window,
+        events,
+        budget,
+        untold,
+        webhooks,
+        quota,
+        week,
+    )
 }
 
 

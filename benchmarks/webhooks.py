@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from random import Random
 from uuid import UUID
@@ -63,7 +64,7 @@ class Carried:
             controller.hand.ask("POST", f"/_emulator/companies/{company.id}/connections/{company.books}/{verb}")
             events.append((company, controller.clock.now()))
             for delay in self._deliveries(dice):
-                carried.add(asyncio.create_task(_deliver(controller, company, linked[company], number, delay)))
+                carried.add(asyncio.create_task(deliver(controller, company, linked[company], number, delay)))
             await controller.wait(EVENT_INTERVAL_S * dice.uniform(0.5, 1.5))
         await asyncio.gather(*carried)
         await controller.wait(MAX_DELAY_S)
@@ -73,7 +74,7 @@ class Carried:
         open_ = controller.read("select merchant, code from occurrences where gone_at is null")
         await controller.stop()
         unlinked = [(each.name, "connection-deauthorized") for each in self.companies if not linked[each]]
-        return Waits(_seconds_to_be_known(events, rows), sorted(open_), sorted(unlinked))
+        return Waits(seconds_to_be_known(events, rows), sorted(open_), sorted(unlinked))
 
     def _deliveries(self, dice: Random) -> list[float]:
         """After how many seconds the webhook comes, each time that it does."""
@@ -83,7 +84,7 @@ class Carried:
         return arriving if self.is_bad else [0.0]
 
 
-async def _deliver(controller: VirtualRun, company: CompanyIds, is_linked: bool, number: int, delay: float) -> None:
+async def deliver(controller: VirtualRun, company: CompanyIds, is_linked: bool, number: int, delay: float) -> None:
     """As Codat does, which signs what comes late when it comes."""
     await asyncio.sleep(delay)
     event = f"connection.{'connected' if is_linked else 'disconnected'}"
@@ -101,7 +102,7 @@ async def _deliver(controller: VirtualRun, company: CompanyIds, is_linked: bool,
     assert answer.status_code in (200, 202), answer.text
 
 
-def _seconds_to_be_known(
+def seconds_to_be_known(
     events: list[tuple[CompanyIds, datetime]], rows: list[tuple[str, str, str | None]]
 ) -> list[float]:
     """From each event to the first look that found it unlinked, or linked again. The first event unlinks."""
@@ -114,7 +115,7 @@ def _seconds_to_be_known(
             for row in rows
             if row[0] == company.name and row[column]
         ]
-        waits.append(min((each - at).total_seconds() for each in times if each >= at))
+        waits.append(min(((each - at).total_seconds() for each in times if each >= at), default=inf))
     return waits
 
 
@@ -129,15 +130,14 @@ def measure() -> Iterator[Figure]:
 
 
 def _carried(*, is_bad: bool) -> Waits:
-    with (
-        serve_emulator_process() as (url, _),
-        tempfile.TemporaryDirectory() as name,
-        socket.create_server(("", 0)) as free,
-    ):
-        port = free.getsockname()[1]
-        free.close()
+    with serve_emulator_process() as (url, _), tempfile.TemporaryDirectory() as name:
         settings = virtual_fleet(url, Path(name), MERCHANTS, PACE, RESYNC_S)
-        settings = replace(settings, listen=("127.0.0.1", port), webhook_secret=WEBHOOK_SECRET)
+        settings = replace(settings, listen=("127.0.0.1", free_port()), webhook_secret=WEBHOOK_SECRET)
         waits = tell(Carried(load_companies(url), is_bad), settings, Path(name) / "log")
         assert isinstance(waits, Waits)
         return waits
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
