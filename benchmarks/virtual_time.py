@@ -16,6 +16,8 @@ from queue import SimpleQueue
 from typing import Any, TypeVar, TypeVarTuple
 from unittest.mock import patch
 
+from controller.codat import quota_headers
+
 T = TypeVar("T")
 _Ts = TypeVarTuple("_Ts")
 
@@ -126,6 +128,7 @@ def run(story: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
     with ExitStack() as patched:
         for module in ("schedulers.base", "triggers.interval", "executors.base"):
             patched.enter_context(patch(f"apscheduler.{module}.datetime", LoopTime))
+        patched.enter_context(patch(f"{quota_headers.__name__}.datetime", LoopTime))
         patched.enter_context(patch("aiosqlite.core.SimpleQueue", _CountedQueue))
         try:
             return loop.run_until_complete(story(loop))
