@@ -46,8 +46,8 @@ it."""
 
 
 QUOTA_RESERVE = 0.2
-"""Of a day's requests, so much is left by the background to the other lane, and less as the day goes by: half of it
-for the listings, which find events, and half for those that are told and for people."""
+"""Of a day's requests, so much is left by the background to the other lane, and less the later in the day that is
+reached: half of it for the listings, which find events, and half for those that are told and for people."""
 
 DAY_S = 86_400.0
 
@@ -92,6 +92,7 @@ class RateLimiter:
         self._quota_remaining = math.inf
         self._quota_resets_at = 0.0
         self._quota_reserve = 0.0
+        self._background_rests_until = 0.0
         self._queues: tuple[deque[tuple[asyncio.Future[bool], int]], ...] = tuple(deque() for _ in Lane)
         self._wake_up: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -155,6 +156,9 @@ class RateLimiter:
         # One that returns in a moment is worth waiting for, whatever it is for.
         is_of_a_day = seconds > MAX_QUOTA_WAIT_S
         self._quota_reserve = QUOTA_RESERVE * (limit or 0) * min(1.0, seconds / DAY_S) if is_of_a_day else 0.0
+        if self._quota_reserve and self._remaining_for(Lane.BACKGROUND) < 1:
+            # For the rest of the day: the reserve shrinks with it, and would let a look through now and then.
+            self._background_rests_until = resets_at
         # Who waits would wait for longer than is worth it: each is told at once, and not by a timeout of its own.
         for lane, queue in zip(Lane, self._queues, strict=True):
             while queue and self._is_used_up_for(1, lane):
@@ -215,7 +219,10 @@ class RateLimiter:
         return is_far_off and self._remaining_for(lane) < places
 
     def _remaining_for(self, lane: Lane) -> float:
-        return self._quota_remaining - (self._quota_reserve if lane is Lane.BACKGROUND else 0.0)
+        if lane is not Lane.BACKGROUND:
+            return self._quota_remaining
+        is_resting = self._loop.time() < self._background_rests_until
+        return 0.0 if is_resting else self._quota_remaining - self._quota_reserve
 
     def _take(self, places: int, lane: Lane) -> None:
         self._in_flight[lane] += 1

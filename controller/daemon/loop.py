@@ -55,6 +55,9 @@ LEFT_TO_OTHERS_CHECK_INTERVAL_S = 1.0
 MANIFEST_POLL_INTERVAL_S = 3.0
 """Seconds between two looks at the folder of manifests."""
 
+QUOTA_CHECK_INTERVAL_S = 60.0
+"""Seconds between two looks whether a day's quota is back, at most: another answer may have said otherwise."""
+
 log = structlog.get_logger()
 
 
@@ -111,10 +114,27 @@ async def _run_due_passes(daemon: DaemonContext) -> None:
     """Everyone first, then whoever is due. In the background: urgent passes go before it."""
     with background_requests():
         if not daemon.state.has_begun:
+            await _wait_for_quota(daemon)
             await _run_long_passes((EVERYONE,), daemon)
             daemon.state.has_begun = True
         while keys := await daemon.queue.get():
+            await _wait_for_quota(daemon)
             await _run_or_put_back(keys, daemon)
+
+
+async def _wait_for_quota(daemon: DaemonContext) -> None:
+    """Until requests may be sent in the background again, which is said once. A pass before that would see nobody, and
+    say so of everyone; events are answered meanwhile from what the background leaves to them."""
+    waited = False
+    while (resume_at := daemon.run.api.resume_at) and not daemon.state.signal:
+        if not waited:
+            log.warning("quota_spent", resume_at=resume_at.isoformat())
+        waited = True
+        seconds = (resume_at - daemon.run.now()).total_seconds()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(daemon.state.signal_received.wait(), min(max(seconds, 1.0), QUOTA_CHECK_INTERVAL_S))
+    if waited:
+        log.info("quota_is_back")
 
 
 async def _run_long_passes(keys: tuple[str, ...], daemon: DaemonContext) -> None:

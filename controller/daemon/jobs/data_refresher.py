@@ -49,7 +49,7 @@ class DataRefresher:
         number = 0
         try:
             with background_requests():
-                for each in self._next(await self.store.refresh_requests.load()):
+                for each in () if self.api.resume_at else self._next(await self.store.refresh_requests.load()):
                     number += await self._ask(each)
         except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
             log.warning("data_refresh_failed", reason=str(error))

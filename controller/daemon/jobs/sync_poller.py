@@ -54,7 +54,7 @@ class SyncPoller:
         try:
             known = await self.store.syncs.load()
             with background_requests():
-                for plan in self._next(known):
+                for plan in () if self.api.resume_at else self._next(known):
                     await self._read(plan, known.get(plan.merchant))
         except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
             log.warning("sync_status_unreadable", reason=str(error))

@@ -192,6 +192,21 @@ def test_of_a_days_quota_the_background_leaves_a_reserve_that_shrinks_as_the_day
     assert goes(10, 60.0) == (True, True, False), "one that returns in a minute is worth waiting for"
 
 
+def test_once_only_the_reserve_is_left_the_background_rests_until_the_reset() -> None:
+    async def story() -> list[bool]:
+        rate_limiter, went = RateLimiter(0, 16), []
+        with background_requests():
+            rate_limiter.update_quota(200, 86_400.0, 1000)
+            for waits in (43_200, 43_201):
+                went.append(bool(await rate_limiter.acquire()))
+                await asyncio.sleep(waits)
+                if rate_limiter.knows_quota:
+                    rate_limiter.update_quota(190, 43_200.0, 1000)
+            return [*went, bool(await rate_limiter.acquire())]
+
+    assert run(story()) == [False, False, True]
+
+
 def test_who_waits_in_the_background_is_sent_home_where_only_the_reserve_is_left() -> None:
     async def story() -> tuple[bool, bool]:
         rate_limiter = RateLimiter(0, 1)
