@@ -105,8 +105,10 @@ class _CountedWire(httpx.AsyncBaseTransport):
         self._requests.add(request, clock.time())
         with clock.standing_still():
             response = await self._below.handle_async_request(request)
-            content = b"".join([piece async for piece in response.aiter_raw()])
-            await response.aclose()
+            try:
+                content = b"".join([piece async for piece in response.aiter_raw()])
+            finally:
+                await response.aclose()
         await asyncio.sleep(ANSWER_TAKES_S)
         return httpx.Response(response.status_code, headers=response.headers, content=content, request=request)
 

@@ -34,8 +34,8 @@ from controller.daemon.jobs.resync import PARTS
 
 MERCHANTS, DAYS = 500, (1, 2, 3, 4, 5, 6, 7)
 RESYNC_S = 3600.0
-PACE = 120
-"""Requests a minute: few, so that a flood of events leaves none over."""
+PACE = 60
+"""Requests a minute: fewer than a flood of events would take."""
 NOISY = 150
 """So many merchants something happens to; the others are quiet all the week."""
 FLOOD_PER_MINUTE = 150
