@@ -45,6 +45,10 @@ from state.errors import StateProblem, StateUnreachable
 URGENT_PASSES_AT_ONCE = 4
 """One merchant that is slow to answer holds up those of the same urgent pass, and not those of the next."""
 
+MAX_URGENT_PASS = 16
+"""Merchants in one urgent pass. A long one waits for the end of those that have joined it: in a flood of events, one
+over all of them would take minutes, and whose turn it is would fall behind for as long as the flood lasts."""
+
 RESYNCS_PER_FULL_PASS = 24
 """Everyone is looked at in turn. Together, so often: what belongs to no merchant (companies that nobody claims) is
 brought up to date."""
@@ -183,7 +187,8 @@ def split_into_passes(keys: tuple[str, ...], revised: Collection[str]) -> Iterat
 
 async def _run_urgent_passes(daemon: DaemonContext) -> None:
     while keys := await daemon.queue.get_urgent():
-        await _run_or_put_back(keys, daemon, urgent=True)
+        for first in range(0, len(keys), MAX_URGENT_PASS):
+            await _run_or_put_back(keys[first : first + MAX_URGENT_PASS], daemon, urgent=True)
 
 
 async def run_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> None:

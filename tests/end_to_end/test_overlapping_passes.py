@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 import pytest
 
-from controller.daemon.loop import run_pass
+from controller.daemon import loop
+from controller.daemon.loop import MAX_URGENT_PASS, run_pass, shut_down
 from controller.daemon.workqueue import EVERYONE
 from tests.end_to_end.overlapping import Hold, Traffic
 from tests.end_to_end.place import Place
-from tests.end_to_end.test_run_limits import Service, portal_chooses, running_service
+from tests.end_to_end.test_run_limits import Fleet, Service, portal_chooses, running_service
 
 NAMES = ("ann", "bob", "cid")
 
@@ -237,3 +240,28 @@ def test_a_long_pass_that_ends_forgets_nobody_whom_a_short_pass_looked_at_meanwh
         assert (await service.daemon.run.store.seen.load_times()).keys() == set(NAMES)
 
     serve(place, story)
+
+
+def test_in_a_flood_of_events_each_urgent_pass_is_short(
+    tmp_path: Path, emulator_in_process: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A long pass waits for the end of those that have joined it."""
+    fleet = Fleet(tmp_path, emulator_in_process, 40, enabled=False)
+
+    async def story(service: Service) -> None:
+        serving = asyncio.create_task(loop.serve(service.daemon))
+        service.daemon.queue.add(fleet.some(40), urgent=True)
+        async with asyncio.timeout(30):
+            while sum(_looked_at_for_an_event(written := capsys.readouterr().out, seen)) < 40:
+                seen.append(written)
+                await asyncio.sleep(0.01)
+        shut_down(service.daemon, SIGTERM)
+        await serving
+
+    seen: list[str] = []
+    fleet.serve(story)
+    assert max(_looked_at_for_an_event("", seen)) <= MAX_URGENT_PASS
+
+
+def _looked_at_for_an_event(written: str, before: list[str]) -> list[int]:
+    return [int(number) for number in re.findall(r"because=event.*scope='(\d+) named'", "".join([*before, written]))]
