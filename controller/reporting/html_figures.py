@@ -55,7 +55,7 @@ def days_chart(days: Sequence[DayCount]) -> str:
     ends = f'<div class="ends"><span>{days[0].day}</span><span>{days[-1].day}</span></div>'
     return (
         f"<figure><figcaption>Drift found and ended, a day</figcaption>{legend}{svg}{ends}"
-        f"<details><summary>The numbers</summary>{_numbers(days)}</details></figure>"
+        f"<details><summary>The numbers</summary>{_day_counts_table(days)}</details></figure>"
     )
 
 
@@ -74,7 +74,7 @@ def courses_chart(report: PeriodReport) -> str:
     return (
         f"<figure><figcaption>Merchants by status, {days}</figcaption>{table}"
         f'<p class="quiet">{note}</p>'
-        f"<details><summary>The numbers</summary>{_course_numbers(report)}</details></figure>"
+        f"<details><summary>The numbers</summary>{_course_table(report)}</details></figure>"
     )
 
 
@@ -89,7 +89,7 @@ def _course(course: StatusCourse) -> str:
     return f'<svg {size} aria-hidden="true" focusable="false">{shapes}</svg>'
 
 
-def _course_numbers(report: PeriodReport) -> str:
+def _course_table(report: PeriodReport) -> str:
     """Days of which nothing is known are left out."""
     top = "".join(f'<th scope="col" class="number">{text(row[0])}</th>' for row in course_rows(report))
     days = zip(report.days, *(course.counts for course in report.courses), strict=True)
@@ -115,7 +115,7 @@ def _day(place: int, day: DayCount, most: int) -> str:
     return shapes
 
 
-def _numbers(days: Sequence[DayCount]) -> str:
+def _day_counts_table(days: Sequence[DayCount]) -> str:
     """Days on which nothing happened are left out."""
     lines = "".join(
         f'<tr><th scope="row">{day.day}</th><td class="number">{day.opened:,}</td>'
