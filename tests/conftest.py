@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -90,6 +91,22 @@ def pytest_configure(config: pytest.Config) -> None:
     around = ExitStack()
     around.enter_context(server_of_the_run())
     config.add_cleanup(around.close)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that are marked `long` begin first, so that no worker of xdist is left alone with one at the end; and in
+    every other worker, so that the others compute while they wait. Each worker is given a stretch of the list."""
+    workers: int = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    long = [each for each in items if each.get_closest_marker("long")]
+    others = iter([each for each in items if not each.get_closest_marker("long")])
+    in_order: list[pytest.Item] = []
+    for worker in range(workers):
+        end = len(in_order) + (len(items) - len(in_order)) // (workers - worker)
+        if worker % 2 == 0:
+            in_order += long[worker // 2 :: (workers + 1) // 2]
+        in_order += islice(others, max(0, end - len(in_order)))
+    items[:] = [*in_order, *others]
 
 
 def pytest_collection_finish() -> None:

@@ -508,6 +508,7 @@ def walked(at_least: int) -> int:
     return Walk.calls
 
 
+@pytest.mark.long
 def test_five_thousand_random_calls_break_nothing() -> None:
     assert walked(CALLS) >= CALLS
 

@@ -21,7 +21,7 @@ from tests.end_to_end.run_process import running_controller
 from tests.web.conftest import SECRET
 from tests.web.test_running_controller import listened_to
 
-pytestmark = pytest.mark.over_tcp
+pytestmark = [pytest.mark.over_tcp, pytest.mark.long]
 
 
 def test_a_fleet_is_provisioned_drift_is_mended_and_a_changed_manifest_is_carried_out(place: Place) -> None:
