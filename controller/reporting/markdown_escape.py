@@ -7,14 +7,15 @@ import re
 from controller.untrusted_text import escape_control
 
 _SPECIAL = str.maketrans({**{sign: f"\\{sign}" for sign in r"\`*_[]<>|~$"}, "&": "&amp;"})
-_REFERENCES = re.compile(r"@|#(?=\d)|(?<=\bGH)-(?=\d)|:(?=//)|(?<=\bwww)\.|:(?=[a-z0-9_+-]+:)", re.IGNORECASE)
-"""What GitHub turns into a mention, the link to an issue, a link or an emoji."""
+_WITHIN_REFERENCES = re.compile(
+    r"(?<=@)|(?<=#)(?=\d)|(?<=\bGH-)(?=\d)|(?<=:)(?=//)|(?<=\bwww\.)|(?<=:)(?=[a-z0-9_+-]+:)", re.IGNORECASE
+)
+"""Places within what GitHub turns into a mention, the link to an issue, a link or an emoji."""
 
 
 def escape_markdown(text: str) -> str:
     """The text as itself, whatever signs of Markdown are in it."""
-    plain = escape_control(text).translate(_SPECIAL)
-    return _REFERENCES.sub(lambda found: f"{found[0]}<!-- -->", plain)
+    return _WITHIN_REFERENCES.sub("<!-- -->", escape_control(text).translate(_SPECIAL))
 
 
 def code_span(text: str) -> str:

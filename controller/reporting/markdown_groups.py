@@ -35,15 +35,17 @@ HEADINGS_SHARE = 0.3
 
 def groups_within(groups: Sequence[Group], room: int, command: str) -> list[str]:
     """The groups in at most `room` characters, line breaks included. `command` shows what is left out."""
-    headings_to_come = sum(size([_heading(group), ""]) for group in groups)
+    headings = [_heading(group) for group in groups]
+    headings_to_come = sum(size([heading, ""]) for heading in headings)
     lines: list[str] = []
     used, shown = 0, 0
-    for group in groups:
-        headings_to_come -= size([_heading(group), ""])
+    for group, heading in zip(groups, headings, strict=True):
+        headings_to_come -= size([heading, ""])
         reserve = min(headings_to_come, int(room * HEADINGS_SHARE)) + _OMISSION_CHARACTERS
-        fitting = next((form for form in _forms(group, command) if used + size(form) + reserve <= room), None)
-        if fitting is None and used + size([_heading(group), ""]) + _OMISSION_CHARACTERS <= room:
-            fitting = [_heading(group), ""]
+        forms = ([heading, "", *form] for form in _forms(group, command))
+        fitting = next((form for form in forms if used + size(form) + reserve <= room), None)
+        if fitting is None and used + size([heading, ""]) + _OMISSION_CHARACTERS <= room:
+            fitting = [heading, ""]
         if fitting is None:
             break
         lines += fitting
@@ -101,10 +103,10 @@ def _heading(group: Group) -> str:
 
 
 def _forms(group: Group, command: str) -> Iterable[list[str]]:
-    """The group from the longest form to the shortest but its heading."""
+    """What stands below the group's heading, from the longest form to the shortest."""
+    folded = [*_links(group, command), *_names(group, command)]
     for most in (MAX_LINES_IN_GROUP, *FEWER_LINES):
-        folded = [*_links(group, command), *_names(group, command)] if most not in FEWER_LINES[-1:] else []
-        yield [_heading(group), "", *_table(group, most, command), "", *folded]
+        yield [*_table(group, most, command), "", *(folded if most not in FEWER_LINES[-1:] else ())]
 
 
 def _table(group: Group, most: int, command: str) -> list[str]:
