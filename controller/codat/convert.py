@@ -276,9 +276,10 @@ def _reference_row(
     unreadable_reason = ""
     for index, option in enumerate(offered or ()):
         if isinstance(option, wire.OptionJson):
-            name, code = _nfc_or_none(option.name), _nfc_or_none(option.nominal_code)
-            kind = option.classification if isinstance(option.classification, str) else None
-            options.setdefault(option.id, Option(option.id, name, code, kind=kind))
+            if option.id not in options:
+                name, code = _nfc_or_none(option.name), _nfc_or_none(option.nominal_code)
+                kind = option.classification if isinstance(option.classification, str) else None
+                options[option.id] = Option(option.id, name, code, kind=kind)
             continue
         unreadable_reason = unreadable_reason or problem_at(f"{options_place}[{index}]", option.why)
         # Its id still proves that the merchant has it: a reference to it must not be called deleted.

@@ -11,8 +11,8 @@ from typing import Any
 
 JsonObject = dict[str, Any]
 
-_encode = json.JSONEncoder().encode
-"""`json.dumps` looks through its eleven arguments first, for every value of a document."""
+_quote = json.encoder.encode_basestring_ascii
+"""`json.dumps` looks through its eleven arguments first, which counts where it is asked for every text."""
 
 
 class VerbatimNumber(str):
@@ -96,13 +96,13 @@ def _text_at(node: JsonObject, key: str) -> str | None:
 
 
 def _to_text(node: object) -> str:
+    if isinstance(node, str):
+        return str(node) if isinstance(node, VerbatimNumber) else _quote(node)
     if isinstance(node, dict):
-        return "{" + ",".join([f"{_encode(key)}:{_to_text(value)}" for key, value in node.items()]) + "}"
-    if isinstance(node, VerbatimNumber):
-        return str(node)
+        return "{" + ",".join([f"{_quote(key)}:{_to_text(value)}" for key, value in node.items()]) + "}"
     if isinstance(node, (list, tuple)):
         return "[" + ",".join([_to_text(each) for each in node]) + "]"
-    return _encode(node)
+    return json.dumps(node)
 
 
 def _refuse_constant(constant: str) -> None:
