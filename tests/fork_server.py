@@ -5,6 +5,7 @@ python -m tests.fork_server FD      a socket on which requests come, each answer
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -14,10 +15,11 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 PRELOADED = (
     *("controller.cli.main", "controller.cli.formats", "controller.cli.run", "controller.web.app"),
@@ -111,13 +113,26 @@ def run(words: Sequence[str]) -> None:
         exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
 
 
+def leave() -> NoReturn:
+    """The end of a process whose program has come to its own. The interpreter's takes ten times as long as the fork:
+    it touches all that was loaded, and thus copies it."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 if __name__ == "__main__":
     for module in PRELOADED:
         with suppress(ModuleNotFoundError):
             importlib.import_module(module)
     gc.collect()
     gc.freeze()
-    # The new process comes back here, and thus leaves by the interpreter's own way out.
+    # The new process comes back here: what its program raises is reported by the interpreter, as ever.
     wanted = serve(socket.socket(fileno=int(sys.argv[1])))
     if wanted:
         run(wanted["words"])
+        leave()

@@ -3,10 +3,10 @@
     test ── Popen ──► fork server, which has loaded them ── fork ──► the process: its own pid, streams, signals and end
 
 `PythonProcess` is `subprocess.Popen`, and `run_python` is `subprocess.run`, for command lines such as
-`[sys.executable, "-m", "controller", "plan"]`. The process is as real as one that was executed, and leaves by the
-interpreter's own way out. What it does not prove is how Python starts: where that is the subject, or what is loaded, or
-what becomes of a child that nobody waits for, a test takes `subprocess` itself. So does this, by itself, for command
-lines, variables and options that the server cannot serve.
+`[sys.executable, "-m", "controller", "plan"]`. The process is as real as one that was executed. What it does not prove
+is how Python starts and ends: where that is the subject, or what is loaded, or what becomes of a child that nobody
+waits for, a test takes `subprocess` itself. So does this, by itself, for command lines, variables and options that the
+server cannot serve.
 """
 
 from __future__ import annotations
