@@ -28,9 +28,10 @@ from hypothesis.stateful import (
 
 from controller.emulator.http.app import build_application
 from controller.emulator.service.world import EmulatorSettings, World
-from tests.in_process import TEST_ACCOUNT, AsgiTransport
+from tests.in_process import TEST_ACCOUNT, exchange_once
 
 CALLS = 5_000
+HEADERS = httpx.Headers({"Authorization": "Basic " + b64encode(b"key").decode()})
 STATUSES = {200, 201, 204, 400, 401, 402, 403, 404, 405, 409, 429, 503}
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
@@ -134,18 +135,12 @@ class Walk(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        application = build_application(World(EmulatorSettings(api_key="key", account=TEST_ACCOUNT)))
-        self.client = httpx.AsyncClient(
-            transport=AsgiTransport(application),
-            base_url="http://127.0.0.1",
-            headers={"Authorization": "Basic " + b64encode(b"key").decode()},
-        )
+        self.emulator = build_application(World(EmulatorSettings(api_key="key", account=TEST_ACCOUNT)))
         self.names: dict[str, str] = {}
         self.connections: dict[str, dict[str, str]] = {}
         self.seen: set[str] = set()
 
     def teardown(self) -> None:
-        self.loop.run_until_complete(self.client.aclose())
         self.loop.close()
 
     def call(self, method: str, path: str, **more: Any) -> httpx.Response:
@@ -155,7 +150,8 @@ class Walk(RuleBasedStateMachine):
 
     def look(self, method: str, path: str, **more: Any) -> httpx.Response:
         """A call whose answer, whatever it is, must be a documented one."""
-        answer = self.loop.run_until_complete(self.client.request(method, path, **more))
+        request = httpx.Request(method, f"http://127.0.0.1{path}", headers=HEADERS, **more)
+        answer = self.loop.run_until_complete(exchange_once(self.emulator, request, request.read()))
         assert not MISHAPS, f"{method} {path} {more}: {MISHAPS.pop().exc_text}"
         if answer.status_code == 500:
             assert "/sync/" in path, f"{method} {path} {more}: {answer.text}"
