@@ -119,7 +119,7 @@ def end_fork_server() -> None:
     if _server.cache_info().currsize:
         requests, process = _server()
         requests.close()
-        process.wait(10)
+        process.wait(60)
 
 
 @cache

@@ -18,7 +18,7 @@ import pytest
 
 from tests.contract import openapi as specs
 
-PATIENCE = 10.0
+PATIENCE = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Process:
     def end(self, number: int) -> None:
         if self.process.poll() is None:
             os.kill(self.process.pid, number)
-        self.process.wait(10)
+        self.process.wait(60)
         self.api.close()
         self._out.close()
 
@@ -124,7 +124,7 @@ def test_a_port_that_is_taken_is_told_in_one_line() -> None:
     with Process() as server:
         port = server.url.rsplit(":", 1)[1]
 
-        second = subprocess.run([*START[:-1], port], capture_output=True, text=True, timeout=20, check=False)
+        second = subprocess.run([*START[:-1], port], capture_output=True, text=True, timeout=300, check=False)
 
     assert second.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in second.stderr

@@ -92,10 +92,10 @@ def test_a_garbled_answer_is_200_and_no_json(emulator: Emulator) -> None:
 
 
 def test_a_delayed_answer_was_done_at_once(emulator: Emulator) -> None:
-    emulator.fault(CREATE, "delay", ms=400)
+    emulator.fault(CREATE, "delay", ms=5000)
 
     with pytest.raises(httpx.ReadTimeout):
-        emulator.api.post("/meta/companies/sync", json={"name": "acme"}, timeout=0.1)
+        emulator.api.post("/meta/companies/sync", json={"name": "acme"}, timeout=httpx.Timeout(60, read=1))
 
     assert names(emulator) == ["acme"]
 

@@ -29,7 +29,7 @@ def alerts(emulator: Emulator, rule_id: str | None = None) -> list[dict[str, Any
 
 def settled(emulator: Emulator, state: str = "pending") -> list[dict[str, Any]]:
     """Every delivery, once none is in `state` with an attempt on its way."""
-    until = monotonic() + 10
+    until = monotonic() + 120
     while monotonic() < until:
         deliveries = emulator.control("GET", "/webhooks")["deliveries"]
         if all(each["state"] != state or each["next"] for each in deliveries):

@@ -28,7 +28,7 @@ _FLAGS = (
     "--disable-sync",
     "--no-proxy-server",
 )
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 _opener = build_opener(ProxyHandler({}))
 
 

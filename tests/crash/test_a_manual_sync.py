@@ -236,7 +236,7 @@ def test_of_two_that_were_agreed_to_at_once_one_begins(place: Place) -> None:
     merchant = prepare(place, {"enabled": True})
 
     async def both() -> list[object]:
-        order = replace(request(), lock_timeout=30)
+        order = replace(request(), lock_timeout=300)
         two = (sync(place.settings, "m-00000", order, environment=place.environment) for _ in range(2))
         return await asyncio.gather(*two, return_exceptions=True)
 
@@ -271,7 +271,7 @@ def test_after_kill_9_an_apply_switches_on_again_at_once(tmp_path: Path, emulato
             assert process.poll() is None
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
     assert place.emulator.configuration(merchant)["enabled"] is False
     place.emulator.advance("PT1M")
     place.apply()

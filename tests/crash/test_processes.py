@@ -45,4 +45,4 @@ def _kill(proof: CrashProof, fault: str, points: list[Point]) -> None:
 def _victim(place: Place, fault: str, at: int) -> int:
     command = [sys.executable, "-m", "tests.crash.victim", str(place.folder), place.emulator.url]
     root = Path(__file__).parents[2]
-    return run_python([*command, place.emulator.api_key, fault, str(at)], cwd=root, timeout=60).returncode
+    return run_python([*command, place.emulator.api_key, fault, str(at)], cwd=root, timeout=300).returncode

@@ -182,7 +182,7 @@ class Place:
         """`merchantctl` as a process of its own, its input a pipe."""
         self.check_reachable()
         command = [sys.executable, "-m", "controller", *arguments]
-        return run_python(command, cwd=self.folder, env=self.variables(), input=stdin, timeout=120)
+        return run_python(command, cwd=self.folder, env=self.variables(), input=stdin, timeout=300)
 
     def check_reachable(self) -> None:
         """For whoever starts a process that is to reach the emulator."""

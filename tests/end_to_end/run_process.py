@@ -54,7 +54,7 @@ class RunProcess:
             self.wait_until(lambda: [line for line in self.log if line["event"] == "controller_started"])[0]["web"]
         )
 
-    def wait_until(self, holds: Callable[[], T], seconds: float = 60) -> T:
+    def wait_until(self, holds: Callable[[], T], seconds: float = 300) -> T:
         """Waits for something to hold; what it was."""
         deadline = time.monotonic() + seconds
         while not (found := holds()):
@@ -74,8 +74,8 @@ class RunProcess:
         return self.wait_for_exit()
 
     def wait_for_exit(self) -> int:
-        code = self.process.wait(timeout=60)
-        self._reader.join(timeout=10)
+        code = self.process.wait(timeout=300)
+        self._reader.join(timeout=60)
         return code
 
     def _read(self) -> None:

@@ -48,7 +48,7 @@ def test_an_apply_does_not_wait_for_a_look_at_everyone_and_each_change_is_made_o
 
     async def story() -> None:
         traffic = Traffic(place)
-        async with asyncio.timeout(30), running_service(place) as service:
+        async with asyncio.timeout(300), running_service(place) as service:
             portal_chooses(place, "ann")
             portal_chooses(place, "bob")
             held = traffic.hold("GET", document_path(place, "cid"), after_answer=True)
@@ -69,7 +69,7 @@ def test_an_apply_does_not_wait_for_a_look_at_everyone_and_each_change_is_made_o
 def test_whom_run_is_writing_to_an_apply_leaves_alone_and_says_so(place: Place) -> None:
     async def story() -> None:
         traffic = Traffic(place)
-        async with asyncio.timeout(30), running_service(place) as service:
+        async with asyncio.timeout(300), running_service(place) as service:
             portal_chooses(place, "ann")
             held = traffic.hold("POST", document_path(place, "ann"))
             long_pass = await begin_long_pass(service, held)
@@ -89,7 +89,7 @@ def test_a_create_under_way_in_run_is_not_taken_for_a_lost_one(place: Place) -> 
 
     async def story() -> None:
         traffic = Traffic(place)
-        async with asyncio.timeout(30), running_service(place) as service:
+        async with asyncio.timeout(300), running_service(place) as service:
             place.merchant("dan")
             for _ in range(2):  # a folder that may still be written is looked at twice
                 await service.daemon.manifest_watcher.reload_if_changed()
@@ -112,7 +112,7 @@ def test_a_new_merchant_that_is_renamed_in_git_gets_one_company_and_not_one_for_
 
     async def story() -> None:
         traffic = Traffic(place)
-        async with asyncio.timeout(30), running_service(place) as service:
+        async with asyncio.timeout(300), running_service(place) as service:
             place.merchant("dan")
             for _ in range(2):
                 await service.daemon.manifest_watcher.reload_if_changed()
@@ -141,7 +141,7 @@ def test_what_run_saw_before_an_apply_is_not_recorded_over_what_the_apply_set(pl
 
     async def story() -> None:
         traffic = Traffic(place)
-        async with asyncio.timeout(30), running_service(place) as service:
+        async with asyncio.timeout(300), running_service(place) as service:
             portal_chooses(place, "ann")
             held = traffic.hold("POST", document_path(place, "ann"))
             long_pass = await begin_long_pass(service, held)
@@ -163,7 +163,7 @@ def test_a_lease_that_cannot_be_had_since_the_lock_is_lost_ends_the_pass_and_not
     """A process that was stopped for too long finds its connection ended: its pass ends, and the next one goes on."""
 
     async def story(place: Place) -> None:
-        async with asyncio.timeout(30), running_service(place) as service:
+        async with asyncio.timeout(300), running_service(place) as service:
             run = service.daemon.run
             async with service.daemon.lock.hold(), open_state(place.settings.state) as other:
                 await other.controller_lock.force_release()

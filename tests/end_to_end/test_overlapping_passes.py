@@ -34,7 +34,7 @@ def place(tmp_path: Path, emulator_in_process: Any) -> Place:
 def serve(place: Place, story: Callable[[Service, Traffic], Awaitable[None]]) -> None:
     async def begin() -> None:
         traffic = Traffic(place)
-        async with asyncio.timeout(30), running_service(place) as service:
+        async with asyncio.timeout(300), running_service(place) as service:
             await story(service, traffic)
 
     asyncio.run(begin())

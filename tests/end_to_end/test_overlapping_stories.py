@@ -188,7 +188,7 @@ async def ledger_and_plan(service: Service) -> tuple[set[Any], set[Any]]:
 
 
 async def tell(story: Story) -> None:
-    async with asyncio.timeout(60), on_duty_in_any_order(story) as service:
+    async with asyncio.timeout(300), on_duty_in_any_order(story) as service:
         serving = asyncio.create_task(serve(service.daemon))
         for _ in range(HAPPENINGS):
             await story.happen(service)
@@ -212,7 +212,7 @@ async def on_duty_in_any_order(story: Story) -> AsyncIterator[Service]:
 async def settle(story: Story) -> tuple[set[Any], set[Any]]:
     """Everybody consents, and `run` has looked at everyone often enough."""
     story.order.loses_answers = False
-    async with asyncio.timeout(60), on_duty_in_any_order(story) as service:
+    async with asyncio.timeout(300), on_duty_in_any_order(story) as service:
         for _ in range(3):
             story.consent("")
             story.ahead += timedelta(hours=1)

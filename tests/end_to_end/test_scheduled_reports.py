@@ -262,7 +262,7 @@ def test_two_processes_send_one_mail_and_one_post_a_day_at_seven_in_london_while
         variables = {**place.variables(), "HOOK": url, "MERCHANTCTL_SMTP_URL": smtp_url}
         command = [sys.executable, "-m", "tests.end_to_end.report_process", *instants]
         processes = [PythonProcess(command, cwd=place.folder, env=variables) for _ in range(2)]
-        assert [process.wait(60) for process in processes] == [0, 0]
+        assert [process.wait(300) for process in processes] == [0, 0]
     due = sorted(datetime.fromisoformat(body["id"].removeprefix("daily ")) for body in receiver.bodies)
     assert [f"{each:%d %H:%M}" for each in due] == hours
     assert sorted(parsedate_to_datetime(message_from_string(each)["Date"]) for each in mail.mails) == due

@@ -22,7 +22,7 @@ def shell(place: Place, script: str) -> subprocess.CompletedProcess[str]:
         env=place.variables(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

@@ -32,7 +32,7 @@ assert libc.capset(header, sets) == 0
 def run(place: Place, *arguments: str, before: str = AS_ANY_OTHER_USER) -> subprocess.CompletedProcess[str]:
     """`merchantctl` in a process that runs that program before."""
     command = [sys.executable, "-c", f"{before}\nfrom controller.__main__ import main\nmain()", *arguments]
-    return run_python(command, cwd=place.folder, env=place.variables(), timeout=120)
+    return run_python(command, cwd=place.folder, env=place.variables(), timeout=300)
 
 
 @pytest.fixture(params=["the file", "its folder", "both, while another process has it open"])

@@ -16,7 +16,7 @@ from pathlib import Path
 _ASKED = "[y/N]"
 _PROMPT = "ready after $? $ "
 _ENDED = re.compile(r"ready after (\d+) \$ ")
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 """Seconds after which a line hangs: none of them takes a tenth of it."""
 
 

@@ -53,14 +53,14 @@ class Site:
 
     def __enter__(self) -> Site:
         self._thread.start()
-        assert self._listening.wait(30)
-        self.api = httpx.Client(base_url=self.url, trust_env=False, timeout=20)
+        assert self._listening.wait(120)
+        self.api = httpx.Client(base_url=self.url, trust_env=False, timeout=120)
         return self
 
     def __exit__(self, *failure: object) -> None:
         self.api.close()
         self._leave.set()
-        self._thread.join(20)
+        self._thread.join(120)
 
     @property
     def secrets(self) -> WebhookSecrets:

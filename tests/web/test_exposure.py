@@ -66,12 +66,12 @@ async def serving(
 @contextmanager
 def connected(url: str) -> Iterator[socket.socket]:
     address = httpx.URL(url)
-    with socket.create_connection((address.host, address.port), timeout=20) as connection:
+    with socket.create_connection((address.host, address.port), timeout=120) as connection:
         yield connection
 
 
 async def get(url: str, path: str = "/", **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=120) as client:
         return await client.get(path, headers=headers)
 
 
@@ -118,7 +118,7 @@ class TestConnections:
             for _ in range(20):
                 assert (await get(url)).status_code == 200
             ended = [asyncio.create_task(closed(reader)) for reader, _ in slow]
-            for one in islice(asyncio.as_completed(ended, timeout=20), 260):
+            for one in islice(asyncio.as_completed(ended, timeout=120), 260):
                 await one
             assert sum(each.done() for each in ended) < 300, "so many as are beyond forty"
             for task, (_, writer) in zip(ended, slow, strict=True):

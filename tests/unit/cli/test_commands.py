@@ -136,7 +136,7 @@ def test_someone_who_does_not_agree_at_the_terminal_has_nothing_done(
             os.write(ours, keys)
         else:
             process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert process.returncode == code
     assert not [call for call in served.counts() if call.startswith("POST /config")]
 
@@ -151,7 +151,7 @@ def test_a_plan_that_is_stopped_by_a_signal_says_so_in_its_code_and_in_one_line(
         while not served.counts().get("GET /meta/companies"):
             assert process.poll() is None
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     assert (process.returncode, out) == (code, b"")
     assert len(err.splitlines()) <= 3, "where it talks to, the end of a line that ^C left, and why it stopped"
 

@@ -141,7 +141,7 @@ def test_a_reader_that_goes_away_is_no_noise() -> None:
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     present(process.stdout).close()
     assert present(process.stderr).read() == b""
-    process.wait(20)
+    process.wait(300)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -16,7 +16,9 @@ HEAD = "apiVersion: merchantctl/v1\nkind: Merchant\nmetadata: {name: acme}\nspec
 def validate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "controller", "validate", *arguments]
     environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 @pytest.mark.parametrize(
