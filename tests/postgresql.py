@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,8 @@ from typing import Any, NoReturn
 
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
+
+from state.migrations import VERSION_TABLE
 
 FOLDER_OF_THE_RUN = "MERCHANTCTL_TEST_PG_FOLDER"
 """The environment variable by which the processes of a test run find the folder of their server."""
@@ -123,8 +125,37 @@ def empty_schema(server: str) -> Iterator[str]:
     pytest.importorskip("psycopg")
     schema = f"t{uuid.uuid4().hex}"
     execute(server, f"CREATE SCHEMA {schema}")
-    yield make_url(server).update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(False)
+    yield _url_of_schema(server, schema)
     execute(server, f"DROP SCHEMA {schema} CASCADE; DROP SCHEMA IF EXISTS merchantctl_queue_{schema} CASCADE")
+
+
+@contextmanager
+def state_without_rows(server: str) -> Iterator[str]:
+    """The URL of a state in which nothing stands: whoever opens it first in this process makes its tables, and they are
+    emptied for the next. To make them, and to drop them, takes longer than most tests."""
+    schema, url = _kept_schema(server)
+    yield url
+    try:
+        tables = query_values(server, f"SELECT tablename FROM pg_tables WHERE schemaname = '{schema}'")
+        rows = [f"DELETE FROM {schema}.{table}" for table in tables if table != VERSION_TABLE]
+        used = f"FROM pg_sequences WHERE schemaname = '{schema}' AND last_value IS NOT NULL"
+        ids = f"SELECT setval(CAST(schemaname || '.' || sequencename AS regclass), 1, false) {used}"
+        execute(server, "; ".join(["SET lock_timeout = '10s'", *rows, ids, "RESET lock_timeout"]))
+    except BaseException:  # what a test left is not to be met by the next; the schema goes with the server
+        _kept_schema.cache_clear()
+        raise
+
+
+@cache
+def _kept_schema(server: str) -> tuple[str, str]:
+    """Its name, and the URL of a state in it."""
+    schema = f"kept{uuid.uuid4().hex}"
+    execute(server, f"CREATE SCHEMA {schema}")
+    return schema, _url_of_schema(server, schema)
+
+
+def _url_of_schema(server: str, schema: str) -> str:
+    return make_url(server).update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(False)
 
 
 def execute(server: str, statement: str) -> None:
@@ -136,6 +167,12 @@ def query_value(server: str, query: str) -> Any:
     """The one value that a query comes to."""
     with _engine(server).connect() as connection:
         return connection.scalar(text(query))
+
+
+def query_values(server: str, query: str) -> Sequence[Any]:
+    """The first column of its rows."""
+    with _engine(server).connect() as connection:
+        return connection.scalars(text(query)).all()
 
 
 @cache

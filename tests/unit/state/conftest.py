@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 from state import Store, open_state
-from tests.postgresql import empty_schema
+from tests.postgresql import empty_schema, state_without_rows
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a state that nobody has opened yet."""
+    """The URL of a state that nobody has opened yet, but for a test that has it opened by `store`."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/var/state.db"
         return
-    with empty_schema(request.getfixturevalue("postgresql")) as url:
+    provided = state_without_rows if "store" in request.fixturenames else empty_schema
+    with provided(request.getfixturevalue("postgresql")) as url:
         yield url
 
 
