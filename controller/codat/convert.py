@@ -16,6 +16,7 @@ from pydantic_core import ValidationError
 from controller.codat import wire
 from controller.codat.answer_parsing import problem_at, sanitize_json
 from controller.codat.dates import local_sync_time, parse_instant, parse_start_date, utc_sync_hour
+from controller.codat.raw_json import parse_object
 from controller.codat.wire_model import UnexpectedRow, describe_validation_error
 from controller.model.errors import TransientError, UnexpectedAnswer
 from controller.model.ids import is_id
@@ -226,6 +227,8 @@ def read_configuration(document: bytes, now: datetime) -> Configuration:
     """
     problem = ""
     try:
+        if b"Infinity" in document or b"NaN" in document:
+            parse_object(document)  # the model takes what is no JSON, and nothing could be written from it
         config = wire.ConfigurationJson.model_validate_json(sanitize_json(document))
         rows = tuple(_reference_rows(config))
         values = _read_plain_values(config, now) | {row.path: row.selected for row in rows}

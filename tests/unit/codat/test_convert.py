@@ -471,3 +471,12 @@ def test_the_latest_error_that_is_not_resolved_is_told() -> None:
     problems = [{"errorMessage": "old"}, {"statusText": "Denied"}, {"errorMessage": "mended", "status": "Resolved"}]
     text = json.dumps({"id": "x1", "dataConnectionErrors": problems})
     assert connection_from(wire.ConnectionJson.model_validate_json(text)).error == "Denied"
+
+
+@pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN"])
+def test_a_document_with_a_number_that_json_does_not_have_is_unread_and_no_fault_of_ours(number: str) -> None:
+    document = b'{"enabled": true, "configuration": {"newPayments": {"limit": %s}}}' % number.encode()
+    with pytest.raises(TransientError, match="a configuration document cannot be read"):
+        read_configuration(document, NOW)
+    text = document.replace(number.encode(), b'"to Infinity, or NaN"')
+    assert read_configuration(text, NOW).enabled
