@@ -140,18 +140,19 @@ def pushed_text(name: str, datasets: Sequence[PushedDataset], paint: Paint = WIT
     """A table of what was pushed, the newest first."""
     if not datasets:
         return f"Nothing of {clean(name)} was pushed yet."
-    head = tuple(paint("strong", word) for word in ("dataset", "type", "records", "status", "when"))
+    head = tuple(paint("strong", word) for word in ("dataset", "type", "records", "status", "when", ""))
     rows = [
         (
             each.dataset_id or "-",
             each.data_type,
             f"{each.records:,}",
-            clean(" ".join(filter(None, (_dataset_word(each), each.message)))),
+            clean(_dataset_word(each)),
             format_time(each.begun_at),
+            clean(each.message),
         )
         for each in datasets
     ]
-    return "\n".join(align_columns([head, *rows], ""))
+    return "\n".join(line.rstrip() for line in align_columns([head, *rows], ""))
 
 
 def pushed_json(name: str, datasets: Sequence[PushedDataset]) -> dict[str, Any]:

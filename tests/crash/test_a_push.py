@@ -101,6 +101,34 @@ def test_a_push_that_was_killed_anywhere_is_made_good_by_the_next(place: Place, 
         assert taken(place, company_id) == 3, f"one before, one deletion, one with two orders: {fault} {at} {point}"
 
 
+@pytest.mark.parametrize("fault", ["killed after the request", AFTER_COMMIT])
+def test_after_a_connection_was_deleted_all_is_pushed_once_more_and_only_once(place: Place, fault: str) -> None:
+    company_id = prepare(place)
+    (merchant,) = place.companies()
+    books = next(each["id"] for each in merchant["dataConnections"] if each["sourceType"] == "Accounting")
+    document = place.document("m-00000")
+    assert place.emulator.api.delete(f"/companies/{company_id}/connections/{books}").is_success
+    anew = place.emulator.api.post(f"/meta/companies/{company_id}/connections", json="gbol").json()
+    place.emulator.control("POST", f"/companies/{company_id}/connections/{anew['id']}/authorize")
+    place.emulator.advance("PT1M")
+    assert place.emulator.save({"companyId": company_id}, document).is_success
+    place.emulator.control("POST", "/snapshot")
+    database = place.database.read_bytes()
+    before = taken(place, company_id)
+    with disturbed(place, trace := Disturbance()):
+        assert pushed(place, order(1), order(2))
+    points = trace.commits if fault == AFTER_COMMIT else trace.requests
+    for at, point in enumerate(points):
+        if fault != AFTER_COMMIT and not point.startswith("POST"):
+            continue
+        restore(place, database)
+        with pytest.raises(Killed), disturbed(place, Disturbance(fault, at)):
+            pushed(place, order(1), order(2))
+        bury(place)
+        assert pushed(place, order(1), order(2)), point
+        assert taken(place, company_id) - before == 1, f"{fault} {at} {point}"
+
+
 def restore(place: Place, database: bytes) -> None:
     place.emulator.control("POST", "/restore")
     for beside in place.database.parent.glob(f"{place.database.name}-*"):
