@@ -10,6 +10,7 @@ where it was (`reconcile.manual_syncs`). Only this process requests the sync.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,7 +19,7 @@ from controller.codat.convert import read_configuration
 from controller.codat.document_edit import write_fields
 from controller.codat.write_check import object_paths
 from controller.environment import REAL_ENVIRONMENT, Environment
-from controller.model.errors import MerchantctlError, OutcomeUnknown
+from controller.model.errors import MerchantctlError, OutcomeUnknown, RemoteError
 from controller.model.exit_codes import EXIT_OK
 from controller.model.observed import Company, Configuration
 from controller.model.syncs_and_uploads import Sync, SyncPreview, SyncRange, TransferStatus
@@ -28,6 +29,7 @@ from controller.operations.one_merchant import open_merchant
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.fence import LOCK_LOST_MESSAGE, LockLost, fence
 from controller.reconcile.finding_history import begin_run
+from controller.reconcile.last_sync import read_sync
 from controller.reconcile.manual_syncs import NOT_BEGUN, is_abandoned, sync_outcome
 from controller.reconcile.merchant_lease import awaited_leases
 from controller.reconcile.observe import has_both_links
@@ -69,7 +71,18 @@ async def sync(
         preview = await preview_sync(name, company, request.span, api, snapshot.run.service_now())
         if not request.confirm(preview):
             return None
-        return await _ManualSync(name, company.id, snapshot, request).carry_out(before)
+        ended = await _ManualSync(name, company.id, snapshot, request).carry_out(before)
+        await _remember_latest(name, company.id, snapshot)
+        return ended
+
+
+async def _remember_latest(name: str, company_id: str, snapshot: RunSnapshot) -> None:
+    """As `run` does when it reads it: a report of the state tells of it at once. Best effort, as there."""
+    run = snapshot.run
+    with suppress(RemoteError, StateProblem):
+        known = (await run.store.syncs.load()).get(name)
+        row = await read_sync(name, company_id, known, run.api, run.service_now())
+        await run.store.syncs.save([row])
 
 
 async def latest_sync(

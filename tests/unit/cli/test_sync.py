@@ -144,12 +144,19 @@ def test_a_range_that_leaves_out_sales_says_so(sync: Any, served: Emulator) -> N
     assert f"to {start} 00:00 UTC are left out for good" in sync("--yes", "--start", start, "--finish", finish).err
 
 
-def test_a_failed_sync_is_3_and_says_what_to_do(sync: Any, served: Emulator, ann: Merchant) -> None:
+def test_a_failed_sync_is_3_and_says_what_to_do_and_a_report_tells_of_it(
+    sync: Any, merchantctl: Merchantctl, served: Emulator, ann: Merchant
+) -> None:
+    assert merchantctl("apply", "--yes", environment=served.environment).code == 0
     served.control("POST", f"/companies/{ann['companyId']}/syncs/next", {"code": 4260, "message": "Lapsed."})
     ended = sync("--yes")
     assert (ended.code, served.configuration(ann)["enabled"]) == (3, True)
     for words in ("expired (4260)", "Lapsed.", "> ask the merchant to renew it"):
         assert words in ended.out
+    status = merchantctl("status", "m-00000", environment=served.environment)
+    assert "failed (4260)" in status.out, "without anybody reading it anew"
+    report = merchantctl("report", "-o", "json", environment=served.environment)
+    assert report.json["notBooked"]["merchants"] == 1
 
 
 def test_a_sync_whose_answer_was_lost_is_looked_for_and_not_sent_again(
