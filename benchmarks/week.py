@@ -183,7 +183,7 @@ def _figures(days: list[Day], merchants: int) -> Iterator[Figure]:
     yield Figure("  in outages and after, but for their length", oldest / 60, "min", goal)
     for day in days:
         yield Figure(f"  on day {day.number}", day.oldest_s / 60, "min")
-    yield from _steady_state(days[0].requests, merchants)
+    yield from _steady_state(days[-1].requests, merchants)
     yield Figure("requests in the fullest minute", max(each.most_requests for each in days), "", f"<= {PACE}")
     first, last = days[0], days[-1]
     yield Figure("memory, last day ÷ first", last.resident_mib / first.resident_mib, "", "<= 1.15")
@@ -196,7 +196,7 @@ def _figures(days: list[Day], merchants: int) -> Iterator[Figure]:
 
 
 def _steady_state(requests: Counter[str], merchants: int) -> Iterator[Figure]:
-    """Of a day on which nothing happens."""
+    """Of a day on which nothing happens, once data are old enough for their refreshes to come evenly: the last."""
     listings = sum(requests[call] for call in _LISTINGS)
     polls = MINUTES_A_DAY + MINUTES_A_DAY // 10
     resyncs = DAY_S / RESYNC_S
