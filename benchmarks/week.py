@@ -30,7 +30,6 @@ from benchmarks.virtual_run import (
     virtual_fleet,
     write_manifests,
 )
-from controller.daemon.jobs.resync import PARTS
 
 MERCHANTS, DAYS = 500, (1, 2, 3, 4, 5, 6, 7)
 RESYNC_S = 3600.0
@@ -39,6 +38,8 @@ PACE = 60
 NOISY = 150
 """So many merchants something happens to; the others are quiet all the week."""
 FLOOD_PER_MINUTE = 150
+LISTINGS_PER_RESYNC = 20
+"""One for each part of the interval whose merchants are looked at together."""
 MINUTES_A_DAY, DAY_S = 1440, 86_400.0
 _LISTINGS = ("GET /meta/companies", "GET /meta/companies (status)", "GET /companies/{id}")
 """The last is how one who is looked at alone is found."""
@@ -203,7 +204,7 @@ def _steady_state(requests: Counter[str], merchants: int) -> Iterator[Figure]:
     writes = sum(times for call, times in requests.items() if not call.startswith("GET ") and call != _REFRESH)
     by_merchant = merchants * (resyncs + 1 + 1)
     yield Figure("a quiet day: requests but listings", requests.total() - listings, "", f"<= {by_merchant:.0f}")
-    yield Figure("  listings", listings, "", f"<= {polls + PARTS * resyncs:.0f}")
+    yield Figure("  listings", listings, "", f"<= {polls + LISTINGS_PER_RESYNC * resyncs:.0f}")
     yield Figure("  writes but the refreshes", writes, "", "<= 0")
     for call, times in sorted(requests.items()):
         yield Figure(f"  {call}", times, "")
