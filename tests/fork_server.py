@@ -15,18 +15,25 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+from controller.cli.commands import COMMANDS
+from tests.emulator import in_process_emulator
+from tests.end_to_end.place import Place
+
 PRELOADED = (
-    *("controller.cli.main", "controller.cli.formats", "controller.cli.run", "controller.web.app"),
+    *("controller.cli.main", "controller.cli.formats", "controller.cli.terminal", "controller.web.app", "tomllib"),
+    *(f"controller.cli.{each.module}" for each in COMMANDS.values()),
     *("controller.operations.apply", "controller.operations.plan", "controller.rollout.operations"),
     *("controller.daemon.loop", "controller.daemon.bootstrap", "controller.daemon.jobs"),
     *("sqlalchemy.dialects.sqlite.aiosqlite", "sqlalchemy.dialects.postgresql.psycopg", "psycopg", "procrastinate"),
-    *("controller.cli.emulator", "controller.emulator.http.server", "tests.crash.scenario"),
+    *("controller.emulator.http.server", "tests.crash.scenario"),
 )
 """What the processes of tests load, but for the modules that they run; those of an extra that is not installed are left
 out."""
@@ -113,6 +120,15 @@ def run(words: Sequence[str]) -> None:
         exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
 
 
+def warm_up() -> None:
+    """Provisions a merchant and plans, without a socket: what a process does once, as compiling its statements and its
+    checks of manifests, is done here, and not in each that is forked. It is half of what most of them would do."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Place(Path(folder), in_process_emulator())
+        place.provision("ann")
+        place.plan()
+
+
 def leave() -> NoReturn:
     """The end of a process whose program has come to its own. The interpreter's takes ten times as long as the fork:
     it touches all that was loaded, and thus copies it."""
@@ -129,6 +145,7 @@ if __name__ == "__main__":
     for module in PRELOADED:
         with suppress(ModuleNotFoundError):
             importlib.import_module(module)
+    warm_up()
     gc.collect()
     gc.freeze()
     # The new process comes back here: what its program raises is reported by the interpreter, as ever.
