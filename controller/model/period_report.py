@@ -124,7 +124,7 @@ class DayCount:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusCourse:
+class StatusTrend:
     """How many merchants had a status at the end of each of the days; None for a day of which nothing is known."""
 
     status: MerchantStatus
@@ -158,7 +158,7 @@ class PeriodReport:
     data_ages        merchants by the age of the reference data that they were judged on: likewise
     rollout          the newest one; None where there was none, or the report is about a part of the fleet
     funnel           by step how many merchants have come so far
-    courses          by status, over the same days as `days`; of the whole fleet alone, where a controller took samples
+    trends          by status, over the same days as `days`; of the whole fleet alone, where a controller took samples
     not_booked       whose sales do not arrive in the books, by cause and by who must act
     sync_outcomes    of those that are mapped: how the latest sync went, in the words of `sync_outcome`
     """
@@ -182,7 +182,7 @@ class PeriodReport:
     funnel: tuple[tuple[str, int], ...]
     sync_outcomes: Mapping[str, int]
     syncs_read_at: tuple[datetime, datetime] | None
-    courses: tuple[StatusCourse, ...] = ()
+    trends: tuple[StatusTrend, ...] = ()
     parts: tuple[LabelPart, ...] = ()
     shown: Shown = field(default_factory=Shown)
     notes: tuple[str, ...] = ()
@@ -234,7 +234,7 @@ def make_period_report(memory: FleetMemory, since: datetime, now: datetime, show
         funnel=count_funnel(memory.names, memory.met, memory.syncs),
         sync_outcomes=dict(Counter(sync_outcome(memory.syncs.get(name)) for name in syncing)),
         syncs_read_at=(min(read_at), max(read_at)) if read_at else None,
-        courses=_courses(memory.samples, now),
+        trends=_trends(memory.samples, now),
         shown=Shown(shown.filter, len(told) - len(wanted), shown.group_by),
         notes=memory.notes,
         not_booked=group_not_booked(_not_booked(memory, shown)),
@@ -322,15 +322,13 @@ def _days(drift: Sequence[ReportedOccurrence], now: datetime) -> tuple[DayCount,
     return tuple(DayCount(day, opened[day], closed[day]) for day in days)
 
 
-def _courses(
-    samples: Sequence[tuple[datetime, Mapping[MerchantStatus, int]]], now: datetime
-) -> tuple[StatusCourse, ...]:
+def _trends(samples: Sequence[tuple[datetime, Mapping[MerchantStatus, int]]], now: datetime) -> tuple[StatusTrend, ...]:
     """By status the last sample of each day; a status that nobody ever had is left out."""
     last_of_day = {at.date(): counts for at, counts in samples}
     days = [last_of_day.get(now.date() - timedelta(days=back)) for back in range(CHART_DAYS - 1, -1, -1)]
     had = {status for counts in last_of_day.values() for status, number in counts.items() if number}
     return tuple(
-        StatusCourse(status, tuple(None if counts is None else counts.get(status, 0) for counts in days))
+        StatusTrend(status, tuple(None if counts is None else counts.get(status, 0) for counts in days))
         for status in MerchantStatus
         if status in had
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controller.model.period_report import DayCount, PeriodReport, StatusCourse
+from controller.model.period_report import DayCount, PeriodReport, StatusTrend
 from controller.reporting.html_page import text
-from controller.reporting.period_words import course_rows
+from controller.reporting.period_words import trend_rows
 
 _HEIGHT = 60
 """Of each half of the chart of days, in units of its viewBox; a day is 10 wide."""
@@ -59,12 +59,12 @@ def days_chart(days: Sequence[DayCount]) -> str:
     )
 
 
-def courses_chart(report: PeriodReport) -> str:
-    """A row a status: its course as bars, a day each, and in numbers how many there were at first, and are at last."""
+def trends_chart(report: PeriodReport) -> str:
+    """A row a status: its trend as bars, a day each, and in numbers how many there were at first, and are at last."""
     lines = "".join(
         f'<tr><th scope="row">{text(status)}</th><td class="number">{first}</td>'
-        f'<td class="bar">{_course(course)}</td><td class="number">{last}</td></tr>'
-        for course, (status, first, *_, last) in zip(report.courses, course_rows(report), strict=True)
+        f'<td class="bar">{_trend(trend)}</td><td class="number">{last}</td></tr>'
+        for trend, (status, first, *_, last) in zip(report.trends, trend_rows(report), strict=True)
     )
     days = f"{report.days[0].day} to {report.days[-1].day}"
     head = '<tr><th scope="col">status</th><th scope="col" class="number">at first</th><th scope="col">'
@@ -74,25 +74,25 @@ def courses_chart(report: PeriodReport) -> str:
     return (
         f"<figure><figcaption>Merchants by status, {days}</figcaption>{table}"
         f'<p class="quiet">{note}</p>'
-        f"<details><summary>The numbers</summary>{_course_table(report)}</details></figure>"
+        f"<details><summary>The numbers</summary>{_trend_table(report)}</details></figure>"
     )
 
 
-def _course(course: StatusCourse) -> str:
-    most = max(course.known, default=0)
+def _trend(trend: StatusTrend) -> str:
+    most = max(trend.known, default=0)
     shapes = "".join(
         f'<rect x="{10 * place + 1}" y="{40 - height}" width="8" height="{height}" fill="var(--bar)"/>'
-        for place, count in enumerate(course.counts)
+        for place, count in enumerate(trend.counts)
         if count and (height := round(38 * count / most, 1))
     )
-    size = f'viewBox="0 0 {10 * len(course.counts)} 40" preserveAspectRatio="none" height="28"'
+    size = f'viewBox="0 0 {10 * len(trend.counts)} 40" preserveAspectRatio="none" height="28"'
     return f'<svg {size} aria-hidden="true" focusable="false">{shapes}</svg>'
 
 
-def _course_table(report: PeriodReport) -> str:
+def _trend_table(report: PeriodReport) -> str:
     """Days of which nothing is known are left out."""
-    top = "".join(f'<th scope="col" class="number">{text(row[0])}</th>' for row in course_rows(report))
-    days = zip(report.days, *(course.counts for course in report.courses), strict=True)
+    top = "".join(f'<th scope="col" class="number">{text(row[0])}</th>' for row in trend_rows(report))
+    days = zip(report.days, *(trend.counts for trend in report.trends), strict=True)
     cell = '<td class="number">{:,}</td>'
     lines = "".join(
         f'<tr><th scope="row">{day.day}</th>{"".join(map(cell.format, counts))}</tr>'

@@ -11,7 +11,7 @@ from controller.model.statement_groups import group_statements
 from controller.model.statements import finding_statements
 from controller.reporting import period_words as words
 from controller.reporting.formatting import format_time
-from controller.reporting.html_figures import bars, courses_chart, days_chart
+from controller.reporting.html_figures import bars, days_chart, trends_chart
 from controller.reporting.html_groups import groups_html, tiles
 from controller.reporting.html_page import FILTER, Section, bullets, facts, page, paragraph, plain_table
 from controller.reporting.provenance import SHORT_REVISION_DIGITS, shown_text
@@ -65,7 +65,7 @@ def _summary(report: PeriodReport) -> str:
 def _figures(report: PeriodReport) -> list[str]:
     statuses = [(STATUS_MEANINGS[status].label, number) for status, number in report.statuses.items()]
     figures = [bars("Merchants by status", statuses)] if statuses else []
-    figures += [courses_chart(report)] if report.courses else []
+    figures += [trends_chart(report)] if report.trends else []
     figures.append(days_chart(report.days))
     if any(report.ages):
         figures.append(bars("Age of open drift", list(zip(words.age_words(), report.ages, strict=True))))

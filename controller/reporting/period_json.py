@@ -48,7 +48,7 @@ def period_report_json(report: PeriodReport) -> dict[str, Any]:
         "closed": [_closed(each) for each in report.closed],
         "recurrences": list(map(_recurrence, report.recurrences)),
         "days": [{"day": day.day.isoformat(), "opened": day.opened, "closed": day.closed} for day in report.days],
-        "courses": {each.status.value: list(each.counts) for each in report.courses},
+        "trends": {each.status.value: list(each.counts) for each in report.trends},
         "openDriftAges": _ages(report.ages),
         "dataAges": _ages(report.data_ages),
         "rollout": _rollout(report.rollout) if report.rollout else None,

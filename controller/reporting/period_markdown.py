@@ -46,7 +46,7 @@ def period_report_markdown(report: PeriodReport) -> str:
         *_table("How findings ended", ("how", "findings"), words.closed_rows(report)),
         *_table("Again and again", ("merchant", "finding", "times", ""), words.recurrence_rows(report)),
         *_table("Age of open drift", ("age", "findings"), words.age_rows(report) if any(report.ages) else []),
-        *_table("Merchants by status over 30 days", words.COURSE_HEAD, words.course_rows(report)),
+        *_table("Merchants by status over 30 days", words.TREND_HEAD, words.trend_rows(report)),
         *_table("Onboarding", ("step", "merchants", ""), words.funnel_rows(report)),
         *_table("Last syncs", ("outcome", "merchants"), words.sync_rows(report)),
         *_parts(report),

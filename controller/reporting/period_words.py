@@ -191,19 +191,19 @@ def syncs_read_text(report: PeriodReport) -> str:
     return f"as read between {format_time(oldest)} and {format_time(newest)}"
 
 
-def course_rows(report: PeriodReport) -> Rows:
+def trend_rows(report: PeriodReport) -> Rows:
     """Status, how many had it on the first day that is known, least, most, and on the last."""
     return [
         (
             STATUS_MEANINGS[each.status].label,
             *(f"{number:,}" for number in (known[0], min(known), max(known), known[-1])),
         )
-        for each in report.courses
+        for each in report.trends
         if (known := each.known)
     ]
 
 
-COURSE_HEAD = ("status", "at first", "least", "most", "at last")
+TREND_HEAD = ("status", "at first", "least", "most", "at last")
 
 
 def part_rows(report: PeriodReport) -> Rows:

@@ -14,16 +14,16 @@ from controller.model.plan import Actor
 from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 from controller.quick_dataclasses import dataclass
 from controller.reporting.provenance import provenance_text
-from controller.web.context import WebContext, all_webhook_secrets
-from controller.web.courses import (
+from controller.web.charts import (
     CHART_HEIGHT,
     CHART_WIDTH,
     CHARTED,
-    Course,
+    DayChart,
     WaveProgress,
-    fleet_courses,
+    fleet_charts,
     wave_progress,
 )
+from controller.web.context import WebContext, all_webhook_secrets
 from controller.web.dashboard_view import Filter, SortKey, filter_rows, paginate, sort_rows
 from controller.web.health import running_version
 from controller.web.rendering import render_page
@@ -61,7 +61,7 @@ async def show(request: Request) -> Response:
     except UsageError as error:
         page, filter_error = paginate((), 1), str(error)
     now = context.now()
-    courses, rollout = await _load_courses(context, now), await _load_rollout(context)
+    charts, rollout = await _load_charts(context, now), await _load_rollout(context)
     return render_page(
         "dashboard.html",
         400 if filter_error else 200,
@@ -84,7 +84,7 @@ async def show(request: Request) -> Response:
         provenance=provenance_text(latest.plan) if latest.plan else "",
         webhooks=bool(await all_webhook_secrets(context)),
         deliveries=await _load_last_deliveries(context),
-        courses=courses,
+        charts=charts,
         COLUMNS=_COLUMN_HEADINGS,
         CHARTED=CHARTED,
         CHART=(CHART_WIDTH, CHART_HEIGHT),
@@ -92,10 +92,10 @@ async def show(request: Request) -> Response:
     )
 
 
-async def _load_courses(context: WebContext, now: datetime) -> tuple[Course, ...]:
+async def _load_charts(context: WebContext, now: datetime) -> tuple[DayChart, ...]:
     """A page with what is known is worth more than none: without the charts, where the state cannot be read now."""
     try:
-        return fleet_courses(await context.store.samples.load(now - CHARTED), now)
+        return fleet_charts(await context.store.samples.load(now - CHARTED), now)
     except StateProblem:
         return ()
 

@@ -123,13 +123,13 @@ def test_a_label_divides_merchants_statuses_and_findings() -> None:
     assert told.parts[0].statuses == {MerchantStatus.DRIFTED: 1}
 
 
-def test_the_course_of_a_status_is_its_last_number_of_each_day() -> None:
+def test_the_trend_of_a_status_is_its_last_number_of_each_day() -> None:
     samples = [
         (NOW - 2 * DAY, {MerchantStatus.IN_SYNC: 5, MerchantStatus.FAILED: 0}),
         (NOW - DAY - timedelta(hours=2), {MerchantStatus.IN_SYNC: 4, MerchantStatus.DRIFTED: 1}),
         (NOW - DAY, {MerchantStatus.IN_SYNC: 3, MerchantStatus.DRIFTED: 2}),
     ]
-    drifted, in_sync = report(memory(samples=samples)).courses
+    drifted, in_sync = report(memory(samples=samples)).trends
     assert (drifted.status, drifted.known, drifted.counts[-3:]) == (MerchantStatus.DRIFTED, (0, 2), (0, 2, None))
     assert (in_sync.status, in_sync.known) == (MerchantStatus.IN_SYNC, (5, 3))
     page = period_report_html(report(memory(samples=samples)))

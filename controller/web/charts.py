@@ -16,7 +16,7 @@ CHART_WIDTH, CHART_HEIGHT = 100, 24
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class DayChart:
     """One number within a day.
 
     begins_at  what the left edge of the chart stands for: a day ago, or the first sample where there was none for long
@@ -47,7 +47,7 @@ class WaveProgress:
         return self.done + self.failed + self.deferred + self.pending
 
 
-def fleet_courses(samples: Sequence[Sample], now: datetime) -> tuple[Course, ...]:
+def fleet_charts(samples: Sequence[Sample], now: datetime) -> tuple[DayChart, ...]:
     """Merchants that are not in sync, that drifted, and that are ready; none before there are two samples."""
     numbers: Sequence[tuple[str, Callable[[Mapping[str, int]], int]]] = (
         ("not in sync", lambda counts: counts.get("merchants", 0) - counts.get("status.in-sync", 0)),
@@ -56,10 +56,12 @@ def fleet_courses(samples: Sequence[Sample], now: datetime) -> tuple[Course, ...
     )
     if len(samples) < 2:
         return ()
-    return tuple(_course(label, [(each.at, value(each.counts)) for each in samples], now) for label, value in numbers)
+    return tuple(
+        _day_chart(label, [(each.at, value(each.counts)) for each in samples], now) for label, value in numbers
+    )
 
 
-def _course(label: str, values: Sequence[tuple[datetime, int]], now: datetime) -> Course:
+def _day_chart(label: str, values: Sequence[tuple[datetime, int]], now: datetime) -> DayChart:
     numbers = [number for _, number in values]
     top = max(*numbers, 1)
     first = values[0][0]
@@ -72,7 +74,7 @@ def _course(label: str, values: Sequence[tuple[datetime, int]], now: datetime) -
 
     line = [place(at, number) for at, number in (*values, (now, numbers[-1]))]
     corners = [place(first, 0), *line, place(now, 0)]
-    return Course(label, since, " ".join(corners), numbers[-1], min(numbers), max(numbers))
+    return DayChart(label, since, " ".join(corners), numbers[-1], min(numbers), max(numbers))
 
 
 def wave_progress(counts: Mapping[tuple[int, str], int]) -> tuple[WaveProgress, ...]:
