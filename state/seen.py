@@ -67,21 +67,19 @@ class Seen:
                     statement = update(seen).where(seen.c.merchant == bindparam("name")).values(seen_at=bindparam("at"))
                     await transaction.execute(statement, [{"name": row.merchant, "at": row.seen_at} for row in dated])
 
-    async def load(self, *, after: datetime | None = None, merchants: Collection[str] | None = None) -> list[SeenRow]:
-        """The rows of looks at or after that instant, of these merchants; None = all. There may be those of others."""
+    async def load(self, *, merchants: Collection[str] | None = None) -> list[SeenRow]:
+        """The rows of these merchants; None = all. There may be those of others."""
         query = select(*_ROW_COLUMNS).order_by(seen.c.merchant)
-        if after is not None:
-            query = query.where(seen.c.seen_at >= after)
         if merchants is not None and len(merchants) <= MAX_MERCHANTS_IN_QUERY:
             query = query.where(seen.c.merchant.in_(merchants))
         async with self._database.reading() as transaction:
             return [SeenRow(*row) for row in await transaction.execute(query)]
 
-    async def load_times(self, *, after: datetime | None = None) -> dict[str, datetime]:
+    async def load_times(self, *, since: datetime | None = None) -> dict[str, datetime]:
         """By merchant when the last look at it began; of looks at or after that instant."""
         query = select(seen.c.merchant, seen.c.seen_at)
-        if after is not None:
-            query = query.where(seen.c.seen_at >= after)
+        if since is not None:
+            query = query.where(seen.c.seen_at >= since)
         async with self._database.reading() as transaction:
             return {row.merchant: row.seen_at for row in await transaction.execute(query)}
 

@@ -108,7 +108,7 @@ async def _looked_at_later(run: RunContext, at: datetime, carried: ExecutedRun |
     outcomes = carried.outcomes if carried else {}
     return frozenset(
         name
-        for name, seen_at in (await run.store.seen.load_times(after=at)).items()
+        for name, seen_at in (await run.store.seen.load_times(since=at)).items()
         if at < seen_at <= believed_until and not isinstance(outcomes.get(name), Applied)
     )
 

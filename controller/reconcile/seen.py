@@ -50,11 +50,9 @@ async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], run: Run
         await store.seen.delete(sorted((await store.seen.load_times()).keys() - known))
 
 
-async def load_seen(
-    store: Store, *, after: datetime | None = None, merchants: Collection[str] | None = None
-) -> dict[str, SeenMerchant]:
-    """By merchant how it stood; of looks at or after that instant. Without those that another version wrote."""
-    rows = await store.seen.load(after=after, merchants=merchants)
+async def load_seen(store: Store, *, merchants: Collection[str] | None = None) -> dict[str, SeenMerchant]:
+    """By merchant how it stood. Without those that another version wrote."""
+    rows = await store.seen.load(merchants=merchants)
     seen = (_read_row(row) for row in rows if merchants is None or row.merchant in merchants)
     return {each.plan.merchant: each for each in seen if each is not None}
 

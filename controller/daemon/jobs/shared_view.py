@@ -64,7 +64,7 @@ class SharedView:
         newest = max((at for at in looked_at.values() if at <= latest_believed), default=None)
         is_complete = self.refresh_count % REFRESHES_PER_COMPLETE_ONE == 0
         self.refresh_count += 1
-        after = newest - MAX_CLOCK_DIFFERENCE if newest and not is_complete else None
-        times = await self.store.seen.load_times(after=after)
+        since = newest - MAX_CLOCK_DIFFERENCE if newest and not is_complete else None
+        times = await self.store.seen.load_times(since=since)
         later = {name for name, at in times.items() if name not in looked_at or looked_at[name] < at}
         return await load_seen(self.store, merchants=later) if later else {}
