@@ -57,16 +57,16 @@ class PassLock:
         self._joined_count = 0
 
     @asynccontextmanager
-    async def hold(self, max_wait_s: float = inf) -> AsyncIterator[Turn]:
+    async def hold(self, max_wait_for_another_process_s: float = inf) -> AsyncIterator[Turn]:
         """For a pass that others may join. It has the lock to itself when it begins.
 
-        max_wait_s  seconds to wait for another process; after that StateLocked
+        max_wait_for_another_process_s  after that StateLocked; a pass of this process is waited for however long
         """
         async with self._changed:
             await self._changed.wait_for(lambda: not self._is_taken)
             self._is_taken = True
         try:
-            async with self._open_lock(max_wait_s) as lost_at:
+            async with self._open_lock(max_wait_for_another_process_s) as lost_at:
                 turn = self._holder = Turn(Takeovers(), self._read_fleet(), lost_at)
                 try:
                     await self._notify()

@@ -162,12 +162,12 @@ class KnownMerchants:
     profiles: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def merchant_by_company_name(self) -> dict[str, str]:
+    def declared_by_company_name(self) -> dict[str, str]:
         """The names of the companies that manifests declare → merchant."""
         return {company_name_key(wanted.company_name): name for name, wanted in self.fleet.merchants.items()}
 
     @cached_property
-    def merchant_by_company_id(self) -> dict[str, str]:
+    def bound_by_company_id(self) -> dict[str, str]:
         """Company id → merchant, as the state binds them."""
         return {memory.company_id: name for name, memory in self.recorded.items() if memory.company_id}
 
@@ -317,8 +317,8 @@ def _uses_platform(platform: str | None, company: Company) -> bool:
 def _is_declared(company: Company, known: KnownMerchants) -> bool:
     """By a manifest that names it, or by one that the state has bound to it."""
     return (
-        company_name_key(company.name) in known.merchant_by_company_name
-        or known.merchant_by_company_id.get(company.id) in known.fleet.known_names
+        company_name_key(company.name) in known.declared_by_company_name
+        or known.bound_by_company_id.get(company.id) in known.fleet.known_names
     )
 
 
@@ -341,9 +341,7 @@ def _candidate(company: Company, namesakes: Sequence[Company], known: KnownMerch
         hidden = [each for each in company.name if is_invisible(each)]
         why = f"has {describe_character(hidden[0])}" if hidden else "is empty, too long, or not as Codat keeps names"
         return SkippedCompany(company, f"no manifest finds it: its name {why}")
-    if len(namesakes) > 1 and [each.id for each in namesakes if each.id in known.merchant_by_company_id] != [
-        company.id
-    ]:
+    if len(namesakes) > 1 and [each.id for each in namesakes if each.id in known.bound_by_company_id] != [company.id]:
         ids = ", ".join(each.id for each in namesakes)
         return SkippedCompany(
             company, f"{len(namesakes)} companies bear this name ({ids}): rename or delete the wrong ones"
@@ -372,7 +370,7 @@ def _can_be_found(name: str) -> bool:
 
 
 def _remembered_connection(company: Company, known: KnownMerchants) -> str | None:
-    name = known.merchant_by_company_id.get(company.id)
+    name = known.bound_by_company_id.get(company.id)
     return known.recorded[name].connection_id if name else None
 
 
@@ -380,15 +378,15 @@ def _name_merchants(candidates: Sequence[Candidate | SkippedCompany], known: Kno
     """Company id → merchant name: the one that the state has bound or a manifest declares, else a free one."""
     companies = [one.company for one in candidates if isinstance(one, Candidate)]
     names = {
-        company.id: known.merchant_by_company_id[company.id]
+        company.id: known.bound_by_company_id[company.id]
         for company in companies
-        if company.id in known.merchant_by_company_id
+        if company.id in known.bound_by_company_id
     }
     for company in companies:
-        declared = known.merchant_by_company_name.get(company_name_key(company.name))
-        if company.id not in names and declared is not None and declared not in known.merchant_by_company_id.values():
+        declared = known.declared_by_company_name.get(company_name_key(company.name))
+        if company.id not in names and declared is not None and declared not in known.bound_by_company_id.values():
             names[company.id] = declared
-    taken = {*known.merchant_by_company_id.values(), *known.fleet.known_names}
+    taken = {*known.bound_by_company_id.values(), *known.fleet.known_names}
     for company in sorted(companies, key=lambda one: not is_manifest_name(company_name_key(one.name))):
         if company.id not in names:
             names[company.id] = choose_manifest_name(company_name_key(company.name), taken)

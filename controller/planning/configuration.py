@@ -206,7 +206,7 @@ def _plan_first_configuration(
     )
     if diff.held or incomplete or violations:
         remedy = "configure the merchant first: see not-configured"
-        findings = tuple(_with_apply_remedy(finding, remedy) for finding in findings)
+        findings = tuple(_replace_apply_remedy(finding, remedy) for finding in findings)
         # A held reference has its own finding, and is why the document is incomplete: one reason is enough.
         if not diff.held:
             findings = (*findings, *incomplete, *violations)
@@ -297,7 +297,7 @@ def _plan_update(
     already = _already_explained_fields(context, live, findings, writes=bool(diff.to_write))
     broken_rules = _violation_findings(context, values, live, already)
     findings = tuple(
-        finding if finding.field in written else _with_apply_remedy(finding, obstacle) for finding in findings
+        finding if finding.field in written else _replace_apply_remedy(finding, obstacle) for finding in findings
     )
     directions = {change.field: change.direction for change in differing}
     return _result(context, resolved, changes, (*findings, *differences, *broken_rules), directions)
@@ -324,7 +324,7 @@ def _correct_first_remedy(obstacles: Iterable[ResolutionProblem | RuleViolation]
     return f"mend {', '.join(list(fields)[:3])} first{', and more' if len(fields) > 3 else ''}; then {APPLY_COMMAND}"
 
 
-def _with_apply_remedy(finding: Finding, remedy: str) -> Finding:
+def _replace_apply_remedy(finding: Finding, remedy: str) -> Finding:
     """The finding with this remedy where an apply was to correct it: now it cannot, until something else is done."""
     return replace(finding, remedy=remedy) if finding.actor is Actor.APPLY else finding
 

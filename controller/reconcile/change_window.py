@@ -38,7 +38,7 @@ async def count_before_writing(plan: Plan, snapshot: RunSnapshot) -> datetime:
 
 
 async def correct_count(plan: Plan, outcome: Outcome, snapshot: RunSnapshot, counted_at: datetime) -> None:
-    """Counts the changes that were made and have a limit, once and for all."""
+    """Takes back what `count_before_writing` counted and was not made; what a person confirmed is only counted here."""
     counts = _limited_changes(plan, outcome.writes if isinstance(outcome, Applied | Failed | ChangedSincePlan) else 0)
     if snapshot.run.policy.automatic:
         counts.subtract(_limited_changes(plan, len(plan.changes)))

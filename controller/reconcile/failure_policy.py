@@ -124,7 +124,7 @@ async def save_without_unfit_rows(note: Callable[[Sequence[T]], Awaitable[object
             except Exception as one:
                 if ends_run(one):
                     raise
-                _LOG.error("not noted: %r", row, exc_info=one)
+                _LOG.error("left out, since the state cannot keep it: %r", row, exc_info=one)
 
 
 # Quarantine ---------------------------------------------------------------------------------------------

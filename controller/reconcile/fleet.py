@@ -67,7 +67,7 @@ async def reconcile(
         if plan.refusal:
             return await record_plan(await _apply_account_alone(plan, run), run, takeovers)
         if writable:
-            plan, agreed = confirm_showable(plan, confirm)
+            plan, agreed = confirm_what_can_be_shown(plan, confirm)
             if not agreed:
                 return await record_plan(plan, run, takeovers)
         # Stopped before anybody was asked: it goes through `execute` all the same, which begins nothing after a stop.
@@ -177,19 +177,19 @@ class PlanNotShown(Exception):
         self.plans = plans
 
 
-def confirm_showable(plan: FleetPlan, confirm: Callable[[FleetPlan], bool]) -> tuple[FleetPlan, bool]:
+def confirm_what_can_be_shown(plan: FleetPlan, confirm: Callable[[FleetPlan], bool]) -> tuple[FleetPlan, bool]:
     """What was agreed to, and whether. A merchant that cannot be shown is not written to; the others are asked about
     all the same."""
     try:
-        return plan, confirmed(plan, confirm)
+        return plan, confirm_changes(plan, confirm)
     except PlanNotShown as hidden:
         plans = tuple(hidden.plans.get(each.merchant, each) for each in plan.plans)
         account = hidden.plans.get(ACCOUNT_NAME, plan.account)
         plan = replace(plan, plans=plans, account=account, counts=count_changes(plans), is_complete=False)
-    return plan, confirmed(plan, confirm)
+    return plan, confirm_changes(plan, confirm)
 
 
-def confirmed(plan: FleetPlan, confirm: Callable[[FleetPlan], bool]) -> bool:
+def confirm_changes(plan: FleetPlan, confirm: Callable[[FleetPlan], bool]) -> bool:
     """Whether the plan may be carried out. Nobody is asked about one without changes."""
     return not any(each.changes for each in plan.every_plan) or confirm(plan)
 

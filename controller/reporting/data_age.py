@@ -48,7 +48,7 @@ def data_age_json(data: DataAge | None) -> dict[str, Any] | None:
     return {"lastSync": format_iso(data.last_pulled_at)} | types
 
 
-def data_age_rows(plan: FleetPlan) -> list[tuple[str, str, str]]:
+def oldest_data_rows(plan: FleetPlan) -> list[tuple[str, str, str]]:
     """Merchant, how long ago its oldest data was pulled, and which type that is; the oldest first."""
     judged = [(each.data_age.oldest, each) for each in plan.plans if each.data_age]
     judged.sort(key=lambda pair: (pair[0] is not None, pair[0] or plan.made_at, pair[1].merchant))

@@ -13,7 +13,7 @@ from controller.model.report import FleetPlan
 from controller.model.statements import drift_statements
 from controller.reporting.as_json import findings_of, unmanaged_names
 from controller.reporting.closed_merchants import count_closed_text
-from controller.reporting.data_age import data_age_rows, data_age_text
+from controller.reporting.data_age import data_age_text, oldest_data_rows
 from controller.reporting.formatting import align_columns, clean, format_count, format_time
 from controller.reporting.last_syncs import last_sync_short_text, last_sync_text, last_syncs_text, next_sync_text
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
@@ -191,7 +191,7 @@ def last_syncs_lines(plan: FleetPlan, paint: Paint) -> list[str]:
 
 
 def _data_lines(plan: FleetPlan, paint: Paint) -> list[str]:
-    rows = data_age_rows(plan)
+    rows = oldest_data_rows(plan)
     head = tuple(paint("strong", word) for word in ("MERCHANT", "PULLED", "OLDEST TYPE"))
     return [*align_columns([head, *rows], "", width=paint.width), ""] if rows else []
 

@@ -34,7 +34,7 @@ from controller.planning.diff import recorded_path
 from controller.planning.holds import declared_hold
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
-from controller.reconcile.fleet import confirmed, execute, may_write, plan_fleet
+from controller.reconcile.fleet import confirm_changes, execute, may_write, plan_fleet
 from controller.reconcile.load_snapshot import recover_then_snapshot
 from controller.reconcile.plan_merchant import Applier, apply_and_record
 from controller.reconcile.rollout_rows import load_newest
@@ -63,7 +63,7 @@ async def undo_rollout(
     author = replace(run.author, verb=f"{rollout.name} undo")
     run = replace(run, scope=Scope(names=frozenset(members)), author=author)
     snapshot, plan = await _plan_undo(rollout, members, run, declared)
-    if plan.refusal or not may_write(plan, run.stop) or not confirmed(plan, confirm):
+    if plan.refusal or not may_write(plan, run.stop) or not confirm_changes(plan, confirm):
         return plan
     await run.store.rollouts.compare_and_set(
         rollout.id, if_state_in=[*UNDOABLE_STATES], state=RolloutState.UNDOING.value, since=run.now()

@@ -32,14 +32,14 @@ class MerchantBackoff:
     def record_success(self, merchant: str) -> None:
         self.failures.pop(merchant, None)
 
-    def record_failure(self, merchant: str, error: Exception, now: datetime, what: str) -> None:
-        """Only this merchant's turn is over. Raises what is everybody's trouble."""
+    def record_failure(self, merchant: str, error: Exception, now: datetime, event: str) -> None:
+        """Only this merchant's turn is over; logged as `event`. Raises what is everybody's trouble."""
         if ends_run(error) or (isinstance(error, RemoteLimitReached) and error.status == QUOTA_EXCEEDED_STATUS):
             raise error
         tries = 1 + self.failures.get(merchant, (0, now))[0]
         self.failures[merchant] = tries, now + backoff(tries)
         if isinstance(error, RemoteError):
-            log.warning(what, merchant=merchant, reason=str(error), failures=tries)
+            log.warning(event, merchant=merchant, reason=str(error), failures=tries)
         else:
             fault = "a fault of merchantctl itself; please report it"
-            log.error(what, merchant=merchant, reason=fault, exc_info=error)
+            log.error(event, merchant=merchant, reason=fault, exc_info=error)
