@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, delete, select, true, update
 
 from state.database import Database, insert_new
+from state.due import Ask, ask_within
 from state.proven_deliveries import DeliveryProof, record_proof
 from state.records import MAX_NAMES_IN_QUERY
 from state.tables import inbox, merchants
@@ -56,7 +57,8 @@ class Inbox:
         self._database = database
 
     async def receive(self, delivery: ReceivedDelivery) -> DeliveryReceipt:
-        """Save a delivery, durably before it returns. One that is about no bound merchant is closed at once."""
+        """Save a delivery, and ask for a look at its merchants, durably before it returns. One that is about no bound
+        merchant is closed at once."""
         async with self._database.writing() as transaction:
             bound_to_company = merchants.c.company_id == delivery.company_id
             query = select(merchants.c.merchant).where(bound_to_company, _IS_NOT_RETIRED).order_by(merchants.c.merchant)
@@ -75,7 +77,9 @@ class Inbox:
             is_open = is_first or await transaction.scalar(
                 select(inbox.c.id).where(inbox.c.id == delivery.id, _IS_UNHANDLED)
             )
-            return DeliveryReceipt(is_first, bound if is_open else (), is_new_proof)
+            merchants_due = bound if is_open else ()
+            await ask_within(transaction, dict.fromkeys(merchants_due, Ask()))
+            return DeliveryReceipt(is_first, merchants_due, is_new_proof)
 
     async def load_waiting_merchants(self) -> tuple[str, ...]:
         """The merchants that open deliveries are about: no pass has looked at them since."""

@@ -16,6 +16,7 @@ from state.claims import DEFAULT_LEASE_S
 from state.conditions import Conditions
 from state.controllers import Controllers
 from state.database import Database, LockKind
+from state.due import Due
 from state.findings import Findings
 from state.hooks import Hooks
 from state.in_sync_cache import InSyncCache
@@ -55,6 +56,7 @@ class Store:
         self.lock = StateLock(database, lease_s)
         self.controller_lock = StateLock(database, lease_s, kind=LockKind.CONTROLLERS)
         self.controllers = Controllers(database)
+        self.due = Due(database)
         self.account = AccountBinding(database)
         self.request_budget = RequestBudget(database)
         # What a plan is computed from

@@ -24,6 +24,8 @@ told         what was announced and still stands
 conditions   since when each condition of a merchant has its status
 seen         how each merchant stood at the last look at it
 seen_fleet   at most one row: what the last look at everyone said of the fleet as a whole
+due          who is to be looked at, when, how urgently; `taken_by`: who looks at it now
+due_takers   the queues of the `run` processes, each with its last sign of life
 controllers  the `run` processes that work on this state, each with its last sign of life
 revisions    which revision of the manifests is in force, was, or waits for a decision
 report_deliveries   which scheduled report went where for which time, and what failed
@@ -430,6 +432,31 @@ locks = Table(
     Column("command", String, nullable=False),
     Column("since", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
+)
+
+due = Table(
+    "due",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("lane", Integer, nullable=False),
+    Column("due_at", UtcTime),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("taken_by", String),
+    Column("taken_lane", Integer),
+    Index(None, "due_at"),
+    Index(None, "taken_by"),
+)
+"""`due_at`, `asked_at`, `lane`: of the next look; `due_at` is NULL while one is under way and no other was asked for.
+`taken_lane`: of the look under way."""
+
+due_takers = Table(
+    "due_takers",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started", String, nullable=False),
+    Column("alive_at", UtcTime, nullable=False),
 )
 
 renames = Table(

@@ -38,12 +38,13 @@ from controller.daemon.revision_keeper import RevisionKeeper
 from controller.daemon.rollout_driver import RolloutDriver
 from controller.daemon.scheduler import Timer
 from controller.daemon.state import DaemonContext, DaemonState
+from controller.daemon.state_queue import open_state_queue
 from controller.daemon.workqueue import Queue, WorkQueue
 from controller.desired.git_source import CommitOrder, GitUnavailable
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.controller_status import ControllerStatus
-from controller.model.errors import InvalidManifests, StateError, StoppedBySignal
+from controller.model.errors import InvalidManifests, StoppedBySignal
 from controller.model.hooks import SecretRef
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Records, RunPolicy, Scope
@@ -122,7 +123,7 @@ async def run_daemon(
             web=address,
             merchants=len(daemon.manifest_watcher.fleet.merchants),
             writes_enabled=daemon.applies_changes,
-            queue_shared=not isinstance(daemon.queue, WorkQueue),
+            queue_shared=_shares_queue(settings, options),
         )
         await serve(daemon)
     return 128 + (daemon.state.signal or 0)
@@ -177,7 +178,7 @@ async def _open_daemon(
         open_store(settings) as store,
         client as api,
         shared_budget(settings, store, api),
-        _open_queue(settings, options) as queue,
+        _open_queue(store, options) as queue,
     ):
         watcher = await open_manifests(settings, store)
         await refuse_empty_root(settings, watcher.fleet, store)
@@ -285,18 +286,18 @@ def _key_renewer(
 
 
 @asynccontextmanager
-async def _open_queue(settings: Settings, options: RunOptions) -> AsyncIterator[Queue]:
-    """That of this process; or, where it mends what a state in PostgreSQL remembers, that of all who do."""
-    shared = None if options.once or options.report_only else postgresql_url(settings.state)
-    if shared is None:
+async def _open_queue(store: Store, options: RunOptions) -> AsyncIterator[Queue]:
+    """That of all who mend what the state remembers; one of its own for a process that only reports, or looks once."""
+    if options.once or options.report_only:
         yield WorkQueue()
         return
-    try:
-        from controller.daemon.postgres_queue import open_postgres_queue
-    except ModuleNotFoundError:
-        raise StateError("a state in PostgreSQL needs `pip install 'merchantctl[postgres]'`.") from None
-    async with open_postgres_queue(shared) as queue:
+    async with open_state_queue(store.due, current_process()) as queue:
         yield queue
+
+
+def _shares_queue(settings: Settings, options: RunOptions) -> bool:
+    """Whether several processes may take turns on what is due."""
+    return not (options.once or options.report_only) and postgresql_url(settings.state) is not None
 
 
 @asynccontextmanager
@@ -346,7 +347,7 @@ def _daemon_context(
     settings: Settings, options: RunOptions, run: RunContext, watcher: ManifestWatcher, queue: Queue, notifier: Notifier
 ) -> DaemonContext:
     state = DaemonState(ControllerStatus(fleet=watcher.fleet, report_only=options.report_only))
-    is_alone = isinstance(queue, WorkQueue)
+    is_alone = not _shares_queue(settings, options)
 
     def open_lock(max_wait_s: float) -> AbstractAsyncContextManager[datetime | None]:
         if options.report_only:
@@ -421,7 +422,7 @@ async def _web(
     loop = asyncio.get_running_loop()
 
     def enqueue(names: Iterable[str]) -> None:
-        loop.call_soon_threadsafe(partial(daemon.queue.add, tuple(names), urgent=True))
+        loop.call_soon_threadsafe(daemon.queue.notice, tuple(names))
 
     def fetch_manifests() -> None:
         if daemon.revisions:

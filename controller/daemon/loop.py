@@ -20,7 +20,7 @@ from controller.daemon.requeue import plan_rechecks
 from controller.daemon.rollout_driver import ROLLOUT_DRIVE_INTERVAL_S
 from controller.daemon.scheduler import Timer, run_timers
 from controller.daemon.state import DaemonContext
-from controller.daemon.workqueue import EVERYONE
+from controller.daemon.workqueue import EVERYONE, Lane, Work
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.errors import (
     ApiKeyRefused,
@@ -70,8 +70,8 @@ async def serve(daemon: DaemonContext) -> None:
 
     The first look is every process's own, whoever else shares the queue: what it shows is what it saw.
     """
-    daemon.queue.add(await daemon.run.store.inbox.load_waiting_merchants(), urgent=True)
-    with run_timers(*build_timers(daemon), now=daemon.run.now):
+    daemon.queue.add(await daemon.run.store.inbox.load_waiting_merchants(), lane=Lane.EVENT)
+    async with run_timers(*build_timers(daemon), now=daemon.run.now):
         try:
             async with asyncio.TaskGroup() as lanes:
                 lanes.create_task(daemon.outage.watch(daemon.run.store.check))
@@ -119,11 +119,11 @@ async def _run_due_passes(daemon: DaemonContext) -> None:
     with background_requests():
         if not daemon.state.has_begun:
             await _wait_for_quota(daemon)
-            await _run_long_passes((EVERYONE,), daemon)
+            await _run_long_passes({EVERYONE: Lane.RESYNC}, daemon)
             daemon.state.has_begun = True
-        while keys := await daemon.queue.get():
+        while work := await daemon.queue.get():
             await _wait_for_quota(daemon)
-            await _run_or_put_back(keys, daemon)
+            await _run_or_put_back(work, daemon)
 
 
 async def _wait_for_quota(daemon: DaemonContext) -> None:
@@ -141,23 +141,23 @@ async def _wait_for_quota(daemon: DaemonContext) -> None:
         log.info("quota_is_back")
 
 
-async def _run_long_passes(keys: tuple[str, ...], daemon: DaemonContext) -> None:
-    daemon.state.full_pass_under_way = EVERYONE in keys
+async def _run_long_passes(work: Work, daemon: DaemonContext) -> None:
+    daemon.state.full_pass_under_way = EVERYONE in work
     try:
-        for some in split_into_passes(keys, daemon.state.revised):
-            await run_pass(some, daemon)
+        for keys in split_into_passes(tuple(work), daemon.state.revised):
+            await run_pass(keys, daemon, reason=min(work[key] for key in keys).reason)
     finally:
         daemon.state.full_pass_under_way = False
 
 
-async def _run_or_put_back(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> None:
+async def _run_or_put_back(work: Work, daemon: DaemonContext, *, urgent: bool = False) -> None:
     """Whoever was handed out is looked at; or goes back into the queue, where the state was lost meanwhile, or while
     another process keeps the fleet at manifests that are not those here: this one could write nothing, and the other
     would never hear of them."""
     is_held_elsewhere = is_out_of_reach = False
     if not daemon.leaves_to_others:
         try:
-            await (run_pass(keys, daemon, urgent=True) if urgent else _run_long_passes(keys, daemon))
+            await (run_pass(tuple(work), daemon, urgent=True) if urgent else _run_long_passes(work, daemon))
         except HeldElsewhere:
             is_held_elsewhere = True
         except StateUnreachable as problem:
@@ -165,8 +165,9 @@ async def _run_or_put_back(keys: tuple[str, ...], daemon: DaemonContext, *, urge
             daemon.outage.begin(problem)
             await daemon.outage.wait_until_over()
     if daemon.leaves_to_others or is_held_elsewhere or is_out_of_reach:
-        daemon.queue.add(keys, urgent=urgent)
-    await daemon.queue.done(keys)
+        for key, lane in work.items():
+            daemon.queue.add([key], lane=lane)
+    await daemon.queue.done(work)
     if is_held_elsewhere:
         with suppress(TimeoutError):
             await asyncio.wait_for(daemon.state.signal_received.wait(), LEFT_TO_OTHERS_CHECK_INTERVAL_S)
@@ -186,19 +187,23 @@ def split_into_passes(keys: tuple[str, ...], revised: Collection[str]) -> Iterat
 
 
 async def _run_urgent_passes(daemon: DaemonContext) -> None:
-    while keys := await daemon.queue.get_urgent():
+    while work := await daemon.queue.get_urgent():
+        keys = tuple(work)
         for first in range(0, len(keys), MAX_URGENT_PASS):
-            await _run_or_put_back(keys[first : first + MAX_URGENT_PASS], daemon, urgent=True)
+            some = {key: work[key] for key in keys[first : first + MAX_URGENT_PASS]}
+            await _run_or_put_back(some, daemon, urgent=True)
 
 
-async def run_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> None:
+async def run_pass(
+    keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False, reason: str = Lane.RETRY.reason
+) -> None:
     """One pass, whatever comes of it. Where the API was unusable, the key is read again: it may be another by now."""
-    done = await try_pass(keys, daemon, urgent=urgent)
+    done = await try_pass(keys, daemon, urgent=urgent, reason=reason)
     async with daemon.finishing:
         await finish_pass(done, daemon)
     tell_wrong_clock(daemon)
     if done.unusable and daemon.renew_key():
-        daemon.queue.add(done.keys, urgent=urgent)
+        daemon.queue.add(done.keys, lane=Lane.EVENT if urgent else Lane.RETRY)
 
 
 async def run_single_pass(daemon: DaemonContext) -> FleetPlan | FleetReport:
@@ -213,11 +218,12 @@ async def run_single_pass(daemon: DaemonContext) -> FleetPlan | FleetReport:
     return done.result
 
 
-async def try_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False) -> Pass:
+async def try_pass(
+    keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False, reason: str = Lane.RETRY.reason
+) -> Pass:
     """A pass whose failure is a result like any other; only an unusable state ends everything."""
     began = daemon.run.now()
-    given = daemon.state.take_reason(keys)
-    reason = "event" if urgent else "resync" if EVERYONE in keys else given
+    reason = "event" if urgent else "resync" if EVERYONE in keys else reason
     try:
         return replace(await execute_pass(keys, daemon, urgent=urgent), reason=reason)
     except StoppedBySignal as error:
@@ -328,17 +334,14 @@ def shut_down(daemon: DaemonContext, signal: Signals) -> None:
 
 
 def enqueue_changed_merchants(change: ManifestChange, daemon: DaemonContext) -> None:
-    """Whoever the newest manifests declare otherwise is looked at; everyone, where that alone can carry it out, or
-    where they are too many to be handed out, and so to be judged, at once."""
+    """Whoever the newest manifests declare otherwise is looked at; everyone, where that alone can carry it out."""
     if change.account:
-        daemon.queue.add([ACCOUNT_NAME])
-    max_batch = daemon.queue.max_batch
-    if change.needs_everyone or (max_batch is not None and len(change.merchants) > max_batch):
-        daemon.queue.add([EVERYONE])
+        daemon.queue.add([ACCOUNT_NAME], lane=Lane.REVISION)
+    if change.needs_everyone:
+        daemon.queue.add([EVERYONE], lane=Lane.REVISION)
         return
     daemon.state.revised |= change.merchants
-    daemon.state.give_reason(change.merchants, "revision")
-    daemon.queue.add(change.merchants)
+    daemon.queue.add(change.merchants, lane=Lane.REVISION)
 
 
 async def reread_manifests(daemon: DaemonContext) -> None:
@@ -369,7 +372,11 @@ async def reread_manifests(daemon: DaemonContext) -> None:
 def build_timers(daemon: DaemonContext) -> tuple[Timer, ...]:
     """What happens by the clock, while the state can be reached. A timer only says whom to look at, or does its own
     small piece of work."""
-    timers = (Timer("manifests", MANIFEST_POLL_INTERVAL_S, partial(reread_manifests, daemon)), *daemon.jobs)
+    timers = (
+        Timer("manifests", MANIFEST_POLL_INTERVAL_S, partial(reread_manifests, daemon)),
+        *daemon.queue.timers,
+        *daemon.jobs,
+    )
     if daemon.revisions and daemon.revisions.source:
         timers = (*timers, Timer("git", daemon.git_poll_interval_s, daemon.revisions.follow_branch))
 

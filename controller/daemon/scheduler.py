@@ -6,8 +6,8 @@ APScheduler goes by this machine's clock. Where that is put back, each would wai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,15 +32,28 @@ class Timer:
     at_once: bool = False
 
 
-@contextmanager
-def run_timers(*timers: Timer, now: Callable[[], datetime]) -> Iterator[None]:
-    """The timers fire while this lasts. `now`: this machine's clock."""
+@asynccontextmanager
+async def run_timers(*timers: Timer, now: Callable[[], datetime]) -> AsyncIterator[None]:
+    """The timers fire while this lasts; at its end whatever is under way is cancelled. `now`: this machine's clock."""
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def fire(timer: Timer) -> None:
+        action = asyncio.create_task(timer.action())
+        under_way.add(action)
+        action.add_done_callback(under_way.discard)
+        with suppress(asyncio.CancelledError):  # the scheduler's own end is told to nobody
+            await asyncio.wait({action})
+        if action.done() and not action.cancelled():
+            action.result()
+
     scheduler = AsyncIOScheduler(timezone=UTC)
     for timer in timers:
         scheduler.add_job(
-            timer.action,
+            fire,
             "interval",
+            (timer,),
             id=timer.name,
+            name=timer.name,
             seconds=timer.interval_s,
             coalesce=True,
             max_instances=1,
@@ -52,8 +65,10 @@ def run_timers(*timers: Timer, now: Callable[[], datetime]) -> Iterator[None]:
     try:
         yield
     finally:
-        watch.cancel()
         scheduler.shutdown(wait=False)
+        for task in (watch, *under_way):
+            task.cancel()
+        await asyncio.wait({watch, *under_way})
 
 
 async def _fire_when_clock_is_put_back(scheduler: AsyncIOScheduler, now: Callable[[], datetime]) -> None:

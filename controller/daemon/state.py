@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import field, replace
 from datetime import datetime
@@ -28,9 +28,6 @@ from state.errors import MAX_HEARTBEAT_SILENCE_S
 if TYPE_CHECKING:
     from controller.daemon.rollout_driver import RolloutDriver
 
-DEFAULT_REASON = "recheck"
-_URGENCY = {"event": 0, "revision": 1, DEFAULT_REASON: 2, "resync": 3}
-
 
 @dataclass(slots=True)
 class DaemonState:
@@ -43,7 +40,6 @@ class DaemonState:
     key_refused    the last pass ended because the API key is refused: nothing is kept as declared meanwhile
     failing_since  since when no pass has come through
     full_pass_under_way  everyone is looked at now
-    reasons        why whoever waits in the queue of this process was put there, where that is known
     revised        who is declared otherwise since the last look at them
     resync_asked_at  when each merchant was put into the queue because its turn had come
     lock_wait      for whose lock on the state a pass waits
@@ -59,7 +55,6 @@ class DaemonState:
     key_refused: bool = False
     failing_since: datetime | None = None
     full_pass_under_way: bool = False
-    reasons: dict[str, str] = field(default_factory=dict)
     revised: set[str] = field(default_factory=set)
     resync_asked_at: dict[str, datetime] = field(default_factory=dict)
     lock_wait: LockWait | None = None
@@ -129,17 +124,6 @@ class DaemonState:
         self.latest = replace(self.latest, pass_failure=done.failure_reason)
         self.key_refused = isinstance(done.result, PassFailure) and done.result.key_refused
         self.failing_since = (self.failing_since or done.began) if done.failure_reason else None
-
-    def give_reason(self, keys: Iterable[str], reason: str) -> None:
-        """Why they are put into the queue; of several reasons the most urgent counts."""
-        for key in keys:
-            if _URGENCY[reason] <= _URGENCY.get(self.reasons.get(key, reason), 0):
-                self.reasons[key] = reason
-
-    def take_reason(self, keys: Iterable[str]) -> str:
-        """Why those who are looked at now were put into the queue: the most urgent of their reasons."""
-        found = {self.reasons.pop(key, DEFAULT_REASON) for key in keys}
-        return min(found, key=lambda reason: _URGENCY[reason], default=DEFAULT_REASON)
 
     def set_diagnostics(self, diagnostics: tuple[Diagnostic, ...]) -> bool:
         """What is wrong with the manifests on disk; whether that is new."""

@@ -55,8 +55,9 @@ def looked_at(place: Place, *between: Callable[[], object]) -> list[tuple[str, .
                 happens()
                 now += MINUTE
                 await watcher.poll()
-                seen.append(await queue.get_urgent() if len(queue) else ())
-                await queue.done(seen[-1])
+                work = await queue.get_urgent() if len(queue) else {}
+                seen.append(tuple(work))
+                await queue.done(work)
         return seen
 
     return asyncio.run(story())

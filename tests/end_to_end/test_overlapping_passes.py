@@ -15,7 +15,7 @@ import pytest
 
 from controller.daemon import loop
 from controller.daemon.loop import MAX_URGENT_PASS, run_pass, shut_down
-from controller.daemon.workqueue import EVERYONE
+from controller.daemon.workqueue import EVERYONE, Lane
 from tests.end_to_end.overlapping import Hold, Traffic
 from tests.end_to_end.place import Place
 from tests.end_to_end.test_run_limits import Fleet, Service, portal_chooses, running_service
@@ -250,7 +250,7 @@ def test_in_a_flood_of_events_each_urgent_pass_is_short(
 
     async def story(service: Service) -> None:
         serving = asyncio.create_task(loop.serve(service.daemon))
-        service.daemon.queue.add(fleet.some(40), urgent=True)
+        service.daemon.queue.add(fleet.some(40), lane=Lane.EVENT)
         async with asyncio.timeout(30):
             while sum(_looked_at_for_an_event(written := capsys.readouterr().out, seen)) < 40:
                 seen.append(written)

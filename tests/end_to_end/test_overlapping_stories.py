@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 from controller.daemon.loop import run_pass, serve, shut_down
-from controller.daemon.workqueue import EVERYONE
+from controller.daemon.workqueue import EVERYONE, Lane
 from controller.model.errors import MerchantctlError
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
@@ -124,7 +124,7 @@ class Story:
         )
         what(name)
         if self.dice.random() < 0.7:
-            service.daemon.queue.add([name], urgent=True)
+            service.daemon.queue.add([name], lane=Lane.EVENT)
         if self.dice.random() < 0.2:
             service.daemon.queue.add([EVERYONE])
         if self.dice.random() < 0.3:

@@ -56,7 +56,7 @@ def read_syncs(place: Place, plan: FleetPlan, later: timedelta = timedelta()) ->
             api, store, queue, lambda: ControllerStatus(plan=plan), lambda: now() + later, round_s=60
         ).poll_some()
         asyncio.get_running_loop().call_later(0.1, queue.close)
-        return await queue.get_urgent()
+        return tuple(await queue.get_urgent())
 
     return with_real_things(place, story)
 

@@ -16,7 +16,7 @@ from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
 from controller.daemon.state import DaemonContext, DaemonState
-from controller.daemon.workqueue import EVERYONE, WorkQueue
+from controller.daemon.workqueue import EVERYONE, Work, WorkQueue
 from controller.model.controller_status import ControllerStatus
 from controller.model.exit_codes import exit_code
 from controller.model.plan import Plan
@@ -42,15 +42,16 @@ class Service:
     async def told_of(self, names: Iterable[str]) -> None:
         """These are to be looked at; so is whoever is due after that, until nobody is."""
         self.daemon.queue.add(tuple(names))
-        while keys := await self._due():
-            self.looks.append(keys)
-            await run_pass(keys, self.daemon)
+        while work := await self._due():
+            self.looks.append(tuple(work))
+            await run_pass(tuple(work), self.daemon)
+            await self.daemon.queue.done(work)
 
-    async def _due(self) -> tuple[str, ...]:
+    async def _due(self) -> Work:
         with suppress(TimeoutError):
             async with asyncio.timeout(0):  # who is due is handed out without waiting
                 return await self.daemon.queue.get()
-        return ()
+        return {}
 
     @property
     def at_everyone(self) -> int:

@@ -107,7 +107,7 @@ def test_what_either_hears_is_looked_at_and_one_is_enough(place: Place, two: Sta
     other.wait_until(lambda: query_value(place.settings.state, "SELECT count(*) FROM locks") == 0)
     listened_to(place.emulator, other.address)
     place.unlink_books_in_portal("bob")
-    other.next_pass(scope="1 named")
+    other.next_pass(because="event")
 
 
 def test_everyone_is_looked_at_once_an_interval_by_whoever_is_there(place: Place, two: StartTwo) -> None:

@@ -18,7 +18,7 @@ import structlog
 
 from controller.codat.client import Reader
 from controller.daemon.scheduler import Timer
-from controller.daemon.workqueue import Queue
+from controller.daemon.workqueue import Lane, Queue
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.errors import ApiUnusable, RemoteError
 from controller.model.observed import Company, Listing
@@ -101,7 +101,7 @@ class ListingWatcher:
         merchants = sorted(bound[company_id] for company_id in company_ids if company_id in bound)
         if merchants:
             log.info("merchants_queued_by_listing", merchants=len(merchants))
-            self.queue.add(merchants, urgent=True)
+            self.queue.add(merchants, lane=Lane.EVENT)
 
     def _is_usable(self, listing: Listing) -> bool:
         if not listing.complete:

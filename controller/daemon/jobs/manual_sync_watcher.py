@@ -8,7 +8,7 @@ from dataclasses import field
 import structlog
 
 from controller.daemon.scheduler import Timer
-from controller.daemon.workqueue import Queue
+from controller.daemon.workqueue import Lane, Queue
 from controller.quick_dataclasses import dataclass
 from state import Store
 from state.errors import StateProblem
@@ -37,5 +37,5 @@ class ManualSyncWatcher:
             log.warning("manual_syncs_unreadable", reason=str(problem))
             return
         if new := [row.merchant for row in left if row.id not in self.asked]:
-            self.queue.add(new, urgent=True)
+            self.queue.add(new, lane=Lane.EVENT)
         self.asked = frozenset(row.id for row in left)

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from controller.daemon.scheduler import Timer
 from controller.daemon.state import DaemonState
-from controller.daemon.workqueue import Queue
+from controller.daemon.workqueue import Lane, Queue
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.quick_dataclasses import dataclass
 
@@ -54,8 +54,7 @@ class Resync:
         for gone in asked.keys() - names:
             del asked[gone]
         asked.update(dict.fromkeys(due, now))
-        self.state.give_reason(due, "resync")
-        self.queue.add(due)
+        self.queue.add(due, lane=Lane.RESYNC)
 
 
 def due_for_resync(

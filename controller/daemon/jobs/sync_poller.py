@@ -17,7 +17,7 @@ from controller.codat.client import Reader
 from controller.codat.rate_limiter import background_requests
 from controller.daemon.jobs.merchant_backoff import MerchantBackoff
 from controller.daemon.scheduler import Timer
-from controller.daemon.workqueue import Queue
+from controller.daemon.workqueue import Lane, Queue
 from controller.model.controller_status import ControllerStatus
 from controller.model.errors import ApiUnusable, RemoteLimitReached
 from controller.model.plan import READY_CONDITION, ConditionStatus, Plan
@@ -69,7 +69,7 @@ class SyncPoller:
             return
         self.backoff.record_success(plan.merchant)
         if _health_changed(before, row):
-            self.queue.add([plan.merchant], urgent=True)
+            self.queue.add([plan.merchant], lane=Lane.EVENT)
 
     def _next(self, known: Mapping[str, SyncRow]) -> list[Plan]:
         plan = self.latest().plan

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from controller.daemon.jobs.manual_sync_watcher import ManualSyncWatcher
-from controller.daemon.workqueue import WorkQueue
+from controller.daemon.workqueue import Lane, WorkQueue
 from state import ProcessIdentity, open_state
 
 US = ProcessIdentity.current("merchantctl sync")
@@ -21,8 +21,8 @@ class AskedQueue(WorkQueue):
         super().__init__()
         self.urgent: list[str] = []
 
-    def add(self, keys: Iterable[str], after: float = 0, *, urgent: bool = False) -> None:
-        self.urgent += keys if urgent else []
+    def add(self, keys: Iterable[str], after: float = 0, lane: Lane = Lane.RETRY) -> None:
+        self.urgent += keys if lane is Lane.EVENT else []
 
 
 async def test_who_was_left_is_asked_for_once_and_who_is_synchronised_just_now_is_not(tmp_path: Path) -> None:

@@ -1,205 +1,380 @@
-"""What both queues promise, that of one process and that of many; and what only the second can."""
+"""What every queue promises: that of a process that shares nothing, and that of a state, on both databases; and what
+only the second can: it outlives its processes, and is shared by all that live."""
 
 from __future__ import annotations
 
 import asyncio
+import random
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from controller.daemon.workqueue import EVERYONE, Queue, WorkQueue
-from tests.postgresql import empty_schema, execute, query_value
+from controller.daemon.scheduler import run_timers
+from controller.daemon.state_queue import StateQueue, open_state_queue
+from controller.daemon.workqueue import EVERYONE, Lane, Queue, Work, WorkQueue
+from state import ProcessIdentity, ReceivedDelivery, Store, open_state
+from tests.postgresql import empty_schema, execute
 from tests.processes import PythonProcess
 
 SOURCE = Path(__file__).parents[3]
+TICK_S = 0.05
+IDLE_S = 0.25
+"""Longer than a few ticks."""
 
 
-@pytest.fixture
-def url(postgresql: str) -> Iterator[str]:
-    with empty_schema(postgresql) as url:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/state.db"
+        return
+    with empty_schema(request.getfixturevalue("postgresql")) as url:
         yield url
 
 
 @pytest.fixture
-async def shared(url: str) -> AsyncIterator[Queue]:
-    tasks = pytest.importorskip("controller.daemon.postgres_queue")
-    async with tasks.open_postgres_queue(url) as queue:
+async def store(url: str) -> AsyncIterator[Store]:
+    async with open_state(url) as store:
+        yield store
+
+
+@asynccontextmanager
+async def opened(store: Store) -> AsyncIterator[StateQueue]:
+    """A queue as a process has it, whose ticker is quick."""
+    async with open_state_queue(store.due, ProcessIdentity.current("run")) as queue:
+        timers = [replace(each, interval_s=TICK_S) if each.name == "due" else each for each in queue.timers]
+        async with run_timers(*timers, now=lambda: datetime.now(UTC)):
+            yield queue
+
+
+@pytest.fixture
+async def shared(store: Store) -> AsyncIterator[StateQueue]:
+    async with opened(store) as queue:
         yield queue
 
 
 @pytest.fixture
-async def other(url: str, shared: Queue) -> AsyncIterator[Queue]:
+async def other(url: str, shared: StateQueue) -> AsyncIterator[StateQueue]:
     """The same queue in the hands of another process, as good as."""
-    tasks = pytest.importorskip("controller.daemon.postgres_queue")
-    async with tasks.open_postgres_queue(url) as queue:
+    async with open_state(url) as store, opened(store) as queue:
         yield queue
 
 
-@pytest.fixture(params=["one process", "many"])
-def queue(request: pytest.FixtureRequest) -> Queue:
-    return WorkQueue() if request.param == "one process" else request.getfixturevalue("shared")
+@pytest.fixture(params=["in memory", "sqlite", "postgresql"])
+def place_of_queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | None]:
+    """The address of its state; None where it has none."""
+    if request.param == "postgresql":
+        with empty_schema(request.getfixturevalue("postgresql")) as url:
+            yield url
+    else:
+        yield f"sqlite:///{tmp_path}/state.db" if request.param == "sqlite" else None
 
 
-async def is_idle(queue: Queue) -> bool:
-    """Nobody is handed out for a good second."""
-    asking = asyncio.create_task(queue.get())
-    done, _ = await asyncio.wait([asking], timeout=1.5)
+@pytest.fixture
+async def queue(place_of_queue: str | None) -> AsyncIterator[Queue]:
+    if place_of_queue is None:
+        yield WorkQueue()
+        return
+    async with open_state(place_of_queue) as store, opened(store) as queue:
+        yield queue
+
+
+async def is_idle(queue: Queue, *, urgent: bool = False) -> bool:
+    """Nobody is handed out for some ticks."""
+    asking = asyncio.create_task(_get(queue, urgent=urgent))
+    done, _ = await asyncio.wait([asking], timeout=IDLE_S)
     asking.cancel()
+    await asyncio.wait({asking})
     return not done
 
 
+async def taken(queue: Queue, *, urgent: bool = False) -> list[str]:
+    """Who is handed out next."""
+    return list(await asyncio.wait_for(_get(queue, urgent=urgent), 300))
+
+
+async def looked_at(queue: Queue, *, urgent: bool = False) -> list[str]:
+    """Who is handed out next; it is looked at."""
+    work = await asyncio.wait_for(_get(queue, urgent=urgent), 300)
+    await queue.done(work)
+    return list(work)
+
+
+async def _get(queue: Queue, *, urgent: bool) -> Work:
+    return await (queue.get_urgent() if urgent else queue.get())
+
+
 class TestEveryQueue:
-    async def test_who_is_due_together_is_handed_out_together(self, queue: Queue) -> None:
+    async def test_who_is_due_together_is_handed_out_together_with_the_lane_of_each(self, queue: Queue) -> None:
         queue.add(["bob", "ann", "bob"])
-        queue.add([EVERYONE])
-        assert await queue.get() == (EVERYONE, "ann", "bob")
+        queue.add([EVERYONE], lane=Lane.RESYNC)
+        queue.add(["bob"], lane=Lane.REVISION)
+        assert await queue.get() == {EVERYONE: Lane.RESYNC, "ann": Lane.RETRY, "bob": Lane.REVISION}
         assert await is_idle(queue)
 
     async def test_nobody_is_handed_out_before_his_time(self, queue: Queue) -> None:
-        queue.add(["late"], after=0.5)
+        now = asyncio.get_running_loop().time
+        began = now()
+        queue.add(["late"], after=0.3)
         queue.add(["now"])
-        assert await queue.get() == ("now",)
-        assert await queue.get() == ("late",)
+        found = await looked_at(queue)
+        assert ("late" in found) <= (now() - began >= 0.3)
+        if "late" not in found:
+            assert await looked_at(queue) == ["late"]
+        assert now() - began >= 0.3
 
     async def test_the_earliest_time_wins_whichever_came_first(self, queue: Queue) -> None:
-        for after in (3600, 0.2, 7200):
+        for after in (3600, 0.1, 7200):
             queue.add(["ann"], after=after)
-            await asyncio.sleep(0.05)
-        assert await queue.get() == ("ann",)
-        assert await is_idle(queue)
+            await asyncio.sleep(0.02)
+        assert await looked_at(queue) == ["ann"]
+        assert await is_idle(queue), "asking thrice is one look"
 
     async def test_who_waits_for_later_can_be_due_at_once_after_all(self, queue: Queue) -> None:
         queue.add(["ann"], after=3600)
-        asking = asyncio.create_task(queue.get())
-        await asyncio.sleep(0.2)
+        asking = asyncio.create_task(looked_at(queue))
+        await asyncio.sleep(0.1)
         queue.add(["ann"])
-        assert await asking == ("ann",)
+        assert await asking == ["ann"]
 
-    async def test_who_is_added_while_in_hand_is_handed_out_once_more(self, queue: Queue) -> None:
+    async def test_who_is_added_while_in_work_is_handed_out_once_more_and_only_afterwards(self, queue: Queue) -> None:
         queue.add(["ann"])
-        await queue.get()
+        work = await queue.get()
         queue.add(["ann"])
         queue.add(["ann"], after=3600)
-        assert await queue.get() == ("ann",)
         assert await is_idle(queue)
+        await queue.done(work)
+        assert await looked_at(queue) == ["ann"]
+        assert await is_idle(queue)
+
+    async def test_what_is_added_just_before_the_end_of_a_look_outlives_it(self, queue: Queue) -> None:
+        queue.add(["ann"])
+        work = await queue.get()
+        queue.add(["ann"])
+        await queue.done(work)
+        assert await looked_at(queue) == ["ann"]
 
     async def test_an_urgent_one_is_handed_out_beside_whoever_is_looked_at(self, queue: Queue) -> None:
         queue.add([EVERYONE])
-        assert await queue.get() == (EVERYONE,)
-        queue.add(["ann"], urgent=True)
+        assert await taken(queue) == [EVERYONE]
+        queue.add(["ann"], lane=Lane.EVENT)
         queue.add(["bob"])
-        assert await queue.get_urgent() == ("ann",)
-        assert await queue.get() == ("bob",)
+        assert await taken(queue, urgent=True) == ["ann"]
+        assert await taken(queue) == ["bob"]
 
     async def test_who_waits_for_a_long_pass_can_be_urgent_after_all(self, queue: Queue) -> None:
         queue.add(["ann", "bob"], after=3600)
-        queue.add(["ann"], urgent=True)
+        queue.add(["ann"], lane=Lane.EVENT)
         queue.add(["ann"], after=60)
-        assert await queue.get_urgent() == ("ann",)
+        assert await looked_at(queue, urgent=True) == ["ann"]
         assert await is_idle(queue)
 
     async def test_who_becomes_urgent_while_in_urgent_work_is_handed_out_once_more_and_only_afterwards(
         self, queue: Queue
     ) -> None:
-        queue.add(["ann"], urgent=True)
-        assert await queue.get_urgent() == ("ann",)
-        queue.add(["ann"], urgent=True)
-        queue.add(["bob"], urgent=True)
-        assert await queue.get_urgent() == ("bob",)
-        asking = asyncio.create_task(queue.get_urgent())
-        await asyncio.sleep(1.5)
-        assert not asking.done()
-        await queue.done(["ann", "bob"])
-        assert await asyncio.wait_for(asking, 300) == ("ann",)
+        queue.add(["ann"], lane=Lane.EVENT)
+        of_ann = await queue.get_urgent()
+        queue.add(["ann"], lane=Lane.EVENT)
+        queue.add(["bob"], lane=Lane.EVENT)
+        assert await looked_at(queue, urgent=True) == ["bob"]
+        assert await is_idle(queue, urgent=True)
+        await queue.done(of_ann)
+        assert await looked_at(queue, urgent=True) == ["ann"]
+
+    async def test_an_event_takes_its_merchant_over_from_a_long_pass_whose_end_is_not_that_of_the_look(
+        self, queue: Queue
+    ) -> None:
+        queue.add(["ann", "bob"], lane=Lane.RESYNC)
+        long = await queue.get()
+        queue.add(["ann"], lane=Lane.EVENT)
+        short = await queue.get_urgent()
+        await queue.done(long)
+        queue.add(["ann"], lane=Lane.EVENT)
+        assert await is_idle(queue, urgent=True), "it is in work still"
+        await queue.done(short)
+        assert await looked_at(queue, urgent=True) == ["ann"]
+        assert await is_idle(queue)
+
+    async def test_forty_who_ask_at_once_ask_for_one_look(self, queue: Queue) -> None:
+        lanes = [*Lane] * 10
+        random.Random(1).shuffle(lanes)
+        for lane in lanes:
+            queue.add(["ann"], after=random.Random(2).random() * 3600, lane=lane)
+        queue.add(["ann"])
+        assert await looked_at(queue, urgent=True) == ["ann"], "the most urgent lane, the earliest time"
+        assert len(queue) in (0, 1)
+        assert await is_idle(queue)
+        assert await is_idle(queue, urgent=True)
 
     async def test_a_closed_queue_hands_nobody_out_and_keeps_nobody_waiting(self, queue: Queue) -> None:
         asking = asyncio.create_task(queue.get())
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.05)
         queue.close()
-        assert await asking == ()
+        assert await asking == {}
         queue.add(["ann"])
-        assert await queue.get() == ()
+        assert await queue.get() == {}
 
     async def test_it_can_be_asked_how_many_wait(self, queue: Queue) -> None:
         queue.add(["ann", "bob"], after=3600)
         assert len(queue) == 2
 
 
-class TestTheQueueOfManyProcesses:
-    async def test_whom_one_adds_another_looks_at(self, shared: Queue, other: Queue) -> None:
+class TestTheQueueOfAState:
+    async def test_whom_one_adds_another_looks_at(self, shared: StateQueue, other: StateQueue) -> None:
         shared.add(["ann"])
-        assert await other.get() == ("ann",)
+        assert await looked_at(other) == ["ann"]
         assert await is_idle(shared)
 
-    async def test_nobody_is_in_two_hands_at_once(self, shared: Queue, other: Queue) -> None:
-        """Asked for again while one looks, a merchant waits until that one is done."""
+    async def test_nobody_is_in_two_hands_at_once_not_even_for_an_event(
+        self, shared: StateQueue, other: StateQueue
+    ) -> None:
         shared.add(["ann"])
-        await shared.get()
+        work = await shared.get()
         other.add(["ann"])
         assert await is_idle(other)
-        asking = asyncio.create_task(shared.get())
-        assert await asyncio.wait_for(asking, 300) == ("ann",)
+        other.add(["ann"], lane=Lane.EVENT)
+        assert await is_idle(other, urgent=True)
+        await shared.done(work)
+        assert await looked_at(other, urgent=True) == ["ann"]
 
-    async def test_all_are_handed_out_once_over_several_processes(self, shared: Queue, other: Queue) -> None:
+    async def test_all_are_handed_out_once_over_several_processes(self, shared: StateQueue, other: StateQueue) -> None:
         """More than two handfuls, each process with its own half of what is told twice."""
-        names = [f"m-{number:03}" for number in range(350)]
-        shared.add(names[:200])
-        other.add(names[150:])
-        await asyncio.sleep(0.5)
-        taken: list[str] = []
+        names = [f"m-{number:03}" for number in range(450)]
+        shared.add(names[:250])
+        other.add(names[200:])
+        await asyncio.sleep(0.2)
+        found: list[str] = []
 
-        async def take(queue: Queue) -> None:
-            while keys := await queue.get():
-                taken.extend(keys)
-                if len(taken) == len(names):
+        async def take(queue: StateQueue) -> None:
+            while work := await queue.get():
+                found.extend(work)
+                await asyncio.sleep(0.01)
+                await queue.done(work)
+                if len(found) == len(names):
                     shared.close()
                     other.close()
 
         await asyncio.gather(take(shared), take(other))
-        assert sorted(taken) == names
+        assert sorted(found) == names
 
-    async def test_who_leaves_gives_back_whoever_was_not_looked_at(self, url: str, shared: Queue) -> None:
-        from controller.daemon.postgres_queue import open_postgres_queue
+    async def test_a_revision_of_many_is_handed_out_as_a_whole(self, shared: StateQueue, other: StateQueue) -> None:
+        """However many: it is judged as one."""
+        names = [f"m-{number:04}" for number in range(1200)]
+        taking = [asyncio.create_task(queue.get()) for queue in (shared, other)]
+        shared.add(names, lane=Lane.REVISION)
+        (done,), (pending,) = await asyncio.wait(taking, timeout=300, return_when=asyncio.FIRST_COMPLETED)
+        assert list(done.result()) == names
+        pending.cancel()
+        await asyncio.wait({pending})
 
-        async with open_postgres_queue(url) as leaving:
-            leaving.add(["ann", "bob"])
-            leaving.add(["cid"], after=1)
-            assert await leaving.get() == ("ann", "bob")
-            shared.add(["bob"], after=3600)
-            leaving.close()
-            assert await leaving.get() == ()
-        assert await shared.get() == ("ann", "bob")
-        assert await shared.get() == ("cid",)
+    async def test_retries_and_waits_go_on_at_their_own_times_after_a_restart(self, url: str) -> None:
+        async with open_state(url) as store, opened(store) as ending:
+            ending.add(["late"], after=3600)
+            ending.add(["soon"], after=0.3)
+            ending.add(["in work"])
+            assert await taken(ending) == ["in work"]
+        async with open_state(url) as store, opened(store) as begun:
+            found = await looked_at(begun)
+            while "soon" not in found:
+                found += await looked_at(begun)
+            assert sorted(found) == ["in work", "soon"]
+            assert await is_idle(begun)
+            await begun.beat()
+            assert len(begun) == 1
 
-    async def test_a_killed_process_holds_nobody_for_long(self, url: str, shared: Queue) -> None:
-        """Half a minute without a sign of life, which has passed for the dead one."""
-        kill_who_has_taken(url, "('ann', 'bob')")
+    async def test_a_killed_process_of_this_machine_holds_nobody(self, url: str, shared: StateQueue) -> None:
+        kill_who_has_taken(url, "['ann', 'bob']")
         shared.add(["bob"], after=3600)
-        assert await is_idle(shared)
-        execute(url, f"UPDATE {queue_schema(url)}.procrastinate_workers SET last_heartbeat = now() - interval '31 s'")
-        assert await asyncio.wait_for(shared.get(), 300) == ("ann", "bob")
+        await shared.beat()
+        assert await looked_at(shared) == ["ann", "bob"]
 
-    async def test_nothing_of_what_was_looked_at_stays_in_the_database(self, url: str, shared: Queue) -> None:
+    async def test_a_process_of_another_machine_holds_nobody_once_it_was_silent_for_long(
+        self, url: str, store: Store, shared: StateQueue
+    ) -> None:
+        elsewhere = ProcessIdentity("another-host", 1, "another boot", "run")
+        async with open_state_queue(store.due, elsewhere) as silent:
+            silent.add(["ann"], lane=Lane.EVENT)
+            assert await taken(silent, urgent=True) == ["ann"]
+            await shared.beat()
+            assert await is_idle(shared, urgent=True)
+            let_be_silent_since(url, "another-host", seconds=31)
+            await shared.beat()
+            of_ann = await shared.get_urgent()
+            assert of_ann == {"ann": Lane.EVENT}, "as urgently as before"
+            await silent.done(of_ann)
+            shared.add(["ann"], lane=Lane.EVENT)
+            assert await is_idle(silent, urgent=True), "whoever wakes up ends nobody else's look"
+
+    async def test_after_an_outage_nobody_gives_up_others_who_could_give_no_sign_of_life_either(
+        self, url: str, store: Store, shared: StateQueue
+    ) -> None:
+        elsewhere = ProcessIdentity("another-host", 1, "another boot", "run")
+        async with open_state_queue(store.due, elsewhere) as silent:
+            silent.add(["ann"])
+            assert await taken(silent) == ["ann"]
+            let_be_silent_since(url, "", seconds=60)
+            await shared.beat()
+            assert await is_idle(shared)
+            await shared.beat()
+            assert await looked_at(shared) == ["ann"], "it is silent still"
+
+    async def test_a_delivery_asks_for_its_look_itself(self, url: str, store: Store, shared: StateQueue) -> None:
+        """Whoever is told of it may be killed before he has told anybody."""
+        await store.bindings.bind_company("ann", company_id="company-1", company_name="Ann")
+        await store.inbox.receive(ReceivedDelivery("d-1", "read.completed", "company-1", datetime.now(UTC)))
+        assert await looked_at(shared, urgent=True) == ["ann"]
+
+    async def test_where_the_clock_is_put_back_what_waits_waits_no_longer_than_it_was_to(
+        self, url: str, shared: StateQueue
+    ) -> None:
+        shared.add(["ann"], after=0.3)
+        shared.add(["bob"], after=3600)
+        await asyncio.sleep(0.1)
+        shift_asks(url, hours=5)
+        assert await looked_at(shared) == ["ann"]
+        assert await is_idle(shared)
+
+    async def test_nothing_of_what_was_looked_at_stays(self, store: Store, shared: StateQueue) -> None:
         shared.add(["ann"])
-        await shared.get()
-        assert await is_idle(shared)
-        for table in ("jobs", "events"):
-            rows = query_value(url, f"SELECT count(*) FROM {queue_schema(url)}.procrastinate_{table}")
-            assert rows == 0, table
+        assert await looked_at(shared) == ["ann"]
+        assert await store.due.count_waiting() == 0
 
-    async def test_tables_of_another_version_make_room(self, url: str, shared: Queue) -> None:
-        from controller.daemon.postgres_queue import open_postgres_queue
 
-        shared.add(["ann"], after=3600)
-        assert await is_idle(shared)
-        execute(url, f"COMMENT ON SCHEMA {queue_schema(url)} IS 'of long ago'")
-        async with open_postgres_queue(url) as renewed:
-            assert query_value(url, f"SELECT count(*) FROM {queue_schema(url)}.procrastinate_jobs") == 0
-            renewed.add(["bob"])
-            assert await renewed.get() == ("bob",)
+def let_be_silent_since(url: str, host: str, *, seconds: int) -> None:
+    """As if that was the last sign of life there; everywhere, without a host."""
+    where = f" WHERE host = '{host}'" if host else ""
+    ago = f"alive_at - interval '{seconds} s'" if _is_postgresql(url) else _earlier("alive_at", f"-{seconds} seconds")
+    change(url, f"UPDATE due_takers SET alive_at = {ago}{where}")
+
+
+def shift_asks(url: str, *, hours: int) -> None:
+    """As if all had been asked for so much later, which is as if the clock had been put back."""
+    for column in ("due_at", "asked_at"):
+        later = f"{column} + interval '{hours} h'" if _is_postgresql(url) else _earlier(column, f"+{hours} hours")
+        change(url, f"UPDATE due SET {column} = {later}")
+
+
+def change(url: str, statement: str) -> None:
+    if _is_postgresql(url):
+        execute(url, statement)
+        return
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def _earlier(column: str, by: str) -> str:
+    return f"strftime('%Y-%m-%d %H:%M:%f', {column}, '{by}') || '000'"
+
+
+def _is_postgresql(url: str) -> bool:
+    return url.startswith("postgresql")
 
 
 def kill_who_has_taken(url: str, keys: str) -> None:
@@ -210,17 +385,14 @@ def kill_who_has_taken(url: str, keys: str) -> None:
     child.wait()
 
 
-def queue_schema(url: str) -> str:
-    return "merchantctl_queue_" + url.rpartition("search_path%3D")[2]
-
-
 TAKE = """
 import asyncio, sys
-from controller.daemon.postgres_queue import open_postgres_queue
+from controller.daemon.state_queue import open_state_queue
+from state import ProcessIdentity, open_state
 async def main():
-    async with open_postgres_queue(sys.argv[1]) as queue:
+    async with open_state(sys.argv[1]) as store, open_state_queue(store.due, ProcessIdentity.current("run")) as queue:
         queue.add(["bob", "ann"])
-        print(await queue.get(), flush=True)
+        print(list(await queue.get()), flush=True)
         await asyncio.sleep(600)
 asyncio.run(main())
 """

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from controller.daemon.jobs.resync import PARTS_OF_INTERVAL, Resync, due_for_resync
 from controller.daemon.loop import split_into_passes
 from controller.daemon.state import DaemonState
-from controller.daemon.workqueue import EVERYONE, WorkQueue
+from controller.daemon.workqueue import EVERYONE, Lane, WorkQueue
 from controller.model.controller_status import ControllerStatus
 
 START = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -60,7 +60,7 @@ async def test_once_the_clock_was_put_back_everyone_is_looked_at_and_then_in_tur
     resync = Resync(queue, state, lambda: ["ann"], lambda: START, 3600)
     await resync.enqueue_due()
     assert len(queue) == 1
-    assert await queue.get() == ("ann",)
+    assert tuple(await queue.get()) == ("ann",)
     await resync.enqueue_due()
     assert len(queue) == 0, "it is asked for once"
 
@@ -74,7 +74,7 @@ async def test_whoever_every_look_so_far_has_missed_is_looked_at_once_everyone_w
     state.ready = True
     await resync.enqueue_due()
     assert len(queue) == 1
-    assert await queue.get() == ("bob",), "those of a new revision wait for it already"
+    assert tuple(await queue.get()) == ("bob",), "those of a new revision wait for it already"
     await resync.enqueue_due()
     assert len(queue) == 0
 
@@ -83,8 +83,7 @@ async def test_a_merchant_that_waits_in_the_queue_is_not_asked_for_again() -> No
     queue, state = WorkQueue(), DaemonState(ControllerStatus(looked_at={"ann": START}))
     resync = Resync(queue, state, lambda: ["ann"], lambda: START + 1.5 * HOUR, 3600)
     await resync.enqueue_due()
-    assert await queue.get() == ("ann",)
-    assert state.take_reason(["ann"]) == "resync"
+    assert await queue.get() == {"ann": Lane.RESYNC}
     await resync.enqueue_due()
     assert len(queue) == 0
 
@@ -99,11 +98,3 @@ def test_whom_a_revision_changed_is_looked_at_first_and_apart() -> None:
     assert list(split_into_passes(("ann", "bob", "cid"), {"bob"})) == [("bob",), ("ann", "cid")]
     assert list(split_into_passes(("ann", "bob"), ())) == [("ann", "bob")]
     assert list(split_into_passes(("ann", EVERYONE), {"ann"})) == [("ann", EVERYONE)]
-
-
-def test_of_several_reasons_the_most_urgent_is_told() -> None:
-    state = DaemonState(ControllerStatus())
-    state.give_reason(["ann"], "revision")
-    state.give_reason(["ann", "bob"], "resync")
-    assert state.take_reason(["ann", "bob"]) == "revision"
-    assert state.take_reason(["ann", "bob"]) == "recheck", "what was told is not told again"

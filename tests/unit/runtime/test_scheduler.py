@@ -16,7 +16,7 @@ async def test_a_clock_that_is_put_back_stops_no_timer() -> None:
     async def fire() -> None:
         fired.set()
 
-    with run_timers(Timer("hourly", 3600, fire), now=lambda: now):
+    async with run_timers(Timer("hourly", 3600, fire), now=lambda: now):
         await asyncio.sleep(0)
         now -= timedelta(hours=5)
         async with asyncio.timeout(300):

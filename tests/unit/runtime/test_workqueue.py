@@ -19,9 +19,10 @@ async def take(queue: WorkQueue, until: float, busy: float = 0) -> Taken:
     """What a taker is handed and when, who needs `busy` seconds for each handful."""
     loop, taken = asyncio.get_running_loop(), []
     loop.call_at(until, queue.close)
-    while keys := await queue.get():
-        taken.append((round(loop.time(), 3), keys))
+    while work := await queue.get():
+        taken.append((round(loop.time(), 3), tuple(work)))
         await asyncio.sleep(busy)
+        await queue.done(work)
     return taken
 
 
