@@ -82,20 +82,17 @@ class Due:
                     await transaction.execute(delete(due).where(is_ours, due.c.due_at.is_(None)))
                     await transaction.execute(update(due).where(is_ours).values(taken_by=None, taken_lane=None))
 
-    async def claim(
-        self, lanes: Collection[int], taker: Taker, *, limit: int | None, keys: Collection[str] | None = None
-    ) -> dict[str, int]:
+    async def claim(self, lanes: Collection[int], taker: Taker, *, limit: int | None) -> dict[str, int]:
         """Take those who are due in these lanes, the most urgent first: the lane of each.
 
         limit  so many at most; None = all of them
-        keys   only these; None = whoever is due
         """
         async with self._database.reading() as connection:
             now = await current_time(connection)
-            if await connection.scalar(_due_now(now, taker, lanes, keys).limit(1)) is None:
+            if await connection.scalar(_due_now(now, taker, lanes).limit(1)) is None:
                 return {}  # to find nobody must not cost the turn of whoever writes
         async with self._database.writing() as transaction:
-            query = _due_now(await current_time(transaction), taker, lanes, keys).limit(limit)
+            query = _due_now(await current_time(transaction), taker, lanes).limit(limit)
             taken = {row.key: row.lane for row in await transaction.execute(query)}
             for some in _batches(sorted(taken)):
                 values = {"taken_by": taker.id, "taken_lane": due.c.lane, "due_at": None}
@@ -141,6 +138,18 @@ class Due:
             ]
             return await _give_back(transaction, dead, now) if dead else 0
 
+    async def load_taken(self, taker: Taker) -> frozenset[str]:
+        """Whom this taker has."""
+        async with self._database.reading() as connection:
+            return frozenset((await connection.execute(select(due.c.key).where(due.c.taken_by == taker.id))).scalars())
+
+    async def give_back(self, keys: Collection[str], taker: Taker) -> None:
+        """Those of them whom this taker has are due at once."""
+        async with self._database.writing() as transaction:
+            now = await current_time(transaction)
+            for some in _batches(sorted(keys)):
+                await _let_go(transaction, (due.c.taken_by == taker.id) & due.c.key.in_(some), now)
+
     async def leave(self, taker: Taker) -> None:
         """This taker ends: whoever it has not looked at is due at once."""
         async with self._database.writing() as transaction:
@@ -179,10 +188,8 @@ def _merged(key: str, ask: Ask, now: datetime, before: Row[Any] | None) -> dict[
     return {"key": key, "due_at": due_at, "asked_at": asked_at, "lane": lane}
 
 
-def _due_now(
-    now: datetime, taker: Taker, lanes: Collection[int] | None = None, keys: Collection[str] | None = None
-) -> Select[tuple[str, int]]:
-    """Whom this taker may take in these lanes, the most urgent and longest due first; None = in any, and whoever it is.
+def _due_now(now: datetime, taker: Taker, lanes: Collection[int] | None = None) -> Select[tuple[str, int]]:
+    """Whom this taker may take in these lanes, the most urgent and longest due first; None = in any.
 
     What is most urgent it takes over from itself, where it has taken it in another lane.
     """
@@ -191,8 +198,6 @@ def _due_now(
     query = select(due.c.key, due.c.lane).where(due.c.due_at <= now, is_free | is_taken_over)
     if lanes is not None:
         query = query.where(due.c.lane.in_(lanes))
-    if keys is not None:
-        query = query.where(due.c.key.in_(keys))
     return query.order_by(due.c.lane, due.c.due_at, due.c.key)
 
 
@@ -201,14 +206,18 @@ def _asked_after(now: datetime) -> ColumnElement[bool]:
 
 
 async def _give_back(transaction: AsyncConnection, takers: Collection[str], now: datetime) -> int:
-    """Whoever these have taken is due at once, as urgently as when it was taken or more; how many these are."""
-    was_more_urgent = due.c.due_at.is_(None) | (due.c.taken_lane < due.c.lane)
-    statement = update(due).where(due.c.taken_by.in_(takers))
-    lane = case((was_more_urgent, due.c.taken_lane), else_=due.c.lane)
-    values = {"due_at": now, "asked_at": now, "lane": lane, "taken_by": None, "taken_lane": None}
-    count = await transaction.execute_and_count(statement.values(values))
+    """Whoever these have taken is due at once, and they are no more; how many were taken."""
+    count = await _let_go(transaction, due.c.taken_by.in_(takers), now)
     await transaction.execute(delete(due_takers).where(due_takers.c.id.in_(takers)))
     return count
+
+
+async def _let_go(transaction: AsyncConnection, which: ColumnElement[bool], now: datetime) -> int:
+    """These are due at once, as urgently as when they were taken or more; how many they are."""
+    was_more_urgent = due.c.due_at.is_(None) | (due.c.taken_lane < due.c.lane)
+    lane = case((was_more_urgent, due.c.taken_lane), else_=due.c.lane)
+    values = {"due_at": now, "asked_at": now, "lane": lane, "taken_by": None, "taken_lane": None}
+    return await transaction.execute_and_count(update(due).where(which).values(values))
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -55,6 +55,8 @@ class StateQueue:
         self._writing = asyncio.Lock()
         self._waiters: set[asyncio.Event] = set()
         self._waiting_count = 0
+        self._in_work: dict[str, Lane] = {}
+        self._unknown: frozenset[str] = frozenset()
         self._closed = False
 
     @property
@@ -80,12 +82,17 @@ class StateQueue:
 
     async def done(self, work: Work) -> None:
         """Once the state can be reached: what stayed in work here, nobody would look at again."""
-        while not self._closed:
+        while True:
             with suppress(StateUnreachable), self._taking_notes() as asks:
                 async with self._writing:
                     await self._due.finish(work, self._taker, asks)
                 break
+            if self._closed:
+                return  # they are given back with all that this process has
             await asyncio.sleep(WRITE_RETRY_INTERVAL_S)
+        for key, lane in work.items():
+            if self._in_work.get(key) is lane:  # else an event has taken it over
+                del self._in_work[key]
         self._wake_waiters()
 
     def close(self) -> None:
@@ -104,15 +111,21 @@ class StateQueue:
     async def tick(self) -> None:
         """Whoever waits for somebody to be due is woken where there is one; also where the state is out of reach, which
         it then finds out."""
-        with suppress(StateUnreachable):
+        with suppress(StateProblem):
             if not await self._due.load_due(self._taker, MAX_DUE_PER_TICK):
                 return
         self._wake_waiters()
 
     async def beat(self) -> None:
-        """One sign of life; and whoever was in work of those that give none any more is due."""
+        """One sign of life; and whoever was in work of those that give none any more is due. So is whoever this process
+        has by the rows and not by what it knows: it was claimed, and the answer that said so was lost."""
         try:
             returned = await self._due.record_alive(self._taker)
+            unknown = await self._due.load_taken(self._taker) - self._in_work.keys()
+            if lost := unknown & self._unknown:
+                await self._due.give_back(lost, self._taker)
+                returned += len(lost)
+            self._unknown = unknown - lost
             self._waiting_count = await self._due.count_waiting()
         except StateUnreachable:
             return  # whoever waits for somebody to be due finds that out, too
@@ -130,7 +143,7 @@ class StateQueue:
             await asyncio.sleep(GATHER_S)
             try:
                 await self._write_down()
-            except StateUnreachable:
+            except StateProblem:  # whoever waits for somebody to be due finds that out, too
                 await asyncio.sleep(WRITE_RETRY_INTERVAL_S)
             self._wake_waiters()
 
@@ -165,6 +178,7 @@ class StateQueue:
                     taken = await self._due.claim(lanes, self._taker, limit=limit)
                     work |= {key: Lane(lane) for key, lane in taken.items()}
                 if work:
+                    self._in_work |= work
                     return dict(sorted(work.items()))
                 await changed.wait()
             finally:

@@ -324,6 +324,19 @@ class TestTheQueueOfAState:
             await shared.beat()
             assert await looked_at(shared) == ["ann"], "it is silent still"
 
+    async def test_who_was_claimed_by_a_statement_whose_answer_was_lost_is_due_again(
+        self, url: str, shared: StateQueue
+    ) -> None:
+        shared.add(["ann"], after=3600)
+        shared.add(["bob"])
+        work = await shared.get()
+        change(url, "UPDATE due SET taken_by = (SELECT id FROM due_takers), taken_lane = lane, due_at = NULL")
+        await shared.beat()
+        assert await is_idle(shared), "its answer may be on its way"
+        await shared.beat()
+        assert await looked_at(shared) == ["ann"]
+        await shared.done(work)
+
     async def test_a_delivery_asks_for_its_look_itself(self, url: str, store: Store, shared: StateQueue) -> None:
         """Whoever is told of it may be killed before he has told anybody."""
         await store.bindings.bind_company("ann", company_id="company-1", company_name="Ann")
