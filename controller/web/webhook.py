@@ -102,7 +102,7 @@ async def _record(context: WebContext, delivery: ReceivedDelivery, is_about_rate
     if not receipt.is_first:
         return "repeated"
     if is_about_rate_limit:
-        log.warning("rate_limit_notice_received", said=delivery.event)
+        log.warning("rate_limit_notice_received", event_type=delivery.event)
         return "rate-limit"
     return "accepted" if receipt.merchants else "nobodys"
 

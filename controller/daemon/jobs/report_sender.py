@@ -49,4 +49,4 @@ class ReportSender:
             else:
                 result = "failed" if each.will_retry else "lost"
                 self.metrics.record_report_delivery(each.report, each.destination, result)
-                log.warning("report_failed", **told, reason=each.failure.reason, will_retry=each.will_retry)
+                log.warning("report_not_delivered", **told, reason=each.failure.reason, will_retry=each.will_retry)
