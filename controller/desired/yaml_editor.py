@@ -1,11 +1,14 @@
 """Changes single values of one manifest in its file's text; every other character stays, comments and order too.
 
-The result is read back: the one value is as wanted, and nothing else is another, or there is no result.
+The result is read back: the one value is as wanted, nothing else is another, and no comment is lost, or there is no
+result. A comment inside what is replaced stays beside its item of a list, or else moves above.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from controller.desired import yaml_reader
@@ -13,6 +16,9 @@ from controller.desired.yaml_reader import ValueSpan, YamlNode
 from controller.desired.yaml_writer import block_lines, flow_text
 
 Keys = tuple[str, ...]
+
+_QUOTES = " \"'"
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.MULTILINE)
 
 
 def set_value(
@@ -33,8 +39,13 @@ def set_value(
     edited = _edited(text[start:], yaml_reader.value_spans(content)[index], keys, value, comment)
     if edited is None:
         return None
+    if "\n" not in text.replace("\r\n", ""):
+        edited = edited.replace("\r\n", "\n").replace("\n", "\r\n")
     result = (text[:start] + edited).encode()
-    return result if _reads_as_intended(result, read.documents, index, keys, value) else None
+    if not _reads_as_intended(result, read.documents, index, keys, value):
+        return None
+    lost = _comments(text[start:], content) - _comments(edited, result)
+    return result if not lost or (comment and set(lost) == {f"# {comment[0]}"}) else None
 
 
 def _find(documents: Sequence[YamlNode], kind: str, name: str) -> int | None:
@@ -80,12 +91,50 @@ def _replaced(text: str, span: ValueSpan, value: Any) -> str | None:
         if isinstance(value, dict) and len(value) == 1 and not is_list:
             new = new[1:-1]
         elif isinstance(value, list) and value and is_list:
-            new = ("\n" + " " * span.column).join(f"- {flow_text(item)}" for item in value)
+            new = ("\n" + " " * span.column).join(_items(text, span, end, value))
         else:
             return None
     elif span.start == end and text[span.start - 1 : span.start] == ":":
         new = f" {new}"
-    return text[: span.start] + new + text[end:]
+    line = text.rfind("\n", 0, span.start) + 1
+    before = text[line : span.start]
+    indent = before[: len(before) - len(before.lstrip())]
+    lost = Counter(_comments_in(text, span, end)) - Counter(found.rstrip() for found in _COMMENT.findall(new))
+    above = "".join(f"{indent}{each}\n" for each in lost.elements())
+    return text[:line] + above + before + new + text[end:]
+
+
+def _items(text: str, span: ValueSpan, end: int, value: Sequence[Any]) -> Iterator[str]:
+    """The items of a list in block style, each with the comment that it has beside it; not the last, it is behind."""
+    beside: dict[str, str] = {}
+    for item in span.children.values():
+        rest, _, _ = text[item.end : max(item.end, end)].partition("\n")
+        beside[text[item.start : item.end].strip(_QUOTES)] = rest.rstrip()
+    for item in value[:-1]:
+        yield f"- {flow_text(item)}{beside.get(flow_text(item).strip(_QUOTES), '')}"
+    yield f"- {flow_text(value[-1])}"
+
+
+def _comments_in(text: str, span: ValueSpan, end: int) -> Iterator[str]:
+    """The comments in the lines of a value, up to `end`; what has a # in it and is text is none."""
+    masked = list(text[span.start : end])
+    for leaf in _leaves(span):
+        masked[leaf.start - span.start : leaf.end - span.start] = "x" * (min(leaf.end, end) - leaf.start)
+    for found in _COMMENT.finditer("".join(masked)):
+        yield text[span.start + found.start() : span.start + found.end()].rstrip()
+
+
+def _leaves(span: ValueSpan) -> Iterator[ValueSpan]:
+    if span.keys is None:
+        yield span
+    for child in span.children.values():
+        yield from _leaves(child)
+
+
+def _comments(text: str, content: bytes) -> Counter[str]:
+    """Every comment of the file."""
+    documents = {str(number): span for number, span in enumerate(yaml_reader.value_spans(content))}
+    return Counter(_comments_in(text, ValueSpan(0, len(text), 0, False, {}, documents), len(text)))
 
 
 def _with_entry(text: str, span: ValueSpan, key: str, value: Any) -> str:

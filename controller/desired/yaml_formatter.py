@@ -97,8 +97,11 @@ class _Document:
     def lay_out(self, span: ValueSpan) -> list[str]:
         if span.keys is None or span.is_flow:
             raise _CannotFormat
-        laid_out = self._mapping(span, (), self._start, self._stop)
-        return _without_extra_blanks(laid_out)
+        # What stands above the first key is about the document, and stays above it whichever key comes first.
+        above = self._line_of(min(span.keys.values(), default=span.start))
+        head = [line.strip() for line in self._lines[self._start : above]]
+        self._require_comments(head)
+        return _without_extra_blanks([*head, *self._mapping(span, (), above, self._stop)])
 
     def _line_of(self, offset: int) -> int:
         low, high = 0, len(self._offsets)

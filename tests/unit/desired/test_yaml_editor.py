@@ -95,6 +95,43 @@ def test_a_list_of_lines_stays_one() -> None:
     assert after == text.replace("      - Item\n", "")
 
 
+IN_LINES = """\
+    - Location   # by shop
+    - Item       # for the auditor
+    - Month
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "old", "new", "after"),
+    [
+        (
+            "a list keeps each comment beside its item, and those of items that go above",
+            IN_LINES,
+            ["Location", "Month"],
+            "    # for the auditor\n    - Location   # by shop\n    - Month\n",
+        ),
+        (
+            "brackets over several lines",
+            "    [Location,   # by shop\n     Item]   # two\n",
+            ["Item"],
+            "    # by shop\n    [Item]   # two\n",
+        ),
+        (
+            "a reference in lines of its own",
+            '    code: "610"   # the till\n    create: {name: "Till # 1", type: Asset.Current}\n',
+            {"code": "620"},
+            '    # the till\n    code: "620"\n',
+        ),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_no_comment_is_lost_with_what_it_stood_in(key: str, old: str, new: Any, after: str, end: str) -> None:
+    head = "apiVersion: merchantctl/v1\nkind: Merchant\nmetadata: {name: acme}\nspec:\n  # above\n"
+    before = f"{head}  {key}:\n{old}  enabled: true\n".replace("\n", end)
+    assert changed(before, ("spec", key), new) == f"{head}  {key}:\n{after}  enabled: true\n".replace("\n", end)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -79,6 +79,12 @@ def test_levels_and_order_are_one_and_comments_go_with_what_they_are_about() -> 
     assert formatted(UNTIDY) == TIDY
 
 
+def test_what_stands_above_all_stays_there_whichever_key_comes_first() -> None:
+    above, first, second = "# who they are\n\n# since June\n", "kind: Merchant\n", "apiVersion: merchantctl/v1\n"
+    rest = "# which\nmetadata: {name: acme}\n"
+    assert format_manifests(f"{above}{first}{rest}{second}".encode()) == f"{above}{second}{first}{rest}".encode()
+
+
 @pytest.mark.parametrize("text", [UNTIDY, LINED, *(way for way in WAYS if not way.startswith(("{", "kind: x")))])
 def test_what_is_laid_out_stays_as_it_is_and_means_the_same(text: str) -> None:
     once = formatted(text)
