@@ -19,7 +19,7 @@ _PASSWORDS = re.compile(
     r"(postgres[a-z]*(?:\+[a-z_]+)?://[^\s/@:\[]*):(?!\d{1,5}/)[^\s\"]+(?=@)"
     r"|(://[^\s/@:\[]*):(?:[^\s/\"]+(?=@)|(?!\d{1,5}/)[^\s@\"]+(?=@))"
     r"|(://)[^\s/@:]{20,}(?=@)"
-    r"|([?&](?:[a-z_]*(?:password|passwd|token|secret)|pass|passfile)=)[^\s&'\"]+",
+    r"|([?&](?:[a-z_]*(?:password|passwd|token|secret|signature|api[_-]?key)|pass|passfile|sig|key|code)=)[^\s&'\"]+",
     re.IGNORECASE,
 )
 """In any URL: `user:password@`, with `@` or `/` in the password, too; `token@`, which is longer than a name; what

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic_core import ErrorDetails, SchemaValidator, ValidationError
 
 from controller.desired.schema import MANIFEST_KINDS, PATTERN_REMEDIES
+from controller.untrusted_text import mask_passwords
 
 
 class SchemaProblem(NamedTuple):
@@ -88,7 +89,9 @@ def _problem(kind: str, error: ErrorDetails, text: str | None) -> SchemaProblem:
             return SchemaProblem(path, *_unknown_key(kind, path), at_key=True)
         case "string_pattern_mismatch":
             return SchemaProblem(
-                path, f"{error['input']!r} does not fit {_dotted_path(path)}", _pattern_remedy(context)
+                path,
+                f"{mask_passwords(repr(error['input']))} does not fit {_dotted_path(path)}",
+                _pattern_remedy(context),
             )
         case "literal_error":
             return SchemaProblem(path, *_unknown_word(path, error, text))

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from controller.quick_dataclasses import dataclass
+from controller.untrusted_text import mask_passwords
 
 RULE_TYPES = (
     *("DataConnectionStatusChanged", "Sync Connection Deleted", "New company synchronised", "Data sync completed"),
@@ -55,6 +56,8 @@ class SecretRef:
 class Hook:
     """One rule or consumer, as it is declared or as it is live; two that do the same are equal.
 
+    In words, as reports and the state have it, its address is without what looks like a password.
+
     kind       a rule or a consumer
     events     of a rule its type, of a consumer its event types
     url        where deliveries go; empty for a rule that only writes mail
@@ -69,7 +72,7 @@ class Hook:
     tags: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
-        told = [self.url] if self.url else []
+        told = [mask_passwords(self.url)] if self.url else []
         return f"{', '.join(sorted(self.events))} to {', '.join([*told, *sorted(self.emails)])}" + (
             f" of {', '.join(sorted(self.tags))}" if self.tags else ""
         )

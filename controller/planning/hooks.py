@@ -175,6 +175,8 @@ class _Look:
         direction = Direction.CONFLICT if manifest_moved and live_moved else Direction.DRIFT
         direction = Direction.PENDING if manifest_moved and not live_moved else direction
         cause = "Codat has disabled it" if there.disabled else "it is otherwise than declared, and Codat has no update"
+        if str(there.hook) == str(self.declared.hook) and not there.disabled:
+            cause += "; what differs is masked here"
         portal = f"put it right in Codat's portal ({there.id})"
         if current.declared.secret is None:  # of a rule, or one whose deliveries nobody could tell from a new one's
             other = "delete it there, to have it created as declared"

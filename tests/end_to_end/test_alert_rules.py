@@ -119,6 +119,17 @@ def test_a_difference_is_told_and_nothing_is_created_beside_it(place: Place) -> 
     assert found["consumer-changed"].direction == "pending"
 
 
+def test_what_looks_like_a_password_in_an_address_is_in_no_output_and_is_sent(place: Place) -> None:
+    declare(place, {"status": {**STATUS, "webhook": f"{HOOKS}?token=t0p-s3cret"}}, {"main": MAIN})
+    place.apply()
+    assert rules(place)[0]["notifiers"]["webhook"].endswith("?token=t0p-s3cret")
+    declare(place, {"status": {**STATUS, "webhook": f"{HOOKS}?token=0ther-s3cret"}}, {"main": MAIN})
+    assert "what differs is masked here" in said(place)["rule-changed"].cause
+    commands = ("plan", "plan -o json", "plan -o markdown", "drift -o html", "history (account)", "doctor")
+    done = [place.run_in_process(*command.split()) for command in commands]
+    assert [each.args for each in done if "s3cret" in each.stdout + each.stderr] == []
+
+
 def test_a_consumer_is_replaced_beside_and_the_old_one_goes_once_the_new_secret_is_proven(place: Place) -> None:
     """The story of one secret that is to change, without an event lost."""
     declare(place, consumers={"main": MAIN})

@@ -320,6 +320,8 @@ def test_no_line_of_the_log_obeys_what_it_tells_or_shows_a_secret(tmp_path: Path
         ("postgresql://db/fleet?user=ann&PassWord=s3same&x=1", "postgresql://db/fleet?user=ann&PassWord=***&x=1"),
         ("git+https://ghp_0123456789abcdefghij@host/repo", "git+https://***@host/repo"),
         ("https://api.example/?access_token=s3same", "https://api.example/?access_token=***"),
+        ("https://hooks.example/?a=1&sig=s3same&key=s3same", "https://hooks.example/?a=1&sig=***&key=***"),
+        ("https://hooks.example/?monkey=1&design=2", "https://hooks.example/?monkey=1&design=2"),
         ("git+https://me@host:8443/repo@main//a", "git+https://me@host:8443/repo@main//a"),
         ("http://[::1]:8787/a@b", "http://[::1]:8787/a@b"),
         ("postgresql://db:5432/fleet?x=a@b", "postgresql://db:5432/fleet?x=a@b"),

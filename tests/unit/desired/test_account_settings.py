@@ -71,6 +71,7 @@ def test_every_complaint_says_what_to_write(tmp_path: Path, spec: str, complaint
     write(tmp_path, "flow", f"  {spec}\n")
     (diagnostic,) = load_fleet(tmp_path).diagnostics
     assert complaint in str(diagnostic)
+    assert "me:secret" not in str(diagnostic)
 
 
 def test_no_merchant_is_called_as_the_account_is(tmp_path: Path) -> None:
