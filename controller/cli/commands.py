@@ -127,8 +127,9 @@ class CommandTable(click.Group):
                 from controller.operations.git_manifests import with_newest_commit
 
                 ctx.obj = with_newest_commit(ctx.obj, print_notice)
-            if COMMANDS[name].talks_to_api or {"--online", "--live"} & set(rest):
-                _print_place(ctx.obj)
+            talks_to_api = COMMANDS[name].talks_to_api or bool({"--online", "--live"} & set(rest))
+            _print_place(ctx.obj, talks_to_api)
+            if talks_to_api:
                 _warn_of_exposed_files(ctx.obj.exposed)
         return name, self.get_command(ctx, name), rest
 
@@ -144,10 +145,11 @@ def _warn_of_exposed_files(files: Iterable[Path]) -> None:
         click.echo(f"merchantctl: warning: {warning}", err=True)
 
 
-def _print_place(settings: Settings) -> None:
-    """Print the environment, and a base URL other than production: who uses several sees which one answers."""
-    address = f"the API at {settings.base_url}"
-    if settings.environment_name:
-        click.echo(f"merchantctl: environment {settings.environment_name}, {escape_control(address)}", err=True)
-    elif settings.base_url != PRODUCTION_URL:
-        click.echo(f"merchantctl: {escape_control(address)}", err=True)
+def _print_place(settings: Settings, talks_to_api: bool) -> None:
+    """Print the environment, and a base URL other than production: who uses several sees which one answers. An answer
+    from the state or the manifests alone is of one environment, too."""
+    words = [f"environment {settings.environment_name}"] if settings.environment_name else []
+    if talks_to_api and (words or settings.base_url != PRODUCTION_URL):
+        words.append(f"the API at {settings.base_url}")
+    if words:
+        click.echo(f"merchantctl: {escape_control(', '.join(words))}", err=True)

@@ -94,7 +94,7 @@ def _report(name: str, plan: FleetPlan, fails: Callable[[Finding], bool]) -> str
 
 def _fleet_suite(name: str, plan: FleetPlan) -> Element:
     """With a case for each thing that keeps the whole fleet back."""
-    suite = _suite(name)
+    suite = _suite(f"{name} at {plan.environment}" if plan.environment else name)
     suite.set("timestamp", format_iso(plan.made_at) or "")
     for finding in plan.findings:
         _fail(_case(suite, finding.code, "fleet"), [finding])

@@ -75,6 +75,13 @@ def test_every_report_names_it(two: Place) -> None:
     done = two.run_in_process("--env", "sandbox", "--base-url", two.emulator.url, "plan")
     assert "merchantctl: environment sandbox, the API at" in done.stderr
     assert "sandbox; manifests at manifests, -l env=sandbox" in in_environment(two, "sandbox", "doctor")
+    assert 'name="merchantctl plan at sandbox"' in in_environment(two, "sandbox", "plan", "-o", "junit")
+
+
+@pytest.mark.parametrize("command", ["state list", "history ann", "impact profile uk", "validate", "revision show"])
+def test_what_is_answered_without_a_request_is_of_one_environment_too(two: Place, command: str) -> None:
+    done = two.run_in_process("--env", "sandbox", *command.split())
+    assert done.stderr.splitlines()[0] == "merchantctl: environment sandbox"
 
 
 def test_a_merchant_of_another_environment_is_not_declared_here(two: Place) -> None:
