@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _STDOUT = "-"
 MAX_REASONS_SHOWN = 20
+MAX_COMPANIES_SHOWN = 10
+"""So many of the companies that are left out for one reason."""
 _EXAMPLES = """
 \b
 Examples:
@@ -234,8 +236,15 @@ def _skipped_lines(result: ImportResult) -> Iterator[str]:
 
     if result.skipped:
         yield f"Left out, {format_count(len(result.skipped), 'company', 'companies')}:"
+    by_reason: dict[str, list[str]] = {}
     for skipped in result.skipped:
-        yield f"  {clean(skipped.company.name)} ({skipped.company.id})  {clean(skipped.reason)}"
+        by_reason.setdefault(skipped.reason, []).append(f"{clean(skipped.company.name)} ({skipped.company.id})")
+    for reason, companies in by_reason.items():
+        for company in companies[:MAX_COMPANIES_SHOWN]:
+            yield f"  {company}  {clean(reason)}"
+        if len(companies) > MAX_COMPANIES_SHOWN:
+            more = f"{len(companies) - MAX_COMPANIES_SHOWN:,} more for this reason"
+            yield f"  and {more}; merchantctl drift --unmanaged names whom no manifest claims"
 
 
 def _unmanaged_lines(result: ImportResult) -> Iterator[str]:

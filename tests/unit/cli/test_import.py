@@ -153,6 +153,16 @@ def test_companies_are_chosen_by_name_platform_and_number(merchantctl: Merchantc
     assert sorted(load_fleet(Path("by-platform")).merchants) == ["us-00000", "us-00001"]
 
 
+def test_of_many_that_are_left_out_for_one_reason_some_are_named(merchantctl: Merchantctl, served: Emulator) -> None:
+    merchants = served.seed(13, "configured", "gbol", prefix="uk-")
+    for merchant in merchants[:12]:
+        portal(served, merchant, {"configuration": {"sales": {"invoiceStatus": "no object"}}})
+    said = merchantctl("import", "--out", "-").err
+    assert "Left out, 12 companies:" in said
+    assert said.count("cannot be read") == 10
+    assert "and 2 more for this reason; merchantctl drift --unmanaged names whom no manifest claims" in said
+
+
 @pytest.mark.parametrize("flag", [("--platform", "xerox"), ("--time-zone", "Mars"), ("--limit", "0")])
 def test_a_choice_that_makes_no_sense_is_wrong_usage(
     merchantctl: Merchantctl, served: Emulator, flag: tuple[str, ...]
