@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -172,23 +173,21 @@ def _write_manifests(result: ImportResult, folder: Path, root: Path) -> None:
 def _rewrite_declared(result: ImportResult) -> dict[str, tuple[bytes, bytes]]:
     """By file that declares an imported merchant: its content, and its new content. Nothing is written yet."""
     from controller.cli.files import read_file
+    from controller.desired.yaml_editor import FileEdits
     from controller.desired.yaml_rewriter import rewrite_merchant
 
-    contents: dict[str, tuple[bytes, bytes]] = {}
+    edits: dict[str, FileEdits] = {}
     for manifest in filter(_is_merchant, result.manifests):
         file = result.declared_in.get(manifest.name)
         if file is None:
             continue
-        # A file may declare several merchants: each rewrite continues from the one before.
-        before, current = contents.get(file) or (read_file(Path(file)),) * 2
-        after = rewrite_merchant(current, manifest)
-        if after is None:
+        edit = edits.get(file) or edits.setdefault(file, FileEdits(read_file(Path(file))))
+        if not edit.edit(manifest.kind, manifest.name, partial(rewrite_merchant, manifest=manifest)):
             raise MerchantctlError(
                 f"{file} declares {manifest.name} in a way that cannot be written anew. Move that document into a file "
                 "of its own, or remove it, and run the import again. Nothing was written."
             )
-        contents[file] = before, after
-    return contents
+    return {file: (edit.before, edit.content) for file, edit in edits.items()}
 
 
 def _is_merchant(manifest: NewManifest) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from controller.desired import yaml_reader
@@ -19,6 +20,46 @@ Keys = tuple[str, ...]
 
 _QUOTES = " \"'"
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.MULTILINE)
+
+
+class FileEdits:
+    """Changes of one file, document by document: what has not changed is not read again, however many there are."""
+
+    def __init__(self, content: bytes) -> None:
+        self.before = content
+        self._documents = _split(content)
+        self._numbers: dict[tuple[str, str], list[int]] = {}
+        for number, document in enumerate(self._documents):
+            for node in yaml_reader.read(document, "").documents:
+                if node.is_mapping and (named := node.get("metadata", "name")) is not None:
+                    self._numbers.setdefault((str(node.value.get("kind")), str(named.value)), []).append(number)
+
+    @property
+    def content(self) -> bytes:
+        """The file as it is to be."""
+        return b"".join(self._documents)
+
+    def edit(self, kind: str, name: str, change: Callable[[bytes], bytes | None]) -> bool:
+        """Whether the one document of that kind and name was changed. `change`: its new text; None where it cannot."""
+        numbers = self._numbers.get((kind, name), [])
+        if len(numbers) != 1:
+            return False
+        after = change(self._documents[numbers[0]])
+        if after is None:
+            return False
+        # Whatever follows begins on a line of its own.
+        is_last = numbers[0] + 1 == len(self._documents)
+        self._documents[numbers[0]] = after if is_last or after.endswith(b"\n") else after + b"\n"
+        return True
+
+
+def _split(content: bytes) -> list[bytes]:
+    """The documents of a file, each with the mark before it; together they are the file."""
+    text = content.decode()
+    # What stands before a byte order mark's end is no part of the parser's count.
+    offset = 1 if text.startswith("\ufeff") else 0
+    starts = [start + offset for start in yaml_reader.document_starts(content)[1:]]
+    return [text[start:end].encode() for start, end in pairwise([0, *starts, len(text)])]
 
 
 def set_value(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 
 from controller.desired import yaml_reader
 from controller.desired.yaml_reader import ValueSpan
@@ -62,6 +63,7 @@ def _comments(text: str) -> Counter[str]:
 
 def _documents(text: str) -> Iterator[str]:
     lines = text.split("\n")
+    offsets = [0, *accumulate(len(line) + 1 for line in lines[:-1])]
     regions = yaml_reader.document_spans(text.encode())
     spans = iter(yaml_reader.value_spans(text.encode()))
     first = regions[0][0] if regions else len(lines)
@@ -76,7 +78,7 @@ def _documents(text: str) -> Iterator[str]:
         body = lines[start:stop]
         if not any(line.strip() and not line.lstrip().startswith("#") for line in body):
             raise _CannotFormat
-        laid_out = _Document(lines, start, stop).lay_out(next(spans))
+        laid_out = _Document(text, lines, offsets, start, stop).lay_out(next(spans))
         yield "---\n" if number else ""
         yield "".join(f"{line}\n" for line in (*preamble, *laid_out))
         preamble = []
@@ -85,14 +87,10 @@ def _documents(text: str) -> Iterator[str]:
 class _Document:
     """The lines of one document, and what stands in which of them."""
 
-    def __init__(self, lines: Sequence[str], start: int, stop: int) -> None:
-        self._lines, self._start, self._stop = lines, start, stop
-        self._text = "\n".join(lines)
-        offsets, at = [], 0
-        for line in lines:
-            offsets.append(at)
-            at += len(line) + 1
-        self._offsets = offsets
+    def __init__(self, text: str, lines: Sequence[str], offsets: Sequence[int], start: int, stop: int) -> None:
+        """`offsets`: where each line of the file begins in its text."""
+        self._text, self._lines, self._offsets = text, lines, offsets
+        self._start, self._stop = start, stop
 
     def lay_out(self, span: ValueSpan) -> list[str]:
         if span.keys is None or span.is_flow:

@@ -142,6 +142,16 @@ def document_spans(content: bytes) -> list[tuple[int, int | None]]:
     return spans
 
 
+def document_starts(content: bytes) -> list[int]:
+    """For each document of valid text, where it begins, its mark (`---`) included: in characters from the beginning."""
+    next_event: Callable[[], Any] = CParser(content).get_event
+    starts = []
+    while (kind := type(event := next_event())) is not StreamEndEvent:
+        if kind is DocumentStartEvent:
+            starts.append(event.start_mark.index if event.explicit else 0)
+    return starts
+
+
 class ValueSpan(NamedTuple):
     """Where a value of valid text stands, in characters from the beginning of the file.
 

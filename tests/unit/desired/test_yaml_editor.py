@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.desired.yaml_editor import set_value
+from controller.desired.yaml_editor import FileEdits, set_value
 from controller.desired.yaml_reader import read
 
 LINED = """\
@@ -130,6 +131,25 @@ def test_no_comment_is_lost_with_what_it_stood_in(key: str, old: str, new: Any, 
     head = "apiVersion: merchantctl/v1\nkind: Merchant\nmetadata: {name: acme}\nspec:\n  # above\n"
     before = f"{head}  {key}:\n{old}  enabled: true\n".replace("\n", end)
     assert changed(before, ("spec", key), new) == f"{head}  {key}:\n{after}  enabled: true\n".replace("\n", end)
+
+
+@pytest.mark.parametrize("way", ["{}", "\ufeff{}", "# top\n---\n{}", "{}...\n# between\n---\n---\n{{a: 1}}\n"])
+def test_of_many_documents_each_is_edited_by_itself(way: str) -> None:
+    documents = [LINED.replace("acme", f"m-{number}") + "# é --- #\n" for number in range(40)]
+    text = way.format("---\n".join(documents))
+    edits, lengths = FileEdits(text.encode()), []
+
+    def change(name: str, document: bytes) -> bytes | None:
+        lengths.append(len(document))
+        return set_value(document, "Merchant", name, ("spec", "enabled"), False)
+
+    assert edits.content == text.encode()
+    assert all(edits.edit("Merchant", f"m-{number}", partial(change, f"m-{number}")) for number in range(0, 40, 2))
+    assert edits.content.decode().replace("enabled: false", "enabled: true") == text
+    assert edits.content.count(b"enabled: false") == 20
+    assert max(lengths) < 2 * len(LINED), "what one change costs does not grow with the file"
+    assert not edits.edit("Merchant", "nobody", lambda document: document)
+    assert not FileEdits((text + "---\n" + text).encode()).edit("Merchant", "m-1", lambda document: document)
 
 
 @pytest.mark.parametrize(
