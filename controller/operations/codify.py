@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from controller.desired.discovery import display_path
 from controller.desired.generate import spec_path_of, to_manifest_values
 from controller.desired.loader import load_fleet
-from controller.desired.yaml_editor import set_value
+from controller.desired.yaml_editor import FileEdits, set_value
 from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Fleet
 from controller.model.errors import InvalidManifests, MerchantctlError
 from controller.model.observed import Configuration, Observed
-from controller.model.plan import ChangeKind
+from controller.model.plan import ChangeKind, Direction, Plan
 from controller.model.run import Scope
 from controller.model.values import LOCAL_TIME_PATH, DeclaredValue, LocalTime, Ref, ref_to_manifest
 from controller.operations.bootstrap import (
@@ -35,7 +37,7 @@ from controller.operations.bootstrap import (
 from controller.planning.codify import CodifiedField, LiveMerchant, RefusedField, choose_codified
 from controller.planning.plan import make_plan
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.fleet import plan_fleet
+from controller.reconcile.fleet import plan_everything
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.observe import observe
 from controller.reconcile.snapshot import RunSnapshot
@@ -66,7 +68,7 @@ async def codify(
     async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
         request = ApplyRequest(scope, verb="codify")
         snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, on_progress, environment))
-        plan = await plan_fleet(snapshot)
+        plan = await plan_everything(snapshot)
         differing = [each.merchant for each in plan.plans if each.merchant in fleet.merchants and each.findings]
         observed = {name: await observe(name, snapshot) for name in differing}
     plans = {each.merchant: each for each in plan.plans}
@@ -82,7 +84,7 @@ async def codify(
     # A profile may be that of merchants of another environment, too, whom this look cannot have seen.
     everyone = load_fleet(settings.manifests).merchants if settings.selector else fleet.merchants
     codified, not_chosen = choose_codified(looked_at, everyone, snapshot.run.service_now())
-    refused = list(not_chosen)
+    refused = [*not_chosen, *_left_of_the_account(plan.account)]
     while True:
         files, written, unwritable = edit_files(codified, _read_file)
         refused += unwritable
@@ -102,6 +104,14 @@ async def codify(
     return CodifyResult(files, written, (*refused, *left), plan.unread_reasons)
 
 
+def _left_of_the_account(account: Plan | None) -> Iterator[RefusedField]:
+    """What somebody changed of the account's own settings: it is told, since nothing here writes it."""
+    for field, direction in account.differences.items() if account else ():
+        if direction is not Direction.PENDING:
+            reason = "no merchant's: merchantctl import --account --out - says what the account has live"
+            yield RefusedField(ACCOUNT_NAME, field, reason)
+
+
 def _read_file(file: str) -> bytes:
     try:
         return Path(file).read_bytes()
@@ -113,20 +123,22 @@ def edit_files(
     codified: Collection[CodifiedField], read: Callable[[str], bytes]
 ) -> tuple[dict[str, tuple[bytes, bytes]], tuple[CodifiedField, ...], tuple[RefusedField, ...]]:
     """By file its content before and after; what of it is written; and what its file does not let be edited."""
-    files: dict[str, tuple[bytes, bytes]] = {}
+    edits: dict[str, FileEdits] = {}
     written, refused = [], []
     for each in codified:
-        before, current = files.get(each.file) or (read(each.file),) * 2
+        edit = edits.get(each.file) or edits.setdefault(each.file, FileEdits(read(each.file)))
         kind, _, name = each.manifest.partition(" ")
         comment = (each.old_name, each.new_name) if each.old_name and each.new_name else None
         keys = ("spec", *spec_path_of(each.path))
-        after = set_value(current, kind, name, keys, _plain(each.path, each.value), comment)
-        if after is None:
+        change = partial(
+            set_value, kind=kind, name=name, keys=keys, value=_plain(each.path, each.value), comment=comment
+        )
+        if not edit.edit(kind, name, change):
             reason = f"{each.file} declares it in a way that cannot be edited: an anchor, or lines that hold no comment"
             refused += [RefusedField(merchant, each.path, reason) for merchant in each.merchants]
             continue
-        files[each.file] = before, after
         written.append(each)
+    files = {file: (edit.before, edit.content) for file, edit in edits.items() if edit.content != edit.before}
     return files, tuple(written), tuple(refused)
 
 

@@ -78,7 +78,9 @@ def _account_effects(
     new = _distinct(each.merchant for each in dependents if each.merchant not in set(configured))
     blocked = "blocked, and nothing is written to it, until it is restored or another is named; its syncs fail"
     if configured:
-        yield Effect("it is deleted in the books", configured, "account-deleted", blocked)
+        instead = "; or, where its manifest has it created, until a person releases that: --allow create-record=NAME"
+        deleted = blocked + (instead if any(name in created for name in configured) else "")
+        yield Effect("it is deleted in the books", configured, "account-deleted", deleted)
         yield Effect("it is archived in the books", configured, "account-archived", blocked)
     if made := _distinct(name for name in new if name in created):
         waits = "created there once a person releases each: --allow create-record=NAME; then configured"

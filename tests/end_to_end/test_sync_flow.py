@@ -103,6 +103,9 @@ def test_the_flow_is_branded_from_git_changed_in_the_portal_and_put_back(place: 
     drift = place.run_in_process("drift")
     assert drift.returncode == 2
     assert f"(account)\n  ! flow-changed  {NEXT_PATH}  changed outside merchantctl" in drift.stdout
+    codified = place.run_in_process("codify", "--diff")
+    assert (codified.returncode, codified.stdout) == (3, "")
+    assert f"not codified: (account)  {NEXT_PATH}: no merchant's: merchantctl import --account" in codified.stderr
     with place.count_requests() as mended:
         assert outcome_of(place.apply(), ACCOUNT_NAME, Applied).writes == 1
     assert count_writes_by_call(mended) == {SET_TEXT: 1}
