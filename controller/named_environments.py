@@ -8,6 +8,7 @@ A key is never in the file: an environment names the variable, or the file, that
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import field
@@ -64,9 +65,9 @@ def split_environments(
     if not isinstance(tables, dict) or not all(isinstance(each, dict) for each in tables.values()):
         raise InvalidSettings(f"{file}: {ENVIRONMENTS_KEY} are tables: [environments.sandbox]")
     environments = {name: _environment(f"{file}: [environments.{name}]", name, each) for name, each in tables.items()}
-    states: dict[object, str] = {}
+    states: dict[str, str] = {}
     for name, environment in environments.items():
-        state = environment.settings.get("state", common.get("state", environment.default_state))
+        state = _place(str(environment.settings.get("state", common.get("state", environment.default_state))))
         if state in states:
             raise InvalidSettings(
                 f"{file}: environments {states[state]} and {name} have the same state: each remembers another account, "
@@ -74,6 +75,12 @@ def split_environments(
             )
         states[state] = name
     return common, environments
+
+
+def _place(state: str) -> str:
+    """The same text for the same file of a state, however its path is written."""
+    scheme, separator, path = state.partition("sqlite:///")
+    return os.path.realpath(path) if separator and not scheme else state
 
 
 def choose_environment(

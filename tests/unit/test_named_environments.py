@@ -64,8 +64,12 @@ def test_each_environment_remembers_by_itself(folder: Path) -> None:
     assert states == {"sqlite:///var/sandbox.db", "sqlite:///var/production.db"}
 
 
-def test_two_environments_with_one_state_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "merchantctl.toml").write_text('state = "sqlite:///one.db"\n[environments.a]\n[environments.b]\n')
+@pytest.mark.parametrize("other", ["", 'state = "sqlite:///./var/../one.db"', 'state = "sqlite:////{here}/one.db"'])
+def test_two_environments_with_one_state_are_refused(tmp_path: Path, other: str) -> None:
+    other = other.format(here=Path.cwd())
+    (tmp_path / "merchantctl.toml").write_text(
+        f'state = "sqlite:///one.db"\n[environments.a]\n[environments.b]\n{other}\n'
+    )
     with pytest.raises(InvalidSettings, match="a and b have the same state"):
         load_settings({}, tmp_path, {"env": "a"})
 
