@@ -74,6 +74,21 @@ def test_once_it_is_over_the_field_counts_again_as_what_somebody_else_changed(of
     assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: 1}
 
 
+def test_many_that_are_over_on_one_day_go_through_the_limits(place: Place) -> None:
+    names = [f"m-{number}" for number in range(6)]
+    place.provision(*names)
+    on: dict[str, Any] = {"field": "enabled", "live": True}
+    for name in names[:5]:
+        place.merchant(name, enabled=False, **ignoring(**on))
+    assert changes_by_merchant(place.plan()) == {}
+    for name in names[:5]:
+        place.merchant(name, enabled=False, **ignoring(YESTERDAY, **on))
+    with place.count_requests() as counts:
+        refused = place.run_in_process("apply", "--yes")
+    assert (refused.returncode, count_writes_by_call(counts)) == (4, {})
+    assert "disable: 5, and the limit is 1" in refused.stdout
+
+
 def test_another_live_value_is_not_what_was_ignored(off: Place) -> None:
     off.merchant("ann", **ignoring(field="enabled", live=True))
     found = findings_by_code(off.plan(), "ann")

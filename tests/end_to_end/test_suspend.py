@@ -206,6 +206,19 @@ def test_a_rollout_does_not_reach_who_is_suspended_and_says_so(place: Place) -> 
     assert "1 merchant suspended: an apply brings it once they are open again" in preview.not_included
 
 
+def test_who_is_suspended_between_two_waves_is_left_and_the_rollout_ends(place: Place) -> None:
+    place.provision("ann", "bob")
+    place.profile(mapping={"sales": {"accounts": {"gratuity": {"name": "Gift cards outstanding"}}}})
+    place.run_in_process("rollout", "start", "--wave", "1", "--soak", "0s", "--step", "--yes", "--foreground")
+    (later,) = (name for name in ("ann", "bob") if "rollout-held" in findings_by_code(place.plan(), name))
+    place.merchant(later, **DISPUTE)
+    with place.count_requests() as counts:
+        done = place.run_in_process("rollout", "resume", "--foreground")
+    assert (done.returncode, count_writes_by_call(counts)) == (0, {})
+    assert f"{later}  left  suspended: suspended until" in done.stdout
+    assert "rollout-1  done" in done.stdout
+
+
 def test_who_is_suspended_and_cannot_be_read_closes_no_gate(place: Place) -> None:
     place.provision("ann", "bob")
     place.merchant("ann", **DISPUTE)
