@@ -113,7 +113,7 @@ class DaemonState:
                 done.result,
                 fleet,
                 everyone=done.covers_everyone,
-                at=done.ended,
+                at=done.began,
                 taken_over=done.taken_over,
             )
         if not done.incomplete_reason:
