@@ -130,7 +130,7 @@ async def run_daemon(
 
 
 async def _warn_of_second_controller(daemon: DaemonContext) -> None:
-    """In SQLite nobody shares the work: two processes take turns, and each does all of it."""
+    """In SQLite one process is enough: a second takes turns with it, and makes nothing faster."""
     for each in await daemon.run.store.controllers.load_alive(daemon.run.now()):
         if not each.report_only:
             log.warning(

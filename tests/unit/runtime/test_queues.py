@@ -275,10 +275,10 @@ class TestTheQueueOfAState:
 
     async def test_retries_and_waits_go_on_at_their_own_times_after_a_restart(self, url: str) -> None:
         async with open_state(url) as store, opened(store) as ending:
-            ending.add(["late"], after=3600)
-            ending.add(["soon"], after=0.3)
             ending.add(["in work"])
             assert await taken(ending) == ["in work"]
+            ending.add(["late"], after=3600)
+            ending.add(["soon"], after=0.3)
         async with open_state(url) as store, opened(store) as begun:
             found = await looked_at(begun)
             while "soon" not in found:
