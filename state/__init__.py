@@ -21,6 +21,7 @@ from state.claims import DEFAULT_LEASE_S
 from state.conditions import ConditionsRow
 from state.controllers import ControllerRow
 from state.database import LockKind, open_database, postgresql_url
+from state.declarations import DeclaredRow
 from state.errors import StateProblem
 from state.export import check_export
 from state.findings import FindingEnding, FindingRow, OccurrenceRow
@@ -51,6 +52,7 @@ __all__ = [
     "Binding",
     "ConditionsRow",
     "ControllerRow",
+    "DeclaredRow",
     "DeliveryKey",
     "DeliveryProof",
     "DeliveryReceipt",

@@ -1,8 +1,8 @@
 """The whole state as one JSON document, and back: for backups, and to move from SQLite to PostgreSQL.
 
 Not exported: the lock, caches that fill again by themselves (`verdicts`, `syncs`, `pulls`, `conditions`,
-`seen`, `seen_fleet`, `controllers`), `upload_leases`, what was announced in a chat (`told`), webhook deliveries
-(`inbox`, `proven_deliveries`), and who is to be looked at (`due`, `due_takers`): everyone is, at each start.
+`seen`, `seen_fleet`, `declared_fleet`, `controllers`), `upload_leases`, what was announced in a chat (`told`), webhook
+deliveries (`inbox`, `proven_deliveries`), and who is to be looked at (`due`, `due_takers`): everyone is, at each start.
 """
 
 from __future__ import annotations

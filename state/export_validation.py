@@ -18,6 +18,7 @@ from state.tables import (
     account,
     account_settings,
     applied,
+    declarations,
     events,
     hooks,
     intents,
@@ -40,7 +41,7 @@ from state.tables import (
 )
 
 EXPORTED_TABLES = (
-    *(account, account_settings, hooks, merchants, renames, applied, intents, occurrences, quarantine),
+    *(account, account_settings, hooks, merchants, renames, declarations, applied, intents, occurrences, quarantine),
     *(runs, events, writes, rollouts, rollout_merchants, samples, revisions, report_deliveries),
     *(uploads, pushed_records, pushed_connections, manual_syncs),
 )

@@ -18,6 +18,8 @@ from state.rollouts import read_rollout_names
 from state.tables import (
     applied,
     conditions,
+    declarations,
+    declared_fleet,
     events,
     intents,
     manual_syncs,
@@ -44,7 +46,8 @@ NOTE_TABLES = tuple(table for table in MERCHANT_TABLES if table not in (*IDENTIT
 ENDED_BY_REMOVAL = "left"
 """How an open finding ends when its merchant is forgotten."""
 
-_SHOWN_TABLES = tuple(table for table in MERCHANT_TABLES if table not in (*HISTORY_TABLES, verdicts, conditions, seen))
+_HIDDEN_TABLES = (*HISTORY_TABLES, verdicts, conditions, seen, declarations)
+_SHOWN_TABLES = tuple(table for table in MERCHANT_TABLES if table not in _HIDDEN_TABLES)
 
 
 class Merchants:
@@ -129,7 +132,7 @@ class Merchants:
     async def forget(
         self, merchant: str, *, blocking_states: Collection[str] = (), despite_open_work: bool = False
     ) -> None:
-        """Delete all its rows but its history. The company at Codat stays.
+        """Delete all its rows but its history and how it was declared. The company at Codat stays.
 
         Raises UnknownMerchant, NameInRollout, and unless `despite_open_work` HasOpenWork.
         """
@@ -138,7 +141,8 @@ class Merchants:
             await _refuse_names_in_rollouts(transaction, (merchant,), blocking_states)
             if not despite_open_work:
                 await _refuse_open_work(transaction, merchant)
-            for table in (*IDENTITY_TABLES, *NOTE_TABLES):
+            # How it was declared stays: should it have come when another merchant went, it may still be that one.
+            for table in (*IDENTITY_TABLES, *(each for each in NOTE_TABLES if each is not declarations)):
                 await transaction.execute(delete(table).where(table.c.merchant == merchant))
             await end_findings_of(transaction, merchant, datetime.now(UTC), ENDED_BY_REMOVAL)
             await clear_settled_contests(transaction)
@@ -163,6 +167,8 @@ async def _load_renames(transaction: AsyncConnection) -> dict[str, str]:
 
 async def _move(transaction: AsyncConnection, moves: Mapping[str, str], at: datetime) -> None:
     """Give the rows of each old name in `moves` (old by new) to the new name; what the new name had is removed."""
+    # The recorded load of the manifests knows the old names: the next one is compared with every row anew.
+    await transaction.execute(delete(declared_fleet))
     overwritten = moves.keys() - frozenset(moves.values())
     for new in overwritten:
         await end_findings_of(transaction, new, at, ENDED_BY_REMOVAL)

@@ -16,6 +16,7 @@ from state.claims import DEFAULT_LEASE_S
 from state.conditions import Conditions
 from state.controllers import Controllers
 from state.database import Database, LockKind
+from state.declarations import Declarations
 from state.due import Due
 from state.findings import Findings
 from state.hooks import Hooks
@@ -63,6 +64,7 @@ class Store:
         self.records = MerchantRecords(database)
         self.in_sync_cache = InSyncCache(database)
         self.syncs = Syncs(database)
+        self.declarations = Declarations(database)
         self.manual_syncs = ManualSyncs(database, self.lock, lease_s)
         self.refresh_requests = RefreshRequests(database)
         self.quarantine = QuarantinedMerchants(database)

@@ -20,6 +20,8 @@ rollout_merchants   what a rollout did to which merchant; other runs do not writ
 locks        at most two rows: the command and the controller that may write to Codat (`database.LockKind`); with
              `ended_at`, whose lock was ended by hand and when
 renames      by new name, the name that a merchant's rows had before they were renamed
+declarations    what was declared of each merchant last, and with which change of the manifests it came and went
+declared_fleet  at most one row: the digest of the load that `declarations` is of
 told         what was announced and still stands
 conditions   since when each condition of a merchant has its status
 seen         how each merchant stood at the last look at it
@@ -465,6 +467,29 @@ renames = Table(
     Column("merchant", String, primary_key=True),
     Column("renamed_from", String, nullable=False),
     Column("at", UtcTime, nullable=False),
+)
+
+declarations = Table(
+    "declarations",
+    metadata,
+    Column("merchant", String, primary_key=True),
+    Column("file", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("alone", Boolean, nullable=False),
+    Column("first_file", String, nullable=False),
+    Column("first_digest", String, nullable=False),
+    Column("came", Integer, nullable=False),
+    Column("went", Integer),
+    Column("released", Boolean, nullable=False),
+    Index(None, "came"),
+    Index(None, "went"),
+)
+
+declared_fleet = Table(
+    "declared_fleet",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String, nullable=False),
 )
 
 hooks = Table(

@@ -54,7 +54,7 @@ terminal to ask on, 65 invalid manifests, 130/143 stopped by a signal.
     multiple=True,
     type=AllowParameter(),
     help="Lift the limit on this class; may be repeated. What is held for one merchant is released by name, "
-    "re-create=NAME, delete=NAME or remap=NAME, or by how many are held, re-create:57.",
+    "re-create=NAME, delete=NAME, remap=NAME or take-down=NAME, or by how many are held, re-create:57.",
 )
 @click.option(
     "--revision",

@@ -12,7 +12,7 @@ import click
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.errors import MerchantctlError, UsageError
 from controller.model.names import nfc
-from controller.model.run import ALLOW_CLASSES, RELEASABLE_BY_COUNT, RELEASABLE_BY_NAME, Scope
+from controller.model.run import ALLOW_CLASSES, RELEASABLE_BY_COUNT, RELEASABLE_BY_NAME, TAKE_DOWN, Scope
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -100,18 +100,19 @@ class AllowParameter(click.ParamType[str]):
     name = "allow"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        by_name = "|".join(f"{change_class.value}=NAME" for change_class in RELEASABLE_BY_NAME)
+        by_name = "|".join(f"{word}=NAME" for word in RELEASABLE_BY_NAME)
         return f"[{'|'.join(ALLOW_CLASSES)}|{by_name}]"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if value in ALLOW_CLASSES:
             return value
         cls, separator, target = value.partition("=" if "=" in value else ":")
-        if cls not in ALLOW_CLASSES:
+        known = (*ALLOW_CLASSES, TAKE_DOWN)
+        if cls not in known:
             from difflib import get_close_matches
 
-            similar = get_close_matches(cls, ALLOW_CLASSES, n=1)
-            hint = f". Did you mean {similar[0]!r}?" if similar else f"; there are {', '.join(ALLOW_CLASSES)}."
+            similar = get_close_matches(cls, known, n=1)
+            hint = f". Did you mean {similar[0]!r}?" if similar else f"; there are {', '.join(known)}."
             self.fail(f"{cls!r} is no class of changes{hint}", param, ctx)
         if cls not in RELEASABLE_BY_NAME:
             self.fail(f"the limit on {cls} is lifted for a whole run: --allow {cls}.", param, ctx)

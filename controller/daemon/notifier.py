@@ -13,6 +13,7 @@ from controller.daemon.pass_log import (
     MAX_MERCHANTS_NAMED_IN_LOG,
     change_lines,
     finding_lines,
+    leaving_lines,
     pass_facts,
     refusal_reasons,
 )
@@ -44,7 +45,7 @@ class Notifier:
         """A pass has ended. `before`: the plans as they stood before it."""
         result = None if isinstance(done.result, PassFailure) else done.result
         self.meters.record_pass(result, everyone=done.covers_everyone, seconds=done.seconds)
-        for line in (*change_lines(done), *finding_lines(done, before)):
+        for line in (*change_lines(done), *leaving_lines(done), *finding_lines(done, before)):
             (log.warning if line.warns else log.info)(line.event, **line.facts)
         (log.error if done.unusable else log.warning if done.failure_reason or refusal_reasons(done) else log.info)(
             "pass_finished", **pass_facts(done)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from controller.daemon.pass_result import Pass
+from controller.model.manifest_text import yaml_word
 from controller.model.merchant_status import MerchantStatus, merchant_status
 from controller.model.plan import Actor, Change, Finding, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Outcome
@@ -41,6 +42,19 @@ def change_lines(done: Pass) -> Iterator[LogLine]:
             case Failed(reason=why) | ChangedSincePlan(what=why):
                 facts = {"changes": [CHANGE_LABELS[each.kind][1] for each in plan.changes], "reason": why}
                 yield LogLine("changes_not_applied", merchant | {"writes": outcome.writes} | facts, warns=True)
+
+
+def leaving_lines(done: Pass) -> Iterator[LogLine]:
+    """One for each merchant that nobody manages from this pass on; a warning where another one may be it by now."""
+    if not isinstance(done.result, FleetReport):
+        return
+    for each in done.result.plan.retained:
+        if each.retained_since is None:
+            facts = {"merchant": each.merchant, "company": each.company_id, "revision": _revision(done)}
+            may_be = list(each.newcomers[:MAX_MERCHANTS_NAMED_IN_LOG])
+            remedy = f"where it is one of them: write metadata.renamedFrom: {yaml_word(each.merchant)} in its manifest"
+            more = {"may_be": may_be, "remedy": remedy} if may_be else {}
+            yield LogLine("merchant_left_management", facts | more, warns=bool(may_be))
 
 
 def finding_lines(done: Pass, before: FleetPlan | None) -> Iterator[LogLine]:

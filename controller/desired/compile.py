@@ -155,6 +155,7 @@ def _desired_merchant(document: ParsedManifest, layers: Layers, compiled: Compil
         labels=document.labels,
         origins=layers.origins,
         digest=digest,
+        content_digest=_digest((head["platform"], head["books"], behaviour, compiled.digest)),
         ignore=tuple(map(_ignore_rule, values.get("policy.ignore", ()))),
         hold=_suspension(values.get("suspend.reason"), values.get("suspend.until")),
     )

@@ -131,6 +131,7 @@ def _load(
         if not part or document.file == part or document.file.startswith(part + os.sep)
     }
     is_whole_root = configured_root and not diagnostics
+    root_name = discovery.display_path(str(root)) + os.sep
     return Fleet(
         dict(sorted(merchants.items())),
         frozenset(loaded.merchant_names) - others,
@@ -142,6 +143,7 @@ def _load(
         is_whole_root,
         account_settings=settings,
         has_account_documents=bool(of_account),
+        files={merchant.name: document.file.removeprefix(root_name) for document, merchant in compiled},
     )
 
 

@@ -91,6 +91,8 @@ class DesiredMerchant:
                            nothing was there), where it is to be restored exactly so and not in our spelling
     digest                 sha256 of everything above but the name and the origins. Without the name, so that a renamed
                            merchant is desired the same, and what was held from it stays held
+    content_digest         the same without the company's name, labels and the profile's name: what two manifests that
+                           may be one merchant have in common
     manifest_company_name  the company's name as the manifest has it
     hold                   that nothing may write to it for now. Not in the digest: what is desired of it is the same
     ignore                 what is not to be told of it for now; not in the digest either
@@ -109,6 +111,7 @@ class DesiredMerchant:
     removal: DeletionPolicy | None = None
     exact_json: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     digest: str = ""
+    content_digest: str = ""
     manifest_company_name: str = ""
     hold: DeclaredHold | None = None
     ignore: tuple[IgnoreRule, ...] = ()
@@ -181,6 +184,7 @@ class Fleet:
     commit            the Git commit that they were read from; None where that is not known
     renames           by new name, every `metadata.renamedFrom` of the whole root, whatever PATH was asked for
     account_settings  what the whole root declares of the account itself, whatever PATH was asked for
+    files             by merchant the file that declares it, as of the root
     has_account_documents   the root has documents about the account, of this environment or of another
     """
 
@@ -195,6 +199,7 @@ class Fleet:
     commit: str | None = None
     account_settings: DesiredSettings = field(default_factory=DesiredSettings)
     has_account_documents: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def revision(self) -> str:

@@ -70,6 +70,7 @@ EVIDENCE_BY_CODE: Mapping[str, frozenset[CheckedPart]] = {
             "mass-loss",
             "merchant-renamed",
             "renamed-already",
+            "rename-unclear",
             "clock-skew",
             "rollout-held",
             "quarantined",

@@ -124,12 +124,14 @@ class RetainedMerchant:
     """A merchant whose manifest is gone, and whose policy `deletion: Retain` leaves everything as it is.
 
     retained_since  None = its manifest went only now, or nobody knows when
+    newcomers       who came with the change with which its manifest went, and may be it
     """
 
     merchant: str
     company_id: str
     company_name: str
     retained_since: datetime | None = None
+    newcomers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,9 +61,9 @@ class RunPolicy:
         """Whether the limit on this class is lifted."""
         return change_class.value in self.allowed
 
-    def released_merchants(self, change_class: ChangeClass) -> frozenset[str]:
-        """The merchants that are released from this class by name."""
-        prefix = f"{change_class.value}="
+    def released_merchants(self, word: str) -> frozenset[str]:
+        """The merchants that are released by name: from a class of changes, or from TAKE_DOWN."""
+        prefix = f"{word}="
         return frozenset(word.removeprefix(prefix) for word in self.allowed if word.startswith(prefix))
 
     def released_counts(self, change_class: ChangeClass) -> frozenset[int]:
@@ -104,5 +104,8 @@ ALLOW_CLASSES = ("delete", "re-create", "create-record", "shrink", "unlink", "di
 RELEASABLE_BY_COUNT = (ChangeClass.DELETE, ChangeClass.RE_CREATE)
 """Classes that a number releases, too (`re-create:57`)."""
 
-RELEASABLE_BY_NAME = (*RELEASABLE_BY_COUNT, ChangeClass.CREATE_RECORD, ChangeClass.REMAP)
-"""Classes that a merchant's name releases (`re-create=acme`)."""
+TAKE_DOWN = "take-down"
+"""Released by name alone: a removed merchant that may be another one by now is taken down all the same."""
+
+RELEASABLE_BY_NAME: tuple[str, ...] = (*RELEASABLE_BY_COUNT, ChangeClass.CREATE_RECORD, ChangeClass.REMAP, TAKE_DOWN)
+"""What a merchant's name releases (`re-create=acme`)."""

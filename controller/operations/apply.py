@@ -11,7 +11,7 @@ from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.desired import Fleet
 from controller.model.errors import MerchantctlError, UsageError
 from controller.model.report import FleetPlan, FleetReport
-from controller.model.run import RELEASABLE_BY_COUNT, Scope
+from controller.model.run import RELEASABLE_BY_COUNT, TAKE_DOWN, Scope
 from controller.operations.bootstrap import (
     ApplyRequest,
     OnProgress,
@@ -81,7 +81,7 @@ def _checked_request(request: ApplyRequest, settings: Settings) -> tuple[ApplyRe
     if plan:
         request = replace(request, scope=scope_of_saved_plan(plan, settings.manifests))
     # A part of the manifests hides how many are missing, so in a part nobody is released by name either.
-    released = [cls.value for cls in RELEASABLE_BY_COUNT if request.policy.released_merchants(cls)]
+    released = [word for word in (*RELEASABLE_BY_COUNT, TAKE_DOWN) if request.policy.released_merchants(word)]
     for_everyone = [f"--allow {name}=NAME" for name in released] + (["--revision"] if request.puts_in_force else [])
     if for_everyone and not request.scope.is_everyone:
         raise UsageError(

@@ -22,6 +22,7 @@ from controller.reconcile.account_settings import apply_account, with_account
 from controller.reconcile.change_window import recent_automatic_changes
 from controller.reconcile.concurrency import apply_all, plan_all
 from controller.reconcile.context import RunContext, StopSignal
+from controller.reconcile.declarations import record_declared_change
 from controller.reconcile.duplicate_creates import fail_duplicate_creates
 from controller.reconcile.failure_policy import (
     ONCE_QUOTA_IS_BACK,
@@ -65,6 +66,9 @@ async def reconcile(
     with run.judged_changes.reserved(plan.plans):
         writable = may_write(plan, run.stop)
         if plan.refusal:
+            # Nobody has declined these manifests: whoever comes with the next ones did not come with these.
+            if run.policy.automatic and not snapshot.renames.acting:
+                await record_declared_change(snapshot.declared, run.store, after_renames=False)
             return await record_plan(await _apply_account_alone(plan, run), run, takeovers)
         if writable:
             plan, agreed = confirm_what_can_be_shown(plan, confirm)
@@ -132,6 +136,7 @@ async def execute(
     renamed = snapshot.renames.acting
     async with awaited_leases({*renamed, *renamed.values()}, run):
         moved = await apply_renames(run.fleet, snapshot.renames, run.store, started)
+        await record_declared_change(snapshot.declared, run.store, after_renames=bool(moved))
     await run.store.rollouts.release_holds(snapshot.released_holds)
     run_id = await begin_run(run, started)
     await run.store.runs.record_events(run_id, rename_events(run_id, started, moved))

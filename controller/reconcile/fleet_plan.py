@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from controller.model.errors import UsageError
+from controller.model.manifest_text import yaml_word
 from controller.model.observed import Listing
 from controller.model.plan import ChangeClass, ChangeKind, Plan
 from controller.model.report import FleetPlan, RetainedMerchant
@@ -75,9 +76,9 @@ def build_fleet_plan(
 def _refuse_unknown_names(snapshot: RunSnapshot) -> None:
     """A name that nobody bears is a mistype, and would release nobody."""
     run = snapshot.run
-    for cls in RELEASABLE_BY_NAME:
-        for name in sorted(run.policy.released_merchants(cls) - snapshot.desired.keys() - snapshot.recorded.keys()):
-            raise UsageError(f"--allow {cls.value}={name}: {unknown_merchant(name, snapshot.desired)}")
+    for word in RELEASABLE_BY_NAME:
+        for name in sorted(run.policy.released_merchants(word) - snapshot.desired.keys() - snapshot.recorded.keys()):
+            raise UsageError(f"--allow {word}={name}: {unknown_merchant(name, snapshot.desired)}")
 
 
 def _listing(snapshot: RunSnapshot) -> Listing | None:
@@ -174,10 +175,17 @@ def _possible_rename_notes(plans: Sequence[Plan]) -> tuple[str, ...]:
 
 def _leaving_notes(retained: Sequence[RetainedMerchant]) -> tuple[str, ...]:
     """Said until an apply over everyone has noted it; `drift --unmanaged` lists them from then on."""
-    names = [each.merchant for each in retained if each.retained_since is None]
+    leaving = [each for each in retained if each.retained_since is None]
+    names = [each.merchant for each in leaving]
     if not names:
         return ()
     return (
+        *(
+            f"{format_list(each.newcomers)} came when the manifest of {each.merchant} went, and may be it: then write "
+            f"metadata.renamedFrom: {yaml_word(each.merchant)} in the manifest that it has now"
+            for each in leaving
+            if each.newcomers
+        ),
         f"{format_list(names, most=20)}: the manifest is gone, and policy deletion: Retain keeps "
         "company, connection and "
         "sync as they are. From the next apply on nobody manages what is there; a manifest of that name takes it back, "

@@ -18,6 +18,7 @@ from controller.planning.manual_sync import desired_during, recorded_during
 from controller.planning.renames import under_new_names
 from controller.reconcile.account_identity import bound_company_ids, verify_account
 from controller.reconcile.context import RunContext
+from controller.reconcile.declarations import find_unclear, load_declared_change
 from controller.reconcile.identity import find_contested, resolve_renames
 from controller.reconcile.manual_syncs import end_abandoned_syncs, load_open_manual_syncs
 from controller.reconcile.observe import cross_check
@@ -66,7 +67,9 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
     desired = select_merchants(run.fleet, run.scope, recorded)
     without_manifest = merchants_without_manifest(run.fleet, run.scope, recorded) or ()
     company_index = await _find_companies((*desired, *without_manifest), recorded, listing, run)
+    declared = await load_declared_change(run.fleet, rows, renames, run.policy, run.store)
     contested = find_contested(run.fleet, rows, renames, company_index)
+    contested |= find_unclear(rows, declared.possible_renames, contested)
     open_syncs = await load_open_manual_syncs(run.store, renames)
     desired |= _removed_merchants(without_manifest, recorded, contested)
     desired |= _left_switched_off(without_manifest, recorded, open_syncs.keys() - desired.keys(), company_index)
@@ -96,6 +99,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         account_to_record=account,
         renames=renames,
         contested={name: finding for name, finding in contested.items() if name in desired},
+        declared=declared,
     )
 
 
@@ -220,7 +224,9 @@ def retained_merchants(snapshot: RunSnapshot) -> tuple[RetainedMerchant, ...]:
         if listed is not None and record.company_id not in listed:
             continue
         called = listed[record.company_id].name if listed else str(record.last_applied.get(COMPANY_NAME_PATH) or name)
-        found.append(RetainedMerchant(name, record.company_id, called, record.retained_since))
+        possible = snapshot.declared.possible_renames.get(name)
+        newcomers = tuple(possible.newcomers) if possible else ()
+        found.append(RetainedMerchant(name, record.company_id, called, record.retained_since, newcomers))
     return tuple(found)
 
 

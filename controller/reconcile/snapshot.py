@@ -25,6 +25,7 @@ from controller.planning.renames import RenamePlan
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.create_listing import RunCreates
+from controller.reconcile.declarations import DeclaredChange
 from controller.reconcile.planned_documents import PlannedDocuments
 from controller.reconcile.similar_names import SimilarNames
 from state import Intent, MerchantRecord, Quarantine, RemoteAccount
@@ -71,6 +72,7 @@ class RunSnapshot:
     account_to_record       what is to be recorded of the account once this run writes; None where it is recorded
     renames                 what `metadata.renamedFrom` comes to; everything else here is under the new names already
     contested               merchants left alone until a person has said who is who, with the finding that asks
+    declared                who came and went since the last load of the manifests that was carried out
     reads_at_start          reads that the client had sent before this look
 
     Known later:
@@ -103,6 +105,7 @@ class RunSnapshot:
     account_to_record: RemoteAccount | None = None
     renames: RenamePlan = field(default_factory=RenamePlan)
     contested: Mapping[str, Finding] = field(default_factory=dict)
+    declared: DeclaredChange = field(default_factory=DeclaredChange)
     reads_at_start: int = 0
 
     pending_intents: Mapping[str, Intent] = field(default_factory=dict)

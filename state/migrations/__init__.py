@@ -18,7 +18,7 @@ from state.tables import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0025"
+HEAD = "0026"
 """The newest step. A state at this step is opened with one query, without importing Alembic."""
 
 VERSION_TABLE = "state_version"

@@ -282,6 +282,12 @@ FOLLOWED_IN: Mapping[str, tuple[str, ...]] = {
         "is to go on with the company of",
         "is to go: delete metadata.renamedFrom from the manifest of",
     ),
+    "removed, and whoever came in its file is it": ("write metadata.renamedFrom",),
+    "removed, and whoever came is it and has a company": (
+        "then merchantctl state rm",
+        "its new company stays at Codat, to be deleted there",
+    ),
+    "removed, and whoever came is another": ("is to go: merchantctl apply --allow",),
     "renamed during a rollout": ("the rename is done by the apply after that",),
     "more than a run may of some": ("none: the next look at everyone judges it",),
     "to and fro": ("']; where it says that itself, delete it",),

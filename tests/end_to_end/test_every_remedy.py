@@ -46,6 +46,7 @@ from controller.planning import (
     references,
     renames,
     replacement,
+    unclear_renames,
 )
 from controller.planning import company as company_rules
 from controller.planning import connection as connection_rules
@@ -616,6 +617,31 @@ def renamed_manifest(place: Place) -> None:
     place.provision("ann", company={"name": "Harbour"})
     place.remove_manifests("ann")
     place.merchant("anna", company={"name": "Harbour"}, policy={"deletion": "Delete"})
+
+
+def renamed_with_its_company(place: Place) -> None:
+    """In its file, and the company's name goes along: no word says that anna is ann."""
+    place.provision("ann", policy={"deletion": "Disable"})
+    file = place.manifests / "merchant-ann.yaml"
+    file.write_text(file.read_text().replace('"name": "ann"', '"name": "anna"'))
+
+
+def renamed_and_created(place: Place) -> None:
+    """In another file: whoever came has a company by now."""
+    renamed_with_its_company(place)
+    (place.manifests / "merchant-ann.yaml").rename(place.manifests / "merchant-anna.yaml")
+    place.apply()
+
+
+def write_where_anna_is(place: Place, finding: Finding) -> None:
+    """In the manifest that the remedy names: ann has none."""
+    ((path, value),) = following.writes(finding.remedy)
+    in_her_file = (place.manifests / "merchant-anna.yaml").exists()
+    following.written(place, "anna" if in_her_file else "ann", path, value)
+
+
+def delete_the_new_company(place: Place) -> None:
+    assert place.emulator.api.delete(f"/companies/{company(place, 'anna')}").is_success
 
 
 def names(place: Place) -> list[str]:
@@ -1722,6 +1748,23 @@ SITUATIONS: dict[str, Situation] = {
         renames.removed_but_declared,
         renamed_onto_a_company,
         (delete_of_the_other,),
+    ),
+    "removed, and whoever came in its file is it": Situation(
+        "rename-unclear",
+        unclear_renames.comes_for_a_removed_one,
+        renamed_with_its_company,
+        (write_where_anna_is, apply),
+        whom="anna",
+        **MAPPED,
+    ),
+    "removed, and whoever came is it and has a company": Situation(
+        "rename-unclear",
+        unclear_renames.removed_but_unclear,
+        renamed_and_created,
+        (write_where_anna_is, command(0), said("to be deleted there", delete_the_new_company), apply),
+    ),
+    "removed, and whoever came is another": Situation(
+        "rename-unclear", unclear_renames.removed_but_unclear, renamed_and_created, (command(1),)
     ),
     "renamed during a rollout": Situation(
         "merchant-renamed",

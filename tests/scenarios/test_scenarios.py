@@ -55,6 +55,12 @@ from controller.planning.renames import (
     waits_for_rollout,
     with_rename,
 )
+from controller.planning.unclear_renames import (
+    Evidence,
+    PossibleRename,
+    comes_for_a_removed_one,
+    removed_but_unclear,
+)
 from controller.reconcile.observe import has_both_links
 from controller.reporting.as_json import plan_json
 from controller.reporting.text import plan_text
@@ -77,7 +83,7 @@ OTHER_CODES = """
     data-not-pulled data-pull-failed data-stale last-sync-failed sync-overdue
     re-create-held create-record-held clock-skew suspended ignored manual-sync
     mapping-changed mapping-invalid schedule-changed sync-disabled sync-enabled not-configured
-    merchant-renamed renamed-already
+    merchant-renamed renamed-already rename-unclear
     unknown
 """
 CODES = {*REFERENCE_CODES, *OTHER_CODES.split()}
@@ -124,6 +130,10 @@ def left_alone(name: str, why: str, of: str, more: str = "") -> Finding:
             return claims_a_removed_one(name, of)
         case "is claimed":
             return removed_but_claimed(name, of)
+        case "may be another":
+            return removed_but_unclear(PossibleRename(name, {of: Evidence.CONTENT}), bound=[name, of])
+        case "may be a removed one":
+            return comes_for_a_removed_one(name, of)
         case "rollout":
             return waits_for_rollout(name, of, more)
         case "two for one":

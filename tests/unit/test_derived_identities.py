@@ -65,8 +65,8 @@ WISH: Mapping[str, tuple[bool, Json]] = {
     "ignore": (False, {"spec": {"policy": {"ignore": [IGNORED]}}}),
 }
 """By field of a wish whether the digest follows it, and a manifest in which it is another."""
-NOT_DECLARED = {"origins", "removal", "exact_json", "digest"}
-"""Where it is declared; what an absent manifest and the undoing of a rollout make of it; the digest itself."""
+NOT_DECLARED = {"origins", "removal", "exact_json", "digest", "content_digest"}
+"""Where it is declared; what an absent manifest and the undoing of a rollout make of it; the digests themselves."""
 POLICY: Mapping[str, Json] = {
     "drift": {"drift": "Report"},
     "deletion": {"deletion": "Unlink"},
@@ -110,13 +110,21 @@ def test_the_digest_of_a_wish_follows_every_policy(tmp_path: Path) -> None:
     assert len(digests) == 1 + len(POLICY)
 
 
+@pytest.mark.parametrize("field", WISH)
+def test_the_digest_of_the_content_follows_it_without_names_labels_and_profile(field: str, tmp_path: Path) -> None:
+    follows, patch = WISH[field]
+    before, after = (only_merchant(load(tmp_path, each)) for each in ({}, patch))
+    expected = follows and field not in {"company_name", "labels", "profile"}
+    assert (before.content_digest != after.content_digest) is expected
+
+
 FLEET_DECIDED = {
     "merchants": True,
     "renames": True,
     "account_settings": True,
     # What was asked for, how it was read, and from where.
     **dict.fromkeys(("known_names", "profile_names", "diagnostics", "is_complete", "root_is_complete"), False),
-    **dict.fromkeys(("commit", "has_account_documents"), False),
+    **dict.fromkeys(("commit", "has_account_documents", "files"), False),
 }
 FLOW = {"kind": "SyncFlow", "metadata": {"name": "flow"}, "spec": {"visibleAccounts": []}}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controller.daemon.pass_log import LogLine, change_lines, finding_lines, pass_facts
+from controller.daemon.pass_log import LogLine, change_lines, finding_lines, leaving_lines, pass_facts
 from controller.daemon.pass_result import Pass, PassFailure
 from controller.daemon.workqueue import EVERYONE
 from controller.model.plan import (
@@ -33,6 +33,7 @@ from controller.model.report import (
     LimitExceeded,
     Refusal,
     RequestEstimate,
+    RetainedMerchant,
 )
 from tests.build import USUAL_NOW
 from tests.narrowing import expect
@@ -128,6 +129,19 @@ def test_a_finding_is_told_when_it_comes_and_when_it_goes_and_not_in_between() -
     assert told(finding_lines(look(now), before)) == [("finding_opened", "ann"), ("finding_closed", "ann")]
     opened, closed = finding_lines(look(now), before)
     assert (opened.facts["code"], closed.facts["code"]) == ("new", "old")
+
+
+def test_who_leaves_management_is_told_once_and_warned_of_where_a_newcomer_may_be_it() -> None:
+    retained = (
+        RetainedMerchant("acme", "1", "Acme", newcomers=("acme-coffee",)),
+        RetainedMerchant("bakery", "2", "Bakery"),
+        RetainedMerchant("cafe", "3", "Cafe", retained_since=USUAL_NOW),
+    )
+    lines = leaving_lines(look(FleetReport(replace(FLEET, retained=retained), {}, USUAL_NOW, USUAL_NOW)))
+    warned, told_only = lines
+    assert (warned.event, warned.warns, warned.facts["may_be"]) == ("merchant_left_management", True, ["acme-coffee"])
+    assert "metadata.renamedFrom: acme" in str(warned.facts["remedy"])
+    assert (told_only.facts["merchant"], told_only.warns) == ("bakery", False)
 
 
 def test_after_a_restart_what_was_open_before_is_no_news() -> None:
