@@ -110,6 +110,7 @@ FOLLOWED_IN: Mapping[str, tuple[str, ...]] = {
         "in the manifest of",
         "the manifest of",
     ),
+    "an account to create is offered in other letters": ("or give the new account a name and a code of its own",),
     "account archived, and restored": ("restore it in the books; then",),
     "account remapped, stays": (
         "to follow it to",

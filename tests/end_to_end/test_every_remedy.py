@@ -556,6 +556,12 @@ def account_lacking(place: Place) -> None:
     following.written(place, "ann", CARD, new)
 
 
+def account_there_in_capitals(place: Place) -> None:
+    place.provision("ann")
+    new = {"code": "615", "create": {"name": "POS CARD CLEARING", "type": "Asset.Current"}}
+    following.written(place, "ann", CARD, new)
+
+
 def two_hours_pass(place: Place) -> None:
     place.emulator.advance("PT2H")
 
@@ -1648,6 +1654,9 @@ SITUATIONS: dict[str, Situation] = {
         account_lacking,
         (command(0), a_minute_passes, command(1)),
         **MAPPED,
+    ),
+    "an account to create is offered in other letters": Situation(
+        "account-unresolved", new_accounts._finding, account_there_in_capitals, (write(CARD),), CARD, **MAPPED
     ),
     "an account that may be created, on old data": Situation(
         "account-unresolved",
