@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from controller.desired.loader import load_fleet
 from controller.model.plan import Plan, PlanStatus
 from controller.model.report import FleetPlan, FleetReport
-from controller.model.run import ALLOW_CLASSES, RELEASABLE_BY_COUNT
+from controller.model.run import ALLOW_CLASSES, RELEASABLE_BY_COUNT, TAKE_DOWN
 from controller.reporting.as_json import plan_json
 from state import open_state
 from tests.crash import expected as wishes
@@ -160,9 +160,8 @@ class History:
     def _said(self, allow: frozenset[str], targets: tuple[str, ...]) -> tuple[str, ...]:
         """The words of `--allow`. What is held merchant by merchant is released by name, in a run of the whole root."""
         known = {*self.manifests.own, *(name for (name,) in self._asked("select merchant from merchants"))}
-        named = [
-            f"{cls}={name}" for cls in RELEASABLE_BY_COUNT if cls in allow and not targets for name in sorted(known)
-        ]
+        released = [cls for cls in RELEASABLE_BY_COUNT if cls in allow] + ([TAKE_DOWN] if allow else [])
+        named = [f"{word}={name}" for word in released if not targets for name in sorted(known)]
         return (*allow.difference(RELEASABLE_BY_COUNT), *named)
 
     def _let_time_pass(self, quiet: bool) -> None:
