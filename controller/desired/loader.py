@@ -144,6 +144,7 @@ def _load(
         account_settings=settings,
         has_account_documents=bool(of_account),
         files={merchant.name: document.file.removeprefix(root_name) for document, merchant in compiled},
+        content_digests={merchant.name: merchant.content_digest for _, merchant in compiled},
     )
 
 

@@ -184,7 +184,8 @@ class Fleet:
     commit            the Git commit that they were read from; None where that is not known
     renames           by new name, every `metadata.renamedFrom` of the whole root, whatever PATH was asked for
     account_settings  what the whole root declares of the account itself, whatever PATH was asked for
-    files             by merchant the file that declares it, as of the root
+    files             by merchant of the whole root the file that declares it, as of the root
+    content_digests   by merchant of the whole root the digest of its content, whatever PATH was asked for
     has_account_documents   the root has documents about the account, of this environment or of another
     """
 
@@ -200,6 +201,7 @@ class Fleet:
     account_settings: DesiredSettings = field(default_factory=DesiredSettings)
     has_account_documents: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
+    content_digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def revision(self) -> str:

@@ -59,8 +59,8 @@ def remember_declarations(
     number = 1 + max((each.went or each.came for each in before.values()), default=0)
     merchants_by_file = Counter(fleet.files.values())
     after = {}
-    for name, merchant in fleet.merchants.items():
-        file, digest = fleet.files.get(name, ""), merchant.content_digest
+    for name, file in fleet.files.items():
+        digest = fleet.content_digests[name]
         known, alone = before.get(name), merchants_by_file[file] == 1
         if known and (known.went is None or name in configured or _is_awaited(known, before, fleet)):
             after[name] = replace(known, file=file, digest=digest, alone=alone, went=None, released=False)
@@ -74,7 +74,7 @@ def remember_declarations(
 
 def _is_awaited(known: Declaration, before: Mapping[str, Declaration], fleet: Fleet) -> bool:
     """Whether somebody who went when this one came is still gone: it is the same newcomer again."""
-    return any(each.went == known.came and name not in fleet.merchants for name, each in before.items())
+    return any(each.went == known.came and name not in fleet.files for name, each in before.items())
 
 
 def _without_settled(declarations: Mapping[str, Declaration], bound: Collection[str]) -> dict[str, Declaration]:

@@ -43,8 +43,8 @@ class DeclaredChange:
 async def load_declared_change(
     fleet: Fleet, rows: Mapping[str, MerchantRecord], renames: RenamePlan, policy: RunPolicy, store: Store
 ) -> DeclaredChange:
-    """Of a load of a part, or of manifests that are not sound: nothing. `rows` are under the names of this run."""
-    if not fleet.is_complete:
+    """Of manifests that are not sound: nothing. `rows` are under the names of this run."""
+    if not fleet.root_is_complete:
         return DeclaredChange()
     digest = _load_digest(fleet)
     recorded = await store.declarations.load("" if renames.acting else digest)

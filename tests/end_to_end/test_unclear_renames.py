@@ -135,6 +135,14 @@ def test_a_take_down_that_failed_is_not_asked_about_again(place: Place) -> None:
     assert place.document("acme")["enabled"] is False
 
 
+def test_an_apply_of_its_file_alone_creates_no_second_company_either(place: Place) -> None:
+    place.provision("acme", **policy())
+    renamed_in_its_file(place, "acme", "acme-coffee")
+    with untouched(place):
+        said = ask(place, "apply", "--yes", str(place.manifests / "merchant-acme.yaml"), code=3)
+    assert CODE in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

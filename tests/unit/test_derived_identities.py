@@ -124,7 +124,7 @@ FLEET_DECIDED = {
     "account_settings": True,
     # What was asked for, how it was read, and from where.
     **dict.fromkeys(("known_names", "profile_names", "diagnostics", "is_complete", "root_is_complete"), False),
-    **dict.fromkeys(("commit", "has_account_documents", "files"), False),
+    **dict.fromkeys(("commit", "has_account_documents", "files", "content_digests"), False),
 }
 FLOW = {"kind": "SyncFlow", "metadata": {"name": "flow"}, "spec": {"visibleAccounts": []}}
 

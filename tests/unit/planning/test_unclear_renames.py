@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.model.desired import DesiredMerchant, Fleet
+from controller.model.desired import Fleet
 from controller.planning.unclear_renames import (
     Declaration,
     Evidence,
@@ -24,9 +24,9 @@ Load = Mapping[str, tuple[str, str]]
 
 
 def fleet(load: Load) -> Fleet:
-    merchants = {name: DesiredMerchant(name, name, content_digest=content) for name, (_, content) in load.items()}
     files = {name: file for name, (file, _) in load.items()}
-    return Fleet(merchants, frozenset(load), (), True, "", root_is_complete=True, files=files)
+    contents = {name: content for name, (_, content) in load.items()}
+    return Fleet({}, frozenset(load), (), True, "", files=files, content_digests=contents)
 
 
 def after(*loads: Load, bound: Iterable[str] = ("acme",), configured: Iterable[str] = ("acme",)) -> dict[str, Any]:
