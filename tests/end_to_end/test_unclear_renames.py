@@ -143,6 +143,20 @@ def test_an_apply_of_its_file_alone_creates_no_second_company_either(place: Plac
     assert CODE in said
 
 
+def test_a_name_changed_twice_before_the_line_is_written_is_one_rename(place: Place) -> None:
+    place.provision("acme", **policy())
+    bound = owners(place)
+    renamed_in_its_file(place, "acme", "acme-2")
+    ask(place, "apply", "--yes", code=3)
+    renamed_in_its_file(place, "acme", "acme-3")
+    with untouched(place):
+        assert ask(place, "apply", "--yes", code=3).count("take-down=acme") == 2
+    assert states_by_merchant(place.plan()) == {"acme": "blocked", "acme-3": "blocked"}
+    write_the_line(place, "acme", "acme")
+    place.apply()
+    assert owners(place) == {"acme-3": bound["acme"]}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -194,7 +208,7 @@ def test_under_retain_nobody_is_held_and_the_plan_says_who_may_be_it(place: Plac
     notes = " ".join(place.plan().notes)
     assert "acme-coffee came when the manifest of acme went" in notes
     assert "metadata.renamedFrom: acme" in notes
-    place.apply()
+    assert CODE not in ask(place, "apply", "--yes")
     assert place.document("acme")["enabled"] is True
     assert place.company("acme-coffee")
 
