@@ -35,6 +35,9 @@ none of them could give one."""
 CLOCK_TOLERANCE = timedelta(seconds=2)
 """What was asked for further in the future than that was asked for before the clock was put back."""
 
+MAX_DUE_PER_TICK = 200
+"""So many of those due are told at once."""
+
 ROWS_PER_TRANSACTION = 500
 """Rows written in one transaction, so that whoever else writes waits for milliseconds."""
 
@@ -82,24 +85,27 @@ class Due:
                     await transaction.execute(delete(due).where(is_ours, due.c.due_at.is_(None)))
                     await transaction.execute(update(due).where(is_ours).values(taken_by=None, taken_lane=None))
 
-    async def claim(self, lanes: Collection[int], taker: Taker, *, limit: int | None) -> dict[str, int]:
+    async def claim(
+        self, lanes: Collection[int], taker: Taker, *, limit: int | None, keys: Collection[str] | None = None
+    ) -> dict[str, int]:
         """Take those who are due in these lanes, the most urgent first: the lane of each.
 
         limit  so many at most; None = all of them
+        keys   of those whom nobody has taken only these; None = whoever it is
         """
         async with self._database.reading() as connection:
             now = await current_time(connection)
-            if await connection.scalar(_due_now(now, taker, lanes).limit(1)) is None:
+            if await connection.scalar(_due_now(now, taker, lanes, keys).limit(1)) is None:
                 return {}  # to find nobody must not cost the turn of whoever writes
         async with self._database.writing() as transaction:
-            query = _due_now(await current_time(transaction), taker, lanes).limit(limit)
+            query = _due_now(await current_time(transaction), taker, lanes, keys).limit(limit)
             taken = {row.key: row.lane for row in await transaction.execute(query)}
             for some in _batches(sorted(taken)):
                 values = {"taken_by": taker.id, "taken_lane": due.c.lane, "due_at": None}
                 await transaction.execute(update(due).where(due.c.key.in_(some)).values(values))
             return taken
 
-    async def load_due(self, taker: Taker, limit: int) -> dict[str, int]:
+    async def load_due(self, taker: Taker, limit: int = MAX_DUE_PER_TICK) -> dict[str, int]:
         """Those whom this taker may claim, the most urgent first: the lane of each. Where the clock was put back, what
         waits begins to wait anew, and waits no longer than before."""
         async with self._database.reading() as connection:
@@ -188,12 +194,16 @@ def _merged(key: str, ask: Ask, now: datetime, before: Row[Any] | None) -> dict[
     return {"key": key, "due_at": due_at, "asked_at": asked_at, "lane": lane}
 
 
-def _due_now(now: datetime, taker: Taker, lanes: Collection[int] | None = None) -> Select[tuple[str, int]]:
-    """Whom this taker may take in these lanes, the most urgent and longest due first; None = in any.
+def _due_now(
+    now: datetime, taker: Taker, lanes: Collection[int] | None = None, keys: Collection[str] | None = None
+) -> Select[tuple[str, int]]:
+    """Whom this taker may take in these lanes, the most urgent and longest due first; None = in any, and whoever it is.
 
     What is most urgent it takes over from itself, where it has taken it in another lane.
     """
-    is_free = due.c.taken_by.is_(None)
+    is_free: ColumnElement[bool] = due.c.taken_by.is_(None)
+    if keys is not None:
+        is_free &= due.c.key.in_(keys)
     is_taken_over = (due.c.lane == MOST_URGENT) & (due.c.taken_by == taker.id) & (due.c.taken_lane != MOST_URGENT)
     query = select(due.c.key, due.c.lane).where(due.c.due_at <= now, is_free | is_taken_over)
     if lanes is not None:

@@ -44,7 +44,7 @@ from controller.desired.git_source import CommitOrder, GitUnavailable
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.controller_status import ControllerStatus
-from controller.model.errors import InvalidManifests, StoppedBySignal
+from controller.model.errors import InvalidManifests, StateError, StoppedBySignal
 from controller.model.hooks import SecretRef
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Records, RunPolicy, Scope
@@ -178,7 +178,7 @@ async def _open_daemon(
         open_store(settings) as store,
         client as api,
         shared_budget(settings, store, api),
-        _open_queue(store, options) as queue,
+        _open_queue(settings, store, options) as queue,
     ):
         watcher = await open_manifests(settings, store)
         await refuse_empty_root(settings, watcher.fleet, store)
@@ -286,13 +286,22 @@ def _key_renewer(
 
 
 @asynccontextmanager
-async def _open_queue(store: Store, options: RunOptions) -> AsyncIterator[Queue]:
+async def _open_queue(settings: Settings, store: Store, options: RunOptions) -> AsyncIterator[Queue]:
     """That of all who mend what the state remembers; one of its own for a process that only reports, or looks once."""
     if options.once or options.report_only:
         yield WorkQueue()
         return
-    async with open_state_queue(store.due, current_process()) as queue:
-        yield queue
+    url = postgresql_url(settings.state)
+    if url is None:
+        async with open_state_queue(store.due, current_process()) as queue:
+            yield queue
+        return
+    try:
+        from controller.daemon.postgres_queue import open_postgres_queue
+    except ModuleNotFoundError:
+        raise StateError("a state in PostgreSQL needs `pip install 'merchantctl[postgres]'`.") from None
+    async with open_postgres_queue(url, store.due, current_process()) as shared:
+        yield shared
 
 
 def _shares_queue(settings: Settings, options: RunOptions) -> bool:

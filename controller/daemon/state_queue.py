@@ -25,8 +25,6 @@ from state.errors import StateProblem, StateUnreachable
 TICK_INTERVAL_S = 0.5
 """Seconds from one look for those due to the next."""
 
-MAX_DUE_PER_TICK = 200
-
 MAX_BATCH = 200
 """So many are handed out at once at most, but for a new revision, whose merchants are judged together."""
 
@@ -53,7 +51,7 @@ class StateQueue:
         self._noted: dict[str, tuple[float, Lane]] = {}
         self._is_noted = asyncio.Event()
         self._writing = asyncio.Lock()
-        self._waiters: set[asyncio.Event] = set()
+        self._waiters: dict[asyncio.Event, frozenset[Lane]] = {}
         self._waiting_count = 0
         self._in_work: dict[str, Lane] = {}
         self._unknown: frozenset[str] = frozenset()
@@ -71,8 +69,8 @@ class StateQueue:
         self._is_noted.set()
 
     def notice(self, keys: Iterable[str]) -> None:
-        if tuple(keys):
-            self._wake_waiters()
+        if any(True for _ in keys):
+            self._added()
 
     async def get(self) -> Work:
         return await self._hand_out({(Lane.REVISION,): None, (Lane.RETRY, Lane.RESYNC): MAX_BATCH})
@@ -93,7 +91,7 @@ class StateQueue:
         for key, lane in work.items():
             if self._in_work.get(key) is lane:  # else an event has taken it over
                 del self._in_work[key]
-        self._wake_waiters()
+        self._added()
 
     def close(self) -> None:
         self._closed = True
@@ -112,7 +110,7 @@ class StateQueue:
         """Whoever waits for somebody to be due is woken where there is one; also where the state is out of reach, which
         it then finds out."""
         with suppress(StateProblem):
-            if not await self._due.load_due(self._taker, MAX_DUE_PER_TICK):
+            if not await self._due.load_due(self._taker):
                 return
         self._wake_waiters()
 
@@ -145,7 +143,7 @@ class StateQueue:
                 await self._write_down()
             except StateProblem:  # whoever waits for somebody to be due finds that out, too
                 await asyncio.sleep(WRITE_RETRY_INTERVAL_S)
-            self._wake_waiters()
+            self._added()
 
     async def _write_down(self) -> None:
         with self._taking_notes() as asks:
@@ -171,19 +169,25 @@ class StateQueue:
     async def _hand_out(self, limits: Mapping[tuple[Lane, ...], int | None]) -> Work:
         while not self._closed:
             changed = asyncio.Event()
-            self._waiters.add(changed)
+            self._waiters[changed] = frozenset(lane for lanes in limits for lane in lanes)
             try:
                 work: dict[str, Lane] = {}
                 for lanes, limit in limits.items():
-                    taken = await self._due.claim(lanes, self._taker, limit=limit)
-                    work |= {key: Lane(lane) for key, lane in taken.items()}
+                    work |= {key: Lane(lane) for key, lane in (await self._claim(lanes, limit)).items()}
                 if work:
                     self._in_work |= work
                     return dict(sorted(work.items()))
                 await changed.wait()
             finally:
-                self._waiters.discard(changed)
+                del self._waiters[changed]
         return {}
+
+    async def _claim(self, lanes: tuple[Lane, ...], limit: int | None) -> dict[str, int]:
+        return await self._due.claim(lanes, self._taker, limit=limit)
+
+    def _added(self) -> None:
+        """Somebody may be due now."""
+        self._wake_waiters()
 
     def _wake_waiters(self) -> None:
         for waiter in self._waiters:
