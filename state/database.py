@@ -126,6 +126,10 @@ class Database:
         async with self.reading() as connection:
             return await lock_row(connection, kind)
 
+    async def keeps_sessions(self) -> bool:
+        """Whether what a connection holds from one statement to the next is its own: locks, and what it listens to."""
+        return True
+
     async def holder_silent_for(self, kind: LockKind) -> float | None:
         """Seconds since the last sign of life of whoever has that claim; None where nobody who lives has it."""
         with _foreign_errors_stop_here(self._reader.url):
@@ -489,11 +493,28 @@ class _PostgresDatabase(Database):
         super().__init__(writer, reader, claims, rollouts, PostgresClaim(writer, lease, "lock"))
         self._lease = lease
 
+    async def keeps_sessions(self) -> bool:
+        with _foreign_errors_stop_here(self._reader.url):
+            async with self._reader.connect() as first, self._reader.connect() as second:
+                return await have_own_sessions(first, second)
+
     @asynccontextmanager
     async def _begin_once(self) -> AsyncIterator[AsyncConnection]:
         async with super()._begin_once() as connection:
             await connection.execute(_OUR_TURN, {"lease": f"{self._lease * 1000:.0f}"})
             yield connection
+
+
+async def have_own_sessions(first: AsyncConnection, second: AsyncConnection) -> bool:
+    """Whether each of two open connections has a server process to itself.
+
+    A pooler by transactions (PgBouncer, pool_mode = transaction) gives one to whoever asks next: a lock taken by one
+    connection is then held for all, or for nobody.
+    """
+    for connection in {first, second}:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")  # an open transaction would keep its process
+    processes = [await connection.scalar(select(func.pg_backend_pid())) for connection in (first, second, first)]
+    return bool(processes[0] == processes[2] != processes[1])
 
 
 _OUR_TURN = text(

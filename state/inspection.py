@@ -27,6 +27,7 @@ class StateInspection:
     newest_schema_step  the migration that this version brings it to when it opens it
     locks               by kind the holder, and the seconds since its last heartbeat (None: it is dead); none for a
                         state of an earlier version
+    keeps_sessions      False: a pooler stands before it that keeps no connection from one statement to the next
     writable            this process may write there, as far as the file system says
     account             the account it belongs to; None where no run has written yet, or the state is an earlier one
     bytes               size on disk, freed pages included
@@ -38,6 +39,7 @@ class StateInspection:
     schema_step: str | None
     newest_schema_step: str
     writable: bool
+    keeps_sessions: bool = True
     account: RemoteAccount | None = None
     locks: Mapping[LockKind, tuple[LockRow, float | None]] = field(default_factory=dict)
     bytes: int = 0
@@ -54,15 +56,17 @@ async def inspect_state(url: str) -> StateInspection:
         async with database.reading() as connection:
             step = await connection.run_sync(migrations.schema_step_of)
         size = await database.size()
+        keeps_sessions = await database.keeps_sessions()
         # The tables of an earlier version may lack columns that the queries of this one name.
         if step != migrations.HEAD:
-            return StateInspection(place, step, migrations.HEAD, writable, bytes=size)
+            return StateInspection(place, step, migrations.HEAD, writable, keeps_sessions, bytes=size)
         rows = {kind: row for kind in LockKind if (row := await database.lock_row(kind))}
         return StateInspection(
             place,
             step,
             migrations.HEAD,
             writable,
+            keeps_sessions,
             account=await AccountBinding(database).load(),
             locks={kind: (row, await database.holder_silent_for(kind)) for kind, row in rows.items()},
             bytes=size,

@@ -59,6 +59,14 @@ class DoctorCheck:
     warns: bool = False
 
 
+POOLED_STATE = DoctorCheck(
+    "pooler",
+    False,
+    "a pooler by transactions stands before the state: locks do not hold there, and no process can wake another",
+    "name PostgreSQL itself in MERCHANTCTL_STATE, or set pool_mode = session for this database",
+)
+
+
 async def run_checks(
     environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any], *, environment: Environment = REAL_ENVIRONMENT
 ) -> AsyncGenerator[DoctorCheck, None]:
@@ -181,6 +189,8 @@ async def _check_state(settings: Settings) -> AsyncGenerator[DoctorCheck, None]:
         yield DoctorCheck("state", False, str(error))
         return
     yield _check_schema(inspection)
+    if not inspection.keeps_sessions:
+        yield POOLED_STATE
     if not inspection.writable:
         yield DoctorCheck(
             "state folder", False, "this user may not write there", "give it the right, or name another place"

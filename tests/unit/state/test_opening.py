@@ -9,10 +9,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, make_url, text
 
 from state import open_state
+from state.async_engine import AsyncEngine
+from state.database import have_own_sessions
 from state.errors import StateUnusable
+from tests.postgresql import empty_schema
 from tests.processes import PythonProcess, run_python
 
 SOURCE = Path(__file__).parents[3]
@@ -171,3 +174,16 @@ def test_many_processes_may_open_a_new_state_and_write_at_once(url: str) -> None
             return len(await store.bindings.load())
 
     assert asyncio.run(count()) == 4 * 20
+
+
+async def test_two_connections_straight_to_postgresql_have_a_server_process_each(postgresql: str) -> None:
+    with empty_schema(postgresql) as url:
+        engine = AsyncEngine(create_engine(make_url(url).set(drivername="postgresql+psycopg_async")))
+        try:
+            async with engine.connect() as first, engine.connect() as second:
+                assert await have_own_sessions(first, second)
+            async with engine.connect() as both:
+                # As behind a pooler by transactions: whoever asks next is given the one process that is free.
+                assert not await have_own_sessions(both, both)
+        finally:
+            await engine.dispose()
