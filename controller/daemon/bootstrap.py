@@ -238,7 +238,7 @@ async def open_manifests(settings: Settings, store: Store) -> ManifestWatcher:
             # A commit beside the one in force is no way out of manifests that cannot be read.
             if commit == candidates[-1] or (commit == in_force and isinstance(error, InvalidManifests)):
                 raise
-            log.warning("commit_unusable", commit=commit, tried_next=candidates[-1], reason=str(error))
+            log.warning("commit_unusable", commit=commit, next_commit=candidates[-1], reason=str(error))
             continue
         if commit != head:
             log.warning("manifests_not_newest", commit=commit, newest=head)

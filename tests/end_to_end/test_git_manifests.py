@@ -105,7 +105,7 @@ def test_a_commit_that_is_broken_leaves_the_last_good_one_in_force_also_at_a_res
         assert place.run_in_process("plan").returncode == 65
     with running_controller(place, "--resync", "1h", **team.variables) as watch:
         watch.wait_until(lambda: watch.passes)
-        assert [each["tried_next"] for each in events(watch, "commit_unusable")] == [team.first]
+        assert [each["next_commit"] for each in events(watch, "commit_unusable")] == [team.first]
         assert events(watch, "manifests_not_newest")[0]["commit"] == team.first
         assert [each["name"] for each in place.companies()] == ["ann"]
         team.push(broken=None)
