@@ -163,7 +163,7 @@ def removed_but_claimed(old: str, new: str) -> Finding:
     return Finding(RENAMED_CODE, old, cause, _claim_remedy(old, new), Actor.OPERATOR)
 
 
-def claims_a_removed_one(new: str, old: str) -> Finding:
+def has_company_of_a_removed_one(new: str, old: str) -> Finding:
     """For the present merchant."""
     cause = f"its company belongs to {old}, whose manifest is gone: was {old} renamed to {new}?"
     return Finding(RENAMED_CODE, new, cause, _claim_remedy(old, new), Actor.OPERATOR)

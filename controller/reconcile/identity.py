@@ -17,7 +17,7 @@ from controller.planning.renames import (
     RecordedNames,
     RemovedMerchant,
     RenamePlan,
-    claims_a_removed_one,
+    has_company_of_a_removed_one,
     company_bound_twice,
     find_claims,
     plan_renames,
@@ -89,7 +89,7 @@ def find_contested(
         says = removed_but_declared if declared.get(new) == old and new in bound else removed_but_claimed
         contested.setdefault(old, says(old, new))
         if new not in bound:
-            contested.setdefault(new, claims_a_removed_one(new, old))
+            contested.setdefault(new, has_company_of_a_removed_one(new, old))
     return contested
 
 

@@ -1702,7 +1702,7 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "renamed in Git without a word": Situation(
         "merchant-renamed",
-        renames.claims_a_removed_one,
+        renames.has_company_of_a_removed_one,
         renamed_manifest,
         (write("metadata.renamedFrom"),),
         whom="anna",

@@ -48,7 +48,7 @@ from controller.planning.limits import FleetSize, check_limits
 from controller.planning.manual_sync import desired_during, hold_during, recorded_during
 from controller.planning.plan import make_plan
 from controller.planning.renames import (
-    claims_a_removed_one,
+    has_company_of_a_removed_one,
     company_bound_twice,
     held_plan,
     removed_but_claimed,
@@ -127,7 +127,7 @@ def left_alone(name: str, why: str, of: str, more: str = "") -> Finding:
     """Who is not looked at before a person has said who is who."""
     match why:
         case "claims":
-            return claims_a_removed_one(name, of)
+            return has_company_of_a_removed_one(name, of)
         case "is claimed":
             return removed_but_claimed(name, of)
         case "may be another":
