@@ -27,7 +27,7 @@ from state.export import check_export
 from state.findings import FindingEnding, FindingRow, OccurrenceRow
 from state.hooks import HookRow
 from state.inbox import DeliveryReceipt, ReceivedDelivery
-from state.intents import Intent
+from state.intents import Intent, SeenCompanies
 from state.lock import LockWait, StateLock
 from state.manual_syncs import ManualSyncRow
 from state.process import LockRow, ProcessIdentity
@@ -84,6 +84,7 @@ __all__ = [
     "RolloutRow",
     "RunAuthor",
     "Sample",
+    "SeenCompanies",
     "SeenRow",
     "StateLock",
     "Store",

@@ -15,7 +15,7 @@ from state.bindings import upsert_binding
 from state.database import Database
 from state.errors import CompanyBeingCreated, StateProblem
 from state.lock import StateLock, prove_all, require_all
-from state.tables import intents
+from state.tables import intents, merchants
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,14 @@ class Intent:
         return self.kind.startswith("delete")
 
 
+@dataclass(frozen=True, slots=True)
+class SeenCompanies:
+    """The companies of a listing. `began`: what was created after that may not be among them."""
+
+    began: datetime
+    ids: frozenset[str] = frozenset()
+
+
 class Intents:
     """The intents of all merchants."""
 
@@ -63,13 +71,13 @@ class Intents:
         company_id: str | None,
         platform: str | None,
         at: datetime,
-        unseen_since: datetime | None = None,
+        seen: SeenCompanies | None = None,
     ) -> Intent:
         """Insert an intent, durably before it returns.
 
-        unseen_since  of a company: whoever creates it has not seen what was created since. Raises CompanyBeingCreated
-                      where one of that name is among it, for another merchant: renamed in Git at this very moment,
-                      one merchant may be known to two runs by two names, whose leases differ
+        seen  of a company: what whoever creates it has seen. Raises CompanyBeingCreated where one of that name is not
+              among it, and was created for another merchant: renamed in Git at this very moment, one merchant may be
+              known to two runs by two names, whose leases differ
 
         Raises as `StateLock.prove` where the lock was taken here and is lost: then the create must not be sent.
         """
@@ -78,8 +86,8 @@ class Intents:
         async with self._database.writing() as transaction:
             # Checked in the same transaction: whoever takes the lock next sees this intent, or it was never written.
             await require_all(self._locks, transaction)
-            if unseen_since:
-                await _refuse_second_company(transaction, name, merchant, unseen_since)
+            if seen:
+                await _refuse_second_company(transaction, name, merchant, seen)
             intent = _from_row((await transaction.execute(inserted)).one())
         try:
             await prove_all(self._locks)  # a process that was stopped after the commit must not send what it announces
@@ -129,13 +137,20 @@ async def read_open_intents(transaction: AsyncConnection) -> tuple[Intent, ...]:
     return tuple(_from_row(row) for row in await transaction.execute(_OPEN_INTENTS))
 
 
-async def _refuse_second_company(transaction: AsyncConnection, name: str, merchant: str, since: datetime) -> None:
+async def _refuse_second_company(transaction: AsyncConnection, name: str, merchant: str, seen: SeenCompanies) -> None:
     """Raises CompanyBeingCreated."""
     is_of_another = (intents.c.kind == "company") & (intents.c.name == name) & (intents.c.merchant != merchant)
-    may_be_unseen = intents.c.closed_at.is_(None) | ((intents.c.closed_at >= since) & (intents.c.outcome == "done"))
-    other = await transaction.scalar(select(intents.c.merchant).where(is_of_another & may_be_unseen))
-    if other is not None:
-        raise CompanyBeingCreated(name, other)
+    is_open = intents.c.closed_at.is_(None)
+    was_done_lately = (intents.c.closed_at >= seen.began) & (intents.c.outcome == "done")
+    query = (
+        select(intents.c.merchant, is_open.label("is_open"), merchants.c.company_id)
+        .outerjoin_from(intents, merchants, merchants.c.merchant == intents.c.merchant)
+        .where(is_of_another & (is_open | was_done_lately))
+    )
+    for other in await transaction.execute(query):
+        # One that was seen stands in nobody's way: it may have given the name up since, in this very run.
+        if other.is_open or other.company_id not in seen.ids:
+            raise CompanyBeingCreated(name, other.merchant)
 
 
 async def _close(transaction: AsyncConnection, intent_id: int, outcome: str, at: datetime) -> None:

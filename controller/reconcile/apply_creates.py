@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 from functools import partial
 
 from controller.codat.client import Client
@@ -22,7 +21,7 @@ from controller.reconcile.fence import stop_for_lost_lock
 from controller.reconcile.merchant_progress import MerchantProgress
 from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import RunSnapshot, not_bound_to_others
-from state import Intent
+from state import Intent, SeenCompanies
 from state.errors import CompanyBeingCreated, LockEnded, StateLocked
 
 MAX_STALE_LISTINGS = 5
@@ -67,9 +66,9 @@ async def _create_while_fresh(
         return None
     name = snapshot.desired[plan.merchant].company_name
     # The clocks of two machines differ a little.
-    unseen_since = listing.began - MAX_CLOCK_DIFFERENCE
+    seen = SeenCompanies(listing.began - MAX_CLOCK_DIFFERENCE, listing.ids)
     try:
-        async with announce_intent(plan, snapshot, "company", name=name, unseen_since=unseen_since) as intent:
+        async with announce_intent(plan, snapshot, "company", name=name, seen=seen) as intent:
             company = await progress.count_write(api.create_company(name, intent.key))
     except CompanyBeingCreated as problem:
         raise progress.changed_since_plan(str(problem)) from None
@@ -127,12 +126,12 @@ async def announce_intent(
     name: str = "",
     company_id: str | None = None,
     platform: str | None = None,
-    unseen_since: datetime | None = None,
+    seen: SeenCompanies | None = None,
 ) -> AsyncIterator[Intent]:
     """An intent on disk, and the lock proven with it, around the request that it announces.
 
     Refused or never sent: it is closed, and the next try has one of its own. Answer lost: it stays open, and
-    `recover_intents` looks for what became of it. `unseen_since`: as `Intents.begin` has it.
+    `recover_intents` looks for what became of it. `seen`: as `Intents.begin` has it.
     """
     run = snapshot.run
     try:
@@ -143,7 +142,7 @@ async def announce_intent(
             company_id=company_id,
             platform=platform,
             at=run.service_now(),
-            unseen_since=unseen_since,
+            seen=seen,
         )
     except (StateLocked, LockEnded) as error:
         raise stop_for_lost_lock(error, snapshot.run) from None

@@ -27,6 +27,7 @@ class CreateListing:
 
     began: datetime
     by_name: CompaniesByName
+    ids: frozenset[str] = frozenset()
     incomplete_reason: str = ""
     creates_left: int = MAX_CREATES_PER_LISTING
 
@@ -35,6 +36,7 @@ class CreateListing:
         return cls(
             began,
             group_by_name(listing.companies),
+            frozenset(company.id for company in listing.companies),
             "" if listing.complete else listing.incomplete_reason or "incomplete",
         )
 

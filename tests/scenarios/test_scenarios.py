@@ -48,8 +48,8 @@ from controller.planning.limits import FleetSize, check_limits
 from controller.planning.manual_sync import desired_during, hold_during, recorded_during
 from controller.planning.plan import make_plan
 from controller.planning.renames import (
-    has_company_of_a_removed_one,
     company_bound_twice,
+    has_company_of_a_removed_one,
     held_plan,
     removed_but_claimed,
     waits_for_rollout,

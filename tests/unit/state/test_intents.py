@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from state import Intent, Store
+from state import Intent, SeenCompanies, Store
 from state.errors import CompanyBeingCreated
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -56,7 +56,7 @@ async def test_a_company_that_may_be_there_unseen_is_created_for_nobody_else(
 
     async def create(merchant: str, name: str = "Acme") -> None:
         await store.intents.begin(
-            merchant, "company", name=name, company_id=None, platform=None, at=NOON, unseen_since=NOON
+            merchant, "company", name=name, company_id=None, platform=None, at=NOON, seen=SeenCompanies(NOON)
         )
 
     await create("carl", "Carl")
