@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
+from time import monotonic, sleep
 from typing import Any
 
 import aiosqlite
@@ -26,6 +27,8 @@ from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.util import LRUCache, await_
 
 from state.async_engine import AsyncEngine, KeepingEngine
+
+BUSY_RETRY_INTERVAL_S = 0.01
 
 
 def create_sqlite_engine(
@@ -92,7 +95,7 @@ def _unopened_connection(busy_ms: int, pragmas: Sequence[str], database: str, **
         connection: sqlite3.Connection = sqlite3.connect(database, **options)
         try:
             for pragma in pragmas:
-                connection.execute(f"PRAGMA {pragma}").close()
+                _set(connection, pragma, busy_ms)
             _wait_for_locks(connection, 0)
         except BaseException:
             connection.close()
@@ -102,6 +105,19 @@ def _unopened_connection(busy_ms: int, pragmas: Sequence[str], database: str, **
     connection = _Connection(connect, busy_ms)
     connection._thread.daemon = True
     return connection
+
+
+def _set(connection: sqlite3.Connection, pragma: str, busy_ms: int) -> None:
+    """Waits for a lock also where SQLite does not: of two that make one file a WAL at once it refuses one, at once."""
+    give_up_at = monotonic() + busy_ms / 1000
+    while True:
+        try:
+            connection.execute(f"PRAGMA {pragma}").close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > give_up_at:
+                raise
+        sleep(BUSY_RETRY_INTERVAL_S)
 
 
 def _wait_for_locks(connection: sqlite3.Connection, busy_ms: int) -> None:

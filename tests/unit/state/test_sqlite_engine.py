@@ -124,3 +124,18 @@ async def test_a_statement_that_fails_leaves_a_connection_that_works(engine: Asy
             await connection.execute(insert(things).values(name="one"))
         await connection.run_sync(Connection.rollback)
         assert await connection.scalar(select(things.c.name).where(things.c.id == 1)) == "one"
+
+
+async def test_many_that_open_a_new_file_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    """SQLite refuses at once, whatever the time to wait, one of two that make a file a WAL: about every fourth time."""
+
+    async def connect(engine: AsyncEngine) -> None:
+        async with engine.connect():
+            pass
+
+    for number in range(20):
+        url = make_url(f"sqlite:///{tmp_path}/{number}.db")
+        engines = [create_sqlite_engine(url, 1, pragmas=("journal_mode=WAL",)) for _ in range(6)]
+        await asyncio.gather(*map(connect, engines))
+        for engine in engines:
+            await engine.dispose()
