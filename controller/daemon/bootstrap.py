@@ -76,6 +76,9 @@ from controller.web.server import serving_web
 from state import LockWait, RevisionStatus, StateLock, Store, postgresql_url
 from state.errors import MAX_HEARTBEAT_SILENCE_S
 
+RESYNCS_PER_FULL_PASS = 24
+"""So often everyone is looked at together where no listing tells which companies nobody claims."""
+
 DAEMON_WAIT_LOG_INTERVAL_S = 60.0
 """Seconds from one word about a wait for the lock to the next."""
 
@@ -375,6 +378,8 @@ def _daemon_context(
         lock=PassLock(open_lock, lambda: watcher.fleet),
         notifier=notifier,
         jobs=tuple(_build_jobs(settings, options, run, queue, state, watcher, notifier.meters)),
+        # What belongs to no merchant, the listings tell; without them only a look at everyone at once does.
+        full_pass_interval_s=None if settings.listing_poll_interval else settings.resync * RESYNCS_PER_FULL_PASS,
     )
 
 
@@ -397,7 +402,8 @@ def _build_jobs(
         yield ReportSender(settings, run.store, metrics, run.now).timer
     yield StateCleaner(run, settings.keep, state.signal_received.is_set).timer
     if settings.listing_poll_interval:
-        yield ListingWatcher(run.api, run.store, queue, run.now, settings.listing_poll_interval).timer
+        interval_s = settings.listing_poll_interval
+        yield ListingWatcher(run.api, run.store, queue, run.now, interval_s, state.record_unclaimed).timer
     if settings.sync_poll_interval:
         yield SyncPoller(
             run.api, run.store, queue, lambda: state.latest, run.service_now, settings.sync_poll_interval

@@ -49,10 +49,6 @@ MAX_URGENT_PASS = 16
 """Merchants in one urgent pass. A long one waits for the end of those that have joined it: in a flood of events, one
 over all of them would take minutes, and whose turn it is would fall behind for as long as the flood lasts."""
 
-RESYNCS_PER_FULL_PASS = 24
-"""Everyone is looked at in turn. Together, so often: what belongs to no merchant (companies that nobody claims) is
-brought up to date."""
-
 LEFT_TO_OTHERS_CHECK_INTERVAL_S = 1.0
 """Seconds between two looks whether this process still has to leave the fleet to another one."""
 
@@ -284,8 +280,8 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
     daemon.state.record_pass(done, daemon.manifest_watcher.fleet)
     if done.plan and needs_full_pass(done.plan):
         daemon.queue.add([EVERYONE], after=daemon.resync_interval_s)
-    elif done.covers_everyone:
-        daemon.queue.add([EVERYONE], after=daemon.resync_interval_s * RESYNCS_PER_FULL_PASS)
+    elif done.covers_everyone and daemon.full_pass_interval_s is not None:
+        daemon.queue.add([EVERYONE], after=daemon.full_pass_interval_s)
     if not isinstance(done.result, PassFailure) and not daemon.leaves_to_others:
         await daemon.run.store.inbox.close_deliveries(
             done.merchants, but=done.taken_over, received_until=done.began, at=done.ended

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field, replace
 from datetime import datetime
@@ -125,6 +125,15 @@ class DaemonState:
         self.key_refused = isinstance(done.result, PassFailure) and done.result.key_refused
         self.failing_since = (self.failing_since or done.began) if done.failure_reason else None
 
+    def record_unclaimed(self, companies: Mapping[str, str]) -> None:
+        """The companies that no merchant of the state has, by id the name, as of now: what a look at everyone would say
+        of the fleet, without one."""
+        if (plan := self.latest.plan) is None:
+            return
+        planned = {each.company_id for each in plan.plans}
+        names = tuple(name for id_, name in companies.items() if id_ not in planned)
+        self.latest = replace(self.latest, plan=replace(plan, unmanaged_names=names))
+
     def set_diagnostics(self, diagnostics: tuple[Diagnostic, ...]) -> bool:
         """What is wrong with the manifests on disk; whether that is new."""
         moved = diagnostics != self.latest.diagnostics
@@ -138,7 +147,9 @@ class DaemonContext:
 
     run                an apply of everyone that nobody is asked about; each pass narrows it
     applies_changes    False: drift is reported, nothing is written
-    resync_interval_s  seconds from the end of one look at everyone to the next
+    resync_interval_s  seconds in which everyone is looked at once
+    full_pass_interval_s  seconds from the end of one look at everyone at once to the next, where nothing asks for one
+                       before; None: nothing would be learned by it
     lock               the state's lock, which the passes of this process share
     notifier           tells the log, the metrics and the chat
     jobs               what else is done by the clock
@@ -163,6 +174,7 @@ class DaemonContext:
     revisions: RevisionKeeper | None = None
     rollouts: RolloutDriver | None = None
     git_poll_interval_s: float = 60.0
+    full_pass_interval_s: float | None = None
     outage: StateOutage = field(default_factory=StateOutage)
     finishing: asyncio.Lock = field(default_factory=asyncio.Lock)
 

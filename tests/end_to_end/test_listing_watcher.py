@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,14 @@ def place(tmp_path: Path, emulator_in_process: Any) -> Place:
     return place
 
 
-def looked_at(place: Place, *between: Callable[[], object]) -> list[tuple[str, ...]]:
-    """Whom each poll leads to, a minute after the one before; what happens in between. The first poll is the first."""
+def looked_at(
+    place: Place, *between: Callable[[], object], unclaimed: list[Mapping[str, str]] | None = None
+) -> list[tuple[str, ...]]:
+    """Whom each poll leads to, a minute after the one before; what happens in between. The first poll is the first.
+
+    unclaimed  takes what is said of the companies that no merchant has, once for each complete listing
+    """
+    unclaimed = [] if unclaimed is None else unclaimed
 
     async def story() -> list[tuple[str, ...]]:
         queue, now, seen = WorkQueue(), datetime.now(UTC), []
@@ -48,7 +54,7 @@ def looked_at(place: Place, *between: Callable[[], object]) -> list[tuple[str, .
             place.settings.base_url, place.emulator.api_key, requests_per_minute=0, network=network, clock=lambda: now
         )
         async with open_state(place.settings.state) as store, client as api:
-            watcher = ListingWatcher(api, store, queue, lambda: now, 60.0)
+            watcher = ListingWatcher(api, store, queue, lambda: now, 60.0, unclaimed.append)
             await watcher.poll()
             assert len(queue) == 0, "the first listing is what all others are compared with"
             for happens in between:
@@ -93,6 +99,16 @@ def test_a_rename_and_a_deletion_are_in_the_next_complete_listing(place: Place) 
     seen = looked_at(place, rename_and_delete, *[nothing] * 10)
     assert [each for each in seen if each] == [("ann", "bob")]
     assert seen.index(("ann", "bob")) <= 10
+
+
+def test_a_complete_listing_tells_which_companies_nobody_claims(place: Place) -> None:
+    unclaimed: list[Mapping[str, str]] = []
+
+    def stranger() -> None:
+        place.emulator.api.post("/companies", json={"name": "a stranger"}).raise_for_status()
+
+    looked_at(place, stranger, *[nothing] * 10, unclaimed=unclaimed)
+    assert [list(each.values()) for each in unclaimed] == [[], ["a stranger"]]
 
 
 def test_when_data_was_pulled_is_no_event(place: Place) -> None:

@@ -2,7 +2,8 @@
 
 every minute       one request for the companies of which a connection is not linked: whoever came to be in that list,
                    left it, or stands otherwise in it, is looked at at once
-every ten minutes  the complete listing: whoever has another name or other connections, or is not in it any more
+every ten minutes  the complete listing: whoever has another name or other connections, or is not in it any more; and
+                   which companies nobody claims, so that nobody has to be looked at to know that
 
 Only what differs from the listing before is an event. When it was pulled last says nothing: at midnight that moves for
 everyone. A listing that is not whole says nothing at all.
@@ -49,13 +50,18 @@ CompanyRow = tuple[str, ConnectionStatuses]
 
 @dataclass(slots=True)
 class ListingWatcher:
-    """Compares each listing with the one before. `interval_s`: from one look to the next, at least."""
+    """Compares each listing with the one before.
+
+    interval_s        seconds from one look to the next, at least
+    record_unclaimed  is told of each complete listing the companies that no merchant of the state has: by id the name
+    """
 
     api: Reader
     store: Store
     queue: Queue
     now: Callable[[], datetime]
     interval_s: float
+    record_unclaimed: Callable[[Mapping[str, str]], None]
     companies: dict[str, CompanyRow] | None = None
     listed_at: datetime | None = None
     statuses_listed_at: datetime | None = None
@@ -81,8 +87,10 @@ class ListingWatcher:
             return
         before, self.companies = self.companies, {each.id: _row(each) for each in listing.companies}
         self.listed_at = self.statuses_listed_at = listing.began_at
+        bound = await self._load_merchants_by_company()
+        self.record_unclaimed({each.id: each.name for each in listing.companies if each.id not in bound})
         if before is not None:
-            await self._enqueue_merchants_of(changed_companies(before, self.companies))
+            self._enqueue_merchants_of(changed_companies(before, self.companies), bound)
 
     async def _compare_statuses(self) -> None:
         """Raises AssertionError before the first complete listing."""
@@ -92,12 +100,13 @@ class ListingWatcher:
             return
         before, self.companies = self.companies, with_statuses(self.companies, listing.companies)
         self.statuses_listed_at = listing.began_at
-        await self._enqueue_merchants_of(changed_companies(before, self.companies))
+        if changed := changed_companies(before, self.companies):
+            self._enqueue_merchants_of(changed, await self._load_merchants_by_company())
 
-    async def _enqueue_merchants_of(self, company_ids: Collection[str]) -> None:
-        if not company_ids:
-            return
-        bound = {each.company_id: each.merchant for each in await self.store.bindings.load()}
+    async def _load_merchants_by_company(self) -> dict[str, str]:
+        return {each.company_id: each.merchant for each in await self.store.bindings.load() if each.company_id}
+
+    def _enqueue_merchants_of(self, company_ids: Collection[str], bound: Mapping[str, str]) -> None:
         merchants = sorted(bound[company_id] for company_id in company_ids if company_id in bound)
         if merchants:
             log.info("merchants_queued_by_listing", merchants=len(merchants))
