@@ -32,13 +32,13 @@ BELIEVED_SIGN_OF_LIFE_AGE = timedelta(seconds=15)
 """Only a taker whose own last sign of life is no older than that gives others up: while the state was out of reach,
 none of them could give one."""
 
-CLOCK_TOLERANCE = timedelta(seconds=2)
+DUE_CLOCK_TOLERANCE = timedelta(seconds=2)
 """What was asked for further in the future than that was asked for before the clock was put back."""
 
 MAX_DUE_PER_TICK = 200
 """So many of those due are told at once."""
 
-ROWS_PER_TRANSACTION = 500
+DUE_ROWS_PER_TRANSACTION = 500
 """Rows written in one transaction, so that whoever else writes waits for milliseconds."""
 
 T = TypeVar("T")
@@ -132,7 +132,7 @@ class Due:
             columns = {"host": process.host, "pid": process.pid, "started": process.started}
             await upsert(transaction, due_takers, [{"id": taker.id, **columns, "alive_at": now}])
             # A sign of life before the clock was put back says when to believe the next one.
-            ahead = update(due_takers).where(due_takers.c.alive_at > now + CLOCK_TOLERANCE)
+            ahead = update(due_takers).where(due_takers.c.alive_at > now + DUE_CLOCK_TOLERANCE)
             await transaction.execute(ahead.values(alive_at=now))
             others = await transaction.execute(select(due_takers).where(due_takers.c.id != taker.id))
             may_give_up = own_before is not None and abs(now - own_before) < BELIEVED_SIGN_OF_LIFE_AGE
@@ -212,7 +212,7 @@ def _due_now(
 
 
 def _asked_after(now: datetime) -> ColumnElement[bool]:
-    return due.c.due_at.is_not(None) & (due.c.asked_at > now + CLOCK_TOLERANCE)
+    return due.c.due_at.is_not(None) & (due.c.asked_at > now + DUE_CLOCK_TOLERANCE)
 
 
 async def _give_back(transaction: AsyncConnection, takers: Collection[str], now: datetime) -> int:
@@ -231,5 +231,5 @@ async def _let_go(transaction: AsyncConnection, which: ColumnElement[bool], now:
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), ROWS_PER_TRANSACTION):
-        yield items[start : start + ROWS_PER_TRANSACTION]
+    for start in range(0, len(items), DUE_ROWS_PER_TRANSACTION):
+        yield items[start : start + DUE_ROWS_PER_TRANSACTION]

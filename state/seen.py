@@ -16,7 +16,7 @@ from state.database import Database, upsert
 from state.findings import MAX_MERCHANTS_IN_QUERY
 from state.tables import seen, seen_fleet
 
-ROWS_PER_TRANSACTION = 500
+SEEN_ROWS_PER_TRANSACTION = 500
 """Rows written in one transaction: whoever else writes waits some milliseconds for it, and not for a whole fleet."""
 
 T = TypeVar("T")
@@ -102,5 +102,5 @@ class Seen:
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), ROWS_PER_TRANSACTION):
-        yield items[start : start + ROWS_PER_TRANSACTION]
+    for start in range(0, len(items), SEEN_ROWS_PER_TRANSACTION):
+        yield items[start : start + SEEN_ROWS_PER_TRANSACTION]

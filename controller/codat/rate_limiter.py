@@ -52,20 +52,20 @@ reached: half of it for the listings, which find events, and half for those that
 DAY_S = 86_400.0
 
 
-class Lane(IntEnum):
+class RequestLane(IntEnum):
     """Whose turn it is, the smaller number first."""
 
     FIRST = 0
     BACKGROUND = 1
 
 
-_LANE: ContextVar[Lane] = ContextVar("lane", default=Lane.FIRST)
+_LANE: ContextVar[RequestLane] = ContextVar("lane", default=RequestLane.FIRST)
 
 
 @contextmanager
 def background_requests() -> Iterator[None]:
     """Requests of this task, and of those that it begins meanwhile, are sent in the background."""
-    token = _LANE.set(Lane.BACKGROUND)
+    token = _LANE.set(RequestLane.BACKGROUND)
     try:
         yield
     finally:
@@ -82,8 +82,8 @@ class RateLimiter:
     def __init__(self, per_minute: int, max_in_flight: int) -> None:
         self._budget = per_minute
         self._max_concurrency = self._concurrency = float(max_in_flight)
-        self._in_flight = [0 for _ in Lane]
-        self._taken = [0 for _ in Lane]  # places of requests in flight, and reserved ones
+        self._in_flight = [0 for _ in RequestLane]
+        self._taken = [0 for _ in RequestLane]  # places of requests in flight, and reserved ones
         self._answered_at: deque[float] = deque()
         self._answered_first_at: deque[float] = deque()  # those of the first lane among them
         self._background_burst = max(1.0, BACKGROUND_BURST * per_minute)
@@ -93,7 +93,7 @@ class RateLimiter:
         self._quota_resets_at = 0.0
         self._quota_reserve = 0.0
         self._background_rests_until = 0.0
-        self._queues: tuple[deque[tuple[asyncio.Future[bool], int]], ...] = tuple(deque() for _ in Lane)
+        self._queues: tuple[deque[tuple[asyncio.Future[bool], int]], ...] = tuple(deque() for _ in RequestLane)
         self._wake_up: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -106,7 +106,7 @@ class RateLimiter:
         lane = _LANE.get()
         return Permit(self, lane, places) if await self.wait_for_places(places, lane) else None
 
-    async def wait_for_places(self, places: int, lane: Lane) -> bool:
+    async def wait_for_places(self, places: int, lane: RequestLane) -> bool:
         """Take so many places once they are free. False: the quota is used up."""
         if self._is_used_up_for(places, lane):
             return False
@@ -115,23 +115,23 @@ class RateLimiter:
         self._take(places, lane)
         return True
 
-    def record_answer(self, lane: Lane, *, throttled: bool) -> None:
+    def record_answer(self, lane: RequestLane, *, throttled: bool) -> None:
         """One request was answered, or never will be: its place is free in a minute. `throttled`: with 429."""
         self._taken[lane] -= 1
         if self._budget:
             self._answered_at.append(self._loop.time())
-            if lane is Lane.FIRST:
+            if lane is RequestLane.FIRST:
                 self._answered_first_at.append(self._loop.time())
         if not throttled and self._concurrency < self._max_concurrency:
             # One more at once for each full round of good answers, not for each answer: a 429 halved it, and
             # jumping back at once would earn the next one.
             self._concurrency = min(self._max_concurrency, self._concurrency + 1 / self._concurrency)
 
-    def release(self, lane: Lane, unused: int) -> None:
+    def release(self, lane: RequestLane, unused: int) -> None:
         """Requests whose places were taken together are over, and so many of the places were not needed."""
         self._in_flight[lane] -= 1
         self._taken[lane] -= unused
-        if lane is Lane.BACKGROUND:
+        if lane is RequestLane.BACKGROUND:
             # What was not sent has cost nothing of the even pace.
             self._background_tokens += unused
         if any(self._queues):
@@ -156,11 +156,11 @@ class RateLimiter:
         # One that returns in a moment is worth waiting for, whatever it is for.
         is_of_a_day = seconds > MAX_QUOTA_WAIT_S
         self._quota_reserve = QUOTA_RESERVE * (limit or 0) * min(1.0, seconds / DAY_S) if is_of_a_day else 0.0
-        if self._quota_reserve and self._remaining_for(Lane.BACKGROUND) < 1:
+        if self._quota_reserve and self._remaining_for(RequestLane.BACKGROUND) < 1:
             # For the rest of the day: the reserve shrinks with it, and would let a look through now and then.
             self._background_rests_until = resets_at
         # Who waits would wait for longer than is worth it: each is told at once, and not by a timeout of its own.
-        for lane, queue in zip(Lane, self._queues, strict=True):
+        for lane, queue in zip(RequestLane, self._queues, strict=True):
             while queue and self._is_used_up_for(1, lane):
                 waiting, _ = queue.popleft()
                 if not waiting.done():
@@ -210,27 +210,27 @@ class RateLimiter:
         """Seconds until Codat's quota is reset; 0 when that is past or unknown."""
         return max(0.0, self._quota_resets_at - self._loop.time())
 
-    def is_exhausted_for(self, lane: Lane) -> bool:
+    def is_exhausted_for(self, lane: RequestLane) -> bool:
         """The same for a lane: the background leaves a reserve to the other."""
         return self._is_used_up_for(1, lane)
 
-    def _is_used_up_for(self, places: int, lane: Lane) -> bool:
+    def _is_used_up_for(self, places: int, lane: RequestLane) -> bool:
         is_far_off = self._quota_resets_at - self._loop.time() > MAX_QUOTA_WAIT_S
         return is_far_off and self._remaining_for(lane) < places
 
-    def _remaining_for(self, lane: Lane) -> float:
-        if lane is not Lane.BACKGROUND:
+    def _remaining_for(self, lane: RequestLane) -> float:
+        if lane is not RequestLane.BACKGROUND:
             return self._quota_remaining
         is_resting = self._loop.time() < self._background_rests_until
         return 0.0 if is_resting else self._quota_remaining - self._quota_reserve
 
-    def _take(self, places: int, lane: Lane) -> None:
+    def _take(self, places: int, lane: RequestLane) -> None:
         self._in_flight[lane] += 1
         self._taken[lane] += places
-        if lane is Lane.BACKGROUND:
+        if lane is RequestLane.BACKGROUND:
             self._background_tokens -= places
 
-    def _seconds_to_wait(self, places: int, lane: Lane) -> float:
+    def _seconds_to_wait(self, places: int, lane: RequestLane) -> float:
         """Seconds until the next request may be sent; 0 = now, infinite = not before one in flight is answered."""
         now = self._loop.time()
         if now < self._paused_until:
@@ -238,11 +238,11 @@ class RateLimiter:
         at_once = int(self._concurrency)
         if sum(self._in_flight) >= at_once:
             return math.inf
-        if lane is Lane.BACKGROUND and self._in_flight[lane] >= max(1, int(at_once * BACKGROUND_SHARE)):
+        if lane is RequestLane.BACKGROUND and self._in_flight[lane] >= max(1, int(at_once * BACKGROUND_SHARE)):
             return math.inf
         return max(self._seconds_to_budget(now, places, lane), self._seconds_to_quota(now, places, lane))
 
-    def _seconds_to_budget(self, now: float, places: int, lane: Lane) -> float:
+    def _seconds_to_budget(self, now: float, places: int, lane: RequestLane) -> float:
         """Seconds until our own budget has so many places free; infinite as in `_seconds_to_wait`."""
         if not self._budget:
             return 0.0
@@ -250,12 +250,12 @@ class RateLimiter:
             while answered and answered[0] + BUDGET_WINDOW_S <= now:
                 answered.popleft()
         waits = [self._seconds_to_places(now, places, self._answered_at, sum(self._taken), self._budget)]
-        if lane is Lane.BACKGROUND:
+        if lane is RequestLane.BACKGROUND:
             # The reserve stays free for an event at any moment, and the pace keeps the rest from going in one burst.
             share = max(1, int(self._budget * BACKGROUND_SHARE))
             waits.append(self._seconds_to_places(now, places, self._answered_at, sum(self._taken), share))
             waits.append(self._seconds_to_tokens(now, places))
-        elif self._queues[Lane.BACKGROUND]:
+        elif self._queues[RequestLane.BACKGROUND]:
             # Only while somebody waits there: alone, the first lane may have the whole budget.
             share = max(1, int(self._budget * FIRST_SHARE))
             waits.append(self._seconds_to_places(now, places, self._answered_first_at, self._taken[lane], share))
@@ -281,7 +281,7 @@ class RateLimiter:
         # A rest of that size is of floating point: it would set a timer for no time at all, again and again.
         return missing / pace if missing > 1e-9 else 0.0
 
-    def _seconds_to_quota(self, now: float, places: int, lane: Lane) -> float:
+    def _seconds_to_quota(self, now: float, places: int, lane: RequestLane) -> float:
         """Seconds until Codat's quota has so many requests left; infinite as in `_seconds_to_wait`."""
         # Whether Codat had counted the requests in flight when it told the number is not known: assume it had not.
         if self._remaining_for(lane) >= sum(self._taken) + places:
@@ -293,7 +293,7 @@ class RateLimiter:
         # An answer under way brings a newer number, which may be larger.
         return math.inf if any(self._in_flight) else self._quota_resets_at - now
 
-    async def _wait_in_queue(self, places: int, lane: Lane) -> bool:
+    async def _wait_in_queue(self, places: int, lane: RequestLane) -> bool:
         waiting: asyncio.Future[bool] = self._loop.create_future()
         self._queues[lane].append((waiting, places))
         self._admit()
@@ -307,14 +307,14 @@ class RateLimiter:
 
     def _admit(self) -> None:
         """Let through whoever may go now, in order; set a timer for the first who may not."""
-        waits = [self._admit_lane(lane) for lane in Lane]
+        waits = [self._admit_lane(lane) for lane in RequestLane]
         if self._wake_up:
             self._wake_up.cancel()
         # Without a time to wait for, the next answer calls `_admit`.
         wait = min(waits)
         self._wake_up = None if math.isinf(wait) else self._loop.call_later(wait, self._admit)
 
-    def _admit_lane(self, lane: Lane) -> float:
+    def _admit_lane(self, lane: RequestLane) -> float:
         """Let through whoever of a lane may go now; seconds until the next of them may, infinite where none waits or
         an answer has to come first."""
         queue = self._queues[lane]
@@ -344,7 +344,7 @@ class Permit:
 
     __slots__ = ("_is_open", "_lane", "_places", "_rate_limiter", "remaining")
 
-    def __init__(self, rate_limiter: RateLimiter, lane: Lane, places: int) -> None:
+    def __init__(self, rate_limiter: RateLimiter, lane: RequestLane, places: int) -> None:
         self._rate_limiter, self._lane = rate_limiter, lane
         self._places = self.remaining = places
         self._is_open = True

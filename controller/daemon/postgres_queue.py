@@ -39,14 +39,14 @@ from state.errors import StateProblem
 
 TASK = "look"
 
-ROOM: Mapping[Lane, int] = {Lane.EVENT: 40, Lane.REVISION: 1, Lane.RETRY: 100, Lane.RESYNC: 100}
+MAX_BELLS: Mapping[Lane, int] = {Lane.EVENT: 40, Lane.REVISION: 1, Lane.RETRY: 100, Lane.RESYNC: 100}
 """So many bells of a lane are heard at once by one process: so many keys may be in work there. A new revision is
 claimed as a whole, so one bell is enough for it."""
 
-PATIENCE_S: Mapping[Lane, float] = {Lane.EVENT: 3.0, Lane.REVISION: 10.0, Lane.RETRY: 30.0, Lane.RESYNC: 30.0}
+MAX_BELL_WAIT_S: Mapping[Lane, float] = {Lane.EVENT: 3.0, Lane.REVISION: 10.0, Lane.RETRY: 30.0, Lane.RESYNC: 30.0}
 """So long a bell is heard here while nobody claims its key, since all are at work: then another process may hear it."""
 
-GATHER_S: Mapping[Lane, float] = {Lane.EVENT: 0.02, Lane.REVISION: 0.02, Lane.RETRY: 0.1, Lane.RESYNC: 0.1}
+BELL_GATHER_S: Mapping[Lane, float] = {Lane.EVENT: 0.02, Lane.REVISION: 0.02, Lane.RETRY: 0.1, Lane.RESYNC: 0.1}
 """So long after a bell others are waited for, that one pass has them all."""
 
 OVERDUE_S: Mapping[Lane, float] = {Lane.EVENT: 2.0, Lane.REVISION: 5.0, Lane.RETRY: 10.0, Lane.RESYNC: 10.0}
@@ -55,10 +55,10 @@ OVERDUE_S: Mapping[Lane, float] = {Lane.EVENT: 2.0, Lane.REVISION: 5.0, Lane.RET
 MAX_WAITING_BELLS = 400
 """While so many jobs wait no more are added: they would wait, too."""
 
-TICK_INTERVAL_S = 1.0
+BELL_TICK_INTERVAL_S = 1.0
 FETCH_INTERVAL_S = 0.5
-HEARTBEAT_INTERVAL_S = 5.0
-HEARTBEAT_TIMEOUT_S = 30.0
+WORKER_HEARTBEAT_INTERVAL_S = 5.0
+WORKER_HEARTBEAT_TIMEOUT_S = 30.0
 """Seconds without a sign of life of a worker after which its jobs are given up."""
 
 REAP_INTERVAL_S = 5.0
@@ -129,7 +129,7 @@ class PostgresQueue(StateQueue):
     def timers(self) -> tuple[Timer, ...]:
         tick, beat = super().timers
         reaper = Timer("bells", REAP_INTERVAL_S, self.give_up_lost_jobs)
-        return (Timer(tick.name, TICK_INTERVAL_S, self.tick, at_once=True), beat, reaper)
+        return (Timer(tick.name, BELL_TICK_INTERVAL_S, self.tick, at_once=True), beat, reaper)
 
     def close(self) -> None:
         """Its bells, and those that would come, are for others."""
@@ -243,7 +243,7 @@ class PostgresQueue(StateQueue):
             if lane not in self._workers and not self._closed:
                 self._workers[lane] = asyncio.create_task(self.work_forever(lane))
         if any(bell.lane in lanes for bell in self._bells.values()):
-            await asyncio.sleep(min(GATHER_S[lane] for lane in lanes))
+            await asyncio.sleep(min(BELL_GATHER_S[lane] for lane in lanes))
         async with self._claiming:
             heard = {key for key, bell in self._bells.items() if bell.lane in lanes and key not in self._in_work}
             overdue = {key for key, lane in self._overdue.items() if lane in lanes}
@@ -264,7 +264,7 @@ class PostgresQueue(StateQueue):
             bell = self._bells.get(key)
             if bell is None or key in self._in_work:
                 continue
-            if lane < bell.lane or _now() - bell.heard_at > PATIENCE_S[bell.lane]:
+            if lane < bell.lane or _now() - bell.heard_at > MAX_BELL_WAIT_S[bell.lane]:
                 bell.ended.set()
 
     def _stop_idle_workers(self) -> None:
@@ -305,10 +305,10 @@ class PostgresQueue(StateQueue):
                 await self._app.run_worker_async(
                     queues=[_queue_name(lane)],
                     name=_queue_name(lane),
-                    concurrency=ROOM[lane],
+                    concurrency=MAX_BELLS[lane],
                     fetch_job_polling_interval=FETCH_INTERVAL_S,
-                    update_heartbeat_interval=HEARTBEAT_INTERVAL_S,
-                    stalled_worker_timeout=HEARTBEAT_TIMEOUT_S,
+                    update_heartbeat_interval=WORKER_HEARTBEAT_INTERVAL_S,
+                    stalled_worker_timeout=WORKER_HEARTBEAT_TIMEOUT_S,
                     shutdown_graceful_timeout=1.0,
                     delete_jobs="always",
                     install_signal_handlers=False,
@@ -324,7 +324,7 @@ class PostgresQueue(StateQueue):
         with suppress(*_FOREIGN):
             for lane in Lane:
                 for job in await self._jobs.get_stalled_jobs(
-                    queue=_queue_name(lane), seconds_since_heartbeat=HEARTBEAT_TIMEOUT_S
+                    queue=_queue_name(lane), seconds_since_heartbeat=WORKER_HEARTBEAT_TIMEOUT_S
                 ):
                     await self._give_up(job)
             for job in await self._lost_ends():

@@ -34,7 +34,7 @@ MAX_URGENT_BATCH = 16
 HEARTBEAT_INTERVAL_S = 5.0
 """Seconds from one sign of life to the next."""
 
-GATHER_S = 0.005
+ASK_GATHER_S = 0.005
 """So long what is added is gathered before it is written down."""
 
 WRITE_RETRY_INTERVAL_S = 1.0
@@ -138,7 +138,7 @@ class StateQueue:
         """In the background: what is added, a few milliseconds later."""
         while True:
             await self._is_noted.wait()
-            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep(ASK_GATHER_S)
             try:
                 await self._write_down()
             except StateProblem:  # whoever waits for somebody to be due finds that out, too

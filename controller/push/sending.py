@@ -31,7 +31,7 @@ from controller.reporting.formatting import format_count
 from state import PushedRecord, Store, UploadLease, UploadRow
 from state.uploads import DELETED
 
-CLOCK_TOLERANCE = timedelta(seconds=15)
+PUSH_CLOCK_TOLERANCE = timedelta(seconds=15)
 """So much earlier than we sent it Codat may say that it got a request: its clock is not known any better."""
 
 FORGOTTEN = "NotInHistory"
@@ -204,7 +204,7 @@ async def _wait_until(sender: Sender, row: UploadRow, seconds: float) -> None:
 
 async def _find_dataset(sender: Sender, row: UploadRow) -> str | None:
     """The one dataset of that type which Codat got since, and which is no other request's."""
-    since = row.begun_at - CLOCK_TOLERANCE
+    since = row.begun_at - PUSH_CLOCK_TOLERANCE
     found = await sender.api.datasets_since(sender.company_id, row.data_type, since)
     known = await sender.store.uploads.load_dataset_ids(sender.company_id, found)
     unknown = [each for each in found if each not in known]

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.codat.client import open_client
+from controller.codat.rate_limiter import DAY_S
 from controller.daemon.jobs.listing_watcher import (
-    DAY_S,
     NOT_LINKED_STATUSES,
     ListingWatcher,
     changed_companies,

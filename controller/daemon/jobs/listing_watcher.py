@@ -18,6 +18,7 @@ from math import ceil
 import structlog
 
 from controller.codat.client import Reader
+from controller.codat.rate_limiter import DAY_S
 from controller.daemon.scheduler import Timer
 from controller.daemon.workqueue import Lane, Queue
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
@@ -37,7 +38,6 @@ STATUS_LISTING_SHARE = 0.07
 """Of the requests that Codat allows in a day, so many at most are for either: some clients have a thousand."""
 
 ROWS_PER_REQUEST = 5000
-DAY_S = 86_400.0
 
 log = structlog.get_logger()
 
