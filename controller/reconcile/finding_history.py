@@ -184,7 +184,7 @@ def cleared_findings(
     """What of the open findings this look shows to be over. Pure.
 
     unsettled  merchants with a create whose answer was lost: what stands there now may be otherwise in a moment
-    known      who has a manifest, where all manifests were read; whoever has none and is not planned has left
+    known      who has a manifest, where all manifests were read; whoever has none has left
     """
     shown = {each.key for each in _all_findings(plan)}
     plans = {each.merchant: each for each in plan.every_plan}
@@ -195,9 +195,12 @@ def cleared_findings(
         merchant, code, field = key
         if merchant == FLEET_KEY:  # where a class is judged, whoever was not read counts as if he wanted the same
             return plan.scope.is_everyone and (plan.is_complete or code != MASS_LOSS_CODE)
+        has_left = known is not None and merchant not in known
+        if merchant in plans and has_left:  # held or taken down: what was found of its manifest is found no more
+            return merchant not in doubted and not plans[merchant].has_unread
         if merchant in plans:
             return merchant not in doubted and classify_absence(code, field, plans[merchant]) is FindingAbsence.CLOSED
-        return plan.scope.is_everyone and known is not None and merchant not in known
+        return plan.scope.is_everyone and has_left
 
     return frozenset(key for key in open_ if key not in shown and is_over(key))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from controller.model.plan import Actor, CheckedPart, Finding
+from controller.model.plan import Actor, CheckedPart, Finding, PlanStatus
 from controller.model.report import FleetPlan
 from controller.model.run import Scope
 from controller.reconcile.finding_history import FLEET_KEY, cleared_findings
@@ -50,6 +50,15 @@ def test_who_left_is_known_only_where_all_manifests_were_read_and_everyone_is_me
     assert cleared_findings([OPEN], others, known=frozenset({"bakery", "acme"})) == set()
     assert cleared_findings([OPEN], others, known=None) == set()
     assert cleared_findings([OPEN], replace(others, scope=Scope(Path("a.yaml"))), known=frozenset({"bakery"})) == set()
+
+
+def test_what_was_found_of_a_manifest_that_is_gone_is_over_though_its_merchant_is_held_where_it_stands() -> None:
+    """Nothing of its mapping is read any more: it would stay open for good."""
+    held = merchant(checked_parts=frozenset({CheckedPart.COMPANY}), findings=(finding("rename-unclear"),))
+    assert cleared_findings([OPEN], fleet(held), known=frozenset({"bakery"})) == {OPEN}
+    assert cleared_findings([OPEN], fleet(held), known=frozenset({"acme"})) == set()
+    unread = replace(held, status=PlanStatus.UNKNOWN)
+    assert cleared_findings([OPEN], fleet(unread), known=frozenset({"bakery"})) == set()
 
 
 def test_what_was_found_of_the_fleet_ends_with_a_look_at_everyone() -> None:
