@@ -111,6 +111,16 @@ def test_a_complete_listing_tells_which_companies_nobody_claims(place: Place) ->
     assert [list(each.values()) for each in unclaimed] == [[], ["a stranger"]]
 
 
+def test_what_a_listing_says_that_nobody_claims_a_look_at_everyone_says_too(place: Place) -> None:
+    place.merchant("bob", policy={"deletion": "Disable"})
+    place.apply()
+    place.remove_manifests("bob")
+    place.apply(allow=("disable", "shrink"))
+    unclaimed: list[Mapping[str, str]] = []
+    looked_at(place, unclaimed=unclaimed)
+    assert [tuple(each.values()) for each in unclaimed] == [place.plan().unmanaged_names] == [("bob",)]
+
+
 def test_when_data_was_pulled_is_no_event(place: Place) -> None:
     assert looked_at(place, lambda: place.emulator.advance("P1D"), *[nothing] * 10) == [()] * 11
 

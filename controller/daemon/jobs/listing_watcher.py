@@ -25,7 +25,7 @@ from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.errors import ApiUnusable, RemoteError
 from controller.model.observed import Company, Listing
 from controller.quick_dataclasses import dataclass
-from state import Store
+from state import Binding, Store
 from state.errors import StateProblem
 
 NOT_LINKED_STATUSES = ("PendingAuth", "Unlinked", "Deauthorized")
@@ -87,10 +87,12 @@ class ListingWatcher:
             return
         before, self.companies = self.companies, {each.id: _row(each) for each in listing.companies}
         self.listed_at = self.statuses_listed_at = listing.began_at
-        bound = await self._load_merchants_by_company()
-        self.record_unclaimed({each.id: each.name for each in listing.companies if each.id not in bound})
+        bindings = await self.store.bindings.load()
+        # As a look at everyone counts: who was taken down has its company no more.
+        claimed = {each.company_id for each in bindings if not each.retired_at}
+        self.record_unclaimed({each.id: each.name for each in listing.companies if each.id not in claimed})
         if before is not None:
-            self._enqueue_merchants_of(changed_companies(before, self.companies), bound)
+            self._enqueue_merchants_of(changed_companies(before, self.companies), bindings)
 
     async def _compare_statuses(self) -> None:
         """Raises AssertionError before the first complete listing."""
@@ -101,13 +103,10 @@ class ListingWatcher:
         before, self.companies = self.companies, with_statuses(self.companies, listing.companies)
         self.statuses_listed_at = listing.began_at
         if changed := changed_companies(before, self.companies):
-            self._enqueue_merchants_of(changed, await self._load_merchants_by_company())
+            self._enqueue_merchants_of(changed, await self.store.bindings.load())
 
-    async def _load_merchants_by_company(self) -> dict[str, str]:
-        return {each.company_id: each.merchant for each in await self.store.bindings.load() if each.company_id}
-
-    def _enqueue_merchants_of(self, company_ids: Collection[str], bound: Mapping[str, str]) -> None:
-        merchants = sorted(bound[company_id] for company_id in company_ids if company_id in bound)
+    def _enqueue_merchants_of(self, company_ids: Collection[str], bindings: Iterable[Binding]) -> None:
+        merchants = sorted(each.merchant for each in bindings if each.company_id in company_ids)
         if merchants:
             log.info("merchants_queued_by_listing", merchants=len(merchants))
             self.queue.add(merchants, lane=Lane.EVENT)
