@@ -27,7 +27,7 @@ import httpx
 from benchmarks.stage import AUTHORIZATION, MANIFEST, ask, bound_fleet
 from benchmarks.virtual_time import VirtualLoop, run
 from controller.codat.network import open_network
-from controller.daemon import loop, scheduler
+from controller.daemon import loop, scheduler, state_queue
 from controller.daemon.bootstrap import run_daemon
 from controller.daemon.jobs import heartbeat, manual_sync_watcher, shared_view
 from controller.environment import Environment
@@ -36,6 +36,9 @@ from state.claims import HEARTBEATS_PER_LEASE
 
 ANSWER_TAKES_S = 0.1
 """Virtual seconds from a request to its answer."""
+
+TICK_INTERVAL_S = 10.0
+"""Virtual seconds from one look for those due to the next: what is asked for here is handed out without it."""
 
 POLL_INTERVAL_S = 60.0
 """Virtual seconds from one look to the next at what this state has for other processes, and at the manifests. In real
@@ -230,7 +233,8 @@ def _tell(story: Story, settings: Settings, log: Path, answer: Any) -> None:
     loop.ROLLOUT_DRIVE_INTERVAL_S = POLL_INTERVAL_S  # type: ignore[attr-defined]
     scheduler.CLOCK_CHECK_INTERVAL_S = POLL_INTERVAL_S
     shared_view.SHARED_VIEW_INTERVAL_S = manual_sync_watcher.MANUAL_SYNC_CHECK_INTERVAL_S = POLL_INTERVAL_S
-    heartbeat.SIGN_OF_LIFE_INTERVAL_S = POLL_INTERVAL_S
+    heartbeat.SIGN_OF_LIFE_INTERVAL_S = state_queue.HEARTBEAT_INTERVAL_S = POLL_INTERVAL_S
+    state_queue.TICK_INTERVAL_S = TICK_INTERVAL_S
     settings = replace(settings, lock_lease=HEARTBEATS_PER_LEASE * POLL_INTERVAL_S)
 
     async def told(clock: VirtualLoop) -> Any:
