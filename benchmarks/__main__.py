@@ -9,14 +9,17 @@ import sys
 
 from benchmarks import (
     budget,
+    commits,
     consent,
     emulator,
     events,
+    kills,
     manifests,
     plan,
     quota,
     start,
     sweep,
+    switched_off,
     untold,
     webhooks,
     week,
@@ -38,6 +41,9 @@ _ALL = {
         untold,
         webhooks,
         quota,
+        switched_off,
+        commits,
+        kills,
         week,
     )
 }

@@ -18,8 +18,8 @@ from state import open_state
 from tests.emulator import Emulator
 from tests.end_to_end.overlapping import Traffic
 from tests.end_to_end.place import CREATE_COMPANY, SAVE_CONFIGURATION, Place
+from tests.end_to_end.stepped_controller import Service, portal_chooses_tips, running_service
 from tests.end_to_end.test_overlapping_passes import begin_long_pass, document_path, rename_in_git
-from tests.end_to_end.test_run_limits import Service, portal_chooses, running_service
 from tests.postgresql import empty_schema
 
 
@@ -49,8 +49,8 @@ def test_an_apply_does_not_wait_for_a_look_at_everyone_and_each_change_is_made_o
     async def story() -> None:
         traffic = Traffic(place)
         async with asyncio.timeout(300), running_service(place) as service:
-            portal_chooses(place, "ann")
-            portal_chooses(place, "bob")
+            portal_chooses_tips(place, "ann")
+            portal_chooses_tips(place, "bob")
             held = traffic.hold("GET", document_path(place, "cid"), after_answer=True)
             long_pass = await begin_long_pass(service, held)
             with place.count_requests() as counts:
@@ -70,7 +70,7 @@ def test_whom_run_is_writing_to_an_apply_leaves_alone_and_says_so(place: Place) 
     async def story() -> None:
         traffic = Traffic(place)
         async with asyncio.timeout(300), running_service(place) as service:
-            portal_chooses(place, "ann")
+            portal_chooses_tips(place, "ann")
             held = traffic.hold("POST", document_path(place, "ann"))
             long_pass = await begin_long_pass(service, held)
             report = await apply_by_hand(place)
@@ -142,7 +142,7 @@ def test_what_run_saw_before_an_apply_is_not_recorded_over_what_the_apply_set(pl
     async def story() -> None:
         traffic = Traffic(place)
         async with asyncio.timeout(300), running_service(place) as service:
-            portal_chooses(place, "ann")
+            portal_chooses_tips(place, "ann")
             held = traffic.hold("POST", document_path(place, "ann"))
             long_pass = await begin_long_pass(service, held)
             place.merchant("bob", schedule={"time": "03:00"})
@@ -170,7 +170,7 @@ def test_a_lease_that_cannot_be_had_since_the_lock_is_lost_ends_the_pass_and_not
                 async with try_leases(["ann"], run) as is_ours:
                     assert not is_ours
                 assert "lock on the state" in str(run.stop.reason)
-            portal_chooses(place, "ann")
+            portal_chooses_tips(place, "ann")
             with service.daemon.state.new_stop():
                 await run_pass(("ann",), service.daemon)
 

@@ -35,7 +35,7 @@ from controller.telemetry.metrics import Metrics
 from state import OccurrenceRow, open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
-from tests.end_to_end.test_run_limits import TIPS
+from tests.end_to_end.stepped_controller import TIPS
 from tests.intercept import Forward, intercepted
 from tests.web.conftest import Chat
 from tests.web.conftest import chat as chat

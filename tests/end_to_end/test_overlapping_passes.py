@@ -18,7 +18,7 @@ from controller.daemon.loop import MAX_URGENT_PASS, run_pass, shut_down
 from controller.daemon.workqueue import EVERYONE, Lane
 from tests.end_to_end.overlapping import Hold, Traffic
 from tests.end_to_end.place import Place
-from tests.end_to_end.test_run_limits import Fleet, Service, portal_chooses, running_service
+from tests.end_to_end.stepped_controller import Fleet, Service, portal_chooses_tips, running_service
 
 NAMES = ("ann", "bob", "cid")
 
@@ -67,9 +67,9 @@ def test_what_a_long_pass_saw_before_is_not_told_over_what_a_later_pass_saw(plac
     """The long pass is past Ann and still writes to Bob when Ann's books are unlinked, which the short pass sees."""
 
     async def story(service: Service, traffic: Traffic) -> None:
-        portal_chooses(place, "bob")
+        portal_chooses_tips(place, "bob")
         if ann_too:
-            portal_chooses(place, "ann")
+            portal_chooses_tips(place, "ann")
         held = traffic.hold("POST", document_path(place, "bob"))
         long_pass = await begin_long_pass(service, held)
         place.unlink_books_in_portal("ann")
@@ -129,7 +129,7 @@ def test_who_is_known_by_the_old_name_still_is_looked_at_under_the_new_one(place
     async def story(service: Service, traffic: Traffic) -> None:
         rename_in_git(place, "ann", "zoe")
         await reload_manifests(service)
-        portal_chooses(place, "bob")
+        portal_chooses_tips(place, "bob")
         held = traffic.hold("GET", document_path(place, "bob"))
         long_pass = await begin_long_pass(service, held)
         place.unlink_books_in_portal("ann")
@@ -189,7 +189,7 @@ def test_two_passes_at_once_do_not_write_more_unasked_than_one_may(tmp_path: Pat
 
     async def story(service: Service, traffic: Traffic) -> None:
         service.daemon = replace(service.daemon, run=replace(service.daemon.run, parallelism=1))
-        portal_chooses(place, "ann")
+        portal_chooses_tips(place, "ann")
         place.edit_in_portal("bob", {"enabled": True})
         held = traffic.hold("POST", document_path(place, "ann"))
         long_pass = await begin_long_pass(service, held)
@@ -209,7 +209,7 @@ def test_a_refusal_for_want_of_a_link_leaves_nobody_alone_for_good(place: Place)
     """Ann's books are unlinked between the plan and the write, and linked again before anybody looks."""
 
     async def story(service: Service, traffic: Traffic) -> None:
-        portal_chooses(place, "ann")
+        portal_chooses_tips(place, "ann")
         held = traffic.hold("POST", document_path(place, "ann"))
         long_pass = await begin_long_pass(service, held)
         place.unlink_books_in_portal("ann")
@@ -231,7 +231,7 @@ def test_a_long_pass_that_ends_forgets_nobody_whom_a_short_pass_looked_at_meanwh
     """What was seen of Cid is what the short pass saw: `status` and every dashboard have it from there."""
 
     async def story(service: Service, traffic: Traffic) -> None:
-        portal_chooses(place, "bob")
+        portal_chooses_tips(place, "bob")
         held = traffic.hold("POST", document_path(place, "bob"))
         long_pass = await begin_long_pass(service, held)
         await run_pass(("cid",), service.daemon, urgent=True)

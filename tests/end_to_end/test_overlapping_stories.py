@@ -30,8 +30,8 @@ from controller.operations.bootstrap import ApplyRequest
 from state.errors import StateLocked
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
+from tests.end_to_end.stepped_controller import Service, portal_chooses_tips, running_service
 from tests.end_to_end.test_overlapping_passes import rename_in_git
-from tests.end_to_end.test_run_limits import Service, portal_chooses, running_service
 
 HAPPENINGS = 25
 STORIES = 8
@@ -135,7 +135,7 @@ class Story:
 
     def edit(self, name: str) -> None:
         if self._is_linked(name) and self.place.document(self.company[name]).get("configuration"):
-            portal_chooses(self.place, self.company[name])
+            portal_chooses_tips(self.place, self.company[name])
 
     def unlink(self, name: str) -> None:
         if self._is_linked(name):

@@ -30,7 +30,7 @@ from tests.end_to_end.place import (
     findings_by_code,
     states_by_merchant,
 )
-from tests.end_to_end.test_run_limits import running_service
+from tests.end_to_end.stepped_controller import running_service
 from tests.intercept import Forward, intercepted
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

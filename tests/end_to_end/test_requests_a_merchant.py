@@ -36,7 +36,7 @@ from tests.end_to_end.place import (
     outcome_of,
     states_by_merchant,
 )
-from tests.end_to_end.test_run_limits import running_service
+from tests.end_to_end.stepped_controller import running_service
 from tests.stopwatch import Stopwatch
 
 GET_DATA_STATUS = "GET /companies/{companyId}/dataStatus"

@@ -18,9 +18,9 @@ from tests.end_to_end.place import (
     findings_by_code,
     states_by_merchant,
 )
+from tests.end_to_end.stepped_controller import running_service
 from tests.end_to_end.test_overlapping_passes import reload_manifests
 from tests.end_to_end.test_renames import ask, called, owners, untouched
-from tests.end_to_end.test_run_limits import running_service
 
 POLICIES = ("Unlink", "Delete")
 CODE = "rename-unclear"
