@@ -44,7 +44,9 @@ MAX_COMPLAINTS_SHOWN = 20
 @click.command(epilog=_EXAMPLES)
 @click.argument("name", type=MerchantNameParameter(), cls=SaidArgument)
 @click.argument("source", metavar="[FILE]", required=False, type=click.Path(allow_dash=True), cls=SaidArgument)
-@click.option("--type", "key", type=click.Choice(tuple(COMMERCE_DATA_TYPES)), help="Of records that stand in no list.")
+@click.option(
+    "--type", "type_key", type=click.Choice(tuple(COMMERCE_DATA_TYPES)), help="Of records that stand in no list."
+)
 @click.option("--status", "only_status", is_flag=True, help="Show what was pushed instead; sends nothing.")
 @click.option("--wait", is_flag=True, help="Wait until Codat has processed it, for five minutes at most.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent; sends nothing.")

@@ -12,7 +12,7 @@ from typing import IO
 from controller.model.commerce_records import COMMERCE_DATA_TYPES, complaints, read_record
 from controller.model.errors import UsageError
 from controller.push.json_stream import FoundEmptyList, FoundVersion, InvalidJson, read_values
-from controller.push.spool import Spool
+from controller.push.spool import Complaint, Spool
 
 STDIN = "-"
 SUFFIXES = (".json", ".ndjson", ".jsonl")
@@ -27,17 +27,17 @@ _TYPE_IS_MISSING = (
 )
 
 
-def read_into(spool: Spool, source: str, key: str | None) -> list[str]:
+def read_into(spool: Spool, source: str, type_key: str | None) -> list[Complaint]:
     """Reads all records of a source into a spool; what is wrong with it, each with its place.
 
-    key  the type of records that do not stand in a list of one; None: as the file's name says
+    type_key  the type of records that do not stand in a list of one; None: as the file's name says
 
     Raises UsageError where there is nothing to read.
     """
-    found: list[str] = []
+    found: list[Complaint] = []
     for name, path in _files(source):
         with _open(path) as file:
-            for complaint in _read_file(spool, file, key or _key_in_name(name)):
+            for complaint in _read_file(spool, file, type_key or _type_key_in_name(name)):
                 found.append(f"{name}: {complaint}")
                 if len(found) >= MAX_COMPLAINTS:
                     return found
@@ -61,9 +61,9 @@ def _is_hidden(file: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
-def _key_in_name(name: str) -> str | None:
+def _type_key_in_name(name: str) -> str | None:
     """The one of the types that a file's name has, as `2026-11-28-orders.ndjson` does."""
-    named = [key for key in COMMERCE_DATA_TYPES if key in Path(name).name.lower()]
+    named = [type_key for type_key in COMMERCE_DATA_TYPES if type_key in Path(name).name.lower()]
     return named[0] if len(named) == 1 else None
 
 
@@ -80,7 +80,7 @@ def _open(path: Path | None) -> Iterator[IO[str]]:
         raise UsageError(f"{path} cannot be read: {error.strerror}. Nothing was sent.") from None
 
 
-def _read_file(spool: Spool, file: IO[str], key: str | None) -> Iterator[str]:
+def _read_file(spool: Spool, file: IO[str], type_key: str | None) -> Iterator[Complaint]:
     """Puts the records of one file into the spool; complaints come back."""
     try:
         for found in read_values(file.read):
@@ -90,7 +90,7 @@ def _read_file(spool: Spool, file: IO[str], key: str | None) -> Iterator[str]:
             if isinstance(found, FoundEmptyList):
                 spool.says_that_there_is_nothing = True
                 continue
-            of_key = found.key or key
+            of_key = found.key or type_key
             if of_key is None:
                 yield f"{found.place}: {_TYPE_IS_MISSING}"
                 return

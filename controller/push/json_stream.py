@@ -77,17 +77,17 @@ def read_values(read: Callable[[int], str]) -> Iterator[Found]:
         elif character == "{":
             yield from _object(text)
         else:
-            yield FoundRecord(f"line {text.line}", None, text.value())
+            yield FoundRecord(f"line {text.line}", None, text.read_value())
 
 
 def _object(text: _Text) -> Iterator[Found]:
     """A record or a document; of a document that is too long to be held, member by member."""
-    line, value = text.line, text.value_at_hand()
+    line, value = text.line, text.read_short_value()
     if value is None and text.begins_document():
         yield from _members(text)
         return
     if value is None:
-        value = text.value()
+        value = text.read_value()
     if not _is_document(value):
         yield FoundRecord(f"line {line}", None, value)
     else:
@@ -117,7 +117,7 @@ def _member(text: _Text, key: str, value: Any) -> Iterator[Found]:
 def _members(text: _Text) -> Iterator[Found]:
     text.expect("{")
     while text.peek() != "}":
-        key = text.value()
+        key = text.read_value()
         if not isinstance(key, str):
             text.fail("a name in quotes is expected")
         text.expect(":")
@@ -125,16 +125,16 @@ def _members(text: _Text) -> Iterator[Found]:
             for index, record in enumerate(_elements(text)):
                 yield FoundRecord(f"{key}[{index}]", key, record)
         else:
-            yield from _member(text, key, text.value())
-        text.expect_one_of(",", "}")
+            yield from _member(text, key, text.read_value())
+        text.skip_separator(",", "}")
     text.expect("}")
 
 
 def _elements(text: _Text) -> Iterator[Any]:
     text.expect("[")
     while text.peek() != "]":
-        yield text.value()
-        text.expect_one_of(",", "]")
+        yield text.read_value()
+        text.skip_separator(",", "]")
     text.expect("]")
 
 
@@ -170,7 +170,7 @@ class _Text:
             self.fail(f"{character} is expected instead of {found or 'the end'}")
         self._position += 1
 
-    def expect_one_of(self, separator: str, end: str) -> None:
+    def skip_separator(self, separator: str, end: str) -> None:
         """Passes a separator, and stays before an end."""
         found = self.peek()
         if found == separator:
@@ -180,7 +180,7 @@ class _Text:
         elif found != end:
             self.fail(f"{separator} or {end} is expected instead of {found or 'the end'}")
 
-    def value(self) -> Any:
+    def read_value(self) -> Any:
         """The next value, whole. Raises InvalidJson."""
         size = CHUNK
         self.peek()
@@ -207,7 +207,7 @@ class _Text:
             self._fill(size)
             size *= 2
 
-    def value_at_hand(self) -> Any:
+    def read_short_value(self) -> Any:
         """The next value where it is held already, or after one more portion; None where it is longer."""
         for attempt in range(2):
             try:

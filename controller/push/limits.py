@@ -47,7 +47,7 @@ _SWITCH_PATHS = {"payments": PAYMENTS_SYNC_PATH, "fees": FEES_SYNC_PATH}
 class MissingRecords:
     """Of one type, how many records that were sent before a file lacks, of how many."""
 
-    key: str
+    type_key: str
     missing: int
     present: int
 
@@ -72,7 +72,7 @@ class Survey:
     def add(self, records: Iterable[CommerceRecord]) -> None:
         for record in records:
             path = _account_path(record)
-            if path and not self._is_mapped(path):
+            if path and not self._is_mapped_or_off(path):
                 self._unmapped[record.type, path] += 1
             self.synchronised_count += self._until is not None and record.created < self._until
             if self._start and record.created < self._start:
@@ -92,21 +92,21 @@ class Survey:
                 "leave them out; a start date cannot be made earlier",
             )
         if PushLimit.SHRINK not in allowed:
-            yield from (_shrink_refusal(each) for each in missing if _is_half_a_file(each))
+            yield from (_shrink_refusal(each) for each in missing if _is_over_shrink_limit(each))
 
     def _unmapped_refusal(self, name: str) -> PushRefusal:
-        types = ", ".join(f"{word} ({format_count(number, 'record')})" for (word, _), number in self._rows())
-        paths = ", ".join(dict.fromkeys(path for (_, path), _ in self._rows()))
+        types = ", ".join(f"{word} ({format_count(number, 'record')})" for (word, _), number in self._unmapped_counts())
+        paths = ", ".join(dict.fromkeys(path for (_, path), _ in self._unmapped_counts()))
         return PushRefusal(
             PushLimit.UNMAPPED,
             f"no account is chosen for {types}: the syncs of {name} would stop until there is one",
             f"declare {paths}, then merchantctl apply --target {name}",
         )
 
-    def _rows(self) -> list[tuple[tuple[str, str], int]]:
+    def _unmapped_counts(self) -> list[tuple[tuple[str, str], int]]:
         return sorted(self._unmapped.items())
 
-    def _is_mapped(self, path: str) -> bool:
+    def _is_mapped_or_off(self, path: str) -> bool:
         """Whether an account is chosen at a path, or its section does not sync at all."""
         if path not in self._mapped:
             switch = _SWITCH_PATHS[path.split(".")[1]]
@@ -126,14 +126,14 @@ def _account_path(record: CommerceRecord) -> str | None:
     return None
 
 
-def _is_half_a_file(each: MissingRecords) -> bool:
+def _is_over_shrink_limit(each: MissingRecords) -> bool:
     return each.missing > max(SHRINK_FLOOR, each.present * SHRINK_PERCENT / 100)
 
 
 def _shrink_refusal(each: MissingRecords) -> PushRefusal:
     return PushRefusal(
         PushLimit.SHRINK,
-        f"{each.missing:,} of the {each.present:,} {each.key} that were sent before are missing, "
+        f"{each.missing:,} of the {each.present:,} {each.type_key} that were sent before are missing, "
         f"and more than {SHRINK_FLOOR} and {SHRINK_PERCENT} % of them would be deleted",
         "push the whole file, or leave out --delete-missing",
     )

@@ -32,7 +32,7 @@ from controller.push.limits import MissingRecords, Survey
 from controller.push.sending import (
     Sender,
     Upload,
-    read_status,
+    read_and_record_status,
     send_deletions,
     send_in_batches,
     send_records,
@@ -67,7 +67,7 @@ class PushRequest:
     """What a push was told on the command line.
 
     source          a file, a folder, or `-`
-    key             type of the records that do not say theirs; None: as their file's name says
+    type_key        type of the records that do not say theirs; None: as their file's name says
     resend          records that changed are sent though they are in the books
     delete_missing  what was sent before and is missing now is deleted, of each type that there is something of
     allowed         limits that are lifted
@@ -79,7 +79,7 @@ class PushRequest:
     """
 
     source: str
-    key: str | None = None
+    type_key: str | None = None
     resend: bool = False
     delete_missing: bool = False
     allowed: frozenset[PushLimit] = frozenset()
@@ -95,10 +95,10 @@ async def push(
 ) -> PushReport:
     """Sends what is new, changed or to be deleted. Raises MistakenInput, or MerchantctlError where Codat takes none."""
     with Spool() as spool:
-        complaints = read_into(spool, request.source, request.key)
+        complaints = read_into(spool, request.source, request.type_key)
         if complaints:
             raise MistakenInput(complaints)
-        if not (spool.keys or spool.says_that_there_is_nothing):
+        if not (spool.type_keys or spool.says_that_there_is_nothing):
             raise MistakenInput([f"there are no records: {', '.join(COMMERCE_DATA_TYPES)} are what is looked for"])
         async with (
             open_merchant(settings, name, open_writer, environment) as (api, company, snapshot),
@@ -119,14 +119,14 @@ async def push(
                 settings.create_settle_late,
                 request.on_message,
             )
-            starts_anew = await _forget_what_is_gone(name, company, sender)
+            starts_anew = await _forget_if_connection_deleted(name, company, sender)
             await settle_uploads(sender, wait_for_lost=False)
             books = Books.after(await api.last_success(company.id))
             pushing = _Push(spool, request, sender, books)
             survey = Survey(live.values, books.until if books else None)
             report = await pushing.preview(name, survey)
             if not starts_anew:
-                await pushing.warn_of_unknown_past(name, survey)
+                await pushing.warn_if_earlier_pushes_unknown(name, survey)
             if report.refusals or request.dry_run:
                 return report
             return await pushing.send_all()
@@ -138,7 +138,7 @@ def _require_linked(name: str, company: Company) -> None:
         raise MerchantctlError(f"{name} has no linked commerce connection; see merchantctl status {name}")
 
 
-async def _forget_what_is_gone(name: str, company: Company, sender: Sender) -> bool:
+async def _forget_if_connection_deleted(name: str, company: Company, sender: Sender) -> bool:
     """Whether a connection was deleted since the last push, and with it all that was pushed (API notes 3.2 #10)."""
     beside = await sender.store.uploads.load_connections(company.id)
     gone = beside.difference(each.id for each in company.connections)
@@ -164,26 +164,26 @@ class _Push:
     async def preview(self, name: str, survey: Survey) -> PushReport:
         """What would be sent, and why it is not."""
         missing = []
-        for key in self._spool.keys:
-            async for _ in self._deletions(key):
+        for type_key in self._spool.type_keys:
+            async for _ in self._select_and_count_deletions(type_key):
                 pass  # only to be counted
-            async for records in self._records(key):
+            async for records in self._select_and_count_records(type_key):
                 survey.add(records)
             if self._request.delete_missing:
-                present = await self._uploaded.count_present(self._sender.company_id, COMMERCE_DATA_TYPES[key])
-                number = sum([len(ids) async for ids in self._missing_ids(key)])
-                missing.append(MissingRecords(key, number, present))
+                present = await self._uploads.count_present(self._sender.company_id, COMMERCE_DATA_TYPES[type_key])
+                number = sum([len(ids) async for ids in self._missing_ids(type_key)])
+                missing.append(MissingRecords(type_key, number, present))
         refusals = tuple(survey.refusals(name, missing, self._request.allowed))
         report = PushReport(self._counts, self._in_books, refusals, sent=False)
         self._to_send = report.total.to_send
         return report
 
-    async def warn_of_unknown_past(self, name: str, survey: Survey) -> None:
+    async def warn_if_earlier_pushes_unknown(self, name: str, survey: Survey) -> None:
         """A first push for books that are synchronised already: by other means they may have been pushed to before."""
         if not (self._books and survey.synchronised_count):
             return
         for data_type in COMMERCE_DATA_TYPES.values():
-            if await self._uploaded.load_present_ids(self._sender.company_id, data_type, "", 1):
+            if await self._uploads.load_present_ids(self._sender.company_id, data_type, "", 1):
                 return
         dated_before = format_count(survey.synchronised_count, "record")
         self._request.on_message(
@@ -195,98 +195,104 @@ class _Push:
         """Each type in its turn, compared anew: what another process sent meanwhile is not sent again."""
         self._counts, self._in_books = {}, []
         uploads: list[Upload] = []
-        for key in self._spool.keys:
-            async with self._uploaded.lease(
+        for type_key in self._spool.type_keys:
+            async with self._uploads.lease(
                 self._sender.company_id,
-                COMMERCE_DATA_TYPES[key],
+                COMMERCE_DATA_TYPES[type_key],
                 current_process(),
                 timeout_s=self._request.lock_timeout,
-                on_wait=_waiting_message(self._request.on_message, key),
+                on_wait=_waiting_notifier(self._request.on_message, type_key),
             ) as lease:
-                await settle_uploads(self._sender, COMMERCE_DATA_TYPES[key], wait_for_lost=True)
-                uploads += await self._send(lease, key)
+                await settle_uploads(self._sender, COMMERCE_DATA_TYPES[type_key], wait_for_lost=True)
+                uploads += await self._send(lease, type_key)
             if any(isinstance(each, UploadFailure) for each in uploads):
                 break
-        processed = await _processed(uploads, self._sender, wait=self._request.wait)
+        processed = await _follow_processing(uploads, self._sender, wait=self._request.wait)
         return PushReport(self._counts, self._in_books, (), processed)
 
-    async def _send(self, lease: UploadLease, key: str) -> list[Upload]:
+    async def _send(self, lease: UploadLease, type_key: str) -> list[Upload]:
         """The outcomes of one type; a failure is the last. Deletions come first: one takes every record that bears its
         id, also those that are sent anew."""
         sent = await send_in_batches(
-            self._deletions(key), partial(send_deletions, self._sender, lease, key), self._show_progress
+            self._select_and_count_deletions(type_key),
+            partial(send_deletions, self._sender, lease, type_key),
+            self._show_progress,
         )
         if any(isinstance(each, UploadFailure) for each in sent):
             return sent
         return sent + await send_in_batches(
-            self._records(key), partial(send_records, self._sender, lease, key), self._show_progress
+            self._select_and_count_records(type_key),
+            partial(send_records, self._sender, lease, type_key),
+            self._show_progress,
         )
 
     def _show_progress(self, upload: Upload) -> None:
         self._sent += upload.records
         self._request.on_progress(min(self._sent, self._to_send), self._to_send, isinstance(upload, UploadFailure))
 
-    async def _records(self, key: str) -> AsyncIterator[Sequence[CommerceRecord]]:
+    async def _select_and_count_records(self, type_key: str) -> AsyncIterator[Sequence[CommerceRecord]]:
         """The records of a type that are to be sent, in portions; counted."""
-        for portion in self._spool.portions(key):
-            remembered = await self._remembered(key, [each.record_id for each in portion])
+        for portion in self._spool.record_portions(type_key):
+            remembered = await self._remembered(type_key, [each.record_id for each in portion])
             found = compare(portion, remembered, self._books, resend=self._request.resend)
             self._count(
-                key,
+                type_key,
                 PushCounts(len(found.new), len(found.changed), 0, found.unchanged, len(found.in_books)),
                 [each.record_id for each in found.in_books],
             )
             yield [*found.new, *found.changed]
 
-    async def _deletions(self, key: str) -> AsyncIterator[Sequence[str]]:
+    async def _select_and_count_deletions(self, type_key: str) -> AsyncIterator[Sequence[str]]:
         """The ids of a type that are to be deleted, in portions; counted."""
-        for ids in self._spool.deletion_portions(key):
-            yield await self._compared_deletions(key, ids)
+        for ids in self._spool.deletion_portions(type_key):
+            yield await self._select_and_count_among(type_key, ids)
         if self._request.delete_missing:
-            async for ids in self._missing_ids(key):
-                yield await self._compared_deletions(key, ids)
+            async for ids in self._missing_ids(type_key):
+                yield await self._select_and_count_among(type_key, ids)
 
-    async def _compared_deletions(self, key: str, ids: Sequence[str]) -> Sequence[str]:
-        remembered, kept = await self._remembered(key, ids), self._spool.kinds_by_id(key, ids)
+    async def _select_and_count_among(self, type_key: str, ids: Sequence[str]) -> Sequence[str]:
+        remembered, kept = await self._remembered(type_key, ids), self._spool.kinds_by_id(type_key, ids)
         found = compare_deletions(ids, remembered, kept, self._books, resend=self._request.resend)
         counts = PushCounts(0, 0, len(found.to_send), found.unchanged, len(found.in_books))
-        self._count(key, counts, found.in_books)
+        self._count(type_key, counts, found.in_books)
         return found.to_send
 
-    async def _missing_ids(self, key: str) -> AsyncIterator[Sequence[str]]:
+    async def _missing_ids(self, type_key: str) -> AsyncIterator[Sequence[str]]:
         """Ids of records that Codat has and this push does not, in portions."""
-        company_id, data_type, after = self._sender.company_id, COMMERCE_DATA_TYPES[key], ""
-        while ids := await self._uploaded.load_present_ids(company_id, data_type, after, PORTION):
+        company_id, data_type, after = self._sender.company_id, COMMERCE_DATA_TYPES[type_key], ""
+        while ids := await self._uploads.load_present_ids(company_id, data_type, after, PORTION):
             after = ids[-1]
-            named = self._spool.kinds_by_id(key, ids).keys() | self._spool.deleted_ids(key, ids)
+            named = self._spool.kinds_by_id(type_key, ids).keys() | self._spool.deleted_ids(type_key, ids)
             yield [each for each in ids if each not in named]
 
-    async def _remembered(self, key: str, ids: Sequence[str]) -> Remembered:
-        return await self._uploaded.load_remembered(self._sender.company_id, COMMERCE_DATA_TYPES[key], ids)
+    async def _remembered(self, type_key: str, ids: Sequence[str]) -> Remembered:
+        return await self._uploads.load_remembered(self._sender.company_id, COMMERCE_DATA_TYPES[type_key], ids)
 
-    def _count(self, key: str, counts: PushCounts, in_books: Sequence[str]) -> None:
-        data_type = COMMERCE_DATA_TYPES[key]
+    def _count(self, type_key: str, counts: PushCounts, in_books: Sequence[str]) -> None:
+        data_type = COMMERCE_DATA_TYPES[type_key]
         self._counts[data_type] = self._counts.get(data_type, PushCounts()) + counts
         self._in_books += in_books[: MAX_EXAMPLES - len(self._in_books)]
 
     @property
-    def _uploaded(self) -> Uploads:
+    def _uploads(self) -> Uploads:
         return self._sender.store.uploads
 
 
-def _waiting_message(say: Callable[[str], None], key: str) -> Callable[[ProcessIdentity], None]:
+def _waiting_notifier(say: Callable[[str], None], type_key: str) -> Callable[[ProcessIdentity], None]:
     """Says once for whom a push waits."""
     said: list[str] = []
 
     def say_once(owner: ProcessIdentity) -> None:
         if not said:
-            said.append(f"`{owner.command}` (pid {owner.pid} on {owner.host}) is pushing {key}; waiting for it to end")
+            said.append(
+                f"`{owner.command}` (pid {owner.pid} on {owner.host}) is pushing {type_key}; waiting for it to end"
+            )
             say(said[0])
 
     return say_once
 
 
-async def _processed(uploads: Sequence[Upload], sender: Sender, *, wait: bool) -> list[Upload]:
+async def _follow_processing(uploads: Sequence[Upload], sender: Sender, *, wait: bool) -> list[Upload]:
     """The uploads once Codat has processed them, or as they stand after so many looks; without `wait`, after one at a
     few of them."""
     checks, processed = MAX_UPLOAD_CHECKS if wait else 0, list[Upload]()
@@ -294,11 +300,11 @@ async def _processed(uploads: Sequence[Upload], sender: Sender, *, wait: bool) -
         if isinstance(upload, UploadFailure) or (number >= MAX_DATASETS_READ and not wait):
             processed.append(upload)
             continue
-        upload = await read_status(sender, upload)
+        upload = await read_and_record_status(sender, upload)
         while upload.transfer_status is TransferStatus.RUNNING and checks:
             checks -= 1
             await sender.environment.sleep(UPLOAD_CHECK_INTERVAL_S)
-            upload = await read_status(sender, upload)
+            upload = await read_and_record_status(sender, upload)
         processed.append(upload)
     return processed
 

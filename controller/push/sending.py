@@ -64,7 +64,7 @@ class Sender:
     last_look_s: float
     on_message: Callable[[str], None]
 
-    def now(self) -> datetime:
+    def service_now(self) -> datetime:
         """By Codat's clock: it is compared with Codat's times."""
         return service_time(self.environment.clock(), self.api.skew)
 
@@ -79,18 +79,18 @@ async def settle_uploads(sender: Sender, data_type: str | None = None, *, wait_f
     for row in await sender.store.uploads.load_open(sender.company_id, data_type):
         if row.dataset_id is not None:
             upload = UploadStatus(row.dataset_id, row.data_type, row.status, records=row.records)
-            await read_status(sender, upload, row.begun_at)
+            await read_and_record_status(sender, upload, row.begun_at)
         elif wait_for_lost:
             await _settle_lost(sender, row)
 
 
-async def read_status(sender: Sender, upload: UploadStatus, sent_at: datetime | None = None) -> UploadStatus:
+async def read_and_record_status(sender: Sender, upload: UploadStatus, sent_at: datetime | None = None) -> UploadStatus:
     """How Codat says that an upload stands, recorded; as it was where that cannot be read. One of long ago that it
     knows nothing of any more counts as processed: it took it once."""
     try:
         status = await sender.api.upload_status(sender.company_id, upload.id)
     except NotFound:
-        if sent_at is None or sender.now() - sent_at < MAY_BE_UNKNOWN_FOR:
+        if sent_at is None or sender.service_now() - sent_at < MAY_BE_UNKNOWN_FOR:
             return upload
         status = UploadStatus(upload.id, upload.data_type, FORGOTTEN)
     except RemoteError:
@@ -115,7 +115,7 @@ async def send_in_batches(
 ) -> list[Upload]:
     """Puts portions together to full requests. The outcome of each; the first that fails is the last that is sent."""
     outcomes: list[Upload] = []
-    async for batch in _full_batches(portions):
+    async for batch in _batches(portions):
         outcomes.append(await send(batch))
         on_sent(outcomes[-1])
         if isinstance(outcomes[-1], UploadFailure):
@@ -123,7 +123,7 @@ async def send_in_batches(
     return outcomes
 
 
-async def _full_batches(portions: AsyncIterator[Sequence[T]]) -> AsyncIterator[Sequence[T]]:
+async def _batches(portions: AsyncIterator[Sequence[T]]) -> AsyncIterator[Sequence[T]]:
     batch: list[T] = []
     async for portion in portions:
         batch += portion
@@ -134,28 +134,32 @@ async def _full_batches(portions: AsyncIterator[Sequence[T]]) -> AsyncIterator[S
         yield batch
 
 
-async def send_deletions(sender: Sender, lease: UploadLease, key: str, record_ids: Sequence[str]) -> Upload:
+async def send_deletions(sender: Sender, lease: UploadLease, type_key: str, record_ids: Sequence[str]) -> Upload:
     """Sends ids alone, which deletes every record that bears one."""
     pushed = [PushedRecord(record_id, "", DELETED) for record_id in record_ids]
-    return await _send(sender, lease, key, pushed, [{"id": record_id} for record_id in record_ids])
+    return await _send(sender, lease, type_key, pushed, [{"id": record_id} for record_id in record_ids])
 
 
-async def send_records(sender: Sender, lease: UploadLease, key: str, records: Sequence[CommerceRecord]) -> Upload:
+async def send_records(sender: Sender, lease: UploadLease, type_key: str, records: Sequence[CommerceRecord]) -> Upload:
     """Sends whole records."""
     pushed = [PushedRecord(each.record_id, each.kind, each.digest) for each in records]
-    return await _send(sender, lease, key, pushed, [json.loads(each.body) for each in records])
+    return await _send(sender, lease, type_key, pushed, [json.loads(each.body) for each in records])
 
 
 async def _send(
-    sender: Sender, lease: UploadLease, key: str, pushed: Sequence[PushedRecord], records: Sequence[Mapping[str, Any]]
+    sender: Sender,
+    lease: UploadLease,
+    type_key: str,
+    pushed: Sequence[PushedRecord],
+    records: Sequence[Mapping[str, Any]],
 ) -> Upload:
     """One request, and once more where the first certainly did not arrive."""
-    data_type, uploads = COMMERCE_DATA_TYPES[key], sender.store.uploads
-    body: dict[str, Any] = {key: records}
+    data_type, uploads = COMMERCE_DATA_TYPES[type_key], sender.store.uploads
+    body: dict[str, Any] = {type_key: records}
     if sender.contract_version is not None:
         body["contractVersion"] = sender.contract_version
     for _ in range(MAX_UPLOAD_ATTEMPTS):
-        begun_at = sender.now()
+        begun_at = sender.service_now()
         upload_id = await uploads.begin(lease, pushed, begun_at, sender.connection_ids)
         try:
             dataset_id: str | None = await sender.api.upload(sender.company_id, data_type, body)
@@ -185,7 +189,7 @@ async def _settle_lost(sender: Sender, row: UploadRow) -> str | None:
     Raises RemoteError where that could not be read: then it stays open.
     """
     for seconds in (sender.first_look_s, max(sender.first_look_s, sender.last_look_s)):
-        await _wait_until(sender, row, seconds)
+        await _wait_until_age(sender, row, seconds)
         if dataset_id := await _find_dataset(sender, row):
             await sender.store.uploads.record_sent(row.id, dataset_id)
             return dataset_id
@@ -193,13 +197,13 @@ async def _settle_lost(sender: Sender, row: UploadRow) -> str | None:
     return None
 
 
-async def _wait_until(sender: Sender, row: UploadRow, seconds: float) -> None:
+async def _wait_until_age(sender: Sender, row: UploadRow, age_s: float) -> None:
     """Until so long after a request was sent."""
-    missing = seconds - (sender.now() - row.begun_at).total_seconds()
+    missing = age_s - (sender.service_now() - row.begun_at).total_seconds()
     if missing > 0:
         what = f"the answer to {format_count(row.records, 'record')} of {row.data_type} was lost"
         sender.on_message(f"{what}; looking in {missing:.0f} s whether it arrived")
-        await sender.environment.sleep(min(missing, seconds))
+        await sender.environment.sleep(min(missing, age_s))
 
 
 async def _find_dataset(sender: Sender, row: UploadRow) -> str | None:

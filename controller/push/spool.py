@@ -19,6 +19,9 @@ from controller.model.errors import MerchantctlError
 PORTION = 500
 """Records, or ids, that are looked at together."""
 
+Complaint = str
+"""What is wrong with the input, as a sentence with its place."""
+
 CACHE_KIB = 32 * 1024
 
 _TABLES = """
@@ -68,7 +71,7 @@ class Spool:
         row = (record.key, record.record_id, record.kind, record.digest, created, record.type, record.body)
         self._database.execute("INSERT OR REPLACE INTO records VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", row)
 
-    def note_contract_version(self, version: Any) -> Iterator[str]:
+    def note_contract_version(self, version: Any) -> Iterator[Complaint]:
         """The version that all documents of a push have; a complaint where one has another."""
         if version is None:
             return
@@ -80,35 +83,37 @@ class Spool:
             self.contract_version = version
 
     @property
-    def keys(self) -> tuple[str, ...]:
+    def type_keys(self) -> tuple[str, ...]:
         """The types of which there is something, in the order in which they are sent."""
         query = "SELECT 1 FROM records WHERE key = ?1 UNION ALL SELECT 1 FROM deletions WHERE key = ?1 LIMIT 1"
-        return tuple(key for key in COMMERCE_DATA_TYPES if self._database.execute(query, (key,)).fetchone())
+        return tuple(
+            type_key for type_key in COMMERCE_DATA_TYPES if self._database.execute(query, (type_key,)).fetchone()
+        )
 
-    def portions(self, key: str) -> Iterator[Sequence[CommerceRecord]]:
+    def record_portions(self, type_key: str) -> Iterator[Sequence[CommerceRecord]]:
         """The records of a type, in the order in which they came."""
-        cursor = self._database.execute("SELECT * FROM records WHERE key = ? ORDER BY number", (key,))
+        cursor = self._database.execute("SELECT * FROM records WHERE key = ? ORDER BY number", (type_key,))
         while rows := cursor.fetchmany(PORTION):
             yield [
-                CommerceRecord(key, record_id, kind, digest, datetime.fromtimestamp(created, UTC), type_, body)
-                for _, key, record_id, kind, digest, created, type_, body in rows
+                CommerceRecord(type_key, record_id, kind, digest, datetime.fromtimestamp(created, UTC), type_, body)
+                for _, type_key, record_id, kind, digest, created, type_, body in rows
             ]
 
-    def deletion_portions(self, key: str) -> Iterator[Sequence[str]]:
+    def deletion_portions(self, type_key: str) -> Iterator[Sequence[str]]:
         """The ids of a type that are to be deleted."""
-        cursor = self._database.execute("SELECT record_id FROM deletions WHERE key = ? ORDER BY record_id", (key,))
+        cursor = self._database.execute("SELECT record_id FROM deletions WHERE key = ? ORDER BY record_id", (type_key,))
         while rows := cursor.fetchmany(PORTION):
             yield [row[0] for row in rows]
 
-    def deleted_ids(self, key: str, record_ids: Collection[str]) -> set[str]:
+    def deleted_ids(self, type_key: str, record_ids: Collection[str]) -> set[str]:
         """Which of these are to be deleted."""
         query = "SELECT record_id FROM deletions WHERE key = ? AND record_id IN (SELECT value FROM json_each(?))"
-        return {row[0] for row in self._database.execute(query, (key, json.dumps([*record_ids])))}
+        return {row[0] for row in self._database.execute(query, (type_key, json.dumps([*record_ids])))}
 
-    def kinds_by_id(self, key: str, record_ids: Collection[str]) -> dict[str, set[str]]:
+    def kinds_by_id(self, type_key: str, record_ids: Collection[str]) -> dict[str, set[str]]:
         """By id the kinds of its records here; no entry: there is none."""
         query = "SELECT record_id, kind FROM records WHERE key = ? AND record_id IN (SELECT value FROM json_each(?))"
         kinds: dict[str, set[str]] = {}
-        for record_id, kind in self._database.execute(query, (key, json.dumps([*record_ids]))):
+        for record_id, kind in self._database.execute(query, (type_key, json.dumps([*record_ids]))):
             kinds.setdefault(record_id, set()).add(kind)
         return kinds

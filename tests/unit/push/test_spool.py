@@ -15,7 +15,7 @@ def add(spool: Spool, *numbers: int, amount: float = 1) -> None:
 
 
 def bodies(spool: Spool) -> list[CommerceRecord]:
-    return [record for portion in spool.portions("orders") for record in portion]
+    return [record for portion in spool.record_portions("orders") for record in portion]
 
 
 def test_a_record_counts_as_it_came_last_and_a_deletion_ends_what_came_before_it() -> None:
@@ -30,13 +30,13 @@ def test_a_record_counts_as_it_came_last_and_a_deletion_ends_what_came_before_it
         assert list(spool.deletion_portions("orders")) == [["o2", "o3"]]
         assert spool.kinds_by_id("orders", ["o2", "o3"]) == {"o3": {""}}
         assert spool.deleted_ids("orders", ["o1", "o2"]) == {"o2"}
-        assert spool.keys == ("orders",)
+        assert spool.type_keys == ("orders",)
 
 
 def test_many_records_come_in_portions() -> None:
     with Spool() as spool:
         add(spool, *range(PORTION + 1))
-        assert [len(portion) for portion in spool.portions("orders")] == [PORTION, 1]
+        assert [len(portion) for portion in spool.record_portions("orders")] == [PORTION, 1]
 
 
 def test_a_full_disk_is_told_of_with_the_way_out() -> None:
