@@ -18,7 +18,7 @@ from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.rollout_rows import load_newest
 from controller.rollout.operations import policy_of
-from controller.rollout.record import claim_rollout
+from controller.rollout.record import claim_and_resume_rollout
 from controller.rollout.run import RolloutSession, run_waves
 from state import ProcessIdentity
 from state.errors import StateProblem
@@ -61,7 +61,9 @@ class RolloutDriver:
         if rollout is None or rollout.state is not RolloutState.RUNNING or not rollout.orphaned:
             return None
         try:
-            return await claim_rollout(store, rollout.name, self.fleet().merchants, self.owner, None, self.run.now())
+            return await claim_and_resume_rollout(
+                store, rollout.name, self.fleet().merchants, self.owner, None, self.run.now()
+            )
         except LockedByOtherRun:  # another process was quicker
             return None
         except MerchantctlError as error:

@@ -111,7 +111,7 @@ async def start_rollout(
             started = await confirm_and_record_rollout(run, request.name, request.spec, session, request.confirm)
         if isinstance(started, RolloutPreview):
             return started
-        controller = None if request.foreground else await _controller_at(fleet, run)
+        controller = None if request.foreground else await _controller_host_for(fleet, run)
         if controller:
             return RolloutResult(started, controller=controller)
         return RolloutResult(await run_waves(started, run, session), run.stop.signal)
@@ -129,10 +129,10 @@ async def resume_rollout(
     """Goes on with a rollout where it stands."""
     fleet = load_manifests(settings, Scope(), strict=True, cached=False)
     async with _open_session(settings, fleet, Scope(), sink, environment) as (run, session):
-        rollout = await rollout_record.claim_rollout(
+        rollout = await rollout_record.claim_and_resume_rollout(
             run.store, name, fleet.merchants, session.owner, max_failures, run.now()
         )
-        controller = None if foreground else await _controller_at(fleet, run)
+        controller = None if foreground else await _controller_host_for(fleet, run)
         if controller:
             return RolloutResult(rollout, controller=controller)
         run = replace(run, policy=policy_of(rollout.spec))
@@ -177,7 +177,7 @@ async def load_status(settings: Settings, name: str | None) -> Rollout:
         return await rollout_record.load_rollout(store, name)
 
 
-async def _controller_at(fleet: Fleet, run: RunContext) -> str | None:
+async def _controller_host_for(fleet: Fleet, run: RunContext) -> str | None:
     """The host of a controller that keeps merchants at these very manifests, and so can carry the waves out."""
     alive = await run.store.controllers.load_alive(run.now())
     return next(

@@ -49,7 +49,7 @@ async def _stop_by_hand(
     return rollout
 
 
-async def claim_rollout(
+async def claim_and_resume_rollout(
     store: Store,
     name: str | None,
     wanted: Mapping[str, DesiredMerchant],

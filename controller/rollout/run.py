@@ -64,6 +64,9 @@ from state.errors import StateLocked
 ROLLOUT_POLL_INTERVAL_S = 0.5
 """Seconds between two looks for a pause that was asked for elsewhere."""
 
+PauseReason = str
+"""Why a rollout is to pause; empty where it goes on."""
+
 
 @dataclass(frozen=True, slots=True)
 class RolloutSession:
@@ -185,7 +188,7 @@ async def run_waves(rollout: Rollout, run: RunContext, session: RolloutSession) 
     return rollout
 
 
-async def _run_wave(rollout: Rollout, run: RunContext, session: RolloutSession) -> str:
+async def _run_wave(rollout: Rollout, run: RunContext, session: RolloutSession) -> PauseReason:
     """The wave in hand: written, watched, looked at again; why the rollout is to pause, empty where it goes on."""
     to_do = rollout.members_of_wave(rollout.current_wave, *UNFINISHED_STATES)
     if to_do:
@@ -200,7 +203,7 @@ async def _run_wave(rollout: Rollout, run: RunContext, session: RolloutSession) 
 
 async def _write_wave(
     rollout: Rollout, to_do: tuple[RolloutMember, ...], run: RunContext, session: RolloutSession
-) -> str:
+) -> PauseReason:
     session.on_message(f"wave {rollout.current_wave} of {rollout.wave_count}: {format_count(len(to_do), 'merchant')}")
     names = frozenset(each.merchant for each in to_do)
     wave = replace(run, scope=Scope(names=names), author=replace(run.author, verb=rollout.name))
@@ -277,7 +280,7 @@ def _document_before(places: Mapping[str, tuple[str | None, str | None]] | None)
     return {"stood": {pointer: texts[0] for pointer, texts in places.items()}} if places else {}
 
 
-async def _soak(rollout: Rollout, run: RunContext, session: RolloutSession) -> str:
+async def _soak(rollout: Rollout, run: RunContext, session: RolloutSession) -> PauseReason:
     """The soak, which survives the process, and the second look. By Codat's clock: so are the syncs it judges."""
     soak = timedelta(seconds=rollout.spec.soak)
     if run.api.skew is None:  # resumed in the middle of a soak: nobody has asked Codat anything yet
@@ -303,7 +306,7 @@ async def _check_after_soak(rollout: Rollout, written: datetime, run: RunContext
     if not done:
         return
     look = replace(run, scope=Scope(names=frozenset(done)))
-    await _read_syncs(await load_snapshot(look))
+    await _read_and_save_syncs(await load_snapshot(look))
     snapshot = await load_snapshot(look)
     for plan in (await plan_fleet(snapshot)).plans:
         why = why_unhealthy(
@@ -313,7 +316,7 @@ async def _check_after_soak(rollout: Rollout, written: datetime, run: RunContext
             await _update_member(rollout, plan.merchant, snapshot, state=MemberState.FAILED.value, reason=why)
 
 
-async def _read_syncs(snapshot: RunSnapshot) -> None:
+async def _read_and_save_syncs(snapshot: RunSnapshot) -> None:
     """How everyone's latest sync went; what cannot be read is not held against anybody."""
     run = snapshot.run
     known = await run.store.syncs.load()
@@ -329,7 +332,7 @@ async def _read_syncs(snapshot: RunSnapshot) -> None:
     await run.store.syncs.save(row for row in rows if row)
 
 
-async def _advance(rollout: Rollout, why: str, run: RunContext, session: RolloutSession) -> None:
+async def _advance(rollout: Rollout, why: PauseReason, run: RunContext, session: RolloutSession) -> None:
     """What follows a wave: the next one, a pause, or the end; nothing where somebody else has spoken meanwhile."""
     state, reason = _next_state(rollout, why)
     changes: dict[str, Any] = {"state": state.value, "reason": reason, "since": run.now()}
@@ -343,7 +346,7 @@ async def _advance(rollout: Rollout, why: str, run: RunContext, session: Rollout
     session.on_message(f"wave {rollout.current_wave} of {rollout.wave_count}: {why or 'through'}")
 
 
-def _next_state(rollout: Rollout, why: str) -> tuple[RolloutState, str]:
+def _next_state(rollout: Rollout, why: PauseReason) -> tuple[RolloutState, str]:
     if why:
         return RolloutState.PAUSED, why
     if rollout.current_wave >= rollout.wave_count:

@@ -155,7 +155,7 @@ def _undo_applier(rollout: Rollout, members: Mapping[str, RolloutMember]) -> App
     async def record(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -> None:
         member = members[plan.merchant]
         undone = _undo_outcome(plan, outcome, member)
-        await _record_values_before(member, undone, snapshot)
+        await _record_restored_values(member, undone, snapshot)
         await snapshot.run.store.rollouts.update_member(
             rollout.id, plan.merchant, state=undone.state.value, reason=undone.reason
         )
@@ -196,7 +196,7 @@ def _undo_outcome(plan: Plan, outcome: Outcome, member: RolloutMember) -> _UndoO
     return _UndoOutcome(MemberState.NOT_REVERTED if kept else MemberState.UNDONE, "; ".join(reasons), kept)
 
 
-async def _record_values_before(member: RolloutMember, undone: _UndoOutcome, snapshot: RunSnapshot) -> None:
+async def _record_restored_values(member: RolloutMember, undone: _UndoOutcome, snapshot: RunSnapshot) -> None:
     """What is back counts as what we set last; then the manifests that still ask for the change are ahead of live, and
     live is no drift."""
     run = snapshot.run

@@ -36,10 +36,10 @@ def split_into_waves(
     A wave of labels keeps its place though none of those who bear them is to change: the second wave never becomes the
     first. A number or a share of which nobody is left is no wave, and nor is anything after the last merchant.
     """
-    left = sorted(population, key=_place)
+    left = sorted(population, key=_shuffle_key)
     found: list[tuple[str, ...]] = []
     for spec in (*specs, "100%"):
-        wave = _next(spec, left, population, selects)
+        wave = _next_wave(spec, left, population, selects)
         gone = frozenset(wave)
         if wave or (left and is_selector(spec)):
             found.append(wave)
@@ -60,7 +60,9 @@ def is_selector(spec: str) -> bool:
     return False
 
 
-def _next(spec: str, left: Sequence[str], population: Mapping[str, Labels], selects: SelectorMatch) -> tuple[str, ...]:
+def _next_wave(
+    spec: str, left: Sequence[str], population: Mapping[str, Labels], selects: SelectorMatch
+) -> tuple[str, ...]:
     if is_selector(spec):
         return tuple(name for name in left if selects(spec, population[name]))
     share = _SHARE.fullmatch(spec)
@@ -71,5 +73,5 @@ def _next(spec: str, left: Sequence[str], population: Mapping[str, Labels], sele
     return tuple(left[: max(0, due - gone)])
 
 
-def _place(name: str) -> bytes:
+def _shuffle_key(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
