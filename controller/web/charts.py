@@ -68,12 +68,12 @@ def _day_chart(label: str, values: Sequence[tuple[datetime, int]], now: datetime
     since = first if now - first < CHARTED - timedelta(hours=1) else now - CHARTED
     span = max(now - since, timedelta(seconds=1))
 
-    def place(at: datetime, number: int) -> str:
+    def point(at: datetime, number: int) -> str:
         x = CHART_WIDTH * max(0.0, min(1.0, (at - since) / span))
         return f"{x:.1f},{CHART_HEIGHT * (1 - number / top):.1f}"
 
-    line = [place(at, number) for at, number in (*values, (now, numbers[-1]))]
-    corners = [place(first, 0), *line, place(now, 0)]
+    line = [point(at, number) for at, number in (*values, (now, numbers[-1]))]
+    corners = [point(first, 0), *line, point(now, 0)]
     return DayChart(label, since, " ".join(corners), numbers[-1], min(numbers), max(numbers))
 
 

@@ -116,12 +116,12 @@ class LimitedProtocol(HttpToolsProtocol):
         idle = [
             connection
             for connection in self.connections
-            if isinstance(connection, LimitedProtocol) and connection._is_idle
+            if isinstance(connection, LimitedProtocol) and connection._is_closable
         ]
         min(idle, key=lambda connection: connection._idle_since, default=self).transport.abort()
 
     @property
-    def _is_idle(self) -> bool:
+    def _is_closable(self) -> bool:
         """Whether none of its requests is being answered. It may be sending one: a body as slow as headers proves
         nothing of who sends it."""
         is_answered = self.cycle is None or self.cycle.response_complete

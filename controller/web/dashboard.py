@@ -61,7 +61,7 @@ async def show(request: Request) -> Response:
     except UsageError as error:
         page, filter_error = paginate((), 1), str(error)
     now = context.now()
-    charts, rollout = await _load_charts(context, now), await _load_rollout(context)
+    charts, rollout = await _load_charts(context, now), await _load_active_rollout(context)
     return render_page(
         "dashboard.html",
         400 if filter_error else 200,
@@ -116,7 +116,7 @@ class _ShownRollout:
     waves: tuple[WaveProgress, ...]
 
 
-async def _load_rollout(context: WebContext) -> _ShownRollout | None:
+async def _load_active_rollout(context: WebContext) -> _ShownRollout | None:
     """None where none is under way, or the state cannot be read now."""
     try:
         row = await context.store.rollouts.load()

@@ -72,7 +72,7 @@ def _tone_class(status: PlanStatus | MerchantStatus) -> str:
     return f"tone-{STATUS_MEANINGS[MerchantStatus(status.value)].tone}"
 
 
-def _display(value: Any) -> Any:
+def _clean_for_display(value: Any) -> Any:
     """A value as shown: names come from strangers, so invisible and direction-changing characters are escaped."""
     return value if isinstance(value, Markup) else clean(str(value))
 
@@ -84,7 +84,7 @@ def _template_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
-        finalize=_display,
+        finalize=_clean_for_display,
     )
     environment.filters |= {
         "timestamp": format_time,

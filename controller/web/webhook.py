@@ -70,7 +70,7 @@ async def _handle(context: WebContext, request: Request) -> str:
         return "no-json"
     event = parse_event(document)
     delivery = replace(_build_delivery(request, event, context.now()), proof=proof)
-    return await _with_timeout(_record(context, delivery, event.is_about_rate_limit), context.state_wait_s)
+    return await _with_timeout(_save_and_enqueue(context, delivery, event.is_about_rate_limit), context.state_wait_s)
 
 
 _RESPONSES = {
@@ -87,7 +87,7 @@ _RESPONSES = {
 }
 
 
-async def _record(context: WebContext, delivery: ReceivedDelivery, is_about_rate_limit: bool) -> str:
+async def _save_and_enqueue(context: WebContext, delivery: ReceivedDelivery, is_about_rate_limit: bool) -> str:
     """Save a delivery, enqueue its merchants; returns a key of `_RESPONSES`."""
     # Saved before it is enqueued: after a crash between the two the next start enqueues what is still open.
     try:
