@@ -23,8 +23,8 @@ from controller.model.finding_evidence import Ended
 from controller.model.plan import Actor, Direction, Finding
 from controller.model.report import FleetPlan, FleetReport, Outcome, Skipped
 from controller.quick_dataclasses import dataclass
-from controller.telemetry.alert_client import post_alert
 from controller.telemetry.alerts import FindingAlert, StandingTopics, alert_json, new_alert, standing_topics
+from controller.telemetry.json_post import post_alert
 from controller.telemetry.metrics import Metrics
 from state import DueAlert, Store
 from state.errors import StateProblem

@@ -1,8 +1,8 @@
 """Alerts: what a message to the chat says, so that each thing is announced once. Pure.
 
 findings   each drift that came or ended, by the id of its occurrence in the drift ledger
-topics     failed merchants, exceeded limits, invalid manifests and failed passes, each by an `identity` that leaves out
-           counts, ages, times and correlation ids. A topic is announced again only after it was over
+topics     failed merchants, exceeded limits, invalid manifests and failed passes, each by a text without counts,
+           ages, times and correlation ids (`mask_volatile_parts`). A topic is announced again only after it was over
 """
 
 from __future__ import annotations
@@ -111,17 +111,19 @@ def standing_topics(
     is_whole_fleet  the pass covered all merchants and succeeded: only then an unseen topic proves to be over
     """
     failures = {
-        (FAILURE + name, identity(outcome.reason)): (name, outcome.reason)
+        (FAILURE + name, mask_volatile_parts(outcome.reason)): (name, outcome.reason)
         for name, outcome in outcomes.items()
         if isinstance(outcome, Failed)
     }
     refusal = plan.refusal if plan else None
     limits = {(LIMIT, exceeded.limited_class): refusal for exceeded in refusal.exceeded_limits} if refusal else {}
     invalid_manifests = {
-        (INVALID_MANIFEST, f"{diagnostic.file} {identity(diagnostic.what)}"): diagnostic
+        (INVALID_MANIFEST, f"{diagnostic.file} {mask_volatile_parts(diagnostic.what)}"): diagnostic
         for diagnostic in latest.diagnostics
     }
-    pass_failures = {(PASS_FAILURE, identity(latest.pass_failure)): latest.pass_failure} if latest.pass_failure else {}
+    pass_failures = (
+        {(PASS_FAILURE, mask_volatile_parts(latest.pass_failure)): latest.pass_failure} if latest.pass_failure else {}
+    )
     current = StandingTopics(failures, limits, invalid_manifests, pass_failures)
     unread = {row.merchant for row in plan.every_plan if row.has_unread} if plan else set()
     # Who was left alone, or could not be read, may fail as before: that failure is not over.
@@ -160,7 +162,7 @@ def new_alert(findings: Iterable[FindingAlert], standing: StandingTopics, announ
     )
 
 
-def identity(text: str) -> str:
+def mask_volatile_parts(text: str) -> str:
     """A sentence without the parts that vary while it says the same: ids, times, ages, counts."""
     for pattern, placeholder in _VOLATILE:
         text = pattern.sub(placeholder, text)
@@ -223,11 +225,11 @@ def _finding_alert_json(alert: FindingAlert) -> dict[str, Any]:
 
 def _text_lines(alert: Alert, environment: str | None) -> list[str]:
     lines = [f"merchantctl{f' in {environment}' if environment else ''}: {_headline(alert)}"]
-    lines += [_plain(alert.pass_failure)] if alert.pass_failure else []
+    lines += [_chat_safe_line(alert.pass_failure)] if alert.pass_failure else []
     for exceeded in alert.refusal.exceeded_limits if alert.refusal else ():
         lines.append(f"{limit_exceeded_text(exceeded)}. To allow it: merchantctl apply {exceeded.flag}")
-    lines += _limited([_plain(str(diagnostic)) for diagnostic in alert.diagnostics])
-    lines += _limited([f"{_plain(name)}: {_plain(reason)}" for name, reason in alert.failures])
+    lines += _limited([_chat_safe_line(str(diagnostic)) for diagnostic in alert.diagnostics])
+    lines += _limited([f"{_chat_safe_line(name)}: {_chat_safe_line(reason)}" for name, reason in alert.failures])
     lines += _limited([_new_finding_line(finding) for finding in alert.new_findings])
     return lines + _limited(
         [f"{_finding_label(ended)}: gone, {_ending_words(ended)}." for ended in alert.ended_findings]
@@ -248,14 +250,18 @@ def _headline(alert: Alert) -> str:
 
 def _new_finding_line(alert: FindingAlert) -> str:
     """What came, and what to do, or how it has ended already."""
-    ending = _plain(alert.finding.one_line_remedy) if alert.gone_at is None else f"{_ending_words(alert).capitalize()}."
-    return f"{_finding_label(alert)}. {_plain(alert.finding.cause)} {ending}"
+    ending = (
+        _chat_safe_line(alert.finding.one_line_remedy)
+        if alert.gone_at is None
+        else f"{_ending_words(alert).capitalize()}."
+    )
+    return f"{_finding_label(alert)}. {_chat_safe_line(alert.finding.cause)} {ending}"
 
 
 def _finding_label(alert: FindingAlert) -> str:
     finding = alert.finding
-    field = f" {_plain(finding.field)}" if finding.field else ""
-    subject = _plain(finding.merchant) or (
+    field = f" {_chat_safe_line(finding.field)}" if finding.field else ""
+    subject = _chat_safe_line(finding.merchant) or (
         format_count(len(finding.affected_merchants), "merchant") if finding.affected_merchants else "the fleet"
     )
     return f"{subject}: {finding.code}{field}"
@@ -270,7 +276,7 @@ def _limited(lines: list[str]) -> list[str]:
     return lines if rest <= 0 else [*lines[:MAX_LINES_IN_TEXT], f"and {rest:,} more"]
 
 
-def _plain(text: str) -> str:
+def _chat_safe_line(text: str) -> str:
     """A text as one line without links or mentions, as Slack and Markdown would recognise them.
 
     An invisible word joiner is put into each mention, address and link: names come from strangers.

@@ -47,10 +47,10 @@ def _notify(address: str, title: str, text: str) -> tuple[str, bool] | None:
     if not service.add(address):
         return "the address is none that Apprise knows", False
     result = service.notify(body=text, title=title, body_format="text", log_level=logging.DEBUG)
-    return None if result else _explain([str(entry.message) for entry in result.logs()])
+    return None if result else _explain_failure([str(entry.message) for entry in result.logs()])
 
 
-def _explain(logged: Iterable[str]) -> tuple[str, bool]:
+def _explain_failure(logged: Iterable[str]) -> tuple[str, bool]:
     """Only what certainly reached nobody may be sent again: an address may be of several channels."""
     messages = list(logged)
     if any(each.startswith(_BEGINNING_OF_SUCCESS) for each in messages):

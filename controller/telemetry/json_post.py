@@ -1,4 +1,4 @@
-"""Send one alert to a chat or a collector: a POST of JSON to a URL. Errors are returned as text, never raised.
+"""Send an alert or a report to a chat or a collector: a POST of JSON to a URL. Errors are returned, never raised.
 
 The URL itself is a secret, since whoever knows it may post: it appears in no result and no message.
 """

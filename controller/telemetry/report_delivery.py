@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from controller.quick_dataclasses import dataclass
-from controller.telemetry.alert_client import post_once
 from controller.telemetry.apprise_client import notify_once
+from controller.telemetry.json_post import post_once
 
 SMTP_TIMEOUT_S = 30.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from controller.model.report import Applied, FleetReport
-from controller.telemetry.alert_client import post_alert
+from controller.telemetry.json_post import post_alert
 from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call, findings_by_code, states_by_merchant
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied, unchanged_answer

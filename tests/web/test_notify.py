@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.telemetry import alert_client as notify
+from controller.telemetry import json_post as notify
 from tests.web.conftest import Chat
 
 
