@@ -190,10 +190,10 @@ async def _open_daemon(
         if not options.once:
             run = replace(run, lock=store.controller_lock)
         notifier = Notifier(metrics, environment.sleep, settings.notify_url)
-        renew_key = _key_renewer(settings.api_key, read_key, api, redact_too)
+        reload_key = _key_reloader(settings.api_key, read_key, api, redact_too)
         daemon = replace(
             _daemon_context(settings, options, run, watcher, queue, notifier),
-            renew_key=renew_key,
+            reload_key=reload_key,
             revisions=_revision_keeper(settings, options, run, watcher),
             git_poll_interval_s=settings.git_poll_interval,
         )
@@ -265,12 +265,12 @@ def _revision_keeper(
     )
 
 
-def _key_renewer(
+def _key_reloader(
     used: str | None, read_key: Callable[[], str | None], api: Any, redact_too: Callable[[str], None]
 ) -> Callable[[], bool]:
     """Reads the key again, has it used where it is another one, and says whether it is."""
 
-    def renew() -> bool:
+    def reload() -> bool:
         nonlocal used
         try:
             key = read_key()
@@ -285,7 +285,7 @@ def _key_renewer(
         log.info("api_key_reloaded")
         return True
 
-    return renew
+    return reload
 
 
 @asynccontextmanager
@@ -313,7 +313,7 @@ def _shares_queue(settings: Settings, options: RunOptions) -> bool:
 
 
 @asynccontextmanager
-async def _wait_for_lock(
+async def _interruptible_lock(
     lock: StateLock, state: DaemonState, max_wait_s: float, *, is_alone: bool
 ) -> AsyncIterator[datetime | None]:
     """The lock, once whoever has it has looked at his, or lost it; a signal ends the waiting at once."""
@@ -366,7 +366,7 @@ def _daemon_context(
             return nullcontext()
         if options.once:
             return state_lock(run.lock, 0)
-        return _wait_for_lock(run.lock, state, max_wait_s, is_alone=is_alone)
+        return _interruptible_lock(run.lock, state, max_wait_s, is_alone=is_alone)
 
     return DaemonContext(
         run=run,
@@ -421,7 +421,7 @@ async def _heartbeat(daemon: DaemonContext) -> AsyncIterator[Heartbeat]:
         revision=lambda: daemon.manifest_watcher.fleet.digest,
         now=daemon.run.now,
     )
-    async with heartbeat.until_the_end():
+    async with heartbeat.remove_at_end():
         if daemon.revisions:
             daemon.revisions.before_taking = heartbeat.beat
         yield heartbeat
@@ -437,24 +437,24 @@ async def _web(
     loop = asyncio.get_running_loop()
 
     def enqueue(names: Iterable[str]) -> None:
-        loop.call_soon_threadsafe(daemon.queue.notice, tuple(names))
+        loop.call_soon_threadsafe(daemon.queue.add_recorded, tuple(names))
 
-    def fetch_manifests() -> None:
+    def request_fetch() -> None:
         if daemon.revisions:
             loop.call_soon_threadsafe(daemon.revisions.fetch_soon.set)
 
-    def look_at_account() -> None:
+    def enqueue_account() -> None:
         # In its turn, after whatever pass is under way: two at once might create one consumer each.
         loop.call_soon_threadsafe(partial(daemon.queue.add, (ACCOUNT_NAME,)))
 
     in_git = daemon.revisions is not None and daemon.revisions.source is not None
 
     @asynccontextmanager
-    async def opening() -> AsyncIterator[WebContext]:
+    async def open_context() -> AsyncIterator[WebContext]:
         """In the web's own thread and with a store of its own; what crosses over are values and names."""
         async with open_store(settings) as store:
             yield WebContext(
-                latest=lambda: _status_snapshot(daemon),
+                latest=lambda: _current_status(daemon),
                 store=store,
                 enqueue=enqueue,
                 not_ready_reason=lambda: daemon.not_ready_reason,
@@ -465,15 +465,15 @@ async def _web(
                 read_declared=DeclaredSecrets(
                     store, lambda: daemon.manifest_watcher.fleet, read_secret, daemon.run.now
                 ),
-                look_at_account=look_at_account,
+                enqueue_account=enqueue_account,
                 git_secret=settings.git_webhook_secret.encode() if settings.git_webhook_secret else None,
-                fetch_manifests=fetch_manifests if in_git else None,
+                request_fetch=request_fetch if in_git else None,
                 links=OutsideLinks(settings.portal_link, settings.manifest_link),
             )
 
     async with AsyncExitStack() as stack:
         addresses = [
-            await stack.enter_async_context(serving_web(create_app(opening, access, serves), *port))
+            await stack.enter_async_context(serving_web(create_app(open_context, access, serves), *port))
             for port, serves in _ports(settings)
         ]
         yield addresses[0] if settings.listen else None
@@ -500,6 +500,6 @@ def _ports(settings: Settings) -> list[tuple[tuple[str, int], PortContent]]:
     return ([(settings.listen, on_main)] if settings.listen else []) + elsewhere
 
 
-def _status_snapshot(daemon: DaemonContext) -> ControllerStatus:
+def _current_status(daemon: DaemonContext) -> ControllerStatus:
     note = daemon.revisions.note if daemon.revisions else None
     return replace(daemon.state.latest, queued_count=len(daemon.queue), revision_note=note)

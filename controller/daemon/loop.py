@@ -198,7 +198,7 @@ async def run_pass(
     async with daemon.finishing:
         await finish_pass(done, daemon)
     tell_wrong_clock(daemon)
-    if done.unusable and daemon.renew_key():
+    if done.api_unusable and daemon.reload_key():
         daemon.queue.add(done.keys, lane=Lane.EVENT if urgent else Lane.RETRY)
 
 
@@ -227,7 +227,7 @@ async def try_pass(
     except (StateProblem, WrongAccount, HeldElsewhere):
         raise
     except ApiUnusable as error:
-        failure = PassFailure(str(error), unusable=True, key_refused=isinstance(error, ApiKeyRefused))
+        failure = PassFailure(str(error), api_unusable=True, key_refused=isinstance(error, ApiKeyRefused))
     except (RemoteLimitReached, RateLimited) as error:
         failure = PassFailure(str(error), error.resume_at if isinstance(error, RemoteLimitReached) else error.retry_at)
     except MerchantctlError as error:
@@ -258,16 +258,16 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
             if daemon.revisions:
                 await daemon.revisions.update()
             if daemon.revisions and daemon.revisions.report_only_reason:
-                result = await report_on(replace(run, records=Records.NONE), turn.takeovers)
+                result = await plan_and_record(replace(run, records=Records.NONE), turn.takeovers)
             elif daemon.applies_changes:
                 result = await reconcile(run, lambda plan: True, takeovers=turn.takeovers)
             else:
-                result = await report_on(run, turn.takeovers)
+                result = await plan_and_record(run, turn.takeovers)
         later = turn.takeovers.looked_at_later
         return Pass(keys, result, began, daemon.run.now(), taken_over=later, urgent=urgent)
 
 
-async def report_on(run: RunContext, takeovers: Takeovers) -> FleetPlan:
+async def plan_and_record(run: RunContext, takeovers: Takeovers) -> FleetPlan:
     """What there is to do, noted in the ledger; nothing is written to the API."""
     snapshot = await load_snapshot(run)
     takeovers.allow()
@@ -287,13 +287,15 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
             done.merchants, but=done.taken_over, received_until=done.began, at=done.ended
         )
     seen = daemon.state.latest.plan
-    over = [each.code for each in seen.findings] if seen else []
-    for key, seconds in plan_rechecks(done, daemon.state.failing_since, await load_retry_times(daemon), over).items():
+    fleet_codes = [each.code for each in seen.findings] if seen else []
+    for key, seconds in plan_rechecks(
+        done, daemon.state.failing_since, await load_retry_times(daemon), fleet_codes
+    ).items():
         daemon.queue.add([key], after=seconds)
     try:
         await daemon.notifier.pass_finished(done, before, daemon.state.latest, daemon.run.store)
     except Exception:
-        log.exception("pass_report_failed", remedy="please report this fault of merchantctl")
+        log.exception("pass_notification_failed", remedy="please report this fault of merchantctl")
 
 
 def tell_wrong_clock(daemon: DaemonContext) -> None:
@@ -340,9 +342,9 @@ def enqueue_changed_merchants(change: ManifestChange, daemon: DaemonContext) -> 
     daemon.queue.add(change.merchants, lane=Lane.REVISION)
 
 
-async def reread_manifests(daemon: DaemonContext) -> None:
+async def take_up_changes_on_disk(daemon: DaemonContext) -> None:
     """Takes up what changed on disk, and puts whom it concerns into the queue. What cannot be read changes nothing."""
-    if daemon.state.key_refused and daemon.renew_key():
+    if daemon.state.key_refused and daemon.reload_key():
         daemon.queue.add([EVERYONE])
     try:
         if daemon.revisions:
@@ -362,14 +364,14 @@ async def reread_manifests(daemon: DaemonContext) -> None:
         log.warning("manifests_unreadable", reason=str(error))
         return
     if daemon.state.set_diagnostics(daemon.manifest_watcher.diagnostics):
-        await daemon.notifier.manifests_changed(daemon.state.latest, daemon.run.store, daemon.run.now())
+        await daemon.notifier.diagnostics_changed(daemon.state.latest, daemon.run.store, daemon.run.now())
 
 
 def build_timers(daemon: DaemonContext) -> tuple[Timer, ...]:
     """What happens by the clock, while the state can be reached. A timer only says whom to look at, or does its own
     small piece of work."""
     timers = (
-        Timer("manifests", MANIFEST_POLL_INTERVAL_S, partial(reread_manifests, daemon)),
+        Timer("manifests", MANIFEST_POLL_INTERVAL_S, partial(take_up_changes_on_disk, daemon)),
         *daemon.queue.timers,
         *daemon.jobs,
     )

@@ -47,17 +47,17 @@ class Notifier:
         self.meters.record_pass(result, everyone=done.covers_everyone, seconds=done.seconds)
         for line in (*change_lines(done), *leaving_lines(done), *finding_lines(done, before)):
             (log.warning if line.warns else log.info)(line.event, **line.facts)
-        (log.error if done.unusable else log.warning if done.failure_reason or refusal_reasons(done) else log.info)(
+        (log.error if done.api_unusable else log.warning if done.failure_reason or refusal_reasons(done) else log.info)(
             "pass_finished", **pass_facts(done)
         )
-        outcomes = _outcomes_that_stand(done, latest)
+        outcomes = _latest_outcomes(done, latest)
         whole = done.covers_everyone and done.plan is not None and not done.incomplete_reason
         told = await store.alerts.load_standing_topics()
         await self._send_news(
             standing_topics(latest, told, done.plan, outcomes, is_whole_fleet=whole), told, latest, store, done.ended
         )
 
-    async def manifests_changed(self, latest: ControllerStatus, store: Store, at: datetime) -> None:
+    async def diagnostics_changed(self, latest: ControllerStatus, store: Store, at: datetime) -> None:
         """What is on disk is broken now, or otherwise broken, or whole again."""
         if latest.diagnostics:
             told = [str(each) for each in latest.diagnostics[:MAX_MERCHANTS_NAMED_IN_LOG]]
@@ -100,7 +100,7 @@ class Notifier:
         await store.alerts.update_standing_topics(now.topics - told, now.over, at)
 
 
-def _outcomes_that_stand(done: Pass, latest: ControllerStatus) -> dict[str, Outcome]:
+def _latest_outcomes(done: Pass, latest: ControllerStatus) -> dict[str, Outcome]:
     """Of a pass; of whom another has looked at later what that one came to, unless it tried nothing."""
     outcomes = dict(done.result.outcomes) if isinstance(done.result, FleetReport) else {}
     later = {name: latest.outcomes[name] for name in done.taken_over if name in latest.outcomes}

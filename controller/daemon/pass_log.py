@@ -33,7 +33,7 @@ class LogLine:
 
 def change_lines(done: Pass) -> Iterator[LogLine]:
     """One for each change that was made, with its fields; and one for each merchant whose changes were not."""
-    for plan, outcome in _outcomes(done):
+    for plan, outcome in _outcomes_of_changes(done):
         merchant = {"merchant": plan.merchant, "because": done.reason, "revision": _revision(done)}
         match outcome:
             case Applied():
@@ -65,7 +65,7 @@ def finding_lines(done: Pass, before: FleetPlan | None) -> Iterator[LogLine]:
     if done.plan is None:
         return
     plan = replace(done.plan, plans=tuple(each for each in done.plans if each.merchant not in done.taken_over))
-    corrected = {plan.merchant for plan, outcome in _outcomes(done) if isinstance(outcome, Applied)}
+    corrected = {plan.merchant for plan, outcome in _outcomes_of_changes(done) if isinstance(outcome, Applied)}
 
     def is_corrected(finding: Finding) -> bool:
         return finding.merchant in corrected and finding.actor is Actor.APPLY
@@ -114,7 +114,7 @@ def refusal_reasons(done: Pass) -> list[str]:
     )
 
 
-def _outcomes(done: Pass) -> Iterator[tuple[Plan, Outcome]]:
+def _outcomes_of_changes(done: Pass) -> Iterator[tuple[Plan, Outcome]]:
     """Of whoever was to be changed."""
     outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
     plans = done.plan.every_plan if done.plan else ()

@@ -18,15 +18,15 @@ from controller.quick_dataclasses import dataclass
 class PassFailure:
     """Nothing was seen or done, and why.
 
-    retry_at  not before then, where that is known
-    harmless  another run had its turn, or a signal came: nobody has to mend anything
-    unusable  the key was refused (`key_refused`), or Codat does not answer
+    retry_at      not before then, where that is known
+    harmless      another run had its turn, or a signal came: nobody has to mend anything
+    api_unusable  the key was refused (`key_refused`), or Codat does not answer
     """
 
     reason: str
     retry_at: datetime | None = None
     harmless: bool = False
-    unusable: bool = False
+    api_unusable: bool = False
     key_refused: bool = False
 
 
@@ -98,10 +98,10 @@ class Pass:
         return self.incomplete_reason
 
     @property
-    def unusable(self) -> bool:
+    def api_unusable(self) -> bool:
         """The API key was refused, or Codat does not answer: everybody's trouble, and no merchant's."""
         match self.result:
-            case PassFailure(unusable=unusable) | FleetReport(api_unusable=unusable):
+            case PassFailure(api_unusable=unusable) | FleetReport(api_unusable=unusable):
                 return unusable
         return False
 

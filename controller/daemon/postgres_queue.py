@@ -90,7 +90,7 @@ class Bell:
     ended: asyncio.Event
 
 
-class NotingJobManager(JobManager):
+class OwnWorkersJobManager(JobManager):
     """Procrastinate's, which knows the workers of this process."""
 
     def __init__(self, connector: PsycopgConnector) -> None:
@@ -113,7 +113,7 @@ class PostgresQueue(StateQueue):
     def __init__(self, due: Due, taker: Taker, app: App, connector: PsycopgConnector) -> None:
         super().__init__(due, taker)
         self._app, self._connector = app, connector
-        self._jobs = NotingJobManager(connector)
+        self._jobs = OwnWorkersJobManager(connector)
         app.job_manager = self._jobs
         app.task(name=TASK, pass_context=True)(self._hear)
         self._bells: dict[str, Bell] = {}
@@ -159,8 +159,8 @@ class PostgresQueue(StateQueue):
                 if not due.keys().isdisjoint(self._in_work):  # to be taken over here: no bell is needed
                     self._wake_waiters()
                 self._stop_idle_workers()
-                self._let_go_of_bells(due)
-                self._find_overdue(due)
+                self._end_stale_bells(due)
+                self._update_overdue(due)
                 if due:
                     await self._ring(due)
                 self._is_unreadable = False
@@ -178,7 +178,7 @@ class PostgresQueue(StateQueue):
             await self._ring_soon.wait()
             await self.tick()
 
-    def _added(self) -> None:
+    def _on_maybe_due(self) -> None:
         self._ring_soon.set()
 
     async def _ring(self, due: Mapping[str, Lane]) -> None:
@@ -258,7 +258,7 @@ class PostgresQueue(StateQueue):
                 self._wake_waiters()  # the others are for others
             return taken
 
-    def _let_go_of_bells(self, due: Mapping[str, Lane]) -> None:
+    def _end_stale_bells(self, due: Mapping[str, Lane]) -> None:
         """Of keys that wait here in vain: they are more urgent by now, or nobody here claims them for too long."""
         for key, lane in due.items():
             bell = self._bells.get(key)
@@ -274,7 +274,7 @@ class PostgresQueue(StateQueue):
             self._workers.pop(lane).cancel()
             self._end_bells(key for key, bell in self._bells.items() if bell.lane is lane)
 
-    def _find_overdue(self, due: Mapping[str, Lane]) -> None:
+    def _update_overdue(self, due: Mapping[str, Lane]) -> None:
         now = _now()
         self._due_since = {key: self._due_since.get(key, now) for key in due}
         self._overdue = {
@@ -327,10 +327,10 @@ class PostgresQueue(StateQueue):
                     queue=_queue_name(lane), seconds_since_heartbeat=WORKER_HEARTBEAT_TIMEOUT_S
                 ):
                     await self._give_up(job)
-            for job in await self._lost_ends():
+            for job in await self._own_lost_jobs():
                 await self._give_up(job)
 
-    async def _lost_ends(self) -> list[Job]:
+    async def _own_lost_jobs(self) -> list[Job]:
         """Begun by a worker of this process, and not had by it for LOST_JOB_AGE_S."""
         had = {bell.job_id for bell in self._bells.values()}
         not_had = {
@@ -375,7 +375,7 @@ async def open_postgres_queue(url: str, due: Due, process: ProcessIdentity) -> A
         try:
             connector = await _connector(url)
             app = await stack.enter_async_context(App(connector=connector).open_async())
-            await _lay_tables(connector, await _schema(url))
+            await _ensure_tables(connector, await _schema_name(url))
         except _FOREIGN as error:
             raise StateError(
                 f"the queue beside the state cannot be used: {_words(error)}. Mend that, then start `run` again."
@@ -409,14 +409,14 @@ async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
 _NEWEST_STEP = max(Path(SchemaManager.get_migrations_path()).glob("*.sql")).name
 
 
-async def _schema(url: str) -> str:
+async def _schema_name(url: str) -> str:
     async with await psycopg.AsyncConnection.connect(url) as connection:
         row = await (await connection.execute("SELECT current_schema()")).fetchone()
         return f"{SCHEMA_PREFIX}{row[0] if row else ''}"
 
 
 async def _connector(url: str) -> PsycopgConnector:
-    search_path = SQL("SET search_path TO {}").format(Identifier(await _schema(url)))
+    search_path = SQL("SET search_path TO {}").format(Identifier(await _schema_name(url)))
 
     async def configure(connection: psycopg.AsyncConnection[Any]) -> None:
         await connection.execute(search_path)
@@ -432,7 +432,7 @@ async def _connector(url: str) -> PsycopgConnector:
     )
 
 
-async def _lay_tables(connector: PsycopgConnector, schema: str) -> None:
+async def _ensure_tables(connector: PsycopgConnector, schema: str) -> None:
     """Those of another version make room: they have doorbells in them, or what a look at everyone brings back."""
     mark, name = f"the doorbells of merchantctl; procrastinate {_NEWEST_STEP}", Identifier(schema)
     async with connector.pool.connection() as connection:

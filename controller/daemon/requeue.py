@@ -32,12 +32,12 @@ _BEGINNINGS = (ChangeKind.CREATE_COMPANY, ChangeKind.CREATE_CONNECTION)
 
 
 def plan_rechecks(
-    done: Pass, failing_since: datetime | None, quarantined: Mapping[str, datetime], over: Collection[str] = ()
+    done: Pass, failing_since: datetime | None, quarantined: Mapping[str, datetime], fleet_codes: Collection[str] = ()
 ) -> dict[str, float]:
-    """Seconds by key. `quarantined` says until when a merchant that failed is left alone, `over` what the last look at
-    everyone found of the fleet."""
+    """Seconds by key. `quarantined` says until when a merchant that failed is left alone, `fleet_codes` what the last
+    look at everyone found of the fleet."""
     looks = dict.fromkeys(done.keys, _seconds_before_repeating(done, failing_since)) if done.incomplete_reason else {}
-    if not done.incomplete_reason and any(waits_for_full_pass(plan, over) for plan in done.plans):
+    if not done.incomplete_reason and any(waits_for_full_pass(plan, fleet_codes) for plan in done.plans):
         looks[EVERYONE] = 0
     outcomes = done.result.outcomes if isinstance(done.result, FleetReport) else {}
     for plan in done.plans:
@@ -57,7 +57,7 @@ def plan_rechecks(
 
 def _seconds_before_repeating(done: Pass, failing_since: datetime | None) -> float:
     wait = done.retry_at - done.ended if done.retry_at else doubled_wait(failing_since, done.ended, MIN_RETRY_WAIT)
-    wait = min(wait, MAX_UNUSABLE_API_RETRY_WAIT) if done.unusable else wait
+    wait = min(wait, MAX_UNUSABLE_API_RETRY_WAIT) if done.api_unusable else wait
     return max(wait, MIN_RETRY_WAIT).total_seconds()
 
 

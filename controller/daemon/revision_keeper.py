@@ -127,7 +127,7 @@ class RevisionKeeper:
         """What a person should know of the revisions; None where the newest is in force."""
         notes = [self.report_only_reason] if self.report_only_reason else []
         if held := self.held:
-            notes.append(f"{held.reason}: merchantctl revision release {_name(held.revision)}, or reject")
+            notes.append(f"{held.reason}: merchantctl revision release {_short_id(held.revision)}, or reject")
         if self.unreachable and self.now() - self.unreachable[0] >= UNREACHABLE_SHOWN_AFTER:
             since, reason = self.unreachable
             notes.append(f"no newer manifests since {since:%Y-%m-%d %H:%M} UTC: {reason}")
@@ -137,14 +137,14 @@ class RevisionKeeper:
         """Compares what is in use here with what is in force. Before each pass, under the lock: nobody writes by
         manifests that another process has left behind."""
         async with self.comparing:
-            await (self._compare() if self.proposes else self._only_compare())
+            await (self._compare_and_take() if self.proposes else self._only_compare())
 
     async def _only_compare(self) -> None:
         self.in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
         other = self.in_force is not None and self.in_force.revision.digest != self.own.digest
-        self._say(Standing.REPORT_ONLY if other and await self._others_keep_it() else Standing.SAME)
+        self._set_standing(Standing.REPORT_ONLY if other and await self._others_keep_it() else Standing.SAME)
 
-    async def _compare(self) -> None:
+    async def _compare_and_take(self) -> None:
         before, own, now = self.in_force, self.own, self.now()
         self.began_at = self.began_at or now
         is_change = own != self.compared
@@ -166,7 +166,7 @@ class RevisionKeeper:
             await self._put_in_force(own)
         self.compared = own
         self.leaves_to_others = others_keep_it and standing in (Standing.HOLD, Standing.REPORT_ONLY)
-        self._say(standing)
+        self._set_standing(standing)
 
     async def follow_branch(self) -> None:
         """Fetches the branch. Its newest commit is what is on disk from now on, unless it has to be held."""
@@ -177,13 +177,13 @@ class RevisionKeeper:
             is_followed = head == self.watcher.followed_commit
             # One that a process began with, since the one in force is gone from the repository, needs a decision, too.
             is_question = not is_followed or self.report_only_reason is not None
-            if is_question and await self._may_take(head) and not is_followed:
+            if is_question and await self._allow_or_hold(head) and not is_followed:
                 self.watcher.follow(await asyncio.to_thread(self.source.check_out, head), head)
                 log.info("revision_fetched", commit=head)
             await self._drop_held_if_branch_is_back(head)
-            self._say_reachable()
+            self._mark_reachable()
         except GitUnavailable as error:
-            self._say_unreachable(str(error))
+            self._mark_unreachable(str(error))
         except StateProblem as problem:
             log.warning("revision_unreadable", reason=str(problem))
 
@@ -194,7 +194,7 @@ class RevisionKeeper:
         try:
             await asyncio.to_thread(self.source.keep, self.watcher.followed_commit)
         except GitUnavailable as error:
-            self._say_unreachable(str(error))
+            self._mark_unreachable(str(error))
 
     async def _drop_held_if_branch_is_back(self, head: str) -> None:
         """A held commit that the branch has left for the one in force again is nobody's question any more."""
@@ -203,7 +203,7 @@ class RevisionKeeper:
             log.info("revision_not_held_any_more", commit=head)
             self.held = None
 
-    async def _may_take(self, head: str) -> bool:
+    async def _allow_or_hold(self, head: str) -> bool:
         """Whether a commit may become what is in use here; if not, it is held for a person's decision."""
         order = await self._order(head)
         if order is not CommitOrder.UNKNOWN:
@@ -218,7 +218,7 @@ class RevisionKeeper:
             if self.now() - self.unknown_since < UNKNOWN_HELD_AFTER:
                 return False
         stands = "is older than" if order is CommitOrder.OLDER else "does not descend from"
-        reason = f"commit {head[:12]} {stands} {_name(self.in_force.revision)}, which is in force"
+        reason = f"commit {head[:12]} {stands} {_short_id(self.in_force.revision)}, which is in force"
         held = Revision("", head, self.source_name)
         if await self.store.revisions.hold(held, reason=reason, at=self.now(), by=self.author):
             log.warning("revision_held", reason=reason, remedy=f"merchantctl revision release {head[:12]}")
@@ -264,16 +264,16 @@ class RevisionKeeper:
             await self.before_taking()
         number = self.in_force.id if self.in_force else None
         if await self.store.revisions.put_in_force(own, instead_of=number, at=self.now(), by=self.author):
-            log.info("revision_in_force", revision=_name(own), source=own.source)
+            log.info("revision_in_force", revision=_short_id(own), source=own.source)
         self.in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
         self.held = await self.store.revisions.load(RevisionStatus.HELD)
 
-    def _say_reachable(self) -> None:
+    def _mark_reachable(self) -> None:
         if self.unreachable:
             log.info("repository_reachable_again")
         self.unreachable = self.unreachable_told_at = None
 
-    def _say_unreachable(self, reason: str) -> None:
+    def _mark_unreachable(self, reason: str) -> None:
         """In the log when it begins, when the reason is another one, and from time to time."""
         now, before = self.now(), self.unreachable
         self.unreachable = (before[0] if before else now, reason)
@@ -283,14 +283,14 @@ class RevisionKeeper:
         self.unreachable_told_at = now
         log.warning("repository_unreachable", reason=reason, since=f"{self.unreachable[0]:%Y-%m-%d %H:%M} UTC")
 
-    def _say(self, standing: Standing) -> None:
+    def _set_standing(self, standing: Standing) -> None:
         """Puts down whether writes wait, and says in the log when that changes."""
         before, in_force = self.report_only_reason, self.in_force
         self.report_only_reason = None
         if standing in (Standing.HOLD, Standing.REPORT_ONLY) and in_force:
             self.report_only_reason = (
-                f"the manifests here ({_name(self.own)}) are not those in force ({_name(in_force.revision)}, by "
-                f"{in_force.by}): nothing is {'written' if self.proposes else 'recorded'}"
+                f"the manifests here ({_short_id(self.own)}) are not those in force ({_short_id(in_force.revision)}, "
+                f"by {in_force.by}): nothing is {'written' if self.proposes else 'recorded'}"
             )
         if self.report_only_reason and not before:
             remedy = "merchantctl revision show"
@@ -298,10 +298,10 @@ class RevisionKeeper:
                 remedy = f"bring this folder up to date, or end the other process; {remedy}"
             log.warning("revision_not_in_force", reason=self.report_only_reason, remedy=remedy)
         if before and not self.report_only_reason:
-            log.info("revision_in_force_again", revision=_name(self.own))
+            log.info("revision_in_force_again", revision=_short_id(self.own))
 
 
-def _name(revision: Revision) -> str:
+def _short_id(revision: Revision) -> str:
     return (revision.git_commit or revision.digest)[:12]
 
 

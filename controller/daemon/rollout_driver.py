@@ -49,13 +49,13 @@ class RolloutDriver:
     async def drive(self) -> None:
         """Carries a rollout out until it is through, paused or stopped; nothing where there is none."""
         try:
-            rollout = await self._taken_up() if self.may_write() else None
+            rollout = await self._take_up_orphaned() if self.may_write() else None
             if rollout is not None:
                 await self._carry_out(rollout)
         except (StateProblem, MerchantctlError) as error:
             log.warning("rollout_not_carried_out", reason=str(error))
 
-    async def _taken_up(self) -> Rollout | None:
+    async def _take_up_orphaned(self) -> Rollout | None:
         store = self.run.store
         rollout = await load_newest(store)
         if rollout is None or rollout.state is not RolloutState.RUNNING or not rollout.orphaned:
@@ -86,7 +86,7 @@ class RolloutDriver:
             session = RolloutSession(self.owner, self.lock.hold, self._say, pauses_on_signal=False)
             ended = await run_waves(rollout, run, session)
         (log.warning if ended.reason else log.info)(
-            "rollout_ended" if ended.state is RolloutState.DONE else "rollout_stands",
+            "rollout_ended" if ended.state is RolloutState.DONE else "rollout_halted",
             rollout=ended.name,
             state=ended.state.value,
             reason=ended.reason or None,

@@ -153,7 +153,7 @@ class DaemonContext:
     lock               the state's lock, which the passes of this process share
     notifier           tells the log, the metrics and the chat
     jobs               what else is done by the clock
-    renew_key          reads the API key again, and whether it is another one
+    reload_key          reads the API key again, and whether it is another one
     revisions          which manifests are in force for all processes of the state; None: those here
     rollouts           carries out rollouts that are in nobody's hands; None: nobody does here
     git_poll_interval_s  from one fetch of the branch to the next
@@ -170,7 +170,7 @@ class DaemonContext:
     lock: PassLock
     notifier: Notifier
     jobs: tuple[Timer, ...] = ()
-    renew_key: Callable[[], bool] = lambda: False
+    reload_key: Callable[[], bool] = lambda: False
     revisions: RevisionKeeper | None = None
     rollouts: RolloutDriver | None = None
     git_poll_interval_s: float = 60.0

@@ -68,9 +68,9 @@ class StateQueue:
         note_asks(self._noted, keys, _now() + after, lane)
         self._is_noted.set()
 
-    def notice(self, keys: Iterable[str]) -> None:
+    def add_recorded(self, keys: Iterable[str]) -> None:
         if any(True for _ in keys):
-            self._added()
+            self._on_maybe_due()
 
     async def get(self) -> Work:
         return await self._hand_out({(Lane.REVISION,): None, (Lane.RETRY, Lane.RESYNC): MAX_BATCH})
@@ -91,7 +91,7 @@ class StateQueue:
         for key, lane in work.items():
             if self._in_work.get(key) is lane:  # else an event has taken it over
                 del self._in_work[key]
-        self._added()
+        self._on_maybe_due()
 
     def close(self) -> None:
         self._closed = True
@@ -143,7 +143,7 @@ class StateQueue:
                 await self._write_down()
             except StateProblem:  # whoever waits for somebody to be due finds that out, too
                 await asyncio.sleep(WRITE_RETRY_INTERVAL_S)
-            self._added()
+            self._on_maybe_due()
 
     async def _write_down(self) -> None:
         with self._taking_notes() as asks:
@@ -185,7 +185,7 @@ class StateQueue:
     async def _claim(self, lanes: tuple[Lane, ...], limit: int | None) -> dict[str, int]:
         return await self._due.claim(lanes, self._taker, limit=limit)
 
-    def _added(self) -> None:
+    def _on_maybe_due(self) -> None:
         """Somebody may be due now."""
         self._wake_waiters()
 

@@ -1,7 +1,7 @@
 """What the web application may read and do; `daemon.bootstrap` provides it.
 
 POST /webhooks      saves a delivery durably, then `enqueue`s the merchants that it is about
-POST /webhooks/git  calls `fetch_manifests`: somebody pushed to their repository
+POST /webhooks/git  calls `request_fetch`: somebody pushed to their repository
 GET /               the dashboard, from `latest`            GET /healthz  the process answers
 GET /merchants/{n}  one merchant, from `latest` and store   GET /readyz   `not_ready_reason`
                                                             GET /metrics  `metrics`, and `latest` as gauges
@@ -65,9 +65,9 @@ class WebContext:
     waiting           returns a sentence while it waits for the lock of another run; else None
     secrets           those of the settings
     read_declared     reads the signing secrets that manifests name, by their places
-    look_at_account   asks for a look at the account's own settings, in its turn
+    enqueue_account   asks for a look at the account's own settings, in its turn
     git_secret        proves that a push was told by the repository's host; None: nobody is believed
-    fetch_manifests   fetches the manifests' branch soon; None: they are in no repository
+    request_fetch     fetches the manifests' branch soon; None: they are in no repository
     links             to the portal and to the repository
     body_timeout_s    so long the whole body of a delivery may take to come
     state_wait_s      so long the state is waited for before the sender of a delivery is asked to repeat it; Codat waits
@@ -82,10 +82,10 @@ class WebContext:
     now: Callable[[], datetime]
     secrets: WebhookSecrets = WebhookSecrets()
     read_declared: Callable[[], Awaitable[Mapping[str, str]]] | None = None
-    look_at_account: Callable[[], None] = lambda: None
+    enqueue_account: Callable[[], None] = lambda: None
     waiting: Callable[[], str | None] = lambda: None
     git_secret: bytes | None = field(default=None, repr=False)
-    fetch_manifests: Callable[[], None] | None = None
+    request_fetch: Callable[[], None] | None = None
     links: OutsideLinks = OutsideLinks()
     body_timeout_s: float = 10.0
     state_wait_s: float = 3.0

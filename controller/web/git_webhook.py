@@ -28,7 +28,7 @@ MAX_PUSH_BYTES = 25_000_000
 async def receive_push(request: Request) -> Response:
     """POST /webhooks/git."""
     context: WebContext = request.app.state.web_context
-    if not context.git_secret or context.fetch_manifests is None:
+    if not context.git_secret or context.request_fetch is None:
         return PlainTextResponse("no secret for pushes is set here, or the manifests are in no repository\n", 404)
     # Nothing of the body is kept: it is not read for what it says, and hundreds at once would fill the memory.
     signature = hmac.new(context.git_secret, digestmod=sha256)
@@ -40,7 +40,7 @@ async def receive_push(request: Request) -> Response:
         return PlainTextResponse("the body did not come to its end\n", 408)
     if not is_proven(context.git_secret, request.headers, signature.hexdigest()):
         return PlainTextResponse("neither a signature by the secret nor the secret itself\n", 401)
-    context.fetch_manifests()
+    context.request_fetch()
     return PlainTextResponse("accepted\n", 202)
 
 

@@ -98,7 +98,7 @@ async def _save_and_enqueue(context: WebContext, delivery: ReceivedDelivery, is_
     if receipt.merchants:
         context.enqueue(receipt.merchants)
     if receipt.is_new_proof and delivery.proof and delivery.proof.source:
-        context.look_at_account()  # a consumer that was replaced may go now
+        context.enqueue_account()  # a consumer that was replaced may go now
     if not receipt.is_first:
         return "repeated"
     if is_about_rate_limit:

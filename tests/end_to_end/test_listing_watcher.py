@@ -17,7 +17,7 @@ from controller.codat.rate_limiter import DAY_S
 from controller.daemon.jobs.listing_watcher import (
     NOT_LINKED_STATUSES,
     ListingWatcher,
-    changed_companies,
+    changed_company_ids,
     poll_interval,
     with_statuses,
 )
@@ -200,5 +200,5 @@ def test_the_short_listing_finds_every_change_of_a_status_and_invents_none(
     both = before.keys() & later.keys()
     now = {id_: later[id_] for id_ in both}
     then = {id_: before[id_] for id_ in both}
-    found = changed_companies(rows(then), with_statuses(rows(then), not_linked(now)))
+    found = changed_company_ids(rows(then), with_statuses(rows(then), not_linked(now)))
     assert found == {id_ for id_ in both if rows(then)[id_] != rows(now)[id_]}

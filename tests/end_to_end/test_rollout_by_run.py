@@ -74,7 +74,7 @@ def test_a_killed_controller_loses_nothing_of_it_and_a_pause_is_heard(fleet: Pla
     with running_controller(fleet, "--resync", "1h", **QUIET) as watch:
         watch.wait_until(lambda: [line for line in watch.log if line["event"] == "rollout_taken_up"])
         assert fleet.run_in_process("rollout", "pause").returncode == 0
-        watch.wait_until(lambda: [line for line in watch.log if line["event"] == "rollout_stands"])
+        watch.wait_until(lambda: [line for line in watch.log if line["event"] == "rollout_halted"])
         assert rollout_state(fleet)["state"] == "paused"
         assert "carries it out" in fleet.run_in_process("rollout", "resume").stderr
         watch.wait_until(lambda: rollout_state(fleet)["state"] == "done")

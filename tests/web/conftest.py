@@ -114,7 +114,7 @@ class Site:
                 metrics=self.meters,
                 now=lambda: datetime.now(UTC),
                 secrets=parse_webhook_secrets(SECRET, AUTHORIZATION),
-                look_at_account=self._count_look,
+                enqueue_account=self._count_look,
             )
 
     def _count_look(self) -> None:

@@ -55,7 +55,7 @@ async def serving(
                 now=lambda: datetime.now(UTC),
                 secrets=parse_webhook_secrets(SECRET, AUTHORIZATION),
                 git_secret=b"agreed",
-                fetch_manifests=lambda: None,
+                request_fetch=lambda: None,
             )
 
     app = create_app(opening, access) if serves is None else create_app(opening, access, serves)

@@ -67,23 +67,23 @@ class DataRefresher:
             await self.api.refresh(plan.company_id)
             await self.store.refresh_requests.save([plan.merchant], self.now())
         except Exception as error:
-            self.backoff.record_failure(plan.merchant, error, self.now(), "data_refresh_failed")
+            self.backoff.record_or_raise(plan.merchant, error, self.now(), "data_refresh_failed")
             return False
         self.backoff.record_success(plan.merchant)
         return True
 
 
 def select_stale(
-    plans: Iterable[Plan], asked: Mapping[str, datetime], now: datetime, after: float, every: float
+    plans: Iterable[Plan], asked: Mapping[str, datetime], now: datetime, max_age_s: float, interval_s: float
 ) -> list[Plan]:
     """Whose data is too old and was not asked for lately, the oldest first; nobody who is closed to writes.
 
     At most twice as many as would do: a fleet that is all old is not asked for at once.
     """
-    plans, since = tuple(plan for plan in plans if not plan.is_closed), now - timedelta(seconds=after)
+    plans, since = tuple(plan for plan in plans if not plan.is_closed), now - timedelta(seconds=max_age_s)
     ages = {
         plan.merchant: plan.data_age.last_pulled_at for plan in plans if plan.data_age and plan.data_age.last_pulled_at
     }
     old = [plan for plan in plans if plan.merchant in ages and ages[plan.merchant] <= since]
     not_asked = [plan for plan in old if plan.merchant not in asked or asked[plan.merchant] <= since]
-    return sorted(not_asked, key=lambda plan: ages[plan.merchant])[: ceil(2 * len(plans) * every / after)]
+    return sorted(not_asked, key=lambda plan: ages[plan.merchant])[: ceil(2 * len(plans) * interval_s / max_age_s)]

@@ -47,7 +47,7 @@ class Heartbeat:
             log.warning("heartbeat_failed", reason=str(problem))
 
     @asynccontextmanager
-    async def until_the_end(self) -> AsyncIterator[None]:
+    async def remove_at_end(self) -> AsyncIterator[None]:
         """What it leaves in the state goes when this ends; a process that is killed is known by its silence."""
         try:
             yield

@@ -92,7 +92,7 @@ class ListingWatcher:
         claimed = {each.company_id for each in bindings if not each.retired_at}
         self.record_unclaimed({each.id: each.name for each in listing.companies if each.id not in claimed})
         if before is not None:
-            self._enqueue_merchants_of(changed_companies(before, self.companies), bindings)
+            self._enqueue_merchants_of(changed_company_ids(before, self.companies), bindings)
 
     async def _compare_statuses(self) -> None:
         """Raises AssertionError before the first complete listing."""
@@ -102,7 +102,7 @@ class ListingWatcher:
             return
         before, self.companies = self.companies, with_statuses(self.companies, listing.companies)
         self.statuses_listed_at = listing.began_at
-        if changed := changed_companies(before, self.companies):
+        if changed := changed_company_ids(before, self.companies):
             self._enqueue_merchants_of(changed, await self.store.bindings.load())
 
     def _enqueue_merchants_of(self, company_ids: Collection[str], bindings: Iterable[Binding]) -> None:
@@ -151,7 +151,7 @@ def poll_interval(floor: timedelta, daily_limit: int | None, rows: int, share: f
     return max(floor, timedelta(seconds=DAY_S * requests / (daily_limit * share)))
 
 
-def changed_companies(before: Mapping[str, CompanyRow], now: Mapping[str, CompanyRow]) -> frozenset[str]:
+def changed_company_ids(before: Mapping[str, CompanyRow], now: Mapping[str, CompanyRow]) -> frozenset[str]:
     """The ids of whoever came, went, or is otherwise than before."""
     return frozenset(id_ for id_ in before.keys() | now.keys() if before.get(id_) != now.get(id_))
 

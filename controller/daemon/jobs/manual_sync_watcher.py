@@ -28,9 +28,9 @@ class ManualSyncWatcher:
 
     @property
     def timer(self) -> Timer:
-        return Timer("manual_syncs", MANUAL_SYNC_CHECK_INTERVAL_S, self.ask_for_looks)
+        return Timer("manual_syncs", MANUAL_SYNC_CHECK_INTERVAL_S, self.enqueue_abandoned)
 
-    async def ask_for_looks(self) -> None:
+    async def enqueue_abandoned(self) -> None:
         try:
             left = [row for row in await self.store.manual_syncs.load_open() if not row.is_alive]
         except StateProblem as problem:

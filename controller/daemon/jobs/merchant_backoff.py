@@ -32,7 +32,7 @@ class MerchantBackoff:
     def record_success(self, merchant: str) -> None:
         self.failures.pop(merchant, None)
 
-    def record_failure(self, merchant: str, error: Exception, now: datetime, event: str) -> None:
+    def record_or_raise(self, merchant: str, error: Exception, now: datetime, event: str) -> None:
         """Only this merchant's turn is over; logged as `event`. Raises what is everybody's trouble."""
         if ends_run(error) or (isinstance(error, RemoteLimitReached) and error.status == QUOTA_EXCEEDED_STATUS):
             raise error

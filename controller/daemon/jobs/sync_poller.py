@@ -55,17 +55,17 @@ class SyncPoller:
             known = await self.store.syncs.load()
             with background_requests():
                 for plan in () if self.api.resume_at else self._next(known):
-                    await self._read(plan, known.get(plan.merchant))
+                    await self._poll_one(plan, known.get(plan.merchant))
         except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
             log.warning("sync_status_unreadable", reason=str(error))
 
-    async def _read(self, plan: Plan, before: SyncRow | None) -> None:
+    async def _poll_one(self, plan: Plan, before: SyncRow | None) -> None:
         assert plan.company_id is not None, "in service is only who has a company"
         try:
             row = await read_sync(plan.merchant, plan.company_id, before, self.api, self.now())
             await self.store.syncs.save([row])
         except Exception as error:
-            self.backoff.record_failure(plan.merchant, error, self.now(), "sync_status_unreadable")
+            self.backoff.record_or_raise(plan.merchant, error, self.now(), "sync_status_unreadable")
             return
         self.backoff.record_success(plan.merchant)
         if _health_changed(before, row):
@@ -89,17 +89,17 @@ def expected_to_sync(plans: Iterable[Plan]) -> list[Plan]:
 
 
 def select_next(
-    plans: list[Plan], known: Mapping[str, SyncRow], now: datetime, round_: float, every: float
+    plans: list[Plan], known: Mapping[str, SyncRow], now: datetime, round_s: float, interval_s: float
 ) -> list[Plan]:
     """Those whose turn it is, never read and longest unread first; so many that a round gets through."""
     read = {plan.merchant: known[plan.merchant].read_at for plan in plans if plan.merchant in known}
     due = [
         plan
         for plan in plans
-        if plan.merchant not in read or abs(now - read[plan.merchant]) >= timedelta(seconds=round_)
+        if plan.merchant not in read or abs(now - read[plan.merchant]) >= timedelta(seconds=round_s)
     ]
     due.sort(key=lambda plan: (plan.merchant in read, read.get(plan.merchant, now), plan.merchant))
-    return due[: ceil(len(plans) * every / round_)]
+    return due[: ceil(len(plans) * interval_s / round_s)]
 
 
 def _health_changed(before: SyncRow | None, row: SyncRow) -> bool:

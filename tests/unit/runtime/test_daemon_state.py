@@ -13,7 +13,7 @@ from controller.model.report import FleetPlan, RequestEstimate
 from tests.build import USUAL_NOW
 
 NOBODY = FleetPlan((), "", True, (), None, RequestEstimate(0, 0, 0), USUAL_NOW)
-REFUSED = PassFailure("Codat refuses the API key", unusable=True, key_refused=True)
+REFUSED = PassFailure("Codat refuses the API key", api_unusable=True, key_refused=True)
 FLEET = Fleet({}, frozenset(), (), True, "")
 
 

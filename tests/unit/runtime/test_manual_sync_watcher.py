@@ -33,5 +33,5 @@ async def test_who_was_left_is_asked_for_once_and_who_is_synchronised_just_now_i
             await store.manual_syncs.begin(name, name, was_enabled=True, previous_sync=None, owner=owner, at=at)
         watcher = ManualSyncWatcher(store, queue)
         for _ in range(2):
-            await watcher.ask_for_looks()
+            await watcher.enqueue_abandoned()
     assert queue.urgent == ["dead"]
