@@ -16,7 +16,7 @@ from controller.model.rollout import Rollout, RolloutState
 from controller.model.run import Records
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
-from controller.reconcile.rollout_rows import load_newest
+from controller.reconcile.rollout_rows import load_newest_rollout
 from controller.rollout.operations import policy_of
 from controller.rollout.record import claim_and_resume_rollout
 from controller.rollout.run import RolloutSession, run_waves
@@ -57,7 +57,7 @@ class RolloutDriver:
 
     async def _take_up_orphaned(self) -> Rollout | None:
         store = self.run.store
-        rollout = await load_newest(store)
+        rollout = await load_newest_rollout(store)
         if rollout is None or rollout.state is not RolloutState.RUNNING or not rollout.orphaned:
             return None
         try:

@@ -70,7 +70,7 @@ from controller.planning.clock_skew import service_time
 from controller.planning.connection import choose_connection
 from controller.planning.from_live import DeclaredFromLive, declare_from_live
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.account_identity import bound_company_ids, verify_account
+from controller.reconcile.account_identity import company_id_by_merchant, verify_account
 from controller.reconcile.concurrency import map_bounded
 from controller.reconcile.failure_policy import ends_run, log_internal_error
 from controller.reconcile.persist import recorded_state_of
@@ -191,7 +191,7 @@ async def import_fleet(
         await verify_account(
             api,
             await store.account.load(),
-            bound_company_ids(rows),
+            company_id_by_merchant(rows),
             api.companies,
             environment.clock(),
         )

@@ -32,7 +32,7 @@ from controller.model.hooks import Hook, HookKind, LiveHook
 from controller.model.values import SettingValue
 from controller.operations.bootstrap import ignore_message, open_reader, open_store
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.account_identity import bound_company_ids, verify_account
+from controller.reconcile.account_identity import company_id_by_merchant, verify_account
 from controller.reconcile.account_settings import read_live_settings
 from controller.settings import Settings
 
@@ -69,7 +69,7 @@ async def import_account(
     """
     declared = _declared(settings, out) if out else DesiredSettings()
     async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
-        bound = bound_company_ids(await store.records.load())
+        bound = company_id_by_merchant(await store.records.load())
         await verify_account(api, await store.account.load(), bound, api.companies, environment.clock())
         live = await read_live_settings(IMPORTED_PARTS, await api.client_id(), api)
         hooks, unread_hooks = await _read_hooks(api)

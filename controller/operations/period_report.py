@@ -17,7 +17,7 @@ from controller.planning.not_booked import find_not_booked
 from controller.reconcile.condition_ages import parse_statuses
 from controller.reconcile.load_snapshot import select_merchants
 from controller.reconcile.persist import last_sync_from_row
-from controller.reconcile.rollout_rows import load_newest
+from controller.reconcile.rollout_rows import load_newest_rollout
 from controller.reconcile.seen import load_seen, load_seen_fleet
 from controller.settings import Settings
 from state import Sample, Store
@@ -93,7 +93,7 @@ async def _read_memory(settings: Settings, scope: Scope, store: Store, since: da
         notes=(*notes, *([] if whole else [_NEVER_LOOKED])),
         samples=[_sampled_statuses(each) for each in await store.samples.load(since)] if scope.is_everyone else (),
         not_booked=[each for each in not_booked if each],
-        rollout=await load_newest(store) if scope.is_everyone else None,
+        rollout=await load_newest_rollout(store) if scope.is_everyone else None,
     )
 
 

@@ -29,8 +29,8 @@ from controller.operations.one_merchant import open_merchant
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.fence import LOCK_LOST_MESSAGE, LockLost, fence
 from controller.reconcile.finding_history import begin_run
-from controller.reconcile.last_sync import read_sync
-from controller.reconcile.manual_syncs import NOT_BEGUN, is_abandoned, sync_outcome
+from controller.reconcile.last_sync import read_latest_sync
+from controller.reconcile.manual_syncs import NOT_BEGUN, is_abandoned, read_manual_sync_outcome
 from controller.reconcile.merchant_lease import awaited_leases
 from controller.reconcile.observe import has_both_links
 from controller.reconcile.snapshot import RunSnapshot
@@ -81,7 +81,7 @@ async def _remember_latest(name: str, company_id: str, snapshot: RunSnapshot) ->
     run = snapshot.run
     with suppress(RemoteError, StateProblem):
         known = (await run.store.syncs.load()).get(name)
-        row = await read_sync(name, company_id, known, run.api, run.service_now())
+        row = await read_latest_sync(name, company_id, known, run.api, run.service_now())
         await run.store.syncs.save([row])
 
 
@@ -145,7 +145,7 @@ async def _abandoned_syncs(name: str, snapshot: RunSnapshot) -> ManualSyncRow | 
         who = f"`{row.owner.command}` (pid {row.owner.pid} on {row.owner.host})"
         raise MerchantctlError(f"{who} is synchronising {name}; see merchantctl sync {name} --status")
     if is_abandoned(row):
-        outcome = await sync_outcome(row, run.api, run.service_now(), run.recovery_times.last_look_s)
+        outcome = await read_manual_sync_outcome(row, run.api, run.service_now(), run.recovery_times.last_look_s)
         if not outcome:
             raise MerchantctlError(
                 f"a manual sync of {name}, begun at {row.begun_at:%H:%M:%S} UTC, runs still: sync again once it has "

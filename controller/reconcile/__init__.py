@@ -20,11 +20,10 @@
     request_estimate   what the plans cost in requests, and whether the day's quota has room for it
     persist            what is recorded afterwards
     finding_history    since when each finding is open
-    identity           whose company is whose
+    merchant_identity  whose company is whose
     account_identity   which account the state belongs to
     rollout_holds      merchants that a rollout holds
     last_sync          how a merchant's latest sync went, read and recorded
-    ports              what the above need of the API and of the state
 
 Never here: a rule about what should change (planning), a format (reporting), a schedule (daemon).
 """

@@ -30,7 +30,7 @@ WRONG_ACCOUNT_REMEDY = (
 )
 
 
-def bound_company_ids(rows: Mapping[str, MerchantRecord]) -> dict[str, str]:
+def company_id_by_merchant(rows: Mapping[str, MerchantRecord]) -> dict[str, str]:
     """By merchant its company, as far as it was not taken down."""
     return {name: row.company_id for name, row in rows.items() if row.company_id and not row.retired_at}
 
@@ -56,7 +56,7 @@ async def verify_account(
             f"the state belongs to account {known}, and this key opens account {client_id}. {WRONG_ACCOUNT_REMEDY}"
         )
     if bound and not (known and client_id):
-        _refuse_strange_companies(await listing(), bound)
+        _refuse_if_no_bound_company_is_listed(await listing(), bound)
     return RemoteAccount(api.base_url, client_id or known, api.key_hash, now)
 
 
@@ -66,7 +66,7 @@ def refuse_address_from_file(base_url: str, api_key: str, recorded: RemoteAccoun
     The same file names the state, or the state comes along in the repository. It vouches for an address only with the
     hash of this key, which nobody knows who has not got the key.
     """
-    if _is_vendors(base_url):
+    if _is_codat_address(base_url):
         return
     if recorded and (recorded.base_url, recorded.key_hash) == (base_url, hash_api_key(api_key)):
         return
@@ -76,18 +76,18 @@ def refuse_address_from_file(base_url: str, api_key: str, recorded: RemoteAccoun
     )
 
 
-def _is_vendors(base_url: str) -> bool:
+def _is_codat_address(base_url: str) -> bool:
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     return parts.scheme == "https" and (host == "codat.io" or host.endswith(".codat.io"))
 
 
-def _refuse_strange_companies(listing: Listing, bound: Mapping[str, str]) -> None:
+def _refuse_if_no_bound_company_is_listed(listing: Listing, bound: Mapping[str, str]) -> None:
     if not listing.complete:
         raise TransientError(
             f"whose account this is cannot be told, since not all companies could be read: {listing.incomplete_reason}"
         )
-    if _missing(listing, bound.values()) != set(bound.values()):
+    if _unlisted_ids(listing, bound.values()) != set(bound.values()):
         return
     if len(bound) >= MIN_COMPANIES_TO_TELL_ACCOUNTS:
         lost = format_count(len(bound), "company is", "companies are")
@@ -102,17 +102,17 @@ def _refuse_strange_companies(listing: Listing, bound: Mapping[str, str]) -> Non
     )
 
 
-def _missing(listing: Listing, companies: Collection[str]) -> set[str]:
+def _unlisted_ids(listing: Listing, companies: Collection[str]) -> set[str]:
     return set(companies) - {each.id for each in listing.companies}
 
 
 async def rebind_account(api: Reader, store: Store, now: datetime) -> RemoteAccount:
     """The state belongs to this address from now on, where nearly all of its companies live there."""
-    bound = bound_company_ids(await store.records.load())
+    bound = company_id_by_merchant(await store.records.load())
     listing = await api.companies()
     if not listing.complete:
         raise TransientError(f"not all companies could be read, so nothing was changed: {listing.incomplete_reason}")
-    there = len(bound) - len(_missing(listing, bound.values()))
+    there = len(bound) - len(_unlisted_ids(listing, bound.values()))
     if there < MIN_SHARE_PRESENT * len(bound):
         raise MerchantctlError(
             f"only {there} of {format_count(len(bound), 'bound company is', 'bound companies are')} at "

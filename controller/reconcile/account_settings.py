@@ -48,16 +48,16 @@ from state import AUTHORIZATION_KEY_ID, AccountSettingRow
 # Looking ------------------------------------------------------------------------------------------------
 
 
-async def with_account(plan: FleetPlan, run: RunContext) -> FleetPlan:
+async def add_account_settings_plan(plan: FleetPlan, run: RunContext) -> FleetPlan:
     """The plan of a run, with that of the account's own settings where the run is about everyone."""
-    account = await plan_account(run)
+    account = await plan_account_settings(run)
     if account is None:
         return plan
     estimate = with_settings_requests(plan.request_estimate, account, run.requests_per_minute)
     return replace(plan, account=account, request_estimate=estimate)
 
 
-async def plan_account(run: RunContext) -> Plan | None:
+async def plan_account_settings(run: RunContext) -> Plan | None:
     """What to do about the account's settings; None where none is declared, or the run is about some merchants alone.
 
     Raises UsageError where they are asked for by name, and no manifest declares any.
@@ -127,7 +127,7 @@ class _Moved(Exception):
     """A setting is not what it was when the plan was made; the message says it."""
 
 
-async def apply_account(plan: Plan, run: RunContext) -> Outcome:
+async def apply_account_settings(plan: Plan, run: RunContext) -> Outcome:
     """Carries the account's plan out and remembers what was set. Raises only what ends the whole run."""
     try:
         async with try_leases([ACCOUNT_NAME], run) as is_ours:
@@ -165,11 +165,11 @@ async def _apply_changes(plan: Plan, run: RunContext) -> Outcome:
             unsure = isinstance(error, OutcomeUnknown) and not error.seen_undone
             troubles.append(Failed(str(error), True, writes, error.status, unsure=unsure))
     if troubles:
-        return _worst(troubles, writes)
+        return _merge_troubles(troubles, writes)
     return Applied(writes) if plan.changes else Unchanged()
 
 
-def _worst(troubles: list[Failed | ChangedSincePlan | Skipped], writes: int) -> Outcome:
+def _merge_troubles(troubles: list[Failed | ChangedSincePlan | Skipped], writes: int) -> Outcome:
     """One outcome of several parts: what failed says more than what moved, and that more than what was not tried."""
     failed = [each for each in troubles if isinstance(each, Failed)]
     if failed:
@@ -218,7 +218,7 @@ async def _set_part(change: Change, run: RunContext) -> int:
         if lost.seen_undone:
             raise lost
         writes = 1
-    await _remember({path: (value, stored.get(path)) for path, value in wanted.items()}, run)
+    await _save_applied({path: (value, stored.get(path)) for path, value in wanted.items()}, run)
     return writes
 
 
@@ -253,10 +253,10 @@ async def _record_in_sync(plan: Plan, run: RunContext) -> None:
         and path not in of_findings
         and applied.get(path) != AppliedSetting(plan.resolved_values[path], live)
     }
-    await _remember(in_sync, run)
+    await _save_applied(in_sync, run)
 
 
-async def _remember(values: Mapping[str, tuple[Value, Value]], run: RunContext) -> None:
+async def _save_applied(values: Mapping[str, tuple[Value, Value]], run: RunContext) -> None:
     """By path what was declared, and what stands there."""
     await run.store.account_settings.save(
         AccountSettingRow(path, value_to_json(declared), value_to_json(stored), run.now())

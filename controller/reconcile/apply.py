@@ -19,13 +19,13 @@ from controller.model.names import company_name_key
 from controller.model.observed import LINKED, Absent
 from controller.model.plan import Change, ChangeKind, Plan
 from controller.model.report import Applied, Failed, Outcome, Unchanged
-from controller.reconcile.apply_accounts import create_account
 from controller.reconcile.apply_configuration import set_configuration
 from controller.reconcile.apply_creates import announce_intent, create_company, create_connection
+from controller.reconcile.apply_new_accounts import create_account
 from controller.reconcile.failure_policy import (
     ends_run,
-    failed_outcome,
-    internal_error_outcome,
+    fail_or_stop_run,
+    record_internal_error,
     skipped_by_stop,
     stop_for_unusable_api,
 )
@@ -48,13 +48,13 @@ async def apply(plan: Plan, snapshot: RunSnapshot) -> Outcome:
             return Failed(LOCK_LOST_MESSAGE, retryable=True, writes=progress.writes)
         return skipped_by_stop(snapshot.run.stop)
     except RemoteError as error:
-        return failed_outcome(error, change, progress.writes, snapshot)
+        return fail_or_stop_run(error, change, progress.writes, snapshot)
     except ApiUnusable as error:
         return stop_for_unusable_api(error, progress.writes, snapshot)
     except Exception as error:
         if ends_run(error):
             raise
-        return await internal_error_outcome(plan, error, progress.writes, snapshot)
+        return await record_internal_error(plan, error, progress.writes, snapshot)
     return Applied(progress.writes, progress.findings) if plan.changes else Unchanged()
 
 
@@ -119,13 +119,13 @@ async def _delete_connection(
     run, company_id, old_id = snapshot.run, progress.require_company_id(), str(change.fields[0].live)
     intents: list[Intent] = []
 
-    async def accounting_connections(api: Client) -> dict[str, str]:
+    async def connection_statuses(api: Client) -> dict[str, str]:
         company = await api.company(company_id)
         connections = () if isinstance(company, Absent) else company.connections
         return {each.id: each.status for each in connections}
 
     async def read_then_delete(api: Client) -> None:
-        statuses = await accounting_connections(api)
+        statuses = await connection_statuses(api)
         status = statuses.get(plan.connection_id or "")
         if status != LINKED:
             why = f"connection {plan.connection_id}, which takes its place, is {status or 'not there'} by now"
@@ -137,7 +137,7 @@ async def _delete_connection(
             await progress.count_write(api.delete_connection(company_id, old_id))
 
     async def is_gone() -> bool:
-        return old_id not in await accounting_connections(run.api)
+        return old_id not in await connection_statuses(run.api)
 
     try:
         await progress.write_or_check(run.api.read_then_write(read_then_delete), is_gone)

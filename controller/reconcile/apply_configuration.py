@@ -22,7 +22,7 @@ from controller.model.values import Value, resolve_live_path, values_equal
 from controller.planning.diff import describe_changes
 from controller.planning.plan import declared_values
 from controller.planning.rules import find_violations
-from controller.reconcile.failure_policy import failed_outcome
+from controller.reconcile.failure_policy import fail_or_stop_run
 from controller.reconcile.fence import fence
 from controller.reconcile.merchant_progress import (
     MerchantHalted,
@@ -152,7 +152,7 @@ async def _read_back(
             await run.sleep(run.recovery_times.first_look_s)
             live = await _read_live(run.api, company_id, snapshot)
     except RemoteError as error:
-        raise MerchantHalted(failed_outcome(error, change, progress.writes, snapshot)) from None
+        raise MerchantHalted(fail_or_stop_run(error, change, progress.writes, snapshot)) from None
     difference = _first_difference(change, live)
     if not difference:
         return live

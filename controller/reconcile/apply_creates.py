@@ -38,7 +38,7 @@ async def create_company(
         return (await relist_companies(snapshot)).listing
 
     for _ in range(MAX_STALE_LISTINGS):
-        listing = await snapshot.creates.listed(relist, snapshot.run.now)
+        listing = await snapshot.creates.listing_for_next_create(relist, snapshot.run.now)
         if listing.incomplete_reason:
             why = f"the companies could not be listed completely, so none is created: {listing.incomplete_reason}"
             raise progress.failed(why, retryable=True)
@@ -48,7 +48,7 @@ async def create_company(
             why = f"a company of the name {name!r} is there by now ({ids})"
             raise progress.changed_since_plan(why)
         company = await snapshot.run.api.read_then_write(
-            partial(_create_while_fresh, plan=plan, listing=listing, progress=progress, snapshot=snapshot)
+            partial(_create_if_listing_is_fresh, plan=plan, listing=listing, progress=progress, snapshot=snapshot)
         )
         if company:
             snapshot.creates.companies[plan.merchant] = company.id
@@ -57,7 +57,7 @@ async def create_company(
     raise progress.failed(why, retryable=True)
 
 
-async def _create_while_fresh(
+async def _create_if_listing_is_fresh(
     api: Client, plan: Plan, listing: CreateListing, progress: MerchantProgress, snapshot: RunSnapshot
 ) -> Company | None:
     """None where the listing has grown old meanwhile, in the queue of the rate limiter or after a 429."""

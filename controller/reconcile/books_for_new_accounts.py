@@ -27,12 +27,12 @@ async def read_books_for_new_accounts(
     made  ids of accounts that this very turn has created: they are known without a pull
     """
     pushes = [each for each in await api.account_pushes(company_id) if each.connection_id in ("", connection_id)]
-    unfinished = await _unfinished(api, company_id, pushes, now, made)
+    unfinished = await _unfinished_reason(api, company_id, pushes, now, made)
     same = {path: await _accounts_like(api, company_id, ref.create) for path, ref in refs.items() if ref.create}
     return BooksForNewAccounts(await api.account_types(company_id, connection_id), same, unfinished)
 
 
-async def _unfinished(
+async def _unfinished_reason(
     api: Reader, company_id: str, pushes: list[AccountPush], now: datetime, made: Collection[str]
 ) -> str:
     """Why an account may be in the books, or be there soon, that the pulled data does not show."""

@@ -30,26 +30,28 @@ async def recent_automatic_changes(run: RunContext) -> Mapping[ChangeClass, int]
 
 async def count_before_writing(plan: Plan, snapshot: RunSnapshot) -> datetime:
     """Counts the changes that nobody confirmed before the first of them leaves, so that no crash makes one forgotten;
-    when that was. Of these, what was not made is taken back by `correct_count`."""
+    when that was. Of these, what was not made is taken back by `count_after_writing`."""
     at = snapshot.run.service_now()
     if snapshot.run.policy.automatic:
-        await _note(_limited_changes(plan, len(plan.changes)), snapshot, at)
+        await _record_counts(_count_limited_changes(plan, len(plan.changes)), snapshot, at)
     return at
 
 
-async def correct_count(plan: Plan, outcome: Outcome, snapshot: RunSnapshot, counted_at: datetime) -> None:
-    """Takes back what `count_before_writing` counted and was not made; what a person confirmed is only counted here."""
-    counts = _limited_changes(plan, outcome.writes if isinstance(outcome, Applied | Failed | ChangedSincePlan) else 0)
+async def count_after_writing(plan: Plan, outcome: Outcome, snapshot: RunSnapshot, counted_at: datetime) -> None:
+    """Takes back what `count_before_writing` counted and was not made; what a person confirmed is counted here."""
+    counts = _count_limited_changes(
+        plan, outcome.writes if isinstance(outcome, Applied | Failed | ChangedSincePlan) else 0
+    )
     if snapshot.run.policy.automatic:
-        counts.subtract(_limited_changes(plan, len(plan.changes)))
-    await _note(counts, snapshot, counted_at)
+        counts.subtract(_count_limited_changes(plan, len(plan.changes)))
+    await _record_counts(counts, snapshot, counted_at)
 
 
-def _limited_changes(plan: Plan, first: int) -> Counter[str]:
+def _count_limited_changes(plan: Plan, first: int) -> Counter[str]:
     return Counter(cls.value for change in plan.changes[:first] for cls in limited_classes(change))
 
 
-async def _note(counts: Counter[str], snapshot: RunSnapshot, at: datetime) -> None:
+async def _record_counts(counts: Counter[str], snapshot: RunSnapshot, at: datetime) -> None:
     """What was not made is subtracted at the instant at which it was counted, so that both leave the window at once."""
     changed = {cls: number for cls, number in counts.items() if number}
     if changed:

@@ -12,8 +12,8 @@ from controller.model.plan import RECHECK_UNREAD_AFTER, Actor, Finding, Plan, Pl
 from controller.model.report import Failed, Outcome
 from controller.reconcile.failure_policy import (
     ends_run,
-    internal_error_outcome,
     internal_error_plan,
+    record_internal_error,
     stop_for_unusable_api,
 )
 from controller.reconcile.plan_merchant import Applier, apply_and_record, plan_merchant
@@ -66,7 +66,7 @@ async def apply_all(
         except Exception as error:
             if ends_run(error):
                 raise
-            return await internal_error_outcome(plan, error, 0, snapshot)
+            return await record_internal_error(plan, error, 0, snapshot)
 
     outcomes = await map_bounded(plans, work_on, width, on_progress, _has_failed)
     return {plan.merchant: outcome for plan, outcome in zip(plans, outcomes, strict=True)}

@@ -62,7 +62,9 @@ class RunCreates:
     accounts: dict[str, dict[int, tuple[str, ...]]] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def listed(self, read: Callable[[], Awaitable[Listing]], now: Callable[[], datetime]) -> CreateListing:
+    async def listing_for_next_create(
+        self, read: Callable[[], Awaitable[Listing]], now: Callable[[], datetime]
+    ) -> CreateListing:
         """What the next company create leans on: the last look while it is good for one more, else a new one."""
         async with self.lock:
             if self.listing is None or not self.listing.creates_left or not self.listing.is_fresh(now()):

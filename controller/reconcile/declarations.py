@@ -46,14 +46,14 @@ async def load_declared_change(
     """Of manifests that are not sound: nothing. `rows` are under the names of this run."""
     if not fleet.root_is_complete:
         return DeclaredChange()
-    digest = _load_digest(fleet)
+    digest = _digest_of_declared(fleet)
     recorded = await store.declarations.load("" if renames.acting else digest)
     before = under_new_names({name: _declaration(row) for name, row in recorded.rows.items()}, renames)
     after, bound = before, {name for name, row in rows.items() if row.company_id and not row.retired_at}
     if renames.acting or recorded.digest != digest:
         after = remember_declarations(before, fleet, bound, {name for name in bound if rows[name].configured_at})
     released = policy.released_merchants(TAKE_DOWN)
-    after = {name: _released(each) if name in released else each for name, each in after.items()}
+    after = {name: _released_if_gone(each) if name in released else each for name, each in after.items()}
     possible = {name: each for name, each in find_possible_renames(after).items() if name in bound}
     return DeclaredChange(
         digest,
@@ -77,7 +77,7 @@ async def record_declared_change(change: DeclaredChange, store: Store, *, after_
     await store.declarations.save(rows, change.dropped, change.digest, instead_of=instead_of)
 
 
-def find_unclear(
+def find_unclear_renames(
     rows: Mapping[str, MerchantRecord],
     possible_renames: Mapping[str, PossibleRename],
     contested: Collection[str],
@@ -103,7 +103,7 @@ def _has_or_awaits_company(row: MerchantRecord | None) -> bool:
     return row is not None and bool(row.company_id or row.intents)
 
 
-def _load_digest(fleet: Fleet) -> str:
+def _digest_of_declared(fleet: Fleet) -> str:
     """Of all that is declared, and of where."""
     lines = sorted(f"{name}\n{file}" for name, file in fleet.files.items())
     return sha256("\n".join([fleet.digest, *lines]).encode(errors="surrogatepass")).hexdigest()
@@ -115,5 +115,5 @@ def _declaration(row: DeclaredRow) -> Declaration:
     )
 
 
-def _released(each: Declaration) -> Declaration:
+def _released_if_gone(each: Declaration) -> Declaration:
     return replace(each, released=True) if each.went is not None else each

@@ -99,7 +99,7 @@ def printable_line(text: str, most: int = 300) -> str:
     return line if len(line) <= most else f"{line[:most]} …"
 
 
-async def internal_error_outcome(plan: Plan, error: Exception, writes: int, snapshot: RunSnapshot) -> Failed:
+async def record_internal_error(plan: Plan, error: Exception, writes: int, snapshot: RunSnapshot) -> Failed:
     """What became of a merchant whose turn ended in a fault of ours. It is left alone for a while like any other."""
     failed = Failed(f"{log_internal_error(plan.merchant, error)}; please report it", retryable=True, writes=writes)
     try:
@@ -151,7 +151,7 @@ def hold_if_quarantined(plan: Plan, snapshot: RunSnapshot) -> Plan:
     return hold_changes(plan, state, Hold(HeldBy.QUARANTINE, finding.cause, quarantine.until), finding)
 
 
-def skip_reason(plan: Plan, snapshot: RunSnapshot) -> Skipped | None:
+def skipped_by_quarantine(plan: Plan, snapshot: RunSnapshot) -> Skipped | None:
     """Why a merchant is not tried: the very same was refused before, or failed a moment ago."""
     if not plan.changes:
         held = plan.hold is not None and plan.hold.by is HeldBy.QUARANTINE
@@ -225,7 +225,7 @@ def backoff(tries: int) -> timedelta:
     return min(MAX_BACKOFF, FIRST_BACKOFF * (1 << doublings))
 
 
-def failed_outcome(error: RemoteError, change: Change, writes: int, snapshot: RunSnapshot) -> Failed | Skipped:
+def fail_or_stop_run(error: RemoteError, change: Change, writes: int, snapshot: RunSnapshot) -> Failed | Skipped:
     """What an error means for its merchant, and for the whole run where a limit of Codat is reached."""
     if not isinstance(error, RemoteLimitReached):
         lost = isinstance(error, OutcomeUnknown) and not error.seen_undone
@@ -256,11 +256,11 @@ async def update_failure_tracking(plan: Plan, outcome: Outcome, snapshot: RunSna
         case Failed(reason=reason, retryable=retryable) if snapshot.run.stop.reason is None:
             await _record_quarantine(plan, reason, snapshot, retryable=retryable)
             if outcome.status != NOT_READY_STATUS:
-                await _stop_run_after_failures_in_a_row(plan, snapshot)
+                await _count_for_circuit_breaker(plan, snapshot)
         case ChangedSincePlan(what=what, writes=writes) if snapshot.run.stop.reason is None:
             await _record_quarantine(plan, what, snapshot, retryable=True)
             if writes:
-                await _stop_run_after_failures_in_a_row(plan, snapshot)
+                await _count_for_circuit_breaker(plan, snapshot)
         case Applied():
             snapshot.run.stop.failed_in_a_row.clear()
             await _release_quarantine(plan, snapshot)
@@ -280,7 +280,7 @@ async def _record_quarantine(plan: Plan, reason: str, snapshot: RunSnapshot, *, 
     )
 
 
-async def _stop_run_after_failures_in_a_row(plan: Plan, snapshot: RunSnapshot) -> None:
+async def _count_for_circuit_breaker(plan: Plan, snapshot: RunSnapshot) -> None:
     stop = snapshot.run.stop
     stop.failed_in_a_row.append(plan.merchant)
     if len(stop.failed_in_a_row) < MAX_MERCHANT_FAILURES_IN_A_ROW:

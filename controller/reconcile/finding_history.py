@@ -69,14 +69,14 @@ class _LedgerState:
     occurrence_counts: Mapping[LedgerKey, int] = field(default_factory=dict)
 
 
-async def record_and_date(
+async def record_and_date_findings(
     plan: FleetPlan, run: RunContext, at: datetime, carried: ExecutedRun | None = None
 ) -> FleetPlan:
     """The plan with since when and how often each finding came, and since when a condition is not met; noted down
     where the run is one that writes the ledger. `at`: when it was looked."""
     store = run.store
     try:
-        plan = await _with_flapping(plan, store, at)
+        plan = await _add_flapping_findings(plan, store, at)
         found = _all_findings(plan)
         names = {each.merchant for each in found}
         book = _LedgerState(
@@ -144,7 +144,7 @@ async def _note_findings(
     rows = {each.key: _finding_row(each, fleet, news=run.policy.automatic) for each in found}
     known = book.open_findings
     is_new = any(key not in known or known[key].has_moved(row) for key, row in rows.items())
-    number = carried.run_id if carried else await _run_for(run, at, is_new or bool(gone))
+    number = carried.run_id if carried else await _record_look_as_run(run, at, is_new or bool(gone))
     plans = {each.merchant: each for each in plan.every_plan}
     endings = [_ending(book.open_findings[key], plans.get(key[0]), fleet, number) for key in gone]
     mended, tried = _mended_and_tried(plan, carried)
@@ -162,7 +162,7 @@ async def _note_findings(
     return since
 
 
-async def _run_for(run: RunContext, at: datetime, needed: bool) -> int | None:
+async def _record_look_as_run(run: RunContext, at: datetime, needed: bool) -> int | None:
     """A look that changed the ledger is a line in the history of runs, though it wrote nothing over there."""
     if not needed:
         return None
@@ -289,7 +289,7 @@ def _finding_row(finding: Finding, fleet: Fleet, *, news: bool) -> FindingRow:
 # Telling ------------------------------------------------------------------------------------------------
 
 
-async def _with_flapping(plan: FleetPlan, store: Store, at: datetime) -> FleetPlan:
+async def _add_flapping_findings(plan: FleetPlan, store: Store, at: datetime) -> FleetPlan:
     """The plan with a finding for each that comes again and again, and who fights."""
     rows = await store.findings.load_recurring(at - WITHIN, LEAST - 1)
     if not rows:
@@ -300,13 +300,15 @@ async def _with_flapping(plan: FleetPlan, store: Store, at: datetime) -> FleetPl
     }
     by_key: dict[LedgerKey, list[Time]] = defaultdict(list)
     for row in rows:
-        by_key[row.key].append(_time(row, authors))
+        by_key[row.key].append(_occurrence(row, authors))
     open_ = {row.key for row in rows if row.gone_at is None}
-    account = _flapping(plan.account, by_key, open_, at) if plan.account else None
-    return replace(plan, plans=tuple(_flapping(each, by_key, open_, at) for each in plan.plans), account=account)
+    account = _with_flapping_findings(plan.account, by_key, open_, at) if plan.account else None
+    return replace(
+        plan, plans=tuple(_with_flapping_findings(each, by_key, open_, at) for each in plan.plans), account=account
+    )
 
 
-def _time(row: OccurrenceRow, authors: Mapping[int, tuple[str, str]]) -> Time:
+def _occurrence(row: OccurrenceRow, authors: Mapping[int, tuple[str, str]]) -> Time:
     ended = next((each for each in Ended if each == row.how), None)
     direction = next((each for each in Direction if each == row.direction), None)
     by, revision = authors.get(row.gone_run or 0, ("", "")) if ended is Ended.MENDED else ("", "")
@@ -314,7 +316,9 @@ def _time(row: OccurrenceRow, authors: Mapping[int, tuple[str, str]]) -> Time:
     return Time(row.found_at, direction, ended, by, revision, live)
 
 
-def _flapping(plan: Plan, by_key: Mapping[LedgerKey, list[Time]], open_: Collection[LedgerKey], at: datetime) -> Plan:
+def _with_flapping_findings(
+    plan: Plan, by_key: Mapping[LedgerKey, list[Time]], open_: Collection[LedgerKey], at: datetime
+) -> Plan:
     keys = [key for key in by_key if key[0] == plan.merchant and key[1] != "flapping"]
     if not keys:
         return plan
@@ -325,7 +329,7 @@ def _flapping(plan: Plan, by_key: Mapping[LedgerKey, list[Time]], open_: Collect
         now = shown.get(key) if key not in open_ else None
         live = "" if now is None or now.live is None else format_value(now.live, field)
         times = [*by_key[key], *([Time(at, now.direction, live=live)] if now else [])]
-        if plan.resolved_values and _is_left_to_others(field, plan):
+        if plan.resolved_values and _is_undeclared_field(field, plan):
             continue
         finding = flapping(plan.merchant, code, field or None, times)
         if finding:
@@ -333,7 +337,7 @@ def _flapping(plan: Plan, by_key: Mapping[LedgerKey, list[Time]], open_: Collect
     return replace(plan, findings=(*plan.findings, *found.values())) if found else plan
 
 
-def _is_left_to_others(field: str, plan: Plan) -> bool:
+def _is_undeclared_field(field: str, plan: Plan) -> bool:
     """A field of the document that the manifests do not declare any more is nobody's fight."""
     return field.startswith(("mapping.", "schedule.", ENABLED_PATH)) and field not in plan.resolved_values
 

@@ -18,7 +18,7 @@ from controller.planning.holds import apply_hold, hold_if_closed
 from controller.planning.limits import count_changes
 from controller.planning.manual_sync import hold_during
 from controller.planning.renames import RenamePlan, with_rename
-from controller.reconcile.account_settings import apply_account, with_account
+from controller.reconcile.account_settings import add_account_settings_plan, apply_account_settings
 from controller.reconcile.change_window import recent_automatic_changes
 from controller.reconcile.concurrency import apply_all, plan_all
 from controller.reconcile.context import RunContext, StopSignal
@@ -31,10 +31,10 @@ from controller.reconcile.failure_policy import (
     save_without_unfit_rows,
     stop_for_unusable_api,
 )
-from controller.reconcile.finding_history import ExecutedRun, begin_run, record_and_date
+from controller.reconcile.finding_history import ExecutedRun, begin_run, record_and_date_findings
 from controller.reconcile.fleet_plan import build_fleet_plan
-from controller.reconcile.identity import apply_renames, rename_events
 from controller.reconcile.load_snapshot import recover_then_snapshot
+from controller.reconcile.merchant_identity import apply_renames, rename_events
 from controller.reconcile.merchant_lease import awaited_leases
 from controller.reconcile.persist import history_events, persist_configured
 from controller.reconcile.plan_merchant import Applier, apply_and_record
@@ -64,12 +64,12 @@ async def reconcile(
     takeovers.allow()
     plan, stale = drop_stale(await plan_everything(snapshot), saved_plan)
     with run.judged_changes.reserved(plan.plans):
-        writable = may_write(plan, run.stop)
+        writable = may_write_else_stop(plan, run.stop)
         if plan.refusal:
             # Nobody has declined these manifests: whoever comes with the next ones did not come with these.
             if run.policy.automatic and not snapshot.renames.acting:
                 await record_declared_change(snapshot.declared, run.store, after_renames=False)
-            return await record_plan(await _apply_account_alone(plan, run), run, takeovers)
+            return await record_plan(await _apply_account_settings_if_automatic(plan, run), run, takeovers)
         if writable:
             plan, agreed = confirm_what_can_be_shown(plan, confirm)
             if not agreed:
@@ -97,25 +97,25 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
 
 async def plan_everything(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -> FleetPlan:
     """Everyone's plan, and that of the account's own settings where the run is about everyone."""
-    return await with_account(await plan_fleet(snapshot, will_be_repeated=will_be_repeated), snapshot.run)
+    return await add_account_settings_plan(await plan_fleet(snapshot, will_be_repeated=will_be_repeated), snapshot.run)
 
 
-async def _apply_account_alone(plan: FleetPlan, run: RunContext) -> FleetPlan:
+async def _apply_account_settings_if_automatic(plan: FleetPlan, run: RunContext) -> FleetPlan:
     """Where a limit holds the merchants and nobody is asked, the account's own settings are kept as declared all the
     same; by hand nothing at all is written then."""
     if plan.account is None or not run.policy.automatic:
         return plan
-    outcome = await apply_account(plan.account, run)
+    outcome = await apply_account_settings(plan.account, run)
     return replace(plan, account=plan_after(plan.account, outcome))
 
 
 async def record_plan(plan: FleetPlan, run: RunContext, takeovers: Takeovers) -> FleetPlan:
     """Record what a run that writes nothing saw, without those of whom another pass does; the plan, with its ages."""
     async with takeovers.recording():
-        return await record_and_date(plan.without(takeovers.names), run, run.now())
+        return await record_and_date_findings(plan.without(takeovers.names), run, run.now())
 
 
-def _only(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
+def _only_merchants(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
     """What the plan says of these merchants, and nothing of the fleet or the account."""
     plans = tuple(each for each in plan.plans if each.merchant in names)
     return replace(plan, plans=plans, findings=(), account=None, scope=Scope(names=frozenset(names)))
@@ -144,11 +144,11 @@ async def execute(
 
     async def record(outcomes: Mapping[str, Outcome]) -> None:
         executed = ExecutedRun(outcomes, run_id, run.now())
-        await record_and_date(_only(plan, outcomes.keys()), run, started, executed)
+        await record_and_date_findings(_only_merchants(plan, outcomes.keys()), run, started, executed)
 
     writes_before = run.api.writes
     try:
-        of_account = {ACCOUNT_NAME: await apply_account(plan.account, run)} if plan.account else {}
+        of_account = {ACCOUNT_NAME: await apply_account_settings(plan.account, run)} if plan.account else {}
         guarded = takeovers.guard(applier, record)
         outcomes = await apply_all(plan.plans, snapshot, run.parallelism, run.on_progress, guarded)
     except StateUnusable as error:
@@ -167,7 +167,7 @@ async def execute(
         return await _record_run(run.stop.add_to_report(report), snapshot, takeovers.recorded)
 
 
-def may_write(plan: FleetPlan, stop: StopSignal) -> bool:
+def may_write_else_stop(plan: FleetPlan, stop: StopSignal) -> bool:
     """Whether anything may be written: no signal came meanwhile, and the day's quota is not used up."""
     if plan.resume_at:
         stop.request(QUOTA_USED_UP, remedy=ONCE_QUOTA_IS_BACK, resume_at=plan.resume_at)
@@ -208,15 +208,15 @@ async def _record_run(report: FleetReport, snapshot: RunSnapshot, recorded: Coll
     await persist_configured(plans, report.outcomes, snapshot)
     events = history_events(run_id, report.plan.every_plan, report.outcomes, snapshot)
     await save_without_unfit_rows(lambda rows: run.store.runs.record_events(run_id, rows), events)
-    await _record_retained(report.plan, snapshot)
+    await _record_left_and_returned(report.plan, snapshot)
     await run.store.runs.end(run_id, exit_code("apply", report), {"merchants": len(plans)}, report.ended_at)
     executed = ExecutedRun(report.outcomes, run_id, report.ended_at)
-    dated = await record_and_date(report.plan.without(recorded), run, report.started_at, executed)
+    dated = await record_and_date_findings(report.plan.without(recorded), run, report.started_at, executed)
     plans = (*dated.plans, *(each for each in plans if each.merchant in recorded))
     return replace(report, plan=replace(dated, plans=tuple(sorted(plans, key=lambda each: each.merchant))))
 
 
-async def _record_retained(plan: FleetPlan, snapshot: RunSnapshot) -> None:
+async def _record_left_and_returned(plan: FleetPlan, snapshot: RunSnapshot) -> None:
     """A merchant whose manifest is gone while all stays as it is leaves a line in the history, and so does its
     return."""
     store, run_id, now = snapshot.run.store, snapshot.run_id, snapshot.run.now()

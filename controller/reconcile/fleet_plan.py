@@ -17,7 +17,7 @@ from controller.planning.limits import LIMITS, FleetSize, check_limits
 from controller.planning.parking import park_over_limit
 from controller.reconcile.failure_policy import QUOTA_USED_UP
 from controller.reconcile.load_snapshot import merchants_without_manifest, retained_merchants
-from controller.reconcile.request_estimate import estimate_cost, quota_shortfall
+from controller.reconcile.request_estimate import estimate_requests, quota_shortfall
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count, format_list
 from controller.untrusted_text import unknown_merchant
@@ -32,7 +32,7 @@ def build_fleet_plan(
     recent_changes   what unattended runs have written within the window, by class
     """
     run = snapshot.run
-    _refuse_unknown_names(snapshot)
+    _refuse_unknown_released_names(snapshot)
     # Who is closed counts in no limit: whatever is the matter with it, nothing is written.
     judgement = check_limits((plan for plan in plans if not plan.is_closed), _fleet_size(snapshot), run.policy)
     if run.policy.automatic:
@@ -40,9 +40,9 @@ def build_fleet_plan(
         judgement = park_over_limit(judgement, _fleet_size(snapshot), recent_changes, everyone=at_once)
     judged = {plan.merchant: plan for plan in judgement.plans}
     plans = tuple(judged.get(plan.merchant, plan) for plan in plans)
-    cost = estimate_cost(plans, reads_to_repeat, run.requests_per_minute, run.api.quota)
+    cost = estimate_requests(plans, reads_to_repeat, run.requests_per_minute, run.api.quota)
     incomplete = _unread_reasons(snapshot, plans)
-    unmanaged = _unmanaged_names(_listing(snapshot), plans, snapshot)
+    unmanaged = _unmanaged_company_names(_listing(snapshot), plans, snapshot)
     retained = retained_merchants(snapshot)
     return FleetPlan(
         plans=plans,
@@ -73,7 +73,7 @@ def build_fleet_plan(
     )
 
 
-def _refuse_unknown_names(snapshot: RunSnapshot) -> None:
+def _refuse_unknown_released_names(snapshot: RunSnapshot) -> None:
     """A name that nobody bears is a mistype, and would release nobody."""
     run = snapshot.run
     for word in RELEASABLE_BY_NAME:
@@ -117,7 +117,7 @@ def _fleet_size(snapshot: RunSnapshot) -> FleetSize:
     lost = merchants_without_manifest(run.fleet, run.scope, snapshot.recorded)
     if lost is not None:  # whoever is only called otherwise has not been lost
         lost = tuple(name for name in lost if name not in snapshot.contested)
-    gone = _missing_companies(snapshot) - closed
+    gone = _merchants_with_missing_company(snapshot) - closed
     return FleetSize(
         bound,
         lost,
@@ -128,16 +128,16 @@ def _fleet_size(snapshot: RunSnapshot) -> FleetSize:
     )
 
 
-def _missing_companies(snapshot: RunSnapshot) -> set[str]:
+def _merchants_with_missing_company(snapshot: RunSnapshot) -> set[str]:
     """Merchants whose bound company a complete listing lacks, whether that was read for everyone or for one who is
     missing."""
-    seen = snapshot.company_index or snapshot.inventory_if_read
+    seen = snapshot.company_index or snapshot.absence_index_if_read
     if seen is None or not seen.listing.complete:
         return set()
     return {merchant for id_, merchant in snapshot.merchant_by_company_id.items() if id_ not in seen.by_id}
 
 
-def _unmanaged_names(listing: Listing | None, plans: Sequence[Plan], snapshot: RunSnapshot) -> tuple[str, ...]:
+def _unmanaged_company_names(listing: Listing | None, plans: Sequence[Plan], snapshot: RunSnapshot) -> tuple[str, ...]:
     """Companies that neither a binding nor a plan claims."""
     ours = set(snapshot.merchant_by_company_id) | {plan.company_id for plan in plans}
     return tuple(each.name for each in listing.companies if each.id not in ours) if listing else ()

@@ -45,7 +45,7 @@ async def read_live_hooks(kinds: Collection[HookKind], run: RunContext) -> LiveH
 
 async def load_hook_memory(run: RunContext) -> HookMemory:
     """What the state knows of rules and consumers."""
-    recorded = tuple(_recorded(row) for row in await run.store.hooks.load())
+    recorded = tuple(_hook_from_row(row) for row in await run.store.hooks.load())
     proven = tuple(
         ProvenSource(row.source, row.key_id, row.first_at, row.last_at)
         for row in await run.store.proven_deliveries.load()
@@ -171,10 +171,10 @@ def hook_to_json(declared: DeclaredHook) -> dict[str, Any]:
     }
 
 
-def _recorded(row: HookRow) -> RecordedHook:
+def _hook_from_row(row: HookRow) -> RecordedHook:
     return RecordedHook(
         row.id,
-        _declared(HookKind(row.kind), row.name, row.declared),
+        _hook_from_json(HookKind(row.kind), row.name, row.declared),
         row.begun_at,
         frozenset(row.known_ids),
         row.remote_id,
@@ -182,6 +182,6 @@ def _recorded(row: HookRow) -> RecordedHook:
     )
 
 
-def _declared(kind: HookKind, name: str, said: Mapping[str, Any]) -> DeclaredHook:
+def _hook_from_json(kind: HookKind, name: str, said: Mapping[str, Any]) -> DeclaredHook:
     hook = Hook(kind, frozenset(said["events"]), said["url"], frozenset(said["emails"]), frozenset(said["tags"]))
     return DeclaredHook(name, hook, SecretRef(*said["secret"]) if said["secret"] else None)

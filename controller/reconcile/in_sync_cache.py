@@ -121,44 +121,55 @@ def cache_key(merchant: str, basic: BasicObservation, snapshot: RunSnapshot) -> 
     wanted, recorded = snapshot.desired[merchant], snapshot.recorded_state(merchant)
     if not isinstance(company, Company) or not isinstance(basic.document, bytes) or recorded.connection_id is None:
         return None
-    if basic.same_name_companies or snapshot.needs_data_status(merchant) or merchant in snapshot.open_manual_syncs:
+    if (
+        basic.same_name_companies
+        or snapshot.always_reads_data_status(merchant)
+        or merchant in snapshot.open_manual_syncs
+    ):
         return None
     ours, theirs = snapshot.run.now(), snapshot.run.service_now()
     clocks = (theirs,) if theirs == ours else (theirs, ours)
-    hours = [(_hour(wanted, now), _live_hour(basic.document, now)) for now in clocks]
-    standing = _standing(company, recorded, theirs)
-    facts = (_judging_code(), wanted.digest, hours, standing, _last_applied_text(recorded), _last_sync(recorded))
+    hours = [(_desired_utc_hour(wanted, now), _hour_if_live_has_zone(basic.document, now)) for now in clocks]
+    standing = _company_facts(company, recorded, theirs)
+    facts = (
+        _hash_of_judging_code(),
+        wanted.digest,
+        hours,
+        standing,
+        _last_applied_text(recorded),
+        _last_sync_facts(recorded),
+    )
     return hashlib.sha256(repr(facts).encode() + basic.document).hexdigest()
 
 
 @cache
-def _judging_code() -> str:
+def _hash_of_judging_code() -> str:
     """A hash of the code that reads and judges: with any other line in it a verdict may be another one."""
     sources = sorted(path for package in (model, planning) for path in Path(*package.__path__).glob("*.py"))
     sources += [Path(str(module.__file__)) for module in (convert, wire)]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
-def _hour(wanted: DesiredMerchant, now: datetime) -> int | None:
+def _desired_utc_hour(wanted: DesiredMerchant, now: datetime) -> int | None:
     clock, start = wanted.fields.get(LOCAL_TIME_PATH), wanted.fields.get(START_DATE_PATH)
     if not isinstance(clock, LocalTime):
         return None
     return utc_hour(clock, now, start if isinstance(start, datetime) else None)
 
 
-def _live_hour(document: bytes, now: datetime) -> str:
+def _hour_if_live_has_zone(document: bytes, now: datetime) -> str:
     """Where live may have a time zone of its own, its hour moves without a byte: such a verdict is good for an hour."""
     zoned = document.count(b'"timeZone"') > document.count(b'"timeZone":null')
     return f"{now:%Y-%m-%dT%H}" if zoned else ""
 
 
-def _standing(company: Company, recorded: RecordedState, now: datetime) -> tuple[object, ...]:
+def _company_facts(company: Company, recorded: RecordedState, now: datetime) -> tuple[object, ...]:
     connections = tuple((each.id, each.platform, each.source_type, each.status) for each in company.connections)
     stale = any(each.last_pulled_at and now - each.last_pulled_at > STALE_AFTER for each in company.connections)
     return company.id, company.name, connections, recorded.company_id, recorded.connection_id, stale
 
 
-def _last_sync(recorded: RecordedState) -> tuple[object, ...]:
+def _last_sync_facts(recorded: RecordedState) -> tuple[object, ...]:
     """Another day without a sync may be one too many."""
     sync = recorded.last_sync
     return (sync.code, sync.message, sync.days_without_sync) if sync else ()

@@ -21,18 +21,22 @@ from state.errors import StateProblem
 MAX_SYNC_MESSAGE_CHARS = 1000
 
 
-async def read_sync(merchant: str, company_id: str, before: SyncRow | None, api: Reader, now: datetime) -> SyncRow:
+async def read_latest_sync(
+    merchant: str, company_id: str, before: SyncRow | None, api: Reader, now: datetime
+) -> SyncRow:
     """What is to be remembered, beside what was read before. Raises RemoteError."""
     sync = await api.latest_sync(company_id)
     code, ran_at = (sync.code, sync.started_at) if sync else (None, None)
     same = before is not None and before.ran_at == ran_at and (before.code is None) == (code is None)
     since = before.since if before and same else now
     message, detail = (text[:MAX_SYNC_MESSAGE_CHARS] for text in ((sync.message, sync.detail) if sync else ("", "")))
-    times = _streak(code, ran_at or since, before)
+    times = _failing_since_and_last_success(code, ran_at or since, before)
     return SyncRow(merchant, code, message, ran_at, since, now, detail or None, *times)
 
 
-def _streak(code: int | None, at: datetime, before: SyncRow | None) -> tuple[datetime | None, datetime | None]:
+def _failing_since_and_last_success(
+    code: int | None, at: datetime, before: SyncRow | None
+) -> tuple[datetime | None, datetime | None]:
     """Since when syncs have failed in a row, and when one succeeded last, with this one that ran at `at`.
 
     One that runs still ends no row: how it will end is not known.
@@ -45,7 +49,7 @@ def _streak(code: int | None, at: datetime, before: SyncRow | None) -> tuple[dat
     return (failing_since if code is not None else None), last_success_at
 
 
-async def with_latest_syncs(snapshot: RunSnapshot) -> RunSnapshot:
+async def read_and_record_latest_syncs(snapshot: RunSnapshot) -> RunSnapshot:
     """The snapshot, with each merchant's latest sync as it is now, where that was asked for: one request each.
 
     Only of whom the listing shows linked on both sides, or who is not in it. What cannot be read is the merchant's own
@@ -62,7 +66,7 @@ async def with_latest_syncs(snapshot: RunSnapshot) -> RunSnapshot:
         company_id = snapshot.recorded_state(name).company_id
         assert company_id is not None, "only bound merchants are asked about"
         try:
-            return await read_sync(name, company_id, known.get(name), run.api, run.service_now())
+            return await read_latest_sync(name, company_id, known.get(name), run.api, run.service_now())
         except RemoteError as error:
             unread[name] = str(error)
         except Exception as error:

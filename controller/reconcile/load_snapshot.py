@@ -16,17 +16,17 @@ from controller.model.run import Scope
 from controller.model.values import COMPANY_NAME_PATH, ENABLED_PATH
 from controller.planning.manual_sync import desired_during, recorded_during
 from controller.planning.renames import under_new_names
-from controller.reconcile.account_identity import bound_company_ids, verify_account
+from controller.reconcile.account_identity import company_id_by_merchant, verify_account
 from controller.reconcile.context import RunContext
-from controller.reconcile.declarations import find_unclear, load_declared_change
-from controller.reconcile.identity import find_contested, resolve_renames
-from controller.reconcile.manual_syncs import end_abandoned_syncs, load_open_manual_syncs
+from controller.reconcile.declarations import find_unclear_renames, load_declared_change
+from controller.reconcile.manual_syncs import end_abandoned_syncs_if_over, load_open_manual_syncs
+from controller.reconcile.merchant_identity import find_contested, resolve_renames
 from controller.reconcile.observe import cross_check
 from controller.reconcile.persist import recorded_state_of
 from controller.reconcile.recover_intents import settle_intents
-from controller.reconcile.rollout_holds import active_and_released_holds
+from controller.reconcile.rollout_holds import load_active_and_released_holds
 from controller.reconcile.similar_names import SimilarNames
-from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, index_bound_companies
+from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, index_merchants_by_company_id
 from controller.untrusted_text import unknown_merchant
 from state import Intent
 
@@ -57,7 +57,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
     account = await verify_account(
         run.api,
         await run.store.account.load(),
-        bound_company_ids(rows),
+        company_id_by_merchant(rows),
         listing,
         run.now(),
     )
@@ -69,14 +69,14 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
     company_index = await _find_companies((*desired, *without_manifest), recorded, listing, run)
     declared = await load_declared_change(run.fleet, rows, renames, run.policy, run.store)
     contested = find_contested(run.fleet, rows, renames, company_index)
-    contested |= find_unclear(rows, declared.possible_renames, contested)
+    contested |= find_unclear_renames(rows, declared.possible_renames, contested)
     open_syncs = await load_open_manual_syncs(run.store, renames)
     desired |= _removed_merchants(without_manifest, recorded, contested)
     desired |= _left_switched_off(without_manifest, recorded, open_syncs.keys() - desired.keys(), company_index)
     desired |= {name: desired_during(desired[name], each) for name, each in open_syncs.items() if name in desired}
     recorded |= {name: recorded_during(recorded[name], each) for name, each in open_syncs.items() if name in recorded}
-    merchant_by_company_id = index_bound_companies(recorded)
-    holds, released = await active_and_released_holds(run.store, desired, run.policy, renames)
+    merchant_by_company_id = index_merchants_by_company_id(recorded)
+    holds, released = await load_active_and_released_holds(run.store, desired, run.policy, renames)
     return RunSnapshot(
         run=run,
         desired=desired,
@@ -108,19 +108,19 @@ async def recover_then_snapshot(run: RunContext) -> RunSnapshot:
     syncs that were left open are ended first, where they are over."""
     snapshot = await load_snapshot(run)
     if snapshot.open_manual_syncs:
-        await end_abandoned_syncs(snapshot)
+        await end_abandoned_syncs_if_over(snapshot)
         snapshot = await load_snapshot(run)
-    open_intents = await open_intents_of(snapshot)
+    open_intents = await load_open_intents(snapshot)
     if not open_intents:
         return snapshot
     pending = await settle_intents(open_intents, snapshot)
     snapshot = await load_snapshot(run)
     named = [replace(each, merchant=snapshot.renames.current_name(each.merchant)) for each in pending]
     by_merchant = {intent.merchant: intent for intent in named}
-    return replace(snapshot, pending_intents=_of_namesakes(named, snapshot) | by_merchant)
+    return replace(snapshot, pending_intents=_intents_of_namesakes(named, snapshot) | by_merchant)
 
 
-def _of_namesakes(pending: Iterable[Intent], snapshot: RunSnapshot) -> dict[str, Intent]:
+def _intents_of_namesakes(pending: Iterable[Intent], snapshot: RunSnapshot) -> dict[str, Intent]:
     """By merchant without a company, another's create of one of that name. Where the other is the same merchant, which
     was renamed in Git since these manifests were read, its company would be taken for one that is nobody's."""
     creates = {intent.name: intent for intent in pending if intent.kind == "company"}
@@ -129,7 +129,7 @@ def _of_namesakes(pending: Iterable[Intent], snapshot: RunSnapshot) -> dict[str,
     return {name: creates[company] for name, company in wanted.items() if company in creates}
 
 
-async def open_intents_of(snapshot: RunSnapshot) -> tuple[Intent, ...]:
+async def load_open_intents(snapshot: RunSnapshot) -> tuple[Intent, ...]:
     """The open intents of whom a run is about; of everybody, where it is about everyone."""
     run = snapshot.run
     open_intents = await run.store.intents.load_open()
@@ -148,7 +148,7 @@ async def _find_companies(
         return None
     about = [recorded[name].company_id for name in names if name in recorded]
     return await cross_check(
-        CompanyIndex.from_listing(await listing()), about, index_bound_companies(recorded), run.api
+        CompanyIndex.from_listing(await listing()), about, index_merchants_by_company_id(recorded), run.api
     )
 
 

@@ -36,7 +36,7 @@ def to_open_manual_sync(row: ManualSyncRow) -> OpenManualSync:
     return OpenManualSync(row.id, row.begun_at, row.was_enabled, row.ended_at is not None, owner)
 
 
-async def end_abandoned_syncs(snapshot: RunSnapshot) -> None:
+async def end_abandoned_syncs_if_over(snapshot: RunSnapshot) -> None:
     """Ends the manual syncs of this run's merchants that a dead process left open, as far as they are over. An apply
     waits a while for those that run still."""
     run, waited = snapshot.run, 0.0
@@ -64,7 +64,7 @@ def is_abandoned(row: ManualSyncRow) -> bool:
 async def _end_if_over(row: ManualSyncRow, snapshot: RunSnapshot) -> bool:
     run = snapshot.run
     try:
-        outcome = await sync_outcome(row, run.api, run.service_now(), run.recovery_times.last_look_s)
+        outcome = await read_manual_sync_outcome(row, run.api, run.service_now(), run.recovery_times.last_look_s)
     except RemoteError:
         return False
     if outcome:
@@ -72,7 +72,7 @@ async def _end_if_over(row: ManualSyncRow, snapshot: RunSnapshot) -> bool:
     return bool(outcome)
 
 
-async def sync_outcome(row: ManualSyncRow, api: Reader, now: datetime, last_look_s: float) -> str:
+async def read_manual_sync_outcome(row: ManualSyncRow, api: Reader, now: datetime, last_look_s: float) -> str:
     """How a manual sync ended: its code, or NOT_BEGUN; empty while it runs, or may still begin. Raises RemoteError.
 
     last_look_s  seconds after a request whose answer was lost, within which it may still arrive

@@ -64,7 +64,7 @@ async def observe(merchant: str, snapshot: RunSnapshot) -> Observed:
 
 async def observe_basic(merchant: str, snapshot: RunSnapshot) -> BasicObservation:
     """What every look costs: the company where the listing lacks it, and at most one configuration."""
-    found, namesakes = await _company(merchant, snapshot)
+    found, namesakes = await _company_and_namesakes(merchant, snapshot)
     if isinstance(found, Absent):
         alike = snapshot.similar_names.similar_to(merchant, snapshot.desired[merchant].company_name)
         return BasicObservation(found, namesakes, name_holder=_name_holder(merchant, snapshot), similar_names=alike)
@@ -86,7 +86,7 @@ async def observe_details(merchant: str, basic: BasicObservation, snapshot: RunS
     )
     if not isinstance(basic.company, Company) or basic.document is None:
         return observed
-    return await _with_configuration(observed, basic, basic.company.id, merchant, snapshot)
+    return await _observe_configuration(observed, basic, basic.company.id, merchant, snapshot)
 
 
 def has_both_links(company: Company) -> bool:
@@ -95,7 +95,9 @@ def has_both_links(company: Company) -> bool:
     return {"commerce", "accounting"} <= linked
 
 
-async def _company(merchant: str, snapshot: RunSnapshot) -> tuple[Company | Absent | Unread, tuple[Company, ...]]:
+async def _company_and_namesakes(
+    merchant: str, snapshot: RunSnapshot
+) -> tuple[Company | Absent | Unread, tuple[Company, ...]]:
     recorded = snapshot.recorded_state(merchant)
     found = (
         await _bound_company(recorded.company_id, recorded, snapshot)
@@ -118,7 +120,7 @@ async def _bound_company(company_id: str, recorded: RecordedState, snapshot: Run
     if listed and recorded.connection_id in (None, *(each.id for each in listed.connections)):
         return _unread_if_incomplete(listed)
     by_id = snapshot.company_index.unlisted.get(company_id) if snapshot.company_index else None
-    found = await _read(snapshot.run.api.company(company_id)) if by_id is None else by_id
+    found = await _answer_or_unread(snapshot.run.api.company(company_id)) if by_id is None else by_id
     return await confirm_absence(company_id, snapshot) if isinstance(found, Absent) else found
 
 
@@ -175,7 +177,7 @@ async def cross_check(
     if not (unlisted_bound or others):
         return company_index
     ids = sorted({*unlisted_bound, *others})
-    answers = await asyncio.gather(*(_read(api.company(company_id)) for company_id in ids))
+    answers = await asyncio.gather(*(_answer_or_unread(api.company(company_id)) for company_id in ids))
     answers_by_id = dict(zip(ids, answers, strict=True))
     found = [company_id for company_id, answer in answers_by_id.items() if isinstance(answer, Company)]
     if not found:
@@ -225,7 +227,7 @@ def unread_field_reason(live: Configuration, wanted: DesiredMerchant) -> str:
     return next((why for path, why in live.unreadable_fields.items() if path in declared or path in gone), "")
 
 
-def reread_at(now: datetime, observed: Observed) -> Observed:
+def reparse_at(now: datetime, observed: Observed) -> Observed:
     """What was observed, as of another instant: where live keeps a time zone, its hour is another by another clock."""
     live = observed.configuration
     return (
@@ -235,31 +237,32 @@ def reread_at(now: datetime, observed: Observed) -> Observed:
     )
 
 
-async def _with_configuration(
+async def _observe_configuration(
     observed: Observed, basic: BasicObservation, company_id: str, merchant: str, snapshot: RunSnapshot
 ) -> Observed:
-    live = _configuration(basic.document, snapshot.run.service_now())
+    live = _parse_document(basic.document, snapshot.run.service_now())
     if isinstance(live, Configuration) and (unread := unread_field_reason(live, snapshot.desired[merchant])):
         live = Unread(f"a configuration document cannot be read: {unread}")
     observed = replace(observed, configuration=live)
     if isinstance(live, Unread):
         return replace(
-            observed, data_status=None if live.failed else await _read(snapshot.run.api.data_status(company_id))
+            observed,
+            data_status=None if live.failed else await _answer_or_unread(snapshot.run.api.data_status(company_id)),
         )
     # Who failed before it was ever configured may have been refused because of data that the document does not show.
     failed_at_first = merchant in snapshot.quarantined and not live.configured
-    if snapshot.needs_data_status(merchant) or needs_data_status(live) or failed_at_first:
-        observed = replace(observed, data_status=await _read(snapshot.run.api.data_status(company_id)))
+    if snapshot.always_reads_data_status(merchant) or needs_data_status(live) or failed_at_first:
+        observed = replace(observed, data_status=await _answer_or_unread(snapshot.run.api.data_status(company_id)))
     if snapshot.recorded_state(merchant).last_configured_at and not live.configured:
-        last = await _read(snapshot.run.api.last_successful_sync(company_id))
+        last = await _answer_or_unread(snapshot.run.api.last_successful_sync(company_id))
         observed = replace(
             observed, last_successful_sync=snapshot.run.service_now() if isinstance(last, Unread) else last
         )
-    observed = replace(observed, records=await _dangling_records(snapshot.run.api, company_id, live))
-    return await _with_books_for_new_accounts(observed, live, merchant, snapshot)
+    observed = replace(observed, records=await _read_dangling_records(snapshot.run.api, company_id, live))
+    return await _observe_books_for_new_accounts(observed, live, merchant, snapshot)
 
 
-async def _with_books_for_new_accounts(
+async def _observe_books_for_new_accounts(
     observed: Observed, live: Configuration, merchant: str, snapshot: RunSnapshot
 ) -> Observed:
     """Where a reference that may have an account created finds nothing: what has to be known before that."""
@@ -271,8 +274,8 @@ async def _with_books_for_new_accounts(
     if len(linked) != 1:
         return observed
     reading = read_books_for_new_accounts(run.api, company.id, linked[0].id, lacking, run.service_now())
-    status = observed.data_status or await _read(run.api.data_status(company.id))
-    return replace(observed, books_for_new_accounts=await _read(reading), data_status=status)
+    status = observed.data_status or await _answer_or_unread(run.api.data_status(company.id))
+    return replace(observed, books_for_new_accounts=await _answer_or_unread(reading), data_status=status)
 
 
 async def _read_document(api: Reader, company_id: str) -> bytes | Unread:
@@ -284,7 +287,7 @@ async def _read_document(api: Reader, company_id: str) -> bytes | Unread:
         return Unread(str(error))
 
 
-def _configuration(document: bytes | Unread | None, now: datetime) -> Configuration | Unread:
+def _parse_document(document: bytes | Unread | None, now: datetime) -> Configuration | Unread:
     """A document of a shape that we do not know is one that we could not read."""
     if not isinstance(document, bytes):
         return document or Unread("not needed", failed=False)
@@ -294,18 +297,18 @@ def _configuration(document: bytes | Unread | None, now: datetime) -> Configurat
         return Unread(str(error))
 
 
-async def _dangling_records(
+async def _read_dangling_records(
     api: Reader, company_id: str, live: Configuration
 ) -> Mapping[tuple[str, str], BooksRecord | Absent | Unread]:
     """One read per selection that its own options lack: it tells archived from deleted."""
     gone = {(kind, option.id) for path, option in find_dangling(live).items() if (kind := ref_kind(path))}
-    return {(str(kind), id_): await _read(api.record(company_id, kind, id_)) for kind, id_ in sorted(gone)}
+    return {(str(kind), id_): await _answer_or_unread(api.record(company_id, kind, id_)) for kind, id_ in sorted(gone)}
 
 
 T = TypeVar("T")
 
 
-async def _read(answer: Awaitable[T]) -> T | Unread:
+async def _answer_or_unread(answer: Awaitable[T]) -> T | Unread:
     """An answer, or why there is none."""
     try:
         return await answer

@@ -73,7 +73,7 @@ async def persist_outcome(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -
 
     A write that was accepted binds, even where what came after it failed.
     """
-    writes = list(_new_records(plan, outcome, snapshot))
+    writes = list(_state_writes(plan, outcome, snapshot))
     if not writes:
         return
     # Whoever carried changes out has the lease already; whoever only looked may have looked before another run wrote.
@@ -82,7 +82,7 @@ async def persist_outcome(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -
             await write()
 
 
-def _new_records(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -> Iterator[Callable[[], Awaitable[None]]]:
+def _state_writes(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -> Iterator[Callable[[], Awaitable[None]]]:
     """What is to be recorded of a merchant and is not yet, each as what records it."""
     wanted, recorded = snapshot.desired[plan.merchant], snapshot.recorded_state(plan.merchant)
     accepted = isinstance(outcome, Failed | ChangedSincePlan) and outcome.writes > 0
@@ -90,30 +90,30 @@ def _new_records(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -> Iterato
         return
     bindings = snapshot.run.store.bindings
     if plan.is_closed:
-        yield from _retain_while_closed(plan.merchant, recorded, snapshot)
+        yield from _retain_writes(plan.merchant, recorded, snapshot)
         return
-    yield from _new_bindings(plan, wanted, recorded, snapshot)
+    yield from _binding_writes(plan, wanted, recorded, snapshot)
     if accepted:
         return
-    if recorded.last_configured_at is None and is_configured(plan):
+    if recorded.last_configured_at is None and is_configured_after(plan):
         yield partial(bindings.mark_configured, [plan.merchant], snapshot.run.service_now())
     if plan.is_removal and _is_take_down_complete(plan):
         yield partial(bindings.retire, plan.merchant, snapshot.run.now())
     elif (plan.company_id or plan.changes) and not plan.held_changes:
-        yield from _newly_applied(plan, wanted, recorded, snapshot)
+        yield from _last_applied_writes(plan, wanted, recorded, snapshot)
     if recorded.removed_at and not wanted.removal:
         yield partial(bindings.unretire, plan.merchant)
-    yield from _sync_that_is_over(plan, snapshot)
+    yield from _manual_sync_writes(plan, snapshot)
 
 
-def _sync_that_is_over(plan: Plan, snapshot: RunSnapshot) -> Iterator[Callable[[], Awaitable[None]]]:
+def _manual_sync_writes(plan: Plan, snapshot: RunSnapshot) -> Iterator[Callable[[], Awaitable[None]]]:
     """A manual sync is closed once the switch is as the manifest says, or as it was before the sync."""
     open_sync = snapshot.open_manual_syncs.get(plan.merchant)
     if open_sync and open_sync.has_ended and plan.status is not PlanStatus.BLOCKED and not plan.held_changes:
         yield partial(snapshot.run.store.manual_syncs.close, open_sync.id, snapshot.run.now())
 
 
-def _new_bindings(
+def _binding_writes(
     plan: Plan, wanted: DesiredMerchant, recorded: RecordedState, snapshot: RunSnapshot
 ) -> Iterator[Callable[[], Awaitable[None]]]:
     bindings = snapshot.run.store.bindings
@@ -125,7 +125,7 @@ def _new_bindings(
         yield partial(bindings.bind_connection, plan.merchant, plan.connection_id)
 
 
-def _newly_applied(
+def _last_applied_writes(
     plan: Plan, wanted: DesiredMerchant, recorded: RecordedState, snapshot: RunSnapshot
 ) -> Iterator[Callable[[], Awaitable[None]]]:
     applied = {path: _applied_to_json(value) for path, value in last_applied_after(plan, wanted, recorded).items()}
@@ -135,7 +135,7 @@ def _newly_applied(
         yield partial(snapshot.run.store.applied.save, plan.merchant, applied, deletion=deletion, at=snapshot.run.now())
 
 
-def is_configured(plan: Plan) -> bool:
+def is_configured_after(plan: Plan) -> bool:
     """Whether a merchant whose plan was carried out is configured."""
     return plan.configured or any(change.kind is ChangeKind.SET_CONFIGURATION for change in plan.changes)
 
@@ -144,7 +144,8 @@ async def persist_configured(plans: Iterable[Plan], outcomes: Mapping[str, Outco
     """When the whole fleet was last seen configured, in one go."""
     well = {name for name, outcome in outcomes.items() if isinstance(outcome, Applied | Unchanged)}
     await snapshot.run.store.bindings.mark_configured(
-        [plan.merchant for plan in plans if plan.merchant in well and is_configured(plan)], snapshot.run.service_now()
+        [plan.merchant for plan in plans if plan.merchant in well and is_configured_after(plan)],
+        snapshot.run.service_now(),
     )
 
 
@@ -157,7 +158,7 @@ def _is_take_down_complete(plan: Plan) -> bool:
     return plan.status is not PlanStatus.BLOCKED and not plan.held_changes and not is_synchronised
 
 
-def _retain_while_closed(
+def _retain_writes(
     merchant: str, recorded: RecordedState, snapshot: RunSnapshot
 ) -> Iterator[Callable[[], Awaitable[None]]]:
     """Should its manifest go while it is closed, all stays as it is; whatever its policy says counts again later."""
@@ -175,12 +176,12 @@ def _applied_to_json(value: Value) -> Any:
 
 def last_applied_after(plan: Plan, wanted: DesiredMerchant, recorded: RecordedState) -> dict[str, Value]:
     """Last applied after this plan: what was declared and stands; where it was not compared, what was before."""
-    if not plan.resolved_values or not is_configured(plan):
+    if not plan.resolved_values or not is_configured_after(plan):
         before = {path: value for path, value in recorded.last_applied.items() if path != CONNECTION_STATE_PATH}
         return {
             **before,
             **_written_values(plan),
-            **_unlinked_by_us(plan, wanted, recorded),
+            **_connection_state_if_unlinked_by_us(plan, wanted, recorded),
             **({REPLACED_CONNECTIONS_PATH: plan.replaced_connections} if plan.replaced_connections else {}),
             COMPANY_NAME_PATH: wanted.company_name,
         }
@@ -200,7 +201,9 @@ def last_applied_after(plan: Plan, wanted: DesiredMerchant, recorded: RecordedSt
     return values
 
 
-def _unlinked_by_us(plan: Plan, wanted: DesiredMerchant, recorded: RecordedState) -> dict[str, Value]:
+def _connection_state_if_unlinked_by_us(
+    plan: Plan, wanted: DesiredMerchant, recorded: RecordedState
+) -> dict[str, Value]:
     """That we unlinked the connection, until it is linked again: what lies unlinked then is nobody's drift."""
     if wanted.link_state is LinkState.UNLINKED:
         return {CONNECTION_STATE_PATH: LinkState.UNLINKED.value}

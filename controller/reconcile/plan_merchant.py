@@ -15,18 +15,18 @@ from controller.planning.plan import make_plan, with_manifest
 from controller.planning.renames import held_plan
 from controller.reconcile.apply import apply
 from controller.reconcile.apply_configuration import touched_places
-from controller.reconcile.change_window import correct_count, count_before_writing
+from controller.reconcile.change_window import count_after_writing, count_before_writing
 from controller.reconcile.failure_policy import (
     ends_run,
-    internal_error_outcome,
-    skip_reason,
+    record_internal_error,
+    skipped_by_quarantine,
     skipped_by_stop,
     update_failure_tracking,
 )
 from controller.reconcile.in_sync_cache import cache_entry, cached_plan
 from controller.reconcile.merchant_lease import merchant_lease
-from controller.reconcile.observe import observe_basic, observe_details, reread_at
-from controller.reconcile.persist import is_configured, persist_outcome
+from controller.reconcile.observe import observe_basic, observe_details, reparse_at
+from controller.reconcile.persist import is_configured_after, persist_outcome
 from controller.reconcile.planned_documents import PlannedDocument
 from controller.reconcile.recover_intents import unsettled_reason
 from controller.reconcile.snapshot import RunSnapshot
@@ -58,11 +58,11 @@ async def plan_merchant(merchant: str, snapshot: RunSnapshot) -> Plan:
     plan = make_plan(wanted, observed, recorded, service_now, remap=remap)
     if service_now != our_now:
         # Our clock or Codat's may be wrong. Where that makes a difference to what is written, nothing is written.
-        by_our_clock = make_plan(wanted, reread_at(our_now, observed), recorded, our_now, remap=remap)
+        by_our_clock = make_plan(wanted, reparse_at(our_now, observed), recorded, our_now, remap=remap)
         plan = hold_for_skew(plan, by_our_clock, service_now, our_now)
 
     live = observed.configuration
-    if isinstance(live, Configuration) and is_configured(plan) and plan.changes:
+    if isinstance(live, Configuration) and is_configured_after(plan) and plan.changes:
         snapshot.planned_sections[merchant] = object_paths(live.document)
         snapshot.planned_documents.keep(merchant, PlannedDocument(live, basic.read_at))
     key = cache_entry(plan, basic, snapshot)
@@ -107,25 +107,25 @@ async def apply_and_record(plan: Plan, snapshot: RunSnapshot, record: Recorder =
     may_write = plan.changes or snapshot.recorded_state(plan.merchant).company_id is None
     if may_write and plan.merchant in snapshot.pending_intents:
         return Skipped(unsettled_reason(snapshot.pending_intents[plan.merchant]))
-    outcome: Outcome | None = skip_reason(plan, snapshot)
+    outcome: Outcome | None = skipped_by_quarantine(plan, snapshot)
     try:
-        async with _lease_to_write(plan, snapshot) as left_alone:
+        async with _lease_if_writing(plan, snapshot) as left_alone:
             if left_alone:
                 return left_alone
             if outcome is None:
                 # Counted before the first write leaves, so that no crash makes a change forgotten; corrected later.
                 counted_at = await count_before_writing(plan, snapshot)
                 outcome = await apply(plan, snapshot)
-                await correct_count(plan, outcome, snapshot, counted_at)
+                await count_after_writing(plan, outcome, snapshot, counted_at)
             await update_failure_tracking(plan, outcome, snapshot)
             await record(plan, outcome, snapshot)
     except Exception as error:
         if ends_run(error):
             raise
-        return await internal_error_outcome(plan, error, getattr(outcome, "writes", 0), snapshot)
+        return await record_internal_error(plan, error, getattr(outcome, "writes", 0), snapshot)
     return outcome
 
 
-def _lease_to_write(plan: Plan, snapshot: RunSnapshot) -> AbstractAsyncContextManager[Outcome | None]:
+def _lease_if_writing(plan: Plan, snapshot: RunSnapshot) -> AbstractAsyncContextManager[Outcome | None]:
     """The merchant's lease. Where nothing is to be written, what is to be recorded may still need it: see there."""
     return merchant_lease(plan.merchant, snapshot) if plan.changes else nullcontext()

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from controller.model.errors import RemoteError
 from controller.model.observed import Absent
 from controller.model.plan import ChangeKind
-from controller.reconcile.apply_accounts import ACCOUNT_INTENT, ask_for_pull
+from controller.reconcile.apply_new_accounts import ACCOUNT_INTENT, ask_for_pull
 from controller.reconcile.merchant_lease import try_leases
 from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
@@ -94,7 +94,7 @@ async def _find_result(intent: Intent, listed: CompanyIndex | None, snapshot: Ru
         return Absent() if listed.listing.complete else None
     assert intent.company_id is not None
     if intent.kind == ACCOUNT_INTENT:
-        return await _find_account(intent, intent.company_id, snapshot)
+        return await _find_account_and_ask_for_pull(intent, intent.company_id, snapshot)
     company = await snapshot.run.api.company(intent.company_id)
     if intent.kind == "delete":
         return intent.company_id if isinstance(company, Absent) else Absent()
@@ -105,7 +105,7 @@ async def _find_result(intent: Intent, listed: CompanyIndex | None, snapshot: Ru
     return made[-1] if made else Absent()
 
 
-async def _find_account(intent: Intent, company_id: str, snapshot: RunSnapshot) -> str | Absent | None:
+async def _find_account_and_ask_for_pull(intent: Intent, company_id: str, snapshot: RunSnapshot) -> str | Absent | None:
     """By the operations since then, which no name tells apart: the merchant's other creates wait for this one."""
     pushes = await snapshot.run.api.account_pushes(company_id)
     since = [each for each in pushes if each.requested_at is None or each.requested_at >= intent.begun_at - CLOCK_GAP]

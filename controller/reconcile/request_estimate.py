@@ -13,29 +13,31 @@ from controller.model.report import RequestEstimate
 QUOTA_PERIOD = timedelta(days=1)
 
 
-def estimate_cost(plans: Iterable[Plan], looking: int, pace: int, quota: Quota | None) -> RequestEstimate:
-    """Requests that carrying the plans out takes at most, `looking` reads among them: two of a configuration more."""
+def estimate_requests(
+    plans: Iterable[Plan], reads_of_look: int, requests_per_minute: int, quota: Quota | None
+) -> RequestEstimate:
+    """Requests that carrying the plans out takes at most, with `reads_of_look`: two reads of a configuration more."""
     kinds = [change.kind for plan in plans for change in plan.changes]
-    reads = looking + 2 * kinds.count(ChangeKind.SET_CONFIGURATION) + kinds.count(ChangeKind.RENAME_COMPANY)
+    reads = reads_of_look + 2 * kinds.count(ChangeKind.SET_CONFIGURATION) + kinds.count(ChangeKind.RENAME_COMPANY)
     # An account is looked for in several lists, and once it is created its books are pulled.
     reads, writes = (
         reads + 7 * kinds.count(ChangeKind.CREATE_ACCOUNT),
         len(kinds) + kinds.count(ChangeKind.CREATE_ACCOUNT),
     )
-    return RequestEstimate(reads, writes, round(_minutes(reads + writes, pace, quota), 2))
+    return RequestEstimate(reads, writes, round(_minutes(reads + writes, requests_per_minute, quota), 2))
 
 
-def with_settings_requests(cost: RequestEstimate, account: Plan, pace: int) -> RequestEstimate:
+def with_settings_requests(cost: RequestEstimate, account: Plan, requests_per_minute: int) -> RequestEstimate:
     """The estimate with the account's own settings: each part is read before and after it is written."""
     reads, writes = 2 * len(account.changes), len(account.changes)
-    minutes = round(cost.minutes + (reads + writes) / pace, 2)
+    minutes = round(cost.minutes + (reads + writes) / requests_per_minute, 2)
     return RequestEstimate(cost.reads + reads, cost.writes + writes, minutes)
 
 
 def quota_shortfall(cost: RequestEstimate, quota: Quota | None) -> tuple[str, ...]:
     """A sentence for people where the quota ends before the plan does, else nothing."""
     requests = cost.reads + cost.writes
-    if not cost.writes or quota is None or not _beyond(requests, quota):
+    if not cost.writes or quota is None or not _requests_beyond(requests, quota):
         return ()
     back = f"{seconds_from_now(quota.seconds_left):%Y-%m-%d %H:%M} UTC"
     return (
@@ -44,15 +46,17 @@ def quota_shortfall(cost: RequestEstimate, quota: Quota | None) -> tuple[str, ..
     )
 
 
-def _minutes(requests: int, pace: int, quota: Quota | None) -> float:
-    """At the present pace, and with the waiting where the quota has to return first."""
-    more = _beyond(requests, quota) if quota else 0
+def _minutes(requests: int, requests_per_minute: int, quota: Quota | None) -> float:
+    """At the present requests_per_minute, and with the waiting where the quota has to return first."""
+    more = _requests_beyond(requests, quota) if quota else 0
     if quota is None or not more:
-        return requests / pace
+        return requests / requests_per_minute
     days = (more - 1) // quota.limit if quota.limit else 0
-    return (timedelta(seconds=quota.seconds_left) + days * QUOTA_PERIOD) / timedelta(minutes=1) + more / pace
+    return (timedelta(seconds=quota.seconds_left) + days * QUOTA_PERIOD) / timedelta(
+        minutes=1
+    ) + more / requests_per_minute
 
 
-def _beyond(requests: int, quota: Quota) -> int:
+def _requests_beyond(requests: int, quota: Quota) -> int:
     """Requests that the quota has no room for before it returns; one that returns in a moment has room for all."""
     return max(0, requests - quota.remaining) if quota.seconds_left > MAX_QUOTA_WAIT_S else 0

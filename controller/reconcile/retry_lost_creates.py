@@ -8,9 +8,9 @@ from dataclasses import replace
 from controller.model.errors import StoppedBySignal
 from controller.model.plan import Change, Plan, PlanStatus
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Outcome, Skipped, Unchanged
-from controller.reconcile.apply_accounts import ACCOUNT_INTENT
+from controller.reconcile.apply_new_accounts import ACCOUNT_INTENT
 from controller.reconcile.concurrency import apply_all, plan_all
-from controller.reconcile.load_snapshot import load_snapshot, open_intents_of
+from controller.reconcile.load_snapshot import load_open_intents, load_snapshot
 from controller.reconcile.recover_intents import settle_intents
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count
@@ -24,24 +24,24 @@ async def retry_lost_creates(
     A run that does not wait leaves them to a later one.
     """
     run = snapshot.run
-    lost = {intent.merchant for intent in await open_intents_of(snapshot)}
+    lost = {intent.merchant for intent in await load_open_intents(snapshot)}
     again = [each for each in plan.plans if each.merchant in lost]
     if not again or not run.waits_for_lost_creates or run.stop.reason:
         return {}
-    await _waited_for(lost, snapshot)
-    pending = {intent.merchant: intent for intent in await open_intents_of(snapshot)}
+    await _wait_and_settle(lost, snapshot)
+    pending = {intent.merchant: intent for intent in await load_open_intents(snapshot)}
     anew = replace(await load_snapshot(run), run_id=snapshot.run_id, creates=snapshot.creates, pending_intents=pending)
     try:
-        later = await plan_all([each.merchant for each in again], anew, run.parallelism, _unwatched)
+        later = await plan_all([each.merchant for each in again], anew, run.parallelism, _no_progress)
     except StoppedBySignal:
         return {}
-    agreed = [_within(new, old) for new, old in zip(later, again, strict=True)]
-    outcomes = await apply_all(agreed, anew, run.parallelism, _unwatched)
-    both = {name: _with_first(first.get(name), outcome) for name, outcome in outcomes.items()}
-    return both | {each.merchant: made for each in later if (made := _was_made(each, first.get(each.merchant)))}
+    agreed = [_only_agreed_changes(new, old) for new, old in zip(later, again, strict=True)]
+    outcomes = await apply_all(agreed, anew, run.parallelism, _no_progress)
+    both = {name: _add_first_round_writes(first.get(name), outcome) for name, outcome in outcomes.items()}
+    return both | {each.merchant: made for each in later if (made := _applied_if_made(each, first.get(each.merchant)))}
 
 
-def _with_first(before: Outcome | None, outcome: Outcome) -> Outcome:
+def _add_first_round_writes(before: Outcome | None, outcome: Outcome) -> Outcome:
     """The second round's outcome, with what the first one wrote for the same merchant."""
     writes = before.writes if isinstance(before, Applied | Failed | ChangedSincePlan) else 0
     match outcome:
@@ -54,14 +54,14 @@ def _with_first(before: Outcome | None, outcome: Outcome) -> Outcome:
     return outcome
 
 
-async def _waited_for(merchants: Collection[str], snapshot: RunSnapshot) -> None:
+async def _wait_and_settle(merchants: Collection[str], snapshot: RunSnapshot) -> None:
     """Looks whenever a look decides something, until all are settled or the last look came to nothing.
 
     There is nothing to wait for where Codat's quota is used up.
     """
     run = snapshot.run
     looked: set[tuple[int, bool]] = set()
-    while open_ := [intent for intent in await open_intents_of(snapshot) if intent.merchant in merchants]:
+    while open_ := [intent for intent in await load_open_intents(snapshot) if intent.merchant in merchants]:
         due = {(intent.id, intent.missed_at is None): run.recovery_times.next_look_at(intent) for intent in open_}
         if due.keys() <= looked or run.api.resume_at or run.stop.reason:
             return
@@ -76,7 +76,7 @@ async def _waited_for(merchants: Collection[str], snapshot: RunSnapshot) -> None
         looked |= due.keys()
 
 
-def _was_made(later: Plan, before: Outcome | None) -> Applied | None:
+def _applied_if_made(later: Plan, before: Outcome | None) -> Applied | None:
     """Nothing is left to do: the write whose answer was lost was done. What it waits for is told as after any."""
     if later.changes or later.status is PlanStatus.UNKNOWN or not isinstance(before, Failed):
         return None
@@ -84,16 +84,16 @@ def _was_made(later: Plan, before: Outcome | None) -> Applied | None:
     return Applied(before.writes + (not counted), tuple(finding for finding in later.findings if finding.link))
 
 
-def _within(later: Plan, earlier: Plan) -> Plan:
+def _only_agreed_changes(later: Plan, earlier: Plan) -> Plan:
     """Of a second look's plan only what was agreed to: changes that the first one had, of the same fields from the
     same values to the same. What else has moved meanwhile nobody was shown."""
-    agreed = [_shown(change) for change in earlier.changes]
-    return replace(later, changes=tuple(each for each in later.changes if _shown(each) in agreed))
+    agreed = [_what_was_shown(change) for change in earlier.changes]
+    return replace(later, changes=tuple(each for each in later.changes if _what_was_shown(each) in agreed))
 
 
-def _shown(change: Change) -> tuple[object, ...]:
+def _what_was_shown(change: Change) -> tuple[object, ...]:
     return change.kind, change.classes, [(each.field, each.live, each.wanted) for each in change.fields]
 
 
-def _unwatched(done: int, of: int, failed: int) -> None:
+def _no_progress(done: int, of: int, failed: int) -> None:
     """A second round is short: it has no progress of its own."""

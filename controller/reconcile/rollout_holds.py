@@ -11,11 +11,11 @@ from controller.planning.renames import RenamePlan, under_new_names
 from state import Store
 
 
-async def active_and_released_holds(
-    store: Store, wanted: Mapping[str, DesiredMerchant], leave: RunPolicy, renames: RenamePlan
+async def load_active_and_released_holds(
+    store: Store, wanted: Mapping[str, DesiredMerchant], policy: RunPolicy, renames: RenamePlan
 ) -> tuple[dict[str, RolloutHold], tuple[str, ...]]:
     """Who is left alone, and whose hold ends here, since something else is wished of them now."""
-    if leave.for_rollout:
+    if policy.for_rollout:
         return {}, ()
     by_name = under_new_names({row.merchant: row for row in await store.rollouts.load_holds()}, renames)
     rows = {name: row for name, row in by_name.items() if name in wanted}

@@ -8,12 +8,12 @@ from controller.model.rollout import MemberState, Rollout, RolloutMember, Rollou
 from state import MemberRow, RolloutRow, Store
 
 
-async def load_newest(store: Store) -> Rollout | None:
+async def load_newest_rollout(store: Store) -> Rollout | None:
     row = await store.rollouts.load()
-    return await with_members(store, row) if row else None
+    return await load_rollout_of_row(store, row) if row else None
 
 
-async def with_members(store: Store, row: RolloutRow) -> Rollout:
+async def load_rollout_of_row(store: Store, row: RolloutRow) -> Rollout:
     rows = await store.rollouts.load_members(row.id)
     return Rollout(
         id=row.id,

@@ -22,18 +22,18 @@ def drop_stale(plan: FleetPlan, saved: Mapping[str, Any] | None) -> tuple[FleetP
         return plan, {}
     written = {each["merchant"]: each for each in saved["merchants"]}
     told = tuple(each for each in plan.plans if each.merchant in written)
-    holding = tuple(each for each in told if _as_saved(each, written[each.merchant]))
+    holding = tuple(each for each in told if _is_as_saved(each, written[each.merchant]))
     gone = set(written) - {each.merchant for each in holding}
     why = "moved since the plan was saved; make a new plan"
     moved: dict[str, Outcome] = {name: Skipped(why) for name in sorted(gone)}
     account = plan.account
-    if account and not (saved.get("account") and _as_saved(account, saved["account"])):
+    if account and not (saved.get("account") and _is_as_saved(account, saved["account"])):
         moved |= {ACCOUNT_NAME: Skipped(why)} if account.changes or saved.get("account") else {}
         account = None
     return replace(plan, plans=holding, account=account), moved
 
 
-def _as_saved(plan: Plan, written: Mapping[str, Any]) -> bool:
+def _is_as_saved(plan: Plan, written: Mapping[str, Any]) -> bool:
     """Whoever neither plan would touch may move as they like; whoever could not be read has not been seen to move.
 
     What the file shows as held may be written once this run releases it (`--allow re-create=NAME`).

@@ -1,4 +1,4 @@
-"""Everything one run knows: the wishes, the memories, the inventory, the API, the store and the time."""
+"""Everything one run knows: the wishes, the memories, the listing, the API, the store and the time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class CompanyIndex:
 
 MAX_CONCURRENT_DOCUMENT_WRITES = 2
 """While one merchant's document is thought about the others' wait for this process: the more of them, the longer is the
-time in which an edit in the portal is lost. Two use up the default pace while a request takes 200 ms."""
+time in which an edit in the portal is lost. Two use up the default rate while a request takes 200 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +128,11 @@ class RunSnapshot:
         return await asyncio.shield(self.absence_index[0])
 
     @property
-    def inventory_if_read(self) -> CompanyIndex | None:
+    def absence_index_if_read(self) -> CompanyIndex | None:
         """That listing, where it was read."""
         return next((each.result() for each in self.absence_index if each.done() and not each.exception()), None)
 
-    def needs_data_status(self, merchant: str) -> bool:
+    def always_reads_data_status(self, merchant: str) -> bool:
         """Whether the data status is read though nothing calls for it."""
         return self.run.read_data_status or merchant in self.pull_failed_merchants
 
@@ -140,9 +140,9 @@ class RunSnapshot:
         return self.recorded.get(merchant, RecordedState())
 
 
-def index_bound_companies(memories: Mapping[str, RecordedState]) -> dict[str, str]:
+def index_merchants_by_company_id(recorded: Mapping[str, RecordedState]) -> dict[str, str]:
     """Company id → merchant, of every binding that is not a tombstone."""
-    return {memory.company_id: name for name, memory in memories.items() if memory.company_id and not memory.removed_at}
+    return {memory.company_id: name for name, memory in recorded.items() if memory.company_id and not memory.removed_at}
 
 
 def not_bound_to_others(companies: Iterable[Company], merchant: str, claimed: Mapping[str, str]) -> tuple[Company, ...]:

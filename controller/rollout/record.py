@@ -14,14 +14,14 @@ from controller.model.rollout import (
     Rollout,
     RolloutState,
 )
-from controller.reconcile.rollout_rows import with_members
+from controller.reconcile.rollout_rows import load_rollout_of_row
 from controller.reporting.formatting import format_list
 from state import ProcessIdentity, RolloutRow, Store
 
 
 async def load_rollout(store: Store, name: str | None) -> Rollout:
     """That rollout, or the newest. Raises MerchantctlError where there is none."""
-    return await with_members(store, await _load_row(store, name))
+    return await load_rollout_of_row(store, await _load_row(store, name))
 
 
 async def pause_rollout(store: Store, name: str | None, at: datetime) -> Rollout:
@@ -63,7 +63,7 @@ async def claim_and_resume_rollout(
     the manifests ask for something else than at its start.
     """
     row = await _load_row(store, name)
-    rollout = await with_members(store, row)
+    rollout = await load_rollout_of_row(store, row)
     _refuse_if_over(rollout)
     # One that was paused was told to stop, be it at its last request or standing still: it has no say any more.
     if not await store.rollouts.acquire_claim(by_force=rollout.state is not RolloutState.RUNNING):

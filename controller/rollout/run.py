@@ -38,13 +38,13 @@ from controller.reconcile.change_window import recent_automatic_changes
 from controller.reconcile.concurrency import map_bounded
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import skipped_by_stop
-from controller.reconcile.fleet import may_write, plan_fleet, reconcile
+from controller.reconcile.fleet import may_write_else_stop, plan_fleet, reconcile
 from controller.reconcile.fleet_plan import build_fleet_plan
-from controller.reconcile.identity import apply_renames, resolve_renames
-from controller.reconcile.last_sync import read_sync
+from controller.reconcile.last_sync import read_latest_sync
 from controller.reconcile.load_snapshot import load_snapshot, recover_then_snapshot
+from controller.reconcile.merchant_identity import apply_renames, resolve_renames
 from controller.reconcile.plan_merchant import Applier, apply_and_record
-from controller.reconcile.rollout_rows import load_newest
+from controller.reconcile.rollout_rows import load_newest_rollout
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count, format_list, format_time
 from controller.rollout.gate import (
@@ -94,13 +94,13 @@ async def confirm_and_record_rollout(
 ) -> Rollout | RolloutPreview:
     """Plans everyone in scope, judges the whole rollout, asks, and writes its record. Refused or declined: what it
     would have been. The caller holds the lock."""
-    last = await load_newest(run.store)
+    last = await load_newest_rollout(run.store)
     if last and last.state in ACTIVE_ROLLOUT_STATES:
         step = f"merchantctl rollout resume {last.name}, or abort it"
         raise MerchantctlError(f"{describe_position(last)}, and there is one at a time: {step}")
     preview = await preview_rollout(run, name or f"rollout-{last.id + 1 if last else 1}", spec)
     idle = not any(changes_only_existing(each) for each in preview.plan.plans)
-    if preview.plan.refusal or idle or not may_write(preview.plan, run.stop) or not confirm(preview):
+    if preview.plan.refusal or idle or not may_write_else_stop(preview.plan, run.stop) or not confirm(preview):
         return preview
     rows = await run.store.records.load()
     await apply_renames(run.fleet, await resolve_renames(run.fleet, rows, run.store), run.store, run.now())
@@ -324,7 +324,7 @@ async def _read_and_save_syncs(snapshot: RunSnapshot) -> None:
 
     async def read(who: tuple[str, str]) -> SyncRow | None:
         try:
-            return await read_sync(*who, known.get(who[0]), run.api, run.service_now())
+            return await read_latest_sync(*who, known.get(who[0]), run.api, run.service_now())
         except RemoteError:
             return None
 

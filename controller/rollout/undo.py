@@ -34,10 +34,10 @@ from controller.planning.diff import recorded_path
 from controller.planning.holds import declared_hold
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
-from controller.reconcile.fleet import confirm_changes, execute, may_write, plan_fleet
+from controller.reconcile.fleet import confirm_changes, execute, may_write_else_stop, plan_fleet
 from controller.reconcile.load_snapshot import recover_then_snapshot
 from controller.reconcile.plan_merchant import Applier, apply_and_record
-from controller.reconcile.rollout_rows import load_newest
+from controller.reconcile.rollout_rows import load_newest_rollout
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reconcile.takeovers import Takeovers
 from controller.reporting.formatting import format_list
@@ -63,7 +63,7 @@ async def undo_rollout(
     author = replace(run.author, verb=f"{rollout.name} undo")
     run = replace(run, scope=Scope(names=frozenset(members)), author=author)
     snapshot, plan = await _plan_undo(rollout, members, run, declared)
-    if plan.refusal or not may_write(plan, run.stop) or not confirm_changes(plan, confirm):
+    if plan.refusal or not may_write_else_stop(plan, run.stop) or not confirm_changes(plan, confirm):
         return plan
     await run.store.rollouts.compare_and_set(
         rollout.id, if_state_in=[*UNDOABLE_STATES], state=RolloutState.UNDOING.value, since=run.now()
@@ -74,7 +74,7 @@ async def undo_rollout(
 
 
 async def _refuse_what_cannot_be_undone(rollout: Rollout, run: RunContext) -> None:
-    last = await load_newest(run.store)
+    last = await load_newest_rollout(run.store)
     if rollout.state is RolloutState.RUNNING:
         raise MerchantctlError(f"{describe_position(rollout)}: merchantctl rollout pause {rollout.name} first")
     if rollout.state not in UNDOABLE_STATES:

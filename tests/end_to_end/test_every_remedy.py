@@ -50,7 +50,7 @@ from controller.planning import (
 )
 from controller.planning import company as company_rules
 from controller.planning import connection as connection_rules
-from controller.reconcile import apply_accounts, concurrency, failure_policy, merchant_progress
+from controller.reconcile import apply_new_accounts, concurrency, failure_policy, merchant_progress
 from state import ProcessIdentity, open_state
 from tests.end_to_end import following
 from tests.end_to_end.place import UK_PROFILE, Place
@@ -1824,7 +1824,7 @@ NOBODY_HERE: dict[Callable[..., object], str] = {
         "the emulator offers at once what it has pulled; its remedy is that of _not_pulled_findings"
     ),
     concurrency.unread_plan: "whatever a look raises that it should have told as unread itself: none of ours does",
-    apply_accounts._waiting_finding: "an event; the looks after it say the same by new_accounts._finding",
+    apply_new_accounts._waiting_finding: "an event; the looks after it say the same by new_accounts._finding",
     merchant_progress.undeclared_change_finding: "an event, told once by the apply that saw it; no look finds it",
     connection_rules._no_platform_finding: "the manifests are not sound without a platform: no command comes that far",
     renames.company_bound_twice: "only of a state from before the index that forbids it",

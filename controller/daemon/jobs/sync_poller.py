@@ -23,7 +23,7 @@ from controller.model.errors import ApiUnusable, RemoteLimitReached
 from controller.model.plan import READY_CONDITION, ConditionStatus, Plan
 from controller.model.syncs_and_uploads import is_failure
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.last_sync import read_sync
+from controller.reconcile.last_sync import read_latest_sync
 from state import Store, SyncRow
 from state.errors import StateProblem
 
@@ -62,7 +62,7 @@ class SyncPoller:
     async def _poll_one(self, plan: Plan, before: SyncRow | None) -> None:
         assert plan.company_id is not None, "in service is only who has a company"
         try:
-            row = await read_sync(plan.merchant, plan.company_id, before, self.api, self.now())
+            row = await read_latest_sync(plan.merchant, plan.company_id, before, self.api, self.now())
             await self.store.syncs.save([row])
         except Exception as error:
             self.backoff.record_or_raise(plan.merchant, error, self.now(), "sync_status_unreadable")

@@ -74,7 +74,7 @@ def rename_events(run: int, at: datetime, moved: Mapping[str, str]) -> tuple[Eve
 
 
 def find_contested(
-    fleet: Fleet, rows: Mapping[str, MerchantRecord], renames: RenamePlan, inventory: CompanyIndex | None
+    fleet: Fleet, rows: Mapping[str, MerchantRecord], renames: RenamePlan, company_index: CompanyIndex | None
 ) -> dict[str, Finding]:
     """Merchants that are left alone, and what is said of each. `rows` are under the names of this run."""
     contested = dict(_twice_bound_findings(rows))
@@ -84,7 +84,7 @@ def find_contested(
     if not fleet.root_is_complete:
         return contested
     bound = {name: row.company_id for name, row in rows.items() if row.company_id and name in fleet.known_names}
-    removed = list(_removed_merchants(fleet, rows, inventory))
+    removed = list(_removed_merchants(fleet, rows, company_index))
     for old, new in find_claims(removed, fleet.merchants.values(), bound, declared).items():
         says = removed_but_declared if declared.get(new) == old and new in bound else removed_but_claimed
         contested.setdefault(old, says(old, new))
@@ -94,12 +94,12 @@ def find_contested(
 
 
 def _removed_merchants(
-    fleet: Fleet, rows: Mapping[str, MerchantRecord], inventory: CompanyIndex | None
+    fleet: Fleet, rows: Mapping[str, MerchantRecord], company_index: CompanyIndex | None
 ) -> Iterator[RemovedMerchant]:
     """With every name of the company that is known: as it is called now, as we called it, as we asked for it."""
     for name, row in rows.items():
         if row.company_id and not row.retired_at and name not in fleet.known_names:
-            listed = inventory.by_id.get(row.company_id) if inventory else None
+            listed = company_index.by_id.get(row.company_id) if company_index else None
             names = (listed.name if listed else None, row.company_name, row.applied.get(COMPANY_NAME_PATH))
             yield RemovedMerchant(name, row.company_id, frozenset(str(each) for each in names if each))
 

@@ -64,7 +64,7 @@ async def _push(
 ) -> tuple[Intent, AccountPush]:
     """The operation, done or still under way after some seconds. MerchantHalted where the books did not take it."""
     run, desired, intents = snapshot.run, snapshot.desired[plan.merchant], list[Intent]()
-    path, ref, new = _wanted(change, desired.fields)
+    path, ref, new = _declared_new_account(change, desired.fields)
     company_id, connection_id = progress.require_company_id(), str(plan.connection_id)
     await _halt_unless_lacking(plan, path, ref, new, progress, snapshot)
 
@@ -72,12 +72,12 @@ async def _push(
         live = read_configuration(await api.configuration(company_id), run.service_now())
         if not unresolved_new_accounts({path: ref}, live):
             raise progress.changed_since_plan(f"{ref} is offered by now for {path}")
-        account = _prototype(str(desired.platform), change, new)
+        account = _account_to_push(str(desired.platform), change, new)
         async with announce_intent(plan, snapshot, ACCOUNT_INTENT, name=str(ref), company_id=company_id) as intent:
             intents.append(intent)
             return await progress.count_write(api.push_account(company_id, connection_id, account, intent.key))
 
-    push = await _ended(await run.api.read_then_write(read_then_push), company_id, snapshot)
+    push = await _poll_push(await run.api.read_then_write(read_then_push), company_id, snapshot)
     if push.status in ("Failed", "TimedOut"):
         await run.store.intents.close(intents[-1].id, outcome="not done", at=run.now())
         why = f"the books did not take account {new.name!r}: {push.message or push.status}"
@@ -98,7 +98,7 @@ async def ask_for_pull(company_id: str, snapshot: RunSnapshot, progress: Merchan
     return True
 
 
-def _wanted(change: Change, fields: Mapping[str, object]) -> tuple[str, Ref, NewAccount]:
+def _declared_new_account(change: Change, fields: Mapping[str, object]) -> tuple[str, Ref, NewAccount]:
     path = change.fields[0].field
     ref = fields[path]
     assert isinstance(ref, Ref), "planning creates only what a reference says"
@@ -118,7 +118,7 @@ async def _halt_unless_lacking(
         raise progress.changed_since_plan(obstacle.cause)
 
 
-def _prototype(platform: str, change: Change, new: NewAccount) -> dict[str, str]:
+def _account_to_push(platform: str, change: Change, new: NewAccount) -> dict[str, str]:
     """The account as Codat takes it (API notes 3.11 #33)."""
     sections = {place[0] for each in change.fields if (place := parse_account_path(each.field))}
     section = "payments" if "payments" in sections else min(sections)
@@ -131,7 +131,7 @@ def _prototype(platform: str, change: Change, new: NewAccount) -> dict[str, str]
     return {key: text for key, text in account.items() if text}
 
 
-async def _ended(push: AccountPush, company_id: str, snapshot: RunSnapshot) -> AccountPush:
+async def _poll_push(push: AccountPush, company_id: str, snapshot: RunSnapshot) -> AccountPush:
     """The operation once it has ended, or as it stands after some seconds."""
     for seconds in POLL_AFTER_S:
         if not push.is_pending or snapshot.run.stop.reason:
