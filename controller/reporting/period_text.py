@@ -16,7 +16,7 @@ from controller.reporting.paint import WITHOUT_COLOUR, Paint
 
 _STYLE_BY_SEVERITY = {Severity.CRITICAL: "bad", Severity.WARNING: "change", Severity.INFO: "quiet"}
 _LONGEST_CAUSE = 100
-_LONGEST_CAUSE = 300
+_LONGEST_NOT_BOOKED_TITLE = 300
 
 
 def period_report_text(report: PeriodReport, paint: Paint = WITHOUT_COLOUR) -> str:
@@ -72,7 +72,7 @@ def _not_booked(report: PeriodReport, paint: Paint) -> list[str]:
         table = [(name, since, f"last success: {success}", f"next: {due}") for name, since, success, due, _ in rows]
         remedy = words.not_booked_remedy(group)
         lines += [
-            "  " + cut_text(words.not_booked_title(group), _LONGEST_CAUSE),
+            "  " + cut_text(words.not_booked_title(group), _LONGEST_NOT_BOOKED_TITLE),
             *([f"    > {remedy}"] if remedy else []),
         ]
         lines += [*align_columns(table, "    "), *([f"    and {more:,} more: -o json has all"] if more > 0 else [])]
