@@ -12,7 +12,7 @@ import click
 from controller.cli.formats import APPLY_FORMATS, PLAN_FORMATS, View, render_isolated
 from controller.cli.options import (
     AllowParameter,
-    SaidArgument,
+    NonEmptyArgument,
     lock_timeout_option,
     output_option,
     parse_scope,
@@ -45,7 +45,9 @@ terminal to ask on, 65 invalid manifests, 130/143 stopped by a signal.
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("source", required=False, metavar="[PATH or PLAN]", type=click.Path(path_type=Path), cls=SaidArgument)
+@click.argument(
+    "source", required=False, metavar="[PATH or PLAN]", type=click.Path(path_type=Path), cls=NonEmptyArgument
+)
 @selection_options
 @output_option(APPLY_FORMATS)
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -88,7 +90,7 @@ def command(ctx: click.Context, /, source: Path | None, output: str, yes: bool, 
                 max_changes=options["max_changes"],
                 retry_quarantined=options["retry"],
             ),
-            confirm=_show_and_confirm(output, yes),
+            confirm=_confirm_callback(output, yes),
             saved_plan=saved_plan,
             parallelism=options["parallelism"],
             lock_timeout=options["lock_timeout"],
@@ -130,7 +132,7 @@ def _read_saved_plan(source: Path | None) -> dict[str, Any] | None:
     return saved_plan
 
 
-def _show_and_confirm(output: str, yes: bool) -> Callable[[FleetPlan], bool]:
+def _confirm_callback(output: str, yes: bool) -> Callable[[FleetPlan], bool]:
     """A callback that shows a plan, on stderr where stdout is for a program, and asks unless `--yes`."""
 
     def confirm_plan(plan: FleetPlan) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli.options import MerchantNameParameter, SaidArgument, parse_scope, selection_options
+from controller.cli.options import MerchantNameParameter, NonEmptyArgument, parse_scope, selection_options
 from controller.model.errors import UsageError
 from controller.settings import Settings
 
@@ -35,7 +35,7 @@ be read, 64 wrong usage or no terminal to ask on, 65 invalid manifests.
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", required=False, type=MerchantNameParameter(), cls=SaidArgument)
+@click.argument("name", required=False, type=MerchantNameParameter(), cls=NonEmptyArgument)
 @selection_options
 @click.option("--diff", is_flag=True, help="Print a patch, and write nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -98,12 +98,12 @@ def _patch(result: CodifyResult) -> str:
     lines: list[str] = []
     for file, (before, after) in result.files.items():
         texts = (before.decode().splitlines(keepends=True), after.decode().splitlines(keepends=True))
-        for line in unified_diff(*texts, _quoted(f"a/{file}"), _quoted(f"b/{file}")):
+        for line in unified_diff(*texts, _git_quoted(f"a/{file}"), _git_quoted(f"b/{file}")):
             lines.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
     return "".join(lines)
 
 
-def _quoted(name: str) -> str:
+def _git_quoted(name: str) -> str:
     """A name with a line break would begin another line of the patch."""
     spelt = "".join(
         sign if sign.isprintable() and sign not in '"\\' else "".join(f"\\{byte:03o}" for byte in os.fsencode(sign))

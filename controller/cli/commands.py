@@ -50,7 +50,7 @@ COMMANDS = {
     "link": CommandEntry("link", "Print the link that a merchant needs.", talks_to_api=True),
     "sync": CommandEntry("sync", "Put one merchant's sales into the books now, for testing.", talks_to_api=True),
     "push": CommandEntry("push", "Send one merchant's commerce data from a file.", talks_to_api=True),
-    "options": CommandEntry("mapping_options", "Show what a merchant's books offer for each field.", talks_to_api=True),
+    "options": CommandEntry("offered_options", "Show what a merchant's books offer for each field.", talks_to_api=True),
     "impact": CommandEntry("impact", "Say who depends on something, and what would happen."),
     "history": CommandEntry("history", "Show what happened to a merchant."),
     "explain": CommandEntry("explain", "Show which file and line a value comes from."),
@@ -128,7 +128,7 @@ class CommandTable(click.Group):
 
                 ctx.obj = with_newest_commit(ctx.obj, print_notice)
             talks_to_api = COMMANDS[name].talks_to_api or bool({"--online", "--live"} & set(rest))
-            _print_place(ctx.obj, talks_to_api)
+            _print_environment_and_url(ctx.obj, talks_to_api)
             if talks_to_api:
                 _warn_of_exposed_files(ctx.obj.exposed)
         return name, self.get_command(ctx, name), rest
@@ -145,7 +145,7 @@ def _warn_of_exposed_files(files: Iterable[Path]) -> None:
         click.echo(f"merchantctl: warning: {warning}", err=True)
 
 
-def _print_place(settings: Settings, talks_to_api: bool) -> None:
+def _print_environment_and_url(settings: Settings, talks_to_api: bool) -> None:
     """Print the environment, and a base URL other than production: who uses several sees which one answers. An answer
     from the state or the manifests alone is of one environment, too."""
     words = [f"environment {settings.environment_name}"] if settings.environment_name else []

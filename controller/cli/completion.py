@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from controller.cli.options import SaidArgument
+from controller.cli.options import NonEmptyArgument
 
 _EXAMPLES = """
 \b
@@ -16,7 +16,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), cls=SaidArgument)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), cls=NonEmptyArgument)
 def command(shell: str) -> None:
     """Print a script that completes commands in your shell."""
     from click.shell_completion import get_completion_class

@@ -65,7 +65,7 @@ class DemoRunner:
         done = subprocess.run(
             [sys.executable, "-m", "controller", *arguments],
             cwd=self.folder,
-            env=self.environment(),
+            env=self.process_variables(),
             capture_output=True,
             text=True,
             check=False,
@@ -79,7 +79,7 @@ class DemoRunner:
                 click.secho(f"(exit {done.returncode})", dim=True)
         return done.returncode, done.stdout
 
-    def settings(self) -> dict[str, str]:
+    def setting_variables(self) -> dict[str, str]:
         """The variables that say which API, manifests and state the demo works with."""
         return {
             "CODAT_API_KEY": DEMO_API_KEY,
@@ -88,13 +88,13 @@ class DemoRunner:
             "MERCHANTCTL_STATE": f"sqlite:///{self.folder / 'demo.db'}",
         }
 
-    def environment(self) -> dict[str, str]:
+    def process_variables(self) -> dict[str, str]:
         """This process's variables, with the demo's own in place of the user's."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CODAT_", "MERCHANTCTL_"))}
         source = {
             "PYTHONPATH": os.pathsep.join([str(SOURCE_ROOT), kept.get("PYTHONPATH", "")]).rstrip(os.pathsep),
         }
-        return kept | self.settings() | source
+        return kept | self.setting_variables() | source
 
 
 def _shortened(printed: str, lines: int) -> str:
@@ -138,15 +138,15 @@ def provision(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None
     teller.narrate("What would change? Nothing is written")
     teller.run("plan")
     _, text = teller.run("plan", "-o", "json", quiet=True)
-    checks.expect(stage.writes() == 0, "plan makes no request but GET")
+    checks.expect(stage.count_controller_writes() == 0, "plan makes no request but GET")
     kinds = [change["kind"] for each in json.loads(text)["merchants"] for change in each["changes"]]
     teller.narrate("Do it")
     checks.expect(teller.run("apply", "--yes")[0] == 0, "the first apply succeeds")
-    counts = stage.counts()
+    counts = stage.request_counts()
     made, linked = kinds.count("create-company"), kinds.count("create-connection")
     checks.expect(counts.get(CREATE_COMPANY) == made, f"{made} new merchants cost {made} company creates")
     checks.expect(counts.get(CREATE_CONNECTION) == linked, f"{linked} connections were created, once each")
-    checks.expect(stage.writes() == made + linked, "and nothing else was written")
+    checks.expect(stage.count_controller_writes() == made + linked, "and nothing else was written")
 
 
 def consent(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
@@ -155,13 +155,13 @@ def consent(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
     linked = stage.authorise_everyone()
     teller.narrate("Now the mapping can be made: one POST a merchant")
     checks.expect(teller.run("apply", "--yes")[0] == 0, "the second apply succeeds")
-    posts = stage.counts().get(CONFIGURE, 0)
+    posts = stage.request_counts().get(CONFIGURE, 0)
     checks.expect(posts == linked, f"{linked} merchants that consented cost {linked} configuration posts")
-    before = stage.writes()
+    before = stage.count_controller_writes()
     teller.narrate("In sync")
     checks.expect(teller.run("plan", "--detailed-exitcode")[0] == 0, "the plan is empty")
     teller.run("apply", "--yes", quiet=True)
-    checks.expect(stage.writes() == before, "a further apply writes nothing")
+    checks.expect(stage.count_controller_writes() == before, "a further apply writes nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ CORRECTED_CODES = ("company-renamed", "sync-disabled")
 
 def cause_drift(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
     """Six merchants drift in six ways; the report names each, with cause and remedy."""
-    victims = stage.pick_linked(len(DRIFT_CASES))
+    victims = stage.pick_victims(len(DRIFT_CASES))
     teller.narrate("People meddle")
     for meddling, company in zip(DRIFT_CASES, victims, strict=True):
         click.echo(f"  {company.name}: somebody {meddling.description}")
@@ -206,16 +206,16 @@ def cause_drift(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> No
 
 def correct_drift(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
     """Apply mends what is ours to mend and leaves what is not."""
-    before = stage.writes()
+    before = stage.count_controller_writes()
     teller.narrate("Put right what may be put right")
     code, _ = teller.run("apply", "--yes")
     checks.expect(code == 3, "apply exits 3: two merchants' mappings need a person")
     checks.expect(
-        stage.writes() - before == len(CORRECTED_CODES),
+        stage.count_controller_writes() - before == len(CORRECTED_CODES),
         f"{len(CORRECTED_CODES)} merchants were mended with one write each",
     )
-    checks.expect(stage.is_note_kept(), "the field that nobody declared is as the merchant left it")
-    left = {each["code"] for each in _drift(teller)["findings"]}
+    checks.expect(stage.is_merchant_note_kept(), "the field that nobody declared is as the merchant left it")
+    left = {each["code"] for each in _drift_report(teller)["findings"]}
     checks.expect(not left & set(CORRECTED_CODES), "what was mended is reported no more")
 
 
@@ -230,7 +230,7 @@ def restore_merchants(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks)
 def print_checks(stage: DemoStage, checks: ClaimChecks, *, verbose: bool) -> None:
     """The claims, and with `verbose` the requests that the server counted."""
     click.secho("\n── What was checked, against the requests that the server counted", bold=True)
-    for name, number in sorted(stage.counts().items()) if verbose else ():
+    for name, number in sorted(stage.request_counts().items()) if verbose else ():
         click.echo(f"  {number:4d}  {name}")
     duplicates = stage.count_duplicates()
     checks.expect(duplicates == 0, f"duplicates: {duplicates}")
@@ -242,7 +242,7 @@ def print_next_steps(teller: DemoRunner) -> None:
     """How to open the dashboard on what the demo made."""
     program = sys.argv[0] if Path(sys.argv[0]).name == "merchantctl" else f"{sys.executable} -m controller"
     port = teller.url.rpartition(":")[2]
-    settings = " ".join(f"{name}={quote(value)}" for name, value in teller.settings().items())
+    settings = " ".join(f"{name}={quote(value)}" for name, value in teller.setting_variables().items())
     click.secho("\n── See it in the dashboard", bold=True)
     click.echo(f"All of it is kept in {teller.folder}. In one terminal, the copy of the API:")
     click.echo(f"  {program} emulator --port {port} --data {quote(str(teller.folder / 'world.db'))}")
@@ -250,6 +250,6 @@ def print_next_steps(teller: DemoRunner) -> None:
     click.echo(f"  {settings} {program} run")
 
 
-def _drift(teller: DemoRunner) -> dict[str, Any]:
+def _drift_report(teller: DemoRunner) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(teller.run("drift", "-o", "json", quiet=True)[1])
     return report

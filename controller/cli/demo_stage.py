@@ -48,14 +48,17 @@ class DemoStage:
         with running_emulator(EmulatorSettings(api_key=DEMO_API_KEY), data=str(data)) as url:
             yield cls(url)
 
-    def counts(self) -> dict[str, int]:
+    def request_counts(self) -> dict[str, int]:
         """Requests since the start, by method and path; the people's own among them."""
         counts: dict[str, int] = self._control("GET", "requests")["counts"]
         return counts
 
-    def writes(self) -> int:
+    def count_controller_writes(self) -> int:
         """Requests by the controller that changed something."""
-        return sum(number for name, number in self.counts().items() if not name.startswith("GET")) - self.own_writes
+        return (
+            sum(number for name, number in self.request_counts().items() if not name.startswith("GET"))
+            - self.own_writes
+        )
 
     def companies(self) -> list[DemoCompany]:
         found = self._call("GET", "/companies?page=1&pageSize=100")["results"]
@@ -78,7 +81,7 @@ class DemoStage:
         self._control("POST", "clock", {"advance": "PT2M"})
         return len(waiting)
 
-    def pick_linked(self, number: int) -> list[DemoCompany]:
+    def pick_victims(self, number: int) -> list[DemoCompany]:
         """British merchants that are Linked and switched on, first come first served."""
         able = (each for each in self.companies() if each.platform in UK_PLATFORMS and each.status == "Linked")
         self.meddled_with = [each for each in able if self._configuration(each)["enabled"]][:number]
@@ -106,7 +109,7 @@ class DemoStage:
             "PATCH", f"companies/{company.id}/configuration", {"enabled": False, "merchantNote": MERCHANT_NOTE}
         )
 
-    def is_note_kept(self) -> bool:
+    def is_merchant_note_kept(self) -> bool:
         return (
             self.company_with_note is not None
             and self._configuration(self.company_with_note).get("merchantNote") == MERCHANT_NOTE
@@ -118,7 +121,7 @@ class DemoStage:
             if company.status in ("Deauthorized", "Unlinked") and company.id in {each.id for each in self.meddled_with}:
                 self._change_consent(company, "authorize")
         deleted, archived = self.meddled_with[:2]
-        self._control("POST", f"companies/{deleted.id}/accounts", _refunds_account())
+        self._control("POST", f"companies/{deleted.id}/accounts", _new_refunds_account())
         self._set_refunds_account_status(archived, "Active")
         self._control("POST", "clock", {"advance": "PT2M"})
 
@@ -156,5 +159,5 @@ class DemoStage:
         return json.loads(content) if content else None
 
 
-def _refunds_account() -> dict[str, str]:
+def _new_refunds_account() -> dict[str, str]:
     return {"name": "Sales returns", "nominalCode": "205", "fullyQualifiedCategory": "Income.Revenue", "type": "Income"}

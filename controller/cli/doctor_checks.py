@@ -200,7 +200,7 @@ async def _check_state(settings: Settings) -> AsyncGenerator[DoctorCheck, None]:
     if not inspection.locks:
         yield DoctorCheck("lock", True, "free")
     for kind, (holder, silent_for_s) in inspection.locks.items():
-        yield lock_check(kind, holder, silent_for_s, settings)
+        yield check_held_lock(kind, holder, silent_for_s, settings)
 
 
 def _check_size(inspection: StateInspection, settings: Settings) -> DoctorCheck:
@@ -218,7 +218,7 @@ _WAITS = {
 }
 
 
-def lock_check(kind: LockKind, holder: LockRow, silent_for_s: float | None, settings: Settings) -> DoctorCheck:
+def check_held_lock(kind: LockKind, holder: LockRow, silent_for_s: float | None, settings: Settings) -> DoctorCheck:
     """The check of a lock that is held. `silent_for_s`: seconds since its holder's last heartbeat; None: it is dead."""
     owner = holder.owner
     fact = f"held by `{owner.command}` (pid {owner.pid} on {owner.host}) since {format_time(holder.since)}"

@@ -55,7 +55,7 @@ def command(ctx: click.Context, /, path: Path | None, output: str, group_by: str
 
     settings: Settings = ctx.obj
     scope = parse_scope(path, options["targets"], options["selector"])
-    wanted = parse_filter(options, _since(settings, options["since"]))
+    wanted = parse_filter(options, _resolve_since(settings, options["since"]))
     also_read = [part for part in ("data", "syncs") if options[part]]
     look = PlanOptions(also_read, strict=False, record_as="drift" if options["record"] else None, labelled=True)
     with progress("Looking") as on_progress:
@@ -75,7 +75,7 @@ def command(ctx: click.Context, /, path: Path | None, output: str, group_by: str
     ctx.exit(exit_code("drift", plan if has_unread(plan) else filtered))
 
 
-def _since(settings: Settings, text: str | None) -> datetime | None:
+def _resolve_since(settings: Settings, text: str | None) -> datetime | None:
     """None where everything is shown, also because no last time is known: everything is new then, and that is said."""
     from controller.cli.state_access import query_state
     from controller.cli.terminal import print_notice

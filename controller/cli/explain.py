@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import FieldParameter, MerchantNameParameter, SaidArgument, output_option
+from controller.cli.options import FieldParameter, MerchantNameParameter, NonEmptyArgument, output_option
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import DesiredMerchant
 from controller.model.errors import InvalidManifests, UsageError
@@ -38,8 +38,8 @@ declare stays as it is: docs/manifests.md says what that may be, --live what of 
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", type=MerchantNameParameter(), cls=SaidArgument)
-@click.argument("field", required=False, type=FieldParameter(), cls=SaidArgument)
+@click.argument("name", type=MerchantNameParameter(), cls=NonEmptyArgument)
+@click.argument("field", required=False, type=FieldParameter(), cls=NonEmptyArgument)
 @click.option("--live", is_flag=True, help="Ask Codat, and show what is live and no manifest can declare, too.")
 @output_option()
 @click.pass_obj

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli.options import MerchantNameParameter, SaidArgument, output_option
+from controller.cli.options import MerchantNameParameter, NonEmptyArgument, output_option
 from controller.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", type=MerchantNameParameter(), cls=SaidArgument)
+@click.argument("name", type=MerchantNameParameter(), cls=NonEmptyArgument)
 @output_option()
 @click.pass_obj
 def command(settings: Settings, name: str, output: str) -> None:

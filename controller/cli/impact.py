@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import SaidArgument, output_option, parse_scope, selection_options
+from controller.cli.options import NonEmptyArgument, output_option, parse_scope, selection_options
 from controller.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def command() -> None:
 
 
 @command.command(epilog='Example: merchantctl impact account "Tips payable"')
-@click.argument("reference", metavar="REF", cls=SaidArgument)
+@click.argument("reference", metavar="REF", cls=NonEmptyArgument)
 @selection_options
 @output_option()
 @click.pass_obj
@@ -40,11 +40,13 @@ def account(settings: Settings, reference: str, targets: tuple[str, ...], select
     from controller.cli.terminal import environment
     from controller.operations.impact import ask_account
 
-    _print(settings, ask_account(settings, parse_scope(None, targets, selector), reference, environment()), output)
+    _ask_and_print(
+        settings, ask_account(settings, parse_scope(None, targets, selector), reference, environment()), output
+    )
 
 
 @command.command(epilog="Example: merchantctl impact profile uk-xero -o json")
-@click.argument("name", cls=SaidArgument)
+@click.argument("name", cls=NonEmptyArgument)
 @selection_options
 @output_option()
 @click.pass_obj
@@ -53,11 +55,11 @@ def profile(settings: Settings, name: str, targets: tuple[str, ...], selector: s
     from controller.cli.terminal import environment
     from controller.operations.impact import ask_profile
 
-    _print(settings, ask_profile(settings, parse_scope(None, targets, selector), name, environment()), output)
+    _ask_and_print(settings, ask_profile(settings, parse_scope(None, targets, selector), name, environment()), output)
 
 
 @command.command(epilog="Example: merchantctl impact connection quickbooks-online")
-@click.argument("platform", cls=SaidArgument)
+@click.argument("platform", cls=NonEmptyArgument)
 @selection_options
 @output_option()
 @click.pass_obj
@@ -66,10 +68,12 @@ def connection(settings: Settings, platform: str, targets: tuple[str, ...], sele
     from controller.cli.terminal import environment
     from controller.operations.impact import ask_connection
 
-    _print(settings, ask_connection(settings, parse_scope(None, targets, selector), platform, environment()), output)
+    _ask_and_print(
+        settings, ask_connection(settings, parse_scope(None, targets, selector), platform, environment()), output
+    )
 
 
-def _print(settings: Settings, question: Coroutine[Any, Any, Impact], output: str) -> None:
+def _ask_and_print(settings: Settings, question: Coroutine[Any, Any, Impact], output: str) -> None:
     from controller.cli.documents import manifests_revision, render_document
     from controller.cli.terminal import paint_for, run_async
     from controller.reporting.impact import impact_json, impact_text

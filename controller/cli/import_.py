@@ -158,7 +158,7 @@ def _write_manifests(result: ImportResult, folder: Path, root: Path) -> None:
     from controller.desired.generate import unique_name
     from controller.desired.yaml_writer import yaml_text
 
-    contents = _rewrite_declared(result)
+    contents = _rewritten_files(result)
     taken_paths = {str(path.relative_to(folder).with_suffix("")) for path in folder.glob("*/*")}
     for manifest in result.manifests:
         if manifest.name not in result.declared_in or not _is_merchant(manifest):
@@ -170,7 +170,7 @@ def _write_manifests(result: ImportResult, folder: Path, root: Path) -> None:
             overwrite_file(Path(file), after, root)
 
 
-def _rewrite_declared(result: ImportResult) -> dict[str, tuple[bytes, bytes]]:
+def _rewritten_files(result: ImportResult) -> dict[str, tuple[bytes, bytes]]:
     """By file that declares an imported merchant: its content, and its new content. Nothing is written yet."""
     from controller.cli.files import read_file
     from controller.desired.yaml_editor import FileEdits

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from controller.cli.files import write_new_file
-from controller.cli.options import SaidArgument
+from controller.cli.options import NonEmptyArgument
 from controller.model.errors import UsageError
 from controller.untrusted_text import escape_control
 
@@ -42,7 +42,7 @@ _EXAMPLE_MANIFESTS = {
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path), cls=SaidArgument)
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path), cls=NonEmptyArgument)
 def command(folder: Path) -> None:
     """Write a starter repository: example manifests, a CI workflow, the editor's schema. Overwrites nothing."""
     if folder.exists() and not folder.is_dir():

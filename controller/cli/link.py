@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from controller.cli.options import MerchantNameParameter, SaidArgument
+from controller.cli.options import MerchantNameParameter, NonEmptyArgument
 from controller.settings import Settings
 from controller.untrusted_text import escape_control, is_web_address
 
@@ -18,7 +18,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", type=MerchantNameParameter(), cls=SaidArgument)
+@click.argument("name", type=MerchantNameParameter(), cls=NonEmptyArgument)
 @click.option("--sync-flow", is_flag=True, help="The Sync Flow with its one-time password, valid for 30 seconds.")
 @click.option(
     "--redirect-url", metavar="URL", help="The Sync Flow, and where it leads at its end. Default: that of the SyncFlow."

@@ -122,7 +122,7 @@ def _reopen_closed_streams() -> None:
 
 
 def _print_error(message: str, exit_code: int) -> int:
-    click.echo(f"merchantctl: {escape_control(_redact_api_key(message))}", err=True)
+    click.echo(f"merchantctl: {escape_control(_redact_secrets(message))}", err=True)
     return exit_code
 
 
@@ -134,7 +134,7 @@ def _print_click_error(error: click.ClickException) -> int:
     if isinstance(error, click.UsageError) and error.ctx is not None:
         hint = f"Try '{error.ctx.command_path} {error.ctx.help_option_names[-1]}' for help."
         click.echo(f"{error.ctx.get_usage()}\n{hint}\n", err=True)
-    click.echo(f"Error: {escape_control(_redact_api_key(error.format_message()))}", err=True)
+    click.echo(f"Error: {escape_control(_redact_secrets(error.format_message()))}", err=True)
     return MerchantctlError.exit_code if type(error) is click.ClickException else 64
 
 
@@ -148,7 +148,7 @@ def _print_json_error(
     command_line = " ".join(arguments)
     if re.search(r"(^| )(-o ?|--output[ =])json( |$)", command_line):
         with suppress(BrokenPipeError):
-            click.echo(render_document(error_json(_redact_api_key(message), exit_code, diagnostics), base_url=None))
+            click.echo(render_document(error_json(_redact_secrets(message), exit_code, diagnostics), base_url=None))
 
 
 _REMEDIES = {
@@ -190,14 +190,14 @@ def _handle_internal_error(error: Exception) -> int:
     if os.environ.get("MERCHANTCTL_DEBUG") == "1":
         import traceback
 
-        click.echo(_redact_api_key("".join(traceback.format_exception(error))), err=True)
+        click.echo(_redact_secrets("".join(traceback.format_exception(error))), err=True)
     summary = f"{type(error).__name__}: {error}".splitlines()[0]
     return _print_error(
         f"a fault of merchantctl itself: {summary}. Please report it; MERCHANTCTL_DEBUG=1 shows where.", 1
     )
 
 
-def _redact_api_key(text: str) -> str:
+def _redact_secrets(text: str) -> str:
     """The text without the API key, in plain text or as the Authorization header encodes it, and without passwords."""
     from base64 import b64encode
 

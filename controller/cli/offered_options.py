@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from controller.cli.options import FieldParameter, MerchantNameParameter, SaidArgument, output_option
+from controller.cli.options import FieldParameter, MerchantNameParameter, NonEmptyArgument, output_option
 from controller.settings import Settings
 
 _EXAMPLES = """
@@ -22,8 +22,8 @@ The first column can be pasted into a manifest. What is offered is as old as the
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", type=MerchantNameParameter(), cls=SaidArgument)
-@click.argument("field", required=False, type=FieldParameter(), cls=SaidArgument)
+@click.argument("name", type=MerchantNameParameter(), cls=NonEmptyArgument)
+@click.argument("field", required=False, type=FieldParameter(), cls=NonEmptyArgument)
 @click.option("--search", metavar="TEXT", default="", help="Only options with all these words, in any case.")
 @output_option()
 @click.pass_obj

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
-class SaidArgument(click.Argument):
-    """An argument that says something. A script passes on an empty one where its variable is not set, and an empty path
+class NonEmptyArgument(click.Argument):
+    """An argument that is not empty. A script passes on an empty one where its variable is not set, and an empty path
     would mean everyone."""
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
@@ -41,9 +41,7 @@ class MerchantNameParameter(click.ParamType[str]):
         return nfc(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [
-            item for name in _declared_names(ctx) if name.startswith(nfc(incomplete)) for item in _completions(name)
-        ]
+        return [_completion(name) for name in _declared_names(ctx) if name.startswith(nfc(incomplete))]
 
 
 class FieldParameter(click.ParamType[str]):
@@ -55,7 +53,7 @@ class FieldParameter(click.ParamType[str]):
         fleet = _fleet_for_completion(ctx)
         merchant = fleet.merchants.get(str(ctx.params.get("name"))) if fleet else None
         paths = sorted(merchant.origins) if merchant else ()
-        return [item for path in paths if path.startswith(incomplete) for item in _completions(path)]
+        return [_completion(path) for path in paths if path.startswith(incomplete)]
 
 
 class LabelParameter(click.ParamType[str]):
@@ -66,13 +64,13 @@ class LabelParameter(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         fleet = _fleet_for_completion(ctx)
         labels = {label for merchant in fleet.merchants.values() for label in merchant.labels} if fleet else set()
-        return [item for label in sorted(labels) if label.startswith(incomplete) for item in _completions(label)]
+        return [_completion(label) for label in sorted(labels) if label.startswith(incomplete)]
 
 
-def _completions(word: str) -> list[CompletionItem]:
+def _completion(word: str) -> CompletionItem:
     from click.shell_completion import CompletionItem
 
-    return [CompletionItem(word)]
+    return CompletionItem(word)
 
 
 def _declared_names(ctx: click.Context) -> list[str]:
@@ -127,7 +125,7 @@ class AllowParameter(click.ParamType[str]):
 
 def path_argument(command: Command) -> Command:
     """`[PATH]`: the manifests that a command covers."""
-    return click.argument("path", required=False, type=click.Path(path_type=Path), cls=SaidArgument)(command)
+    return click.argument("path", required=False, type=click.Path(path_type=Path), cls=NonEmptyArgument)(command)
 
 
 def selection_options(command: Command) -> Command:

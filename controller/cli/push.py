@@ -10,7 +10,7 @@ import click
 from controller.cli.options import (
     ONE_MERCHANT_LOCK_TIMEOUT_S,
     MerchantNameParameter,
-    SaidArgument,
+    NonEmptyArgument,
     lock_timeout_option,
     output_option,
 )
@@ -42,8 +42,8 @@ MAX_COMPLAINTS_SHOWN = 20
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", type=MerchantNameParameter(), cls=SaidArgument)
-@click.argument("source", metavar="[FILE]", required=False, type=click.Path(allow_dash=True), cls=SaidArgument)
+@click.argument("name", type=MerchantNameParameter(), cls=NonEmptyArgument)
+@click.argument("source", metavar="[FILE]", required=False, type=click.Path(allow_dash=True), cls=NonEmptyArgument)
 @click.option(
     "--type", "type_key", type=click.Choice(tuple(COMMERCE_DATA_TYPES)), help="Of records that stand in no list."
 )

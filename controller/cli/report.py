@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from controller.cli.filter_options import filter_options, parse_filter, parse_since, since_option
-from controller.cli.options import SaidArgument, output_option, parse_scope, selection_options
+from controller.cli.options import NonEmptyArgument, output_option, parse_scope, selection_options
 from controller.reporting.period_formats import PERIOD_FORMATS
 from controller.settings import Settings
 
@@ -78,8 +78,8 @@ they differ, with --detailed-exitcode), 64 one of them is no such report.
 
 
 @command.command(epilog=_DIFF_EXAMPLES)
-@click.argument("before", type=click.Path(path_type=Path), metavar="A", cls=SaidArgument)
-@click.argument("after", type=click.Path(path_type=Path), metavar="B", cls=SaidArgument)
+@click.argument("before", type=click.Path(path_type=Path), metavar="A", cls=NonEmptyArgument)
+@click.argument("after", type=click.Path(path_type=Path), metavar="B", cls=NonEmptyArgument)
 @output_option()
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when they differ.")
 @click.pass_context
@@ -108,7 +108,7 @@ everywhere, 1 not, 64 no report is called so.
 
 
 @command.command(epilog=_SEND_EXAMPLES)
-@click.argument("name", shell_complete=lambda ctx, _, start: _report_names(ctx, start), cls=SaidArgument)
+@click.argument("name", shell_complete=lambda ctx, _, start: _complete_report_name(ctx, start), cls=NonEmptyArgument)
 @click.pass_context
 def send(ctx: click.Context, /, name: str) -> None:
     """Make the report NAME of merchantctl.toml now and deliver it to its folder, URL and mail addresses."""
@@ -126,7 +126,7 @@ def send(ctx: click.Context, /, name: str) -> None:
     ctx.exit(EXIT_ERROR if any(each.failure for each in deliveries) else EXIT_OK)
 
 
-def _report_names(ctx: click.Context, start: str) -> list[str]:
+def _complete_report_name(ctx: click.Context, start: str) -> list[str]:
     """For the shell; whatever is wrong, a key press tells no error."""
     import os
 

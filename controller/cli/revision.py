@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli.options import SaidArgument, output_option
+from controller.cli.options import NonEmptyArgument, output_option
 from controller.model.errors import UsageError
 from controller.settings import Settings
 
@@ -43,7 +43,7 @@ def show(settings: Settings, output: str) -> None:
     from controller.cli.state_access import query_state
     from controller.reporting.formatting import clean
 
-    in_force, held = query_state(settings, _load)
+    in_force, held = query_state(settings, _load_in_force_and_held)
     if output == "json":
         document = {"inForce": _as_json(in_force), "held": _as_json(held)}
         click.echo(
@@ -57,14 +57,14 @@ def show(settings: Settings, output: str) -> None:
     else:
         click.echo(f"In force: {clean(_described(in_force))}")
     if held is not None:
-        name = _name(held)
+        name = _short_revision(held)
         click.echo(f"Held:     {clean(_described(held))}")
         click.echo(f"          {clean(held.reason)}")
         click.echo(f"          merchantctl revision release {name}, or merchantctl revision reject {name}")
 
 
 @command.command(epilog="Example: merchantctl revision release 3f2a9c1")
-@click.argument("commit", cls=SaidArgument)
+@click.argument("commit", cls=NonEmptyArgument)
 @click.pass_obj
 def release(settings: Settings, commit: str) -> None:
     """Let `run` put the held revision COMMIT in force."""
@@ -75,7 +75,7 @@ def release(settings: Settings, commit: str) -> None:
 
 
 @command.command(epilog="Example: merchantctl revision reject 3f2a9c1")
-@click.argument("commit", cls=SaidArgument)
+@click.argument("commit", cls=NonEmptyArgument)
 @click.pass_obj
 def reject(settings: Settings, commit: str) -> None:
     """Leave the revision in force where it is; a newer commit than that is taken as usual."""
@@ -85,7 +85,7 @@ def reject(settings: Settings, commit: str) -> None:
     click.echo(f"Rejected {commit}. What is in force stays so until a commit descends from it.")
 
 
-async def _load(store: Store) -> tuple[RevisionRow | None, RevisionRow | None]:
+async def _load_in_force_and_held(store: Store) -> tuple[RevisionRow | None, RevisionRow | None]:
     from state import RevisionStatus
 
     return await store.revisions.load(RevisionStatus.IN_FORCE), await store.revisions.load(RevisionStatus.HELD)
@@ -97,11 +97,11 @@ def _decide(settings: Settings, commit: str, status: RevisionStatus) -> None:
     from controller.operations.bootstrap import current_author
 
     async def decide(store: Store) -> str | None:
-        _, held = await _load(store)
+        _, held = await _load_in_force_and_held(store)
         if held is None:
             return "no revision is held; merchantctl revision show tells what is in force"
         if len(commit) < SHORT_COMMIT or not (held.revision.git_commit or "").startswith(commit):
-            return f"{commit!r} is not held: the revision that is held is {_name(held)}"
+            return f"{commit!r} is not held: the revision that is held is {_short_revision(held)}"
         if not await store.revisions.decide(held.id, status, at=datetime.now(UTC), by=str(current_author("revision"))):
             return "somebody else has decided it meanwhile; merchantctl revision show"
         return None
@@ -110,7 +110,7 @@ def _decide(settings: Settings, commit: str, status: RevisionStatus) -> None:
         raise UsageError(f"{mistake}. Nothing was done.")
 
 
-def _name(row: RevisionRow) -> str:
+def _short_revision(row: RevisionRow) -> str:
     return (row.revision.git_commit or row.revision.digest)[:12]
 
 
@@ -118,7 +118,7 @@ def _described(row: RevisionRow) -> str:
     from controller.reporting.formatting import format_time
 
     kind = "commit" if row.revision.git_commit else "manifests"
-    return f"{kind} {_name(row)} of {row.revision.source}, since {format_time(row.at)}, by {row.by}"
+    return f"{kind} {_short_revision(row)} of {row.revision.source}, since {format_time(row.at)}, by {row.by}"
 
 
 def _as_json(row: RevisionRow | None) -> dict[str, object] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from controller.cli.options import (
-    SaidArgument,
+    NonEmptyArgument,
     lock_timeout_option,
     output_option,
     parse_scope,
@@ -56,7 +56,7 @@ _allow = click.option(
 )
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 _lock_timeout = lock_timeout_option()
-_name = click.argument("name", required=False, cls=SaidArgument)
+_name = click.argument("name", required=False, cls=NonEmptyArgument)
 _foreground = click.option(
     "--foreground", is_flag=True, help="Carry it out in this process, also where `merchantctl run` would."
 )
@@ -107,15 +107,15 @@ def start(
     name, lock_timeout, foreground = (options.pop(each) for each in ("name", "lock_timeout", "foreground"))
     rollout_spec = _parse_spec(**options)
     _require_terminal(yes)
-    confirm = _show_and_confirm(output, yes, preview_text, "Roll it out?")
+    confirm = _confirm_callback(output, yes, preview_text, "Roll it out?")
     request = StartRequest(parse_scope(path, targets, selector), rollout_spec, confirm, name, lock_timeout, foreground)
     with _progress_sink() as sink:
         result = run_async(start_rollout(_settings(ctx), request, sink, environment=environment()))
     if isinstance(result, RolloutPreview):
         for sentence in () if result.waves else result.not_included:
             click.echo(escape_control(sentence), err=True)
-        ctx.exit(_report_unchanged(result.plan, output))
-    ctx.exit(_report_result(result, output))
+        ctx.exit(_print_nothing_done(result.plan, output))
+    ctx.exit(_print_result(result, output))
 
 
 @command.command(epilog="Example: merchantctl rollout status -o json")
@@ -200,7 +200,7 @@ def resume(ctx: click.Context, /, name: str | None, max_failures: int | None, fo
         result = run_async(
             resume_rollout(_settings(ctx), name, max_failures, sink, foreground=foreground, environment=environment())
         )
-    ctx.exit(_report_result(result, output))
+    ctx.exit(_print_result(result, output))
 
 
 @command.command(epilog="Example: merchantctl rollout abort")
@@ -244,10 +244,10 @@ def undo(
     from controller.rollout.operations import UndoRequest, undo_rollout
 
     _require_terminal(yes)
-    request = UndoRequest(name, allow, _show_and_confirm(output, yes, plan_text, "Put it back?"), lock_timeout)
+    request = UndoRequest(name, allow, _confirm_callback(output, yes, plan_text, "Put it back?"), lock_timeout)
     with _progress_sink() as sink:
         result = run_async(undo_rollout(_settings(ctx), request, sink, environment=environment()))
-    ctx.exit(_report_unchanged(result, output) if isinstance(result, FleetPlan) else _report_result(result, output))
+    ctx.exit(_print_nothing_done(result, output) if isinstance(result, FleetPlan) else _print_result(result, output))
 
 
 def _settings(ctx: click.Context) -> Settings:
@@ -279,7 +279,7 @@ def _require_terminal(yes: bool) -> None:
         raise UsageError("there is no terminal to ask on; say --yes to go on without asking. Nothing was done.")
 
 
-def _show_and_confirm(output: str, yes: bool, render: Callable[[T, Paint], str], question: str) -> Callable[[T], bool]:
+def _confirm_callback(output: str, yes: bool, render: Callable[[T, Paint], str], question: str) -> Callable[[T], bool]:
     """A callback that shows what would be done, on stderr where stdout is for a program, and asks unless `--yes`."""
 
     def confirm_shown(subject: T) -> bool:
@@ -292,7 +292,7 @@ def _show_and_confirm(output: str, yes: bool, render: Callable[[T, Paint], str],
     return confirm_shown
 
 
-def _report_unchanged(plan: FleetPlan, output: str) -> int:
+def _print_nothing_done(plan: FleetPlan, output: str) -> int:
     """Print why nothing was done; returns the exit code."""
     from controller.cli.formats import APPLY_FORMATS, View
     from controller.cli.terminal import paint_for
@@ -302,7 +302,7 @@ def _report_unchanged(plan: FleetPlan, output: str) -> int:
     return exit_code("apply", plan)
 
 
-def _report_result(result: RolloutResult, output: str) -> int:
+def _print_result(result: RolloutResult, output: str) -> int:
     """Print where the rollout stands; returns the exit code."""
     from controller.reporting.rollout import rollout_exit_code
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.options import MerchantNameParameter, SaidArgument, output_option
+from controller.cli.options import MerchantNameParameter, NonEmptyArgument, output_option
 from controller.model.errors import LockedByOtherRun, MerchantctlError, UsageError
 from controller.settings import Settings
 from controller.untrusted_text import dump_json, escape_control
@@ -58,7 +58,7 @@ def list_(settings: Settings, output: str) -> None:
 
 
 @command.command(epilog="Example: merchantctl state show acme-coffee")
-@click.argument("name", cls=SaidArgument)
+@click.argument("name", cls=NonEmptyArgument)
 @output_option()
 @click.pass_obj
 def show(settings: Settings, name: str, output: str) -> None:
@@ -77,7 +77,7 @@ def show(settings: Settings, name: str, output: str) -> None:
 
 
 @command.command(epilog="Example: merchantctl state rm acme-coffee")
-@click.argument("name", cls=SaidArgument)
+@click.argument("name", cls=NonEmptyArgument)
 @click.option("--force", is_flag=True, help="Also an open manual sync, and creates under way.")
 @click.pass_obj
 def rm(settings: Settings, name: str, force: bool) -> None:
@@ -93,8 +93,8 @@ def rm(settings: Settings, name: str, force: bool) -> None:
 
 
 @command.command(epilog="Example: merchantctl state mv acme-coffee acme")
-@click.argument("old", cls=SaidArgument)
-@click.argument("new", type=MerchantNameParameter(), cls=SaidArgument)
+@click.argument("old", cls=NonEmptyArgument)
+@click.argument("new", type=MerchantNameParameter(), cls=NonEmptyArgument)
 @click.pass_obj
 def mv(settings: Settings, old: str, new: str) -> None:
     """Remember the merchant OLD under the name NEW: its manifest was renamed."""
@@ -138,7 +138,7 @@ def rebind(settings: Settings) -> None:
 
 
 @command.command("import", epilog="Example: merchantctl state import backup.json")
-@click.argument("file", type=click.File(encoding="utf-8-sig"), cls=SaidArgument)
+@click.argument("file", type=click.File(encoding="utf-8-sig"), cls=NonEmptyArgument)
 @click.pass_obj
 def import_(settings: Settings, file: Any) -> None:
     """Fill an empty state from an exported FILE (- = stdin)."""
@@ -176,7 +176,7 @@ def unlock(settings: Settings, force: bool, yes: bool) -> None:
     """Take the lock from a run that is dead."""
     from controller.cli.state_access import query_state
 
-    held = query_state(settings, _load_locks)
+    held = query_state(settings, _load_held_locks)
     if not held:
         click.echo("It was not locked.", err=True)
     for kind, holder, silent in sorted(held, key=lambda each: each[2] is not None):  # the dead first
@@ -214,7 +214,7 @@ _FORCE_WARNING = (
 )
 
 
-async def _load_locks(store: Store) -> list[tuple[LockKind, LockRow, float | None]]:
+async def _load_held_locks(store: Store) -> list[tuple[LockKind, LockRow, float | None]]:
     """Of each lock that somebody has the holder, and the seconds since its last heartbeat; None where it is dead."""
     return [
         (kind, holder, await lock.holder_silent_for())

@@ -8,7 +8,13 @@ from dataclasses import replace
 import click
 
 from controller.cli.formats import STATUS_FORMATS, View, render_isolated
-from controller.cli.options import MerchantNameParameter, SaidArgument, output_option, parse_scope, selection_options
+from controller.cli.options import (
+    MerchantNameParameter,
+    NonEmptyArgument,
+    output_option,
+    parse_scope,
+    selection_options,
+)
 from controller.settings import Settings
 
 _EXAMPLES = """
@@ -24,7 +30,7 @@ Exit codes: 0 fine, 5 something could not be read.
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", required=False, type=MerchantNameParameter(), cls=SaidArgument)
+@click.argument("name", required=False, type=MerchantNameParameter(), cls=NonEmptyArgument)
 @selection_options
 @click.option("--refresh", is_flag=True, help="Look at Codat now, also where a running controller has looked.")
 @output_option(STATUS_FORMATS)

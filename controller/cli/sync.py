@@ -12,7 +12,7 @@ import click
 from controller.cli.options import (
     ONE_MERCHANT_LOCK_TIMEOUT_S,
     MerchantNameParameter,
-    SaidArgument,
+    NonEmptyArgument,
     lock_timeout_option,
     output_option,
 )
@@ -51,7 +51,7 @@ class InstantParameter(click.ParamType[datetime]):
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("name", type=MerchantNameParameter(), cls=SaidArgument)
+@click.argument("name", type=MerchantNameParameter(), cls=NonEmptyArgument)
 @click.option(
     "--to", "until", type=InstantParameter(), metavar="WHEN", help="From the last success until WHEN; default: now."
 )
@@ -77,7 +77,7 @@ def command(
     else:
         if not yes and not sys.stdin.isatty():
             raise UsageError("there is no terminal to ask on; say --yes to sync without asking. Nothing was done.")
-        request = SyncRequest(sync_range, _confirmation(name, yes), lock_timeout, print_notice)
+        request = SyncRequest(sync_range, _confirm_callback(name, yes), lock_timeout, print_notice)
         latest = run_async(sync(settings, name, request, environment=environment()))
         if latest is None:
             click.echo("Nothing was done.", err=True)
@@ -100,7 +100,7 @@ def _parse_range(
     return SyncRange(start, finish or until)
 
 
-def _confirmation(name: str, yes: bool) -> Callable[[SyncPreview], bool]:
+def _confirm_callback(name: str, yes: bool) -> Callable[[SyncPreview], bool]:
     """A callback that shows on stderr what the sync would cover, with its warning, and asks unless `--yes`."""
 
     def confirm_sync(preview: SyncPreview) -> bool:

@@ -100,7 +100,7 @@ def _print_result(fleet: Fleet, online_check: FleetReferenceCheck | None) -> Non
     from controller.reporting.formatting import format_count
     from controller.reporting.reference_check import reference_check_lines, reference_check_summary
 
-    for diagnostic in (*fleet.diagnostics, *_name_notes(fleet)):
+    for diagnostic in (*fleet.diagnostics, *_company_name_notes(fleet)):
         click.echo(str(diagnostic), err=True)
     for line in reference_check_lines(online_check) if online_check else ():
         click.echo(line, err=True)
@@ -113,7 +113,7 @@ def _print_result(fleet: Fleet, online_check: FleetReferenceCheck | None) -> Non
         click.echo(f"Online: {reference_check_summary(online_check)}")
 
 
-def _name_notes(fleet: Fleet) -> list[Diagnostic]:
+def _company_name_notes(fleet: Fleet) -> list[Diagnostic]:
     """Notes on company names of which Codat drops many letters: no mistake, but they may not be recognised."""
     from controller.model.desired import Diagnostic
     from controller.model.names import loses_many_letters
@@ -140,7 +140,7 @@ def _as_json(fleet: Fleet, online_check: FleetReferenceCheck | None, base_url: s
         "kind": "Validation",
         "complete": not fleet.diagnostics and (online_check is None or online_check.is_complete),
         "complaints": [asdict(diagnostic) for diagnostic in fleet.diagnostics],
-        "notes": [asdict(note) for note in _name_notes(fleet)],
+        "notes": [asdict(note) for note in _company_name_notes(fleet)],
         "merchants": len(fleet.merchants),
     }
     online = {"online": reference_check_json(online_check)} if online_check else {}

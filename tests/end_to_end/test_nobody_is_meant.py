@@ -8,7 +8,7 @@ import click
 import pytest
 
 from controller.cli.main import group
-from controller.cli.options import SaidArgument
+from controller.cli.options import NonEmptyArgument
 from tests.end_to_end.place import Place, count_writes_by_call, states_by_merchant
 
 SELECTING = (
@@ -147,7 +147,7 @@ def test_every_argument_of_every_command_has_to_say_something() -> None:
     commands: list[click.Command] = [group]
     while commands:
         command = commands.pop()
-        assert all(isinstance(each, SaidArgument) for each in command.params if isinstance(each, click.Argument)), (
+        assert all(isinstance(each, NonEmptyArgument) for each in command.params if isinstance(each, click.Argument)), (
             command
         )
         if isinstance(command, click.Group):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controller.cli.doctor_checks import lock_check
+from controller.cli.doctor_checks import check_held_lock
 from controller.cli.doctor_webhooks import lacking_events
 from controller.model.hooks import Hook, HookKind, LiveHook
 from controller.settings import Settings
@@ -125,7 +125,9 @@ def test_the_holder_of_the_lock_and_the_step_of_the_tables_are_told(
 def test_a_holder_that_gives_no_sign_of_life_is_not_well_and_the_step_says_how_to_end_it(state: str) -> None:
     holder = LockRow(ProcessIdentity("elsewhere", 42, "x", "merchantctl run"), datetime(2026, 11, 22, 5, tzinfo=UTC))
     settings = Settings("key", "http://127.0.0.1", state, Path("manifests"), 0, lock_lease=20)
-    lives, hangs = (lock_check(LockKind.CONTROLLERS, holder, silent_for_s, settings) for silent_for_s in (5.0, 30.0))
+    lives, hangs = (
+        check_held_lock(LockKind.CONTROLLERS, holder, silent_for_s, settings) for silent_for_s in (5.0, 30.0)
+    )
     assert (lives.ok, hangs.ok) == (True, False)
     assert "no sign of life for 30 s: it is stopped, or hangs" in hangs.fact
     assert "kill -9 42 on elsewhere" in hangs.step
