@@ -15,7 +15,7 @@ from benchmarks.stage import Figure, ask, bound_fleet, serve_emulator_process
 from controller.model.report import FleetReport
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
-from controller.operations.bootstrap import ApplyRequest
+from controller.operations.bootstrap import RunRequest
 
 FLEET, ONE_BY_ONE = 5_000, 60
 DEFAULT_PACE = 950
@@ -61,7 +61,7 @@ def _apply_to_all(url: str, folder: Path, merchants: int) -> Counter[str]:
     """Everybody has consented before one `apply` looks."""
     settings = bound_fleet(url, folder, merchants, "linked", _MANIFEST)
     before = _requests(url)
-    report = asyncio.run(plan_and_apply(settings, ApplyRequest(Scope(), RunPolicy(), lambda plan: True)))
+    report = asyncio.run(plan_and_apply(settings, RunRequest(Scope(), RunPolicy(), lambda plan: True)))
     assert isinstance(report, FleetReport)
     assert all(outcome.word == "done" for outcome in report.outcomes.values())
     return _requests(url) - before

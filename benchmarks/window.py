@@ -18,7 +18,7 @@ from controller.codat.network import open_network
 from controller.environment import Environment
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
-from controller.operations.bootstrap import ApplyRequest
+from controller.operations.bootstrap import RunRequest
 
 WRITING_MERCHANTS = 300
 """More requests than a minute's budget: one to plan and three to write for each."""
@@ -56,7 +56,7 @@ def measure(merchants: int = WRITING_MERCHANTS) -> list[Figure]:
         for company in ask(url, "GET", "/meta/companies?page=1&pageSize=5000")["results"]:
             ask(url, "PATCH", f"/_emulator/companies/{company['id']}/configuration", {"enabled": False})
         everything = RunPolicy(frozenset({"disable", "remap", "reschedule"}))
-        order = ApplyRequest(Scope(), everything, lambda plan: True)
+        order = RunRequest(Scope(), everything, lambda plan: True)
         asyncio.run(plan_and_apply(settings, order, environment=Environment(network=network)))
     clock, processor = (sorted(column) for column in zip(*windows, strict=True))
     return [

@@ -74,7 +74,7 @@ def command(ctx: click.Context, /, source: Path | None, output: str, yes: bool, 
     from controller.cli.terminal import environment, paint_for, progress, run_async
     from controller.model.exit_codes import exit_code
     from controller.operations.apply import plan_and_apply
-    from controller.operations.bootstrap import ApplyRequest
+    from controller.operations.bootstrap import RunRequest
 
     settings: Settings = ctx.obj
     saved_plan = _read_saved_plan(source)
@@ -83,7 +83,7 @@ def command(ctx: click.Context, /, source: Path | None, output: str, yes: bool, 
     if not yes and not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on; say --yes to apply without asking. Nothing was done.")
     with progress("Working") as on_progress:
-        request = ApplyRequest(
+        request = RunRequest(
             scope=Scope() if saved_plan else parse_scope(source, options["targets"], options["selector"]),
             policy=RunPolicy(
                 allowed=frozenset(options["allow"]),

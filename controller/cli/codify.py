@@ -47,14 +47,14 @@ def command(
     from controller.cli.files import overwrite_file
     from controller.cli.terminal import confirm, environment, progress, run_async
     from controller.model.exit_codes import EXIT_BLOCKED, EXIT_ERROR, EXIT_OK, EXIT_UNREAD
-    from controller.operations.codify import codify
+    from controller.operations.codify import prepare_codify
 
     settings: Settings = ctx.obj
     if not (diff or yes or sys.stdin.isatty()):
         raise UsageError("there is no terminal to ask on; say --yes, or --diff for a patch. Nothing was written.")
     scope = replace(parse_scope(None, () if name else targets, None if name else selector), name=name)
     with progress("Looking") as on_progress:
-        result = run_async(codify(settings, scope, on_progress, environment()))
+        result = run_async(prepare_codify(settings, scope, on_progress, environment()))
     for line in _lines(result):
         click.echo(line, err=diff)
     if diff:

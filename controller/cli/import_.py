@@ -80,7 +80,7 @@ def _parse_zone(ctx: click.Context, parameter: click.Parameter, name: str | None
 def command(ctx: click.Context, /, out: str | None, overwrite: bool, account: bool, **options: Any) -> None:
     """Write manifests that say what is live. Cannot write to the API; the plan right after has nothing to do."""
     from controller.cli.terminal import environment, progress, run_async
-    from controller.operations.import_ import ImportOptions, import_fleet
+    from controller.operations.import_ import ImportOptions, prepare_import
 
     settings: Settings = ctx.obj
     if ctx.args:
@@ -95,7 +95,7 @@ def command(ctx: click.Context, /, out: str | None, overwrite: bool, account: bo
         return
     with progress("Reading") as on_progress:
         result = run_async(
-            import_fleet(
+            prepare_import(
                 settings, ImportOptions(**options, reimport=overwrite), folder, on_progress, environment=environment()
             )
         )
@@ -114,10 +114,10 @@ def _import_account(ctx: click.Context, settings: Settings, folder: Path | None)
     from controller.desired.generate import unique_name
     from controller.desired.yaml_writer import yaml_text
     from controller.model.exit_codes import EXIT_OK, EXIT_UNREAD
-    from controller.operations.import_account import import_account
+    from controller.operations.import_account import prepare_account_import
     from controller.reporting.formatting import clean
 
-    result = run_async(import_account(settings, folder, environment=environment()))
+    result = run_async(prepare_account_import(settings, folder, environment=environment()))
     if folder is None:
         click.echo(yaml_text(result.manifests), nl=False)
     else:

@@ -27,10 +27,12 @@ Examples:
 def command(ctx: click.Context, /, name: str, sync_flow: bool, redirect_url: str | None) -> None:
     """Print the link for the merchant NAME: printed once, never stored."""
     from controller.cli.terminal import environment, run_async
-    from controller.operations.link import link
+    from controller.operations.link import find_link_url
 
     settings: Settings = ctx.obj
-    url = run_async(link(settings, name, sync_flow=sync_flow, redirect_url=redirect_url, environment=environment()))
+    url = run_async(
+        find_link_url(settings, name, sync_flow=sync_flow, redirect_url=redirect_url, environment=environment())
+    )
     if not is_web_address(url):
         raise click.ClickException(f"Codat gave an address that is no web page: {escape_control(url)}")
     click.echo(url)

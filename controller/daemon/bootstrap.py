@@ -49,7 +49,7 @@ from controller.model.hooks import SecretRef
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Records, RunPolicy, Scope
 from controller.operations.bootstrap import (
-    ApplyRequest,
+    RunRequest,
     build_run,
     current_process,
     no_progress,
@@ -61,7 +61,7 @@ from controller.operations.bootstrap import (
     stop_on_signals,
 )
 from controller.operations.git_manifests import newest_commit, open_git_source
-from controller.operations.scheduled_report import schedule_of
+from controller.operations.scheduled_report import checked_schedule
 from controller.operations.shared_budget import shared_budget
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
@@ -111,7 +111,7 @@ async def run_daemon(
     """
     _check_ports(settings)
     for report in settings.reports:
-        schedule_of(report)
+        checked_schedule(report)
     options = RunOptions(report_only=report_only)
     async with (
         _open_daemon(settings, options, environment, read_key) as (daemon, metrics),
@@ -185,7 +185,7 @@ async def _open_daemon(
     ):
         watcher = await open_manifests(settings, store)
         await refuse_empty_root(settings, watcher.fleet, store)
-        request = ApplyRequest(Scope(), RunPolicy(automatic=True), verb="run", records=Records.ALL)
+        request = RunRequest(Scope(), RunPolicy(automatic=True), verb="run", records=Records.ALL)
         run = build_run(settings, request, watcher.fleet, store, api, no_progress, environment)
         if not options.once:
             run = replace(run, lock=store.controller_lock)

@@ -13,8 +13,8 @@ from controller.model.errors import MerchantctlError, UsageError
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import RELEASABLE_BY_COUNT, TAKE_DOWN, Scope
 from controller.operations.bootstrap import (
-    ApplyRequest,
     OnProgress,
+    RunRequest,
     build_run,
     load_manifests,
     no_progress,
@@ -39,13 +39,13 @@ MAX_TIMES_OVERTAKEN = 5
 
 async def plan_and_apply(
     settings: Settings,
-    request: ApplyRequest,
+    request: RunRequest,
     on_progress: OnProgress = no_progress,
     *,
     environment: Environment = REAL_ENVIRONMENT,
 ) -> FleetReport | FleetPlan:
     """Plans everyone, judges once, asks once, writes. Refused or declined: the plan alone comes back."""
-    request, fleet = _checked_request(request, settings)
+    request, fleet = _check_and_load(request, settings)
     async with (
         open_store(settings) as store,
         state_lock(store.lock, request.lock_timeout) as lost_at,
@@ -67,7 +67,7 @@ async def plan_and_apply(
             return report
 
 
-def _checked_request(request: ApplyRequest, settings: Settings) -> tuple[ApplyRequest, Fleet]:
+def _check_and_load(request: RunRequest, settings: Settings) -> tuple[RunRequest, Fleet]:
     """The request, of the scope that its saved plan was made for, and its manifests: all that can be refused before
     anything is opened.
 

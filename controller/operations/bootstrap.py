@@ -62,8 +62,8 @@ def ignore_message(sentence: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyRequest:
-    """What an apply was told on the command line.
+class RunRequest:
+    """What a run was told on the command line.
 
     confirm       called once, with the whole plan, before the first write; False ends the run
     saved_plan    a saved plan's JSON, whose scope and fingerprints then hold
@@ -129,7 +129,7 @@ async def refuse_empty_root(settings: Settings, fleet: Fleet, store: Store) -> N
 
 def build_run(
     settings: Settings,
-    request: ApplyRequest,
+    request: RunRequest,
     fleet: Fleet,
     store: Store,
     api: Client,

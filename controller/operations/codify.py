@@ -25,8 +25,8 @@ from controller.model.plan import ChangeKind, Direction, Plan
 from controller.model.run import Scope
 from controller.model.values import LOCAL_TIME_PATH, DeclaredValue, LocalTime, Ref, ref_to_manifest
 from controller.operations.bootstrap import (
-    ApplyRequest,
     OnProgress,
+    RunRequest,
     build_run,
     ignore_message,
     load_manifests,
@@ -57,7 +57,7 @@ class CodifyResult:
     unread: tuple[str, ...] = ()
 
 
-async def codify(
+async def prepare_codify(
     settings: Settings,
     scope: Scope,
     on_progress: OnProgress = no_progress,
@@ -66,7 +66,7 @@ async def codify(
     """The edits after which a plan leaves the configuration as it is, as far as that can be. Writes nothing."""
     fleet = load_manifests(settings, scope, strict=True, cached=False)
     async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
-        request = ApplyRequest(scope, verb="codify")
+        request = RunRequest(scope, verb="codify")
         snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, on_progress, environment))
         plan = await plan_everything(snapshot)
         differing = [each.merchant for each in plan.plans if each.merchant in fleet.merchants and each.findings]
@@ -84,7 +84,7 @@ async def codify(
     # A profile may be that of merchants of another environment, too, whom this look cannot have seen.
     everyone = load_fleet(settings.manifests).merchants if settings.selector else fleet.merchants
     codified, not_chosen = choose_codified(looked_at, everyone, snapshot.run.service_now())
-    refused = [*not_chosen, *_left_of_the_account(plan.account)]
+    refused = [*not_chosen, *_refused_account_fields(plan.account)]
     while True:
         files, written, unwritable = edit_files(codified, _read_file)
         refused += unwritable
@@ -104,7 +104,7 @@ async def codify(
     return CodifyResult(files, written, (*refused, *left), plan.unread_reasons)
 
 
-def _left_of_the_account(account: Plan | None) -> Iterator[RefusedField]:
+def _refused_account_fields(account: Plan | None) -> Iterator[RefusedField]:
     """What somebody changed of the account's own settings: it is told, since nothing here writes it."""
     for field, direction in account.differences.items() if account else ():
         if direction is not Direction.PENDING:

@@ -172,7 +172,7 @@ class KnownMerchants:
         return {memory.company_id: name for name, memory in self.recorded.items() if memory.company_id}
 
 
-async def import_fleet(
+async def prepare_import(
     settings: Settings,
     options: ImportOptions,
     out: Path | None,
@@ -196,7 +196,7 @@ async def import_fleet(
             environment.clock(),
         )
         known = KnownMerchants(fleet, {name: recorded_state_of(row) for name, row in rows.items()}, profiles)
-        return await import_companies(
+        return await read_companies(
             api,
             options,
             known,
@@ -217,7 +217,7 @@ def _load_neighbours(
     return fleet, load_profile_specs(root) if options.reimport else {}
 
 
-async def import_companies(
+async def read_companies(
     api: Reader,
     choice: ImportOptions,
     known: KnownMerchants,
@@ -257,7 +257,7 @@ def _build_result(
     there = {draft.name: known.fleet.merchants[draft.name] for draft in drafts if draft.name in known.fleet.merchants}
     return ImportResult(
         tuple(
-            _with_policy(each, there.get(each.name))
+            _keep_policy(each, there.get(each.name))
             for each in build_manifests(drafts, known.fleet.profile_names, known.profiles, profiles=choice.profiles)
         ),
         tuple(answer for answer in answers if isinstance(answer, SkippedCompany)),
@@ -267,7 +267,7 @@ def _build_result(
     )
 
 
-def _with_policy(manifest: NewManifest, declared: DesiredMerchant | None) -> NewManifest:
+def _keep_policy(manifest: NewManifest, declared: DesiredMerchant | None) -> NewManifest:
     """The policy that holds for the merchant today goes on, also where a profile says it that is its own no more."""
     if manifest.kind != MERCHANT_KIND or declared is None:
         return manifest
@@ -289,7 +289,7 @@ def _with_policy(manifest: NewManifest, declared: DesiredMerchant | None) -> New
 
 def _choose_companies(listing: Listing, choice: ImportOptions, known: KnownMerchants) -> tuple[list[Company], int]:
     """The companies asked for, in the order of their names, and how many more are declared already."""
-    companies = [each for each in listing.companies if _uses_platform(choice.platform, each)]
+    companies = [each for each in listing.companies if _matches_platform(choice.platform, each)]
     if choice.match is not None:
         named = match_names(nfc(choice.match), {each.name for each in companies})
         companies = [each for each in companies if each.name in named]
@@ -310,7 +310,7 @@ def _no_match_message(listing: Listing, choice: ImportOptions) -> str:
     return f"{' with '.join(asked)} picks none of {whom}"
 
 
-def _uses_platform(platform: str | None, company: Company) -> bool:
+def _matches_platform(platform: str | None, company: Company) -> bool:
     return platform is None or any(each.platform == platform for each in _accounting_connections(company))
 
 
@@ -337,7 +337,7 @@ def _find_candidates(
 
 
 def _candidate(company: Company, namesakes: Sequence[Company], known: KnownMerchants) -> Candidate | SkippedCompany:
-    if not _can_be_found(company.name):
+    if not _can_be_declared(company.name):
         hidden = [each for each in company.name if is_invisible(each)]
         why = f"has {describe_character(hidden[0])}" if hidden else "is empty, too long, or not as Codat keeps names"
         return SkippedCompany(company, f"no manifest finds it: its name {why}")
@@ -349,7 +349,7 @@ def _candidate(company: Company, namesakes: Sequence[Company], known: KnownMerch
     connections = _accounting_connections(company)
     if not connections:
         return Candidate(company, None)
-    chosen = choose_connection(connections, _remembered_connection(company, known))
+    chosen = choose_connection(connections, _recorded_connection_id(company, known))
     if chosen is None or sum(each.status == LINKED for each in connections) > 1:
         return SkippedCompany(
             company, f"it has {len(connections)} accounting connections: delete the wrong one at Codat"
@@ -359,7 +359,7 @@ def _candidate(company: Company, namesakes: Sequence[Company], known: KnownMerch
     return Candidate(company, chosen)
 
 
-def _can_be_found(name: str) -> bool:
+def _can_be_declared(name: str) -> bool:
     """Whether a manifest that names it would be taken for it: names are compared as Codat keeps them, and are
     written as they are found (`company_name_key`)."""
     return (
@@ -369,7 +369,7 @@ def _can_be_found(name: str) -> bool:
     )
 
 
-def _remembered_connection(company: Company, known: KnownMerchants) -> str | None:
+def _recorded_connection_id(company: Company, known: KnownMerchants) -> str | None:
     name = known.bound_by_company_id.get(company.id)
     return known.recorded[name].connection_id if name else None
 

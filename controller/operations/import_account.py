@@ -59,7 +59,7 @@ class AccountImport:
     left_out: tuple[str, ...] = ()
 
 
-async def import_account(
+async def prepare_account_import(
     settings: Settings, out: Path | None, *, environment: Environment = REAL_ENVIRONMENT
 ) -> AccountImport:
     """What the account has, as manifests to be written to `out`; None = nowhere, beside no others.
@@ -126,7 +126,7 @@ def _flow_spec(live: LiveSettings, declared: DesiredSettings) -> tuple[dict[str,
     left_out = []
     for problem in list(find_schema_problems(FLOW_KIND, NewManifest(FLOW_KIND, FLOW_NAME, spec).as_dict)):
         keys = [str(key) for key in problem.path[1:] if isinstance(key, str)]
-        if _removed(spec, keys):
+        if _remove(spec, keys):
             left_out.append(f"{'.'.join(keys)}: {problem.what}")
     return spec, left_out
 
@@ -142,7 +142,7 @@ def _values_to_declare(live: LiveSettings, declared: DesiredSettings) -> Iterato
             yield path, value
 
 
-def _removed(spec: dict[str, Any], keys: Collection[str]) -> bool:
+def _remove(spec: dict[str, Any], keys: Collection[str]) -> bool:
     """Takes a value out of the spec, with the mappings that are empty then; whether it was there."""
     *parents, key = keys
     trail: list[tuple[dict[str, Any], str]] = []

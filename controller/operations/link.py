@@ -11,7 +11,7 @@ from controller.planning.connection import choose_connection
 from controller.settings import Settings
 
 
-async def link(
+async def find_link_url(
     settings: Settings,
     name: str,
     *,

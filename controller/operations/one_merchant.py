@@ -11,8 +11,8 @@ from controller.model.errors import MerchantctlError, TransientError, UsageError
 from controller.model.observed import Company, Unread
 from controller.model.run import Scope
 from controller.operations.bootstrap import (
-    ApplyRequest,
     OpenClient,
+    RunRequest,
     build_run,
     ignore_message,
     load_manifests,
@@ -41,7 +41,7 @@ async def open_merchant(
     fleet = load_manifests(settings, Scope(), strict=True)
     on_read_only = ignore_message if open_api is open_reader else None
     async with open_store(settings, on_read_only) as store, open_api(settings, environment) as api:
-        request = ApplyRequest(Scope(name=name))
+        request = RunRequest(Scope(name=name))
         snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, no_progress, environment))
         if name not in snapshot.desired:
             raise UsageError(unknown_merchant(name, snapshot.desired))

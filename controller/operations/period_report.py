@@ -64,7 +64,7 @@ async def read_period_report(
 async def _read_memory(settings: Settings, scope: Scope, store: Store, since: datetime, now: datetime) -> FleetMemory:
     """Everything that the state knows of the merchants in scope."""
     whole, seen = await load_seen_fleet(store), await load_seen(store)
-    fleet, notes = _declared(settings, scope)
+    fleet, notes = _load_fleet_if_readable(settings, scope)
     statuses = await store.conditions.load_statuses()
     names = frozenset(select_merchants(fleet, scope)) if fleet else frozenset(seen) | statuses.keys()
     if fleet and fleet.diagnostics and scope.is_everyone:
@@ -78,7 +78,7 @@ async def _read_memory(settings: Settings, scope: Scope, store: Store, since: da
         plans={name: each.plan for name, each in seen.items() if name in names},
         statuses={name: merchant_status(each.plan, each.outcome) for name, each in seen.items() if name in names},
         looked_at={name: each.seen_at for name, each in seen.items() if name in names},
-        met={name: _met(text) for name, text in statuses.items() if name in names},
+        met={name: _met_conditions(text) for name, text in statuses.items() if name in names},
         # Also what ended with a merchant that has left.
         occurrences=[
             ReportedOccurrence(*(getattr(row, name) for name in ReportedOccurrence.__dataclass_fields__))
@@ -91,7 +91,7 @@ async def _read_memory(settings: Settings, scope: Scope, store: Store, since: da
         environment=whole[0].environment if whole else settings.environment_name,
         revision=whole[0].revision if whole else "",
         notes=(*notes, *([] if whole else [_NEVER_LOOKED])),
-        samples=[_sampled_statuses(each) for each in await store.samples.load(since)] if scope.is_everyone else (),
+        samples=[_status_counts(each) for each in await store.samples.load(since)] if scope.is_everyone else (),
         not_booked=[each for each in not_booked if each],
         rollout=await load_newest_rollout(store) if scope.is_everyone else None,
     )
@@ -102,16 +102,16 @@ _NEVER_LOOKED = (
 )
 
 
-def _sampled_statuses(sample: Sample) -> tuple[datetime, dict[MerchantStatus, int]]:
+def _status_counts(sample: Sample) -> tuple[datetime, dict[MerchantStatus, int]]:
     counts = {status: sample.counts.get(f"status.{status.value}", 0) for status in MerchantStatus}
     return sample.at, {status: number for status, number in counts.items() if isinstance(number, int)}
 
 
-def _met(statuses: str) -> frozenset[str]:
+def _met_conditions(statuses: str) -> frozenset[str]:
     return frozenset(condition for condition, status in parse_statuses(statuses).items() if status == "T")
 
 
-def _declared(settings: Settings, scope: Scope) -> tuple[Fleet | None, tuple[str, ...]]:
+def _load_fleet_if_readable(settings: Settings, scope: Scope) -> tuple[Fleet | None, tuple[str, ...]]:
     """The manifests on disk, for labels and for who is declared; without them a report is about whom the state knows.
 
     Raises UsageError where labels or targets are asked for and no manifest can tell them.

@@ -10,8 +10,8 @@ from controller.model.errors import UsageError
 from controller.model.report import FleetPlan
 from controller.model.run import Records, Scope
 from controller.operations.bootstrap import (
-    ApplyRequest,
     OnProgress,
+    RunRequest,
     build_run,
     ignore_message,
     load_manifests,
@@ -70,7 +70,7 @@ async def plan_only(
     if options.record_as and not fleet.is_complete:
         on_message("not all manifests can be read, so nothing of this look is noted in the ledger")
     records = None if options.record_as else Records.NONE
-    request = ApplyRequest(scope, verb=options.record_as or "plan", records=records, on_message=on_message)
+    request = RunRequest(scope, verb=options.record_as or "plan", records=records, on_message=on_message)
     async with (
         open_store(settings, on_message) as store,
         open_reader(settings, environment) as api,

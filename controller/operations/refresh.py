@@ -9,8 +9,8 @@ from controller.model.errors import RemoteError
 from controller.model.observed import REQUIRED_DATA_TYPES, Absent, Company, Unread
 from controller.model.run import Scope
 from controller.operations.bootstrap import (
-    ApplyRequest,
     OnProgress,
+    RunRequest,
     build_run,
     load_manifests,
     no_progress,
@@ -42,7 +42,7 @@ async def refresh(
     fleet = load_manifests(settings, scope, strict=True)
     async with open_store(settings) as store, open_writer(settings, environment) as api:
         await refuse_empty_root(settings, fleet, store)
-        run = build_run(settings, ApplyRequest(scope), fleet, store, api, on_progress, environment)
+        run = build_run(settings, RunRequest(scope), fleet, store, api, on_progress, environment)
         return await refresh_merchants(run, wait=wait)
 
 

@@ -55,7 +55,7 @@ class Delivery:
     will_retry: bool = False
 
 
-def schedule_of(report: ScheduledReport) -> Cron:
+def checked_schedule(report: ScheduledReport) -> Cron:
     """Raises UsageError for a schedule, a time zone or a filter that means nothing, and for what is not installed."""
     _shown(report)
     if report.to and not apprise_client.is_installed():
@@ -77,7 +77,7 @@ async def deliver_due_reports(settings: Settings, store: Store, now: datetime) -
     """
     deliveries = []
     for report in settings.reports:
-        schedule = schedule_of(report)
+        schedule = checked_schedule(report)
         due_at = schedule.last_at_or_before(now)
         if due_at is None:
             continue
@@ -96,7 +96,7 @@ async def send_report_now(settings: Settings, name: str, store: Store, now: date
         known = ", ".join(each.name for each in settings.reports)
         there = f"merchantctl.toml has {known}" if known else "merchantctl.toml has no [[reports]]"
         raise UsageError(f"there is no report {name!r}; {there}")
-    made = await _make(settings, report, schedule_of(report), store, now)
+    made = await _make_report(settings, report, checked_schedule(report), store, now)
     return [Delivery(name, each, now, await _send(settings, report, made, each, now)) for each in report.destinations]
 
 
@@ -110,15 +110,15 @@ async def _deliver(
         if not await store.report_deliveries.claim(key, now):
             continue
         try:
-            made = made or await _make(settings, report, schedule, store, due_at)
+            made = made or await _make_report(settings, report, schedule, store, due_at)
             failure = await _send(settings, report, made, destination, due_at)
         except Exception as error:
             failure = NotDelivered(f"it could not be made: {type(error).__name__}: {error}", may_retry=True)
-        deliveries.append(await _note(store, key, failure, now))
+        deliveries.append(await _record_outcome(store, key, failure, now))
     return deliveries
 
 
-async def _note(store: Store, key: DeliveryKey, failure: NotDelivered | None, now: datetime) -> Delivery:
+async def _record_outcome(store: Store, key: DeliveryKey, failure: NotDelivered | None, now: datetime) -> Delivery:
     if failure is None:
         await store.report_deliveries.mark_delivered(key, now)
         return Delivery(key.report, key.destination, key.due_at)
@@ -129,7 +129,7 @@ async def _note(store: Store, key: DeliveryKey, failure: NotDelivered | None, no
     return Delivery(key.report, key.destination, key.due_at, failure, retry_at is not None)
 
 
-async def _make(
+async def _make_report(
     settings: Settings, report: ScheduledReport, schedule: Cron, store: Store, due_at: datetime
 ) -> PeriodReport:
     """The period is that from the time before to this one."""
@@ -149,7 +149,7 @@ async def _send(
         # What takes a second of 10,000 merchants keeps nobody else waiting.
         return await deliver_to_folder(report.folder, await asyncio.to_thread(_files, report, made, due_at))
     if destination == "mail":
-        return await _by_mail(settings, report, made, due_at)
+        return await _send_by_mail(settings, report, made, due_at)
     if destination in report.to:
         if destination not in report.addresses:
             return NotDelivered(f"{destination} is not set", may_retry=True)
@@ -167,7 +167,7 @@ async def _send(
     return await deliver_to_url(report.webhook, message)
 
 
-async def _by_mail(
+async def _send_by_mail(
     settings: Settings, report: ScheduledReport, made: PeriodReport, due_at: datetime
 ) -> NotDelivered | None:
     if settings.smtp_url is None:

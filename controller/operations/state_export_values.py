@@ -39,45 +39,45 @@ def check_state_export_values(document: Mapping[str, Any]) -> None:
             raise StateError(f"{place}: only a company is made without one. Nothing was changed.")
 
 
-def _applied(fields: Any) -> None:
+def _check_applied(fields: Any) -> None:
     for path, value in fields.items():
         if isinstance(value, dict):
-            _need(isinstance(value["id"], str) and set(value) <= {"id", "name", "code", "by"})
-            _need(all(each is None or isinstance(each, str) for each in value.values()))
+            _require(isinstance(value["id"], str) and set(value) <= {"id", "name", "code", "by"})
+            _require(all(each is None or isinstance(each, str) for each in value.values()))
         elif isinstance(value, list):
-            _need(all(isinstance(each, str) for each in value))
+            _require(all(isinstance(each, str) for each in value))
         understood = value_from_json(path, value)
-        _need(path != START_DATE_PATH or value is None or getattr(understood, "tzinfo", None) is not None)
+        _require(path != START_DATE_PATH or value is None or getattr(understood, "tzinfo", None) is not None)
 
 
-def _event(detail: Any) -> None:
+def _check_event(detail: Any) -> None:
     for change in detail.get("changes", ()):
         ChangeKind(change["kind"])
-        _need(all(isinstance(each, str) for each in change["fields"]))
-    _need(isinstance(detail.get("reason", ""), str | None))
+        _require(all(isinstance(each, str) for each in change["fields"]))
+    _require(isinstance(detail.get("reason", ""), str | None))
 
 
-def _changed(fields: Any) -> None:
-    _need(all(isinstance(each, dict) for each in fields.values()))
+def _check_changed(fields: Any) -> None:
+    _require(all(isinstance(each, dict) for each in fields.values()))
 
 
-def _owner(written: str) -> None:
+def _check_owner(written: str) -> None:
     owner = parse_owner(written)
-    _need(isinstance(owner.pid, int) and all(isinstance(each, str) for each in (owner.host, owner.started)))
+    _require(isinstance(owner.pid, int) and all(isinstance(each, str) for each in (owner.host, owner.started)))
 
 
-def _need(understood: bool) -> None:
+def _require(understood: bool) -> None:
     if not understood:
         raise ValueError
 
 
 _MEANINGS: Mapping[tuple[str, str], Callable[[Any], object]] = {
     ("applied", "deletion"): DeletionPolicy,
-    ("applied", "fields"): _applied,
-    ("events", "detail"): _event,
+    ("applied", "fields"): _check_applied,
+    ("events", "detail"): _check_event,
     ("rollouts", "state"): RolloutState,
     ("rollouts", "terms"): RolloutSpec.from_json,
-    ("rollouts", "owner"): _owner,
+    ("rollouts", "owner"): _check_owner,
     ("rollout_merchants", "state"): MemberState,
-    ("rollout_merchants", "changed"): _changed,
+    ("rollout_merchants", "changed"): _check_changed,
 }

@@ -64,7 +64,7 @@ async def sync(
 ) -> Sync | None:
     """A manual sync, once it has ended, or a quarter of an hour after it was begun; None where `confirm` said no."""
     async with open_merchant(settings, name, open_writer, environment) as (api, company, snapshot):
-        await _abandoned_syncs(name, snapshot)
+        await _end_abandoned_sync(name, snapshot)
         before = await api.latest_sync(company.id)
         if before and before.transfer_status is TransferStatus.RUNNING:
             raise MerchantctlError(f"a sync of {name} is running; wait for it: merchantctl sync {name} --status --wait")
@@ -131,7 +131,7 @@ async def preview_sync(name: str, company: Company, span: SyncRange, api: Client
     return SyncPreview(start, finish, live.enabled, leaves_out_from)
 
 
-async def _abandoned_syncs(name: str, snapshot: RunSnapshot) -> ManualSyncRow | None:
+async def _end_abandoned_sync(name: str, snapshot: RunSnapshot) -> ManualSyncRow | None:
     """A manual sync of this merchant that a dead process left, ended by now; None where there is none.
 
     MerchantctlError while another one runs.
@@ -167,28 +167,28 @@ class _ManualSync:
         """The sync as it ended, or as it stands after a quarter of an hour. Whatever happens, the merchant is switched
         on again where nothing runs any more; else whoever looks next does it."""
         previous = before.id if before else None
-        was_enabled = await self._begin(previous)
+        was_enabled = await self._begin_switched_off(previous)
         async with self._store.manual_syncs.kept_alive(self._number):
             try:
-                begun = await self._begin_sync(previous)
+                begun = await self._request_sync(previous)
                 ended = await wait_for_sync(self._company_id, begun, self._api, self._snapshot.run.sleep)
                 self._outcome = "" if ended.transfer_status is TransferStatus.RUNNING else str(ended.code)
                 return ended
             finally:
-                await self._finish(was_enabled)
+                await self._switch_on_and_close(was_enabled)
 
-    async def _begin(self, previous: str | None) -> bool:
+    async def _begin_switched_off(self, previous: str | None) -> bool:
         """On disk, then switched off; whether scheduled syncs were on.
 
         MerchantctlError where another sync than the `previous` one, which was the latest, began while we asked.
         """
         run = self._snapshot.run
         async with state_lock(run.lock, self._request.lock_timeout), awaited_leases([self._name], run):
-            left = await _abandoned_syncs(self._name, self._snapshot)
+            left = await _end_abandoned_sync(self._name, self._snapshot)
             latest = await self._api.latest_sync(self._company_id)
             if (latest.id if latest else None) != previous:
                 raise MerchantctlError(f"another sync of {self._name} began meanwhile; look at it, and sync again")
-            live = await self._configuration()
+            live = await self._read_configuration()
             was_enabled = live.enabled or bool(left and left.was_enabled)
             self._number = await self._store.manual_syncs.begin(
                 self._name,
@@ -208,11 +208,11 @@ class _ManualSync:
                 except BaseException:
                     await self._store.manual_syncs.end(self._number, NOT_BEGUN, run.now())
                     raise
-                await self._record("switched off", "for a manual sync")
+                await self._record_event("switched off", "for a manual sync")
                 self._request.on_message(f"{self._name} is switched off while it is synchronised")
         return was_enabled
 
-    async def _begin_sync(self, previous: str | None) -> Sync:
+    async def _request_sync(self, previous: str | None) -> Sync:
         """Requests the sync, once: where the answer is lost, it is looked for. MerchantctlError where it did not
         begin."""
         run, request = self._snapshot.run, self._request
@@ -241,7 +241,7 @@ class _ManualSync:
         self._outcome = NOT_BEGUN
         raise MerchantctlError(f"the sync of {self._name} did not begin: {lost}")
 
-    async def _finish(self, was_enabled: bool) -> None:
+    async def _switch_on_and_close(self, was_enabled: bool) -> None:
         """Switches on again, as the manifest says, and closes; where that cannot be now, says who does it."""
         run, syncs = self._snapshot.run, self._store.manual_syncs
         later = f"switch it on again with merchantctl apply --target {self._name}; a run does it by itself"
@@ -257,13 +257,13 @@ class _ManualSync:
                     await self._switch(enabled=True)
                     self._request.on_message(f"{self._name} is switched on again")
                 ending = self._outcome if self._outcome == NOT_BEGUN else f"ended with {self._outcome}"
-                await self._record("manual sync", f"{ending}{'; switched on again' if is_on_again else ''}")
+                await self._record_event("manual sync", f"{ending}{'; switched on again' if is_on_again else ''}")
                 await syncs.close(self._number, run.now())
             await self._store.runs.end(self._run_id, EXIT_OK, {"merchants": 1}, run.now())
         except (MerchantctlError, StateProblem) as error:
             self._request.on_message(f"{self._name} is still switched off: {error}. {later}")
 
-    async def _record(self, what: str, reason: str) -> None:
+    async def _record_event(self, what: str, reason: str) -> None:
         """A line in the merchant's history."""
         event = EventRow(self._snapshot.run.now(), self._run_id, self._name, what, {"reason": reason})
         await self._store.runs.record_events(self._run_id, [event])
@@ -273,7 +273,7 @@ class _ManualSync:
 
         Reads afresh just before: Codat takes the document whole (API notes 3.3).
         """
-        sections = object_paths((await self._configuration()).document)
+        sections = object_paths((await self._read_configuration()).document)
 
         async def read_then_post(api: Client) -> None:
             live = read_configuration(await api.configuration(self._company_id), self._snapshot.run.service_now())
@@ -289,13 +289,13 @@ class _ManualSync:
             pass  # what stands now tells
         except LockLost:
             raise MerchantctlError(f"{LOCK_LOST_MESSAGE}; nothing more was sent") from None
-        if (await self._configuration()).enabled is not enabled:
+        if (await self._read_configuration()).enabled is not enabled:
             # An answer may come from an older copy for a while.
             await self._snapshot.run.sleep(self._snapshot.run.recovery_times.first_look_s)
-            if (await self._configuration()).enabled is not enabled:
+            if (await self._read_configuration()).enabled is not enabled:
                 raise MerchantctlError(f"the switch of {self._name} stands as it was")
 
-    async def _configuration(self) -> Configuration:
+    async def _read_configuration(self) -> Configuration:
         return read_configuration(await self._api.configuration(self._company_id), self._snapshot.run.service_now())
 
     @property

@@ -21,8 +21,8 @@ from controller.model.reference_check import (
 from controller.model.run import Scope
 from controller.model.values import Ref, resolve_live_path
 from controller.operations.bootstrap import (
-    ApplyRequest,
     OnProgress,
+    RunRequest,
     build_run,
     ignore_message,
     load_manifests,
@@ -66,7 +66,7 @@ async def check_references(
     fleet = load_manifests(settings, scope, strict=True)
     async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
         await refuse_empty_root(settings, fleet, store)
-        run = build_run(settings, ApplyRequest(scope), fleet, store, api, on_progress, environment)
+        run = build_run(settings, RunRequest(scope), fleet, store, api, on_progress, environment)
         return await check_all_references(run)
 
 
@@ -75,7 +75,7 @@ async def check_all_references(run: RunContext) -> FleetReferenceCheck:
     snapshot = await load_snapshot(run)
     names = sorted(snapshot.desired)
 
-    async def one(merchant: str) -> ReferenceCheck:
+    async def check_one(merchant: str) -> ReferenceCheck:
         try:
             return await check_merchant_references(merchant, snapshot)
         except RemoteError as error:
@@ -85,7 +85,7 @@ async def check_all_references(run: RunContext) -> FleetReferenceCheck:
                 raise
             return Unread(log_internal_error(merchant, error))
 
-    answers = await map_bounded(names, one, run.parallelism, run.on_progress)
+    answers = await map_bounded(names, check_one, run.parallelism, run.on_progress)
     return FleetReferenceCheck(dict(zip(names, answers, strict=True)))
 
 
@@ -101,11 +101,13 @@ async def check_merchant_references(merchant: str, snapshot: RunSnapshot) -> Ref
     resolved = resolve_fields(
         wanted.fields, live, snapshot.run.service_now(), KnownReferences(snapshot.recorded_state(merchant).last_applied)
     )
-    misfits = tuple(_misfit(wanted, problem, live) for problem in resolved.problems)
-    return CheckedReferences((*misfits, *_refused(wanted, resolved, live)))
+    misfits = tuple(_unresolved(wanted, problem, live) for problem in resolved.problems)
+    return CheckedReferences((*misfits, *_rule_violations(wanted, resolved, live)))
 
 
-def _refused(wanted: DesiredMerchant, resolved: ResolvedFields, live: Configuration) -> Iterator[UnresolvedReference]:
+def _rule_violations(
+    wanted: DesiredMerchant, resolved: ResolvedFields, live: Configuration
+) -> Iterator[UnresolvedReference]:
     """Declared fields that have their answers, and do not go together: two that lead to one account, above all."""
     declared = {resolve_live_path(live.values, path) or path: path for path in resolved.values}
     values = {**live.values, **{place: resolved.values[path] for place, path in declared.items()}}
@@ -129,7 +131,7 @@ def _configuration(basic: BasicObservation, snapshot: RunSnapshot) -> Configurat
     return NotYetCheckable(CONSENT_PENDING)
 
 
-def _misfit(wanted: DesiredMerchant, problem: ResolutionProblem, live: Configuration) -> UnresolvedReference:
+def _unresolved(wanted: DesiredMerchant, problem: ResolutionProblem, live: Configuration) -> UnresolvedReference:
     path, place = problem.field, resolve_live_path(live.values, problem.field) or problem.field
     written, ref = tuple(candidate_texts(problem, wanted.fields[path], live, place)), wanted.fields[path]
     options = live.options.get(place, ())

@@ -22,8 +22,8 @@ from controller.model.rollout import Rollout, RolloutPreview, RolloutSpec
 from controller.model.run import Records, RunPolicy, Scope
 from controller.operations.bootstrap import (
     EMPTY_FLEET,
-    ApplyRequest,
     OnProgress,
+    RunRequest,
     build_run,
     current_process,
     ignore_message,
@@ -196,7 +196,7 @@ async def _open_session(
         shared_budget(settings, store, api),
     ):
         records = Records.MENDED if fleet.root_is_complete else Records.NONE
-        request = ApplyRequest(scope, verb="rollout", records=records)
+        request = RunRequest(scope, verb="rollout", records=records)
         run = build_run(settings, request, fleet, store, api, sink.on_progress, environment)
         session = RolloutSession(
             current_process(), lambda: state_lock(run.lock, MAX_LOCK_WAIT_BETWEEN_WAVES_S), sink.on_message

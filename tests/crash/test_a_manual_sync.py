@@ -21,7 +21,7 @@ from controller.model.report import FleetReport
 from controller.model.run import RunPolicy, Scope
 from controller.model.syncs_and_uploads import SyncRange
 from controller.operations.apply import plan_and_apply
-from controller.operations.bootstrap import ApplyRequest, ignore_message
+from controller.operations.bootstrap import RunRequest, ignore_message
 from controller.operations.sync import SyncRequest, sync
 from state import open_state
 from state.tables import manual_syncs
@@ -175,7 +175,7 @@ def test_while_a_sync_runs_nobody_is_taken_down(place: Place) -> None:
 
     async def look() -> None:
         leave_out(place)
-        order = ApplyRequest(Scope(), RunPolicy(automatic=True), lambda plan: True, verb="run")
+        order = RunRequest(Scope(), RunPolicy(automatic=True), lambda plan: True, verb="run")
         report = await plan_and_apply(place.settings, order, environment=place.environment)
         assert isinstance(report, FleetReport)
         assert states_by_merchant(report.plan)["m-00000"] == "waiting"
@@ -213,7 +213,7 @@ def test_while_a_sync_runs_nobody_switches_on_or_writes_and_a_look_says_why(plac
     seen: list[FleetReport] = []
 
     async def look(environment: Environment = place.environment) -> None:
-        order = ApplyRequest(Scope(), RunPolicy(automatic=True), lambda plan: True, verb="run")
+        order = RunRequest(Scope(), RunPolicy(automatic=True), lambda plan: True, verb="run")
         report = await plan_and_apply(place.settings, order, environment=environment)
         assert isinstance(report, FleetReport)
         seen.append(report)

@@ -23,7 +23,7 @@ from controller.environment import Environment
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Skipped, Unchanged
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
-from controller.operations.bootstrap import ApplyRequest
+from controller.operations.bootstrap import RunRequest
 from controller.operations.plan import plan_only
 from controller.settings import Settings
 from tests.emulator import Emulator, KeptPlace
@@ -175,7 +175,7 @@ class Place:
     ) -> FleetReport | FleetPlan:
         """The report, or the plan alone where it was refused or declined."""
         leave = RunPolicy(frozenset(allow), max_changes, unattended, retry_quarantined=retry)
-        order = ApplyRequest(Scope(path, targets), leave, agree, saved, parallelism)
+        order = RunRequest(Scope(path, targets), leave, agree, saved, parallelism)
         return asyncio.run(plan_and_apply(self.settings, order, environment=self.environment))
 
     def run_process(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ from controller.model.controller_status import ControllerStatus
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan
 from controller.model.run import RunPolicy, Scope
-from controller.operations.bootstrap import ApplyRequest, build_run, no_progress, state_lock
+from controller.operations.bootstrap import RunRequest, build_run, no_progress, state_lock
 from controller.telemetry.metrics import Metrics
 from state import open_state
 from tests.emulator import Emulator
@@ -70,7 +70,7 @@ async def running_service(place: Place) -> AsyncIterator[Service]:
     client = open_client(settings.base_url, str(settings.api_key), requests_per_minute=0, network=world.network)
     async with open_state(settings.state) as store, client as api:
         revisions = ManifestWatcher(place.manifests)
-        order = ApplyRequest(Scope(), RunPolicy(automatic=True))
+        order = RunRequest(Scope(), RunPolicy(automatic=True))
         service = Service(
             DaemonContext(
                 run=replace(

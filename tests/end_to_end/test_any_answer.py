@@ -25,7 +25,7 @@ from controller.model.plan import PlanStatus
 from controller.model.report import Applied, FleetPlan, FleetReport
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
-from controller.operations.bootstrap import ApplyRequest
+from controller.operations.bootstrap import RunRequest
 from controller.reporting.as_json import drift_json, dumps, plan_json, report_json, status_json
 from controller.reporting.html import plan_html
 from controller.reporting.markdown import plan_markdown
@@ -101,7 +101,7 @@ class Stage:
         for suffix in ("-wal", "-shm"):
             Path(f"{self.place.database}{suffix}").unlink(missing_ok=True)
         self.place.database.write_bytes(self.memory)
-        order = ApplyRequest(Scope(), RunPolicy(), lambda plan: True, parallelism=1)
+        order = RunRequest(Scope(), RunPolicy(), lambda plan: True, parallelism=1)
         environment = intercepted(self.place.environment, recorder)
         try:
             return asyncio.run(plan_and_apply(self.place.settings, order, environment=environment))

@@ -12,7 +12,7 @@ from controller.daemon.loop import run_pass
 from controller.model.report import Applied, ChangedSincePlan, FleetReport, Outcome
 from controller.model.run import Scope
 from controller.operations.apply import plan_and_apply
-from controller.operations.bootstrap import ApplyRequest
+from controller.operations.bootstrap import RunRequest
 from controller.reconcile.merchant_lease import try_leases
 from state import open_state
 from tests.emulator import Emulator
@@ -33,7 +33,7 @@ def place(tmp_path: Path, emulator_in_process: Emulator) -> Place:
 
 async def apply_by_hand(place: Place, *targets: str) -> FleetReport:
     report = await plan_and_apply(
-        place.settings, ApplyRequest(Scope(targets=targets), confirm=lambda plan: True), environment=place.environment
+        place.settings, RunRequest(Scope(targets=targets), confirm=lambda plan: True), environment=place.environment
     )
     assert isinstance(report, FleetReport)
     return report

@@ -15,7 +15,7 @@ from controller.model.exit_codes import exit_code
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Skipped, Unchanged
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
-from controller.operations.bootstrap import ApplyRequest
+from controller.operations.bootstrap import RunRequest
 from tests.emulator import Emulator
 from tests.end_to_end.interfere import AfterResponse, at_request, interfere, is_call
 from tests.end_to_end.place import (
@@ -48,7 +48,7 @@ def declared(place: Place, *names: str) -> None:
 
 
 async def applied(place: Place, agree: Callable[[FleetPlan], bool] = lambda plan: True) -> FleetReport:
-    order = ApplyRequest(Scope(), RunPolicy(), agree, parallelism=4)
+    order = RunRequest(Scope(), RunPolicy(), agree, parallelism=4)
     report = await plan_and_apply(place.settings, order, environment=place.environment)
     assert isinstance(report, FleetReport)
     return report
@@ -341,7 +341,7 @@ def test_everyone_else_is_done_before_a_lost_answer_is_waited_for_and_the_wait_i
 
     place.environment = replace(place.environment, sleep=sleep)
     said: list[str] = []
-    order = ApplyRequest(Scope(), RunPolicy(), lambda plan: True, parallelism=1, on_message=said.append)
+    order = RunRequest(Scope(), RunPolicy(), lambda plan: True, parallelism=1, on_message=said.append)
     report = asyncio.run(plan_and_apply(place.settings, order, environment=place.environment))
     assert there[0] == 19
     assert any("1 lost answer: looking again in" in each for each in said)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.desired.yaml_writer import yaml_text
 from controller.model.exit_codes import exit_code
-from controller.operations.import_ import ImportOptions, ImportResult, import_fleet
+from controller.operations.import_ import ImportOptions, ImportResult, prepare_import
 from tests.end_to_end.place import Place, changes_by_merchant, findings_by_code
 
 Json = dict[str, Any]
@@ -135,7 +135,7 @@ def emptied(place: Place) -> None:
 
 
 def imported(place: Place, choice: ImportOptions) -> ImportResult:
-    found = asyncio.run(import_fleet(place.settings, choice, place.manifests, environment=place.environment))
+    found = asyncio.run(prepare_import(place.settings, choice, place.manifests, environment=place.environment))
     (place.manifests / "all.yaml").write_text(yaml_text(found.manifests), encoding="utf-8")
     return found
 

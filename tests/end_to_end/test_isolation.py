@@ -17,7 +17,7 @@ from controller.model.observed import Unread
 from controller.model.reference_check import CheckedReferences
 from controller.model.report import Failed, FleetPlan, FleetReport, Skipped
 from controller.model.run import Scope
-from controller.operations.import_ import ImportOptions, import_fleet
+from controller.operations.import_ import ImportOptions, prepare_import
 from controller.operations.refresh import refresh
 from controller.operations.validate_online import check_references
 from controller.reconcile.failure_policy import internal_error_plan
@@ -322,7 +322,7 @@ def test_a_fault_of_ours_about_one_company_ends_no_import_lookup_or_refresh(plac
 
     place.environment = intercepted(place.environment, middle)
     says = "a fault of merchantctl itself: ZeroDivisionError: nobody foresaw this"
-    imported = asyncio.run(import_fleet(place.settings, ImportOptions(), None, environment=place.environment))
+    imported = asyncio.run(prepare_import(place.settings, ImportOptions(), None, environment=place.environment))
     assert [(each.company.name, each.reason, each.unread) for each in imported.skipped] == [("ann", says, True)]
     assert "bob" in {each.name for each in imported.manifests}
     looked_up = asyncio.run(check_references(place.settings, Scope(), environment=place.environment)).checks

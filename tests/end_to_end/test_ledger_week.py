@@ -30,7 +30,7 @@ from controller.model.controller_status import ControllerStatus
 from controller.model.drift import is_drifting
 from controller.model.plan import Direction
 from controller.model.run import Records, RunPolicy, Scope
-from controller.operations.bootstrap import ApplyRequest, build_run, no_progress, state_lock
+from controller.operations.bootstrap import RunRequest, build_run, no_progress, state_lock
 from controller.telemetry.metrics import Metrics
 from state import OccurrenceRow, open_state
 from tests.emulator import Emulator
@@ -176,7 +176,7 @@ async def running_service(place: Place, url: str) -> AsyncIterator[DaemonContext
     )
     async with open_state(settings.state) as store, client as api:
         revisions = ManifestWatcher(place.manifests)
-        order = ApplyRequest(Scope(), RunPolicy(automatic=True), verb="run", records=Records.ALL)
+        order = RunRequest(Scope(), RunPolicy(automatic=True), verb="run", records=Records.ALL)
         yield DaemonContext(
             run=build_run(settings, order, revisions.fleet, store, api, no_progress, world),
             applies_changes=True,

@@ -26,7 +26,7 @@ from controller.daemon.workqueue import EVERYONE, Lane
 from controller.model.errors import MerchantctlError
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
-from controller.operations.bootstrap import ApplyRequest
+from controller.operations.bootstrap import RunRequest
 from state.errors import StateLocked
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
@@ -112,7 +112,7 @@ class Story:
     async def apply(self, name: str | None) -> None:
         """Somebody applies by hand, all of it or one merchant: which may be refused, and never harms."""
         scope = Scope() if name is None else Scope(targets=(name,))
-        request = ApplyRequest(scope, RunPolicy(frozenset({"unlink", "disable"})), confirm=lambda plan: True)
+        request = RunRequest(scope, RunPolicy(frozenset({"unlink", "disable"})), confirm=lambda plan: True)
         with suppress(MerchantctlError, StateLocked):
             await plan_and_apply(self.place.settings, request, environment=self.place.environment)
 

@@ -14,7 +14,7 @@ import pytest
 from controller.model.exit_codes import exit_code
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
-from controller.operations.bootstrap import ApplyRequest
+from controller.operations.bootstrap import RunRequest
 from tests.end_to_end.place import (
     CREATE_COMPANY,
     CREATE_CONNECTION,
@@ -90,7 +90,7 @@ def test_a_service_that_is_busy_and_says_now_is_not_hammered(place: Place, retry
         place.use_proxy(url)
 
         async def ends_in_two_seconds() -> bool:
-            order = ApplyRequest(Scope(), RunPolicy(), lambda plan: True)
+            order = RunRequest(Scope(), RunPolicy(), lambda plan: True)
             applying = asyncio.create_task(plan_and_apply(place.settings, order))
             while not (posts or applying.done()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

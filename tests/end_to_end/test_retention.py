@@ -16,7 +16,7 @@ from controller.daemon.state import DaemonState
 from controller.daemon.workqueue import WorkQueue
 from controller.model.controller_status import ControllerStatus
 from controller.model.run import RunPolicy, Scope
-from controller.operations.bootstrap import EMPTY_FLEET, ApplyRequest, build_run, no_progress
+from controller.operations.bootstrap import EMPTY_FLEET, RunRequest, build_run, no_progress
 from controller.settings import InvalidSettings, load_settings
 from controller.telemetry.metrics import Metrics
 from state import open_state
@@ -84,7 +84,7 @@ def test_run_forgets_all_of_it_once_a_day(place: Place) -> None:
         environment = replace(place.environment, clock=lambda: datetime.now(UTC) + moved[0])
         client = open_read_only(settings.base_url, str(settings.api_key), network=environment.network)
         async with open_state(settings.state) as store, client as api:
-            order = ApplyRequest(Scope(), RunPolicy(automatic=True))
+            order = RunRequest(Scope(), RunPolicy(automatic=True))
             run = build_run(settings, order, EMPTY_FLEET, store, api, no_progress, environment)
             state = DaemonState(ControllerStatus())
             watcher = ManifestWatcher(place.manifests)

@@ -23,7 +23,7 @@ from controller.environment import REAL_ENVIRONMENT
 from controller.model.controller_status import ControllerStatus
 from controller.model.report import FleetPlan
 from controller.model.run import Scope
-from controller.operations.bootstrap import ApplyRequest, build_run, no_progress
+from controller.operations.bootstrap import RunRequest, build_run, no_progress
 from controller.telemetry.metrics import Metrics
 from state import Store, open_state
 from tests.end_to_end.place import UK_PROFILE, Place, count_writes_by_call, findings_by_code, states_by_merchant
@@ -112,7 +112,7 @@ def test_a_fault_of_ours_ends_a_pass_and_not_the_service(place: Place) -> None:
         revisions = ManifestWatcher(place.manifests)
         daemon = DaemonContext(
             run=build_run(
-                place.settings, ApplyRequest(Scope()), revisions.fleet, store, api, no_progress, REAL_ENVIRONMENT
+                place.settings, RunRequest(Scope()), revisions.fleet, store, api, no_progress, REAL_ENVIRONMENT
             ),
             applies_changes=True,
             resync_interval_s=3600,

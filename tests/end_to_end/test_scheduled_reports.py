@@ -27,7 +27,7 @@ import pytest
 from controller.daemon.jobs.report_sender import ReportSender
 from controller.model.controller_status import ControllerStatus
 from controller.model.errors import UsageError
-from controller.operations.scheduled_report import Delivery, deliver_due_reports, schedule_of
+from controller.operations.scheduled_report import Delivery, checked_schedule, deliver_due_reports
 from controller.scheduled_reports import ScheduledReport
 from controller.settings import InvalidSettings, Settings, load_settings
 from controller.telemetry.metrics import Metrics
@@ -387,7 +387,7 @@ def test_a_report_that_is_not_well_said_is_refused_with_its_place(tmp_path: Path
 )
 def test_a_schedule_that_means_nothing_is_refused_at_the_start(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        schedule_of(replace(REPORT, **wrong))
+        checked_schedule(replace(REPORT, **wrong))
 
 
 def test_an_url_that_takes_posts_is_in_a_variable_and_in_no_repr(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from controller.model.exit_codes import exit_code
 from controller.model.report import FleetReport
 from controller.model.rollout import RolloutSpec, RolloutState
 from controller.model.run import Scope
-from controller.operations.import_ import ImportOptions, import_fleet
+from controller.operations.import_ import ImportOptions, prepare_import
 from controller.operations.plan import PlanOptions, plan_only
 from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, RolloutResult, StartRequest
@@ -166,7 +166,7 @@ def test_an_import_reads_hours_by_the_services_clock(place: Place) -> None:
     place.apply()
     place.environment = wrong_by(DAYS_AHEAD, place.environment)
     choice = ImportOptions(zone="Europe/London", profiles=False)
-    imported = asyncio.run(import_fleet(place.settings, choice, None, environment=place.environment))
+    imported = asyncio.run(prepare_import(place.settings, choice, None, environment=place.environment))
     (manifest,) = imported.manifests
     assert manifest.spec["schedule"]["time"] == "00:00"
 

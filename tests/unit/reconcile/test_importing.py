@@ -10,7 +10,7 @@ import pytest
 from controller.codat.client import Reader
 from controller.model.desired import DesiredMerchant, Fleet
 from controller.model.observed import Company, Connection, Listing, RecordedState
-from controller.operations.import_ import ImportOptions, ImportResult, KnownMerchants, import_companies
+from controller.operations.import_ import ImportOptions, ImportResult, KnownMerchants, read_companies
 from tests import build
 
 
@@ -35,7 +35,7 @@ def imported(
     *companies: Company, known: KnownMerchants | None = None, choice: ImportOptions | None = None
 ) -> ImportResult:
     nobody = KnownMerchants(Fleet({}, frozenset(), (), False, ""), {})
-    work = import_companies(
+    work = read_companies(
         Listed(companies),
         choice or ImportOptions(),
         known or nobody,
