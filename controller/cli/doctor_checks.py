@@ -114,7 +114,7 @@ async def _check_api(settings: Settings, environment: Environment) -> AsyncGener
         return
     try:
         async with open_reader(settings, environment) as api:
-            companies = await api.ping()
+            companies = await api.count_companies()
             yield DoctorCheck(
                 "API", True, f"answers, and the key is good: {format_count(companies, 'company', 'companies')}"
             )

@@ -176,7 +176,7 @@ class Reader:
         """What has to be added to our clock to have Codat's; None where the last answer did not say its time."""
         return self._transport.skew
 
-    async def ping(self) -> int:
+    async def count_companies(self) -> int:
         """#2, one row of it: returns how many companies there are, and proves that the API answers."""
         query = {"page": 1, "pageSize": 1}
         page = await self._transport.read("/meta/companies", partial(parse_answer, wire.CompanyPageJson), query)
@@ -242,14 +242,14 @@ class Reader:
             raise UnexpectedAnswer(f"GET {path}: the answer does not say whether there is a record {record_id}{fault}")
         return Absent()
 
-    async def last_success(self, company_id: str) -> Sync | None:
+    async def last_successful_sync(self, company_id: str) -> Sync | None:
         """#39: the last sync that went well; None when there was none."""
         try:
             return await self._transport.read(_last_success_path(company_id), _parse_sync)
         except NotFound:
             return None
 
-    async def accounts_like(self, company_id: str, field: str, text: str) -> tuple[BooksRecord, ...]:
+    async def accounts_with(self, company_id: str, field: str, text: str) -> tuple[BooksRecord, ...]:
         """#27: the accounts of the cached books whose `field` (`nominalCode`, `name`) is this text, deleted ones too.
 
         UnexpectedAnswer where the answer does not say: a row that cannot be read, or rows that were not asked for.
@@ -294,7 +294,7 @@ class Reader:
         path = f"{_company_path(company_id)}/push/{_checked_id(key)}"
         return convert.account_push_from(await self._transport.read(path, partial(parse_answer, wire.PushJson)))
 
-    async def last_successful_sync(self, company_id: str) -> datetime | None:
+    async def synchronised_until(self, company_id: str) -> datetime | None:
         """#39: the end of what the last successful sync covered, else when it ran; None when there was none."""
         try:
             sync = await self._transport.read(_last_success_path(company_id), partial(parse_answer, wire.SyncJson))
@@ -315,7 +315,7 @@ class Reader:
         path = f"/meta{_company_path(company_id)}/pull/history/{_checked_id(dataset_id)}"
         return convert.upload_status_from(await self._transport.read(path, partial(parse_answer, wire.DatasetJson)))
 
-    async def datasets_since(self, company_id: str, data_type: str, since: datetime) -> list[str]:
+    async def dataset_ids_since(self, company_id: str, data_type: str, since: datetime) -> list[str]:
         """#25: ids of the latest datasets of a type, uploads among them, requested since; at most 100."""
         path = f"/meta{_company_path(company_id)}/pull/history/"
         query: Query = {
@@ -340,16 +340,16 @@ class Reader:
         path = f"/config/sync/commerce/{COMMERCE_KEY}/{_checked_id(platform)}/start"
         return (await self._transport.read(path, partial(parse_answer, wire.SyncFlowJson), query)).url
 
-    async def settings_document(self, part: str, account: str | None) -> JsonObject:
+    async def settings_document(self, part: str, account_id: str | None) -> JsonObject:
         """#18, #20, #45, #47: one part of the account's own settings as it came, proven to be of a known form.
 
-        account  its id, where Codat tells it
+        account_id  that of the account, where Codat tells it
         """
         path = address_of(part).read_path
         if "{account}" in path:
-            if account is None:
+            if account_id is None:
                 raise UnexpectedAnswer(f"GET {path}: Codat does not tell this key which account it is for")
-            path = path.format(account=_checked_id(account))
+            path = path.format(account=_checked_id(account_id))
 
         def parse(body: bytes) -> JsonObject:
             document = parse_object(sanitize_json(body))
@@ -478,12 +478,12 @@ class Client(Reader):
         path = f"{_company_path(company_id)}/data/queue/{_checked_id(data_type)}"
         await self._transport.write("POST", path, None, _ignore_body)
 
-    async def sync_latest(self, company_id: str, until: datetime | None) -> Sync:
+    async def start_sync_until(self, company_id: str, until: datetime | None) -> Sync:
         """#36: a sync from the end of the last success (else the start date) to `until`, None = now."""
         body = {} if until is None else {"syncTo": format_utc(until)}
         return await self._write("POST", f"{_company_path(company_id)}/sync/commerce/latest", body, _parse_sync)
 
-    async def sync_range(self, company_id: str, start: datetime, finish: datetime) -> Sync:
+    async def start_sync_of_range(self, company_id: str, start: datetime, finish: datetime) -> Sync:
         """#37: a sync of a range. One that overlaps what was synchronised is rejected or fails."""
         body = {"dateRange": {"start": format_utc(start), "finish": format_utc(finish)}}
         return await self._write("POST", f"{_company_path(company_id)}/sync/historic", body, _parse_sync)

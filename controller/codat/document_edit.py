@@ -108,7 +108,7 @@ def restore_values(document: bytes, previous: Sequence[Mapping[str, str | None]]
     return raw_json.serialise(root)
 
 
-def sync_hour_at(places: Mapping[str, str | None], now: datetime) -> Value:
+def sync_hour_from(places: Mapping[str, str | None], now: datetime) -> Value:
     """The sync hour, as `Configuration` has it, of a schedule with these values by JSON pointer, as JSON text."""
     root: JsonObject = {"schedule": {}}
     for pointer, text in places.items():

@@ -24,7 +24,7 @@ from dataclasses import field
 from datetime import datetime
 
 from controller.codat.answer_parsing import sanitize_json
-from controller.codat.quota_headers import Quota, seconds_from_now, seconds_until
+from controller.codat.quota_headers import Quota, instant_after, seconds_until
 from controller.codat.rate_limiter import MAX_QUOTA_WAIT_S
 from controller.model import errors
 from controller.quick_dataclasses import dataclass
@@ -126,7 +126,7 @@ def error_for_unreadable_answer(address: str, status: int, reason: str, *, write
 
 def error_for_exhausted_quota(address: str, seconds: float) -> errors.RemoteLimitReached:
     """The error for a request that was not sent: Codat said before that its quota is used up for so long."""
-    resume_at = seconds_from_now(seconds)
+    resume_at = instant_after(seconds)
     text = f"{address}: not sent: {_quota_sentence(resume_at)}"
     return errors.RemoteLimitReached(text, status=429, resume_at=resume_at)
 
@@ -170,10 +170,10 @@ def _error_for_429(answer: ApiAnswer, text: str, correlation_id: str | None) -> 
     """RateLimited, to be retried; RemoteLimitReached where the wait is longer than a run can take."""
     wait_s, retry_after_s = throttle_seconds(answer.headers), retry_after_seconds(answer.headers)
     if wait_s is not None and wait_s > MAX_QUOTA_WAIT_S:
-        resume_at = seconds_from_now(wait_s)
+        resume_at = instant_after(wait_s)
         text = f"{text}: {_quota_sentence(resume_at)}"
         return errors.RemoteLimitReached(text, status=429, resume_at=resume_at, correlation_id=correlation_id)
-    retry_at = None if retry_after_s is None else seconds_from_now(retry_after_s)
+    retry_at = None if retry_after_s is None else instant_after(retry_after_s)
     return errors.RateLimited(text, retry_at=retry_at, correlation_id=correlation_id)
 
 

@@ -53,7 +53,7 @@ class Quota:
         return max(0.0, (self.resets_at - datetime.now(UTC)).total_seconds()) if self.resets_at else 0.0
 
 
-def seconds_from_now(seconds: float) -> datetime:
+def instant_after(seconds: float) -> datetime:
     """The instant so many seconds from now, to the nearest second: Codat means a whole one, mostly midnight."""
     return (datetime.now(UTC) + timedelta(seconds=seconds + 0.5)).replace(microsecond=0)
 

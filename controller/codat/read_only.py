@@ -80,10 +80,10 @@ class ReadOnlyClient(Client):
     async def refresh_type(self, company_id: str, data_type: str) -> NoReturn:
         _refuse("refresh")
 
-    async def sync_latest(self, company_id: str, until: datetime | None) -> NoReturn:
+    async def start_sync_until(self, company_id: str, until: datetime | None) -> NoReturn:
         _refuse("sync")
 
-    async def sync_range(self, company_id: str, start: datetime, finish: datetime) -> NoReturn:
+    async def start_sync_of_range(self, company_id: str, start: datetime, finish: datetime) -> NoReturn:
         _refuse("sync")
 
     async def upload(self, company_id: str, data_type: str, body: Mapping[str, Any]) -> NoReturn:

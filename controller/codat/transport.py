@@ -37,7 +37,7 @@ from controller.codat.error_mapping import (
     throttle_seconds,
 )
 from controller.codat.network import NETWORK_ERRORS, was_not_sent
-from controller.codat.quota_headers import Quota, parse_count, seconds_from_now, server_date
+from controller.codat.quota_headers import Quota, instant_after, parse_count, server_date
 from controller.codat.rate_limiter import MAX_QUOTA_WAIT_S, QUOTA_RESERVE, Permit, RateLimiter
 from controller.model.errors import (
     ApiKeyRefused,
@@ -194,7 +194,7 @@ class Transport:
     @property
     def resume_at(self) -> datetime | None:
         """When a quota that is used up will be reset; None while requests go through."""
-        return seconds_from_now(self._rate_limiter.seconds_until_reset) if self._rate_limiter.is_exhausted else None
+        return instant_after(self._rate_limiter.seconds_until_reset) if self._rate_limiter.is_exhausted else None
 
     @property
     def server_time(self) -> datetime | None:

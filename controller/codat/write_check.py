@@ -28,14 +28,14 @@ class UnexpectedChanges:
 
 def find_unexpected_changes(fresh: bytes, sent: bytes, found: bytes) -> UnexpectedChanges:
     """`sent` was made from `fresh` by changing the declared fields; `found` was read after it was accepted."""
-    before, ours, stored = (dict(_leaves(parse_object(document))) for document in (fresh, sent, found))
+    before, ours, stored = (dict(_compared_leaves(parse_object(document))) for document in (fresh, sent, found))
     untouched = {path: value for path, value in ours.items() if path in before and before[path] == value}
     dropped = [path for path, value in untouched.items() if value is not None and stored.get(path) is None]
     altered = [path for path, value in untouched.items() if stored.get(path) not in (None, value)]
     return UnexpectedChanges(tuple(sorted(dropped)), tuple(sorted(altered)))
 
 
-def object_paths(document: bytes) -> frozenset[str]:
+def section_paths(document: bytes) -> frozenset[str]:
     """Wire paths of the document's sections, MAX_SECTION_DEPTH deep. ValueError for what is no JSON object."""
     return frozenset(_sections(parse_object(document)))
 
@@ -47,13 +47,13 @@ def _sections(node: JsonObject, parents: tuple[str, ...] = ()) -> Iterator[str]:
             yield from _sections(value, (*parents, key))
 
 
-def _leaves(node: JsonObject, parents: tuple[str, ...] = ()) -> Iterator[tuple[str, object]]:
+def _compared_leaves(node: JsonObject, parents: tuple[str, ...] = ()) -> Iterator[tuple[str, object]]:
     """(wire path, value) of everything that is not Codat's own; an empty object and a list are values."""
     for key, value in node.items():
         # `accountOptions` is Codat's offer, `selectedGroupByOptions` is a selection.
         if key in SERVER_MANAGED_KEYS or (key.endswith("Options") and not key.startswith("selected")):
             continue
         if isinstance(value, dict) and value:
-            yield from _leaves(value, (*parents, key))
+            yield from _compared_leaves(value, (*parents, key))
         else:
             yield ".".join((*parents, key)), value

@@ -17,7 +17,7 @@ from datetime import datetime
 from controller.codat.client import Client
 from controller.codat.convert import read_configuration
 from controller.codat.document_edit import write_fields
-from controller.codat.write_check import object_paths
+from controller.codat.write_check import section_paths
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.errors import MerchantctlError, OutcomeUnknown, RemoteError
 from controller.model.exit_codes import EXIT_OK
@@ -101,7 +101,7 @@ async def preview_sync(name: str, company: Company, span: SyncRange, api: Client
             f"{name} cannot sync: its connections are not both linked; see merchantctl status {name}"
         )
     live = read_configuration(await api.configuration(company.id), now)
-    last_success = await api.last_successful_sync(company.id)
+    last_success = await api.synchronised_until(company.id)
     start_date = live.values.get(START_DATE_PATH)
     starts = start_date if isinstance(start_date, datetime) else None
     finish = span.finish or now
@@ -273,11 +273,11 @@ class _ManualSync:
 
         Reads afresh just before: Codat takes the document whole (API notes 3.3).
         """
-        sections = object_paths((await self._read_configuration()).document)
+        sections = section_paths((await self._read_configuration()).document)
 
         async def read_then_post(api: Client) -> None:
             live = read_configuration(await api.configuration(self._company_id), self._snapshot.run.service_now())
-            if missing := sections - object_paths(live.document):
+            if missing := sections - section_paths(live.document):
                 raise MerchantctlError(f"the configuration came without {min(missing)}; nothing was sent")
             if live.enabled is not enabled:
                 await fence(self._snapshot)
@@ -310,8 +310,8 @@ class _ManualSync:
 async def start_sync(company_id: str, span: SyncRange, api: Client) -> Sync:
     """Begins a sync at once, whether scheduled syncs are on or off. Raises OutcomeUnknown where the answer was lost."""
     if span.start and span.finish:
-        return await api.sync_range(company_id, span.start, span.finish)
-    return await api.sync_latest(company_id, span.finish)
+        return await api.start_sync_of_range(company_id, span.start, span.finish)
+    return await api.start_sync_until(company_id, span.finish)
 
 
 async def wait_for_sync(company_id: str, sync: Sync, api: Client, sleep: Callable[[float], Awaitable[None]]) -> Sync:

@@ -121,7 +121,7 @@ async def push(
             )
             starts_anew = await _forget_if_connection_deleted(name, company, sender)
             await settle_uploads(sender, wait_for_lost=False)
-            books = Books.after(await api.last_success(company.id))
+            books = Books.after(await api.last_successful_sync(company.id))
             pushing = _Push(spool, request, sender, books)
             survey = Survey(live.values, books.until if books else None)
             report = await pushing.preview(name, survey)

@@ -209,7 +209,7 @@ async def _wait_until_age(sender: Sender, row: UploadRow, age_s: float) -> None:
 async def _find_dataset(sender: Sender, row: UploadRow) -> str | None:
     """The one dataset of that type which Codat got since, and which is no other request's."""
     since = row.begun_at - PUSH_CLOCK_TOLERANCE
-    found = await sender.api.datasets_since(sender.company_id, row.data_type, since)
+    found = await sender.api.dataset_ids_since(sender.company_id, row.data_type, since)
     known = await sender.store.uploads.load_dataset_ids(sender.company_id, found)
     unknown = [each for each in found if each not in known]
     return unknown[0] if len(unknown) == 1 else None

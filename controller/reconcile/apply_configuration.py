@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from controller.codat.client import Client, Reader
 from controller.codat.convert import read_configuration
 from controller.codat.document_edit import changes_by_field, restore_values, write_fields
-from controller.codat.write_check import find_unexpected_changes, object_paths
+from controller.codat.write_check import find_unexpected_changes, section_paths
 from controller.model.errors import Rejected, RemoteError
 from controller.model.observed import LINKED, Absent, Configuration
 from controller.model.plan import Change, Plan
@@ -100,7 +100,7 @@ def _halt_if_changed(
     plan: Plan, change: Change, live: Configuration, progress: MerchantProgress, snapshot: RunSnapshot
 ) -> None:
     """Raises MerchantHalted where the document, read afresh, is not the one that was planned for."""
-    missing = snapshot.planned_sections.get(plan.merchant, frozenset()) - object_paths(live.document)
+    missing = snapshot.planned_sections.get(plan.merchant, frozenset()) - section_paths(live.document)
     if missing:
         # A document that lacks a whole section proves nothing: sent back, it would wipe what stands there.
         why = f"the configuration came without {min(missing)}, which was there before: unknown, and nothing is written"

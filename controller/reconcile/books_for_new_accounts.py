@@ -49,5 +49,5 @@ async def _unfinished_reason(
 
 
 async def _accounts_like(api: Reader, company_id: str, new: NewAccount) -> tuple[BooksRecord, ...]:
-    by_code = await api.accounts_like(company_id, "nominalCode", new.code) if new.code else ()
-    return (*by_code, *await api.accounts_like(company_id, "name", new.name))
+    by_code = await api.accounts_with(company_id, "nominalCode", new.code) if new.code else ()
+    return (*by_code, *await api.accounts_with(company_id, "name", new.name))

@@ -254,7 +254,7 @@ async def _observe_configuration(
     if snapshot.always_reads_data_status(merchant) or needs_data_status(live) or failed_at_first:
         observed = replace(observed, data_status=await _answer_or_unread(snapshot.run.api.data_status(company_id)))
     if snapshot.recorded_state(merchant).last_configured_at and not live.configured:
-        last = await _answer_or_unread(snapshot.run.api.last_successful_sync(company_id))
+        last = await _answer_or_unread(snapshot.run.api.synchronised_until(company_id))
         observed = replace(
             observed, last_successful_sync=snapshot.run.service_now() if isinstance(last, Unread) else last
         )

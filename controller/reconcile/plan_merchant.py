@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 
-from controller.codat.write_check import object_paths
+from controller.codat.write_check import section_paths
 from controller.model.observed import Configuration, Observed, RecordedState, Unread
 from controller.model.plan import ChangeClass, ChangeKind, Plan
 from controller.model.report import Outcome, Skipped
@@ -63,7 +63,7 @@ async def plan_merchant(merchant: str, snapshot: RunSnapshot) -> Plan:
 
     live = observed.configuration
     if isinstance(live, Configuration) and is_configured_after(plan) and plan.changes:
-        snapshot.planned_sections[merchant] = object_paths(live.document)
+        snapshot.planned_sections[merchant] = section_paths(live.document)
         snapshot.planned_documents.keep(merchant, PlannedDocument(live, basic.read_at))
     key = cache_entry(plan, basic, snapshot)
     if key:
@@ -87,7 +87,7 @@ def _with_cut_document_unread(observed: Observed, recorded: RecordedState) -> Ob
     sections_we_set = {
         path.split(".")[1] for path in recorded.last_applied if path.startswith("mapping.") and path not in live.values
     }
-    present = object_paths(live.document)
+    present = section_paths(live.document)
     missing = sorted(name for section in sections_we_set if (name := f"configuration.{section}") not in present)
     if not missing:
         return observed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from controller.codat.quota_headers import Quota, seconds_from_now
+from controller.codat.quota_headers import Quota, instant_after
 from controller.codat.rate_limiter import MAX_QUOTA_WAIT_S
 from controller.model.plan import ChangeKind, Plan
 from controller.model.report import RequestEstimate
@@ -39,7 +39,7 @@ def quota_shortfall(cost: RequestEstimate, quota: Quota | None) -> tuple[str, ..
     requests = cost.reads + cost.writes
     if not cost.writes or quota is None or not _requests_beyond(requests, quota):
         return ()
-    back = f"{seconds_from_now(quota.seconds_left):%Y-%m-%d %H:%M} UTC"
+    back = f"{instant_after(quota.seconds_left):%Y-%m-%d %H:%M} UTC"
     return (
         f"carrying this out takes {requests:,} requests, and Codat's quota has {quota.remaining:,} left before "
         f"{back}: apply ends there, and another one after that does the rest",

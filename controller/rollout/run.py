@@ -285,7 +285,7 @@ async def _soak(rollout: Rollout, run: RunContext, session: RolloutSession) -> P
     soak = timedelta(seconds=rollout.spec.soak)
     if run.api.skew is None:  # resumed in the middle of a soak: nobody has asked Codat anything yet
         with suppress(TransientError):
-            await run.api.ping()
+            await run.api.count_companies()
     until = rollout.soak_until or run.service_now() + soak
     await run.store.rollouts.compare_and_set(
         rollout.id, if_state_in=[RolloutState.RUNNING.value], if_owner=session.owner, soak_until=until

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from controller.codat.document_edit import sync_hour_at
+from controller.codat.document_edit import sync_hour_from
 from controller.model.desired import DeletionPolicy, DesiredMerchant, DriftPolicy, Fleet, MerchantPolicy
 from controller.model.errors import MerchantctlError
 from controller.model.observed import RecordedState
@@ -127,7 +127,7 @@ def _values_to_restore(member: RolloutMember, at: datetime) -> dict[str, Value]:
     before = _values_by_recorded_path(member, "before")
     hour = member.changed.get(SYNC_HOUR_PATH, {}).get("stood")
     if hour:
-        before[SYNC_HOUR_PATH] = sync_hour_at(hour, at)
+        before[SYNC_HOUR_PATH] = sync_hour_from(hour, at)
     return {path: value for path, value in before.items() if path not in irreversible_fields(member)}
 
 

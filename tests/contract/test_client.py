@@ -123,14 +123,14 @@ async def test_an_account_is_pushed_followed_and_found(emulator: Emulator, clien
     account = {"nominalCode": "615", "name": "Cards, tills & more", "fullyQualifiedCategory": "Asset.Current"}
     push = await client.push_account(*ids, account)
     assert (push.is_pending, push.connection_id) == (True, ids[1])
-    assert await client.accounts_like(ids[0], "nominalCode", "615") == ()
+    assert await client.accounts_with(ids[0], "nominalCode", "615") == ()
     emulator.advance("PT5S")
     await client.refresh_type(ids[0], "chartOfAccounts")
     emulator.advance("PT1M")
     done = await client.account_push(ids[0], push.key)
     assert done.status == "Success"
     assert await client.account_pushes(ids[0]) == (done,)
-    (found,) = await client.accounts_like(ids[0], "name", "Cards, tills & more")
+    (found,) = await client.accounts_with(ids[0], "name", "Cards, tills & more")
     assert (found.id, found.code) == (*done.account_ids, "615")
 
 
@@ -331,7 +331,7 @@ async def test_records_that_were_never_pulled_are_not_absent(emulator: Emulator,
 
 async def test_without_a_successful_sync_there_is_no_last_one(emulator: Emulator, client: Client) -> None:
     [merchant] = emulator.seed(1, "configured")
-    assert await client.last_successful_sync(merchant["companyId"]) is None
+    assert await client.synchronised_until(merchant["companyId"]) is None
 
 
 async def test_a_last_successful_sync_is_told_by_when_it_ran(emulator: Emulator, client: Client) -> None:
@@ -341,7 +341,7 @@ async def test_a_last_successful_sync_is_told_by_when_it_ran(emulator: Emulator,
     body = {"syncTo": covered.isoformat()}
     emulator.api.post(f"/companies/{merchant['companyId']}/sync/commerce/latest", json=body).raise_for_status()
     emulator.advance("PT10M")
-    ran = present(await client.last_successful_sync(merchant["companyId"]))
+    ran = present(await client.synchronised_until(merchant["companyId"]))
     assert covered < ran <= datetime.now(UTC) + timedelta(minutes=10)
 
 
@@ -431,7 +431,7 @@ async def test_a_manual_sync_runs_and_ends_and_is_the_latest_one(client: Client,
     await client.upload(merchant["companyId"], "commerce-orders", ORDERS)
     for kind in ("payments", "transactions"):
         await client.upload(merchant["companyId"], f"commerce-{kind}", {kind: []})
-    begun = await client.sync_latest(merchant["companyId"], None)
+    begun = await client.start_sync_until(merchant["companyId"], None)
     assert begun.transfer_status in (TransferStatus.RUNNING, TransferStatus.SUCCESS)
     emulator.advance("PT1M")
     ended = await client.latest_sync(merchant["companyId"])
@@ -449,9 +449,9 @@ async def test_a_range_that_was_synchronised_is_not_synchronised_again(client: C
     for kind in ("orders", "payments", "transactions"):
         await client.upload(merchant["companyId"], f"commerce-{kind}", {kind: []})
     finish = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
-    first = await client.sync_range(merchant["companyId"], finish - timedelta(days=1), finish)
+    first = await client.start_sync_of_range(merchant["companyId"], finish - timedelta(days=1), finish)
     emulator.advance("PT1M")
-    again = await client.sync_range(merchant["companyId"], finish - timedelta(hours=1), finish)
+    again = await client.start_sync_of_range(merchant["companyId"], finish - timedelta(hours=1), finish)
     assert first.covers_until == finish
     assert (again.transfer_status, again.code) == (TransferStatus.FAILED, 5080)
     assert "overlaps" in again.message
@@ -474,11 +474,11 @@ async def test_an_upload_whose_answer_was_lost_is_found_by_its_type_and_time(
     emulator.fault("POST /data/companies/{companyId}/sync/{dataType}", "lose-answer")
     with pytest.raises(OutcomeUnknown):
         await client.upload(merchant["companyId"], "commerce-orders", ORDERS)
-    (found,) = await client.datasets_since(merchant["companyId"], "commerce-orders", began)
+    (found,) = await client.dataset_ids_since(merchant["companyId"], "commerce-orders", began)
     assert (await client.upload_status(merchant["companyId"], found)).data_type == "commerce-orders"
-    assert await client.datasets_since(merchant["companyId"], "commerce-payments", began) == []
+    assert await client.dataset_ids_since(merchant["companyId"], "commerce-payments", began) == []
     later = began + timedelta(minutes=1)
-    assert await client.datasets_since(merchant["companyId"], "commerce-orders", later) == []
+    assert await client.dataset_ids_since(merchant["companyId"], "commerce-orders", later) == []
 
 
 async def test_records_of_another_shape_are_refused_by_name(client: Client, emulator: Emulator) -> None:

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from controller.codat import wire
 from controller.codat.answer_parsing import sanitize_json
 from controller.codat.convert import company_from, connection_from, read_configuration
-from controller.codat.document_edit import FieldNotOffered, changes_by_field, restore_values, sync_hour_at, write_fields
+from controller.codat.document_edit import (
+    FieldNotOffered,
+    changes_by_field,
+    restore_values,
+    sync_hour_from,
+    write_fields,
+)
 from controller.model.errors import TransientError
 from controller.model.values import (
     Option,
@@ -317,7 +323,7 @@ def test_what_was_written_can_be_put_back_as_it_stood_to_the_letter(data: st.Dat
 
     hour = stood.get("schedule.syncHourUtc")
     assert not hour or values_equal(
-        sync_hour_at(hour, NOW), read_configuration(live, NOW).values["schedule.syncHourUtc"]
+        sync_hour_from(hour, NOW), read_configuration(live, NOW).values["schedule.syncHourUtc"]
     )
 
 

@@ -31,9 +31,9 @@ FITTING: dict[tuple[str, int], object] = {
     ("create_hook", 0): Hook(HookKind.CONSUMER, frozenset({"connection.deleted"}), "https://hooks.example"),
     ("set_settings", 0): "profile",
     ("set_settings", 1): {},
-    ("sync_latest", 1): None,
-    ("sync_range", 1): datetime(2026, 12, 1, tzinfo=UTC),
-    ("sync_range", 2): datetime(2026, 12, 2, tzinfo=UTC),
+    ("start_sync_until", 1): None,
+    ("start_sync_of_range", 1): datetime(2026, 12, 1, tzinfo=UTC),
+    ("start_sync_of_range", 2): datetime(2026, 12, 2, tzinfo=UTC),
 }
 """What a method needs that takes more than text, by the place of the argument."""
 
