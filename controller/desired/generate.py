@@ -177,17 +177,17 @@ class _SharedProfile:
 def build_manifests(
     drafts: Sequence[MerchantDraft],
     taken: Collection[str],
-    there: Mapping[str, Any] | None = None,
+    existing: Mapping[str, Any] | None = None,
     *,
     profiles: bool = True,
 ) -> Iterator[NewManifest]:
     """The new profiles, then the merchants in their order.
 
     taken     names of profiles that exist already
-    there     by name, the `spec` of those: one with the same values is used, and not written again
+    existing  by name, the `spec` of those: one with the same values is used, and not written again
     profiles  False: every merchant declares everything itself
     """
-    shared = list(_shared_profiles(drafts, taken, there or {})) if profiles else []
+    shared = list(_shared_profiles(drafts, taken, existing or {})) if profiles else []
     yield from (_profile_manifest(profile) for profile in shared if profile.name not in taken)
     profile_of = {draft.name: profile for profile in shared for draft in profile.members}
     for draft in drafts:
@@ -196,7 +196,7 @@ def build_manifests(
 
 
 def _shared_profiles(
-    drafts: Sequence[MerchantDraft], taken: Collection[str], there: Mapping[str, Any]
+    drafts: Sequence[MerchantDraft], taken: Collection[str], existing: Mapping[str, Any]
 ) -> Iterator[_SharedProfile]:
     by_platform: dict[str, list[MerchantDraft]] = {}
     # By name: groups must not depend on the order in which the merchants come.
@@ -205,13 +205,13 @@ def _shared_profiles(
             by_platform.setdefault(str(draft.fields[PLATFORM_PATH]), []).append(draft)
     used = set(taken)
     for platform, candidates in sorted(by_platform.items()):
-        for profile in _profiles_of_platform(platform, candidates, used, there):
+        for profile in _profiles_of_platform(platform, candidates, used, existing):
             used.add(profile.name)
             yield profile
 
 
 def _profiles_of_platform(
-    platform: str, drafts: Sequence[MerchantDraft], taken: Collection[str], there: Mapping[str, Any]
+    platform: str, drafts: Sequence[MerchantDraft], taken: Collection[str], existing: Mapping[str, Any]
 ) -> list[_SharedProfile]:
     """The base, if one saves lines, and a profile for each group of merchants."""
     groups = find_groups([_shareable(draft) for draft in drafts], LineCounter(drafts))
@@ -221,7 +221,7 @@ def _profiles_of_platform(
     base = None
     if shared := _base_fields(commons):
         note = f"What the {len(groups)} groups of merchants on {platform} have in common, as they were imported."
-        base = _named(_SharedProfile("", shared, (), drafts, note=note), platform, names, there)
+        base = _named(_SharedProfile("", shared, (), drafts, note=note), platform, names, existing)
         names.add(base.name)
     on_base: list[MerchantDraft] = []
     for group, common, label in zip(members, commons, _labels(commons), strict=True):
@@ -239,14 +239,14 @@ def _profiles_of_platform(
             note = f"What most of {len(shorter)} merchants on {platform} have in common, as they were imported."
             wished = slug(f"{platform}-{label}") if label else platform
             profile = _SharedProfile("", common, tuple(shorter), shorter, base, note)
-            profiles.append(_named(profile, wished, names, there))
+            profiles.append(_named(profile, wished, names, existing))
             names.add(profiles[-1].name)
     return [replace(base, members=tuple(on_base)), *profiles] if base else profiles
 
 
-def _named(profile: _SharedProfile, wished: str, taken: Collection[str], there: Mapping[str, Any]) -> _SharedProfile:
+def _named(profile: _SharedProfile, wished: str, taken: Collection[str], existing: Mapping[str, Any]) -> _SharedProfile:
     """With the name of the profile there that says the same, else with a free one."""
-    same = (name for name, spec in sorted(there.items()) if spec == profile.spec)
+    same = (name for name, spec in sorted(existing.items()) if spec == profile.spec)
     return replace(profile, name=next(same, None) or unique_name(wished, taken))
 
 

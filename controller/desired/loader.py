@@ -68,7 +68,7 @@ def load_fleet(
     return _load(root, part, ManifestCache.for_root(root, cache), selector, today, configured_root=True)
 
 
-def _documents_elsewhere(loaded: _LoadedManifests, selector: str) -> Iterator[tuple[str, str]]:
+def _documents_of_other_environments(loaded: _LoadedManifests, selector: str) -> Iterator[tuple[str, str]]:
     """Kind and name of the merchants and the account's documents of other environments."""
     requirements = parse_selector(selector)
     for (kind, name), document in loaded.documents.items():
@@ -115,7 +115,7 @@ def _load(
         cache.save()
         compiled = _compile_merchants(loaded)
     renames = _renames(loaded)
-    elsewhere = frozenset(_documents_elsewhere(loaded, selector)) if selector else frozenset()
+    elsewhere = frozenset(_documents_of_other_environments(loaded, selector)) if selector else frozenset()
     others = frozenset(name for kind, name in elsewhere if kind == MERCHANT_KIND)
     of_account = {key: each for key, each in loaded.documents.items() if key[0] in ACCOUNT_KINDS}
     settings, problems = compile_settings(each for key, each in of_account.items() if key not in elsewhere)
@@ -186,7 +186,7 @@ def _read(root: Path, cache: ManifestCache) -> _LoadedManifests:
             documents = cache.get(file.content, file.display_name)
             if documents is None:
                 documents = _parse_file(loaded, file.display_name, file.content, cache)
-            _add_all(loaded, documents)
+            _add_documents(loaded, documents)
     return loaded
 
 
@@ -270,7 +270,7 @@ def _descendants(node: YamlNode) -> Iterator[YamlNode]:
         yield from _descendants(child)
 
 
-def _add_all(loaded: _LoadedManifests, documents: Sequence[ParsedManifest]) -> None:
+def _add_documents(loaded: _LoadedManifests, documents: Sequence[ParsedManifest]) -> None:
     before = len(loaded.diagnostics)
     for document in documents:
         if len(loaded.diagnostics) - before >= MAX_DIAGNOSTICS:

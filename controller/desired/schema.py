@@ -120,12 +120,12 @@ _FLAG = core_schema.bool_schema(strict=True)
 _TEXT = core_schema.str_schema(min_length=1, max_length=MAX_MANIFEST_TEXT_LENGTH, strict=True)
 _DISTINCT_TEXTS = _checked(core_schema.list_schema(_TEXT, strict=True), checks.no_duplicates)
 _MANIFEST_NAME = _first_checked(_text(_NAME_PATTERN), checks.without_invisible_flaw)
-_MERCHANT_NAME = _checked(_MANIFEST_NAME, checks.no_kept_name)
+_MERCHANT_NAME = _checked(_MANIFEST_NAME, checks.no_reserved_name)
 _FLOW_ROW = _checked(_text(_ROW_PATTERN), checks.no_mistyped_row)
 _WEB_LINK = core_schema.str_schema(pattern=_WEB_ADDRESS_PATTERN, max_length=MAX_WEB_ADDRESS_LENGTH, strict=True)
 _PLATFORM = _checked(_text(), checks.known_platform, enum=[*NAMES, *sorted(KEYS - {*NAMES.values()})])
 _DECLARED_DAY = _checked(_text(_DATE_PATTERN), checks.plausible_date)
-_ACCOUNT_KEY = _checked(_text(_ACCOUNT_KEY_PATTERN), checks.no_typing_error)
+_ACCOUNT_KEY = _checked(_text(_ACCOUNT_KEY_PATTERN), checks.no_mistyped_account)
 _TAX_RATE_KEY = _checked(_text(), checks.valid_tax_rate)
 _LABELS = _by(_text(_LABEL_KEY_PATTERN), _text(_LABEL_VALUE_PATTERN))
 
@@ -164,9 +164,9 @@ _RECORD = _mapping(
 )
 
 _ACCOUNT_REF = _checked(
-    _ACCOUNT_KEYS, checks.exactly_one, oneOf=[{"required": [key]} for key in ("id", "code", "name")]
+    _ACCOUNT_KEYS, checks.valid_reference, oneOf=[{"required": [key]} for key in ("id", "code", "name")]
 )
-_RECORD_REF = _checked(_RECORD, checks.exactly_one, minProperties=1, maxProperties=1)
+_RECORD_REF = _checked(_RECORD, checks.valid_reference, minProperties=1, maxProperties=1)
 _ACCOUNTS = _checked(_by(_ACCOUNT_KEY, _or_null(_ACCOUNT_REF)), checks.no_duplicate_accounts)
 _TAX_RATES = _checked(_by(_TAX_RATE_KEY, _RECORD_REF), checks.no_duplicate_tax_rates)
 
@@ -233,7 +233,7 @@ _REPLACEMENT = _first_checked(
         "ReplaceConnection",
         to=_required(_PLATFORM, "The platform that takes the place of another one; as connection.platform"),
     ),
-    checks.with_its_platform,
+    checks.valid_replacement,
 )
 
 _POLICY_KEYS = {
@@ -340,7 +340,7 @@ _SECRET_REF = _checked(
         env=_optional(_text(_VARIABLE_PATTERN), "The environment variable of `merchantctl run` that holds it"),
         file=_optional(_TEXT, "The file that holds it, where `merchantctl run` is"),
     ),
-    checks.one_place,
+    checks.exactly_one_place,
     minProperties=1,
     maxProperties=1,
 )
@@ -352,7 +352,7 @@ _RULE = _checked(
         webhook=_optional(_WEB_LINK, "Where deliveries go"),
         emails=_optional(_checked(core_schema.list_schema(_text(_MAIL_PATTERN), strict=True), checks.no_duplicates)),
     ),
-    checks.one_notifier,
+    checks.at_least_one_notifier,
 )
 
 _CONSUMER = _mapping(

@@ -48,7 +48,7 @@ def _error(what: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("manifest", "{what}", {"what": what, "remedy": remedy})
 
 
-def exactly_one(reference: Mapping[str, Any]) -> Mapping[str, Any]:
+def valid_reference(reference: Mapping[str, Any]) -> Mapping[str, Any]:
     keys = [key for key in reference if key != "create"]
     if len(keys) != 1:
         given = " and ".join(keys) or "none of them"
@@ -78,7 +78,7 @@ def without_invisible_flaw(name: Any) -> Any:
     raise _error(f"in the name {name!r} {flaw}", f"write {quote_yaml(intended)}" if intended else "write a name")
 
 
-def no_kept_name(name: str) -> str:
+def no_reserved_name(name: str) -> str:
     if name == ACCOUNT_NAME:
         raise _error(f"no merchant can be called {name}", "choose another name: it stands for the account's settings")
     return name
@@ -117,7 +117,7 @@ def no_duplicate_accounts(accounts: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @cache
-def no_typing_error(key: str) -> str:
+def no_mistyped_account(key: str) -> str:
     """A word this similar to a known account type is a typing error, not a type that only Codat knows."""
     nearest = get_close_matches(key.lower(), _KNOWN_ACCOUNTS, n=1, cutoff=0.85)
     if nearest and nearest[0] != key.lower():
@@ -146,13 +146,13 @@ def no_mistyped(words: Sequence[str], what: str) -> Callable[[str], str]:
     return check
 
 
-def one_notifier(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+def at_least_one_notifier(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     if not (rule.get("webhook") or rule.get("emails")):
         raise _error("a rule that tells nobody", "add webhook, or emails")
     return rule
 
 
-def one_place(secret: Mapping[str, str]) -> Mapping[str, str]:
+def exactly_one_place(secret: Mapping[str, str]) -> Mapping[str, str]:
     if len(secret) != 1:
         raise _error("a secret is in one place: env or file", "keep one")
     return secret
@@ -198,7 +198,7 @@ def possible_live_value(value: Any) -> Any:
     raise _error("that is no live value", "write it as the finding shows it, a reference by one of id, code and name")
 
 
-def with_its_platform(replacement: Any) -> Any:
+def valid_replacement(replacement: Any) -> Any:
     """To have a connection deleted, a manifest names the platform that takes its place: no flag can be left behind."""
     if isinstance(replacement, dict):
         return replacement

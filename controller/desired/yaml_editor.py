@@ -114,7 +114,7 @@ def _edited(text: str, span: ValueSpan, keys: Keys, value: Any, comment: tuple[s
     if span.is_shared:
         return None
     replaced = _replaced(text, span, value)
-    return _with_comment(replaced, text, span, comment) if replaced is not None and comment else replaced
+    return _update_comment(replaced, text, span, comment) if replaced is not None and comment else replaced
 
 
 def _nested(keys: Keys, value: Any) -> Any:
@@ -193,7 +193,7 @@ def _with_entry(text: str, span: ValueSpan, key: str, value: Any) -> str:
     return text[: end_of_line + 1] + lines + text[end_of_line + 1 :]
 
 
-def _with_comment(replaced: str, text: str, span: ValueSpan, comment: tuple[str, str]) -> str:
+def _update_comment(replaced: str, text: str, span: ValueSpan, comment: tuple[str, str]) -> str:
     """With the comment on the value's line changed, where it says just what the value meant before."""
     end = span.start + len(text[span.start : span.end].rstrip()) + len(replaced) - len(text)
     rest, _, _ = replaced[end:].partition("\n")

@@ -48,7 +48,7 @@ def format_manifests(content: bytes) -> bytes | None:
         return None
     text = _ENDS.sub("\n", content.decode().removeprefix("\ufeff"))
     try:
-        after = "".join(_documents(text)).encode()
+        after = "".join(_laid_out_documents(text)).encode()
     except _CannotFormat:
         return None
     read = yaml_reader.read(after, "")
@@ -61,7 +61,7 @@ def _comments(text: str) -> Counter[str]:
     return Counter(found.rstrip() for line in text.split("\n") for found in _COMMENT.findall(line))
 
 
-def _documents(text: str) -> Iterator[str]:
+def _laid_out_documents(text: str) -> Iterator[str]:
     lines = text.split("\n")
     offsets = [0, *accumulate(len(line) + 1 for line in lines[:-1])]
     regions = yaml_reader.document_spans(text.encode())

@@ -264,7 +264,7 @@ class _Reader:
         self._nodes_before += self._nodes
         self._nodes = 0
         if len(found) >= MAX_DOCUMENTS or self._nodes_before > MAX_NODES_PER_FILE:
-            raise self._stop(
+            raise self._add_final_diagnostic(
                 start, f"too much for one file after {len(found)} documents", "split it into several files"
             )
         before = len(self.diagnostics)
@@ -300,7 +300,9 @@ class _Reader:
         if kind is ScalarEvent:
             return YamlNode(nfc(event.value), event.start_mark)
         if depth >= MAX_DEPTH:
-            raise self._stop(event, f"nested more than {MAX_DEPTH} levels deep", "no manifest is that deep: flatten it")
+            raise self._add_final_diagnostic(
+                event, f"nested more than {MAX_DEPTH} levels deep", "no manifest is that deep: flatten it"
+            )
         if kind is MappingStartEvent:
             return self._mapping(event, depth + 1)
         return self._sequence(event, depth + 1)
@@ -370,14 +372,18 @@ class _Reader:
         """Count values; aliased ones each time that they are used, so that no small file expands without end."""
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            raise self._stop(event, f"a document of more than {MAX_NODES} values", "split it, and use no aliases")
+            raise self._add_final_diagnostic(
+                event, f"a document of more than {MAX_NODES} values", "split it, and use no aliases"
+            )
 
     def _add_diagnostic(self, event: Any, what: str, remedy: str) -> None:
         self.diagnostics.append(Diagnostic(self.file, *_position(event), what, remedy))
         if len(self.diagnostics) >= MAX_DIAGNOSTICS:
-            raise self._stop(event, f"{MAX_DIAGNOSTICS} complaints: the rest of the file was not read", "mend these")
+            raise self._add_final_diagnostic(
+                event, f"{MAX_DIAGNOSTICS} complaints: the rest of the file was not read", "mend these"
+            )
 
-    def _stop(self, event: Any, what: str, remedy: str) -> _Unreadable:
+    def _add_final_diagnostic(self, event: Any, what: str, remedy: str) -> _Unreadable:
         self.diagnostics.append(Diagnostic(self.file, *_position(event), what, remedy))
         return _Unreadable()
 

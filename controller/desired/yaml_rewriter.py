@@ -134,7 +134,9 @@ def _edit_in_place(lines: Sequence[str], old: _OldDocument, merged: NewManifest)
         return None
     later_keys = [mark.line for mark in node.keys.values() if mark.line > spec_line]
     end = (
-        _with_comments_above(lines, min(later_keys)) if later_keys else _end_of_indented(lines, spec_line, old.end_line)
+        _line_of_comments_above(lines, min(later_keys))
+        if later_keys
+        else _end_of_indented(lines, spec_line, old.end_line)
     )
     blocks = _key_blocks(lines, spec, end)
     new_keys = [key for key in merged.spec if key not in blocks]
@@ -157,12 +159,12 @@ def _edit_in_place(lines: Sequence[str], old: _OldDocument, merged: NewManifest)
 
 def _key_blocks(lines: Sequence[str], spec: YamlNode, end: int) -> dict[str, Sequence[str]]:
     """By key of `spec`, its lines with the comments right above it."""
-    starts = [(key, _with_comments_above(lines, mark.line)) for key, mark in (spec.keys or {}).items()]
+    starts = [(key, _line_of_comments_above(lines, mark.line)) for key, mark in (spec.keys or {}).items()]
     ends = [start for _, start in starts[1:]] + [end]
     return {key: lines[start:stop] for (key, start), stop in zip(starts, ends, strict=True)}
 
 
-def _with_comments_above(lines: Sequence[str], line: int) -> int:
+def _line_of_comments_above(lines: Sequence[str], line: int) -> int:
     above = takewhile(lambda number: lines[number].lstrip().startswith("#"), range(line - 1, -1, -1))
     return min(above, default=line)
 
