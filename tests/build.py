@@ -32,7 +32,7 @@ from controller.model.observed import (
 from controller.model.plan import Plan
 from controller.model.values import Values
 from controller.planning.diff import recorded_path
-from controller.planning.plan import declared_values, make_plan
+from controller.planning.plan import live_values_of_declared_fields, make_plan
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 USUAL_NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
@@ -119,7 +119,10 @@ def data_statuses(**unlike: DataTypeStatus | None) -> dict[str, DataTypeStatus]:
 
 def recorded_state(applied: Values | None = None, **changes: Any) -> RecordedState:
     """What we remember after the usual merchant was applied, with other last applied values."""
-    values = {recorded_path(path): value for path, value in declared_values(_declared(), usual_configuration()).items()}
+    values = {
+        recorded_path(path): value
+        for path, value in live_values_of_declared_fields(_declared(), usual_configuration()).items()
+    }
     usual = RecordedState(
         "company-1", "accounting-1", {"company.name": "acme-coffee", **values, **(applied or {})}, USUAL_NOW
     )

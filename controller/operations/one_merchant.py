@@ -21,7 +21,7 @@ from controller.operations.bootstrap import (
     open_store,
     open_writer,
 )
-from controller.planning.holds import hold_in_force
+from controller.planning.holds import closing_hold
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.observe import observe
 from controller.reconcile.snapshot import RunSnapshot
@@ -45,7 +45,7 @@ async def open_merchant(
         snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, no_progress, environment))
         if name not in snapshot.desired:
             raise UsageError(unknown_merchant(name, snapshot.desired))
-        hold = hold_in_force(snapshot.desired[name], snapshot.run.service_now())
+        hold = closing_hold(snapshot.desired[name], snapshot.run.service_now())
         if hold and open_api is open_writer:
             raise MerchantctlError(f"{name} is {hold.reason}. Nothing was sent")
         company = (await observe(name, snapshot)).company

@@ -18,7 +18,7 @@ from controller.operations.bootstrap import (
     open_writer,
     refuse_empty_root,
 )
-from controller.planning.holds import hold_in_force
+from controller.planning.holds import closing_hold
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import ends_run, log_internal_error
 from controller.reconcile.load_snapshot import load_snapshot
@@ -69,7 +69,7 @@ async def refresh_merchants(run: RunContext, *, wait: bool) -> dict[str, str]:
 async def _refresh(merchant: str, snapshot: RunSnapshot, *, wait: bool) -> str:
     """What became of it, in a word or a sentence. Raises RemoteError."""
     api = snapshot.run.api
-    if hold := hold_in_force(snapshot.desired[merchant], snapshot.run.service_now()):
+    if hold := closing_hold(snapshot.desired[merchant], snapshot.run.service_now()):
         return f"not asked: {hold.reason}"
     company = await _find_company(merchant, snapshot)
     if isinstance(company, str):

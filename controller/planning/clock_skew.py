@@ -27,7 +27,7 @@ def service_time(now: datetime, skew: timedelta | None) -> datetime:
     return now if skew is None or abs(skew) <= NEGLIGIBLE_SKEW else now + skew
 
 
-def hold_for_skew(by_service: Plan, by_ours: Plan, service_now: datetime, our_now: datetime) -> Plan:
+def hold_if_skew_matters(by_service: Plan, by_ours: Plan, service_now: datetime, our_now: datetime) -> Plan:
     """One merchant's plan by Codat's clock, held where the plan by our clock would write something else."""
     if _writes(by_service) == _writes(by_ours):
         return by_service

@@ -105,14 +105,16 @@ def choose_codified(
         origins = fleet[name].origins.get(path, ())
         title = origins[-1].manifest if origins else ""
         shared = takers.get((title, path), ())
-        if shared and all(_is_same(accepted.get((taker, path)), each) for taker in shared):
+        if shared and all(_is_shareable_and_same(accepted.get((taker, path)), each) for taker in shared):
             codified[title, path] = CodifiedField(
                 title, origins[-1].file, path, each.value, shared, each.old_name, each.new_name
             )
         else:
             own = f"{MERCHANT_TITLE} {name}"
             comments = (each.old_name, each.new_name) if title == own else ("", "")
-            codified[own, path] = CodifiedField(own, _file_of(fleet[name]), path, each.value, (name,), *comments)
+            codified[own, path] = CodifiedField(
+                own, _own_manifest_file(fleet[name]), path, each.value, (name,), *comments
+            )
     return tuple(codified.values()), tuple(refused)
 
 
@@ -126,13 +128,13 @@ def _takers_of_profile_lines(fleet: Mapping[str, DesiredMerchant]) -> dict[tuple
     return {key: tuple(names) for key, names in takers.items()}
 
 
-def _is_same(one: _Accepted | None, other: _Accepted) -> bool:
+def _is_shareable_and_same(one: _Accepted | None, other: _Accepted) -> bool:
     """An id is one merchant's own, and belongs in no profile."""
     is_shareable = not (isinstance(other.value, Ref) and other.value.by == "id")
     return one is not None and is_shareable and one.value == other.value
 
 
-def _file_of(desired: DesiredMerchant) -> str:
+def _own_manifest_file(desired: DesiredMerchant) -> str:
     """Where the merchant's own manifest is: its name stands there, if nothing else does."""
     own = (
         origin.file
@@ -175,7 +177,7 @@ def _judge_field(merchant: LiveMerchant, path: str, found: Finding, now: datetim
     value, reason = _declarable(merchant.desired, path, live, now)
     if reason:
         return RefusedField(name, path, reason)
-    return _Accepted(name, path, value, _name_of(found.wanted), _name_of(found.live))
+    return _Accepted(name, path, value, _option_name(found.wanted), _option_name(found.live))
 
 
 def _judge_reference(merchant: LiveMerchant, finding: Finding, now: datetime) -> Iterator[_Accepted | RefusedField]:
@@ -228,5 +230,5 @@ def _declarable_start(desired: DesiredMerchant, live: Configuration, zone: str |
     return start, ""
 
 
-def _name_of(value: object) -> str:
+def _option_name(value: object) -> str:
     return value.name or "" if isinstance(value, Option) else ""

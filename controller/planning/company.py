@@ -30,9 +30,9 @@ from controller.planning.remedies import (
     APPLY_COMMAND,
     avoid_replay_remedy,
     command_line,
-    in_order,
+    join_steps,
     report_policy_remedy,
-    write_in_manifest,
+    where_to_write,
 )
 
 COMPANY_READY = "CompanyReady"
@@ -62,7 +62,7 @@ def check_company(context: PlanningContext) -> StepResult:
         case Company() if context.desired.removal:
             return StepResult(context, condition_met(COMPANY_READY, "never ours"), proceed=False)
         case Company():
-            return _adopt(context, company)
+            return _check_company_to_adopt(context, company)
         case Absent():
             return _check_absent_company(context)
 
@@ -102,7 +102,7 @@ def _check_bound_company(context: PlanningContext) -> StepResult:
     )
 
 
-def _adopt(context: PlanningContext, company: Company) -> StepResult:
+def _check_company_to_adopt(context: PlanningContext, company: Company) -> StepResult:
     if context.observed.same_name_companies:
         return stop_result(
             context, COMPANY_READY, *_duplicate_findings(context, (company, *context.observed.same_name_companies))
@@ -143,7 +143,7 @@ def _missing_finding(context: PlanningContext, must_wait: bool) -> Finding:
         choose = f"delete all but one of {ids} at Codat"
         adopt = f"{ids} bears its name; to adopt it:"
         forget = f"{command_line('state', 'rm', context.desired.name)} && {APPLY_COMMAND}"
-        remedy = in_order(choose if len(others) > 1 else adopt, forget)
+        remedy = join_steps(choose if len(others) > 1 else adopt, forget)
     return context.finding(
         "company-missing",
         f"company {context.recorded.company_id} was deleted at Codat, with its connections and mapping",
@@ -160,7 +160,7 @@ def re_create_remedy(context: PlanningContext) -> str:
         manifest = f"in the manifest of {context.desired.name}"
         allow_by_policy = f"under Report nothing is made anew: {manifest} write policy: {{drift: Correct}}"
     re_create = f"{re_create_command(context)}; then the merchant gives consent again"
-    return in_order(allow_by_policy, avoid_replay_remedy(context), re_create)
+    return join_steps(allow_by_policy, avoid_replay_remedy(context), re_create)
 
 
 def re_create_command(context: PlanningContext) -> str:
@@ -195,7 +195,7 @@ def _similar_name_remedy(context: PlanningContext, similar: SimilarName) -> str:
         both = f"{similar.merchant} and {context.desired.name}"
         return f"if {both} are one merchant: delete one of the manifests before apply"
     if normalize_company_name(similar.name) == similar.name and not find_invisible_flaw(similar.name):
-        write_name = f"{write_in_manifest(context, COMPANY_NAME_PATH)}: {quote_yaml(similar.name)}"
+        write_name = f"{where_to_write(context, COMPANY_NAME_PATH)}: {quote_yaml(similar.name)}"
         return f"if that is this merchant's, have it adopted: {write_name}; then {APPLY_COMMAND}"
     name = context.desired.company_name
     return f"if that is this merchant's: rename it at Codat to {name!r}; then {APPLY_COMMAND}"

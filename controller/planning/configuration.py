@@ -40,7 +40,7 @@ from controller.planning.new_accounts import NewAccountsPlan, plan_new_accounts
 from controller.planning.reference_data import RIGHT_BOOKS, wrong_books_finding
 from controller.planning.references import (
     dangling_findings,
-    moved_in_the_books,
+    former_option_if_moved,
     problem_findings,
     remapped_finding,
 )
@@ -50,12 +50,12 @@ from controller.planning.remedies import (
     declare_remedy,
     first_local_day_from,
     report_policy_remedy,
-    write_in_manifest,
+    where_to_write,
     write_value_remedy,
 )
 from controller.planning.resolve import KnownReferences, ResolutionProblem, ResolvedFields, resolve_fields
 from controller.planning.rules import RuleViolation, find_violations, missing_fields
-from controller.planning.zone_rules import changed_rules
+from controller.planning.zone_rules import explain_changed_rules
 from controller.quick_dataclasses import dataclass
 
 MAPPED, SCHEDULED, SWITCHED = "Mapped", "Scheduled", "Switched"
@@ -94,7 +94,7 @@ def check_configuration(context: PlanningContext) -> StepResult:
     """Mapped, Scheduled and Switched at once: they are one document and one POST."""
     live = context.observed.configuration
     assert isinstance(live, Configuration)
-    if context.is_taken_down:
+    if context.is_to_be_taken_down:
         return _check_switched_off(context, live)
     resolved = _resolve(context, live)
     diff = _compare(context, live, resolved)
@@ -129,7 +129,7 @@ def _compare(context: PlanningContext, live: Configuration, resolved: ResolvedFi
     held: list[FieldChange] = []
     reports_drift = context.desired.policy.drift is DriftPolicy.REPORT
     for change in compare_fields(resolved.values, live.values, context.recorded.last_applied):
-        old_option = moved_in_the_books(context, live, change.field, change.wanted)
+        old_option = former_option_if_moved(context, live, change.field, change.wanted)
         if old_option:
             old_options[change.field] = old_option
         change = _with_direction_and_reason(context, change, live, moved=old_option is not None)
@@ -159,7 +159,7 @@ def _with_direction_and_reason(
     declared = context.desired.fields.get(change.field)
     if change.direction is not Direction.PENDING or change.field not in (LOCAL_TIME_PATH, START_DATE_PATH):
         return change
-    rules = changed_rules(recorded_path(change.field), context.desired, context.recorded.last_applied)
+    rules = explain_changed_rules(recorded_path(change.field), context.desired, context.recorded.last_applied)
     if not isinstance(declared, LocalTime):
         return replace(change, why=rules)
     start = context.desired.fields.get(START_DATE_PATH)
@@ -396,7 +396,7 @@ def _difference_finding(
     # instant (`why`), live may stand; else a person has to choose another day.
     if change in diff.backdated and isinstance(change.live, datetime):
         day = first_local_day_from(context, change.live)
-        actor, remedy = Actor.OPERATOR, f"{write_in_manifest(context, START_DATE_PATH)}: {day}"
+        actor, remedy = Actor.OPERATOR, f"{where_to_write(context, START_DATE_PATH)}: {day}"
         cause = "startDate is earlier than live's, and a start cannot move earlier"
         if change.why:
             cause, actor = f"{change.why}; a start cannot move earlier, so live's stands", Actor.NOBODY

@@ -17,13 +17,13 @@ from controller.model.plan import RECHECK_WAITING_AFTER, Actor, ChangeClass, Dir
 from controller.model.platforms import name_of
 from controller.planning.company import create_connection_change, re_create_command, re_create_remedy
 from controller.planning.context import PlanningContext, StepResult, condition_met, condition_unmet, stop_result
-from controller.planning.remedies import APPLY_COMMAND, avoid_replay_remedy, command_line, in_order
+from controller.planning.remedies import APPLY_COMMAND, avoid_replay_remedy, command_line, join_steps
 from controller.planning.replacement import (
-    begin_replacement,
-    find_replaced,
-    finish_replacement,
-    replaced_already,
-    while_the_old_one_goes_on,
+    find_connections_to_replace,
+    plan_deletion_of_replaced,
+    plan_new_connection_beside_old,
+    replaced_already_findings,
+    with_old_connection_note,
 )
 
 COMMERCE_CONNECTED = "CommerceConnected"
@@ -44,10 +44,10 @@ def check_commerce_connection(context: PlanningContext) -> StepResult:
         else "the company has no commerce connection"
     )
     ask_support = "ask Codat's support to restore it; or delete the company there, and have it made anew:"
-    remedy = in_order(ask_support, re_create_remedy(context))
+    remedy = join_steps(ask_support, re_create_remedy(context))
     finding = context.finding(code, cause, remedy, Actor.OPERATOR)
     return StepResult(
-        context, condition_unmet(COMMERCE_CONNECTED, code), proceed=context.is_taken_down, findings=(finding,)
+        context, condition_unmet(COMMERCE_CONNECTED, code), proceed=context.is_to_be_taken_down, findings=(finding,)
     )
 
 
@@ -56,14 +56,14 @@ def check_accounting_connection(context: PlanningContext) -> StepResult:
     connections = [
         connection for connection in _company(context).connections if connection.source_type.lower() == "accounting"
     ]
-    if context.is_taken_down:
-        return _check_taken_down(context, connections)
+    if context.is_to_be_taken_down:
+        return _check_to_be_taken_down(context, connections)
     if not connections:
         return _check_no_connection(context)
     of_platform = [connection for connection in connections if context.desired.platform in (None, connection.platform)]
-    context = replace(context, replaced=find_replaced(context, connections))
+    context = replace(context, replaced=find_connections_to_replace(context, connections))
     if not of_platform and context.replaced:
-        finding, change = begin_replacement(context)
+        finding, change = plan_new_connection_beside_old(context)
         return stop_result(context, ACCOUNTING_CONNECTED, finding, changes=(change,))
     if not of_platform:
         return stop_result(context, ACCOUNTING_CONNECTED, _wrong_platform_finding(context, connections[0]))
@@ -80,12 +80,14 @@ def _check_chosen(context: PlanningContext, chosen: Connection, connections: lis
     others = [each for each in connections if each is not chosen and each not in context.replaced]
     findings = (_duplicate_finding(context, connections, Actor.NOBODY),) if others else ()
     if chosen.status != LINKED:
-        waiting = while_the_old_one_goes_on(context, _waiting_finding(context, chosen))
+        waiting = with_old_connection_note(context, _waiting_finding(context, chosen))
         return stop_result(context, ACCOUNTING_CONNECTED, waiting, *findings)
     if context.replaced:
-        finding, changes = finish_replacement(context)
+        finding, changes = plan_deletion_of_replaced(context)
         return stop_result(context, ACCOUNTING_CONNECTED, finding, *findings, changes=changes)
-    return StepResult(context, condition_met(ACCOUNTING_CONNECTED), findings=(*findings, *replaced_already(context)))
+    return StepResult(
+        context, condition_met(ACCOUNTING_CONNECTED), findings=(*findings, *replaced_already_findings(context))
+    )
 
 
 def choose_connection(connections: list[Connection], bound_id: str | None) -> Connection | None:
@@ -104,7 +106,7 @@ def _company(context: PlanningContext) -> Company:
     return context.company
 
 
-def _check_taken_down(context: PlanningContext, connections: list[Connection]) -> StepResult:
+def _check_to_be_taken_down(context: PlanningContext, connections: list[Connection]) -> StepResult:
     """For a merchant to be taken down: any status but Linked will do; a Linked one must be switched off first."""
     linked = [connection for connection in connections if connection.status == LINKED]
     if not linked:
@@ -215,7 +217,7 @@ def _wrong_platform_finding(context: PlanningContext, other: Connection) -> Find
     return context.finding(
         "connection-wrong-platform",
         f"the company is connected to {name_of(other.platform) or other.platform}, not to {wanted}",
-        in_order(
+        join_steps(
             avoid_replay_remedy(context),
             f"delete connection {other.id} at Codat; then {next_command}",
             f"or, to have it go on until the merchant has consented to the new one: {declare}; then {APPLY_COMMAND}",

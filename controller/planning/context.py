@@ -32,7 +32,7 @@ class PlanningContext:
     remap_allowed: bool = False
 
     @property
-    def is_taken_down(self) -> bool:
+    def is_to_be_taken_down(self) -> bool:
         """Whether it is to be unlinked, disabled or removed: what its mapping says does not matter any more."""
         return bool(self.desired.removal) or self.desired.link_state is LinkState.UNLINKED
 

@@ -21,7 +21,7 @@ WITHIN, LEAST = timedelta(days=1), 3
 
 
 @dataclass(frozen=True, slots=True)
-class Time:
+class Occurrence:
     """One time that a finding came.
 
     by        who corrected it, as a person reads it; empty where that was not one of our runs
@@ -37,7 +37,7 @@ class Time:
     live: str = ""
 
 
-def flapping(merchant: str, code: str, field: str | None, times: Sequence[Time]) -> Finding | None:
+def find_flapping(merchant: str, code: str, field: str | None, times: Sequence[Occurrence]) -> Finding | None:
     """A finding that this one flaps, and who undoes whose change; None where it came too seldom. `times`: of a day.
 
     A change of the manifests that a run carries out does not count, unless runs of different manifests undo each
@@ -45,7 +45,7 @@ def flapping(merchant: str, code: str, field: str | None, times: Sequence[Time])
     """
     drifts = [time for time in times if is_drifting(code, time.direction)]
     if len(drifts) >= LEAST:
-        return _flapping_finding(merchant, code, field, drifts, _against_somebody(merchant, code, field, drifts))
+        return _flapping_finding(merchant, code, field, drifts, _who_and_remedy(merchant, code, field, drifts))
     corrected = [time for time in times if time.ended is Ended.MENDED and time.revision]
     swings = sum(one.revision != other.revision for one, other in pairwise(corrected))
     if len(corrected) < LEAST or swings < LEAST - 1:
@@ -57,7 +57,7 @@ def flapping(merchant: str, code: str, field: str | None, times: Sequence[Time])
 
 
 def _flapping_finding(
-    merchant: str, code: str, field: str | None, times: Sequence[Time], who_and_remedy: tuple[str, str]
+    merchant: str, code: str, field: str | None, times: Sequence[Occurrence], who_and_remedy: tuple[str, str]
 ) -> Finding:
     who, remedy = who_and_remedy
     last_times = ", ".join(f"{time.at:%H:%M}" for time in times[-10:])
@@ -65,7 +65,7 @@ def _flapping_finding(
     return Finding(CODE, merchant, cause, remedy, Actor.NOBODY, field=field or None)
 
 
-def _against_somebody(merchant: str, code: str, field: str | None, times: Sequence[Time]) -> tuple[str, str]:
+def _who_and_remedy(merchant: str, code: str, field: str | None, times: Sequence[Occurrence]) -> tuple[str, str]:
     """Who changes it at Codat and which runs correct it, and the remedy."""
     values = [value for value, _ in Counter(time.live for time in times if time.live).most_common(3)]
     to = f" (to {' and '.join(values)})" if values else ""

@@ -128,9 +128,9 @@ def _to_reference(record: Option, kind: RefKind | None, key_counts: Mapping[_Rec
 def _declare_schedule(live: Configuration, now: datetime, zone: str | None) -> dict[str, DeclaredValue]:
     """The hour and the start: local where live has a zone, or where `zone` can express both, else in UTC."""
     if live.local_time:
-        return _declare_local_time(live, live.local_time, now)
+        return _declare_local_schedule(live, live.local_time, now)
     local_time = _local_time_in(zone, live, now) if zone else None
-    declared = _declare_local_time(live, local_time, now) if local_time else {}
+    declared = _declare_local_schedule(live, local_time, now) if local_time else {}
     if START_DATE_PATH in declared and LOCAL_TIME_PATH in declared:
         return declared
     hour = live.values.get(SYNC_HOUR_PATH)
@@ -138,7 +138,7 @@ def _declare_schedule(live: Configuration, now: datetime, zone: str | None) -> d
     return in_utc | _declare_start(live, None)
 
 
-def _declare_local_time(live: Configuration, local_time: LocalTime, now: datetime) -> dict[str, DeclaredValue]:
+def _declare_local_schedule(live: Configuration, local_time: LocalTime, now: datetime) -> dict[str, DeclaredValue]:
     """The start and the time of day, each only where it means what live has."""
     declared = _declare_start(live, local_time.zone)
     start = declared.get(START_DATE_PATH)

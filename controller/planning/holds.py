@@ -30,16 +30,16 @@ class RolloutHold:
     digest: str
 
     @property
-    def is_active(self) -> bool:
+    def is_rollout_active(self) -> bool:
         return self.state in ACTIVE_ROLLOUT_STATES
 
 
-def is_hold_in_force(hold: RolloutHold, desired: DesiredMerchant) -> bool:
+def is_rollout_hold_in_force(hold: RolloutHold, desired: DesiredMerchant) -> bool:
     """While the rollout is active, always; after it, as long as the manifest desires the same as at its start."""
-    return not desired.removal and (hold.is_active or hold.digest == desired.digest)
+    return not desired.removal and (hold.is_rollout_active or hold.digest == desired.digest)
 
 
-def apply_hold(plan: Plan, hold: RolloutHold | None) -> Plan:
+def hold_if_left_to_rollout(plan: Plan, hold: RolloutHold | None) -> Plan:
     """The plan with its changes held where there is a hold; unchanged where there is none, or nothing to write."""
     if hold is None or not plan.changes:
         return plan
@@ -53,7 +53,7 @@ def apply_hold(plan: Plan, hold: RolloutHold | None) -> Plan:
 def hold_if_closed(plan: Plan, desired: DesiredMerchant, now: datetime) -> Plan:
     """The plan with all of its changes held while the merchant is closed. It is blocked by nothing, since nobody is to
     act: it has drifted, or waits until it is open again."""
-    hold = hold_in_force(desired, now)
+    hold = closing_hold(desired, now)
     if hold is None:
         return plan
     key = HOLD_MEANINGS[hold.by].manifest_key
@@ -71,7 +71,7 @@ def hold_if_closed(plan: Plan, desired: DesiredMerchant, now: datetime) -> Plan:
     return replace(plan, findings=tuple(findings))
 
 
-def hold_in_force(desired: DesiredMerchant, now: datetime) -> Hold | None:
+def closing_hold(desired: DesiredMerchant, now: datetime) -> Hold | None:
     """What closes the merchant now, in words that say until when and why; None while it is open."""
     declared = desired.hold
     if declared is None or not declared.is_active(now):
@@ -80,7 +80,7 @@ def hold_in_force(desired: DesiredMerchant, now: datetime) -> Hold | None:
     return Hold(declared.by, f"{HOLD_MEANINGS[declared.by].closed_word}{until}: {declared.reason}", declared.until)
 
 
-def declared_hold(name: str, fleet: Fleet) -> DeclaredHold | None:
+def declared_or_assumed_hold(name: str, fleet: Fleet) -> DeclaredHold | None:
     """What the manifests say of a merchant that need not be asked for anything else."""
     if name in fleet.merchants:
         return fleet.merchants[name].hold
@@ -131,7 +131,7 @@ def is_held_for_rollout(plan: Plan) -> bool:
 
 
 def _hold_finding(merchant: str, hold: RolloutHold) -> Finding:
-    if hold.is_active:
+    if hold.is_rollout_active:
         name = quote(hold.rollout)
         cause = f"rollout {hold.rollout} is {hold.state}, and wave {hold.wave} has not reached this merchant"
         remedy = f"merchantctl rollout resume {name}; or merchantctl rollout abort {name}"

@@ -93,7 +93,7 @@ class _Look:
         """What is to be created, what is to be said, and the id of the one that is taken over."""
         current = self.memory.current(self.declared.path)
         if current is not None and current.remote_id is None:
-            found = find_created(current, self.live, self._bound_ids())
+            found = find_created_id(current, self.live, self._bound_ids())
             if found:
                 return None, [], found
             if self.now < current.begun_at + self.memory.late_after:
@@ -102,7 +102,7 @@ class _Look:
         there = next((each for each in self.live if current and each.id == current.remote_id), None)
         if there is not None and current is not None:
             return self._compare(current, there)
-        equal = find_equal(self.declared.hook, self.live, self._bound_ids())
+        equal = find_equal_id(self.declared.hook, self.live, self._bound_ids())
         if equal:
             return None, [], equal
         direction = Direction.DRIFT if current else Direction.PENDING
@@ -192,13 +192,13 @@ class _Look:
         return self._finding("pending", cause, f"after that: {APPLY_COMMAND}", Actor.CODAT)
 
 
-def find_created(begun: RecordedHook, live: Collection[LiveHook], bound: Collection[str]) -> str | None:
+def find_created_id(begun: RecordedHook, live: Collection[LiveHook], bound: Collection[str]) -> str | None:
     """The id of what a create made whose answer was lost: one like it that was not there before, and is nobody's."""
     known = {*bound, *begun.known_ids}
     return next((each.id for each in live if each.hook == begun.declared.hook and each.id not in known), None)
 
 
-def find_equal(hook: Hook, live: Collection[LiveHook], bound: Collection[str]) -> str | None:
+def find_equal_id(hook: Hook, live: Collection[LiveHook], bound: Collection[str]) -> str | None:
     """The id of one that does the same for every company, and is nobody's."""
     equal = (each for each in live if each.hook == hook and not each.disabled and each.company_id is None)
     return next((each.id for each in equal if each.id not in bound), None)

@@ -23,7 +23,7 @@ from controller.model.values import (
     ref_kind,
 )
 from controller.planning.diff import recorded_path
-from controller.planning.holds import hold_in_force
+from controller.planning.holds import closing_hold
 from controller.planning.limits import LIMITS, MASS_LOSS_LIMIT, limit_for
 
 Recorded = Mapping[str, RecordedState]
@@ -46,7 +46,7 @@ def account_impact(reference: str, merchants: Iterable[DesiredMerchant], recorde
             origins = desired.origins.get(path)
             how = f'{ref.by} "{ref.value}"' + ("" if ref.value == reference else ", which led there")
             where = str(origins[-1]) if origins else ""
-            dependents.append(Dependent(desired.name, path, how, where, _standing(record), hold_in_force(desired, now)))
+            dependents.append(Dependent(desired.name, path, how, where, _standing(record), closing_hold(desired, now)))
             by_key[ref.by].append(desired.name)
             if ref.create:
                 created.add(desired.name)
@@ -110,7 +110,7 @@ def profile_impact(
         for path, origins in desired.origins.items():
             if origins[-1].manifest == title:
                 how = "directly" if desired.profile == name else f"through profile {desired.profile}"
-                hold = hold_in_force(desired, now)
+                hold = closing_hold(desired, now)
                 dependents.append(Dependent(desired.name, path, how, str(origins[-1]), standing, hold))
     bound = _bound_count(recorded)
     return Impact(
@@ -167,7 +167,7 @@ def connection_impact(platform: str, merchants: Iterable[DesiredMerchant], recor
         where, how = str(origins[-1]) if origins else "", "connected" if record.connection_id else "to be connected"
         if REPLACED_CONNECTIONS_PATH in record.last_applied:
             how = "connected once it has consented; until then to another platform"
-        dependents.append(Dependent(desired.name, None, how, where, _standing(record), hold_in_force(desired, now)))
+        dependents.append(Dependent(desired.name, None, how, where, _standing(record), closing_hold(desired, now)))
     bound = _bound_count(recorded)
     subject = f"connection {name_of(platform) or platform}"
     return Impact(subject, tuple(dependents), tuple(_connection_effects(dependents, bound)), len(asked), bound)

@@ -89,13 +89,13 @@ SYNC_FAILURES = {
 def last_sync_findings(context: PlanningContext) -> Iterator[Finding]:
     """A finding where the last sync failed or is overdue; none for a merchant that is not to sync."""
     live, sync = context.observed.configuration, context.recorded.last_sync
-    if sync is None or context.is_taken_down or not isinstance(live, Configuration):
+    if sync is None or context.is_to_be_taken_down or not isinstance(live, Configuration):
         return
     if not (live.configured and live.enabled):
         return
     if sync.failed:
         yield _failed_finding(context, sync, live)
-    elif (schedule := sync_schedule_of(live)) and is_late(sync, schedule):
+    elif (schedule := sync_schedule_of(live)) and was_overdue_when_read(sync, schedule):
         yield _overdue_finding(context, sync, str(schedule.frequency))
 
 
@@ -153,12 +153,12 @@ def _failed_finding(context: PlanningContext, sync: LastSync, live: Configuratio
     )
 
 
-def without_time(cause: str, sync: LastSync) -> str:
+def without_sync_time(cause: str, sync: LastSync) -> str:
     """The cause of a failed sync but for when it ran, in which merchants differ whose syncs fail alike."""
     return cause.replace(_when(sync), "", 1)
 
 
-def failed_finding_of(merchant: str, sync: LastSync) -> Finding:
+def failed_sync_finding(merchant: str, sync: LastSync) -> Finding:
     """What a failed sync says by itself: which fields it is about, only the merchant's document tells."""
     failure = _failure_of(sync)
     cause, remedy = "; ".join(_failure_words(sync, failure)), failure.remedy.format(name=shlex.quote(merchant))
@@ -222,7 +222,7 @@ def _with_selection(path: str, live: Configuration) -> str:
     return f"{path} ({value.name or value.id})" if isinstance(value, Option) else path
 
 
-def is_late(sync: LastSync, schedule: SyncSchedule) -> bool:
+def was_overdue_when_read(sync: LastSync, schedule: SyncSchedule) -> bool:
     """Whether it was overdue when it was read; what has happened since then is not known."""
     max_days, start = MAX_DAYS_WITHOUT_SYNC.get(str(schedule.frequency)), schedule.starts_at
     if max_days is None:

@@ -98,7 +98,7 @@ class LimitedPlans:
     findings: tuple[Finding, ...] = ()
 
 
-def check_limits(plans: Iterable[Plan], fleet: FleetSize, policy: RunPolicy) -> LimitedPlans:
+def limit_plans(plans: Iterable[Plan], fleet: FleetSize, policy: RunPolicy) -> LimitedPlans:
     """Holds the merchants with changes of HELD_CLASSES, then checks the number of what is left against the limits.
 
     UsageError where `--allow` releases a number of merchants, or one without naming it, and another number is held.
@@ -164,8 +164,8 @@ def _released_merchants(change_class: ChangeClass, plans: tuple[Plan, ...], poli
     word = change_class.value
     by_count = f"; or say how many: --allow {word}:{len(held)}" if change_class in RELEASABLE_BY_COUNT else ""
     raise UsageError(
-        f"--allow {word} was said of {given}, and {len(held):,} {are} held: {_first_names(held)}. Name whom you mean: "
-        f"{allow_command(change_class, held[0])}{by_count}. Nothing was done."
+        f"--allow {word} was said of {given}, and {len(held):,} {are} held: {_abbreviate_names(held)}. "
+        f"Name whom you mean: {allow_command(change_class, held[0])}{by_count}. Nothing was done."
     )
 
 
@@ -251,7 +251,7 @@ def _holding_classes(plan: Plan) -> frozenset[ChangeClass]:
 
 def _mass_loss_finding(lost: tuple[Plan, ...], lost_count: int, fleet: FleetSize) -> Finding:
     names = tuple(plan.merchant for plan in lost)
-    who = f": {_first_names(names)}" if names else ""
+    who = f": {_abbreviate_names(names)}" if names else ""
     cause = (
         f"{lost_count:,} of {fleet.bound_count:,} bound merchants are missing, or wait to be deleted, in one look"
         f"{who}. Is it the right account? Is Codat complete? Nobody is created or taken down."
@@ -291,7 +291,7 @@ def _hold_for_mass_loss(plan: Plan, lost: Collection[str]) -> Plan:
     return replace(plan, status=PlanStatus.BLOCKED, findings=findings)
 
 
-def _first_names(names: Collection[str], max_shown: int = 5) -> str:
+def _abbreviate_names(names: Collection[str], max_shown: int = 5) -> str:
     """`ann, bob and 1,203 more`"""
     shown = ", ".join(list(names)[:max_shown])
     return shown if len(names) <= max_shown else f"{shown} and {len(names) - max_shown:,} more"

@@ -40,7 +40,7 @@ from controller.model.values import (
 )
 from controller.planning.context import PlanningContext, unknown_result
 from controller.planning.holds import allow_command
-from controller.planning.remedies import APPLY_COMMAND, in_order, refresh_command, write_in_manifest
+from controller.planning.remedies import APPLY_COMMAND, join_steps, refresh_command, where_to_write
 from controller.planning.resolve import ResolutionProblem, ResolvedFields, describe_near_misses
 from controller.quick_dataclasses import dataclass
 
@@ -186,10 +186,10 @@ def _finding(
     if obstacle and obstacle.kind is ObstacleKind.UNREAD:
         (unread,) = unknown_result(context, "", "whether the account is in the books", obstacle.cause).findings
         return replace(unread, field=problem.field)
-    actor, remedy = _way_on(context, problem.field, ref, new, obstacle)
+    actor, remedy = _actor_and_remedy(context, problem.field, ref, new, obstacle)
     what_next = obstacle.cause if obstacle else f"it is to be created in the books: {new.name}, {new.type}"
     if obstacle and obstacle.there:
-        choose = _choose_instead(context, problem.field, obstacle.there, live)
+        choose = _choose_existing_remedy(context, problem.field, obstacle.there, live)
         what_next += ", and no second one of that name or code is made" if choose else ", and it is not offered here"
         remedy = choose or remedy
     return context.finding(
@@ -204,17 +204,17 @@ def _finding(
     )
 
 
-def _choose_instead(context: PlanningContext, path: str, there: BooksRecord, live: Configuration) -> str:
+def _choose_existing_remedy(context: PlanningContext, path: str, there: BooksRecord, live: Configuration) -> str:
     """How to choose the account that the books have already; empty where it is not offered."""
     for option in live.options.get(resolve_live_path(live.values, path) or "", ()):
         if option.id == there.id:
             ref = Ref("code", option.code) if option.code else Ref("name", option.name or "")
-            choose = f"{write_in_manifest(context, path)}: {ref_as_yaml(ref)}"
+            choose = f"{where_to_write(context, path)}: {ref_as_yaml(ref)}"
             return f"{choose}; or give the new account a name and a code of its own"
     return ""
 
 
-def _way_on(
+def _actor_and_remedy(
     context: PlanningContext, path: str, ref: Ref, new: NewAccount, obstacle: Obstacle | None
 ) -> tuple[Actor, str]:
     """Who must act, and how, until the account is there."""
@@ -224,10 +224,10 @@ def _way_on(
     match obstacle.kind if obstacle else None:
         case ObstacleKind.UNDER_WAY:
             again = f"should it stay so: {refresh} && {APPLY_COMMAND}"
-            return Actor.CODAT, in_order(f"wait a minute; then {APPLY_COMMAND}", again)
+            return Actor.CODAT, join_steps(f"wait a minute; then {APPLY_COMMAND}", again)
         case ObstacleKind.PULLING:
             again = f"should it stay so: {refresh} && {create}; {select}"
-            return Actor.CODAT, in_order(f"wait a minute; then {create}; {select}", again)
+            return Actor.CODAT, join_steps(f"wait a minute; then {create}; {select}", again)
         case ObstacleKind.OLD_DATA:
             return Actor.OPERATOR, f"{refresh} && {create}; {select}"
         case ObstacleKind.THERE:
@@ -245,4 +245,4 @@ def _type_remedy(context: PlanningContext, path: str, ref: Ref, new: NewAccount)
     taken = books.types if isinstance(books, BooksForNewAccounts) else ()
     similar = get_close_matches(new.type, taken, n=MAX_TYPES_SHOWN, cutoff=0.6) or taken[:MAX_TYPES_SHOWN]
     written = [ref_as_yaml(replace(ref, create=replace(new, type=each))) for each in similar]
-    return f"{write_in_manifest(context, path)}: {'; or '.join(written)}"
+    return f"{where_to_write(context, path)}: {'; or '.join(written)}"

@@ -12,7 +12,7 @@ from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, SYNC_OVERDUE
 from controller.planning.company import COMPANY_READY
 from controller.planning.configuration import SWITCHED
 from controller.planning.connection import ACCOUNTING_CONNECTED, COMMERCE_CONNECTED
-from controller.planning.last_sync import OVERDUE_REMEDY, failed_finding_of, is_late, without_time
+from controller.planning.last_sync import OVERDUE_REMEDY, failed_sync_finding, was_overdue_when_read, without_sync_time
 
 STOPPING_CONDITIONS = frozenset({COMPANY_READY, COMMERCE_CONNECTED, ACCOUNTING_CONNECTED, SWITCHED})
 """Unmet, each keeps Codat from beginning a sync; a mapping that drifted does not."""
@@ -35,7 +35,7 @@ def find_not_booked(plan: Plan, sync: LastSync | None, now: datetime) -> NotBook
     if sync.failed and LAST_SYNC_FAILED not in ignored:
         return _not_booked(plan, sync, NotBookedReason.FAILED, _failed_finding(plan, sync), due)
     is_due = ready is ConditionStatus.TRUE and plan.schedule is not None and not sync.failed
-    if is_due and plan.schedule and is_late(sync, plan.schedule) and SYNC_OVERDUE not in ignored:
+    if is_due and plan.schedule and was_overdue_when_read(sync, plan.schedule) and SYNC_OVERDUE not in ignored:
         cause = f"none ran when it was due, though the schedule is {plan.schedule.frequency}"
         since = sync.ran_at or sync.first_read_at
         found = Finding(SYNC_OVERDUE, plan.merchant, cause, OVERDUE_REMEDY, Actor.CODAT, since=since)
@@ -55,9 +55,9 @@ def _failed_finding(plan: Plan, sync: LastSync) -> Finding:
     before = plan.last_sync
     same = before is not None and (before.code, before.ran_at, before.message) == (sync.code, sync.ran_at, sync.message)
     seen = next((each for each in plan.findings if each.code == LAST_SYNC_FAILED), None) if same else None
-    found = seen or failed_finding_of(plan.merchant, sync)
+    found = seen or failed_sync_finding(plan.merchant, sync)
     since = sync.failing_since or sync.ran_at or sync.first_read_at
-    return replace(found, cause=without_time(found.cause, sync), since=since)
+    return replace(found, cause=without_sync_time(found.cause, sync), since=since)
 
 
 def _stopping_finding(plan: Plan) -> Finding | None:

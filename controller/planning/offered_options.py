@@ -53,8 +53,8 @@ def list_offered_options(
             OfferedField(
                 path,
                 ref_kind(live_path),
-                _written(live.values.get(live_path), options),
-                _written_declared(desired.fields.get(path)),
+                _selection_as_yaml(live.values.get(live_path), options),
+                _declared_as_yaml(desired.fields.get(path)),
                 shown,
                 words_shown,
                 len(options) or len(words),
@@ -90,7 +90,7 @@ def _plain(text: str) -> str:
     return "".join(sign for sign in decomposed if not unicodedata.combining(sign))
 
 
-def _written(value: Value, options: Iterable[Option]) -> str:
+def _selection_as_yaml(value: Value, options: Iterable[Option]) -> str:
     if isinstance(value, Option):
         offered = tuple(options)
         known = next((option for option in offered if option.id == value.id), value)
@@ -98,7 +98,7 @@ def _written(value: Value, options: Iterable[Option]) -> str:
     return value_as_yaml(value) or ""
 
 
-def _written_declared(declared: DeclaredValue) -> str:
+def _declared_as_yaml(declared: DeclaredValue) -> str:
     if isinstance(declared, Ref):
         return reference_as_yaml(Option(**{"id": "", declared.by: declared.value}), declared.by)
     return str(declared) if isinstance(declared, str) else ""

@@ -89,7 +89,7 @@ def waits_for_full_pass(plan: Plan, exceeded_codes: Iterable[str]) -> bool:
     return not held_codes <= frozenset(exceeded_codes)
 
 
-def _count(plans: Iterable[Plan]) -> Counter[ChangeClass]:
+def _count_limited_changes(plans: Iterable[Plan]) -> Counter[ChangeClass]:
     return Counter(
         change_class for plan in plans for change in plan.changes for change_class in limited_classes(change)
     )
@@ -101,7 +101,7 @@ def _park_over_floors(
     """The plans one after another, parked once one of their classes has no room left below its floor."""
     room = {change_class: floor - written.get(change_class, 0) for change_class, (floor, _) in limits.items()}
     for plan in plans:
-        needed = _count((plan,))
+        needed = _count_limited_changes((plan,))
         full = [change_class for change_class in limits if needed[change_class] > room[change_class]]
         if full:
             findings = [
@@ -117,7 +117,7 @@ def _park_over_floors(
 def _park_classes_over_limit(
     plans: tuple[Plan, ...], fleet: FleetSize, written: Mapping[ChangeClass, int]
 ) -> tuple[tuple[Plan, ...], tuple[Finding, ...]]:
-    planned = _count(plans)
+    planned = _count_limited_changes(plans)
     # A merchant that could not be read may need the same change as the others: count it as if it did.
     unread = sum(plan.has_unread for plan in plans)
     exceeded = []
@@ -133,7 +133,7 @@ def _park_classes_over_limit(
 
 
 def _park_if_exceeded(plan: Plan, exceeded: list[ChangeClass], fleet_findings: tuple[Finding, ...]) -> Plan:
-    needed, cause = _count((plan,)), "more of this class than a run may write unasked"
+    needed, cause = _count_limited_changes((plan,)), "more of this class than a run may write unasked"
     findings = [
         Finding(fleet_finding.code, plan.merchant, cause, fleet_finding.remedy, Actor.OPERATOR)
         for change_class, fleet_finding in zip(exceeded, fleet_findings, strict=True)
@@ -159,7 +159,7 @@ def _exceeded_finding(
     unread: int,
     exceeded: list[ChangeClass],
 ) -> Finding:
-    merchants = tuple(plan.merchant for plan in plans if _count((plan,))[change_class])
+    merchants = tuple(plan.merchant for plan in plans if _count_limited_changes((plan,))[change_class])
     number = f"{len(merchants):,} merchant{'' if len(merchants) == 1 else 's'}"
     more = f"; {written:,} written in the last 24 hours" if written else ""
     more += f"; {unread:,} could not be read" if unread else ""

@@ -159,7 +159,7 @@ def _checked_parts(
     if isinstance(observed.configuration, Configuration) and context.recorded.last_sync:
         parts.add(CheckedPart.SYNC)
     unread = any(result.condition.status is ConditionStatus.UNKNOWN for result in results)
-    if context.is_taken_down and not unread:
+    if context.is_to_be_taken_down and not unread:
         parts |= NOT_CHECKED_WHEN_DOWN
     return frozenset(parts)
 
@@ -192,7 +192,7 @@ def conclude_plan(
         resolved_values=resolved_values,
         later_values={} if unread else _later_values(context, results),
         differences={field: moved for result in results for field, moved in result.differences.items()},
-        observed_values=declared_values(context.desired, live)
+        observed_values=live_values_of_declared_fields(context.desired, live)
         if sets_configuration and isinstance(live, Configuration)
         else {},
         fingerprint=fingerprint(context, resolved_values),
@@ -212,7 +212,7 @@ def _later_values(context: PlanningContext, results: list[StepResult]) -> Mappin
     reached = {result.condition.type for result in results}
     is_new = any(change.kind is ChangeKind.CREATE_COMPANY for result in results for change in result.changes)
     has_company = context.company is not None or is_new
-    if not has_company or RIGHT_BOOKS in reached or context.is_taken_down or _may_be_configured(context):
+    if not has_company or RIGHT_BOOKS in reached or context.is_to_be_taken_down or _may_be_configured(context):
         return {}
     fields = context.desired.fields
     start = fields.get(START_DATE_PATH)
@@ -308,7 +308,9 @@ def fingerprint(context: PlanningContext, resolved_values: dict[str, Value]) -> 
     basis = {
         "company": company.name if company else None,
         "connections": sorted([connection.id, connection.status] for connection in connections),
-        "live": _comparable(declared_values(context.desired, live)) if isinstance(live, Configuration) else None,
+        "live": _comparable(live_values_of_declared_fields(context.desired, live))
+        if isinstance(live, Configuration)
+        else None,
         "wanted": _comparable(resolved_values),
     }
     return hashlib.sha256(json.dumps(basis, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -321,12 +323,12 @@ def _comparable(values: dict[str, Value]) -> dict[str, object]:
     }
 
 
-def declared_values(desired: DesiredMerchant, live: Configuration) -> dict[str, Value]:
+def live_values_of_declared_fields(desired: DesiredMerchant, live: Configuration) -> dict[str, Value]:
     """The live value of each declared field, by the manifest's own path."""
     return {path: live.values.get(resolve_live_path(live.values, path) or path) for path in sorted(desired.fields)}
 
 
-def with_manifest(plan: Plan, origins: Mapping[str, tuple[Origin, ...]]) -> Plan:
+def with_manifest_places(plan: Plan, origins: Mapping[str, tuple[Origin, ...]]) -> Plan:
     """The plan with each finding's place in the manifests: the layer whose value won."""
 
     def with_place(finding: Finding) -> Finding:

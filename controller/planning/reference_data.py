@@ -32,7 +32,7 @@ def check_reference_data(context: PlanningContext) -> StepResult:
     live, statuses = context.observed.configuration, context.observed.data_status
     if isinstance(live, Unread) and live.failed:
         return unknown_result(context, DATA_READY, "the configuration", live.reason)
-    if context.is_taken_down:
+    if context.is_to_be_taken_down:
         return StepResult(
             context, condition_met(DATA_READY, "not needed any more"), proceed=isinstance(live, Configuration)
         )
@@ -117,7 +117,7 @@ def _stale_findings(context: PlanningContext) -> tuple[Finding, ...]:
 def wrong_books_finding(context: PlanningContext) -> Finding | None:
     """A finding where the merchant linked other books than the manifest names; None where it names none."""
     live, books = context.observed.configuration, context.desired.books
-    if isinstance(live, Unread) or not books or not live.books or context.is_taken_down:
+    if isinstance(live, Unread) or not books or not live.books or context.is_to_be_taken_down:
         return None
     if company_name_key(live.books) == company_name_key(books):
         return None

@@ -26,11 +26,11 @@ from controller.planning.remedies import (
     choose_any_remedy,
     choose_option_remedy,
     command_line,
-    in_order,
+    join_steps,
     possible_values,
     refresh_command,
     undeclare_remedy,
-    write_in_manifest,
+    where_to_write,
     write_value_remedy,
 )
 from controller.planning.resolve import ResolutionProblem, ResolvedFields, describe_near_misses, led_to
@@ -60,7 +60,7 @@ def dangling_findings(
     return tuple(_dangling_finding(context, selection, live, resolved, left_alone) for selection in selections)
 
 
-def moved_in_the_books(context: PlanningContext, live: Configuration, path: str, resolved: Value) -> Option | None:
+def former_option_if_moved(context: PlanningContext, live: Configuration, path: str, resolved: Value) -> Option | None:
     """The option that the manifest's reference led to before, where the same reference leads to another now.
 
     Then the books were renumbered or renamed, and nobody asked for another account. None where that option is not
@@ -96,7 +96,7 @@ def remapped_finding(
         f"the same reference now leads to {_name_and_code(new)} ({new.id})"
     )
     offered = live.options.get(resolve_live_path(live.values, change.field) or change.field, ())
-    stay = f"to stay with it: {write_in_manifest(context, change.field)}: {reference_as_yaml(old, among=offered)}"
+    stay = f"to stay with it: {where_to_write(context, change.field)}: {reference_as_yaml(old, among=offered)}"
     follow = allow_command(ChangeClass.REMAP, context.desired.name)
     actor, remedy = Actor.OPERATOR, f"{stay}\nto follow it to {_name_and_code(new)}: {follow}"
     if kept:
@@ -198,7 +198,7 @@ def _actor_and_remedy(
         choose = command_line("link", context.desired.name, "--sync-flow")
         choose += f"\nor {write_value_remedy(context, dangling.live_path, dangling.live_path, live)}"
         restore = _restore_remedy(context, record, None)
-        return Actor.MERCHANT, in_order(restore, f"{'or ' if restore else ''}choose another: {choose}")
+        return Actor.MERCHANT, join_steps(restore, f"{'or ' if restore else ''}choose another: {choose}")
     if path in left_alone:
         manifest = f"in the manifest of {context.desired.name}"
         return Actor.OPERATOR, (
@@ -212,7 +212,7 @@ def _actor_and_remedy(
         choose_option_remedy(context, problem, live, dangling.live_path),
     )
     other = other or choose_any_remedy(context, path, dangling.live_path, live)
-    return Actor.OPERATOR, in_order(restore, f"or {other}" if restore else other)
+    return Actor.OPERATOR, join_steps(restore, f"or {other}" if restore else other)
 
 
 def _restore_remedy(context: PlanningContext, record: BooksRecord | Absent, declared: object) -> str:
@@ -269,8 +269,8 @@ def _nothing_similar_remedy(context: PlanningContext, path: str, live_path: str,
     add = f"add it to the merchant's books; then {refresh_command(context)} && {APPLY_COMMAND}"
     if not offered:
         return f"there is nothing to choose from: {add}"
-    other = f"or {write_in_manifest(context, path)}: {possible_values(live_path, live)}"
-    return in_order(
+    other = f"or {where_to_write(context, path)}: {possible_values(live_path, live)}"
+    return join_steps(
         f"nothing similar is offered: {add}", other, all_options_line(context, path, offered, MAX_SIMILAR_SHOWN)
     )
 

@@ -47,7 +47,7 @@ def refresh_command(context: PlanningContext) -> str:
     return command_line("refresh", "--target", context.desired.name, "--wait")
 
 
-def write_in_manifest(context: PlanningContext, path: str) -> str:
+def where_to_write(context: PlanningContext, path: str) -> str:
     """Where to write a field: the merchant's own manifest overrides its profiles and concerns nobody else."""
     return f"in the manifest of {context.desired.name} write {path}"
 
@@ -67,8 +67,8 @@ def choose_option_remedy(context: PlanningContext, problem: ResolutionProblem, l
     shown = candidate_texts(problem, context.desired.fields.get(problem.field), live, place)
     if not shown:
         return ""
-    choice = f"{write_in_manifest(context, problem.field)}: {_join_with_rest(shown, len(problem.candidates))}"
-    return in_order(choice, all_options_line(context, problem.field, len(live.options.get(place, ())), len(shown)))
+    choice = f"{where_to_write(context, problem.field)}: {_join_with_rest(shown, len(problem.candidates))}"
+    return join_steps(choice, all_options_line(context, problem.field, len(live.options.get(place, ())), len(shown)))
 
 
 def all_options_line(context: PlanningContext, path: str | None, offered: int, shown: int) -> str:
@@ -96,8 +96,8 @@ def choose_any_remedy(context: PlanningContext, path: str, live_path: str, live:
     shown, _ = _likely_options(live_path, live, None)
     if not shown:
         return f"add another one to the books, which is offered then: {refresh_command(context)}"
-    choice = f"{write_in_manifest(context, path)}: {possible_values(live_path, live)}"
-    return in_order(choice, all_options_line(context, path, len(live.options.get(live_path, ())), len(shown)))
+    choice = f"{where_to_write(context, path)}: {possible_values(live_path, live)}"
+    return join_steps(choice, all_options_line(context, path, len(live.options.get(live_path, ())), len(shown)))
 
 
 def _likely_options(path: str, live: Configuration, excluded: Value) -> tuple[list[str], int]:
@@ -135,7 +135,7 @@ def write_value_remedy(
 ) -> str:
     """What to write at a field, with what could stand there; before that what the books lack, where nothing could."""
     values = possible_values(live_path, live, excluded)
-    return f"{write_in_manifest(context, path)}: {values}" if values else _add_to_books_remedy(context, path)
+    return f"{where_to_write(context, path)}: {values}" if values else _add_to_books_remedy(context, path)
 
 
 def _add_to_books_remedy(context: PlanningContext, path: str) -> str:
@@ -188,7 +188,7 @@ def avoid_replay_remedy(context: PlanningContext) -> str:
     )
 
 
-def in_order(*steps: str) -> str:
+def join_steps(*steps: str) -> str:
     """Steps one after another, a line each; empty ones are left out."""
     return "\n".join(step for step in steps if step)
 

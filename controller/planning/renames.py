@@ -157,19 +157,19 @@ def find_claims(
 # Findings -----------------------------------------------------------------------------------------------
 
 
-def removed_but_claimed(old: str, new: str) -> Finding:
+def removed_but_claimed_finding(old: str, new: str) -> Finding:
     """For the removed merchant."""
     cause = f"the manifest of {old} is gone, and {new} claims its company: it is not taken down"
     return Finding(RENAMED_CODE, old, cause, _claim_remedy(old, new), Actor.OPERATOR)
 
 
-def has_company_of_a_removed_one(new: str, old: str) -> Finding:
+def claimant_finding(new: str, old: str) -> Finding:
     """For the present merchant."""
     cause = f"its company belongs to {old}, whose manifest is gone: was {old} renamed to {new}?"
     return Finding(RENAMED_CODE, new, cause, _claim_remedy(old, new), Actor.OPERATOR)
 
 
-def removed_but_declared(old: str, new: str) -> Finding:
+def removed_but_declared_finding(old: str, new: str) -> Finding:
     """For the removed merchant, where the other manifest's `renamedFrom` has a company in its way."""
     cause = f"the manifest of {old} is gone, and {new}, which has a company of its own, is renamed from it"
     remedy = (
@@ -187,7 +187,7 @@ def _claim_remedy(old: str, new: str) -> str:
     )
 
 
-def waits_for_rollout(new: str, old: str, rollout: str) -> Finding:
+def rename_waits_for_rollout_finding(new: str, old: str, rollout: str) -> Finding:
     cause = f"{new} is renamed from {old}, and rollout {rollout} is under way with one of these names"
     remedy = (
         f"merchantctl rollout resume {quote(rollout)}; or merchantctl rollout abort {quote(rollout)}; "
@@ -205,7 +205,7 @@ def with_rename(plan: Plan, old: str | None, why: str | None) -> Plan:
     return replace(plan, renamed_from=old) if old else plan
 
 
-def company_bound_twice(merchant: str, company_id: str, others: Collection[str]) -> Finding:
+def company_bound_twice_finding(merchant: str, company_id: str, others: Collection[str]) -> Finding:
     """For a merchant of an old state that binds one company twice."""
     names = ", ".join(sorted(others))
     cause = f"the state binds company {company_id} to {merchant} and to {names}: nobody can tell whose it is"

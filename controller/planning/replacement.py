@@ -21,12 +21,12 @@ from controller.model.values import (
 )
 from controller.planning.company import re_create_command
 from controller.planning.context import PlanningContext
-from controller.planning.remedies import APPLY_COMMAND, avoid_replay_remedy, in_order
+from controller.planning.remedies import APPLY_COMMAND, avoid_replay_remedy, join_steps
 
 REPLACED_ALREADY_CODE = "replaced-already"
 
 
-def find_replaced(context: PlanningContext, connections: list[Connection]) -> tuple[Connection, ...]:
+def find_connections_to_replace(context: PlanningContext, connections: list[Connection]) -> tuple[Connection, ...]:
     """The accounting connections of other platforms that have to go, none where no replacement is declared.
 
     Once one of the declared platform is Linked: those that were replaced by it, and whatever else is Linked. Another
@@ -43,7 +43,7 @@ def find_replaced(context: PlanningContext, connections: list[Connection]) -> tu
     return tuple(connection for connection in others if connection.id in known or connection.status == LINKED)
 
 
-def begin_replacement(context: PlanningContext) -> tuple[Finding, Change]:
+def plan_new_connection_beside_old(context: PlanningContext) -> tuple[Finding, Change]:
     """The new connection beside the old one: a plain create, unless one of ours is gone that nobody was to delete."""
     old, bound = context.replaced[0], context.recorded.connection_id
     is_lost = bound is not None and bound not in {connection.id for connection in context.replaced}
@@ -53,30 +53,30 @@ def begin_replacement(context: PlanningContext) -> tuple[Finding, Change]:
     finding = _moving_finding(
         context,
         old,
-        f"the company is connected to {_name(old)}, and moves to {_wanted(context)}: a connection is created beside "
-        "the old one, which goes on until the merchant has given consent",
-        in_order(avoid_replay_remedy(context), f"{create}; then the merchant gives consent"),
+        f"the company is connected to {_platform_name(old)}, and moves to {_wanted_platform(context)}: "
+        "a connection is created beside the old one, which goes on until the merchant has given consent",
+        join_steps(avoid_replay_remedy(context), f"{create}; then the merchant gives consent"),
     )
     return finding, Change(ChangeKind.CREATE_CONNECTION, (change_class,), (platform,))
 
 
-def while_the_old_one_goes_on(context: PlanningContext, waiting: Finding) -> Finding:
+def with_old_connection_note(context: PlanningContext, waiting: Finding) -> Finding:
     """What the new connection waits for, and what becomes of the merchant's sales meanwhile."""
     linked = [connection for connection in context.replaced if connection.status == LINKED]
-    goes_on = f"; until then the connection to {_name(linked[0])} goes on" if linked else ""
+    goes_on = f"; until then the connection to {_platform_name(linked[0])} goes on" if linked else ""
     return replace(waiting, cause=waiting.cause + goes_on)
 
 
-def finish_replacement(context: PlanningContext) -> tuple[Finding, tuple[Change, ...]]:
+def plan_deletion_of_replaced(context: PlanningContext) -> tuple[Finding, tuple[Change, ...]]:
     """Deletes the old connection, whose mapping goes along: held until a person releases it."""
     old = context.replaced[0]
     both_linked = ": while both are linked Codat synchronises nothing" if old.status == LINKED else ""
     finding = _moving_finding(
         context,
         old,
-        f"{_wanted(context)} is linked, and the connection to {_name(old)} that it replaces is still there"
-        f"{both_linked}; deleted, it takes its mapping along",
-        in_order(avoid_replay_remedy(context), re_create_command(context)),
+        f"{_wanted_platform(context)} is linked, and the connection to {_platform_name(old)} that it "
+        f"replaces is still there{both_linked}; deleted, it takes its mapping along",
+        join_steps(avoid_replay_remedy(context), re_create_command(context)),
     )
     return finding, tuple(_deletion(context, connection) for connection in context.replaced)
 
@@ -89,7 +89,7 @@ def _deletion(context: PlanningContext, old: Connection) -> Change:
     return Change(ChangeKind.DELETE_CONNECTION, (ChangeClass.RE_CREATE,), fields)
 
 
-def replaced_already(context: PlanningContext) -> tuple[Finding, ...]:
+def replaced_already_findings(context: PlanningContext) -> tuple[Finding, ...]:
     """That the line has done its work, or has none to do."""
     if context.desired.policy.replace_connection is None:
         return ()
@@ -99,7 +99,8 @@ def replaced_already(context: PlanningContext) -> tuple[Finding, ...]:
     return (
         context.finding(
             REPLACED_ALREADY_CODE,
-            f"the merchant is connected to {_wanted(context)} alone: policy.replaceConnection has nothing left to do",
+            f"the merchant is connected to {_wanted_platform(context)} alone: "
+            "policy.replaceConnection has nothing left to do",
             f"delete policy.replaceConnection from {where}",
             Actor.NOBODY,
             field=REPLACE_CONNECTION_PATH,
@@ -120,9 +121,9 @@ def _moving_finding(context: PlanningContext, old: Connection, cause: str, remed
     )
 
 
-def _name(connection: Connection) -> str:
+def _platform_name(connection: Connection) -> str:
     return name_of(connection.platform) or connection.platform
 
 
-def _wanted(context: PlanningContext) -> str:
+def _wanted_platform(context: PlanningContext) -> str:
     return name_of(context.desired.platform or "") or str(context.desired.platform)

@@ -62,7 +62,7 @@ def remember_declarations(
     for name, file in fleet.files.items():
         digest = fleet.content_digests[name]
         known, alone = before.get(name), merchants_by_file[file] == 1
-        if known and (known.went is None or name in configured or _is_awaited(known, before, fleet)):
+        if known and (known.went is None or name in configured or _is_same_newcomer_again(known, before, fleet)):
             after[name] = replace(known, file=file, digest=digest, alone=alone, went=None, released=False)
         else:
             after[name] = Declaration(file, digest, alone, file, digest, number)
@@ -72,7 +72,7 @@ def remember_declarations(
     return _without_settled(after, bound)
 
 
-def _is_awaited(known: Declaration, before: Mapping[str, Declaration], fleet: Fleet) -> bool:
+def _is_same_newcomer_again(known: Declaration, before: Mapping[str, Declaration], fleet: Fleet) -> bool:
     """Whether somebody who went when this one came is still gone: it is the same newcomer again."""
     return any(each.went == known.came and name not in fleet.files for name, each in before.items())
 
@@ -175,7 +175,7 @@ class _Newcomers:
 # Findings -----------------------------------------------------------------------------------------------
 
 
-def removed_but_unclear(possible: PossibleRename, bound: Collection[str]) -> Finding:
+def removed_but_unclear_finding(possible: PossibleRename, bound: Collection[str]) -> Finding:
     """For the removed merchant. `bound`: merchants that have a company."""
     cause = (
         f"the manifest of {possible.removed} is gone, and with the same change of the manifests came "
@@ -185,7 +185,7 @@ def removed_but_unclear(possible: PossibleRename, bound: Collection[str]) -> Fin
     return Finding(UNCLEAR_CODE, possible.removed, cause, remedy, Actor.OPERATOR)
 
 
-def comes_for_a_removed_one(heir: str, removed: str) -> Finding:
+def possible_heir_finding(heir: str, removed: str) -> Finding:
     """For a newcomer without a company, in the file that declared the removed one alone."""
     cause = (
         f"it came with the change with which the manifest of {removed} went, and {Evidence.FILE}: is it {removed} "

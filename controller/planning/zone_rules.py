@@ -17,7 +17,7 @@ from controller.model.zones import TZDATA_VERSION
 _RULES = ".rules"
 
 
-def made_of(desired: DesiredMerchant) -> Mapping[str, str]:
+def time_sources(desired: DesiredMerchant) -> Mapping[str, str]:
     """By recorded path of the hour and the start: the manifest's words that it comes from, and the tzdata release."""
     local_time, start = desired.fields.get(LOCAL_TIME_PATH), desired.fields.get(START_DATE_PATH)
     if not isinstance(local_time, LocalTime):
@@ -28,14 +28,14 @@ def made_of(desired: DesiredMerchant) -> Mapping[str, str]:
     return sources
 
 
-def rules_of(path: str) -> str:
+def source_path(path: str) -> str:
     """The path under which «last applied» records what a field was computed from."""
     return path + _RULES
 
 
-def changed_rules(path: str, desired: DesiredMerchant, applied: Values) -> str:
+def explain_changed_rules(path: str, desired: DesiredMerchant, applied: Values) -> str:
     """That the same words mean another instant by a newer tzdata; empty where the words changed, or nothing."""
-    current_source, applied_source = made_of(desired).get(path), applied.get(rules_of(path))
+    current_source, applied_source = time_sources(desired).get(path), applied.get(source_path(path))
     if current_source is None or not isinstance(applied_source, str):
         return ""
     *applied_words, applied_release = applied_source.split(" ")

@@ -20,7 +20,7 @@ from controller.model.plan import Change, Plan
 from controller.model.report import ChangedSincePlan
 from controller.model.values import Value, resolve_live_path, values_equal
 from controller.planning.diff import describe_changes
-from controller.planning.plan import declared_values
+from controller.planning.plan import live_values_of_declared_fields
 from controller.planning.rules import find_violations
 from controller.reconcile.failure_policy import fail_or_stop_run
 from controller.reconcile.fence import fence
@@ -106,7 +106,9 @@ def _halt_if_changed(
         why = f"the configuration came without {min(missing)}, which was there before: unknown, and nothing is written"
         raise progress.failed(why, retryable=True)
     if plan.observed_values:
-        moved = describe_changes(plan.observed_values, declared_values(snapshot.desired[plan.merchant], live))
+        moved = describe_changes(
+            plan.observed_values, live_values_of_declared_fields(snapshot.desired[plan.merchant], live)
+        )
         if moved:
             raise progress.changed_since_plan(moved)
     violations = find_violations({**live.values, **_desired_values_at_live_paths(change, live)}, live)

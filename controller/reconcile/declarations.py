@@ -13,10 +13,10 @@ from controller.planning.renames import RenamePlan, under_new_names
 from controller.planning.unclear_renames import (
     Declaration,
     PossibleRename,
-    comes_for_a_removed_one,
     find_possible_renames,
+    possible_heir_finding,
     remember_declarations,
-    removed_but_unclear,
+    removed_but_unclear_finding,
 )
 from controller.quick_dataclasses import dataclass
 from state import DeclaredRow, MerchantRecord, Store
@@ -92,10 +92,10 @@ def find_unclear_renames(
     for removed, possible in possible_renames.items():
         if removed in contested or rows[removed].deletion == DeletionPolicy.RETAIN:
             continue
-        found[removed] = removed_but_unclear(possible, bound)
+        found[removed] = removed_but_unclear_finding(possible, bound)
         heir = possible.heir
         if heir and heir not in contested and not _has_or_awaits_company(rows.get(heir)):
-            found[heir] = comes_for_a_removed_one(heir, removed)
+            found[heir] = possible_heir_finding(heir, removed)
     return found
 
 

@@ -30,7 +30,7 @@ from controller.model.plan import Actor, ChangeKind, Condition, Direction, Findi
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Outcome
 from controller.model.run import Author, Records
 from controller.model.values import COMPANY_NAME_PATH, CONNECTION_STATE_PATH, ENABLED_PATH, value_to_json
-from controller.planning.flapping import LEAST, WITHIN, Time, flapping
+from controller.planning.flapping import LEAST, WITHIN, Occurrence, find_flapping
 from controller.planning.limits import MASS_LOSS_CODE
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.condition_ages import note_conditions
@@ -298,7 +298,7 @@ async def _add_flapping_findings(plan: FleetPlan, store: Store, at: datetime) ->
         number: (str(Author(each.verb, each.user or "", each.host or "")), each.revision or "")
         for number, each in (await store.runs.load_authors(row.gone_run for row in rows)).items()
     }
-    by_key: dict[LedgerKey, list[Time]] = defaultdict(list)
+    by_key: dict[LedgerKey, list[Occurrence]] = defaultdict(list)
     for row in rows:
         by_key[row.key].append(_occurrence(row, authors))
     open_ = {row.key for row in rows if row.gone_at is None}
@@ -308,16 +308,16 @@ async def _add_flapping_findings(plan: FleetPlan, store: Store, at: datetime) ->
     )
 
 
-def _occurrence(row: OccurrenceRow, authors: Mapping[int, tuple[str, str]]) -> Time:
+def _occurrence(row: OccurrenceRow, authors: Mapping[int, tuple[str, str]]) -> Occurrence:
     ended = next((each for each in Ended if each == row.how), None)
     direction = next((each for each in Direction if each == row.direction), None)
     by, revision = authors.get(row.gone_run or 0, ("", "")) if ended is Ended.MENDED else ("", "")
     live = "" if row.live is None else stored_words(row.field, row.live)
-    return Time(row.found_at, direction, ended, by, revision, live)
+    return Occurrence(row.found_at, direction, ended, by, revision, live)
 
 
 def _with_flapping_findings(
-    plan: Plan, by_key: Mapping[LedgerKey, list[Time]], open_: Collection[LedgerKey], at: datetime
+    plan: Plan, by_key: Mapping[LedgerKey, list[Occurrence]], open_: Collection[LedgerKey], at: datetime
 ) -> Plan:
     keys = [key for key in by_key if key[0] == plan.merchant and key[1] != "flapping"]
     if not keys:
@@ -328,10 +328,10 @@ def _with_flapping_findings(
         _, code, field = key
         now = shown.get(key) if key not in open_ else None
         live = "" if now is None or now.live is None else format_value(now.live, field)
-        times = [*by_key[key], *([Time(at, now.direction, live=live)] if now else [])]
+        times = [*by_key[key], *([Occurrence(at, now.direction, live=live)] if now else [])]
         if plan.resolved_values and _is_undeclared_field(field, plan):
             continue
-        finding = flapping(plan.merchant, code, field or None, times)
+        finding = find_flapping(plan.merchant, code, field or None, times)
         if finding:
             found.setdefault(field, finding)
     return replace(plan, findings=(*plan.findings, *found.values())) if found else plan

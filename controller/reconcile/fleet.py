@@ -14,7 +14,7 @@ from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome
 from controller.model.run import Scope
-from controller.planning.holds import apply_hold, hold_if_closed
+from controller.planning.holds import hold_if_closed, hold_if_left_to_rollout
 from controller.planning.limits import count_changes
 from controller.planning.manual_sync import hold_during
 from controller.planning.renames import RenamePlan, with_rename
@@ -89,7 +89,10 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     await run.store.in_sync_cache.save_keys(snapshot.new_in_sync_keys)
     plans = [hold_if_closed(plan, snapshot.desired[plan.merchant], run.service_now()) for plan in plans]
     plans = [hold_during(plan, snapshot.open_manual_syncs.get(plan.merchant)) for plan in plans]
-    plans = [hold_if_quarantined(apply_hold(plan, snapshot.holds.get(plan.merchant)), snapshot) for plan in plans]
+    plans = [
+        hold_if_quarantined(hold_if_left_to_rollout(plan, snapshot.holds.get(plan.merchant)), snapshot)
+        for plan in plans
+    ]
     plans = [with_rename(plan, renames.acting.get(plan.merchant), renames.already.get(plan.merchant)) for plan in plans]
     reads_to_repeat = run.api.reads - snapshot.reads_at_start if will_be_repeated else 0
     return build_fleet_plan(snapshot, plans, reads_to_repeat, await recent_automatic_changes(run))

@@ -12,8 +12,8 @@ from controller.model.plan import ChangeClass, ChangeKind, Plan
 from controller.model.report import FleetPlan, RetainedMerchant
 from controller.model.run import RELEASABLE_BY_NAME
 from controller.planning.clock_skew import describe_skew
-from controller.planning.holds import hold_in_force, is_held_for_rollout
-from controller.planning.limits import LIMITS, FleetSize, check_limits
+from controller.planning.holds import closing_hold, is_held_for_rollout
+from controller.planning.limits import LIMITS, FleetSize, limit_plans
 from controller.planning.parking import park_over_limit
 from controller.reconcile.failure_policy import QUOTA_USED_UP
 from controller.reconcile.load_snapshot import merchants_without_manifest, retained_merchants
@@ -34,7 +34,7 @@ def build_fleet_plan(
     run = snapshot.run
     _refuse_unknown_released_names(snapshot)
     # Who is closed counts in no limit: whatever is the matter with it, nothing is written.
-    judgement = check_limits((plan for plan in plans if not plan.is_closed), _fleet_size(snapshot), run.policy)
+    judgement = limit_plans((plan for plan in plans if not plan.is_closed), _fleet_size(snapshot), run.policy)
     if run.policy.automatic:
         at_once = run.scope.is_everyone or run.policy.judges_revision
         judgement = park_over_limit(judgement, _fleet_size(snapshot), recent_changes, everyone=at_once)
@@ -112,7 +112,7 @@ def _unread_sync_reasons(snapshot: RunSnapshot) -> tuple[str, ...]:
 def _fleet_size(snapshot: RunSnapshot) -> FleetSize:
     run = snapshot.run
     now = run.service_now()
-    closed = {name for name, desired in run.fleet.merchants.items() if hold_in_force(desired, now)}
+    closed = {name for name, desired in run.fleet.merchants.items() if closing_hold(desired, now)}
     bound = sum(name not in closed for name in snapshot.merchant_by_company_id.values())
     lost = merchants_without_manifest(run.fleet, run.scope, snapshot.recorded)
     if lost is not None:  # whoever is only called otherwise has not been lost

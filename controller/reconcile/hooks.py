@@ -23,7 +23,7 @@ from controller.model.hooks import (
     SecretRef,
 )
 from controller.model.plan import Change, ChangeKind, Plan
-from controller.planning.hooks import HookMemory, find_created, is_proven, plan_hooks
+from controller.planning.hooks import HookMemory, find_created_id, is_proven, plan_hooks
 from controller.reconcile.context import RunContext
 from controller.reconcile.fence import prove_lock, stop_for_lost_lock
 from state import HookRow
@@ -116,7 +116,7 @@ async def _create(declared: DeclaredHook, live: Collection[LiveHook], memory: Ho
         begun = RecordedHook(row, declared, run.now(), frozenset(known))
         bound = [each.remote_id for each in memory.recorded if each.remote_id]
         try:
-            found = find_created(begun, await run.api.hooks(declared.hook.kind), bound)
+            found = find_created_id(begun, await run.api.hooks(declared.hook.kind), bound)
         except RemoteError:
             raise error from None
         if found is None:

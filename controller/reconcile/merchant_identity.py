@@ -17,13 +17,13 @@ from controller.planning.renames import (
     RecordedNames,
     RemovedMerchant,
     RenamePlan,
-    company_bound_twice,
+    claimant_finding,
+    company_bound_twice_finding,
     find_claims,
-    has_company_of_a_removed_one,
     plan_renames,
-    removed_but_claimed,
-    removed_but_declared,
-    waits_for_rollout,
+    removed_but_claimed_finding,
+    removed_but_declared_finding,
+    rename_waits_for_rollout_finding,
 )
 from controller.reconcile.snapshot import CompanyIndex
 from state import EventRow, MerchantRecord, Store
@@ -80,16 +80,18 @@ def find_contested(
     contested = dict(_twice_bound_findings(rows))
     declared = {new: each.old_name for new, each in fleet.renames.items()}
     for new, rollout in renames.waiting.items():
-        contested[new] = waits_for_rollout(new, declared[new], rollout)
+        contested[new] = rename_waits_for_rollout_finding(new, declared[new], rollout)
     if not fleet.root_is_complete:
         return contested
     bound = {name: row.company_id for name, row in rows.items() if row.company_id and name in fleet.known_names}
     removed = list(_removed_merchants(fleet, rows, company_index))
     for old, new in find_claims(removed, fleet.merchants.values(), bound, declared).items():
-        says = removed_but_declared if declared.get(new) == old and new in bound else removed_but_claimed
+        says = (
+            removed_but_declared_finding if declared.get(new) == old and new in bound else removed_but_claimed_finding
+        )
         contested.setdefault(old, says(old, new))
         if new not in bound:
-            contested.setdefault(new, has_company_of_a_removed_one(new, old))
+            contested.setdefault(new, claimant_finding(new, old))
     return contested
 
 
@@ -112,4 +114,4 @@ def _twice_bound_findings(rows: Mapping[str, MerchantRecord]) -> Iterator[tuple[
             owners[row.company_id].append(name)
     for company_id, names in owners.items():
         for name in names if len(names) > 1 else ():
-            yield name, company_bound_twice(name, company_id, [each for each in names if each != name])
+            yield name, company_bound_twice_finding(name, company_id, [each for each in names if each != name])

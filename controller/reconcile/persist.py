@@ -27,7 +27,7 @@ from controller.model.values import (
     value_to_json,
 )
 from controller.planning.diff import recorded_path
-from controller.planning.zone_rules import made_of, rules_of
+from controller.planning.zone_rules import source_path, time_sources
 from controller.reconcile.merchant_lease import merchant_lease
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.history import By, later_values
@@ -189,14 +189,14 @@ def last_applied_after(plan: Plan, wanted: DesiredMerchant, recorded: RecordedSt
     ignored = {recorded_path(field) for _, field in plan.ignored}
     values: dict[str, Value] = {path: recorded.last_applied[path] for path in ignored & recorded.last_applied.keys()}
     values |= {COMPANY_NAME_PATH: wanted.company_name}
-    rules = made_of(wanted)
+    rules = time_sources(wanted)
     for path, value in ((recorded_path(path), value) for path, value in plan.resolved_values.items()):
         if path not in left_alone:
             values[path] = value
-            values |= {rules_of(path): rules[path]} if path in rules else {}
+            values |= {source_path(path): rules[path]} if path in rules else {}
         else:
             values |= {
-                each: recorded.last_applied[each] for each in (path, rules_of(path)) if each in recorded.last_applied
+                each: recorded.last_applied[each] for each in (path, source_path(path)) if each in recorded.last_applied
             }
     return values
 

@@ -10,8 +10,8 @@ from controller.codat.write_check import section_paths
 from controller.model.observed import Configuration, Observed, RecordedState, Unread
 from controller.model.plan import ChangeClass, ChangeKind, Plan
 from controller.model.report import Outcome, Skipped
-from controller.planning.clock_skew import hold_for_skew
-from controller.planning.plan import make_plan, with_manifest
+from controller.planning.clock_skew import hold_if_skew_matters
+from controller.planning.plan import make_plan, with_manifest_places
 from controller.planning.renames import held_plan
 from controller.reconcile.apply import apply
 from controller.reconcile.apply_configuration import touched_places
@@ -59,7 +59,7 @@ async def plan_merchant(merchant: str, snapshot: RunSnapshot) -> Plan:
     if service_now != our_now:
         # Our clock or Codat's may be wrong. Where that makes a difference to what is written, nothing is written.
         by_our_clock = make_plan(wanted, reparse_at(our_now, observed), recorded, our_now, remap=remap)
-        plan = hold_for_skew(plan, by_our_clock, service_now, our_now)
+        plan = hold_if_skew_matters(plan, by_our_clock, service_now, our_now)
 
     live = observed.configuration
     if isinstance(live, Configuration) and is_configured_after(plan) and plan.changes:
@@ -68,7 +68,7 @@ async def plan_merchant(merchant: str, snapshot: RunSnapshot) -> Plan:
     key = cache_entry(plan, basic, snapshot)
     if key:
         snapshot.new_in_sync_keys[merchant] = key
-    plan = with_manifest(plan, wanted.origins)
+    plan = with_manifest_places(plan, wanted.origins)
     if run.policy.for_rollout and isinstance(live, Configuration):
         # A rollout may have to put the document back, so it notes all that its change touches there.
         change = next((each for each in plan.changes if each.kind is ChangeKind.SET_CONFIGURATION), None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from controller.model.desired import DesiredMerchant
 from controller.model.run import RunPolicy
-from controller.planning.holds import RolloutHold, is_hold_in_force
+from controller.planning.holds import RolloutHold, is_rollout_hold_in_force
 from controller.planning.renames import RenamePlan, under_new_names
 from state import Store
 
@@ -20,5 +20,5 @@ async def load_active_and_released_holds(
     by_name = under_new_names({row.merchant: row for row in await store.rollouts.load_holds()}, renames)
     rows = {name: row for name, row in by_name.items() if name in wanted}
     found = {name: RolloutHold(row.rollout, row.state, row.wave, row.digest) for name, row in rows.items()}
-    held = {name: hold for name, hold in found.items() if is_hold_in_force(hold, wanted[name])}
+    held = {name: hold for name, hold in found.items() if is_rollout_hold_in_force(hold, wanted[name])}
     return held, tuple(name for name in found if name not in held)

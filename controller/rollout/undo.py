@@ -31,7 +31,7 @@ from controller.model.values import (
     value_to_json,
 )
 from controller.planning.diff import recorded_path
-from controller.planning.holds import declared_hold
+from controller.planning.holds import declared_or_assumed_hold
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.fleet import confirm_changes, execute, may_write_else_stop, plan_fleet
@@ -96,7 +96,7 @@ async def _plan_undo(
         )
         for name, member in members.items()
     }
-    wishes = {name: replace(wish, hold=declared_hold(name, declared)) for name, wish in wishes.items()}
+    wishes = {name: replace(wish, hold=declared_or_assumed_hold(name, declared)) for name, wish in wishes.items()}
     run = replace(run, fleet=Fleet(wishes, frozenset(wishes), (), is_complete=False, digest=""))
     snapshot = await recover_then_snapshot(run)
     written = {name: _recorded_after_rollout(members[name], snapshot.recorded_state(name)) for name in snapshot.desired}

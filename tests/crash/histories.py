@@ -333,7 +333,7 @@ class History:
     def _well(self, plan: Plan) -> bool:
         return plan.merchant not in self.manifests.own or plan.status is PlanStatus.IN_SYNC
 
-    def declared_values(self) -> dict[str, Any]:
+    def live_values_of_declared_fields(self) -> dict[str, Any]:
         """What stands at all declared fields, references by name: the same in any world with these manifests."""
         now, linked = datetime.now(UTC), filter(self.manifests.wants_link, self.manifests.own)
         fields = {name: self.manifests.managed_fields(name) for name in linked}
@@ -343,11 +343,11 @@ class History:
 
     def check_in_new_world(self, folder: Path) -> None:
         """The same manifests in a world that has seen nothing else end with the same values. The old world is over."""
-        before, other = self.declared_values(), History(folder, self.emulator)
+        before, other = self.live_values_of_declared_fields(), History(folder, self.emulator)
         other.manifests.copy_from(self.manifests)
         other.apply()
         other.check_after_repairs()
-        after = other.declared_values()
+        after = other.live_values_of_declared_fields()
         moved = [name for name in before | after if before.get(name) != after.get(name)]
         self.check(f"{name} anew is {after.get(name)}, not {before.get(name)}" for name in moved)
 

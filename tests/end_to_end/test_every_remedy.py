@@ -1647,7 +1647,9 @@ SITUATIONS: dict[str, Situation] = {
         and_then(moving, Place.apply, Place.consent_everyone),
         (write("schedule.startDate"), command(0)),
     ),
-    "a move that is made": Situation("replaced-already", replacement.replaced_already, moved_already, (delete,)),
+    "a move that is made": Situation(
+        "replaced-already", replacement.replaced_already_findings, moved_already, (delete,)
+    ),
     "an account that may be created": Situation(
         "create-record-held",
         limits._held_finding,
@@ -1702,14 +1704,14 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "renamed in Git without a word": Situation(
         "merchant-renamed",
-        renames.has_company_of_a_removed_one,
+        renames.claimant_finding,
         renamed_manifest,
         (write("metadata.renamedFrom"),),
         whom="anna",
         **MAPPED,
     ),
     "renamed in Git, told to the state": Situation(
-        "merchant-renamed", renames.removed_but_claimed, renamed_manifest, (command(0),)
+        "merchant-renamed", renames.removed_but_claimed_finding, renamed_manifest, (command(0),)
     ),
     "a rename that has nothing to do": Situation(
         "renamed-already", renames.with_rename, line_left, (delete,), **MAPPED
@@ -1754,13 +1756,13 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "renamed from, and a company of its own": Situation(
         "merchant-renamed",
-        renames.removed_but_declared,
+        renames.removed_but_declared_finding,
         renamed_onto_a_company,
         (delete_of_the_other,),
     ),
     "removed, and whoever came in its file is it": Situation(
         "rename-unclear",
-        unclear_renames.comes_for_a_removed_one,
+        unclear_renames.possible_heir_finding,
         renamed_with_its_company,
         (write_where_anna_is, apply),
         whom="anna",
@@ -1768,16 +1770,16 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "removed, and whoever came is it and has a company": Situation(
         "rename-unclear",
-        unclear_renames.removed_but_unclear,
+        unclear_renames.removed_but_unclear_finding,
         renamed_and_created,
         (write_where_anna_is, command(0), said("to be deleted there", delete_the_new_company), apply),
     ),
     "removed, and whoever came is another": Situation(
-        "rename-unclear", unclear_renames.removed_but_unclear, renamed_and_created, (command(1),)
+        "rename-unclear", unclear_renames.removed_but_unclear_finding, renamed_and_created, (command(1),)
     ),
     "renamed during a rollout": Situation(
         "merchant-renamed",
-        renames.waits_for_rollout,
+        renames.rename_waits_for_rollout_finding,
         renamed_during_a_rollout,
         (command(1),),
         whom="anna",
@@ -1808,7 +1810,7 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "a wrong clock": Situation(
         "clock-skew",
-        clock_skew.hold_for_skew,
+        clock_skew.hold_if_skew_matters,
         wrong_clock,
         (said("set this machine's clock", set_the_clock),),
         **MAPPED,
@@ -1817,7 +1819,7 @@ SITUATIONS: dict[str, Situation] = {
 
 NOBODY_HERE: dict[Callable[..., object], str] = {
     last_sync._overdue_finding: "Codat's support is to be asked",
-    last_sync.failed_finding_of: "of a report from the state; the look after that sync has it by _failed_finding",
+    last_sync.failed_sync_finding: "of a report from the state; the look after that sync has it by _failed_finding",
     not_booked.find_not_booked: "of a report from the state; a look has it by _overdue_finding",
     failure_policy.internal_error_plan: "a fault of ours is to be reported",
     reference_data.check_reference_data: (
@@ -1827,7 +1829,7 @@ NOBODY_HERE: dict[Callable[..., object], str] = {
     apply_new_accounts._waiting_finding: "an event; the looks after it say the same by new_accounts._finding",
     merchant_progress.undeclared_change_finding: "an event, told once by the apply that saw it; no look finds it",
     connection_rules._no_platform_finding: "the manifests are not sound without a platform: no command comes that far",
-    renames.company_bound_twice: "only of a state from before the index that forbids it",
+    renames.company_bound_twice_finding: "only of a state from before the index that forbids it",
 }
 """Makers whose remedy is in nobody's power here, or that no manifest brings about; and why."""
 NOTHING_TO_FOLLOW = {"sync-overdue", "internal-error"}

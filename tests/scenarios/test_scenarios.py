@@ -42,24 +42,24 @@ from controller.model.report import FleetPlan, RequestEstimate
 from controller.model.run import RunPolicy
 from controller.model.syncs_and_uploads import OpenManualSync
 from controller.model.values import value_from_json
-from controller.planning.clock_skew import hold_for_skew
+from controller.planning.clock_skew import hold_if_skew_matters
 from controller.planning.holds import hold_if_closed
-from controller.planning.limits import FleetSize, check_limits
+from controller.planning.limits import FleetSize, limit_plans
 from controller.planning.manual_sync import desired_during, hold_during, recorded_during
 from controller.planning.plan import make_plan
 from controller.planning.renames import (
-    company_bound_twice,
-    has_company_of_a_removed_one,
+    claimant_finding,
+    company_bound_twice_finding,
     held_plan,
-    removed_but_claimed,
-    waits_for_rollout,
+    removed_but_claimed_finding,
+    rename_waits_for_rollout_finding,
     with_rename,
 )
 from controller.planning.unclear_renames import (
     Evidence,
     PossibleRename,
-    comes_for_a_removed_one,
-    removed_but_unclear,
+    possible_heir_finding,
+    removed_but_unclear_finding,
 )
 from controller.reconcile.observe import has_both_links
 from controller.reporting.as_json import plan_json
@@ -108,11 +108,11 @@ def planned(folder: Path) -> Plan:
     if "serviceNow" in live:
         theirs = datetime.fromisoformat(live["serviceNow"])
         by_service = make_plan(wanted, observed(live, theirs), remembered(folder), theirs)
-        plan = hold_for_skew(by_service, plan, theirs, now)
+        plan = hold_if_skew_matters(by_service, plan, theirs, now)
     plan = _without_addresses(hold_if_closed(plan, wanted, now))
     if plan.is_closed:
         return plan
-    (judged,) = check_limits(
+    (judged,) = limit_plans(
         (plan,), FleetSize(bound_count=1, without_manifest=None, declared_count=1), RunPolicy()
     ).plans
     return with_rename(judged, live.get("renamed from"), live.get("line without work"))
@@ -127,17 +127,17 @@ def left_alone(name: str, why: str, of: str, more: str = "") -> Finding:
     """Who is not looked at before a person has said who is who."""
     match why:
         case "claims":
-            return has_company_of_a_removed_one(name, of)
+            return claimant_finding(name, of)
         case "is claimed":
-            return removed_but_claimed(name, of)
+            return removed_but_claimed_finding(name, of)
         case "may be another":
-            return removed_but_unclear(PossibleRename(name, {of: Evidence.CONTENT}), bound=[name, of])
+            return removed_but_unclear_finding(PossibleRename(name, {of: Evidence.CONTENT}), bound=[name, of])
         case "may be a removed one":
-            return comes_for_a_removed_one(name, of)
+            return possible_heir_finding(name, of)
         case "rollout":
-            return waits_for_rollout(name, of, more)
+            return rename_waits_for_rollout_finding(name, of, more)
         case "two for one":
-            return company_bound_twice(name, more, [of])
+            return company_bound_twice_finding(name, more, [of])
     raise AssertionError(why)
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from controller.model.finding_evidence import Ended
 from controller.model.plan import Direction, Finding
-from controller.planning.flapping import Time, flapping
+from controller.planning.flapping import Occurrence, find_flapping
 from tests.build import USUAL_NOW
 
 
-def times(number: int, direction: Direction | None = Direction.DRIFT, **more: Any) -> list[Time]:
-    return [Time(USUAL_NOW + timedelta(hours=each), direction, **more) for each in range(number)]
+def times(number: int, direction: Direction | None = Direction.DRIFT, **more: Any) -> list[Occurrence]:
+    return [Occurrence(USUAL_NOW + timedelta(hours=each), direction, **more) for each in range(number)]
 
 
-def found(*some: Time, code: str = "sync-disabled", field: str = "enabled") -> Finding | None:
-    return flapping("acme", code, field, some)
+def found(*some: Occurrence, code: str = "sync-disabled", field: str = "enabled") -> Finding | None:
+    return find_flapping("acme", code, field, some)
 
 
 def test_three_times_within_a_day_are_one_too_many() -> None:
@@ -45,7 +45,8 @@ def test_what_the_manifests_ask_for_is_no_fight() -> None:
 
 def test_runs_of_different_manifests_that_set_each_other_back_are_one() -> None:
     swings = [
-        Time(USUAL_NOW, Direction.PENDING, Ended.MENDED, f"run on {host}", host * 64) for host in ("a", "b", "a", "b")
+        Occurrence(USUAL_NOW, Direction.PENDING, Ended.MENDED, f"run on {host}", host * 64)
+        for host in ("a", "b", "a", "b")
     ]
     finding = found(*swings)
     assert finding is not None

@@ -4,7 +4,13 @@ import pytest
 
 from controller.model.desired import DeletionPolicy, DesiredMerchant
 from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Finding, Plan, PlanStatus
-from controller.planning.holds import ROLLOUT_HELD_CODE, RolloutHold, apply_hold, is_held_for_rollout, is_hold_in_force
+from controller.planning.holds import (
+    ROLLOUT_HELD_CODE,
+    RolloutHold,
+    hold_if_left_to_rollout,
+    is_held_for_rollout,
+    is_rollout_hold_in_force,
+)
 
 SAME, OTHER = DesiredMerchant("acme", "acme", digest="same"), DesiredMerchant("acme", "acme", digest="other")
 REMAP = Change(ChangeKind.SET_CONFIGURATION, (ChangeClass.REMAP,))
@@ -18,24 +24,24 @@ def hold(state: str) -> RolloutHold:
 
 @pytest.mark.parametrize("state", ["running", "paused"])
 def test_while_it_is_under_way_a_rollout_holds_whatever_is_wished(state: str) -> None:
-    assert is_hold_in_force(hold(state), SAME)
-    assert is_hold_in_force(hold(state), OTHER)
+    assert is_rollout_hold_in_force(hold(state), SAME)
+    assert is_rollout_hold_in_force(hold(state), OTHER)
 
 
 @pytest.mark.parametrize("state", ["aborted", "undoing", "undone"])
 def test_once_it_is_over_it_holds_until_something_else_is_wished(state: str) -> None:
-    assert is_hold_in_force(hold(state), SAME)
-    assert not is_hold_in_force(hold(state), OTHER)
+    assert is_rollout_hold_in_force(hold(state), SAME)
+    assert not is_rollout_hold_in_force(hold(state), OTHER)
 
 
 def test_a_merchant_whose_manifest_is_gone_is_nobodys_to_hold() -> None:
-    assert not is_hold_in_force(
+    assert not is_rollout_hold_in_force(
         hold("running"), DesiredMerchant("acme", "acme", removal=DeletionPolicy.DISABLE, digest="same")
     )
 
 
 def test_who_is_held_waits_and_is_told_for_what() -> None:
-    plan = apply_hold(PLAN, hold("paused"))
+    plan = hold_if_left_to_rollout(PLAN, hold("paused"))
     assert (plan.status, plan.changes) == (PlanStatus.WAITING, ())
     assert is_held_for_rollout(plan)
     assert [each.code for each in plan.findings] == [ROLLOUT_HELD_CODE, "mapping-changed"]
@@ -47,5 +53,5 @@ def test_who_is_held_waits_and_is_told_for_what() -> None:
 
 def test_who_needs_nothing_is_not_held_from_it() -> None:
     quiet = Plan("acme", PlanStatus.IN_SYNC)
-    assert apply_hold(quiet, hold("paused")) is quiet
-    assert apply_hold(PLAN, None) is PLAN
+    assert hold_if_left_to_rollout(quiet, hold("paused")) is quiet
+    assert hold_if_left_to_rollout(PLAN, None) is PLAN

@@ -16,9 +16,9 @@ from controller.planning.limits import (
     SHRINK_LIMIT,
     FleetSize,
     LimitedPlans,
-    check_limits,
     count_changes,
     limit_for,
+    limit_plans,
 )
 from tests.build import finding_codes
 from tests.narrowing import present
@@ -39,7 +39,7 @@ def fleet_size(bound: int = 1000, lost: tuple[str, ...] | None = (), declared: i
 def excesses(
     plans: list[Plan], fleet_size: FleetSize, policy: RunPolicy | None = None
 ) -> list[tuple[str, int, int, str]]:
-    refusal = check_limits(plans, fleet_size, policy or RunPolicy()).refusal
+    refusal = limit_plans(plans, fleet_size, policy or RunPolicy()).refusal
     return (
         [(each.limited_class, each.count, each.limit, each.flag) for each in refusal.exceeded_limits] if refusal else []
     )
@@ -100,7 +100,7 @@ def test_a_run_that_nobody_asked_for_is_not_refused_for_its_numbers_since_it_par
 
 
 def test_a_refusal_names_the_merchants() -> None:
-    judgement = check_limits(plans(2, ChangeClass.UNLINK), fleet_size(bound=2), RunPolicy())
+    judgement = limit_plans(plans(2, ChangeClass.UNLINK), fleet_size(bound=2), RunPolicy())
     assert present(judgement.refusal).exceeded_limits[0].merchants == ("m-0000", "m-0001")
 
 
@@ -163,7 +163,7 @@ def test_what_has_no_limit_of_its_own_is_held_for_its_merchant_and_the_others_go
 ) -> None:
     (concerned,) = plans(1, cls)
     other = replace(*plans(1, ChangeClass.ENABLE), merchant="other")
-    judgement = check_limits([concerned, other], fleet_size(bound=2), RunPolicy())
+    judgement = limit_plans([concerned, other], fleet_size(bound=2), RunPolicy())
     held, free = judgement.plans
     assert (judgement.refusal, judgement.findings, free) == (None, (), other)
     assert (held.status, held.changes, held.held_changes) == (PlanStatus.BLOCKED, (), concerned.changes)
@@ -175,49 +175,49 @@ def test_what_has_no_limit_of_its_own_is_held_for_its_merchant_and_the_others_go
 
 def test_the_command_of_a_held_merchant_can_be_typed_whatever_its_name() -> None:
     concerned = replace(*plans(1, ChangeClass.RE_CREATE), merchant="shop[1]")
-    (held,) = check_limits([concerned], fleet_size(), RunPolicy()).plans
+    (held,) = limit_plans([concerned], fleet_size(), RunPolicy()).plans
     assert held.findings[0].remedy == "merchantctl apply --allow 're-create=shop[1]'"
 
 
 @pytest.mark.parametrize("cls", RELEASABLE_BY_COUNT)
 def test_who_is_named_is_released_and_nobody_else(cls: ChangeClass) -> None:
-    judgement = check_limits(plans(2, cls), fleet_size(), allowing(f"{cls.value}=m-0001"))
+    judgement = limit_plans(plans(2, cls), fleet_size(), allowing(f"{cls.value}=m-0001"))
     assert still_to_write(judgement) == ["m-0001"]
     other = {ChangeClass.DELETE: "re-create", ChangeClass.RE_CREATE: "delete"}[cls]
-    assert still_to_write(check_limits(plans(2, cls), fleet_size(), allowing(f"{other}=m-0001"))) == []
+    assert still_to_write(limit_plans(plans(2, cls), fleet_size(), allowing(f"{other}=m-0001"))) == []
 
 
 @pytest.mark.parametrize("cls", RELEASABLE_BY_COUNT)
 def test_the_bare_word_releases_one_and_no_more(cls: ChangeClass) -> None:
-    assert still_to_write(check_limits(plans(1, cls), fleet_size(), allowing(cls.value))) == ["m-0000"]
+    assert still_to_write(limit_plans(plans(1, cls), fleet_size(), allowing(cls.value))) == ["m-0000"]
     with pytest.raises(UsageError) as error:
-        check_limits(plans(57, cls), fleet_size(), allowing(cls.value))
+        limit_plans(plans(57, cls), fleet_size(), allowing(cls.value))
     assert "m-0000, m-0001" in str(error.value)
     assert f"--allow {cls.value}:57" in str(error.value)
-    assert still_to_write(check_limits(plans(57, cls), fleet_size(), allowing(f"{cls.value}:57"))) == list(names(57))
+    assert still_to_write(limit_plans(plans(57, cls), fleet_size(), allowing(f"{cls.value}:57"))) == list(names(57))
 
 
 def test_a_new_record_is_released_by_name_alone_and_however_many_are_no_loss() -> None:
     held = plans(57, ChangeClass.CREATE_RECORD)
-    assert check_limits(held, fleet_size(), RunPolicy()).findings == ()
-    assert {code for plan in check_limits(held, fleet_size(), RunPolicy()).plans for code in finding_codes(plan)} == {
+    assert limit_plans(held, fleet_size(), RunPolicy()).findings == ()
+    assert {code for plan in limit_plans(held, fleet_size(), RunPolicy()).plans for code in finding_codes(plan)} == {
         "create-record-held"
     }
-    assert still_to_write(check_limits(held, fleet_size(), allowing("create-record=m-0001"))) == ["m-0001"]
+    assert still_to_write(limit_plans(held, fleet_size(), allowing("create-record=m-0001"))) == ["m-0001"]
     with pytest.raises(UsageError) as error:
-        check_limits(held, fleet_size(), allowing("create-record"))
+        limit_plans(held, fleet_size(), allowing("create-record"))
     assert "create-record:57" not in str(error.value)
 
 
 @pytest.mark.parametrize("said", [1, 56, 58])
 def test_another_number_than_is_held_releases_nobody(said: int) -> None:
     with pytest.raises(UsageError):
-        check_limits(plans(57, ChangeClass.RE_CREATE), fleet_size(), allowing(f"re-create:{said}"))
+        limit_plans(plans(57, ChangeClass.RE_CREATE), fleet_size(), allowing(f"re-create:{said}"))
 
 
 def test_once_nobody_is_held_the_words_say_nothing() -> None:
     for word in ("re-create", "re-create:57", "re-create=m-0000"):
-        assert check_limits(plans(2, ChangeClass.ENABLE), fleet_size(), allowing(word)).refusal is None
+        assert limit_plans(plans(2, ChangeClass.ENABLE), fleet_size(), allowing(word)).refusal is None
 
 
 # -- So many at once
@@ -236,8 +236,8 @@ def missing(number: int, first: int = 0) -> list[Plan]:
 def test_more_than_three_or_a_hundredth_held_or_missing_at_once_is_a_mass_loss(
     bound: int, most: int, lost: Callable[[int], list[Plan]]
 ) -> None:
-    assert check_limits(lost(most), fleet_size(bound), RunPolicy()).findings == ()
-    (finding,) = check_limits(lost(most + 1), fleet_size(bound), RunPolicy()).findings
+    assert limit_plans(lost(most), fleet_size(bound), RunPolicy()).findings == ()
+    (finding,) = limit_plans(lost(most + 1), fleet_size(bound), RunPolicy()).findings
     assert (finding.code, finding.merchant, finding.affected_merchants) == ("mass-loss", "", names(most + 1))
 
 
@@ -248,7 +248,7 @@ def test_in_a_mass_loss_nothing_is_created_or_destroyed_and_it_is_said_once() ->
         for plan in plans(5000, ChangeClass.RE_CREATE)
     ]
     others = {cls: replace(*plans(1, cls), merchant=cls.value) for cls in ChangeClass}
-    judgement = check_limits([*gone, *others.values()], fleet_size(10_000), RunPolicy())
+    judgement = limit_plans([*gone, *others.values()], fleet_size(10_000), RunPolicy())
     assert {*still_to_write(judgement)} == {"disable", "remap", "reschedule", "enable", "rename"}
     assert [each.code for each in judgement.findings] == ["mass-loss"]
     assert "right account" in judgement.findings[0].cause
@@ -259,15 +259,15 @@ def test_in_a_mass_loss_nothing_is_created_or_destroyed_and_it_is_said_once() ->
 
 def test_a_mass_loss_ends_where_its_number_is_said() -> None:
     remedy = (
-        check_limits([*plans(57, ChangeClass.RE_CREATE), *missing(9, 57)], fleet_size(), RunPolicy()).findings[0].remedy
+        limit_plans([*plans(57, ChangeClass.RE_CREATE), *missing(9, 57)], fleet_size(), RunPolicy()).findings[0].remedy
     )
     assert "--allow re-create:57" in remedy
-    judgement = check_limits(
+    judgement = limit_plans(
         [*plans(57, ChangeClass.RE_CREATE), *missing(9, 57)], fleet_size(), allowing("re-create:57")
     )
     assert (judgement.findings, len(still_to_write(judgement))) == ((), 57)
-    assert "--allow re-create:30" in check_limits(missing(30), fleet_size(), RunPolicy()).findings[0].remedy
-    assert check_limits(missing(30), fleet_size(), allowing("re-create:30")).findings == ()
+    assert "--allow re-create:30" in limit_plans(missing(30), fleet_size(), RunPolicy()).findings[0].remedy
+    assert limit_plans(missing(30), fleet_size(), allowing("re-create:30")).findings == ()
 
 
 def test_where_every_company_is_gone_nothing_advises_to_make_them_anew() -> None:
@@ -275,7 +275,7 @@ def test_where_every_company_is_gone_nothing_advises_to_make_them_anew() -> None
         replace(plan, findings=(Finding("company-missing", plan.merchant, "gone", "--allow re-create", Actor.APPLY),))
         for plan in plans(20, ChangeClass.RE_CREATE)
     ]
-    judgement = check_limits(gone, fleet_size(bound=20), RunPolicy())
+    judgement = limit_plans(gone, fleet_size(bound=20), RunPolicy())
     said = [*judgement.findings, *(each for plan in judgement.plans for each in plan.findings)]
     assert len(said) == 1
     assert "re-create" not in said[0].remedy
@@ -286,16 +286,16 @@ def test_whom_a_rollout_holds_is_not_counted_as_held_here() -> None:
         replace(plan, status=PlanStatus.WAITING, changes=(), held_changes=plan.changes)
         for plan in plans(9, ChangeClass.REMAP)
     ]
-    assert check_limits(held, fleet_size(bound=10), RunPolicy()).findings == ()
+    assert limit_plans(held, fleet_size(bound=10), RunPolicy()).findings == ()
 
 
 def test_a_look_at_a_part_of_the_fleet_knows_of_a_mass_loss_by_the_listing_of_all() -> None:
     """`run` looks at a few at a time: of those one may be missing, and of all so many that it must not be believed."""
     size = FleetSize(bound_count=200, without_manifest=None, declared_count=200, gone=50, gone_declared=50)
     new = Plan("new", PlanStatus.CHANGE, (Change(ChangeKind.CREATE_COMPANY, (ChangeClass.CREATE,)),))
-    judged = check_limits([new], size, RunPolicy(automatic=True))
+    judged = limit_plans([new], size, RunPolicy(automatic=True))
     assert [each.code for each in judged.findings] == ["mass-loss"]
     assert judged.plans[0].status is PlanStatus.BLOCKED
     assert judged.counts == {}
     retained = replace(size, gone_declared=0)
-    assert check_limits([new], retained, RunPolicy(automatic=True)).findings == (), "theirs were let go on purpose"
+    assert limit_plans([new], retained, RunPolicy(automatic=True)).findings == (), "theirs were let go on purpose"

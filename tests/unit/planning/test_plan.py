@@ -9,7 +9,7 @@ import pytest
 from controller.model.observed import Absent, Observed
 from controller.model.plan import ConditionStatus, Plan, PlanStatus
 from controller.model.values import Option, Ref
-from controller.planning.plan import CONDITION_ORDER, declared_values
+from controller.planning.plan import CONDITION_ORDER, live_values_of_declared_fields
 from tests import build
 
 REFUND = "mapping.sales.accounts.refund"
@@ -106,7 +106,9 @@ def test_seen_is_kept_only_where_the_configuration_is_to_change() -> None:
 
 
 def test_declared_values_are_told_by_the_manifest_s_own_paths() -> None:
-    values = declared_values(build.desired_merchant({"mapping.fees.accounts.CARD": None}), build.usual_configuration())
+    values = live_values_of_declared_fields(
+        build.desired_merchant({"mapping.fees.accounts.CARD": None}), build.usual_configuration()
+    )
     assert values["mapping.fees.accounts.CARD"] == Option("acc-card", "POS card clearing", "610")
     assert values["schedule.time"] == 0
 

@@ -13,10 +13,10 @@ from controller.model.desired import Fleet
 from controller.planning.unclear_renames import (
     Declaration,
     Evidence,
-    comes_for_a_removed_one,
     find_possible_renames,
+    possible_heir_finding,
     remember_declarations,
-    removed_but_unclear,
+    removed_but_unclear_finding,
 )
 
 Load = Mapping[str, tuple[str, str]]
@@ -123,14 +123,14 @@ def test_what_is_settled_is_forgotten() -> None:
 
 def test_the_findings_name_the_newcomer_the_evidence_and_both_ways_out() -> None:
     (possible,) = find_possible_renames(after(ACME, {"x": ("a.yaml", "2"), "y": ("c.yaml", "1")})).values()
-    held = removed_but_unclear(possible, bound=("acme",))
+    held = removed_but_unclear_finding(possible, bound=("acme",))
     assert "x, which is declared in the file that declared it alone (and 1 more that may be it)" in held.cause
     assert held.remedy == (
         "where x is acme: in the manifest of x write metadata.renamedFrom: acme\n"
         "where acme is to go: merchantctl apply --allow take-down=acme"
     )
-    assert "merchantctl state rm x" in removed_but_unclear(possible, bound=("acme", "x")).remedy
-    assert comes_for_a_removed_one("x", "acme").remedy == held.remedy
+    assert "merchantctl state rm x" in removed_but_unclear_finding(possible, bound=("acme", "x")).remedy
+    assert possible_heir_finding("x", "acme").remedy == held.remedy
 
 
 @given(
