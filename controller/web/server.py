@@ -14,12 +14,14 @@ from functools import partial
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.model.errors import MerchantctlError, UsageError
 from controller.web.connection_limits import ConnectionLimits, LimitedProtocol
+from controller.web.webhook import RETRY_AFTER_HEADER
 
-_SHUTDOWN_TIMEOUT_S = 5
+SHUTDOWN_TIMEOUT_S = 5
 _START_POLL_S = 0.01
 """Interval of checking whether the server has started."""
 
@@ -32,16 +34,46 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _AnswersToItsEnd:
+    """An application whose requests are answered where the server ends before they do: their sender tries again."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_answered = False
+
+        async def note_and_send(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_and_send)
+        except asyncio.CancelledError:  # only the end of the server cancels a request
+            if scope["type"] != "http" or is_answered:
+                raise
+            response = PlainTextResponse("This process is ending.\n", 503, {"Retry-After": RETRY_AFTER_HEADER})
+            await response(scope, receive, send)
+
+
 @asynccontextmanager
 async def serving_web(
-    app: ASGIApp, host: str, port: int, limits: ConnectionLimits = ConnectionLimits()
+    app: ASGIApp,
+    host: str,
+    port: int,
+    limits: ConnectionLimits = ConnectionLimits(),
+    shutdown_timeout_s: float = SHUTDOWN_TIMEOUT_S,
 ) -> AsyncIterator[str]:
-    """Serve until the block ends; yields the URL. Port 0 takes a free one. Raises UsageError where it cannot listen."""
+    """Serve until the block ends; yields the URL. Port 0 takes a free one. Raises UsageError where it cannot listen.
+
+    shutdown_timeout_s  so long requests that are under way at the end are waited for
+    """
     listener = _listen(host, port)
     protocol: Any = partial(LimitedProtocol, limits=limits)
     server = _Server(
         uvicorn.Config(
-            app,
+            _AnswersToItsEnd(app),
             http=protocol,
             ws="none",
             lifespan="on",
@@ -49,7 +81,7 @@ async def serving_web(
             log_config=None,
             proxy_headers=False,
             server_header=False,
-            timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
+            timeout_graceful_shutdown=shutdown_timeout_s,  # type: ignore[arg-type] # any number of seconds does
         )
     )
 
