@@ -139,7 +139,7 @@ def _confirm_callback(output: str, yes: bool) -> Callable[[FleetPlan], bool]:
         from controller.cli.terminal import confirm, paint_for
         from controller.reconcile.fleet import PlanNotShown
         from controller.reporting.formatting import format_list
-        from controller.reporting.text import destroyed
+        from controller.reporting.text import merchants_with_destruction
 
         stream = sys.stdout if output == "text" else sys.stderr
         text, shown = render_isolated(plan, PLAN_FORMATS["text"], View(paint_for(stream)))
@@ -147,7 +147,7 @@ def _confirm_callback(output: str, yes: bool) -> Callable[[FleetPlan], bool]:
             # Nobody agrees to what could not be shown: those merchants are left out, and the others asked about again.
             raise PlanNotShown({each.merchant: each for each in shown.every_plan if each not in plan.every_plan})
         click.echo(text + "\n", file=stream)
-        to_destroy = destroyed(plan)
+        to_destroy = merchants_with_destruction(plan)
         question = f"Apply? It deletes or unlinks {format_list(to_destroy)}." if to_destroy else "Apply these changes?"
         return yes or confirm(question)
 

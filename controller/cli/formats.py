@@ -73,7 +73,7 @@ def _drift_junit(plan: FleetPlan, view: View) -> str:
 
 
 def _drift_text(plan: FleetPlan, view: View) -> str:
-    from controller.reporting.text_drift import drift_text
+    from controller.reporting.text_drift_and_status import drift_text
 
     return drift_text(plan, view.paint, view.shown, unmanaged=view.unmanaged, data=view.data)
 
@@ -104,7 +104,7 @@ def _drift_csv(plan: FleetPlan, view: View) -> str:
 
 
 def _status_text(plan: FleetPlan, view: View) -> str:
-    from controller.reporting.text_drift import merchant_detail_text, status_text
+    from controller.reporting.text_drift_and_status import merchant_detail_text, status_text
 
     if view.in_depth:
         return "\n\n".join(merchant_detail_text(each, view.paint, plan.made_at) for each in plan.every_plan)
@@ -119,17 +119,17 @@ def _status_json(plan: FleetPlan, view: View) -> str:
 
 def _apply_text(result: FleetReport | FleetPlan, view: View) -> str:
     """What `apply` did. A plan that came back untouched was shown before it was asked about, or says why not."""
-    from controller.reporting.text import not_applied_text, report_text
+    from controller.reporting.text import apply_text, not_applied_text
 
     if isinstance(result, FleetReport):
-        return report_text(result, view.paint)
+        return apply_text(result, view.paint)
     return not_applied_text(result, view.paint)
 
 
 def _apply_json(result: FleetReport | FleetPlan, view: View) -> str:
-    from controller.reporting.as_json import dumps, report_json
+    from controller.reporting.as_json import apply_json, dumps
 
-    return dumps(report_json(result))
+    return dumps(apply_json(result))
 
 
 def _apply_markdown(result: FleetReport | FleetPlan, view: View) -> str:

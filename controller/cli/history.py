@@ -10,7 +10,7 @@ from controller.cli.options import MerchantNameParameter, NonEmptyArgument, outp
 from controller.settings import Settings
 
 if TYPE_CHECKING:
-    from controller.reporting.history import By
+    from controller.reporting.history import RunAuthor
     from state import EventRow, OccurrenceRow, Store
 
 _EXAMPLES = """
@@ -32,14 +32,14 @@ def command(settings: Settings, name: str, output: str) -> None:
     from controller.cli.documents import render_document
     from controller.cli.state_access import query_state
     from controller.reporting.formatting import clean
-    from controller.reporting.history import history_json, history_text, past
+    from controller.reporting.history import history_json, history_lines, history_text
 
     events, findings, runs, known_names = query_state(settings, lambda store: _load_history(store, name))
     if output == "json":
         history = {"schemaVersion": 1, "kind": "History", "complete": True, "merchant": name}
         click.echo(render_document(history | history_json(events, findings, runs), settings.base_url))
         return
-    lines = past(events, findings, runs)
+    lines = history_lines(events, findings, runs)
     if not lines:
         similar = get_close_matches(name, known_names, n=1)
         hint = f" Did you mean {similar[0]!r}?" if similar else ""
@@ -50,7 +50,7 @@ def command(settings: Settings, name: str, output: str) -> None:
 
 async def _load_history(
     store: Store, name: str
-) -> tuple[tuple[EventRow, ...], tuple[OccurrenceRow, ...], dict[int, By], list[str]]:
+) -> tuple[tuple[EventRow, ...], tuple[OccurrenceRow, ...], dict[int, RunAuthor], list[str]]:
     """What happened to the merchant, who did it, by number of the run, and whom the state knows."""
     from controller.reconcile.persist import load_run_authors
 

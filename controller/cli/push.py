@@ -118,13 +118,15 @@ def _show_status(settings: Settings, name: str, output: str) -> None:
     from controller.cli.documents import manifests_revision, render_document
     from controller.cli.terminal import environment, paint_for, run_async
     from controller.push.operations import pushed_datasets
-    from controller.reporting.sync_and_upload import pushed_json, pushed_text
+    from controller.reporting.sync_and_upload import pushed_datasets_json, pushed_datasets_text
 
     datasets = run_async(pushed_datasets(settings, name, environment=environment()))
     if output == "json":
-        click.echo(render_document(pushed_json(name, datasets), settings.base_url, manifests_revision(settings)))
+        click.echo(
+            render_document(pushed_datasets_json(name, datasets), settings.base_url, manifests_revision(settings))
+        )
     else:
-        click.echo(pushed_text(name, datasets, paint_for(sys.stdout)))
+        click.echo(pushed_datasets_text(name, datasets, paint_for(sys.stdout)))
 
 
 def _exit_code(report: PushReport) -> int:

@@ -38,7 +38,7 @@ from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import save_without_unfit_rows
 from controller.reconcile.seen import record_seen
 from controller.reporting.formatting import format_value
-from controller.reporting.history import stored_words
+from controller.reporting.history import stored_value_text
 from state import FindingEnding, FindingRow, OccurrenceRow, Store
 from state.errors import StateProblem
 
@@ -312,7 +312,7 @@ def _occurrence(row: OccurrenceRow, authors: Mapping[int, tuple[str, str]]) -> O
     ended = next((each for each in Ended if each == row.how), None)
     direction = next((each for each in Direction if each == row.direction), None)
     by, revision = authors.get(row.gone_run or 0, ("", "")) if ended is Ended.MENDED else ("", "")
-    live = "" if row.live is None else stored_words(row.field, row.live)
+    live = "" if row.live is None else stored_value_text(row.field, row.live)
     return Occurrence(row.found_at, direction, ended, by, revision, live)
 
 

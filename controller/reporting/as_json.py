@@ -37,7 +37,7 @@ from controller.model.zones import TZDATA_VERSION
 from controller.reporting.closed_merchants import closed_json
 from controller.reporting.data_age import data_age_json, fleet_data_age_json
 from controller.reporting.formatting import format_iso
-from controller.reporting.last_syncs import last_sync_json, last_syncs_json
+from controller.reporting.last_syncs import last_and_next_sync_json, last_syncs_json
 from controller.reporting.provenance import provenance_json, shown_json
 from controller.untrusted_text import dump_json
 
@@ -123,7 +123,7 @@ def status_json(plan: FleetPlan) -> Json:
                 "findings": [finding_json(finding) for finding in each.findings],
                 "data": data_age_json(each.data_age),
                 **closed_json(each.hold),
-                **last_sync_json(each, plan.made_at),
+                **last_and_next_sync_json(each, plan.made_at),
             }
             for each in plan.plans
         ],
@@ -132,7 +132,7 @@ def status_json(plan: FleetPlan) -> Json:
     }
 
 
-def report_json(result: FleetReport | FleetPlan) -> Json:
+def apply_json(result: FleetReport | FleetPlan) -> Json:
     """What `apply` did; of a plan that came back untouched, that nothing was done, and why."""
     plan = result.plan if isinstance(result, FleetReport) else result
     outcomes = result.outcomes if isinstance(result, FleetReport) else {}
@@ -146,7 +146,7 @@ def report_json(result: FleetReport | FleetPlan) -> Json:
                 "outcome": outcome_json(outcomes.get(each.merchant, Unchanged())),
                 "findings": [finding_json(finding) for finding in each.findings],
             }
-            | _names(each)
+            | _renamed_from(each)
             for each in plan.plans
         ],
         "refusal": None if plan.refusal is None else refusal_json(plan.refusal),
@@ -244,11 +244,11 @@ def unmanaged_findings(plan: FleetPlan) -> list[Finding]:
     )
     return [
         *(about(merchant=name, live=name) for name in plan.unmanaged_names),
-        *(_left(each) for each in plan.retained),
+        *(_retained_finding(each) for each in plan.retained),
     ]
 
 
-def _left(retained: RetainedMerchant) -> Finding:
+def _retained_finding(retained: RetainedMerchant) -> Finding:
     cause = (
         f"its manifest is gone, and policy deletion: Retain keeps company {retained.company_id}, its connection and "
         "its sync as they are"
@@ -320,14 +320,14 @@ def read_saved_plan(text: str) -> Json | None:
         return None
     try:
         document = json.loads(text, object_pairs_hook=_refuse_duplicate_keys)
-        return _usable(document) if isinstance(document, dict) and document.get("kind") == "Plan" else None
+        return _require_usable(document) if isinstance(document, dict) and document.get("kind") == "Plan" else None
     except (ValueError, RecursionError) as error:
         if re.search(r'"kind"\s*:\s*"Plan"', text):
             raise _malformed("", f"it is no whole JSON document: {error}") from None
         return None
 
 
-def _usable(document: Json) -> Json:
+def _require_usable(document: Json) -> Json:
     if document.get("schemaVersion") != REPORT_SCHEMA_VERSION:
         raise UnusablePlan(
             f"The saved plan has schemaVersion {document.get('schemaVersion')!r}, this version reads "
@@ -426,7 +426,7 @@ def _merchant(plan: Plan) -> Json:
         "findings": [finding_json(each) for each in plan.findings],
         "data": data_age_json(plan.data_age),
         "fingerprint": plan.fingerprint,
-    } | _names(plan)
+    } | _renamed_from(plan)
 
 
 def _account(plan: FleetPlan) -> Json:
@@ -443,7 +443,7 @@ def _account(plan: FleetPlan) -> Json:
     }
 
 
-def _names(plan: Plan) -> Json:
+def _renamed_from(plan: Plan) -> Json:
     return {"renamedFrom": plan.renamed_from} if plan.renamed_from else {}
 
 

@@ -14,7 +14,7 @@ _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=
 
 def fleet_data_age_text(plan: FleetPlan) -> str:
     """`Judged on data pulled between 2 hours and 9 days ago; not known for 1 merchant.` Empty where none was judged."""
-    ages = _ages(plan)
+    ages = _oldest_pulls(plan)
     known = sorted(plan.made_at - each for each in ages if each)
     unknown = len(ages) - len(known)
     if not known:
@@ -27,7 +27,7 @@ def fleet_data_age_text(plan: FleetPlan) -> str:
 
 def fleet_data_age_json(plan: FleetPlan) -> dict[str, Any]:
     """Of everyone that was judged: the oldest and the newest data, and for how many nobody knows."""
-    ages = _ages(plan)
+    ages = _oldest_pulls(plan)
     known = [each for each in ages if each]
     return {
         "oldest": format_iso(min(known, default=None)),
@@ -67,7 +67,7 @@ def data_age_text(data: DataAge) -> str:
     return f"data pulled {format_time(data.oldest)}" if data.oldest else "data of unknown age"
 
 
-def _ages(plan: FleetPlan) -> list[datetime | None]:
+def _oldest_pulls(plan: FleetPlan) -> list[datetime | None]:
     return [each.data_age.oldest for each in plan.plans if each.data_age]
 
 

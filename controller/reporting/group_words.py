@@ -99,14 +99,14 @@ def line_words(line: Line, group: Group) -> LineWords:
         cut_text(said.field or "", LONGEST_VALUE),
         live,
         wanted,
-        _changed(said),
+        _who_changed(said),
         _whose(line, group),
         cut_text("; ".join(filter(None, (said.cause, *_circumstances(line)))), LONGEST_SENTENCE),
         cut_text(said.remedy.replace("\n", "; "), LONGEST_SENTENCE),
     )
 
 
-def _changed(said: Statement) -> str:
+def _who_changed(said: Statement) -> str:
     """Who changed it; nothing for a value that is set for the first time, where it goes without saying."""
     is_first = said.subject.kind is not None and said.live is None and said.direction == "pending"
     return "" if is_first or said.direction is None else DIRECTIONS[said.direction]
@@ -151,7 +151,7 @@ def actor_sentence(groups: Sequence[Group]) -> str:
     return f"Who must act: {', '.join(words)}." if words else ""
 
 
-def command_for_all(verb: str, scope: Scope, options: Sequence[str] = ()) -> str:
+def whole_report_command(verb: str, scope: Scope, options: Sequence[str] = ()) -> str:
     """The command that shows everything of this report, in a file without a limit."""
     words = ["merchantctl", verb]
     words += [quote(str(scope.path))] if scope.path is not None else []
@@ -165,7 +165,7 @@ _ACTOR_OPTIONS = {Actor.OPERATOR: "operator", Actor.CODAT: "codat"}
 """The words of `--actor`, where they are others than those of JSON."""
 
 
-def filter_words(shown: Shown) -> list[str]:
+def filter_flags(shown: Shown) -> list[str]:
     """The options of a command line that show the same findings."""
     wanted = shown.filter
     words = [f"--only {wanted.only.value}"] if wanted.only else []

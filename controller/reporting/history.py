@@ -65,7 +65,7 @@ class Occurrence(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class By:
+class RunAuthor:
     """A run, as far as it is remembered: who, and from which manifests."""
 
     number: int
@@ -89,7 +89,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class HistoryLine:
     """One thing that happened to a merchant, in words: on one line in `more`, and taken apart in `note` and `moves`."""
 
     at: datetime
@@ -100,7 +100,9 @@ class Past:
     moves: tuple[Move, ...] = ()
 
 
-def past(events: Sequence[Event], findings: Sequence[Occurrence], runs: Mapping[int, By]) -> list[Past]:
+def history_lines(
+    events: Sequence[Event], findings: Sequence[Occurrence], runs: Mapping[int, RunAuthor]
+) -> list[HistoryLine]:
     """Everything that happened, the oldest first."""
     lines = [_event_line(each, runs) for each in events]
     for each in findings:
@@ -110,31 +112,31 @@ def past(events: Sequence[Event], findings: Sequence[Occurrence], runs: Mapping[
     return sorted(lines, key=lambda line: line.at)
 
 
-def _event_line(each: Event, runs: Mapping[int, By]) -> Past:
+def _event_line(each: Event, runs: Mapping[int, RunAuthor]) -> HistoryLine:
     changes = _changes(each.detail)
     reason = each.detail.get("reason") if isinstance(each.detail, dict) else None
     note = "; ".join(filter(None, [*map(_kind_words, changes), str(reason) if reason else ""]))
     moves = tuple(move for change in changes for move in _moves(change))
-    return Past(each.at, each.what, event_words(each.detail), _run_text(each.run_id, runs), note, moves)
+    return HistoryLine(each.at, each.what, event_words(each.detail), _run_text(each.run_id, runs), note, moves)
 
 
-def _found_line(each: Occurrence, runs: Mapping[int, By]) -> Past:
+def _found_line(each: Occurrence, runs: Mapping[int, RunAuthor]) -> HistoryLine:
     """What it was and what somebody made of it; for what is about no value, why."""
     moves, note = _value_moves(each, each.wanted, each.live), ""
     if not moves:
         note = " ".join(filter(None, (each.field, f"({each.cause})" if each.cause else "")))
     more = str(moves[0]) if moves else note
-    return Past(each.found_at, f"found {each.code}", more, _run_text(each.found_run, runs), note, moves)
+    return HistoryLine(each.found_at, f"found {each.code}", more, _run_text(each.found_run, runs), note, moves)
 
 
-def _moved_lines(each: Occurrence, runs: Mapping[int, By]) -> Iterator[Past]:
+def _moved_lines(each: Occurrence, runs: Mapping[int, RunAuthor]) -> Iterator[HistoryLine]:
     """Each other value that somebody made of it while it was open."""
     before = each.live
     for at, run, live, _ in later_values(each):
         if live != before:
             moves = _value_moves(each, before, live)
             more = str(moves[0]) if moves else each.field
-            yield Past(at, f"moved {each.code}", more, _run_text(run, runs), "", moves)
+            yield HistoryLine(at, f"moved {each.code}", more, _run_text(run, runs), "", moves)
         before = live
 
 
@@ -149,27 +151,27 @@ def later_values(each: Occurrence) -> list[tuple[datetime, int | None, Any, Any]
     return found
 
 
-def _gone_line(each: Occurrence, at: datetime, runs: Mapping[int, By]) -> Past:
+def _gone_line(each: Occurrence, at: datetime, runs: Mapping[int, RunAuthor]) -> HistoryLine:
     how = ENDED_WORDS.get(each.how or "", each.how or "")
     live, wanted = next(((live, wanted) for *_, live, wanted in later_values(each)[::-1]), (each.live, each.wanted))
     moves = _value_moves(each, live, wanted if each.now_wanted is None else each.now_wanted)
     more = ": ".join(filter(None, (str(moves[0]) if moves else each.field, how)))
-    return Past(at, f"gone {each.code}", more, _ended_by_text(each, runs), how, moves)
+    return HistoryLine(at, f"gone {each.code}", more, _ended_by_text(each, runs), how, moves)
 
 
 def _value_moves(each: Occurrence, before: Any, after: Any) -> tuple[Move, ...]:
     """None of a finding that is about no value."""
     if each.live is None and each.wanted is None:
         return ()
-    return (Move(each.field, stored_words(each.field, before), stored_words(each.field, after)),)
+    return (Move(each.field, stored_value_text(each.field, before), stored_value_text(each.field, after)),)
 
 
-def history_text(lines: Sequence[Past]) -> list[str]:
+def history_text(lines: Sequence[HistoryLine]) -> list[str]:
     return align_columns([(format_time(each.at), *map(clean, (each.what, each.by, each.more))) for each in lines], "")
 
 
 def history_json(
-    events: Sequence[Event], findings: Sequence[Occurrence], runs: Mapping[int, By]
+    events: Sequence[Event], findings: Sequence[Occurrence], runs: Mapping[int, RunAuthor]
 ) -> dict[str, list[dict[str, Any]]]:
     return {
         "events": [
@@ -186,7 +188,7 @@ def history_json(
     }
 
 
-def _occurrence_json(each: Occurrence, runs: Mapping[int, By]) -> dict[str, Any]:
+def _occurrence_json(each: Occurrence, runs: Mapping[int, RunAuthor]) -> dict[str, Any]:
     gone = {
         "how": each.how,
         "run": each.gone_run,
@@ -213,7 +215,7 @@ def _occurrence_json(each: Occurrence, runs: Mapping[int, By]) -> dict[str, Any]
     }
 
 
-def _by_json(number: int | None, runs: Mapping[int, By]) -> dict[str, Any]:
+def _by_json(number: int | None, runs: Mapping[int, RunAuthor]) -> dict[str, Any]:
     by = runs.get(number or 0)
     return {"by": str(by.author) if by and by.author else None, "revision": by.revision if by else None}
 
@@ -248,14 +250,14 @@ def _moves(change: Mapping[str, Any]) -> list[Move]:
     """Before and after, where that was noted: older lines have the names alone."""
     values = {str(each.get("field")): each for each in _list_or_empty(change, "values") if isinstance(each, dict)}
     return [
-        Move(field, *(stored_words(field, values[field].get(side)) for side in ("live", "wanted")))
+        Move(field, *(stored_value_text(field, values[field].get(side)) for side in ("live", "wanted")))
         if field in values
         else Move(field)
         for field in map(str, _list_or_empty(change, "fields"))
     ]
 
 
-def stored_words(field: str, value: Any) -> str:
+def stored_value_text(field: str, value: Any) -> str:
     """A value as the state keeps it. A reference that found nothing has no id: it is shown as it was written."""
     if isinstance(value, dict):
         value = {key: each for key, each in value.items() if key != "create"}
@@ -273,15 +275,15 @@ def _is_value(value: Any) -> bool:
     return not isinstance(value, list) or all(isinstance(each, str) for each in value)
 
 
-def _ended_by_text(each: Occurrence, runs: Mapping[int, By]) -> str:
+def _ended_by_text(each: Occurrence, runs: Mapping[int, RunAuthor]) -> str:
     """Who put it right; of the rest, who saw that it was over."""
     by = _run_text(each.gone_run, runs)
     return by if each.how in (None, Ended.MENDED) or not by else f"seen by {by}"
 
 
-def _run_text(number: int | None, runs: Mapping[int, By]) -> str:
+def _run_text(number: int | None, runs: Mapping[int, RunAuthor]) -> str:
     if number is None:
         return ""
-    by = runs.get(number, By(number))
+    by = runs.get(number, RunAuthor(number))
     revision = f" ({by.revision[:SHORT_REVISION_DIGITS]})" if by.revision else ""
     return f"run {number}, {by}{revision}" if by.author else str(by)

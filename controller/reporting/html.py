@@ -22,10 +22,10 @@ from controller.reporting.html_figures import bars
 from controller.reporting.html_groups import groups_html, tiles
 from controller.reporting.html_page import FILTER, Section, bullets, facts, page, paragraph
 from controller.reporting.last_syncs import last_syncs_text
-from controller.reporting.period_words import FUNNEL_WORDS, age_words
+from controller.reporting.period_words import FUNNEL_WORDS, age_range_words
 from controller.reporting.provenance import SHORT_REVISION_DIGITS, provenance_text, scope_text, shown_text
-from controller.reporting.text import limit_exceeded_text, plan_summary, report_summary
-from controller.reporting.text_drift import drift_summary, label_title
+from controller.reporting.text import apply_summary, limit_exceeded_text, plan_summary
+from controller.reporting.text_drift_and_status import drift_summary, label_title
 
 
 def plan_html(plan: FleetPlan, title: str = "Plan", note: str = "") -> str:
@@ -74,7 +74,7 @@ def apply_html(result: FleetReport | FleetPlan) -> str:
     words = Counter(outcome.word for outcome in result.outcomes.values() if not isinstance(outcome, Unchanged))
     outcomes = [(OUTCOME_WORDS[word], words[word]) for word in OUTCOME_WORDS if words[word]]
     summary = [
-        paragraph(report_summary(result), "lead"),
+        paragraph(apply_summary(result), "lead"),
         f'<div class="refused">{bullets(notices)}</div>' if notices else "",
         *_fleet_problems_and_notes(plan),
         tiles(groups),
@@ -155,5 +155,5 @@ def _figures(plan: FleetPlan, *, ages: bool = False) -> str:
     drift = [found for each in plan.plans for found in each.findings if is_drift(found)] if ages else []
     if drift:
         counted = count_ages((each.since or plan.made_at for each in drift), plan.made_at)
-        figures.append(bars("Age of drift", list(zip(age_words(), counted, strict=True))))
+        figures.append(bars("Age of drift", list(zip(age_range_words(), counted, strict=True))))
     return f'<div class="figures">{"".join(figures)}</div>'

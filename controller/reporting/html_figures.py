@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from controller.model.period_report import DayCount, PeriodReport, StatusTrend
-from controller.reporting.html_page import text
+from controller.reporting.html_page import escape_text
 from controller.reporting.period_words import trend_rows
 
 _HEIGHT = 60
@@ -16,12 +16,14 @@ def bars(caption: str, rows: Sequence[tuple[str, int]], note: str = "") -> str:
     """A table with a bar in each row: the words and numbers are text, the bar is decoration."""
     most = max((number for _, number in rows), default=0)
     lines = "".join(
-        f'<tr><th scope="row">{text(words)}</th><td class="number">{number:,}</td>'
+        f'<tr><th scope="row">{escape_text(words)}</th><td class="number">{number:,}</td>'
         f'<td class="bar">{_bar(number, most)}</td></tr>'
         for words, number in rows
     )
-    quiet = f'<p class="quiet">{text(note)}</p>' if note else ""
-    return f"<figure><figcaption>{text(caption)}</figcaption><table><tbody>{lines}</tbody></table>{quiet}</figure>"
+    quiet = f'<p class="quiet">{escape_text(note)}</p>' if note else ""
+    return (
+        f"<figure><figcaption>{escape_text(caption)}</figcaption><table><tbody>{lines}</tbody></table>{quiet}</figure>"
+    )
 
 
 def _bar(number: int, most: int) -> str:
@@ -38,11 +40,11 @@ def days_chart(days: Sequence[DayCount]) -> str:
     opened, closed = sum(day.opened for day in days), sum(day.closed for day in days)
     if not most:
         return ""
-    shapes = "".join(_day(place, day, most) for place, day in enumerate(days))
+    shapes = "".join(_day_bars(place, day, most) for place, day in enumerate(days))
     told = f"Between {days[0].day} and {days[-1].day} {opened:,} drifts were found and {closed:,} ended."
     svg = (
         f'<svg viewBox="0 0 {10 * len(days)} {2 * _HEIGHT}" preserveAspectRatio="none" height="150" role="img" '
-        f'aria-label="{text(told)} The numbers follow as a table.">'
+        f'aria-label="{escape_text(told)} The numbers follow as a table.">'
         '<defs><pattern id="hatch" width="3" height="3" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         '<rect width="1.5" height="3" fill="var(--other)"/></pattern></defs>'
         f'{shapes}<line x1="0" x2="{10 * len(days)}" y1="{_HEIGHT}" y2="{_HEIGHT}" stroke="var(--quiet)" '
@@ -62,8 +64,8 @@ def days_chart(days: Sequence[DayCount]) -> str:
 def trends_chart(report: PeriodReport) -> str:
     """A row a status: its trend as bars, a day each, and in numbers how many there were at first, and are at last."""
     lines = "".join(
-        f'<tr><th scope="row">{text(status)}</th><td class="number">{first}</td>'
-        f'<td class="bar">{_trend(trend)}</td><td class="number">{last}</td></tr>'
+        f'<tr><th scope="row">{escape_text(status)}</th><td class="number">{first}</td>'
+        f'<td class="bar">{_trend_bars(trend)}</td><td class="number">{last}</td></tr>'
         for trend, (status, first, *_, last) in zip(report.trends, trend_rows(report), strict=True)
     )
     days = f"{report.days[0].day} to {report.days[-1].day}"
@@ -78,7 +80,7 @@ def trends_chart(report: PeriodReport) -> str:
     )
 
 
-def _trend(trend: StatusTrend) -> str:
+def _trend_bars(trend: StatusTrend) -> str:
     most = max(trend.known, default=0)
     shapes = "".join(
         f'<rect x="{10 * place + 1}" y="{40 - height}" width="8" height="{height}" fill="var(--bar)"/>'
@@ -91,7 +93,7 @@ def _trend(trend: StatusTrend) -> str:
 
 def _trend_table(report: PeriodReport) -> str:
     """Days of which nothing is known are left out."""
-    top = "".join(f'<th scope="col" class="number">{text(row[0])}</th>' for row in trend_rows(report))
+    top = "".join(f'<th scope="col" class="number">{escape_text(row[0])}</th>' for row in trend_rows(report))
     days = zip(report.days, *(trend.counts for trend in report.trends), strict=True)
     cell = '<td class="number">{:,}</td>'
     lines = "".join(
@@ -102,7 +104,7 @@ def _trend_table(report: PeriodReport) -> str:
     return f'<table><thead><tr><th scope="col">day</th>{top}</tr></thead><tbody>{lines}</tbody></table>'
 
 
-def _day(place: int, day: DayCount, most: int) -> str:
+def _day_bars(place: int, day: DayCount, most: int) -> str:
     up, down = (round((_HEIGHT - 2) * number / most, 1) for number in (day.opened, day.closed))
     shapes = ""
     if up:

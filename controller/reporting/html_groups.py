@@ -17,7 +17,7 @@ from controller.reporting.group_words import (
     line_words,
     who_acts,
 )
-from controller.reporting.html_page import folding_table, link, text
+from controller.reporting.html_page import escape_text, folding_table, link
 
 NAMED_IN_CELL = 3
 
@@ -37,7 +37,7 @@ def tiles(groups: Sequence[Group]) -> str:
         for severity, number in merchants_by_severity(groups).items()
     ]
     actors = "".join(
-        f"<li>{text(ACTOR_WORDS[actor])}: {format_count(number, 'merchant')}</li>"
+        f"<li>{escape_text(ACTOR_WORDS[actor])}: {format_count(number, 'merchant')}</li>"
         for actor, number in merchants_by_actor(groups).items()
     )
     who = f"<h3>Who must act</h3><ul>{actors}</ul>" if actors else ""
@@ -47,9 +47,9 @@ def tiles(groups: Sequence[Group]) -> str:
 def _group(group: Group) -> str:
     severity = group.subject.severity
     badge = f'<span class="badge {severity.value}">{SEVERITY_WORDS[severity]}</span>'
-    heading = f"<h3>{badge} {text(group_title(group))}, {text(group_about(group))}</h3>"
-    acts = f'<p class="quiet">{text(who_acts(group))}</p>' if who_acts(group) else ""
-    whose = _names(group.merchants, "who") if any(len(each.merchants) > 1 for each in group.lines) else ""
+    heading = f"<h3>{badge} {escape_text(group_title(group))}, {escape_text(group_about(group))}</h3>"
+    acts = f'<p class="quiet">{escape_text(who_acts(group))}</p>' if who_acts(group) else ""
+    whose = _folded_names(group.merchants, are_all=True) if any(len(each.merchants) > 1 for each in group.lines) else ""
     body = "".join([heading, acts, _table(group), _links(group), whose])
     return f'<article class="group {severity.value}">{body}</article>'
 
@@ -69,27 +69,27 @@ def _table(group: Group) -> str:
 
 
 def _row(line: Line, words: LineWords, used: Sequence[tuple[str, str]], with_names: bool) -> str:
-    told = {name: _BEST_BREAKS.sub(r"\1<wbr>", text(getattr(words, name))) for name, _ in used}
+    told = {name: _BEST_BREAKS.sub(r"\1<wbr>", escape_text(getattr(words, name))) for name, _ in used}
     cells = [f'<td data-of="{title}">{told[name]}</td>' if told[name] else "<td></td>" for name, title in used]
     if with_names:
         few = len(line.merchants) <= NAMED_IN_CELL
-        cells.append(
-            f'<td data-of="merchants">{text(", ".join(line.merchants)) if few else _names(line.merchants)}</td>'
-        )
+        names = escape_text(", ".join(line.merchants)) if few else _folded_names(line.merchants)
+        cells.append(f'<td data-of="merchants">{names}</td>')
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _names(names: Sequence[str], what: str = "") -> str:
+def _folded_names(names: Sequence[str], *, are_all: bool = False) -> str:
+    """Empty for one name. `are_all`: they are everyone whom the group is about."""
     if len(names) <= 1:
         return ""
-    summary = f"The {format_count(len(names), 'merchant')}" if what else format_count(len(names), "merchant")
-    items = "".join(f"<li>{text(name)}</li>" for name in names)
+    summary = f"The {format_count(len(names), 'merchant')}" if are_all else format_count(len(names), "merchant")
+    items = "".join(f"<li>{escape_text(name)}</li>" for name in names)
     return f'<details><summary>{summary}</summary><ul class="names">{items}</ul></details>'
 
 
 def _links(group: Group) -> str:
     links = [(name, link(address)) for name, address in group.links]
-    items = [f"<li>{text(name)}: {address}</li>" for name, address in links if address]
+    items = [f"<li>{escape_text(name)}: {address}</li>" for name, address in links if address]
     if len(items) <= 1:
         return f"<p>Link to send: {links[0][1]}</p>" if items else ""
     return f"<details><summary>{format_count(len(items), 'link')} to send</summary><ul>{''.join(items)}</ul></details>"

@@ -95,51 +95,54 @@ def page(title: str, header: Sequence[str], sections: Sequence[Section], footer:
     """The whole document. `title` and `footer` are text; `header` and the bodies of sections are HTML already."""
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<meta name="referrer" content="no-referrer"><title>{text(title)}</title><style>{STYLE}</style>'
+        f'<meta name="referrer" content="no-referrer"><title>{escape_text(title)}</title><style>{STYLE}</style>'
     )
-    entries = "".join(f'<li><a href="#{name}">{text(entry)}</a></li>' for name, entry, _ in sections)
+    entries = "".join(f'<li><a href="#{name}">{escape_text(entry)}</a></li>' for name, entry, _ in sections)
     contents = f'<nav aria-label="Contents"><h2>Contents</h2><ul>{entries}</ul></nav>' if len(sections) > 1 else ""
     body = [
         '<a class="skip" href="#content">To the content</a>',
-        f"<header><h1>{text(title)}</h1>",
+        f"<header><h1>{escape_text(title)}</h1>",
         *header,
         f'</header>{contents}<main id="content">',
-        *(f'<section id="{name}"><h2>{text(entry)}</h2>{content}</section>' for name, entry, content in sections),
+        *(
+            f'<section id="{name}"><h2>{escape_text(entry)}</h2>{content}</section>'
+            for name, entry, content in sections
+        ),
         "</main>",
-        *([f'<footer class="quiet">{text(footer)}</footer>'] if footer else []),
+        *([f'<footer class="quiet">{escape_text(footer)}</footer>'] if footer else []),
         f"<script>{SCRIPT}</script>",
     ]
     return "\n".join([f'<!doctype html>\n<html lang="en"><head>{head}</head><body>', *body, "</body></html>"])
 
 
-def text(words: str) -> str:
+def escape_text(words: str) -> str:
     """Text from outside as itself."""
     return escape(escape_control(words))
 
 
 def paragraph(words: str, css: str = "") -> str:
-    return f'<p class="{css}">{text(words)}</p>' if css else f"<p>{text(words)}</p>"
+    return f'<p class="{css}">{escape_text(words)}</p>' if css else f"<p>{escape_text(words)}</p>"
 
 
 def bullets(items: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{text(item)}</li>' for item in items)}</ul>" if items else ""
+    return f"<ul>{''.join(f'<li>{escape_text(item)}</li>' for item in items)}</ul>" if items else ""
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:
     """What is known of the report: a list of names and values; those without a value are left out."""
-    rows = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in pairs if value)
+    rows = "".join(f"<dt>{escape_text(name)}</dt><dd>{escape_text(value)}</dd>" for name, value in pairs if value)
     return f'<dl class="facts">{rows}</dl>'
 
 
 def link(address: str | None) -> str:
     if address is None or not is_web_address(address):
         return ""
-    return f'<a href="{escape(address, quote=True)}" rel="noreferrer">{text(address)}</a>'
+    return f'<a href="{escape(address, quote=True)}" rel="noreferrer">{escape_text(address)}</a>'
 
 
 def plain_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of text."""
-    return folding_table([text(cell) for cell in head], [_plain_row(head, row) for row in rows], "more row")
+    return folding_table([escape_text(cell) for cell in head], [_plain_row(head, row) for row in rows], "more row")
 
 
 def folding_table(head: Sequence[str], rows: Sequence[str], one_more: str) -> str:
@@ -156,5 +159,7 @@ def folding_table(head: Sequence[str], rows: Sequence[str], one_more: str) -> st
 
 
 def _plain_row(head: Sequence[str], row: Sequence[str]) -> str:
-    cells = (f'<td data-of="{text(name)}">{text(cell)}</td>' for name, cell in zip(head, row, strict=True))
+    cells = (
+        f'<td data-of="{escape_text(name)}">{escape_text(cell)}</td>' for name, cell in zip(head, row, strict=True)
+    )
     return f"<tr>{''.join(cells)}</tr>"

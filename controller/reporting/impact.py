@@ -20,7 +20,7 @@ def impact_text(impact: Impact, paint: Paint = WITHOUT_COLOUR) -> str:
     of = format_count(impact.asked, "merchant")
     if not merchants:
         return f"{clean(impact.subject)}: none of {of} depends on it."
-    lines = [*_rows(impact, paint), ""]
+    lines = [*_dependent_lines(impact, paint), ""]
     for effect in impact.effects:
         count = format_count(len(effect.merchants), "merchant")
         code = f"  {effect.finding}" if effect.finding else ""
@@ -31,7 +31,7 @@ def impact_text(impact: Impact, paint: Paint = WITHOUT_COLOUR) -> str:
     return "\n".join([*lines, paint("strong", f"{clean(impact.subject)}: ") + summary])
 
 
-def _rows(impact: Impact, paint: Paint) -> list[str]:
+def _dependent_lines(impact: Impact, paint: Paint) -> list[str]:
     if len(impact.dependents) <= MAX_ROWS_SHOWN:
         rows = [
             (clean(each.merchant), clean(each.field or ""), clean(each.how), each.standing, clean(each.where))

@@ -48,72 +48,72 @@ def apply_junit(result: FleetReport | FleetPlan) -> str:
     suite = _fleet_suite("merchantctl apply", result.plan)
     if result.stop_reason:
         details = "\n".join(filter(None, (result.stop_reason, result.remedy)))
-        _problem(_case(suite, "ended early", "fleet"), "failure", result.stop_reason, details)
+        _add_problem(_add_case(suite, "ended early", "fleet"), "failure", result.stop_reason, details)
     for each in result.plan.plans:
-        case, outcome = _case(suite, each.merchant, "merchants"), result.outcomes.get(each.merchant)
+        case, outcome = _add_case(suite, each.merchant, "merchants"), result.outcomes.get(each.merchant)
         if reason := not_applied_reason(outcome):
-            _problem(case, "failure", reason, reason)
+            _add_problem(case, "failure", reason, reason)
         else:
             left = replace(each, findings=open_findings(each, outcome))
-            _merchant(case, left, lambda finding: finding.actor is Actor.OPERATOR)
+            _add_merchant(case, left, lambda finding: finding.actor is Actor.OPERATOR)
     return _as_text(suite)
 
 
 def validate_junit(fleet: Fleet, online: FleetReferenceCheck | None = None) -> str:
     """Each complaint fails; each merchant without one passes, unless its books lack what it names."""
-    suite = _suite("merchantctl validate")
+    suite = _new_suite("merchantctl validate")
     for diagnostic in fleet.diagnostics:
-        _complaint(suite, diagnostic)
+        _add_complaint(suite, diagnostic)
     marred = {diagnostic.file for diagnostic in fleet.diagnostics}
     for name, merchant in fleet.merchants.items():
         files = {origin.file for origins in merchant.origins.values() for origin in origins}
         if not files & marred:
-            _check(_case(suite, name, "merchants"), online.checks.get(name) if online else None)
+            _add_check(_add_case(suite, name, "merchants"), online.checks.get(name) if online else None)
     return _as_text(suite)
 
 
-def _check(case: Element, check: ReferenceCheck | None) -> None:
+def _add_check(case: Element, check: ReferenceCheck | None) -> None:
     match check:
         case CheckedReferences(unresolved=unresolved) if unresolved:
             lines = [f"{each.field} {each.reference}: {each.kind}, {each.origin}" for each in unresolved]
-            _problem(case, "failure", lines[0], "\n".join(lines))
+            _add_problem(case, "failure", lines[0], "\n".join(lines))
         case NotYetCheckable(why=why):
-            SubElement(case, "skipped", message=_clean(why))
+            SubElement(case, "skipped", message=_clean_for_xml(why))
         case Unread(reason=reason):
-            _problem(case, "error", reason, reason)
+            _add_problem(case, "error", reason, reason)
 
 
 def _report(name: str, plan: FleetPlan, fails: Callable[[Finding], bool]) -> str:
     suite = _fleet_suite(name, plan)
     for each in plan.plans:
-        _merchant(_case(suite, each.merchant, "merchants"), each, fails)
+        _add_merchant(_add_case(suite, each.merchant, "merchants"), each, fails)
     if plan.account:
-        _merchant(_case(suite, plan.account.merchant, "account"), plan.account, fails)
+        _add_merchant(_add_case(suite, plan.account.merchant, "account"), plan.account, fails)
     return _as_text(suite)
 
 
 def _fleet_suite(name: str, plan: FleetPlan) -> Element:
     """With a case for each thing that keeps the whole fleet back."""
-    suite = _suite(f"{name} at {plan.environment}" if plan.environment else name)
+    suite = _new_suite(f"{name} at {plan.environment}" if plan.environment else name)
     suite.set("timestamp", format_iso(plan.made_at) or "")
     for finding in plan.findings:
-        _fail(_case(suite, finding.code, "fleet"), [finding])
+        _add_findings(_add_case(suite, finding.code, "fleet"), [finding])
     for limit in plan.refusal.exceeded_limits if plan.refusal else ():
         words = f"{limit.count:,} changes of class {limit.limited_class}, {limit.limit:,} are allowed: {limit.flag}"
-        _problem(_case(suite, limit.limited_class, "fleet"), "failure", words, words)
+        _add_problem(_add_case(suite, limit.limited_class, "fleet"), "failure", words, words)
     return suite
 
 
-def _merchant(case: Element, plan: Plan, fails: Callable[[Finding], bool]) -> None:
+def _add_merchant(case: Element, plan: Plan, fails: Callable[[Finding], bool]) -> None:
     if plan.hold and plan.is_closed:
         SubElement(case, "skipped", message=plan.hold.closed_word)
     elif plan.has_unread:
-        _fail(case, plan.findings, "error")
+        _add_findings(case, plan.findings, "error")
     else:
-        _fail(case, [finding for finding in plan.findings if fails(finding)])
+        _add_findings(case, [finding for finding in plan.findings if fails(finding)])
 
 
-def _fail(case: Element, findings: Iterable[Finding], kind: str = "failure") -> None:
+def _add_findings(case: Element, findings: Iterable[Finding], kind: str = "failure") -> None:
     findings = list(findings)
     if not findings:
         return
@@ -122,27 +122,27 @@ def _fail(case: Element, findings: Iterable[Finding], kind: str = "failure") -> 
         "\n".join(filter(None, (f"{words}: {finding.cause}", finding.manifest, finding.remedy)))
         for words, finding in zip(about, findings, strict=True)
     )
-    _problem(case, kind, ", ".join(about), "\n\n".join(details))
+    _add_problem(case, kind, ", ".join(about), "\n\n".join(details))
 
 
-def _complaint(suite: Element, diagnostic: Diagnostic) -> None:
+def _add_complaint(suite: Element, diagnostic: Diagnostic) -> None:
     place = f"{diagnostic.file}:{diagnostic.line}" if diagnostic.line else diagnostic.file
-    case = _case(suite, place, "manifests")
-    case.set("file", _clean(diagnostic.file))
+    case = _add_case(suite, place, "manifests")
+    case.set("file", _clean_for_xml(diagnostic.file))
     case.set("line", str(diagnostic.line))
-    _problem(case, "failure", diagnostic.what, str(diagnostic))
+    _add_problem(case, "failure", diagnostic.what, str(diagnostic))
 
 
-def _suite(name: str) -> Element:
+def _new_suite(name: str) -> Element:
     return Element("testsuite", name=name)
 
 
-def _case(suite: Element, name: str, classname: str) -> Element:
-    return SubElement(suite, "testcase", name=_clean(name), classname=classname)
+def _add_case(suite: Element, name: str, classname: str) -> Element:
+    return SubElement(suite, "testcase", name=_clean_for_xml(name), classname=classname)
 
 
-def _problem(case: Element, kind: str, message: str, details: str) -> None:
-    SubElement(case, kind, message=_clean(message)).text = _clean(details)
+def _add_problem(case: Element, kind: str, message: str, details: str) -> None:
+    SubElement(case, kind, message=_clean_for_xml(message)).text = _clean_for_xml(details)
 
 
 def _as_text(suite: Element) -> str:
@@ -155,6 +155,6 @@ def _as_text(suite: Element) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode")
 
 
-def _clean(text: str) -> str:
+def _clean_for_xml(text: str) -> str:
     """Without the characters that no XML document may hold."""
     return _NOT_IN_XML.sub("\ufffd", text)

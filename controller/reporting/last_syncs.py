@@ -15,7 +15,7 @@ from controller.reporting.formatting import format_count, format_iso, format_tim
 
 def last_syncs_text(plan: FleetPlan) -> str:
     """`Last syncs as read between 2 hours and 20 hours ago; not read within 26 hours for 3 merchants …`"""
-    syncing = [each for each in plan.plans if _has_ready_condition(each)]
+    syncing = [each for each in plan.plans if _is_ready(each)]
     ages = sorted(plan.made_at - each.last_sync.read_at for each in syncing if each.last_sync)
     unread = sum(each.last_sync is None or not each.last_sync.is_recent(plan.made_at) for each in syncing)
     if not syncing:
@@ -30,7 +30,7 @@ def last_syncs_text(plan: FleetPlan) -> str:
 
 def last_syncs_json(plan: FleetPlan) -> dict[str, Any]:
     """Of all who are to be synchronised: oldest and newest reading, how many have none that counts, outcomes."""
-    syncing = [each for each in plan.plans if _has_ready_condition(each)]
+    syncing = [each for each in plan.plans if _is_ready(each)]
     read = [each.last_sync.read_at for each in syncing if each.last_sync]
     return {
         "oldest": format_iso(min(read, default=None)),
@@ -40,7 +40,7 @@ def last_syncs_json(plan: FleetPlan) -> dict[str, Any]:
     }
 
 
-def last_sync_json(plan: Plan, now: datetime) -> dict[str, Any]:
+def last_and_next_sync_json(plan: Plan, now: datetime) -> dict[str, Any]:
     """One merchant's: the last as it was read, and the next as the live schedule has it."""
     due = next_sync(plan, now)
     last = plan.last_sync and {
@@ -76,7 +76,7 @@ def last_sync_short_text(plan: Plan, now: datetime) -> str:
 
 def next_sync(plan: Plan, now: datetime) -> datetime | None:
     """When Codat begins the next one; None where none is due, or the schedule does not say."""
-    return plan.schedule.next_sync(now) if plan.schedule and _has_ready_condition(plan) else None
+    return plan.schedule.next_sync(now) if plan.schedule and _is_ready(plan) else None
 
 
 def next_sync_text(plan: Plan, now: datetime) -> str:
@@ -84,11 +84,11 @@ def next_sync_text(plan: Plan, now: datetime) -> str:
     due, syncing = next_sync(plan, now), plan.ready_condition
     if due and plan.schedule:
         return f"{format_time(due)} ({plan.schedule.frequency})"
-    if _has_ready_condition(plan):
+    if _is_ready(plan):
         return (plan.schedule.frequency if plan.schedule else None) or "the schedule does not say"
     reason = syncing.reason if syncing else ""
     return f"none: {'switched off' if reason in ('not switched on', '') else reason}"
 
 
-def _has_ready_condition(plan: Plan) -> bool:
+def _is_ready(plan: Plan) -> bool:
     return plan.ready_condition is not None and plan.ready_condition.status is ConditionStatus.TRUE

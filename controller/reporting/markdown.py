@@ -14,13 +14,13 @@ from controller.model.statements import drift_statements, later_statements, plan
 from controller.reporting.as_json import unmanaged_names
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import cut_text, format_count, format_time
-from controller.reporting.group_words import actor_sentence, command_for_all, filter_words, severity_sentence
+from controller.reporting.group_words import actor_sentence, filter_flags, severity_sentence, whole_report_command
 from controller.reporting.last_syncs import last_syncs_text
 from controller.reporting.markdown_escape import code_span, escape_markdown
-from controller.reporting.markdown_groups import bullets_within, groups_within, listed_within, size
+from controller.reporting.markdown_groups import bullets_within, count_characters, groups_within, listed_within
 from controller.reporting.provenance import provenance_text, shown_text
-from controller.reporting.text import limit_exceeded_text, plan_summary, report_summary
-from controller.reporting.text_drift import drift_summary, label_title
+from controller.reporting.text import apply_summary, limit_exceeded_text, plan_summary
+from controller.reporting.text_drift_and_status import drift_summary, label_title
 
 MAX_CHARACTERS = 60_000
 _NOTICES_CHARACTERS = 8_000
@@ -33,21 +33,35 @@ _PARTS_LEFT_OUT_CHARACTERS = 2_000
 
 def plan_markdown(plan: FleetPlan) -> str:
     groups = group_statements([*plan_statements(plan), *later_statements(plan)])
-    head = ["## Plan", "", *_made(plan), f"**{escape_markdown(plan_summary(plan))}**", "", *_who(groups)]
+    head = [
+        "## Plan",
+        "",
+        *_provenance_lines(plan),
+        f"**{escape_markdown(plan_summary(plan))}**",
+        "",
+        *_severity_and_actor_lines(groups),
+    ]
     head += [*_fleet_problems_and_notes(plan), *(_refusal(plan.refusal) if plan.refusal else [])]
-    return _document(head, groups, [], code_span(command_for_all("plan", plan.scope)))
+    return _document(head, groups, [], code_span(whole_report_command("plan", plan.scope)))
 
 
 def drift_markdown(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = False) -> str:
     groups = group_statements(drift_statements(plan))
     summary = cut_text(drift_summary(plan), _LONGEST_NOTICE)
-    head = ["## Drift", "", *_made(plan, shown), f"**{escape_markdown(summary)}**", "", *_who(groups)]
+    head = [
+        "## Drift",
+        "",
+        *_provenance_lines(plan, shown),
+        f"**{escape_markdown(summary)}**",
+        "",
+        *_severity_and_actor_lines(groups),
+    ]
     head += _fleet_problems_and_notes(plan, last_syncs_text(plan))
     foot = _unmanaged(plan, unmanaged)
-    command = code_span(command_for_all("drift", plan.scope, filter_words(shown)))
+    command = code_span(whole_report_command("drift", plan.scope, filter_flags(shown)))
     if shown.group_by is None:
         return _document(head, groups, foot, command)
-    room = MAX_CHARACTERS - size(head) - size(foot)
+    room = MAX_CHARACTERS - count_characters(head) - count_characters(foot)
     return "\n".join(
         [*head, *_parts(divide_by_label(plan, shown.group_by), shown.group_by, room, command), *foot]
     ).rstrip()
@@ -57,9 +71,9 @@ def _parts(parts: Mapping[str, FleetPlan], label: str, room: int, command: str) 
     """The groups of each part; what one does not need of its share of the room the later ones have."""
     lines: list[str] = []
     for number, (value, part) in enumerate(parts.items()):
-        left = room - size(lines)
+        left = room - count_characters(lines)
         title = ["", f"### {escape_markdown(cut_text(label_title(label, value, part), _LONGEST_TITLE))}", ""]
-        share = (left - _PARTS_LEFT_OUT_CHARACTERS) // (len(parts) - number) - size(title)
+        share = (left - _PARTS_LEFT_OUT_CHARACTERS) // (len(parts) - number) - count_characters(title)
         if share < _LEAST_ROOM_OF_PART:
             more = format_count(len(parts) - number, "more value")
             return [*lines, "", f"_{more} of {escape_markdown(cut_text(label, _LONGEST_TITLE))} left out: {command}_"]
@@ -74,7 +88,14 @@ def apply_markdown(result: FleetReport | FleetPlan) -> str:
         why = "" if result.refusal else "Nothing was done.\n\n"
         return plan_markdown(result).replace("## Plan\n\n", f"## Apply\n\n{why}", 1)
     groups = group_statements(report_statements(result))
-    head = ["## Apply", "", *_made(result.plan), f"**{escape_markdown(report_summary(result))}**", "", *_who(groups)]
+    head = [
+        "## Apply",
+        "",
+        *_provenance_lines(result.plan),
+        f"**{escape_markdown(apply_summary(result))}**",
+        "",
+        *_severity_and_actor_lines(groups),
+    ]
     ended = "; ".join(filter(None, (result.stop_reason, result.remedy)))
     head += [f"**Ended early:** {escape_markdown(cut_text(ended, _LONGEST_NOTICE))}", ""] if ended else []
     head += [f"Writes may go on after {format_time(result.resume_at)}.", ""] if result.resume_at else []
@@ -83,16 +104,16 @@ def apply_markdown(result: FleetReport | FleetPlan) -> str:
 
 
 def _document(head: list[str], groups: Sequence[Group], foot: list[str], command: str) -> str:
-    room = MAX_CHARACTERS - size(head) - size(foot)
+    room = MAX_CHARACTERS - count_characters(head) - count_characters(foot)
     return "\n".join([*head, *groups_within(groups, room, command), *foot]).rstrip()
 
 
-def _made(plan: FleetPlan, shown: Shown = EVERYTHING) -> list[str]:
+def _provenance_lines(plan: FleetPlan, shown: Shown = EVERYTHING) -> list[str]:
     words = cut_text(" ".join(filter(None, (provenance_text(plan), shown_text(shown)))), _LONGEST_NOTICE)
     return [f"_{escape_markdown(words)}_", ""] if words else []
 
 
-def _who(groups: Sequence[Group]) -> list[str]:
+def _severity_and_actor_lines(groups: Sequence[Group]) -> list[str]:
     """How severe, and who must act."""
     if not groups:
         return []

@@ -36,20 +36,20 @@ HEADINGS_SHARE = 0.3
 def groups_within(groups: Sequence[Group], room: int, command: str) -> list[str]:
     """The groups in at most `room` characters, line breaks included. `command` shows what is left out."""
     headings = [_heading(group) for group in groups]
-    headings_to_come = sum(size([heading, ""]) for heading in headings)
+    headings_to_come = sum(count_characters([heading, ""]) for heading in headings)
     lines: list[str] = []
     used, shown = 0, 0
     for group, heading in zip(groups, headings, strict=True):
-        headings_to_come -= size([heading, ""])
+        headings_to_come -= count_characters([heading, ""])
         reserve = min(headings_to_come, int(room * HEADINGS_SHARE)) + _OMISSION_CHARACTERS
         forms = ([heading, "", *form] for form in _forms(group, command))
-        fitting = next((form for form in forms if used + size(form) + reserve <= room), None)
-        if fitting is None and used + size([heading, ""]) + _OMISSION_CHARACTERS <= room:
+        fitting = next((form for form in forms if used + count_characters(form) + reserve <= room), None)
+        if fitting is None and used + count_characters([heading, ""]) + _OMISSION_CHARACTERS <= room:
             fitting = [heading, ""]
         if fitting is None:
             break
         lines += fitting
-        used += size(fitting)
+        used += count_characters(fitting)
         shown += 1
     if shown < len(groups):
         names = {name for group in groups[shown:] for name in group.merchants}
@@ -62,7 +62,7 @@ _OMISSION_CHARACTERS = 600
 """What the sentence about left-out groups may take, its command included."""
 
 
-def size(lines: Iterable[str]) -> int:
+def count_characters(lines: Iterable[str]) -> int:
     """Characters of these lines, each with its line break."""
     return sum(len(line) + 1 for line in lines)
 
@@ -84,7 +84,7 @@ def bullets_within(items: Iterable[str], of: int, room: int) -> list[str]:
     """A list of texts that are Markdown already, as many as fit; then how many more of all there are."""
     lines: list[str] = []
     for number, item in enumerate(items):
-        if size([*lines, f"- {item}"]) > room:
+        if count_characters([*lines, f"- {item}"]) > room:
             return [*lines, f"- and {of - number:,} more"]
         lines.append(f"- {item}")
     return lines

@@ -20,7 +20,7 @@ def offered_fields_text(offered: OfferedOptions, paint: Paint = WITHOUT_COLOUR) 
     head = tuple(paint("strong", word) for word in ("FIELD", "SELECTED", "DECLARED", "OFFERED"))
     lines = align_columns([head, *rows], "") if rows else ["nothing is offered"]
     hint = f"All options of a field: merchantctl options {quote(offered.merchant)} FIELD; by words: --search TEXT"
-    return "\n".join([*lines, "", *_age(offered, paint), paint("quiet", clean(hint))])
+    return "\n".join([*lines, "", *_age_lines(offered, paint), paint("quiet", clean(hint))])
 
 
 def offered_options_text(offered: OfferedOptions, paint: Paint = WITHOUT_COLOUR) -> str:
@@ -31,7 +31,7 @@ def offered_options_text(offered: OfferedOptions, paint: Paint = WITHOUT_COLOUR)
             key = (field.kind, *(each.option.id for each in field.options), *field.words)
             groups.setdefault(key, []).append(field)
     lines = [line for fields in groups.values() for line in (*_group_lines(fields, paint), "")]
-    return "\n".join([*(lines or ["nothing that is offered fits", ""]), *_age(offered, paint)]).rstrip("\n")
+    return "\n".join([*(lines or ["nothing that is offered fits", ""]), *_age_lines(offered, paint)]).rstrip("\n")
 
 
 def offered_options_json(offered: OfferedOptions) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _used_by(offered: OfferedOption) -> str:
     return ", ".join([*offered.selected_in, *wanted])
 
 
-def _age(offered: OfferedOptions, paint: Paint) -> list[str]:
+def _age_lines(offered: OfferedOptions, paint: Paint) -> list[str]:
     if offered.pulled_at is None:
         return []
     command = f"merchantctl refresh --target {quote(offered.merchant)} --wait"

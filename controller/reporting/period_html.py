@@ -30,7 +30,9 @@ def period_report_html(report: PeriodReport) -> str:
     if report.parts:
         head = ("value", "merchants", "status", "new", "still open", "closed")
         sections += _table("parts", f"By {report.shown.group_by}", head, words.part_rows(report))
-    return page(f"Fleet report{of}, {report.made_at:%Y-%m-%d}", [_facts(report)], sections, words.made_text(report))
+    return page(
+        f"Fleet report{of}, {report.made_at:%Y-%m-%d}", [_facts(report)], sections, words.provenance_text(report)
+    )
 
 
 def _facts(report: PeriodReport) -> str:
@@ -68,9 +70,9 @@ def _figures(report: PeriodReport) -> list[str]:
     figures += [trends_chart(report)] if report.trends else []
     figures.append(days_chart(report.days))
     if any(report.ages):
-        figures.append(bars("Age of open drift", list(zip(words.age_words(), report.ages, strict=True))))
+        figures.append(bars("Age of open drift", list(zip(words.age_range_words(), report.ages, strict=True))))
     if any(report.data_ages):
-        figures.append(bars("Age of reference data", list(zip(words.age_words(), report.data_ages, strict=True))))
+        figures.append(bars("Age of reference data", list(zip(words.age_range_words(), report.data_ages, strict=True))))
     if report.rollout:
         note = f"wave {report.rollout.current_wave} of {report.rollout.wave_count}"
         figures.append(bars(f"Rollout {report.rollout.name}", words.rollout_rows(report.rollout), note))

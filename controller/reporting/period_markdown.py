@@ -13,7 +13,7 @@ from controller.reporting.formatting import cut_text
 from controller.reporting.group_words import actor_sentence, severity_sentence
 from controller.reporting.markdown import MAX_CHARACTERS
 from controller.reporting.markdown_escape import code_span, escape_markdown
-from controller.reporting.markdown_groups import groups_within, size, table
+from controller.reporting.markdown_groups import count_characters, groups_within, table
 
 MAX_ROWS = 30
 """Of a table of numbers; the JSON has all."""
@@ -28,18 +28,20 @@ def period_report_markdown(report: PeriodReport) -> str:
     head = [
         "## Fleet report",
         "",
-        f"_{_text(words.made_text(report), _LONGEST_NOTE)}_",
+        f"_{_cut_and_escape(words.provenance_text(report), _LONGEST_NOTE)}_",
         "",
-        *(f"- {_text(note, _LONGEST_NOTE)}" for note in report.notes[:MAX_ROWS]),
-        f"**{_text(words.status_text(report))}.**",
+        *(f"- {_cut_and_escape(note, _LONGEST_NOTE)}" for note in report.notes[:MAX_ROWS]),
+        f"**{_cut_and_escape(words.status_text(report))}.**",
         "",
-        f"{_text(words.period_text(report))}: {_text(words.findings_text(report))}.",
+        f"{_cut_and_escape(words.period_text(report))}: {_cut_and_escape(words.findings_text(report))}.",
         "",
-        _text(" ".join(filter(None, [f"{severity_sentence(groups)}." if groups else "", actor_sentence(groups)]))),
+        _cut_and_escape(
+            " ".join(filter(None, [f"{severity_sentence(groups)}." if groups else "", actor_sentence(groups)]))
+        ),
         "",
     ]
     if not_booked := words.not_booked_text(report):
-        head += [f"**{_text(not_booked)}.**", ""]
+        head += [f"**{_cut_and_escape(not_booked)}.**", ""]
     tables = [
         *_not_booked(report),
         *_table("Findings by code", ("code", "new", "still open", "closed"), words.code_rows(report)),
@@ -51,9 +53,9 @@ def period_report_markdown(report: PeriodReport) -> str:
         *_table("Last syncs", ("outcome", "merchants"), words.sync_rows(report)),
         *_parts(report),
     ]
-    room = MAX_CHARACTERS - size(head) - size(tables)
+    room = MAX_CHARACTERS - count_characters(head) - count_characters(tables)
     new = _groups("New", report.new, room // 2)
-    still_open = _groups("Still open", report.still_open, room - size(new))
+    still_open = _groups("Still open", report.still_open, room - count_characters(new))
     return "\n".join([*head, *new, *still_open, *tables]).rstrip()
 
 
@@ -73,22 +75,25 @@ def _groups(title: str, findings: Sequence[Finding], room: int) -> list[str]:
     if not findings:
         return []
     head = [f"### {title}: {len(findings):,}", ""]
-    return [*head, *groups_within(group_statements(finding_statements(findings)), room - size(head), _COMMAND)]
+    return [
+        *head,
+        *groups_within(group_statements(finding_statements(findings)), room - count_characters(head), _COMMAND),
+    ]
 
 
 def _table(title: str, head: Sequence[str], rows: words.Rows, longest_cell: int = _LONGEST_CELL) -> list[str]:
     if not rows:
         return []
     more = [f"_{len(rows) - MAX_ROWS:,} more: `merchantctl report -o json`_", ""] if len(rows) > MAX_ROWS else []
-    cells = [[_text(cell, longest_cell) for cell in row] for row in rows[:MAX_ROWS]]
+    cells = [[_cut_and_escape(cell, longest_cell) for cell in row] for row in rows[:MAX_ROWS]]
     return [f"### {title}", "", *table(head, cells), "", *more]
 
 
 def _parts(report: PeriodReport) -> list[str]:
-    title = f"By {_text(report.shown.group_by or '', _LONGEST_CELL)}"
+    title = f"By {_cut_and_escape(report.shown.group_by or '', _LONGEST_CELL)}"
     head = ("value", "merchants", "status", "new", "still open", "closed")
     return _table(title, head, words.part_rows(report)) if report.parts else []
 
 
-def _text(text: str, most: int = 400) -> str:
+def _cut_and_escape(text: str, most: int = 400) -> str:
     return escape_markdown(cut_text(text, most))

@@ -38,7 +38,7 @@ MAX_NAMES = 10
 Rows = list[tuple[str, ...]]
 
 
-def made_text(report: PeriodReport) -> str:
+def provenance_text(report: PeriodReport) -> str:
     """When it was made, of which API, from which manifests, and how old what it rests on is."""
     where = " ".join(filter(None, (report.environment, report.base_url)))
     at = f" of {where}" if where else ""
@@ -99,10 +99,10 @@ def recurrence_rows(report: PeriodReport) -> Rows:
 
 
 def age_rows(report: PeriodReport) -> Rows:
-    return [(word, f"{number:,}") for word, number in zip(age_words(), report.ages, strict=True)]
+    return [(word, f"{number:,}") for word, number in zip(age_range_words(), report.ages, strict=True)]
 
 
-def age_words() -> list[str]:
+def age_range_words() -> list[str]:
     days = [limit.days for limit in AGE_LIMITS]
     between = [f"{low} to {high} days" for low, high in pairwise(days)]
     return [f"under {format_count(days[0], 'day')}", *between, f"over {days[-1]} days"]
@@ -221,5 +221,5 @@ def part_rows(report: PeriodReport) -> Rows:
     ]
 
 
-def closed_by_merchant(closed: tuple[ClosedFinding, ...]) -> str:
+def merchants_of_closed_findings(closed: tuple[ClosedFinding, ...]) -> str:
     return format_list(sorted({each.finding.merchant or "the fleet" for each in closed}), MAX_NAMES)

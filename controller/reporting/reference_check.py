@@ -86,13 +86,13 @@ def _groups(looked: FleetReferenceCheck) -> Iterator[tuple[UnresolvedReference, 
 
 def _line(misfit: UnresolvedReference, whose: ReferencesByMerchant) -> str:
     said = _SAID[misfit.kind].format(wish=misfit.reference, whose=format_list(list(whose), 3))
-    near = _by_merchant(whose)
+    near = _candidates_text(whose)
     remedy = _REMEDY[misfit.kind].format(near=near, field=misfit.field) if near else "nothing similar is offered"
     alike = f"; {misfit.name_difference}" if misfit.name_difference else ""
     return clean(f"{misfit.origin}: {misfit.field}: {said}{alike} ({remedy})")
 
 
-def _by_merchant(whose: ReferencesByMerchant) -> str:
+def _candidates_text(whose: ReferencesByMerchant) -> str:
     """What could be written, and at whom: each merchant has books of its own."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, each in whose.items():

@@ -9,7 +9,7 @@ from typing import Any
 from controller.model.errors import UsageError
 from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import align_columns, clean, format_count
-from controller.reporting.history import stored_words
+from controller.reporting.history import stored_value_text
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
 
 COMPARABLE_KINDS = ("Report", "DriftReport")
@@ -88,10 +88,10 @@ def diff_json(difference: ReportDiff) -> dict[str, Any]:
 
 def diff_text(difference: ReportDiff, paint: Paint = WITHOUT_COLOUR) -> str:
     """Signs as in a diff: + is new, - is gone, ~ has other values."""
-    lines = _signed("+", [(each, _now(each)) for each in difference.new], paint)
-    lines += _signed("-", [(each, _now(each)) for each in difference.gone], paint)
-    changed = [(later, f"{_now(earlier)}, now {_now(later)}") for earlier, later in difference.changed]
-    lines += _signed("~", changed, paint)
+    lines = _signed_lines("+", [(each, _values_text(each)) for each in difference.new], paint)
+    lines += _signed_lines("-", [(each, _values_text(each)) for each in difference.gone], paint)
+    changed = [(later, f"{_values_text(earlier)}, now {_values_text(later)}") for earlier, later in difference.changed]
+    lines += _signed_lines("~", changed, paint)
     rows = [(clean(name), f"{before:,}", "->", f"{after:,}") for name, (before, after) in difference.numbers.items()]
     lines += [paint("strong", "Numbers"), *align_columns(rows, "  "), ""] if rows else []
     lines.append(paint("quiet", clean(f"Of {difference.before_at}, compared with {difference.after_at}.")))
@@ -100,7 +100,7 @@ def diff_text(difference: ReportDiff, paint: Paint = WITHOUT_COLOUR) -> str:
     return "\n".join([*lines, paint("strong", "Diff: ") + summary + f"{difference.unchanged:,} as before."])
 
 
-def _signed(sign: str, findings: list[tuple[Document, str]], paint: Paint) -> list[str]:
+def _signed_lines(sign: str, findings: list[tuple[Document, str]], paint: Paint) -> list[str]:
     rows = [
         (
             paint.word(sign),
@@ -119,11 +119,11 @@ def _signed(sign: str, findings: list[tuple[Document, str]], paint: Paint) -> li
     return [*align_columns(rows, ""), *more, *([""] if rows else [])]
 
 
-def _now(finding: Document) -> str:
+def _values_text(finding: Document) -> str:
     if finding.get("live") is None and finding.get("wanted") is None:
         return ""
     field = str(finding.get("field") or "")
-    live, wanted = (stored_words(field, finding.get(name)) for name in ("live", "wanted"))
+    live, wanted = (stored_value_text(field, finding.get(name)) for name in ("live", "wanted"))
     return f"actual {live}, desired {wanted}"
 
 

@@ -34,7 +34,7 @@ def rollout_text(rollout: Rollout, paint: Paint = WITHOUT_COLOUR) -> str:
     for number in range(1, rollout.wave_count + 1):
         wave = wave_json(rollout, number)
         cells = (str(wave[each]) if wave[each] else "-" for each in _COUNT_COLUMNS)
-        rows.append((str(number), f"{wave['merchants']:,}", *cells, _note(rollout, number)))
+        rows.append((str(number), f"{wave['merchants']:,}", *cells, _wave_note(rollout, number)))
     lines += align_columns(rows, "  ")
     lines += _trouble_lines(rollout, paint)
     return "\n".join([*lines, *(f"{paint('strong', '>')} {each}" for each in next_steps(rollout))])
@@ -105,11 +105,11 @@ def rollout_exit_code(rollout: Rollout, signal: int | None) -> int:
         for each in rollout.members
     )
     if rollout.state is RolloutState.PAUSED:
-        return 0 if rollout.spec.step and _through(rollout) else 3
+        return 0 if rollout.spec.step and _is_between_waves(rollout) else 3
     return 0 if rollout.state in (RolloutState.DONE, RolloutState.UNDONE) and not failed else 3
 
 
-def _through(rollout: Rollout) -> bool:
+def _is_between_waves(rollout: Rollout) -> bool:
     """The wave before the one in hand ended well, and this one is not begun."""
     return (
         all(each.state is MemberState.PENDING for each in rollout.members_of_wave(rollout.current_wave))
@@ -117,7 +117,7 @@ def _through(rollout: Rollout) -> bool:
     )
 
 
-def _note(rollout: Rollout, number: int) -> str:
+def _wave_note(rollout: Rollout, number: int) -> str:
     if number != rollout.current_wave or rollout.state not in ACTIVE_ROLLOUT_STATES:
         return ""
     return f"watched until {format_time(rollout.soak_until)}" if rollout.soak_until else "in hand"

@@ -136,7 +136,7 @@ def push_json(name: str, report: PushReport) -> dict[str, Any]:
     }
 
 
-def pushed_text(name: str, datasets: Sequence[PushedDataset], paint: Paint = WITHOUT_COLOUR) -> str:
+def pushed_datasets_text(name: str, datasets: Sequence[PushedDataset], paint: Paint = WITHOUT_COLOUR) -> str:
     """A table of what was pushed, the newest first."""
     if not datasets:
         return f"Nothing of {clean(name)} was pushed yet."
@@ -155,7 +155,7 @@ def pushed_text(name: str, datasets: Sequence[PushedDataset], paint: Paint = WIT
     return "\n".join(line.rstrip() for line in align_columns([head, *rows], ""))
 
 
-def pushed_json(name: str, datasets: Sequence[PushedDataset]) -> dict[str, Any]:
+def pushed_datasets_json(name: str, datasets: Sequence[PushedDataset]) -> dict[str, Any]:
     shown = [
         {
             "datasetId": each.dataset_id,

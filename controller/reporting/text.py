@@ -88,14 +88,14 @@ def provenance_lines(plan: FleetPlan, paint: Paint) -> list[str]:
 def _plan_lines(plan: FleetPlan, paint: Paint, *, in_depth: bool = False) -> list[str]:
     shown = [each for each in plan.every_plan if _worth_showing(each)]
     told = [each for each in shown if not _only_adopts(each)]
-    lines = unread_last(told, paint, lambda each: merchant_lines(each, paint, in_depth=in_depth))
+    lines = block_lines_unread_last(told, paint, lambda each: merchant_lines(each, paint, in_depth=in_depth))
     adopted = [line for each in shown if _only_adopts(each) for line in merchant_lines(each, paint)]
     lines += [*adopted, ""] if adopted else []
     lines += notice_lines(plan, paint)
     return [*lines, *refusal_lines(plan.refusal, paint), ""] if plan.refusal else lines
 
 
-def unread_last(plans: Sequence[Plan], paint: Paint, block: Callable[[Plan], list[str]]) -> list[str]:
+def block_lines_unread_last(plans: Sequence[Plan], paint: Paint, block: Callable[[Plan], list[str]]) -> list[str]:
     """A block a merchant, many alike as one; two that could not be read for one reason are told of as one already.
 
     Where nothing answers, that is said once.
@@ -134,7 +134,7 @@ def change_verb(plan: Plan) -> str:
     return "destroy" if "-" in signs else "add" if "+" in signs else "change"
 
 
-def destroyed(plan: FleetPlan) -> list[str]:
+def merchants_with_destruction(plan: FleetPlan) -> list[str]:
     """The merchants of whom something is deleted or unlinked."""
     return [each.merchant for each in plan.plans if each.changes and change_verb(each) == "destroy"]
 
@@ -256,7 +256,7 @@ def not_applied_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
     return f"{plan_text(plan, paint)}\nNothing to do."
 
 
-def report_text(report: FleetReport, paint: Paint = WITHOUT_COLOUR) -> str:
+def apply_text(report: FleetReport, paint: Paint = WITHOUT_COLOUR) -> str:
     """What became of a plan: whoever is worth a word by name, then the numbers. A plan not shown yet comes first."""
     asked = report.confirmed and any(each.changes for each in report.plan.every_plan)
     lines = [] if asked else [*_plan_lines(report.plan, paint), *data_age_lines(report.plan, paint)]
@@ -269,7 +269,7 @@ def report_text(report: FleetReport, paint: Paint = WITHOUT_COLOUR) -> str:
     if report.resume_at:
         lines.append(f"Writes may go on after {format_time(report.resume_at)}.")
     lines += provenance_lines(report.plan, paint)
-    return "\n".join([*lines, paint("strong", "Apply: ") + report_summary(report)])
+    return "\n".join([*lines, paint("strong", "Apply: ") + apply_summary(report)])
 
 
 def _unreadable_part_lines(plan: FleetPlan, paint: Paint) -> list[str]:
@@ -295,7 +295,7 @@ def _consent_link_lines(report: FleetReport, paint: Paint) -> list[str]:
     return [paint("strong", "Send each merchant its link, to give consent:"), *links, ""] if links else []
 
 
-def report_summary(report: FleetReport) -> str:
+def apply_summary(report: FleetReport) -> str:
     """`12 done, 1 failed, 2 waiting, 20 in sync; 14 writes.`"""
     numbers = Counter(outcome.word for outcome in report.outcomes.values())
     idle = Counter(

@@ -19,7 +19,7 @@ from controller.reconcile.condition_ages import with_condition_ages
 from controller.reconcile.persist import load_run_authors
 from controller.reporting.explanation import explain_fields
 from controller.reporting.formatting import DIRECTIONS, format_value
-from controller.reporting.history import Past, past
+from controller.reporting.history import HistoryLine, history_lines
 from controller.reporting.last_syncs import last_sync_text, next_sync_text
 from controller.web.context import WebContext
 from controller.web.health import running_version
@@ -126,11 +126,11 @@ def find_plan(latest: ControllerStatus, name: str) -> Plan | None:
     return next((plan for plan in plans if plan.merchant == name), None)
 
 
-async def _load_history(store: Store, name: str) -> tuple[list[Past], str]:
+async def _load_history(store: Store, name: str) -> tuple[list[HistoryLine], str]:
     """The history, the newest first, and an error message where it cannot be read."""
     try:
         events, findings = await store.runs.load_events(name), await store.findings.load_occurrences(name)
-        lines = past(events, findings, await load_run_authors(store, events, findings))
+        lines = history_lines(events, findings, await load_run_authors(store, events, findings))
     except StateProblem as problem:
         return [], str(problem)
     return lines[::-1][:MAX_HISTORY_LINES], ""

@@ -26,11 +26,11 @@ from controller.model.report import Applied, FleetPlan, FleetReport
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest
-from controller.reporting.as_json import drift_json, dumps, plan_json, report_json, status_json
+from controller.reporting.as_json import apply_json, drift_json, dumps, plan_json, status_json
 from controller.reporting.html import plan_html
 from controller.reporting.markdown import plan_markdown
-from controller.reporting.text import plan_text, report_text
-from controller.reporting.text_drift import drift_text, status_text
+from controller.reporting.text import apply_text, plan_text
+from controller.reporting.text_drift_and_status import drift_text, status_text
 from tests.emulator import Emulator, in_process_emulator
 from tests.end_to_end.place import Place
 from tests.intercept import Forward, intercepted
@@ -157,15 +157,15 @@ def proven(stage: Stage, undisturbed: Recorder, at: int, answer: Answer) -> None
             assert not any(stage.ids[plan.merchant] in path for path in recorder.posts), "a write for somebody unknown"
     assert not any("meta" in path for path in recorder.posts), "nobody is created"
     assert "internal-error" not in {f.code for plan in result.plan.plans for f in plan.findings}, told(result)
-    assert "a fault of merchantctl" not in report_text(result)
+    assert "a fault of merchantctl" not in apply_text(result)
 
 
 def told(result: FleetReport | FleetPlan) -> str:
     """Every form of it can be made and printed."""
     plan = result.plan if isinstance(result, FleetReport) else result
     texts = [plan_text(plan), drift_text(plan), status_text(plan), plan_markdown(plan), plan_html(plan)]
-    texts += [dumps(each) for each in (plan_json(plan), drift_json(plan), status_json(plan), report_json(result))]
-    texts += [report_text(result)] if isinstance(result, FleetReport) else []
+    texts += [dumps(each) for each in (plan_json(plan), drift_json(plan), status_json(plan), apply_json(result))]
+    texts += [apply_text(result)] if isinstance(result, FleetReport) else []
     for text in texts:
         text.encode()
     assert exit_code("apply", result) in (0, 1, 3, 4, 5)

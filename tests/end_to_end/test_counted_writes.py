@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetReport
-from controller.reporting.text import count_writes, report_text
+from controller.reporting.text import apply_text, count_writes
 from state import open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import CREATE_COMPANY, CREATE_CONNECTION, SAVE_CONFIGURATION, Place, count_writes_by_call
@@ -128,7 +128,7 @@ def test_what_moved_is_said_with_its_field_its_values_and_what_had_been_written(
     outcome = report.outcomes["acme"]
     assert isinstance(outcome, ChangedSincePlan), outcome
     assert (outcome.writes, count_writes(report)) == (1, 1)
-    text = " ".join(report_text(report).split())
+    text = " ".join(apply_text(report).split())
     assert "somebody else moved it since the plan was made, so it was not written over: " in text
     assert "schedule" in outcome.what
     assert "17" in outcome.what

@@ -22,8 +22,8 @@ from controller.operations.refresh import refresh
 from controller.operations.validate_online import check_references
 from controller.reconcile.failure_policy import internal_error_plan
 from controller.reconcile.fleet import PlanNotShown
-from controller.reporting.text import plan_summary, plan_text, report_text
-from controller.reporting.text_drift import status_text
+from controller.reporting.text import apply_text, plan_summary, plan_text
+from controller.reporting.text_drift_and_status import status_text
 from tests.emulator import Emulator
 from tests.end_to_end.place import (
     SAVE_CONFIGURATION,
@@ -108,7 +108,7 @@ def test_a_key_that_is_refused_amid_the_writes_ends_them_and_says_so(place: Plac
     report = place.apply(parallelism=1)
     assert exit_code("apply", report) == 5
     assert "Codat refuses the API key" in str(report.stop_reason)
-    assert "Ended early: " in report_text(report)
+    assert "Ended early: " in apply_text(report)
     assert not any(place.document(name)["enabled"] for name in ("ann", "bob", "cem"))
 
 
@@ -252,7 +252,7 @@ def test_an_error_text_that_no_column_takes_ends_one_merchants_turn(place: Place
     assert isinstance(report, FleetReport)
     assert exit_code("apply", report) == 3
     assert (place.document("bob")["enabled"], place.document("cem")["enabled"]) == (True, True)
-    report_text(report).encode()
+    apply_text(report).encode()
     with place.count_requests() as counts:
         place.apply(unattended=True)
     assert count_writes_by_call(counts).get(SAVE_CONFIGURATION, 0) == 0
@@ -282,7 +282,7 @@ def test_a_fault_of_ours_about_one_merchant_ends_its_turn_and_nothing_else(
     report = place.apply(parallelism=1)
     assert len(come) >= time
     assert exit_code("apply", report) != 0
-    assert "a fault of merchantctl itself: ZeroDivisionError" in plan_text(report.plan) + report_text(report)
+    assert "a fault of merchantctl itself: ZeroDivisionError" in plan_text(report.plan) + apply_text(report)
     assert [place.document(name)["enabled"] for name in ("bob", "cem")] == [True, True]
     place.environment = undisturbed
     if (method, time) != ("GET", 1):

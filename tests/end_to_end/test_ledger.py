@@ -23,7 +23,7 @@ from controller.operations.plan import plan_only as look_at
 from controller.planning.plan import CONDITION_ORDER
 from controller.reporting.as_json import drift_json, plan_json
 from controller.reporting.text import plan_text
-from controller.reporting.text_drift import drift_text
+from controller.reporting.text_drift_and_status import drift_text
 from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, states_by_merchant
 from tests.intercept import Forward, intercepted

@@ -10,9 +10,9 @@ import pytest
 
 from controller.model.exit_codes import exit_code
 from controller.model.report import Failed, FleetPlan, FleetReport, Skipped
-from controller.reporting.as_json import drift_json, plan_json, report_json, status_json
-from controller.reporting.text import plan_text, report_text
-from controller.reporting.text_drift import drift_text
+from controller.reporting.as_json import apply_json, drift_json, plan_json, status_json
+from controller.reporting.text import apply_text, plan_text
+from controller.reporting.text_drift_and_status import drift_text
 from tests.end_to_end.place import (
     CREATE_COMPANY,
     CREATE_CONNECTION,
@@ -58,7 +58,7 @@ def next_day(place: Place) -> None:
 
 
 def results(report: FleetReport) -> list[str]:
-    return [each["outcome"]["result"] for each in report_json(report)["merchants"]]
+    return [each["outcome"]["result"] for each in apply_json(report)["merchants"]]
 
 
 def new_fleet(place: Place) -> None:
@@ -102,7 +102,7 @@ def test_on_the_next_day_apply_does_the_rest_and_there_is_no_twin(place: Place) 
         only(place, requests)
         report = place.apply()
         assert exit_code("apply", report) in (3, 5), "5 where the last look was not answered any more"
-        assert re.search(r"Writes may go on after \d{4}-\d\d-\d\d \d\d:\d\d UTC", report_text(report))
+        assert re.search(r"Writes may go on after \d{4}-\d\d-\d\d \d\d:\d\d UTC", apply_text(report))
         next_day(place)
     assert exit_code("apply", place.apply()) == 0
     assert [each["name"] for each in place.companies()] == list(SIX)
@@ -135,7 +135,7 @@ def test_a_quota_that_ends_while_everyone_is_read_writes_nothing_and_asks_nobody
     assert sorted(results(report)) == ["nothing"] * 3 + ["skipped"] * 3
     assert sorted(states_by_merchant(report.plan).values()) == ["change"] * 3 + ["unknown"] * 3
     assert is_midnight(report.resume_at, place)
-    text = report_text(report)
+    text = apply_text(report)
     assert "3 of 6 merchants were not read" in text
     shown = text[: text.index("Not everything was read")]
     assert "unknown  since" in shown, "the plan was not shown before, and is shown with the report"
@@ -193,7 +193,7 @@ def test_a_quota_that_is_spent_before_the_list_is_read_creates_nothing(place: Pl
     assert counts == {LIST_COMPANIES: 1}
     assert exit_code("apply", report) == 5
     assert states_by_merchant(report.plan) == {"ann": "unknown", "new": "unknown"}
-    assert is_midnight(report_json(report)["resumeAt"], place)
+    assert is_midnight(apply_json(report)["resumeAt"], place)
 
 
 def test_who_was_not_read_is_unknown_and_never_in_sync_nor_missing(place: Place) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from controller.model.exit_codes import exit_code
 from controller.model.report import Skipped
-from controller.reporting.as_json import report_json
+from controller.reporting.as_json import apply_json
 from state import Quarantine, open_state
 from tests.end_to_end.place import CREATE_COMPANY, SAVE_CONFIGURATION, Place, count_writes_by_call, outcome_of
 from tests.narrowing import present
@@ -164,7 +164,7 @@ def test_small_runs_that_nobody_asked_for_do_not_add_up_past_a_limit(place: Plac
         report = place.apply(unattended=True)
     assert count_writes_by_call(counts) == {}
     assert exit_code("apply", report) == 4
-    (finding,) = report_json(report)["fleetFindings"]
+    (finding,) = apply_json(report)["fleetFindings"]
     assert (finding["code"], finding["remedy"]) == ("disable-held", "merchantctl apply --allow disable")
     assert finding["cause"] == (
         "1 merchant to be switched off; 1 written in the last 24 hours; the limit of a run is 1 of 3 in 24 hours."

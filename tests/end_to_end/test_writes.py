@@ -12,7 +12,7 @@ import pytest
 
 from controller.model.exit_codes import exit_code
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Skipped
-from controller.reporting.text import report_text
+from controller.reporting.text import apply_text
 from state import open_state
 from tests.end_to_end.interfere import AfterResponse, at_request, interfere, is_call
 from tests.end_to_end.place import (
@@ -77,7 +77,7 @@ def test_what_the_service_drops_although_it_was_sent_back_is_named(place: Place)
     report = place.apply()
     (finding,) = outcome_of(report, "ann", Applied).findings
     assert finding.field == "note"
-    assert "is gone" in report_text(report)
+    assert "is gone" in apply_text(report)
 
 
 def test_what_somebody_changes_just_after_our_write_is_named(place: Place) -> None:
@@ -85,7 +85,7 @@ def test_what_somebody_changes_just_after_our_write_is_named(place: Place) -> No
     place.edit_in_portal("ann", {**PORTAL, "note": "old"})
     interfere(place, after=on_answer(SAVE_CONFIGURATION, lambda: place.edit_in_portal("ann", {"note": "new"})))
     report = place.apply()
-    assert "note, which no manifest declares, was changed by somebody" in report_text(report)
+    assert "note, which no manifest declares, was changed by somebody" in apply_text(report)
     assert place.document("ann")["note"] == "new"
 
 

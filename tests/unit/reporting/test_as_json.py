@@ -14,12 +14,12 @@ from controller.model.plan import Direction
 from controller.model.report import Applied, Failed, LimitExceeded, Refusal
 from controller.reporting.as_json import (
     UnusablePlan,
+    apply_json,
     digest,
     drift_json,
     dumps,
     plan_json,
     read_saved_plan,
-    report_json,
     status_json,
 )
 from tests.unit.reporting.fleets import NOW, changing, finding, fleet, merchant, report, waiting
@@ -103,7 +103,7 @@ def test_a_status_holds_conditions_in_their_order() -> None:
 
 
 def test_what_apply_did_stands_beside_what_was_planned() -> None:
-    document = report_json(
+    document = apply_json(
         report(fleet(changing(), changing("bolt")), {"acme": Applied(1), "bolt": Failed("no", False)})
     )
     assert [each["outcome"]["result"] for each in document["merchants"]] == ["done", "failed"]

@@ -15,7 +15,7 @@ from controller.reporting.html import drift_html, plan_html
 from controller.reporting.markdown import drift_markdown, plan_markdown
 from controller.reporting.paint import WITHOUT_COLOUR
 from controller.reporting.text import plan_text
-from controller.reporting.text_drift import drift_text, merchant_detail_text, status_text
+from controller.reporting.text_drift_and_status import drift_text, merchant_detail_text, status_text
 from tests.unit.reporting.fleets import NOW, fleet, merchant, waiting
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

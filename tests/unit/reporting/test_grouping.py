@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from controller.model.report import Skipped
 from controller.reporting.grouping import MAX_NAMES_IN_GROUP, MIN_GROUP_SIZE, collapse_identical
 from controller.reporting.paint import WITHOUT_COLOUR
-from controller.reporting.text import plan_text, report_text
+from controller.reporting.text import apply_text, plan_text
 from tests.unit.reporting.fleets import changing, fleet, report, waiting
 
 BLOCKS = st.dictionaries(st.from_regex(r"m-[0-9]{3}", fullmatch=True), st.sampled_from(["one", "other"]), max_size=40)
@@ -35,7 +35,7 @@ def test_one_that_differs_keeps_its_own_block() -> None:
 
 def test_many_outcomes_alike_are_one_line_with_every_name() -> None:
     names = [f"m-{number:02}" for number in range(5 * MAX_NAMES_IN_GROUP)]
-    text = report_text(report(fleet(), {name: Skipped("stopped by SIGTERM") for name in names}))
+    text = apply_text(report(fleet(), {name: Skipped("stopped by SIGTERM") for name in names}))
     assert text.count("stopped by SIGTERM") == 1
     assert f"likewise {', '.join(names[1:])}\n" in text
     assert f"{len(names)} skipped" in text

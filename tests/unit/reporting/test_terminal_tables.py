@@ -8,7 +8,7 @@ from controller.model.plan import Actor, PlanStatus
 from controller.reporting.formatting import SHORT_CELL, align_columns
 from controller.reporting.paint import Paint
 from controller.reporting.text import plan_text
-from controller.reporting.text_drift import drift_text, status_text
+from controller.reporting.text_drift_and_status import drift_text, status_text
 from tests.unit.reporting.fleets import finding, fleet, merchant
 
 LONG = "franchise-uk-london-high-street-of-a-long-name-0001"

@@ -21,8 +21,8 @@ from controller.reporting.formatting import align_columns, clean, format_value
 from controller.reporting.html import plan_html
 from controller.reporting.markdown import plan_markdown
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
-from controller.reporting.text import destroyed, not_applied_text, plan_summary, plan_text, report_text
-from controller.reporting.text_drift import drift_text, merchant_detail_text, status_text
+from controller.reporting.text import apply_text, merchants_with_destruction, not_applied_text, plan_summary, plan_text
+from controller.reporting.text_drift_and_status import drift_text, merchant_detail_text, status_text
 from tests.unit.reporting.fleets import NOW, changing, finding, fleet, merchant, report, waiting
 
 REFUSAL = Refusal((LimitExceeded("unlink", 7, 1, "--allow unlink", tuple(f"m-{i}" for i in range(7))),))
@@ -91,7 +91,7 @@ def test_a_report_names_what_went_wrong_and_counts_the_rest() -> None:
         "d": Skipped("stopped"),
         "e": Unchanged(),
     }
-    lines = report_text(report(plan, outcomes, stop_reason="too many failures", resume_at=NOW)).splitlines()
+    lines = apply_text(report(plan, outcomes, stop_reason="too many failures", resume_at=NOW)).splitlines()
     assert lines == [
         "b  failed  the key is wrong  (trying again will not help until something changes)",
         "c  moved  somebody else moved it since the plan was made, so it was not written over: enabled. Plan again.",
@@ -105,7 +105,7 @@ def test_a_report_names_what_went_wrong_and_counts_the_rest() -> None:
 def test_a_report_lists_the_links_to_send_to_the_merchants_whose_connections_are_new() -> None:
     link = waiting("bolt").findings
     outcomes = {"acme": Applied(2, waiting().findings), "bolt": Applied(2, link)}
-    lines = report_text(report(fleet(changing(), changing("bolt")), outcomes)).splitlines()
+    lines = apply_text(report(fleet(changing(), changing("bolt")), outcomes)).splitlines()
     assert lines == [
         "Send each merchant its link, to give consent:",
         "  acme",
@@ -118,7 +118,7 @@ def test_a_report_lists_the_links_to_send_to_the_merchants_whose_connections_are
 
 
 def test_a_report_of_a_plan_that_nobody_was_asked_about_shows_why_nothing_was_done() -> None:
-    assert "connection-pending" in report_text(report(fleet(waiting()), {"acme": Unchanged()}))
+    assert "connection-pending" in apply_text(report(fleet(waiting()), {"acme": Unchanged()}))
 
 
 def test_a_declined_plan_is_not_shown_twice() -> None:
@@ -208,7 +208,7 @@ def test_a_plan_counts_who_is_added_changed_and_destroyed_and_names_those_whose_
     plans = [replace(changing(name), changes=(Change(kind, ()),)) for name, kind in kinds.items()]
     plan = fleet(*plans, changing("acme"), merchant("bolt"))
     assert plan_summary(plan).startswith("1 to add, 1 to change, 2 to destroy, 1 in sync. ")
-    assert destroyed(plan) == ["old", "off"]
+    assert merchants_with_destruction(plan) == ["old", "off"]
 
 
 def test_a_platform_is_called_as_manifests_call_it() -> None:

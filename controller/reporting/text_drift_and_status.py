@@ -20,12 +20,12 @@ from controller.reporting.paint import WITHOUT_COLOUR, Paint
 from controller.reporting.provenance import shown_text
 from controller.reporting.text import (
     actor_lines,
+    block_lines_unread_last,
     data_age_lines,
     finding_lines,
     merchant_lines,
     notice_lines,
     provenance_lines,
-    unread_last,
 )
 
 
@@ -45,7 +45,7 @@ def drift_text(
             lines += [paint("strong", label_title(shown.group_by, value, part)), "", *_merchant_blocks(part, paint)]
     lines += notice_lines(plan, paint)
     lines += _unmanaged_lines(plan, unmanaged)
-    lines += _data_lines(plan, paint) if data else []
+    lines += _oldest_data_table(plan, paint) if data else []
     codes = Counter(finding.code for finding in findings_of(plan))
     lines += align_columns([(code, f"{number:,}") for code, number in sorted(codes.items())], "  ")
     return "\n".join(
@@ -68,7 +68,7 @@ def _merchant_blocks(plan: FleetPlan, paint: Paint) -> list[str]:
         lines = [line for finding in plan.findings for line in finding_lines(finding, paint)]
         return [paint("strong", clean(plan.merchant)), *lines]
 
-    return unread_last(found, paint, block)
+    return block_lines_unread_last(found, paint, block)
 
 
 def label_title(label: str, value: str, part: FleetPlan) -> str:
@@ -147,7 +147,9 @@ def _status_row(plan: Plan, paint: Paint, now: datetime) -> tuple[str, ...]:
         (each.status.value for each in plan.conditions if each.type == READY_CONDITION), ConditionStatus.UNKNOWN.value
     )
     waits = "" if unmet is None else f"{unmet.type}: {unmet.reason}" if unmet.reason else unmet.type
-    reason = _left_alone(plan) or (_rests(plan) if plan.status is PlanStatus.IN_SYNC else _held_back(plan) or waits)
+    reason = _why_left_alone(plan) or (
+        _why_at_rest(plan) if plan.status is PlanStatus.IN_SYNC else _why_held_back(plan) or waits
+    )
     return (
         clean(plan.merchant),
         paint.word(plan.status.value),
@@ -157,19 +159,19 @@ def _status_row(plan: Plan, paint: Paint, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _left_alone(plan: Plan) -> str:
+def _why_left_alone(plan: Plan) -> str:
     """That it is closed to writes, or what of it is ignored: a manifest says so, and nobody is waited for."""
     if plan.hold and plan.is_closed:
         return plan.hold.reason
     return next((each.cause for each in plan.findings if each.code == "ignored"), "")
 
 
-def _held_back(plan: Plan) -> str:
+def _why_held_back(plan: Plan) -> str:
     """Nothing is waited for while the same would be refused or fail again."""
     return next((f"held back: {each.cause}" for each in plan.findings if each.code == "quarantined"), "")
 
 
-def _rests(plan: Plan) -> str:
+def _why_at_rest(plan: Plan) -> str:
     """In sync and not ready is how the manifest wants it: unlinked or off. It waits for nothing."""
     reasons = [
         each.reason for each in plan.conditions if each.type in ("AccountingConnected", READY_CONDITION) and each.reason
@@ -190,7 +192,7 @@ def last_syncs_lines(plan: FleetPlan, paint: Paint) -> list[str]:
     return [paint("quiet", words)] if words else []
 
 
-def _data_lines(plan: FleetPlan, paint: Paint) -> list[str]:
+def _oldest_data_table(plan: FleetPlan, paint: Paint) -> list[str]:
     rows = oldest_data_rows(plan)
     head = tuple(paint("strong", word) for word in ("MERCHANT", "PULLED", "OLDEST TYPE"))
     return [*align_columns([head, *rows], "", width=paint.width), ""] if rows else []
