@@ -22,7 +22,10 @@ def main() -> None:
     except KeyboardInterrupt:  # in the moment after
         code = 130
     except SystemExit as stopped:
+        signals.exit_on_signal()
         code = signals.exit_code_of(stopped)
+        if code - 128 in signals.STOP_SIGNALS:
+            signals.say_stopped()
     signals.exit_process(code)
 
 

@@ -67,7 +67,7 @@ def split_environments(
     environments = {name: _environment(f"{file}: [environments.{name}]", name, each) for name, each in tables.items()}
     states: dict[str, str] = {}
     for name, environment in environments.items():
-        state = _place(str(environment.settings.get("state", common.get("state", environment.default_state))))
+        state = _canonical_state(str(environment.settings.get("state", common.get("state", environment.default_state))))
         if state in states:
             raise InvalidSettings(
                 f"{file}: environments {states[state]} and {name} have the same state: each remembers another account, "
@@ -77,7 +77,7 @@ def split_environments(
     return common, environments
 
 
-def _place(state: str) -> str:
+def _canonical_state(state: str) -> str:
     """The same text for the same file of a state, however its path is written."""
     scheme, separator, path = state.partition("sqlite:///")
     return os.path.realpath(path) if separator and not scheme else state

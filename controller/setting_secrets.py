@@ -42,14 +42,14 @@ def variable_text(name: str, environ: Mapping[str, str]) -> str | None:
 def read_api_key(environ: Mapping[str, str], cwd: Path, environment: NamedEnvironment | None) -> str | None:
     if environment and environment.api_key_file:
         key_file = environment.api_key_file
-        return _one_word(_read_secret_file(key_file, key_file, cwd), key_file)
+        return _checked_key(_read_secret_file(key_file, key_file, cwd), key_file)
     if environment and environment.api_key_variable:
         # Its own variable alone: the key that lies about in CODAT_API_KEY may be that of another environment.
         text = variable_text(environment.api_key_variable, environ)
-        return _one_word(text.removeprefix("\ufeff").strip(), environment.api_key_variable) if text else None
+        return _checked_key(text.removeprefix("\ufeff").strip(), environment.api_key_variable) if text else None
     key = read_secret("CODAT_API_KEY", environ, cwd)
     source = "CODAT_API_KEY" if "CODAT_API_KEY" in environ else "CODAT_API_KEY_FILE"
-    return _one_word(key, source) if key else None
+    return _checked_key(key, source) if key else None
 
 
 def read_secret(variable: str, environ: Mapping[str, str], cwd: Path) -> str | None:
@@ -110,11 +110,11 @@ def is_exposed(file: Path) -> bool:
     return bool(kind.st_mode & 0o066) and kind.st_uid == os.geteuid() and not mounted
 
 
-def exposed_words(file: Path) -> str:
+def exposure_text(file: Path) -> str:
     return f"{file} can be read by others than its owner"
 
 
-def _one_word(key: str, address: str) -> str:
+def _checked_key(key: str, address: str) -> str:
     if key.startswith("Basic ") or _is_base64_form(key):
         raise InvalidSettings(
             f"{address}: this is the Base64 form of a key, as the Authorization header bears it; set the key itself"

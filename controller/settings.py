@@ -166,7 +166,7 @@ def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any
     written = _load_file(environ, cwd, flags)
     _refuse_renamed(environ)
     _refuse_contradicting(environ, flags, written)
-    values = {row.name: _first(row, flags, environ, written) for row in _ROWS}
+    values = {row.name: _value_of(row, flags, environ, written) for row in _ROWS}
     if isinstance(values["manifests"], GitAddress):
         if values["cache"] is None:
             raise InvalidSettings("manifests from Git are cloned into the cache folder: set MERCHANTCTL_CACHE to one")
@@ -175,7 +175,7 @@ def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any
         values["portal_link"] = CODAT_PORTAL_LINK if values["base_url"] == PRODUCTION_URL else ""
     secrets: dict[str, Any] = {name: read_secret(variable, environ, cwd) for name, variable in SECRET_VARIABLES.items()}
     _check_encrypted(values["base_url"], values["allow_http"])
-    from_file = _said(_ROWS[0], flags, environ, written)[0].startswith(SETTINGS_FILE)
+    from_file = _source_and_text(_ROWS[0], flags, environ, written)[0].startswith(SETTINGS_FILE)
     settings = Settings(
         base_url_from_file=from_file,
         api_key=read_api_key(environ, cwd, written.environment),
@@ -209,7 +209,7 @@ def setting_sources(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, A
     environment = written.environment
     if environment and (place := environment.api_key_variable or environment.api_key_file):
         secrets["api_key"] = place
-    return {row.name: _said(row, flags, environ, written)[0] for row in _ROWS} | secrets
+    return {row.name: _source_and_text(row, flags, environ, written)[0] for row in _ROWS} | secrets
 
 
 def _check_encrypted(base_url: str, allow_http: bool) -> None:
@@ -290,16 +290,18 @@ class _SettingsFile:
         return self.environment.default_state if self.environment and row.name == "state" else row.default
 
 
-def _first(row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], written: _SettingsFile) -> Any:
+def _value_of(row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], written: _SettingsFile) -> Any:
     """The value of the strongest source that has one."""
-    address, text = _said(row, flags, environ, written)
+    address, text = _source_and_text(row, flags, environ, written)
     try:
         return row.parse(text)
     except ValueError as error:
         raise InvalidSettings(f"{address}: {mask_passwords(repr(text))} {error}") from None
 
 
-def _said(row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], written: _SettingsFile) -> tuple[str, str]:
+def _source_and_text(
+    row: _Row, flags: Mapping[str, Any], environ: Mapping[str, str], written: _SettingsFile
+) -> tuple[str, str]:
     """Where a setting comes from, and what stands there."""
     if flags.get(row.name) is not None:
         return "--" + row.name.replace("_", "-"), str(flags[row.name])

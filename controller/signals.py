@@ -45,12 +45,12 @@ def signals_blocked() -> Iterator[None]:
 
 def exit_code_of(by: SystemExit) -> int:
     """The exit code of a command that ended itself, or that a signal has unwound."""
-    exit_on_signal()
-    code = by.code if isinstance(by.code, int) else 1
-    if code - 128 in STOP_SIGNALS:
-        with suppress(OSError):
-            os.write(2, _STOPPED)
-    return code
+    return by.code if isinstance(by.code, int) else 1
+
+
+def say_stopped() -> None:
+    with suppress(OSError):
+        os.write(2, _STOPPED)
 
 
 def exit_process(code: int) -> NoReturn:
@@ -67,6 +67,5 @@ def _unwind(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
-    with suppress(OSError):
-        os.write(2, _STOPPED)
+    say_stopped()
     os._exit(128 + number)

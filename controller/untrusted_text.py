@@ -73,7 +73,7 @@ def dump_json(document: Any) -> str:
     return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def unknown_merchant(name: str, known_names: Iterable[str]) -> str:
+def unknown_merchant_text(name: str, known_names: Iterable[str]) -> str:
     """That no merchant has the name, with the one that was meant, perhaps, or else where they are listed."""
     from difflib import get_close_matches
 

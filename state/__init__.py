@@ -100,20 +100,20 @@ __all__ = [
 
 @asynccontextmanager
 async def open_state(
-    url: str, *, read_only: Callable[[str], None] | None = None, lease: float = DEFAULT_LEASE_S
+    url: str, *, on_read_only: Callable[[str], None] | None = None, lease_s: float = DEFAULT_LEASE_S
 ) -> AsyncIterator[Store]:
     """Open the state at `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…`; create it if missing.
 
-    read_only  allows a state that cannot be written: it is called with a sentence for people, and this process works
-               on a temporary copy, so that whatever it writes is lost
-    lease      seconds without a heartbeat after which PostgreSQL ends this process's lock, and rolls back a write
-               that it is in the middle of
+    on_read_only  allows a state that cannot be written: it is called with a sentence for people, and this process works
+                  on a temporary copy, so that whatever it writes is lost
+    lease_s       seconds without a heartbeat after which PostgreSQL ends this process's lock, and rolls back a write
+                  that it is in the middle of
 
     On exit, the lock is released if the store still holds it, and all connections are closed.
     Raises StateUnusable.
     """
-    async with open_database(url, read_only, lease) as database:
-        store = Store(database, lease)
+    async with open_database(url, on_read_only, lease_s) as database:
+        store = Store(database, lease_s)
         try:
             yield store
         finally:

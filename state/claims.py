@@ -134,7 +134,7 @@ class FileClaim:
         if self._leases is None:
             self._leases = self._open(os.O_RDWR | os.O_CREAT, self._leases_path)
         try:
-            _lock_byte(self._leases, fcntl.F_WRLCK, _lease_offset(name))
+            _set_byte_lock(self._leases, fcntl.F_WRLCK, _lease_offset(name))
         except (BlockingIOError, PermissionError):
             return False
         except OSError as error:
@@ -143,7 +143,7 @@ class FileClaim:
 
     async def give_back_lease(self, name: str) -> None:
         if self._leases is not None:
-            _lock_byte(self._leases, fcntl.F_UNLCK, _lease_offset(name))
+            _set_byte_lock(self._leases, fcntl.F_UNLCK, _lease_offset(name))
 
     def _open(self, flags: int, path: str | None = None) -> int:
         try:
@@ -180,7 +180,7 @@ def _lease_offset(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
 
 
-def _lock_byte(descriptor: int, kind: int, offset: int) -> None:
+def _set_byte_lock(descriptor: int, kind: int, offset: int) -> None:
     """Raises BlockingIOError or PermissionError where another has it."""
     if sys.platform == "linux":
         # Of the open file, not of the process: two claims of one process exclude each other, too.
@@ -193,8 +193,8 @@ def _lock_byte(descriptor: int, kind: int, offset: int) -> None:
 class PostgresClaim:
     """A claim on PostgreSQL: an advisory lock of one connection, which is kept open for it. `table` names the claim."""
 
-    def __init__(self, engine: AsyncEngine, lease: float, table: str) -> None:
-        self._engine, self._lease = engine, lease
+    def __init__(self, engine: AsyncEngine, lease_s: float, table: str) -> None:
+        self._engine, self._lease_s = engine, lease_s
         self._name = {"table": table}
         self._connection: AsyncConnection | None = None
         self._mutex = asyncio.Lock()
@@ -205,7 +205,7 @@ class PostgresClaim:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             if not await connection.scalar(_TAKE, self._name):
                 return False
-            await connection.execute(_SET_LEASE, {"lease": f"{self._lease * 1000:.0f}"})
+            await connection.execute(_SET_LEASE, {"lease": f"{self._lease_s * 1000:.0f}"})
             self._connection = connection
             return True
         finally:
@@ -239,13 +239,13 @@ class PostgresClaim:
             return None if row is None else max(0.0, float(row[0]))
 
     async def take_lease(self, name: str) -> bool:
-        return await self._ask_for_lease(_TAKE_LEASE, name)
+        return await self._execute_on_lease(_TAKE_LEASE, name)
 
     async def give_back_lease(self, name: str) -> None:
         with suppress(LeaseLost):  # the lease is lost with the claim
-            await self._ask_for_lease(_GIVE_BACK_LEASE, name)
+            await self._execute_on_lease(_GIVE_BACK_LEASE, name)
 
-    async def _ask_for_lease(self, statement: TextClause, name: str) -> bool:
+    async def _execute_on_lease(self, statement: TextClause, name: str) -> bool:
         async with self._mutex:
             if self._connection:
                 with suppress(SQLAlchemyError):

@@ -224,16 +224,16 @@ def _is_busy(error: DBAPIError) -> bool:
 
 @asynccontextmanager
 async def open_database(
-    url: str, read_only: Callable[[str], None] | None = None, lease: float = DEFAULT_LEASE_S
+    url: str, on_read_only: Callable[[str], None] | None = None, lease_s: float = DEFAULT_LEASE_S
 ) -> AsyncIterator[Database]:
     """The database at a user's URL, made and brought up to date as needed. Raises StateUnusable.
 
-    read_only  it may be one that cannot be written: this is called with a sentence then, and what is noted is lost
-    lease      seconds without a sign of life after which its claim lapses, and its open transactions end
+    on_read_only  it may be one that cannot be written: this is called with a sentence then, and what is noted is lost
+    lease_s       seconds without a sign of life after which its claim lapses, and its open transactions end
     """
     parsed = _parse(url)
-    with _writable_or_a_copy(parsed, read_only) as at:
-        database = _connect(at, parsed, lease)
+    with _writable_or_a_copy(parsed, on_read_only) as at:
+        database = _connect(at, parsed, lease_s)
         try:
             await _bring_up_to_date(database)
             yield database
@@ -242,18 +242,18 @@ async def open_database(
 
 
 @contextmanager
-def _writable_or_a_copy(url: URL, read_only: Callable[[str], None] | None) -> Iterator[URL]:
+def _writable_or_a_copy(url: URL, on_read_only: Callable[[str], None] | None) -> Iterator[URL]:
     path = url.database if url.get_backend_name() == "sqlite" else None
     why = unwritable_reason(path) if path and path != ":memory:" else None
     if path is None or why is None:
         yield url
         return
-    if read_only is None:
+    if on_read_only is None:
         raise StateUnusable(
             f"the state {without_password(url)} cannot be written: {why}. "
             "Give this user the right to, or name another place with MERCHANTCTL_STATE."
         )
-    read_only(f"the state {without_password(url)} cannot be written: {why}. Nothing of this look is noted there.")
+    on_read_only(f"the state {without_password(url)} cannot be written: {why}. Nothing of this look is noted there.")
     with temporary_copy(path) as copy:
         yield url.set(database=copy)
 
@@ -367,13 +367,13 @@ def _may_be_there(url: URL) -> bool:
     return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
 
 
-def _connect(url: URL, original: URL, lease: float) -> Database:
+def _connect(url: URL, original: URL, lease_s: float) -> Database:
     """`original`: the state itself, where `url` is that of a copy of it to look into."""
     backend = url.get_backend_name()
     if backend == "sqlite":
         return _sqlite(url, original)
     if backend in ("postgresql", "postgres"):
-        return _postgresql(url, lease)
+        return _postgresql(url, lease_s)
     raise StateUnusable(f"the state cannot be kept in {backend!r}. Use `sqlite:///…` or `postgresql://…`.")
 
 
@@ -456,7 +456,7 @@ def _keep_private(path: str) -> None:
                 os.chmod(each, 0o600)
 
 
-def _postgresql(url: URL, lease: float) -> Database:
+def _postgresql(url: URL, lease_s: float) -> Database:
     """Known to the server by process and host; a server that does not answer is not waited for."""
     application = f"merchantctl {os.getpid()}@{socket.gethostname()}"[:63]
     known = {"connect_timeout": 10, "application_name": application, **NOTICE_SILENT_SERVER}
@@ -471,7 +471,7 @@ def _postgresql(url: URL, lease: float) -> Database:
     except ModuleNotFoundError:
         raise StateUnusable("a state in PostgreSQL needs `pip install 'merchantctl[postgres]'`.") from None
     pool = AsyncEngine(engine)
-    return _PostgresDatabase(pool, pool, lease)
+    return _PostgresDatabase(pool, pool, lease_s)
 
 
 class _PostgresDatabase(Database):
@@ -485,13 +485,13 @@ class _PostgresDatabase(Database):
         "AND relnamespace = to_regnamespace(current_schema())"
     )
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, lease: float) -> None:
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, lease_s: float) -> None:
         commands, controllers, rollouts = (
-            PostgresClaim(writer, lease, table) for table in ("locks", "controllers", "rollouts")
+            PostgresClaim(writer, lease_s, table) for table in ("locks", "controllers", "rollouts")
         )
         claims = {LockKind.COMMANDS: commands, LockKind.CONTROLLERS: controllers}
-        super().__init__(writer, reader, claims, rollouts, PostgresClaim(writer, lease, "lock"))
-        self._lease = lease
+        super().__init__(writer, reader, claims, rollouts, PostgresClaim(writer, lease_s, "lock"))
+        self._lease_s = lease_s
 
     async def keeps_sessions(self) -> bool:
         with _foreign_errors_stop_here(self._reader.url):
@@ -501,7 +501,7 @@ class _PostgresDatabase(Database):
     @asynccontextmanager
     async def _begin_once(self) -> AsyncIterator[AsyncConnection]:
         async with super()._begin_once() as connection:
-            await connection.execute(_OUR_TURN, {"lease": f"{self._lease * 1000:.0f}"})
+            await connection.execute(_OUR_TURN, {"lease": f"{self._lease_s * 1000:.0f}"})
             yield connection
 
 

@@ -61,7 +61,7 @@ class Declarations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load(self, digest: str) -> DeclaredFleet:
+    async def load_to_compare(self, digest: str) -> DeclaredFleet:
         """All rows, or those that matter to a load that is the recorded one."""
         wents = select(declarations.c.went).where(declarations.c.went.is_not(None))
         matters = declarations.c.went.is_not(None) | declarations.c.came.in_(wents)

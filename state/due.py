@@ -105,7 +105,7 @@ class Due:
                 await transaction.execute(update(due).where(due.c.key.in_(some)).values(values))
             return taken
 
-    async def load_due(self, taker: Taker, limit: int = MAX_DUE_PER_TICK) -> dict[str, int]:
+    async def check_clock_and_load_due(self, taker: Taker, limit: int = MAX_DUE_PER_TICK) -> dict[str, int]:
         """Those whom this taker may claim, the most urgent first: the lane of each. Where the clock was put back, what
         waits begins to wait anew, and waits no longer than before."""
         async with self._database.reading() as connection:
@@ -113,7 +113,7 @@ class Due:
             rows = (await connection.execute(_due_now(now, taker).limit(limit))).all()
             is_ahead = await connection.scalar(select(due.c.key).where(_asked_after(now)).limit(1))
         if is_ahead is not None:
-            await self._believe_clock()
+            await self._restart_waits()
         return {row.key: row.lane for row in rows}
 
     async def count_waiting(self) -> int:
@@ -123,7 +123,7 @@ class Due:
 
     # -- Takers
 
-    async def record_alive(self, taker: Taker) -> int:
+    async def record_alive_and_reap(self, taker: Taker) -> int:
         """A sign of life. Whoever was taken by one that is dead is due at once; how many these are."""
         async with self._database.writing() as transaction:
             now = await current_time(transaction)
@@ -161,7 +161,7 @@ class Due:
         async with self._database.writing() as transaction:
             await _give_back(transaction, [taker.id], await current_time(transaction))
 
-    async def _believe_clock(self) -> None:
+    async def _restart_waits(self) -> None:
         async with self._database.writing() as transaction:
             now = await current_time(transaction)
             query = select(due.c.key, due.c.due_at, due.c.asked_at).where(_asked_after(now))

@@ -1,6 +1,6 @@
 """Manual syncs: each is recorded before the merchant is switched off for it, until it is switched on again.
 
-    begin ─▶ (switched off) ─▶ request ─▶ (Codat synchronises) ─▶ end ─▶ (switched on) ─▶ close
+    begin ─▶ (switched off) ─▶ mark_requested ─▶ (Codat synchronises) ─▶ end ─▶ (switched on) ─▶ close
 
 Whose process dies in between is told by its heartbeats; whoever looks next goes on from there.
 """
@@ -91,10 +91,10 @@ class ManualSyncs:
     async def _send_heartbeats(self, number: int) -> None:
         while True:
             await asyncio.sleep(self._lease_s / HEARTBEATS_PER_LEASE)
-            with suppress(StateProblem):  # `request` tells whether it is ours still
+            with suppress(StateProblem):  # `mark_requested` tells whether it is ours still
                 await self._renew(number)
 
-    async def request(self, number: int, at: datetime) -> None:
+    async def mark_requested(self, number: int, at: datetime) -> None:
         """Record, durably before it returns, that its request is about to leave. Raises LeaseLost: then it must not."""
         asked_at = seconds_since_boot()
         if not await self._renew(number, requested_at=at) or seconds_since_boot() - asked_at > self._lease_s / 3:

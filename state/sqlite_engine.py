@@ -95,8 +95,8 @@ def _unopened_connection(busy_ms: int, pragmas: Sequence[str], database: str, **
         connection: sqlite3.Connection = sqlite3.connect(database, **options)
         try:
             for pragma in pragmas:
-                _set(connection, pragma, busy_ms)
-            _wait_for_locks(connection, 0)
+                _set_pragma(connection, pragma, busy_ms)
+            _set_busy_timeout(connection, 0)
         except BaseException:
             connection.close()
             raise
@@ -107,7 +107,7 @@ def _unopened_connection(busy_ms: int, pragmas: Sequence[str], database: str, **
     return connection
 
 
-def _set(connection: sqlite3.Connection, pragma: str, busy_ms: int) -> None:
+def _set_pragma(connection: sqlite3.Connection, pragma: str, busy_ms: int) -> None:
     """Waits for a lock also where SQLite does not: of two that make one file a WAL at once it refuses one, at once."""
     give_up_at = monotonic() + busy_ms / 1000
     while True:
@@ -120,7 +120,7 @@ def _set(connection: sqlite3.Connection, pragma: str, busy_ms: int) -> None:
         sleep(BUSY_RETRY_INTERVAL_S)
 
 
-def _wait_for_locks(connection: sqlite3.Connection, busy_ms: int) -> None:
+def _set_busy_timeout(connection: sqlite3.Connection, busy_ms: int) -> None:
     connection.execute(f"PRAGMA busy_timeout={busy_ms}").close()
 
 
@@ -157,11 +157,11 @@ class _Connection(aiosqlite.Connection):
         await self._execute(self._patiently, work)
 
     def _patiently(self, work: Callable[[], None]) -> None:
-        _wait_for_locks(self._conn, self._busy_ms)
+        _set_busy_timeout(self._conn, self._busy_ms)
         try:
             work()
         finally:
-            _wait_for_locks(self._conn, 0)
+            _set_busy_timeout(self._conn, 0)
 
     async def commit(self) -> None:
         await self._execute(self._patiently, self._conn.commit)

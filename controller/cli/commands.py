@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from controller.quick_dataclasses import dataclass
-from controller.setting_secrets import exposed_words
+from controller.setting_secrets import exposure_text
 from controller.settings import PRODUCTION_URL, InvalidSettings, Settings, environment_names, load_settings
 from controller.untrusted_text import escape_control
 
@@ -141,7 +141,7 @@ class CommandTable(click.Group):
 def _warn_of_exposed_files(files: Iterable[Path]) -> None:
     """Warn of files with secrets that others can read, as ssh and kubectl do."""
     for file in files:
-        warning = escape_control(f"{exposed_words(file)}: chmod 600 {quote(str(file))}")
+        warning = escape_control(f"{exposure_text(file)}: chmod 600 {quote(str(file))}")
         click.echo(f"merchantctl: warning: {warning}", err=True)
 
 

@@ -34,7 +34,7 @@ from controller.operations.git_manifests import with_newest_commit
 from controller.planning.clock_skew import SET_CLOCK_REMEDY, TOLERATED_SKEW
 from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import format_count, format_time
-from controller.setting_secrets import exposed_words
+from controller.setting_secrets import exposure_text
 from controller.setting_values import DAY
 from controller.settings import SETTINGS_FILE, InvalidSettings, Settings, load_settings, setting_sources
 from state import LockKind, LockRow
@@ -81,7 +81,7 @@ async def run_checks(
     for check in _check_settings(settings, sources, cwd):
         yield check
     for file in settings.exposed:
-        yield DoctorCheck("secrets", True, exposed_words(file), f"chmod 600 {quote(str(file))}", warns=True)
+        yield DoctorCheck("secrets", True, exposure_text(file), f"chmod 600 {quote(str(file))}", warns=True)
     for checks in (_check_api(settings, environment), _check_state(settings)):
         async with aclosing(checks):
             async for each in checks:

@@ -18,7 +18,7 @@ from controller.model.errors import MerchantctlError, NotFound, RemoteError
 from controller.model.hooks import HookKind, LiveHook
 from controller.operations.bootstrap import open_reader
 from controller.reporting.formatting import format_time
-from controller.setting_secrets import exposed_words, is_exposed, read_named_secret
+from controller.setting_secrets import exposure_text, is_exposed, read_named_secret
 from controller.settings import Settings
 from state.errors import StateProblem
 from state.inspection import inspect_state
@@ -58,7 +58,7 @@ async def check_webhooks(
             yield DoctorCheck("webhooks", True, f"there is no secret in {place} here", step, warns=True)
         elif place.kind == "file" and is_exposed(cwd / place.name):
             file = cwd / place.name
-            yield DoctorCheck("secrets", True, exposed_words(file), f"chmod 600 {quote(str(file))}", warns=True)
+            yield DoctorCheck("secrets", True, exposure_text(file), f"chmod 600 {quote(str(file))}", warns=True)
     if settings.api_key:
         try:
             async with open_reader(settings, environment) as api:

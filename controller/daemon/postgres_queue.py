@@ -155,7 +155,7 @@ class PostgresQueue(StateQueue):
         async with self._ringing:
             self._ring_soon.clear()
             try:
-                due = {key: Lane(lane) for key, lane in (await self._due.load_due(self._taker)).items()}
+                due = {key: Lane(lane) for key, lane in (await self._due.check_clock_and_load_due(self._taker)).items()}
                 if not due.keys().isdisjoint(self._in_work):  # to be taken over here: no bell is needed
                     self._wake_waiters()
                 self._stop_idle_workers()
@@ -381,7 +381,7 @@ async def open_postgres_queue(url: str, due: Due, process: ProcessIdentity) -> A
                 f"the queue beside the state cannot be used: {_words(error)}. Mend that, then start `run` again."
             ) from error
         queue = PostgresQueue(due, taker, app, connector)
-        await due.record_alive(taker)
+        await due.record_alive_and_reap(taker)
         # A worker that ends is begun anew, and what that is about is said once, by whoever asks the state next.
         logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
         tasks = [asyncio.create_task(work) for work in (queue.write_down_forever(), queue.ring_forever())]

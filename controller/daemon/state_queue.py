@@ -110,7 +110,7 @@ class StateQueue:
         """Whoever waits for somebody to be due is woken where there is one; also where the state is out of reach, which
         it then finds out."""
         with suppress(StateProblem):
-            if not await self._due.load_due(self._taker):
+            if not await self._due.check_clock_and_load_due(self._taker):
                 return
         self._wake_waiters()
 
@@ -118,7 +118,7 @@ class StateQueue:
         """One sign of life; and whoever was in work of those that give none any more is due. So is whoever this process
         has by the rows and not by what it knows: it was claimed, and the answer that said so was lost."""
         try:
-            returned = await self._due.record_alive(self._taker)
+            returned = await self._due.record_alive_and_reap(self._taker)
             unknown = await self._due.load_taken(self._taker) - self._in_work.keys()
             if lost := unknown & self._unknown:
                 await self._due.give_back(lost, self._taker)
@@ -199,7 +199,7 @@ async def open_state_queue(due: Due, process: ProcessIdentity) -> AsyncIterator[
     """The queue of a state, while this lasts. At its end whoever was not looked at is anybody's."""
     taker = Taker(uuid4().hex, process)
     queue = StateQueue(due, taker)
-    await due.record_alive(taker)
+    await due.record_alive_and_reap(taker)
     writing = asyncio.create_task(queue.write_down_forever())
     try:
         yield queue

@@ -189,7 +189,7 @@ async def open_store(settings: Settings, on_read_only: Callable[[str], None] | N
     on_read_only  for those that only look: the state need not be writable; where it is not, this is called with why
     """
     try:
-        async with open_state(settings.state, read_only=on_read_only, lease=settings.lock_lease) as store:
+        async with open_state(settings.state, on_read_only=on_read_only, lease_s=settings.lock_lease) as store:
             yield store
     except StateUnusable as error:
         raise StateError(str(error)) from error

@@ -26,7 +26,7 @@ from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.observe import observe
 from controller.reconcile.snapshot import RunSnapshot
 from controller.settings import Settings
-from controller.untrusted_text import unknown_merchant
+from controller.untrusted_text import unknown_merchant_text
 
 
 @asynccontextmanager
@@ -44,7 +44,7 @@ async def open_merchant(
         request = RunRequest(Scope(name=name))
         snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, no_progress, environment))
         if name not in snapshot.desired:
-            raise UsageError(unknown_merchant(name, snapshot.desired))
+            raise UsageError(unknown_merchant_text(name, snapshot.desired))
         hold = closing_hold(snapshot.desired[name], snapshot.run.service_now())
         if hold and open_api is open_writer:
             raise MerchantctlError(f"{name} is {hold.reason}. Nothing was sent")

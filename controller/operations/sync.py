@@ -217,7 +217,7 @@ class _ManualSync:
         begin."""
         run, request = self._snapshot.run, self._request
         try:
-            await self._store.manual_syncs.request(self._number, run.service_now())
+            await self._store.manual_syncs.mark_requested(self._number, run.service_now())
         except LeaseLost:
             raise MerchantctlError(
                 "this sync gave no sign of life for too long (it was stopped, or its machine slept), and counts as "

@@ -47,7 +47,7 @@ async def load_declared_change(
     if not fleet.root_is_complete:
         return DeclaredChange()
     digest = _digest_of_declared(fleet)
-    recorded = await store.declarations.load("" if renames.acting else digest)
+    recorded = await store.declarations.load_to_compare("" if renames.acting else digest)
     before = under_new_names({name: _declaration(row) for name, row in recorded.rows.items()}, renames)
     after, bound = before, {name for name, row in rows.items() if row.company_id and not row.retired_at}
     if renames.acting or recorded.digest != digest:

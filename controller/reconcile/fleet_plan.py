@@ -20,7 +20,7 @@ from controller.reconcile.load_snapshot import merchants_without_manifest, retai
 from controller.reconcile.request_estimate import estimate_requests, quota_shortfall
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count, format_list
-from controller.untrusted_text import unknown_merchant
+from controller.untrusted_text import unknown_merchant_text
 
 
 def build_fleet_plan(
@@ -78,7 +78,7 @@ def _refuse_unknown_released_names(snapshot: RunSnapshot) -> None:
     run = snapshot.run
     for word in RELEASABLE_BY_NAME:
         for name in sorted(run.policy.released_merchants(word) - snapshot.desired.keys() - snapshot.recorded.keys()):
-            raise UsageError(f"--allow {word}={name}: {unknown_merchant(name, snapshot.desired)}")
+            raise UsageError(f"--allow {word}={name}: {unknown_merchant_text(name, snapshot.desired)}")
 
 
 def _listing(snapshot: RunSnapshot) -> Listing | None:

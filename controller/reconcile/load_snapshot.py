@@ -27,7 +27,7 @@ from controller.reconcile.recover_intents import settle_intents
 from controller.reconcile.rollout_holds import load_active_and_released_holds
 from controller.reconcile.similar_names import SimilarNames
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, index_merchants_by_company_id
-from controller.untrusted_text import unknown_merchant
+from controller.untrusted_text import unknown_merchant_text
 from state import Intent
 
 LISTING_PAGE_SIZE = 5000
@@ -249,7 +249,7 @@ def _targeted_names(fleet: Fleet, scope: Scope, recorded_names: Collection[str])
         asked[scope.name] = frozenset({scope.name})
     for target, found in asked.items():
         if not any(name in fleet.merchants for name in found):
-            raise UsageError(unknown_merchant(target, fleet.merchants))
+            raise UsageError(unknown_merchant_text(target, fleet.merchants))
     return frozenset().union(*asked.values())
 
 

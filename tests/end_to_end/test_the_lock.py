@@ -226,7 +226,7 @@ def standing_in_a_write(place: Place, lease: float) -> Iterator[None]:
         "import asyncio, sys\n"
         "from state.database import open_database\n"
         "async def main():\n"
-        "    async with open_database(sys.argv[1], lease=float(sys.argv[2])) as database, database.writing():\n"
+        "    async with open_database(sys.argv[1], lease_s=float(sys.argv[2])) as database, database.writing():\n"
         "        print('in it', flush=True); await asyncio.sleep(600)\n"
         "asyncio.run(main())\n"
     )

@@ -259,7 +259,7 @@ class TestOverSeveralMachines:
 
     async def test_a_lease_lapses_without_signs_of_life_and_lasts_with_them(self, url: str) -> None:
         """The server's own clock: a second after the last sign the connection is ended."""
-        async with open_state(url, lease=1) as store, open_state(url) as other:
+        async with open_state(url, lease_s=1) as store, open_state(url) as other:
             await store.lock.acquire(replace(ME, pid=1), timeout_s=0)
             with pytest.raises(StateLocked):
                 await other.lock.acquire(ME, timeout_s=2)

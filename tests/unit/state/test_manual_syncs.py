@@ -35,7 +35,7 @@ async def test_it_is_open_from_its_beginning_until_it_is_closed(store: Store) ->
         None,
         True,
     )
-    await store.manual_syncs.request(number, AT)
+    await store.manual_syncs.mark_requested(number, AT)
     await store.manual_syncs.end(number, "2000", AT)
     await store.manual_syncs.end(number, "not begun", AT)
     row = await open_one(store)
@@ -61,9 +61,9 @@ async def test_who_was_taken_for_dead_requests_no_sync(store: Store) -> None:
     number = await begin(store)
     await store.manual_syncs.end(number, "not begun", AT)
     with pytest.raises(LeaseLost):
-        await store.manual_syncs.request(number, AT)
+        await store.manual_syncs.mark_requested(number, AT)
     async with store._database.writing() as transaction:
         await transaction.execute(update(manual_syncs).values(ended_at=None, closed_at=AT))
     with pytest.raises(LeaseLost):
-        await store.manual_syncs.request(number, AT)
+        await store.manual_syncs.mark_requested(number, AT)
     assert await store.manual_syncs.load_open() == []

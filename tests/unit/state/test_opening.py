@@ -137,7 +137,7 @@ async def test_opening_a_state_once_more_in_one_process_ends_no_lock_of_the_firs
     file = tmp_path / "state.db"
     async with open_state(f"sqlite:///{file}") as store:
         await store.records.load()
-        async with open_state(f"sqlite:///{file}", read_only=print) as second:
+        async with open_state(f"sqlite:///{file}", on_read_only=print) as second:
             await second.records.load()
         other = run_python([sys.executable, "-c", LEAVE_WAL, file])
     assert "database is locked" in other.stderr, other.stdout
