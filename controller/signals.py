@@ -2,7 +2,7 @@
 
 while modules are read, and once the exit code is known     ended on the spot, in one line
 while a command runs                                        unwound; the next signal ends it on the spot
-in a run that writes (`stop_on_signals` in app.py)       the first begins nothing new, the second unwinds it,
+in a run that writes (`stop_on_signals` of operations)  the first begins nothing new, the second unwinds it,
                                                             and what comes after those ends it on the spot
 """
 

@@ -143,7 +143,7 @@ def rebind(settings: Settings) -> None:
 def import_(settings: Settings, file: Any) -> None:
     """Fill an empty state from an exported FILE (- = stdin)."""
     from controller.cli.state_access import edit_state
-    from controller.operations.state_export_values import check_state_export_values
+    from controller.operations.state_export_check import check_state_export_values
 
     try:
         document = json.load(file)

@@ -2,7 +2,7 @@
 
     bootstrap         settings, state, client, queue and web put together
     loop              the story: whoever is due is reconciled, until it is told to stop
-    state             what the loop was given, and what it keeps
+    context           what the loop was given, and what it keeps
     workqueue         which merchants are due when: names, or EVERYONE
     state_queue       the same promise over all processes of one state, from its rows
     outage            while the state is out of reach: nothing is looked at, and it goes on by itself

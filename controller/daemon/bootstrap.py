@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from controller.daemon.context import DaemonContext, DaemonState
 from controller.daemon.declared_secrets import DeclaredSecrets
 from controller.daemon.jobs.account_keeper import AccountKeeper
 from controller.daemon.jobs.data_refresher import DataRefresher
@@ -37,7 +38,6 @@ from controller.daemon.pass_lock import PassLock
 from controller.daemon.revision_keeper import RevisionKeeper
 from controller.daemon.rollout_driver import RolloutDriver
 from controller.daemon.scheduler import Timer
-from controller.daemon.state import DaemonContext, DaemonState
 from controller.daemon.state_queue import open_state_queue
 from controller.daemon.workqueue import Queue, WorkQueue
 from controller.desired.git_source import CommitOrder, GitUnavailable

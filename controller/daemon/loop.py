@@ -13,13 +13,13 @@ from signal import Signals
 import structlog
 
 from controller.codat.rate_limiter import background_requests
+from controller.daemon.context import DaemonContext
 from controller.daemon.manifest_watcher import ManifestChange
 from controller.daemon.pass_lock import HeldElsewhere
 from controller.daemon.pass_result import Pass, PassFailure, scope_for_keys
 from controller.daemon.requeue import plan_rechecks
 from controller.daemon.rollout_driver import ROLLOUT_DRIVE_INTERVAL_S
 from controller.daemon.scheduler import Timer, run_timers
-from controller.daemon.state import DaemonContext
 from controller.daemon.workqueue import EVERYONE, Lane, Work
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.errors import (
@@ -247,7 +247,7 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
     result: FleetPlan | FleetReport
     async with daemon.lock.join(keys) if urgent else daemon.lock.hold() as turn:
         if turn.lost_at:
-            daemon.queue.add([EVERYONE], after=(in_flight_until(turn.lost_at) - daemon.run.now()).total_seconds())
+            daemon.queue.add([EVERYONE], after_s=(in_flight_until(turn.lost_at) - daemon.run.now()).total_seconds())
         with daemon.state.new_stop() as stop:
             # Exactly those whom the revision changed. With anybody else among them it is a pass over some like any
             # other, whose limits are lower: what somebody else did is no part of the revision.
@@ -279,9 +279,9 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
     before = daemon.state.latest.plan
     daemon.state.record_pass(done, daemon.manifest_watcher.fleet)
     if done.plan and needs_full_pass(done.plan):
-        daemon.queue.add([EVERYONE], after=daemon.resync_interval_s)
+        daemon.queue.add([EVERYONE], after_s=daemon.resync_interval_s)
     elif done.covers_everyone and daemon.full_pass_interval_s is not None:
-        daemon.queue.add([EVERYONE], after=daemon.full_pass_interval_s)
+        daemon.queue.add([EVERYONE], after_s=daemon.full_pass_interval_s)
     if not isinstance(done.result, PassFailure) and not daemon.leaves_to_others:
         await daemon.run.store.inbox.close_deliveries(
             done.merchants, but=done.taken_over, received_until=done.began, at=done.ended
@@ -291,7 +291,7 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
     for key, seconds in plan_rechecks(
         done, daemon.state.failing_since, await load_retry_times(daemon), fleet_codes
     ).items():
-        daemon.queue.add([key], after=seconds)
+        daemon.queue.add([key], after_s=seconds)
     try:
         await daemon.notifier.pass_finished(done, before, daemon.state.latest, daemon.run.store)
     except Exception:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import structlog
 
 from controller.codat.rate_limiter import background_requests
+from controller.daemon.context import DaemonState
 from controller.daemon.pass_lock import PassLock
-from controller.daemon.state import DaemonState
 from controller.model.desired import Fleet
 from controller.model.errors import LockedByOtherRun, MerchantctlError
 from controller.model.rollout import Rollout, RolloutState

@@ -64,8 +64,8 @@ class StateQueue:
             Timer("queue_heartbeat", HEARTBEAT_INTERVAL_S, self.beat, at_once=True),
         )
 
-    def add(self, keys: Iterable[str], after: float = 0, lane: Lane = Lane.RETRY) -> None:
-        note_asks(self._noted, keys, _now() + after, lane)
+    def add(self, keys: Iterable[str], after_s: float = 0, lane: Lane = Lane.RETRY) -> None:
+        note_asks(self._noted, keys, _now() + after_s, lane)
         self._is_noted.set()
 
     def add_recorded(self, keys: Iterable[str]) -> None:

@@ -54,7 +54,7 @@ class Queue(Protocol):
     def timers(self) -> tuple[Timer, ...]:
         """What has to fire while anybody waits for `get` or `get_urgent`."""
 
-    def add(self, keys: Iterable[str], after: float = 0, lane: Lane = Lane.RETRY) -> None:
+    def add(self, keys: Iterable[str], after_s: float = 0, lane: Lane = Lane.RETRY) -> None:
         """They are due in so many seconds. Whoever waits already keeps the earlier time and the more urgent lane."""
 
     def add_recorded(self, keys: Iterable[str]) -> None:
@@ -87,8 +87,8 @@ class WorkQueue:
         self._waiters: set[asyncio.Event] = set()
         self._closed = False
 
-    def add(self, keys: Iterable[str], after: float = 0, lane: Lane = Lane.RETRY) -> None:
-        note_asks(self._waiting, keys, _now() + after, lane)
+    def add(self, keys: Iterable[str], after_s: float = 0, lane: Lane = Lane.RETRY) -> None:
+        note_asks(self._waiting, keys, _now() + after_s, lane)
         self._wake_waiters()
 
     def add_recorded(self, keys: Iterable[str]) -> None:

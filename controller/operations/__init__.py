@@ -7,10 +7,10 @@
     validate_online    validate --online: every reference of the manifests, looked up in the merchants' books
     period_report      report: from the state alone
     refresh            refresh: Codat is asked to read the books again
-    one_merchant       the company of one declared merchant, for the three that are about one:
-    link, sync, upload link, sync, push
+    one_merchant       the company of one declared merchant, for those that are about one, push among them:
+    link, sync         link, sync
     rebind             state rebind
-    check_state_export_values state import: whether an exported state is whole, before it is imported
+    state_export_check state import: whether an exported state is whole, before it is imported
 
 Never here: what should change (planning), how it is written (reconcile), how it is shown (reporting, cli).
 """

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.codat.client import open_client
+from controller.daemon.context import DaemonContext, DaemonState
 from controller.daemon.loop import run_pass
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
-from controller.daemon.state import DaemonContext, DaemonState
 from controller.daemon.workqueue import EVERYONE, Work, WorkQueue
 from controller.model.controller_status import ControllerStatus
 from controller.model.plan import Plan

@@ -20,11 +20,11 @@ import httpx
 import pytest
 
 from controller.codat.client import open_client
+from controller.daemon.context import DaemonContext, DaemonState
 from controller.daemon.loop import run_pass
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
-from controller.daemon.state import DaemonContext, DaemonState
 from controller.daemon.workqueue import EVERYONE, WorkQueue
 from controller.model.controller_status import ControllerStatus
 from controller.model.drift import is_drifting

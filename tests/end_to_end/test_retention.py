@@ -11,8 +11,8 @@ import pytest
 
 from controller.codat.read_only import open_read_only
 from controller.daemon.bootstrap import RunOptions, _build_jobs
+from controller.daemon.context import DaemonState
 from controller.daemon.manifest_watcher import ManifestWatcher
-from controller.daemon.state import DaemonState
 from controller.daemon.workqueue import WorkQueue
 from controller.model.controller_status import ControllerStatus
 from controller.model.run import RunPolicy, Scope

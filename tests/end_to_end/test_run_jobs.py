@@ -11,13 +11,13 @@ from typing import TypeVar
 import pytest
 
 from controller.codat.client import Client, open_client
+from controller.daemon.context import DaemonContext, DaemonState
 from controller.daemon.jobs.data_refresher import DataRefresher
 from controller.daemon.jobs.sync_poller import SyncPoller
 from controller.daemon.loop import run_pass
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
-from controller.daemon.state import DaemonContext, DaemonState
 from controller.daemon.workqueue import EVERYONE, WorkQueue
 from controller.environment import REAL_ENVIRONMENT
 from controller.model.controller_status import ControllerStatus

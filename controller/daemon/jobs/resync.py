@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from zlib import crc32
 
+from controller.daemon.context import DaemonState
 from controller.daemon.scheduler import Timer
-from controller.daemon.state import DaemonState
 from controller.daemon.workqueue import Lane, Queue
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.quick_dataclasses import dataclass

@@ -11,8 +11,8 @@ from datetime import datetime
 
 import structlog
 
+from controller.daemon.context import DaemonState
 from controller.daemon.scheduler import Timer
-from controller.daemon.state import DaemonState
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE, SeenMerchant, merge_seen
 from controller.model.desired import Fleet
 from controller.quick_dataclasses import dataclass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from controller.daemon.context import DaemonState
 from controller.daemon.pass_result import Pass, PassFailure, PassResult
-from controller.daemon.state import DaemonState
 from controller.daemon.workqueue import EVERYONE
 from controller.model.controller_status import ControllerStatus
 from controller.model.desired import Fleet

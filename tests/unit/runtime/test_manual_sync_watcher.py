@@ -21,7 +21,7 @@ class AskedQueue(WorkQueue):
         super().__init__()
         self.urgent: list[str] = []
 
-    def add(self, keys: Iterable[str], after: float = 0, lane: Lane = Lane.RETRY) -> None:
+    def add(self, keys: Iterable[str], after_s: float = 0, lane: Lane = Lane.RETRY) -> None:
         self.urgent += keys if lane is Lane.EVENT else []
 
 

@@ -134,7 +134,7 @@ class TestEveryQueue:
     async def test_nobody_is_handed_out_before_his_time(self, queue: Queue) -> None:
         now = asyncio.get_running_loop().time
         began = now()
-        queue.add(["late"], after=0.3)
+        queue.add(["late"], after_s=0.3)
         queue.add(["now"])
         found = await looked_at(queue)
         assert ("late" in found) <= (now() - began >= 0.3)
@@ -144,13 +144,13 @@ class TestEveryQueue:
 
     async def test_the_earliest_time_wins_whichever_came_first(self, queue: Queue) -> None:
         for after in (3600, 0.1, 7200):
-            queue.add(["ann"], after=after)
+            queue.add(["ann"], after_s=after)
             await asyncio.sleep(0.02)
         assert await looked_at(queue) == ["ann"]
         assert await is_idle(queue), "asking thrice is one look"
 
     async def test_who_waits_for_later_can_be_due_at_once_after_all(self, queue: Queue) -> None:
-        queue.add(["ann"], after=3600)
+        queue.add(["ann"], after_s=3600)
         asking = asyncio.create_task(looked_at(queue))
         await asyncio.sleep(0.1)
         queue.add(["ann"])
@@ -160,7 +160,7 @@ class TestEveryQueue:
         queue.add(["ann"])
         work = await queue.get()
         queue.add(["ann"])
-        queue.add(["ann"], after=3600)
+        queue.add(["ann"], after_s=3600)
         assert await is_idle(queue)
         await queue.done(work)
         assert await looked_at(queue) == ["ann"]
@@ -182,9 +182,9 @@ class TestEveryQueue:
         assert await taken(queue) == ["bob"]
 
     async def test_who_waits_for_a_long_pass_can_be_urgent_after_all(self, queue: Queue) -> None:
-        queue.add(["ann", "bob"], after=3600)
+        queue.add(["ann", "bob"], after_s=3600)
         queue.add(["ann"], lane=Lane.EVENT)
-        queue.add(["ann"], after=60)
+        queue.add(["ann"], after_s=60)
         assert await looked_at(queue, urgent=True) == ["ann"]
         assert await is_idle(queue)
 
@@ -218,7 +218,7 @@ class TestEveryQueue:
         lanes = [*Lane] * 10
         random.Random(1).shuffle(lanes)
         for lane in lanes:
-            queue.add(["ann"], after=random.Random(2).random() * 3600, lane=lane)
+            queue.add(["ann"], after_s=random.Random(2).random() * 3600, lane=lane)
         queue.add(["ann"])
         assert await looked_at(queue, urgent=True) == ["ann"], "the most urgent lane, the earliest time"
         assert len(queue) in (0, 1)
@@ -234,7 +234,7 @@ class TestEveryQueue:
         assert await queue.get() == {}
 
     async def test_it_can_be_asked_how_many_wait(self, queue: Queue) -> None:
-        queue.add(["ann", "bob"], after=3600)
+        queue.add(["ann", "bob"], after_s=3600)
         assert len(queue) == 2
 
 
@@ -290,8 +290,8 @@ class TestTheQueueOfAState:
         async with open_state(url) as store, opened(store, url) as ending:
             ending.add(["in work"])
             assert await taken(ending) == ["in work"]
-            ending.add(["late"], after=3600)
-            ending.add(["soon"], after=0.3)
+            ending.add(["late"], after_s=3600)
+            ending.add(["soon"], after_s=0.3)
         async with open_state(url) as store, opened(store, url) as begun:
             found = await looked_at(begun)
             while "soon" not in found:
@@ -303,7 +303,7 @@ class TestTheQueueOfAState:
 
     async def test_a_killed_process_of_this_machine_holds_nobody(self, url: str, shared: StateQueue) -> None:
         kill_who_has_taken(url, "['ann', 'bob']")
-        shared.add(["bob"], after=3600)
+        shared.add(["bob"], after_s=3600)
         await shared.beat()
         assert await looked_at(shared) == ["ann", "bob"]
 
@@ -340,7 +340,7 @@ class TestTheQueueOfAState:
     async def test_who_was_claimed_by_a_statement_whose_answer_was_lost_is_due_again(
         self, url: str, shared: StateQueue
     ) -> None:
-        shared.add(["ann"], after=3600)
+        shared.add(["ann"], after_s=3600)
         shared.add(["bob"])
         work = await shared.get()
         change(url, "UPDATE due SET taken_by = (SELECT id FROM due_takers), taken_lane = lane, due_at = NULL")
@@ -359,8 +359,8 @@ class TestTheQueueOfAState:
     async def test_where_the_clock_is_put_back_what_waits_waits_no_longer_than_it_was_to(
         self, url: str, shared: StateQueue
     ) -> None:
-        shared.add(["ann"], after=0.3)
-        shared.add(["bob"], after=3600)
+        shared.add(["ann"], after_s=0.3)
+        shared.add(["bob"], after_s=3600)
         await asyncio.sleep(0.1)
         shift_asks(url, hours=5)
         assert await looked_at(shared) == ["ann"]

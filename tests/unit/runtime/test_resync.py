@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.daemon.context import DaemonState
 from controller.daemon.jobs.resync import PARTS_OF_INTERVAL, Resync, due_for_resync
 from controller.daemon.loop import split_into_passes
-from controller.daemon.state import DaemonState
 from controller.daemon.workqueue import EVERYONE, Lane, WorkQueue
 from controller.model.controller_status import ControllerStatus
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from controller.daemon.context import DaemonState
 from controller.daemon.jobs.shared_view import REFRESHES_PER_COMPLETE_ONE, SharedView
-from controller.daemon.state import DaemonState
 from controller.model.controller_status import ControllerStatus
 from controller.model.encoding import encode
 from controller.model.plan import Plan

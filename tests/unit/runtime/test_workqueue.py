@@ -36,7 +36,7 @@ def told(story: Callable[[WorkQueue], Awaitable[Taken]]) -> Taken:
 def test_who_is_due_together_is_handed_out_together() -> None:
     async def story(queue: WorkQueue) -> Taken:
         queue.add(["bob", "ann"])
-        queue.add(["cid"], after=60)
+        queue.add(["cid"], after_s=60)
         return await take(queue, until=100)
 
     assert told(story) == [(0, ("ann", "bob")), (60, ("cid",))]
@@ -44,9 +44,9 @@ def test_who_is_due_together_is_handed_out_together() -> None:
 
 def test_the_earliest_time_wins_whichever_came_first() -> None:
     async def story(queue: WorkQueue) -> Taken:
-        queue.add(["ann", "bob"], after=60)
-        queue.add(["ann"], after=10)
-        queue.add(["bob"], after=90)
+        queue.add(["ann", "bob"], after_s=60)
+        queue.add(["ann"], after_s=10)
+        queue.add(["bob"], after_s=90)
         return await take(queue, until=200)
 
     assert told(story) == [(10, ("ann",)), (60, ("bob",))]
@@ -54,7 +54,7 @@ def test_the_earliest_time_wins_whichever_came_first() -> None:
 
 def test_who_is_added_while_another_is_waited_for_is_not_kept_waiting() -> None:
     async def story(queue: WorkQueue) -> Taken:
-        queue.add(["late"], after=3600)
+        queue.add(["late"], after_s=3600)
         asyncio.get_running_loop().call_later(5, queue.add, ["now"])
         return await take(queue, until=10)
 
@@ -74,7 +74,7 @@ def test_who_is_added_while_in_hand_is_handed_out_once_more_and_only_afterwards(
 @pytest.mark.parametrize("waiting", [[], ["ann"]])
 def test_a_closed_queue_hands_nobody_out_and_keeps_nobody_waiting(waiting: list[str]) -> None:
     async def story(queue: WorkQueue) -> Taken:
-        queue.add(waiting, after=3600)
+        queue.add(waiting, after_s=3600)
         return await take(queue, until=1)
 
     assert told(story) == []
