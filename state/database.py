@@ -231,9 +231,9 @@ async def open_database(
     on_read_only  it may be one that cannot be written: this is called with a sentence then, and what is noted is lost
     lease_s       seconds without a sign of life after which its claim lapses, and its open transactions end
     """
-    parsed = _parse(url)
+    parsed = _parse_url(url)
     with _writable_or_a_copy(parsed, on_read_only) as at:
-        database = _connect(at, parsed, lease_s)
+        database = _build_database(at, parsed, lease_s)
         try:
             await _bring_up_to_date(database)
             yield database
@@ -261,12 +261,12 @@ def _writable_or_a_copy(url: URL, on_read_only: Callable[[str], None] | None) ->
 @asynccontextmanager
 async def open_existing_database(url: str) -> AsyncIterator[Database | None]:
     """The database as it is, to be looked at: not made and not brought up to date. None where there is no file."""
-    parsed = _parse(url)
+    parsed = _parse_url(url)
     if not _may_be_there(parsed):
         yield None
         return
     with _writable_or_a_copy(parsed, lambda sentence: None) as at:
-        database = _connect(at, parsed, DEFAULT_LEASE_S)
+        database = _build_database(at, parsed, DEFAULT_LEASE_S)
         try:
             yield database
         finally:
@@ -275,7 +275,7 @@ async def open_existing_database(url: str) -> AsyncIterator[Database | None]:
 
 def postgresql_url(url: str) -> str | None:
     """A user's URL as PostgreSQL's own library reads it; None for a state elsewhere. Raises StateUnusable."""
-    parsed = _parse(url)
+    parsed = _parse_url(url)
     if not parsed.get_backend_name().startswith("postgres"):
         return None
     return parsed.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -285,25 +285,25 @@ async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[Mappi
     """Insert rows, or set their columns where a row with that primary key exists. All rows name the same columns."""
     if not rows:
         return
-    await connection.execute(_upsert(connection.dialect.name, table, tuple(rows[0])), list(rows))
+    await connection.execute(_upsert_statement(connection.dialect.name, table, tuple(rows[0])), list(rows))
 
 
 async def insert_new(connection: AsyncConnection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row unless one with that primary key exists; whether it was inserted."""
-    insert = _insert(connection.dialect.name, table)
+    insert = _insert_statement(connection.dialect.name, table)
     statement = insert.on_conflict_do_nothing().values(row).returning(*table.primary_key)
     return (await connection.execute(statement)).first() is not None
 
 
 @cache
-def _upsert(dialect: str, table: Table, columns: tuple[str, ...]) -> Executable:
-    statement = _insert(dialect, table)
+def _upsert_statement(dialect: str, table: Table, columns: tuple[str, ...]) -> Executable:
+    statement = _insert_statement(dialect, table)
     keys = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in columns if name not in keys}
     return statement.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
-def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+def _insert_statement(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that can say what a row is to do that is there already: each dialect has its own, of the same words.
 
     Only the dialect in use is loaded: PostgreSQL's takes as long as all that a `plan` on SQLite asks of the state.
@@ -353,7 +353,7 @@ async def _bring_up_to_date(database: Database) -> None:
 # -- From a user's URL to engines ------------------------------------------------------------------------------------
 
 
-def _parse(url: str) -> URL:
+def _parse_url(url: str) -> URL:
     try:
         return make_url(url)
     except ArgumentError:
@@ -367,17 +367,17 @@ def _may_be_there(url: URL) -> bool:
     return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
 
 
-def _connect(url: URL, original: URL, lease_s: float) -> Database:
+def _build_database(url: URL, original: URL, lease_s: float) -> Database:
     """`original`: the state itself, where `url` is that of a copy of it to look into."""
     backend = url.get_backend_name()
     if backend == "sqlite":
-        return _sqlite(url, original)
+        return _build_sqlite(url, original)
     if backend in ("postgresql", "postgres"):
-        return _postgresql(url, lease_s)
+        return _build_postgresql(url, lease_s)
     raise StateUnusable(f"the state cannot be kept in {backend!r}. Use `sqlite:///…` or `postgresql://…`.")
 
 
-def _sqlite(url: URL, original: URL) -> Database:
+def _build_sqlite(url: URL, original: URL) -> Database:
     if not url.database or url.database == ":memory:":
         raise StateUnusable("the state needs a file to be remembered in, as in `sqlite:///var/merchantctl.db`.")
     refuse_network_folder(str(original.database))
@@ -408,7 +408,7 @@ class _SqliteDatabase(Database):
     ) -> None:
         super().__init__(writer, reader, claims, rollout_claim, claims[LockKind.COMMANDS])  # its file has that name
         self._url = url
-        self._opened = _identity(str(url.database))
+        self._opened = _file_identity(str(url.database))
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -423,7 +423,7 @@ class _SqliteDatabase(Database):
             yield connection
 
     def _check_same_file(self) -> None:
-        found = _identity(str(self._url.database))
+        found = _file_identity(str(self._url.database))
         if self._opened is None or found == self._opened:
             return
         what = "was deleted" if found is None else "was replaced by another file"
@@ -433,7 +433,7 @@ class _SqliteDatabase(Database):
         )
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _file_identity(path: str) -> tuple[int, int] | None:
     """Which file stands at a path; None where there is none."""
     try:
         found = os.stat(path)
@@ -456,7 +456,7 @@ def _keep_private(path: str) -> None:
                 os.chmod(each, 0o600)
 
 
-def _postgresql(url: URL, lease_s: float) -> Database:
+def _build_postgresql(url: URL, lease_s: float) -> Database:
     """Known to the server by process and host; a server that does not answer is not waited for."""
     application = f"merchantctl {os.getpid()}@{socket.gethostname()}"[:63]
     known = {"connect_timeout": 10, "application_name": application, **NOTICE_SILENT_SERVER}

@@ -95,10 +95,10 @@ class Due:
         """
         async with self._database.reading() as connection:
             now = await current_time(connection)
-            if await connection.scalar(_due_now(now, taker, lanes, keys).limit(1)) is None:
+            if await connection.scalar(_select_due(now, taker, lanes, keys).limit(1)) is None:
                 return {}  # to find nobody must not cost the turn of whoever writes
         async with self._database.writing() as transaction:
-            query = _due_now(await current_time(transaction), taker, lanes, keys).limit(limit)
+            query = _select_due(await current_time(transaction), taker, lanes, keys).limit(limit)
             taken = {row.key: row.lane for row in await transaction.execute(query)}
             for some in _batches(sorted(taken)):
                 values = {"taken_by": taker.id, "taken_lane": due.c.lane, "due_at": None}
@@ -110,8 +110,8 @@ class Due:
         waits begins to wait anew, and waits no longer than before."""
         async with self._database.reading() as connection:
             now = await current_time(connection)
-            rows = (await connection.execute(_due_now(now, taker).limit(limit))).all()
-            is_ahead = await connection.scalar(select(due.c.key).where(_asked_after(now)).limit(1))
+            rows = (await connection.execute(_select_due(now, taker).limit(limit))).all()
+            is_ahead = await connection.scalar(select(due.c.key).where(_is_asked_after(now)).limit(1))
         if is_ahead is not None:
             await self._restart_waits()
         return {row.key: row.lane for row in rows}
@@ -142,7 +142,7 @@ class Due:
                 if ProcessIdentity(row.host, row.pid, row.started, "").has_surely_ended()
                 or (may_give_up and now - row.alive_at > TAKER_SILENCE)
             ]
-            return await _give_back(transaction, dead, now) if dead else 0
+            return await _end_takers(transaction, dead, now) if dead else 0
 
     async def load_taken(self, taker: Taker) -> frozenset[str]:
         """Whom this taker has."""
@@ -154,17 +154,17 @@ class Due:
         async with self._database.writing() as transaction:
             now = await current_time(transaction)
             for some in _batches(sorted(keys)):
-                await _let_go(transaction, (due.c.taken_by == taker.id) & due.c.key.in_(some), now)
+                await _make_due_at_once(transaction, (due.c.taken_by == taker.id) & due.c.key.in_(some), now)
 
     async def leave(self, taker: Taker) -> None:
         """This taker ends: whoever it has not looked at is due at once."""
         async with self._database.writing() as transaction:
-            await _give_back(transaction, [taker.id], await current_time(transaction))
+            await _end_takers(transaction, [taker.id], await current_time(transaction))
 
     async def _restart_waits(self) -> None:
         async with self._database.writing() as transaction:
             now = await current_time(transaction)
-            query = select(due.c.key, due.c.due_at, due.c.asked_at).where(_asked_after(now))
+            query = select(due.c.key, due.c.due_at, due.c.asked_at).where(_is_asked_after(now))
             ahead = (await transaction.execute(query)).all()
             statement = update(due).where(due.c.key == bindparam("of")).values(due_at=bindparam("at"), asked_at=now)
             rows = [{"of": row.key, "at": now + max(timedelta(), row.due_at - row.asked_at)} for row in ahead]
@@ -180,11 +180,11 @@ async def ask_within(transaction: AsyncConnection, asks: Mapping[str, Ask]) -> N
     for keys in _batches(sorted(asks)):
         query = select(due.c.key, due.c.due_at, due.c.asked_at, due.c.lane).where(due.c.key.in_(keys))
         before = {row.key: row for row in await transaction.execute(query)}
-        rows = [_merged(key, asks[key], now, before.get(key)) for key in keys]
+        rows = [_merged_row(key, asks[key], now, before.get(key)) for key in keys]
         await upsert(transaction, due, rows)
 
 
-def _merged(key: str, ask: Ask, now: datetime, before: Row[Any] | None) -> dict[str, Any]:
+def _merged_row(key: str, ask: Ask, now: datetime, before: Row[Any] | None) -> dict[str, Any]:
     """The row of a key that is asked for now. Pure."""
     due_at, asked_at, lane = now + timedelta(seconds=max(0.0, ask.after_s)), now, ask.lane
     if before is not None and before.due_at is not None:
@@ -194,7 +194,7 @@ def _merged(key: str, ask: Ask, now: datetime, before: Row[Any] | None) -> dict[
     return {"key": key, "due_at": due_at, "asked_at": asked_at, "lane": lane}
 
 
-def _due_now(
+def _select_due(
     now: datetime, taker: Taker, lanes: Collection[int] | None = None, keys: Collection[str] | None = None
 ) -> Select[tuple[str, int]]:
     """Whom this taker may take in these lanes, the most urgent and longest due first; None = in any, and whoever it is.
@@ -211,18 +211,18 @@ def _due_now(
     return query.order_by(due.c.lane, due.c.due_at, due.c.key)
 
 
-def _asked_after(now: datetime) -> ColumnElement[bool]:
+def _is_asked_after(now: datetime) -> ColumnElement[bool]:
     return due.c.due_at.is_not(None) & (due.c.asked_at > now + DUE_CLOCK_TOLERANCE)
 
 
-async def _give_back(transaction: AsyncConnection, takers: Collection[str], now: datetime) -> int:
+async def _end_takers(transaction: AsyncConnection, takers: Collection[str], now: datetime) -> int:
     """Whoever these have taken is due at once, and they are no more; how many were taken."""
-    count = await _let_go(transaction, due.c.taken_by.in_(takers), now)
+    count = await _make_due_at_once(transaction, due.c.taken_by.in_(takers), now)
     await transaction.execute(delete(due_takers).where(due_takers.c.id.in_(takers)))
     return count
 
 
-async def _let_go(transaction: AsyncConnection, which: ColumnElement[bool], now: datetime) -> int:
+async def _make_due_at_once(transaction: AsyncConnection, which: ColumnElement[bool], now: datetime) -> int:
     """These are due at once, as urgently as when they were taken or more; how many they are."""
     was_more_urgent = due.c.due_at.is_(None) | (due.c.taken_lane < due.c.lane)
     lane = case((was_more_urgent, due.c.taken_lane), else_=due.c.lane)

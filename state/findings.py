@@ -131,9 +131,9 @@ class Findings:
         if not seen_by_key and not endings and not tried:
             return {}
         merchants = {key[0] for key in (*seen_by_key, *(ending.key for ending in endings), *tried)}
-        open_query = _select_of(merchants, _IS_OPEN)
+        open_query = _select_occurrences(merchants, _IS_OPEN)
         async with self._database.writing() as transaction:
-            open_rows = {row.key: row for row in await _read(transaction, open_query)}
+            open_rows = {row.key: row for row in await _read_occurrences(transaction, open_query)}
             continuing = {key: row for key, row in open_rows.items() if key in seen_by_key}
             if continuing:
                 ids = [{"row_id": row.id} for row in continuing.values()]
@@ -142,15 +142,15 @@ class Findings:
                 # Another direction: who changed the value is seen differently now, say because somebody set to a third
                 # value what the manifest asked for. The occurrence stays the same, its story is corrected.
                 if key in continuing and continuing[key].direction != row.direction:
-                    await _correct(transaction, continuing[key].id, row)
+                    await _correct_occurrence(transaction, continuing[key].id, row)
                 elif key in continuing and (moves := _moves_with(continuing[key], row, at, run)):
                     await transaction.execute(_UPDATE_BY_ID.values(moves=moves), {"row_id": continuing[key].id})
             new_rows = [_new_columns(row, at, run) for key, row in seen_by_key.items() if key not in continuing]
             if new_rows:
                 await transaction.execute(insert(occurrences), new_rows)
                 # Read again for the ids of the new rows: they may be among `gone` and `tried`.
-                open_rows = {row.key: row for row in await _read(transaction, open_query)}
-            await _end(
+                open_rows = {row.key: row for row in await _read_occurrences(transaction, open_query)}
+            await _end_occurrences(
                 transaction, [(open_rows[ending.key].id, ending) for ending in endings if ending.key in open_rows], at
             )
             tried_ids = [{"row_id": open_rows[key].id} for key in tried if key in open_rows]
@@ -161,17 +161,19 @@ class Findings:
     async def load_open(self, merchants: Collection[str] | None = None) -> tuple[OccurrenceRow, ...]:
         """The open findings of these merchants (None: all)."""
         async with self._database.reading() as transaction:
-            return await _read(transaction, _select_of(merchants, _IS_OPEN))
+            return await _read_occurrences(transaction, _select_occurrences(merchants, _IS_OPEN))
 
     async def load_open_or_ended_since(self, since: datetime) -> tuple[OccurrenceRow, ...]:
         """The open findings of all merchants, and those that ended after that instant; the oldest first."""
         async with self._database.reading() as transaction:
-            return await _read(transaction, _select_of(None, _IS_OPEN | (occurrences.c.gone_at > since)))
+            return await _read_occurrences(
+                transaction, _select_occurrences(None, _IS_OPEN | (occurrences.c.gone_at > since))
+            )
 
     async def load_occurrences(self, merchant: str) -> tuple[OccurrenceRow, ...]:
         """All occurrences of a merchant's findings, open and ended, the oldest first."""
         async with self._database.reading() as transaction:
-            return await _read(transaction, _select_of([merchant]))
+            return await _read_occurrences(transaction, _select_occurrences([merchant]))
 
     async def count_occurrences(self, merchants: Collection[str], since: datetime) -> dict[FindingKey, int]:
         """By key how often each finding of these merchants came since then; there may be those of others too."""
@@ -191,7 +193,9 @@ class Findings:
         is_recent = occurrences.c.found_at >= since
         recurring_keys = select(*columns).where(is_recent).group_by(*columns).having(func.count() >= min_count)
         async with self._database.reading() as transaction:
-            return await _read(transaction, _select_of(None, is_recent, tuple_(*columns).in_(recurring_keys)))
+            return await _read_occurrences(
+                transaction, _select_occurrences(None, is_recent, tuple_(*columns).in_(recurring_keys))
+            )
 
     async def load_merchants_with(self, code: str) -> tuple[str, ...]:
         """The merchants with an open finding of that code."""
@@ -206,14 +210,14 @@ async def end_findings_of(transaction: AsyncConnection, merchant: str, at: datet
     await transaction.execute(statement.values(gone_at=at, how=how))
 
 
-def _select_of(merchants: Collection[str] | None, *conditions: ColumnElement[bool]) -> Select[Any]:
+def _select_occurrences(merchants: Collection[str] | None, *conditions: ColumnElement[bool]) -> Select[Any]:
     query = select(*(occurrences.c[name] for name in FIELDS)).where(*conditions)
     if merchants is not None and len(merchants) <= MAX_MERCHANTS_IN_QUERY:
         query = query.where(occurrences.c.merchant.in_(merchants))
     return query.order_by(occurrences.c.id)
 
 
-async def _read(transaction: AsyncConnection, query: Select[Any]) -> tuple[OccurrenceRow, ...]:
+async def _read_occurrences(transaction: AsyncConnection, query: Select[Any]) -> tuple[OccurrenceRow, ...]:
     return tuple(OccurrenceRow(*row) for row in await transaction.execute(query))
 
 
@@ -249,7 +253,7 @@ def _is_same(stored: Any, seen: Any) -> bool:
     return bool(stored == seen)
 
 
-async def _correct(transaction: AsyncConnection, row_id: int, row: FindingRow) -> None:
+async def _correct_occurrence(transaction: AsyncConnection, row_id: int, row: FindingRow) -> None:
     """Set direction and values of an open occurrence anew; announce it, if it is news now and was not before."""
     values = {"direction": row.direction, "live": row.live, "wanted": row.wanted, "cause": row.cause}
     await transaction.execute(update(occurrences).where(occurrences.c.id == row_id).values(values))
@@ -258,7 +262,9 @@ async def _correct(transaction: AsyncConnection, row_id: int, row: FindingRow) -
         await transaction.execute(update(occurrences).where(not_announced).values(told=ANNOUNCE_DUE))
 
 
-async def _end(transaction: AsyncConnection, endings: Sequence[tuple[int, FindingEnding]], at: datetime) -> None:
+async def _end_occurrences(
+    transaction: AsyncConnection, endings: Sequence[tuple[int, FindingEnding]], at: datetime
+) -> None:
     rows = [
         {
             "row_id": row_id,

@@ -79,7 +79,7 @@ class Merchants:
                 raise MerchantTaken(new)
             await _refuse_names_in_rollouts(transaction, (old, new), blocking_states)
             origin = await transaction.scalar(select(renames.c.renamed_from).where(renames.c.merchant == old))
-            await _move(transaction, {new: old}, at)
+            await _rename_rows(transaction, {new: old}, at)
             # Two merchants are swapped by hand with three renames, by way of a third name. Recording where the rows
             # came from in the first place lets the next apply see that `metadata.renamedFrom` of the manifests is done.
             if (origin or old) != new:
@@ -112,7 +112,7 @@ class Merchants:
                 await _require_known(transaction, old)
                 if new not in moves.values() and await _is_occupied(transaction, new):
                     raise MerchantTaken(new)
-            await _move(transaction, moves, at)
+            await _rename_rows(transaction, moves, at)
             await _record_renames(transaction, moves, at)
         return dict(moves)
 
@@ -165,7 +165,7 @@ async def _load_renames(transaction: AsyncConnection) -> dict[str, str]:
     return {row.merchant: row.renamed_from for row in rows}
 
 
-async def _move(transaction: AsyncConnection, moves: Mapping[str, str], at: datetime) -> None:
+async def _rename_rows(transaction: AsyncConnection, moves: Mapping[str, str], at: datetime) -> None:
     """Give the rows of each old name in `moves` (old by new) to the new name; what the new name had is removed."""
     # The recorded load of the manifests knows the old names: the next one is compared with every row anew.
     await transaction.execute(delete(declared_fleet))

@@ -71,7 +71,7 @@ class ReportDeliveries:
         """Whether this process is to deliver it now: nobody has begun, or the last try failed and is due again."""
         new = {"report": key.report, "due_at": key.due_at, "destination": key.destination}
         is_due_again = report_deliveries.c.claimed_at.is_(None) & (report_deliveries.c.retry_at <= at)
-        again = update(report_deliveries).where(_is(key), is_due_again)
+        again = update(report_deliveries).where(_has_key(key), is_due_again)
         async with self._database.writing() as transaction:
             if await insert_new(transaction, report_deliveries, {**new, "claimed_at": at, "attempts": 1}):
                 return True
@@ -79,11 +79,11 @@ class ReportDeliveries:
             return await transaction.execute_and_count(again.values(values)) == 1
 
     async def mark_delivered(self, key: DeliveryKey, at: datetime) -> None:
-        await self._set(key, delivered_at=at, failure=None)
+        await self._update(key, delivered_at=at, failure=None)
 
     async def mark_failed(self, key: DeliveryKey, failure: str, retry_at: datetime | None) -> None:
         """It certainly did not arrive; `retry_at`: when it may be tried again, None = never."""
-        await self._set(key, claimed_at=None, failure=failure, retry_at=retry_at)
+        await self._update(key, claimed_at=None, failure=failure, retry_at=retry_at)
 
     async def mark_skipped(self, key: DeliveryKey, at: datetime) -> None:
         """Take it for delivered, unless it is there already: what was due before anybody scheduled it."""
@@ -91,11 +91,11 @@ class ReportDeliveries:
         async with self._database.writing() as transaction:
             await insert_new(transaction, report_deliveries, {**row, "delivered_at": at})
 
-    async def _set(self, key: DeliveryKey, **columns: object) -> None:
+    async def _update(self, key: DeliveryKey, **columns: object) -> None:
         async with self._database.writing() as transaction:
-            await transaction.execute(update(report_deliveries).where(_is(key)).values(columns))
+            await transaction.execute(update(report_deliveries).where(_has_key(key)).values(columns))
 
 
-def _is(key: DeliveryKey) -> ColumnElement[bool]:
+def _has_key(key: DeliveryKey) -> ColumnElement[bool]:
     table = report_deliveries
     return (table.c.report == key.report) & (table.c.due_at == key.due_at) & (table.c.destination == key.destination)

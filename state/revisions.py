@@ -92,7 +92,9 @@ class Revisions:
                 .where(revisions.c.status.in_([each.value for each in decided]))
                 .values(status=RevisionStatus.PAST.value, ended_at=at)
             )
-            await transaction.execute(insert(revisions).values(_columns(revision, RevisionStatus.IN_FORCE, "", at, by)))
+            await transaction.execute(
+                insert(revisions).values(_revision_columns(revision, RevisionStatus.IN_FORCE, "", at, by))
+            )
             return True
 
     async def hold(self, revision: Revision, *, reason: str, at: datetime, by: str) -> bool:
@@ -109,7 +111,9 @@ class Revisions:
                 .where(revisions.c.status == RevisionStatus.HELD.value)
                 .values(status=RevisionStatus.PAST.value, ended_at=at)
             )
-            await transaction.execute(insert(revisions).values(_columns(revision, RevisionStatus.HELD, reason, at, by)))
+            await transaction.execute(
+                insert(revisions).values(_revision_columns(revision, RevisionStatus.HELD, reason, at, by))
+            )
             return True
 
     async def drop_held(self, *, at: datetime) -> bool:
@@ -128,7 +132,9 @@ class Revisions:
             return await transaction.execute_and_count(statement) == 1
 
 
-def _columns(revision: Revision, status: RevisionStatus, reason: str, at: datetime, by: str) -> dict[str, object]:
+def _revision_columns(
+    revision: Revision, status: RevisionStatus, reason: str, at: datetime, by: str
+) -> dict[str, object]:
     return {
         "digest": revision.digest,
         "git_commit": revision.git_commit,

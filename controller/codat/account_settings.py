@@ -150,9 +150,9 @@ def data_types_from(body: JsonObject) -> LiveSettings:
     """By path what is pulled when, and which of that is locked."""
     values: dict[str, Value] = {}
     locked: set[str] = set()
-    for entry in _entries(body):
+    for entry in _data_type_entries(body):
         paths = {key: f"{DATA_TYPES_ROOT}.{entry['dataType']}.{key}" for key in _DATA_TYPE_KEYS}
-        values |= {path: _plain(entry.get(key)) for key, path in paths.items()}
+        values |= {path: _to_value(entry.get(key)) for key, path in paths.items()}
         locked |= set(paths.values()) if entry.get("isLocked") is True else set()
     return LiveSettings(values, frozenset(locked))
 
@@ -164,11 +164,11 @@ def changed_data_types(fresh: JsonObject, changes: Mapping[str, Value]) -> JsonO
     for path, value in changes.items():
         _, data_type, key = path.split(".")
         by_type.setdefault(data_type, {})[key] = value
-    entries = [entry | by_type.get(entry["dataType"], {}) for entry in _entries(fresh)]
+    entries = [entry | by_type.get(entry["dataType"], {}) for entry in _data_type_entries(fresh)]
     return {**fresh, "settings": entries, "overridesDefaults": True}
 
 
-def _entries(body: JsonObject) -> list[JsonObject]:
+def _data_type_entries(body: JsonObject) -> list[JsonObject]:
     entries = body.get("settings")
     if not isinstance(entries, list) or not all(
         isinstance(each, dict) and isinstance(each.get("dataType"), str) for each in entries
@@ -182,7 +182,7 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and not isinstance(value, VerbatimNumber)
 
 
-def _plain(value: Any) -> Value:
+def _to_value(value: Any) -> Value:
     if isinstance(value, VerbatimNumber):
         return int(value) if value.isdecimal() else str(value)
     return value if isinstance(value, bool | str) else None

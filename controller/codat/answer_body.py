@@ -34,7 +34,7 @@ async def read_body(response: httpx.Response, max_bytes: int = MAX_ANSWER_BYTES)
     AnswerTooLarge beyond `max_bytes`; ValueError for a compression that was not asked for, or is broken.
     """
     try:
-        return await _read(response, max_bytes)
+        return await _read_bounded(response, max_bytes)
     finally:
         await response.aclose()
 
@@ -47,7 +47,7 @@ async def read_error_body(response: httpx.Response) -> bytes:
         return b""
 
 
-async def _read(response: httpx.Response, max_bytes: int) -> bytes:
+async def _read_bounded(response: httpx.Response, max_bytes: int) -> bytes:
     announced = response.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > max_bytes:
         raise AnswerTooLarge(

@@ -115,8 +115,8 @@ async def run_daemon(
     options = RunOptions(report_only=report_only)
     async with (
         _open_daemon(settings, options, environment, read_key) as (daemon, metrics),
-        _heartbeat(daemon) as heartbeat,
-        _web(settings, daemon, metrics, read_secret) as address,
+        _open_heartbeat(daemon) as heartbeat,
+        _open_web(settings, daemon, metrics, read_secret) as address,
     ):
         daemon = replace(daemon, jobs=(*daemon.jobs, heartbeat.timer))
         if daemon.applies_changes and postgresql_url(settings.state) is None:
@@ -413,7 +413,7 @@ def _build_jobs(
 
 
 @asynccontextmanager
-async def _heartbeat(daemon: DaemonContext) -> AsyncIterator[Heartbeat]:
+async def _open_heartbeat(daemon: DaemonContext) -> AsyncIterator[Heartbeat]:
     heartbeat = Heartbeat(
         current_process(),
         daemon.run.store,
@@ -428,12 +428,12 @@ async def _heartbeat(daemon: DaemonContext) -> AsyncIterator[Heartbeat]:
 
 
 @asynccontextmanager
-async def _web(
+async def _open_web(
     settings: Settings, daemon: DaemonContext, metrics: Metrics, read_secret: Callable[[SecretRef], str | None]
 ) -> AsyncIterator[str | None]:
     """Each port in a thread of its own, while this lasts; the address of the pages, None where there are none."""
     secrets = parse_webhook_secrets(settings.webhook_secret, settings.webhook_authorization)
-    access = _access(settings)
+    access = _access_policy(settings)
     loop = asyncio.get_running_loop()
 
     def enqueue(names: Iterable[str]) -> None:
@@ -474,23 +474,23 @@ async def _web(
     async with AsyncExitStack() as stack:
         addresses = [
             await stack.enter_async_context(serving_web(create_app(open_context, access, serves), *port))
-            for port, serves in _ports(settings)
+            for port, serves in _served_ports(settings)
         ]
         yield addresses[0] if settings.listen else None
 
 
-def _access(settings: Settings) -> AccessPolicy:
+def _access_policy(settings: Settings) -> AccessPolicy:
     return AccessPolicy(settings.web_token, settings.web_guard, settings.web_hosts)
 
 
 def _check_ports(settings: Settings) -> None:
     """Raises UsageError before anything else is begun where a port would show pages or metrics to anyone."""
-    for (host, _), serves in _ports(settings):
+    for (host, _), serves in _served_ports(settings):
         if serves is not PortContent.WEBHOOKS:  # each delivery proves itself
-            check_exposure(host, _access(settings))
+            check_exposure(host, _access_policy(settings))
 
 
-def _ports(settings: Settings) -> list[tuple[tuple[str, int], PortContent]]:
+def _served_ports(settings: Settings) -> list[tuple[tuple[str, int], PortContent]]:
     """Where is listened, and what is served there; the pages first."""
     own = [(settings.listen_webhooks, PortContent.WEBHOOKS), (settings.listen_metrics, PortContent.METRICS)]
     elsewhere = [(port, serves) for port, serves in own if port]

@@ -34,7 +34,7 @@ class LogLine:
 def change_lines(done: Pass) -> Iterator[LogLine]:
     """One for each change that was made, with its fields; and one for each merchant whose changes were not."""
     for plan, outcome in _outcomes_of_changes(done):
-        merchant = {"merchant": plan.merchant, "because": done.reason, "revision": _revision(done)}
+        merchant = {"merchant": plan.merchant, "because": done.reason, "revision": _short_revision(done)}
         match outcome:
             case Applied():
                 for change in plan.changes:
@@ -50,7 +50,7 @@ def leaving_lines(done: Pass) -> Iterator[LogLine]:
         return
     for each in done.result.plan.retained:
         if each.retained_since is None:
-            facts = {"merchant": each.merchant, "company": each.company_id, "revision": _revision(done)}
+            facts = {"merchant": each.merchant, "company": each.company_id, "revision": _short_revision(done)}
             may_be = list(each.newcomers[:MAX_MERCHANTS_NAMED_IN_LOG])
             remedy = f"where it is one of them: write metadata.renamedFrom: {yaml_word(each.merchant)} in its manifest"
             more = {"may_be": may_be, "remedy": remedy} if may_be else {}
@@ -121,7 +121,7 @@ def _outcomes_of_changes(done: Pass) -> Iterator[tuple[Plan, Outcome]]:
     return ((plan, outcomes[plan.merchant]) for plan in plans if plan.changes and plan.merchant in outcomes)
 
 
-def _revision(done: Pass) -> str:
+def _short_revision(done: Pass) -> str:
     return done.plan.revision[:12] if done.plan else ""
 
 

@@ -168,7 +168,7 @@ class PostgresQueue(StateQueue):
                 self._wake_waiters()
             except _FOREIGN as error:
                 if not self._is_unreadable:
-                    log.warning("queue_unreadable", reason=_words(error))
+                    log.warning("queue_unreadable", reason=_first_line(error))
                 self._is_unreadable = True
                 self._wake_waiters()
 
@@ -378,7 +378,7 @@ async def open_postgres_queue(url: str, due: Due, process: ProcessIdentity) -> A
             await _ensure_tables(connector, await _schema_name(url))
         except _FOREIGN as error:
             raise StateError(
-                f"the queue beside the state cannot be used: {_words(error)}. Mend that, then start `run` again."
+                f"the queue beside the state cannot be used: {_first_line(error)}. Mend that, then start `run` again."
             ) from error
         queue = PostgresQueue(due, taker, app, connector)
         await due.record_alive_and_reap(taker)
@@ -449,7 +449,7 @@ async def _ensure_tables(connector: PsycopgConnector, schema: str) -> None:
 _FOREIGN = (ConnectorException, psycopg.Error)
 
 
-def _words(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error.__cause__ or error).strip().splitlines()[0]
 
 

@@ -49,7 +49,7 @@ def plan_rechecks(
         if isinstance(outcome, ChangedSincePlan) and plan.merchant not in quarantined:
             looks.setdefault(plan.merchant, LOOK_AFTER_WRITE.total_seconds())
             continue
-        wait = _wait(plan, done.ended, quarantined.get(plan.merchant))
+        wait = _recheck_wait(plan, done.ended, quarantined.get(plan.merchant))
         if wait is not None:
             looks.setdefault(plan.merchant, wait.total_seconds())
     return looks
@@ -66,11 +66,11 @@ def doubled_wait(since: datetime | None, now: datetime, first: timedelta) -> tim
     return min(MAX_RECHECK_WAIT, max(first, now - since)) if since else first
 
 
-def _wait(plan: Plan, now: datetime, until: datetime | None) -> timedelta | None:
-    return min(_waits(plan, now, until), default=None)
+def _recheck_wait(plan: Plan, now: datetime, until: datetime | None) -> timedelta | None:
+    return min(_recheck_waits(plan, now, until), default=None)
 
 
-def _waits(plan: Plan, now: datetime, until: datetime | None) -> Iterator[timedelta]:
+def _recheck_waits(plan: Plan, now: datetime, until: datetime | None) -> Iterator[timedelta]:
     if until:
         yield min(max(until - now, timedelta()), MAX_RECHECK_WAIT)
     if any(change.kind in _BEGINNINGS for change in plan.changes):

@@ -36,20 +36,20 @@ class ManifestFile(NamedTuple):
 def find_manifest_files(root: Path) -> Iterator[ManifestFile]:
     """The files below a root, sorted, without hidden ones; a root that is a file is that file."""
     if root.is_file():
-        yield _read(str(root), display_path(str(root)), None)
+        yield _read_if_regular(str(root), display_path(str(root)), None)
         return
     real_root, root_name = os.path.realpath(root), display_path(str(root))
-    for count, (path, is_regular) in enumerate(_paths(str(root), real_root)):
+    for count, (path, is_regular) in enumerate(_candidate_paths(str(root), real_root)):
         name = _printable(os.path.normpath(root_name + path[len(str(root)) :]))
         if count >= MAX_FILES:
             yield ManifestFile(name, Diagnostic(name, 1, 1, f"more than {MAX_FILES} files", "split the root"))
             return
-        yield _read_regular(path, name) if is_regular else _read(path, name, real_root)
+        yield _read_regular(path, name) if is_regular else _read_if_regular(path, name, real_root)
 
 
 def tree_digest(root: Path) -> str:
     """A hash that changes once a file is added, removed or written; reads no file. Also of a root that is gone."""
-    paths = [(str(root), True)] if root.is_file() else _paths(str(root), os.path.realpath(root))
+    paths = [(str(root), True)] if root.is_file() else _candidate_paths(str(root), os.path.realpath(root))
     digest = sha256()
     for path, _ in islice(paths, MAX_FILES):
         try:
@@ -77,7 +77,7 @@ def _printable(path: str) -> str:
     return path if path.isascii() else os.fsencode(path).decode(errors="replace")
 
 
-def _paths(folder: str, real_root: str) -> Iterator[tuple[str, bool]]:
+def _candidate_paths(folder: str, real_root: str) -> Iterator[tuple[str, bool]]:
     """Each path, and whether it is known to be a regular file: that saves two system calls for nearly every file."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -91,7 +91,7 @@ def _paths(folder: str, real_root: str) -> Iterator[tuple[str, bool]]:
         if entry.is_dir(follow_symlinks=False):
             if entry.name.endswith(_SUFFIXES):
                 yield entry.path, False
-            yield from _paths(entry.path, real_root)
+            yield from _candidate_paths(entry.path, real_root)
         elif entry.is_symlink():
             yield from ((path, False) for path in _link_paths(entry, real_root))
         elif entry.name.endswith(_SUFFIXES):
@@ -119,7 +119,7 @@ def _link_paths(entry: os.DirEntry[str], real_root: str) -> Iterator[str]:
             yield entry.path
 
 
-def _read(path: str, name: str, real_root: str | None) -> ManifestFile:
+def _read_if_regular(path: str, name: str, real_root: str | None) -> ManifestFile:
     """A path that is no regular file for sure: its content where it is one, else what is wrong with it."""
 
     def problem(what: str, remedy: str) -> ManifestFile:

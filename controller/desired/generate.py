@@ -221,14 +221,16 @@ def _profiles_of_platform(
     base = None
     if shared := _base_fields(commons):
         note = f"What the {len(groups)} groups of merchants on {platform} have in common, as they were imported."
-        base = _named(_SharedProfile("", shared, (), drafts, note=note), platform, names, existing)
+        base = _with_name(_SharedProfile("", shared, (), drafts, note=note), platform, names, existing)
         names.add(base.name)
     on_base: list[MerchantDraft] = []
-    for group, common, label in zip(members, commons, _labels(commons), strict=True):
-        shorter = [draft for draft in group if _size(draft, common) < _size_alone(draft)]
+    for group, common, label in zip(members, commons, _telling_labels(commons), strict=True):
+        shorter = [draft for draft in group if _size_with_profile(draft, common) < _size_alone(draft)]
         if base:
             nearer = [
-                draft for draft in group if _size(draft, base.common) < min(_size(draft, common), _size_alone(draft))
+                draft
+                for draft in group
+                if _size_with_profile(draft, base.common) < min(_size_with_profile(draft, common), _size_alone(draft))
             ]
             staying = [draft for draft in shorter if draft not in nearer]
             # Odd merchants are no reason to leave a group with too few.
@@ -239,12 +241,14 @@ def _profiles_of_platform(
             note = f"What most of {len(shorter)} merchants on {platform} have in common, as they were imported."
             wished = slug(f"{platform}-{label}") if label else platform
             profile = _SharedProfile("", common, tuple(shorter), shorter, base, note)
-            profiles.append(_named(profile, wished, names, existing))
+            profiles.append(_with_name(profile, wished, names, existing))
             names.add(profiles[-1].name)
     return [replace(base, members=tuple(on_base)), *profiles] if base else profiles
 
 
-def _named(profile: _SharedProfile, wished: str, taken: Collection[str], existing: Mapping[str, Any]) -> _SharedProfile:
+def _with_name(
+    profile: _SharedProfile, wished: str, taken: Collection[str], existing: Mapping[str, Any]
+) -> _SharedProfile:
     """With the name of the profile there that says the same, else with a free one."""
     same = (name for name, spec in sorted(existing.items()) if spec == profile.spec)
     return replace(profile, name=next(same, None) or unique_name(wished, taken))
@@ -302,7 +306,7 @@ def _shareable(draft: MerchantDraft) -> dict[str, ManifestValue]:
     return {path: value for path, value in draft.fields.items() if value is not None and path != CONNECTION_STATE_PATH}
 
 
-def _size(draft: MerchantDraft, common: ManifestFields) -> int:
+def _size_with_profile(draft: MerchantDraft, common: ManifestFields) -> int:
     """How many things its manifest says beside a profile."""
     return len(_own_fields(draft, common)) + len(_unmanaged_paths(draft, common))
 
@@ -319,7 +323,7 @@ def _base_fields(commons: Sequence[ManifestFields]) -> dict[str, ManifestValue]:
     return shared if saved > 0 else {}
 
 
-def _labels(commons: Sequence[ManifestFields]) -> list[str]:
+def _telling_labels(commons: Sequence[ManifestFields]) -> list[str]:
     """By profile, what tells it from the others: a time zone, customer, supplier or tax rates; empty = none of them."""
     kinds = [
         [str(common.get(TIME_ZONE_PATH, "")).rpartition("/")[2] for common in commons],

@@ -102,15 +102,17 @@ class GitSource:
                 self._clone()
             source = f"refs/heads/{self.address.branch}" if self.address.branch else "HEAD"
             fetch = ("fetch", "--quiet", "--no-tags", "--filter=blob:none", "origin", f"+{source}:{self._fetched_ref}")
-            self._git(*fetch, timeout_s=FIRST_TIMEOUT_S if is_first else GIT_TIMEOUT_S)
-            return self._git("rev-parse", f"{self._fetched_ref}^{{commit}}").strip()
+            self._git_output(*fetch, timeout_s=FIRST_TIMEOUT_S if is_first else GIT_TIMEOUT_S)
+            return self._git_output("rev-parse", f"{self._fetched_ref}^{{commit}}").strip()
 
     def fetched_head(self) -> str | None:
         """The newest commit that was fetched before; None where none was."""
         if not (self._repository / "HEAD").is_file():
             return None
         try:
-            return self._git("rev-parse", "--verify", "--quiet", f"{self._fetched_ref}^{{commit}}").strip() or None
+            return (
+                self._git_output("rev-parse", "--verify", "--quiet", f"{self._fetched_ref}^{{commit}}").strip() or None
+            )
         except GitUnavailable:
             return None
 
@@ -159,13 +161,13 @@ class GitSource:
         new = self._repository.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
         new.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _output_or_raise(_call(["git", "init", "--quiet", "--bare", str(new)]), self.address)
+        _output_or_raise(_run_command(["git", "init", "--quiet", "--bare", str(new)]), self.address)
         configure = ["git", "-C", str(new), "config"]
-        _output_or_raise(_call([*configure, "remote.origin.url", self.address.url]), self.address)
-        _output_or_raise(_call([*configure, "remote.origin.promisor", "true"]), self.address)
-        _output_or_raise(_call([*configure, "remote.origin.partialclonefilter", "blob:none"]), self.address)
+        _output_or_raise(_run_command([*configure, "remote.origin.url", self.address.url]), self.address)
+        _output_or_raise(_run_command([*configure, "remote.origin.promisor", "true"]), self.address)
+        _output_or_raise(_run_command([*configure, "remote.origin.partialclonefilter", "blob:none"]), self.address)
         # The commit in force may be reachable no more, after a forced push.
-        _output_or_raise(_call([*configure, "gc.pruneExpire", "never"]), self.address)
+        _output_or_raise(_run_command([*configure, "gc.pruneExpire", "never"]), self.address)
         os.replace(new, self._repository)
 
     def _write_tree(self, commit: str, tree: Path) -> None:
@@ -175,7 +177,7 @@ class GitSource:
         new.mkdir(parents=True)
         wanted = f":(literal){self.address.path}" if self.address.path else "."
         with TemporaryDirectory(prefix="index-", dir=self._repository.parent) as index:
-            done = _call(
+            done = _run_command(
                 ["git", *_BATCH_OPTIONS, "--work-tree", str(new), "checkout", "--quiet", commit, "--", wanted],
                 timeout_s=FIRST_TIMEOUT_S,
                 GIT_DIR=str(self._repository),
@@ -188,7 +190,7 @@ class GitSource:
         """The folder is there, and no submodule in it: that would be an empty folder, and the merchants that it
         declares would count as gone."""
         folder = ("--", self.address.path) if self.address.path else ()
-        listed = self._git("ls-tree", "-r", "-z", commit, *folder)
+        listed = self._git_output("ls-tree", "-r", "-z", commit, *folder)
         if not listed:
             raise self._no_such_folder(commit)
         for entry in listed.split("\0"):
@@ -209,11 +211,11 @@ class GitSource:
                 if time.time() - each.stat().st_mtime > TREE_KEPT_S:
                     shutil.rmtree(each, ignore_errors=True)
 
-    def _git(self, *arguments: str, timeout_s: float = GIT_TIMEOUT_S) -> str:
+    def _git_output(self, *arguments: str, timeout_s: float = GIT_TIMEOUT_S) -> str:
         return _output_or_raise(self._run(*arguments, timeout_s=timeout_s), self.address)
 
     def _run(self, *arguments: str, timeout_s: float = GIT_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
-        return _call(["git", "-C", str(self._repository), *_BATCH_OPTIONS, *arguments], timeout_s=timeout_s)
+        return _run_command(["git", "-C", str(self._repository), *_BATCH_OPTIONS, *arguments], timeout_s=timeout_s)
 
     @contextmanager
     def _clone_locked(self) -> Iterator[None]:
@@ -239,7 +241,9 @@ class GitSource:
                         shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
-def _call(command: list[str], timeout_s: float = GIT_TIMEOUT_S, **variables: str) -> subprocess.CompletedProcess[str]:
+def _run_command(
+    command: list[str], timeout_s: float = GIT_TIMEOUT_S, **variables: str
+) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if name not in _ABOUT_A_REPOSITORY}
     # A question to a terminal would never end.
     batch = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": inherited.get("GIT_SSH_COMMAND", _SSH)}

@@ -111,7 +111,7 @@ def _load(
     root: Path, part: str | None, cache: ManifestCache, selector: str | None, today: date, *, configured_root: bool
 ) -> Fleet:
     with _without_garbage_collection():
-        loaded = _read(root, cache)
+        loaded = _read_manifests(root, cache)
         cache.save()
         compiled = _compile_merchants(loaded)
     renames = _renames(loaded)
@@ -177,7 +177,7 @@ class _LoadedManifests:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
 
-def _read(root: Path, cache: ManifestCache) -> _LoadedManifests:
+def _read_manifests(root: Path, cache: ManifestCache) -> _LoadedManifests:
     loaded = _LoadedManifests()
     for file in discovery.find_manifest_files(root):
         if isinstance(file.content, Diagnostic):
@@ -285,7 +285,7 @@ def _add_documents(loaded: _LoadedManifests, documents: Sequence[ParsedManifest]
             # Which of the two is meant nobody knows: neither is compiled.
             loaded.invalid.add(key)
             for one, other in ((first, document), (document, first)):
-                what = f"two of kind {one.kind} are called {one.name!r}, the other at {_place(other)}"
+                what = f"two of kind {one.kind} are called {one.name!r}, the other at {_position_text(other)}"
                 loaded.diagnostics.append(one.diagnostic_at(one.name_position, what, "rename or remove one"))
 
 
@@ -319,7 +319,7 @@ def _child(node: YamlNode, key: str | int) -> YamlNode | None:
     return node.items[key] if key < len(node.items) else None
 
 
-def _place(document: ParsedManifest) -> str:
+def _position_text(document: ParsedManifest) -> str:
     return f"{document.file}:{document.name_position.line}:{document.name_position.column}"
 
 
@@ -464,7 +464,7 @@ def _check_rename(
         yield document.diagnostic_at(position, what, "keep the line in the manifest that the merchant has now")
     if old_name_stays and old in loaded.merchant_names:
         manifest = loaded.documents.get((MERCHANT_KIND, old))
-        where = f" at {_place(manifest)}" if manifest else ""
+        where = f" at {_position_text(manifest)}" if manifest else ""
         what = f"{document.name} is renamed from {old!r}, which still has a manifest{where} and is not renamed itself"
         yield document.diagnostic_at(position, what, "delete the line, or that manifest")
 

@@ -96,7 +96,7 @@ def _first_checked(shape: CoreSchema, check: Callable[[Any], Any]) -> CoreSchema
     return core_schema.no_info_before_validator_function(check, shape)
 
 
-def _by(key: CoreSchema, value: CoreSchema) -> CoreSchema:
+def _free_mapping(key: CoreSchema, value: CoreSchema) -> CoreSchema:
     """A mapping with free keys."""
     return core_schema.dict_schema(key, value, strict=True)
 
@@ -127,7 +127,7 @@ _PLATFORM = _checked(_text(), checks.known_platform, enum=[*NAMES, *sorted(KEYS 
 _DECLARED_DAY = _checked(_text(_DATE_PATTERN), checks.plausible_date)
 _ACCOUNT_KEY = _checked(_text(_ACCOUNT_KEY_PATTERN), checks.no_mistyped_account)
 _TAX_RATE_KEY = _checked(_text(), checks.valid_tax_rate)
-_LABELS = _by(_text(_LABEL_KEY_PATTERN), _text(_LABEL_VALUE_PATTERN))
+_LABELS = _free_mapping(_text(_LABEL_KEY_PATTERN), _text(_LABEL_VALUE_PATTERN))
 
 _LIVE_VALUE = _checked(
     core_schema.any_schema(),
@@ -167,8 +167,8 @@ _ACCOUNT_REF = _checked(
     _ACCOUNT_KEYS, checks.valid_reference, oneOf=[{"required": [key]} for key in ("id", "code", "name")]
 )
 _RECORD_REF = _checked(_RECORD, checks.valid_reference, minProperties=1, maxProperties=1)
-_ACCOUNTS = _checked(_by(_ACCOUNT_KEY, _or_null(_ACCOUNT_REF)), checks.no_duplicate_accounts)
-_TAX_RATES = _checked(_by(_TAX_RATE_KEY, _RECORD_REF), checks.no_duplicate_tax_rates)
+_ACCOUNTS = _checked(_free_mapping(_ACCOUNT_KEY, _or_null(_ACCOUNT_REF)), checks.no_duplicate_accounts)
+_TAX_RATES = _checked(_free_mapping(_TAX_RATE_KEY, _RECORD_REF), checks.no_duplicate_tax_rates)
 
 _GROUPING = _mapping(
     "Grouping",
@@ -293,7 +293,7 @@ _MERCHANT_SPEC = _mapping(
     suspend=_optional(_SUSPEND, "Look at it, and write nothing to it"),
 )
 
-_FLOW_TEXTS = _by(
+_FLOW_TEXTS = _free_mapping(
     _text(_TEXT_KEY_PATTERN), _or_null(core_schema.str_schema(max_length=MAX_FLOW_TEXT_LENGTH, strict=True))
 )
 
@@ -330,7 +330,9 @@ _FLOW_SPEC = _mapping(
     ),
     whiteListUrls=_optional(_checked(core_schema.list_schema(_WEB_LINK, strict=True), checks.no_duplicates)),
     branding=_optional(_BRANDING),
-    dataTypes=_optional(_by(_text(_DATA_TYPE_PATTERN), _DATA_TYPE), "What Codat pulls of the books, and when"),
+    dataTypes=_optional(
+        _free_mapping(_text(_DATA_TYPE_PATTERN), _DATA_TYPE), "What Codat pulls of the books, and when"
+    ),
     policy=_optional(_FLOW_POLICY),
 )
 
@@ -376,8 +378,10 @@ _CONSUMER = _mapping(
 
 _ALERTS_SPEC = _mapping(
     "AlertRulesSpec",
-    rules=_optional(_by(_text(_HOOK_NAME_PATTERN), _RULE), "Legacy rules, by a name of your own"),
-    consumers=_optional(_by(_text(_HOOK_NAME_PATTERN), _CONSUMER), "Webhook consumers, by a name of your own"),
+    rules=_optional(_free_mapping(_text(_HOOK_NAME_PATTERN), _RULE), "Legacy rules, by a name of your own"),
+    consumers=_optional(
+        _free_mapping(_text(_HOOK_NAME_PATTERN), _CONSUMER), "Webhook consumers, by a name of your own"
+    ),
 )
 
 _MERCHANT_METADATA = _mapping(

@@ -71,7 +71,7 @@ def set_value(
     comment  a comment beside the value that says just the first becomes the second: it names what the value meant
     """
     read = yaml_reader.read(content, "")
-    index = _find(read.documents, kind, name)
+    index = _document_index(read.documents, kind, name)
     if read.diagnostics or index is None:
         return None
     text = content.decode()
@@ -89,7 +89,7 @@ def set_value(
     return result if not lost or (comment and set(lost) == {f"# {comment[0]}"}) else None
 
 
-def _find(documents: Sequence[YamlNode], kind: str, name: str) -> int | None:
+def _document_index(documents: Sequence[YamlNode], kind: str, name: str) -> int | None:
     found = [
         index
         for index, node in enumerate(documents)
@@ -132,7 +132,7 @@ def _replaced(text: str, span: ValueSpan, value: Any) -> str | None:
         if isinstance(value, dict) and len(value) == 1 and not is_list:
             new = new[1:-1]
         elif isinstance(value, list) and value and is_list:
-            new = ("\n" + " " * span.column).join(_items(text, span, end, value))
+            new = ("\n" + " " * span.column).join(_item_lines(text, span, end, value))
         else:
             return None
     elif span.start == end and text[span.start - 1 : span.start] == ":":
@@ -145,7 +145,7 @@ def _replaced(text: str, span: ValueSpan, value: Any) -> str | None:
     return text[:line] + above + before + new + text[end:]
 
 
-def _items(text: str, span: ValueSpan, end: int, value: Sequence[Any]) -> Iterator[str]:
+def _item_lines(text: str, span: ValueSpan, end: int, value: Sequence[Any]) -> Iterator[str]:
     """The items of a list in block style, each with the comment that it has beside it; not the last, it is behind."""
     beside: dict[str, str] = {}
     for item in span.children.values():
@@ -206,12 +206,12 @@ def _update_comment(replaced: str, text: str, span: ValueSpan, comment: tuple[st
 def _reads_as_intended(content: bytes, before: Sequence[YamlNode], index: int, keys: Keys, value: Any) -> bool:
     read = yaml_reader.read(content, "")
     intended = [node.value for node in before]
-    intended[index] = _with(intended[index], keys, value)
+    intended[index] = _with_value_at(intended[index], keys, value)
     return not read.diagnostics and [node.value for node in read.documents] == intended
 
 
-def _with(tree: Any, keys: Keys, value: Any) -> Any:
+def _with_value_at(tree: Any, keys: Keys, value: Any) -> Any:
     if not keys:
         return value
     below: Mapping[str, Any] = tree if isinstance(tree, dict) else {}
-    return {**below, keys[0]: _with(below.get(keys[0]), keys[1:], value)}
+    return {**below, keys[0]: _with_value_at(below.get(keys[0]), keys[1:], value)}

@@ -99,7 +99,7 @@ class _Document:
         above = self._line_of(min(span.keys.values(), default=span.start))
         head = [line.strip() for line in self._lines[self._start : above]]
         self._require_comments(head)
-        return _without_extra_blanks([*head, *self._mapping(span, (), above, self._stop)])
+        return _without_extra_blanks([*head, *self._mapping_lines(span, (), above, self._stop)])
 
     def _line_of(self, offset: int) -> int:
         low, high = 0, len(self._offsets)
@@ -112,7 +112,7 @@ class _Document:
         """The last line on which something of it stands."""
         return self._line_of(span.start + len(self._text[span.start : span.end].rstrip()))
 
-    def _mapping(self, span: ValueSpan, path: tuple[str, ...], first: int, stop: int) -> list[str]:
+    def _mapping_lines(self, span: ValueSpan, path: tuple[str, ...], first: int, stop: int) -> list[str]:
         """The lines of a mapping in block style; those from `first` to `stop` are its own, with its comments."""
         if span.is_shared:
             raise _CannotFormat
@@ -131,7 +131,7 @@ class _Document:
             end = self._end_of_entry(child, last + 1, next_line, span.column)
             head = [f"{indent}{line.strip()}" if line.strip() else "" for line in self._lines[at:key_line]]
             self._require_comments(head)
-            entries[key] = [*head, *self._entry(starts[key], child, (*path, key), end)]
+            entries[key] = [*head, *self._entry_lines(starts[key], child, (*path, key), end)]
             at = end
         tail = [f"{indent}{line.strip()}" if line.strip() else "" for line in self._lines[at:stop]]
         self._require_comments(tail)
@@ -152,7 +152,7 @@ class _Document:
                 end = number + 1
         return end
 
-    def _entry(self, key_start: int, child: ValueSpan, path: tuple[str, ...], end: int) -> list[str]:
+    def _entry_lines(self, key_start: int, child: ValueSpan, path: tuple[str, ...], end: int) -> list[str]:
         indent = "  " * (len(path) - 1)
         key_line = self._line_of(key_start)
         if child.is_shared:
@@ -166,13 +166,15 @@ class _Document:
             if rest.strip() and not rest.strip().startswith("#"):
                 raise _CannotFormat
             if self._text[child.start] == "-":
-                return [head, *self._list(child, len(path), key_line + 1, end)]
-            return [head, *self._mapping(child, path, key_line + 1, end)]
+                return [head, *self._list_lines(child, len(path), key_line + 1, end)]
+            return [head, *self._mapping_lines(child, path, key_line + 1, end)]
         if not colon or rest.strip():
             raise _CannotFormat
-        return self._value(f"{indent}{written.rstrip()}:", child, len(indent) - (key_start - self._offsets[key_line]))
+        return self._value_lines(
+            f"{indent}{written.rstrip()}:", child, len(indent) - (key_start - self._offsets[key_line])
+        )
 
-    def _value(self, head: str, child: ValueSpan, shift: int) -> list[str]:
+    def _value_lines(self, head: str, child: ValueSpan, shift: int) -> list[str]:
         """A value that begins on its key's line; what it has on further lines moves along with it."""
         end = child.start + len(self._text[child.start : child.end].rstrip())
         first, *more = self._text[child.start : end].split("\n")
@@ -185,7 +187,7 @@ class _Document:
         lines[-1] = f"{lines[-1].rstrip()}{_spaced(comment)}"
         return lines
 
-    def _list(self, span: ValueSpan, level: int, first: int, stop: int) -> list[str]:
+    def _list_lines(self, span: ValueSpan, level: int, first: int, stop: int) -> list[str]:
         """A list in block style, moved as a whole: its items are short."""
         shift = 2 * level - span.column
         return [_moved(line, shift).rstrip() for line in self._lines[first:stop]]

@@ -280,12 +280,12 @@ class _Reader:
         if kind is ScalarEvent and event.tag is None and event.anchor is None:
             self._nodes += 1
             if self._nodes > MAX_NODES:
-                self._count(0, event)
+                self._count_nodes(0, event)
             value = self._scalar(event) if event.implicit[0] else nfc(event.value)
             if type(value) is str:
                 return YamlNode(value, event.start_mark)
             return YamlNode(value, event.start_mark, text=event.value)
-        self._count(1, event)
+        self._count_nodes(1, event)
         if kind is AliasEvent:
             return self._alias(event)
         before = self._nodes
@@ -346,7 +346,7 @@ class _Reader:
             self._add_diagnostic(event, f"*{event.anchor} names no anchor before it", "write the value out")
             return YamlNode(None, event.start_mark)
         node, size = self._anchors[event.anchor]
-        self._count(size, event)
+        self._count_nodes(size, event)
         return node
 
     def _scalar(self, event: Any) -> Any:
@@ -368,7 +368,7 @@ class _Reader:
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         return float(text.replace(".inf", "inf").replace(".nan", "nan"))
 
-    def _count(self, nodes: int, event: Any) -> None:
+    def _count_nodes(self, nodes: int, event: Any) -> None:
         """Count values; aliased ones each time that they are used, so that no small file expands without end."""
         self._nodes += nodes
         if self._nodes > MAX_NODES:

@@ -131,7 +131,7 @@ def edit_files(
         comment = (each.old_name, each.new_name) if each.old_name and each.new_name else None
         keys = ("spec", *spec_path_of(each.path))
         change = partial(
-            set_value, kind=kind, name=name, keys=keys, value=_plain(each.path, each.value), comment=comment
+            set_value, kind=kind, name=name, keys=keys, value=_manifest_value(each.path, each.value), comment=comment
         )
         if not edit.edit(kind, name, change):
             reason = f"{each.file} declares it in a way that cannot be edited: an anchor, or lines that hold no comment"
@@ -142,7 +142,7 @@ def edit_files(
     return files, tuple(written), tuple(refused)
 
 
-def _plain(path: str, value: DeclaredValue) -> object:
+def _manifest_value(path: str, value: DeclaredValue) -> object:
     """A declared value as a manifest has it; of a local time the time alone, its zone stands beside it."""
     zone = value.zone if isinstance(value, LocalTime) and path == LOCAL_TIME_PATH else None
     plain = to_manifest_values({path: value}, zone)[path]

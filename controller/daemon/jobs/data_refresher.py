@@ -49,19 +49,19 @@ class DataRefresher:
         number = 0
         try:
             with background_requests():
-                for each in () if self.api.resume_at else self._next(await self.store.refresh_requests.load()):
-                    number += await self._ask(each)
+                for each in () if self.api.resume_at else self._next_stale(await self.store.refresh_requests.load()):
+                    number += await self._request_refresh(each)
         except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
             log.warning("data_refresh_failed", reason=str(error))
         if number:
             log.info("data_refresh_requested", merchants=number)
 
-    def _next(self, asked: Mapping[str, datetime]) -> list[Plan]:
+    def _next_stale(self, asked: Mapping[str, datetime]) -> list[Plan]:
         plan = self.latest().plan
         due = self.backoff.not_backing_off(plan.plans if plan else (), self.now())
         return select_stale(due, asked, self.now(), self.max_age_s, self.timer.interval_s)
 
-    async def _ask(self, plan: Plan) -> bool:
+    async def _request_refresh(self, plan: Plan) -> bool:
         assert plan.company_id is not None, "data is only known of who has a company"
         try:
             await self.api.refresh(plan.company_id)

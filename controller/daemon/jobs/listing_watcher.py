@@ -85,7 +85,7 @@ class ListingWatcher:
         listing = await self.api.companies()
         if not self._is_usable(listing):
             return
-        before, self.companies = self.companies, {each.id: _row(each) for each in listing.companies}
+        before, self.companies = self.companies, {each.id: _company_row(each) for each in listing.companies}
         self.listed_at = self.statuses_listed_at = listing.began_at
         bindings = await self.store.bindings.load()
         # As a look at everyone counts: who was taken down has its company no more.
@@ -161,7 +161,7 @@ def with_statuses(companies: Mapping[str, CompanyRow], not_linked: Iterable[Comp
 
     Whoever was one of them and is none any more has been linked, or deleted: the next complete listing tells.
     """
-    listed = {each.id: _row(each) for each in not_linked}
+    listed = {each.id: _company_row(each) for each in not_linked}
     linked = {
         id_: (name, frozenset((connection, LINKED_STATUS) for connection, _ in statuses))
         for id_, (name, statuses) in companies.items()
@@ -170,7 +170,7 @@ def with_statuses(companies: Mapping[str, CompanyRow], not_linked: Iterable[Comp
     return {**companies, **linked, **listed}
 
 
-def _row(company: Company) -> CompanyRow:
+def _company_row(company: Company) -> CompanyRow:
     return company.name, frozenset((each.id, each.status) for each in company.connections)
 
 

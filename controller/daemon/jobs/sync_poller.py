@@ -54,7 +54,7 @@ class SyncPoller:
         try:
             known = await self.store.syncs.load()
             with background_requests():
-                for plan in () if self.api.resume_at else self._next(known):
+                for plan in () if self.api.resume_at else self._next_due(known):
                     await self._poll_one(plan, known.get(plan.merchant))
         except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
             log.warning("sync_status_unreadable", reason=str(error))
@@ -71,7 +71,7 @@ class SyncPoller:
         if _health_changed(before, row):
             self.queue.add([plan.merchant], lane=Lane.EVENT)
 
-    def _next(self, known: Mapping[str, SyncRow]) -> list[Plan]:
+    def _next_due(self, known: Mapping[str, SyncRow]) -> list[Plan]:
         plan = self.latest().plan
         ready = expected_to_sync(plan.plans) if plan else []
         due = self.backoff.not_backing_off(ready, self.now())
