@@ -50,7 +50,7 @@ class DemoStage:
 
     def request_counts(self) -> dict[str, int]:
         """Requests since the start, by method and path; the people's own among them."""
-        counts: dict[str, int] = self._control("GET", "requests")["counts"]
+        counts: dict[str, int] = self._call_control("GET", "requests")["counts"]
         return counts
 
     def count_controller_writes(self) -> int:
@@ -78,7 +78,7 @@ class DemoStage:
         waiting = [company for company in self.companies() if company.status == "PendingAuth"]
         for company in waiting:
             self._change_consent(company, "authorize")
-        self._control("POST", "clock", {"advance": "PT2M"})
+        self._call_control("POST", "clock", {"advance": "PT2M"})
         return len(waiting)
 
     def pick_victims(self, number: int) -> list[DemoCompany]:
@@ -88,7 +88,7 @@ class DemoStage:
         return self.meddled_with
 
     def delete_refunds_account(self, company: DemoCompany) -> None:
-        self._control("DELETE", f"companies/{company.id}/accounts/{self._refunds_account_id(company)}")
+        self._call_control("DELETE", f"companies/{company.id}/accounts/{self._refunds_account_id(company)}")
 
     def archive_refunds_account(self, company: DemoCompany) -> None:
         self._set_refunds_account_status(company, "Archived")
@@ -105,7 +105,7 @@ class DemoStage:
 
     def disable_sync(self, company: DemoCompany) -> None:
         self.company_with_note = company
-        self._control(
+        self._call_control(
             "PATCH", f"companies/{company.id}/configuration", {"enabled": False, "merchantNote": MERCHANT_NOTE}
         )
 
@@ -121,13 +121,13 @@ class DemoStage:
             if company.status in ("Deauthorized", "Unlinked") and company.id in {each.id for each in self.meddled_with}:
                 self._change_consent(company, "authorize")
         deleted, archived = self.meddled_with[:2]
-        self._control("POST", f"companies/{deleted.id}/accounts", _new_refunds_account())
+        self._call_control("POST", f"companies/{deleted.id}/accounts", _new_refunds_account())
         self._set_refunds_account_status(archived, "Active")
-        self._control("POST", "clock", {"advance": "PT2M"})
+        self._call_control("POST", "clock", {"advance": "PT2M"})
 
     def _set_refunds_account_status(self, company: DemoCompany, status: str) -> None:
         path = f"companies/{company.id}/accounts/{self._refunds_account_id(company)}"
-        self._control("PATCH", path, {"status": status})
+        self._call_control("PATCH", path, {"status": status})
 
     def _refunds_account_id(self, company: DemoCompany) -> str:
         """Of the account in the books that refunds are booked to, as the configuration has it."""
@@ -139,13 +139,13 @@ class DemoStage:
         return document
 
     def _change_consent(self, company: DemoCompany, what: str) -> None:
-        self._control("POST", f"companies/{company.id}/connections/{company.connection}/{what}")
+        self._call_control("POST", f"companies/{company.id}/connections/{company.connection}/{what}")
 
     def _write(self, method: str, path: str, body: Any) -> None:
         self.own_writes += 1
         self._call(method, path, body)
 
-    def _control(self, method: str, path: str, body: Any = None) -> Any:
+    def _call_control(self, method: str, path: str, body: Any = None) -> Any:
         return self._call(method, f"/_emulator/{path}", body)
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:

@@ -196,14 +196,14 @@ async def _check_state(settings: Settings) -> AsyncGenerator[DoctorCheck, None]:
             "state folder", False, "this user may not write there", "give it the right, or name another place"
         )
     if inspection.sizes:
-        yield _check_size(inspection, settings)
+        yield _check_state_size(inspection, settings)
     if not inspection.locks:
         yield DoctorCheck("lock", True, "free")
     for kind, (holder, silent_for_s) in inspection.locks.items():
         yield check_held_lock(kind, holder, silent_for_s, settings)
 
 
-def _check_size(inspection: StateInspection, settings: Settings) -> DoctorCheck:
+def _check_state_size(inspection: StateInspection, settings: Settings) -> DoctorCheck:
     tables = [
         f"{size.name} {size.rows:,}" + (f" since {size.oldest:%Y-%m-%d}" if size.oldest else "")
         for size in inspection.sizes

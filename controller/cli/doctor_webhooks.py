@@ -46,7 +46,7 @@ async def check_webhooks(
     settings: Settings, environment: Environment, environ: Mapping[str, str], cwd: Path
 ) -> AsyncGenerator[DoctorCheck, None]:
     """Secrets, then what Codat is told to call for, then what came."""
-    declared = _declared(settings)
+    declared = _load_account_settings(settings)
     places = sorted({each.secret for each in declared.hooks.values() if each.secret}, key=str)
     if not (declared.hooks or settings.webhook_secret or settings.webhook_authorization):
         fact = "no secret is set: what happens is found by looking, within minutes"
@@ -62,13 +62,15 @@ async def check_webhooks(
     if settings.api_key:
         try:
             async with open_reader(settings, environment) as api:
-                yield _check_coverage([*await _hooks(api, HookKind.CONSUMER), *await _hooks(api, HookKind.RULE)])
+                yield _check_coverage(
+                    [*await _load_hooks(api, HookKind.CONSUMER), *await _load_hooks(api, HookKind.RULE)]
+                )
         except MerchantctlError as error:
             yield DoctorCheck("webhooks", True, f"what Codat calls for could not be read: {error}", warns=True)
     yield await _check_deliveries(settings)
 
 
-def _declared(settings: Settings) -> DesiredSettings:
+def _load_account_settings(settings: Settings) -> DesiredSettings:
     """What the manifests say; a check of its own says where they cannot be read."""
     try:
         return load_fleet(settings.manifests, selector=settings.selector).account_settings
@@ -76,7 +78,7 @@ def _declared(settings: Settings) -> DesiredSettings:
         return DesiredSettings()
 
 
-async def _hooks(api: Client, kind: HookKind) -> tuple[LiveHook, ...]:
+async def _load_hooks(api: Client, kind: HookKind) -> tuple[LiveHook, ...]:
     """Those that are there; an account without this generation has none of it."""
     try:
         return await api.hooks(kind)

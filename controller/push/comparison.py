@@ -49,7 +49,7 @@ class ComparedRecords:
     unchanged: int
 
 
-def compare(
+def compare_records(
     records: Iterable[CommerceRecord], remembered: Remembered, books: Books | None, *, resend: bool
 ) -> ComparedRecords:
     """Against what was sent before. A changed record that is in the books is sent only where `resend`."""

@@ -69,22 +69,22 @@ Found = FoundRecord | FoundVersion | FoundEmptyList
 
 def read_values(read: Callable[[int], str]) -> Iterator[Found]:
     """The values of a text that `read(characters)` gives in portions. Raises InvalidJson at the first that is none."""
-    text = _Text(read)
+    text = _TextReader(read)
     while character := text.peek():
         if character == "[":
-            for value in _elements(text):
+            for value in _read_elements(text):
                 yield FoundRecord(f"line {text.line}", None, value)
         elif character == "{":
-            yield from _object(text)
+            yield from _read_object(text)
         else:
             yield FoundRecord(f"line {text.line}", None, text.read_value())
 
 
-def _object(text: _Text) -> Iterator[Found]:
+def _read_object(text: _TextReader) -> Iterator[Found]:
     """A record or a document; of a document that is too long to be held, member by member."""
     line, value = text.line, text.read_short_value()
     if value is None and text.begins_document():
-        yield from _members(text)
+        yield from _read_members(text)
         return
     if value is None:
         value = text.read_value()
@@ -92,7 +92,7 @@ def _object(text: _Text) -> Iterator[Found]:
         yield FoundRecord(f"line {line}", None, value)
     else:
         for key, member in value.items():
-            yield from _member(text, key, member)
+            yield from _found_in_member(text, key, member)
 
 
 def _is_document(value: dict[str, Any]) -> bool:
@@ -100,7 +100,7 @@ def _is_document(value: dict[str, Any]) -> bool:
     return "id" not in value and any(key in value for key in (*COMMERCE_DATA_TYPES, CONTRACT_VERSION))
 
 
-def _member(text: _Text, key: str, value: Any) -> Iterator[Found]:
+def _found_in_member(text: _TextReader, key: str, value: Any) -> Iterator[Found]:
     if key == CONTRACT_VERSION:
         yield FoundVersion(value)
     elif key not in COMMERCE_DATA_TYPES:
@@ -114,7 +114,7 @@ def _member(text: _Text, key: str, value: Any) -> Iterator[Found]:
             yield FoundRecord(f"{key}[{index}]", key, record)
 
 
-def _members(text: _Text) -> Iterator[Found]:
+def _read_members(text: _TextReader) -> Iterator[Found]:
     text.expect("{")
     while text.peek() != "}":
         key = text.read_value()
@@ -122,15 +122,15 @@ def _members(text: _Text) -> Iterator[Found]:
             text.fail("a name in quotes is expected")
         text.expect(":")
         if key in COMMERCE_DATA_TYPES and text.peek() == "[":
-            for index, record in enumerate(_elements(text)):
+            for index, record in enumerate(_read_elements(text)):
                 yield FoundRecord(f"{key}[{index}]", key, record)
         else:
-            yield from _member(text, key, text.read_value())
+            yield from _found_in_member(text, key, text.read_value())
         text.skip_separator(",", "}")
     text.expect("}")
 
 
-def _elements(text: _Text) -> Iterator[Any]:
+def _read_elements(text: _TextReader) -> Iterator[Any]:
     text.expect("[")
     while text.peek() != "]":
         yield text.read_value()
@@ -142,7 +142,7 @@ def _refuse_constant(word: str) -> NoReturn:
     raise JSONDecodeError(f"{word} is no number in JSON", word, 0)
 
 
-class _Text:
+class _TextReader:
     """The text from where it is read on. `line`: of the last value that was read, or of what comes next."""
 
     def __init__(self, read: Callable[[int], str]) -> None:

@@ -26,7 +26,7 @@ from controller.operations.bootstrap import (
 )
 from controller.operations.one_merchant import open_merchant
 from controller.operations.shared_budget import shared_budget
-from controller.push.comparison import Books, Remembered, compare, compare_deletions
+from controller.push.comparison import Books, Remembered, compare_deletions, compare_records
 from controller.push.input_files import read_into
 from controller.push.limits import MissingRecords, Survey
 from controller.push.sending import (
@@ -234,7 +234,7 @@ class _Push:
         """The records of a type that are to be sent, in portions; counted."""
         for portion in self._spool.record_portions(type_key):
             remembered = await self._remembered(type_key, [each.record_id for each in portion])
-            found = compare(portion, remembered, self._books, resend=self._request.resend)
+            found = compare_records(portion, remembered, self._books, resend=self._request.resend)
             self._count(
                 type_key,
                 PushCounts(len(found.new), len(found.changed), 0, found.unchanged, len(found.in_books)),

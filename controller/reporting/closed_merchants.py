@@ -9,7 +9,7 @@ from controller.model.holds import CLOSED_WORDS, Hold, count_closed
 from controller.reporting.formatting import format_iso
 
 
-def count_closed_text(holds: Iterable[Hold | None], *, of: str = "") -> str:
+def closed_counts_text(holds: Iterable[Hold | None], *, of: str = "") -> str:
     """`, 3 of them suspended`, to go on with in a sentence; empty where nobody is closed."""
     return "".join(f", {number:,} {of}{word}" for word, number in count_closed(holds).items() if number)
 

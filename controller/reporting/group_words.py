@@ -72,7 +72,7 @@ def group_title(group: Group) -> str:
     return ": ".join(filter(None, (title, OUTCOME_WORDS.get(subject.outcome, ""))))
 
 
-def group_about(group: Group) -> str:
+def about_whom(group: Group) -> str:
     """`1,200 merchants`, `acme`"""
     if group.merchants == ("",):
         return "the whole fleet"
@@ -100,7 +100,7 @@ def line_words(line: Line, group: Group) -> LineWords:
         live,
         wanted,
         _who_changed(said),
-        _whose(line, group),
+        _merchants_text(line, group),
         cut_text("; ".join(filter(None, (said.cause, *_circumstances(line)))), LONGEST_SENTENCE),
         cut_text(said.remedy.replace("\n", "; "), LONGEST_SENTENCE),
     )
@@ -112,7 +112,7 @@ def _who_changed(said: Statement) -> str:
     return "" if is_first or said.direction is None else DIRECTIONS[said.direction]
 
 
-def _whose(line: Line, group: Group) -> str:
+def _merchants_text(line: Line, group: Group) -> str:
     """Names of a few, else how many, with the one that the sentences are about."""
     names = line.merchants
     if len(names) == len(group.merchants):  # the heading says how many

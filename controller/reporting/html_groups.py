@@ -12,7 +12,7 @@ from controller.reporting.group_words import (
     LINE_COLUMNS,
     SEVERITY_WORDS,
     LineWords,
-    group_about,
+    about_whom,
     group_title,
     line_words,
     who_acts,
@@ -47,7 +47,7 @@ def tiles(groups: Sequence[Group]) -> str:
 def _group(group: Group) -> str:
     severity = group.subject.severity
     badge = f'<span class="badge {severity.value}">{SEVERITY_WORDS[severity]}</span>'
-    heading = f"<h3>{badge} {escape_text(group_title(group))}, {escape_text(group_about(group))}</h3>"
+    heading = f"<h3>{badge} {escape_text(group_title(group))}, {escape_text(about_whom(group))}</h3>"
     acts = f'<p class="quiet">{escape_text(who_acts(group))}</p>' if who_acts(group) else ""
     whose = _folded_names(group.merchants, are_all=True) if any(len(each.merchants) > 1 for each in group.lines) else ""
     body = "".join([heading, acts, _table(group), _links(group), whose])

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from controller.model.impact import Impact
-from controller.reporting.closed_merchants import closed_flags_json, count_closed_text
+from controller.reporting.closed_merchants import closed_counts_text, closed_flags_json
 from controller.reporting.formatting import align_columns, clean, format_count, format_list
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
 
@@ -26,7 +26,7 @@ def impact_text(impact: Impact, paint: Paint = WITHOUT_COLOUR) -> str:
         code = f"  {effect.finding}" if effect.finding else ""
         lines.append(f"if {effect.event}: {paint('strong', count)}{code}")
         lines += [f"    {clean(effect.consequence)}", paint("quiet", f"    {format_list(effect.merchants)}")]
-    left_alone = count_closed_text({each.merchant: each.hold for each in impact.dependents}.values(), of="of them ")
+    left_alone = closed_counts_text({each.merchant: each.hold for each in impact.dependents}.values(), of="of them ")
     summary = f"{len(merchants):,} of {of} depend on it{left_alone}. Nobody was asked: as of manifests and state."
     return "\n".join([*lines, paint("strong", f"{clean(impact.subject)}: ") + summary])
 

@@ -15,7 +15,7 @@ from controller.reporting.group_words import (
     LONGEST_VALUE,
     SEVERITY_WORDS,
     LineWords,
-    group_about,
+    about_whom,
     group_title,
     line_words,
     who_acts,
@@ -97,7 +97,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _heading(group: Group) -> str:
     severity = SEVERITY_WORDS[group.subject.severity]
-    title, about = (escape_markdown(cut_text(text, LONGEST_VALUE)) for text in (group_title(group), group_about(group)))
+    title, about = (escape_markdown(cut_text(text, LONGEST_VALUE)) for text in (group_title(group), about_whom(group)))
     acts = who_acts(group)
     return f"#### {severity}: {title} — {about}" + (f" ({acts})" if acts else "")
 

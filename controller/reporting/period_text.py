@@ -11,7 +11,7 @@ from controller.model.statement_groups import group_statements
 from controller.model.statements import finding_statements
 from controller.reporting import period_words as words
 from controller.reporting.formatting import align_columns, clean, cut_text, format_list, format_time
-from controller.reporting.group_words import SEVERITY_WORDS, actor_sentence, group_about
+from controller.reporting.group_words import SEVERITY_WORDS, about_whom, actor_sentence
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
 
 _STYLE_BY_SEVERITY = {Severity.CRITICAL: "bad", Severity.WARNING: "change", Severity.INFO: "quiet"}
@@ -55,7 +55,7 @@ def _findings(title: str, findings: Sequence[Finding], paint: Paint) -> list[str
                 paint(_STYLE_BY_SEVERITY[severity], SEVERITY_WORDS[severity].lower()),
                 group.subject.code,
                 clean(group.lines[0].example.field or ""),
-                f"{group_about(group) if len(group.merchants) > 1 else ''}",
+                f"{about_whom(group) if len(group.merchants) > 1 else ''}",
                 format_list(group.merchants, words.MAX_NAMES if len(group.merchants) > 1 else 1),
                 cut_text(clean(group.lines[0].example.cause), _LONGEST_CAUSE),
                 f"since {format_time(since)}" if since else "",

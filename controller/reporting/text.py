@@ -29,7 +29,7 @@ from controller.model.report import (
 )
 from controller.model.statement_groups import group_statements
 from controller.model.statements import Explanations, Statement, explained, plan_statements, said_cause
-from controller.reporting.closed_merchants import count_closed_text
+from controller.reporting.closed_merchants import closed_counts_text
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import (
     CHANGE_LABELS,
@@ -44,7 +44,7 @@ from controller.reporting.formatting import (
     format_value,
 )
 from controller.reporting.group_words import actor_sentence
-from controller.reporting.grouping import MIN_GROUP_SIZE, collapse_identical
+from controller.reporting.identical_blocks import MIN_GROUP_SIZE, collapse_identical
 from controller.reporting.paint import STYLE_BY_WORD, WITHOUT_COLOUR, Paint
 from controller.reporting.provenance import provenance_text
 
@@ -119,7 +119,7 @@ def plan_summary(plan: FleetPlan) -> str:
         ]
     )
     merchants = merchants or "no merchants"
-    merchants += count_closed_text((each.hold for each in plan.plans), of="of them ")
+    merchants += closed_counts_text((each.hold for each in plan.plans), of="of them ")
     settings = sum(len(change.fields) or 1 for change in plan.account.changes) if plan.account else 0
     merchants += f"; {format_count(settings, 'setting')} of the account to change" if settings else ""
     cost = (
@@ -218,7 +218,7 @@ def change_lines(change: Change, paint: Paint, explanations: Explanations, *, he
 
 def _explanation_lines(finding: Finding, why: str, paint: Paint, *, held: bool) -> list[str]:
     """What a finding tells of a change that the change does not say: cause, age, place; what releases a held one."""
-    cause, age = said_cause(finding, why), _age_words(finding)
+    cause, age = said_cause(finding, why), _since_words(finding)
     told = f"{finding.code}: {clean(cause)}" if cause else finding.code if age else ""
     lines = [" " * 8 + told + paint("quiet", age)] if told else []
     remedy = finding.remedy.splitlines() if held else []
@@ -226,7 +226,7 @@ def _explanation_lines(finding: Finding, why: str, paint: Paint, *, held: bool) 
     return lines + ([paint("quiet", f"        at {clean(finding.manifest)}")] if finding.manifest else [])
 
 
-def _age_words(finding: Finding) -> str:
+def _since_words(finding: Finding) -> str:
     since = f"  since {format_time(finding.since)}" if finding.since else ""
     return since + (f"  ({finding.occurrences} times in 30 days)" if (finding.occurrences or 0) > 1 else "")
 
@@ -235,7 +235,7 @@ def finding_lines(finding: Finding, paint: Paint) -> list[str]:
     """Code, field and direction; then cause, values, remedy and link."""
     words = paint(STYLE_BY_WORD[finding.direction.value], DIRECTIONS[finding.direction]) if finding.direction else ""
     direction = f"  {words}" if words else ""
-    since = paint("quiet", _age_words(finding))
+    since = paint("quiet", _since_words(finding))
     field = f"  {clean(finding.field)}" if finding.field else ""
     lines = [f"  {paint('bad', '!')} {finding.code}{field}{direction}{since}"]
     if finding.live is not None or finding.wanted is not None:

@@ -12,7 +12,7 @@ from controller.model.plan import READY_CONDITION, ConditionStatus, Plan, PlanSt
 from controller.model.report import FleetPlan
 from controller.model.statements import drift_statements
 from controller.reporting.as_json import findings_of, unmanaged_names
-from controller.reporting.closed_merchants import count_closed_text
+from controller.reporting.closed_merchants import closed_counts_text
 from controller.reporting.data_age import data_age_text, oldest_data_rows
 from controller.reporting.formatting import align_columns, clean, format_count, format_time
 from controller.reporting.last_syncs import last_sync_short_text, last_sync_text, last_syncs_text, next_sync_text
@@ -103,7 +103,7 @@ def status_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
     lines = align_columns([head, *rows], "", width=paint.width) if rows else ["no merchants"]
     lines += _account_lines(plan, paint)
     ready = sum(_is_ready(each) for each in plan.plans)
-    left_alone = count_closed_text(each.hold for each in plan.plans)
+    left_alone = closed_counts_text(each.hold for each in plan.plans)
     summary = f"{ready:,} of {format_count(len(rows), 'merchant')} ready{left_alone}."
     return "\n".join(
         [

@@ -9,7 +9,7 @@ import pytest
 
 from controller.model.commerce_records import MAX_RECORDS_PER_UPLOAD, CommerceRecord, read_record
 from controller.model.syncs_and_uploads import Sync, UploadFailure, UploadStatus
-from controller.push.comparison import Books, compare, compare_deletions
+from controller.push.comparison import Books, compare_deletions, compare_records
 from controller.push.sending import Upload, send_in_batches
 from state import RememberedRecord
 from state.uploads import DELETED
@@ -39,10 +39,12 @@ def test_a_changed_record_is_in_the_books_where_the_last_success_covered_it(
     before: RememberedRecord, created: str, in_books: bool
 ) -> None:
     record = order(created)
-    found = compare([record], {("o", ""): before}, BOOKS, resend=False)
+    found = compare_records([record], {("o", ""): before}, BOOKS, resend=False)
     assert ([*found.in_books], [*found.changed]) == (([record], []) if in_books else ([], [record]))
-    assert [*compare([record], {("o", ""): before}, BOOKS, resend=True).changed] == [record]
-    assert [*compare([record], {("o", ""): before}, None, resend=False).changed] == [record], "there was no sync yet"
+    assert [*compare_records([record], {("o", ""): before}, BOOKS, resend=True).changed] == [record]
+    assert [*compare_records([record], {("o", ""): before}, None, resend=False).changed] == [record], (
+        "there was no sync yet"
+    )
 
 
 def test_the_books_are_as_old_as_codat_says() -> None:
@@ -54,7 +56,7 @@ def test_the_books_are_as_old_as_codat_says() -> None:
 
 
 def test_a_record_that_was_deleted_is_new_when_it_comes_back() -> None:
-    assert len(compare([order()], {("o", ""): RememberedRecord(DELETED, NOON)}, BOOKS, resend=False).new) == 1
+    assert len(compare_records([order()], {("o", ""): RememberedRecord(DELETED, NOON)}, BOOKS, resend=False).new) == 1
 
 
 def test_deletions_that_change_nothing_are_not_sent() -> None:

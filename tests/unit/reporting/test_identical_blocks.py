@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.model.report import Skipped
-from controller.reporting.grouping import MAX_NAMES_IN_GROUP, MIN_GROUP_SIZE, collapse_identical
+from controller.reporting.identical_blocks import MAX_NAMES_IN_GROUP, MIN_GROUP_SIZE, collapse_identical
 from controller.reporting.paint import WITHOUT_COLOUR
 from controller.reporting.text import apply_text, plan_text
 from tests.unit.reporting.fleets import changing, fleet, report, waiting
