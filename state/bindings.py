@@ -66,7 +66,7 @@ class Bindings:
         async with self._database.writing() as transaction:
             await upsert_binding(transaction, merchant, retired_at=None)
 
-    async def mark_without_manifest(self, names: Iterable[str], at: datetime | None) -> None:
+    async def set_without_manifest_since(self, names: Iterable[str], at: datetime | None) -> None:
         """Record since when these merchants have no manifest, their companies left as they are; None: they have one."""
         rows = [{"merchant": name, "left_at": at} for name in names]
         if rows:

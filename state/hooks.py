@@ -16,7 +16,7 @@ from sqlalchemy import insert, select, update
 from state.async_engine import AsyncConnection
 from state.database import Database
 from state.errors import StateProblem
-from state.lock import StateLock, prove_all, require_all
+from state.lock import StateLock, prove_all, require_all_held
 from state.tables import hooks
 
 
@@ -64,7 +64,7 @@ class Hooks:
         row = {"kind": kind, "name": name, "declared": declared, "known_ids": sorted(known_ids), "begun_at": at}
         async with self._database.writing() as transaction:
             # As for an intent: whoever takes the lock next sees this row, or it was never written.
-            await require_all(self._locks, transaction)
+            await require_all_held(self._locks, transaction)
             number: int = (await transaction.execute(insert(hooks).values(row).returning(hooks.c.id))).scalar_one()
         try:
             await prove_all(self._locks)

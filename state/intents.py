@@ -14,7 +14,7 @@ from state.async_engine import AsyncConnection
 from state.bindings import upsert_binding
 from state.database import Database
 from state.errors import CompanyBeingCreated, StateProblem
-from state.lock import StateLock, prove_all, require_all
+from state.lock import StateLock, prove_all, require_all_held
 from state.tables import intents, merchants
 
 
@@ -85,7 +85,7 @@ class Intents:
         inserted = insert(intents).values({**columns, "begun_at": at, "key": str(uuid4())}).returning(intents)
         async with self._database.writing() as transaction:
             # Checked in the same transaction: whoever takes the lock next sees this intent, or it was never written.
-            await require_all(self._locks, transaction)
+            await require_all_held(self._locks, transaction)
             if seen:
                 await _refuse_second_company(transaction, name, merchant, seen)
             intent = _from_row((await transaction.execute(inserted)).one())

@@ -102,14 +102,14 @@ class StateLock:
     async def prove(self) -> None:
         """Prove that the lock that was taken here is held now; nothing happens where none was.
 
-        Raises StateLocked and LockEnded as `require`, and LeaseLost where it lapsed.
+        Raises StateLocked and LockEnded as `require_held`, and LeaseLost where it lapsed.
         """
         if self._owner is None:
             return
         for _ in range(MAX_PROOF_ATTEMPTS):
             asked_at = self._since_boot()
             async with self._database.reading() as transaction:
-                await self.require(transaction)
+                await self.require_held(transaction)
             await self._claim.renew()
             # Where this process was stopped between question and answer, the answer is old: the lease may have lapsed
             # since. Only a quick answer leaves most of the lease for the write that follows.
@@ -117,7 +117,7 @@ class StateLock:
                 return
         raise LeaseLost
 
-    async def require(self, transaction: AsyncConnection) -> None:
+    async def require_held(self, transaction: AsyncConnection) -> None:
         """The part of `prove` that is done within the caller's transaction.
 
         Raises StateLocked where another run has taken the lock since, LockEnded where it was ended by hand.
@@ -231,10 +231,10 @@ class StateLock:
             raise
 
 
-async def require_all(locks: Collection[StateLock], transaction: AsyncConnection) -> None:
-    """As `StateLock.require`, of each that was taken here."""
+async def require_all_held(locks: Collection[StateLock], transaction: AsyncConnection) -> None:
+    """As `StateLock.require_held`, of each that was taken here."""
     for lock in locks:
-        await lock.require(transaction)
+        await lock.require_held(transaction)
 
 
 async def prove_all(locks: Collection[StateLock]) -> None:

@@ -1,6 +1,6 @@
 """Manual syncs: each is recorded before the merchant is switched off for it, until it is switched on again.
 
-    begin ─▶ (switched off) ─▶ mark_requested ─▶ (Codat synchronises) ─▶ end ─▶ (switched on) ─▶ close
+    begin ─▶ (switched off) ─▶ mark_requested ─▶ (Codat synchronises) ─▶ mark_ended ─▶ (switched on) ─▶ close
 
 Whose process dies in between is told by its heartbeats; whoever looks next goes on from there.
 """
@@ -65,12 +65,12 @@ class ManualSyncs:
         owner: ProcessIdentity,
         at: datetime,
     ) -> int:
-        """Insert one, durably before it returns its number. Raises as `StateLock.require`: call it with the lock."""
+        """Insert one, durably before it returns. Raises as `StateLock.require_held`: call it with the lock."""
         columns: dict[str, Any] = {"merchant": merchant, "company_id": company_id, "was_enabled": was_enabled}
         columns |= {"previous_sync": previous_sync, "begun_at": at, "host": owner.host, "pid": owner.pid}
         columns |= {"started": owner.started, "command": owner.command}
         async with self._database.writing() as transaction:
-            await self._lock.require(transaction)
+            await self._lock.require_held(transaction)
             columns["alive_until"] = await current_time(transaction) + timedelta(seconds=self._lease_s)
             inserted = insert(manual_syncs).values(columns).returning(manual_syncs.c.id)
             return int(await transaction.scalar(inserted) or 0)
@@ -107,7 +107,7 @@ class ManualSyncs:
             values["alive_until"] = await current_time(transaction) + timedelta(seconds=self._lease_s)
             return await transaction.execute_and_count(update(manual_syncs).where(is_open).values(values))
 
-    async def end(self, number: int, outcome: str, at: datetime) -> None:
+    async def mark_ended(self, number: int, outcome: str, at: datetime) -> None:
         """Nothing more of it runs; the first outcome stays."""
         is_running = (manual_syncs.c.id == number) & manual_syncs.c.ended_at.is_(None)
         async with self._database.writing() as transaction:

@@ -124,9 +124,9 @@ class CommandTable(click.Group):
                 ctx.fail(f"the manifests are in Git, and nothing is written there from here: run {name} in your clone")
             if ctx.obj.git and name not in WITHOUT_MANIFESTS:
                 from controller.cli.terminal import print_notice
-                from controller.operations.git_manifests import with_newest_commit
+                from controller.operations.git_manifests import check_out_newest_commit
 
-                ctx.obj = with_newest_commit(ctx.obj, print_notice)
+                ctx.obj = check_out_newest_commit(ctx.obj, print_notice)
             talks_to_api = COMMANDS[name].talks_to_api or bool({"--online", "--live"} & set(rest))
             _print_environment_and_url(ctx.obj, talks_to_api)
             if talks_to_api:

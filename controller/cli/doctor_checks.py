@@ -30,7 +30,7 @@ from controller.model.errors import (
 )
 from controller.model.zones import TZDATA_VERSION
 from controller.operations.bootstrap import open_reader
-from controller.operations.git_manifests import with_newest_commit
+from controller.operations.git_manifests import check_out_newest_commit
 from controller.planning.clock_skew import SET_CLOCK_REMEDY, TOLERATED_SKEW
 from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import format_count, format_time
@@ -252,7 +252,7 @@ def _check_schema(inspection: StateInspection) -> DoctorCheck:
 
 def _check_manifests(settings: Settings) -> DoctorCheck:
     try:
-        settings = with_newest_commit(settings, lambda sentence: None)
+        settings = check_out_newest_commit(settings, lambda sentence: None)
         fleet = load_fleet(settings.manifests, selector=settings.selector)
     except (UsageError, GitUnavailable) as error:
         return DoctorCheck("manifests", False, str(error))

@@ -57,7 +57,7 @@ def command(
             status(
                 settings,
                 scope,
-                refresh=refresh,
+                look_now=refresh,
                 on_progress=on_progress,
                 on_message=print_notice,
                 environment=environment(),

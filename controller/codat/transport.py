@@ -336,7 +336,7 @@ class Transport:
         delay_s = retries.next_delay(retry_after_s, throttled=throttled) if retryable else None
         if delay_s is None:
             if not write:
-                self._breaker.record_given_up(problem)
+                self._breaker.record_given_up_or_raise(problem)
             raise problem from None
         _LOG.info("%s: again in %.1f s", problem, delay_s)
         if throttled:

@@ -60,7 +60,7 @@ from controller.operations.bootstrap import (
     state_lock,
     stop_on_signals,
 )
-from controller.operations.git_manifests import newest_commit, open_git_source
+from controller.operations.git_manifests import fetch_newest_commit, open_git_source
 from controller.operations.scheduled_report import checked_schedule
 from controller.operations.shared_budget import shared_budget
 from controller.quick_dataclasses import dataclass
@@ -227,7 +227,7 @@ async def open_manifests(settings: Settings, store: Store) -> ManifestWatcher:
     row = await store.revisions.load(RevisionStatus.IN_FORCE)
     in_force = row.revision.git_commit if row and row.revision.source == str(source.address) else None
     head = await asyncio.to_thread(
-        newest_commit, source, lambda sentence: log.warning("repository_unreachable", reason=sentence)
+        fetch_newest_commit, source, lambda sentence: log.warning("repository_unreachable", reason=sentence)
     )
     candidates = [head]
     if in_force is not None and in_force != head:

@@ -17,7 +17,7 @@ def open_git_source(settings: Settings) -> GitSource | None:
     return GitSource(settings.git, settings.cache)
 
 
-def newest_commit(source: GitSource, on_message: Callable[[str], None]) -> str:
+def fetch_newest_commit(source: GitSource, on_message: Callable[[str], None]) -> str:
     """The branch's newest commit; while the repository cannot be reached, the newest that was fetched before, and that
     is said. Raises GitUnavailable where none was."""
     try:
@@ -30,10 +30,10 @@ def newest_commit(source: GitSource, on_message: Callable[[str], None]) -> str:
         return fetched
 
 
-def with_newest_commit(settings: Settings, on_message: Callable[[str], None]) -> Settings:
+def check_out_newest_commit(settings: Settings, on_message: Callable[[str], None]) -> Settings:
     """The settings with the folder of the branch's newest commit, checked out. Raises GitUnavailable."""
     source = open_git_source(settings)
     if source is None:
         return settings
-    commit = newest_commit(source, on_message)
+    commit = fetch_newest_commit(source, on_message)
     return replace(settings, manifests=source.check_out(commit), commit=commit)

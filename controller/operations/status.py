@@ -30,16 +30,16 @@ async def status(
     settings: Settings,
     scope: Scope,
     *,
-    refresh: bool = False,
+    look_now: bool = False,
     on_progress: OnProgress = no_progress,
     on_message: Callable[[str], None] = ignore_message,
     environment: Environment = REAL_ENVIRONMENT,
 ) -> FleetPlan:
     """How everyone in scope stands. Without a request to the API where a controller keeps that up to date.
 
-    refresh  it is looked now, whether or not a controller has
+    look_now  it is looked now, whether or not a controller has
     """
-    if not refresh:
+    if not look_now:
         async with open_store(settings, on_message) as store:
             seen = await _as_seen(settings, scope, store, environment.clock(), on_message)
         if seen is not None:

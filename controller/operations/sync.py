@@ -151,7 +151,7 @@ async def _end_abandoned_sync(name: str, snapshot: RunSnapshot) -> ManualSyncRow
                 f"a manual sync of {name}, begun at {row.begun_at:%H:%M:%S} UTC, runs still: sync again once it has "
                 f"ended; merchantctl sync {name} --status --wait waits for it"
             )
-        await run.store.manual_syncs.end(row.id, outcome, run.now())
+        await run.store.manual_syncs.mark_ended(row.id, outcome, run.now())
     return row
 
 
@@ -206,7 +206,7 @@ class _ManualSync:
                 try:
                     await self._switch(enabled=False)
                 except BaseException:
-                    await self._store.manual_syncs.end(self._number, NOT_BEGUN, run.now())
+                    await self._store.manual_syncs.mark_ended(self._number, NOT_BEGUN, run.now())
                     raise
                 await self._record_event("switched off", "for a manual sync")
                 self._request.on_message(f"{self._name} is switched off while it is synchronised")
@@ -250,7 +250,7 @@ class _ManualSync:
             return
         declared = self._snapshot.run.fleet.merchants[self._name].fields.get(ENABLED_PATH, True)
         try:
-            await syncs.end(self._number, self._outcome, run.now())
+            await syncs.mark_ended(self._number, self._outcome, run.now())
             async with state_lock(run.lock, self._request.lock_timeout), awaited_leases([self._name], run):
                 is_on_again = was_enabled and declared is True
                 if is_on_again:

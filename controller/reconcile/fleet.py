@@ -225,8 +225,8 @@ async def _record_left_and_returned(plan: FleetPlan, snapshot: RunSnapshot) -> N
     store, run_id, now = snapshot.run.store, snapshot.run_id, snapshot.run.now()
     leaving = [retained.merchant for retained in plan.retained if retained.retained_since is None]
     back = [each.merchant for each in plan.plans if snapshot.recorded_state(each.merchant).retained_since]
-    await store.bindings.mark_without_manifest(leaving, now)
-    await store.bindings.mark_without_manifest(back, None)
+    await store.bindings.set_without_manifest_since(leaving, now)
+    await store.bindings.set_without_manifest_since(back, None)
     why = "its manifest is gone; deletion: Retain keeps company, connection and sync as they are"
     events = [EventRow(now, run_id, name, "left management", {"reason": why}) for name in leaving]
     events += [EventRow(now, run_id, name, "came back", {"reason": "it has a manifest again"}) for name in back]

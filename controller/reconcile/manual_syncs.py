@@ -68,7 +68,7 @@ async def _end_if_over(row: ManualSyncRow, snapshot: RunSnapshot) -> bool:
     except RemoteError:
         return False
     if outcome:
-        await run.store.manual_syncs.end(row.id, outcome, run.now())
+        await run.store.manual_syncs.mark_ended(row.id, outcome, run.now())
     return bool(outcome)
 
 

@@ -728,7 +728,7 @@ def end_the_sync(place: Place) -> None:
     async def end() -> None:
         async with open_state(place.settings.state) as store:
             for row in await store.manual_syncs.load_open():
-                await store.manual_syncs.end(row.id, "2000", datetime.now(UTC))
+                await store.manual_syncs.mark_ended(row.id, "2000", datetime.now(UTC))
 
     asyncio.run(end())
 

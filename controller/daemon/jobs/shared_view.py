@@ -22,7 +22,7 @@ from state.errors import StateProblem
 
 SHARED_VIEW_INTERVAL_S = 3.0
 
-REFRESHES_PER_COMPLETE_ONE = 20
+UPDATES_PER_COMPLETE_ONE = 20
 """A look is dated by its beginning and kept at its end: those of a long pass come later than what is dated after them.
 So often the dates of all are compared."""
 
@@ -35,23 +35,23 @@ class SharedView:
 
     fleet          the manifests in force
     now            this machine's clock
-    refresh_count  how often it has been asked
+    update_count  how often it has been asked
     """
 
     store: Store
     state: DaemonState
     fleet: Callable[[], Fleet]
     now: Callable[[], datetime]
-    refresh_count: int = field(default=0, init=False)
+    update_count: int = field(default=0, init=False)
 
     @property
     def timer(self) -> Timer:
-        return Timer("shared_view", SHARED_VIEW_INTERVAL_S, self.refresh, at_once=True)
+        return Timer("shared_view", SHARED_VIEW_INTERVAL_S, self.update, at_once=True)
 
-    async def refresh(self) -> None:
+    async def update(self) -> None:
         try:
             seen = await self._load_later_looks()
-            is_due = self.state.latest.plan is None or self.refresh_count % REFRESHES_PER_COMPLETE_ONE == 0
+            is_due = self.state.latest.plan is None or self.update_count % UPDATES_PER_COMPLETE_ONE == 0
             whole = await load_seen_fleet(self.store) if is_due else None
         except StateProblem as problem:
             log.warning("shared_view_unreadable", reason=str(problem))
@@ -62,8 +62,8 @@ class SharedView:
         """Those that are not shown yet. To read a plan takes a hundred times as long as to compare its date."""
         looked_at, latest_believed = self.state.latest.looked_at, self.now() + MAX_CLOCK_DIFFERENCE
         newest = max((at for at in looked_at.values() if at <= latest_believed), default=None)
-        is_complete = self.refresh_count % REFRESHES_PER_COMPLETE_ONE == 0
-        self.refresh_count += 1
+        is_complete = self.update_count % UPDATES_PER_COMPLETE_ONE == 0
+        self.update_count += 1
         since = newest - MAX_CLOCK_DIFFERENCE if newest and not is_complete else None
         times = await self.store.seen.load_times(since=since)
         later = {name for name, at in times.items() if name not in looked_at or looked_at[name] < at}

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from controller.daemon.context import DaemonState
-from controller.daemon.jobs.shared_view import REFRESHES_PER_COMPLETE_ONE, SharedView
+from controller.daemon.jobs.shared_view import UPDATES_PER_COMPLETE_ONE, SharedView
 from controller.model.controller_status import ControllerStatus
 from controller.model.encoding import encode
 from controller.model.plan import Plan
@@ -25,10 +25,10 @@ async def statuses_shown(tmp_path: Path, now: datetime, own: dict[str, datetime]
     state = DaemonState(ControllerStatus(fleet=MANIFESTS, plan=plan, looked_at=own))
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
         view = SharedView(store, state, lambda: MANIFESTS, lambda: now)
-        await view.refresh()
+        await view.update()
         await store.seen.save(elsewhere)
-        for _ in range(REFRESHES_PER_COMPLETE_ONE):
-            await view.refresh()
+        for _ in range(UPDATES_PER_COMPLETE_ONE):
+            await view.update()
     assert state.latest.plan
     return [each.status.value for each in state.latest.plan.plans]
 

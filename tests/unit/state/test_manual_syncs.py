@@ -36,8 +36,8 @@ async def test_it_is_open_from_its_beginning_until_it_is_closed(store: Store) ->
         True,
     )
     await store.manual_syncs.mark_requested(number, AT)
-    await store.manual_syncs.end(number, "2000", AT)
-    await store.manual_syncs.end(number, "not begun", AT)
+    await store.manual_syncs.mark_ended(number, "2000", AT)
+    await store.manual_syncs.mark_ended(number, "not begun", AT)
     row = await open_one(store)
     assert (row.requested_at, row.ended_at) == (AT, AT)
     await store.manual_syncs.close(number, AT)
@@ -59,7 +59,7 @@ async def test_elsewhere_it_counts_as_dead_once_it_gave_no_sign_of_life_and_at_i
 
 async def test_who_was_taken_for_dead_requests_no_sync(store: Store) -> None:
     number = await begin(store)
-    await store.manual_syncs.end(number, "not begun", AT)
+    await store.manual_syncs.mark_ended(number, "not begun", AT)
     with pytest.raises(LeaseLost):
         await store.manual_syncs.mark_requested(number, AT)
     async with store._database.writing() as transaction:
