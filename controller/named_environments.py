@@ -64,7 +64,9 @@ def split_environments(
     tables = table.get(ENVIRONMENTS_KEY, {})
     if not isinstance(tables, dict) or not all(isinstance(each, dict) for each in tables.values()):
         raise InvalidSettings(f"{file}: {ENVIRONMENTS_KEY} are tables: [environments.sandbox]")
-    environments = {name: _environment(f"{file}: [environments.{name}]", name, each) for name, each in tables.items()}
+    environments = {
+        name: _parse_environment(f"{file}: [environments.{name}]", name, each) for name, each in tables.items()
+    }
     states: dict[str, str] = {}
     for name, environment in environments.items():
         state = _canonical_state(str(environment.settings.get("state", common.get("state", environment.default_state))))
@@ -101,7 +103,7 @@ def choose_environment(
     return next(iter(environments.values()), None)
 
 
-def _environment(address: str, name: str, table: Mapping[str, Any]) -> NamedEnvironment:
+def _parse_environment(address: str, name: str, table: Mapping[str, Any]) -> NamedEnvironment:
     if not NAME_IN_FILE.fullmatch(name):
         raise InvalidSettings(f"{address}: a name is of small letters, digits and -")
     for key in ("selector", "api_key_variable", "api_key_file"):
@@ -117,23 +119,23 @@ def _environment(address: str, name: str, table: Mapping[str, Any]) -> NamedEnvi
         selector=table.get("selector"),
         api_key_variable=table.get("api_key_variable"),
         api_key_file=table.get("api_key_file"),
-        limits=_limits(address, table.get("limits", {})),
+        limits=_parse_limits(address, table.get("limits", {})),
         confirms_by_name=table.get("confirm", "name" if name == "production" else "yes") == "name",
     )
 
 
-def _limits(address: str, table: Any) -> dict[str, tuple[int, int]]:
+def _parse_limits(address: str, table: Any) -> dict[str, tuple[int, int]]:
     if not isinstance(table, dict):
         raise InvalidSettings(f'{address}: limits is a table: limits = {{unlink = 1, remap = "10%"}}')
     limits = {}
     for word, value in table.items():
         if word not in SETTABLE_LIMITS:
             raise InvalidSettings(f"{address}: limits: {word}: there are limits on {', '.join(SETTABLE_LIMITS)}")
-        limits[word] = _limit(f"{address}: limits: {word}", value)
+        limits[word] = _parse_count_and_percent(f"{address}: limits: {word}", value)
     return limits
 
 
-def _limit(address: str, value: object) -> tuple[int, int]:
+def _parse_count_and_percent(address: str, value: object) -> tuple[int, int]:
     """A number of merchants, or a share of the bound ones, of which there is always one."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value, 0

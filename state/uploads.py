@@ -105,7 +105,7 @@ class Uploads:
         """
         lease, now = UploadLease(company_id, data_type, str(uuid4())), asyncio.get_running_loop().time
         began = now()
-        while holder := await self._take(lease, owner):
+        while holder := await self._try_to_take(lease, owner):
             if now() - began >= timeout_s:
                 raise UploadUnderWay(data_type, holder)
             on_wait(holder)
@@ -119,7 +119,7 @@ class Uploads:
                 async with self._database.writing() as transaction:
                     await transaction.execute(delete(upload_leases).where(_is_held(lease)))
 
-    async def _take(self, lease: UploadLease, owner: ProcessIdentity) -> ProcessIdentity | None:
+    async def _try_to_take(self, lease: UploadLease, owner: ProcessIdentity) -> ProcessIdentity | None:
         """The living holder; None where the lease is ours now."""
         async with self._database.writing() as transaction:
             now = await current_time(transaction)
