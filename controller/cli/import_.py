@@ -39,11 +39,11 @@ be read (the others are written), 64 wrong usage, 65 the manifests already there
 
 
 def _parse_platform(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    from controller.model.platforms import key_of, nearest
+    from controller.model.platforms import nearest_platforms, platform_key
 
-    if value is None or key_of(value):
-        return key_of(value) if value else None
-    raise click.BadParameter(f"there is no accounting platform {value!r}; the nearest: {nearest(value)}")
+    if value is None or platform_key(value):
+        return platform_key(value) if value else None
+    raise click.BadParameter(f"there is no accounting platform {value!r}; the nearest: {nearest_platforms(value)}")
 
 
 def _parse_zone(ctx: click.Context, parameter: click.Parameter, name: str | None) -> str | None:

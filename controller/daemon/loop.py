@@ -37,7 +37,7 @@ from controller.model.run import Records
 from controller.planning.clock_skew import describe_skew
 from controller.reconcile.context import RunContext
 from controller.reconcile.fence import in_flight_until
-from controller.reconcile.fleet import plan_everything, reconcile, record_plan
+from controller.reconcile.fleet import plan_fleet_and_account_settings, reconcile, record_plan
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.takeovers import Takeovers
 from state.errors import StateProblem, StateUnreachable
@@ -271,7 +271,7 @@ async def plan_and_record(run: RunContext, takeovers: Takeovers) -> FleetPlan:
     """What there is to do, noted in the ledger; nothing is written to the API."""
     snapshot = await load_snapshot(run)
     takeovers.allow()
-    return await record_plan(await plan_everything(snapshot), run, takeovers)
+    return await record_plan(await plan_fleet_and_account_settings(snapshot), run, takeovers)
 
 
 async def finish_pass(done: Pass, daemon: DaemonContext) -> None:

@@ -29,7 +29,7 @@ from controller.model.desired import (
 from controller.model.holds import DeclaredHold, HeldBy
 from controller.model.local_times import local_time_problem, midnight_utc
 from controller.model.names import find_invisible_flaw, normalize_company_name, remove_invisible
-from controller.model.platforms import key_of
+from controller.model.platforms import platform_key
 from controller.model.values import (
     COMPANY_NAME_PATH,
     CONNECTION_STATE_PATH,
@@ -129,7 +129,7 @@ def _desired_merchant(document: ParsedManifest, layers: Layers, compiled: Compil
     head: dict[str, Any] = {
         "name": document.name,
         "company_name": normalize_company_name(values[COMPANY_NAME_PATH]),
-        "platform": key_of(values[PLATFORM_PATH]) if PLATFORM_PATH in values else None,
+        "platform": platform_key(values[PLATFORM_PATH]) if PLATFORM_PATH in values else None,
         "books": values.get("company.books"),
         "profile": document.base_profile.text if document.base_profile else None,
     }
@@ -182,7 +182,7 @@ def _policy(drift: str | None, deletion: str | None, adopt: bool | None, replace
         DriftPolicy(drift or DriftPolicy.CORRECT),
         DeletionPolicy(deletion or DeletionPolicy.RETAIN),
         adopt is not False,
-        key_of(replaces) if replaces else None,
+        platform_key(replaces) if replaces else None,
     )
 
 
@@ -247,7 +247,7 @@ def _check_platform(document: ParsedManifest, layers: Layers) -> Iterator[Diagno
 def _check_replacement(layers: Layers) -> Iterator[Diagnostic]:
     """A line that was left behind must not move a merchant back: it has to name the platform that is declared."""
     to, platform = layers.values.get(REPLACE_CONNECTION_PATH), layers.values.get(PLATFORM_PATH)
-    if not (isinstance(to, str) and isinstance(platform, str)) or key_of(to) == key_of(platform):
+    if not (isinstance(to, str) and isinstance(platform, str)) or platform_key(to) == platform_key(platform):
         return
     yield _diagnostic(
         layers,
@@ -263,7 +263,7 @@ def _check_new_accounts(layers: Layers, paths: tuple[str, ...]) -> Iterator[Diag
     for path in paths:
         ref = layers.values[path]
         new = ref.create if isinstance(ref, Ref) else None
-        if new and isinstance(platform, str) and (problem := new_account_problem(key_of(platform), new)):
+        if new and isinstance(platform, str) and (problem := new_account_problem(platform_key(platform), new)):
             yield _diagnostic(layers, (path,), f"{path}.create: {problem.what}", problem.remedy)
 
 

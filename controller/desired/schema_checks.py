@@ -16,7 +16,7 @@ from controller.model.account_settings import ACCOUNT_NAME, REQUIRED_ROWS
 from controller.model.local_times import time_zone_problem
 from controller.model.manifest_text import quote_yaml
 from controller.model.names import find_invisible_flaw, remove_invisible
-from controller.model.platforms import key_of, nearest
+from controller.model.platforms import nearest_platforms, platform_key
 from controller.model.values import canonical_tax_rate
 
 PLAUSIBLE_YEARS = range(2000, 2100)
@@ -85,9 +85,9 @@ def no_reserved_name(name: str) -> str:
 
 
 def known_platform(word: str) -> str:
-    if key_of(word):
+    if platform_key(word):
         return word
-    raise _error(f"there is no accounting platform {word!r}", f"the nearest: {nearest(word)}")
+    raise _error(f"there is no accounting platform {word!r}", f"the nearest: {nearest_platforms(word)}")
 
 
 def known_zone(zone: str) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
-from controller.model.platforms import name_of
+from controller.model.platforms import platform_name
 from controller.model.values import NewAccount
 from controller.quick_dataclasses import dataclass
 
@@ -48,7 +48,8 @@ def new_account_problem(platform: str | None, new: NewAccount) -> NewAccountProb
     if platform in QUICKBOOKS:
         return _quickbooks_problem(new)
     return NewAccountProblem(
-        f"of {name_of(platform or '') or platform} it is not known which accounts can be created (API notes 3.11)",
+        f"of {platform_name(platform or '') or platform} it is not known which accounts can be created "
+        "(API notes 3.11)",
         "delete create, and have the account added by hand",
     )
 
@@ -57,7 +58,7 @@ def _xero_problem(new: NewAccount) -> NewAccountProblem | None:
     if new.type.startswith("Asset.Bank"):
         return NewAccountProblem("Xero has no bank accounts created (API notes 3.11)", "write type: Asset.Current")
     if new.type not in XERO_TYPES:
-        return NewAccountProblem(f"Xero has no type {new.type!r}", nearest_types(new.type, XERO_TYPES))
+        return NewAccountProblem(f"Xero has no type {new.type!r}", suggest_types_text(new.type, XERO_TYPES))
     if new.code is None:
         return NewAccountProblem("an account of Xero needs a code", "add create: {code: …}")
     if len(new.code) > _MAX_XERO_CODE:
@@ -83,7 +84,7 @@ def _quickbooks_problem(new: NewAccount) -> NewAccountProblem | None:
     return None
 
 
-def nearest_types(word: str, known: Collection[str]) -> str:
+def suggest_types_text(word: str, known: Collection[str]) -> str:
     """`did you mean 'Asset.Current'?`, or the types that there are."""
     by_lower = {each.lower(): each for each in known}
     nearest = get_close_matches(word.lower(), by_lower, n=2, cutoff=0.6)

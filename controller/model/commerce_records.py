@@ -87,7 +87,7 @@ class Deletion:
     record_id: str
 
 
-def read_record(key: str, record: Mapping[str, object]) -> CommerceRecord | Deletion:
+def parse_record(key: str, record: Mapping[str, object]) -> CommerceRecord | Deletion:
     """A record without complaints (see `complaints`) as a value.
 
     ValueError for a number that JSON does not have, or half of a character, which UTF-8 does not have.

@@ -53,13 +53,13 @@ class Cron:
         return None
 
     def _times(self, day: date) -> Iterator[datetime]:
-        if day.month not in self.months or not self._is_day(day):
+        if day.month not in self.months or not self._is_due_on(day):
             return
         for hour in self.hours:
             for minute in self.minutes:
                 yield datetime.combine(day, time(hour, minute), self.zone).astimezone(UTC)
 
-    def _is_day(self, day: date) -> bool:
+    def _is_due_on(self, day: date) -> bool:
         by_month = None if self.days is None else day.day in self.days
         by_week = None if self.weekdays is None else day.isoweekday() % 7 in self.weekdays
         restricted = [each for each in (by_month, by_week) if each is not None]

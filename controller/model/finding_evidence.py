@@ -133,7 +133,7 @@ ENDED_WORDS: Mapping[str, str] = {
 _CHANGED_BY_PEOPLE = _COMPANY | _NAMES | _COMMERCE | _CONNECTION | _BOOKS | _MAPPING | _OF_THE_ACCOUNT
 
 
-def ended_by(code: str, *, written: bool, wish_moved: bool) -> Ended:
+def classify_ending(code: str, *, written: bool, wish_moved: bool) -> Ended:
     """How a finding ended that a pass does not show any more.
 
     written     a run of ours wrote what should end it

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from controller.model.plan import Actor, Finding
-from controller.model.statement_groups import ACTORS_BY_URGENCY, as_read
+from controller.model.statement_groups import ACTORS_BY_URGENCY, without_name_and_ids
 from controller.quick_dataclasses import dataclass
 
 
@@ -71,19 +71,19 @@ def group_not_booked(merchants: Iterable[NotBooked]) -> tuple[NotBookedGroup, ..
     alike: dict[tuple[str, ...], list[NotBooked]] = defaultdict(list)
     for each in sorted(merchants, key=lambda each: each.merchant):
         found = each.finding
-        texts = (as_read(text, each.merchant) for text in (found.cause, found.remedy))
+        texts = (without_name_and_ids(text, each.merchant) for text in (found.cause, found.remedy))
         alike[each.reason, found.actor, found.code, found.field or "", *texts].append(each)
     groups = [NotBookedGroup(tuple(some)) for some in alike.values()]
     return tuple(sorted(groups, key=lambda group: (-len(group.merchants), group.example.merchant)))
 
 
-def count_reasons(groups: Iterable[NotBookedGroup]) -> Mapping[NotBookedReason, int]:
+def count_not_booked_by_reason(groups: Iterable[NotBookedGroup]) -> Mapping[NotBookedReason, int]:
     """How many merchants by reason, in the order of the reasons."""
     counts = Counter(each.reason for group in groups for each in group.merchants)
     return {reason: counts[reason] for reason in NotBookedReason if counts[reason]}
 
 
-def count_actors(groups: Iterable[NotBookedGroup]) -> Mapping[Actor, int]:
+def count_not_booked_by_actor(groups: Iterable[NotBookedGroup]) -> Mapping[Actor, int]:
     """How many merchants wait for whom; those who must be asked first come first."""
     counts = Counter(each.finding.actor for group in groups for each in group.merchants)
     return {actor: counts[actor] for actor in (*ACTORS_BY_URGENCY, Actor.NOBODY) if counts[actor]}

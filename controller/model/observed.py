@@ -8,7 +8,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 
 from controller.model.names import company_name_key
-from controller.model.syncs_and_uploads import is_failure
+from controller.model.syncs_and_uploads import is_sync_failure
 from controller.model.values import CONNECTION_STATE_PATH, LocalTime, Option, RefKind, Value, ref_kind
 from controller.quick_dataclasses import dataclass
 
@@ -248,7 +248,7 @@ class LastSync:
 
     @property
     def failed(self) -> bool:
-        return is_failure(self.code)
+        return is_sync_failure(self.code)
 
     def is_recent(self, now: datetime) -> bool:
         """Whether it was read so recently that it is about the latest sync of a daily schedule."""

@@ -355,7 +355,7 @@ def count_funnel(
     return (*steps, ("syncing", sum(sync_outcome(syncs.get(name)) == "succeeded" for name in mapped)))
 
 
-def plan_funnel(plans: Sequence[Plan]) -> tuple[tuple[str, int], ...]:
+def count_funnel_of_plans(plans: Sequence[Plan]) -> tuple[tuple[str, int], ...]:
     """The same of merchants that were looked at just now."""
     met = {
         plan.merchant: frozenset(each.type for each in plan.conditions if each.status is ConditionStatus.TRUE)

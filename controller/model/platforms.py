@@ -24,16 +24,16 @@ KEYS = {
 }
 
 
-def key_of(word: str) -> str | None:
+def platform_key(word: str) -> str | None:
     """The four-letter key of a name or key, None when it is neither."""
     return NAMES.get(word) or (word if word in KEYS else None)
 
 
-def name_of(key: str) -> str | None:
+def platform_name(key: str) -> str | None:
     """The name of a platform, else its key; None for one that no manifest can name."""
     return next((name for name, its_key in NAMES.items() if its_key == key), key if key in KEYS else None)
 
 
-def nearest(word: str) -> str:
+def nearest_platforms(word: str) -> str:
     """The names and keys most similar to a word, the nearest first; all names when none is similar."""
     return ", ".join(get_close_matches(word.lower(), [*NAMES, *sorted(KEYS)], n=3, cutoff=0.5) or NAMES)

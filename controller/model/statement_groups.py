@@ -69,7 +69,7 @@ def group_statements(statements: Iterable[Statement]) -> tuple[Group, ...]:
     return tuple(sorted(groups, key=_urgency))
 
 
-def merchants_by_actor(groups: Iterable[Group]) -> Mapping[Actor, int]:
+def count_merchants_by_actor(groups: Iterable[Group]) -> Mapping[Actor, int]:
     """How many merchants wait for whom; for nobody is not among them, and the account is no merchant."""
     names: dict[Actor, set[str]] = defaultdict(set)
     for group in groups:
@@ -81,7 +81,7 @@ ACTORS_BY_URGENCY = (Actor.OPERATOR, Actor.MERCHANT, Actor.CODAT, Actor.APPLY)
 """Who can be waited for; those who must be asked first."""
 
 
-def merchants_by_severity(groups: Iterable[Group]) -> Mapping[Severity, int]:
+def count_merchants_by_severity(groups: Iterable[Group]) -> Mapping[Severity, int]:
     """How many merchants have something of each severity; a merchant counts once, at its worst."""
     worst: dict[str, Severity] = {}
     for group in sorted(groups, key=lambda group: group.subject.severity.rank):
@@ -94,7 +94,7 @@ def merchants_by_severity(groups: Iterable[Group]) -> Mapping[Severity, int]:
 _ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 
 
-def as_read(text: str, merchant: str) -> str:
+def without_name_and_ids(text: str, merchant: str) -> str:
     """A sentence but for the merchant's name and ids: sentences that differ in nothing else say the same."""
     if merchant and merchant in text:
         text = _without_word(text, merchant)
@@ -127,7 +127,7 @@ def _lines(said: Sequence[Statement]) -> list[Line]:
     """One field's, by what people read the same; for most merchants first."""
     same: dict[Hashable, list[Statement]] = defaultdict(list)
     for statement in said:
-        same[_as_read(statement)].append(statement)
+        same[_what_people_read(statement)].append(statement)
     lines = [_line(statements) for statements in same.values()]
     return sorted(lines, key=lambda line: (-len(line.merchants), line.merchants[0]))
 
@@ -144,9 +144,9 @@ def _line(statements: Sequence[Statement]) -> Line:
     )
 
 
-def _as_read(statement: Statement) -> tuple[str, str, Direction | None, str, str]:
+def _what_people_read(statement: Statement) -> tuple[str, str, Direction | None, str, str]:
     live, wanted = (_value_as_read(value) for value in (statement.live, statement.wanted))
-    cause, remedy = (as_read(text, statement.merchant) for text in (statement.cause, statement.remedy))
+    cause, remedy = (without_name_and_ids(text, statement.merchant) for text in (statement.cause, statement.remedy))
     return live, wanted, statement.direction, cause, remedy
 
 

@@ -118,7 +118,7 @@ def report_statements(report: FleetReport) -> list[Statement]:
     ]
 
 
-def drift_statements(plan: FleetPlan) -> list[Statement]:
+def fleet_finding_statements(plan: FleetPlan) -> list[Statement]:
     """Findings alone, whatever an apply would do about them."""
     return finding_statements(finding for each in plan.every_plan for finding in each.findings)
 
@@ -130,7 +130,7 @@ def finding_statements(findings: Iterable[Finding]) -> list[Statement]:
 
 def merchant_statements(plan: Plan, outcome: Outcome | None = None) -> list[Statement]:
     """One merchant's, the changes first. `outcome`: what became of them."""
-    explanations, others = explained(plan)
+    explanations, others = split_explaining_findings(plan)
     if isinstance(outcome, Applied):
         others = [*(each for each in others if each.actor is not Actor.APPLY), *outcome.findings]
     word = "" if outcome is None or isinstance(outcome, Unchanged) else outcome.word
@@ -148,7 +148,7 @@ Explanations = Mapping[tuple[ChangeKind, str | None], Finding]
 """By kind and field of a change the finding that it stands for; the field is None where that is about none."""
 
 
-def explained(plan: Plan) -> tuple[Explanations, list[Finding]]:
+def split_explaining_findings(plan: Plan) -> tuple[Explanations, list[Finding]]:
     """The findings that a change of the plan stands for, and all others.
 
     A change that will be made says all but the cause. One that is held has the remedy of its finding to say, too,
@@ -174,7 +174,7 @@ def explained(plan: Plan) -> tuple[Explanations, list[Finding]]:
     return once, others
 
 
-def said_cause(finding: Finding, why: str = "") -> str:
+def cause_unless_restated(finding: Finding, why: str = "") -> str:
     """The cause of a finding that a change stands for; empty where the change says it already."""
     restates = finding.cause == why or finding.cause in CAUSE_BY_DIRECTION.values()
     return "" if restates else finding.cause
@@ -216,7 +216,7 @@ def _field_statement(
     merchant: str, subject: Subject, field: FieldChange | None, finding: Finding | None, reason: str
 ) -> Statement:
     why = field.why if field else ""
-    cause = said_cause(finding, why) if finding else ""
+    cause = cause_unless_restated(finding, why) if finding else ""
     return Statement(
         merchant,
         subject,

@@ -11,7 +11,7 @@ LAST_SYNC_FAILED, SYNC_OVERDUE, MANUAL_SYNC = "last-sync-failed", "sync-overdue"
 """The codes of findings about a sync that is over, or was not begun; about one that somebody runs by hand."""
 
 
-def is_failure(code: int | None) -> bool:
+def is_sync_failure(code: int | None) -> bool:
     """Whether a sync's status code means failure; its first digit is all that is documented (API notes 5.5)."""
     return code is not None and code // 1000 in (4, 5)
 

@@ -37,7 +37,7 @@ from controller.operations.bootstrap import (
 from controller.planning.codify import CodifiedField, LiveMerchant, RefusedField, choose_codified
 from controller.planning.plan import make_plan
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.fleet import plan_everything
+from controller.reconcile.fleet import plan_fleet_and_account_settings
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.observe import observe
 from controller.reconcile.snapshot import RunSnapshot
@@ -68,7 +68,7 @@ async def prepare_codify(
     async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
         request = RunRequest(scope, verb="codify")
         snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, on_progress, environment))
-        plan = await plan_everything(snapshot)
+        plan = await plan_fleet_and_account_settings(snapshot)
         differing = [each.merchant for each in plan.plans if each.merchant in fleet.merchants and each.findings]
         observed = {name: await observe(name, snapshot) for name in differing}
     plans = {each.merchant: each for each in plan.plans}

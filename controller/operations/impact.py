@@ -11,7 +11,7 @@ from controller.model.errors import UsageError
 from controller.model.impact import Impact
 from controller.model.names import nfc
 from controller.model.plan import ChangeClass
-from controller.model.platforms import key_of, nearest
+from controller.model.platforms import nearest_platforms, platform_key
 from controller.model.run import Scope
 from controller.operations.bootstrap import ignore_message, load_manifests, open_store
 from controller.planning.impact import Recorded, account_impact, connection_impact, profile_impact
@@ -54,9 +54,9 @@ async def ask_connection(
     settings: Settings, scope: Scope, platform: str, environment: Environment = REAL_ENVIRONMENT
 ) -> Impact:
     """Who is connected to a platform. UsageError for a word that names none."""
-    key = key_of(platform)
+    key = platform_key(platform)
     if key is None:
-        raise UsageError(f"there is no accounting platform {platform!r}; the nearest: {nearest(platform)}")
+        raise UsageError(f"there is no accounting platform {platform!r}; the nearest: {nearest_platforms(platform)}")
     return await _ask(settings, scope, lambda *known: connection_impact(key, *known), environment)
 
 

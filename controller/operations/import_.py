@@ -56,7 +56,7 @@ from controller.model.observed import (
     Listing,
     RecordedState,
 )
-from controller.model.platforms import name_of
+from controller.model.platforms import platform_name
 from controller.model.values import COMPANY_NAME_PATH, CONNECTION_STATE_PATH, PLATFORM_PATH
 from controller.operations.bootstrap import (
     EMPTY_FLEET,
@@ -303,7 +303,7 @@ def _choose_companies(listing: Listing, choice: ImportOptions, known: KnownMerch
 def _no_match_message(listing: Listing, choice: ImportOptions) -> str:
     """What a choice that picks no company is told."""
     asked = [f"--match {choice.match!r}"] if choice.match is not None else []
-    asked += [f"--platform {name_of(choice.platform) or choice.platform}"] if choice.platform else []
+    asked += [f"--platform {platform_name(choice.platform) or choice.platform}"] if choice.platform else []
     names = sorted({each.name for each in listing.companies})
     near = (get_close_matches(choice.match, names, cutoff=0.4) if choice.match else []) or names
     whom = f"{len(listing.companies):,} companies, such as {', '.join(map(repr, near[:3]))}"
@@ -354,7 +354,7 @@ def _candidate(company: Company, namesakes: Sequence[Company], known: KnownMerch
         return SkippedCompany(
             company, f"it has {len(connections)} accounting connections: delete the wrong one at Codat"
         )
-    if name_of(chosen.platform) is None:
+    if platform_name(chosen.platform) is None:
         return SkippedCompany(company, f"no manifest can name its accounting platform {chosen.platform!r}")
     return Candidate(company, chosen)
 
@@ -423,7 +423,7 @@ def _connection_fields(connection: Connection | None) -> dict[str, ManifestValue
     if connection is None:
         return {CONNECTION_STATE_PATH: UNLINKED}
     state: dict[str, ManifestValue] = {CONNECTION_STATE_PATH: UNLINKED} if connection.status == UNLINKED else {}
-    return {PLATFORM_PATH: name_of(connection.platform)} | state
+    return {PLATFORM_PATH: platform_name(connection.platform)} | state
 
 
 def _with_mapping(draft: MerchantDraft, adopted: DeclaredFromLive, without_key: Iterable[str]) -> ReadDraft:

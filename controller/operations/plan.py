@@ -24,7 +24,7 @@ from controller.operations.shared_budget import shared_budget
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.condition_ages import with_condition_ages
 from controller.reconcile.finding_history import record_and_date_findings
-from controller.reconcile.fleet import plan_everything
+from controller.reconcile.fleet import plan_fleet_and_account_settings
 from controller.reconcile.last_sync import read_and_record_latest_syncs
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.settings import Settings
@@ -80,7 +80,9 @@ async def plan_only(
         run = build_run(settings, request, fleet, store, api, on_progress, environment)
         run = replace(run, read_data_status="data" in options.also_read, read_syncs="syncs" in options.also_read)
         snapshot = await read_and_record_latest_syncs(await load_snapshot(run))
-        plan = await record_and_date_findings(await plan_everything(snapshot, will_be_repeated=True), run, run.now())
+        plan = await record_and_date_findings(
+            await plan_fleet_and_account_settings(snapshot, will_be_repeated=True), run, run.now()
+        )
         if options.labelled:
             plan = replace(plan, labels={name: each.labels for name, each in fleet.merchants.items()})
         return replace(plan, plans=await with_condition_ages(plan.plans, store)) if options.dated else plan

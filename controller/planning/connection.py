@@ -14,7 +14,7 @@ from dataclasses import replace
 from controller.model.desired import DriftPolicy
 from controller.model.observed import DEAUTHORIZED, LINKED, PENDING_AUTH, UNLINKED, Company, Connection
 from controller.model.plan import RECHECK_WAITING_AFTER, Actor, ChangeClass, Direction, Finding
-from controller.model.platforms import name_of
+from controller.model.platforms import platform_name
 from controller.planning.company import create_connection_change, re_create_command, re_create_remedy
 from controller.planning.context import PlanningContext, StepResult, condition_met, condition_unmet, stop_result
 from controller.planning.remedies import APPLY_COMMAND, avoid_replay_remedy, command_line, join_steps
@@ -211,12 +211,12 @@ def consent_finding(merchant: str, connection: Connection) -> Finding:
 
 
 def _wrong_platform_finding(context: PlanningContext, other: Connection) -> Finding:
-    wanted = name_of(context.desired.platform or "") or context.desired.platform
+    wanted = platform_name(context.desired.platform or "") or context.desired.platform
     declare = f"in the manifest of {context.desired.name} write policy.replaceConnection: {{to: {wanted}}}"
     next_command = re_create_command(context) if context.recorded.connection_id else APPLY_COMMAND
     return context.finding(
         "connection-wrong-platform",
-        f"the company is connected to {name_of(other.platform) or other.platform}, not to {wanted}",
+        f"the company is connected to {platform_name(other.platform) or other.platform}, not to {wanted}",
         join_steps(
             avoid_replay_remedy(context),
             f"delete connection {other.id} at Codat; then {next_command}",
@@ -231,7 +231,7 @@ def _wrong_platform_finding(context: PlanningContext, other: Connection) -> Find
 
 def _duplicate_finding(context: PlanningContext, connections: list[Connection], actor: Actor) -> Finding:
     ids = ", ".join(
-        f"{connection.id} ({name_of(connection.platform) or connection.platform}, {connection.status})"
+        f"{connection.id} ({platform_name(connection.platform) or connection.platform}, {connection.status})"
         for connection in connections
     )
     return context.finding(

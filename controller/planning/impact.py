@@ -12,7 +12,7 @@ from controller.model.desired import DesiredMerchant, LinkState
 from controller.model.impact import Dependent, Effect, Impact
 from controller.model.observed import RecordedState
 from controller.model.plan import ChangeClass
-from controller.model.platforms import name_of
+from controller.model.platforms import platform_name
 from controller.model.values import (
     ENABLED_PATH,
     PLATFORM_PATH,
@@ -169,7 +169,7 @@ def connection_impact(platform: str, merchants: Iterable[DesiredMerchant], recor
             how = "connected once it has consented; until then to another platform"
         dependents.append(Dependent(desired.name, None, how, where, _standing(record), closing_hold(desired, now)))
     bound = _bound_count(recorded)
-    subject = f"connection {name_of(platform) or platform}"
+    subject = f"connection {platform_name(platform) or platform}"
     return Impact(subject, tuple(dependents), tuple(_connection_effects(dependents, bound)), len(asked), bound)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from controller.model.observed import LINKED, Connection
 from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Direction, FieldChange, Finding
-from controller.model.platforms import name_of
+from controller.model.platforms import platform_name
 from controller.model.values import (
     CONNECTION_ID_PATH,
     PLATFORM_PATH,
@@ -122,8 +122,8 @@ def _moving_finding(context: PlanningContext, old: Connection, cause: str, remed
 
 
 def _platform_name(connection: Connection) -> str:
-    return name_of(connection.platform) or connection.platform
+    return platform_name(connection.platform) or connection.platform
 
 
 def _wanted_platform(context: PlanningContext) -> str:
-    return name_of(context.desired.platform or "") or str(context.desired.platform)
+    return platform_name(context.desired.platform or "") or str(context.desired.platform)

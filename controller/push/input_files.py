@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO
 
-from controller.model.commerce_records import COMMERCE_DATA_TYPES, complaints, read_record
+from controller.model.commerce_records import COMMERCE_DATA_TYPES, complaints, parse_record
 from controller.model.errors import UsageError
 from controller.push.json_stream import FoundEmptyList, FoundVersion, InvalidJson, read_values
 from controller.push.spool import Complaint, Spool
@@ -98,7 +98,7 @@ def _read_file(spool: Spool, file: IO[str], type_key: str | None) -> Iterator[Co
             yield from wrong
             if not wrong:
                 try:
-                    spool.add(read_record(of_key, found.value))
+                    spool.add(parse_record(of_key, found.value))
                 except UnicodeEncodeError as error:
                     yield f"{found.place}: {error.object[error.start]!r} is half of a character"
                 except ValueError as error:

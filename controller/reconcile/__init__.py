@@ -9,14 +9,14 @@
     fleet_plan         all plans together: limits, what could not be read, what is said of the fleet as a whole
     saved_plan         a saved plan, compared with what is planned now
     apply              a plan's changes, one after another, each with its intent on disk before it cannot be undone
-    create_listing     the listing that company creates rest on
+    listing_for_creates  the listing that company creates rest on
     duplicate_creates  after creates: whether somebody made the same company meanwhile
     recover_intents    creates whose answer was lost: looked for before anything is created anew
     retry_lost_creates the same within the very run that lost them
     fence              the lock is proven just before a write leaves
     concurrency        many merchants at a time; one failure never stops another
     failure_policy     quarantine, backoff, the circuit breaker, a limit of the account
-    change_window      what was changed in the last 24 hours, for runs that nobody asked for
+    recent_changes     what was changed in the last 24 hours, for runs that nobody asked for
     request_estimate   what the plans cost in requests, and whether the day's quota has room for it
     persist            what is recorded afterwards
     finding_history    since when each finding is open

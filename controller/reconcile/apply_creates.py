@@ -16,8 +16,8 @@ from controller.model.errors import ApiUnusable, OutcomeUnknown, RemoteError
 from controller.model.observed import PENDING_AUTH, Absent, Company, Listing
 from controller.model.plan import Change, Plan
 from controller.planning.connection import consent_finding
-from controller.reconcile.create_listing import CreateListing
 from controller.reconcile.fence import stop_for_lost_lock
+from controller.reconcile.listing_for_creates import ListingForCreates
 from controller.reconcile.merchant_progress import MerchantProgress
 from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import RunSnapshot, not_bound_to_others
@@ -58,7 +58,7 @@ async def create_company(
 
 
 async def _create_if_listing_is_fresh(
-    api: Client, plan: Plan, listing: CreateListing, progress: MerchantProgress, snapshot: RunSnapshot
+    api: Client, plan: Plan, listing: ListingForCreates, progress: MerchantProgress, snapshot: RunSnapshot
 ) -> Company | None:
     """None where the listing has grown old meanwhile, in the queue of the rate limiter or after a 429."""
     run = snapshot.run

@@ -25,7 +25,7 @@ from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.desired import Fleet
 from controller.model.drift import is_drift
-from controller.model.finding_evidence import Ended, FindingAbsence, classify_absence, ended_by
+from controller.model.finding_evidence import Ended, FindingAbsence, classify_absence, classify_ending
 from controller.model.plan import Actor, ChangeKind, Condition, Direction, Finding, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Outcome
 from controller.model.run import Author, Records
@@ -212,7 +212,7 @@ def _ending(open_: OccurrenceRow, plan: Plan | None, fleet: Fleet, run: int | No
         return FindingEnding(open_.key, Ended.LEFT, run)
     wish = manifest_part_of(open_.key, fleet)
     wish_moved = (open_.wish is not None and wish != open_.wish) or (plan is not None and (code, field) in plan.ignored)
-    how = ended_by(code, written=open_.tried_run is not None, wish_moved=wish_moved)
+    how = classify_ending(code, written=open_.tried_run is not None, wish_moved=wish_moved)
     wanted = value_to_json(plan.resolved_values[field]) if plan and field in plan.resolved_values else None
     return FindingEnding(open_.key, how, open_.tried_run if how is Ended.MENDED else run, wanted)
 

@@ -19,10 +19,9 @@ from controller.planning.limits import count_changes
 from controller.planning.manual_sync import hold_during
 from controller.planning.renames import RenamePlan, with_rename
 from controller.reconcile.account_settings import add_account_settings_plan, apply_account_settings
-from controller.reconcile.change_window import recent_automatic_changes
 from controller.reconcile.concurrency import apply_all, plan_all
 from controller.reconcile.context import RunContext, StopSignal
-from controller.reconcile.declarations import record_declared_change
+from controller.reconcile.declared_changes import record_declared_change
 from controller.reconcile.duplicate_creates import fail_duplicate_creates
 from controller.reconcile.failure_policy import (
     ONCE_QUOTA_IS_BACK,
@@ -38,6 +37,7 @@ from controller.reconcile.merchant_identity import apply_renames, rename_events
 from controller.reconcile.merchant_lease import awaited_leases
 from controller.reconcile.persist import history_events, persist_configured
 from controller.reconcile.plan_merchant import Applier, apply_and_record
+from controller.reconcile.recent_changes import recent_automatic_changes
 from controller.reconcile.retry_lost_creates import retry_lost_creates
 from controller.reconcile.saved_plan import drop_stale
 from controller.reconcile.snapshot import RunSnapshot
@@ -62,7 +62,7 @@ async def reconcile(
     takeovers = takeovers or Takeovers()
     snapshot = await recover_then_snapshot(run)
     takeovers.allow()
-    plan, stale = drop_stale(await plan_everything(snapshot), saved_plan)
+    plan, stale = drop_stale(await plan_fleet_and_account_settings(snapshot), saved_plan)
     with run.judged_changes.reserved(plan.plans):
         writable = may_write_else_stop(plan, run.stop)
         if plan.refusal:
@@ -98,7 +98,7 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     return build_fleet_plan(snapshot, plans, reads_to_repeat, await recent_automatic_changes(run))
 
 
-async def plan_everything(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -> FleetPlan:
+async def plan_fleet_and_account_settings(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -> FleetPlan:
     """Everyone's plan, and that of the account's own settings where the run is about everyone."""
     return await add_account_settings_plan(await plan_fleet(snapshot, will_be_repeated=will_be_repeated), snapshot.run)
 

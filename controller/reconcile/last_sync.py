@@ -9,7 +9,7 @@ from datetime import datetime
 from controller.codat.client import Reader
 from controller.model.errors import RemoteError, StoppedBySignal
 from controller.model.observed import RecordedState
-from controller.model.syncs_and_uploads import is_failure
+from controller.model.syncs_and_uploads import is_sync_failure
 from controller.reconcile.concurrency import map_bounded
 from controller.reconcile.failure_policy import ends_run
 from controller.reconcile.observe import has_both_links
@@ -42,7 +42,7 @@ def _failing_since_and_last_success(
     One that runs still ends no row: how it will end is not known.
     """
     failing_since, last_success_at = (before.failing_since, before.last_success_at) if before else (None, None)
-    if is_failure(code):
+    if is_sync_failure(code):
         return failing_since or at, last_success_at
     if code is not None and code // 1000 == 2:
         return None, at

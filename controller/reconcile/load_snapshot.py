@@ -18,7 +18,7 @@ from controller.planning.manual_sync import desired_during, recorded_during
 from controller.planning.renames import under_new_names
 from controller.reconcile.account_identity import company_id_by_merchant, verify_account
 from controller.reconcile.context import RunContext
-from controller.reconcile.declarations import find_unclear_renames, load_declared_change
+from controller.reconcile.declared_changes import find_unclear_renames, load_declared_change
 from controller.reconcile.manual_syncs import end_abandoned_syncs_if_over, load_open_manual_syncs
 from controller.reconcile.merchant_identity import find_contested, resolve_renames
 from controller.reconcile.observe import cross_check

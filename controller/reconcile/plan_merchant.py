@@ -15,7 +15,6 @@ from controller.planning.plan import make_plan, with_manifest_places
 from controller.planning.renames import held_plan
 from controller.reconcile.apply import apply
 from controller.reconcile.apply_configuration import touched_places
-from controller.reconcile.change_window import count_after_writing, count_before_writing
 from controller.reconcile.failure_policy import (
     ends_run,
     record_internal_error,
@@ -28,6 +27,7 @@ from controller.reconcile.merchant_lease import merchant_lease
 from controller.reconcile.observe import observe_basic, observe_details, reparse_at
 from controller.reconcile.persist import is_configured_after, persist_outcome
 from controller.reconcile.planned_documents import PlannedDocument
+from controller.reconcile.recent_changes import count_after_writing, count_before_writing
 from controller.reconcile.recover_intents import unsettled_reason
 from controller.reconcile.snapshot import RunSnapshot
 

@@ -24,8 +24,8 @@ from controller.planning.holds import RolloutHold
 from controller.planning.renames import RenamePlan
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
-from controller.reconcile.create_listing import RunCreates
-from controller.reconcile.declarations import DeclaredChange
+from controller.reconcile.declared_changes import DeclaredChange
+from controller.reconcile.listing_for_creates import RunCreates
 from controller.reconcile.planned_documents import PlannedDocuments
 from controller.reconcile.similar_names import SimilarNames
 from state import Intent, MerchantRecord, Quarantine, RemoteAccount

@@ -7,7 +7,7 @@ from typing import Any
 
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import DesiredMerchant, Origin
-from controller.model.platforms import name_of
+from controller.model.platforms import platform_name
 from controller.model.values import LOCAL_TIME_PATH, LocalTime
 from controller.quick_dataclasses import dataclass
 
@@ -47,14 +47,14 @@ def _value(desired: DesiredMerchant, path: str) -> Any:
 _MERCHANT_FIELDS: Mapping[str, Callable[[DesiredMerchant], Any]] = {
     "company.name": lambda wanted: wanted.company_name,
     "company.books": lambda wanted: wanted.books,
-    "connection.platform": lambda wanted: wanted.platform and (name_of(wanted.platform) or wanted.platform),
+    "connection.platform": lambda wanted: wanted.platform and (platform_name(wanted.platform) or wanted.platform),
     "connection.state": lambda wanted: wanted.link_state.value,
     "policy.drift": lambda wanted: wanted.policy.drift.value,
     "policy.deletion": lambda wanted: wanted.policy.deletion.value,
     "policy.adopt": lambda wanted: wanted.policy.adopt,
     "policy.replaceConnection.to": lambda wanted: (
         wanted.policy.replace_connection
-        and (name_of(wanted.policy.replace_connection) or wanted.policy.replace_connection)
+        and (platform_name(wanted.policy.replace_connection) or wanted.policy.replace_connection)
     ),
     "suspend.reason": lambda wanted: wanted.hold and wanted.hold.reason,
     "suspend.until": lambda wanted: wanted.hold and wanted.hold.until,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from controller.model.plan import Actor, ChangeKind, Direction, FieldChange, Finding
-from controller.model.platforms import name_of
+from controller.model.platforms import platform_name
 from controller.model.values import LOCAL_TIME_PATH, PLATFORM_PATH, SYNC_HOUR_PATH, Option, Ref, Value
 from controller.untrusted_text import escape_control
 
@@ -57,7 +57,7 @@ def format_value(value: Value | Ref, field: str | None = None) -> str:
     written: `code 200`.
     """
     if field == PLATFORM_PATH and isinstance(value, str):
-        return clean(name_of(value) or value)
+        return clean(platform_name(value) or value)
     if field in _HOURS and isinstance(value, int):
         return f"{value:02}:00 UTC"
     match value:

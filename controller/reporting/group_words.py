@@ -9,7 +9,7 @@ from controller.model.finding_filter import Shown
 from controller.model.plan import Actor
 from controller.model.run import Scope
 from controller.model.severity import Severity
-from controller.model.statement_groups import Group, Line, merchants_by_actor, merchants_by_severity
+from controller.model.statement_groups import Group, Line, count_merchants_by_actor, count_merchants_by_severity
 from controller.model.statements import ADOPTED, RENAMED_IN_MANIFESTS, SET_LATER, Statement
 from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import (
@@ -139,14 +139,14 @@ def _circumstances(line: Line) -> list[str]:
 
 def severity_sentence(groups: Sequence[Group]) -> str:
     """`3 merchants critical, 57 merchants with a warning, 1,200 merchants for information`, each at its worst."""
-    counts = merchants_by_severity(groups)
+    counts = count_merchants_by_severity(groups)
     words = {Severity.CRITICAL: "critical", Severity.WARNING: "with a warning", Severity.INFO: "for information"}
     return ", ".join(f"{format_count(number, 'merchant')} {words[each]}" for each, number in counts.items())
 
 
 def actor_sentence(groups: Sequence[Group]) -> str:
     """`Who must act: our side for 12 merchants, the merchant for 300.` Empty where nobody must."""
-    counts = merchants_by_actor(groups)
+    counts = count_merchants_by_actor(groups)
     words = [f"{ACTOR_WORDS[actor]} for {format_count(number, 'merchant')}" for actor, number in counts.items()]
     return f"Who must act: {', '.join(words)}." if words else ""
 

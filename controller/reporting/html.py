@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from controller.model.drift import is_drift
 from controller.model.finding_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.merchant_status import STATUS_MEANINGS, MerchantStatus
-from controller.model.period_report import count_ages, plan_funnel
+from controller.model.period_report import count_ages, count_funnel_of_plans
 from controller.model.plan import PlanStatus
 from controller.model.report import FleetPlan, FleetReport, Refusal, Unchanged
 from controller.model.severity import Severity
 from controller.model.statement_groups import Group, group_statements
-from controller.model.statements import drift_statements, later_statements, plan_statements, report_statements
+from controller.model.statements import fleet_finding_statements, later_statements, plan_statements, report_statements
 from controller.reporting.as_json import unmanaged_names
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import format_count, format_time
@@ -45,7 +45,7 @@ def plan_html(plan: FleetPlan, title: str = "Plan", note: str = "") -> str:
 
 
 def drift_html(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = False) -> str:
-    groups = group_statements(drift_statements(plan))
+    groups = group_statements(fleet_finding_statements(plan))
     filtered = paragraph(shown_text(shown), "notice") if shown_text(shown) else ""
     summary = [
         paragraph(drift_summary(plan), "lead"),
@@ -100,7 +100,7 @@ def _label_sections(plan: FleetPlan, label: str) -> list[Section]:
     sections: list[Section] = []
     for number, (value, part) in enumerate(divide_by_label(plan, label).items()):
         before = FILTER if number == 0 else ""
-        content = groups_html(group_statements(drift_statements(part)))
+        content = groups_html(group_statements(fleet_finding_statements(part)))
         sections.append((f"part-{number}", label_title(label, value, part), before + content))
     return sections
 
@@ -151,7 +151,9 @@ def _figures(plan: FleetPlan, *, ages: bool = False) -> str:
     ]
     figures = [bars("Merchants by status", statuses)]
     if any(each.conditions for each in plan.plans):
-        figures.append(bars("Onboarding", [(FUNNEL_WORDS[step], number) for step, number in plan_funnel(plan.plans)]))
+        figures.append(
+            bars("Onboarding", [(FUNNEL_WORDS[step], number) for step, number in count_funnel_of_plans(plan.plans)])
+        )
     drift = [found for each in plan.plans for found in each.findings if is_drift(found)] if ages else []
     if drift:
         counted = count_ages((each.since or plan.made_at for each in drift), plan.made_at)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from controller.model.severity import Severity
-from controller.model.statement_groups import Group, Line, merchants_by_actor, merchants_by_severity
+from controller.model.statement_groups import Group, Line, count_merchants_by_actor, count_merchants_by_severity
 from controller.reporting.formatting import ACTOR_WORDS, format_count
 from controller.reporting.group_words import (
     LINE_COLUMNS,
@@ -34,11 +34,11 @@ def tiles(groups: Sequence[Group]) -> str:
     words = {Severity.CRITICAL: "critical", Severity.WARNING: "with a warning", Severity.INFO: "for information"}
     shown = [
         f'<li class="{severity.value}"><b>{number:,}</b>merchant{"s" * (number != 1)} {words[severity]}</li>'
-        for severity, number in merchants_by_severity(groups).items()
+        for severity, number in count_merchants_by_severity(groups).items()
     ]
     actors = "".join(
         f"<li>{escape_text(ACTOR_WORDS[actor])}: {format_count(number, 'merchant')}</li>"
-        for actor, number in merchants_by_actor(groups).items()
+        for actor, number in count_merchants_by_actor(groups).items()
     )
     who = f"<h3>Who must act</h3><ul>{actors}</ul>" if actors else ""
     return (f'<ul class="tiles">{"".join(shown)}</ul>' if shown else "") + who

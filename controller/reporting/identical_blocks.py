@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from controller.model.statement_groups import as_read
+from controller.model.statement_groups import without_name_and_ids
 from controller.reporting.formatting import format_list
 from controller.reporting.paint import Paint
 
@@ -45,4 +45,4 @@ def _alike(blocks: Sequence[MerchantBlock]) -> dict[tuple[str, ...], list[str]]:
 
 
 def _said(name: str, block: Sequence[str]) -> tuple[str, ...]:
-    return tuple(as_read(line, name) for line in block)
+    return tuple(without_name_and_ids(line, name) for line in block)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from controller.model.finding_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.report import FleetPlan, FleetReport, Refusal
 from controller.model.statement_groups import Group, group_statements
-from controller.model.statements import drift_statements, later_statements, plan_statements, report_statements
+from controller.model.statements import fleet_finding_statements, later_statements, plan_statements, report_statements
 from controller.reporting.as_json import unmanaged_names
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import cut_text, format_count, format_time
@@ -46,7 +46,7 @@ def plan_markdown(plan: FleetPlan) -> str:
 
 
 def drift_markdown(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = False) -> str:
-    groups = group_statements(drift_statements(plan))
+    groups = group_statements(fleet_finding_statements(plan))
     summary = cut_text(drift_summary(plan), _LONGEST_NOTICE)
     head = [
         "## Drift",
@@ -77,7 +77,7 @@ def _parts(parts: Mapping[str, FleetPlan], label: str, room: int, command: str) 
         if share < _LEAST_ROOM_OF_PART:
             more = format_count(len(parts) - number, "more value")
             return [*lines, "", f"_{more} of {escape_markdown(cut_text(label, _LONGEST_TITLE))} left out: {command}_"]
-        groups = group_statements(drift_statements(part))
+        groups = group_statements(fleet_finding_statements(part))
         lines += [*title, *groups_within(groups, share, command)]
     return lines
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from controller.model.finding_evidence import ENDED_WORDS
-from controller.model.not_booked import NotBookedGroup, count_actors, count_reasons
+from controller.model.not_booked import NotBookedGroup, count_not_booked_by_actor, count_not_booked_by_reason
 from controller.model.period_report import AGE_LIMITS, ClosedFinding, LabelPart, PeriodReport, Recurrence
 from controller.model.plan import Finding
 from controller.model.rollout import Rollout
@@ -56,8 +56,10 @@ def period_report_json(report: PeriodReport) -> dict[str, Any]:
         "syncs": _syncs(report),
         "notBooked": {
             "merchants": sum(len(group.merchants) for group in report.not_booked),
-            "reasons": {reason.value: number for reason, number in count_reasons(report.not_booked).items()},
-            "actors": {actor.value: number for actor, number in count_actors(report.not_booked).items()},
+            "reasons": {
+                reason.value: number for reason, number in count_not_booked_by_reason(report.not_booked).items()
+            },
+            "actors": {actor.value: number for actor, number in count_not_booked_by_actor(report.not_booked).items()},
             "groups": list(map(_not_booked, report.not_booked)),
         },
         **shown_json(report.shown),

@@ -7,7 +7,12 @@ from itertools import pairwise
 
 from controller.model.finding_evidence import ENDED_WORDS
 from controller.model.merchant_status import STATUS_MEANINGS
-from controller.model.not_booked import NotBookedGroup, NotBookedReason, count_actors, count_reasons
+from controller.model.not_booked import (
+    NotBookedGroup,
+    NotBookedReason,
+    count_not_booked_by_actor,
+    count_not_booked_by_reason,
+)
 from controller.model.period_report import AGE_LIMITS, ClosedFinding, PeriodReport
 from controller.model.rollout import MemberState, Rollout
 from controller.reporting.formatting import ACTOR_WORDS, clean, format_count, format_list, format_time
@@ -147,8 +152,12 @@ def not_booked_text(report: PeriodReport) -> str:
     all is booked."""
     if not report.not_booked:
         return ""
-    reasons = [f"{number:,} {NOT_BOOKED_WORDS[each]}" for each, number in count_reasons(report.not_booked).items()]
-    waits = [f"{number:,} for {ACTOR_WORDS[each]}" for each, number in count_actors(report.not_booked).items()]
+    reasons = [
+        f"{number:,} {NOT_BOOKED_WORDS[each]}" for each, number in count_not_booked_by_reason(report.not_booked).items()
+    ]
+    waits = [
+        f"{number:,} for {ACTOR_WORDS[each]}" for each, number in count_not_booked_by_actor(report.not_booked).items()
+    ]
     who = format_count(sum(len(group.merchants) for group in report.not_booked), "merchant")
     return f"Not being booked: {who} ({', '.join(reasons)}); waiting {', '.join(waits)}"
 

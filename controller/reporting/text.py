@@ -28,7 +28,13 @@ from controller.model.report import (
     Unchanged,
 )
 from controller.model.statement_groups import group_statements
-from controller.model.statements import Explanations, Statement, explained, plan_statements, said_cause
+from controller.model.statements import (
+    Explanations,
+    Statement,
+    cause_unless_restated,
+    plan_statements,
+    split_explaining_findings,
+)
 from controller.reporting.closed_merchants import closed_counts_text
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import (
@@ -171,7 +177,7 @@ def merchant_lines(plan: Plan, paint: Paint, *, in_depth: bool = False) -> list[
     adopts = paint("quiet", "  adopts the existing company of that name") if plan.adopts else ""
     lines = [f"{paint('strong', clean(plan.merchant))}  {paint.word(plan.status.value)}{adopts}"]
     lines += [f"  {paint.word('~')} renamed from {clean(plan.renamed_from)}"] if plan.renamed_from else []
-    explanations, others = explained(plan)
+    explanations, others = split_explaining_findings(plan)
     for change in (*plan.changes, *plan.held_changes):
         lines += change_lines(change, paint, explanations, held=change in plan.held_changes)
     lines += later_lines(plan, paint, in_depth=in_depth)
@@ -218,7 +224,7 @@ def change_lines(change: Change, paint: Paint, explanations: Explanations, *, he
 
 def _explanation_lines(finding: Finding, why: str, paint: Paint, *, held: bool) -> list[str]:
     """What a finding tells of a change that the change does not say: cause, age, place; what releases a held one."""
-    cause, age = said_cause(finding, why), _since_words(finding)
+    cause, age = cause_unless_restated(finding, why), _since_words(finding)
     told = f"{finding.code}: {clean(cause)}" if cause else finding.code if age else ""
     lines = [" " * 8 + told + paint("quiet", age)] if told else []
     remedy = finding.remedy.splitlines() if held else []

@@ -10,7 +10,7 @@ from controller.model.drift import is_drift
 from controller.model.finding_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.plan import READY_CONDITION, ConditionStatus, Plan, PlanStatus
 from controller.model.report import FleetPlan
-from controller.model.statements import drift_statements
+from controller.model.statements import fleet_finding_statements
 from controller.reporting.as_json import findings_of, unmanaged_names
 from controller.reporting.closed_merchants import closed_counts_text
 from controller.reporting.data_age import data_age_text, oldest_data_rows
@@ -55,7 +55,7 @@ def drift_text(
             *last_syncs_lines(plan, paint),
             *provenance_lines(plan, paint),
             *([paint("change", shown_text(shown))] if shown_text(shown) else []),
-            *actor_lines(plan, drift_statements(plan)),
+            *actor_lines(plan, fleet_finding_statements(plan)),
             paint("strong", "Drift: ") + drift_summary(plan),
         ]
     )

@@ -34,7 +34,6 @@ from controller.model.run import Scope
 from controller.model.values import START_DATE_PATH, value_to_json
 from controller.planning.diff import recorded_path
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.change_window import recent_automatic_changes
 from controller.reconcile.concurrency import map_bounded
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import skipped_by_stop
@@ -44,6 +43,7 @@ from controller.reconcile.last_sync import read_latest_sync
 from controller.reconcile.load_snapshot import load_snapshot, recover_then_snapshot
 from controller.reconcile.merchant_identity import apply_renames, resolve_renames
 from controller.reconcile.plan_merchant import Applier, apply_and_record
+from controller.reconcile.recent_changes import recent_automatic_changes
 from controller.reconcile.rollout_rows import load_newest_rollout
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count, format_list, format_time

@@ -17,7 +17,7 @@ from controller.model.desired import DesiredMerchant
 from controller.model.drift import is_drift
 from controller.model.merchant_status import MerchantStatus, merchant_status, open_findings
 from controller.model.plan import Actor, Finding, Plan
-from controller.model.platforms import name_of
+from controller.model.platforms import platform_name
 from controller.model.report import Applied, Outcome
 from controller.quick_dataclasses import dataclass
 
@@ -240,7 +240,7 @@ def _row(plan: Plan, outcome: Outcome | None, desired: DesiredMerchant | None) -
         outcome,
         desired,
         profile=(desired.profile or "") if desired else "",
-        platform=(name_of(platform) or platform) if platform else "",
+        platform=(platform_name(platform) or platform) if platform else "",
         status=status,
         findings=findings,
         codes=codes,

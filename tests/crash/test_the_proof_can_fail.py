@@ -15,7 +15,7 @@ from controller.codat.client import Reader
 from controller.model.observed import Listing
 from controller.reconcile import load_snapshot as survey
 from controller.reconcile import observe
-from controller.reconcile.create_listing import CreateListing, RunCreates
+from controller.reconcile.listing_for_creates import ListingForCreates, RunCreates
 from controller.reconcile.snapshot import CompanyIndex
 from state.intents import Intents
 from tests.crash.crash_proof import CrashProof
@@ -48,8 +48,8 @@ def a_failed_list_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def unasked(inventory: CompanyIndex, *known: Any) -> CompanyIndex:
         return inventory
 
-    async def empty(self: RunCreates, read: Any, now: Callable[[], datetime]) -> CreateListing:
-        return CreateListing(now(), {})
+    async def empty(self: RunCreates, read: Any, now: Callable[[], datetime]) -> ListingForCreates:
+        return ListingForCreates(now(), {})
 
     monkeypatch.setattr(Reader, listing.__name__, believed)
     for each in (survey, observe):

@@ -21,7 +21,7 @@ from controller.daemon.workqueue import Lane, Queue
 from controller.model.controller_status import ControllerStatus
 from controller.model.errors import ApiUnusable, RemoteLimitReached
 from controller.model.plan import READY_CONDITION, ConditionStatus, Plan
-from controller.model.syncs_and_uploads import is_failure
+from controller.model.syncs_and_uploads import is_sync_failure
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.last_sync import read_latest_sync
 from state import Store, SyncRow
@@ -104,4 +104,4 @@ def select_next(
 
 def _health_changed(before: SyncRow | None, row: SyncRow) -> bool:
     """From well to failed, or back."""
-    return is_failure(row.code) != (before is not None and is_failure(before.code))
+    return is_sync_failure(row.code) != (before is not None and is_sync_failure(before.code))

@@ -13,8 +13,13 @@ from controller.model.holds import HeldBy, Hold
 from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Direction, Plan, PlanStatus
 from controller.model.report import Applied, Failed, Outcome
 from controller.model.severity import Severity
-from controller.model.statement_groups import group_statements, merchants_by_actor, merchants_by_severity
-from controller.model.statements import drift_statements, merchant_statements, plan_statements, report_statements
+from controller.model.statement_groups import count_merchants_by_actor, count_merchants_by_severity, group_statements
+from controller.model.statements import (
+    fleet_finding_statements,
+    merchant_statements,
+    plan_statements,
+    report_statements,
+)
 from controller.model.values import Option
 from tests.unit.reporting.fleets import NOW, changing, finding, fleet, merchant, remap, report, waiting
 
@@ -71,7 +76,7 @@ def test_an_adoption_and_a_rename_are_said() -> None:
 
 
 def test_drift_says_every_finding_whatever_an_apply_would_do() -> None:
-    (said,) = drift_statements(fleet(explained()))
+    (said,) = fleet_finding_statements(fleet(explained()))
     assert (said.subject.kind, said.subject.code, said.remedy) == (None, "mapping-changed", "merchantctl apply")
 
 
@@ -120,7 +125,9 @@ def test_fields_that_change_for_the_same_merchants_are_one_group() -> None:
 
 def test_sentences_that_differ_only_by_the_name_say_the_same() -> None:
     found = [replace(finding(merchant=name), remedy=f"merchantctl link {name}") for name in ("a-b", "c")]
-    (group,) = group_statements(drift_statements(fleet(*(merchant(each.merchant, findings=(each,)) for each in found))))
+    (group,) = group_statements(
+        fleet_finding_statements(fleet(*(merchant(each.merchant, findings=(each,)) for each in found)))
+    )
     assert len(group.lines) == 1
 
 
@@ -129,8 +136,8 @@ def test_the_most_severe_comes_first_then_what_is_about_most() -> None:
     plan = fleet(waiting("a"), changing("b"), changing("c"), lost)
     groups = group_statements(plan_statements(plan))
     assert [group.subject.severity for group in groups] == [Severity.CRITICAL, Severity.WARNING, Severity.INFO]
-    assert merchants_by_severity(groups) == {Severity.CRITICAL: 1, Severity.WARNING: 2, Severity.INFO: 1}
-    assert merchants_by_actor(groups) == {Actor.OPERATOR: 1, Actor.MERCHANT: 1, Actor.APPLY: 2}
+    assert count_merchants_by_severity(groups) == {Severity.CRITICAL: 1, Severity.WARNING: 2, Severity.INFO: 1}
+    assert count_merchants_by_actor(groups) == {Actor.OPERATOR: 1, Actor.MERCHANT: 1, Actor.APPLY: 2}
 
 
 def test_what_is_deleted_unlinked_or_switched_off_is_critical_and_who_asked_for_it_does_not_matter() -> None:
@@ -151,7 +158,7 @@ def test_every_statement_is_in_exactly_one_line(said: list[tuple[int, str, str]]
     plans = [merchant(each.merchant, findings=(each,)) for each in findings.values()]
     told = [
         (name, line.example.subject.code, line.example.field)
-        for group in group_statements(drift_statements(fleet(*plans)))
+        for group in group_statements(fleet_finding_statements(fleet(*plans)))
         for line in group.lines
         for name in line.merchants
     ]

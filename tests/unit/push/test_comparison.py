@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.model.commerce_records import MAX_RECORDS_PER_UPLOAD, CommerceRecord, read_record
+from controller.model.commerce_records import MAX_RECORDS_PER_UPLOAD, CommerceRecord, parse_record
 from controller.model.syncs_and_uploads import Sync, UploadFailure, UploadStatus
 from controller.push.comparison import Books, compare_deletions, compare_records
 from controller.push.sending import Upload, send_in_batches
@@ -21,7 +21,7 @@ BEFORE, AFTER = RememberedRecord("old", NOON), RememberedRecord("old", NOON + 2 
 
 
 def order(created: str = "2026-11-28T10:00:00Z") -> CommerceRecord:
-    record = read_record("orders", {"id": "o", "createdDate": created})
+    record = parse_record("orders", {"id": "o", "createdDate": created})
     assert isinstance(record, CommerceRecord)
     return record
 

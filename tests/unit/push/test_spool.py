@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from controller.model.commerce_records import CommerceRecord, complaints, read_record
+from controller.model.commerce_records import CommerceRecord, complaints, parse_record
 from controller.model.errors import MerchantctlError
 from controller.push.spool import PORTION, Spool
 
 
 def add(spool: Spool, *numbers: int, amount: float = 1) -> None:
     for number in numbers:
-        spool.add(read_record("orders", {"id": f"o{number}", "createdDate": "2026-11-28", "totalAmount": amount}))
+        spool.add(parse_record("orders", {"id": f"o{number}", "createdDate": "2026-11-28", "totalAmount": amount}))
 
 
 def bodies(spool: Spool) -> list[CommerceRecord]:
@@ -22,8 +22,8 @@ def test_a_record_counts_as_it_came_last_and_a_deletion_ends_what_came_before_it
     with Spool() as spool:
         add(spool, 1, 2, 3)
         add(spool, 1, amount=9)
-        spool.add(read_record("orders", {"id": "o2"}))
-        spool.add(read_record("orders", {"id": "o3", "deleted": True, "createdDate": "2026-11-28"}))
+        spool.add(parse_record("orders", {"id": "o2"}))
+        spool.add(parse_record("orders", {"id": "o3", "deleted": True, "createdDate": "2026-11-28"}))
         add(spool, 3)
         assert [record.record_id for record in bodies(spool)] == ["o1", "o3"]
         assert '"totalAmount":9' in bodies(spool)[0].body

@@ -22,7 +22,7 @@ MAX_LISTING_AGE = timedelta(seconds=30)
 
 
 @dataclass(slots=True)
-class CreateListing:
+class ListingForCreates:
     """A listing, and what it is still good for. `incomplete_reason`: why it says nothing; empty where it is whole."""
 
     began: datetime
@@ -32,7 +32,7 @@ class CreateListing:
     creates_left: int = MAX_CREATES_PER_LISTING
 
     @classmethod
-    def from_listing(cls, listing: Listing, began: datetime) -> CreateListing:
+    def from_listing(cls, listing: Listing, began: datetime) -> ListingForCreates:
         return cls(
             began,
             group_by_name(listing.companies),
@@ -56,7 +56,7 @@ class RunCreates:
     accounts     by merchant, what was created in its books and not pulled since: by intent, the ids of the accounts
     """
 
-    listing: CreateListing | None = None
+    listing: ListingForCreates | None = None
     companies: dict[str, str] = field(default_factory=dict)
     connections: dict[str, tuple[str, str]] = field(default_factory=dict)
     accounts: dict[str, dict[int, tuple[str, ...]]] = field(default_factory=dict)
@@ -64,11 +64,11 @@ class RunCreates:
 
     async def listing_for_next_create(
         self, read: Callable[[], Awaitable[Listing]], now: Callable[[], datetime]
-    ) -> CreateListing:
+    ) -> ListingForCreates:
         """What the next company create leans on: the last look while it is good for one more, else a new one."""
         async with self.lock:
             if self.listing is None or not self.listing.creates_left or not self.listing.is_fresh(now()):
                 began = now()
-                self.listing = CreateListing.from_listing(await read(), began)
+                self.listing = ListingForCreates.from_listing(await read(), began)
             self.listing.creates_left -= 1
             return self.listing
