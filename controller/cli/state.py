@@ -179,22 +179,22 @@ def unlock(settings: Settings, force: bool, yes: bool) -> None:
     held = query_state(settings, _load_held_locks)
     if not held:
         click.echo("It was not locked.", err=True)
-    for kind, holder, silent in sorted(held, key=lambda each: each[2] is not None):  # the dead first
-        _unlock(settings, kind, holder, silent, force=force, yes=yes)
+    for kind, holder, silent_for_s in sorted(held, key=lambda each: each[2] is not None):  # the dead first
+        _unlock(settings, kind, holder, silent_for_s, force=force, yes=yes)
 
 
 def _unlock(
-    settings: Settings, kind: LockKind, holder: LockRow, silent: float | None, *, force: bool, yes: bool
+    settings: Settings, kind: LockKind, holder: LockRow, silent_for_s: float | None, *, force: bool, yes: bool
 ) -> None:
     from controller.cli.state_access import break_lock
     from controller.cli.terminal import confirm
     from state.errors import MAX_HEARTBEAT_SILENCE_S
 
-    if silent is not None:
+    if silent_for_s is not None:
         life_sign = (
             "and lives"
-            if silent < MAX_HEARTBEAT_SILENCE_S
-            else f"and lives, though it gave no sign of it for {silent:.0f} s"
+            if silent_for_s < MAX_HEARTBEAT_SILENCE_S
+            else f"and lives, though it gave no sign of it for {silent_for_s:.0f} s"
         )
         if not force:
             raise LockedByOtherRun(f"{_holder_text(holder)}, {life_sign}. {_WAIT_REMEDY}")

@@ -142,7 +142,7 @@ def apply_json(result: FleetReport | FleetPlan) -> Json:
                 "merchant": each.merchant,
                 "state": each.status.value,
                 "changes": [_change(change) for change in each.changes],
-                **_held(each),
+                **_held_and_closed(each),
                 "outcome": outcome_json(outcomes.get(each.merchant, Unchanged())),
                 "findings": [finding_json(finding) for finding in each.findings],
             }
@@ -421,7 +421,7 @@ def _merchant(plan: Plan) -> Json:
         "merchant": plan.merchant,
         "state": plan.status.value,
         "changes": changes_json(plan),
-        **_held(plan),
+        **_held_and_closed(plan),
         **_later(plan),
         "findings": [finding_json(each) for each in plan.findings],
         "data": data_age_json(plan.data_age),
@@ -453,8 +453,8 @@ def _later(plan: Plan) -> Json:
     return {"later": [{"field": field, "wanted": value_to_json(value)} for field, value in values]} if values else {}
 
 
-def _held(plan: Plan) -> Json:
-    """Changes that are planned and not written until somebody releases them."""
+def _held_and_closed(plan: Plan) -> Json:
+    """Changes that are planned and not written until somebody releases them; and that it is closed to writes."""
     held = {"held": [_change(each) for each in plan.held_changes]} if plan.held_changes else {}
     return held | closed_json(plan.hold)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 from controller.model.merchant_status import STATUS_MEANINGS, MerchantStatus
@@ -11,6 +11,7 @@ from controller.model.plan import Actor, ChangeClass, ChangeKind, Direction, Pla
 from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Skipped, Unchanged
 from controller.model.rollout import MemberState, Rollout
 from controller.planning.diff import recorded_path
+from controller.reporting.formatting import format_list
 
 ROLLOUT_CHANGE_KINDS = frozenset({ChangeKind.SET_CONFIGURATION, ChangeKind.RENAME_COMPANY})
 FIRST_TIME_CLASSES = frozenset({ChangeClass.CONFIGURE, ChangeClass.RE_CREATE})
@@ -78,7 +79,7 @@ def _finding_in_the_way(plan: Plan) -> str:
     return f"{by_weight[0].code}: {by_weight[0].cause}" if by_weight else plan.status.value
 
 
-def why_unhealthy(plan: Plan, fields: Collection[str], sync: LastSync | None, written: datetime) -> str:
+def why_unhealthy(plan: Plan, fields: Collection[str], sync: LastSync | None, written_at: datetime) -> str:
     """Why a merchant is not as its wave left it; empty where it is. What others keep by `drift: Report` is theirs."""
     if result_by_status(plan) is not MemberState.DONE:
         found = plan.findings[0] if plan.findings else None
@@ -86,7 +87,7 @@ def why_unhealthy(plan: Plan, fields: Collection[str], sync: LastSync | None, wr
     for field, moved in plan.differences.items():
         if moved is not Direction.PENDING and recorded_path(field) in fields:
             return f"{field} was changed since"
-    return _failed_sync_reason(sync, written.replace(microsecond=0)) if sync else ""
+    return _failed_sync_reason(sync, written_at.replace(microsecond=0)) if sync else ""
 
 
 def _failed_sync_reason(sync: LastSync, since: datetime) -> str:
@@ -101,7 +102,7 @@ def why_gate_closed(rollout: Rollout) -> str:
     most = rollout.spec.max_failures
     if len(failed) <= most:
         return ""
-    names = _first_names([each.merchant for each in failed])
+    names = format_list([each.merchant for each in failed], 3)
     return f"wave {rollout.current_wave}: {names} failed, and {most} may; merchantctl rollout status says why"
 
 
@@ -111,13 +112,8 @@ def why_wave_not_begun(rollout: Rollout, stuck: Collection[str]) -> str:
     if len(stuck) <= most:
         return ""
     told = (
-        f"wave {rollout.current_wave} was not begun: {_first_names(sorted(stuck))} cannot be done as things "
+        f"wave {rollout.current_wave} was not begun: {format_list(sorted(stuck), 3)} cannot be done as things "
         f"stand, and {most} may fail"
     )
     go_on = f"merchantctl rollout resume --max-failures {len(stuck)}"
     return f"{told}; merchantctl rollout status says why: mend that, or {go_on}"
-
-
-def _first_names(names: Sequence[str], most: int = 3) -> str:
-    told = ", ".join(names[:most])
-    return told if len(names) <= most else f"{told} and {len(names) - most:,} more"

@@ -300,7 +300,7 @@ async def _soak(rollout: Rollout, run: RunContext, session: RolloutSession) -> P
     return why_gate_closed(await load_rollout(run.store, rollout.name))
 
 
-async def _check_after_soak(rollout: Rollout, written: datetime, run: RunContext) -> None:
+async def _check_after_soak(rollout: Rollout, written_at: datetime, run: RunContext) -> None:
     """Whoever is not as the wave left it failed after all, and is tried again when the rollout is resumed."""
     done = {each.merchant: each for each in rollout.members_of_wave(rollout.current_wave, MemberState.DONE)}
     if not done:
@@ -310,7 +310,7 @@ async def _check_after_soak(rollout: Rollout, written: datetime, run: RunContext
     snapshot = await load_snapshot(look)
     for plan in (await plan_fleet(snapshot)).plans:
         why = why_unhealthy(
-            plan, done[plan.merchant].changed, snapshot.recorded_state(plan.merchant).last_sync, written
+            plan, done[plan.merchant].changed, snapshot.recorded_state(plan.merchant).last_sync, written_at
         )
         if why:
             await _update_member(rollout, plan.merchant, snapshot, state=MemberState.FAILED.value, reason=why)
