@@ -224,12 +224,12 @@ def make_period_report(memory: FleetMemory, since: datetime, now: datetime, show
         newest_look_at=max(looked_at, default=None),
         merchants=len(memory.names),
         never_looked_at=len(memory.names - memory.looked_at.keys()),
-        statuses=_statuses(memory, memory.names),
+        statuses=_count_statuses(memory, memory.names),
         new=new,
         still_open=still_open,
         closed=closed,
         recurrences=_recurrences([each for each, _ in wanted], now),
-        days=_days(drift, now),
+        days=_count_drift_by_day(drift, now),
         ages=count_ages((each.found_at for each in drift if each.gone_at is None), now),
         funnel=count_funnel(memory.names, memory.met, memory.syncs),
         sync_outcomes=dict(Counter(sync_outcome(memory.syncs.get(name)) for name in syncing)),
@@ -240,7 +240,7 @@ def make_period_report(memory: FleetMemory, since: datetime, now: datetime, show
         not_booked=group_not_booked(_not_booked(memory, shown)),
         data_ages=count_ages(_data_pulled_at(memory), now),
         rollout=memory.rollout,
-        parts=_parts(memory, shown.group_by, new, still_open, closed) if shown.group_by else (),
+        parts=_label_parts(memory, shown.group_by, new, still_open, closed) if shown.group_by else (),
     )
 
 
@@ -296,7 +296,7 @@ def _value(field_path: str, stored: Any) -> Value:
         return str(stored)
 
 
-def _statuses(memory: FleetMemory, names: Iterable[str]) -> dict[MerchantStatus, int]:
+def _count_statuses(memory: FleetMemory, names: Iterable[str]) -> dict[MerchantStatus, int]:
     counts = Counter(memory.statuses[name] for name in names if name in memory.statuses)
     return {status: counts[status] for status in MerchantStatus if counts[status]}
 
@@ -315,7 +315,7 @@ def _recurrences(occurrences: Sequence[ReportedOccurrence], now: datetime) -> tu
     return tuple(sorted(found, key=lambda each: (-each.times, each.merchant, each.code, each.field)))
 
 
-def _days(drift: Sequence[ReportedOccurrence], now: datetime) -> tuple[DayCount, ...]:
+def _count_drift_by_day(drift: Sequence[ReportedOccurrence], now: datetime) -> tuple[DayCount, ...]:
     opened = Counter(each.found_at.date() for each in drift)
     closed = Counter(each.gone_at.date() for each in drift if each.gone_at)
     days = [now.date() - timedelta(days=back) for back in range(CHART_DAYS - 1, -1, -1)]
@@ -369,7 +369,7 @@ def _has_come_to(condition: str, met: frozenset[str]) -> bool:
     return met.issuperset(conditions[: conditions.index(condition) + 1])
 
 
-def _parts(
+def _label_parts(
     memory: FleetMemory,
     label: str,
     new: Sequence[Finding],
@@ -387,5 +387,5 @@ def _parts(
     parts = []
     for value in sorted(names_by_value, key=lambda value: (value is None, value or "")):
         names, numbers = names_by_value[value], [count[value] for count in counts]
-        parts.append(LabelPart(value, len(names), _statuses(memory, names), *numbers))
+        parts.append(LabelPart(value, len(names), _count_statuses(memory, names), *numbers))
     return tuple(parts)

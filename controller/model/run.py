@@ -32,7 +32,7 @@ class Scope:
         return self.names is None and self.name is None and not (self.path or self.targets or self.selector)
 
     @property
-    def has_account(self) -> bool:
+    def includes_account_settings(self) -> bool:
         """Whether the run is about the account's own settings, too: it is about everyone, or names them."""
         return self.is_everyone or ACCOUNT_NAME in (*self.targets, self.name, *(self.names or ()))
 

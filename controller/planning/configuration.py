@@ -54,7 +54,7 @@ from controller.planning.remedies import (
     write_value_remedy,
 )
 from controller.planning.resolve import KnownReferences, ResolutionProblem, ResolvedFields, resolve_fields
-from controller.planning.rules import RuleViolation, find_violations, missing_fields
+from controller.planning.rules import RuleViolation, fields_missing_for_first_configuration, find_violations
 from controller.planning.zone_rules import explain_changed_rules
 from controller.quick_dataclasses import dataclass
 
@@ -229,7 +229,7 @@ def _first_configuration_gaps(
         remedy = f"{command_line('link', context.desired.name, '--sync-flow')}; or declare it in a manifest"
         return (context.finding("not-configured", cause, remedy, Actor.MERCHANT),)
     unresolved = {resolve_live_path(live.values, problem.field) for problem in resolved.problems}
-    missing = [path for path in missing_fields(values, live) if path not in unresolved]
+    missing = [path for path in fields_missing_for_first_configuration(values, live) if path not in unresolved]
     if missing:
         cause = f"the first configuration lacks {', '.join(missing)}"
         return (context.finding("not-configured", cause, declare_remedy(context, missing, live), Actor.OPERATOR),)

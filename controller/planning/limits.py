@@ -106,7 +106,7 @@ def limit_plans(plans: Iterable[Plan], fleet: FleetSize, policy: RunPolicy) -> L
     plans = tuple(plans)
     released = {change_class: _released_merchants(change_class, plans, policy) for change_class in HELD_CLASSES}
     plans = tuple(_hold_unless_released(plan, released) for plan in plans)
-    lost = tuple(plan for plan in plans if _is_held_or_missing(plan, released[ChangeClass.RE_CREATE]))
+    lost = tuple(plan for plan in plans if _is_held_or_lost(plan, released[ChangeClass.RE_CREATE]))
     findings: tuple[Finding, ...] = ()
     # A look at a part of the fleet has a listing of all: what that lacks counts, whoever the look is about. Where a
     # person runs it, those that are missing may have been released by name.
@@ -151,7 +151,11 @@ def _released_merchants(change_class: ChangeClass, plans: tuple[Plan, ...], poli
     named, numbers = policy.released_merchants(change_class), policy.released_counts(change_class)
     others = [plan for plan in plans if plan.merchant not in named]
     held = [plan.merchant for plan in others if _has_class(plan, (change_class,))]
-    missing = [plan.merchant for plan in others if change_class is ChangeClass.RE_CREATE and _is_missing(plan)]
+    missing = [
+        plan.merchant
+        for plan in others
+        if change_class is ChangeClass.RE_CREATE and _has_lost_company_or_connection(plan)
+    ]
     # Those that are missing, and that `drift: Report` leaves so, are not held; but the number is meant of them, too.
     if numbers == {len(held) or len(missing)}:
         return named.union(held, missing)
@@ -232,16 +236,16 @@ def _without_re_create_remedy(plan: Plan) -> Plan:
     return replace(plan, findings=tuple(findings))
 
 
-def _is_held_or_missing(plan: Plan, released: Collection[str]) -> bool:
+def _is_held_or_lost(plan: Plan, released: Collection[str]) -> bool:
     """Held, or missing without being held, as `drift: Report` leaves it."""
-    return bool(_holding_classes(plan)) or (plan.merchant not in released and _is_missing(plan))
+    return bool(_held_loss_classes(plan)) or (plan.merchant not in released and _has_lost_company_or_connection(plan))
 
 
-def _is_missing(plan: Plan) -> bool:
+def _has_lost_company_or_connection(plan: Plan) -> bool:
     return any(finding.code in LOSS_CODES for finding in plan.findings)
 
 
-def _holding_classes(plan: Plan) -> frozenset[ChangeClass]:
+def _held_loss_classes(plan: Plan) -> frozenset[ChangeClass]:
     """Of LOSS_CLASSES, those for which this merchant is held; none where it waits for a rollout."""
     if plan.status is not PlanStatus.BLOCKED:
         return frozenset()
@@ -259,9 +263,9 @@ def _mass_loss_finding(lost: tuple[Plan, ...], lost_count: int, fleet: FleetSize
     remedy = "look at Codat, and at what answers for it: merchantctl doctor"
     flags = []
     for change_class in LOSS_CLASSES:
-        number = sum(change_class in _holding_classes(plan) for plan in lost)
+        number = sum(change_class in _held_loss_classes(plan) for plan in lost)
         if number == 0 and change_class is ChangeClass.RE_CREATE:
-            number = sum(_is_missing(plan) for plan in lost)
+            number = sum(_has_lost_company_or_connection(plan) for plan in lost)
         if number:
             flags.append(f"--allow {change_class.value}:{number}")
     # Where every single company is gone it is most likely the wrong account: no command should re-create them all.

@@ -1,7 +1,7 @@
 """Renames in the manifests, and removed merchants whose company another manifest claims. Pure.
 
 plan_renames  every `metadata.renamedFrom` of a load at once: what moves, what has nothing to do, what has to wait
-find_claims   removed merchants whose company a present manifest would have: they must not be taken down
+find_claimants   removed merchants whose company a present manifest would have: they must not be taken down
 held_plan     the plan of a merchant that is left alone until a person has said who is who
 """
 
@@ -128,7 +128,7 @@ class RemovedMerchant:
     names: frozenset[str]
 
 
-def find_claims(
+def find_claimants(
     removed: Iterable[RemovedMerchant],
     present: Iterable[DesiredMerchant],
     bound: Mapping[str, str],

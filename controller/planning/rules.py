@@ -55,7 +55,7 @@ def find_violations(values: Values, live: Configuration) -> tuple[RuleViolation,
     return tuple(found for rule in CONFIGURATION_RULES for found in rule(values, live))
 
 
-def missing_fields(values: Values, live: Configuration) -> tuple[str, ...]:
+def fields_missing_for_first_configuration(values: Values, live: Configuration) -> tuple[str, ...]:
     """Live's paths of what a first configuration needs and these values lack."""
     needed = [FREQUENCY_PATH, START_DATE_PATH, INVOICE_STATUS_PATH, GROUPING_PERIOD_PATH]
     needed += [CUSTOMER_PATH] if is_section_on(values, "sales") else []

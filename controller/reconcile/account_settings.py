@@ -41,7 +41,7 @@ from controller.reconcile.failure_policy import (
 from controller.reconcile.fence import LockLost, prove_lock
 from controller.reconcile.hooks import apply_hook_change, load_hook_memory, read_live_hooks, record_adopted
 from controller.reconcile.merchant_lease import WRITTEN_TO_BY_ANOTHER, try_leases
-from controller.reconcile.request_estimate import with_settings_requests
+from controller.reconcile.request_estimate import add_settings_requests
 from controller.reporting.formatting import format_value
 from state import AUTHORIZATION_KEY_ID, AccountSettingRow
 
@@ -53,7 +53,7 @@ async def add_account_settings_plan(plan: FleetPlan, run: RunContext) -> FleetPl
     account = await plan_account_settings(run)
     if account is None:
         return plan
-    estimate = with_settings_requests(plan.request_estimate, account, run.requests_per_minute)
+    estimate = add_settings_requests(plan.request_estimate, account, run.requests_per_minute)
     return replace(plan, account=account, request_estimate=estimate)
 
 
@@ -65,7 +65,7 @@ async def plan_account_settings(run: RunContext) -> Plan | None:
     desired = run.fleet.account_settings
     if ACCOUNT_NAME in (*run.scope.targets, run.scope.name) and not desired:
         raise UsageError("no manifest of kind SyncFlow or AlertRules is about the account. Nothing was done.")
-    if not (desired and run.scope.has_account and run.fleet.root_is_complete):
+    if not (desired and run.scope.includes_account_settings and run.fleet.root_is_complete):
         return None
     try:
         parts = parts_of(desired.values)

@@ -88,8 +88,8 @@ async def record_and_date_findings(
         if run.records is not Records.NONE:
             since |= await _note_findings(known, run, at, book, carried)
         if run.records is Records.ALL:
-            await note_conditions(_plans_not_written(known, carried), store, at, plan.scope.is_everyone)
-        plan = _dated(plan, since, book)
+            await note_conditions(_plans_without_writes(known, carried), store, at, plan.scope.is_everyone)
+        plan = _with_finding_ages(plan, since, book)
         if run.records is not Records.NONE:
             await record_seen(plan, carried.outcomes if carried else {}, run, at)
     except StateProblem as problem:
@@ -113,7 +113,7 @@ async def _looked_at_later(run: RunContext, at: datetime, carried: ExecutedRun |
     )
 
 
-def _plans_not_written(plan: FleetPlan, carried: ExecutedRun | None) -> list[Plan]:
+def _plans_without_writes(plan: FleetPlan, carried: ExecutedRun | None) -> list[Plan]:
     """Of whom the run wrote nothing: how the others stand by now the next look tells."""
     return [each for each in plan.plans if not (carried and each.changes)]
 
@@ -342,10 +342,10 @@ def _is_undeclared_field(field: str, plan: Plan) -> bool:
     return field.startswith(("mapping.", "schedule.", ENABLED_PATH)) and field not in plan.resolved_values
 
 
-def _dated(plan: FleetPlan, since: Mapping[LedgerKey, datetime], book: _LedgerState) -> FleetPlan:
+def _with_finding_ages(plan: FleetPlan, since: Mapping[LedgerKey, datetime], book: _LedgerState) -> FleetPlan:
     findings = tuple(_with_age(each, since, book) for each in plan.findings)
-    account = _plan_dated(plan.account, since, book) if plan.account else None
-    plans = tuple(_plan_dated(each, since, book) for each in plan.plans)
+    account = _plan_with_finding_ages(plan.account, since, book) if plan.account else None
+    plans = tuple(_plan_with_finding_ages(each, since, book) for each in plan.plans)
     return replace(plan, plans=plans, findings=findings, account=account)
 
 
@@ -354,7 +354,7 @@ def _with_age(finding: Finding, since: Mapping[LedgerKey, datetime], book: _Ledg
     return replace(finding, since=since.get(finding.key), occurrences=max(1, times))
 
 
-def _plan_dated(plan: Plan, since: Mapping[LedgerKey, datetime], book: _LedgerState) -> Plan:
+def _plan_with_finding_ages(plan: Plan, since: Mapping[LedgerKey, datetime], book: _LedgerState) -> Plan:
     if not plan.findings:
         return plan
     findings = tuple(_with_age(each, since, book) for each in plan.findings)

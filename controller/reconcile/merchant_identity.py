@@ -19,7 +19,7 @@ from controller.planning.renames import (
     RenamePlan,
     claimant_finding,
     company_bound_twice_finding,
-    find_claims,
+    find_claimants,
     plan_renames,
     removed_but_claimed_finding,
     removed_but_declared_finding,
@@ -85,7 +85,7 @@ def find_contested(
         return contested
     bound = {name: row.company_id for name, row in rows.items() if row.company_id and name in fleet.known_names}
     removed = list(_removed_merchants(fleet, rows, company_index))
-    for old, new in find_claims(removed, fleet.merchants.values(), bound, declared).items():
+    for old, new in find_claimants(removed, fleet.merchants.values(), bound, declared).items():
         says = (
             removed_but_declared_finding if declared.get(new) == old and new in bound else removed_but_claimed_finding
         )

@@ -27,7 +27,7 @@ def estimate_requests(
     return RequestEstimate(reads, writes, round(_minutes(reads + writes, requests_per_minute, quota), 2))
 
 
-def with_settings_requests(cost: RequestEstimate, account: Plan, requests_per_minute: int) -> RequestEstimate:
+def add_settings_requests(cost: RequestEstimate, account: Plan, requests_per_minute: int) -> RequestEstimate:
     """The estimate with the account's own settings: each part is read before and after it is written."""
     reads, writes = 2 * len(account.changes), len(account.changes)
     minutes = round(cost.minutes + (reads + writes) / requests_per_minute, 2)

@@ -35,12 +35,17 @@ async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], run: Run
     store, believed_until = run.store, run.now() + MAX_CLOCK_DIFFERENCE
     for start in range(0, len(plan.plans), ENCODED_AT_ONCE):
         rows = [
-            SeenRow(each.merchant, at, encode(_shown_part(each)), encode(outcomes.get(each.merchant, Unchanged())))
+            SeenRow(
+                each.merchant,
+                at,
+                encode(_without_basis_of_writes(each)),
+                encode(outcomes.get(each.merchant, Unchanged())),
+            )
             for each in plan.plans[start : start + ENCODED_AT_ONCE]
         ]
         await store.seen.save(rows, believed_until=believed_until)
         await asyncio.sleep(0)
-    account = _shown_part(plan_after(plan.account, outcomes.get(ACCOUNT_NAME))) if plan.account else None
+    account = _without_basis_of_writes(plan_after(plan.account, outcomes.get(ACCOUNT_NAME))) if plan.account else None
     if account and not plan.scope.is_everyone and (whole := await load_seen_fleet(store)):
         await store.seen.save_fleet(encode(replace(whole[0], account=account)), whole[1])
     if plan.scope.is_everyone:
@@ -76,7 +81,7 @@ def with_seen_plans(fleet: FleetPlan, seen: Iterable[SeenMerchant]) -> FleetPlan
     return replace(fleet, plans=plans, counts=count_changes(plans))
 
 
-def _shown_part(plan: Plan) -> Plan:
+def _without_basis_of_writes(plan: Plan) -> Plan:
     """Of the resolved values whether it is to be switched on: that decides whether it is ready after a write."""
     enabled = {path: value for path, value in plan.resolved_values.items() if path == ENABLED_PATH}
     return replace(

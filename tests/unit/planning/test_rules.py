@@ -8,7 +8,7 @@ import pytest
 
 from controller.model.observed import Configuration
 from controller.model.values import START_DATE_PATH, Option
-from controller.planning.rules import find_violations, missing_fields
+from controller.planning.rules import fields_missing_for_first_configuration, find_violations
 from tests import build
 
 CARD, PAYOUT = "mapping.payments.accounts.card", "mapping.payments.accounts.payout"
@@ -116,7 +116,7 @@ FIRST = build.usual_configuration(
 
 
 def test_a_first_configuration_lacks_what_neither_manifest_nor_live_has() -> None:
-    assert missing_fields(FIRST.values, FIRST) == (
+    assert fields_missing_for_first_configuration(FIRST.values, FIRST) == (
         "schedule.frequency",
         START_DATE_PATH,
         STATUS,
@@ -129,8 +129,10 @@ def test_a_first_configuration_lacks_what_neither_manifest_nor_live_has() -> Non
 
 def test_what_live_has_already_is_not_lacking() -> None:
     live = build.usual_configuration({"configured": False})
-    assert missing_fields(live.values, live) == ()
+    assert fields_missing_for_first_configuration(live.values, live) == ()
 
 
 def test_without_sales_no_customer_is_lacking() -> None:
-    assert "mapping.sales.customer" not in missing_fields({**FIRST.values, "mapping.sales.sync": False}, FIRST)
+    assert "mapping.sales.customer" not in fields_missing_for_first_configuration(
+        {**FIRST.values, "mapping.sales.sync": False}, FIRST
+    )
