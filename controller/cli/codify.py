@@ -55,7 +55,7 @@ def command(
     scope = replace(parse_scope(None, () if name else targets, None if name else selector), name=name)
     with progress("Looking") as on_progress:
         result = run_async(prepare_codify(settings, scope, on_progress, environment()))
-    for line in _lines(result):
+    for line in _result_lines(result):
         click.echo(line, err=diff)
     if diff:
         click.echo(_patch(result), nl=False)
@@ -68,12 +68,12 @@ def command(
     ctx.exit(EXIT_UNREAD if result.unread else EXIT_BLOCKED if result.refused else EXIT_OK)
 
 
-def _lines(result: CodifyResult) -> Iterator[str]:
+def _result_lines(result: CodifyResult) -> Iterator[str]:
     from controller.reporting.formatting import clean, format_count, format_list
 
     for each in result.codified:
         whom = f"  of {format_list(each.merchants)}" if len(each.merchants) > 1 else ""
-        yield clean(f"{each.manifest}  {each.path}: {_words(each.value)}{whom}")
+        yield clean(f"{each.manifest}  {each.path}: {_value_words(each.value)}{whom}")
     for refused in result.refused:
         yield clean(f"not codified: {refused.merchant}  {refused.field}: {refused.reason}")
     for why in result.unread:
@@ -82,7 +82,7 @@ def _lines(result: CodifyResult) -> Iterator[str]:
     yield f"Codify: {fields} in {format_count(len(result.files), 'file')}." if result.codified else "Nothing to codify."
 
 
-def _words(value: DeclaredValue) -> str:
+def _value_words(value: DeclaredValue) -> str:
     from controller.model.manifest_text import ref_as_yaml
     from controller.model.values import LocalTime, Ref, value_to_json
 

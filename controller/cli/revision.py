@@ -55,10 +55,10 @@ def show(settings: Settings, output: str) -> None:
     if in_force is None:
         click.echo("No revision is in force: no `merchantctl run` has worked on this state yet.")
     else:
-        click.echo(f"In force: {clean(_described(in_force))}")
+        click.echo(f"In force: {clean(_revision_text(in_force))}")
     if held is not None:
         name = _short_revision(held)
-        click.echo(f"Held:     {clean(_described(held))}")
+        click.echo(f"Held:     {clean(_revision_text(held))}")
         click.echo(f"          {clean(held.reason)}")
         click.echo(f"          merchantctl revision release {name}, or merchantctl revision reject {name}")
 
@@ -114,7 +114,7 @@ def _short_revision(row: RevisionRow) -> str:
     return (row.revision.git_commit or row.revision.digest)[:12]
 
 
-def _described(row: RevisionRow) -> str:
+def _revision_text(row: RevisionRow) -> str:
     from controller.reporting.formatting import format_time
 
     kind = "commit" if row.revision.git_commit else "manifests"

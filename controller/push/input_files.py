@@ -35,7 +35,7 @@ def read_into(spool: Spool, source: str, type_key: str | None) -> list[Complaint
     Raises UsageError where there is nothing to read.
     """
     found: list[Complaint] = []
-    for name, path in _files(source):
+    for name, path in _named_files(source):
         with _open(path) as file:
             for complaint in _read_file(spool, file, type_key or _type_key_in_name(name)):
                 found.append(f"{name}: {complaint}")
@@ -44,7 +44,7 @@ def read_into(spool: Spool, source: str, type_key: str | None) -> list[Complaint
     return found
 
 
-def _files(source: str) -> Iterable[tuple[str, Path | None]]:
+def _named_files(source: str) -> Iterable[tuple[str, Path | None]]:
     """The files by the name that complaints have for them, in the order of their names: what comes later counts."""
     if source == STDIN:
         return [("<stdin>", None)]

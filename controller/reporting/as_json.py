@@ -339,22 +339,24 @@ def _require_usable(document: Json) -> Json:
             "Make it again: merchantctl plan --out FILE"
         )
     scope: Any = document.get("scope")
-    _must(isinstance(document.get("manifests"), str), "manifests", "text")
-    _must(isinstance(scope, dict), "scope", "an object")
+    _require(isinstance(document.get("manifests"), str), "manifests", "text")
+    _require(isinstance(scope, dict), "scope", "an object")
     for key in ("path", "selector"):
-        _must(key in scope and _is_text(scope[key], none=True), f"scope.{key}", "text or null")
-    _must(_is_list(scope.get("targets")) and all(map(_is_text, scope["targets"])), "scope.targets", "a list of names")
-    _must(_is_list(document.get("merchants")), "merchants", "a list")
+        _require(key in scope and _is_text(scope[key], none=True), f"scope.{key}", "text or null")
+    _require(
+        _is_list(scope.get("targets")) and all(map(_is_text, scope["targets"])), "scope.targets", "a list of names"
+    )
+    _require(_is_list(document.get("merchants")), "merchants", "a list")
     seen: set[str] = set()
     for number, each in enumerate(document["merchants"]):
         at = f"merchants[{number}]"
-        _must(isinstance(each, dict), at, "an object")
-        _must(_is_text(each.get("merchant")), f"{at}.merchant", "a name")
-        _must(each["merchant"] not in seen, f"{at}.merchant", "a name that is not in the plan before")
+        _require(isinstance(each, dict), at, "an object")
+        _require(_is_text(each.get("merchant")), f"{at}.merchant", "a name")
+        _require(each["merchant"] not in seen, f"{at}.merchant", "a name that is not in the plan before")
         seen.add(each["merchant"])
-        _must(isinstance(each.get("fingerprint"), str), f"{at}.fingerprint", "text")
+        _require(isinstance(each.get("fingerprint"), str), f"{at}.fingerprint", "text")
         for key, changes in (("changes", each.get("changes")), ("held", each.get("held", []))):
-            _must(_is_list(changes) and all(isinstance(change, dict) for change in changes), f"{at}.{key}", "a list")
+            _require(_is_list(changes) and all(isinstance(change, dict) for change in changes), f"{at}.{key}", "a list")
     return document
 
 
@@ -377,7 +379,7 @@ def _is_text(value: Any, *, none: bool = False) -> bool:
     return isinstance(value, str) and bool(value) and not re.search("[\0\ud800-\udfff]", value)
 
 
-def _must(fits: bool, place: str, what: str) -> None:
+def _require(fits: bool, place: str, what: str) -> None:
     if not fits:
         raise _malformed(place, f"this is not {what}")
 

@@ -41,7 +41,7 @@ def drift_csv(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = F
     label = shown.group_by
     writer.writerow((*FINDING_COLUMNS, *PROVENANCE_COLUMNS, *([f"label {label}"] if label else [])))
     made = provenance_json(plan)
-    made_cells = [_harmless(str(made[name] or "")) for name in PROVENANCE_COLUMNS]
+    made_cells = [_defuse_formula(str(made[name] or "")) for name in PROVENANCE_COLUMNS]
     writer.writerows(
         [*_row(finding), *made_cells, *([_label(plan, finding, label)] if label else [])]
         for finding in (*findings_of(plan), *(unmanaged_findings(plan) if unmanaged else ()))
@@ -58,7 +58,7 @@ def period_report_csv(report: PeriodReport) -> str:
     writer = csv.writer(sheet, lineterminator="\n")
     writer.writerow(PERIOD_COLUMNS)
     made = [format_iso(report.made_at) or "", report.environment or "", report.base_url, report.revision]
-    made_cells = [_harmless(cell) for cell in made]
+    made_cells = [_defuse_formula(cell) for cell in made]
     for state, findings in (("new", report.new), ("open", report.still_open)):
         writer.writerows([state, _severity(each), *_row(each), "", "", *made_cells] for each in findings)
     writer.writerows(
@@ -73,7 +73,7 @@ def _severity(finding: Finding) -> str:
 
 
 def _label(plan: FleetPlan, finding: Finding, label: str) -> str:
-    return _harmless(plan.labels.get(finding.merchant, {}).get(label, ""))
+    return _defuse_formula(plan.labels.get(finding.merchant, {}).get(label, ""))
 
 
 def _row(finding: Finding) -> list[str]:
@@ -90,10 +90,10 @@ def _row(finding: Finding) -> list[str]:
         finding.actor.value,
         finding.link or "",
     )
-    return [_harmless(cell) for cell in cells]
+    return [_defuse_formula(cell) for cell in cells]
 
 
-def _harmless(cell: str) -> str:
+def _defuse_formula(cell: str) -> str:
     """A spreadsheet runs what looks like a formula: names come from strangers."""
     shown = clean(cell)
     return "'" + shown if shown.startswith(_FORMULA) else shown

@@ -26,10 +26,10 @@ def collapse_identical(
 ) -> list[list[str]]:
     """The blocks' lines in their order; of `at_least` alike the first speaks for all, and `named` others are named."""
     blocks = list(blocks)
-    alike = _alike(blocks)
+    alike = _names_by_block(blocks)
     told: list[list[str]] = []
     for name, block in blocks:
-        group = alike[_said(name, block)]
+        group = alike[_block_without_name(name, block)]
         if len(group) < at_least:
             told.append([*block])
         elif name == group[0]:
@@ -37,12 +37,12 @@ def collapse_identical(
     return told
 
 
-def _alike(blocks: Sequence[MerchantBlock]) -> dict[tuple[str, ...], list[str]]:
+def _names_by_block(blocks: Sequence[MerchantBlock]) -> dict[tuple[str, ...], list[str]]:
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for name, block in blocks:
-        groups[_said(name, block)].append(name)
+        groups[_block_without_name(name, block)].append(name)
     return groups
 
 
-def _said(name: str, block: Sequence[str]) -> tuple[str, ...]:
+def _block_without_name(name: str, block: Sequence[str]) -> tuple[str, ...]:
     return tuple(without_name_and_ids(line, name) for line in block)

@@ -42,7 +42,7 @@ def groups_within(groups: Sequence[Group], room: int, command: str) -> list[str]
     for group, heading in zip(groups, headings, strict=True):
         headings_to_come -= count_characters([heading, ""])
         reserve = min(headings_to_come, int(room * HEADINGS_SHARE)) + _OMISSION_CHARACTERS
-        forms = ([heading, "", *form] for form in _forms(group, command))
+        forms = ([heading, "", *form] for form in _forms_longest_first(group, command))
         fitting = next((form for form in forms if used + count_characters(form) + reserve <= room), None)
         if fitting is None and used + count_characters([heading, ""]) + _OMISSION_CHARACTERS <= room:
             fitting = [heading, ""]
@@ -102,7 +102,7 @@ def _heading(group: Group) -> str:
     return f"#### {severity}: {title} — {about}" + (f" ({acts})" if acts else "")
 
 
-def _forms(group: Group, command: str) -> Iterable[list[str]]:
+def _forms_longest_first(group: Group, command: str) -> Iterable[list[str]]:
     """What stands below the group's heading, from the longest form to the shortest."""
     folded = [*_links(group, command), *_names(group, command)]
     for most in (MAX_LINES_IN_GROUP, *FEWER_LINES):

@@ -83,7 +83,9 @@ def sync_json(name: str, sync: Sync | None) -> dict[str, Any]:
 
 def push_text(name: str, report: PushReport, paint: Paint = WITHOUT_COLOUR) -> str:
     """One line an upload; what was kept back, and why; then how many records went."""
-    rows = [(each.data_type, format_count(each.records, "record"), *_fate(each, paint)) for each in report.uploads]
+    rows = [
+        (each.data_type, format_count(each.records, "record"), *_upload_outcome(each, paint)) for each in report.uploads
+    ]
     lines = align_columns(rows, "  ")
     for refusal in report.refusals:
         lines += [f"  {paint('bad', 'refused')}  {clean(refusal.why)}", f"  {paint('strong', '>')} {refusal.remedy}"]
@@ -175,7 +177,7 @@ def _dataset_word(dataset: PushedDataset) -> str:
     return words.get(dataset.status, dataset.status)
 
 
-def _fate(upload: UploadStatus | UploadFailure, paint: Paint) -> tuple[str, str]:
+def _upload_outcome(upload: UploadStatus | UploadFailure, paint: Paint) -> tuple[str, str]:
     if isinstance(upload, UploadFailure):
         return paint("bad", "failed"), clean(upload.reason)
     return paint(_STYLE_BY_TRANSFER[upload.transfer_status], upload.transfer_status.value), clean(

@@ -92,7 +92,7 @@ def provenance_lines(plan: FleetPlan, paint: Paint) -> list[str]:
 
 
 def _plan_lines(plan: FleetPlan, paint: Paint, *, in_depth: bool = False) -> list[str]:
-    shown = [each for each in plan.every_plan if _worth_showing(each)]
+    shown = [each for each in plan.every_plan if _is_worth_showing(each)]
     told = [each for each in shown if not _only_adopts(each)]
     lines = block_lines_unread_last(told, paint, lambda each: merchant_lines(each, paint, in_depth=in_depth))
     adopted = [line for each in shown if _only_adopts(each) for line in merchant_lines(each, paint)]
@@ -345,5 +345,5 @@ def _only_adopts(plan: Plan) -> bool:
     return plan.adopts and not (plan.changes or plan.findings or plan.renamed_from)
 
 
-def _worth_showing(plan: Plan) -> bool:
+def _is_worth_showing(plan: Plan) -> bool:
     return plan.status is not PlanStatus.IN_SYNC or bool(plan.findings or plan.renamed_from) or plan.adopts

@@ -84,7 +84,9 @@ async def show(request: Request) -> Response:
         written=isinstance(outcome, Applied),
         findings=open_findings(plan, outcome) if plan else (),
         status=merchant_status(plan, outcome) if plan else None,
-        values=_values(desired, plan, latest.fleet.commit if latest.fleet else None, context.links) if desired else (),
+        values=_shown_values(desired, plan, latest.fleet.commit if latest.fleet else None, context.links)
+        if desired
+        else (),
         portal=context.links.to_portal(plan.company_id) if plan else "",
         STEP_WORDS=STEP_WORDS,
         FOLDED_FROM=MAX_MOVES_UNFOLDED,
@@ -100,7 +102,7 @@ async def show(request: Request) -> Response:
     )
 
 
-def _values(
+def _shown_values(
     desired: DesiredMerchant, plan: Plan | None, commit: str | None, links: OutsideLinks
 ) -> tuple[_ShownValue, ...]:
     """Every declared value, resolved as far as the last look could; sections that hold only others are left out."""

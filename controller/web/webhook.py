@@ -42,14 +42,14 @@ log = structlog.get_logger()
 async def receive_webhook(request: Request) -> Response:
     """POST /webhooks, for both generations of webhooks."""
     context: WebContext = request.app.state.web_context
-    result = await _handle(context, request)
+    result = await _authenticate_and_save(context, request)
     context.metrics.record_webhook_delivery(result)
     status, text = _RESPONSES[result]
     headers = {"Retry-After": RETRY_AFTER_HEADER} if status == 503 else {}
     return Response(text + "\n", status, headers, media_type="text/plain")
 
 
-async def _handle(context: WebContext, request: Request) -> str:
+async def _authenticate_and_save(context: WebContext, request: Request) -> str:
     """Authenticate and save a delivery; returns a key of `_RESPONSES`."""
     secrets = await all_webhook_secrets(context)
     if not secrets:
