@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import structlog
 
 from benchmarks.stage import Figure
 from tests.emulator import in_process_emulator
@@ -16,6 +19,7 @@ MERCHANTS, SWITCHED_OFF, TOLD_TOGETHER = 10_000, 3_000, 60
 
 def measure() -> Iterator[Figure]:
     """Needs about two minutes of processor time."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # a line a merchant
     with TemporaryDirectory() as folder:
         fleet = Fleet(Path(folder), in_process_emulator(), MERCHANTS, enabled=True)
         names = fleet.some(SWITCHED_OFF)
@@ -27,6 +31,7 @@ def measure() -> Iterator[Figure]:
 
         with fleet.place.count_requests() as counts:
             service = fleet.serve(story)
+    structlog.reset_defaults()
     writes = sum(count_writes_by_call(counts).values())
     yield Figure(f"{SWITCHED_OFF:,} of {MERCHANTS:,} switched off: writes until judged", writes, "", f"<= {FLOOR}")
     yield Figure("  looks at everyone that it took", service.at_everyone, "", "<= 1")
