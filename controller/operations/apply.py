@@ -62,7 +62,10 @@ async def plan_and_apply(
                 await _put_in_force(run, settings)
             if isinstance(report, FleetReport):
                 await delete_expired_rows(
-                    run, settings.keep, stopped=lambda: bool(run.stop.reason), at_most=MAX_EXPIRY_BATCHES_AFTER_APPLY
+                    run,
+                    settings.keep,
+                    stopped=lambda: bool(run.stop.reason),
+                    max_batches=MAX_EXPIRY_BATCHES_AFTER_APPLY,
                 )
             return report
 

@@ -39,7 +39,7 @@ async def verify_account(
     api: Reader,
     recorded: RemoteAccount | None,
     bound: Mapping[str, str],
-    listing: Callable[[], Awaitable[Listing]],
+    list_companies: Callable[[], Awaitable[Listing]],
     now: datetime,
 ) -> RemoteAccount | None:
     """What is new to be recorded of the account, None where all is as recorded. Raises WrongAccount."""
@@ -56,7 +56,7 @@ async def verify_account(
             f"the state belongs to account {known}, and this key opens account {client_id}. {WRONG_ACCOUNT_REMEDY}"
         )
     if bound and not (known and client_id):
-        _refuse_if_no_bound_company_is_listed(await listing(), bound)
+        _refuse_if_no_bound_company_is_listed(await list_companies(), bound)
     return RemoteAccount(api.base_url, client_id or known, api.key_hash, now)
 
 
@@ -102,8 +102,8 @@ def _refuse_if_no_bound_company_is_listed(listing: Listing, bound: Mapping[str, 
     )
 
 
-def _unlisted_ids(listing: Listing, companies: Collection[str]) -> set[str]:
-    return set(companies) - {each.id for each in listing.companies}
+def _unlisted_ids(listing: Listing, company_ids: Collection[str]) -> set[str]:
+    return set(company_ids) - {each.id for each in listing.companies}
 
 
 async def rebind_account(api: Reader, store: Store, now: datetime) -> RemoteAccount:

@@ -25,7 +25,9 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-async def plan_all(merchants: Sequence[str], snapshot: RunSnapshot, width: int, on_progress: OnProgress) -> list[Plan]:
+async def plan_all(
+    merchants: Sequence[str], snapshot: RunSnapshot, parallelism: int, on_progress: OnProgress
+) -> list[Plan]:
     """A plan for every merchant, in their order; what cannot be read becomes a plan that says so.
 
     Raises Stopped after a signal: while everyone is still only looked at, nothing is lost by that. Merchants of like
@@ -45,14 +47,14 @@ async def plan_all(merchants: Sequence[str], snapshot: RunSnapshot, width: int, 
             return internal_error_plan(merchant, error)
 
     mixed = sorted(merchants, key=lambda name: crc32(name.encode()))
-    plans = dict(zip(mixed, await map_bounded(mixed, work_on, width, on_progress, _is_unread), strict=True))
+    plans = dict(zip(mixed, await map_bounded(mixed, work_on, parallelism, on_progress, _is_unread), strict=True))
     return [plans[merchant] for merchant in merchants]
 
 
 async def apply_all(
     plans: Sequence[Plan],
     snapshot: RunSnapshot,
-    width: int,
+    parallelism: int,
     on_progress: OnProgress,
     applier: Applier = apply_and_record,
 ) -> dict[str, Outcome]:
@@ -68,7 +70,7 @@ async def apply_all(
                 raise
             return await record_internal_error(plan, error, 0, snapshot)
 
-    outcomes = await map_bounded(plans, work_on, width, on_progress, _has_failed)
+    outcomes = await map_bounded(plans, work_on, parallelism, on_progress, _has_failed)
     return {plan.merchant: outcome for plan, outcome in zip(plans, outcomes, strict=True)}
 
 
@@ -83,11 +85,11 @@ def _has_failed(outcome: Outcome) -> bool:
 async def map_bounded(
     keys: Sequence[K],
     work_on: Callable[[K], Awaitable[V]],
-    width: int,
+    parallelism: int,
     on_progress: OnProgress,
     has_failed: Callable[[V], bool] | None = None,
 ) -> list[V]:
-    """One result per key, in order, `width` at a time. The first exception ends the rest.
+    """One result per key, in order, `parallelism` at a time. The first exception ends the rest.
 
     has_failed  whether a result counts as failed for `on_progress`; None = none does
     """
@@ -105,7 +107,7 @@ async def map_bounded(
 
     try:
         async with asyncio.TaskGroup() as workers:
-            for _ in range(min(width, len(keys))):
+            for _ in range(min(parallelism, len(keys))):
                 workers.create_task(work())
     except ExceptionGroup as several:
         raise several.exceptions[0] from None

@@ -63,14 +63,14 @@ class ExecutedRun:
 
 @dataclass(frozen=True, slots=True)
 class _LedgerState:
-    """What the ledger says at the beginning: the open ones, and how often each came within COUNTED."""
+    """What the ledger says at the beginning: the open ones, and how often each came within OCCURRENCE_COUNT_WINDOW."""
 
     open_findings: Mapping[LedgerKey, OccurrenceRow]
     occurrence_counts: Mapping[LedgerKey, int] = field(default_factory=dict)
 
 
 async def record_and_date_findings(
-    plan: FleetPlan, run: RunContext, at: datetime, carried: ExecutedRun | None = None
+    plan: FleetPlan, run: RunContext, at: datetime, executed: ExecutedRun | None = None
 ) -> FleetPlan:
     """The plan with since when and how often each finding came, and since when a condition is not met; noted down
     where the run is one that writes the ledger. `at`: when it was looked."""
@@ -79,19 +79,19 @@ async def record_and_date_findings(
         plan = await _add_flapping_findings(plan, store, at)
         found = _all_findings(plan)
         names = {each.merchant for each in found}
-        book = _LedgerState(
+        ledger = _LedgerState(
             {each.key: each for each in await store.findings.load_open(_covered_merchants(plan))},
             await store.findings.count_occurrences(names, at - OCCURRENCE_COUNT_WINDOW),
         )
-        since = {key: each.found_at for key, each in book.open_findings.items()}
-        known = plan if run.records is Records.NONE else plan.without(await _looked_at_later(run, at, carried))
+        since = {key: each.found_at for key, each in ledger.open_findings.items()}
+        known = plan if run.records is Records.NONE else plan.without(await _looked_at_later(run, at, executed))
         if run.records is not Records.NONE:
-            since |= await _note_findings(known, run, at, book, carried)
+            since |= await _note_findings(known, run, at, ledger, executed)
         if run.records is Records.ALL:
-            await note_conditions(_plans_without_writes(known, carried), store, at, plan.scope.is_everyone)
-        plan = _with_finding_ages(plan, since, book)
+            await note_conditions(_plans_without_writes(known, executed), store, at, plan.scope.is_everyone)
+        plan = _with_finding_ages(plan, since, ledger)
         if run.records is not Records.NONE:
-            await record_seen(plan, carried.outcomes if carried else {}, run, at)
+            await record_seen(plan, executed.outcomes if executed else {}, run, at)
     except StateProblem as problem:
         if run.records is not Records.NONE:
             run.on_message(f"nothing of this look is noted in the ledger: {problem}")
@@ -99,13 +99,13 @@ async def record_and_date_findings(
     return plan
 
 
-async def _looked_at_later(run: RunContext, at: datetime, carried: ExecutedRun | None) -> frozenset[str]:
+async def _looked_at_later(run: RunContext, at: datetime, executed: ExecutedRun | None) -> frozenset[str]:
     """Whom another run has looked at since this one looked, and to whom this one wrote nothing: that one knows better.
 
     What is dated in the future comes from a clock that was wrong.
     """
     believed_until = run.now() + MAX_CLOCK_DIFFERENCE
-    outcomes = carried.outcomes if carried else {}
+    outcomes = executed.outcomes if executed else {}
     return frozenset(
         name
         for name, seen_at in (await run.store.seen.load_times(since=at)).items()
@@ -113,9 +113,9 @@ async def _looked_at_later(run: RunContext, at: datetime, carried: ExecutedRun |
     )
 
 
-def _plans_without_writes(plan: FleetPlan, carried: ExecutedRun | None) -> list[Plan]:
+def _plans_without_writes(plan: FleetPlan, executed: ExecutedRun | None) -> list[Plan]:
     """Of whom the run wrote nothing: how the others stand by now the next look tells."""
-    return [each for each in plan.plans if not (carried and each.changes)]
+    return [each for each in plan.plans if not (executed and each.changes)]
 
 
 def _all_findings(plan: FleetPlan) -> list[Finding]:
@@ -130,24 +130,24 @@ def _covered_merchants(plan: FleetPlan) -> frozenset[str] | None:
 
 
 async def _note_findings(
-    plan: FleetPlan, run: RunContext, at: datetime, book: _LedgerState, carried: ExecutedRun | None
+    plan: FleetPlan, run: RunContext, at: datetime, ledger: _LedgerState, executed: ExecutedRun | None
 ) -> dict[LedgerKey, datetime]:
     """When each finding of the plan was found; empty where only what was mended is noted."""
     store, fleet, everything = run.store, run.fleet, run.records is Records.ALL
-    found = [*_all_findings(plan), *_findings_of_outcomes(carried)] if everything else []
+    found = [*_all_findings(plan), *_findings_of_outcomes(executed)] if everything else []
     gone: tuple[LedgerKey, ...] = ()
     if everything:
         unsettled = {each.merchant for each in await store.intents.load_open()}
         gone = tuple(
-            cleared_findings(book.open_findings, plan, unsettled, fleet.known_names if fleet.is_complete else None)
+            cleared_findings(ledger.open_findings, plan, unsettled, fleet.known_names if fleet.is_complete else None)
         )
     rows = {each.key: _finding_row(each, fleet, news=run.policy.automatic) for each in found}
-    known = book.open_findings
+    known = ledger.open_findings
     is_new = any(key not in known or known[key].has_moved(row) for key, row in rows.items())
-    number = carried.run_id if carried else await _record_look_as_run(run, at, is_new or bool(gone))
+    number = executed.run_id if executed else await _record_look_as_run(run, at, is_new or bool(gone))
     plans = {each.merchant: each for each in plan.every_plan}
-    endings = [_ending(book.open_findings[key], plans.get(key[0]), fleet, number) for key in gone]
-    mended, tried = _mended_and_tried(plan, carried)
+    endings = [_ending(ledger.open_findings[key], plans.get(key[0]), fleet, number) for key in gone]
+    mended, tried = _mended_and_tried(plan, executed)
     since: dict[LedgerKey, datetime] = {}
 
     async def note(some: Sequence[Finding]) -> None:
@@ -240,15 +240,15 @@ def manifest_part_of(key: LedgerKey, fleet: Fleet) -> str | None:
 
 
 def _mended_and_tried(
-    plan: FleetPlan, carried: ExecutedRun | None
+    plan: FleetPlan, executed: ExecutedRun | None
 ) -> tuple[dict[LedgerKey, FindingEnding], tuple[LedgerKey, ...]]:
     """What the run has put right, and what it may have."""
     mended: dict[LedgerKey, FindingEnding] = {}
     tried: list[LedgerKey] = []
-    for each in plan.every_plan if carried else ():
-        outcome = carried.outcomes.get(each.merchant) if carried else None
+    for each in plan.every_plan if executed else ():
+        outcome = executed.outcomes.get(each.merchant) if executed else None
         keys = [finding.key for finding in each.findings if finding.actor is Actor.APPLY] if each.changes else []
-        if carried and isinstance(outcome, Applied):
+        if executed and isinstance(outcome, Applied):
             # An account that was asked for is in the books later, and what it is for is over once that is seen.
             asked_for = {
                 field.field
@@ -259,7 +259,7 @@ def _mended_and_tried(
             tried += [key for key in keys if key[2] in asked_for]
             declared = {key: each.resolved_values.get(key[2]) for key in keys if key[2] not in asked_for}
             mended |= {
-                key: FindingEnding(key, Ended.MENDED, carried.run_id, value_to_json(declared[key]), carried.ended)
+                key: FindingEnding(key, Ended.MENDED, executed.run_id, value_to_json(declared[key]), executed.ended)
                 for key in declared
             }
         elif isinstance(outcome, ChangedSincePlan | Failed) and (outcome.writes or getattr(outcome, "unsure", False)):
@@ -267,9 +267,9 @@ def _mended_and_tried(
     return mended, tuple(tried)
 
 
-def _findings_of_outcomes(carried: ExecutedRun | None) -> Iterable[Finding]:
+def _findings_of_outcomes(executed: ExecutedRun | None) -> Iterable[Finding]:
     """What a new connection waits for is known before anybody looks at it."""
-    for outcome in carried.outcomes.values() if carried else ():
+    for outcome in executed.outcomes.values() if executed else ():
         if isinstance(outcome, Applied):
             yield from (each for each in outcome.findings if each.actor is Actor.MERCHANT)
 
@@ -342,22 +342,22 @@ def _is_undeclared_field(field: str, plan: Plan) -> bool:
     return field.startswith(("mapping.", "schedule.", ENABLED_PATH)) and field not in plan.resolved_values
 
 
-def _with_finding_ages(plan: FleetPlan, since: Mapping[LedgerKey, datetime], book: _LedgerState) -> FleetPlan:
-    findings = tuple(_with_age(each, since, book) for each in plan.findings)
-    account = _plan_with_finding_ages(plan.account, since, book) if plan.account else None
-    plans = tuple(_plan_with_finding_ages(each, since, book) for each in plan.plans)
+def _with_finding_ages(plan: FleetPlan, since: Mapping[LedgerKey, datetime], ledger: _LedgerState) -> FleetPlan:
+    findings = tuple(_with_age(each, since, ledger) for each in plan.findings)
+    account = _plan_with_finding_ages(plan.account, since, ledger) if plan.account else None
+    plans = tuple(_plan_with_finding_ages(each, since, ledger) for each in plan.plans)
     return replace(plan, plans=plans, findings=findings, account=account)
 
 
-def _with_age(finding: Finding, since: Mapping[LedgerKey, datetime], book: _LedgerState) -> Finding:
-    times = book.occurrence_counts.get(finding.key, 0) + (finding.key not in book.open_findings)
+def _with_age(finding: Finding, since: Mapping[LedgerKey, datetime], ledger: _LedgerState) -> Finding:
+    times = ledger.occurrence_counts.get(finding.key, 0) + (finding.key not in ledger.open_findings)
     return replace(finding, since=since.get(finding.key), occurrences=max(1, times))
 
 
-def _plan_with_finding_ages(plan: Plan, since: Mapping[LedgerKey, datetime], book: _LedgerState) -> Plan:
+def _plan_with_finding_ages(plan: Plan, since: Mapping[LedgerKey, datetime], ledger: _LedgerState) -> Plan:
     if not plan.findings:
         return plan
-    findings = tuple(_with_age(each, since, book) for each in plan.findings)
+    findings = tuple(_with_age(each, since, ledger) for each in plan.findings)
     return replace(plan, findings=findings, conditions=_conditions_since(plan.conditions, findings))
 
 

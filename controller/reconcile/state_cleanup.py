@@ -18,23 +18,23 @@ MAX_EXPIRY_BATCHES_AFTER_APPLY = 4
 
 
 async def delete_expired_rows(
-    run: RunContext, keep: float, *, stopped: Callable[[], bool], at_most: int | None = None, pause: float = 0.0
+    run: RunContext, keep_s: float, *, stopped: Callable[[], bool], max_batches: int | None = None, pause_s: float = 0.0
 ) -> int:
-    """How many rows went. `keep`: seconds; `at_most`: so many times a few rows, None = until there are no more.
+    """How many rows went. `max_batches`: so many times a few rows, None = until there are no more.
 
     A clock that is ahead would end what is young: the earlier of ours and Codat's counts.
     """
-    before = min(run.now(), run.service_now()) - timedelta(seconds=keep)
+    before = min(run.now(), run.service_now()) - timedelta(seconds=keep_s)
     gone = 0
     try:
         for times in count():
-            if times == at_most or stopped():
+            if times == max_batches or stopped():
                 break
             some = await run.store.delete_expired(before, ENDED)
             if not some:
                 break
             gone += some
-            await run.environment.sleep(pause)
+            await run.environment.sleep(pause_s)
     except StateProblem:
         pass
     return gone

@@ -42,6 +42,6 @@ class StateCleaner:
             return
         self.last_cleaned_at = now
         if gone := await delete_expired_rows(
-            self.run, self.retention_s, stopped=self.is_stopped, pause=CLEANUP_BATCH_PAUSE_S
+            self.run, self.retention_s, stopped=self.is_stopped, pause_s=CLEANUP_BATCH_PAUSE_S
         ):
             log.info("old_rows_deleted", rows=gone)
