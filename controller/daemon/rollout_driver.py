@@ -23,7 +23,7 @@ from controller.rollout.run import RolloutSession, run_waves
 from state import ProcessIdentity
 from state.errors import StateProblem
 
-ROLLOUT_DRIVE_INTERVAL_S = 2.0
+ROLLOUT_DRIVE_INTERVAL_S = 1.0
 """Seconds between two looks for a rollout that nobody carries out."""
 
 log = structlog.get_logger()
