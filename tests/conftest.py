@@ -23,6 +23,7 @@ from hypothesis import settings as hypothesis_settings
 from controller.emulator.http.server import running_emulator
 from controller.emulator.service.world import EmulatorSettings
 from tests.emulator import Emulator, in_process_emulator
+from tests.hurried_loop import hurried_event_loops
 from tests.in_process import TEST_ACCOUNT
 from tests.postgresql import own_database as own_database
 from tests.postgresql import postgresql as postgresql
@@ -68,6 +69,13 @@ def emulator_in_process(emulator_without_socket: Emulator) -> Emulator:
     """
     emulator_without_socket.reset()
     return emulator_without_socket
+
+
+@pytest.fixture
+def hurried_loops() -> Iterator[None]:
+    """No event loop that the test makes sits out a short wait: `tests.hurried_loop`."""
+    with hurried_event_loops():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,15 @@ from controller.emulator.http.server import running_emulator
 from controller.emulator.service.world import EmulatorSettings
 from tests.crash.crash_proof import CrashProof
 from tests.emulator import Emulator, in_process_emulator
+from tests.hurried_loop import hurried_event_loops
 from tests.in_process import TEST_ACCOUNT
+
+
+@pytest.fixture(autouse=True)
+def hurried() -> Iterator[None]:
+    """No test sits out a wait of an event loop."""
+    with hurried_event_loops():
+        yield
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ connections, and with processes or servers beside them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from controller.cli.main import run
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
+from tests.hurried_loop import hurried_event_loops
 from tests.proxy import Between, proxied
 
 
@@ -22,6 +24,13 @@ def emulator(request: pytest.FixtureRequest) -> Emulator:
         emulator = request.getfixturevalue("emulator_server")
     emulator.reset()
     return emulator
+
+
+@pytest.fixture(autouse=True)
+def hurried(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Without sockets and processes beside it, no test sits out a wait of an event loop."""
+    with nullcontext() if request.node.get_closest_marker("over_tcp") else hurried_event_loops():
+        yield
 
 
 @pytest.fixture

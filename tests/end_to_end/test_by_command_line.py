@@ -3,6 +3,7 @@ on the other, and what was written counted at the server."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
@@ -232,9 +233,9 @@ def test_a_create_that_is_done_long_after_its_answer_was_lost_is_found_and_not_r
     def forged(request: ProxyRequest) -> ProxyAnswer | None:
         again = called(request, "POST", LIST + "/sync") and request.json == {"name": "ann"}
         if again and not lost:
-            lost.append(time.monotonic())
+            lost.append(asyncio.get_running_loop().time())
             return ProxyAnswer(504, {}, b"")
-        if lost and (again or time.monotonic() > lost[0] + 1) and not named(place, "ann"):
+        if lost and (again or asyncio.get_running_loop().time() > lost[0] + 1) and not named(place, "ann"):
             place.emulator.api.post(LIST + "/sync", json={"name": "ann"}).raise_for_status()
         return None
 
@@ -434,12 +435,12 @@ def test_a_busy_service_that_says_now_is_not_hammered(place: Place, between: Bet
     while not posts and time.monotonic() < deadline:
         time.sleep(0.05)
     with suppress(subprocess.TimeoutExpired):
-        applying.wait(2)
+        applying.wait(1)
     ended = applying.poll()
     applying.kill()
     assert "fault of merchantctl" not in applying.communicate()[1]
     assert ended is None, "it waits"
-    assert 1 <= len(posts) <= 25
+    assert 1 <= len(posts) <= 15
 
 
 STARTED = {**UK_PROFILE["schedule"], "startDate": "2026-11-01"}

@@ -54,6 +54,7 @@ WAITS: dict[str, Callable[[], dict[str, str]]] = {
 }
 
 
+@pytest.mark.usefixtures("hurried_loops")
 @pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
 def test_a_storm_of_429s_is_outlived_without_help_and_without_a_twin(
     place: Place, wait: Callable[[], dict[str, str]]
@@ -71,6 +72,7 @@ def test_a_storm_of_429s_is_outlived_without_help_and_without_a_twin(
     assert len(refused) == 6, "each of the storm was met, and none beside it"
 
 
+@pytest.mark.usefixtures("hurried_loops")
 @pytest.mark.parametrize("retry_after", ["0", "-30", "Mon, 01 Jan 2001 00:00:00 GMT", "9" * 400])
 def test_a_service_that_is_busy_and_says_now_is_not_hammered(place: Place, retry_after: str) -> None:
     """Whatever `Retry-After` says: three merchants whose writes are refused make few requests in the two seconds from
@@ -103,6 +105,7 @@ def test_a_service_that_is_busy_and_says_now_is_not_hammered(place: Place, retry
     assert 1 <= len(posts) <= 15
 
 
+@pytest.mark.usefixtures("hurried_loops")
 def test_a_rename_that_had_to_wait_reads_again_what_it_sends_back(place: Place) -> None:
     """The PUT replaces name, description and tags: what somebody set while it waited is not overwritten."""
     place.provision("a")

@@ -26,8 +26,8 @@ from tests.processes import PythonProcess
 
 SOURCE = Path(__file__).parents[3]
 US = ProcessIdentity.current("run")
-TICK_S = 0.05
-IDLE_S = 0.5
+TICK_S = 0.04
+IDLE_S = 0.15
 """Longer than a few ticks."""
 
 
