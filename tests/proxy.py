@@ -110,6 +110,7 @@ def proxied(target: str, changed: Rewriter = unchanged_answer, forged: Forger = 
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else a body waits 40 ms for the acknowledgement of its headers
 
         def handle_any(self) -> None:
             length = int(self.headers.get("content-length") or 0)
