@@ -7,7 +7,8 @@ each successful answer that a test gets against the OpenAPI file of its era, whe
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Thread
@@ -17,8 +18,14 @@ import httpx
 import pytest
 
 from tests.contract import openapi as specs
+from tests.hurried_loop import HurriedEventLoop
 
 PATIENCE = 120.0
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], AbstractEventLoop]]:
+    """No wait of a client that runs in the test itself is sat out."""
+    return {"hurried": HurriedEventLoop}
 
 
 @dataclass(frozen=True, slots=True)

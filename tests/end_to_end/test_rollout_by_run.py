@@ -57,7 +57,7 @@ def test_what_run_holds_a_rollout_carries_out_by_run_itself(fleet: Place) -> Non
 def test_a_rollout_goes_on_where_the_next_process_finds_it(fleet: Place) -> None:
     with running_controller(fleet, "--resync", "1h", **QUIET) as watch:
         watch.wait_until(lambda: parked(watch))
-        start(fleet, "--wave", "2", "--allow", "disable", "--soak", "3s")
+        start(fleet, "--wave", "2", "--allow", "disable", "--soak", "2s")
         watch.wait_until(lambda: switched_off(fleet) == 2)
         assert watch.end_by_signal(signal.SIGTERM) == 143
     assert rollout_state(fleet)["state"] == "running", "a restart is no reason to pause"
@@ -69,7 +69,7 @@ def test_a_rollout_goes_on_where_the_next_process_finds_it(fleet: Place) -> None
 def test_a_killed_controller_loses_nothing_of_it_and_a_pause_is_heard(fleet: Place) -> None:
     with running_controller(fleet, "--resync", "1h", **QUIET) as watch:
         watch.wait_until(lambda: parked(watch))
-        start(fleet, "--wave", "1", "--wave", "3", "--allow", "disable", "--soak", "5s")
+        start(fleet, "--wave", "1", "--wave", "3", "--allow", "disable", "--soak", "3s")
         watch.wait_until(lambda: switched_off(fleet) == 1)
     with running_controller(fleet, "--resync", "1h", **QUIET) as watch:
         watch.wait_until(lambda: [line for line in watch.log if line["event"] == "rollout_taken_up"])

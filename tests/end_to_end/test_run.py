@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+from pathlib import Path
+from threading import Event
 
 import httpx
 import pytest
@@ -18,6 +20,7 @@ from tests.end_to_end.place import (
     count_writes_by_call,
 )
 from tests.end_to_end.run_process import running_controller
+from tests.proxy import ProxyRequest, proxied
 from tests.web.conftest import SECRET
 from tests.web.test_running_controller import listened_to
 
@@ -27,7 +30,7 @@ pytestmark = [pytest.mark.over_tcp, pytest.mark.long]
 def test_a_fleet_is_provisioned_drift_is_mended_and_a_changed_manifest_is_carried_out(place: Place) -> None:
     place.profile()
     place.merchant("ann")
-    with running_controller(place, "--resync", "3s") as watch:
+    with running_controller(place, "--resync", "1s") as watch:
         watch.wait_until(lambda: watch.passes)
         place.consent_everyone()
         watch.wait_until(lambda: place.document("ann")["enabled"])
@@ -40,21 +43,32 @@ def test_a_fleet_is_provisioned_drift_is_mended_and_a_changed_manifest_is_carrie
 
 
 def test_what_happens_during_a_look_at_everyone_is_answered_while_that_goes_on(place: Place) -> None:
-    """One merchant's document takes eight seconds; meanwhile another's books are unlinked, and its webhook comes."""
+    """The first document comes only once somebody else's books were unlinked, and the webhook of that was acted upon."""
     place.provision("ann", "bob")
-    place.emulator.fault(GET_CONFIGURATION, "delay", ms=8000, times=1)
-    with running_controller(place, "--resync", "1h", MERCHANTCTL_WEBHOOK_SECRET=SECRET) as watch:
-        listened_to(place.emulator, watch.address)
-        place.unlink_books_in_portal("ann")
-        watch.wait_until(lambda: len(watch.passes) == 2)
-        shown = httpx.get(watch.address + "/merchants/ann", trust_env=False).text
+    asked, acted_upon = Event(), Event()
+
+    def held_back(request: ProxyRequest) -> None:
+        if request.path.startswith("/config/") and not asked.is_set():
+            asked.set()
+            acted_upon.wait(300)
+
+    with proxied(place.emulator.url, forged=held_back) as url:
+        place.use_proxy(url)
+        with running_controller(place, "--resync", "1h", MERCHANTCTL_WEBHOOK_SECRET=SECRET) as watch:
+            listened_to(place.emulator, watch.address)
+            watch.wait_until(asked.is_set)
+            place.unlink_books_in_portal("ann")
+            watch.wait_until(lambda: watch.passes)
+            acted_upon.set()
+            watch.wait_until(lambda: len(watch.passes) == 2)
+            shown = httpx.get(watch.address + "/merchants/ann", trust_env=False).text
     assert [each["scope"] for each in watch.passes] == ["1 named", "everyone"]
     assert "connection-deauthorized" in shown, "the end of the long look leaves what was seen later"
 
 
 def test_broken_manifests_leave_the_last_good_revision_in_use(place: Place) -> None:
     place.provision("ann", "bob")
-    with running_controller(place, "--resync", "2s") as watch:
+    with running_controller(place, "--resync", "1s") as watch:
         watch.wait_until(lambda: watch.passes)
         (place.manifests / "broken.yaml").write_text("kind: [")
         place.remove_manifests("bob")
@@ -73,22 +87,26 @@ def test_broken_manifests_at_the_start_end_it_with_65(place: Place) -> None:
     assert (done.returncode, "broken.yaml:2" in done.stderr) == (65, True)
 
 
-def test_an_api_that_fails_or_vanishes_ends_nothing(place: Place) -> None:
+def test_an_api_that_fails_or_vanishes_ends_nothing_and_an_address_where_nobody_answers_is_asked_again(
+    place: Place, tmp_path: Path
+) -> None:
+    """Two controllers, since each waits for seconds before it asks again."""
     place.provision("ann", "bob")
     place.edit_in_portal("ann", {"enabled": False})
     place.emulator.fault(LIST_COMPANIES, "status", code=503, times=5)
     place.emulator.fault(SAVE_CONFIGURATION, "drop", times=1)
-    with running_controller(place, MERCHANTCTL_LISTING_POLL_INTERVAL="0") as watch:
+    (tmp_path / "lonely").mkdir()
+    lonely = Place(tmp_path / "lonely", place.emulator)
+    lonely.profile()
+    lonely.merchant("ann")
+    with (
+        running_controller(lonely, CODAT_BASE_URL="http://127.0.0.1:9") as unanswered,
+        running_controller(place, MERCHANTCTL_LISTING_POLL_INTERVAL="0") as watch,
+    ):
         watch.wait_until(lambda: [each for each in watch.passes if "503" in each.get("cut_short", "")])
         watch.wait_until(lambda: [each for each in watch.passes if "cut_short" not in each])
-
-
-def test_an_address_where_nobody_answers_is_asked_again(place: Place) -> None:
-    place.profile()
-    place.merchant("ann")
-    with running_controller(place, CODAT_BASE_URL="http://127.0.0.1:9") as watch:
-        watch.wait_until(lambda: len([each for each in watch.passes if each.get("cut_short")]) >= 2)
-        assert httpx.get(watch.address + "/readyz").status_code == 503
+        unanswered.wait_until(lambda: len([each for each in unanswered.passes if each.get("cut_short")]) >= 2)
+        assert httpx.get(unanswered.address + "/readyz").status_code == 503
 
 
 def test_a_refused_key_is_told_loudly_and_a_mended_one_is_used_without_a_restart(place: Place) -> None:
@@ -147,6 +165,7 @@ def test_a_signal_while_everyone_is_looked_at_writes_nothing_and_leaves_no_lock(
         watch.wait_until(lambda: place.emulator.counts().get(GET_CONFIGURATION, 0) > before)
         assert watch.end_by_signal(signal.SIGTERM) == 143
     assert count_writes_by_call(counts) == {}
+    place.emulator.control("DELETE", "/faults")
     assert place.run_process("apply", "--yes").returncode == 0
 
 

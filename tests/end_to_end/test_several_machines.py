@@ -116,8 +116,8 @@ def test_everyone_is_looked_at_once_an_interval_by_whoever_is_there(place: Place
     one, other = two("--resync", "2s")
     seen = len(one.passes) + len(other.passes)
     with place.count_requests() as counts:
-        one.wait_until(lambda: len(one.passes) + len(other.passes) >= seen + 3)
-    assert counts[LIST_COMPANIES] <= 4
+        one.wait_until(lambda: len(one.passes) + len(other.passes) >= seen + 2)
+    assert counts[LIST_COMPANIES] <= 3
     place.emulator.fault(GET_CONFIGURATION, "delay", ms=2000, times=1)
     first = one.wait_until(lambda: holder(place))
     leaving, staying = (one, other) if first == one.process.pid else (other, one)

@@ -273,7 +273,7 @@ class TestStoppedOnPostgreSQL:
         """Its open transaction keeps `plan --record` from writing: the server ends it, and the wait is said."""
         place.provision("ann")
         place.edit_in_portal("ann", {"enabled": False})
-        with standing_in_a_write(place, lease=12):
+        with standing_in_a_write(place, lease=8):
             planned = place.run_process("plan", "--record")
         assert planned.returncode == 0, planned.stderr
         assert "another process is in the middle of a write to the state" in planned.stderr

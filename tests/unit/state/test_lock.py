@@ -221,7 +221,7 @@ class TestOverSeveralMachines:
         try:
             async with open_state(url) as store:
                 with pytest.raises(StateLocked, match="another-host"):
-                    await store.lock.acquire(ME, timeout_s=1)
+                    await store.lock.acquire(ME, timeout_s=0.3)
                 waiting = asyncio.create_task(store.lock.acquire(ME, timeout_s=60))
                 await asyncio.sleep(0.3)
                 assert not waiting.done()

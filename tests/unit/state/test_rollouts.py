@@ -79,9 +79,9 @@ class TestOverSeveralMachines:
             yield url
 
     async def test_who_gives_no_sign_of_life_for_a_lease_has_a_rollout_no_more(self, url: str) -> None:
-        async with open_state(url, lease_s=3) as store, open_state(url) as other:
+        async with open_state(url, lease_s=2) as store, open_state(url) as other:
             await store.rollouts.acquire_claim(by_force=False)
-            await asyncio.sleep(4)
+            await asyncio.sleep(2.5)
             assert await other.rollouts.is_claim_held(), "it gives signs of life"
             assert store.rollouts._heartbeats is not None
             store.rollouts._heartbeats.cancel()
