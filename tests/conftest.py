@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import islice
 from typing import Any
 
@@ -93,6 +93,7 @@ def logging_as_it_was() -> Iterator[None]:
 def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(end_fork_server)
     if hasattr(config, "workerinput"):  # a worker of xdist is part of the run of the process that started it
+        _take_longer_turns()
         return
     if "TMPDIR" not in os.environ and _free_bytes(MEMORY) > ROOM_FOR_A_RUN:
         os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
@@ -103,16 +104,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that are marked `long` begin first, so that no worker of xdist is left alone with one at the end; and in
-    every other worker, so that the others compute while they wait. Each worker is given a stretch of the list."""
+    """Tests that are marked `waits` begin first in workers 0, 2, … of xdist, and those marked `computes` in the workers
+    between them: the ones compute while the others wait, and no worker is left alone with either at the end. Each
+    worker is given a stretch of the list."""
     workers: int = getattr(config, "workerinput", {"workercount": 1})["workercount"]
-    long = [each for each in items if each.get_closest_marker("long")]
-    others = iter([each for each in items if not each.get_closest_marker("long")])
+    first = [[each for each in items if each.get_closest_marker(mark)] for mark in ("waits", "computes")[:workers]]
+    others = iter([each for each in items if not any(each in marked for marked in first)])
     in_order: list[pytest.Item] = []
     for worker in range(workers):
         end = len(in_order) + (len(items) - len(in_order)) // (workers - worker)
-        if worker % 2 == 0:
-            in_order += long[worker // 2 :: (workers + 1) // 2]
+        in_order += first[worker % 2][worker // 2 :: (workers + 1 - worker % 2) // 2]
         in_order += islice(others, max(0, end - len(in_order)))
     items[:] = [*in_order, *others]
 
@@ -123,6 +124,14 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
+
+
+def _take_longer_turns() -> None:
+    """Four processes on two cores take turns so often that each computes for a fifth longer: 10.4 s instead of 9.3 for
+    the same. The scheduler lets one that says that it works in batches go on for longer."""
+    if hasattr(os, "sched_setscheduler"):
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _free_bytes(folder: str) -> int:

@@ -504,7 +504,7 @@ def walked(at_least: int) -> int:
     return Walk.calls
 
 
-@pytest.mark.long
+@pytest.mark.computes
 def test_five_thousand_random_calls_break_nothing() -> None:
     assert walked(CALLS) >= CALLS
 

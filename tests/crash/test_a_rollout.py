@@ -111,7 +111,7 @@ def point_numbers(place: Place, act: Callable[[Place], None], fault: str) -> Ite
         yield from (at for at, request in enumerate(looking.requests) if request.startswith("POST "))
 
 
-@pytest.mark.long
+@pytest.mark.computes
 @pytest.mark.parametrize("fault", ROLLOUT_KILLS)
 def test_a_rollout_killed_anywhere_writes_to_everyone_once(
     tmp_path: Path, emulator: Emulator, fault: str, record_property: Callable[[str, object], None]

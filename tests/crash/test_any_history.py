@@ -254,7 +254,7 @@ def explore(emulator: Emulator, examples: int, steps: int, *, at_random: bool) -
     return machine.steps
 
 
-@pytest.mark.long
+@pytest.mark.computes
 def test_any_history_comes_to_rest_as_declared(emulator: Emulator) -> None:
     assert explore(emulator, 10, 25, at_random=False) > 200
 

@@ -21,7 +21,7 @@ COMBINABLE_FAULTS = (
 know."""
 
 
-@pytest.mark.long
+@pytest.mark.computes
 def test_a_few_stories_of_many_faults_end_well(proof: CrashProof) -> None:
     assert _wrong(proof, range(FEW)) == []
 

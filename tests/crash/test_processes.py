@@ -18,7 +18,7 @@ SAMPLED_POINTS = 5
 """Points of each kind of death, spread over the run."""
 
 
-@pytest.mark.long
+@pytest.mark.waits
 @pytest.mark.parametrize("fault", KILL_FAULTS)
 def test_a_process_killed_at_a_point_is_made_good_by_the_next(
     proof_over_tcp: CrashProof, fault: str, record_property: Callable[[str, object], None]

@@ -17,6 +17,7 @@ from tests.emulator import Emulator
 SPELLING_SETTINGS = {"tidyNames": True, "sortLists": True, "lowerWords": True}
 
 
+@pytest.mark.computes
 @pytest.mark.parametrize("fault", [fault for fault in WORLD_FAULTS if fault != "page shifted"])
 def test_whatever_the_world_does_at_a_request_the_end_is_the_same(
     proof: CrashProof, fault: str, record_property: Callable[[str, object], None]
@@ -27,6 +28,7 @@ def test_whatever_the_world_does_at_a_request_the_end_is_the_same(
     record_property("points at which the world interferes", len(points))
 
 
+@pytest.mark.computes
 def test_pages_that_shift_between_two_reads_end_in_the_same(
     tmp_path: Path, emulator_in_process: Emulator, proof: CrashProof, record_property: Callable[[str, object], None]
 ) -> None:

@@ -211,7 +211,7 @@ ANYTHING = st.sampled_from(VALUES) | st.recursive(
 )
 
 
-@pytest.mark.long
+@pytest.mark.computes
 @settings(max_examples=100, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_value_of_any_answer_may_be_any_other(stage: Stage, undisturbed: Recorder, data: st.DataObject) -> None:

@@ -28,7 +28,7 @@ from tests.proxy import ProxyAnswer, ProxyRequest, proxied
 pytestmark = pytest.mark.over_tcp
 
 
-@pytest.mark.long
+@pytest.mark.computes
 def test_two_hundred_merchants_at_two_thousand_a_minute_draw_no_429(place: Place) -> None:
     """From nothing to in sync and on, until more than one minute's budget is spent."""
     place.emulator.control("POST", "/limits", {"perMinute": 2000})

@@ -243,7 +243,7 @@ def asked_of_us(place: Place) -> list[Finding]:
     return found
 
 
-@pytest.mark.long
+@pytest.mark.computes
 @pytest.mark.parametrize("choose", [False, True], ids=["what is to be done in the books", "what is to be written"])
 def test_nothing_is_booked_to_an_account_that_nobody_meant_and_every_advice_works(place: Place, choose: bool) -> None:
     before, meant = live_a_life(place)

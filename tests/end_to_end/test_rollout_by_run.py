@@ -11,7 +11,7 @@ import pytest
 from tests.end_to_end.place import Place
 from tests.end_to_end.run_process import RunProcess, running_controller
 
-pytestmark = [pytest.mark.over_tcp, pytest.mark.long]
+pytestmark = [pytest.mark.over_tcp, pytest.mark.waits]
 
 NAMES = tuple(f"m-{number:02}" for number in range(6))
 QUIET = {"MERCHANTCTL_LISTING_POLL_INTERVAL": "0"}

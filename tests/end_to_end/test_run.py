@@ -24,7 +24,7 @@ from tests.proxy import ProxyRequest, proxied
 from tests.web.conftest import SECRET
 from tests.web.test_running_controller import listened_to
 
-pytestmark = [pytest.mark.over_tcp, pytest.mark.long]
+pytestmark = [pytest.mark.over_tcp, pytest.mark.waits]
 
 
 def test_a_fleet_is_provisioned_drift_is_mended_and_a_changed_manifest_is_carried_out(place: Place) -> None:

@@ -23,7 +23,7 @@ def handfuls(names: list[str], size: int = 7) -> list[list[str]]:
     return [names[at : at + size] for at in range(0, len(names), size)]
 
 
-@pytest.mark.long
+@pytest.mark.computes
 @pytest.mark.parametrize(("number", "switched_off"), [(240, 72), pytest.param(10_000, 3_000, marks=pytest.mark.soak)])
 def test_of_many_who_are_switched_off_in_the_portal_only_the_floor_is_written_before_the_limit_is_judged(
     tmp_path: Path, emulator_in_process: Emulator, number: int, switched_off: int

@@ -172,7 +172,7 @@ def mutated(document: Json, way: tuple[str | int, ...], value: Any) -> Json:
     return whole
 
 
-@pytest.mark.long
+@pytest.mark.computes
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_mutation_of_a_saved_plan_writes_what_is_not_in_the_file_or_ends_as_a_fault(

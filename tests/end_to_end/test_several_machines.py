@@ -27,7 +27,7 @@ from tests.postgresql import empty_schema, query_value
 from tests.web.conftest import SECRET
 from tests.web.test_running_controller import listened_to
 
-pytestmark = [pytest.mark.over_tcp, pytest.mark.long]
+pytestmark = [pytest.mark.over_tcp, pytest.mark.waits]
 
 FLEET = [f"m-{number:02}" for number in range(30)]
 

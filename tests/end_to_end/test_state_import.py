@@ -52,7 +52,7 @@ def mutated(document: Json, way: tuple[str | int, ...], value: Any) -> Json:
     return whole
 
 
-@pytest.mark.long
+@pytest.mark.computes
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_value_at_any_place_is_imported_or_refused_and_never_half(

@@ -23,7 +23,7 @@ from tests.end_to_end.test_the_state_file import run as run_unprivileged
 from tests.postgresql import empty_schema
 from tests.processes import PythonProcess
 
-pytestmark = [pytest.mark.over_tcp, pytest.mark.long]
+pytestmark = [pytest.mark.over_tcp, pytest.mark.waits]
 
 HELD = "state_lock_waiting"
 WAITS = "waiting for the lock on the state"

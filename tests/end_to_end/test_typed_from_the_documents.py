@@ -66,7 +66,7 @@ class Newcomer:
         return {call: times for call, times in counts.items() if not call.startswith("GET ")}
 
 
-@pytest.mark.long
+@pytest.mark.computes
 @pytest.mark.skipif(not READY.exists(), reason="`make setup` has not been done here, and is not a test's to do")
 def test_the_first_real_use_of_the_readme_ends_as_it_says_and_again_with_another_copy_in_the_same_folder(
     tmp_path: Path,
@@ -96,7 +96,7 @@ def test_the_first_real_use_of_the_readme_ends_as_it_says_and_again_with_another
             }
 
 
-@pytest.mark.long
+@pytest.mark.computes
 def test_the_starter_of_init_works_on_the_local_copy_to_the_last_line(tmp_path: Path) -> None:
     folder = tmp_path / "fleet"
     folder.mkdir()

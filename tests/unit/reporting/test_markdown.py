@@ -139,6 +139,7 @@ def fleets(draw: st.DrawFn) -> FleetPlan:
     )
 
 
+@pytest.mark.computes
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(fleets())
 def test_no_fleet_makes_it_too_long(plan: FleetPlan) -> None:
