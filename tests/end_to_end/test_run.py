@@ -43,7 +43,7 @@ def test_a_fleet_is_provisioned_drift_is_mended_and_a_changed_manifest_is_carrie
 
 
 def test_what_happens_during_a_look_at_everyone_is_answered_while_that_goes_on(place: Place) -> None:
-    """The first document comes only once somebody else's books were unlinked, and the webhook of that was acted upon."""
+    """The first document comes only once somebody else's books were unlinked, and the webhook was acted upon."""
     place.provision("ann", "bob")
     asked, acted_upon = Event(), Event()
 
