@@ -134,7 +134,7 @@ def merchant_statements(plan: Plan, outcome: Outcome | None = None) -> list[Stat
     if isinstance(outcome, Applied):
         others = [*(each for each in others if each.actor is not Actor.APPLY), *outcome.findings]
     word = "" if outcome is None or isinstance(outcome, Unchanged) else outcome.word
-    said = _note_statements(plan)
+    said = _adoption_and_rename_statements(plan)
     for change in plan.changes:
         said += _change_statements(plan, change, explanations, word, not_applied_reason(outcome))
     for change in plan.held_changes:
@@ -253,7 +253,7 @@ def _finding_statement(finding: Finding) -> Statement:
     )
 
 
-def _note_statements(plan: Plan) -> list[Statement]:
+def _adoption_and_rename_statements(plan: Plan) -> list[Statement]:
     said = []
     if plan.renamed_from:
         subject = Subject(Severity.INFO, Actor.APPLY, code=RENAMED_IN_MANIFESTS)

@@ -28,7 +28,7 @@ from controller.model.plan import ChangeClass
 from controller.model.report import FleetPlan
 from controller.model.run import Author, Records, RunPolicy, Scope
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.account_identity import refuse_address_from_file
+from controller.reconcile.account_identity import refuse_unknown_address_from_file
 from controller.reconcile.context import IntentRecoveryTimes, RunContext, StopSignal
 from controller.settings import Settings
 from controller.untrusted_text import mask_passwords
@@ -282,7 +282,7 @@ async def _open_api(
 ) -> AsyncIterator[Client]:
     """Every command gets its client here, so that none sends the key to an address that only a file names."""
     if settings.base_url_from_file:
-        refuse_address_from_file(settings.base_url, api_key, await _recorded_account(settings))
+        refuse_unknown_address_from_file(settings.base_url, api_key, await _recorded_account(settings))
     async with opening(settings.base_url, api_key, **_client_options(settings, environment)) as api:
         yield api
 

@@ -60,11 +60,11 @@ def _writes(plan: Plan) -> list[tuple[object, ...]]:
 
 def _only_in(plan: Plan, other: Plan) -> str:
     """The writes of a plan that the other one lacks, in words."""
-    other_lines = set(_lines(other))
-    return ", ".join(line for line in _lines(plan) if line not in other_lines) or "nothing else"
+    other_lines = set(_describe_writes(other))
+    return ", ".join(line for line in _describe_writes(plan) if line not in other_lines) or "nothing else"
 
 
-def _lines(plan: Plan) -> list[str]:
+def _describe_writes(plan: Plan) -> list[str]:
     if not plan.changes:
         return ["nothing"]
     kinds = [f"{change.kind.value} as {', '.join(change.classes)}" for change in plan.changes if change.classes]

@@ -60,7 +60,7 @@ async def verify_account(
     return RemoteAccount(api.base_url, client_id or known, api.key_hash, now)
 
 
-def refuse_address_from_file(base_url: str, api_key: str, recorded: RemoteAccount | None) -> None:
+def refuse_unknown_address_from_file(base_url: str, api_key: str, recorded: RemoteAccount | None) -> None:
     """A file of the repository must not send the key elsewhere: another host is named by a person, once for each key.
 
     The same file names the state, or the state comes along in the repository. It vouches for an address only with the

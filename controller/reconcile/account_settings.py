@@ -84,14 +84,14 @@ async def plan_account_settings(run: RunContext) -> Plan | None:
         return internal_error_plan(ACCOUNT_NAME, error)
 
 
-async def read_live_settings(parts: Collection[str], account: str | None, api: Reader) -> LiveSettings:
-    """These parts of the settings; one that cannot be read says why. `account`: the id of the account, if known."""
+async def read_live_settings(parts: Collection[str], account_id: str | None, api: Reader) -> LiveSettings:
+    """These parts of the settings; one that cannot be read says why. `account_id`: the id of the account, if known."""
     values: dict[str, Value] = {}
     locked: frozenset[str] = frozenset()
     unread: dict[str, str] = {}
     for part in parts:
         try:
-            live = live_settings(part, await api.settings_document(part, account))
+            live = live_settings(part, await api.settings_document(part, account_id))
         except RemoteError as error:
             unread[part] = str(error)
             continue
@@ -190,7 +190,7 @@ async def _set_part(change: Change, run: RunContext) -> int:
         nonlocal writes
         writes = 0
         fresh = await api.settings_document(part, account)
-        missing = _still_missing(change, live_settings(part, fresh))
+        missing = _settings_left_to_set(change, live_settings(part, fresh))
         if missing:
             if part == PROFILE_PART and await _would_lose_authorization(fresh, run):
                 raise _WouldLose(
@@ -229,7 +229,7 @@ async def _would_lose_authorization(profile: JsonObject, run: RunContext) -> boo
     return any(row.key_id == AUTHORIZATION_KEY_ID for row in await run.store.proven_deliveries.load())
 
 
-def _still_missing(change: Change, live: LiveSettings) -> Mapping[str, Value]:
+def _settings_left_to_set(change: Change, live: LiveSettings) -> Mapping[str, Value]:
     """What is left to be set, by path. Raises _Moved where somebody else has moved a setting since the plan."""
     missing = {}
     for field in change.fields:

@@ -118,14 +118,16 @@ def _halt_if_changed(
         raise progress.failed(why, retryable=True)
     if plan.document_changes:
         # What a rollout noted, to put it back one day, has to be what still stands there.
-        touched = touched_places(change, live)
+        touched = document_changes_by_field(change, live)
         moved_fields = sorted(name for name in touched if touched[name] != plan.document_changes.get(name))
         if moved_fields:
             why = f"how {', '.join(moved_fields)} stands in the document"
             raise progress.changed_since_plan(why)
 
 
-def touched_places(change: Change, live: Configuration) -> dict[str, Mapping[str, tuple[str | None, str | None]]]:
+def document_changes_by_field(
+    change: Change, live: Configuration
+) -> dict[str, Mapping[str, tuple[str | None, str | None]]]:
     """By field, all that the change touches in the live document, which is more than the field where it is an hour."""
     fields = {resolve_live_path(live.values, each.field) or each.field: each.field for each in change.fields}
     by_path = changes_by_field(live.document, _desired_values_at_live_paths(change, live))

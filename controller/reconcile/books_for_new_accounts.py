@@ -28,7 +28,7 @@ async def read_books_for_new_accounts(
     """
     pushes = [each for each in await api.account_pushes(company_id) if each.connection_id in ("", connection_id)]
     unfinished = await _unfinished_reason(api, company_id, pushes, now, made)
-    same = {path: await _accounts_like(api, company_id, ref.create) for path, ref in refs.items() if ref.create}
+    same = {path: await _read_accounts_like(api, company_id, ref.create) for path, ref in refs.items() if ref.create}
     return BooksForNewAccounts(await api.account_types(company_id, connection_id), same, unfinished)
 
 
@@ -48,6 +48,6 @@ async def _unfinished_reason(
     return ""
 
 
-async def _accounts_like(api: Reader, company_id: str, new: NewAccount) -> tuple[BooksRecord, ...]:
+async def _read_accounts_like(api: Reader, company_id: str, new: NewAccount) -> tuple[BooksRecord, ...]:
     by_code = await api.accounts_with(company_id, "nominalCode", new.code) if new.code else ()
     return (*by_code, *await api.accounts_with(company_id, "name", new.name))

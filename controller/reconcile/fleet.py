@@ -115,7 +115,7 @@ async def _apply_account_settings_if_automatic(plan: FleetPlan, run: RunContext)
 async def record_plan(plan: FleetPlan, run: RunContext, takeovers: Takeovers) -> FleetPlan:
     """Record what a run that writes nothing saw, without those of whom another pass does; the plan, with its ages."""
     async with takeovers.recording():
-        return await record_and_date_findings(plan.without(takeovers.names), run, run.now())
+        return await record_and_date_findings(plan.without(takeovers.taken_over), run, run.now())
 
 
 def _only_merchants(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
@@ -164,9 +164,9 @@ async def execute(
     except ApiUnusable as error:
         stop_for_unusable_api(error, 0, snapshot)
     async with takeovers.recording():
-        outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.names}
+        outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.taken_over}
         outcomes = {**stale, **of_account, **outcomes}
-        report = FleetReport(plan.without(takeovers.names), outcomes, started, run.now())
+        report = FleetReport(plan.without(takeovers.taken_over), outcomes, started, run.now())
         return await _record_run(run.stop.add_to_report(report), snapshot, takeovers.recorded)
 
 

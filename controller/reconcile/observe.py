@@ -100,9 +100,9 @@ async def _company_and_namesakes(
 ) -> tuple[Company | Absent | Unread, tuple[Company, ...]]:
     recorded = snapshot.recorded_state(merchant)
     found = (
-        await _bound_company(recorded.company_id, recorded, snapshot)
+        await _find_bound_company(recorded.company_id, recorded, snapshot)
         if recorded.company_id
-        else _unbound_company(merchant, snapshot)
+        else _find_unbound_company(merchant, snapshot)
     )
     name = snapshot.desired[merchant].company_name
     others = (
@@ -114,7 +114,9 @@ async def _company_and_namesakes(
     return found, tuple(each for each in others if each.id != known)
 
 
-async def _bound_company(company_id: str, recorded: RecordedState, snapshot: RunSnapshot) -> Company | Absent | Unread:
+async def _find_bound_company(
+    company_id: str, recorded: RecordedState, snapshot: RunSnapshot
+) -> Company | Absent | Unread:
     """By the listing where that has all we bound; what it lacks is read by id: a listing alone proves nothing."""
     listed = snapshot.company_index.by_id.get(company_id) if snapshot.company_index else None
     if listed and recorded.connection_id in (None, *(each.id for each in listed.connections)):
@@ -191,7 +193,7 @@ async def cross_check(
     return replace(company_index, listing=listing, unlisted=answers_by_id)
 
 
-def _unbound_company(merchant: str, snapshot: RunSnapshot) -> Company | Absent | Unread:
+def _find_unbound_company(merchant: str, snapshot: RunSnapshot) -> Company | Absent | Unread:
     assert snapshot.company_index is not None, "a merchant without a company id needs the listing"
     if not snapshot.company_index.listing.complete:
         return Unread(snapshot.company_index.listing.incomplete_reason)

@@ -14,7 +14,7 @@ from controller.planning.clock_skew import hold_if_skew_matters
 from controller.planning.plan import make_plan, with_manifest_places
 from controller.planning.renames import held_plan
 from controller.reconcile.apply import apply
-from controller.reconcile.apply_configuration import touched_places
+from controller.reconcile.apply_configuration import document_changes_by_field
 from controller.reconcile.failure_policy import (
     ends_run,
     record_internal_error,
@@ -72,7 +72,7 @@ async def plan_merchant(merchant: str, snapshot: RunSnapshot) -> Plan:
     if run.policy.for_rollout and isinstance(live, Configuration):
         # A rollout may have to put the document back, so it notes all that its change touches there.
         change = next((each for each in plan.changes if each.kind is ChangeKind.SET_CONFIGURATION), None)
-        plan = replace(plan, document_changes=touched_places(change, live)) if change else plan
+        plan = replace(plan, document_changes=document_changes_by_field(change, live)) if change else plan
     return plan
 
 

@@ -30,7 +30,7 @@ class Takeovers:
     """Of one long pass."""
 
     def __init__(self) -> None:
-        self._names: set[str] = set()
+        self._taken_over: set[str] = set()
         self._recorded: set[str] = set()
         self._carried_out: dict[str, Outcome] = {}
         self._being_written: dict[str, asyncio.Event] = {}
@@ -39,9 +39,9 @@ class Takeovers:
         self._record: RecordOutcomes | None = None
 
     @property
-    def names(self) -> frozenset[str]:
+    def taken_over(self) -> frozenset[str]:
         """Whose plan the long pass does not carry out, or had nothing to carry out of."""
-        return frozenset(self._names)
+        return frozenset(self._taken_over)
 
     @property
     def recorded(self) -> frozenset[str]:
@@ -51,7 +51,7 @@ class Takeovers:
     @property
     def looked_at_later(self) -> frozenset[str]:
         """All that another pass has looked at since, or is about to."""
-        return self.names | self.recorded
+        return self.taken_over | self.recorded
 
     def allow(self) -> None:
         """From now on the long pass settles no create of anybody else: what it found open it has looked at."""
@@ -65,7 +65,7 @@ class Takeovers:
             if merchant in self._being_written:
                 await self._being_written[merchant].wait()
             if merchant not in self._carried_out:
-                self._names.add(merchant)
+                self._taken_over.add(merchant)
             elif merchant not in self._recorded:
                 carried_out[merchant] = self._carried_out[merchant]
         async with self._recording:
@@ -85,7 +85,7 @@ class Takeovers:
         self._record = record
 
         async def apply_unless_taken(plan: Plan, snapshot: RunSnapshot) -> Outcome:
-            if plan.merchant in self._names:
+            if plan.merchant in self._taken_over:
                 return Skipped("looked at meanwhile, since something happened to it")
             self._being_written[plan.merchant] = asyncio.Event()
             try:

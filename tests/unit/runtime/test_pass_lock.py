@@ -85,21 +85,21 @@ class TestTakeovers:
         await takeovers.take(["ann"])
         assert isinstance(await carry_out(takeovers, "ann", CHANGE), Skipped)
         assert isinstance(await carry_out(takeovers, "bob"), Unchanged)
-        assert takeovers.names == {"ann"}
+        assert takeovers.taken_over == {"ann"}
 
     async def test_whoever_was_written_to_stays_with_the_pass_that_did(self) -> None:
         takeovers = Takeovers()
         takeovers.allow()
         await carry_out(takeovers, "ann", CHANGE)
         await takeovers.take(["ann"])
-        assert (takeovers.names, takeovers.recorded) == (frozenset(), frozenset({"ann"}))
+        assert (takeovers.taken_over, takeovers.recorded) == (frozenset(), frozenset({"ann"}))
 
     async def test_who_had_nothing_to_be_carried_out_is_taken_over_all_the_same(self) -> None:
         takeovers = Takeovers()
         takeovers.allow()
         await carry_out(takeovers, "ann")
         await takeovers.take(["ann"])
-        assert takeovers.names == {"ann"}
+        assert takeovers.taken_over == {"ann"}
 
     async def test_what_was_carried_out_is_recorded_once_and_before_the_short_pass_looks(self) -> None:
         takeovers, recorded = Takeovers(), list[str]()
@@ -141,7 +141,7 @@ class TestTakeovers:
         written.set()
         assert await soon(taking)
         assert isinstance(await writing, Applied)
-        assert takeovers.names == frozenset()
+        assert takeovers.taken_over == frozenset()
 
     async def test_nobody_is_taken_before_the_long_pass_has_settled_what_it_found_open(self) -> None:
         takeovers = Takeovers()
@@ -160,7 +160,7 @@ class TestPassLock:
             async with lock.hold() as (takeovers, _, _):
                 takeovers.allow()
                 await leave_long.wait()
-            return takeovers.names
+            return takeovers.taken_over
 
         async def short() -> None:
             async with lock.join(["ann"]):
