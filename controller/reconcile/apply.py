@@ -81,6 +81,7 @@ async def _unlink(plan: Plan, _change: Change, progress: MerchantProgress, snaps
     async def is_unlinked() -> bool:
         company = await snapshot.run.api.company(company_id)
         connections = () if isinstance(company, Absent) else company.connections
+        # A connection that is gone, or whose company is, is not linked any more, too.
         return all(each.status != LINKED for each in connections if each.id == connection_id)
 
     unlinking = write_fenced(lambda api: progress.count_write(api.unlink(company_id, connection_id)), snapshot)

@@ -45,6 +45,7 @@ async def set_configuration(
 
     async def read_then_post(api: Client) -> None:
         nonlocal before, sent
+        # It is taken: when this runs again, after a 429 or a second look, there is none, and the document is read anew.
         planned = _fresh_planned_document(plan, progress, snapshot)
         while True:
             live = planned.live if planned else await _read_live(api, company_id, snapshot)
@@ -161,6 +162,7 @@ async def _read_back(
     if not difference:
         return live
     earlier = snapshot.quarantined.get(plan.merchant)
+    # A quarantine keeps the whole sentence of last time, whose end says which field stands how.
     if earlier and earlier.reason.endswith(difference):
         # Once it may have been somebody else's edit; twice in the same way it is Codat, and a third time is no use.
         why = f"Codat normalises this, so write in the manifest what it keeps: {difference}"

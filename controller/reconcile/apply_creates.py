@@ -72,6 +72,7 @@ async def _create_if_listing_is_fresh(
             company = await progress.count_write(api.create_company(name, intent.key))
     except CompanyBeingCreated as problem:
         raise progress.changed_since_plan(str(problem)) from None
+    # Outside of the intent's block: it is made. Should this fail, the intent stays open, and the next run finds it.
     await run.store.intents.settle_company(
         intent.id, plan.merchant, company_id=company.id, company_name=company.name, at=run.now()
     )
@@ -148,6 +149,7 @@ async def announce_intent(
         raise stop_for_lost_lock(error, snapshot.run) from None
     try:
         yield intent
+    # Before RemoteError, whose kind it is: what may have been done must not be closed as not done.
     except OutcomeUnknown:
         raise
     except (RemoteError, ApiUnusable, NotWritten):

@@ -48,6 +48,7 @@ async def _look_again(snapshot: RunSnapshot) -> dict[str, tuple[Company, ...]]:
     """By merchant its own company, where that is seen, and those that bear its name. Raises RemoteError."""
     made = snapshot.creates
     ours = {name: company_id for name, (company_id, _) in made.connections.items()} | made.companies
+    # A second connection is seen in the company itself. Beyond so many companies a listing of all costs fewer requests.
     if not made.companies and len(ours) <= 1 + len(snapshot.merchant_by_company_id) // LISTING_PAGE_SIZE:
         found = {name: await snapshot.run.api.company(company_id) for name, company_id in ours.items()}
         return {name: (company,) for name, company in found.items() if not isinstance(company, Absent)}
@@ -76,6 +77,7 @@ def _duplicate_words(merchant: str, companies: tuple[Company, ...], snapshot: Ru
         return f"two companies of the name {name!r}: {ours} was made here, {', '.join(others)} by somebody else"
     company_id, connection_id = made.connections.get(merchant, ("", ""))
     own = next((each for each in companies if each.id == company_id), None)
+    # Where a connection was replaced, the old one of another platform is there on purpose (decision 43).
     replaced_by = snapshot.desired[merchant].policy.replace_connection
     spare = [
         each.id
@@ -96,4 +98,5 @@ def _is_duplicate(connection: Connection, ours: str) -> bool:
 def _failed_as_duplicate(words: str, before: Outcome | None) -> Failed:
     writes = before.writes if isinstance(before, Applied | Failed | ChangedSincePlan) else 0
     remedy = "at the same time; delete the one that nobody uses at Codat; then merchantctl plan"
+    # Retryable: nothing in the manifest is wrong. Once a person has deleted one of the two, all is in order.
     return Failed(f"{words} {remedy}", retryable=True, writes=writes)

@@ -156,8 +156,10 @@ async def _note_findings(
 
     if not everything:
         endings = list(mended.values())
+    # Endings first: what the look found over and its write brings anew, like a consent to wait for, comes once more.
     await store.findings.record((), gone=endings, at=at, run=number)
     await save_without_unfit_rows(note, found)
+    # Last, since only a finding that is recorded as open can be marked as tried.
     await store.findings.record((), tried=tried, at=at, run=number)
     return since
 
@@ -364,6 +366,7 @@ def _plan_with_finding_ages(plan: Plan, since: Mapping[LedgerKey, datetime], led
 def _conditions_since(conditions: tuple[Condition, ...], findings: tuple[Finding, ...]) -> tuple[Condition, ...]:
     """Not met since the finding that is its reason was first seen, and Ready as long as what it waits for."""
     dated = [(each.code, each.since) for each in findings if each.since]
+    # The newest first, so that of several findings of a code the oldest is written last, and stays.
     first = dict(sorted(dated, key=lambda one: one[1], reverse=True))
     told = tuple(replace(each, since=first.get(each.reason)) for each in conditions)
     by_type = {each.type: each.since for each in told}

@@ -61,12 +61,14 @@ async def reconcile(
     started = run.now()
     takeovers = takeovers or Takeovers()
     snapshot = await recover_then_snapshot(run)
+    # Not before: this pass has looked for the lost creates, and two may not look for the same ones (decision 33).
     takeovers.allow()
     plan, stale = drop_stale(await plan_fleet_and_account_settings(snapshot), saved_plan)
     with run.judged_changes.reserved(plan.plans):
         writable = may_write_else_stop(plan, run.stop)
         if plan.refusal:
             # Nobody has declined these manifests: whoever comes with the next ones did not come with these.
+            # Not with renames: nothing is renamed in the state yet, and these rows stand under the new names already.
             if run.policy.automatic and not snapshot.renames.acting:
                 await record_declared_change(snapshot.declared, run.store, after_renames=False)
             return await record_plan(await _apply_account_settings_if_automatic(plan, run), run, takeovers)
@@ -87,6 +89,7 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     run, renames = snapshot.run, snapshot.renames
     plans = await plan_all(sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress)
     await run.store.in_sync_cache.save_keys(snapshot.new_in_sync_keys)
+    # The first hold stays, since it leaves the next ones no changes to hold: what a person has said goes before ours.
     plans = [hold_if_closed(plan, snapshot.desired[plan.merchant], run.service_now()) for plan in plans]
     plans = [hold_during(plan, snapshot.open_manual_syncs.get(plan.merchant)) for plan in plans]
     plans = [
@@ -162,6 +165,7 @@ async def execute(
         outcomes |= await retry_lost_creates(plan, snapshot, outcomes)
         plan, outcomes = await fail_duplicate_creates(plan, snapshot, outcomes)
     except ApiUnusable as error:
+        # What the first round wrote is written: it is reported and recorded, and only the run ends here.
         stop_for_unusable_api(error, 0, snapshot)
     async with takeovers.recording():
         outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.taken_over}

@@ -71,6 +71,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
     contested = find_contested(run.fleet, rows, renames, company_index)
     contested |= find_unclear_renames(rows, declared.possible_renames, contested)
     open_syncs = await load_open_manual_syncs(run.store, renames)
+    # Whoever is to be desired has to be so first: the manual syncs give those among them another wish.
     desired |= _removed_merchants(without_manifest, recorded, contested)
     desired |= _left_switched_off(without_manifest, recorded, open_syncs.keys() - desired.keys(), company_index)
     desired |= {name: desired_during(desired[name], each) for name, each in open_syncs.items() if name in desired}
@@ -115,6 +116,7 @@ async def recover_then_snapshot(run: RunContext) -> RunSnapshot:
         return snapshot
     pending = await settle_intents(open_intents, snapshot)
     snapshot = await load_snapshot(run)
+    # What was settled is bound by now; the intents that are left still bear the names of before the renames.
     named = [replace(each, merchant=snapshot.renames.current_name(each.merchant)) for each in pending]
     by_merchant = {intent.merchant: intent for intent in named}
     return replace(snapshot, pending_intents=_intents_of_namesakes(named, snapshot) | by_merchant)
@@ -250,6 +252,7 @@ def _targeted_names(fleet: Fleet, scope: Scope, recorded_names: Collection[str])
     for target, found in asked.items():
         if not any(name in fleet.merchants for name in found):
             raise UsageError(unknown_merchant_text(target, fleet.merchants))
+    # For `--target '(account)'` alone that is the empty set: no merchant, where None would be all of them.
     return frozenset().union(*asked.values())
 
 

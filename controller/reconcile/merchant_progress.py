@@ -79,6 +79,7 @@ class MerchantProgress:
             if not done:
                 error.seen_undone = True
                 raise
+            # `count_write` has counted it before, where its answer was a success that could not be read.
             self.counter.writes += not _was_accepted(error)
         return None
 

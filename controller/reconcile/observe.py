@@ -258,7 +258,9 @@ async def _observe_configuration(
     if snapshot.recorded_state(merchant).last_configured_at and not live.configured:
         last = await _answer_or_unread(snapshot.run.api.synchronised_until(company_id))
         observed = replace(
-            observed, last_successful_sync=snapshot.run.service_now() if isinstance(last, Unread) else last
+            # Unread, it may have been a moment ago: a start date is then judged so that nothing is booked twice.
+            observed,
+            last_successful_sync=snapshot.run.service_now() if isinstance(last, Unread) else last,
         )
     observed = replace(observed, records=await _read_dangling_records(snapshot.run.api, company_id, live))
     return await _observe_books_for_new_accounts(observed, live, merchant, snapshot)

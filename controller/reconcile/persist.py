@@ -95,10 +95,12 @@ def _state_writes(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -> Iterat
     yield from _binding_writes(plan, wanted, recorded, snapshot)
     if accepted:
         return
+    # The first time at once, so that a crash forgets nobody; `persist_configured` renews it for all in one go.
     if recorded.last_configured_at is None and is_configured_after(plan):
         yield partial(bindings.mark_configured, [plan.merchant], snapshot.run.service_now())
     if plan.is_removal and _is_take_down_complete(plan):
         yield partial(bindings.retire, plan.merchant, snapshot.run.now())
+    # Of one with held changes nothing was set: recorded as applied, a change would later look like drift.
     elif (plan.company_id or plan.changes) and not plan.held_changes:
         yield from _last_applied_writes(plan, wanted, recorded, snapshot)
     if recorded.removed_at and not wanted.removal:

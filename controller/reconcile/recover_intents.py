@@ -101,6 +101,7 @@ async def _find_result(intent: Intent, listed: CompanyIndex | None, snapshot: Ru
     connections = () if isinstance(company, Absent) else company.connections
     if intent.kind == ChangeKind.DELETE_CONNECTION:
         return Absent() if any(connection.id == intent.name for connection in connections) else intent.name
+    # Oldest first (remote-api, Lists): should one have been there before ours after all, ours is the last.
     made = [connection.id for connection in connections if connection.platform == intent.platform]
     return made[-1] if made else Absent()
 
@@ -111,6 +112,8 @@ async def _find_account_and_ask_for_pull(intent: Intent, company_id: str, snapsh
     since = [each for each in pushes if each.requested_at is None or each.requested_at >= intent.begun_at - CLOCK_GAP]
     if any(each.is_pending for each in since):
         return None
+    # One without a status counts as done: taken for undone, its account would be created a second time.
     if not any(each.status in ("Success", "Unknown") for each in since):
         return Absent()
+    # Until its pull is asked for the intent stays: an account that was never pulled is offered for no selection.
     return intent.name if await ask_for_pull(company_id, snapshot) else None

@@ -30,6 +30,7 @@ async def retry_lost_creates(
         return {}
     await _wait_and_settle(lost, snapshot)
     pending = {intent.merchant: intent for intent in await load_open_intents(snapshot)}
+    # The same `creates`, since the look for duplicates comes once, after both rounds.
     anew = replace(await load_snapshot(run), run_id=snapshot.run_id, creates=snapshot.creates, pending_intents=pending)
     try:
         later = await plan_all([each.merchant for each in again], anew, run.parallelism, _no_progress)
@@ -65,7 +66,9 @@ async def _wait_and_settle(merchants: Collection[str], snapshot: RunSnapshot) ->
         due = {(intent.id, intent.missed_at is None): run.recovery_times.next_look_at(intent) for intent in open_}
         if due.keys() <= looked or run.api.resume_at or run.stop.reason:
             return
+        # The latest of them, since one wait and one listing then serve all.
         when = max(due.values())
+        # An intent may be dated by a clock that was ahead of Codat's: then this wait ends all the same.
         seconds = min(max(0.0, (when - run.service_now()).total_seconds()), run.recovery_times.max_wait_s)
         in_books = all(intent.kind == ACCOUNT_INTENT for intent in open_)
         what = format_count(len(open_), "account on its way" if in_books else "lost answer")

@@ -68,6 +68,8 @@ class Takeovers:
                 self._taken_over.add(merchant)
             elif merchant not in self._recorded:
                 carried_out[merchant] = self._carried_out[merchant]
+        # Named first, waited for then: from here on the long pass records without them, and what it is recording at
+        # this moment is written before anybody looks at them.
         async with self._recording:
             if carried_out and self._record:
                 await self._record(carried_out)
@@ -90,6 +92,7 @@ class Takeovers:
             self._being_written[plan.merchant] = asyncio.Event()
             try:
                 outcome = await applier(plan, snapshot)
+                # Without changes nothing was mended that would have to be recorded before somebody else looks.
                 if plan.changes:
                     self._carried_out[plan.merchant] = outcome
                 return outcome
