@@ -188,6 +188,7 @@ async def _open_daemon(
         request = RunRequest(Scope(), RunPolicy(automatic=True), verb="run", records=Records.ALL)
         run = build_run(settings, request, watcher.fleet, store, api, no_progress, environment)
         if not options.once:
+            # One look is a command like `apply`, and keeps to the lock of those (decision 51).
             run = replace(run, lock=store.controller_lock)
         notifier = Notifier(metrics, environment.sleep, settings.notify_url)
         reload_key = _key_reloader(settings.api_key, read_key, api, redact_too)
@@ -329,6 +330,7 @@ async def _interruptible_lock(
             if not entering.done():
                 entering.cancel()
                 await asyncio.wait({entering})
+        # Not `state.signal`: a lock that was taken just before it is handed on, and given back with this block.
         if entering.cancelled():
             raise StoppedBySignal(state.signal or 0)
         yield entering.result()
@@ -362,6 +364,7 @@ def _daemon_context(
     is_alone = not _shares_queue(settings, options)
 
     def open_lock(max_wait_s: float) -> AbstractAsyncContextManager[datetime | None]:
+        # Who only reports writes down nothing but what it saw, and of two looks the later one counts (decision 51).
         if options.report_only:
             return nullcontext()
         if options.once:
@@ -406,7 +409,13 @@ def _build_jobs(
         yield ListingWatcher(run.api, run.store, queue, run.now, interval_s, state.record_unclaimed).timer
     if settings.sync_poll_interval:
         yield SyncPoller(
-            run.api, run.store, queue, lambda: state.latest, run.service_now, settings.sync_poll_interval
+            # By Codat's clock, and the refresher, too: what they compare are times that Codat told (decision 27).
+            run.api,
+            run.store,
+            queue,
+            lambda: state.latest,
+            run.service_now,
+            settings.sync_poll_interval,
         ).timer
     if settings.refresh_after and not options.report_only:
         yield DataRefresher(run.api, run.store, lambda: state.latest, run.service_now, settings.refresh_after).timer

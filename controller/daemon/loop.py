@@ -97,6 +97,7 @@ async def _fetch_when_pushed(daemon: DaemonContext) -> None:
         await daemon.revisions.fetch_soon.wait()
         if daemon.state.signal:
             return
+        # Cleared before the fetch: a push that comes during it is fetched once more.
         daemon.revisions.fetch_soon.clear()
         await daemon.revisions.follow_branch()
 
@@ -160,10 +161,13 @@ async def _run_or_put_back(work: Work, daemon: DaemonContext, *, urgent: bool = 
             is_out_of_reach = True
             daemon.outage.begin(problem)
             await daemon.outage.wait_until_over()
+    # Asked once more, since the pass itself may have found that another process keeps the fleet. Added before `done`,
+    # which writes both in one transaction: a crash in between loses nobody.
     if daemon.leaves_to_others or is_held_elsewhere or is_out_of_reach:
         for key, lane in work.items():
             daemon.queue.add([key], lane=lane)
     await daemon.queue.done(work)
+    # Waited for here, else this process would claim at once whom it has just put back.
     if is_held_elsewhere:
         with suppress(TimeoutError):
             await asyncio.wait_for(daemon.state.signal_received.wait(), LEFT_TO_OTHERS_CHECK_INTERVAL_S)
@@ -224,7 +228,7 @@ async def try_pass(
         return replace(await execute_pass(keys, daemon, urgent=urgent), reason=reason)
     except StoppedBySignal as error:
         failure = PassFailure(str(error), harmless=True)
-    except (StateProblem, WrongAccount, HeldElsewhere):
+    except (StateProblem, WrongAccount, HeldElsewhere):  # no failures of a pass: it is put back, or all ends
         raise
     except ApiUnusable as error:
         failure = PassFailure(str(error), api_unusable=True, key_refused=isinstance(error, ApiKeyRefused))
@@ -283,6 +287,7 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
     elif done.covers_everyone and daemon.full_pass_interval_s is not None:
         daemon.queue.add([EVERYONE], after_s=daemon.full_pass_interval_s)
     if not isinstance(done.result, PassFailure) and not daemon.leaves_to_others:
+        # Not those that came after it began: what they tell of, its reads may have been too early for.
         await daemon.run.store.inbox.close_deliveries(
             done.merchants, but=done.taken_over, received_until=done.began, at=done.ended
         )
@@ -328,6 +333,7 @@ def shut_down(daemon: DaemonContext, signal: Signals) -> None:
     daemon.queue.close()
     daemon.outage.close()
     if daemon.revisions:
+        # Whoever waits for a push wakes up, and sees the signal.
         daemon.revisions.fetch_soon.set()
 
 

@@ -72,6 +72,7 @@ class PassLock:
                     await self._notify()
                     yield turn
                 finally:
+                    # First nobody joins any more: else there might always be one more to wait for below.
                     self._holder = None
                     turn.takeovers.allow()  # whoever joined and waited for that may begin: this pass is over
                     async with self._changed:
@@ -93,6 +94,7 @@ class PassLock:
             except TimeoutError:  # a long pass of this process waits for the lock itself
                 raise HeldElsewhere from None
             holder = self._holder
+            # Counted where the holder was seen, with no wait in between: it gives the lock back once nobody counts.
             self._joined_count += holder is not None
         if holder is None:
             async with AsyncExitStack() as turn:

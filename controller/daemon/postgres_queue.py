@@ -192,6 +192,7 @@ class PostgresQueue(StateQueue):
             job = _job(key, lane)
             if key in self._in_work or (lane is Lane.REVISION and is_revision_rung):
                 continue
+            # A job that has begun is made no more urgent: another waits beside it, and begins when its lock is free.
             if key in waiting or (key in begun and begun[key].priority < job.priority):
                 if key not in waiting or waiting[key].priority < job.priority:
                     await self._ring_anew(job)
@@ -226,6 +227,7 @@ class PostgresQueue(StateQueue):
         """A job: it lasts until its key was looked at here, or is none of ours."""
         job = context.job
         key, bell = str(job.lock), Bell(_lane(job), int(job.id or 0), _now(), asyncio.Event())
+        # Ended at once, its key is due still, and is rung for again: by another process, since this one ends.
         if self._closed:
             return
         self._bells[key] = bell
@@ -234,6 +236,7 @@ class PostgresQueue(StateQueue):
         try:
             await bell.ended.wait()
         finally:
+            # A more urgent one of the same key may stand there by now.
             if self._bells.get(key) is bell:
                 del self._bells[key]
 
@@ -247,8 +250,10 @@ class PostgresQueue(StateQueue):
         async with self._claiming:
             heard = {key for key, bell in self._bells.items() if bell.lane in lanes and key not in self._in_work}
             overdue = {key for key, lane in self._overdue.items() if lane in lanes}
+            # A revision has one bell for all of its merchants, and whoever hears it claims them all.
             keys: Collection[str] | None = None if Lane.REVISION in lanes and heard | overdue else heard | overdue
             taken = await self._due.claim(lanes, self._taker, limit=limit, keys=keys)
+            # While the lock is held: else the next to claim would find them heard and not taken, and end their bells.
             self._in_work |= {key: Lane(lane) for key, lane in taken.items()}
             for key in overdue:
                 self._overdue.pop(key, None)
@@ -309,7 +314,7 @@ class PostgresQueue(StateQueue):
                     fetch_job_polling_interval=FETCH_INTERVAL_S,
                     update_heartbeat_interval=WORKER_HEARTBEAT_INTERVAL_S,
                     stalled_worker_timeout=WORKER_HEARTBEAT_TIMEOUT_S,
-                    shutdown_graceful_timeout=1.0,
+                    shutdown_graceful_timeout=1.0,  # its jobs only wait, so nothing is lost with them
                     delete_jobs="always",
                     install_signal_handlers=False,
                 )
@@ -348,6 +353,7 @@ class PostgresQueue(StateQueue):
         try:
             await self._jobs.finish_job_by_id_async(int(job.id or 0), Status.FAILED, delete_job=True)
         except ConnectorException as error:
+            # Procrastinate's own function raises that in the database where the job is not begun any more.
             if not isinstance(error.__cause__, psycopg.errors.RaiseException):  # another process was quicker
                 raise
 

@@ -43,9 +43,11 @@ def plan_rechecks(
     for plan in done.plans:
         outcome = outcomes.get(plan.merchant)
         is_begun = any(change.kind in _BEGINNINGS for change in plan.changes)
+        # What was begun waits for the merchant's consent: a look two seconds later would tell nothing.
         if not is_begun and isinstance(outcome, Applied) and merchant_status(plan, outcome) is MerchantStatus.DONE:
             looks.setdefault(plan.merchant, LOOK_AFTER_WRITE.total_seconds())
             continue
+        # Another run wrote to it. Whose live side has moved is in quarantine instead, and is looked at when that ends.
         if isinstance(outcome, ChangedSincePlan) and plan.merchant not in quarantined:
             looks.setdefault(plan.merchant, LOOK_AFTER_WRITE.total_seconds())
             continue

@@ -156,6 +156,7 @@ class RevisionKeeper:
             self.in_force.revision if self.in_force else None,
             order=order,
             stood_on_it=is_change and _is_same(before, self.in_force) and self.report_only_reason is None,
+            # Put back to before the beginning, the clock says nothing of how long this process has run.
             is_news=is_change or timedelta() <= now - self.began_at < BEGINNING,
             others_keep_it=others_keep_it,
             was_in_force=await self.store.revisions.was_in_force(own.digest),

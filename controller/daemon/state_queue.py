@@ -82,6 +82,7 @@ class StateQueue:
         """Once the state can be reached: what stayed in work here, nobody would look at again."""
         while True:
             with suppress(StateUnreachable), self._taking_notes() as asks:
+                # In turn: what is being written down at this moment was noted before, and has to be down first.
                 async with self._writing:
                     await self._due.finish(work, self._taker, asks)
                 break
@@ -120,6 +121,7 @@ class StateQueue:
         try:
             returned = await self._due.record_alive_and_reap(self._taker)
             unknown = await self._due.load_taken(self._taker) - self._in_work.keys()
+            # Twice in a row unknown: once, the answer to the claim may just be on its way.
             if lost := unknown & self._unknown:
                 await self._due.give_back(lost, self._taker)
                 returned += len(lost)
@@ -169,6 +171,7 @@ class StateQueue:
     async def _hand_out(self, limits: Mapping[tuple[Lane, ...], int | None]) -> Work:
         while not self._closed:
             changed = asyncio.Event()
+            # Put down before it looks: who becomes due while it looks wakes it.
             self._waiters[changed] = frozenset(lane for lanes in limits for lane in lanes)
             try:
                 work: dict[str, Lane] = {}

@@ -64,6 +64,7 @@ class DataRefresher:
     async def _request_refresh(self, plan: Plan) -> bool:
         assert plan.company_id is not None, "data is only known of who has a company"
         try:
+            # No fence, no intent, nor a lease: a pull changes nothing, and a second one while it runs is refused (409).
             await self.api.refresh(plan.company_id)
             await self.store.refresh_requests.save([plan.merchant], self.now())
         except Exception as error:

@@ -48,6 +48,7 @@ class Resync:
         names = frozenset(self.names())
         if self.state.ready:
             # However somebody was missed by the look at everyone: the next one may be a day away.
+            # Not who has just come with a revision: that is looked at as one (`split_into_passes`).
             missed = names - latest.keys() - self.state.revised
             latest |= dict.fromkeys(missed, NEVER)
         due = due_for_resync(sorted(names), latest, now, timedelta(seconds=self.interval_s))

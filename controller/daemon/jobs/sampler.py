@@ -32,6 +32,7 @@ class Sampler:
 
     @property
     def timer(self) -> Timer:
+        # More often than a sample is kept: which process keeps the next one, `record` decides.
         return Timer("samples", SAMPLE_INTERVAL.total_seconds() / 5, self.sample)
 
     async def sample(self) -> None:
