@@ -286,7 +286,10 @@ class Reader:
                 f"GET {path}: {len(rows)} operations were read, and Codat counts {page.total_results}"
             )
         return tuple(
-            convert.account_push_from(row) for row in rows.values() if row.data_type in (None, *_PUSHED_ACCOUNT_TYPES)
+            # One that does not say its type may be an account: left out, it would be taken for not sent.
+            convert.account_push_from(row)
+            for row in rows.values()
+            if row.data_type in (None, *_PUSHED_ACCOUNT_TYPES)
         )
 
     async def account_push(self, company_id: str, key: str) -> AccountPush:
@@ -328,6 +331,7 @@ class Reader:
         return [
             each.id
             for each in page.results
+            # One without a readable time may be the one that is looked for.
             if each.data_type == data_type and (convert.parse_instant_or_none(each.requested) or since) >= since
         ]
 
@@ -378,6 +382,7 @@ class Reader:
             query: Query = {"page": page, "pageSize": RULES_PAGE_SIZE}
             rows, total = await self._transport.read(HOOK_PATHS[kind], parse, query)
             found |= {row.id: row for row in rows}
+            # `totalResults` is raw JSON, of whatever type: held against the number as text.
             if not rows or str(len(found)) == str(total):
                 break
         if str(len(found)) != str(total):

@@ -110,6 +110,7 @@ class RateLimiter:
         """Take so many places once they are free. False: the quota is used up."""
         if self._is_used_up_for(places, lane):
             return False
+        # Behind whoever waits in this lane or in a more urgent one: nobody of the first lane for the background.
         if any(self._queues[: lane + 1]) or self._seconds_to_wait(places, lane) > 0:
             return await self._wait_in_queue(places, lane)
         self._take(places, lane)
@@ -307,6 +308,7 @@ class RateLimiter:
 
     def _admit(self) -> None:
         """Let through whoever may go now, in order; set a timer for the first who may not."""
+        # The background is asked also where the first lane has to wait: that may only have had its share (FIRST_SHARE).
         waits = [self._admit_lane(lane) for lane in RequestLane]
         if self._wake_up:
             self._wake_up.cancel()

@@ -278,6 +278,7 @@ class Transport:
             if write and self._exchange_permit and (isinstance(problem, RateLimited) or problem.not_sent):
                 raise NotWritten(problem, outcome) from None
             await self._wait_to_retry(problem, outcome, retries, write=write)
+            # The attempt that failed used up one of the two places: both anew, or the write would find none.
             if self._exchange_permit:
                 await self._exchange_permit.renew()
 
