@@ -80,6 +80,7 @@ class KeepingEngine(AsyncEngine):
             connection = self._at_hand.pop() if self._at_hand else await self.open()
             try:
                 yield connection
+                # Ends what only read. What wrote is committed by now, and there is nothing to undo.
                 await connection.rollback()
             except BaseException:
                 await _to_its_end(connection.close())

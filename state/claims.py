@@ -135,6 +135,7 @@ class FileClaim:
             self._leases = self._open(os.O_RDWR | os.O_CREAT, self._leases_path)
         try:
             _set_byte_lock(self._leases, fcntl.F_WRLCK, _lease_offset(name))
+        # POSIX leaves to the system which of the two it says.
         except (BlockingIOError, PermissionError):
             return False
         except OSError as error:
@@ -177,6 +178,7 @@ class FileClaim:
 
 def _lease_offset(name: str) -> int:
     """The byte whose lock is the lease: the file stays empty, since a lock may lie beyond its end."""
+    # Seven bytes, since an offset in a file is a signed number of eight.
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
 
 
@@ -184,6 +186,7 @@ def _set_byte_lock(descriptor: int, kind: int, offset: int) -> None:
     """Raises BlockingIOError or PermissionError where another has it."""
     if sys.platform == "linux":
         # Of the open file, not of the process: two claims of one process exclude each other, too.
+        # The bytes are a `struct flock` of 64-bit Linux, whose pid has to be 0 for this kind of lock.
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi0q", kind, os.SEEK_SET, offset, 1, 0))
     else:
         operation = fcntl.LOCK_UN if kind == fcntl.F_UNLCK else fcntl.LOCK_EX | fcntl.LOCK_NB
@@ -226,6 +229,7 @@ class PostgresClaim:
         async with self._mutex:
             if self._connection:
                 with suppress(SQLAlchemyError):
+                    # Its end would do, too, once the server has noticed it; until then the next one would wait.
                     await self._connection.execute(select(func.pg_advisory_unlock_all()))
             await self._drop()
 
@@ -278,6 +282,7 @@ _TAKE = text(
 )
 _TAKE = _TAKE.bindparams(claim=CLAIM_LOCK_KEY)
 
+# By one table for every claim, unlike the claims' own keys: a command and a controller exclude each other by it.
 _LEASE_KEY = "hashtextextended(:name, CAST(CAST(to_regclass('locks') AS oid) AS bigint))"
 _TAKE_LEASE = text(f"SELECT pg_try_advisory_lock({_LEASE_KEY})")
 _GIVE_BACK_LEASE = text(f"SELECT pg_advisory_unlock({_LEASE_KEY})")

@@ -174,6 +174,7 @@ class Database:
         began = now()
         while True:
             try:
+                # No pause between two attempts: each has waited in the database itself, for WRITER_ATTEMPT_MS.
                 return await stack.enter_async_context(self._begin_once())
             except DBAPIError as error:
                 if not _is_busy(error):
@@ -340,6 +341,7 @@ async def _bring_up_to_date(database: Database) -> None:
     deadline = asyncio.get_running_loop().time() + MAX_UPGRADE_WAIT_S
     while asyncio.get_running_loop().time() < deadline:
         async with database.writing() as connection:
+            # Asked within the writing transaction: claims are taken in one, too, so none is taken before the upgrade.
             if not await database.is_in_use():
                 await connection.run_sync(migrations.upgrade)
                 return

@@ -187,6 +187,7 @@ async def ask_within(transaction: AsyncConnection, asks: Mapping[str, Ask]) -> N
 def _merged_row(key: str, ask: Ask, now: datetime, before: Row[Any] | None) -> dict[str, Any]:
     """The row of a key that is asked for now. Pure."""
     due_at, asked_at, lane = now + timedelta(seconds=max(0.0, ask.after_s)), now, ask.lane
+    # Without a time the row is in work: its lane is that of the look under way, and says nothing of the next.
     if before is not None and before.due_at is not None:
         lane = min(lane, before.lane)
         if before.due_at <= due_at:

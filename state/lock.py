@@ -138,6 +138,7 @@ class StateLock:
             yield True  # as `prove`: nothing is asked of whoever has not taken the lock here
             return
         async with AsyncExitStack() as taken:
+            # In order: of two who want some of the same, one has them all, where each might have got some and failed.
             for name in sorted(set(merchants)):
                 is_free = name not in self._leased  # the claim would grant a lease of its own once more
                 if is_free:
@@ -215,6 +216,7 @@ class StateLock:
                     # A holder without a row has taken its claim and could not write its name.
                     return holder or LockRow(_UNNAMED_HOLDER, _now())
                 # A row without a living claim: its holder died. `ended_at`: its lock was broken by hand.
+                # When it was lost nobody knows. Now is the latest, so what is under way is waited for long enough.
                 lost_at = (
                     _now()
                     if holder

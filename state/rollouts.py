@@ -104,6 +104,7 @@ class Rollouts:
                 (await transaction.execute(insert(rollouts).returning(rollouts.c.id), columns)).scalar_one()
             )
             member_rows = [{**asdict(member), "rollout_id": rollout_id} for member in members]
+            # Before the new members are there: it would release them, too.
             await transaction.execute(_RELEASE_HOLD, [{"whose": member["merchant"]} for member in member_rows])
             await transaction.execute(insert(rollout_merchants), member_rows)
         return rollout_id

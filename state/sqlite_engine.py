@@ -96,6 +96,7 @@ def _unopened_connection(busy_ms: int, pragmas: Sequence[str], database: str, **
         try:
             for pragma in pragmas:
                 _set_pragma(connection, pragma, busy_ms)
+            # From here on nothing waits for a lock in the event loop: `_patiently` lets it wait in the thread.
             _set_busy_timeout(connection, 0)
         except BaseException:
             connection.close()
@@ -154,6 +155,7 @@ class _Connection(aiosqlite.Connection):
                     raise
             else:
                 return
+        # Done once more from its beginning: a statement that was refused for a lock has done nothing.
         await self._execute(self._patiently, work)
 
     def _patiently(self, work: Callable[[], None]) -> None:
