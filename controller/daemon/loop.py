@@ -66,6 +66,7 @@ async def serve(daemon: DaemonContext) -> None:
 
     The first look is every process's own, whoever else shares the queue: what it shows is what it saw.
     """
+    # In the state's own queue their looks stand already; that of a process that only reports begins empty.
     daemon.queue.add(await daemon.run.store.inbox.load_waiting_merchants(), lane=Lane.EVENT)
     async with run_timers(*build_timers(daemon), now=daemon.run.now):
         try:

@@ -141,6 +141,8 @@ def _desired_merchant(document: ParsedManifest, layers: Layers, compiled: Compil
         values.get(REPLACE_CONNECTION_PATH),
     )
     behaviour = f"{state} {policy.drift} {policy.deletion} {policy.adopt}"
+    # Only where there is one: the digests of all others stay what they were before there was this key, and with them
+    # quarantines, verdicts and the holds of rollouts.
     if policy.replace_connection:
         behaviour += f" {policy.replace_connection}"
     # Without the name, so that a renamed merchant is the same merchant.

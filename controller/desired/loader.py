@@ -487,5 +487,6 @@ def _fleet_digest(
         for merchant in merchants
     ]
     lines += [f"{rename.old_name!r} -> {name!r}" for name, rename in renames.items()]
+    # Only where some are declared, so that a fleet without them keeps the digest that it had before there were any.
     lines += [f"{ACCOUNT_NAME} {settings.digest}"] if settings.digest else []
     return sha256("\n".join(sorted(lines)).encode(errors="surrogatepass")).hexdigest()

@@ -319,6 +319,7 @@ def _exceeded_shrink_limit(fleet: FleetSize, policy: RunPolicy) -> Iterable[Limi
     """The limit on merchants whose manifests went: an empty root is a mistake, until a person says that it is not."""
     if not fleet.without_manifest or "shrink" in policy.allowed:
         return
+    # The limit allows one, which in a fleet of one would be everybody.
     allowed = 0 if fleet.declared_count == 0 else limit_for(SHRINK_LIMIT, fleet.bound_count)
     if len(fleet.without_manifest) > allowed:
         yield LimitExceeded("shrink", len(fleet.without_manifest), allowed, "--allow shrink", fleet.without_manifest)

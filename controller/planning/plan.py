@@ -145,6 +145,7 @@ def _checked_parts(
     context: PlanningContext, results: list[StepResult], checked_by_steps: set[CheckedPart]
 ) -> frozenset[CheckedPart]:
     """What was checked: by the steps, and beside them what they had the means to check."""
+    # Nothing is desired of it, so nothing that was found of it stays open.
     if not results:
         return frozenset(CheckedPart)
     observed, connection = context.observed, context.connection
@@ -220,6 +221,7 @@ def _later_values(context: PlanningContext, results: list[StepResult]) -> Mappin
     return {
         path: utc_hour(declared, context.now, start) if isinstance(declared, LocalTime) else declared
         for path, declared in fields.items()
+        # 0 is an hour, and equal to False.
         if declared or (declared == 0 and declared is not False)
     }
 

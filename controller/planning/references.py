@@ -199,6 +199,7 @@ def _actor_and_remedy(
         choose += f"\nor {write_value_remedy(context, dangling.live_path, dangling.live_path, live)}"
         restore = _restore_remedy(context, record, None)
         return Actor.MERCHANT, join_steps(restore, f"{'or ' if restore else ''}choose another: {choose}")
+    # Elsewhere `Report` makes drift nobody's; but what is gone from the books stops the syncs (API notes 4.8).
     if path in left_alone:
         manifest = f"in the manifest of {context.desired.name}"
         return Actor.OPERATOR, (

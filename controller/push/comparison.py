@@ -32,6 +32,7 @@ class Books:
         if last_success is None:
             return None
         known = [each for each in (last_success.covers_until, last_success.started_at) if each]
+        # Where Codat told only one of the two, it stands for the other.
         return cls(known[0], known[-1]) if known else None
 
     def have(self, sent_at: datetime | None, created: datetime | None) -> bool:
@@ -96,6 +97,7 @@ def compare_deletions(
         rows = by_id.get(record_id, {})
         present = {kind: row for kind, row in rows.items() if row.digest != DELETED}
         certain = [row for row in present.values() if row.digest != UNCERTAIN]
+        # An id that nothing is remembered of is deleted all the same: Codat may have it from elsewhere.
         if (rows or record_id in kept) and present.keys() <= set(kept.get(record_id, ())):
             unchanged += 1
         elif books and any(books.have(row.sent_at, None) for row in certain) and not resend:

@@ -205,6 +205,7 @@ class _TextReader:
             if self._is_at_end:
                 self.fail(problem)
             self._fill(size)
+            # A value that is longer is decoded from its beginning each time: doubled, that stays cheap.
             size *= 2
 
     def read_short_value(self) -> Any:

@@ -212,4 +212,5 @@ async def _find_dataset(sender: Sender, row: UploadRow) -> str | None:
     found = await sender.api.dataset_ids_since(sender.company_id, row.data_type, since)
     known = await sender.store.uploads.load_dataset_ids(sender.company_id, found)
     unknown = [each for each in found if each not in known]
+    # Of two that nobody knows one may be another program's: sent anew, our records replace themselves.
     return unknown[0] if len(unknown) == 1 else None

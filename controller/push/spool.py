@@ -43,6 +43,7 @@ class Spool:
     def __init__(self) -> None:
         # A database without a name is a file that SQLite makes, and deletes when it is closed or the process dies.
         self._database = sqlite3.connect("", isolation_level=None)
+        # Nothing of it has to outlive the process, or can be undone.
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{CACHE_KIB}"):
             self._database.execute(f"PRAGMA {pragma}")
         self._database.executescript(_TABLES)
@@ -64,6 +65,7 @@ class Spool:
         """A record in place of an earlier one, behind all others; a deletion ends all that bear its id."""
         if isinstance(record, Deletion):
             row: tuple[object, ...] = (record.key, record.record_id)
+            # Only what came before: records of that id that follow are sent after the deletion.
             self._database.execute("DELETE FROM records WHERE key = ? AND record_id = ?", row)
             self._database.execute("INSERT OR IGNORE INTO deletions VALUES (?, ?)", row)
             return

@@ -87,6 +87,7 @@ def why_unhealthy(plan: Plan, fields: Collection[str], sync: LastSync | None, wr
     for field, moved in plan.differences.items():
         if moved is not Direction.PENDING and recorded_path(field) in fields:
             return f"{field} was changed since"
+    # Codat's times are whole seconds: a sync in the very second of the write counts as one after it.
     return _failed_sync_reason(sync, written_at.replace(microsecond=0)) if sync else ""
 
 

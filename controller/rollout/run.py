@@ -105,6 +105,7 @@ async def confirm_and_record_rollout(
     rows = await run.store.records.load()
     await apply_renames(run.fleet, await resolve_renames(run.fleet, rows, run.store), run.store, run.now())
     members = _member_rows(preview, run.fleet.merchants)
+    # By force, since none is under way: whoever has the claim still was told to stop.
     if not await run.store.rollouts.acquire_claim(by_force=True):
         raise LockedByOtherRun("another process still has the last rollout in its hands; end it, then run this again")
     await run.store.rollouts.begin(preview.name, spec.to_json(), members, session.owner, run.now())
@@ -239,11 +240,13 @@ def _recording_applier(rollout: Rollout) -> Applier:
         if plan.changes and not changes_only_existing(plan):
             return await _defer_to_apply(rollout, plan, snapshot)
         if plan.changes:
+            # What an earlier try noted stays: it may have been written, though its answer was lost.
             changed = {**members[plan.merchant].changed, **_fields_before_and_after(plan)}
             await _update_member(
                 rollout, plan.merchant, snapshot, state=MemberState.IN_PROGRESS.value, changed=changed, held=False
             )
         outcome = await apply_and_record(plan, snapshot)
+        # Whom a stop kept from being begun is still to be done, and has not failed.
         if not (isinstance(outcome, Skipped) and snapshot.run.stop.reason):
             state, reason = member_result(plan, outcome)
             await _update_member(rollout, plan.merchant, snapshot, state=state.value, reason=reason, held=False)
@@ -307,6 +310,7 @@ async def _check_after_soak(rollout: Rollout, written_at: datetime, run: RunCont
         return
     look = replace(run, scope=Scope(names=frozenset(done)))
     await _read_and_save_syncs(await load_snapshot(look))
+    # Loaded once more, with the syncs that were just read.
     snapshot = await load_snapshot(look)
     for plan in (await plan_fleet(snapshot)).plans:
         why = why_unhealthy(
@@ -338,6 +342,7 @@ async def _advance(rollout: Rollout, why: PauseReason, run: RunContext, session:
     changes: dict[str, Any] = {"state": state.value, "reason": reason, "since": run.now()}
     if not why:
         changes |= {"wave": min(rollout.current_wave + 1, rollout.wave_count), "soak_until": None}
+    # A soak that is interrupted keeps its end; where somebody is written to once more it begins anew.
     elif rollout.members_of_wave(rollout.current_wave, *UNFINISHED_STATES):
         changes |= {"soak_until": None}
     await run.store.rollouts.compare_and_set(

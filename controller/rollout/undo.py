@@ -97,6 +97,7 @@ async def _plan_undo(
         for name, member in members.items()
     }
     wishes = {name: replace(wish, hold=declared_or_assumed_hold(name, declared)) for name, wish in wishes.items()}
+    # Not complete: whoever is no member is not one whose manifest is gone.
     run = replace(run, fleet=Fleet(wishes, frozenset(wishes), (), is_complete=False, digest=""))
     snapshot = await recover_then_snapshot(run)
     written = {name: _recorded_after_rollout(members[name], snapshot.recorded_state(name)) for name in snapshot.desired}

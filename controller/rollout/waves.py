@@ -69,6 +69,7 @@ def _next_wave(
     if share is None:
         return tuple(left[: int(spec)])
     gone = len(population) - len(left)
+    # Not in floating point, where 16.1 % of 1,000 are 162.
     due = math.ceil(len(population) * Fraction(share[1]) / 100)
     return tuple(left[: max(0, due - gone)])
 

@@ -118,6 +118,7 @@ class LimitedProtocol(HttpToolsProtocol):
             for connection in self.connections
             if isinstance(connection, LimitedProtocol) and connection._is_closable
         ]
+        # Where all others are being answered, the newcomer has to go itself.
         min(idle, key=lambda connection: connection._idle_since, default=self).transport.abort()
 
     @property
