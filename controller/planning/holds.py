@@ -114,7 +114,7 @@ def hold_changes(plan: Plan, status: PlanStatus, hold: Hold, *reasons: Finding, 
         plan,
         status=status,
         changes=(),
-        held_changes=plan.changes,
+        held_changes=plan.changes or plan.held_changes,  # of one that is held already they stay shown
         hold=hold,
         observed_values={},
         findings=(*reasons, *findings),

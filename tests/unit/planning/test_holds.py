@@ -1,12 +1,17 @@
 """Whom a rollout holds, and until when."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from controller.model.desired import DeletionPolicy, DesiredMerchant
+from controller.model.holds import DeclaredHold, HeldBy, Hold
 from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Finding, Plan, PlanStatus
 from controller.planning.holds import (
     ROLLOUT_HELD_CODE,
     RolloutHold,
+    hold_changes,
+    hold_if_closed,
     hold_if_left_to_rollout,
     is_held_for_rollout,
     is_rollout_hold_in_force,
@@ -49,6 +54,14 @@ def test_who_is_held_waits_and_is_told_for_what() -> None:
         "merchantctl rollout resume spring; or merchantctl rollout abort spring"
     }
     assert {each.actor for each in plan.findings} == {Actor.NOBODY}
+
+
+def test_what_is_held_already_stays_shown_while_the_merchant_is_closed() -> None:
+    held = hold_changes(PLAN, PlanStatus.BLOCKED, Hold(HeldBy.CLOCK_SKEW, "the clocks differ"))
+    suspended = DesiredMerchant("acme", "acme", hold=DeclaredHold(HeldBy.SUSPENSION, "month end"))
+    plan = hold_if_closed(held, suspended, datetime(2026, 11, 28, tzinfo=UTC))
+    assert plan.is_closed
+    assert (plan.changes, plan.held_changes) == ((), (REMAP,))
 
 
 def test_who_needs_nothing_is_not_held_from_it() -> None:
