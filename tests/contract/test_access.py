@@ -181,6 +181,7 @@ def test_calls_without_the_key_use_up_no_quota(emulator: Emulator) -> None:
     assert emulator.api.get("/companies").status_code == 200
 
 
+@pytest.mark.waits
 def test_a_company_takes_so_many_calls_at_once(emulator: Emulator) -> None:
     one, other = emulator.seed(2, "linked")
     emulator.control("POST", "/limits", {"concurrent": 2})

@@ -91,6 +91,7 @@ def test_a_garbled_answer_is_200_and_no_json(emulator: Emulator) -> None:
     assert names(emulator) == ["acme"]
 
 
+@pytest.mark.waits
 def test_a_delayed_answer_was_done_at_once(emulator: Emulator) -> None:
     emulator.fault(CREATE, "delay", ms=5000)
 

@@ -222,6 +222,7 @@ def test_a_failing_endpoint_is_tried_eight_times_over_28_hours_under_one_id(
     assert len({each.raw for each in endpoint.deliveries}) == 1
 
 
+@pytest.mark.waits
 def test_retries_come_by_themselves_on_the_real_clock(emulator: Emulator, endpoint: Endpoint) -> None:
     endpoint.answers = [(503, {})]
     consumer(emulator, endpoint.url, "company.created")

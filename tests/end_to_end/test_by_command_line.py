@@ -410,6 +410,7 @@ def test_a_service_in_maintenance_gets_a_bounded_number_of_requests(place: Place
     assert len(asked) < 100
 
 
+@pytest.mark.waits
 @pytest.mark.over_tcp
 @pytest.mark.parametrize("retry_after", ["0", "9" * 400], ids=["none", "longer than a clock"])
 def test_a_busy_service_that_says_now_is_not_hammered(place: Place, between: Between, retry_after: str) -> None:
@@ -447,6 +448,7 @@ STARTED = {**UK_PROFILE["schedule"], "startDate": "2026-11-01"}
 REFRESH = "POST /companies/{companyId}/data/all"
 
 
+@pytest.mark.waits
 @pytest.mark.over_tcp
 def test_rota_and_refresh_stall_behind_nobody(place: Place, between: Between) -> None:
     place.provision("ann", "bob", "cem", schedule=STARTED)

@@ -67,6 +67,7 @@ def test_the_key_is_in_nothing_that_is_told_or_kept(place: Place) -> None:
     assert place.emulator.api_key.encode() not in kept
 
 
+@pytest.mark.waits
 def test_verbose_names_what_is_asked_again_and_twice_every_request(place: Place) -> None:
     place.profile()
     place.merchant("ann")
@@ -185,6 +186,7 @@ def slow(place: Place) -> Place:
     return place
 
 
+@pytest.mark.waits
 def test_a_second_apply_on_the_same_state_is_locked_out_and_plan_is_not(slow: Place) -> None:
     first = _begin(slow, "apply", "--yes", "--parallelism", "1")
     try:
@@ -201,6 +203,7 @@ def test_a_second_apply_on_the_same_state_is_locked_out_and_plan_is_not(slow: Pl
     assert sorted(each["name"] for each in slow.companies()) == [f"m-{number:02}" for number in range(30)]
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_run_after_the_requests_in_flight_with_a_report(
     slow: Place, number: signal.Signals, code: int
@@ -218,6 +221,7 @@ def test_a_signal_ends_a_run_after_the_requests_in_flight_with_a_report(
     assert sorted(each["name"] for each in slow.companies()) == [f"m-{number:02}" for number in range(30)]
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("after", [0.05, 0.4, 1.1])
 def test_a_run_killed_at_any_moment_is_made_good_by_the_next(slow: Place, after: float, tmp_path: Path) -> None:
     process = _begin(slow, "apply", "--yes", "--parallelism", "4")

@@ -12,7 +12,7 @@ from tests.end_to_end.place import Place
 from tests.end_to_end.run_process import RunProcess, running_controller
 from tests.git_repository import GitRepository
 
-pytestmark = pytest.mark.over_tcp
+pytestmark = [pytest.mark.over_tcp, pytest.mark.waits]
 
 POLL = {"MERCHANTCTL_GIT_POLL_INTERVAL": "1s"}
 

@@ -148,6 +148,7 @@ def test_a_listing_that_is_not_whole_says_nothing_and_the_next_one_says_it(place
     assert looked_at(place, unlink_unseen, heal) == [(), ("ann",)]
 
 
+@pytest.mark.waits
 @pytest.mark.over_tcp
 def test_in_run_an_unlink_without_a_webhook_is_found_long_before_the_resync(tmp_path: Path, emulator: Emulator) -> None:
     place = Place(tmp_path, emulator)

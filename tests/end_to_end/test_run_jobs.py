@@ -29,7 +29,7 @@ from state import Store, open_state
 from tests.end_to_end.place import UK_PROFILE, Place, count_writes_by_call, findings_by_code, states_by_merchant
 from tests.narrowing import present
 
-pytestmark = [pytest.mark.over_tcp, pytest.mark.waits]
+pytestmark = pytest.mark.over_tcp
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import pytest
 from tests.end_to_end.place import LIST_COMPANIES, Place
 from tests.end_to_end.run_process import running_controller
 
-pytestmark = pytest.mark.over_tcp
+pytestmark = [pytest.mark.over_tcp, pytest.mark.waits]
 
 
 def test_status_asks_nothing_while_a_controller_keeps_it_up_to_date(place: Place) -> None:

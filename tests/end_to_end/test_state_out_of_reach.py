@@ -15,7 +15,7 @@ from tests.postgresql import OwnDatabase, execute
 from tests.web.conftest import SECRET
 from tests.web.test_running_controller import listened_to
 
-pytestmark = pytest.mark.over_tcp
+pytestmark = [pytest.mark.over_tcp, pytest.mark.waits]
 
 
 @pytest.fixture

@@ -125,17 +125,20 @@ class TestConnections:
                 task.cancel()
                 writer.close()
 
+    @pytest.mark.waits
     async def test_headers_that_do_not_end_in_time_end_the_connection(self, tmp_path: Path) -> None:
         async with serving(tmp_path, limits=QUICK) as url:
             with connected(url) as connection:
                 connection.sendall(b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n")
                 assert await asyncio.to_thread(is_closed, connection)
 
+    @pytest.mark.waits
     async def test_a_connection_that_says_nothing_ends(self, tmp_path: Path) -> None:
         async with serving(tmp_path, limits=QUICK) as url:
             with connected(url) as connection:
                 assert await asyncio.to_thread(is_closed, connection)
 
+    @pytest.mark.waits
     async def test_a_second_request_on_a_connection_has_the_same_time(self, tmp_path: Path) -> None:
         async with serving(tmp_path, limits=QUICK) as url:
             with connected(url) as connection:
@@ -206,6 +209,7 @@ class TestConnections:
                 with pytest.raises(OSError, match=r"reset|pipe"):
                     await asyncio.to_thread(send_the_rest)
 
+    @pytest.mark.waits
     async def test_whoever_does_not_read_the_answer_is_not_waited_for(self) -> None:
         ended = Event()
 

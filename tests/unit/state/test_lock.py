@@ -107,6 +107,7 @@ async def test_whoever_waits_is_told_of_each_try_who_is_in_the_way_and_how_long_
     assert all(0 <= each.silent_for_s < 60 and each.waited_s <= each.timeout_s == 300 for each in told)
 
 
+@pytest.mark.waits
 async def test_a_wait_is_said_in_the_log_with_its_end(url: str, caplog: pytest.LogCaptureFixture) -> None:
     async with open_state(url) as first, open_state(url) as second:
         await first.lock.acquire(ME, timeout_s=0)
@@ -216,6 +217,7 @@ class TestOverSeveralMachines:
         with empty_schema(postgresql) as url:
             yield url
 
+    @pytest.mark.waits
     async def test_a_living_run_of_another_host_keeps_the_lock_and_a_killed_one_loses_it(self, url: str) -> None:
         child = holding(url, "another-host")
         try:
@@ -257,6 +259,7 @@ class TestOverSeveralMachines:
                 await store.lock.prove()
             assert await store.intents.load_open() == (), "what was never sent is not looked for"
 
+    @pytest.mark.waits
     async def test_a_lease_lapses_without_signs_of_life_and_lasts_with_them(self, url: str) -> None:
         """The server's own clock: a second after the last sign the connection is ended."""
         async with open_state(url, lease_s=1) as store, open_state(url) as other:
@@ -322,6 +325,7 @@ async def test_a_proof_that_was_on_its_way_for_long_is_asked_for_again(url: str)
         await its_lock.release(ME)
 
 
+@pytest.mark.waits
 async def test_a_wait_for_a_writer_that_does_not_end_is_said_and_ends(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

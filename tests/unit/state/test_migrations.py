@@ -115,6 +115,7 @@ async def test_an_older_state_is_brought_up_to_date(empty: Database, step: str) 
         assert await connection.run_sync(differences) == []
 
 
+@pytest.mark.waits
 async def test_a_state_on_which_an_earlier_version_is_at_work_is_left_as_it_is(tmp_path: Path) -> None:
     """Its run holds the one lock that there was; once that has ended, the state is brought up to date."""
     url = f"sqlite:///{tmp_path / 'state.db'}"

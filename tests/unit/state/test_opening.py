@@ -143,6 +143,7 @@ async def test_opening_a_state_once_more_in_one_process_ends_no_lock_of_the_firs
     assert "database is locked" in other.stderr, other.stdout
 
 
+@pytest.mark.waits
 async def test_whoever_comes_while_another_process_makes_the_tables_waits_for_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -78,6 +78,7 @@ class TestOverSeveralMachines:
         with empty_schema(postgresql) as url:
             yield url
 
+    @pytest.mark.waits
     async def test_who_gives_no_sign_of_life_for_a_lease_has_a_rollout_no_more(self, url: str) -> None:
         async with open_state(url, lease_s=2) as store, open_state(url) as other:
             await store.rollouts.acquire_claim(by_force=False)
