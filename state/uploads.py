@@ -181,6 +181,7 @@ class Uploads:
                 return
             key = {"company_id": upload.company_id, "data_type": upload.data_type}
             records = [PushedRecord(*record) for record in upload.content]
+            # A deletion takes every kind that bears the id: one row in place of them all.
             for ids in _in_queries([each.record_id for each in records if each.digest == DELETED]):
                 await transaction.execute(delete(pushed_records).where(_has_ids(**key, ids=ids)))
             await upsert(

@@ -166,6 +166,7 @@ class RevisionKeeper:
         if standing is Standing.TAKE:
             await self._put_in_force(own)
         self.compared = own
+        # Only while somebody keeps it: else nobody at all would look at the fleet.
         self.leaves_to_others = others_keep_it and standing in (Standing.HOLD, Standing.REPORT_ONLY)
         self._set_standing(standing)
 

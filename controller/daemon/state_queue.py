@@ -69,7 +69,7 @@ class StateQueue:
         self._is_noted.set()
 
     def add_recorded(self, keys: Iterable[str]) -> None:
-        if any(True for _ in keys):
+        if tuple(keys):
             self._on_maybe_due()
 
     async def get(self) -> Work:

@@ -88,6 +88,7 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     """
     run, renames = snapshot.run, snapshot.renames
     plans = await plan_all(sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress)
+    # Whatever is agreed to later: a verdict is about a look, and nothing is written to whoever has one.
     await run.store.in_sync_cache.save_keys(snapshot.new_in_sync_keys)
     # The first hold stays, since it leaves the next ones no changes to hold: what a person has said goes before ours.
     plans = [hold_if_closed(plan, snapshot.desired[plan.merchant], run.service_now()) for plan in plans]
@@ -146,6 +147,7 @@ async def execute(
     await run.store.rollouts.release_holds(snapshot.released_holds)
     run_id = await begin_run(run, started)
     await run.store.runs.record_events(run_id, rename_events(run_id, started, moved))
+    # The state has the new names by now: nothing that is done from here on may rename once more.
     snapshot = replace(snapshot, run_id=run_id, renames=RenamePlan())
 
     async def record(outcomes: Mapping[str, Outcome]) -> None:

@@ -75,12 +75,12 @@ async def merchant_lease(merchant: str, snapshot: RunSnapshot) -> AsyncIterator[
 async def _is_recorded_otherwise(merchant: str, snapshot: RunSnapshot) -> bool:
     store = snapshot.run.store
     now = (await store.records.load([merchant])).get(merchant)
+    if _what_plans_rest_on(now) != _what_plans_rest_on(snapshot.records.get(merchant)):
+        return True
     # A manual sync that was begun or closed since has moved the switch, and the wish for it.
-    open_sync = snapshot.open_manual_syncs.get(merchant)
-    syncs = [each.id for each in await store.manual_syncs.load_open() if each.merchant == merchant]
-    return _what_plans_rest_on(now) != _what_plans_rest_on(snapshot.records.get(merchant)) or syncs != (
-        [open_sync.id] if open_sync else []
-    )
+    planned_with = snapshot.open_manual_syncs.get(merchant)
+    open_now = [each.id for each in await store.manual_syncs.load_open() if each.merchant == merchant]
+    return open_now != ([planned_with.id] if planned_with else [])
 
 
 def _what_plans_rest_on(record: MerchantRecord | None) -> tuple[object, ...]:

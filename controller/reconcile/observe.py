@@ -119,6 +119,7 @@ async def _find_bound_company(
 ) -> Company | Absent | Unread:
     """By the listing where that has all we bound; what it lacks is read by id: a listing alone proves nothing."""
     listed = snapshot.company_index.by_id.get(company_id) if snapshot.company_index else None
+    # A list may lag behind what we created: without the connection that we bound it is not believed about it.
     if listed and recorded.connection_id in (None, *(each.id for each in listed.connections)):
         return _unread_if_incomplete(listed)
     by_id = snapshot.company_index.unlisted.get(company_id) if snapshot.company_index else None

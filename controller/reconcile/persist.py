@@ -197,6 +197,7 @@ def last_applied_after(plan: Plan, wanted: DesiredMerchant, recorded: RecordedSt
             values[path] = value
             values |= {source_path(path): rules[path]} if path in rules else {}
         else:
+            # Left as somebody else set it: what we set last stays, and the next look sees the same drift.
             values |= {
                 each: recorded.last_applied[each] for each in (path, source_path(path)) if each in recorded.last_applied
             }

@@ -86,6 +86,7 @@ class ListingWatcher:
         if not self._is_usable(listing):
             return
         before, self.companies = self.companies, {each.id: _company_row(each) for each in listing.companies}
+        # A complete listing tells the statuses, too; by its beginning, since what happened while it was read may lack.
         self.listed_at = self.statuses_listed_at = listing.began_at
         bindings = await self.store.bindings.load()
         # As a look at everyone counts: who was taken down has its company no more.

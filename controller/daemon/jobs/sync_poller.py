@@ -96,6 +96,7 @@ def select_next(
     due = [
         plan
         for plan in plans
+        # In either direction: what was read in the future was read before the clock was put back.
         if plan.merchant not in read or abs(now - read[plan.merchant]) >= timedelta(seconds=round_s)
     ]
     due.sort(key=lambda plan: (plan.merchant in read, read.get(plan.merchant, now), plan.merchant))
