@@ -148,6 +148,17 @@ def test_a_listing_that_is_not_whole_says_nothing_and_the_next_one_says_it(place
     assert looked_at(place, unlink_unseen, heal) == [(), ("ann",)]
 
 
+def test_what_changed_while_the_state_was_away_leads_to_its_merchant_once_it_is_back(place: Place) -> None:
+    state = Path(place.settings.state.removeprefix("sqlite:///"))
+    away = state.with_suffix(".away")
+
+    def unlink_while_it_goes() -> None:
+        place.unlink_books_in_portal("ann")
+        state.rename(away)
+
+    assert looked_at(place, unlink_while_it_goes, lambda: away.rename(state), nothing) == [(), ("ann",), ()]
+
+
 @pytest.mark.waits
 @pytest.mark.over_tcp
 def test_in_run_an_unlink_without_a_webhook_is_found_long_before_the_resync(tmp_path: Path, emulator: Emulator) -> None:

@@ -85,10 +85,11 @@ class ListingWatcher:
         listing = await self.api.companies()
         if not self._is_usable(listing):
             return
+        # Before the listing takes the place of the one before: where the state does not answer, the next one compares.
+        bindings = await self.store.bindings.load()
         before, self.companies = self.companies, {each.id: _company_row(each) for each in listing.companies}
         # A complete listing tells the statuses, too; by its beginning, since what happened while it was read may lack.
         self.listed_at = self.statuses_listed_at = listing.began_at
-        bindings = await self.store.bindings.load()
         # As a look at everyone counts: who was taken down has its company no more.
         claimed = {each.company_id for each in bindings if not each.retired_at}
         self.record_unclaimed({each.id: each.name for each in listing.companies if each.id not in claimed})
@@ -101,10 +102,10 @@ class ListingWatcher:
         listing = await self.api.companies(connection_statuses=NOT_LINKED_STATUSES)
         if not self._is_usable(listing):
             return
-        before, self.companies = self.companies, with_statuses(self.companies, listing.companies)
-        self.statuses_listed_at = listing.began_at
-        if changed := changed_company_ids(before, self.companies):
+        companies = with_statuses(self.companies, listing.companies)
+        if changed := changed_company_ids(self.companies, companies):
             self._enqueue_merchants_of(changed, await self.store.bindings.load())
+        self.companies, self.statuses_listed_at = companies, listing.began_at
 
     def _enqueue_merchants_of(self, company_ids: Collection[str], bindings: Iterable[Binding]) -> None:
         merchants = sorted(each.merchant for each in bindings if each.company_id in company_ids)
