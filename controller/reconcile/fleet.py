@@ -164,7 +164,8 @@ async def execute(
         error.args = (f"{error} By then {writes} had been sent.",)
         raise
     try:
-        outcomes |= await retry_lost_creates(plan, snapshot, outcomes)
+        # Unguarded: a run that waits for lost answers is alone in its process, and nobody takes over from it.
+        outcomes |= await retry_lost_creates(plan, snapshot, outcomes, applier)
         plan, outcomes = await fail_duplicate_creates(plan, snapshot, outcomes)
     except ApiUnusable as error:
         # What the first round wrote is written: it is reported and recorded, and only the run ends here.

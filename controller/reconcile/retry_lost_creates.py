@@ -11,13 +11,14 @@ from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan
 from controller.reconcile.apply_new_accounts import ACCOUNT_INTENT
 from controller.reconcile.concurrency import apply_all, plan_all
 from controller.reconcile.load_snapshot import load_open_intents, load_snapshot
+from controller.reconcile.plan_merchant import Applier
 from controller.reconcile.recover_intents import settle_intents
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count
 
 
 async def retry_lost_creates(
-    plan: FleetPlan, snapshot: RunSnapshot, first: Mapping[str, Outcome]
+    plan: FleetPlan, snapshot: RunSnapshot, first: Mapping[str, Outcome], applier: Applier
 ) -> dict[str, Outcome]:
     """The outcomes of the merchants that have an open intent after the first round; nobody else is touched.
 
@@ -37,7 +38,7 @@ async def retry_lost_creates(
     except StoppedBySignal:
         return {}
     agreed = [_only_agreed_changes(new, old) for new, old in zip(later, again, strict=True)]
-    outcomes = await apply_all(agreed, anew, run.parallelism, _no_progress)
+    outcomes = await apply_all(agreed, anew, run.parallelism, _no_progress, applier)
     both = {name: _add_first_round_writes(first.get(name), outcome) for name, outcome in outcomes.items()}
     return both | {each.merchant: made for each in later if (made := _applied_if_made(each, first.get(each.merchant)))}
 

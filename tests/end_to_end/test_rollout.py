@@ -24,6 +24,7 @@ from controller.model.run import Scope
 from controller.reporting.rollout import rollout_exit_code, rollout_json, rollout_text
 from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, RolloutResult, StartRequest, UndoRequest
+from state import open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call
 from tests.processes import PythonProcess
@@ -472,6 +473,26 @@ def test_undo_puts_back_what_was_changed_and_leaves_alone_what_somebody_changed_
     assert {name: place.document(name) for name in others} == {name: before[name] for name in others}
     assert (rollout.state, rollout_exit_code(rollout, None)) == (RolloutState.UNDONE, 3)
     assert of_state(rollout, MemberState.NOT_REVERTED) == CANARIES[:1]
+
+
+def test_who_waited_for_a_lost_create_is_put_back_in_the_same_undo_and_counts_as_put_back(place: Place) -> None:
+    waiting = CANARIES[0]
+
+    async def lose_a_create() -> None:
+        async with open_state(place.settings.state) as store:
+            at = place.environment.clock()
+            await store.intents.begin(waiting, "company", name="lost", company_id=None, platform=None, at=at)
+
+    async def fields_set_last() -> set[str]:
+        async with open_state(place.settings.state) as store:
+            return set((await store.records.load([waiting]))[waiting].applied)
+
+    start(place)
+    fields = asyncio.run(fields_set_last())
+    asyncio.run(lose_a_create())
+    assert undo(place).state is RolloutState.UNDONE
+    assert stand_at(place, TIPS) == FLEET
+    assert asyncio.run(fields_set_last()) == fields
 
 
 def test_undo_of_half_a_rollout_touches_nobody_that_it_had_not_reached(place: Place) -> None:
