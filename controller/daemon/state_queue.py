@@ -81,10 +81,11 @@ class StateQueue:
     async def done(self, work: Work) -> None:
         """Once the state can be reached: what stayed in work here, nobody would look at again."""
         while True:
-            with suppress(StateUnreachable), self._taking_notes() as asks:
-                # In turn: what is being written down at this moment was noted before, and has to be down first.
+            with suppress(StateUnreachable):
+                # In turn, and what is noted is taken in it: where a write before has just failed, that is noted again.
                 async with self._writing:
-                    await self._due.finish(work, self._taker, asks)
+                    with self._taking_notes() as asks:
+                        await self._due.finish(work, self._taker, asks)
                 break
             if self._closed:
                 return  # they are given back with all that this process has
@@ -148,8 +149,8 @@ class StateQueue:
             self._on_maybe_due()
 
     async def _write_down(self) -> None:
-        with self._taking_notes() as asks:
-            async with self._writing:
+        async with self._writing:
+            with self._taking_notes() as asks:
                 # A revision is judged as a whole: nobody takes a part of it.
                 is_revision = any(ask.lane == Lane.REVISION for ask in asks.values())
                 await self._due.ask(asks, at_once=is_revision)

@@ -8,7 +8,7 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +20,9 @@ from controller.daemon.scheduler import run_timers
 from controller.daemon.state_queue import StateQueue, open_state_queue
 from controller.daemon.workqueue import EVERYONE, Lane, Queue, Work, WorkQueue
 from state import ProcessIdentity, ReceivedDelivery, Store, open_state
-from state.due import Due
+from state.database import Database, open_database
+from state.due import Ask, Due
+from state.errors import StateUnreachable
 from tests.postgresql import empty_schema, execute, query_value
 from tests.processes import PythonProcess
 
@@ -468,3 +470,39 @@ async def main():
         await asyncio.sleep(600)
 asyncio.run(main())
 """
+
+
+class _OutOfReachOnce(Due):
+    """Whose next request for a look, once that is wanted, finds the state out of reach."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.is_to_fail = False
+        self.is_asked, self.may_fail = asyncio.Event(), asyncio.Event()
+
+    async def ask(self, asks: Mapping[str, Ask], *, at_once: bool = False) -> None:
+        if not self.is_to_fail:
+            await super().ask(asks, at_once=at_once)
+            return
+        self.is_to_fail = False
+        self.is_asked.set()
+        await self.may_fail.wait()
+        raise StateUnreachable("a restart")
+
+
+async def test_no_look_counts_as_made_before_what_it_leads_to_is_written_though_a_write_has_just_failed(
+    tmp_path: Path,
+) -> None:
+    async with open_database(f"sqlite:///{tmp_path}/state.db") as database:
+        due = _OutOfReachOnce(database)
+        await due.ask({"ann": Ask()})
+        async with open_state_queue(due, US) as queue:
+            work = await queue.get_urgent()
+            due.is_to_fail = True
+            queue.add(["ann"], after_s=60)
+            await due.is_asked.wait()
+            ending = asyncio.create_task(queue.done(work))
+            await asyncio.sleep(0)
+            due.may_fail.set()
+            await ending
+            assert await due.count_waiting() == 1
