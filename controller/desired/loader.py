@@ -194,21 +194,24 @@ def _parse_file(
     loaded: _LoadedManifests, file: str, content: bytes, cache: ManifestCache
 ) -> tuple[ParsedManifest, ...]:
     """The manifests of one file; adds its diagnostics to `loaded`, or the manifests to the cache."""
-    text = yaml_reader.read(content, file)
-    diagnostics = [*text.diagnostics]
+    of_file: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     documents: list[ParsedManifest] = []
-    # Emptied by mistake, its merchants would count as removed.
-    if not text.documents and not diagnostics:
-        remedy = "remove the file, if its merchants are to go; else write their manifests"
-        diagnostics.append(Diagnostic(file, 1, 1, "no manifest in this file: it is empty, or all comments", remedy))
-    for index, node in enumerate(text.documents):
-        if len(diagnostics) >= MAX_DIAGNOSTICS:
+    is_empty = True
+    for node, is_incomplete in yaml_reader.read_each(content, file, of_file):
+        is_empty = False
+        if len(of_file) + len(diagnostics) >= MAX_DIAGNOSTICS:
             diagnostics.append(_too_many_diagnostics(file, node.position))
             break
-        document, problems = _check_document(file, node, is_incomplete=index in text.incomplete)
+        document, problems = _check_document(file, node, is_incomplete)
         diagnostics.extend(problems)
         if document:
             documents.append(document)
+    # Emptied by mistake, its merchants would count as removed.
+    if is_empty and not of_file:
+        remedy = "remove the file, if its merchants are to go; else write their manifests"
+        diagnostics.append(Diagnostic(file, 1, 1, "no manifest in this file: it is empty, or all comments", remedy))
+    diagnostics = [*of_file, *diagnostics]
     loaded.diagnostics.extend(diagnostics)
     if not diagnostics:
         cache.put(content, documents)

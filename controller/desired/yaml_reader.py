@@ -8,7 +8,7 @@ in one Unicode form (NFC), in whichever form an editor or a file system saved it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -107,22 +107,35 @@ class YamlNode(NamedTuple):
         return node
 
 
+class ParsedDocument(NamedTuple):
+    """One document of a file. `is_incomplete`: some of it could not be read."""
+
+    node: YamlNode
+    is_incomplete: bool
+
+
 class ParsedYaml(NamedTuple):
-    """A file's documents, and what is wrong with it. `incomplete`: indexes of documents that were not read in full."""
+    """A file's documents, and what is wrong with it."""
 
     documents: tuple[YamlNode, ...]
     diagnostics: tuple[Diagnostic, ...]
-    incomplete: frozenset[int] = frozenset()
 
 
 def read(content: bytes, file: str) -> ParsedYaml:
     """The documents of one file, empty ones left out; `file` is its name in diagnostics."""
+    diagnostics: list[Diagnostic] = []
+    documents = tuple(document.node for document in read_each(content, file, diagnostics))
+    return ParsedYaml(documents, tuple(diagnostics))
+
+
+def read_each(content: bytes, file: str, diagnostics: list[Diagnostic]) -> Iterator[ParsedDocument]:
+    """The same one after another: of a file with thousands of documents, only one has its nodes in memory. What is
+    wrong with the file is added to `diagnostics` as far as it was read."""
     diagnostic = _encoding_diagnostic(content, file)
     if diagnostic:
-        return ParsedYaml((), (diagnostic,))
-    reader = _Reader(content, file)
-    documents = reader.documents()
-    return ParsedYaml(tuple(documents), tuple(reader.diagnostics), frozenset(reader.incomplete))
+        diagnostics.append(diagnostic)
+    else:
+        yield from _Reader(content, file, diagnostics).documents()
 
 
 def document_spans(content: bytes) -> list[tuple[int, int | None]]:
@@ -233,46 +246,43 @@ class _Unreadable(Exception):
 class _Reader:
     """Builds nodes from the events of one file."""
 
-    def __init__(self, content: bytes, file: str) -> None:
+    def __init__(self, content: bytes, file: str, diagnostics: list[Diagnostic]) -> None:
         self.content = content
         self.file = file
-        self.diagnostics: list[Diagnostic] = []
-        self.incomplete: list[int] = []
+        self.diagnostics = diagnostics
         self._event: Callable[[], Any] = CParser(content).get_event
         self._anchors: dict[str, tuple[YamlNode, int]] = {}
+        self._documents = 0
         self._nodes = 0  # of the current document
         self._nodes_before = 0  # of the documents before it
 
-    def documents(self) -> list[YamlNode]:
+    def documents(self) -> Iterator[ParsedDocument]:
         """The documents up to the end, or to where the file cannot be read."""
-        found: list[YamlNode] = []
         try:
             while True:
                 event = self._event()
                 if type(event) is StreamEndEvent:
                     break
                 if type(event) is DocumentStartEvent:
-                    self._add_document(event, found)
+                    before = len(self.diagnostics)
+                    node = self._document(event)
+                    if node.value is not None:
+                        self._documents += 1
+                        yield ParsedDocument(node, len(self.diagnostics) > before)
         except _Unreadable:
             pass
         except YAMLError as error:
             self.diagnostics.append(_syntax_diagnostic(error, self.content, self.file))
-        return found
 
-    def _add_document(self, start: Any, found: list[YamlNode]) -> None:
+    def _document(self, start: Any) -> YamlNode:
         self._anchors.clear()
         self._nodes_before += self._nodes
         self._nodes = 0
-        if len(found) >= MAX_DOCUMENTS or self._nodes_before > MAX_NODES_PER_FILE:
+        if self._documents >= MAX_DOCUMENTS or self._nodes_before > MAX_NODES_PER_FILE:
             raise self._add_final_diagnostic(
-                start, f"too much for one file after {len(found)} documents", "split it into several files"
+                start, f"too much for one file after {self._documents} documents", "split it into several files"
             )
-        before = len(self.diagnostics)
-        node = self._node(self._event(), 0)
-        if node.value is not None:
-            if len(self.diagnostics) > before:
-                self.incomplete.append(len(found))
-            found.append(node)
+        return self._node(self._event(), 0)
 
     def _node(self, event: Any, depth: int) -> YamlNode:
         kind = type(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from controller.model.desired import DesiredMerchant, LinkState
@@ -60,10 +61,13 @@ class StepResult:
     differences: Mapping[str, Direction] = field(default_factory=dict)
 
 
+# Kept, since nearly every merchant of a fleet has the same ones: ten thousand plans would hold a hundred thousand.
+@lru_cache(maxsize=1024)
 def condition_met(kind: str, reason: str = "") -> Condition:
     return Condition(kind, ConditionStatus.TRUE, reason)
 
 
+@lru_cache(maxsize=1024)
 def condition_unmet(kind: str, reason: str) -> Condition:
     return Condition(kind, ConditionStatus.FALSE, reason)
 

@@ -296,7 +296,7 @@ def _ready_condition(context: PlanningContext, unmet: Condition | None) -> Condi
     # Exactly one of each: with two that are linked Codat synchronises nothing (API notes 4.5 #1).
     has_both = linked.count("commerce") == linked.count("accounting") == 1
     if isinstance(live, Configuration) and live.configured and live.enabled and has_both:
-        return Condition(READY_CONDITION, ConditionStatus.TRUE)
+        return condition_met(READY_CONDITION)
     if unmet is None:
         return Condition(READY_CONDITION, ConditionStatus.FALSE, "not switched on")
     status = ConditionStatus.UNKNOWN if unmet.status is ConditionStatus.UNKNOWN else ConditionStatus.FALSE

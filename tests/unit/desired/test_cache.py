@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from controller.desired import cache as cache_module
 from controller.desired import yaml_reader
 from controller.desired.loader import load_fleet
-from controller.desired.yaml_reader import ParsedYaml
-from controller.model.desired import Fleet
+from controller.desired.yaml_reader import ParsedDocument
+from controller.model.desired import Diagnostic, Fleet
 from tests.unit.desired.test_loader import BASE, merchant, profile
 
 MERCHANTS = 300
@@ -47,13 +48,13 @@ def cache(tmp_path: Path) -> Path:
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were parsed, as they are."""
     files: list[str] = []
-    read = yaml_reader.read
+    read_each = yaml_reader.read_each
 
-    def noted(content: bytes, file: str) -> ParsedYaml:
+    def noted(content: bytes, file: str, diagnostics: list[Diagnostic]) -> Iterator[ParsedDocument]:
         files.append(Path(file).name)
-        return read(content, file)
+        return read_each(content, file, diagnostics)
 
-    monkeypatch.setattr(yaml_reader, read.__name__, noted)
+    monkeypatch.setattr(yaml_reader, read_each.__name__, noted)
     return files
 
 
