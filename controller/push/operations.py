@@ -120,6 +120,7 @@ async def push(
                 request.on_message,
             )
             starts_anew = await _forget_if_connection_deleted(name, company, sender)
+            # Only what Codat still had in hand, for the comparison: a lost answer is looked for under the lease.
             await settle_uploads(sender, wait_for_lost=False)
             books = Books.after(await api.last_successful_sync(company.id))
             pushing = _Push(spool, request, sender, books)
@@ -261,6 +262,7 @@ class _Push:
         """Ids of records that Codat has and this push does not, in portions."""
         company_id, data_type, after = self._sender.company_id, COMMERCE_DATA_TYPES[type_key], ""
         while ids := await self._uploads.load_present_ids(company_id, data_type, after, PORTION):
+            # Behind the last id, not so many rows on: what is deleted meanwhile moves no portion.
             after = ids[-1]
             named = self._spool.kinds_by_id(type_key, ids).keys() | self._spool.deleted_ids(type_key, ids)
             yield [each for each in ids if each not in named]

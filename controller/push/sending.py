@@ -203,6 +203,7 @@ async def _wait_until_age(sender: Sender, row: UploadRow, age_s: float) -> None:
     if missing > 0:
         what = f"the answer to {format_count(row.records, 'record')} of {row.data_type} was lost"
         sender.on_message(f"{what}; looking in {missing:.0f} s whether it arrived")
+        # Never longer, whatever clock dated the request.
         await sender.environment.sleep(min(missing, age_s))
 
 

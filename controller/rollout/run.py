@@ -103,6 +103,7 @@ async def confirm_and_record_rollout(
     if preview.plan.refusal or idle or not may_write_else_stop(preview.plan, run.stop) or not confirm(preview):
         return preview
     rows = await run.store.records.load()
+    # First the names: the members are recorded under those of these manifests.
     await apply_renames(run.fleet, await resolve_renames(run.fleet, rows, run.store), run.store, run.now())
     members = _member_rows(preview, run.fleet.merchants)
     # By force, since none is under way: whoever has the claim still was told to stop.
@@ -210,6 +211,7 @@ async def _write_wave(
     wave = replace(run, scope=Scope(names=names), author=replace(run.author, verb=rollout.name))
     stuck: dict[str, str] = {}
 
+    # In the place of a person who is asked: the wave is planned and judged, and nothing of it is written yet.
     def may_begin(plan: FleetPlan) -> bool:
         found = {each.merchant: why for each in plan.plans if (why := why_stuck(each))}
         stuck.update(found if why_wave_not_begun(rollout, found) else {})

@@ -68,6 +68,7 @@ async def undo_rollout(
     await run.store.rollouts.compare_and_set(
         rollout.id, if_state_in=[*UNDOABLE_STATES], state=RolloutState.UNDOING.value, since=run.now()
     )
+    # Before anybody is put back: `run` would bring the change to whom nobody holds, as the manifests still want it.
     await run.store.rollouts.hold_members(rollout.id)
     await execute(plan, snapshot, _undo_applier(rollout, members), started, {}, Takeovers())
     return await _end_undo(await load_rollout(run.store, rollout.name), members, run)
@@ -89,6 +90,7 @@ async def _plan_undo(
     """What is remembered of everyone is read first: the wishes are made of it."""
     rows = await run.store.records.load(members)
     known = {name: row.applied.get(COMPANY_NAME_PATH) for name, row in rows.items()}
+    # As recorded: what is carried out is recorded, and an undo says nothing of what becomes of a removed manifest.
     policies = {name: DeletionPolicy(row.deletion) for name, row in rows.items()}
     wishes = {
         name: _desired_before(

@@ -78,6 +78,7 @@ async def serving_web(
             ws="none",
             lifespan="on",
             access_log=False,
+            # The log of this process is set up already, and uvicorn's own would take its place.
             log_config=None,
             proxy_headers=False,
             server_header=False,
