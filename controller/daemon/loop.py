@@ -52,7 +52,7 @@ over all of them would take minutes, and whose turn it is would fall behind for 
 LEFT_TO_OTHERS_CHECK_INTERVAL_S = 1.0
 """Seconds between two looks whether this process still has to leave the fleet to another one."""
 
-MANIFEST_POLL_INTERVAL_S = 1.0
+MANIFEST_POLL_INTERVAL_S = 2.0
 """Seconds between two looks at the folder of manifests. What changed is loaded once it has stood still for so long."""
 
 QUOTA_CHECK_INTERVAL_S = 60.0
