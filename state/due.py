@@ -78,7 +78,6 @@ class Due:
     async def finish(self, work: Mapping[str, int], taker: Taker, asks: Mapping[str, Ask]) -> None:
         """Those whom this taker has in these lanes were looked at, and that is what came of it. Durable together."""
         async with self._database.writing() as transaction:
-            # First what came of it: a key that is asked for once more has a time again, and so its row stays.
             await ask_within(transaction, asks)
             for lane in sorted(set(work.values())):
                 for some in _batches(sorted(key for key in work if work[key] == lane)):
