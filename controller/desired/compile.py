@@ -110,6 +110,7 @@ def compile_merchant(document: ParsedManifest, base: BaseProfile) -> tuple[Desir
         created = tuple(path for path, value in fields.items() if isinstance(value, Ref) and value.create)
         base.compiled_variants[variant] = CompiledFields(fields, digest, is_valid, created)
     compiled = base.compiled_variants[variant]
+    # Anew for each merchant: the rules are broken alike, and at other places.
     if not compiled.is_valid:
         diagnostics.extend(_broken_rules(layers))
     diagnostics += [*_check_company_name(layers), *_check_platform(document, layers), *_check_replacement(layers)]

@@ -123,6 +123,7 @@ def _load(
     compiled = [(document, merchant) for document, merchant in compiled if merchant.name not in others]
     renames = {name: rename for name, rename in renames.items() if name not in others}
     loaded.diagnostics.extend(_too_long_ignored((merchant for _, merchant in compiled), today))
+    # Each once: a fault of a profile was found with every merchant that builds on it.
     diagnostics = tuple(sorted(set(loaded.diagnostics)))
     # A file or a folder: `acme.yaml` is in part "acme.yaml" and "acme/uk.yaml" in "acme", but not "acme-2.yaml".
     merchants = {

@@ -195,6 +195,7 @@ def _plan_first_configuration(
     values = _values_after(live, diff.to_write)
     incomplete = _first_configuration_gaps(context, live, resolved, values, new)
     violations = () if incomplete else _violation_findings(context, values, live)
+    # All else of a first configuration is only to come: it differs from nothing yet.
     moved = [change for change in (*diff.held, *diff.to_write) if change.field in diff.old_options]
     differences = {change.field: change.direction for change in moved}
     findings = (

@@ -94,6 +94,7 @@ def make_plan(
     declared, hidden = split_ignored(declared, desired, now)
     if not hidden:
         return declared
+    # A second time for what is written: the first one has told how the merchant stands against all that is declared.
     rest = _run_steps(without_ignored_fields(desired, hidden), observed, recorded, now, remap_allowed=remap)
     not_made = {CORRECTED_BY.get(finding.code) for finding in hidden}
     changes = tuple(change for change in rest.changes if change.kind not in not_made)

@@ -74,6 +74,7 @@ def former_option_if_moved(context: PlanningContext, live: Configuration, path: 
     if not led_to(ref, last):
         return None
     offered = live.options.get(resolve_live_path(live.values, path) or path, ())
+    # One that is not offered any more dangles, if it is selected still, and has a finding for that.
     return next((option for option in offered if values_equal(option, last)), None)
 
 
