@@ -28,6 +28,7 @@ from state.findings import FindingEnding, FindingRow, OccurrenceRow
 from state.hooks import HookRow
 from state.inbox import DeliveryReceipt, ReceivedDelivery
 from state.intents import Intent, SeenCompanies
+from state.last_syncs import LastSyncRow
 from state.lock import LockWait, StateLock
 from state.manual_syncs import ManualSyncRow
 from state.process import LockRow, ProcessIdentity
@@ -41,7 +42,6 @@ from state.runs import EventRow, RunAuthor
 from state.samples import Sample
 from state.seen import SeenRow
 from state.store import Store
-from state.syncs import SyncRow
 from state.uploads import PushedRecord, RememberedRecord, UploadLease, UploadRow
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "HoldRow",
     "HookRow",
     "Intent",
+    "LastSyncRow",
     "LockKind",
     "LockRow",
     "LockWait",
@@ -88,7 +89,6 @@ __all__ = [
     "SeenRow",
     "StateLock",
     "Store",
-    "SyncRow",
     "UploadLease",
     "UploadRow",
     "check_export",

@@ -23,6 +23,7 @@ from state.hooks import Hooks
 from state.in_sync_cache import InSyncCache
 from state.inbox import Inbox
 from state.intents import Intents
+from state.last_syncs import LastSyncs
 from state.lock import StateLock
 from state.manual_syncs import ManualSyncs
 from state.merchants import Merchants
@@ -37,7 +38,6 @@ from state.rollouts import Rollouts
 from state.runs import Runs
 from state.samples import Samples
 from state.seen import Seen
-from state.syncs import Syncs
 from state.uploads import Uploads
 
 
@@ -63,7 +63,7 @@ class Store:
         # What a plan is computed from
         self.records = MerchantRecords(database)
         self.in_sync_cache = InSyncCache(database)
-        self.syncs = Syncs(database)
+        self.last_syncs = LastSyncs(database)
         self.declarations = Declarations(database)
         self.manual_syncs = ManualSyncs(database, self.lock, lease_s)
         self.refresh_requests = RefreshRequests(database)

@@ -68,7 +68,7 @@ def command(
 ) -> None:
     """Put the sales of the merchant NAME into the books now: for testing, since schedules do it day by day."""
     from controller.cli.terminal import environment, print_notice, run_async
-    from controller.operations.sync import SyncRequest, latest_sync, sync
+    from controller.operations.sync import SyncRequest, confirm_and_sync, latest_sync
 
     settings: Settings = ctx.obj
     sync_range = _parse_range(**options)
@@ -78,7 +78,7 @@ def command(
         if not yes and not sys.stdin.isatty():
             raise UsageError("there is no terminal to ask on; say --yes to sync without asking. Nothing was done.")
         request = SyncRequest(sync_range, _confirm_callback(name, yes), lock_timeout, print_notice)
-        latest = run_async(sync(settings, name, request, environment=environment()))
+        latest = run_async(confirm_and_sync(settings, name, request, environment=environment()))
         if latest is None:
             click.echo("Nothing was done.", err=True)
             ctx.exit(1)

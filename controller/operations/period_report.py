@@ -70,7 +70,7 @@ async def _read_memory(settings: Settings, scope: Scope, store: Store, since: da
     if fleet and fleet.diagnostics and scope.is_everyone:
         names |= seen.keys()  # whose manifest is invalid by now is among them
     rows = await store.findings.load_open_or_ended_since(since)
-    syncs = await store.syncs.load()
+    syncs = await store.last_syncs.load()
     latest = {name: last_sync_from_row(row) for name, row in syncs.items() if name in names}
     not_booked = [find_not_booked(each.plan, latest.get(name), now) for name, each in seen.items() if name in names]
     return FleetMemory(

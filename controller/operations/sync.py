@@ -59,7 +59,7 @@ class SyncRequest:
     on_message: Callable[[str], None]
 
 
-async def sync(
+async def confirm_and_sync(
     settings: Settings, name: str, request: SyncRequest, *, environment: Environment = REAL_ENVIRONMENT
 ) -> Sync | None:
     """A manual sync, once it has ended, or a quarter of an hour after it was begun; None where `confirm` said no."""
@@ -80,9 +80,9 @@ async def _remember_latest(name: str, company_id: str, snapshot: RunSnapshot) ->
     """As `run` does when it reads it: a report of the state tells of it at once. Best effort, as there."""
     run = snapshot.run
     with suppress(RemoteError, StateProblem):
-        known = (await run.store.syncs.load()).get(name)
+        known = (await run.store.last_syncs.load()).get(name)
         row = await read_latest_sync(name, company_id, known, run.api, run.service_now())
-        await run.store.syncs.save([row])
+        await run.store.last_syncs.save([row])
 
 
 async def latest_sync(

@@ -15,15 +15,15 @@ from controller.reconcile.failure_policy import ends_run
 from controller.reconcile.observe import has_both_links
 from controller.reconcile.persist import last_sync_from_row
 from controller.reconcile.snapshot import RunSnapshot
-from state import SyncRow
+from state import LastSyncRow
 from state.errors import StateProblem
 
 MAX_SYNC_MESSAGE_CHARS = 1000
 
 
 async def read_latest_sync(
-    merchant: str, company_id: str, before: SyncRow | None, api: Reader, now: datetime
-) -> SyncRow:
+    merchant: str, company_id: str, before: LastSyncRow | None, api: Reader, now: datetime
+) -> LastSyncRow:
     """What is to be remembered, beside what was read before. Raises RemoteError."""
     sync = await api.latest_sync(company_id)
     code, ran_at = (sync.code, sync.started_at) if sync else (None, None)
@@ -31,11 +31,11 @@ async def read_latest_sync(
     since = before.since if before and same else now
     message, detail = (text[:MAX_SYNC_MESSAGE_CHARS] for text in ((sync.message, sync.detail) if sync else ("", "")))
     times = _failing_since_and_last_success(code, ran_at or since, before)
-    return SyncRow(merchant, code, message, ran_at, since, now, detail or None, *times)
+    return LastSyncRow(merchant, code, message, ran_at, since, now, detail or None, *times)
 
 
 def _failing_since_and_last_success(
-    code: int | None, at: datetime, before: SyncRow | None
+    code: int | None, at: datetime, before: LastSyncRow | None
 ) -> tuple[datetime | None, datetime | None]:
     """Since when syncs have failed in a row, and when one succeeded last, with this one that ran at `at`.
 
@@ -58,9 +58,9 @@ async def read_and_record_latest_syncs(snapshot: RunSnapshot) -> RunSnapshot:
     run = snapshot.run
     if not run.read_syncs:
         return snapshot
-    known, unread = await run.store.syncs.load(), dict[str, str]()
+    known, unread = await run.store.last_syncs.load(), dict[str, str]()
 
-    async def read(name: str) -> SyncRow | None:
+    async def read(name: str) -> LastSyncRow | None:
         if run.stop.signal:
             raise StoppedBySignal(run.stop.signal)
         company_id = snapshot.recorded_state(name).company_id
@@ -78,7 +78,7 @@ async def read_and_record_latest_syncs(snapshot: RunSnapshot) -> RunSnapshot:
     names = [name for name in snapshot.desired if _may_sync(snapshot.recorded_state(name), snapshot)]
     rows = [row for row in await map_bounded(names, read, run.parallelism, run.on_progress) if row]
     with suppress(StateProblem):  # the report has them all the same; the next reading is remembered again
-        await run.store.syncs.save(rows)
+        await run.store.last_syncs.save(rows)
     fresh = {
         row.merchant: replace(snapshot.recorded_state(row.merchant), last_sync=last_sync_from_row(row)) for row in rows
     }

@@ -62,7 +62,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         run.now(),
     )
     renames = await resolve_renames(run.fleet, rows, run.store)
-    rows, syncs = under_new_names(rows, renames), under_new_names(await run.store.syncs.load(), renames)
+    rows, syncs = under_new_names(rows, renames), under_new_names(await run.store.last_syncs.load(), renames)
     recorded = {name: recorded_state_of(row, syncs.get(name)) for name, row in rows.items()}
     desired = select_merchants(run.fleet, run.scope, recorded)
     without_manifest = merchants_without_manifest(run.fleet, run.scope, recorded) or ()

@@ -31,18 +31,18 @@ from controller.planning.zone_rules import source_path, time_sources
 from controller.reconcile.merchant_lease import merchant_lease
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.history import RunAuthor, later_values
-from state import EventRow, OccurrenceRow, Store, SyncRow
+from state import EventRow, LastSyncRow, OccurrenceRow, Store
 from state import MerchantRecord as Row
 
 
-def recorded_state_of(row: Row, sync: SyncRow | None = None) -> RecordedState:
+def recorded_state_of(row: Row, sync: LastSyncRow | None = None) -> RecordedState:
     """State's rows in the subject's own values; what was applied is parsed only when it is asked for."""
     last = last_sync_from_row(sync) if sync else None
     ids, applied = (row.company_id, row.connection_id), LastApplied(row)
     return RecordedState(*ids, applied, row.configured_at, row.deletion, row.retired_at, last, row.left_at)
 
 
-def last_sync_from_row(row: SyncRow) -> LastSync:
+def last_sync_from_row(row: LastSyncRow) -> LastSync:
     times = (row.failing_since, row.last_success_at)
     return LastSync(row.code, row.message, row.ran_at, row.since, row.read_at, row.detail or "", *times)
 

@@ -58,7 +58,7 @@ from controller.rollout.gate import (
 )
 from controller.rollout.record import describe_position, load_rollout
 from controller.rollout.waves import split_into_waves
-from state import MemberRow, ProcessIdentity, SyncRow
+from state import LastSyncRow, MemberRow, ProcessIdentity
 from state.errors import StateLocked
 
 ROLLOUT_POLL_INTERVAL_S = 0.5
@@ -325,17 +325,17 @@ async def _check_after_soak(rollout: Rollout, written_at: datetime, run: RunCont
 async def _read_and_save_syncs(snapshot: RunSnapshot) -> None:
     """How everyone's latest sync went; what cannot be read is not held against anybody."""
     run = snapshot.run
-    known = await run.store.syncs.load()
+    known = await run.store.last_syncs.load()
     companies = [(name, id_) for name in sorted(snapshot.desired) if (id_ := snapshot.recorded_state(name).company_id)]
 
-    async def read(who: tuple[str, str]) -> SyncRow | None:
+    async def read(who: tuple[str, str]) -> LastSyncRow | None:
         try:
             return await read_latest_sync(*who, known.get(who[0]), run.api, run.service_now())
         except RemoteError:
             return None
 
     rows = await map_bounded(companies, read, run.parallelism, run.on_progress)
-    await run.store.syncs.save(row for row in rows if row)
+    await run.store.last_syncs.save(row for row in rows if row)
 
 
 async def _advance(rollout: Rollout, why: PauseReason, run: RunContext, session: RolloutSession) -> None:

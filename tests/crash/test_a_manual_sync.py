@@ -22,7 +22,7 @@ from controller.model.run import RunPolicy, Scope
 from controller.model.syncs_and_uploads import SyncRange
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest, ignore_message
-from controller.operations.sync import SyncRequest, sync
+from controller.operations.sync import SyncRequest, confirm_and_sync
 from state import open_state
 from state.tables import manual_syncs
 from tests.crash.disturbance import Disturbance, Killed, disturbed
@@ -66,7 +66,7 @@ def request(**more: Any) -> SyncRequest:
 
 
 def synchronise(place: Place) -> None:
-    asyncio.run(sync(place.settings, "m-00000", request(), environment=place.environment))
+    asyncio.run(confirm_and_sync(place.settings, "m-00000", request(), environment=place.environment))
 
 
 def begun(place: Place, merchant: Merchant) -> int:
@@ -218,7 +218,7 @@ def test_while_a_sync_runs_nobody_switches_on_or_writes_and_a_look_says_why(plac
         assert isinstance(report, FleetReport)
         seen.append(report)
         with pytest.raises(MerchantctlError, match="is synchronising m-00000"):
-            await sync(place.settings, "m-00000", request(), environment=environment)
+            await confirm_and_sync(place.settings, "m-00000", request(), environment=environment)
 
     interfere(place, at_request(LATEST, look))
     with place.count_requests() as counts:
@@ -237,7 +237,7 @@ def test_of_two_that_were_agreed_to_at_once_one_begins(place: Place) -> None:
 
     async def both() -> list[object]:
         order = replace(request(), lock_timeout=300)
-        two = (sync(place.settings, "m-00000", order, environment=place.environment) for _ in range(2))
+        two = (confirm_and_sync(place.settings, "m-00000", order, environment=place.environment) for _ in range(2))
         return await asyncio.gather(*two, return_exceptions=True)
 
     ends = asyncio.run(both())

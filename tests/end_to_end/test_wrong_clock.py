@@ -310,7 +310,7 @@ def test_what_run_reads_and_asks_for_by_itself_is_dated_by_the_services_clock(
 
     async def noted() -> list[datetime]:
         async with open_state(place.settings.state) as store:
-            syncs, pulls = await store.syncs.load(), await store.refresh_requests.load()
+            syncs, pulls = await store.last_syncs.load(), await store.refresh_requests.load()
         return [syncs["acme"].read_at, pulls["acme"]] if syncs and pulls else []
 
     quick = {"MERCHANTCTL_SYNC_POLL_INTERVAL": "1s", "MERCHANTCTL_REFRESH_AFTER": "1s"}

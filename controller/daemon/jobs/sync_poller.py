@@ -24,7 +24,7 @@ from controller.model.plan import READY_CONDITION, ConditionStatus, Plan
 from controller.model.syncs_and_uploads import is_sync_failure
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.last_sync import read_latest_sync
-from state import Store, SyncRow
+from state import LastSyncRow, Store
 from state.errors import StateProblem
 
 SYNC_POLL_INTERVAL_S = 60.0
@@ -52,18 +52,18 @@ class SyncPoller:
     async def poll_some(self) -> None:
         """The next few. Only everybody's trouble ends it for this time: whoever was left out comes first the next."""
         try:
-            known = await self.store.syncs.load()
+            known = await self.store.last_syncs.load()
             with background_requests():
                 for plan in () if self.api.resume_at else self._next_due(known):
                     await self._poll_one(plan, known.get(plan.merchant))
         except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
             log.warning("sync_status_unreadable", reason=str(error))
 
-    async def _poll_one(self, plan: Plan, before: SyncRow | None) -> None:
+    async def _poll_one(self, plan: Plan, before: LastSyncRow | None) -> None:
         assert plan.company_id is not None, "in service is only who has a company"
         try:
             row = await read_latest_sync(plan.merchant, plan.company_id, before, self.api, self.now())
-            await self.store.syncs.save([row])
+            await self.store.last_syncs.save([row])
         except Exception as error:
             self.backoff.record_or_raise(plan.merchant, error, self.now(), "sync_status_unreadable")
             return
@@ -71,7 +71,7 @@ class SyncPoller:
         if _health_changed(before, row):
             self.queue.add([plan.merchant], lane=Lane.EVENT)
 
-    def _next_due(self, known: Mapping[str, SyncRow]) -> list[Plan]:
+    def _next_due(self, known: Mapping[str, LastSyncRow]) -> list[Plan]:
         plan = self.latest().plan
         ready = expected_to_sync(plan.plans) if plan else []
         due = self.backoff.not_backing_off(ready, self.now())
@@ -89,7 +89,7 @@ def expected_to_sync(plans: Iterable[Plan]) -> list[Plan]:
 
 
 def select_next(
-    plans: list[Plan], known: Mapping[str, SyncRow], now: datetime, round_s: float, interval_s: float
+    plans: list[Plan], known: Mapping[str, LastSyncRow], now: datetime, round_s: float, interval_s: float
 ) -> list[Plan]:
     """Those whose turn it is, never read and longest unread first; so many that a round gets through."""
     read = {plan.merchant: known[plan.merchant].read_at for plan in plans if plan.merchant in known}
@@ -103,6 +103,6 @@ def select_next(
     return due[: ceil(len(plans) * interval_s / round_s)]
 
 
-def _health_changed(before: SyncRow | None, row: SyncRow) -> bool:
+def _health_changed(before: LastSyncRow | None, row: LastSyncRow) -> bool:
     """From well to failed, or back."""
     return is_sync_failure(row.code) != (before is not None and is_sync_failure(before.code))

@@ -12,7 +12,7 @@ from controller.daemon.jobs.data_refresher import select_stale
 from controller.daemon.jobs.sync_poller import expected_to_sync, select_next
 from controller.model.holds import HeldBy, Hold
 from controller.model.plan import Condition, ConditionStatus, DataAge, Plan, PlanStatus
-from state import SyncRow
+from state import LastSyncRow
 from tests.build import USUAL_NOW
 
 HOUR = timedelta(hours=1)
@@ -28,9 +28,10 @@ def names(plans: list[Plan]) -> list[str]:
     return [each.merchant for each in plans]
 
 
-def read(**hours_ago: float) -> dict[str, SyncRow]:
+def read(**hours_ago: float) -> dict[str, LastSyncRow]:
     return {
-        name: SyncRow(name, 2000, "", USUAL_NOW, USUAL_NOW, USUAL_NOW - ago * HOUR) for name, ago in hours_ago.items()
+        name: LastSyncRow(name, 2000, "", USUAL_NOW, USUAL_NOW, USUAL_NOW - ago * HOUR)
+        for name, ago in hours_ago.items()
     }
 
 
@@ -50,12 +51,12 @@ def test_who_was_never_read_comes_first_then_who_was_read_longest_ago() -> None:
 def test_a_round_reads_everyone_once(merchants: int, turns: int) -> None:
     """However many merchants share a round, all are read within it and none twice."""
     plans = [plan(f"m{number:03}") for number in range(merchants)]
-    known: dict[str, SyncRow] = {}
+    known: dict[str, LastSyncRow] = {}
     for turn in range(turns):
         now = USUAL_NOW + timedelta(seconds=turn)
         for each in select_next(plans, known, now, turns, 1):
             assert each.merchant not in known
-            known[each.merchant] = SyncRow(each.merchant, 2000, "", now, now, now)
+            known[each.merchant] = LastSyncRow(each.merchant, 2000, "", now, now, now)
     assert len(known) == merchants
 
 

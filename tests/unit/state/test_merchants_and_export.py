@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from state import EventRow, FindingRow, MemberRow, ProcessIdentity, Store, SyncRow, open_state
+from state import EventRow, FindingRow, LastSyncRow, MemberRow, ProcessIdentity, Store, open_state
 from state.errors import MerchantTaken, UnknownMerchant, UnusableExport
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 5, tzinfo=UTC)
@@ -24,7 +24,7 @@ async def fill(store: Store, merchant: str = "acme") -> None:
     await store.runs.record_writes(run, {"create": 1}, NOON, confirmed=False)
     await store.runs.end(run, 0, {"writes": 1}, NOON)
     await store.in_sync_cache.save_keys({merchant: "v"})
-    await store.syncs.save([SyncRow(merchant, 2000, "", NOON, NOON, NOON)])
+    await store.last_syncs.save([LastSyncRow(merchant, 2000, "", NOON, NOON, NOON)])
     await store.refresh_requests.save([merchant], NOON)
     await store.rollouts.begin(f"of {merchant}", {"soak": 0}, [MemberRow(merchant, 1, "d", "done")], SOMEBODY, NOON)
 
@@ -55,7 +55,7 @@ async def test_a_renamed_merchant_takes_everything_along(store: Store) -> None:
     assert [intent.merchant for intent in await store.intents.load_open()] == ["acme-coffee"]
     assert {row.key for row in await store.findings.load_open()} == {("acme-coffee", "company-renamed", "")}
     assert set(await store.quarantine.load()) == {"acme-coffee"}
-    assert set(await store.syncs.load()) == {"acme-coffee"}
+    assert set(await store.last_syncs.load()) == {"acme-coffee"}
     assert [hold.merchant for hold in await store.rollouts.load_holds()] == ["acme-coffee"]
     assert len(await store.runs.load_events("acme-coffee")) == 1
 

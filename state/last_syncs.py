@@ -13,7 +13,7 @@ from state.tables import syncs
 
 
 @dataclass(frozen=True, slots=True)
-class SyncRow:
+class LastSyncRow:
     """One merchant's latest sync.
 
     code     Codat's code for its outcome; None = there was no sync yet
@@ -36,21 +36,21 @@ class SyncRow:
     last_success_at: datetime | None = None
 
 
-class Syncs:
+class LastSyncs:
     """The latest sync of each merchant."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, rows: Iterable[SyncRow]) -> None:
+    async def save(self, rows: Iterable[LastSyncRow]) -> None:
         """Replace the rows of these merchants."""
         columns = [asdict(row) for row in rows]
         if columns:
             async with self._database.writing() as transaction:
                 await upsert(transaction, syncs, columns)
 
-    async def load(self) -> dict[str, SyncRow]:
+    async def load(self) -> dict[str, LastSyncRow]:
         """By merchant its latest sync."""
         async with self._database.reading() as transaction:
-            rows = await transaction.execute(select(*(syncs.c[name] for name in SyncRow.__dataclass_fields__)))
-            return {row.merchant: SyncRow(*row) for row in rows}
+            rows = await transaction.execute(select(*(syncs.c[name] for name in LastSyncRow.__dataclass_fields__)))
+            return {row.merchant: LastSyncRow(*row) for row in rows}
