@@ -3,7 +3,7 @@
 read afresh → moved? stop → change declared fields only → rules → POST → read back
 
 The API has no ETag and takes the document whole (API notes 3.3): whatever the read lacked, the POST would wipe.
-Where the read that planned is a moment old, it is the read before the POST (`planned_documents`).
+Where the read that planned is a moment old, it is the read before the POST (`recent_documents`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from controller.reconcile.merchant_progress import (
     dropped_field_finding,
     undeclared_change_finding,
 )
-from controller.reconcile.planned_documents import PlannedDocument
+from controller.reconcile.recent_documents import RecentDocument
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_value
 
@@ -46,15 +46,15 @@ async def set_configuration(
     async def read_then_post(api: Client) -> None:
         nonlocal before, sent
         # It is taken: when this runs again, after a 429 or a second look, there is none, and the document is read anew.
-        planned = _fresh_planned_document(plan, progress, snapshot)
+        recent = _take_recent_document(plan, progress, snapshot)
         while True:
-            live = planned.live if planned else await _read_live(api, company_id, snapshot)
+            live = recent.live if recent else await _read_live(api, company_id, snapshot)
             _halt_if_changed(plan, change, live, progress, snapshot)
             before, sent = live.document, _document_to_send(plan, change, live, snapshot)
             await fence(snapshot)
-            if planned is None or planned.is_fresh(run.environment.monotonic()):
+            if recent is None or recent.is_fresh(run.environment.monotonic()):
                 break
-            planned = None  # the proof of the lock took its time
+            recent = None  # the proof of the lock took its time
         await progress.count_write(api.set_configuration(company_id, sent))
 
     async def is_done() -> bool:
@@ -175,12 +175,12 @@ async def _read_live(api: Reader, company_id: str, snapshot: RunSnapshot) -> Con
     return read_configuration(await api.configuration(company_id), snapshot.run.service_now())
 
 
-def _fresh_planned_document(plan: Plan, progress: MerchantProgress, snapshot: RunSnapshot) -> PlannedDocument | None:
+def _take_recent_document(plan: Plan, progress: MerchantProgress, snapshot: RunSnapshot) -> RecentDocument | None:
     """The document that was planned for, where it was read a moment ago and this is the first write since."""
-    planned = snapshot.planned_documents.take(plan.merchant)
-    if planned is None or progress.writes or not planned.is_fresh(snapshot.run.environment.monotonic()):
+    recent = snapshot.recent_documents.take(plan.merchant)
+    if recent is None or progress.writes or not recent.is_fresh(snapshot.run.environment.monotonic()):
         return None
-    return planned
+    return recent
 
 
 def _first_difference(change: Change, live: Configuration) -> str:

@@ -26,8 +26,8 @@ from controller.reconcile.in_sync_cache import cache_entry, cached_plan
 from controller.reconcile.merchant_lease import merchant_lease
 from controller.reconcile.observe import observe_basic, observe_details, reparse_at
 from controller.reconcile.persist import is_configured_after, persist_outcome
-from controller.reconcile.planned_documents import PlannedDocument
 from controller.reconcile.recent_changes import count_after_writing, count_before_writing
+from controller.reconcile.recent_documents import RecentDocument
 from controller.reconcile.recover_intents import unsettled_reason
 from controller.reconcile.snapshot import RunSnapshot
 
@@ -64,7 +64,7 @@ async def plan_merchant(merchant: str, snapshot: RunSnapshot) -> Plan:
     live = observed.configuration
     if isinstance(live, Configuration) and is_configured_after(plan) and plan.changes:
         snapshot.planned_sections[merchant] = section_paths(live.document)
-        snapshot.planned_documents.keep(merchant, PlannedDocument(live, basic.read_at))
+        snapshot.recent_documents.keep(merchant, RecentDocument(live, basic.read_at))
     key = cache_entry(plan, basic, snapshot)
     if key:
         snapshot.new_in_sync_keys[merchant] = key

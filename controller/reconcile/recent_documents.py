@@ -14,7 +14,7 @@ MAX_AGE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedDocument:
+class RecentDocument:
     """What a plan was made from. `read_at`: when it was received, by the environment's monotonic clock."""
 
     live: Configuration
@@ -24,16 +24,16 @@ class PlannedDocument:
         return 0 <= now - self.read_at <= MAX_AGE_S
 
 
-class PlannedDocuments:
+class RecentDocuments:
     """Of one run, by merchant. Each serves once: whoever waits in between, and comes again, reads anew."""
 
     def __init__(self) -> None:
-        self._by_merchant: dict[str, PlannedDocument] = {}
+        self._by_merchant: dict[str, RecentDocument] = {}
 
-    def keep(self, merchant: str, document: PlannedDocument) -> None:
+    def keep(self, merchant: str, document: RecentDocument) -> None:
         """Keeps it, and forgets those that are too old by now: a fleet has thousands."""
         kept = {name: each for name, each in self._by_merchant.items() if each.is_fresh(document.read_at)}
         self._by_merchant = {**kept, merchant: document}
 
-    def take(self, merchant: str) -> PlannedDocument | None:
+    def take(self, merchant: str) -> RecentDocument | None:
         return self._by_merchant.pop(merchant, None)

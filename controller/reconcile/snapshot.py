@@ -26,7 +26,7 @@ from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.declared_changes import DeclaredChange
 from controller.reconcile.listing_for_creates import RunCreates
-from controller.reconcile.planned_documents import PlannedDocuments
+from controller.reconcile.recent_documents import RecentDocuments
 from controller.reconcile.similar_names import SimilarNames
 from state import Intent, MerchantRecord, Quarantine, RemoteAccount
 
@@ -83,7 +83,7 @@ class RunSnapshot:
     Filled while the run works:
     new_in_sync_keys        what `in_sync_keys` is to be from now on
     planned_sections        sections of the documents that are to be written, as they were when planned
-    planned_documents       those documents themselves, as long as they are fresh
+    recent_documents        those documents themselves, as long as they are fresh
     creates                 the listing that creates rely on, and what was created
     document_write_slots    see MAX_CONCURRENT_DOCUMENT_WRITES
     absence_index           the one listing that confirms absences, where the run began without one
@@ -114,7 +114,7 @@ class RunSnapshot:
 
     new_in_sync_keys: dict[str, str] = field(default_factory=dict)
     planned_sections: dict[str, frozenset[str]] = field(default_factory=dict)
-    planned_documents: PlannedDocuments = field(default_factory=PlannedDocuments)
+    recent_documents: RecentDocuments = field(default_factory=RecentDocuments)
     creates: RunCreates = field(default_factory=RunCreates)
     document_write_slots: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(MAX_CONCURRENT_DOCUMENT_WRITES)

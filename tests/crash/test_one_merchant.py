@@ -12,7 +12,7 @@ from typing import Unpack
 import pytest
 
 from controller.model.report import FleetPlan, FleetReport
-from controller.reconcile.planned_documents import PlannedDocument, PlannedDocuments
+from controller.reconcile.recent_documents import RecentDocument, RecentDocuments
 from tests.crash.crash_proof import CrashProof
 from tests.emulator import Emulator, in_process_emulator
 from tests.end_to_end.place import ApplyOptions, Place
@@ -67,10 +67,10 @@ def test_a_look_at_one_disturbed_at_any_point_ends_as_the_undisturbed_one(
 
 
 def test_a_document_that_serves_twice_turns_the_proof_red(proof: CrashProof, monkeypatch: pytest.MonkeyPatch) -> None:
-    def keeps(self: PlannedDocuments, merchant: str) -> PlannedDocument | None:
+    def keeps(self: RecentDocuments, merchant: str) -> RecentDocument | None:
         return self._by_merchant.get(merchant)
 
-    monkeypatch.setattr(PlannedDocuments, PlannedDocuments.take.__name__, keeps)
-    monkeypatch.setattr(PlannedDocument, PlannedDocument.is_fresh.__name__, lambda self, now: True)
+    monkeypatch.setattr(RecentDocuments, RecentDocuments.take.__name__, keeps)
+    monkeypatch.setattr(RecentDocument, RecentDocument.is_fresh.__name__, lambda self, now: True)
     fault = "edited while our POST waits"
     assert any("an undeclared field was lost" in each for each in proof.problems_at(fault, proof.points(fault)))

@@ -21,7 +21,7 @@ import pytest
 
 from controller.daemon.loop import run_pass
 from controller.model.report import Applied, FleetReport
-from controller.reconcile.planned_documents import MAX_AGE_S
+from controller.reconcile.recent_documents import MAX_AGE_S
 from state.lock import StateLock
 from tests.emulator import Emulator
 from tests.end_to_end.interfere import at_request, interfere, is_call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.reconcile.planned_documents import MAX_AGE_S, PlannedDocument, PlannedDocuments
+from controller.reconcile.recent_documents import MAX_AGE_S, RecentDocument, RecentDocuments
 from tests import build
 
 LIVE = build.usual_configuration()
@@ -12,18 +12,18 @@ LIVE = build.usual_configuration()
 
 @pytest.mark.parametrize(("age", "fresh"), [(0, True), (MAX_AGE_S, True), (MAX_AGE_S + 0.001, False), (-1, False)])
 def test_a_document_is_fresh_for_a_moment(age: float, fresh: bool) -> None:
-    assert PlannedDocument(LIVE, read_at=0.0).is_fresh(age) is fresh
+    assert RecentDocument(LIVE, read_at=0.0).is_fresh(age) is fresh
 
 
 def test_it_is_given_out_once() -> None:
-    documents = PlannedDocuments()
-    documents.keep("acme", PlannedDocument(LIVE, 1.0))
-    assert documents.take("acme") == PlannedDocument(LIVE, 1.0)
+    documents = RecentDocuments()
+    documents.keep("acme", RecentDocument(LIVE, 1.0))
+    assert documents.take("acme") == RecentDocument(LIVE, 1.0)
     assert documents.take("acme") is None
 
 
 def test_of_a_fleet_only_the_fresh_ones_are_kept() -> None:
-    documents = PlannedDocuments()
+    documents = RecentDocuments()
     for number in range(1000):
-        documents.keep(f"m-{number}", PlannedDocument(LIVE, number * MAX_AGE_S))
+        documents.keep(f"m-{number}", RecentDocument(LIVE, number * MAX_AGE_S))
     assert [number for number in range(1000) if documents.take(f"m-{number}")] == [998, 999]
