@@ -123,7 +123,7 @@ class PostgresQueue(StateQueue):
         self._workers: dict[Lane, asyncio.Task[None]] = {}
         self._due_since: dict[str, float] = {}
         self._overdue: dict[str, Lane] = {}
-        self._is_unreadable = False
+        self._cannot_ring = False
 
     @property
     def timers(self) -> tuple[Timer, ...]:
@@ -163,13 +163,13 @@ class PostgresQueue(StateQueue):
                 self._update_overdue(due)
                 if due:
                     await self._ring(due)
-                self._is_unreadable = False
+                self._cannot_ring = False
             except StateProblem:
                 self._wake_waiters()
             except _FOREIGN as error:
-                if not self._is_unreadable:
-                    log.warning("queue_unreadable", reason=_first_line(error))
-                self._is_unreadable = True
+                if not self._cannot_ring:
+                    log.warning("bells_not_rung", reason=_first_line(error))
+                self._cannot_ring = True
                 self._wake_waiters()
 
     async def ring_forever(self) -> None:

@@ -202,7 +202,7 @@ class RevisionKeeper:
         """A held commit that the branch has left for the one in force again is nobody's question any more."""
         in_force = self.in_force.revision.git_commit if self.in_force else None
         if self.proposes and head == in_force and await self.store.revisions.drop_held(at=self.now()):
-            log.info("revision_not_held_any_more", commit=head)
+            log.info("held_revision_withdrawn", commit=head)
             self.held = None
 
     async def _allow_or_hold(self, head: str) -> bool:

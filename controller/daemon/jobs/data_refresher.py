@@ -52,7 +52,7 @@ class DataRefresher:
                 for each in () if self.api.resume_at else self._next_stale(await self.store.refresh_requests.load()):
                     number += await self._request_refresh(each)
         except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
-            log.warning("data_refresh_failed", reason=str(error))
+            log.warning("data_refresh_not_requested", reason=str(error))
         if number:
             log.info("data_refresh_requested", merchants=number)
 
@@ -68,7 +68,7 @@ class DataRefresher:
             await self.api.refresh(plan.company_id)
             await self.store.refresh_requests.save([plan.merchant], self.now())
         except Exception as error:
-            self.backoff.record_or_raise(plan.merchant, error, self.now(), "data_refresh_failed")
+            self.backoff.record_or_raise(plan.merchant, error, self.now(), "data_refresh_not_requested")
             return False
         self.backoff.record_success(plan.merchant)
         return True
