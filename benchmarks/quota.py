@@ -79,7 +79,7 @@ def measure() -> Iterator[Figure]:
         seen = tell(SpentQuota(companies), settings, Path(name) / "log")
         log = [json.loads(line) for line in (Path(name) / "log").read_text().splitlines() if line.startswith("{")]
     assert isinstance(seen, Seen)
-    said = [line for line in log if line["event"] == "quota_spent"]
+    said = [line for line in log if line["event"] == "background_quota_spent"]
     cut_short = [line for line in log if "used up" in str(line.get("cut_short"))]
     yield Figure(f"events of {DAYS} days answered", len(seen.waits), "")
     yield Figure("  slowest, though the resync has spent its share", max(seen.waits), "s", "<= 3")

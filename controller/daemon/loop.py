@@ -130,13 +130,13 @@ async def _wait_for_quota(daemon: DaemonContext) -> None:
     waited = False
     while (resume_at := daemon.run.api.resume_at) and not daemon.state.signal:
         if not waited:
-            log.warning("quota_spent", resume_at=resume_at.isoformat())
+            log.warning("background_quota_spent", resume_at=resume_at.isoformat())
         waited = True
         seconds = (resume_at - daemon.run.now()).total_seconds()
         with suppress(TimeoutError):
             await asyncio.wait_for(daemon.state.signal_received.wait(), min(max(seconds, 1.0), QUOTA_CHECK_INTERVAL_S))
     if waited:
-        log.info("quota_is_back")
+        log.info("background_quota_is_back")
 
 
 async def _run_long_passes(work: Work, daemon: DaemonContext) -> None:

@@ -73,7 +73,7 @@ async def prepare_account_import(
         await verify_account(api, await store.account.load(), bound, api.companies, environment.clock())
         live = await read_live_settings(IMPORTED_PARTS, await api.client_id(), api)
         hooks, unread_hooks = await _read_hooks(api)
-    flow, flow_left_out = _flow_spec(live, declared)
+    flow, flow_left_out = _undeclared_flow_spec(live, declared)
     alerts, hooks_left_out = _alerts_spec(hooks, declared)
     manifests = [
         *([NewManifest(FLOW_KIND, FLOW_NAME, flow)] if flow else []),
@@ -114,7 +114,7 @@ async def _read_hooks(api: Reader) -> tuple[list[LiveHook], dict[str, str]]:
 # Specs --------------------------------------------------------------------------------------------------
 
 
-def _flow_spec(live: LiveSettings, declared: DesiredSettings) -> tuple[dict[str, Any], list[str]]:
+def _undeclared_flow_spec(live: LiveSettings, declared: DesiredSettings) -> tuple[dict[str, Any], list[str]]:
     """Everything that a manifest can say and none says yet; what it cannot say is named."""
     spec: dict[str, Any] = {}
     for path, value in _values_to_declare(live, declared):

@@ -97,7 +97,7 @@ def _compare(
     """What is to change; or why that cannot be, or what became of it; None where all is well."""
     declared = desired.values[path]
     if path not in live.values:
-        return _not_offered(path, desired, live)
+        return _unknown_setting_finding(path, desired, live)
     found = live.values[path]
     if is_as_declared(path, found, declared, applied):
         return _not_kept(path, desired, found) if not is_as_declared(path, found, declared, None) else None
@@ -154,7 +154,7 @@ def _changed(change: FieldChange, desired: DesiredSettings) -> Finding:
     )
 
 
-def _not_offered(path: str, desired: DesiredSettings, live: LiveSettings) -> Finding:
+def _unknown_setting_finding(path: str, desired: DesiredSettings, live: LiveSettings) -> Finding:
     """A whole part would be refused because of one key that Codat does not have."""
     part = part_of(path)
     # The part itself makes any two paths alike.

@@ -37,7 +37,7 @@ from controller.model.zones import TZDATA_VERSION
 from controller.reporting.closed_merchants import closed_json
 from controller.reporting.data_age import data_age_json, fleet_data_age_json
 from controller.reporting.formatting import format_iso
-from controller.reporting.last_syncs import last_and_next_sync_json, last_syncs_json
+from controller.reporting.last_syncs import last_and_next_sync_json, last_syncs_summary_json
 from controller.reporting.provenance import provenance_json, shown_json
 from controller.untrusted_text import dump_json
 
@@ -93,7 +93,7 @@ def drift_json(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = 
         "findings": [finding_json(each) for each in (*findings, *(unmanaged_findings(plan) if unmanaged else ()))],
         "unmanaged": unmanaged_names(plan) if unmanaged else plan.unmanaged_count,
         "retained": _retained(plan),
-        "syncs": last_syncs_json(plan),
+        "syncs": last_syncs_summary_json(plan),
         **shown_json(shown),
         **(_parts_by_label(plan, shown.group_by) if shown.group_by else {}),
     }
@@ -128,7 +128,7 @@ def status_json(plan: FleetPlan) -> Json:
             for each in plan.plans
         ],
         **_account(plan),
-        "syncs": last_syncs_json(plan),
+        "syncs": last_syncs_summary_json(plan),
     }
 
 

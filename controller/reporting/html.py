@@ -21,7 +21,7 @@ from controller.reporting.group_words import OUTCOME_WORDS, SEVERITY_WORDS
 from controller.reporting.html_figures import bars
 from controller.reporting.html_groups import groups_html, tiles
 from controller.reporting.html_page import FILTER, Section, bullets, facts, page, paragraph
-from controller.reporting.last_syncs import last_syncs_text
+from controller.reporting.last_syncs import last_syncs_age_text
 from controller.reporting.period_words import FUNNEL_WORDS, age_range_words
 from controller.reporting.provenance import SHORT_REVISION_DIGITS, provenance_text, scope_text, shown_text
 from controller.reporting.text import apply_summary, limit_exceeded_text, plan_summary
@@ -60,7 +60,7 @@ def drift_html(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = 
         counted = f"{format_count(plan.unmanaged_count, 'company', 'companies')} that no manifest claims."
         names = bullets(unmanaged_names(plan)) if unmanaged else ""
         sections.append(("unmanaged", "Unmanaged companies", paragraph(counted) + names))
-    return page(_title("Drift", plan), [_facts(plan, last_syncs_text(plan))], sections, provenance_text(plan))
+    return page(_title("Drift", plan), [_facts(plan, last_syncs_age_text(plan))], sections, provenance_text(plan))
 
 
 def apply_html(result: FleetReport | FleetPlan) -> str:

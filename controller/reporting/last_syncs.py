@@ -13,7 +13,7 @@ from controller.reporting.data_age import format_age
 from controller.reporting.formatting import format_count, format_iso, format_time
 
 
-def last_syncs_text(plan: FleetPlan) -> str:
+def last_syncs_age_text(plan: FleetPlan) -> str:
     """`Last syncs as read between 2 hours and 20 hours ago; not read within 26 hours for 3 merchants …`"""
     syncing = [each for each in plan.plans if _is_ready(each)]
     ages = sorted(plan.made_at - each.last_sync.read_at for each in syncing if each.last_sync)
@@ -28,7 +28,7 @@ def last_syncs_text(plan: FleetPlan) -> str:
     return f"Last syncs as read {span}" + (f"; {rest}." if unread else ".")
 
 
-def last_syncs_json(plan: FleetPlan) -> dict[str, Any]:
+def last_syncs_summary_json(plan: FleetPlan) -> dict[str, Any]:
     """Of all who are to be synchronised: oldest and newest reading, how many have none that counts, outcomes."""
     syncing = [each for each in plan.plans if _is_ready(each)]
     read = [each.last_sync.read_at for each in syncing if each.last_sync]

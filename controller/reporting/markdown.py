@@ -15,7 +15,7 @@ from controller.reporting.as_json import unmanaged_names
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import cut_text, format_count, format_time
 from controller.reporting.group_words import actor_sentence, filter_flags, severity_sentence, whole_report_command
-from controller.reporting.last_syncs import last_syncs_text
+from controller.reporting.last_syncs import last_syncs_age_text
 from controller.reporting.markdown_escape import code_span, escape_markdown
 from controller.reporting.markdown_groups import bullets_within, count_characters, groups_within, listed_within
 from controller.reporting.provenance import provenance_text, shown_text
@@ -56,7 +56,7 @@ def drift_markdown(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: boo
         "",
         *_severity_and_actor_lines(groups),
     ]
-    head += _fleet_problems_and_notes(plan, last_syncs_text(plan))
+    head += _fleet_problems_and_notes(plan, last_syncs_age_text(plan))
     foot = _unmanaged(plan, unmanaged)
     command = code_span(whole_report_command("drift", plan.scope, filter_flags(shown)))
     if shown.group_by is None:

@@ -15,7 +15,7 @@ from controller.reporting.as_json import findings_of, unmanaged_names
 from controller.reporting.closed_merchants import closed_counts_text
 from controller.reporting.data_age import data_age_text, oldest_data_rows
 from controller.reporting.formatting import align_columns, clean, format_count, format_time
-from controller.reporting.last_syncs import last_sync_short_text, last_sync_text, last_syncs_text, next_sync_text
+from controller.reporting.last_syncs import last_sync_short_text, last_sync_text, last_syncs_age_text, next_sync_text
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
 from controller.reporting.provenance import shown_text
 from controller.reporting.text import (
@@ -52,7 +52,7 @@ def drift_text(
         [
             *lines,
             *data_age_lines(plan, paint),
-            *last_syncs_lines(plan, paint),
+            *last_syncs_age_lines(plan, paint),
             *provenance_lines(plan, paint),
             *([paint("change", shown_text(shown))] if shown_text(shown) else []),
             *actor_lines(plan, fleet_finding_statements(plan)),
@@ -111,7 +111,7 @@ def status_text(plan: FleetPlan, paint: Paint = WITHOUT_COLOUR) -> str:
             "",
             *notice_lines(plan, paint),
             *data_age_lines(plan, paint),
-            *last_syncs_lines(plan, paint),
+            *last_syncs_age_lines(plan, paint),
             *provenance_lines(plan, paint),
             paint("strong", "Status: ") + summary,
         ]
@@ -186,9 +186,9 @@ def _is_ready(plan: Plan) -> bool:
     return any(each.type == READY_CONDITION and each.status is ConditionStatus.TRUE for each in plan.conditions)
 
 
-def last_syncs_lines(plan: FleetPlan, paint: Paint) -> list[str]:
+def last_syncs_age_lines(plan: FleetPlan, paint: Paint) -> list[str]:
     """How old it is what is known of the last syncs."""
-    words = last_syncs_text(plan)
+    words = last_syncs_age_text(plan)
     return [paint("quiet", words)] if words else []
 
 
