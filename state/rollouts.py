@@ -19,7 +19,7 @@ from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from state.async_engine import AsyncConnection
 from state.database import Database
-from state.errors import LeaseLost
+from state.errors import LeaseLost, StateUnreachable
 from state.lock import keep_alive
 from state.process import ProcessIdentity
 from state.tables import rollout_merchants, rollouts
@@ -132,6 +132,16 @@ class Rollouts:
         if taken:
             self._heartbeats = asyncio.create_task(self._keep_claim_alive())
         return taken
+
+    async def give_back_claim(self) -> None:
+        """Release the claim to carry a rollout out, if this process has it."""
+        self.stop_heartbeats()
+        try:
+            async with self._database.writing():
+                await self._database.rollout_claim.give_back()
+        except StateUnreachable:
+            # The connection that has the claim may live on: it must not stand in the way of this process itself.
+            await self._database.rollout_claim.give_back()
 
     def stop_heartbeats(self) -> None:
         """Stop keeping the claim alive; it is given back when the database is closed."""

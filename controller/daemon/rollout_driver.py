@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -26,6 +27,9 @@ from state.errors import StateProblem
 ROLLOUT_DRIVE_INTERVAL_S = 1.0
 """Seconds between two looks for a rollout that nobody carries out."""
 
+FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S = 5.0, 300.0
+"""Seconds until the next try where a rollout could not be carried on; twice as long after each."""
+
 log = structlog.get_logger()
 
 
@@ -36,6 +40,7 @@ class RolloutDriver:
     fleet       the manifests in force
     may_write   whether this process writes at all now
     left_alone  the rollout that was said to be left alone, and why: said once
+    failures    tries in a row that did not end as they should; the next one not before `retry_at`, by the loop's time
     """
 
     run: RunContext
@@ -45,15 +50,23 @@ class RolloutDriver:
     fleet: Callable[[], Fleet]
     may_write: Callable[[], bool]
     left_alone: tuple[str, str] = ("", "")
+    failures: int = 0
+    retry_at: float = 0.0
 
     async def drive(self) -> None:
         """Carries a rollout out until it is through, paused or stopped; nothing where there is none."""
+        now = asyncio.get_running_loop().time
+        if not self.may_write() or now() < self.retry_at:
+            return
         try:
-            rollout = await self._take_up_orphaned() if self.may_write() else None
+            rollout = await self._take_up_orphaned()
             if rollout is not None:
-                await self._carry_out(rollout)
+                await self._carry_out_and_give_back(rollout)
+            self.failures = 0
         except (StateProblem, MerchantctlError) as error:
-            log.warning("rollout_not_carried_out", reason=str(error))
+            wait_s = min(FIRST_RETRY_WAIT_S * 2**self.failures, MAX_RETRY_WAIT_S)
+            self.failures, self.retry_at = self.failures + 1, now() + wait_s
+            log.warning("rollout_not_carried_out", reason=str(error), retry_in_seconds=wait_s)
 
     async def _take_up_orphaned(self) -> Rollout | None:
         store = self.run.store
@@ -71,6 +84,22 @@ class RolloutDriver:
                 self.left_alone = (rollout.name, str(error))
                 log.warning("rollout_left_alone", rollout=rollout.name, reason=str(error))
             return None
+
+    async def _carry_out_and_give_back(self, rollout: Rollout) -> None:
+        """In nobody's hands afterwards, however it ended: what is not over yet is taken up again, here or elsewhere."""
+        try:
+            await self._carry_out(rollout)
+        except (StateProblem, MerchantctlError):
+            raise
+        except Exception as error:
+            log.exception("internal_error", remedy="please report this fault of merchantctl")
+            fault = f"a fault of merchantctl itself: {type(error).__name__}: {error}"
+            paused = {"state": RolloutState.PAUSED.value, "reason": fault, "since": self.run.now()}
+            await self.run.store.rollouts.compare_and_set(
+                rollout.id, if_state_in=[RolloutState.RUNNING.value], if_owner=self.owner, **paused
+            )
+        finally:
+            await self.run.store.rollouts.give_back_claim()
 
     async def _carry_out(self, rollout: Rollout) -> None:
         log.info("rollout_taken_up", rollout=rollout.name, wave=rollout.current_wave, waves=rollout.wave_count)

@@ -72,16 +72,21 @@ async def claim_and_resume_rollout(
             f"rollout {rollout.name} is carried out by `{who.command}` (pid {who.pid} on {who.host}). "
             f"To take it from there: merchantctl rollout pause {rollout.name}, then resume"
         )
-    _refuse_if_manifests_changed(rollout, wanted)
-    terms = rollout.spec if max_failures is None else replace(rollout.spec, max_failures=max_failures)
-    running = {"state": RolloutState.RUNNING.value, "reason": "", "since": at, "terms": asdict(terms)}
-    if not await store.rollouts.compare_and_set(
-        row.id, if_state_in=[*ACTIVE_ROLLOUT_STATES], if_owner=row.owner, owner=owner, **running
-    ):
-        raise LockedByOtherRun(
-            f"somebody else has just taken up rollout {rollout.name}; merchantctl rollout status shows how far"
-        )
-    return await load_rollout(store, row.name)
+    try:
+        _refuse_if_manifests_changed(rollout, wanted)
+        terms = rollout.spec if max_failures is None else replace(rollout.spec, max_failures=max_failures)
+        running = {"state": RolloutState.RUNNING.value, "reason": "", "since": at, "terms": asdict(terms)}
+        if not await store.rollouts.compare_and_set(
+            row.id, if_state_in=[*ACTIVE_ROLLOUT_STATES], if_owner=row.owner, owner=owner, **running
+        ):
+            raise LockedByOtherRun(
+                f"somebody else has just taken up rollout {rollout.name}; merchantctl rollout status shows how far"
+            )
+        return await load_rollout(store, row.name)
+    except BaseException:
+        # A process that lives on would keep everybody else from it, without carrying it out.
+        await store.rollouts.give_back_claim()
+        raise
 
 
 def _refuse_if_over(rollout: Rollout) -> None:

@@ -42,6 +42,7 @@ from controller.reconcile.fleet_plan import build_fleet_plan
 from controller.reconcile.last_sync import read_latest_sync
 from controller.reconcile.load_snapshot import load_snapshot, recover_then_snapshot
 from controller.reconcile.merchant_identity import apply_renames, resolve_renames
+from controller.reconcile.merchant_lease import awaited_leases
 from controller.reconcile.plan_merchant import Applier, apply_and_record
 from controller.reconcile.recent_changes import recent_automatic_changes
 from controller.reconcile.rollout_rows import load_newest_rollout
@@ -103,8 +104,10 @@ async def confirm_and_record_rollout(
     if preview.plan.refusal or idle or not may_write_else_stop(preview.plan, run.stop) or not confirm(preview):
         return preview
     rows = await run.store.records.load()
-    # First the names: the members are recorded under those of these manifests.
-    await apply_renames(run.fleet, await resolve_renames(run.fleet, rows, run.store), run.store, run.now())
+    # First the names: the members are recorded under those of these manifests. A `run` beside this may write to them.
+    renames = await resolve_renames(run.fleet, rows, run.store)
+    async with awaited_leases({*renames.acting, *renames.acting.values()}, run):
+        await apply_renames(run.fleet, renames, run.store, run.now())
     members = _member_rows(preview, run.fleet.merchants)
     # By force, since none is under way: whoever has the claim still was told to stop.
     if not await run.store.rollouts.acquire_claim(by_force=True):

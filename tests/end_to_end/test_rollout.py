@@ -9,24 +9,32 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from controller.daemon.pass_lock import PassLock
+from controller.daemon.rollout_driver import RolloutDriver
 from controller.model.errors import LockedByOtherRun, MerchantctlError, UsageError
 from controller.model.exit_codes import exit_code
 from controller.model.report import FleetPlan
 from controller.model.rollout import MemberState, Rollout, RolloutPreview, RolloutSpec, RolloutState
 from controller.model.run import Scope
+from controller.operations.bootstrap import current_process, state_lock
 from controller.reporting.rollout import rollout_exit_code, rollout_json, rollout_text
 from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, RolloutResult, StartRequest, UndoRequest
+from controller.rollout.record import load_rollout
 from state import open_state
+from state.errors import StateUnusable
 from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call
+from tests.end_to_end.stepped_controller import running_service
 from tests.processes import PythonProcess
 
 TIPS, CARDS = "Tips payable", "Gift cards outstanding"
@@ -91,6 +99,69 @@ def portal(place: Place, name: str, account: str) -> None:
     entry = place.document(name)["configuration"]["sales"]["accounts"]["gratuity"]
     chosen = next(each["id"] for each in entry["accountOptions"] if each["name"] == account)
     place.edit_in_portal(name, {"configuration": {"sales": {"accounts": {"gratuity": {"selectedAccountId": chosen}}}}})
+
+
+# -- Carried out by a controller
+
+
+class CarriedOut:
+    """The rollout of a fleet as a controller finds it after the canaries, in one that can be made to fail."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        start(place, step=True)
+
+    def drive(self, times: int, *faults: Exception) -> tuple[RolloutState, str, bool]:
+        """How it stands after so many turns of the driver, of which the first meet these faults; why; and whether
+        anybody keeps others from it."""
+
+        async def driven() -> tuple[RolloutState, str, bool]:
+            async with running_service(self.place) as service:
+                daemon = service.daemon
+                kept = daemon.run.store.rollouts
+                (row,) = await kept.load_all()
+                await kept.compare_and_set(row.id, if_state_in=["paused"], state="running", reason="")
+                to_meet = list(faults)
+
+                @asynccontextmanager
+                async def meets(_: object) -> AsyncIterator[datetime | None]:
+                    if to_meet:
+                        raise to_meet.pop(0)
+                    async with state_lock(daemon.run.lock, 0) as lost_at:
+                        yield lost_at
+
+                manifests = daemon.manifest_watcher
+                lock = PassLock(meets, lambda: manifests.fleet)
+                driver = RolloutDriver(
+                    daemon.run, lock, daemon.state, current_process(), lambda: manifests.fleet, lambda: True
+                )
+                for _ in range(times):
+                    driver.retry_at = 0
+                    await driver.drive()
+                rollout = await load_rollout(daemon.run.store, None)
+                return rollout.state, rollout.reason, await kept.is_claim_held()
+
+        return asyncio.run(driven())
+
+
+def test_a_controller_that_could_not_go_on_with_a_rollout_keeps_nobody_from_it_and_goes_on_later(place: Place) -> None:
+    carried = CarriedOut(place)
+    assert carried.drive(1, StateUnusable("no room on the disk")) == (RolloutState.RUNNING, "", False)
+    assert stand_at(place, CARDS) == CANARIES
+    assert carried.drive(2, StateUnusable("no room on the disk")) == (RolloutState.DONE, "", False)
+    assert stand_at(place, CARDS) == FLEET
+
+
+def test_a_fault_of_ours_pauses_the_rollout_that_a_controller_carries_out(place: Place) -> None:
+    state, reason, is_claimed = CarriedOut(place).drive(3, ZeroDivisionError("a mistake"))
+    assert (state, is_claimed) == (RolloutState.PAUSED, False)
+    assert reason == "a fault of merchantctl itself: ZeroDivisionError: a mistake"
+
+
+def test_a_rollout_that_a_controller_leaves_alone_is_anybody_s(place: Place) -> None:
+    carried = CarriedOut(place)
+    asks_for(place, TIPS)
+    assert carried.drive(1) == (RolloutState.RUNNING, "", False)
 
 
 # -- The commands
