@@ -10,6 +10,7 @@ import os
 import smtplib
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -104,10 +105,14 @@ def _send(smtp_url: str, message: EmailMessage) -> NotDelivered | None:
                 server.login(unquote(parts.username), unquote(parts.password or ""))
             is_begun = True
             refused = server.send_message(message)
+            # It has the mail, whatever it answers to this; left to `with`, any answer but 221 would raise.
+            with suppress(smtplib.SMTPException):
+                server.quit()
     except smtplib.SMTPResponseException as error:
         return NotDelivered(f"the mail server answered {error.smtp_code}", may_retry=error.smtp_code < 500)
-    except smtplib.SMTPRecipientsRefused:
-        return NotDelivered("the mail server refused every recipient", may_retry=False)
+    except smtplib.SMTPRecipientsRefused as error:
+        may_retry = any(code < 500 for code, _ in error.recipients.values())  # greylisting, above all
+        return NotDelivered("the mail server refused every recipient", may_retry)
     except (OSError, ValueError, smtplib.SMTPException) as error:
         reason = f"the mail server did not answer ({type(error).__name__})"
         return NotDelivered(reason, may_retry=not is_begun)

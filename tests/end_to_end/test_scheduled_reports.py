@@ -9,7 +9,7 @@ import os
 import socketserver
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -90,15 +90,16 @@ class Receiver:
 
 
 class MailServer:
-    """As much of SMTP as a mail takes."""
+    """As much of SMTP as a mail takes. `answers`: by command, instead of the usual ones."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", answers: Mapping[bytes, bytes] | None = None) -> None:
         self.host = host
+        self.answers = {b"QUIT": b"221 bye", **(answers or {})}
         self.mails: list[str] = []
 
     @contextmanager
     def serving(self) -> Iterator[str]:
-        mails = self.mails
+        mails, answers = self.mails, self.answers
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
@@ -107,7 +108,7 @@ class MailServer:
                     if line.upper().startswith(b"DATA"):
                         self.wfile.write(b"354 go on\r\n")
                         mails.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
-                    self.wfile.write(b"221 bye\r\n" if line.upper().startswith(b"QUIT") else b"250 fine\r\n")
+                    self.wfile.write(answers.get(line[:4].upper(), b"250 fine") + b"\r\n")
 
         server = socketserver.ThreadingTCPServer((self.host, 0), Handler)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -234,6 +235,29 @@ def test_a_password_goes_to_no_server_that_encrypts_nothing() -> None:
         failure = asyncio.run(deliver_by_mail(smtp_url.replace("//", "//user:s3cret@"), EmailMessage()))
     assert failure is not None
     assert ("encrypts nothing" in failure.reason, failure.may_retry, mail.mails) == (True, False, [])
+
+
+def a_mail(*recipients: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"] = "us@example.com", ", ".join(recipients)
+    message.set_content("How they stand")
+    return message
+
+
+def test_a_mail_that_was_taken_has_arrived_whatever_the_server_says_to_goodbye() -> None:
+    mail = MailServer(answers={b"QUIT": b"421 too busy to part"})
+    with mail.serving() as smtp_url:
+        assert asyncio.run(deliver_by_mail(smtp_url, a_mail("ann@example.com"))) is None
+    assert len(mail.mails) == 1
+
+
+@pytest.mark.parametrize(("answer", "may_retry"), [(b"450 come back later", True), (b"550 unknown", False)])
+def test_a_mail_that_every_recipient_was_refused_for_now_is_tried_again(answer: bytes, may_retry: bool) -> None:
+    mail = MailServer(answers={b"RCPT": answer})
+    with mail.serving() as smtp_url:
+        failure = asyncio.run(deliver_by_mail(smtp_url, a_mail("ann@example.com", "bob@example.com")))
+    assert failure == NotDelivered("the mail server refused every recipient", may_retry)
+    assert mail.mails == []
 
 
 def test_a_mail_server_that_is_not_there_is_tried_again() -> None:
