@@ -280,7 +280,7 @@ class _SettingsFile:
     environment: NamedEnvironment | None = None
     reports: tuple[ScheduledReport, ...] = ()
 
-    def find(self, key: str) -> tuple[str, str] | None:
+    def source_and_text(self, key: str) -> tuple[str, str] | None:
         """Where it says something of a setting, and what."""
         if self.environment and key in self.environment.settings:
             return f"{SETTINGS_FILE}: [environments.{self.environment.name}] {key}", str(self.environment.settings[key])
@@ -307,7 +307,7 @@ def _source_and_text(
         return "--" + row.name.replace("_", "-"), str(flags[row.name])
     if (text := variable_text(row.variable, environ)) is not None:
         return row.variable, text
-    return written.find(row.name) or (DEFAULT_SOURCE, written.default(row))
+    return written.source_and_text(row.name) or (DEFAULT_SOURCE, written.default(row))
 
 
 def _refuse_contradicting(environ: Mapping[str, str], flags: Mapping[str, Any], written: _SettingsFile) -> None:

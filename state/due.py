@@ -111,7 +111,7 @@ class Due:
         async with self._database.reading() as connection:
             now = await current_time(connection)
             rows = (await connection.execute(_select_due(now, taker).limit(limit))).all()
-            is_ahead = await connection.scalar(select(due.c.key).where(_is_asked_after(now)).limit(1))
+            is_ahead = await connection.scalar(select(due.c.key).where(_is_ahead_of_clock(now)).limit(1))
         if is_ahead is not None:
             await self._restart_waits()
         return {row.key: row.lane for row in rows}
@@ -164,7 +164,7 @@ class Due:
     async def _restart_waits(self) -> None:
         async with self._database.writing() as transaction:
             now = await current_time(transaction)
-            query = select(due.c.key, due.c.due_at, due.c.asked_at).where(_is_asked_after(now))
+            query = select(due.c.key, due.c.due_at, due.c.asked_at).where(_is_ahead_of_clock(now))
             ahead = (await transaction.execute(query)).all()
             statement = update(due).where(due.c.key == bindparam("of")).values(due_at=bindparam("at"), asked_at=now)
             rows = [{"of": row.key, "at": now + max(timedelta(), row.due_at - row.asked_at)} for row in ahead]
@@ -212,7 +212,7 @@ def _select_due(
     return query.order_by(due.c.lane, due.c.due_at, due.c.key)
 
 
-def _is_asked_after(now: datetime) -> ColumnElement[bool]:
+def _is_ahead_of_clock(now: datetime) -> ColumnElement[bool]:
     return due.c.due_at.is_not(None) & (due.c.asked_at > now + DUE_CLOCK_TOLERANCE)
 
 

@@ -34,7 +34,7 @@ class CircuitBreaker:
         """The API answered: close the breaker."""
         self._unanswered_attempts = self._unanswered_reads = 0
 
-    def record_failure(self, problem: RemoteError) -> None:
+    def record_failed_attempt(self, problem: RemoteError) -> None:
         """An attempt failed with this error."""
         # Neither: a 429 or a lost write (RateLimited, OutcomeUnknown) says nothing of whether reads are answered.
         if _is_no_answer(problem):

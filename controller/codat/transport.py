@@ -271,7 +271,7 @@ class Transport:
             else:
                 self._breaker.record_answer()
                 return value
-            self._breaker.record_failure(problem)
+            self._breaker.record_failed_attempt(problem)
             if isinstance(problem, Unauthorized):
                 await self._raise_if_key_refused(problem, path)
             # Certainly not done, so a retry would be safe; but its document is as old as the read before it.

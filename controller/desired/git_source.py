@@ -99,7 +99,7 @@ class GitSource:
         with self._clone_locked():
             is_first = self.fetched_head() is None
             if not (self._repository / "HEAD").is_file():
-                self._clone()
+                self._init_repository()
             source = f"refs/heads/{self.address.branch}" if self.address.branch else "HEAD"
             fetch = ("fetch", "--quiet", "--no-tags", "--filter=blob:none", "origin", f"+{source}:{self._fetched_ref}")
             self._git_output(*fetch, timeout_s=FIRST_TIMEOUT_S if is_first else GIT_TIMEOUT_S)
@@ -157,7 +157,7 @@ class GitSource:
     def _is_ancestor(self, older: str, newer: str) -> bool:
         return self._run(*_OFFLINE, "merge-base", "--is-ancestor", older, newer).returncode == 0
 
-    def _clone(self) -> None:
+    def _init_repository(self) -> None:
         new = self._repository.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
         new.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

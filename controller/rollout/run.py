@@ -188,7 +188,7 @@ async def run_waves(rollout: Rollout, run: RunContext, session: RolloutSession) 
             why = await _run_wave(rollout, run, session)
             if run.stop.signal and not session.pauses_on_signal:
                 break
-            await _advance(await load_rollout(run.store, rollout.name), why, run, session)
+            await _record_wave_result(await load_rollout(run.store, rollout.name), why, run, session)
             rollout = await load_rollout(run.store, rollout.name)
     return rollout
 
@@ -341,11 +341,13 @@ async def _read_and_save_syncs(snapshot: RunSnapshot) -> None:
     await run.store.last_syncs.save(row for row in rows if row)
 
 
-async def _advance(rollout: Rollout, why: PauseReason, run: RunContext, session: RolloutSession) -> None:
+async def _record_wave_result(
+    rollout: Rollout, pause_reason: PauseReason, run: RunContext, session: RolloutSession
+) -> None:
     """What follows a wave: the next one, a pause, or the end; nothing where somebody else has spoken meanwhile."""
-    state, reason = _next_state(rollout, why)
+    state, reason = _next_state(rollout, pause_reason)
     changes: dict[str, Any] = {"state": state.value, "reason": reason, "since": run.now()}
-    if not why:
+    if not pause_reason:
         changes |= {"wave": min(rollout.current_wave + 1, rollout.wave_count), "soak_until": None}
     # A soak that is interrupted keeps its end; where somebody is written to once more it begins anew.
     elif rollout.members_of_wave(rollout.current_wave, *UNFINISHED_STATES):
@@ -353,12 +355,12 @@ async def _advance(rollout: Rollout, why: PauseReason, run: RunContext, session:
     await run.store.rollouts.compare_and_set(
         rollout.id, if_state_in=[RolloutState.RUNNING.value], if_owner=session.owner, **changes
     )
-    session.on_message(f"wave {rollout.current_wave} of {rollout.wave_count}: {why or 'through'}")
+    session.on_message(f"wave {rollout.current_wave} of {rollout.wave_count}: {pause_reason or 'through'}")
 
 
-def _next_state(rollout: Rollout, why: PauseReason) -> tuple[RolloutState, str]:
-    if why:
-        return RolloutState.PAUSED, why
+def _next_state(rollout: Rollout, pause_reason: PauseReason) -> tuple[RolloutState, str]:
+    if pause_reason:
+        return RolloutState.PAUSED, pause_reason
     if rollout.current_wave >= rollout.wave_count:
         return RolloutState.DONE, ""
     if rollout.spec.step and rollout.members_of_wave(rollout.current_wave):
