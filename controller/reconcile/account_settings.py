@@ -48,9 +48,8 @@ from state import AUTHORIZATION_KEY_ID, AccountSettingRow
 # Looking ------------------------------------------------------------------------------------------------
 
 
-async def add_account_settings_plan(plan: FleetPlan, run: RunContext) -> FleetPlan:
-    """The plan of a run, with that of the account's own settings where the run is about everyone."""
-    account = await plan_account_settings(run)
+def add_account_settings_plan(plan: FleetPlan, account: Plan | None, run: RunContext) -> FleetPlan:
+    """The plan of a run, with that of the account's own settings where it is about them."""
     if account is None:
         return plan
     estimate = add_settings_requests(plan.request_estimate, account, run.requests_per_minute)

@@ -18,7 +18,11 @@ from controller.planning.holds import hold_if_closed, hold_if_left_to_rollout
 from controller.planning.limits import count_changes
 from controller.planning.manual_sync import hold_during
 from controller.planning.renames import RenamePlan, with_rename
-from controller.reconcile.account_settings import add_account_settings_plan, apply_account_settings
+from controller.reconcile.account_settings import (
+    add_account_settings_plan,
+    apply_account_settings,
+    plan_account_settings,
+)
 from controller.reconcile.concurrency import apply_all, plan_all
 from controller.reconcile.context import RunContext, StopSignal
 from controller.reconcile.declared_changes import record_declared_change
@@ -104,7 +108,10 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
 
 async def plan_fleet_and_account_settings(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -> FleetPlan:
     """Everyone's plan, and that of the account's own settings where the run is about everyone."""
-    return await add_account_settings_plan(await plan_fleet(snapshot, will_be_repeated=will_be_repeated), snapshot.run)
+    # The account first: from the judging of the plans to `JudgedChanges.reserved` nothing may wait.
+    account = await plan_account_settings(snapshot.run)
+    plan = await plan_fleet(snapshot, will_be_repeated=will_be_repeated)
+    return add_account_settings_plan(plan, account, snapshot.run)
 
 
 async def _apply_account_settings_if_automatic(plan: FleetPlan, run: RunContext) -> FleetPlan:

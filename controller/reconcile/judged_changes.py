@@ -18,7 +18,8 @@ class JudgedChanges:
 
     @contextmanager
     def reserved(self, plans: Iterable[Plan]) -> Iterator[None]:
-        """While these plans, which were judged, are carried out. No other pass may be judged before this begins."""
+        """While these plans, which were judged, are carried out. No other pass may be judged before this begins: the
+        caller waits for nothing since the judging."""
         own = Counter(each for plan in plans for change in plan.changes for each in limited_classes(change))
         self.counts.update(own)
         try:

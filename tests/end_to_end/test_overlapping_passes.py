@@ -205,6 +205,31 @@ def test_two_passes_at_once_do_not_write_more_unasked_than_one_may(tmp_path: Pat
     serve(place, story)
 
 
+def test_a_pass_that_was_judged_counts_for_the_next_one_though_it_reads_the_account_still(
+    tmp_path: Path, emulator_in_process: Any
+) -> None:
+    """As above; it is Cid's turn while the long pass, which is to switch Bob off, waits for the account's own text."""
+    place = Place(tmp_path, emulator_in_process)
+    place.provision(*NAMES, enabled=False)
+    flow = {"apiVersion": "merchantctl/v1", "kind": "SyncFlow", "metadata": {"name": "flow"}}
+    text = {"en-us": {"configure-misc-nextButton": "Go on"}}
+    (place.manifests / "flow.yaml").write_text(json.dumps({**flow, "spec": {"text": text}}))
+    place.apply()
+
+    async def story(service: Service, traffic: Traffic) -> None:
+        place.edit_in_portal("bob", {"enabled": True})
+        held = traffic.hold("GET", "/sync/commerce/config/ui/text")
+        long_pass = await begin_long_pass(service, held)
+        place.edit_in_portal("cid", {"enabled": True})
+        await run_pass(("cid",), service.daemon, urgent=True)
+        held.let_go()
+        await long_pass
+        off = [name for name in ("bob", "cid") if not place.document(name)["enabled"]]
+        assert len(off) == 1, "what one may write by itself in a day"
+
+    serve(place, story)
+
+
 def test_a_refusal_for_want_of_a_link_leaves_nobody_alone_for_good(place: Place) -> None:
     """Ann's books are unlinked between the plan and the write, and linked again before anybody looks."""
 
