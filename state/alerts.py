@@ -41,7 +41,9 @@ class Alerts:
         """Claim everything that is due and that no other process has claimed; the caller announces it now."""
         not_announced = occurrences.c.told == ANNOUNCE_DUE
         end_not_announced = (occurrences.c.told == ANNOUNCED_FOUND) & occurrences.c.gone_at.is_not(None)
-        not_claimed = or_(occurrences.c.told_from.is_(None), occurrences.c.told_from < at - CLAIM_LEASE)
+        claimed_from = occurrences.c.told_from
+        # From later than a lease: claimed before the clock was put back, by a process that may have died since.
+        not_claimed = or_(claimed_from.is_(None), claimed_from < at - CLAIM_LEASE, claimed_from > at + CLAIM_LEASE)
         columns = [occurrences.c[name] for name in FIELDS]
         query = select(*columns, occurrences.c.told).where(or_(not_announced, end_not_announced), not_claimed)
         query = query.order_by(occurrences.c.id)
@@ -52,7 +54,9 @@ class Alerts:
         async with self._database.writing() as transaction:
             rows = await transaction.execute(query)
             due = [DueAlert(OccurrenceRow(*row[:-1]), is_new=row[-1] == ANNOUNCE_DUE) for row in rows]
-            await transaction.execute(_SET_CLAIM, [{"row_id": alert.occurrence.id, "claimed_at": at} for alert in due])
+            if due:  # another process may have claimed them before it was this one's turn to write
+                claims = [{"row_id": alert.occurrence.id, "claimed_at": at} for alert in due]
+                await transaction.execute(_SET_CLAIM, claims)
         return tuple(due)
 
     async def mark_announced(self, due: Collection[DueAlert]) -> None:

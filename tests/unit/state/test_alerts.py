@@ -1,9 +1,13 @@
 """What is to be announced is announced once, whoever does it and whoever dies meanwhile."""
 
+import asyncio
 from datetime import datetime, timedelta
+
+from sqlalchemy import update
 
 from state import FindingEnding, FindingRow, Store
 from state.alerts import CLAIM_LEASE
+from state.tables import occurrences
 from tests.unit.state.test_findings import LATER, NOON
 
 OFF = FindingRow("acme", "sync-disabled", "enabled", "drift", False, True, is_news=True)
@@ -28,6 +32,22 @@ async def test_an_alert_given_back_or_left_by_a_dead_process_is_due_again(store:
     assert await claimed(store) == [("sync-disabled", True, None)]
     assert await claimed(store, NOON + CLAIM_LEASE - timedelta(seconds=1)) == []
     assert await claimed(store, NOON + CLAIM_LEASE + timedelta(seconds=1)) == [("sync-disabled", True, None)]
+
+
+async def test_whoever_finds_that_another_was_quicker_claims_nothing(store: Store) -> None:
+    await store.findings.record([OFF], at=NOON)
+    async with store._database.writing() as transaction:
+        slower = asyncio.create_task(claimed(store))
+        await asyncio.sleep(0.05)  # it has read by now that something is due, and waits for its turn to write
+        await transaction.execute(update(occurrences).values(told_from=NOON))
+    assert await slower == []
+
+
+async def test_an_alert_left_by_a_dead_process_is_due_though_the_clock_was_put_back_since(store: Store) -> None:
+    await store.findings.record([OFF], at=NOON)
+    await store.alerts.claim_due(NOON)
+    assert await claimed(store, NOON - CLAIM_LEASE) == [], "another machine's clock may be behind"
+    assert await claimed(store, NOON - timedelta(hours=1)) == [("sync-disabled", True, None)]
 
 
 async def test_the_end_of_an_announced_finding_is_due(store: Store) -> None:
