@@ -27,7 +27,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from state.async_engine import AsyncConnection
 from state.claims import HEARTBEATS_PER_LEASE, Claim
 from state.database import Database, LockKind, lock_row, upsert
-from state.errors import LeaseLost, LockEnded, StateLocked, StateUnreachable
+from state.errors import LeaseLost, LockEnded, StateLocked
 from state.process import LockRow, ProcessIdentity, seconds_since_boot
 from state.tables import locks
 
@@ -163,8 +163,9 @@ class StateLock:
                 if holder is not None and holder.owner.is_same_process(owner):
                     await transaction.execute(delete(locks).where(locks.c.id == self._kind))
                 await self._claim.give_back()
-        except StateUnreachable:
-            # The connection that has the claim may live on: it must not stand in the way of this process itself.
+        except BaseException:
+            # A claim that is kept would stand in the way of this process itself: a controller takes the lock again for
+            # its next pass. The row stays, and tells whoever takes it next that this lock was not released.
             await self._claim.give_back()
             raise
         finally:

@@ -363,6 +363,16 @@ async def test_whoever_is_to_end_waits_for_no_writer_any_more(url: str) -> None:
         await other.bindings.bind_company("ann", company_id="c", company_name="n")
 
 
+async def test_a_lock_that_could_not_be_released_does_not_stand_in_the_way_of_its_own_process(url: str) -> None:
+    async with open_state(url) as store, open_state(url) as other:
+        await other.lock.acquire(ME, timeout_s=0)
+        other._database.longest_wait_s = 0.0
+        async with store._database.writing():
+            with pytest.raises(StateBusy):
+                await other.lock.release(ME)
+        assert await other.lock.acquire(ME, timeout_s=0) is not None, "the row was left: what was sent may be under way"
+
+
 async def test_a_holder_is_told_that_another_lost_the_lock_without_giving_it_back(url: str) -> None:
     before = datetime.now(UTC)
     child = holding(url, start=subprocess.Popen)
