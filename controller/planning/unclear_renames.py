@@ -134,15 +134,19 @@ class _Newcomers:
 
     def who_may_be(self, removed: Declaration) -> tuple[Mapping[str, Evidence], str | None]:
         """By name the evidence, the strongest first; and the only one in its file."""
-        # Of a generated fleet hundreds may go and come at once, all alike: they share one answer.
-        key = (str(removed.went), removed.digest, *([removed.file] if self._in_its_file(removed) else []))
+        key = self._key(removed)
         if key not in self._asked:
             of_file = dict.fromkeys(self._of_file(removed), Evidence.FILE)
             of_content = dict.fromkeys(self._of_content(removed), Evidence.CONTENT)
-            handed_on = dict.fromkeys(self._handed_on(removed), Evidence.HANDED_ON)
+            handed_on = dict.fromkeys(self._handed_on(removed, set()), Evidence.HANDED_ON)
             heir = next(iter(of_file)) if len(of_file) == 1 else None
             self._asked[key] = of_file | of_content | handed_on | of_content | of_file, heir
         return self._asked[key]
+
+    def _key(self, removed: Declaration) -> tuple[str, ...]:
+        """The same for those to whom the same answer is given: of a generated fleet hundreds may go and come at once,
+        all alike."""
+        return (str(removed.went), removed.digest, *([removed.file] if self._in_its_file(removed) else []))
 
     def _of_file(self, removed: Declaration) -> Iterator[str]:
         """Those in its file; for one that went itself meanwhile, those in the file of that one."""
@@ -156,12 +160,14 @@ class _Newcomers:
     def _of_content(self, removed: Declaration) -> Iterator[str]:
         return (name for name in self._declared_alike(removed) if self._declarations[name].went is None)
 
-    def _handed_on(self, removed: Declaration) -> Iterator[str]:
-        """Those who may be a newcomer that went itself meanwhile."""
+    def _handed_on(self, removed: Declaration, followed: set[tuple[str, ...]]) -> Iterator[str]:
+        """Those who may be a newcomer that went itself meanwhile. `followed`: keys of whom that was asked already."""
         for name in (*self._in_its_file(removed), *self._declared_alike(removed)):
             each = self._declarations[name]
-            if each.went is not None and not each.released:
-                yield from (*self._of_file(each), *self._of_content(each), *self._handed_on(each))
+            # Once for all who are alike: where hundreds come and go each day, the ways from one to another multiply.
+            if each.went is not None and not each.released and (key := self._key(each)) not in followed:
+                followed.add(key)
+                yield from (*self._of_file(each), *self._of_content(each), *self._handed_on(each, followed))
 
     def _in_its_file(self, removed: Declaration) -> list[str]:
         assert removed.went is not None, "only who went is asked about"

@@ -155,3 +155,12 @@ def test_who_goes_while_somebody_alike_comes_is_asked_about_until_that_one_goes(
             its_file, its_content = now[name]
             if (alone and its_file == file) or its_content == content:
                 assert name in found[gone]
+
+
+def test_a_generated_fleet_that_is_alike_and_comes_anew_each_day_is_compared_in_no_time() -> None:
+    days = [{f"shop-{day}-{number}": ("fleet.yaml", "1") for number in range(100)} for day in range(8)]
+    bound = {name for day in days for name in day}
+    found = candidates(*days, bound=bound)
+    assert len(found) == 700, "whoever went with a company"
+    assert found["shop-0-0"] == dict.fromkeys(days[-1], Evidence.HANDED_ON)
+    assert found["shop-6-0"] == dict.fromkeys(days[-1], Evidence.CONTENT)
