@@ -91,6 +91,9 @@ class RequestBudget:
         async with self._database.writing() as transaction:
             now = now or await current_time(transaction)
             await transaction.execute(delete(budget_shares).where(budget_shares.c.until <= now - WINDOW))
+            # Until later than any lease: of before the clock was put back. It counts as if it were said now.
+            ahead = budget_shares.c.until > now + SHARE_LEASE
+            await transaction.execute(update(budget_shares).where(ahead).values(until=now + SHARE_LEASE))
             rows = (await transaction.execute(select(budget_shares))).all()
             own = next((row for row in rows if row.holder == holder), None)
             others = [row for row in rows if row.holder != holder]

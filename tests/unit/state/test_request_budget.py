@@ -89,3 +89,14 @@ async def test_whoever_comes_goes_dies_or_wants_no_minute_sees_more_than_the_lim
             sent_in_all += sent[-1][2]
         assert sent_within_a_minute() <= LIMIT
     assert sent_in_all > 0.3 * LIMIT * (now - START) / MINUTE, "most of it can be used"
+
+
+async def test_what_others_left_before_the_clock_was_put_back_counts_no_longer_than_it_would_have(store: Store) -> None:
+    renew = store.request_budget.renew
+    assert await renew("dead", wanted=LIMIT, limit=LIMIT, now=START) == 903
+    assert await renew("left", wanted=20, limit=LIMIT, now=START) == 20
+    await store.request_budget.give_back("left", sent=20, now=START)
+    for seconds in range(0, 90, 2):
+        share = await renew("new", wanted=LIMIT, limit=LIMIT, now=START - timedelta(hours=1, seconds=-seconds))
+        assert share < LIMIT // 20 or seconds >= 82, "what the others sent a moment ago counts for a minute"
+    assert share == LIMIT - LIMIT // 20
