@@ -123,11 +123,13 @@ class Merchants:
 
     async def forget_renames(self, *, kept: Mapping[str, str]) -> None:
         """Forget all recorded renames but `kept` (old name by new name): the manifests do not ask for them any more."""
-        forgotten = {new for new, old in (await self.load_renames()).items() if kept.get(new) != old}
+        forgotten = {new: old for new, old in (await self.load_renames()).items() if kept.get(new) != old}
         if forgotten:
             async with self._database.writing() as transaction:
-                for new in sorted(forgotten):
-                    await transaction.execute(delete(renames).where(renames.c.merchant == new))
+                for new, old in sorted(forgotten.items()):
+                    # A command and a controller rename side by side: what was renamed anew since then stays.
+                    is_it = (renames.c.merchant == new) & (renames.c.renamed_from == old)
+                    await transaction.execute(delete(renames).where(is_it))
 
     async def forget(
         self, merchant: str, *, blocking_states: Collection[str] = (), despite_open_work: bool = False

@@ -1,13 +1,14 @@
 """Names in the state: moved all at once or not at all, and one company for one merchant."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Column, MetaData, Table, insert
+from sqlalchemy import Column, MetaData, Table, insert, update
 
 from state import MemberRow, ProcessIdentity, Store, open_state
 from state.errors import CompanyTaken, MerchantTaken, NameInRollout, UnknownMerchant
-from state.tables import merchants
+from state.tables import merchants, renames
 from tests.unit.state.older_states import make_older_state
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -39,6 +40,17 @@ async def test_renames_are_one_permutation(store: Store, moves: dict[str, str], 
     await store.merchants.rename_many(moves, at=NOON)
     assert await companies(store) == after
     assert await store.merchants.load_renames() == moves
+
+
+async def test_a_rename_made_since_it_was_looked_which_are_to_be_forgotten_stays(store: Store) -> None:
+    await bound(store, a="1")
+    await store.merchants.rename_many({"b": "a"}, at=NOON)
+    async with store._database.writing() as transaction:
+        forgetting = asyncio.create_task(store.merchants.forget_renames(kept={}))
+        await asyncio.sleep(0.05)  # it has read by now what was renamed, and waits for its turn to write
+        await transaction.execute(update(renames).values(renamed_from="c"))
+    await forgetting
+    assert await store.merchants.load_renames() == {"b": "c"}
 
 
 async def test_a_permutation_with_one_name_that_cannot_move_moves_nothing(store: Store) -> None:
