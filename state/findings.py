@@ -142,7 +142,7 @@ class Findings:
                 # Another direction: who changed the value is seen differently now, say because somebody set to a third
                 # value what the manifest asked for. The occurrence stays the same, its story is corrected.
                 if key in continuing and continuing[key].direction != row.direction:
-                    await _correct_occurrence(transaction, continuing[key].id, row)
+                    await _correct_occurrence(transaction, continuing[key], row, at, run)
                 elif key in continuing and (moves := _moves_with(continuing[key], row, at, run)):
                     await transaction.execute(_UPDATE_BY_ID.values(moves=moves), {"row_id": continuing[key].id})
             new_rows = [_new_columns(row, at, run) for key, row in seen_by_key.items() if key not in continuing]
@@ -253,12 +253,19 @@ def _is_same(stored: Any, seen: Any) -> bool:
     return bool(stored == seen)
 
 
-async def _correct_occurrence(transaction: AsyncConnection, row_id: int, row: FindingRow) -> None:
+async def _correct_occurrence(
+    transaction: AsyncConnection, open_row: OccurrenceRow, row: FindingRow, at: datetime, run: int | None
+) -> None:
     """Set direction and values of an open occurrence anew; announce it, if it is news now and was not before."""
-    values = {"direction": row.direction, "live": row.live, "wanted": row.wanted, "cause": row.cause}
-    await transaction.execute(update(occurrences).where(occurrences.c.id == row_id).values(values))
+    values: dict[str, Any] = {"direction": row.direction, "cause": row.cause}
+    if not open_row.moves:
+        values |= {"live": row.live, "wanted": row.wanted}
+    # Set anew, the first value would stand before those that it had since, and the newest be told once more.
+    elif moves := _moves_with(open_row, row, at, run):
+        values["moves"] = moves
+    await transaction.execute(update(occurrences).where(occurrences.c.id == open_row.id).values(values))
     if row.is_news:
-        not_announced = (occurrences.c.id == row_id) & (occurrences.c.told == ANNOUNCE_NEVER)
+        not_announced = (occurrences.c.id == open_row.id) & (occurrences.c.told == ANNOUNCE_NEVER)
         await transaction.execute(update(occurrences).where(not_announced).values(told=ANNOUNCE_DUE))
 
 

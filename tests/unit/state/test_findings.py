@@ -133,6 +133,17 @@ async def test_who_moved_may_be_known_otherwise_later(store: Store) -> None:
     assert (row.found_at, row.direction, row.live) == (NOON, "conflict", None)
 
 
+async def test_what_moved_before_it_was_known_otherwise_stays_and_is_told_once(store: Store) -> None:
+    drift = FindingRow("acme", "mapping-changed", "schedule.syncHourUtc", "drift", 1, 0)
+    await store.findings.record([drift], at=NOON)
+    await store.findings.record([FindingRow(*drift.key, "drift", 2, 0)], at=LATER, run=7)
+    for _ in range(2):
+        await store.findings.record([FindingRow(*drift.key, "conflict", 3, 5)], at=LATER, run=8)
+    (row,) = await store.findings.load_open(["acme"])
+    assert (row.direction, row.live, row.wanted) == ("conflict", 1, 0)
+    assert [(move["run"], move["live"], move["wanted"]) for move in row.moves] == [(7, 2, 0), (8, 3, 5)]
+
+
 async def test_how_often_each_came_is_counted_from_a_moment_on(store: Store) -> None:
     for hour in range(4):
         at = NOON + timedelta(hours=hour)
