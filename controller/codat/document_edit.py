@@ -52,11 +52,8 @@ def write_fields(document: bytes, values: Mapping[str, Value]) -> bytes:
     TransientError for a document that cannot be read.
     """
     root = _parse_document(document)
-    try:
-        for path, value in values.items():
-            _write_field(root, path, value)
-    except ValueError as error:
-        raise TransientError(f"a configuration document cannot be written to: {error}") from None
+    for path, value in values.items():
+        _write_field(root, path, value)
     return raw_json.serialise(root)
 
 
@@ -153,6 +150,13 @@ def _parse_document(document: bytes) -> JsonObject:
 
 
 def _write_field(root: JsonObject, path: str, value: Value) -> None:
+    try:
+        _set_field(root, path, value)
+    except ValueError as error:
+        raise TransientError(f"a configuration document cannot be written to: {error}") from None
+
+
+def _set_field(root: JsonObject, path: str, value: Value) -> None:
     if parse_account_path(path):
         _account_object(root, path)["selectedAccountId"] = _option_id(value)
     elif (rate := parse_tax_rate_path(path)) is not None:

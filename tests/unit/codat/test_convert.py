@@ -433,8 +433,9 @@ def test_an_option_that_is_listed_twice_is_one() -> None:
 
 def test_what_is_no_object_is_never_replaced_by_one() -> None:
     odd = b'{"companyId": "c1", "configuration": {"sales": {"accounts": {"sales": 7}}}}'
-    with pytest.raises(TransientError):
-        write_fields(odd, {"mapping.sales.accounts.sales": Option("1")})
+    for write in (write_fields, changes_by_field):
+        with pytest.raises(TransientError, match="sales is no object"):
+            write(odd, {"mapping.sales.accounts.sales": Option("1")})
 
 
 @pytest.mark.parametrize("text", ["\\ud800", "\\udc00\\ud800", "\\u0000", "\\\\\\ud800"])
