@@ -71,6 +71,14 @@ class ReadOnlyClient(Client):
     async def unlink(self, company_id: str, connection_id: str) -> NoReturn:
         _refuse("unlink connection")
 
+    async def delete_connection(self, company_id: str, connection_id: str) -> NoReturn:
+        _refuse("delete connection")
+
+    async def push_account(
+        self, company_id: str, connection_id: str, account: Mapping[str, str], idempotency_key: str | None = None
+    ) -> NoReturn:
+        _refuse("push account")
+
     async def set_configuration(self, company_id: str, document: bytes) -> NoReturn:
         _refuse("set configuration")
 

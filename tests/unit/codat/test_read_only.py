@@ -64,6 +64,10 @@ async def test_even_a_client_that_would_write_sends_nothing_over_a_network_that_
     assert all(seen.startswith("GET ") for seen in raw.seen)
 
 
+def test_no_writing_method_even_asks_the_network() -> None:
+    assert [name for name in WRITES if not name.startswith("_") and name not in vars(ReadOnlyClient)] == []
+
+
 def test_both_clients_read_alike() -> None:
     assert all(getattr(ReadOnlyClient, name) is getattr(Client, name) for name in READS)
 
