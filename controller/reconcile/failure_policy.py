@@ -262,7 +262,8 @@ async def update_failure_tracking(plan: Plan, outcome: Outcome, snapshot: RunSna
             if writes:
                 await _count_for_circuit_breaker(plan, snapshot)
         case Applied():
-            snapshot.run.stop.failed_in_a_row.clear()
+            if snapshot.run.stop.reason is None:  # else it says whom the pause of the writes has to release
+                snapshot.run.stop.failed_in_a_row.clear()
             await _release_quarantine(plan, snapshot)
         case Unchanged() if not plan.has_unread:
             await _release_quarantine(plan, snapshot)
@@ -287,7 +288,8 @@ async def _count_for_circuit_breaker(plan: Plan, snapshot: RunSnapshot) -> None:
         return
     remedy = "their lines say with what; once that is mended, " + APPLY_DOES_THE_REST
     stop.request(f"{MAX_MERCHANT_FAILURES_IN_A_ROW} merchants in a row failed", remedy=remedy)
-    for merchant in stop.failed_in_a_row:
+    # Whoever was under way may fail while this waits: the last one releases them all again, and itself.
+    for merchant in tuple(stop.failed_in_a_row):
         await snapshot.run.store.quarantine.release(merchant)
 
 
