@@ -34,6 +34,7 @@ from controller.operations.bootstrap import (
     open_reader,
     open_store,
 )
+from controller.operations.shared_budget import shared_budget
 from controller.planning.codify import CodifiedField, LiveMerchant, RefusedField, choose_codified
 from controller.planning.plan import make_plan
 from controller.quick_dataclasses import dataclass
@@ -65,7 +66,11 @@ async def prepare_codify(
 ) -> CodifyResult:
     """The edits after which a plan leaves the configuration as it is, as far as that can be. Writes nothing."""
     fleet = load_manifests(settings, scope, strict=True, cached=False)
-    async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
+    async with (
+        open_store(settings, ignore_message) as store,
+        open_reader(settings, environment) as api,
+        shared_budget(settings, store, api),
+    ):
         request = RunRequest(scope, verb="codify")
         snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, on_progress, environment))
         plan = await plan_fleet_and_account_settings(snapshot)

@@ -66,6 +66,7 @@ from controller.operations.bootstrap import (
     open_reader,
     open_store,
 )
+from controller.operations.shared_budget import shared_budget
 from controller.planning.clock_skew import service_time
 from controller.planning.connection import choose_connection
 from controller.planning.from_live import DeclaredFromLive, declare_from_live
@@ -186,7 +187,11 @@ async def prepare_import(
     where they cannot be read.
     """
     fleet, profiles = _load_neighbours(settings, out, options) if out else (EMPTY_FLEET, {})
-    async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
+    async with (
+        open_store(settings, ignore_message) as store,
+        open_reader(settings, environment) as api,
+        shared_budget(settings, store, api),
+    ):
         rows = await store.records.load()
         await verify_account(
             api,

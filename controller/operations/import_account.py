@@ -31,6 +31,7 @@ from controller.model.errors import InvalidManifests, NotFound, RemoteError
 from controller.model.hooks import Hook, HookKind, LiveHook
 from controller.model.values import SettingValue
 from controller.operations.bootstrap import ignore_message, open_reader, open_store
+from controller.operations.shared_budget import shared_budget
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.account_identity import company_id_by_merchant, verify_account
 from controller.reconcile.account_settings import read_live_settings
@@ -68,7 +69,11 @@ async def prepare_account_import(
     account: its manifests would be given these settings.
     """
     declared = _declared(settings, out) if out else DesiredSettings()
-    async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
+    async with (
+        open_store(settings, ignore_message) as store,
+        open_reader(settings, environment) as api,
+        shared_budget(settings, store, api),
+    ):
         bound = company_id_by_merchant(await store.records.load())
         await verify_account(api, await store.account.load(), bound, api.companies, environment.clock())
         live = await read_live_settings(IMPORTED_PARTS, await api.client_id(), api)

@@ -21,6 +21,7 @@ from controller.operations.bootstrap import (
     open_store,
     open_writer,
 )
+from controller.operations.shared_budget import shared_budget
 from controller.planning.holds import closing_hold
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.observe import observe
@@ -40,7 +41,11 @@ async def open_merchant(
     """
     fleet = load_manifests(settings, Scope(), strict=True)
     on_read_only = ignore_message if open_api is open_reader else None
-    async with open_store(settings, on_read_only) as store, open_api(settings, environment) as api:
+    async with (
+        open_store(settings, on_read_only) as store,
+        open_api(settings, environment) as api,
+        shared_budget(settings, store, api),
+    ):
         request = RunRequest(Scope(name=name))
         snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, no_progress, environment))
         if name not in snapshot.desired:

@@ -18,6 +18,7 @@ from controller.operations.bootstrap import (
     open_writer,
     refuse_empty_root,
 )
+from controller.operations.shared_budget import shared_budget
 from controller.planning.holds import closing_hold
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import ends_run, log_internal_error
@@ -40,7 +41,11 @@ async def refresh(
 ) -> Mapping[str, str]:
     """Asks Codat to pull the reference data of every Linked merchant in scope again: see `refresh_merchants`."""
     fleet = load_manifests(settings, scope, strict=True)
-    async with open_store(settings) as store, open_writer(settings, environment) as api:
+    async with (
+        open_store(settings) as store,
+        open_writer(settings, environment) as api,
+        shared_budget(settings, store, api),
+    ):
         await refuse_empty_root(settings, fleet, store)
         run = build_run(settings, RunRequest(scope), fleet, store, api, on_progress, environment)
         return await refresh_merchants(run, wait=wait)

@@ -31,6 +31,7 @@ from controller.operations.bootstrap import (
     open_store,
     refuse_empty_root,
 )
+from controller.operations.shared_budget import shared_budget
 from controller.planning.new_accounts import unresolved_new_accounts
 from controller.planning.remedies import candidate_texts
 from controller.planning.resolve import (
@@ -64,7 +65,11 @@ async def check_references(
 ) -> FleetReferenceCheck:
     """Looks up every reference of everyone in scope, and records nothing. Raises InvalidManifests."""
     fleet = load_manifests(settings, scope, strict=True)
-    async with open_store(settings, ignore_message) as store, open_reader(settings, environment) as api:
+    async with (
+        open_store(settings, ignore_message) as store,
+        open_reader(settings, environment) as api,
+        shared_budget(settings, store, api),
+    ):
         await refuse_empty_root(settings, fleet, store)
         run = build_run(settings, RunRequest(scope), fleet, store, api, on_progress, environment)
         return await check_all_references(run)

@@ -25,7 +25,6 @@ from controller.operations.bootstrap import (
     open_writer,
 )
 from controller.operations.one_merchant import open_merchant
-from controller.operations.shared_budget import shared_budget
 from controller.push.comparison import Books, Remembered, compare_deletions, compare_records
 from controller.push.input_files import read_into
 from controller.push.limits import MissingRecords, Survey
@@ -100,10 +99,7 @@ async def push(
             raise MistakenInput(complaints)
         if not (spool.type_keys or spool.says_that_there_is_nothing):
             raise MistakenInput([f"there are no records: {', '.join(COMMERCE_DATA_TYPES)} are what is looked for"])
-        async with (
-            open_merchant(settings, name, open_writer, environment) as (api, company, snapshot),
-            shared_budget(settings, snapshot.run.store, api),
-        ):
+        async with open_merchant(settings, name, open_writer, environment) as (api, company, snapshot):
             _require_linked(name, company)
             live = read_configuration(await api.configuration(company.id), environment.clock())
             if not live.configured:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.end_to_end.place import Place
 from tests.end_to_end.run_process import running_controller
-from tests.postgresql import empty_schema
+from tests.postgresql import empty_schema, execute, query_value
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied
 
 pytestmark = pytest.mark.over_tcp
@@ -25,6 +25,20 @@ def place(place: Place, postgresql: str) -> Iterator[Place]:
     with empty_schema(postgresql) as url:
         place.settings = replace(place.settings, state=url)
         yield place
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["refresh", "validate --online", "import --out -", "import --account --out -", "codify --diff", "link ann"],
+)
+def test_a_command_has_a_share_of_the_budget(place: Place, command: str) -> None:
+    """What it sent counts for a minute after it has ended."""
+    place.provision("ann")
+    execute(place.settings.state, "delete from budget_shares")
+    place.other_variables |= {"MERCHANTCTL_REQUESTS_PER_MINUTE": str(LIMIT)}
+    done = place.run_in_process(*command.split())
+    assert done.returncode in (0, 1, 2), done.stderr
+    assert query_value(place.settings.state, "select count(*) from budget_shares where holder = ''") == 1
 
 
 @pytest.mark.soak
