@@ -12,8 +12,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from controller import model, planning
-from controller.codat import convert, wire
+from controller import codat, model, planning
 from controller.model.desired import DesiredMerchant
 from controller.model.local_times import utc_hour
 from controller.model.observed import Company, RecordedState
@@ -144,10 +143,16 @@ def cache_key(merchant: str, basic: BasicObservation, snapshot: RunSnapshot) -> 
 
 @cache
 def _hash_of_judging_code() -> str:
-    """A hash of the code that reads and judges: with any other line in it a verdict may be another one."""
-    sources = sorted(path for package in (model, planning) for path in Path(*package.__path__).glob("*.py"))
-    sources += [Path(str(module.__file__)) for module in (convert, wire)]
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    return hashlib.sha256(b"".join(source.read_bytes() for source in judging_sources())).hexdigest()
+
+
+def judging_sources() -> list[Path]:
+    """The code that observes, reads and judges: with any other line in it a verdict may be another one.
+
+    Whole packages: which module a rule is in changes, and a list of them is soon short of one.
+    """
+    folders = [Path(*package.__path__) for package in (model, planning, codat)] + [Path(__file__).parent]
+    return [path for folder in folders for path in sorted(folder.glob("*.py"))]
 
 
 def _desired_utc_hour(wanted: DesiredMerchant, now: datetime) -> int | None:

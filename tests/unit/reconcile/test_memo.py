@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from controller.codat import answer_parsing, convert, dates, raw_json
+from controller.model import values
 from controller.model.desired import DesiredMerchant
 from controller.model.observed import Company, Connection, RecordedState
 from controller.model.values import START_DATE_PATH, SYNC_HOUR_PATH, DeclaredValue, LocalTime
-from controller.reconcile.in_sync_cache import cache_key
+from controller.planning import plan
+from controller.reconcile import in_sync_cache, observe, plan_merchant
+from controller.reconcile.in_sync_cache import cache_key, judging_sources
 from controller.reconcile.observe import BasicObservation
 from controller.reconcile.snapshot import RunSnapshot
 from tests.unit.reconcile.run_of_values import run_at
@@ -63,6 +69,13 @@ def test_summer_time_changes_the_key_where_live_has_a_zone_and_the_manifest_an_h
 def test_data_that_grows_stale_changes_the_key() -> None:
     pulled = WINTER - timedelta(days=30)
     assert key(WINTER, last_sync=pulled) != key(WINTER + timedelta(hours=1), last_sync=pulled)
+
+
+@pytest.mark.parametrize(
+    "module", [values, plan, convert, dates, answer_parsing, raw_json, observe, plan_merchant, in_sync_cache]
+)
+def test_a_verdict_is_void_once_what_reads_or_judges_is_other_code(module: ModuleType) -> None:
+    assert Path(str(module.__file__)) in judging_sources()
 
 
 def test_in_sync_by_one_clock_is_not_in_sync_by_two_that_disagree() -> None:
