@@ -19,7 +19,7 @@ from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from state.async_engine import AsyncConnection
 from state.database import Database
-from state.errors import LeaseLost, StateUnreachable
+from state.errors import LeaseLost, StateUnusable
 from state.lock import keep_alive
 from state.process import ProcessIdentity
 from state.tables import rollout_merchants, rollouts
@@ -139,8 +139,8 @@ class Rollouts:
         try:
             async with self._database.writing():
                 await self._database.rollout_claim.give_back()
-        except StateUnreachable:
-            # The connection that has the claim may live on: it must not stand in the way of this process itself.
+        except StateUnusable:
+            # Kept, it would stand in the way of this process itself: with no answer, a full disk, or another's write.
             await self._database.rollout_claim.give_back()
 
     def stop_heartbeats(self) -> None:

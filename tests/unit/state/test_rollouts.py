@@ -25,6 +25,15 @@ async def begun(store: Store, name: str = "spring", *merchants: str) -> int:
     return await store.rollouts.begin(name, TERMS, members, ONE, NOON)
 
 
+async def test_a_rollout_is_given_back_also_while_another_process_writes(url: str) -> None:
+    async with open_state(url) as store, open_state(url) as other:
+        assert await other.rollouts.acquire_claim(by_force=False)
+        other._database.longest_wait_s = 0.0
+        async with store._database.writing():
+            await other.rollouts.give_back_claim()
+        assert await other.rollouts.acquire_claim(by_force=False)
+
+
 async def test_a_rollout_begins_at_its_first_wave_in_its_owners_hands(store: Store) -> None:
     await begun(store)
     row = await store.rollouts.load("spring")
