@@ -93,8 +93,8 @@ class FileClaim:
             descriptor = self._open(os.O_RDWR | os.O_CREAT)
             try:
                 if self._try_flock(descriptor, fcntl.LOCK_EX):
+                    self._touch(descriptor)
                     self._file, descriptor = descriptor, -1
-                    await self.renew()
                     return True
             finally:
                 if descriptor >= 0:
@@ -105,7 +105,7 @@ class FileClaim:
     async def renew(self) -> None:
         if self._file is None:
             raise LeaseLost
-        os.utime(self._file)
+        self._touch(self._file)
 
     async def give_back(self) -> None:
         self._close()
@@ -162,6 +162,13 @@ class FileClaim:
         except OSError as error:
             raise self._unusable(error) from error
         return True
+
+    def _touch(self, descriptor: int) -> None:
+        """Its time is the last heartbeat."""
+        try:
+            os.utime(descriptor)
+        except OSError as error:
+            raise self._unusable(error) from error
 
     def _unusable(self, error: OSError) -> StateUnusable:
         return StateUnusable(

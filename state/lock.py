@@ -27,7 +27,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from state.async_engine import AsyncConnection
 from state.claims import HEARTBEATS_PER_LEASE, Claim
 from state.database import Database, LockKind, lock_row, upsert
-from state.errors import LeaseLost, LockEnded, StateLocked
+from state.errors import LeaseLost, LockEnded, StateLocked, StateUnusable
 from state.process import LockRow, ProcessIdentity, seconds_since_boot
 from state.tables import locks
 
@@ -269,7 +269,13 @@ async def keep_alive(claim: Claim, lease_s: float) -> NoReturn:
     """Renew a claim until cancelled. Raises LeaseLost."""
     while True:
         await asyncio.sleep(lease_s / HEARTBEATS_PER_LEASE)
-        await claim.renew()
+        try:
+            await claim.renew()
+        except LeaseLost:
+            raise
+        except StateUnusable:
+            # The claim is ours still, and only its sign of life is missing: the next one may be there.
+            continue
 
 
 _UNNAMED_HOLDER = ProcessIdentity("an unknown host", 0, "", "a run that could not write its name")

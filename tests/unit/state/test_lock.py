@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import update
 
 from state import DEFAULT_LEASE_S, LockRow, LockWait, ProcessIdentity, Store, open_state
+from state.claims import FileClaim
 from state.errors import LeaseLost, StateBusy, StateLocked, StateUnusable
-from state.lock import StateLock
+from state.lock import StateLock, keep_alive
 from state.process import process_start_mark
 from state.tables import locks
 from tests.postgresql import empty_schema, execute
@@ -371,6 +372,25 @@ async def test_a_lock_that_could_not_be_released_does_not_stand_in_the_way_of_it
             with pytest.raises(StateBusy):
                 await other.lock.release(ME)
         assert await other.lock.acquire(ME, timeout_s=0) is not None, "the row was left: what was sent may be under way"
+
+
+async def test_a_lock_file_that_cannot_be_touched_for_a_while_ends_no_heartbeats(tmp_path: Path) -> None:
+    claim = FileClaim(f"{tmp_path}/lock", f"{tmp_path}/leases")
+    assert await claim.take()
+    assert claim._file is not None
+    mended, broken = os.dup(claim._file), os.open(tmp_path, os.O_PATH)
+    os.dup2(broken, claim._file)
+    with pytest.raises(StateUnusable, match=r"lock, cannot be used"):
+        await claim.renew()
+    heartbeats = asyncio.create_task(keep_alive(claim, lease_s=0.0))
+    await asyncio.sleep(0.02)
+    assert not heartbeats.done()
+    os.dup2(mended, claim._file)
+    await claim.give_back()
+    with pytest.raises(LeaseLost):
+        await heartbeats
+    os.close(mended)
+    os.close(broken)
 
 
 async def test_a_holder_is_told_that_another_lost_the_lock_without_giving_it_back(url: str) -> None:
