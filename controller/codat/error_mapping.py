@@ -158,10 +158,12 @@ def parse_error_body(body: bytes) -> ErrorBody:
     sentence, correlation_id, validation = wire.get("error"), wire.get("correlationId"), wire.get("validation")
     rows = validation.get("errors") if isinstance(validation, dict) else None
     messages = [row.get("message") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    # Never none in a body of Codat's: a rejection without messages counts as a gateway's, which is everybody's trouble.
+    texts = [message for message in messages if isinstance(message, str)]
     return ErrorBody(
         sentence if isinstance(sentence, str) else "",
         correlation_id if isinstance(correlation_id, str) else None,
-        tuple(message for message in messages or [sentence] if isinstance(message, str)),
+        tuple(texts or ([sentence] if isinstance(sentence, str) else ())),
         is_from_codat=isinstance(sentence, str) and isinstance(wire.get("statusCode"), int),
     )
 

@@ -343,6 +343,17 @@ async def test_a_rejection_carries_every_message(raw: RawServer) -> None:
     assert caught.value.messages == ("No schedule selected frequency.", "No grouping period selected.")
 
 
+@pytest.mark.parametrize("items", [[{"itemId": "schedule"}], [{"message": None}], [None], {}])
+async def test_a_rejection_whose_details_say_nothing_is_codats_own_all_the_same(raw: RawServer, items: object) -> None:
+    """Without messages it would be a gateway's, and some of these in a row the end of everybody's reads."""
+    raw.usual = answer(400, {"statusCode": 400, "error": "No.", "validation": {"errors": items}})
+    async with open_at(raw) as client:
+        for _ in range(21):
+            with pytest.raises(Rejected) as caught:
+                await client.company("c1")
+    assert caught.value.messages == ("No.",)
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"[]", b'{"error": 7, "validation": {"errors": [null]}}', b"[" * 99999]
 )
