@@ -8,17 +8,17 @@ deliveries (`inbox`, `proven_deliveries`), and who is to be looked at (`due`, `d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, delete, func, insert, select
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
 from state.async_engine import AsyncConnection
 from state.database import Database, advance_id_sequence
 from state.errors import UnusableExport
 from state.export_validation import EXPORTED_TABLES, read_rows
-from state.tables import merchants
+from state.tables import merchants, pushed_records, uploads
 
 EXPORT_SCHEMA_VERSION = 1
 
@@ -37,6 +37,7 @@ async def import_all(database: Database, document: Mapping[str, Any]) -> None:
         await _require_empty(transaction)
         for table in EXPORTED_TABLES:
             await _insert_rows(transaction, table, tables[table.name])
+        await _reserve_upload_ids(transaction)
 
 
 def check_export(document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -97,3 +98,15 @@ async def _insert_rows(transaction: AsyncConnection, table: Table, rows: Sequenc
         ) from error
     if "id" in table.c:
         await advance_id_sequence(transaction, table)
+
+
+async def _reserve_upload_ids(transaction: AsyncConnection) -> None:
+    """The number of an upload that has expired, and that a record names still, is not given anew."""
+    last_named = await transaction.scalar(select(func.max(pushed_records.c.upload_id))) or 0
+    if last_named > (await transaction.scalar(select(func.max(uploads.c.id))) or 0):
+        # Where numbers begin both databases learn from a row alone, and both remember it when the row is gone.
+        texts = dict.fromkeys(("company_id", "data_type", "status", "message"), "")
+        row = {"id": last_named, "records": 0, "begun_at": datetime.now(UTC), **texts}
+        await transaction.execute(insert(uploads).values(row))
+        await advance_id_sequence(transaction, uploads)
+        await transaction.execute(delete(uploads).where(uploads.c.id == last_named))

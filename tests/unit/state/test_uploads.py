@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
-from state import ProcessIdentity, PushedRecord, RememberedRecord, Store
+from state import ProcessIdentity, PushedRecord, RememberedRecord, Store, open_state
 from state.errors import UploadLeaseLost, UploadUnderWay
-from state.tables import upload_leases
+from state.tables import upload_leases, uploads
 from state.uploads import DELETED, NOT_SENT, SENDING, UNCERTAIN
 
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -130,3 +132,16 @@ async def test_whoever_lost_the_lease_sends_nothing(store: Store) -> None:
 def test_a_living_process_has_not_ended() -> None:
     assert not US.has_surely_ended()
     assert not replace(ELSEWHERE, pid=os.getpid()).has_surely_ended()
+
+
+async def test_an_import_gives_no_upload_the_number_of_one_that_has_expired(store: Store, tmp_path: Path) -> None:
+    """Else what becomes of the new one would be said of the records of the old one, too."""
+    async with open_state(f"sqlite:///{tmp_path}/moved.db") as moved:
+        await send(moved, PushedRecord("o-1", "", "h"))
+        async with moved._database.writing() as transaction:
+            await transaction.execute(delete(uploads))
+        document = await moved.export()
+    await store.import_(document)
+    await send(store, PushedRecord("o-2", "", "h"), dataset="d-2")
+    await store.uploads.record_status(COMPANY, "d-2", "Error", "", closed_at=AT, failed=True)
+    assert await remembered(store, "o-1", "o-2") == {("o-1", ""): "h", ("o-2", ""): UNCERTAIN}
