@@ -9,7 +9,7 @@ from typing import Any
 
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.desired import Fleet
-from controller.model.errors import MerchantctlError, UsageError
+from controller.model.errors import MerchantctlError, StateError, UsageError
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import RELEASABLE_BY_COUNT, TAKE_DOWN, Scope
 from controller.operations.bootstrap import (
@@ -32,6 +32,7 @@ from controller.reconcile.state_cleanup import MAX_EXPIRY_BATCHES_AFTER_APPLY, d
 from controller.reporting.as_json import MalformedPlan
 from controller.settings import Settings
 from state import Revision, RevisionStatus
+from state.errors import StateProblem
 
 MAX_TIMES_OVERTAKEN = 5
 """So often in a row another process may put its manifests in force between our look and our word."""
@@ -102,18 +103,23 @@ def _check_and_load(request: RunRequest, settings: Settings) -> tuple[RunRequest
 async def _put_in_force(run: RunContext, settings: Settings) -> None:
     """The manifests of a run that a person agreed to, whichever are in force.
 
-    Raises MerchantctlError where others put theirs in force in every moment in between.
+    Raises MerchantctlError where others put theirs in force in every moment in between, StateError where the state
+    takes nothing any more.
     """
     revisions = run.store.revisions
     revision = Revision(run.fleet.digest, run.fleet.commit, str(settings.git or settings.manifests.resolve()))
-    # Refused only where another process put its own in force since our look, so each further try is another's success.
-    for _ in range(MAX_TIMES_OVERTAKEN):
-        row = await revisions.load(RevisionStatus.IN_FORCE)
-        number = row.id if row else None
-        if await revisions.put_in_force(revision, instead_of=number, at=run.now(), by=str(run.author)):
-            return
+    made = "the changes are made, but these manifests are not in force"
+    try:
+        # Refused only where another process put its own in force since our look: each further try is another's success.
+        for _ in range(MAX_TIMES_OVERTAKEN):
+            row = await revisions.load(RevisionStatus.IN_FORCE)
+            number = row.id if row else None
+            if await revisions.put_in_force(revision, instead_of=number, at=run.now(), by=str(run.author)):
+                return
+    except StateProblem as problem:
+        raise StateError(f"{made}: {problem} To have these: run this again.") from problem
     raise MerchantctlError(
-        f"the changes are made, but these manifests are not in force: others were put in force {MAX_TIMES_OVERTAKEN} "
+        f"{made}: others were put in force {MAX_TIMES_OVERTAKEN} "
         "times meanwhile. Which: merchantctl revision show. To have these: run this again."
     )
 

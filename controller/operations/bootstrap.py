@@ -216,11 +216,11 @@ async def state_lock(
     lost_at = await lock.acquire(owner, timeout_s=timeout_s, on_wait=on_wait)
     try:
         yield lost_at
-    except BaseException:
-        with suppress(StateProblem):  # what ended the run is the error to report, not what became of the lock
+    finally:
+        # What the run did, or what ended it, is to be told, not what became of the lock: its row stays, and tells
+        # whoever takes it next.
+        with suppress(StateProblem):
             await lock.release(owner)
-        raise
-    await lock.release(owner)
 
 
 @contextmanager
