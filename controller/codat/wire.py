@@ -135,7 +135,7 @@ class PushJson(WireModel):
 
 
 class PushPageJson(WireModel):
-    results: list[PushJson]
+    results: list[PushJson]  # all or none: a row left out would count as not sent, and be sent again
     total_results: int
 
 
@@ -173,7 +173,7 @@ class DatasetJson(WireModel):
 class DatasetPageJson(WireModel):
     """API notes 3.9"""
 
-    results: list[DatasetJson]
+    results: list[DatasetJson]  # all or none: a row left out may be the dataset of a request whose answer was lost
 
 
 class SyncFlowJson(WireModel):

@@ -100,6 +100,7 @@ def _compare(
         return _unknown_setting_finding(path, desired, live)
     found = live.values[path]
     if is_as_declared(path, found, declared, applied):
+        # As Codat stored it when we set it, and yet not to the letter.
         return _not_kept(path, desired, found) if not is_as_declared(path, found, declared, None) else None
     if path in live.locked:
         return _invalid(path, desired, found, "Codat has locked it", "ask Codat, or remove it from the manifest")
@@ -126,6 +127,7 @@ def _status(changes: list[Change], findings: list[Finding], differences: Mapping
         return PlanStatus.CHANGE
     if any(each.code == "unknown" for each in findings):
         return PlanStatus.UNKNOWN
+    # A `flow-changed` that waits for the operator is drift that policy leaves alone: it blocks nothing.
     if any(each.waits_for is Actor.OPERATOR and each.code != "flow-changed" for each in findings):
         return PlanStatus.BLOCKED
     if any(each.waits_for is Actor.CODAT for each in findings):

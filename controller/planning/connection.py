@@ -69,6 +69,7 @@ def check_accounting_connection(context: PlanningContext) -> StepResult:
         return stop_result(context, ACCOUNTING_CONNECTED, _wrong_platform_finding(context, connections[0]))
     chosen = choose_connection(of_platform, context.recorded.connection_id)
     context = replace(context, connection=chosen)
+    # Beside those that it replaces the new one is Linked for a while: they are to be deleted, and no rivals.
     rivals = of_platform if context.replaced else connections
     if chosen is None or sum(connection.status == LINKED for connection in rivals) > 1:
         return stop_result(context, ACCOUNTING_CONNECTED, _duplicate_finding(context, connections, Actor.OPERATOR))

@@ -167,6 +167,7 @@ def _local_time_in(zone: str, live: Configuration, now: datetime) -> LocalTime |
         return None
     earliest = max(now, _live_start(live) or now)
     today = earliest.astimezone(UTC).replace(hour=hour, minute=0, second=0, microsecond=0)
+    # Of a zone with summer time the offset of that day counts, which may not be today's.
     due = today if today > earliest else today + timedelta(days=1)
     return LocalTime(f"{due.astimezone(time_zone(zone)):%H:%M}", zone)
 

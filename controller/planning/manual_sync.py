@@ -37,7 +37,7 @@ def desired_during(desired: DesiredMerchant, open_sync: OpenManualSync) -> Desir
 
 def recorded_during(recorded: RecordedState, open_sync: OpenManualSync) -> RecordedState:
     """What is remembered of it: that we switched it off ourselves, so that it is nobody's drift."""
-    if not open_sync.was_enabled:
+    if not open_sync.was_enabled:  # then it was off already, and what was applied last says why
         return recorded
     return replace(recorded, last_applied={**recorded.last_applied, ENABLED_PATH: False})
 

@@ -123,6 +123,7 @@ def _park_classes_over_limit(
     exceeded = []
     for change_class, limit in run_limits(fleet.limits).items():
         floor, total = limit[0], planned[change_class] + written.get(change_class, 0)
+        # The floor is written whoever could not be read: one of them among few changes keeps nobody waiting.
         if planned[change_class] and total > floor and total + unread > limit_for(limit, fleet.bound_count):
             exceeded.append(change_class)
     findings = tuple(

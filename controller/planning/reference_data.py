@@ -62,6 +62,7 @@ def needs_data_status(live: Configuration) -> bool:
 def _is_ready_by_document(live: Configuration | Unread, statuses: Mapping[str, DataTypeStatus] | None) -> bool:
     if not isinstance(live, Configuration) or needs_data_status(live):
         return False
+    # Read all the same, as `drift --data` does, the status knows better than what a first document shows.
     return live.configured or statuses is None
 
 

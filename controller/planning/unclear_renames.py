@@ -140,6 +140,7 @@ class _Newcomers:
             of_content = dict.fromkeys(self._of_content(removed), Evidence.CONTENT)
             handed_on = dict.fromkeys(self._handed_on(removed, set()), Evidence.HANDED_ON)
             heir = next(iter(of_file)) if len(of_file) == 1 else None
+            # Who has several kinds stands where the first mapping has it, with the evidence of the last: the strongest.
             self._asked[key] = of_file | of_content | handed_on | of_content | of_file, heir
         return self._asked[key]
 
