@@ -102,7 +102,8 @@ def _park_over_floors(
     room = {change_class: floor - written.get(change_class, 0) for change_class, (floor, _) in limits.items()}
     for plan in plans:
         needed = _count_limited_changes((plan,))
-        full = [change_class for change_class in limits if needed[change_class] > room[change_class]]
+        # There may be less than no room: a full pass writes up to the limit, and that counts here, too.
+        full = [cls for cls in limits if needed[cls] and needed[cls] > room[cls]]
         if full:
             findings = [
                 _parked_until_full_pass(plan.merchant, change_class, limits[change_class][0]) for change_class in full

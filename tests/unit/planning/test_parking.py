@@ -167,3 +167,11 @@ def test_whatever_comes_in_whatever_looks_a_day_never_sees_more_than_the_limits(
         assert [each.merchant for each in after] == [each.merchant for each in seen]
         for cls, floor in RUN_LIMITS.items():
             assert made[cls] <= (limit_for(floor, bound) if judged else floor[0])
+
+
+def test_a_class_that_was_released_over_its_floor_parks_nobody_who_needs_nothing_of_it() -> None:
+    over = {REMAP: 2 * RUN_LIMITS[REMAP][0]}
+    in_sync, renamed, disabled = plan("ann"), plan("ben", RENAME), plan("cat", DISABLE)
+    after = some((in_sync, renamed, disabled, plan("dan", REMAP)), over)
+    assert after[:3] == (in_sync, renamed, disabled)
+    assert after[3].status is PlanStatus.WAITING
