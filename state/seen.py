@@ -89,9 +89,14 @@ class Seen:
             async with self._database.writing() as transaction:
                 await transaction.execute(delete(seen).where(seen.c.merchant.in_(some)))
 
-    async def save_fleet(self, plan: str, seen_at: datetime) -> None:
-        """Replace what the last look at everyone said of the fleet as a whole."""
+    async def save_fleet(self, plan: str, seen_at: datetime, *, instead_of: str | None = None) -> None:
+        """Replace what the last look at everyone said of the fleet as a whole.
+
+        instead_of  only where it says this still: what `plan` is an edit of
+        """
         async with self._database.writing() as transaction:
+            if instead_of is not None and await transaction.scalar(select(seen_fleet.c.plan)) != instead_of:
+                return
             await upsert(transaction, seen_fleet, [{"id": 1, "seen_at": seen_at, "plan": plan}])
 
     async def load_fleet(self) -> tuple[str, datetime] | None:

@@ -46,8 +46,8 @@ async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], run: Run
         await store.seen.save(rows, believed_until=believed_until)
         await asyncio.sleep(0)
     account = _without_basis_of_writes(plan_after(plan.account, outcomes.get(ACCOUNT_NAME))) if plan.account else None
-    if account and not plan.scope.is_everyone and (whole := await load_seen_fleet(store)):
-        await store.seen.save_fleet(encode(replace(whole[0], account=account)), whole[1])
+    if account and not plan.scope.is_everyone:
+        await _replace_seen_account(account, store)
     if plan.scope.is_everyone:
         fleet = replace(plan, plans=(), counts={}, diagnostics=(), scope=Scope(), account=account)
         await store.seen.save_fleet(encode(fleet), at)
@@ -66,13 +66,23 @@ async def load_seen_fleet(store: Store) -> tuple[FleetPlan, datetime] | None:
     """What the last look at everyone said of the fleet, without its plans, and when it began; None where nothing is
     kept that this version can read."""
     row = await store.seen.load_fleet()
-    if row is None:
-        return None
+    fleet = _read_fleet(row[0]) if row else None
+    return (fleet, row[1]) if row and fleet else None
+
+
+async def _replace_seen_account(account: Plan, store: Store) -> None:
+    """Of the fleet as it was seen the account alone; a look at everyone that is recorded meanwhile has it anyway."""
+    row = await store.seen.load_fleet()
+    if row and (fleet := _read_fleet(row[0])):
+        await store.seen.save_fleet(encode(replace(fleet, account=account)), row[1], instead_of=row[0])
+
+
+def _read_fleet(written: str) -> FleetPlan | None:
     try:
-        fleet = decode(row[0])
+        fleet = decode(written)
     except Unreadable:
         return None
-    return (fleet, row[1]) if isinstance(fleet, FleetPlan) else None
+    return fleet if isinstance(fleet, FleetPlan) else None
 
 
 def with_seen_plans(fleet: FleetPlan, seen: Iterable[SeenMerchant]) -> FleetPlan:

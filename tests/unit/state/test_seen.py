@@ -55,6 +55,15 @@ async def test_of_the_fleet_the_last_look_is_kept(store: Store) -> None:
     assert await store.seen.load_fleet() == ("two", LATER)
 
 
+async def test_an_edit_of_the_last_look_replaces_no_later_one(store: Store) -> None:
+    await store.seen.save_fleet("one", NOON)
+    await store.seen.save_fleet("one, edited", NOON, instead_of="one")
+    assert await store.seen.load_fleet() == ("one, edited", NOON)
+    await store.seen.save_fleet("two", LATER)
+    await store.seen.save_fleet("one, edited again", NOON, instead_of="one, edited")
+    assert await store.seen.load_fleet() == ("two", LATER)
+
+
 async def test_a_merchant_that_is_renamed_takes_along_what_was_seen_of_it(store: Store) -> None:
     await store.bindings.bind_company("acme", company_id="1", company_name="Acme")
     await store.seen.save([SeenRow("acme", NOON, "plan", "-")])
