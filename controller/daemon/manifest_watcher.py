@@ -61,7 +61,7 @@ class ManifestWatcher:
         # Of the folder when it was loaded, and when it was looked at last: two that differ are not loaded before the
         # folder stands still.
         self._loaded_digest = self._last_digest = tree_digest(root)
-        self.fleet = self._load()
+        self.fleet = self._load(root, commit)
         self.diagnostics: tuple[Diagnostic, ...] = ()
         if self.fleet.diagnostics:
             raise InvalidManifests(self.fleet.diagnostics)
@@ -84,22 +84,26 @@ class ManifestWatcher:
     async def reload_if_changed(self) -> ManifestChange | None:
         """Looks at the disk; what is declared otherwise now, None where nothing is. A folder still being written is
         waited for."""
-        before, self._last_digest = self._last_digest, await asyncio.to_thread(tree_digest, self._root)
-        if self._last_digest == self._loaded_digest or self._last_digest != before:
+        root, commit, before = self._root, self._followed_commit, self._last_digest
+        digest = await asyncio.to_thread(tree_digest, root)
+        if self._root != root:  # another commit is followed since: the next look is about that
             return None
-        fleet = await asyncio.to_thread(self._load_or_say_why_not)
-        if await asyncio.to_thread(tree_digest, self._root) != self._last_digest:
+        self._last_digest = digest
+        if digest == self._loaded_digest or digest != before:
+            return None
+        fleet = await asyncio.to_thread(self._load_or_say_why_not, root, commit)
+        if await asyncio.to_thread(tree_digest, root) != digest or self._root != root:
             return None
         return self._use_if_valid(fleet)
 
-    def _load(self) -> Fleet:
-        return replace(load_fleet(self._root, None, self._cache, selector=self._selector), commit=self._followed_commit)
+    def _load(self, root: Path, commit: str | None) -> Fleet:
+        return replace(load_fleet(root, None, self._cache, selector=self._selector), commit=commit)
 
-    def _load_or_say_why_not(self) -> Fleet:
+    def _load_or_say_why_not(self, root: Path, commit: str | None) -> Fleet:
         try:
-            return self._load()
+            return self._load(root, commit)
         except UsageError as error:
-            return Fleet({}, frozenset(), (Diagnostic(str(self._root), 0, 0, str(error)),), False, "")
+            return Fleet({}, frozenset(), (Diagnostic(str(root), 0, 0, str(error)),), False, "")
 
     def _use_if_valid(self, fleet: Fleet) -> ManifestChange | None:
         self._loaded_digest, self.diagnostics = self._last_digest, fleet.diagnostics

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,3 +119,42 @@ async def test_who_is_suspended_by_a_new_revision_is_looked_at(root: Path) -> No
     (root / "ann.yaml").write_text((MERCHANT % "ann").replace("spec: {", "spec: {suspend: {reason: audit}, "))
     assert await revisions.reload_if_changed() is None
     assert await revisions.reload_if_changed() == ManifestChange(frozenset({"ann"}), needs_everyone=False)
+
+
+class _AfterEachPiece(ThreadPoolExecutor):
+    """Does what is given to a thread at once, and then something else: what the loop does before it hears of it."""
+
+    def __init__(self, then: Callable[[int], None]) -> None:
+        super().__init__(1)
+        self._then, self.count = then, 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        self.count += 1
+        self._then(self.count)
+        return done
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3], ids=["the look", "the load", "the look after it"])
+async def test_a_commit_that_is_fetched_while_the_one_before_is_loaded_is_in_use_in_the_end(
+    tmp_path: Path, piece: int
+) -> None:
+    folders = {commit: tmp_path / commit for commit in ("first", "second", "third")}
+    for commit, folder in folders.items():
+        folder.mkdir()
+        write(folder, commit)
+    revisions = ManifestWatcher(folders["first"], commit="first")
+    revisions.follow(folders["second"], "second")
+
+    def push(count: int) -> None:
+        if count == piece:
+            revisions.follow(folders["third"], "third")
+
+    with _AfterEachPiece(push) as pieces:
+        asyncio.get_running_loop().set_default_executor(pieces)
+        while pieces.count <= piece:
+            await revisions.reload_if_changed()
+        await revisions.reload_if_changed()
+        await revisions.reload_if_changed()
+    assert (set(revisions.fleet.merchants), revisions.fleet.commit) == ({"third"}, "third")
