@@ -10,7 +10,7 @@ from datetime import datetime
 from signal import Signals
 from typing import TYPE_CHECKING
 
-from controller.daemon.manifest_watcher import ManifestWatcher
+from controller.daemon.manifest_watcher import NO_CHANGE, ManifestChange, ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.outage import StateOutage
 from controller.daemon.pass_lock import PassLock
@@ -41,6 +41,7 @@ class DaemonState:
     failing_since  since when no pass has come through
     full_pass_under_way  everyone is looked at now
     revised        who is declared otherwise since the last look at them
+    change_to_queue  what the newest manifests declare otherwise, while nobody is in the queue for it yet
     resync_asked_at  when each merchant was put into the queue because its turn had come
     lock_wait      for whose lock on the state a pass waits
     wrong_clock_told  it was said that this machine's clock is wrong, and is so still
@@ -56,6 +57,7 @@ class DaemonState:
     failing_since: datetime | None = None
     full_pass_under_way: bool = False
     revised: set[str] = field(default_factory=set)
+    change_to_queue: ManifestChange = NO_CHANGE
     resync_asked_at: dict[str, datetime] = field(default_factory=dict)
     lock_wait: LockWait | None = None
     wrong_clock_told: bool = False

@@ -14,7 +14,7 @@ import structlog
 
 from controller.codat.rate_limiter import background_requests
 from controller.daemon.context import DaemonContext
-from controller.daemon.manifest_watcher import ManifestChange
+from controller.daemon.manifest_watcher import NO_CHANGE, ManifestChange
 from controller.daemon.pass_lock import HeldElsewhere
 from controller.daemon.pass_result import Pass, PassFailure, scope_for_keys
 from controller.daemon.requeue import plan_rechecks
@@ -356,13 +356,16 @@ async def take_up_changes_on_disk(daemon: DaemonContext) -> None:
     try:
         if daemon.revisions:
             await daemon.revisions.keep_checked_out()
-        change = await daemon.manifest_watcher.reload_if_changed()
+        if change := await daemon.manifest_watcher.reload_if_changed():
+            # Kept, since it is told once: where the state does not answer below, the next look here goes on with it.
+            daemon.state.change_to_queue |= change
         if daemon.revisions:
             await daemon.revisions.update()
-        if change:
+        if daemon.state.change_to_queue != NO_CHANGE:
             # Only once the revision is in force: another process that shares the queue, and does not have these
             # manifests yet, would take the merchants out of it as nobody it knows.
-            enqueue_changed_merchants(change, daemon)
+            enqueue_changed_merchants(daemon.state.change_to_queue, daemon)
+            daemon.state.change_to_queue = NO_CHANGE
     except StateProblem as problem:
         log.warning("revision_unreadable", reason=str(problem))
         return

@@ -30,6 +30,16 @@ class ManifestChange:
     needs_everyone: bool
     account: bool = False
 
+    def __or__(self, other: ManifestChange) -> ManifestChange:
+        return ManifestChange(
+            self.merchants | other.merchants,
+            self.needs_everyone or other.needs_everyone,
+            self.account or other.account,
+        )
+
+
+NO_CHANGE = ManifestChange(frozenset(), needs_everyone=False)
+
 
 def compare_manifests(before: Fleet, after: Fleet) -> ManifestChange:
     """Who is to be looked at because of the later revision. Pure."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -14,11 +16,12 @@ from controller.codat.client import Client, open_client
 from controller.daemon.context import DaemonContext, DaemonState
 from controller.daemon.jobs.data_refresher import DataRefresher
 from controller.daemon.jobs.sync_poller import SyncPoller
-from controller.daemon.loop import run_pass
+from controller.daemon.loop import run_pass, take_up_changes_on_disk
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
-from controller.daemon.workqueue import EVERYONE, WorkQueue
+from controller.daemon.revision_keeper import RevisionKeeper
+from controller.daemon.workqueue import EVERYONE, Lane, WorkQueue
 from controller.environment import REAL_ENVIRONMENT
 from controller.model.controller_status import ControllerStatus
 from controller.model.report import FleetPlan
@@ -27,6 +30,7 @@ from controller.operations.bootstrap import RunRequest, build_run, no_progress
 from controller.telemetry.metrics import Metrics
 from state import Store, open_state
 from tests.end_to_end.place import UK_PROFILE, Place, count_writes_by_call, findings_by_code, states_by_merchant
+from tests.end_to_end.stepped_controller import running_service
 from tests.narrowing import present
 
 pytestmark = pytest.mark.over_tcp
@@ -165,3 +169,38 @@ def test_whoever_refuses_a_pull_keeps_nobody_else_from_being_asked_for(place: Pl
     with place.count_requests() as counts:
         with_real_things(place, story)
     assert count_writes_by_call(counts)[REFRESH] == 3, "each of them once"
+
+
+@pytest.mark.parametrize("goes", [False, True], ids=["one is declared otherwise", "one goes"])
+def test_whom_the_manifests_changed_while_the_state_did_not_answer_is_looked_at_once_it_does(
+    place: Place, goes: bool
+) -> None:
+    place.provision("ann", "bob")
+    state = Path(place.settings.state.removeprefix("sqlite:///"))
+    elsewhere = state.with_suffix(".away")
+
+    def move(here: Path, there: Path) -> None:
+        here.rename(there)
+
+    async def story() -> None:
+        async with running_service(place) as service:
+            run, watcher = service.daemon.run, service.daemon.manifest_watcher
+            keeper = RevisionKeeper(run.store, watcher, None, "here", "run", ("here", 1), run.now)
+            daemon = replace(service.daemon, queue=WorkQueue(), revisions=keeper)
+            await take_up_changes_on_disk(daemon)
+            if goes:
+                (place.manifests / "merchant-ann.yaml").unlink()
+            else:
+                place.merchant("ann", enabled=False)
+            await take_up_changes_on_disk(daemon)
+            move(state, elsewhere)
+            await take_up_changes_on_disk(daemon)
+            assert not len(daemon.queue)
+            move(elsewhere, state)
+            await take_up_changes_on_disk(daemon)
+            assert len(daemon.queue) == 1
+            assert await daemon.queue.get() == {EVERYONE if goes else "ann": Lane.REVISION}
+            await take_up_changes_on_disk(daemon)
+            assert not len(daemon.queue), "once"
+
+    asyncio.run(asyncio.wait_for(story(), 300))
