@@ -174,14 +174,20 @@ class StateQueue:
             changed = asyncio.Event()
             # Put down before it looks: who becomes due while it looks wakes it.
             self._waiters[changed] = frozenset(lane for lanes in limits for lane in lanes)
+            work: dict[str, Lane] = {}
             try:
-                work: dict[str, Lane] = {}
                 for lanes, limit in limits.items():
                     work |= {key: Lane(lane) for key, lane in (await self._claim(lanes, limit)).items()}
                 if work:
                     self._in_work |= work
                     return dict(sorted(work.items()))
                 await changed.wait()
+            except BaseException:
+                # Nobody gets them, so they are not in work here: the signs of life find them and give them back.
+                for key, lane in work.items():
+                    if self._in_work.get(key) is lane:
+                        del self._in_work[key]
+                raise
             finally:
                 del self._waiters[changed]
         return {}

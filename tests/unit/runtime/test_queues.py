@@ -8,7 +8,7 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from controller.daemon.state_queue import StateQueue, open_state_queue
 from controller.daemon.workqueue import EVERYONE, Lane, Queue, Work, WorkQueue
 from state import ProcessIdentity, ReceivedDelivery, Store, open_state
 from state.database import Database, open_database
-from state.due import Ask, Due
+from state.due import Ask, Due, Taker
 from state.errors import StateUnreachable
 from tests.postgresql import empty_schema, execute, query_value
 from tests.processes import PythonProcess
@@ -506,3 +506,36 @@ async def test_no_look_counts_as_made_before_what_it_leads_to_is_written_though_
             due.may_fail.set()
             await ending
             assert await due.count_waiting() == 1
+
+
+class _OutOfReachAfterRevision(Due):
+    """Which finds the state out of reach once, just after somebody was claimed because of a new revision."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.has_claimed = self.has_failed = False
+
+    async def claim(
+        self, lanes: Collection[int], taker: Taker, *, limit: int | None, keys: Collection[str] | None = None
+    ) -> dict[str, int]:
+        if self.has_claimed and not self.has_failed:
+            self.has_failed = True
+            raise StateUnreachable("a restart")
+        claimed = await super().claim(lanes, taker, limit=limit, keys=keys)
+        self.has_claimed = self.has_claimed or bool(claimed)
+        return claimed
+
+
+async def test_who_was_claimed_just_before_the_state_was_out_of_reach_is_handed_out_later(url: str) -> None:
+    async with open_database(url) as database:
+        due = _OutOfReachAfterRevision(database)
+        async with open_queue(due, url, US) as queue, run_timers(queue.timers[0], now=lambda: datetime.now(UTC)):
+            queue.add(["ann"], lane=Lane.REVISION)
+            with pytest.raises(StateUnreachable):
+                await asyncio.wait_for(queue.get(), 300)
+            asking = asyncio.create_task(queue.get())
+            for _ in range(2):
+                await queue.beat()
+            await asyncio.wait([asking], timeout=20)
+            assert asking.done(), "in work for good, and looked at by nobody"
+            await queue.done(await asking)
