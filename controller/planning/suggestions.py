@@ -121,7 +121,7 @@ def _scores_by_key(ref: Ref, option: Option, rarity: _Rarity) -> Iterator[float]
     text, name, code = ref.value, option.name or "", option.code or ""
     if ref.by == "name":
         yield _name_similarity(text, name, rarity)
-        yield 0.9 if _normalize_code(text) in (_normalize_code(code), _normalize_code(option.id)) else 0.0
+        yield _equal_to_code_or_id(text, option)
         return
     if ref.by == "code":
         yield _code_similarity(_normalize_code(text), _normalize_code(code))
@@ -129,21 +129,29 @@ def _scores_by_key(ref: Ref, option: Option, rarity: _Rarity) -> Iterator[float]
         yield _name_similarity(text, option.id, rarity)
     similarity = _name_similarity(text, name, rarity)
     yield 0.9 * similarity if similarity >= _EQUAL_BUT_FOR_MARKS else 0.0
-    yield 0.9 if _normalize_code(text) in (_normalize_code(code), _normalize_code(option.id)) else 0.0
+    yield _equal_to_code_or_id(text, option)
 
 
 # Codes --------------------------------------------------------------------------------------------------
 
 
 def _normalize_code(text: str) -> str:
-    return _normalize_name(text).plain.replace(" ", "") or "-"
+    """Empty where the text has neither letters nor digits: such a one is equal to none."""
+    return _normalize_name(text).plain.replace(" ", "")
+
+
+def _equal_to_code_or_id(text: str, option: Option) -> float:
+    code = _normalize_code(text)
+    return 0.9 if code and code in (_normalize_code(option.code or ""), _normalize_code(option.id)) else 0.0
 
 
 def _code_similarity(asked: str, code: str) -> float:
     """From 0 to 1, for normalized codes."""
+    if not asked or not code:
+        return 0.0
     # Account numbers are built from the left: those that begin alike are of one kind, those spelt alike are not.
-    if asked == code or not code:
-        return 1.0 if code else 0.0
+    if asked == code:
+        return 1.0
     if asked.lstrip("0") == code.lstrip("0"):
         return 0.98
     shorter = min(len(asked), len(code))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -148,3 +149,10 @@ def test_a_name_that_stands_as_a_code_and_a_code_as_a_name_are_found() -> None:
 def test_of_twins_the_selected_one_goes_first() -> None:
     one, other = Option("a", "Tips payable"), Option("b", "Tips payable")
     assert suggest_options(Ref("name", "TIPS PAYABLE"), (one, other), selected=other) == (other, one)
+
+
+@pytest.mark.parametrize("key", ["code", "name", "id"])
+def test_what_has_neither_letters_nor_digits_is_no_record_without_a_code(key: Any) -> None:
+    charts = (Option("a", "Sales"), Option("b", "Fees", "0"))
+    for text in ("☕", "***", "-"):
+        assert suggest_options(Ref(key, text), charts) == (), text
