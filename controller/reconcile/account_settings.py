@@ -160,6 +160,9 @@ async def _apply_changes(plan: Plan, run: RunContext) -> Outcome:
         except RemoteLimitReached as error:
             troubles.append(Failed(str(error), True, writes, error.status))
             break
+        except ApiUnusable as error:
+            troubles.append(Failed(str(error), True, writes))
+            break
         except RemoteError as error:
             unsure = isinstance(error, OutcomeUnknown) and not error.seen_undone
             troubles.append(Failed(str(error), True, writes, error.status, unsure=unsure))
@@ -207,10 +210,10 @@ async def _set_part(change: Change, run: RunContext) -> int:
         lost = error
     try:
         stored = live_settings(part, await run.api.settings_document(part, account)).values
-    except RemoteError:
+    except (RemoteError, ApiUnusable) as failed_look:
         # What was written is remembered once it is seen: the next look does that.
         if lost:
-            raise lost from None
+            raise lost from failed_look
         return writes
     if lost:
         lost.seen_undone = not all(is_as_declared(path, stored.get(path), wanted[path], None) for path in wanted)

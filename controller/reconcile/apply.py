@@ -48,6 +48,8 @@ async def apply(plan: Plan, snapshot: RunSnapshot) -> Outcome:
             return Failed(LOCK_LOST_MESSAGE, retryable=True, writes=progress.writes)
         return skipped_by_stop(snapshot.run.stop)
     except RemoteError as error:
+        if isinstance(error.__cause__, ApiUnusable):  # what became of a lost write nobody could look for
+            stop_for_unusable_api(error.__cause__, progress.writes, snapshot)
         return fail_or_stop_run(error, change, progress.writes, snapshot)
     except ApiUnusable as error:
         return stop_for_unusable_api(error, progress.writes, snapshot)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from controller.codat.client import Client
-from controller.model.errors import NotFound, OutcomeUnknown, RemoteError
+from controller.model.errors import ApiUnusable, NotFound, OutcomeUnknown, RemoteError
 from controller.model.hooks import (
     DeclaredHook,
     Hook,
@@ -117,8 +117,8 @@ async def _create(declared: DeclaredHook, live: Collection[LiveHook], memory: Ho
         bound = [each.remote_id for each in memory.recorded if each.remote_id]
         try:
             found = find_created_id(begun, await run.api.hooks(declared.hook.kind), bound)
-        except RemoteError:
-            raise error from None
+        except (RemoteError, ApiUnusable) as failed_look:
+            raise error from failed_look
         if found is None:
             raise
         remote_id = found

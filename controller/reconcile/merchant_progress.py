@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import field
 from typing import TypeVar
 
-from controller.model.errors import OutcomeUnknown, RemoteError
+from controller.model.errors import ApiUnusable, OutcomeUnknown, RemoteError
 from controller.model.plan import Actor, Finding
 from controller.model.report import ChangedSincePlan, Failed, Outcome
 from controller.quick_dataclasses import dataclass
@@ -73,9 +73,9 @@ class MerchantProgress:
         except OutcomeUnknown as error:
             try:
                 done = await is_done()
-            except RemoteError:
-                # The look failed, but what the caller has to know is that the write may have been made.
-                raise error from None
+            except (RemoteError, ApiUnusable) as failed_look:
+                # What the caller has to know is that the write may have been made.
+                raise error from failed_look
             if not done:
                 error.seen_undone = True
                 raise

@@ -42,9 +42,9 @@ async def count_before_writing(plan: Plan, snapshot: RunSnapshot) -> datetime:
 
 async def count_after_writing(plan: Plan, outcome: Outcome, snapshot: RunSnapshot, counted_at: datetime) -> None:
     """Takes back what `count_before_writing` counted and was not made; what a person confirmed is counted here."""
-    counts = _count_limited_changes(
-        plan, outcome.writes if isinstance(outcome, Applied | Failed | ChangedSincePlan) else 0
-    )
+    made = outcome.writes if isinstance(outcome, Applied | Failed | ChangedSincePlan) else 0
+    made += isinstance(outcome, Failed) and outcome.unsure  # it may have been
+    counts = _count_limited_changes(plan, made)
     if snapshot.run.policy.automatic:
         counts.subtract(_count_limited_changes(plan, len(plan.changes)))
     await _record_counts(counts, snapshot, counted_at)

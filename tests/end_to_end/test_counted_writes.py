@@ -14,7 +14,7 @@ from controller.reporting.text import apply_text, count_writes
 from state import open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import CREATE_COMPANY, CREATE_CONNECTION, SAVE_CONFIGURATION, Place, count_writes_by_call
-from tests.proxy import Between, ProxyAnswer, ProxyRequest
+from tests.proxy import Between, ProxyAnswer, ProxyRequest, unchanged_answer
 
 GARBAGE = ProxyAnswer(200, {"content-type": "application/json"}, b'{"cut sh')
 REFUSED = ProxyAnswer(401, {"content-type": "application/json"}, b'{"error": "no"}')
@@ -89,6 +89,30 @@ def test_after_a_key_that_is_refused_before_the_read_back(place: Place, between:
     assert count_writes_by_call(counts) == {SAVE_CONFIGURATION: 1}
     assert count_writes(report) == 1
     assert lately(place) == {"disable": 1}
+
+
+@pytest.mark.parametrize("look", [BROKEN, REFUSED], ids=["Codat is broken", "the key is refused"])
+def test_a_write_that_may_have_been_made_counts_for_the_limits(
+    place: Place, between: Between, look: ProxyAnswer
+) -> None:
+    """Rather one too few is written unasked than one too many."""
+    switched_off(place)
+    written: list[str] = []
+
+    def changed(request: ProxyRequest, answer: ProxyAnswer) -> ProxyAnswer | None:
+        if is_configuring(request):
+            written.append(request.path)
+            return None
+        return look if written else answer
+
+    between.changed = changed
+    report = applied(place, unattended=True)
+    outcome = report.outcomes["acme"]
+    assert isinstance(outcome, Failed)
+    assert (outcome.writes, outcome.unsure, report.api_unusable) == (0, True, look is REFUSED)
+    assert lately(place) == {"disable": 1}
+    between.changed = unchanged_answer
+    assert place.document("acme")["enabled"] is False
 
 
 def test_in_both_rounds_of_a_run(place: Place, between: Between) -> None:
