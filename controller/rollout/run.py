@@ -60,7 +60,7 @@ from controller.rollout.gate import (
 from controller.rollout.record import describe_position, load_rollout
 from controller.rollout.waves import split_into_waves
 from state import LastSyncRow, MemberRow, ProcessIdentity
-from state.errors import StateLocked
+from state.errors import StateLocked, StateProblem
 
 ROLLOUT_POLL_INTERVAL_S = 0.5
 """Seconds between two looks for a pause that was asked for elsewhere."""
@@ -378,7 +378,10 @@ async def _watch_for_pause(rollout: Rollout, run: RunContext, session: RolloutSe
     async def watch() -> None:
         while True:
             await run.sleep(ROLLOUT_POLL_INTERVAL_S)
-            row = await run.store.rollouts.load(rollout.name)
+            row = None
+            # Asked again: a soak lasts for hours, and whoever has to write to a state that is gone finds out himself.
+            with suppress(StateProblem):
+                row = await run.store.rollouts.load(rollout.name)
             if row and (row.state != RolloutState.RUNNING or row.owner != session.owner):
                 run.stop.request(f"rollout {rollout.name} was {row.state} elsewhere")
 

@@ -30,6 +30,7 @@ from controller.reporting.rollout import rollout_exit_code, rollout_json, rollou
 from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, RolloutResult, StartRequest, UndoRequest
 from controller.rollout.record import load_rollout
+from controller.rollout.run import ROLLOUT_POLL_INTERVAL_S
 from state import open_state
 from state.errors import StateUnusable
 from tests.emulator import Emulator
@@ -697,6 +698,24 @@ def test_a_pause_from_another_terminal_is_noticed_during_the_soak(place: Place) 
     rollout = meanwhile(place, pause, soak=3600)
     assert (rollout.state, rollout.reason, rollout.current_wave) == (RolloutState.PAUSED, "paused by hand", 1)
     assert stand_at(place, CARDS) == CANARIES
+
+
+def test_a_pause_is_noticed_also_after_the_state_did_not_answer_for_a_moment(place: Place) -> None:
+    state = Path(place.settings.state.removeprefix("sqlite:///"))
+    elsewhere = state.with_suffix(".away")
+
+    def move(here: Path, there: Path) -> None:
+        here.rename(there)
+
+    async def pause(place: Place) -> None:
+        await until(place, lambda rollout: rollout.soak_until)
+        move(state, elsewhere)
+        await asyncio.sleep(1.5 * ROLLOUT_POLL_INTERVAL_S)
+        move(elsewhere, state)
+        await rollouts.pause_rollout(place.settings, None, environment=place.environment)
+
+    rollout = meanwhile(place, pause, soak=600)
+    assert (rollout.state, rollout.reason, rollout.current_wave) == (RolloutState.PAUSED, "paused by hand", 1)
 
 
 def test_a_rollout_that_runs_is_not_taken_up_by_a_second_process(place: Place) -> None:
