@@ -10,7 +10,7 @@ from datetime import datetime
 from signal import Signals
 from typing import TYPE_CHECKING
 
-from controller.daemon.manifest_watcher import NO_CHANGE, ManifestChange, ManifestWatcher
+from controller.daemon.manifest_watcher import NO_CHANGE, ManifestChange, ManifestWatcher, compare_manifests
 from controller.daemon.notifier import Notifier
 from controller.daemon.outage import StateOutage
 from controller.daemon.pass_lock import PassLock
@@ -118,8 +118,10 @@ class DaemonState:
                 at=done.began,
                 taken_over=done.taken_over,
             )
-        if not done.incomplete_reason:
-            self.revised -= self.revised if done.covers_everyone else set(done.keys)
+        if not done.incomplete_reason and done.fleet:
+            # A revision may have come while the pass went by the one before: whom that changed is yet to be looked at.
+            changed_since = compare_manifests(done.fleet, fleet).merchants if self.revised else frozenset()
+            self.revised -= (self.revised if done.covers_everyone else set(done.keys)) - changed_since
         self.ready = self.ready or (done.covers_everyone and not done.incomplete_reason)
         if done.urgent and not done.failure_reason:
             return

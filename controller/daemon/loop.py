@@ -269,7 +269,7 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
             else:
                 result = await plan_and_record(run, turn.takeovers)
         later = turn.takeovers.looked_at_later
-        return Pass(keys, result, began, daemon.run.now(), taken_over=later, urgent=urgent)
+        return Pass(keys, result, began, daemon.run.now(), taken_over=later, urgent=urgent, fleet=turn.fleet)
 
 
 async def plan_and_record(run: RunContext, takeovers: Takeovers) -> FleetPlan:

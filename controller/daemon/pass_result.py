@@ -41,6 +41,7 @@ class Pass:
     taken_over  those of them that a later pass looked at meanwhile: what is said of them here is what was written
     urgent      something had happened to them; else it was their time
     reason      why whoever it was about was looked at, in a word
+    fleet       the manifests that it went by; None where it did not come so far
     """
 
     keys: tuple[str, ...]
@@ -50,6 +51,7 @@ class Pass:
     taken_over: frozenset[str] = frozenset()
     urgent: bool = False
     reason: str = "resync"
+    fleet: Fleet | None = None
 
     @property
     def covers_everyone(self) -> bool:

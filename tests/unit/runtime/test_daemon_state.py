@@ -10,7 +10,7 @@ from controller.daemon.workqueue import EVERYONE
 from controller.model.controller_status import ControllerStatus
 from controller.model.desired import Fleet
 from controller.model.report import FleetPlan, RequestEstimate
-from tests.build import USUAL_NOW
+from tests.build import USUAL_NOW, desired_merchant
 
 NOBODY = FleetPlan((), "", True, (), None, RequestEstimate(0, 0, 0), USUAL_NOW)
 REFUSED = PassFailure("Codat refuses the API key", api_unusable=True, key_refused=True)
@@ -45,3 +45,15 @@ def test_a_pass_that_came_through_in_its_turn_ends_it() -> None:
 def test_an_urgent_pass_that_failed_is_a_failure_like_any_other() -> None:
     state = after(look(NOBODY), look(replace(REFUSED), "ann", urgent=True))
     assert (state.key_refused, state.latest.pass_failure) == (True, REFUSED.reason)
+
+
+def test_whom_a_revision_changed_while_a_pass_went_by_the_one_before_is_to_be_looked_at_still() -> None:
+    """The next pass has to know that they are one revision, and judge them as one."""
+    before = Fleet({name: desired_merchant(name=name) for name in ("ann", "bob", "cid")}, frozenset(), (), True, "")
+    now = replace(before, merchants={**before.merchants, "ann": desired_merchant(name="ann", digest="another")})
+    state = DaemonState(ControllerStatus(), revised={"ann", "bob"})
+    for keys, left in ((("cid",), {"ann", "bob"}), ((EVERYONE,), {"ann"}), (("ann",), {"ann"})):
+        state.record_pass(replace(look(NOBODY, *keys), fleet=before), now)
+        assert state.revised == left
+    state.record_pass(replace(look(NOBODY, "ann"), fleet=now), now)
+    assert not state.revised
