@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -37,25 +37,36 @@ def unwritable_reason(path: str) -> str | None:
 
 @contextmanager
 def temporary_copy(path: str) -> Iterator[str]:
-    """The path of a temporary copy, deleted on exit; where there is no state yet, nothing is at that path."""
-    with TemporaryDirectory(prefix="merchantctl-") as folder:
-        copy = f"{folder}/{Path(path).name}"
-        if Path(path).exists():
-            _copy(path, copy)
+    """The path of a temporary copy, deleted on exit; where there is no state yet, nothing is at that path.
+
+    Raises StateUnusable.
+    """
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(TemporaryDirectory(prefix="merchantctl-"))
+            copy = f"{folder}/{Path(path).name}"
+            if Path(path).exists():
+                _copy(path, copy)
+        except OSError as error:
+            raise StateUnusable(
+                f"the state {path}, which may only be read, cannot be copied to be looked into: {error.strerror}. "
+                "Make room, or name another folder for copies with TMPDIR."
+            ) from error
         yield copy
 
 
 def _copy(path: str, copy: str) -> None:
     """Copy one consistent snapshot of a database."""
     # While another process has it open, a `-shm` file is beside it, and SQLite can read along. Where that fails nobody
-    # has it open, so nobody writes, and its files can be copied as they are.
+    # has it open, so nobody writes, and its files can be copied as they are. So can what is no database: whoever opens
+    # the copy says so.
     try:
         with (
             closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)) as source,
             closing(sqlite3.connect(copy)) as target,
         ):
             source.backup(target)
-    except sqlite3.OperationalError:
+    except sqlite3.DatabaseError:
         Path(copy).unlink(missing_ok=True)
         shutil.copyfile(path, copy)
         with suppress(FileNotFoundError):

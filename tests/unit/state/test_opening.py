@@ -15,6 +15,7 @@ from state import open_state
 from state.async_engine import AsyncEngine
 from state.database import have_own_sessions
 from state.errors import StateUnusable
+from state.read_only import temporary_copy
 from tests.postgresql import empty_schema
 from tests.processes import PythonProcess, run_python
 
@@ -88,6 +89,19 @@ async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path:
         async with open_state(f"sqlite:///{file}"):
             pass
     assert file.read_bytes() == before
+
+
+async def test_a_copy_to_look_into_of_what_is_no_database_is_found_to_be_none(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    file.write_text("apiVersion: merchantctl/v1\n" * 100)
+    with temporary_copy(str(file)) as copy, pytest.raises(StateUnusable, match="not a database"):
+        async with open_state(f"sqlite:///{copy}"):
+            pass
+
+
+def test_a_state_that_cannot_be_copied_to_be_looked_into_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StateUnusable, match="cannot be copied"), temporary_copy(str(tmp_path)):
+        pass
 
 
 async def test_a_database_of_somebody_elses_is_refused(tmp_path: Path) -> None:
