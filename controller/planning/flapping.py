@@ -47,8 +47,12 @@ def find_flapping(merchant: str, code: str, field: str | None, times: Sequence[O
     if len(drifts) >= LEAST:
         return _flapping_finding(merchant, code, field, drifts, _who_and_remedy(merchant, code, field, drifts))
     corrected = [time for time in times if time.ended is Ended.MENDED and time.revision]
-    swings = sum(one.revision != other.revision for one, other in pairwise(corrected))
-    if len(corrected) < LEAST or swings < LEAST - 1:
+    revisions = [time.revision for time in corrected]
+    swings = sum(one != other for one, other in pairwise(revisions))
+    # Of one commit after another each is carried out once. Only where one comes back that another had replaced are
+    # there two who do not know of each other.
+    comes_back = any(now in revisions[:place] for place, (one, now) in enumerate(pairwise(revisions)) if now != one)
+    if swings < LEAST - 1 or not comes_back:
         return None
     runs = sorted({f"{time.by} from manifests {time.revision[:12]}" for time in corrected})
     cause = f"runs of different manifests set each other back: {' and '.join(runs)}"

@@ -53,6 +53,13 @@ def test_runs_of_different_manifests_that_set_each_other_back_are_one() -> None:
     assert "run on a from manifests aaaaaaaaaaaa and run on b from manifests bbbbbbbbbbbb" in finding.cause
 
 
+def test_one_commit_after_another_that_moves_the_same_field_is_no_fight() -> None:
+    mended: dict[str, Any] = {"direction": Direction.PENDING, "ended": Ended.MENDED, "by": "run on a"}
+    commits = [Occurrence(USUAL_NOW, revision=digit * 40, **mended) for digit in "1123345"]
+    assert found(*commits) is None
+    assert found(*commits, *commits[1:4]) is not None, "and these came back"
+
+
 def test_a_severed_connection_counts_whatever_its_direction() -> None:
     finding = found(*times(3, None), code="connection-unlinked", field="connection.state")
     assert finding is not None
