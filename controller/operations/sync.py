@@ -249,19 +249,26 @@ class _ManualSync:
             self._request.on_message(f"the sync of {self._name} runs still. Once it has ended, {later}")
             return
         declared = self._snapshot.run.fleet.merchants[self._name].fields.get(ENABLED_PATH, True)
+        is_on_again = was_enabled and declared is True
+        is_as_it_was = not is_on_again
         try:
             await syncs.mark_ended(self._number, self._outcome, run.now())
             async with state_lock(run.lock, self._request.lock_timeout), awaited_leases([self._name], run):
-                is_on_again = was_enabled and declared is True
                 if is_on_again:
                     await self._switch(enabled=True)
+                    is_as_it_was = True
                     self._request.on_message(f"{self._name} is switched on again")
                 ending = self._outcome if self._outcome == NOT_BEGUN else f"ended with {self._outcome}"
                 await self._record_event("manual sync", f"{ending}{'; switched on again' if is_on_again else ''}")
                 await syncs.close(self._number, run.now())
             await self._store.runs.end(self._run_id, EXIT_OK, {"merchants": 1}, run.now())
         except (MerchantctlError, StateProblem) as error:
-            self._request.on_message(f"{self._name} is still switched off: {error}. {later}")
+            why = str(error).rstrip(".")
+            if is_as_it_was:
+                left = f"is as it was, and its manual sync is open still: {why}. Whoever looks at it next closes that"
+            else:
+                left = f"is still switched off: {why}. {later}"
+            self._request.on_message(f"{self._name} {left}")
 
     async def _record_event(self, what: str, reason: str) -> None:
         """A line in the merchant's history."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 import time
 from dataclasses import replace
@@ -258,6 +259,24 @@ def test_a_plan_shows_a_sync_that_was_left_open_and_how_to_close_it(place: Place
     place.emulator.advance("PT1M")
     synchronise(place)  # whoever synchronises by hand next closes it, too
     assert states_by_merchant(place.plan()) == {"m-00000": "in-sync"}
+
+
+def test_who_is_on_again_is_not_called_off_where_the_state_takes_no_more(place: Place) -> None:
+    """The row stays open, and whoever looks next closes it."""
+    merchant = prepare(place, {"enabled": True})
+    with sqlite3.connect(place.database) as database:
+        failing = "BEGIN SELECT RAISE(ABORT, 'the state takes no more'); END"
+        database.execute(f"CREATE TRIGGER refuse BEFORE INSERT ON events WHEN NEW.what = 'manual sync' {failing}")
+    said: list[str] = []
+    order = request(on_message=said.append)
+    asyncio.run(confirm_and_sync(place.settings, "m-00000", order, environment=place.environment))
+    assert place.emulator.configuration(merchant)["enabled"] is True
+    assert "m-00000 is switched on again" in said
+    assert not [each for each in said if "still switched off" in each]
+    assert said[-1].startswith("m-00000 is as it was, and its manual sync is open still: ")
+    bury(place)
+    place.apply()
+    assert asyncio.run(open_manual_syncs(place)) == 0
 
 
 def test_after_kill_9_an_apply_switches_on_again_at_once(tmp_path: Path, emulator_server: Emulator) -> None:
