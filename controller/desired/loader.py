@@ -157,8 +157,10 @@ def _without_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
-        # What was loaded lives as long as the process: later collections need not look at it either.
-        gc.freeze()
+        # What is loaded first lives as long as the process: later collections need not look at it either. Not what a
+        # `run` loads after that: whatever else lives at that moment would never be collected when it is garbage.
+        if not gc.get_freeze_count():
+            gc.freeze()
         if was_on:
             gc.enable()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -562,3 +564,19 @@ def test_readable_merchants_are_there_beside_the_complaints_about_others(tmp_pat
     assert list(found.merchants) == ["good"]
     assert found.known_names == {"good", "bad"}
     assert not found.is_complete
+
+
+def test_what_lives_while_manifests_are_loaded_once_more_is_collected_when_it_is_garbage(tmp_path: Path) -> None:
+    """A controller loads them again and again, for months."""
+
+    class Ring:
+        def __init__(self) -> None:
+            self.next = self
+
+    fleet(tmp_path, merchant())
+    ring = Ring()
+    is_there = weakref.ref(ring)
+    fleet(tmp_path, merchant())
+    del ring
+    gc.collect()
+    assert is_there() is None
