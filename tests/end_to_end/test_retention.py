@@ -103,6 +103,10 @@ def test_run_forgets_all_of_it_once_a_day(place: Place) -> None:
             moved[0] = timedelta(days=2)
             await clean_daily()
             assert lines(place) == own
+            past(place, 10, OLD)
+            moved[0] = timedelta()
+            await clean_daily()
+            assert lines(place) == own, "where the clock was put back"
 
     asyncio.run(two_days())
 

@@ -38,7 +38,8 @@ class StateCleaner:
 
     async def clean_daily(self) -> None:
         now = self.run.now()
-        if self.last_cleaned_at and now - self.last_cleaned_at < CLEANUP_INTERVAL:
+        # In either direction: one that was in the future was before the clock was put back.
+        if self.last_cleaned_at and abs(now - self.last_cleaned_at) < CLEANUP_INTERVAL:
             return
         self.last_cleaned_at = now
         if gone := await delete_expired_rows(
