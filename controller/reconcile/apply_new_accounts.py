@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from controller.codat.client import Client
 from controller.codat.convert import read_configuration
 from controller.model.account_types import pushed_name
-from controller.model.errors import RemoteError, TransientError
+from controller.model.errors import RemoteError, RemoteLimitReached, TransientError
 from controller.model.observed import AccountPush
 from controller.model.plan import RECHECK_WAITING_AFTER, Actor, Change, ChangeKind, Finding, Plan
 from controller.model.values import NewAccount, Option, Ref, parse_account_path
@@ -87,11 +87,11 @@ async def _push(
 
 async def ask_for_pull(company_id: str, snapshot: RunSnapshot, progress: MerchantProgress | None = None) -> bool:
     """Has the chart of accounts pulled, so that a new account is offered. False where it has to be asked for again: a
-    pull that began before the account was there may run."""
+    pull that began before the account was there may run, or the quota has no room for it."""
     request = snapshot.run.api.refresh_type(company_id, CHART_OF_ACCOUNTS)
     try:
         await (progress.count_write(request) if progress else request)
-    except TransientError:
+    except (TransientError, RemoteLimitReached):
         return False
     except RemoteError as error:
         snapshot.run.on_message(f"the chart of accounts of {company_id} is not pulled: {error}")

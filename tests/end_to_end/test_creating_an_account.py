@@ -145,6 +145,21 @@ def test_an_answer_that_is_lost_makes_no_second_account(place: Place) -> None:
     assert len(accounts(place)) == 1
 
 
+def test_a_pull_that_the_quota_had_no_room_for_is_asked_for_by_the_next_apply(place: Place) -> None:
+    place.set_create_settle(5.01, late=60)
+    place.emulator.fault(PULL, "status", code=429, retryAfter="7200")
+    assert outcome_of(place.apply(allow=RELEASED), "ann", Applied).writes == 1
+    place.emulator.control("DELETE", "/faults")
+    place.emulator.advance("PT3H")
+    with place.count_requests() as counts:
+        place.apply(allow=RELEASED)
+    assert (counts[PUSH_ACCOUNT], counts[PULL]) == (0, 1)
+    pulled(place)
+    place.apply(allow=RELEASED)
+    assert states_by_merchant(place.plan()) == {"ann": "in-sync"}
+    assert len(accounts(place)) == 1
+
+
 def test_a_request_that_never_arrived_is_asked_for_again_by_name(place: Place) -> None:
     place.set_create_settle(5.01, late=60)
     place.emulator.fault(PUSH_ACCOUNT, "drop", times=9)
