@@ -82,7 +82,7 @@ class StateLock:
     ) -> datetime | None:
         """Take the lock, waiting at most `timeout_s` seconds for a living holder. Raises StateLocked.
 
-        on_wait  called after each attempt in vain; the default writes to the log
+        on_wait  called after each look in vain; the default writes to the log
 
         Heartbeats are sent in the background until it is released. Returns when an earlier holder lost the lock without
         releasing it, None where there was none: a request that it had sent may still be under way.
@@ -90,11 +90,16 @@ class StateLock:
         now = asyncio.get_running_loop().time
         started_at, report = now(), on_wait or _log_waits()
         while isinstance(result := await self._try_to_acquire(owner), LockRow):
-            silent, waited = await self._database.holder_silent_for(self._kind) or 0.0, now() - started_at
-            if waited >= timeout_s:
-                raise StateLocked(result.owner, result.since, silent)
-            report(LockWait(result, silent, waited, timeout_s))
-            await asyncio.sleep(ACQUIRE_RETRY_INTERVAL_S)
+            holder: LockRow = result
+            silent: float | None = 0.0
+            # A try takes the turn of whoever writes, the holder first of all: only to look is in nobody's way.
+            while silent is not None:
+                silent, waited = await self._database.holder_silent_for(self._kind), now() - started_at
+                holder = await self.load_holder() or holder
+                if waited >= timeout_s:
+                    raise StateLocked(holder.owner, holder.since, silent or 0.0)
+                report(LockWait(holder, silent or 0.0, waited, timeout_s))
+                await asyncio.sleep(ACQUIRE_RETRY_INTERVAL_S)
         self._owner = owner
         self._heartbeats = asyncio.create_task(self._keep_alive())
         return result
