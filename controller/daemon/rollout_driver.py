@@ -40,7 +40,8 @@ class RolloutDriver:
     fleet       the manifests in force
     may_write   whether this process writes at all now
     left_alone  the rollout that was said to be left alone, and why: said once
-    failures    tries in a row that did not end as they should; the next one not before `retry_at`, by the loop's time
+    retry_at    not before then the next try, by the loop's time, where the last one did not end as it should
+    retry_wait_s  how long the next wait of that kind is
     """
 
     run: RunContext
@@ -50,8 +51,8 @@ class RolloutDriver:
     fleet: Callable[[], Fleet]
     may_write: Callable[[], bool]
     left_alone: tuple[str, str] = ("", "")
-    failures: int = 0
     retry_at: float = 0.0
+    retry_wait_s: float = FIRST_RETRY_WAIT_S
 
     async def drive(self) -> None:
         """Carries a rollout out until it is through, paused or stopped; nothing where there is none."""
@@ -62,10 +63,10 @@ class RolloutDriver:
             rollout = await self._take_up_orphaned()
             if rollout is not None:
                 await self._carry_out_and_give_back(rollout)
-            self.failures = 0
+            self.retry_wait_s = FIRST_RETRY_WAIT_S
         except (StateProblem, MerchantctlError) as error:
-            wait_s = min(FIRST_RETRY_WAIT_S * 2**self.failures, MAX_RETRY_WAIT_S)
-            self.failures, self.retry_at = self.failures + 1, now() + wait_s
+            wait_s = self.retry_wait_s
+            self.retry_at, self.retry_wait_s = now() + wait_s, min(2 * wait_s, MAX_RETRY_WAIT_S)
             log.warning("rollout_not_carried_out", reason=str(error), retry_in_seconds=wait_s)
 
     async def _take_up_orphaned(self) -> Rollout | None:
