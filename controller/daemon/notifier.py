@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
@@ -29,17 +30,27 @@ from controller.telemetry.metrics import Metrics
 from state import DueAlert, Store
 from state.errors import StateProblem
 
+FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S = 5.0, 60.0
+"""Seconds for which a chat that took no message is left alone; twice as long after each. One that does not answer costs
+eleven seconds each time, and all passes wait for that."""
+
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class Notifier:
     """Tells each piece of news once: what was told stands in the state, whichever process told it, over any restart.
-    `notify_url` None: no chat listens."""
+    `notify_url` None: no chat listens.
+
+    retry_at      not before then the next message, by the loop's time, where the chat did not take the last one
+    retry_wait_s  how long the next wait of that kind is
+    """
 
     meters: Metrics
     sleep: Callable[[float], Awaitable[None]]
     notify_url: str | None = field(default=None, repr=False)
+    retry_at: float = 0.0
+    retry_wait_s: float = FIRST_RETRY_WAIT_S
 
     async def pass_finished(self, done: Pass, before: FleetPlan | None, latest: ControllerStatus, store: Store) -> None:
         """A pass has ended. `before`: the plans as they stood before it."""
@@ -83,6 +94,10 @@ class Notifier:
         at: datetime,
     ) -> None:
         """To the chat, what nobody told it yet. What does not arrive is due still, and goes with the next."""
+        loop_time = asyncio.get_running_loop().time
+        if self.notify_url and loop_time() < self.retry_at:
+            await store.alerts.update_standing_topics((), now.over, at)
+            return
         due = await store.alerts.claim_due(at)
         shown = _findings_by_key(latest) if due else {}
         fresh = new_alert((_finding_alert(each, shown) for each in due), now, told)
@@ -92,9 +107,12 @@ class Notifier:
             self.meters.record_alert(arrived=failure is None)
             if failure:
                 log.warning("alert_failed", reason=failure)
+                self.retry_at = loop_time() + self.retry_wait_s
+                self.retry_wait_s = min(2 * self.retry_wait_s, MAX_RETRY_WAIT_S)
                 await store.alerts.give_back(due)
                 await store.alerts.update_standing_topics((), now.over, at)
                 return
+            self.retry_wait_s = FIRST_RETRY_WAIT_S
         # Where nobody listens it counts as told: a chat that is named later hears of what is new then.
         await store.alerts.mark_announced(due)
         await store.alerts.update_standing_topics(now.topics - told, now.over, at)

@@ -1,0 +1,43 @@
+"""The chat is told of passes, and holds up none of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from controller.daemon.context import DaemonState
+from controller.daemon.notifier import FIRST_RETRY_WAIT_S, Notifier
+from controller.daemon.pass_result import Pass, PassFailure
+from controller.daemon.workqueue import EVERYONE
+from controller.model.controller_status import ControllerStatus
+from controller.telemetry.metrics import Metrics
+from state import Store, open_state
+from tests.build import USUAL_NOW
+from tests.unit.runtime.test_daemon_state import FLEET
+from tests.web.conftest import Chat
+from tests.web.conftest import chat as chat
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        yield store
+
+
+async def no_wait(seconds: float) -> None:
+    pass
+
+
+async def test_a_chat_that_takes_nothing_is_left_alone_for_a_while_and_told_then(store: Store, chat: Chat) -> None:
+    """One that does not answer at all holds up whatever pass asks it."""
+    notifier, state = Notifier(Metrics(), no_wait, chat.url), DaemonState(ControllerStatus())
+    done = Pass((EVERYONE,), PassFailure("no answer"), USUAL_NOW, USUAL_NOW)
+    state.record_pass(done, FLEET)
+    chat.answers = [500] * 4
+    for heard, waits in ((2, False), (2, False), (4, True), (4, False), (5, True), (5, True)):
+        if waits:
+            notifier.retry_at -= 2 * FIRST_RETRY_WAIT_S
+        await notifier.pass_finished(done, None, state.latest, store)
+        assert len(chat.heard) == heard, "each message once more, then none for a while, and told once"
