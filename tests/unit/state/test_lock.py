@@ -109,6 +109,7 @@ async def test_whoever_waits_is_told_of_each_try_who_is_in_the_way_and_how_long_
 
 
 @pytest.mark.waits
+@pytest.mark.waits
 async def test_whoever_waits_for_a_lock_takes_no_turn_of_its_holders_writes(url: str) -> None:
     async with open_state(url) as store, open_state(url) as other:
         await store.lock.acquire(ME, timeout_s=0)
@@ -118,7 +119,7 @@ async def test_whoever_waits_for_a_lock_takes_no_turn_of_its_holders_writes(url:
         await looked.wait()
         other._database.longest_wait_s = 0.0
         async with store._database.writing():
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.8)
         assert not waiting.done(), "it would have been told that another process writes"
         other._database.longest_wait_s = 60.0
         await store.lock.release(ME)
