@@ -57,6 +57,7 @@ async def read_period_report(
     settings: Settings, scope: Scope, store: Store, *, since: datetime, shown: Shown, now: datetime
 ) -> PeriodReport:
     """The report of a period from a state that is open. Raises UsageError where nobody is in scope."""
+    # The chart of the days is about as many, however short the period.
     memory = await _read_memory(settings, scope, store, min(since, now - timedelta(days=CHART_DAYS)), now)
     return await asyncio.to_thread(make_period_report, memory, since, now, shown)
 

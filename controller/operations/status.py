@@ -69,7 +69,7 @@ async def _as_seen(
     seen = await load_seen(store, merchants=names)
     if seen.keys() != names or not names:
         return None
-    # A manual sync may have begun since the look.
+    # A manual sync may have begun since the look. What was seen is under the names of the state, as these are.
     open_manual_syncs = await load_open_manual_syncs(store, RenamePlan())
     plans = [
         replace(each, plan=hold_during(plan_after(each.plan, each.outcome), open_manual_syncs.get(name)))

@@ -189,6 +189,7 @@ class _ManualSync:
             if (latest.id if latest else None) != previous:
                 raise MerchantctlError(f"another sync of {self._name} began meanwhile; look at it, and sync again")
             live = await self._read_configuration()
+            # A sync that was left open has it switched off: how it was before that one counts.
             was_enabled = live.enabled or bool(left and left.was_enabled)
             self._number = await self._store.manual_syncs.begin(
                 self._name,
@@ -198,14 +199,14 @@ class _ManualSync:
                 owner=current_process(),
                 at=run.now(),
             )
-            if left:
+            if left:  # only now: at any moment one is open that has the merchant switched on again
                 await self._store.manual_syncs.close(left.id, run.now())
             by_hand = replace(run, author=replace(run.author, verb="sync"))
             self._run_id = await begin_run(by_hand, run.now())
             if live.enabled:
                 try:
                     await self._switch(enabled=False)
-                except BaseException:
+                except BaseException:  # it may be off all the same: the row stays open, for whoever looks next
                     await self._store.manual_syncs.mark_ended(self._number, NOT_BEGUN, run.now())
                     raise
                 await self._record_event("switched off", "for a manual sync")

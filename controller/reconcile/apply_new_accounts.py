@@ -121,6 +121,7 @@ async def _halt_unless_lacking(
 def _account_to_push(platform: str, change: Change, new: NewAccount) -> dict[str, str]:
     """The account as Codat takes it (API notes 3.11 #33)."""
     sections = {place[0] for each in change.fields if (place := parse_account_path(each.field))}
+    # One for several fields has to take payments where a single one of them does.
     section = "payments" if "payments" in sections else min(sections)
     account = {
         "nominalCode": new.code,

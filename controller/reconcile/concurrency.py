@@ -94,9 +94,7 @@ async def map_bounded(
     has_failed  whether a result counts as failed for `on_progress`; None = none does
     """
     results: dict[int, V] = {}
-    waiting = iter(enumerate(keys))
-
-    failed = 0
+    waiting, failed = iter(enumerate(keys)), 0  # one iterator: whichever worker is free takes the next key
 
     async def work() -> None:
         nonlocal failed

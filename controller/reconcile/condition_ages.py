@@ -22,6 +22,7 @@ async def note_conditions(plans: Sequence[Plan], store: Store, at: datetime, eve
     now = {each.merchant: statuses_as_text(each.conditions) for each in plans if each.conditions}
     moved = [name for name, standing in now.items() if before.get(name) != standing]
     rows = await store.conditions.load(moved) if moved else {}
+    # Folded, what could only not be read this time stands as before, and nothing is left to write of it.
     folded = (_fold_statuses(name, now[name], rows.get(name), at) for name in moved)
     await store.conditions.save([each for each in folded if each.standing != before.get(each.merchant)])
 

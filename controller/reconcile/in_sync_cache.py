@@ -126,6 +126,7 @@ def cache_key(merchant: str, basic: BasicObservation, snapshot: RunSnapshot) -> 
         or merchant in snapshot.open_manual_syncs
     ):
         return None
+    # By both clocks, as the plan is made where they differ (decision 27).
     ours, theirs = snapshot.run.now(), snapshot.run.service_now()
     clocks = (theirs,) if theirs == ours else (theirs, ours)
     hours = [(_desired_utc_hour(wanted, now), _hour_if_live_has_zone(basic.document, now)) for now in clocks]

@@ -27,6 +27,7 @@ async def read_latest_sync(
     """What is to be remembered, beside what was read before. Raises RemoteError."""
     sync = await api.latest_sync(company_id)
     code, ran_at = (sync.code, sync.started_at) if sync else (None, None)
+    # Without a code it runs, or there is none. One that has ended since is told as of now, though it is the same one.
     same = before is not None and before.ran_at == ran_at and (before.code is None) == (code is None)
     since = before.since if before and same else now
     message, detail = (text[:MAX_SYNC_MESSAGE_CHARS] for text in ((sync.message, sync.detail) if sync else ("", "")))

@@ -44,6 +44,7 @@ class ListingForCreates:
         return companies_named(name, self.by_name)
 
     def is_fresh(self, now: datetime) -> bool:
+        # Below nothing: the clock was put back since, and how old it is nobody knows.
         return timedelta() <= now - self.began < MAX_LISTING_AGE
 
 

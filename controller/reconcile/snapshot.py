@@ -125,6 +125,7 @@ class RunSnapshot:
         """One listing for a run that had none, however many of its companies are said not to be there."""
         if not self.absence_index:
             self.absence_index.append(asyncio.ensure_future(read()))
+        # Others wait for it, too, when the turn of whoever asked first is cancelled.
         return await asyncio.shield(self.absence_index[0])
 
     @property
