@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from math import inf
 
 import structlog
 
@@ -48,22 +49,34 @@ class StateOutage:
 
         check_state  asks the state. Raises StateUnreachable; and StateUnusable, which is raised here
         """
+        now = asyncio.get_running_loop().time
+        ended_at, wait_s = -inf, FIRST_RETRY_WAIT_S
         while not self._closed.is_set():
             await self._begun.wait()
-            began, wait_s = asyncio.get_running_loop().time(), FIRST_RETRY_WAIT_S
+            began = now()
+            if began - ended_at > MAX_RETRY_WAIT_S:
+                wait_s = FIRST_RETRY_WAIT_S
+            else:
+                # It answered to that question alone: for instance, it is read from and takes no second connection.
+                wait_s = await self._wait_and_double(wait_s)
             while not self._closed.is_set():
                 with suppress(StateUnreachable):
                     await check_state()
                     break
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._closed.wait(), wait_s)
-                wait_s = min(2 * wait_s, MAX_RETRY_WAIT_S)
+                wait_s = await self._wait_and_double(wait_s)
             else:
                 return
-            log.info("state_reachable_again", seconds=round(asyncio.get_running_loop().time() - began, 1))
+            ended_at = now()
+            log.info("state_reachable_again", seconds=round(ended_at - began, 1))
             self.reason = None
             self._begun.clear()
             self._over.set()
+
+    async def _wait_and_double(self, seconds: float) -> float:
+        """Returns how long to wait the next time."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), seconds)
+        return min(2 * seconds, MAX_RETRY_WAIT_S)
 
     def close(self) -> None:
         """The service ends: nobody waits any longer."""
