@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -161,27 +162,34 @@ async def execute(
         executed = ExecutedRun(outcomes, run_id, run.now())
         await record_and_date_findings(_only_merchants(plan, outcomes.keys()), run, started, executed)
 
-    writes_before = run.api.writes
-    try:
+    with _told_what_was_sent(run):
         of_account = {ACCOUNT_NAME: await apply_account_settings(plan.account, run)} if plan.account else {}
         guarded = takeovers.guard(applier, record)
         outcomes = await apply_all(plan.plans, snapshot, run.parallelism, run.on_progress, guarded)
+        try:
+            # Unguarded: a run that waits for lost answers is alone in its process, and nobody takes over from it.
+            outcomes |= await retry_lost_creates(plan, snapshot, outcomes, applier)
+            plan, outcomes = await fail_duplicate_creates(plan, snapshot, outcomes)
+        except ApiUnusable as error:
+            # What the first round wrote is written: it is reported and recorded, and only the run ends here.
+            stop_for_unusable_api(error, 0, snapshot)
+        async with takeovers.recording():
+            outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.taken_over}
+            outcomes = {**stale, **of_account, **outcomes}
+            report = FleetReport(plan.without(takeovers.taken_over), outcomes, started, run.now())
+            return await _record_run(run.stop.add_to_report(report), snapshot, takeovers.recorded)
+
+
+@contextmanager
+def _told_what_was_sent(run: RunContext) -> Iterator[None]:
+    """Where the state fails within this there is no report; its error says at least how much was written."""
+    writes_before = run.api.writes
+    try:
+        yield
     except StateUnusable as error:
         writes = format_count(run.api.writes - writes_before, "writing request")
         error.args = (f"{error} By then {writes} had been sent.",)
         raise
-    try:
-        # Unguarded: a run that waits for lost answers is alone in its process, and nobody takes over from it.
-        outcomes |= await retry_lost_creates(plan, snapshot, outcomes, applier)
-        plan, outcomes = await fail_duplicate_creates(plan, snapshot, outcomes)
-    except ApiUnusable as error:
-        # What the first round wrote is written: it is reported and recorded, and only the run ends here.
-        stop_for_unusable_api(error, 0, snapshot)
-    async with takeovers.recording():
-        outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.taken_over}
-        outcomes = {**stale, **of_account, **outcomes}
-        report = FleetReport(plan.without(takeovers.taken_over), outcomes, started, run.now())
-        return await _record_run(run.stop.add_to_report(report), snapshot, takeovers.recorded)
 
 
 def may_write_else_stop(plan: FleetPlan, stop: StopSignal) -> bool:

@@ -39,3 +39,14 @@ def test_manifests_that_cannot_be_put_in_force_hide_nothing_of_what_was_made(pla
     assert done.returncode == 1
     assert "the changes are made, but these manifests are not in force: " in done.stderr
     assert place.document("ann")["enabled"] is False
+
+
+@pytest.mark.parametrize("write", ["INSERT ON events", "UPDATE ON runs", "UPDATE ON merchants"])
+def test_a_state_that_fails_at_the_end_is_told_with_what_was_sent_by_then(place: Place, write: str) -> None:
+    place.provision("ann")
+    place.merchant("ann", enabled=False)
+    refuse(place, write)
+    done = place.run_in_process("apply", "--yes", "--allow", "disable")
+    assert done.returncode == 1
+    assert "By then 1 writing request had been sent." in done.stderr
+    assert place.document("ann")["enabled"] is False
