@@ -79,7 +79,7 @@ def merge_pass(
     plan, outcomes = (result.plan, result.outcomes) if isinstance(result, FleetReport) else (result, {})
     if plan.account:
         plan = replace(plan, account=plan_after(plan.account, outcomes.get(ACCOUNT_NAME)))
-    if everyone and latest.plan is not None and taken_over:
+    if latest.plan is not None and taken_over:
         kept = {each.merchant: each for each in latest.plan.plans if each.merchant in taken_over}
         plans = {each.merchant: each for each in plan.plans} | kept
         plan = replace(plan, plans=tuple(plans[name] for name in sorted(plans)))

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from controller.model.controller_status import ControllerStatus, merge_pass
 from controller.model.desired import Fleet
 from controller.model.plan import PlanStatus
@@ -35,10 +37,11 @@ def test_a_look_at_everyone_replaces_what_was_known() -> None:
     assert now.last_full_pass_at == LATER
 
 
-def test_of_whom_another_pass_looked_at_meanwhile_its_look_stands() -> None:
+@pytest.mark.parametrize("everyone", [True, False], ids=["after a look at everyone", "after one at some"])
+def test_of_whom_another_pass_looked_at_meanwhile_its_look_stands(everyone: bool) -> None:
     swept = report(fleet(merchant("a"), changing("b"), merchant("c")), {"b": Applied(1)})
     later = looked(ControllerStatus(), report(fleet(changing("b")), {"b": Failed("no", True)}), everyone=False)
-    now = merge_pass(later, swept, FLEET, everyone=True, at=LATER, taken_over={"b", "c"})
+    now = merge_pass(later, swept, FLEET, everyone=everyone, at=LATER, taken_over={"b", "c"})
     assert states(now) == {"a": PlanStatus.IN_SYNC, "b": PlanStatus.CHANGE, "c": PlanStatus.IN_SYNC}
     assert now.outcomes == {"b": Failed("no", True)}
 
