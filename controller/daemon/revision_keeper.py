@@ -115,6 +115,7 @@ class RevisionKeeper:
     compared: Revision | None = None
     fetch_soon: asyncio.Event = field(default_factory=asyncio.Event)
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    following: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def own(self) -> Revision:
@@ -174,20 +175,23 @@ class RevisionKeeper:
         """Fetches the branch. Its newest commit is what is on disk from now on, unless it has to be held."""
         if self.source is None:
             return
-        try:
-            head = await asyncio.to_thread(self.source.fetch_head)
-            is_followed = head == self.watcher.followed_commit
-            # One that a process began with, since the one in force is gone from the repository, needs a decision, too.
-            is_question = not is_followed or self.report_only_reason is not None
-            if is_question and await self._allow_or_hold(head) and not is_followed:
-                self.watcher.follow(await asyncio.to_thread(self.source.check_out, head), head)
-                log.info("revision_fetched", commit=head)
-            await self._drop_held_if_branch_is_back(head)
-            self._mark_reachable()
-        except GitUnavailable as error:
-            self._mark_unreachable(str(error))
-        except StateProblem as problem:
-            log.warning("revision_unreadable", reason=str(problem))
+        # By the clock and by a push: where the two overlap, the commit that was fetched first might be followed last.
+        async with self.following:
+            try:
+                head = await asyncio.to_thread(self.source.fetch_head)
+                is_followed = head == self.watcher.followed_commit
+                # One that a process began with, since the one in force is gone from the repository, needs a decision,
+                # too.
+                is_question = not is_followed or self.report_only_reason is not None
+                if is_question and await self._allow_or_hold(head) and not is_followed:
+                    self.watcher.follow(await asyncio.to_thread(self.source.check_out, head), head)
+                    log.info("revision_fetched", commit=head)
+                await self._drop_held_if_branch_is_back(head)
+                self._mark_reachable()
+            except GitUnavailable as error:
+                self._mark_unreachable(str(error))
+            except StateProblem as problem:
+                log.warning("revision_unreadable", reason=str(problem))
 
     async def keep_checked_out(self) -> None:
         """The folder of the commit that is followed stays, whoever else cleans up in the cache."""

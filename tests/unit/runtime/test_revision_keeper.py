@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -292,3 +295,38 @@ async def test_a_cache_that_is_deleted_meanwhile_changes_nothing(follower: Follo
     assert follower.watcher.diagnostics == ()
     second = follower.repository.commit({"bob.yaml": MERCHANT % "bob"})
     assert await follower.poll() == second
+
+
+class _HoldsFirstCheckout(ThreadPoolExecutor):
+    """Does what is given to a thread at once, and tells of the first commit that it has checked out when told to."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.held, self.result = Future[Any](), Path()
+        self.has_held = asyncio.Event()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        result = fn(*args, **kwargs)
+        if isinstance(result, Path) and not self.has_held.is_set():
+            self.held, self.result = future, result
+            self.has_held.set()
+        else:
+            future.set_result(result)
+        return future
+
+
+async def test_a_push_that_is_told_while_the_branch_is_fetched_by_the_clock_is_followed_in_the_end(
+    follower: Follower,
+) -> None:
+    follower.repository.commit({"bob.yaml": MERCHANT % "bob"})
+    with _HoldsFirstCheckout() as thread:
+        asyncio.get_running_loop().set_default_executor(thread)
+        by_clock = asyncio.create_task(follower.keeper.follow_branch())
+        await thread.has_held.wait()
+        newest = follower.repository.commit({"cid.yaml": MERCHANT % "cid"})
+        told = asyncio.create_task(follower.keeper.follow_branch())
+        await asyncio.wait([told], timeout=0.1)
+        thread.held.set_result(thread.result)
+        await asyncio.gather(by_clock, told)
+    assert follower.watcher.followed_commit == newest
