@@ -260,6 +260,8 @@ def _run_command(
         )
     except FileNotFoundError:
         raise GitUnavailable("manifests from Git need the program `git`, which is not installed here") from None
+    except OSError as error:  # for instance no file descriptor or process is left
+        raise GitUnavailable(f"git cannot be started here: {error.strerror or error}") from None
     except subprocess.TimeoutExpired:
         raise GitUnavailable(f"git did not end within {timeout_s:.0f} s; is the repository reachable?") from None
 

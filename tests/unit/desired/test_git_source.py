@@ -213,6 +213,17 @@ def test_credentials_by_the_environment_reach_git_and_a_surrounding_repository_d
     assert source_of(repository, tmp_path).fetch_head() == commit
 
 
+def test_a_git_that_cannot_be_started_is_a_repository_that_cannot_be_read_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where no file descriptor is left; the comparison of two commits is not under the lock of the clone."""
+    (tmp_path / "git").write_text("not executable")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    source = GitSource(parse_git_address("git+https://host/repo"), tmp_path)
+    with pytest.raises(GitUnavailable, match="git cannot be started here: Permission denied"):
+        source.order("a" * 40, "b" * 40)
+
+
 def test_a_machine_without_git_is_told_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(GitUnavailable, match="which is not installed here"):
