@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from state.database import Database, upsert
+from state.findings import MAX_MERCHANTS_IN_QUERY
 from state.tables import syncs
 
 
@@ -42,12 +43,24 @@ class LastSyncs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, rows: Iterable[LastSyncRow]) -> None:
-        """Replace the rows of these merchants."""
-        columns = [asdict(row) for row in rows]
-        if columns:
-            async with self._database.writing() as transaction:
-                await upsert(transaction, syncs, columns)
+    async def save(self, rows: Iterable[LastSyncRow], *, believed_until: datetime | None = None) -> None:
+        """Replace the rows of these merchants, but for what was read later than they.
+
+        believed_until  a row that was read later than this comes from a clock that was wrong, and is replaced all the
+                        same; None = none does
+        """
+        by_merchant = {row.merchant: row for row in rows}
+        if not by_merchant:
+            return
+        query = select(syncs.c.merchant, syncs.c.read_at)
+        if len(by_merchant) <= MAX_MERCHANTS_IN_QUERY:
+            query = query.where(syncs.c.merchant.in_(by_merchant))
+        async with self._database.writing() as transaction:
+            for merchant, read_at in await transaction.execute(query):
+                is_believed = believed_until is None or read_at <= believed_until
+                if merchant in by_merchant and is_believed and read_at > by_merchant[merchant].read_at:
+                    del by_merchant[merchant]
+            await upsert(transaction, syncs, [asdict(row) for row in by_merchant.values()])
 
     async def load(self) -> dict[str, LastSyncRow]:
         """By merchant its latest sync."""

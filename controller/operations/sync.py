@@ -19,6 +19,7 @@ from controller.codat.convert import read_configuration
 from controller.codat.document_edit import write_fields
 from controller.codat.write_check import section_paths
 from controller.environment import REAL_ENVIRONMENT, Environment
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.errors import MerchantctlError, OutcomeUnknown, RemoteError
 from controller.model.exit_codes import EXIT_OK
 from controller.model.observed import Company, Configuration
@@ -82,7 +83,7 @@ async def _remember_latest(name: str, company_id: str, snapshot: RunSnapshot) ->
     with suppress(RemoteError, StateProblem):
         known = (await run.store.last_syncs.load()).get(name)
         row = await read_latest_sync(name, company_id, known, run.api, run.service_now())
-        await run.store.last_syncs.save([row])
+        await run.store.last_syncs.save([row], believed_until=run.service_now() + MAX_CLOCK_DIFFERENCE)
 
 
 async def latest_sync(

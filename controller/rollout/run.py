@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.desired.selector import matches_selector
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.desired import DesiredMerchant
 from controller.model.errors import LockedByOtherRun, MerchantctlError, RemoteError, TransientError
 from controller.model.holds import count_closed
@@ -338,7 +339,8 @@ async def _read_and_save_syncs(snapshot: RunSnapshot) -> None:
             return None
 
     rows = await map_bounded(companies, read, run.parallelism, run.on_progress)
-    await run.store.last_syncs.save(row for row in rows if row)
+    believed_until = run.service_now() + MAX_CLOCK_DIFFERENCE
+    await run.store.last_syncs.save((row for row in rows if row), believed_until=believed_until)
 
 
 async def _record_wave_result(

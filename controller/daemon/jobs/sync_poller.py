@@ -18,7 +18,7 @@ from controller.codat.rate_limiter import background_requests
 from controller.daemon.jobs.merchant_backoff import MerchantBackoff
 from controller.daemon.scheduler import Timer
 from controller.daemon.workqueue import Lane, Queue
-from controller.model.controller_status import ControllerStatus
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE, ControllerStatus
 from controller.model.errors import ApiUnusable, RemoteLimitReached
 from controller.model.plan import READY_CONDITION, ConditionStatus, Plan
 from controller.model.syncs_and_uploads import is_sync_failure
@@ -63,7 +63,7 @@ class SyncPoller:
         assert plan.company_id is not None, "in service is only who has a company"
         try:
             row = await read_latest_sync(plan.merchant, plan.company_id, before, self.api, self.now())
-            await self.store.last_syncs.save([row])
+            await self.store.last_syncs.save([row], believed_until=row.read_at + MAX_CLOCK_DIFFERENCE)
         except Exception as error:
             self.backoff.record_or_raise(plan.merchant, error, self.now(), "sync_status_unreadable")
             return
