@@ -17,7 +17,7 @@ from typing import Any
 from controller.desired.selector import matches_selector
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.desired import DesiredMerchant
-from controller.model.errors import LockedByOtherRun, MerchantctlError, RemoteError, TransientError
+from controller.model.errors import LockedByOtherRun, MerchantctlError, RemoteError, StoppedBySignal, TransientError
 from controller.model.holds import count_closed
 from controller.model.plan import Plan, PlanStatus
 from controller.model.report import FleetPlan, Outcome, Skipped
@@ -185,12 +185,18 @@ def _member_rows(preview: RolloutPreview, wanted: Mapping[str, DesiredMerchant])
 async def run_waves(rollout: Rollout, run: RunContext, session: RolloutSession) -> Rollout:
     """Wave after wave, until all is done, a gate does not open, or somebody stops it."""
     async with _watch_for_pause(rollout, run, session):
-        while rollout.state is RolloutState.RUNNING and not run.stop.reason:
-            why = await _run_wave(rollout, run, session)
+        while rollout.state is RolloutState.RUNNING:
+            try:
+                # A signal between two waves pauses, too: left under way, the next controller would carry it on.
+                why = run.stop.reason or await _run_wave(rollout, run, session)
+            except StoppedBySignal as stopped:  # while the wave was planned
+                why = run.stop.reason or str(stopped)
             if run.stop.signal and not session.pauses_on_signal:
                 break
             await _record_wave_result(await load_rollout(run.store, rollout.name), why, run, session)
             rollout = await load_rollout(run.store, rollout.name)
+            if why:  # somebody else may have it under way by now
+                break
     return rollout
 
 

@@ -758,6 +758,23 @@ def test_ctrl_c_pauses(place: Place) -> None:
     assert (rollout.state, rollout.reason) == (RolloutState.PAUSED, "stopped by SIGINT")
 
 
+def test_ctrl_c_between_two_waves_pauses(place: Place) -> None:
+    """Left under way, it would be carried on by the next controller."""
+
+    def interrupt(sentence: str) -> None:
+        if sentence.endswith("through"):
+            signal.raise_signal(signal.SIGINT)
+
+    async def begin() -> RolloutResult | RolloutPreview:
+        sink = ProgressSink(interrupt)
+        return await rollouts.start_rollout(place.settings, opening(), sink, environment=place.environment)
+
+    rolled = asyncio.run(begin())
+    assert isinstance(rolled, RolloutResult)
+    assert (rolled.rollout.state, rolled.rollout.reason) == (RolloutState.PAUSED, "stopped by SIGINT")
+    assert rolled.rollout.current_wave == 2
+
+
 def test_the_command_tells_its_waves_and_its_next_step(place: Place) -> None:
     told = place.run_in_process("rollout", "start", "--yes", "--step", "--wave", "tier=canary", "-o", "json")
     assert told.returncode == 0, told.stderr
