@@ -74,14 +74,15 @@ async def prepare_codify(
         request = RunRequest(scope, verb="codify")
         snapshot = await load_snapshot(build_run(settings, request, fleet, store, api, on_progress, environment))
         plan = await plan_fleet_and_account_settings(snapshot)
-        differing = [each.merchant for each in plan.plans if each.merchant in fleet.merchants and each.findings]
-        observed = {name: await observe(name, snapshot) for name in differing}
-    plans = {each.merchant: each for each in plan.plans}
+        plans = {each.merchant: each for each in plan.plans}
+        differing = [name for name, each in plans.items() if name in fleet.merchants and each.findings]
+        # Whoever could not be read, or raised a fault of ours, would end this for everyone where it does so again.
+        observed = {name: await observe(name, snapshot) for name in differing if not plans[name].has_unread}
     looked_at = [
         LiveMerchant(
             fleet.merchants[name],
             plans[name],
-            live if isinstance(live := observed[name].configuration, Configuration) else None,
+            live if name in observed and isinstance(live := observed[name].configuration, Configuration) else None,
             snapshot.recorded_state(name).last_applied,
         )
         for name in differing

@@ -7,9 +7,11 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.end_to_end.place import Place, changes_by_merchant, count_writes_by_call
+from tests.intercept import Forward, intercepted
 
 GIFT_CARDS = "Gift cards outstanding"
 
@@ -132,6 +134,22 @@ def test_who_could_not_be_read_keeps_the_profile_as_it_is(two: Place) -> None:
     shown = codify(two, code=3)
     assert "not codified: bob  : it could not be read" in shown
     assert read(two, "uk") == PROFILE
+    assert "gratuity" in read(two, "ann")
+
+
+def test_a_fault_of_ours_about_one_merchant_keeps_nothing_of_anothers_from_its_manifest(two: Place) -> None:
+    for name in ("ann", "bob"):
+        choose_tips(two, name)
+    path = f"/config/companies/{two.company('bob')['id']}/sync/commerce"
+
+    async def nobody_foresaw(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if request.url.path == path:
+            raise ZeroDivisionError("nobody foresaw this")
+        return await onward(request)
+
+    two.environment = intercepted(two.environment, nobody_foresaw)
+    shown = codify(two, code=3)
+    assert "not codified: bob  : " in shown
     assert "gratuity" in read(two, "ann")
 
 
