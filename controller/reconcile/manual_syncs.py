@@ -13,6 +13,7 @@ from controller.codat.client import Reader
 from controller.model.errors import RemoteError
 from controller.model.syncs_and_uploads import OpenManualSync, TransferStatus
 from controller.planning.renames import RenamePlan
+from controller.reconcile.failure_policy import ends_run, log_internal_error
 from controller.reconcile.snapshot import RunSnapshot
 from state import ManualSyncRow, Store
 
@@ -66,6 +67,11 @@ async def _end_if_over(row: ManualSyncRow, snapshot: RunSnapshot) -> bool:
     try:
         outcome = await read_manual_sync_outcome(row, run.api, run.service_now(), run.recovery_times.last_look_s)
     except RemoteError:
+        return False
+    except Exception as error:  # every run comes through here: one merchant's would be the end of all
+        if ends_run(error):
+            raise
+        log_internal_error(row.merchant, error)
         return False
     if outcome:
         await run.store.manual_syncs.mark_ended(row.id, outcome, run.now())

@@ -20,6 +20,7 @@ from controller.model.errors import RemoteError
 from controller.model.observed import Absent
 from controller.model.plan import ChangeKind
 from controller.reconcile.apply_new_accounts import ACCOUNT_INTENT, ask_for_pull
+from controller.reconcile.failure_policy import ends_run, log_internal_error
 from controller.reconcile.merchant_lease import try_leases
 from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
@@ -58,6 +59,11 @@ async def _settle(intent: Intent, listed: CompanyIndex | None, began: datetime, 
         found = await _find_result(intent, listed, snapshot)
     except RemoteError:
         # What was not read decides nothing: the intent stays open, and keeps the merchant from being created again.
+        return
+    except Exception as error:  # every run comes through here: one merchant's would be the end of all
+        if ends_run(error):
+            raise
+        log_internal_error(intent.merchant, error)
         return
     if isinstance(found, str):
         now = run.now()

@@ -13,12 +13,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import update
 
 from controller.environment import Environment
 from controller.model.errors import MerchantctlError
-from controller.model.report import FleetReport
+from controller.model.report import Applied, FleetReport
 from controller.model.run import RunPolicy, Scope
 from controller.model.syncs_and_uploads import SyncRange
 from controller.operations.apply import plan_and_apply
@@ -34,8 +35,10 @@ from tests.end_to_end.place import (
     Place,
     changes_by_merchant,
     findings_by_code,
+    outcome_of,
     states_by_merchant,
 )
+from tests.intercept import Forward, intercepted
 from tests.processes import PythonProcess
 
 LATEST = "POST /companies/{companyId}/sync/commerce/latest"
@@ -147,6 +150,26 @@ def test_who_is_declared_off_is_not_switched_on_after_a_kill(place: Place) -> No
     bury(place)
     place.apply()
     assert (place.emulator.configuration(merchant)["enabled"], begun(place, merchant)) == (False, 1)
+
+
+def test_a_fault_of_ours_about_a_sync_that_was_left_open_ends_nobody_elses_run(place: Place) -> None:
+    prepare(place, UNDECLARED)
+    with pytest.raises(Killed), disturbed(place, Disturbance("killed after the request", sync_request(place))):
+        synchronise(place)
+    bury(place)
+    place.merchant("another", profile=None, connection={"platform": "xero"})
+
+    async def nobody_foresaw(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if request.url.path.endswith("/sync/commerce/status"):
+            raise ZeroDivisionError("nobody foresaw this")
+        return await onward(request)
+
+    undisturbed, place.environment = place.environment, intercepted(place.environment, nobody_foresaw)
+    assert outcome_of(place.apply(unattended=True), "another", Applied).writes == 2
+    place.environment = undisturbed
+    place.emulator.advance("PT1M")
+    place.apply()
+    assert asyncio.run(open_manual_syncs(place)) == 0
 
 
 def test_whose_manifest_goes_meanwhile_is_on_again_before_it_is_left_alone(place: Place) -> None:

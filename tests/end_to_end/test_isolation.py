@@ -15,7 +15,7 @@ from controller.model.errors import ApiKeyRefused, ApiNotAnswering
 from controller.model.exit_codes import exit_code
 from controller.model.observed import Unread
 from controller.model.reference_check import CheckedReferences
-from controller.model.report import Failed, FleetPlan, FleetReport, Skipped
+from controller.model.report import Applied, Failed, FleetPlan, FleetReport, Skipped
 from controller.model.run import Scope
 from controller.operations.import_ import ImportOptions, prepare_import
 from controller.operations.refresh import refresh
@@ -26,6 +26,7 @@ from controller.reporting.text import apply_text, plan_summary, plan_text
 from controller.reporting.text_drift_and_status import status_text
 from tests.emulator import Emulator
 from tests.end_to_end.place import (
+    CREATE_CONNECTION,
     SAVE_CONFIGURATION,
     Place,
     count_writes_by_call,
@@ -289,6 +290,26 @@ def test_a_fault_of_ours_about_one_merchant_ends_its_turn_and_nothing_else(
         drifted(place, "ann")
         assert "left alone until" in outcome_of(place.apply(unattended=True), "ann", Skipped).reason
     assert exit_code("apply", place.apply()) == 0
+
+
+def test_a_fault_of_ours_about_a_create_whose_answer_was_lost_ends_nobody_elses_run(place: Place) -> None:
+    place.profile()
+    place.merchant("ann")
+    place.emulator.fault(CREATE_CONNECTION, "lose-answer")
+    place.apply(unattended=True)
+    ann = place.company("ann")["id"]
+
+    async def middle(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if request.url.path == f"/companies/{ann}":
+            raise ZeroDivisionError("nobody foresaw this")
+        return await onward(request)
+
+    undisturbed, place.environment = place.environment, intercepted(place.environment, middle)
+    place.merchant("bob")
+    assert outcome_of(place.apply(unattended=True), "bob", Applied).writes == 2
+    place.environment = undisturbed
+    place.apply()
+    assert place.accounting_connection("ann")["id"], "and there is but one"
 
 
 # -- What cannot be shown to whoever agrees
