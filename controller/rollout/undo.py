@@ -65,9 +65,11 @@ async def undo_rollout(
     snapshot, plan = await _plan_undo(rollout, members, run, declared)
     if plan.refusal or not may_write_else_stop(plan, run.stop) or not confirm_changes(plan, confirm):
         return plan
-    await run.store.rollouts.compare_and_set(
+    if not await run.store.rollouts.compare_and_set(
         rollout.id, if_state_in=[*UNDOABLE_STATES], state=RolloutState.UNDOING.value, since=run.now()
-    )
+    ):
+        # Taken up while the question was open: its waves would go on beside this.
+        await _refuse_what_cannot_be_undone(await load_rollout(run.store, rollout.name), run)
     # Before anybody is put back: `run` would bring the change to whom nobody holds, as the manifests still want it.
     await run.store.rollouts.hold_members(rollout.id)
     await execute(plan, snapshot, _undo_applier(rollout, members), started, {}, Takeovers())

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -756,6 +756,23 @@ def test_ctrl_c_pauses(place: Place) -> None:
 
     rollout = meanwhile(place, interrupt, soak=3600)
     assert (rollout.state, rollout.reason) == (RolloutState.PAUSED, "stopped by SIGINT")
+
+
+def test_what_is_taken_up_while_its_undoing_is_asked_about_is_not_undone(place: Place) -> None:
+    start(place, step=True)
+
+    def agree_late(plan: FleetPlan) -> bool:
+        with closing(sqlite3.connect(place.settings.state.removeprefix("sqlite:///"), isolation_level=None)) as state:
+            state.execute("UPDATE rollouts SET state = 'running', reason = ''")  # somebody resumes it meanwhile
+        return True
+
+    with pytest.raises(MerchantctlError, match="is running at wave 2 of 2: merchantctl rollout pause"):
+        asyncio.run(
+            rollouts.undo_rollout(
+                place.settings, UndoRequest(None, (), agree_late), UNWATCHED, environment=place.environment
+            )
+        )
+    assert stand_at(place, CARDS) == CANARIES
 
 
 def test_ctrl_c_between_two_waves_pauses(place: Place) -> None:
