@@ -41,6 +41,7 @@ class DaemonState:
     failing_since  since when no pass has come through
     full_pass_under_way  everyone is looked at now
     revised        who is declared otherwise since the last look at them
+    revised_at  when the last of them was added
     change_to_queue  what the newest manifests declare otherwise, while nobody is in the queue for it yet
     resync_asked_at  when each merchant was put into the queue because its turn had come
     lock_wait      for whose lock on the state a pass waits
@@ -57,6 +58,7 @@ class DaemonState:
     failing_since: datetime | None = None
     full_pass_under_way: bool = False
     revised: set[str] = field(default_factory=set)
+    revised_at: datetime | None = None
     change_to_queue: ManifestChange = NO_CHANGE
     resync_asked_at: dict[str, datetime] = field(default_factory=dict)
     lock_wait: LockWait | None = None
@@ -128,6 +130,12 @@ class DaemonState:
         self.latest = replace(self.latest, pass_failure=done.failure_reason)
         self.key_refused = isinstance(done.result, PassFailure) and done.result.key_refused
         self.failing_since = (self.failing_since or done.began) if done.failure_reason else None
+
+    def record_looks_elsewhere(self, times: Mapping[str, datetime]) -> None:
+        """When other processes of the state have looked at these. Each process asks for looks because of a revision:
+        whom another has looked at since is none of the next one."""
+        if self.revised_at:
+            self.revised -= {name for name, at in times.items() if at > self.revised_at}
 
     def record_unclaimed(self, companies: Mapping[str, str]) -> None:
         """The companies that no merchant of the state has, by id the name, as of now: what a look at everyone would say

@@ -346,6 +346,7 @@ def enqueue_changed_merchants(change: ManifestChange, daemon: DaemonContext) -> 
         daemon.queue.add([EVERYONE], lane=Lane.REVISION)
         return
     daemon.state.revised |= change.merchants
+    daemon.state.revised_at = daemon.run.now()
     daemon.queue.add(change.merchants, lane=Lane.REVISION)
 
 

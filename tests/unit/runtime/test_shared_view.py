@@ -42,3 +42,16 @@ async def test_the_looks_of_a_long_pass_are_shown_though_they_are_dated_by_its_b
 async def test_after_a_clock_was_put_back_looks_of_others_are_shown_again(tmp_path: Path) -> None:
     own = {"acme": NOON - timedelta(hours=1), "bakery": NOON + timedelta(hours=5)}
     assert await statuses_shown(tmp_path, LATER, own, row(blocked("acme"), NOON)) == ["blocked", "in-sync"]
+
+
+async def test_whom_another_process_has_looked_at_since_a_revision_is_none_of_the_next_one(tmp_path: Path) -> None:
+    """Else the next one would have others among it, and would be judged as no revision at all."""
+    plan, own = fleet(in_sync("acme"), in_sync("bakery")), dict.fromkeys(("acme", "bakery"), NOON - timedelta(hours=1))
+    state = DaemonState(ControllerStatus(fleet=MANIFESTS, plan=plan, looked_at=own))
+    state.revised, state.revised_at = {"acme", "bakery"}, NOON
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        view = SharedView(store, state, lambda: MANIFESTS, lambda: LATER)
+        for seconds, left in ((-1, {"acme", "bakery"}), (1, {"bakery"})):
+            await store.seen.save([row(in_sync("acme"), NOON + timedelta(seconds=seconds))])
+            await view.update()
+            assert state.revised == left
