@@ -117,6 +117,7 @@ async def _run_due_passes(daemon: DaemonContext) -> None:
     with background_requests():
         if not daemon.state.has_begun:
             await _wait_for_quota(daemon)
+            # No queue handed it out, so there is nothing to put back: this lane begins anew with it after an outage.
             await _run_long_passes({EVERYONE: Lane.RESYNC}, daemon)
             daemon.state.has_begun = True
         while work := await daemon.queue.get():

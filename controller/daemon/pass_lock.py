@@ -99,6 +99,7 @@ class PassLock:
         if holder is None:
             async with AsyncExitStack() as turn:
                 try:
+                    # No long pass comes in between: a condition that nobody holds over a wait is had at once.
                     held = await turn.enter_async_context(self.hold(MAX_SHORT_PASS_WAIT_S))
                 except StateLocked:
                     raise HeldElsewhere from None

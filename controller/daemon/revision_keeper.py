@@ -146,6 +146,7 @@ class RevisionKeeper:
         self._set_standing(Standing.REPORT_ONLY if other and await self._others_keep_it() else Standing.SAME)
 
     async def _compare_and_take(self) -> None:
+        # Ours as it is now: what the watcher loads during the reads below is compared by the next call.
         before, own, now = self.in_force, self.own, self.now()
         self.began_at = self.began_at or now
         is_change = own != self.compared
