@@ -193,13 +193,16 @@ class _Push:
         self._counts, self._in_books = {}, []
         uploads: list[Upload] = []
         for type_key in self._spool.type_keys:
+            waited_for: list[ProcessIdentity] = []
             async with self._uploads.lease(
                 self._sender.company_id,
                 COMMERCE_DATA_TYPES[type_key],
                 current_process(),
                 timeout_s=self._request.lock_timeout,
-                on_wait=_waiting_notifier(self._request.on_message, type_key),
+                on_wait=_waiting_notifier(self._request.on_message, type_key, waited_for),
             ) as lease:
+                if waited_for:  # Codat may have booked meanwhile what the other one sent
+                    self._books = Books.after(await self._sender.api.last_successful_sync(self._sender.company_id))
                 await settle_uploads(self._sender, COMMERCE_DATA_TYPES[type_key], wait_for_lost=True)
                 uploads += await self._send(lease, type_key)
             if any(isinstance(each, UploadFailure) for each in uploads):
@@ -276,16 +279,15 @@ class _Push:
         return self._sender.store.uploads
 
 
-def _waiting_notifier(say: Callable[[str], None], type_key: str) -> Callable[[ProcessIdentity], None]:
-    """Says once for whom a push waits."""
-    said: list[str] = []
+def _waiting_notifier(
+    say: Callable[[str], None], type_key: str, waited_for: list[ProcessIdentity]
+) -> Callable[[ProcessIdentity], None]:
+    """Says once for whom a push waits, and puts it down."""
 
     def say_once(owner: ProcessIdentity) -> None:
-        if not said:
-            said.append(
-                f"`{owner.command}` (pid {owner.pid} on {owner.host}) is pushing {type_key}; waiting for it to end"
-            )
-            say(said[0])
+        if not waited_for:
+            say(f"`{owner.command}` (pid {owner.pid} on {owner.host}) is pushing {type_key}; waiting for it to end")
+        waited_for.append(owner)
 
     return say_once
 

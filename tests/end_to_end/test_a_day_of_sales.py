@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from controller.model.commerce_records import COMMERCE_DATA_TYPES
+from controller.model.pushes import PushReport
+from controller.push.operations import PushRequest, push
+from state import ProcessIdentity, open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
 
@@ -75,3 +81,37 @@ def test_exports_overlap_a_sale_is_corrected_another_voided_and_the_books_have_e
     too_late = place.run_in_process("push", "m-00000", "export.json")
     assert too_late.returncode == 3
     assert "that the books have already: o3, p3, p3" in too_late.stdout
+
+
+def test_what_is_booked_while_a_push_waits_for_another_one_is_not_sent_changed(place: Place) -> None:
+    place.merchant("m-00000", profile=None, connection={"platform": "xero"}, enabled=True)
+    (merchant,) = place.emulator.seed(1, "configured")
+    place.apply()
+    source = place.folder / "export.json"
+    latest_sync = f"/companies/{merchant['companyId']}/sync/commerce/latest"
+
+    def document(amount: float) -> str:
+        return json.dumps({key: [record] for key, record in zip(COMMERCE_DATA_TYPES, sale(1, amount), strict=True)})
+
+    async def push_while_booked() -> PushReport:
+        async def pushed(**terms: Any) -> PushReport:
+            return await push(place.settings, "m-00000", PushRequest(str(source), **terms), environment=real)
+
+        source.write_text(document(10))
+        await pushed()
+        source.write_text(document(15))
+        waits = asyncio.Event()
+        async with open_state(place.settings.state) as store:
+            async with store.uploads.lease(
+                merchant["companyId"], COMMERCE_DATA_TYPES["orders"], ProcessIdentity.current("push"), timeout_s=0
+            ):
+                waiting = asyncio.create_task(pushed(lock_timeout=60, on_message=lambda said: waits.set()))
+                await waits.wait()
+                place.emulator.control("POST", "/clock", {"advance": "PT1M"})
+                place.emulator.api.post(latest_sync).raise_for_status()
+                place.emulator.control("POST", "/clock", {"advance": "PT1M"})
+            return await waiting
+
+    real = replace(place.environment, sleep=asyncio.sleep)
+    report = asyncio.run(push_while_booked())
+    assert (report.total.changed, report.total.in_books) == (0, 3)
