@@ -7,6 +7,7 @@ held_plan     the plan of a merchant that is left alone until a person has said 
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
@@ -75,8 +76,13 @@ def plan_renames(declared: Mapping[str, str], recorded: RecordedNames) -> Rename
         if old in recorded.known and (recorded.done.get(new) != old or new not in recorded.occupied)
     }
     # A target must be free, or become free by another rename that acts. Blocking one may block the next of a chain.
-    while blocked := {new for new in acting if new in recorded.occupied and new not in acting.values()}:
-        acting = {new: old for new, old in acting.items() if new not in blocked}
+    leaving = Counter(acting.values())
+    blocked = [new for new in acting if new in recorded.occupied and not leaving[new]]
+    while blocked:
+        old = acting.pop(blocked.pop())
+        leaving[old] -= 1
+        if not leaving[old] and old in acting and old in recorded.occupied:
+            blocked.append(old)
     waiting = _renames_waiting_for_rollouts(acting, recorded.busy)
     already = {new: _why_nothing_moves(new, old, recorded) for new, old in declared.items() if new not in acting}
     return RenamePlan({new: old for new, old in acting.items() if new not in waiting}, already, waiting)
@@ -86,13 +92,16 @@ def _renames_waiting_for_rollouts(acting: Mapping[str, str], busy: Mapping[str, 
     """By new name, the rollout that holds the rename: one that has a name, or a name of the same chain."""
     waiting = {new: busy[name] for new, old in acting.items() for name in (new, old) if name in busy}
     # Part of a permutation would leave two merchants with one name, so one held name holds the whole chain.
-    while linked := {
-        new: waiting[other]
-        for new, old in acting.items()
-        for other in waiting
-        if new not in waiting and ({new, old} & {other, acting[other]})
-    }:
-        waiting |= linked
+    linked: dict[str, list[str]] = defaultdict(list)
+    for new, old in acting.items():
+        linked[new].append(new)
+        linked[old].append(new)
+    held = list(waiting)
+    while held:
+        other = held.pop()
+        more = {new: waiting[other] for name in (other, acting[other]) for new in linked[name] if new not in waiting}
+        waiting |= more
+        held += more
     return waiting
 
 
