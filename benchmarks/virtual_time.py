@@ -1,7 +1,7 @@
 """A week in minutes: an event loop whose time stands while something is done, and jumps where all wait.
 
-What is done outside of the loop (requests on a socket, SQLite and other work in threads) takes no time in it. Timers
-that go by the machine's clock, which are APScheduler's, are shown the loop's.
+What is done outside of the loop (requests on a socket, SQLite and other work in threads) takes no time in it. Whatever
+goes by the machine's clock, as APScheduler and a state in SQLite do, is shown the loop's.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, TypeVar, TypeVarTuple
 from unittest.mock import patch
 
 from controller.codat import quota_headers
+from state import database
 
 T = TypeVar("T")
 _Ts = TypeVarTuple("_Ts")
@@ -132,7 +133,8 @@ def run(story: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
     with ExitStack() as patched:
         for module in ("schedulers.base", "triggers.interval", "executors.base"):
             patched.enter_context(patch(f"apscheduler.{module}.datetime", LoopTime))
-        patched.enter_context(patch(f"{quota_headers.__name__}.datetime", LoopTime))
+        for clocked in (quota_headers, database):  # the latter's clock says who of those that wait is due
+            patched.enter_context(patch(f"{clocked.__name__}.datetime", LoopTime))
         patched.enter_context(patch("aiosqlite.core.SimpleQueue", _CountedQueue))
         try:
             return loop.run_until_complete(story(loop))

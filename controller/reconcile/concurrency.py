@@ -26,12 +26,19 @@ V = TypeVar("V")
 
 
 async def plan_all(
-    merchants: Sequence[str], snapshot: RunSnapshot, parallelism: int, on_progress: OnProgress
+    merchants: Sequence[str],
+    snapshot: RunSnapshot,
+    parallelism: int,
+    on_progress: OnProgress,
+    first: str | None = None,
 ) -> list[Plan]:
     """A plan for every merchant, in their order; what cannot be read becomes a plan that says so.
 
     Raises Stopped after a signal: while everyone is still only looked at, nothing is lost by that. Merchants of like
     names are not looked at one after another: where all of one franchise fail, they do not seem to be everyone.
+
+    first  who is looked at first; None = anybody. The others follow as a controller's looks in turn do, by the hash of
+           their names: where it is whoever was looked at longest ago, whoever comes last was looked at just before
     """
 
     async def work_on(merchant: str) -> Plan:
@@ -47,6 +54,8 @@ async def plan_all(
             return internal_error_plan(merchant, error)
 
     mixed = sorted(merchants, key=lambda name: crc32(name.encode()))
+    begin = mixed.index(first) if first is not None and first in merchants else 0
+    mixed = mixed[begin:] + mixed[:begin]
     plans = dict(zip(mixed, await map_bounded(mixed, work_on, parallelism, on_progress, _is_unread), strict=True))
     return [plans[merchant] for merchant in merchants]
 

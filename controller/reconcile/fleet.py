@@ -92,7 +92,9 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     will_be_repeated  another run carries the plan out and has to read all of this again: part of the estimated cost
     """
     run, renames = snapshot.run, snapshot.renames
-    plans = await plan_all(sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress)
+    # A controller's look at everyone may take many minutes, in which whoever waits longest must not come last.
+    first = await _looked_at_longest_ago(snapshot) if run.policy.automatic and run.scope.is_everyone else None
+    plans = await plan_all(sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress, first)
     # Whatever is agreed to later: a verdict is about a look, and nothing is written to whoever has one.
     await run.store.in_sync_cache.save_keys(snapshot.new_in_sync_keys)
     # The first hold stays, since it leaves the next ones no changes to hold: what a person has said goes before ours.
@@ -105,6 +107,11 @@ async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -
     plans = [with_rename(plan, renames.acting.get(plan.merchant), renames.already.get(plan.merchant)) for plan in plans]
     reads_to_repeat = run.api.reads - snapshot.reads_at_start if will_be_repeated else 0
     return build_fleet_plan(snapshot, plans, reads_to_repeat, await recent_automatic_changes(run))
+
+
+async def _looked_at_longest_ago(snapshot: RunSnapshot) -> str | None:
+    times = await snapshot.run.store.seen.load_times()
+    return min((name for name in snapshot.desired if name in times), key=times.__getitem__, default=None)
 
 
 async def plan_fleet_and_account_settings(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -> FleetPlan:
