@@ -13,6 +13,7 @@ from functools import partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from controller.desired import discovery, yaml_reader
@@ -149,6 +150,10 @@ def _load(
     )
 
 
+_HAS_FROZEN = Event()
+"""Whether this process has. `gc.get_freeze_count` says so, too, and counts all that is frozen one by one."""
+
+
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
     """Nothing that loading creates is garbage, and searching 10,000 manifests for it takes most of the time."""
@@ -159,7 +164,8 @@ def _without_garbage_collection() -> Iterator[None]:
     finally:
         # What is loaded first lives as long as the process: later collections need not look at it either. Not what a
         # `run` loads after that: whatever else lives at that moment would never be collected when it is garbage.
-        if not gc.get_freeze_count():
+        if not _HAS_FROZEN.is_set():
+            _HAS_FROZEN.set()
             gc.freeze()
         if was_on:
             gc.enable()
