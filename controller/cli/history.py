@@ -10,7 +10,7 @@ from controller.cli.options import MerchantNameParameter, NonEmptyArgument, outp
 from controller.settings import Settings
 
 if TYPE_CHECKING:
-    from controller.reporting.history import RunAuthor
+    from controller.reporting.history import NumberedRun
     from state import EventRow, OccurrenceRow, Store
 
 _EXAMPLES = """
@@ -50,7 +50,7 @@ def command(settings: Settings, name: str, output: str) -> None:
 
 async def _load_history(
     store: Store, name: str
-) -> tuple[tuple[EventRow, ...], tuple[OccurrenceRow, ...], dict[int, RunAuthor], list[str]]:
+) -> tuple[tuple[EventRow, ...], tuple[OccurrenceRow, ...], dict[int, NumberedRun], list[str]]:
     """What happened to the merchant, who did it, by number of the run, and whom the state knows."""
     from controller.reconcile.persist import load_run_authors
 

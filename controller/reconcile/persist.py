@@ -30,7 +30,7 @@ from controller.planning.diff import recorded_path
 from controller.planning.zone_rules import source_path, time_sources
 from controller.reconcile.merchant_lease import merchant_lease
 from controller.reconcile.snapshot import RunSnapshot
-from controller.reporting.history import RunAuthor, later_values
+from controller.reporting.history import NumberedRun, later_values
 from state import EventRow, LastSyncRow, OccurrenceRow, Store
 from state import MerchantRecord as Row
 
@@ -250,13 +250,13 @@ def _event_detail(plan: Plan, outcome: Outcome) -> dict[str, Any]:
 
 async def load_run_authors(
     store: Store, events_: Iterable[EventRow], findings: Iterable[OccurrenceRow]
-) -> dict[int, RunAuthor]:
+) -> dict[int, NumberedRun]:
     """Who did what happened to a merchant, and who saw it."""
     numbers = [each.run_id for each in events_]
     numbers += [number for each in findings for number in (each.found_run, each.gone_run) if number is not None]
     numbers += [number for each in findings for _, number, *_ in later_values(each) if number is not None]
     known = await store.runs.load_authors(numbers)
     return {
-        number: RunAuthor(number, Author(each.verb, each.user or "", each.host or ""), each.revision)
+        number: NumberedRun(number, Author(each.verb, each.user or "", each.host or ""), each.revision)
         for number, each in known.items()
     }

@@ -29,7 +29,7 @@ class Event(Protocol):
     def detail(self) -> Mapping[str, Any]: ...
 
 
-class Occurrence(Protocol):
+class HistoryOccurrence(Protocol):
     """One time that a finding came."""
 
     @property
@@ -65,7 +65,7 @@ class Occurrence(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RunAuthor:
+class NumberedRun:
     """A run, as far as it is remembered: who, and from which manifests."""
 
     number: int
@@ -101,7 +101,7 @@ class HistoryLine:
 
 
 def history_lines(
-    events: Sequence[Event], findings: Sequence[Occurrence], runs: Mapping[int, RunAuthor]
+    events: Sequence[Event], findings: Sequence[HistoryOccurrence], runs: Mapping[int, NumberedRun]
 ) -> list[HistoryLine]:
     """Everything that happened, the oldest first."""
     lines = [_event_line(each, runs) for each in events]
@@ -112,7 +112,7 @@ def history_lines(
     return sorted(lines, key=lambda line: line.at)
 
 
-def _event_line(each: Event, runs: Mapping[int, RunAuthor]) -> HistoryLine:
+def _event_line(each: Event, runs: Mapping[int, NumberedRun]) -> HistoryLine:
     changes = _changes(each.detail)
     reason = each.detail.get("reason") if isinstance(each.detail, dict) else None
     note = "; ".join(filter(None, [*map(_kind_words, changes), str(reason) if reason else ""]))
@@ -120,7 +120,7 @@ def _event_line(each: Event, runs: Mapping[int, RunAuthor]) -> HistoryLine:
     return HistoryLine(each.at, each.what, event_words(each.detail), _run_text(each.run_id, runs), note, moves)
 
 
-def _found_line(each: Occurrence, runs: Mapping[int, RunAuthor]) -> HistoryLine:
+def _found_line(each: HistoryOccurrence, runs: Mapping[int, NumberedRun]) -> HistoryLine:
     """What it was and what somebody made of it; for what is about no value, why."""
     moves, note = _value_moves(each, each.wanted, each.live), ""
     if not moves:
@@ -129,7 +129,7 @@ def _found_line(each: Occurrence, runs: Mapping[int, RunAuthor]) -> HistoryLine:
     return HistoryLine(each.found_at, f"found {each.code}", more, _run_text(each.found_run, runs), note, moves)
 
 
-def _moved_lines(each: Occurrence, runs: Mapping[int, RunAuthor]) -> Iterator[HistoryLine]:
+def _moved_lines(each: HistoryOccurrence, runs: Mapping[int, NumberedRun]) -> Iterator[HistoryLine]:
     """Each other value that somebody made of it while it was open."""
     before = each.live
     for at, run, live, _ in later_values(each):
@@ -140,7 +140,7 @@ def _moved_lines(each: Occurrence, runs: Mapping[int, RunAuthor]) -> Iterator[Hi
         before = live
 
 
-def later_values(each: Occurrence) -> list[tuple[datetime, int | None, Any, Any]]:
+def later_values(each: HistoryOccurrence) -> list[tuple[datetime, int | None, Any, Any]]:
     """When, by which run's look, live and wanted. What is none, as in a state that was imported, is passed over."""
     found = []
     for move in each.moves if isinstance(each.moves, list) else ():
@@ -151,7 +151,7 @@ def later_values(each: Occurrence) -> list[tuple[datetime, int | None, Any, Any]
     return found
 
 
-def _gone_line(each: Occurrence, at: datetime, runs: Mapping[int, RunAuthor]) -> HistoryLine:
+def _gone_line(each: HistoryOccurrence, at: datetime, runs: Mapping[int, NumberedRun]) -> HistoryLine:
     how = ENDED_WORDS.get(each.how or "", each.how or "")
     live, wanted = next(((live, wanted) for *_, live, wanted in later_values(each)[::-1]), (each.live, each.wanted))
     moves = _value_moves(each, live, wanted if each.now_wanted is None else each.now_wanted)
@@ -159,7 +159,7 @@ def _gone_line(each: Occurrence, at: datetime, runs: Mapping[int, RunAuthor]) ->
     return HistoryLine(at, f"gone {each.code}", more, _ended_by_text(each, runs), how, moves)
 
 
-def _value_moves(each: Occurrence, before: Any, after: Any) -> tuple[Move, ...]:
+def _value_moves(each: HistoryOccurrence, before: Any, after: Any) -> tuple[Move, ...]:
     """None of a finding that is about no value."""
     if each.live is None and each.wanted is None:
         return ()
@@ -171,7 +171,7 @@ def history_text(lines: Sequence[HistoryLine]) -> list[str]:
 
 
 def history_json(
-    events: Sequence[Event], findings: Sequence[Occurrence], runs: Mapping[int, RunAuthor]
+    events: Sequence[Event], findings: Sequence[HistoryOccurrence], runs: Mapping[int, NumberedRun]
 ) -> dict[str, list[dict[str, Any]]]:
     return {
         "events": [
@@ -188,7 +188,7 @@ def history_json(
     }
 
 
-def _occurrence_json(each: Occurrence, runs: Mapping[int, RunAuthor]) -> dict[str, Any]:
+def _occurrence_json(each: HistoryOccurrence, runs: Mapping[int, NumberedRun]) -> dict[str, Any]:
     gone = {
         "how": each.how,
         "run": each.gone_run,
@@ -215,7 +215,7 @@ def _occurrence_json(each: Occurrence, runs: Mapping[int, RunAuthor]) -> dict[st
     }
 
 
-def _by_json(number: int | None, runs: Mapping[int, RunAuthor]) -> dict[str, Any]:
+def _by_json(number: int | None, runs: Mapping[int, NumberedRun]) -> dict[str, Any]:
     by = runs.get(number or 0)
     return {"by": str(by.author) if by and by.author else None, "revision": by.revision if by else None}
 
@@ -275,15 +275,15 @@ def _is_value(value: Any) -> bool:
     return not isinstance(value, list) or all(isinstance(each, str) for each in value)
 
 
-def _ended_by_text(each: Occurrence, runs: Mapping[int, RunAuthor]) -> str:
+def _ended_by_text(each: HistoryOccurrence, runs: Mapping[int, NumberedRun]) -> str:
     """Who put it right; of the rest, who saw that it was over."""
     by = _run_text(each.gone_run, runs)
     return by if each.how in (None, Ended.MENDED) or not by else f"seen by {by}"
 
 
-def _run_text(number: int | None, runs: Mapping[int, RunAuthor]) -> str:
+def _run_text(number: int | None, runs: Mapping[int, NumberedRun]) -> str:
     if number is None:
         return ""
-    by = runs.get(number, RunAuthor(number))
+    by = runs.get(number, NumberedRun(number))
     revision = f" ({by.revision[:SHORT_REVISION_DIGITS]})" if by.revision else ""
     return f"run {number}, {by}{revision}" if by.author else str(by)
