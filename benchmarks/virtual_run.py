@@ -80,18 +80,14 @@ class EmulatorHand:
 
 @dataclass
 class Requests:
-    """What left for the emulator: `counts` by method and path; `most` that any minute saw, wherever it begins;
-    `looked_at`, when each company's configuration was asked for last, by its id and the loop's time."""
+    """What left for the emulator: `counts` by method and path; `most` that any minute saw, wherever it begins."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    looked_at: dict[str, float] = field(default_factory=dict)
     most: int = 0
     _recent: deque[float] = field(default_factory=deque)
 
     def add(self, request: httpx.Request, at: float) -> None:
         path = _IDS.sub("{id}", request.url.path)
-        if request.method == "GET" and path == "/config/companies/{id}/sync/commerce":
-            self.looked_at[request.url.path.split("/")[3]] = at
         self.counts[
             f"{request.method} {path}{' (status)' if 'dataConnections.status' in str(request.url) else ''}"
         ] += 1

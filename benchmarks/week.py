@@ -54,7 +54,6 @@ class Day:
     number: int
     oldest_s: float = 0.0
     oldest_but_for_outages_s: float = 0.0
-    oldest_written_s: float = 0.0
     requests: Counter[str] = field(default_factory=Counter)
     resident_mib: float = 0.0
     descriptors: int = 0
@@ -85,10 +84,9 @@ class Week:
         for minute in range(MINUTES_A_DAY):
             await world.happen(number, minute)
             await controller.wait(60)
-            assert len(controller.ages()) == len(self.companies), "nobody is forgotten"
-            # As looked at: a look at everyone, which a start makes, is written down at its end.
-            oldest = controller.clock.time() - min(controller.requests.looked_at.values())
-            day.oldest_written_s = max(day.oldest_written_s, max(controller.ages().values()))
+            ages = controller.ages()
+            assert len(ages) == len(self.companies), "nobody is forgotten"
+            oldest = max(ages.values())
             if oldest > day.oldest_s and not world.recovers:
                 day.oldest_s = oldest
             day.oldest_but_for_outages_s = max(day.oldest_but_for_outages_s, oldest - world.away_within(oldest))
@@ -186,7 +184,6 @@ def _figures(days: list[Day], merchants: int) -> Iterator[Figure]:
     yield Figure("  in outages and after, but for their length", oldest / 60, "min", goal)
     for day in days:
         yield Figure(f"  on day {day.number}", day.oldest_s / 60, "min")
-        yield Figure("    as the state has it, outages and all", day.oldest_written_s / 60, "min")
     yield from _steady_state(days[-1].requests, merchants)
     yield Figure("requests in the fullest minute", max(each.most_requests for each in days), "", f"<= {PACE}")
     first, last = days[0], days[-1]
@@ -197,6 +194,7 @@ def _figures(days: list[Day], merchants: int) -> Iterator[Figure]:
     yield Figure("state, by what a quiet day adds, a month", 30 * quiet, "MiB", "<= 5")
     for day in days:
         yield Figure(f"  on day {day.number}", day.state_mib, "MiB")
+        yield Figure("    memory", day.resident_mib, "MiB")
 
 
 def _steady_state(requests: Counter[str], merchants: int) -> Iterator[Figure]:
