@@ -10,6 +10,7 @@ from shlex import quote
 
 import structlog
 
+from controller.daemon.doubling_wait import DoublingWait
 from controller.daemon.pass_log import (
     MAX_MERCHANTS_NAMED_IN_LOG,
     change_lines,
@@ -42,15 +43,15 @@ class Notifier:
     """Tells each piece of news once: what was told stands in the state, whichever process told it, over any restart.
     `notify_url` None: no chat listens.
 
-    retry_at      not before then the next message, by the loop's time, where the chat did not take the last one
-    retry_wait_s  how long the next wait of that kind is
+    retry_at    not before then the next message, by the loop's time, where the chat did not take the last one
+    retry_wait  how long that is
     """
 
     meters: Metrics
     sleep: Callable[[float], Awaitable[None]]
     notify_url: str | None = field(default=None, repr=False)
     retry_at: float = 0.0
-    retry_wait_s: float = FIRST_RETRY_WAIT_S
+    retry_wait: DoublingWait = field(default_factory=lambda: DoublingWait(FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S))
 
     async def pass_finished(self, done: Pass, before: FleetPlan | None, latest: ControllerStatus, store: Store) -> None:
         """A pass has ended. `before`: the plans as they stood before it."""
@@ -107,12 +108,11 @@ class Notifier:
             self.meters.record_alert(arrived=failure is None)
             if failure:
                 log.warning("alert_failed", reason=failure)
-                self.retry_at = loop_time() + self.retry_wait_s
-                self.retry_wait_s = min(2 * self.retry_wait_s, MAX_RETRY_WAIT_S)
+                self.retry_at = loop_time() + self.retry_wait.next_s()
                 await store.alerts.give_back(due)
                 await store.alerts.update_standing_topics((), now.over, at)
                 return
-            self.retry_wait_s = FIRST_RETRY_WAIT_S
+            self.retry_wait.reset()
         # Where nobody listens it counts as told: a chat that is named later hears of what is new then.
         await store.alerts.mark_announced(due)
         await store.alerts.update_standing_topics(now.topics - told, now.over, at)

@@ -16,6 +16,7 @@ from math import inf
 
 import structlog
 
+from controller.daemon.doubling_wait import DoublingWait
 from state.errors import StateUnreachable
 
 FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S = 0.25, 5.0
@@ -50,20 +51,20 @@ class StateOutage:
         check_state  asks the state. Raises StateUnreachable; and StateUnusable, which is raised here
         """
         now = asyncio.get_running_loop().time
-        ended_at, wait_s = -inf, FIRST_RETRY_WAIT_S
+        ended_at, retry_wait = -inf, DoublingWait(FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S)
         while not self._closed.is_set():
             await self._begun.wait()
             began = now()
             if began - ended_at > MAX_RETRY_WAIT_S:
-                wait_s = FIRST_RETRY_WAIT_S
+                retry_wait.reset()
             else:
                 # It answered to that question alone: for instance, it is read from and takes no second connection.
-                wait_s = await self._wait_and_double(wait_s)
+                await self._wait_unless_closed(retry_wait.next_s())
             while not self._closed.is_set():
                 with suppress(StateUnreachable):
                     await check_state()
                     break
-                wait_s = await self._wait_and_double(wait_s)
+                await self._wait_unless_closed(retry_wait.next_s())
             else:
                 return
             ended_at = now()
@@ -72,11 +73,9 @@ class StateOutage:
             self._begun.clear()
             self._over.set()
 
-    async def _wait_and_double(self, seconds: float) -> float:
-        """Returns how long to wait the next time."""
+    async def _wait_unless_closed(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), seconds)
-        return min(2 * seconds, MAX_RETRY_WAIT_S)
 
     def close(self) -> None:
         """The service ends: nobody waits any longer."""

@@ -27,6 +27,7 @@ from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
 from psycopg.sql import SQL, Identifier, Literal
 
+from controller.daemon.doubling_wait import DoublingWait
 from controller.daemon.scheduler import Timer
 from controller.daemon.state_queue import StateQueue
 from controller.daemon.workqueue import Lane, Work
@@ -303,7 +304,7 @@ class PostgresQueue(StateQueue):
 
     async def work_forever(self, lane: Lane) -> None:
         """In the background: the worker of a lane. It ends where the database is out of reach, also by returning."""
-        wait_s = FIRST_RESTART_WAIT_S
+        restart_wait = DoublingWait(FIRST_RESTART_WAIT_S, MAX_RESTART_WAIT_S)
         while not self._closed:
             began = _now()
             with suppress(*_FOREIGN):
@@ -318,10 +319,9 @@ class PostgresQueue(StateQueue):
                     delete_jobs="always",
                     install_signal_handlers=False,
                 )
-            wait_s = (
-                FIRST_RESTART_WAIT_S if _now() - began > MAX_RESTART_WAIT_S else min(2 * wait_s, MAX_RESTART_WAIT_S)
-            )
-            await asyncio.sleep(wait_s)
+            if _now() - began > MAX_RESTART_WAIT_S:
+                restart_wait.reset()
+            await asyncio.sleep(restart_wait.next_s())
 
     async def give_up_lost_jobs(self) -> None:
         """Jobs of workers that give no sign of life, and those of ours whose end was lost: each is rung anew, and only

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import field, replace
 
 import structlog
 
 from controller.codat.rate_limiter import background_requests
 from controller.daemon.context import DaemonState
+from controller.daemon.doubling_wait import DoublingWait
 from controller.daemon.pass_lock import PassLock
 from controller.model.desired import Fleet
 from controller.model.errors import LockedByOtherRun, MerchantctlError
@@ -41,7 +42,7 @@ class RolloutDriver:
     may_write   whether this process writes at all now
     left_alone  the rollout that was said to be left alone, and why: said once
     retry_at    not before then the next try, by the loop's time, where the last one did not end as it should
-    retry_wait_s  how long the next wait of that kind is
+    retry_wait  how long that is
     """
 
     run: RunContext
@@ -52,7 +53,7 @@ class RolloutDriver:
     may_write: Callable[[], bool]
     left_alone: tuple[str, str] = ("", "")
     retry_at: float = 0.0
-    retry_wait_s: float = FIRST_RETRY_WAIT_S
+    retry_wait: DoublingWait = field(default_factory=lambda: DoublingWait(FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S))
 
     async def drive(self) -> None:
         """Carries a rollout out until it is through, paused or stopped; nothing where there is none."""
@@ -63,10 +64,10 @@ class RolloutDriver:
             rollout = await self._take_up_orphaned()
             if rollout is not None:
                 await self._carry_out_and_give_back(rollout)
-            self.retry_wait_s = FIRST_RETRY_WAIT_S
+            self.retry_wait.reset()
         except (StateProblem, MerchantctlError) as error:
-            wait_s = self.retry_wait_s
-            self.retry_at, self.retry_wait_s = now() + wait_s, min(2 * wait_s, MAX_RETRY_WAIT_S)
+            wait_s = self.retry_wait.next_s()
+            self.retry_at = now() + wait_s
             log.warning("rollout_not_carried_out", reason=str(error), retry_in_seconds=wait_s)
 
     async def _take_up_orphaned(self) -> Rollout | None:

@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from dataclasses import field, replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 from controller.desired import discovery, yaml_reader
@@ -150,10 +149,6 @@ def _load(
     )
 
 
-_HAS_FROZEN = Event()
-"""Whether this process has. `gc.get_freeze_count` says so, too, and counts all that is frozen one by one."""
-
-
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
     """Nothing that loading creates is garbage, and searching 10,000 manifests for it takes most of the time."""
@@ -162,13 +157,16 @@ def _without_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
-        # What is loaded first lives as long as the process: later collections need not look at it either. Not what a
-        # `run` loads after that: whatever else lives at that moment would never be collected when it is garbage.
-        if not _HAS_FROZEN.is_set():
-            _HAS_FROZEN.set()
-            gc.freeze()
+        _freeze_first_load()
         if was_on:
             gc.enable()
+
+
+@cache
+def _freeze_first_load() -> None:
+    """What is loaded first lives as long as the process: later collections need not look at it either. Not what a `run`
+    loads after that: whatever else lives at that moment would never be collected when it is garbage."""
+    gc.freeze()
 
 
 @dataclass
