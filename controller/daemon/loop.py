@@ -275,9 +275,10 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
 
 async def plan_and_record(run: RunContext, takeovers: Takeovers) -> FleetPlan:
     """What there is to do, noted in the ledger; nothing is written to the API."""
+    began = run.now()
     snapshot = await load_snapshot(run)
     takeovers.allow()
-    return await record_plan(await plan_fleet_and_account_settings(snapshot), run, takeovers)
+    return await record_plan(await plan_fleet_and_account_settings(snapshot, began=began), run, began, takeovers)
 
 
 async def finish_pass(done: Pass, daemon: DaemonContext) -> None:

@@ -79,10 +79,10 @@ async def plan_only(
         await refuse_empty_root(settings, fleet, store)
         run = build_run(settings, request, fleet, store, api, on_progress, environment)
         run = replace(run, read_data_status="data" in options.also_read, read_syncs="syncs" in options.also_read)
+        began = run.now()
         snapshot = await read_and_record_latest_syncs(await load_snapshot(run))
-        plan = await record_and_date_findings(
-            await plan_fleet_and_account_settings(snapshot, will_be_repeated=True), run, run.now()
-        )
+        plan = await plan_fleet_and_account_settings(snapshot, will_be_repeated=True)
+        plan = await record_and_date_findings(plan, run, began)
         if options.labelled:
             plan = replace(plan, labels={name: each.labels for name, each in fleet.merchants.items()})
         return replace(plan, plans=await with_condition_ages(plan.plans, store)) if options.dated else plan

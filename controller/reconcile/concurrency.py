@@ -31,6 +31,7 @@ async def plan_all(
     parallelism: int,
     on_progress: OnProgress,
     first: str | None = None,
+    on_planned: Callable[[Plan], Awaitable[None]] | None = None,
 ) -> list[Plan]:
     """A plan for every merchant, in their order; what cannot be read becomes a plan that says so.
 
@@ -39,13 +40,17 @@ async def plan_all(
 
     first  who is looked at first; None = anybody. The others follow as a controller's looks in turn do, by the hash of
            their names: where it is whoever was looked at longest ago, whoever comes last was looked at just before
+    on_planned  called with each plan that could be made, as soon as it is
     """
 
     async def work_on(merchant: str) -> Plan:
         if snapshot.run.stop.signal:
             raise StoppedBySignal(snapshot.run.stop.signal)
         try:
-            return await plan_merchant(merchant, snapshot)
+            plan = await plan_merchant(merchant, snapshot)
+            if on_planned:
+                await on_planned(plan)
+            return plan
         except RemoteError as error:
             return unread_plan(merchant, str(error))
         except Exception as error:

@@ -14,7 +14,7 @@ from controller.model.exit_codes import exit_code
 from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome
-from controller.model.run import Scope
+from controller.model.run import Records, Scope
 from controller.planning.holds import hold_if_closed, hold_if_left_to_rollout
 from controller.planning.limits import count_changes
 from controller.planning.manual_sync import hold_during
@@ -47,6 +47,7 @@ from controller.reconcile.retry_lost_creates import retry_lost_creates
 from controller.reconcile.saved_plan import drop_stale
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reconcile.takeovers import Takeovers
+from controller.reconcile.unchanged_looks import UnchangedLooks
 from controller.reporting.formatting import format_count
 from state import EventRow
 from state.errors import StateUnusable
@@ -68,7 +69,7 @@ async def reconcile(
     snapshot = await recover_then_snapshot(run)
     # Not before: this pass has looked for the lost creates, and two may not look for the same ones (decision 33).
     takeovers.allow()
-    plan, stale = drop_stale(await plan_fleet_and_account_settings(snapshot), saved_plan)
+    plan, stale = drop_stale(await plan_fleet_and_account_settings(snapshot, began=started), saved_plan)
     with run.judged_changes.reserved(plan.plans):
         writable = may_write_else_stop(plan, run.stop)
         if plan.refusal:
@@ -76,37 +77,58 @@ async def reconcile(
             # Not with renames: nothing is renamed in the state yet, and these rows stand under the new names already.
             if run.policy.automatic and not snapshot.renames.acting:
                 await record_declared_change(snapshot.declared, run.store, after_renames=False)
-            return await record_plan(await _apply_account_settings_if_automatic(plan, run), run, takeovers)
+            return await record_plan(await _apply_account_settings_if_automatic(plan, run), run, started, takeovers)
         if writable:
             plan, agreed = confirm_what_can_be_shown(plan, confirm)
             if not agreed:
-                return await record_plan(plan, run, takeovers)
+                return await record_plan(plan, run, started, takeovers)
         # Stopped before anybody was asked: it goes through `execute` all the same, which begins nothing after a stop.
         report = await execute(plan, snapshot, applier, started, stale, takeovers)
         return replace(report, confirmed=writable)
 
 
-async def plan_fleet(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -> FleetPlan:
+async def plan_fleet(
+    snapshot: RunSnapshot, *, will_be_repeated: bool = False, began: datetime | None = None
+) -> FleetPlan:
     """Everyone's plan, judged at once; nothing has been written yet.
 
     will_be_repeated  another run carries the plan out and has to read all of this again: part of the estimated cost
+    began             when a look began that records by that date what it sees; None = it may record nothing
     """
-    run, renames = snapshot.run, snapshot.renames
-    # A controller's look at everyone may take many minutes, in which whoever waits longest must not come last.
-    first = await _looked_at_longest_ago(snapshot) if run.policy.automatic and run.scope.is_everyone else None
-    plans = await plan_all(sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress, first)
+    run = snapshot.run
+    # A controller's look at everyone may take many minutes, in which whoever waits longest must not come last, and
+    # whoever is as before need not wait for its end.
+    is_long = run.policy.automatic and run.scope.is_everyone
+    first = await _looked_at_longest_ago(snapshot) if is_long else None
+    unchanged = UnchangedLooks(run, began) if is_long and first and began and run.records is Records.ALL else None
+
+    async def date_if_unchanged(plan: Plan) -> None:
+        if unchanged:
+            await unchanged.add(_with_holds(plan, snapshot))
+
+    plans = await plan_all(
+        sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress, first, date_if_unchanged
+    )
+    if unchanged:
+        await unchanged.date()
     # Whatever is agreed to later: a verdict is about a look, and nothing is written to whoever has one.
     await run.store.in_sync_cache.save_keys(snapshot.new_in_sync_keys)
-    # The first hold stays, since it leaves the next ones no changes to hold: what a person has said goes before ours.
-    plans = [hold_if_closed(plan, snapshot.desired[plan.merchant], run.service_now()) for plan in plans]
-    plans = [hold_during(plan, snapshot.open_manual_syncs.get(plan.merchant)) for plan in plans]
-    plans = [
-        hold_if_quarantined(hold_if_left_to_rollout(plan, snapshot.holds.get(plan.merchant)), snapshot)
-        for plan in plans
-    ]
-    plans = [with_rename(plan, renames.acting.get(plan.merchant), renames.already.get(plan.merchant)) for plan in plans]
+    plans = [_with_holds(plan, snapshot) for plan in plans]
     reads_to_repeat = run.api.reads - snapshot.reads_at_start if will_be_repeated else 0
     return build_fleet_plan(snapshot, plans, reads_to_repeat, await recent_automatic_changes(run))
+
+
+def _with_holds(plan: Plan, snapshot: RunSnapshot) -> Plan:
+    """The plan with what holds this merchant, whatever becomes of the others.
+
+    The first hold stays, since it leaves the next ones no changes to hold: what a person has said goes before ours.
+    """
+    merchant, renames = plan.merchant, snapshot.renames
+    plan = hold_if_closed(plan, snapshot.desired[merchant], snapshot.run.service_now())
+    plan = hold_during(plan, snapshot.open_manual_syncs.get(merchant))
+    plan = hold_if_left_to_rollout(plan, snapshot.holds.get(merchant))
+    plan = hold_if_quarantined(plan, snapshot)
+    return with_rename(plan, renames.acting.get(merchant), renames.already.get(merchant))
 
 
 async def _looked_at_longest_ago(snapshot: RunSnapshot) -> str | None:
@@ -114,11 +136,13 @@ async def _looked_at_longest_ago(snapshot: RunSnapshot) -> str | None:
     return min((name for name in snapshot.desired if name in times), key=times.__getitem__, default=None)
 
 
-async def plan_fleet_and_account_settings(snapshot: RunSnapshot, *, will_be_repeated: bool = False) -> FleetPlan:
-    """Everyone's plan, and that of the account's own settings where the run is about everyone."""
+async def plan_fleet_and_account_settings(
+    snapshot: RunSnapshot, *, will_be_repeated: bool = False, began: datetime | None = None
+) -> FleetPlan:
+    """Everyone's plan, and that of the account's own settings where the run is about everyone. See `plan_fleet`."""
     # The account first: from the judging of the plans to `JudgedChanges.reserved` nothing may wait.
     account = await plan_account_settings(snapshot.run)
-    plan = await plan_fleet(snapshot, will_be_repeated=will_be_repeated)
+    plan = await plan_fleet(snapshot, will_be_repeated=will_be_repeated, began=began)
     return add_account_settings_plan(plan, account, snapshot.run)
 
 
@@ -131,10 +155,10 @@ async def _apply_account_settings_if_automatic(plan: FleetPlan, run: RunContext)
     return replace(plan, account=plan_after(plan.account, outcome))
 
 
-async def record_plan(plan: FleetPlan, run: RunContext, takeovers: Takeovers) -> FleetPlan:
+async def record_plan(plan: FleetPlan, run: RunContext, began: datetime, takeovers: Takeovers) -> FleetPlan:
     """Record what a run that writes nothing saw, without those of whom another pass does; the plan, with its ages."""
     async with takeovers.recording():
-        return await record_and_date_findings(plan.without(takeovers.taken_over), run, run.now())
+        return await record_and_date_findings(plan.without(takeovers.taken_over), run, began)
 
 
 def _only_merchants(plan: FleetPlan, names: Collection[str]) -> FleetPlan:

@@ -38,14 +38,14 @@ async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], run: Run
             SeenRow(
                 each.merchant,
                 at,
-                encode(_without_basis_of_writes(each)),
+                encode(without_basis_of_writes(each)),
                 encode(outcomes.get(each.merchant, Unchanged())),
             )
             for each in plan.plans[start : start + ENCODED_AT_ONCE]
         ]
         await store.seen.save(rows, believed_until=believed_until)
         await asyncio.sleep(0)
-    account = _without_basis_of_writes(plan_after(plan.account, outcomes.get(ACCOUNT_NAME))) if plan.account else None
+    account = without_basis_of_writes(plan_after(plan.account, outcomes.get(ACCOUNT_NAME))) if plan.account else None
     if account and not plan.scope.is_everyone:
         await _replace_seen_account(account, store)
     if plan.scope.is_everyone:
@@ -91,7 +91,7 @@ def with_seen_plans(fleet: FleetPlan, seen: Iterable[SeenMerchant]) -> FleetPlan
     return replace(fleet, plans=plans, counts=count_changes(plans))
 
 
-def _without_basis_of_writes(plan: Plan) -> Plan:
+def without_basis_of_writes(plan: Plan) -> Plan:
     """Of the resolved values whether it is to be switched on: that decides whether it is ready after a write."""
     enabled = {path: value for path, value in plan.resolved_values.items() if path == ENABLED_PATH}
     return replace(

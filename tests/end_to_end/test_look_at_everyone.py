@@ -6,6 +6,9 @@ from pathlib import Path
 
 from controller.daemon.loop import run_pass
 from controller.daemon.workqueue import EVERYONE
+from controller.reconcile.fleet import plan_fleet
+from controller.reconcile.load_snapshot import load_snapshot
+from controller.reconcile.unchanged_looks import MAX_WAITING_PLANS
 from tests.emulator import Emulator
 from tests.end_to_end.stepped_controller import Fleet, Service
 
@@ -23,6 +26,25 @@ def test_whoever_was_looked_at_longest_ago_comes_first(tmp_path: Path, emulator_
     at_last = configurations_asked_for(emulator_in_process)[len(asked) :]
     assert sorted(at_last) == sorted(fleet.companies.values())
     assert at_last[0] == fleet.companies[oldest]
+
+
+def test_whoever_is_as_before_is_dated_though_the_look_has_not_ended(
+    tmp_path: Path, emulator_in_process: Emulator
+) -> None:
+    fleet = Fleet(tmp_path, emulator_in_process, MAX_WAITING_PLANS + 2, enabled=True)
+    (moved,) = fleet.some(1)
+
+    async def story(service: Service) -> None:
+        # What the first one put right is as it should be at the second, and found so at the third.
+        await run_pass((EVERYONE,), service.daemon)
+        fleet.switch([moved])
+        run, began = service.daemon.run, service.daemon.run.now()
+        snapshot = await load_snapshot(run)
+        await plan_fleet(snapshot, began=began)
+        dates = await run.store.seen.load_times()
+        assert {name for name, at in dates.items() if at == began} == dates.keys() - {moved}
+
+    fleet.serve(story)
 
 
 def configurations_asked_for(emulator: Emulator) -> list[str]:
