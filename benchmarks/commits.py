@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.place import place_over_tcp
 from benchmarks.stage import Figure
+from benchmarks.temporary_place import place_over_tcp
 from tests.end_to_end.git_hour import MINUTES, tell_git_hour
 from tests.postgresql import own_server
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.place import place_over_tcp
 from benchmarks.stage import Figure
+from benchmarks.temporary_place import place_over_tcp
 from tests.end_to_end.kills_and_outages import Phase, tell_kills_and_outages
 from tests.postgresql import own_server
 

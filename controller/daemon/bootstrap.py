@@ -446,7 +446,7 @@ async def _open_web(
     loop = asyncio.get_running_loop()
 
     def enqueue(names: Iterable[str]) -> None:
-        loop.call_soon_threadsafe(daemon.queue.add_recorded, tuple(names))
+        loop.call_soon_threadsafe(daemon.queue.notify_recorded, tuple(names))
 
     def request_fetch() -> None:
         if daemon.revisions:

@@ -84,7 +84,7 @@ class Notifier:
                 standing_topics(latest, before, None, {}, is_whole_fleet=False), before, latest, store, at
             )
         except StateProblem as problem:
-            log.warning("alert_failed", reason=str(problem))
+            log.warning("alert_state_failed", reason=str(problem))
 
     async def _send_news(
         self,
@@ -107,7 +107,7 @@ class Notifier:
             failure = await post_alert(self.notify_url, alert_json(fresh, environment), self.sleep)
             self.meters.record_alert(arrived=failure is None)
             if failure:
-                log.warning("alert_failed", reason=failure)
+                log.warning("alert_not_delivered", reason=failure)
                 self.retry_at = loop_time() + self.retry_wait.next_s()
                 await store.alerts.give_back(due)
                 await store.alerts.update_standing_topics((), now.over, at)

@@ -303,9 +303,9 @@ class RevisionKeeper:
             remedy = "merchantctl revision show"
             if self.source is None:
                 remedy = f"bring this folder up to date, or end the other process; {remedy}"
-            log.warning("revision_not_in_force", reason=self.report_only_reason, remedy=remedy)
+            log.warning("report_only_started", reason=self.report_only_reason, remedy=remedy)
         if before and not self.report_only_reason:
-            log.info("revision_in_force_again", revision=_short_id(self.own))
+            log.info("report_only_ended", revision=_short_id(self.own))
 
 
 def _short_id(revision: Revision) -> str:

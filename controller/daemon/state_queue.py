@@ -68,7 +68,7 @@ class StateQueue:
         note_asks(self._noted, keys, _now() + after_s, lane)
         self._is_noted.set()
 
-    def add_recorded(self, keys: Iterable[str]) -> None:
+    def notify_recorded(self, keys: Iterable[str]) -> None:
         if tuple(keys):
             self._on_maybe_due()
 

@@ -98,7 +98,7 @@ class _Document:
         # What stands above the first key is about the document, and stays above it whichever key comes first.
         above = self._line_of(min(span.keys.values(), default=span.start))
         head = [line.strip() for line in self._lines[self._start : above]]
-        self._require_comments(head)
+        self._require_only_comments(head)
         return _without_extra_blanks([*head, *self._mapping_lines(span, (), above, self._stop)])
 
     def _line_of(self, offset: int) -> int:
@@ -130,11 +130,11 @@ class _Document:
             last = self._last_line(child) if child.end > child.start else key_line
             end = self._end_of_entry(child, last + 1, next_line, span.column)
             head = [f"{indent}{line.strip()}" if line.strip() else "" for line in self._lines[at:key_line]]
-            self._require_comments(head)
+            self._require_only_comments(head)
             entries[key] = [*head, *self._entry_lines(starts[key], child, (*path, key), end)]
             at = end
         tail = [f"{indent}{line.strip()}" if line.strip() else "" for line in self._lines[at:stop]]
-        self._require_comments(tail)
+        self._require_only_comments(tail)
         known = KEY_ORDER.get(path, ())
         ordered = sorted(order, key=lambda key: known.index(key) if key in known else len(known))
         return [line for key in ordered for line in entries[key]] + tail
@@ -192,7 +192,7 @@ class _Document:
         shift = 2 * level - span.column
         return [_moved(line, shift).rstrip() for line in self._lines[first:stop]]
 
-    def _require_comments(self, lines: Sequence[str]) -> None:
+    def _require_only_comments(self, lines: Sequence[str]) -> None:
         if any(line.strip() and not line.strip().startswith("#") for line in lines):
             raise _CannotFormat
 

@@ -10,7 +10,7 @@
     saved_plan         a saved plan, compared with what is planned now
     apply              a plan's changes, one after another, each with its intent on disk before it cannot be undone
     listing_for_creates  the listing that company creates rest on
-    duplicate_creates  after creates: whether somebody made the same company meanwhile
+    concurrent_creates  after creates: whether somebody made the same company meanwhile
     recover_intents    creates whose answer was lost: looked for before anything is created anew
     retry_lost_creates the same within the very run that lost them
     fence              the lock is proven just before a write leaves

@@ -25,9 +25,9 @@ from controller.reconcile.account_settings import (
     plan_account_settings,
 )
 from controller.reconcile.concurrency import apply_all, plan_all
+from controller.reconcile.concurrent_creates import fail_concurrent_creates
 from controller.reconcile.context import RunContext, StopSignal
 from controller.reconcile.declared_changes import record_declared_change
-from controller.reconcile.duplicate_creates import fail_duplicate_creates
 from controller.reconcile.failure_policy import (
     ONCE_QUOTA_IS_BACK,
     QUOTA_USED_UP,
@@ -200,7 +200,7 @@ async def execute(
         try:
             # Unguarded: a run that waits for lost answers is alone in its process, and nobody takes over from it.
             outcomes |= await retry_lost_creates(plan, snapshot, outcomes, applier)
-            plan, outcomes = await fail_duplicate_creates(plan, snapshot, outcomes)
+            plan, outcomes = await fail_concurrent_creates(plan, snapshot, outcomes)
         except ApiUnusable as error:
             # What the first round wrote is written: it is reported and recorded, and only the run ends here.
             stop_for_unusable_api(error, 0, snapshot)

@@ -1,6 +1,6 @@
 """What a run's creates lean on: a listing begun after the plans, good for 200 company creates and 30 seconds.
 
-plans ─▶ listing ─▶ creates ─▶ listing ─▶ creates … ─▶ last create ─▶ one more look (`duplicate_creates`)
+plans ─▶ listing ─▶ creates ─▶ listing ─▶ creates … ─▶ last create ─▶ one more look (`concurrent_creates`)
 
 Names are not unique at Codat, and nobody there refuses a second company (API notes 1.9). A new merchant must not
 cost a listing of its own either, so one serves many.

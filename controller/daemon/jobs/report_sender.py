@@ -39,7 +39,7 @@ class ReportSender:
             deliveries = await deliver_due_reports(self.settings, self.store, self.now())
             self.metrics.set_reports_sent(await self.store.report_deliveries.load_last_sent())
         except (StateProblem, UsageError) as problem:
-            log.warning("due_reports_failed", reason=str(problem))
+            log.warning("report_check_failed", reason=str(problem))
             return
         for each in deliveries:
             told = {"report": each.report, "destination": each.destination, "due": each.due_at.isoformat()}

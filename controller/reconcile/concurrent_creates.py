@@ -17,7 +17,7 @@ from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
 
 
-async def fail_duplicate_creates(
+async def fail_concurrent_creates(
     plan: FleetPlan, snapshot: RunSnapshot, outcomes: Mapping[str, Outcome]
 ) -> tuple[FleetPlan, dict[str, Outcome]]:
     """The outcomes, where a merchant that turns out to have two of what we made just now has failed.
