@@ -120,7 +120,8 @@ class _World:
         return sum(max(0.0, min(end, self._now) - max(begin, since)) for begin, end in self._away)
 
     async def happen(self, day: int, minute: int) -> None:
-        if day in (2, 6) and minute % 70 == 30:
+        # Not in the last hour: what is mended a resync later would be told of the next day, on which nothing happens.
+        if day in (2, 6) and minute % 70 == 30 and minute < MINUTES_A_DAY - RESYNC_S / 60:
             self._change_in_portal()
         if day in (3, 6):
             self._fail(minute)
