@@ -38,6 +38,11 @@ class HookMemory:
     late_after: timedelta = timedelta(seconds=60)
 
     @property
+    def bound_ids(self) -> frozenset[str]:
+        """Of all that are known to be there: none of these is found anew."""
+        return frozenset(each.remote_id for each in self.recorded if each.remote_id)
+
+    @property
     def current_ids(self) -> frozenset[str]:
         """Of those that have their name now: none of these is ever deleted."""
         return frozenset(each.remote_id for each in self.recorded if each.remote_id and not each.replaced)
@@ -93,7 +98,7 @@ class _Look:
         """What is to be created, what is to be said, and the id of the one that is taken over."""
         current = self.memory.current(self.declared.path)
         if current is not None and current.remote_id is None:
-            found = find_created_id(current, self.live, self._bound_ids())
+            found = find_created_id(current, self.live, self.memory.bound_ids)
             if found:
                 return None, [], found
             if self.now < current.begun_at + self.memory.late_after:
@@ -102,14 +107,11 @@ class _Look:
         there = next((each for each in self.live if current and each.id == current.remote_id), None)
         if there is not None and current is not None:
             return self._compare(current, there)
-        equal = find_equal_id(self.declared.hook, self.live, self._bound_ids())
+        equal = find_equal_id(self.declared.hook, self.live, self.memory.bound_ids)
         if equal:
             return None, [], equal
         direction = Direction.DRIFT if current else Direction.PENDING
         return self._create(None, direction), [self._missing(direction)], None
-
-    def _bound_ids(self) -> frozenset[str]:
-        return frozenset(each.remote_id for each in self.memory.recorded if each.remote_id)
 
     def _compare(self, current: RecordedHook, there: LiveHook) -> tuple[Change | None, list[Finding], str | None]:
         before, after = current.declared.secret, self.declared.secret

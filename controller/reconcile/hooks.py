@@ -55,11 +55,18 @@ async def load_hook_memory(run: RunContext) -> HookMemory:
 
 async def record_adopted(plan: Plan, run: RunContext) -> None:
     """Those that were found as declared are ours from now on; so are those of a create whose answer was lost."""
-    hooks = run.fleet.account_settings.hooks
+    desired = run.fleet.account_settings
+    hooks = desired.hooks
     found = {path: str(plan.observed_values[path]) for path in hooks if path in plan.observed_values}
     memory = await load_hook_memory(run) if found else HookMemory()
-    for path, remote_id in found.items():
-        await _adopt(hooks[path], remote_id, memory, run)
+    unbound = [hooks[path] for path, remote_id in found.items() if remote_id not in memory.bound_ids]
+    if unbound:
+        # Decided anew: since the plan was made another run may have taken one over by manifests newer than these.
+        live = await read_live_hooks({each.hook.kind for each in unbound}, run)
+        adopted = plan_hooks(desired, live, memory, run.now()).adopted
+        for hook in unbound:
+            if hook.path in adopted:
+                await _adopt(hook, adopted[hook.path], live.hooks[hook.hook.kind], memory, run)
     # Where a manifest names the place of a secret that it did not name before, nothing is to be replaced for that.
     for each in (await load_hook_memory(run)).recorded if hooks else ():
         declared = hooks.get(each.declared.path)
@@ -77,21 +84,23 @@ async def apply_hook_change(change: Change, run: RunContext) -> int:
         return await _delete_replaced(declared, live, memory, run)
     again = plan_hooks(run.fleet.account_settings, LiveHooks({declared.hook.kind: live}), memory, run.now())
     if declared.path in again.adopted:
-        await _adopt(declared, again.adopted[declared.path], memory, run)
+        await _adopt(declared, again.adopted[declared.path], live, memory, run)
         return 0
     is_due = any(each.kind is change.kind and each.fields[0].field == declared.path for each in again.changes)
     return await _create(declared, live, memory, run) if is_due else 0
 
 
-async def _adopt(declared: DeclaredHook, remote_id: str, memory: HookMemory, run: RunContext) -> None:
+async def _adopt(
+    declared: DeclaredHook, remote_id: str, live: Collection[LiveHook], memory: HookMemory, run: RunContext
+) -> None:
     current = memory.current(declared.path)
-    if current and current.remote_id == remote_id:
-        return  # another run has taken it over since the plan was made
-    if current and current.remote_id is None:
-        await run.store.hooks.bind(current.row, remote_id, run.now())
-    else:
-        kind = declared.hook.kind.value
-        await run.store.hooks.adopt(kind, declared.name, hook_to_json(declared), remote_id, run.now())
+    begun = current if current and current.remote_id is None else None
+    if begun and find_created_id(begun, live, memory.bound_ids) == remote_id:
+        await run.store.hooks.bind(begun.row, remote_id, run.now())
+        return
+    if begun:  # never done: what is there is as the manifest says now, which may not be what it said then
+        await run.store.hooks.mark_gone(begun.row, run.now())
+    await run.store.hooks.adopt(declared.hook.kind.value, declared.name, hook_to_json(declared), remote_id, run.now())
 
 
 async def _create(declared: DeclaredHook, live: Collection[LiveHook], memory: HookMemory, run: RunContext) -> int:
@@ -114,9 +123,8 @@ async def _create(declared: DeclaredHook, live: Collection[LiveHook], memory: Ho
         remote_id = await run.api.read_then_write(prove_then_send)
     except OutcomeUnknown as error:
         begun = RecordedHook(row, declared, run.now(), frozenset(known))
-        bound = [each.remote_id for each in memory.recorded if each.remote_id]
         try:
-            found = find_created_id(begun, await run.api.hooks(declared.hook.kind), bound)
+            found = find_created_id(begun, await run.api.hooks(declared.hook.kind), memory.bound_ids)
         except (RemoteError, ApiUnusable) as failed_look:
             raise error from failed_look
         if found is None:

@@ -237,19 +237,60 @@ def test_what_another_run_took_over_meanwhile_is_taken_over_once(place: Place) -
         return True
 
     place.apply(agree=agree_late)
+    assert recorded_consumers(place) == [(consumers(place)[0]["id"], False)]
 
-    async def rows() -> list[str | None]:
+
+def test_what_was_replaced_by_newer_manifests_meanwhile_is_not_taken_over_by_the_older_ones(place: Place) -> None:
+    """The older ones planned to take over what is there; before they wrote, the newer ones had a consumer of theirs."""
+    place.emulator.api.post("/webhooks", json={"url": HOOKS, "eventTypes": MAIN["eventTypes"]}).raise_for_status()
+    declare(place, consumers={"main": MAIN}, rules={"status": STATUS})
+
+    def agree_late(_: object) -> bool:
+        made = {"url": f"{HOOKS}/2", "eventTypes": MAIN["eventTypes"]}
+        newer = place.emulator.api.post("/webhooks", json=made).json()["id"]
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(adopt_now, Place(place.folder, place.emulator), newer, f"{HOOKS}/2", "SECOND").result()
+        return True
+
+    place.apply(agree=agree_late)
+    (newer,) = (each["id"] for each in consumers(place) if each["url"] == f"{HOOKS}/2")
+    assert recorded_consumers(place) == [(newer, False)]
+
+
+def test_what_a_lost_create_did_not_make_is_taken_over_as_it_is_declared_by_now(place: Place) -> None:
+    """Under what was declared then, its secret would be one that moves: a second consumer would be made."""
+    place.skip_waits()
+    declare(place, consumers={"main": MAIN})
+    place.emulator.fault(CREATE_CONSUMER, "drop")
+    place.apply()
+    assert consumers(place) == []
+    declare(place, consumers={"main": {**MAIN, "url": f"{HOOKS}/2", "secret": {"env": "SECOND"}}})
+    by_hand = {"url": f"{HOOKS}/2", "eventTypes": MAIN["eventTypes"]}
+    place.emulator.api.post("/webhooks", json=by_hand).raise_for_status()
+    place.wait(61)
+    with place.count_requests() as counts:
+        place.apply()
+        place.apply()
+    assert count_writes_by_call(counts) == {}
+    assert recorded_consumers(place) == [(consumers(place)[0]["id"], False)]
+
+
+def recorded_consumers(place: Place) -> list[tuple[str | None, bool]]:
+    """The id of each that the state remembers, and whether another one has taken its place."""
+
+    async def load() -> list[tuple[str | None, bool]]:
         async with open_state(place.settings.state) as store:
-            return [row.remote_id for row in await store.hooks.load() if row.kind == "consumer"]
+            rows = await store.hooks.load()
+        return [(row.remote_id, row.replaced_at is not None) for row in rows if row.kind == "consumer"]
 
-    assert len(asyncio.run(rows())) == 1
+    return asyncio.run(load())
 
 
-def adopt_now(place: Place, remote_id: str) -> None:
+def adopt_now(place: Place, remote_id: str, url: str = HOOKS, secret: str = "FIRST") -> None:
     async def adopt() -> None:
         async with open_state(place.settings.state) as store:
-            hook = Hook(HookKind.CONSUMER, frozenset(MAIN["eventTypes"]), HOOKS)
-            declared = hook_to_json(DeclaredHook("main", hook, SecretRef("env", "FIRST")))
+            hook = Hook(HookKind.CONSUMER, frozenset(MAIN["eventTypes"]), url)
+            declared = hook_to_json(DeclaredHook("main", hook, SecretRef("env", secret)))
             await store.hooks.adopt("consumer", "main", declared, remote_id, datetime.now(UTC))
 
     asyncio.run(adopt())
