@@ -187,14 +187,17 @@ class Findings:
             rows = await transaction.execute(query)
             return {(merchant, code, field): int(number) for merchant, code, field, number in rows}
 
-    async def load_recurring(self, since: datetime, min_count: int) -> tuple[OccurrenceRow, ...]:
-        """All occurrences since then of findings that came at least `min_count` times, the oldest first."""
+    async def load_recurring(
+        self, since: datetime, min_count: int, merchants: Collection[str] | None = None
+    ) -> tuple[OccurrenceRow, ...]:
+        """All occurrences since then of findings that came at least `min_count` times, the oldest first; of these
+        merchants (None: of all), and there may be those of others too."""
         columns = (occurrences.c.merchant, occurrences.c.code, occurrences.c.field)
         is_recent = occurrences.c.found_at >= since
         recurring_keys = select(*columns).where(is_recent).group_by(*columns).having(func.count() >= min_count)
         async with self._database.reading() as transaction:
             return await _read_occurrences(
-                transaction, _select_occurrences(None, is_recent, tuple_(*columns).in_(recurring_keys))
+                transaction, _select_occurrences(merchants, is_recent, tuple_(*columns).in_(recurring_keys))
             )
 
     async def load_merchants_with(self, code: str) -> tuple[str, ...]:

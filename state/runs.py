@@ -12,6 +12,9 @@ from sqlalchemy import func, insert, select, update
 from state.database import Database
 from state.tables import events, runs, writes
 
+MAX_RUNS_IN_QUERY = 500
+"""So many runs are asked for by their ids at once: databases limit the parameters of a query."""
+
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
@@ -60,13 +63,17 @@ class Runs:
 
     async def load_authors(self, ids: Iterable[int | None]) -> dict[int, RunAuthor]:
         """By id the authors of these runs; runs that are not recorded any more have no entry."""
-        run_ids = {id_ for id_ in ids if id_ is not None}
+        run_ids = sorted({id_ for id_ in ids if id_ is not None})
         if not run_ids:
             return {}
         query = select(runs.c.id, runs.c.verb, runs.c.whose, runs.c.host, runs.c.revision)
+        authors: dict[int, RunAuthor] = {}
         async with self._database.reading() as transaction:
-            rows = await transaction.execute(query.where(runs.c.id.in_(run_ids)))
-            return {id_: RunAuthor(*row) for id_, *row in rows}
+            # There may be tens of thousands of runs in a day.
+            for start in range(0, len(run_ids), MAX_RUNS_IN_QUERY):
+                is_wanted = runs.c.id.in_(run_ids[start : start + MAX_RUNS_IN_QUERY])
+                authors |= {id_: RunAuthor(*row) for id_, *row in await transaction.execute(query.where(is_wanted))}
+        return authors
 
     async def load_last_start(self, verb: str) -> datetime | None:
         """When a run of that verb began last; None where none is recorded."""

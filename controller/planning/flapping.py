@@ -15,7 +15,7 @@ from controller.model.plan import Actor, Direction, Finding
 from controller.model.values import ENABLED_PATH
 from controller.quick_dataclasses import dataclass
 
-CODE = "flapping"
+FLAPPING_CODE = "flapping"
 WITHIN, LEAST = timedelta(days=1), 3
 """A finding flaps that came LEAST times within WITHIN."""
 
@@ -66,7 +66,7 @@ def _flapping_finding(
     who, remedy = who_and_remedy
     last_times = ", ".join(f"{time.at:%H:%M}" for time in times[-10:])
     cause = f"{code} came {len(times)} times within a day (last at {last_times} UTC): {who}"
-    return Finding(CODE, merchant, cause, remedy, Actor.NOBODY, field=field or None)
+    return Finding(FLAPPING_CODE, merchant, cause, remedy, Actor.NOBODY, field=field or None)
 
 
 def _who_and_remedy(merchant: str, code: str, field: str | None, times: Sequence[Occurrence]) -> tuple[str, str]:

@@ -58,11 +58,13 @@ def remember_declarations(
     """
     number = 1 + max((each.went or each.came for each in before.values()), default=0)
     merchants_by_file = Counter(fleet.files.values())
+    still_gone_since = {each.went for name, each in before.items() if name not in fleet.files}
     after = {}
     for name, file in fleet.files.items():
         digest = fleet.content_digests[name]
         known, alone = before.get(name), merchants_by_file[file] == 1
-        if known and (known.went is None or name in configured or _is_same_newcomer_again(known, before, fleet)):
+        # Whoever went when this one came is still gone: it is the same newcomer again.
+        if known and (known.went is None or name in configured or known.came in still_gone_since):
             after[name] = replace(known, file=file, digest=digest, alone=alone, went=None, released=False)
         else:
             after[name] = Declaration(file, digest, alone, file, digest, number)
@@ -70,11 +72,6 @@ def remember_declarations(
         if name not in after:
             after[name] = known if known.went is not None else replace(known, went=number)
     return _without_settled(after, bound)
-
-
-def _is_same_newcomer_again(known: Declaration, before: Mapping[str, Declaration], fleet: Fleet) -> bool:
-    """Whether somebody who went when this one came is still gone: it is the same newcomer again."""
-    return any(each.went == known.came and name not in fleet.files for name, each in before.items())
 
 
 def _without_settled(declarations: Mapping[str, Declaration], bound: Collection[str]) -> dict[str, Declaration]:

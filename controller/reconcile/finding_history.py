@@ -30,7 +30,7 @@ from controller.model.plan import Actor, ChangeKind, Condition, Direction, Findi
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Outcome
 from controller.model.run import Author, Records
 from controller.model.values import COMPANY_NAME_PATH, CONNECTION_STATE_PATH, ENABLED_PATH, value_to_json
-from controller.planning.flapping import LEAST, WITHIN, Occurrence, find_flapping
+from controller.planning.flapping import FLAPPING_CODE, LEAST, WITHIN, Occurrence, find_flapping
 from controller.planning.limits import MASS_LOSS_CODE
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.condition_ages import note_conditions
@@ -284,7 +284,7 @@ def _finding_row(finding: Finding, fleet: Fleet, *, news: bool) -> FindingRow:
         wanted=value_to_json(finding.wanted),
         cause=finding.cause,
         wish=manifest_part_of(finding.key, fleet),
-        is_news=news and (is_drift(finding) or finding.code == "flapping"),
+        is_news=news and (is_drift(finding) or finding.code == FLAPPING_CODE),
     )
 
 
@@ -293,21 +293,25 @@ def _finding_row(finding: Finding, fleet: Fleet, *, news: bool) -> FindingRow:
 
 async def _add_flapping_findings(plan: FleetPlan, store: Store, at: datetime) -> FleetPlan:
     """The plan with a finding for each that comes again and again, and who fights."""
-    rows = await store.findings.load_recurring(at - WITHIN, LEAST - 1)
+    rows = await store.findings.load_recurring(at - WITHIN, LEAST - 1, _covered_merchants(plan))
     if not rows:
         return plan
     authors = {
         number: (str(Author(each.verb, each.user or "", each.host or "")), each.revision or "")
         for number, each in (await store.runs.load_authors(row.gone_run for row in rows)).items()
     }
-    by_key: dict[LedgerKey, list[Occurrence]] = defaultdict(list)
+    # By merchant first: where the whole fleet flaps, each of its plans would be compared with the keys of all others.
+    recurring: dict[str, dict[LedgerKey, list[Occurrence]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        by_key[row.key].append(_occurrence(row, authors))
+        if row.code != FLAPPING_CODE:
+            recurring[row.merchant][row.key].append(_occurrence(row, authors))
     open_ = {row.key for row in rows if row.gone_at is None}
-    account = _with_flapping_findings(plan.account, by_key, open_, at) if plan.account else None
-    return replace(
-        plan, plans=tuple(_with_flapping_findings(each, by_key, open_, at) for each in plan.plans), account=account
-    )
+
+    def with_flapping(one: Plan) -> Plan:
+        return _with_flapping_findings(one, recurring.get(one.merchant, {}), open_, at)
+
+    account = with_flapping(plan.account) if plan.account else None
+    return replace(plan, plans=tuple(with_flapping(each) for each in plan.plans), account=account)
 
 
 def _occurrence(row: OccurrenceRow, authors: Mapping[int, tuple[str, str]]) -> Occurrence:
@@ -319,18 +323,18 @@ def _occurrence(row: OccurrenceRow, authors: Mapping[int, tuple[str, str]]) -> O
 
 
 def _with_flapping_findings(
-    plan: Plan, by_key: Mapping[LedgerKey, list[Occurrence]], open_: Collection[LedgerKey], at: datetime
+    plan: Plan, recurring: Mapping[LedgerKey, list[Occurrence]], open_: Collection[LedgerKey], at: datetime
 ) -> Plan:
-    keys = [key for key in by_key if key[0] == plan.merchant and key[1] != "flapping"]
-    if not keys:
+    """`recurring`: of this merchant, what came again and again."""
+    if not recurring:
         return plan
     shown = {each.key: each for each in plan.findings}
     found: dict[str, Finding] = {}
-    for key in keys:
+    for key, occurrences in recurring.items():
         _, code, field = key
         now = shown.get(key) if key not in open_ else None
         live = "" if now is None or now.live is None else format_value(now.live, field)
-        times = [*by_key[key], *([Occurrence(at, now.direction, live=live)] if now else [])]
+        times = [*occurrences, *([Occurrence(at, now.direction, live=live)] if now else [])]
         if plan.resolved_values and _is_undeclared_field(field, plan):
             continue
         finding = find_flapping(plan.merchant, code, field or None, times)
