@@ -67,10 +67,15 @@ class ReportDeliveries:
         async with self._database.reading() as transaction:
             return {(report, where): at for report, where, at in await transaction.execute(query)}
 
-    async def claim(self, key: DeliveryKey, at: datetime) -> bool:
-        """Whether this process is to deliver it now: nobody has begun, or the last try failed and is due again."""
+    async def claim(self, key: DeliveryKey, at: datetime, *, believed_until: datetime | None = None) -> bool:
+        """Whether this process is to deliver it now: nobody has begun, or the last try failed and is due again.
+
+        believed_until  a try that is put off for longer was so by a clock that was wrong, and is due; None = none was
+        """
         new = {"report": key.report, "due_at": key.due_at, "destination": key.destination}
-        is_due_again = report_deliveries.c.claimed_at.is_(None) & (report_deliveries.c.retry_at <= at)
+        retry_at = report_deliveries.c.retry_at
+        is_its_time = retry_at <= at if believed_until is None else (retry_at <= at) | (retry_at > believed_until)
+        is_due_again = report_deliveries.c.claimed_at.is_(None) & is_its_time
         again = update(report_deliveries).where(_has_key(key), is_due_again)
         async with self._database.writing() as transaction:
             if await insert_new(transaction, report_deliveries, {**new, "claimed_at": at, "attempts": 1}):

@@ -124,6 +124,14 @@ _NAMED_RUNS = union(
 )
 """Runs that a row of `occurrences` refers to: shown with the finding, so they stay as long as it does."""
 
+_LATER_DELIVERIES = report_deliveries.alias()
+_IS_OF_AN_EARLIER_TIME = exists().where(
+    _LATER_DELIVERIES.c.report == report_deliveries.c.report,
+    _LATER_DELIVERIES.c.due_at > report_deliveries.c.due_at,
+)
+"""Deliveries of a report that was due again since. Without those of its last time, however long ago that was, it would
+be taken for a new one, of which nothing is sent before the next time; or that time for one that nobody has sent."""
+
 EXPIRED_ROWS_BY_TABLE: Mapping[Table, ColumnElement[bool]] = {
     events: events.c.at < _BEFORE,
     occurrences: occurrences.c.gone_at < _BEFORE,
@@ -134,7 +142,7 @@ EXPIRED_ROWS_BY_TABLE: Mapping[Table, ColumnElement[bool]] = {
     syncs: syncs.c.read_at < _BEFORE,
     revisions: revisions.c.ended_at < _BEFORE,
     pulls: pulls.c.asked_at < _BEFORE,
-    report_deliveries: report_deliveries.c.due_at < _BEFORE,
+    report_deliveries: (report_deliveries.c.due_at < _BEFORE) & _IS_OF_AN_EARLIER_TIME,
     uploads: uploads.c.closed_at < _BEFORE,
     manual_syncs: manual_syncs.c.closed_at < _BEFORE,
     runs: (runs.c.started_at < _BEFORE) & runs.c.id.not_in(_NAMED_RUNS),

@@ -12,6 +12,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from typing import Any
 
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.cron import Cron, parse_cron
 from controller.model.errors import UsageError
 from controller.model.finding_filter import Shown, filter_from_words
@@ -39,6 +40,9 @@ from state import DeliveryKey, Store
 
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240))
 """Until the next attempt, after the first, the second …; then it is given up."""
+
+MAX_RETRY_DELAY = max(RETRY_DELAYS) + MAX_CLOCK_DIFFERENCE
+"""Whatever waits for longer was put off by this machine's clock before that was put back."""
 
 MAX_CHAT_LINES, MAX_CHAT_CHARACTERS = 12, 1_900
 """Of the findings, and of the whole message, that a chat is sent."""
@@ -107,7 +111,7 @@ async def _deliver(
     deliveries = []
     for destination in report.destinations:
         key = DeliveryKey(report.name, due_at, destination)
-        if not await store.report_deliveries.claim(key, now):
+        if not await store.report_deliveries.claim(key, now, believed_until=now + MAX_RETRY_DELAY):
             continue
         try:
             made = made or await _make_report(settings, report, schedule, store, due_at)

@@ -27,6 +27,7 @@ import pytest
 from controller.daemon.jobs.report_sender import ReportSender
 from controller.model.controller_status import ControllerStatus
 from controller.model.errors import UsageError
+from controller.model.rollout import ENDED
 from controller.operations.scheduled_report import Delivery, checked_schedule, deliver_due_reports
 from controller.scheduled_reports import ScheduledReport
 from controller.settings import InvalidSettings, Settings, load_settings
@@ -169,6 +170,22 @@ def test_it_arrives_once_at_a_folder_a_url_and_a_mail_server_from_two_processes_
         "finance-2026-11-23T0700Z.csv",
         "finance-2026-11-23T0700Z.html",
     ]
+
+
+def test_a_yearly_report_is_sent_though_the_state_remembers_what_is_over_for_a_month(place: Place) -> None:
+    report = replace(REPORT, cron="0 7 1 12 *", folder=place.folder / "out")
+    due = datetime(2026, 12, 1, 7, tzinfo=UTC)
+    settings = replace(place.settings, reports=(report,))
+    deliver(settings, due - timedelta(days=300))
+
+    async def forget() -> None:
+        async with open_state(settings.state) as store:
+            while await store.delete_expired(due - timedelta(days=30), ENDED):
+                pass
+
+    asyncio.run(forget())
+    (delivery,) = deliver(settings, due, due + timedelta(minutes=1))
+    assert (delivery.due_at, delivery.failure) == (due, None)
 
 
 def test_chats_get_a_few_lines_each_as_their_address_in_apprise_says(place: Place) -> None:

@@ -36,6 +36,13 @@ async def test_what_failed_may_be_tried_again_when_it_is_time_and_what_was_deliv
     assert (row.attempts, row.delivered_at, row.failure) == (2, NOON + MINUTE, None)
 
 
+async def test_what_was_put_off_before_the_clock_was_put_back_is_due(store: Store) -> None:
+    await store.report_deliveries.claim(MAIL, NOON)
+    await store.report_deliveries.mark_failed(MAIL, "no answer", NOON + 600 * MINUTE)
+    assert not await store.report_deliveries.claim(MAIL, NOON, believed_until=NOON + 600 * MINUTE)
+    assert await store.report_deliveries.claim(MAIL, NOON, believed_until=NOON + 240 * MINUTE)
+
+
 async def test_what_must_not_be_tried_again_stays_failed(store: Store) -> None:
     await store.report_deliveries.claim(MAIL, NOON)
     await store.report_deliveries.mark_failed(MAIL, "refused", None)

@@ -75,7 +75,9 @@ def test_every_table_has_a_decision_on_how_long_its_rows_stay() -> None:
     "table", [each for each in EXPIRED_ROWS_BY_TABLE if each.name not in ("rollouts", "rollout_merchants")], ids=str
 )
 async def test_old_rows_that_are_over_go_and_young_and_open_ones_stay(store: Store, table: Table) -> None:
-    rows = [row(table, number, OLD) for number in range(3)] + [row(table, number, YOUNG) for number in range(3, 5)]
+    alike = {"report": "finance"} if table.name == "report_deliveries" else {}
+    ages = [(number, OLD) for number in range(3)] + [(number, YOUNG) for number in range(3, 5)]
+    rows = [row(table, number, at, **alike) for number, at in ages]
     kept = 2
     if table.name in OVER:
         rows += [row(table, number, OLD, **{OVER[table.name]: None}) for number in range(5, 9)]
@@ -100,6 +102,18 @@ async def test_a_run_that_found_what_is_still_open_is_still_known(store: Store) 
     await filled(store, occurrences, {**open_, "tried_run": None, "gone_run": None})
     assert await thinned(store) == 2
     assert set(await store.runs.load_authors([1, 2, 3])) == {2}
+
+
+async def test_of_a_report_its_last_time_stays_however_long_ago_that_was(store: Store) -> None:
+    """Else a report of each month or year is taken for a new one, of which nothing is sent before the next time."""
+    deliveries = metadata.tables["report_deliveries"]
+    times = {"monthly": (OLD - timedelta(days=31), OLD), "weekly": (OLD, YOUNG)}
+    for report, due in times.items():
+        rows = [row(deliveries, number, at, report=report) for at in due for number in (1, 2)]
+        await filled(store, deliveries, *rows)
+    assert await thinned(store) == 4
+    assert [await store.report_deliveries.load_last_due(report) for report in times] == [OLD, YOUNG]
+    assert len(await store.report_deliveries.load("monthly", OLD)) == 2
 
 
 async def test_an_ended_rollout_goes_with_its_merchants_once_nobody_is_held_because_of_it(store: Store) -> None:
