@@ -107,7 +107,8 @@ def _unlisted_ids(listing: Listing, company_ids: Collection[str]) -> set[str]:
 
 
 async def rebind_account(api: Reader, store: Store, now: datetime) -> RemoteAccount:
-    """The state belongs to this address from now on, where nearly all of its companies live there."""
+    """The state belongs to this address from now on, where nearly all of its companies live there. Whose it is stays
+    known where that is not told there. Raises MerchantctlError where it is another account."""
     bound = company_id_by_merchant(await store.records.load())
     listing = await api.companies()
     if not listing.complete:
@@ -119,6 +120,13 @@ async def rebind_account(api: Reader, store: Store, now: datetime) -> RemoteAcco
             f"{api.base_url}: this "
             f"is another account, and that needs another state (--state, MERCHANTCTL_STATE). Nothing was changed."
         )
-    account = RemoteAccount(api.base_url, await api.client_id(), api.key_hash, now)
+    recorded, client_id = await store.account.load(), await api.client_id()
+    known = recorded.client_id if recorded else None
+    if not bound and known and client_id and known != client_id:  # no company speaks for it
+        raise MerchantctlError(
+            f"the state belongs to account {known}, and {api.base_url} is about account {client_id}: that needs "
+            f"another state (--state, MERCHANTCTL_STATE). Nothing was changed."
+        )
+    account = RemoteAccount(api.base_url, client_id or known, api.key_hash, now)
     await store.account.bind(account)
     return account

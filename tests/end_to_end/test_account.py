@@ -16,6 +16,7 @@ from controller.model.errors import WrongAccount
 from tests.emulator import Emulator
 from tests.end_to_end.place import LIST_COMPANIES, Place, count_writes_by_call, states_by_merchant
 from tests.end_to_end.test_renames import ask
+from tests.in_process import TEST_ACCOUNT
 from tests.proxy import Between, ProxyAnswer, ProxyRequest, proxied
 
 pytestmark = pytest.mark.over_tcp
@@ -166,17 +167,44 @@ def test_a_known_account_costs_no_request(place: Place) -> None:
     assert during[WHOSE] == during[LIST_COMPANIES] == 0
 
 
+def rebind(place: Place, url: str) -> str:
+    """What `state rebind` says to that address of the emulator, which this place speaks to from now on."""
+    place.settings = replace(place.settings, base_url=url)
+    address, place.emulator.url = place.emulator.url, url
+    said = ask(place, "state", "rebind")
+    place.emulator.url = address
+    return said
+
+
 def test_a_new_address_of_the_same_account_is_said_once(place: Place) -> None:
     place.provision("acme", "bakery")
     with proxied(place.emulator.url, lambda request, answer: answer) as url:
         place.settings = replace(place.settings, base_url=url)
         with pytest.raises(WrongAccount, match="merchantctl state rebind"):
             place.plan()
-        address = place.emulator.url
-        place.emulator.url = url
-        assert url in ask(place, "state", "rebind")
-        place.emulator.url = address
+        assert url in rebind(place, url)
         assert states_by_merchant(place.plan()) == {"acme": "in-sync", "bakery": "in-sync"}
+
+
+def test_whose_the_state_is_stays_known_at_an_address_that_does_not_tell(place: Place) -> None:
+    place.provision("acme")
+    said: list[str | None] = [None]
+    address = place.emulator.url
+    with proxied(address, lambda request, answer: account_of(said[0])(request, answer)) as url:
+        rebind(place, url)
+        said[0] = "another"
+        ask_sql(place, "UPDATE account SET key_hash = 'of another key'")
+        with pytest.raises(
+            WrongAccount, match=f"belongs to account {TEST_ACCOUNT}, and this key opens account another"
+        ):
+            place.plan()
+
+
+def test_a_state_without_companies_is_not_bound_to_another_account(place: Place, other: Emulator) -> None:
+    place.provision("acme")
+    ask(place, "state", "rm", "acme")
+    at(place, other)
+    assert f"the state belongs to account {TEST_ACCOUNT}" in ask(place, "state", "rebind", code=1)
 
 
 def test_doctor_tells_the_account_and_a_mismatch(place: Place, other: Emulator) -> None:
