@@ -470,6 +470,7 @@ async def _open_web(
                 waiting=lambda: daemon.state.lock_wait_reason,
                 metrics=metrics,
                 now=daemon.run.now,
+                service_now=daemon.run.service_now,
                 secrets=secrets,
                 read_declared=DeclaredSecrets(
                     store, lambda: daemon.manifest_watcher.fleet, read_secret, daemon.run.now

@@ -68,6 +68,7 @@ class WebContext:
     enqueue_account   asks for a look at the account's own settings, in its turn
     git_secret        proves that a push was told by the repository's host; None: nobody is believed
     request_fetch     fetches the manifests' branch soon; None: they are in no repository
+    now, service_now  the time by this machine's clock, and by Codat's as far as that is known
     links             to the portal and to the repository
     body_timeout_s    so long the whole body of a delivery may take to come
     state_wait_s      so long the state is waited for before the sender of a delivery is asked to repeat it; Codat waits
@@ -80,6 +81,7 @@ class WebContext:
     not_ready_reason: Callable[[], str | None]
     metrics: Metrics
     now: Callable[[], datetime]
+    service_now: Callable[[], datetime]
     secrets: WebhookSecrets = WebhookSecrets()
     read_declared: Callable[[], Awaitable[Mapping[str, str]]] | None = None
     enqueue_account: Callable[[], None] = lambda: None

@@ -3,7 +3,7 @@
 answer  when                                     what Codat does then (API notes 6.3, 6.5)
 202     saved, or known already                  is done
 400     authentic, but no JSON object            legacy gives up, newer repeats: neither happens in earnest
-401     not authentic; nothing is saved          legacy gives up; newer repeats for a day, time to correct a secret
+401     not authentic, or not of now; not saved  legacy gives up; newer repeats for a day, time to correct a secret
 404     no secret is set here                    as 401
 408     the body was not completed               both repeat
 413     longer than any event                    as 400
@@ -25,7 +25,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from controller.web.context import WebContext, all_webhook_secrets
-from controller.web.webhook_auth import find_proof, signature_header
+from controller.web.webhook_auth import NotProven, find_proof, signature_header
 from controller.web.webhook_payload import MAX_TEXT_LENGTH, WebhookEvent, parse_event
 from state import ReceivedDelivery
 from state.errors import StateProblem
@@ -62,14 +62,15 @@ async def _authenticate_and_save(context: WebContext, request: Request) -> str:
     except (ClientDisconnect, TimeoutError):
         return "cut-short"
     body = bytes(pieces)
-    proof = find_proof(secrets, request.headers, body, context.now())
-    if proof is None:
-        return "not-proven"
+    now = context.now()
+    proof = find_proof(secrets, request.headers, body, {now, context.service_now()})
+    if isinstance(proof, NotProven):
+        return "stale" if proof is NotProven.STALE else "not-proven"
     document = _parse_object(body)
     if document is None:
         return "no-json"
     event = parse_event(document)
-    delivery = replace(_build_delivery(request, event, context.now()), proof=proof)
+    delivery = replace(_build_delivery(request, event, now), proof=proof)
     return await _with_timeout(_save_and_enqueue(context, delivery, event.is_about_rate_limit), context.state_wait_s)
 
 
@@ -80,7 +81,8 @@ _RESPONSES = {
     "rate-limit": (202, "noted"),
     "cut-short": (408, "the body did not come to its end"),
     "no-json": (400, "not a JSON object"),
-    "not-proven": (401, "neither a fresh signature nor the agreed Authorization header"),
+    "not-proven": (401, "neither a signature by a known secret nor the agreed Authorization header"),
+    "stale": (401, "the signature is right, but was made more than five minutes from now: sent anew, or a wrong clock"),
     "no-secret": (404, "no webhook secret is set here"),
     "too-large": (413, "too large for an event"),
     "unavailable": (503, "state unavailable; retry later"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from hashlib import sha256
 
 from standardwebhooks import Webhook
@@ -12,17 +13,39 @@ from standardwebhooks import Webhook
 from controller.web.context import WebhookSecrets
 from state import AUTHORIZATION_KEY_ID, DeliveryProof
 
-MAX_CLOCK_SKEW = timedelta(minutes=5)
-"""How far a signed time may be from ours, either way: limits replays (API notes 6.5)."""
+MAX_SIGNATURE_AGE = timedelta(minutes=5)
+"""How far a signed time may be from now, either way: limits replays (API notes 6.5)."""
 
 
-def find_proof(secrets: WebhookSecrets, headers: Mapping[str, str], body: bytes, now: datetime) -> DeliveryProof | None:
-    """By what it is proven: a fresh signature by one of our keys, or the agreed header of the legacy generation; None
-    where it is not."""
-    key = _signing_key(secrets, headers, body, now)
-    if key is not None:
-        return DeliveryProof(secrets.sources.get(key, ""), sha256(b"webhook key " + key).hexdigest()[:16])
-    return DeliveryProof("", AUTHORIZATION_KEY_ID) if _has_agreed_authorization(secrets, headers) else None
+class NotProven(Enum):
+    """Why a delivery is not believed.
+
+    UNSIGNED  it bears neither a signature by one of our keys nor the agreed header
+    STALE     the signature is right, and of another time than now
+    """
+
+    UNSIGNED = auto()
+    STALE = auto()
+
+
+def find_proof(
+    secrets: WebhookSecrets, headers: Mapping[str, str], body: bytes, clocks: Collection[datetime]
+) -> DeliveryProof | NotProven:
+    """By what it is proven: a fresh signature by one of our keys, or the agreed header of the legacy generation; or why
+    it is not.
+
+    clocks  now by this machine's clock and by Codat's. One of them is enough: what is told of Codat's is as old as its
+            last answer, so that it is wrong once ours was put right, until the next
+    """
+    if _has_agreed_authorization(secrets, headers):
+        return DeliveryProof("", AUTHORIZATION_KEY_ID)
+    signed_at = _parse_timestamp(signature_header(headers, "timestamp"))
+    key = _signing_key(secrets, headers, body, signed_at) if signed_at else None
+    if key is None or signed_at is None:
+        return NotProven.UNSIGNED
+    if all(abs(now - signed_at) > MAX_SIGNATURE_AGE for now in clocks):
+        return NotProven.STALE
+    return DeliveryProof(secrets.sources.get(key, ""), sha256(b"webhook key " + key).hexdigest()[:16])
 
 
 def signature_header(headers: Mapping[str, str], name: str) -> str:
@@ -35,11 +58,11 @@ def _has_agreed_authorization(secrets: WebhookSecrets, headers: Mapping[str, str
     return any(hmac.compare_digest(given, agreed) for agreed in secrets.authorization)
 
 
-def _signing_key(secrets: WebhookSecrets, headers: Mapping[str, str], body: bytes, now: datetime) -> bytes | None:
+def _signing_key(secrets: WebhookSecrets, headers: Mapping[str, str], body: bytes, signed_at: datetime) -> bytes | None:
     # The library signs and we compare: its own `verify` uses the machine's clock only, and refuses a good signature
     # where a malformed one stands beside it in the header.
-    signed_at, text = _parse_timestamp(signature_header(headers, "timestamp")), _text(body)
-    if signed_at is None or text is None or abs(now - signed_at) > MAX_CLOCK_SKEW:
+    text = _text(body)
+    if text is None:
         return None
     given = signature_header(headers, "signature").encode().split(b" ")
     proven = None

@@ -14,7 +14,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -80,6 +80,19 @@ class Site:
         self._app.state.web_context = usual
 
     @contextmanager
+    def clock_behind(self, difference: timedelta, *, is_known: bool = True) -> Iterator[None]:
+        """Within the block its machine's clock is so far behind; `is_known`: Codat has answered, and said its time."""
+        usual: WebContext = self._app.state.web_context
+
+        def now() -> datetime:
+            return datetime.now(UTC) - difference
+
+        service_now = usual.service_now if is_known else now
+        self._app.state.web_context = replace(usual, now=now, service_now=service_now)
+        yield
+        self._app.state.web_context = usual
+
+    @contextmanager
     def linking(self, links: OutsideLinks) -> Iterator[None]:
         """Within the block its pages have these links."""
         usual: WebContext = self._app.state.web_context
@@ -113,6 +126,7 @@ class Site:
                 not_ready_reason=lambda: self.not_ready,
                 metrics=self.meters,
                 now=lambda: datetime.now(UTC),
+                service_now=lambda: datetime.now(UTC),
                 secrets=parse_webhook_secrets(SECRET, AUTHORIZATION),
                 enqueue_account=self._count_look,
             )

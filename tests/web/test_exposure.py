@@ -53,6 +53,7 @@ async def serving(
                 not_ready_reason=lambda: None,
                 metrics=Metrics(),
                 now=lambda: datetime.now(UTC),
+                service_now=lambda: datetime.now(UTC),
                 secrets=parse_webhook_secrets(SECRET, AUTHORIZATION),
                 git_secret=b"agreed",
                 request_fetch=lambda: None,
