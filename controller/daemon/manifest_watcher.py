@@ -1,7 +1,7 @@
 """The newest manifests that are whole. While those on disk are not, the revision before them stays in use.
 
 a change on disk ─ still being written? look again ─ settled ─ sound ──▶ the new revision
-                                                            └─ broken ─▶ the old one, and why
+                                                            └─ broken ─▶ the old one, and why; loaded again by and by
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from controller.daemon.doubling_wait import DoublingWait
 from controller.desired.discovery import tree_digest
 from controller.desired.loader import load_fleet
 from controller.model.desired import DesiredMerchant, Diagnostic, Fleet
 from controller.model.errors import InvalidManifests, UsageError
 from controller.quick_dataclasses import dataclass
+
+FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S = 5.0, 300.0
+"""Until what is broken on disk is loaded again, though nothing was written: what was wrong may be over, as a file that
+could not be read for a moment, or a date that was too far away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,10 @@ def _declared_parts(merchant: DesiredMerchant) -> tuple[object, ...]:
 
 
 class ManifestWatcher:
-    """`fleet` is in use. `diagnostics` are about what is on disk: none, where that is the same."""
+    """`fleet` is in use. `diagnostics` are about what is on disk: none, where that is the same.
+
+    retry_at  by the clock of the event loop, when what is broken on disk is loaded again
+    """
 
     def __init__(
         self, root: Path, cache: Path | None = None, selector: str | None = None, commit: str | None = None
@@ -73,6 +81,8 @@ class ManifestWatcher:
         self._loaded_digest = self._last_digest = tree_digest(root)
         self.fleet = self._load(root, commit)
         self.diagnostics: tuple[Diagnostic, ...] = ()
+        self.retry_at = 0.0
+        self._retry_wait = DoublingWait(FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S)
         if self.fleet.diagnostics:
             raise InvalidManifests(self.fleet.diagnostics)
 
@@ -99,7 +109,9 @@ class ManifestWatcher:
         if self._root != root:  # another commit is followed since: the next look is about that
             return None
         self._last_digest = digest
-        if digest == self._loaded_digest or digest != before:
+        now = asyncio.get_running_loop().time()
+        is_due = digest != self._loaded_digest or (self.diagnostics and now >= self.retry_at)
+        if digest != before or not is_due:
             return None
         fleet = await asyncio.to_thread(self._load_or_say_why_not, root, commit)
         if await asyncio.to_thread(tree_digest, root) != digest or self._root != root:
@@ -113,11 +125,17 @@ class ManifestWatcher:
         try:
             return self._load(root, commit)
         except UsageError as error:
-            return Fleet({}, frozenset(), (Diagnostic(str(root), 0, 0, str(error)),), False, "")
+            why = str(error)
+        except OSError as error:
+            why = f"cannot be read: {error.strerror or error}"
+        return Fleet({}, frozenset(), (Diagnostic(str(root), 0, 0, why),), False, "")
 
     def _use_if_valid(self, fleet: Fleet) -> ManifestChange | None:
+        if self._loaded_digest != self._last_digest:
+            self._retry_wait.reset()
         self._loaded_digest, self.diagnostics = self._last_digest, fleet.diagnostics
         if fleet.diagnostics:
+            self.retry_at = asyncio.get_running_loop().time() + self._retry_wait.next_s()
             return None
         before, self.fleet = self.fleet, fleet
         return compare_manifests(before, fleet) if fleet.revision != before.revision else None

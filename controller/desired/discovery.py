@@ -48,8 +48,9 @@ def find_manifest_files(root: Path) -> Iterator[ManifestFile]:
 
 
 def tree_digest(root: Path) -> str:
-    """A hash that changes once a file is added, removed or written; reads no file. Also of a root that is gone."""
-    paths = [(str(root), True)] if root.is_file() else _candidate_paths(str(root), os.path.realpath(root))
+    """A hash that changes once a file is added, removed or written; reads no file. Also of a root that is gone,
+    or may not be looked at."""
+    paths = [(str(root), True)] if os.path.isfile(root) else _candidate_paths(str(root), os.path.realpath(root))
     digest = sha256()
     for path, _ in islice(paths, MAX_FILES):
         try:

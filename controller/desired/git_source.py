@@ -133,7 +133,7 @@ class GitSource:
         """That commit's folder is still in use; one that was deleted meanwhile is written anew."""
         try:
             age_s = time.time() - self._tree_folder(commit).stat().st_mtime
-        except FileNotFoundError:
+        except OSError:  # where it cannot be looked at either, `check_out` says so
             age_s = TREE_TOUCH_INTERVAL_S
         if not 0 <= age_s < TREE_TOUCH_INTERVAL_S:
             self.check_out(commit)

@@ -136,6 +136,42 @@ class _AfterEachPiece(ThreadPoolExecutor):
         return done
 
 
+async def test_what_could_not_be_read_for_a_moment_is_read_again_though_nothing_was_written(root: Path) -> None:
+    """A mount that is away just while it is loaded: to a look before and after, nothing on disk differs."""
+    write(root, "bob")
+    revisions = ManifestWatcher(root)
+    (root / "bob.yaml").unlink()
+    await revisions.reload_if_changed()
+    away = root.with_suffix(".away")
+
+    def come_and_go(count: int) -> None:
+        if count == 1:
+            root.rename(away)
+        if count == 2:
+            away.rename(root)
+
+    with _AfterEachPiece(come_and_go) as pieces:
+        asyncio.get_running_loop().set_default_executor(pieces)
+        assert await revisions.reload_if_changed() is None
+        assert "there are no manifests" in str(revisions.diagnostics)
+        assert await revisions.reload_if_changed() is None
+        assert pieces.count == 4, "what is broken is not loaded with every look"
+        revisions.retry_at = 0.0
+        change = await revisions.reload_if_changed()
+    assert (change and change.needs_everyone, revisions.diagnostics, set(revisions.fleet.merchants)) == (
+        True,
+        (),
+        {"ann"},
+    )
+
+
+async def test_a_root_that_cannot_even_be_looked_at_is_a_complaint(root: Path) -> None:
+    revisions = ManifestWatcher(root)
+    revisions.follow(root / ("x" * 300), "too long a name")
+    assert not await settled(revisions)
+    assert "File name too long" in str(revisions.diagnostics[0])
+
+
 @pytest.mark.parametrize("piece", [1, 2, 3], ids=["the look", "the load", "the look after it"])
 async def test_a_commit_that_is_fetched_while_the_one_before_is_loaded_is_in_use_in_the_end(
     tmp_path: Path, piece: int
