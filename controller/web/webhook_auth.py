@@ -37,15 +37,15 @@ def find_proof(
     clocks  now by this machine's clock and by Codat's. One of them is enough: what is told of Codat's is as old as its
             last answer, so that it is wrong once ours was put right, until the next
     """
-    if _has_agreed_authorization(secrets, headers):
-        return DeliveryProof("", AUTHORIZATION_KEY_ID)
     signed_at = _parse_timestamp(signature_header(headers, "timestamp"))
     key = _signing_key(secrets, headers, body, signed_at) if signed_at else None
-    if key is None or signed_at is None:
-        return NotProven.UNSIGNED
-    if all(abs(now - signed_at) > MAX_SIGNATURE_AGE for now in clocks):
-        return NotProven.STALE
-    return DeliveryProof(secrets.sources.get(key, ""), sha256(b"webhook key " + key).hexdigest()[:16])
+    is_fresh = signed_at is not None and any(abs(now - signed_at) <= MAX_SIGNATURE_AGE for now in clocks)
+    # The signature goes before the header: it tells by which of several secrets, for which a consumer may wait.
+    if key is not None and is_fresh:
+        return DeliveryProof(secrets.sources.get(key, ""), sha256(b"webhook key " + key).hexdigest()[:16])
+    if _has_agreed_authorization(secrets, headers):
+        return DeliveryProof("", AUTHORIZATION_KEY_ID)
+    return NotProven.UNSIGNED if key is None else NotProven.STALE
 
 
 def signature_header(headers: Mapping[str, str], name: str) -> str:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from controller.web.context import parse_webhook_secrets
 from controller.web.webhook_auth import NotProven, find_proof
-from state import DeliveryProof
+from state import AUTHORIZATION_KEY_ID, DeliveryProof
 
 SECRET = "whsec_ZW11bGF0b3Itc2lnbmluZy1rZXktMDAx"
 SENT = datetime.fromtimestamp(1_700_000_000, UTC)
@@ -39,6 +39,14 @@ def test_where_two_clocks_differ_it_is_enough_that_it_is_fresh_by_one() -> None:
     for clocks in ([SENT, SENT + hour], [SENT - hour, SENT]):
         assert isinstance(find_proof(secrets, HEADERS, BODY, clocks), DeliveryProof)
     assert find_proof(secrets, HEADERS, BODY, [SENT - hour, SENT + hour]) is NotProven.STALE
+
+
+def test_of_a_delivery_with_both_proofs_the_signature_counts_while_it_is_fresh() -> None:
+    secrets, headers = parse_webhook_secrets(SECRET, "Bearer agreed"), {**HEADERS, "authorization": "Bearer agreed"}
+    fresh, stale = (find_proof(secrets, headers, BODY, [SENT + timedelta(minutes=minutes)]) for minutes in (0, 6))
+    assert isinstance(fresh, DeliveryProof)
+    assert isinstance(stale, DeliveryProof)
+    assert fresh.key_id != stale.key_id == AUTHORIZATION_KEY_ID
 
 
 def test_without_any_secret_nothing_is_proven() -> None:
