@@ -7,41 +7,32 @@ made a connection   ─▶ its company, by id  ┘ failed, with the ids of both
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-from controller.model.errors import RemoteError, TransientError
+from controller.model.errors import TransientError
 from controller.model.observed import Absent, Company, Connection
-from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Outcome
+from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome
 from controller.reconcile.load_snapshot import LISTING_PAGE_SIZE
 from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
 
 
-async def fail_concurrent_creates(
-    plan: FleetPlan, snapshot: RunSnapshot, outcomes: Mapping[str, Outcome]
-) -> tuple[FleetPlan, dict[str, Outcome]]:
-    """The outcomes, where a merchant that turns out to have two of what we made just now has failed.
+async def fail_concurrent_creates(snapshot: RunSnapshot, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """The outcomes of the merchants that turn out to have two of what we made just now: they have failed.
 
-    A patient run waits as long as a read may lag behind. Where the look does not come through the plan says so.
+    A patient run waits as long as a read may lag behind. Raises RemoteError where the look does not come through.
     """
     run = snapshot.run
     made = snapshot.creates
     if not made.companies and not made.connections:
-        return plan, dict(outcomes)
+        return {}
     if run.waits_for_lost_creates:
         run.on_message("looking once more whether somebody else created the same at the same time")
         await run.stop.wait_unless_stopped(run.sleep(run.recovery_times.first_look_s))
-    try:
-        seen = await _look_again(snapshot)
-    except RemoteError as error:
-        why = f"whether somebody else created the same at the same time could not be looked at: {error}"
-        return replace(plan, is_complete=False, unread_reasons=(*plan.unread_reasons, why)), dict(outcomes)
+    seen = await _look_again(snapshot)
     duplicates = {
         name: words for name, companies in seen.items() if (words := _duplicate_words(name, companies, snapshot))
     }
-    return plan, dict(outcomes) | {
-        name: _failed_as_duplicate(words, outcomes.get(name)) for name, words in duplicates.items()
-    }
+    return {name: _failed_as_duplicate(words, outcomes.get(name)) for name, words in duplicates.items()}
 
 
 async def _look_again(snapshot: RunSnapshot) -> dict[str, tuple[Company, ...]]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.model.account_settings import ACCOUNT_NAME
-from controller.model.errors import ApiUnusable
+from controller.model.errors import ApiUnusable, MerchantctlError
 from controller.model.exit_codes import exit_code
 from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
@@ -31,7 +31,9 @@ from controller.reconcile.declared_changes import record_declared_change
 from controller.reconcile.failure_policy import (
     ONCE_QUOTA_IS_BACK,
     QUOTA_USED_UP,
+    ends_run,
     hold_if_quarantined,
+    log_internal_error,
     save_without_unfit_rows,
     stop_for_unusable_api,
 )
@@ -197,18 +199,49 @@ async def execute(
         of_account = {ACCOUNT_NAME: await apply_account_settings(plan.account, run)} if plan.account else {}
         guarded = takeovers.guard(applier, record)
         outcomes = await apply_all(plan.plans, snapshot, run.parallelism, run.on_progress, guarded)
-        try:
-            # Unguarded: a run that waits for lost answers is alone in its process, and nobody takes over from it.
-            outcomes |= await retry_lost_creates(plan, snapshot, outcomes, applier)
-            plan, outcomes = await fail_concurrent_creates(plan, snapshot, outcomes)
-        except ApiUnusable as error:
-            # What the first round wrote is written: it is reported and recorded, and only the run ends here.
-            stop_for_unusable_api(error, 0, snapshot)
+        plan, outcomes = await _look_after_creates(plan, snapshot, outcomes, applier)
         async with takeovers.recording():
             outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.taken_over}
             outcomes = {**stale, **of_account, **outcomes}
             report = FleetReport(plan.without(takeovers.taken_over), outcomes, started, run.now())
-            return await _record_run(run.stop.add_to_report(report), snapshot, takeovers.recorded)
+            report = run.stop.add_to_report(report)
+            try:
+                return await _record_run(report, snapshot, takeovers.recorded)
+            except Exception as error:
+                return replace(report, plan=_with_trouble("what this run did is not all recorded", error, report.plan))
+
+
+async def _look_after_creates(
+    plan: FleetPlan, snapshot: RunSnapshot, outcomes: dict[str, Outcome], applier: Applier
+) -> tuple[FleetPlan, dict[str, Outcome]]:
+    """The looks for creates whose answer was lost, and for what somebody else created at the same time.
+
+    Whatever goes wrong with them, what the first round wrote is written: it is reported and recorded.
+    """
+    try:
+        # Unguarded: a run that waits for lost answers is alone in its process, and nobody takes over from it.
+        outcomes |= await retry_lost_creates(plan, snapshot, outcomes, applier)
+    except ApiUnusable as error:
+        stop_for_unusable_api(error, 0, snapshot)
+        return plan, outcomes
+    except Exception as error:
+        plan = _with_trouble("creates whose answer was lost could not be looked for again", error, plan)
+    try:
+        outcomes |= await fail_concurrent_creates(snapshot, outcomes)
+    except ApiUnusable as error:
+        stop_for_unusable_api(error, 0, snapshot)
+    except Exception as error:
+        what = "whether somebody else created the same at the same time could not be looked at"
+        plan = _with_trouble(what, error, plan)
+    return plan, outcomes
+
+
+def _with_trouble(what: str, error: Exception, plan: FleetPlan) -> FleetPlan:
+    """The plan, which says what could not be done once its changes were made, and why. Raises what ends the run."""
+    if ends_run(error):
+        raise error
+    why = str(error) if isinstance(error, MerchantctlError) else log_internal_error(what, error)
+    return replace(plan, is_complete=False, unread_reasons=(*plan.unread_reasons, f"{what}: {why}"))
 
 
 @contextmanager

@@ -20,12 +20,15 @@ from controller.model.run import Scope
 from controller.operations.import_ import ImportOptions, prepare_import
 from controller.operations.refresh import refresh
 from controller.operations.validate_online import check_references
+from controller.reconcile import fleet
 from controller.reconcile.failure_policy import internal_error_plan
 from controller.reconcile.fleet import PlanNotShown
+from controller.reconcile.persist import persist_configured
 from controller.reporting.text import apply_text, plan_summary, plan_text
 from controller.reporting.text_drift_and_status import status_text
 from tests.emulator import Emulator
 from tests.end_to_end.place import (
+    CREATE_COMPANY,
     CREATE_CONNECTION,
     SAVE_CONFIGURATION,
     Place,
@@ -310,6 +313,43 @@ def test_a_fault_of_ours_about_a_create_whose_answer_was_lost_ends_nobody_elses_
     place.environment = undisturbed
     place.apply()
     assert place.accounting_connection("ann")["id"], "and there is but one"
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["the look for twins", "the looks for a lost answer"])
+def test_a_fault_of_ours_after_the_last_create_loses_no_report(place: Place, is_lost: bool) -> None:
+    place.skip_waits()
+    place.profile()
+    place.merchant("ann")
+    place.merchant("bob")
+    if is_lost:
+        place.emulator.fault(CREATE_COMPANY, "lose-answer")
+    creates: list[str] = []
+
+    async def middle(request: httpx.Request, onward: Forward) -> httpx.Response:
+        creates.extend([request.url.path] if request.method == "POST" else [])
+        if request.url.path == "/meta/companies" and len(creates) == (3 if is_lost else 4):
+            raise ZeroDivisionError("nobody foresaw this")
+        return await onward(request)
+
+    place.environment = intercepted(place.environment, middle)
+    report = place.apply(parallelism=1)
+    assert [type(report.outcomes[name]) for name in ("ann", "bob")] == [Failed if is_lost else Applied, Applied]
+    assert "a fault of merchantctl itself: ZeroDivisionError: nobody foresaw this" in apply_text(report)
+    assert exit_code("apply", report) == 5
+
+
+def test_a_fault_of_ours_while_a_run_is_recorded_loses_no_report(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.profile()
+    place.merchant("ann")
+
+    async def broken(*arguments: object) -> None:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr(fleet, persist_configured.__name__, broken)
+    report = place.apply()
+    assert outcome_of(report, "ann", Applied).writes == 2
+    assert "what this run did is not all recorded: a fault of merchantctl itself" in apply_text(report)
+    assert exit_code("apply", report) == 5
 
 
 # -- What cannot be shown to whoever agrees
