@@ -229,7 +229,7 @@ def _tell(story: Story, settings: Settings, log: Path, answer: Any) -> None:
     os.dup2(descriptor, 2)
     os.close(descriptor)
 
-    loop.MANIFEST_POLL_INTERVAL_S = POLL_INTERVAL_S
+    loop.MANIFEST_POLL_INTERVAL_S = loop.SCHEMA_CHECK_INTERVAL_S = POLL_INTERVAL_S
     loop.ROLLOUT_DRIVE_INTERVAL_S = POLL_INTERVAL_S  # type: ignore[attr-defined]
     scheduler.CLOCK_CHECK_INTERVAL_S = POLL_INTERVAL_S
     shared_view.SHARED_VIEW_INTERVAL_S = manual_sync_watcher.MANUAL_SYNC_CHECK_INTERVAL_S = POLL_INTERVAL_S

@@ -154,8 +154,7 @@ class Database:
     async def check(self) -> None:
         """Raises StateUnreachable, and StateUnusable where its version is another one by now."""
         async with self.reading() as connection:
-            if not await connection.run_sync(migrations.is_current):
-                raise StateUnusable("the state is that of another version of merchantctl by now. Run this again.")
+            await require_current_schema(connection)
 
     def end_waits_within(self, seconds: float) -> None:
         """This process is to end: from then on it waits for no writer in another process any more."""
@@ -211,6 +210,12 @@ class Database:
 _LOCK_ROW = select(locks.c.host, locks.c.pid, locks.c.started, locks.c.command, locks.c.since).where(
     (locks.c.id == bindparam("kind")) & locks.c.ended_at.is_(None)
 )
+
+
+async def require_current_schema(connection: AsyncConnection) -> None:
+    """Raises StateUnusable where another version has brought the state up to its own schema since it was opened."""
+    if not await connection.run_sync(migrations.is_current):
+        raise StateUnusable("the state is that of another version of merchantctl by now. Run this again.")
 
 
 async def lock_row(connection: AsyncConnection, kind: LockKind) -> LockRow | None:

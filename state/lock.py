@@ -26,7 +26,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 
 from state.async_engine import AsyncConnection
 from state.claims import HEARTBEATS_PER_LEASE, Claim
-from state.database import Database, LockKind, lock_row, upsert
+from state.database import Database, LockKind, lock_row, require_current_schema, upsert
 from state.errors import LeaseLost, LockEnded, StateLocked, StateUnusable
 from state.process import LockRow, ProcessIdentity, seconds_since_boot
 from state.tables import locks
@@ -217,6 +217,9 @@ class StateLock:
         is_ours = False
         try:
             async with self._database.writing() as transaction:
+                # An upgrade waits for whoever has a lock. Whoever has none, as a controller between two passes, goes on
+                # beside it, and would write rows that the newer version takes for its own.
+                await require_current_schema(transaction)
                 holder, is_ours = await lock_row(transaction, self._kind), await self._claim.take()
                 if not is_ours:
                     # A holder without a row has taken its claim and could not write its name.

@@ -55,6 +55,10 @@ LEFT_TO_OTHERS_CHECK_INTERVAL_S = 1.0
 MANIFEST_POLL_INTERVAL_S = 2.0
 """Seconds between two looks at the folder of manifests. What changed is loaded once it has stood still for so long."""
 
+SCHEMA_CHECK_INTERVAL_S = 10.0
+"""Seconds between two looks whether another version has taken the state over. No pass begins after that anyway; but
+what is recorded beside the passes goes on until then."""
+
 QUOTA_CHECK_INTERVAL_S = 60.0
 """Seconds between two looks whether a day's quota is back, at most: another answer may have said otherwise."""
 
@@ -72,6 +76,7 @@ async def serve(daemon: DaemonContext) -> None:
         try:
             async with asyncio.TaskGroup() as lanes:
                 lanes.create_task(daemon.outage.watch(daemon.run.store.check))
+                lanes.create_task(end_where_another_version_took_over(daemon))
                 lanes.create_task(_go_on_after_outages(_run_due_passes, daemon))
                 lanes.create_task(_fetch_when_pushed(daemon))
                 lanes.create_task(_drive_rollouts(daemon))
@@ -79,6 +84,15 @@ async def serve(daemon: DaemonContext) -> None:
                     lanes.create_task(_go_on_after_outages(_run_urgent_passes, daemon))
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
+
+
+async def end_where_another_version_took_over(daemon: DaemonContext) -> None:
+    """Raises StateUnusable then. Ends with the service."""
+    while not daemon.state.signal:
+        with suppress(StateUnreachable):  # what is to be done then is a matter of the outage
+            await daemon.run.store.check()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(daemon.state.signal_received.wait(), SCHEMA_CHECK_INTERVAL_S)
 
 
 async def _go_on_after_outages(lane: Callable[[DaemonContext], Awaitable[None]], daemon: DaemonContext) -> None:

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from state import DEFAULT_LEASE_S, LockRow, LockWait, ProcessIdentity, Store, open_state
 from state.claims import FileClaim
+from state.database import open_existing_database
 from state.errors import LeaseLost, StateBusy, StateLocked, StateUnusable
 from state.lock import StateLock, keep_alive
 from state.process import process_start_mark
@@ -134,6 +135,20 @@ async def test_a_wait_is_said_in_the_log_with_its_end(url: str, caplog: pytest.L
     (said,) = [each.getMessage() for each in caplog.records if "locked by" in each.getMessage()]
     assert f"(pid {ME.pid} on {ME.host})" in said
     assert "waiting up to 0 s" in said
+
+
+async def test_a_state_that_another_version_has_taken_over_meanwhile_is_locked_no_more(url: str) -> None:
+    """An upgrade waits for whoever has a lock: this one had none just then, and was at work before and after."""
+    async with open_state(url) as store:
+        await store.lock.acquire(ME, timeout_s=0)
+        await store.lock.release(ME)
+        async with open_existing_database(url) as database:
+            assert database is not None
+            async with database.writing() as transaction:
+                await transaction.execute(text("UPDATE state_version SET version_num = '9999'"))
+        with pytest.raises(StateUnusable, match="another version of merchantctl"):
+            await store.lock.acquire(ME, timeout_s=0)
+        assert await store.lock.holder_silent_for() is None
 
 
 async def test_a_lock_is_given_back_when_its_store_is_closed_even_by_an_error(url: str) -> None:
