@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -62,8 +62,10 @@ class LastSyncs:
                     del by_merchant[merchant]
             await upsert(transaction, syncs, [asdict(row) for row in by_merchant.values()])
 
-    async def load(self) -> dict[str, LastSyncRow]:
-        """By merchant its latest sync."""
+    async def load(self, *, merchants: Collection[str] | None = None) -> dict[str, LastSyncRow]:
+        """By merchant (None: all) its latest sync; there may be those of others."""
+        query = select(*(syncs.c[name] for name in LastSyncRow.__dataclass_fields__))
+        if merchants is not None and len(merchants) <= MAX_MERCHANTS_IN_QUERY:
+            query = query.where(syncs.c.merchant.in_(merchants))
         async with self._database.reading() as transaction:
-            rows = await transaction.execute(select(*(syncs.c[name] for name in LastSyncRow.__dataclass_fields__)))
-            return {row.merchant: LastSyncRow(*row) for row in rows}
+            return {row.merchant: LastSyncRow(*row) for row in await transaction.execute(query)}

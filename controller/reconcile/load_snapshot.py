@@ -62,9 +62,12 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         run.now(),
     )
     renames = await resolve_renames(run.fleet, rows, run.store)
-    rows, syncs = under_new_names(rows, renames), under_new_names(await run.store.last_syncs.load(), renames)
+    rows = under_new_names(rows, renames)
+    desired = select_merchants(run.fleet, run.scope, rows)
+    # Of the others it is enough who is bound to what: a look at one of ten thousand is not to read it all.
+    read_of = None if run.scope.is_everyone else {*desired, *(renames.acting.get(name, name) for name in desired)}
+    syncs = under_new_names(await run.store.last_syncs.load(merchants=read_of), renames)
     recorded = {name: recorded_state_of(row, syncs.get(name)) for name, row in rows.items()}
-    desired = select_merchants(run.fleet, run.scope, recorded)
     without_manifest = merchants_without_manifest(run.fleet, run.scope, recorded) or ()
     company_index = await _find_companies((*desired, *without_manifest), recorded, listing, run)
     declared = await load_declared_change(run.fleet, rows, renames, run.policy, run.store)
@@ -89,7 +92,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
             run.fleet.merchants, company_index.by_id if company_index else {}, merchant_by_company_id
         ),
         quarantined=under_new_names(await run.store.quarantine.load(), renames),
-        in_sync_keys=under_new_names(await run.store.in_sync_cache.load_keys(), renames),
+        in_sync_keys=under_new_names(await run.store.in_sync_cache.load_keys(merchants=read_of), renames),
         pull_failed_merchants=frozenset(
             renames.current_name(name) for name in await run.store.findings.load_merchants_with("data-pull-failed")
         ),
