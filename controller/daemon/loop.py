@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from signal import Signals
 
@@ -34,8 +34,9 @@ from controller.model.errors import (
 )
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Records
-from controller.planning.clock_skew import describe_skew
+from controller.planning.clock_skew import describe_skew, service_time
 from controller.reconcile.context import RunContext
+from controller.reconcile.failure_policy import backoff
 from controller.reconcile.fence import in_flight_until
 from controller.reconcile.fleet import plan_fleet_and_account_settings, reconcile, record_plan
 from controller.reconcile.load_snapshot import load_snapshot
@@ -311,7 +312,7 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
     seen = daemon.state.latest.plan
     fleet_codes = [each.code for each in seen.findings] if seen else []
     for key, seconds in plan_rechecks(
-        done, daemon.state.failing_since, await load_retry_times(daemon), fleet_codes
+        done, daemon.state.failing_since, await load_retry_times(daemon.run), fleet_codes
     ).items():
         daemon.queue.add([key], after_s=seconds)
     try:
@@ -333,15 +334,27 @@ def needs_full_pass(plan: FleetPlan) -> bool:
     return bool(plan.findings or plan.refusal) or any(each.is_removal for each in plan.plans)
 
 
-async def load_retry_times(daemon: DaemonContext) -> Mapping[str, datetime]:
+async def load_retry_times(run: RunContext) -> Mapping[str, datetime]:
     """Until when merchants that failed are left alone, without those that wait for a change; and when the next look
-    at a create whose answer was lost decides something."""
-    stays = await daemon.run.store.quarantine.load()
-    looks = {
-        each.merchant: daemon.run.recovery_times.next_look_at(each)
-        for each in await daemon.run.store.intents.load_open()
+    at a create whose answer was lost decides something. All by this machine's clock.
+
+    Nobody waits for longer than his own wait: what is dated later was so before the clock was put back.
+    """
+    now = run.now()
+    stays = {
+        each.merchant: min(each.until, now + backoff(each.tries))
+        for each in (await run.store.quarantine.load()).values()
+        if each.until
     }
-    return {name: stay.until for name, stay in stays.items() if stay.until} | looks
+    # Lost creates are dated by Codat's clock. One whose time has come and that is open all the same could not be
+    # decided by the look that has just ended, as while an account is on its way: the next would find the same at once.
+    codat_is_ahead, times = service_time(now, run.api.skew) - now, run.recovery_times
+    soonest, latest = now + timedelta(seconds=times.first_look_s), now + timedelta(seconds=times.max_wait_s)
+    looks = {
+        each.merchant: min(max(times.next_look_at(each) - codat_is_ahead, soonest), latest)
+        for each in await run.store.intents.load_open()
+    }
+    return stays | looks
 
 
 def shut_down(daemon: DaemonContext, signal: Signals) -> None:

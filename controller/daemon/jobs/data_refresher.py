@@ -16,7 +16,7 @@ from controller.codat.client import Client
 from controller.codat.rate_limiter import background_requests
 from controller.daemon.jobs.merchant_backoff import MerchantBackoff
 from controller.daemon.scheduler import Timer
-from controller.model.controller_status import ControllerStatus
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE, ControllerStatus
 from controller.model.errors import ApiUnusable, RemoteLimitReached
 from controller.model.plan import Plan
 from controller.quick_dataclasses import dataclass
@@ -86,5 +86,7 @@ def select_stale(
         plan.merchant: plan.data_age.last_pulled_at for plan in plans if plan.data_age and plan.data_age.last_pulled_at
     }
     old = [plan for plan in plans if plan.merchant in ages and ages[plan.merchant] <= since]
-    not_asked = [plan for plan in old if plan.merchant not in asked or asked[plan.merchant] <= since]
+    # What was asked for in the future was so before the clock was put back.
+    lately = {name for name, at in asked.items() if since < at <= now + MAX_CLOCK_DIFFERENCE}
+    not_asked = [plan for plan in old if plan.merchant not in lately]
     return sorted(not_asked, key=lambda plan: ages[plan.merchant])[: ceil(2 * len(plans) * interval_s / max_age_s)]

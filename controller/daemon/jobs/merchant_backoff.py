@@ -8,6 +8,7 @@ from datetime import datetime
 
 import structlog
 
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.errors import RemoteError, RemoteLimitReached
 from controller.model.plan import Plan
 from controller.quick_dataclasses import dataclass
@@ -27,7 +28,10 @@ class MerchantBackoff:
 
     def not_backing_off(self, plans: Iterable[Plan], now: datetime) -> list[Plan]:
         """Those who are not passed over."""
-        return [plan for plan in plans if plan.merchant not in self.failures or self.failures[plan.merchant][1] <= now]
+        # For longer than its own back-off nobody is: the clock was put back since.
+        latest = now + MAX_CLOCK_DIFFERENCE
+        waiting = {name for name, (tries, until) in self.failures.items() if now < until <= latest + backoff(tries)}
+        return [plan for plan in plans if plan.merchant not in waiting]
 
     def record_success(self, merchant: str) -> None:
         self.failures.pop(merchant, None)

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.daemon.jobs.data_refresher import select_stale
+from controller.daemon.jobs.merchant_backoff import MerchantBackoff
 from controller.daemon.jobs.sync_poller import expected_to_sync, select_next
+from controller.model.errors import TransientError
 from controller.model.holds import HeldBy, Hold
 from controller.model.plan import Condition, ConditionStatus, DataAge, Plan, PlanStatus
 from state import LastSyncRow
@@ -74,3 +76,18 @@ def test_a_fleet_that_is_all_old_is_not_asked_for_at_once() -> None:
 def test_nothing_is_asked_for_of_who_is_suspended() -> None:
     held = replace(plan("a", hours=90), hold=Hold(HeldBy.SUSPENSION, "suspended: an audit"))
     assert names(select_stale([held, plan("b", hours=90)], {}, USUAL_NOW, DAY, DAY)) == ["b"]
+
+
+def test_who_was_asked_for_before_the_clock_was_put_back_is_asked_for_again() -> None:
+    asked = {"a": USUAL_NOW + timedelta(hours=5)}
+    assert names(select_stale([plan("a", hours=90)], asked, USUAL_NOW, DAY, DAY)) == ["a"]
+
+
+def test_who_failed_before_the_clock_was_put_back_has_its_turn() -> None:
+    backoff = MerchantBackoff()
+    backoff.record_or_raise("a", TransientError("no answer"), USUAL_NOW, "sync_status_unreadable")
+    turns = [
+        names(backoff.not_backing_off([plan("a", hours=1)], USUAL_NOW + timedelta(minutes=minutes)))
+        for minutes in (0, 2, -300)
+    ]
+    assert turns == [[], ["a"], ["a"]]
