@@ -33,7 +33,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from state import migrations
 from state.async_engine import AsyncConnection, AsyncEngine
 from state.claims import DEFAULT_LEASE_S, Claim, FileClaim, PostgresClaim
-from state.errors import StateBusy, StateUnreachable, StateUnusable, UnfitValue
+from state.errors import StateBusy, StateUnreachable, StateUnusable, UnfitValue, first_line_said
 from state.mounts import refuse_network_folder
 from state.process import LockRow, ProcessIdentity
 from state.read_only import temporary_copy, unwritable_reason
@@ -546,10 +546,10 @@ def _foreign_errors_stop_here(url: URL) -> Iterator[None]:
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None)
         if isinstance(error, DataError | IntegrityError):
-            raise UnfitValue(f"a value does not fit the state: {str(cause).strip().splitlines()[0]}.") from error
+            raise UnfitValue(f"a value does not fit the state: {first_line_said(cause or error)}.") from error
         if cause is not None and not isinstance(error, DBAPIError):
             raise cause from None  # a value that fits no column: the caller's fault, not the database's
-        fact = _first_line_said(str(cause or error))
+        fact = _with_system_error(first_line_said(cause or error))
         place = without_password(url)
         kind = StateUnreachable if _is_unreachable(error) else StateUnusable
         raise kind(f"the state {place} cannot be used: {fact}. {_next_step(fact)}") from error
@@ -569,9 +569,8 @@ _UNREACHABLE_CODES = ("08", "53300", "57P01", "57P02", "57P03")
 """Of PostgreSQL: the connection broke, there are too many, the server ends or begins."""
 
 
-def _first_line_said(said: str) -> str:
+def _with_system_error(fact: str) -> str:
     """What the database said; SQLite does not say that no file at all can be opened any more."""
-    fact = said.strip().splitlines()[0]
     if "unable to open" in fact:
         try:
             os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))

@@ -172,3 +172,8 @@ class HasOpenWork(StateProblem):
 
 class UnusableExport(StateProblem):
     """A document is no export of ours, or the state that should take it in is not empty."""
+
+
+def first_line_said(error: BaseException) -> str:
+    """The first line of what an error of somebody else's says; its name, where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

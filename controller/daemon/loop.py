@@ -36,7 +36,7 @@ from controller.model.report import FleetPlan, FleetReport
 from controller.model.run import Records
 from controller.planning.clock_skew import describe_skew, service_time
 from controller.reconcile.context import RunContext
-from controller.reconcile.failure_policy import backoff
+from controller.reconcile.failure_policy import backoff, internal_error_text
 from controller.reconcile.fence import in_flight_until
 from controller.reconcile.fleet import plan_fleet_and_account_settings, reconcile, record_plan
 from controller.reconcile.load_snapshot import load_snapshot
@@ -255,7 +255,7 @@ async def try_pass(
         failure = PassFailure(str(error))
     except Exception as error:
         log.exception("internal_error", remedy="please report this fault of merchantctl")
-        failure = PassFailure(f"a fault of merchantctl itself: {type(error).__name__}: {error}")
+        failure = PassFailure(internal_error_text(error))
     return Pass(keys, failure, began, daemon.run.now(), urgent=urgent, reason=reason)
 
 

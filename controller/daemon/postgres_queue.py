@@ -36,7 +36,7 @@ from controller.quick_dataclasses import dataclass
 from state import ProcessIdentity
 from state.database import NOTICE_SILENT_SERVER
 from state.due import Due, Taker
-from state.errors import StateProblem
+from state.errors import StateProblem, first_line_said
 
 TASK = "look"
 
@@ -169,7 +169,7 @@ class PostgresQueue(StateQueue):
                 self._wake_waiters()
             except _FOREIGN as error:
                 if not self._cannot_ring:
-                    log.warning("bells_not_rung", reason=_first_line(error))
+                    log.warning("bells_not_rung", reason=first_line_said(error.__cause__ or error))
                 self._cannot_ring = True
                 self._wake_waiters()
 
@@ -383,8 +383,9 @@ async def open_postgres_queue(url: str, due: Due, process: ProcessIdentity) -> A
             app = await stack.enter_async_context(App(connector=connector).open_async())
             await _ensure_tables(connector, await _schema_name(url))
         except _FOREIGN as error:
+            fact = first_line_said(error.__cause__ or error)
             raise StateError(
-                f"the queue beside the state cannot be used: {_first_line(error)}. Mend that, then start `run` again."
+                f"the queue beside the state cannot be used: {fact}. Mend that, then start `run` again."
             ) from error
         queue = PostgresQueue(due, taker, app, connector)
         await due.record_alive_and_reap(taker)
@@ -453,10 +454,6 @@ async def _ensure_tables(connector: PsycopgConnector, schema: str) -> None:
 
 
 _FOREIGN = (ConnectorException, psycopg.Error)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error.__cause__ or error).strip().splitlines()[0]
 
 
 def _now() -> float:

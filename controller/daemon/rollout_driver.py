@@ -18,6 +18,7 @@ from controller.model.rollout import Rollout, RolloutState
 from controller.model.run import Records
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
+from controller.reconcile.failure_policy import internal_error_text
 from controller.reconcile.rollout_rows import load_newest_rollout
 from controller.rollout.operations import policy_of
 from controller.rollout.record import claim_and_resume_rollout
@@ -95,7 +96,7 @@ class RolloutDriver:
             raise
         except Exception as error:
             log.exception("internal_error", remedy="please report this fault of merchantctl")
-            fault = f"a fault of merchantctl itself: {type(error).__name__}: {error}"
+            fault = internal_error_text(error)
             paused = {"state": RolloutState.PAUSED.value, "reason": fault, "since": self.run.now()}
             await self.run.store.rollouts.compare_and_set(
                 rollout.id, if_state_in=[RolloutState.RUNNING.value], if_owner=self.owner, **paused

@@ -21,6 +21,7 @@ from controller.model.run import Scope
 from controller.model.zones import time_zone
 from controller.operations.period_report import read_period_report
 from controller.quick_dataclasses import dataclass
+from controller.reconcile.failure_policy import printable_line
 from controller.reporting.formatting import cut_text
 from controller.reporting.period_formats import FILES, PERIOD_FORMATS
 from controller.reporting.period_json import period_report_json
@@ -117,7 +118,9 @@ async def _deliver(
             made = made or await _make_report(settings, report, schedule, store, due_at)
             failure = await _send(settings, report, made, destination, due_at)
         except Exception as error:
-            failure = NotDelivered(f"it could not be made: {type(error).__name__}: {error}", may_retry=True)
+            failure = NotDelivered(
+                f"it could not be made: {type(error).__name__}: {printable_line(str(error))}", may_retry=True
+            )
         deliveries.append(await _record_outcome(store, key, failure, now))
     return deliveries
 

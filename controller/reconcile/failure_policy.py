@@ -89,6 +89,11 @@ def internal_error_plan(merchant: str, error: Exception) -> Plan:
 def log_internal_error(merchant: str, error: Exception) -> str:
     """A fault of ours about one merchant in one printable line; where it happened is in the log."""
     _LOG.error("%s: a fault of merchantctl itself; please report it", merchant, exc_info=error)
+    return internal_error_text(error)
+
+
+def internal_error_text(error: Exception) -> str:
+    """A fault of ours in one line that can be stored and printed."""
     return f"a fault of merchantctl itself: {type(error).__name__}: {printable_line(str(error))}".rstrip(": ")
 
 

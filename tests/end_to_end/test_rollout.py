@@ -154,9 +154,11 @@ def test_a_controller_that_could_not_go_on_with_a_rollout_keeps_nobody_from_it_a
 
 
 def test_a_fault_of_ours_pauses_the_rollout_that_a_controller_carries_out(place: Place) -> None:
-    state, reason, is_claimed = CarriedOut(place).drive(3, ZeroDivisionError("a mistake"))
+    state, reason, is_claimed = CarriedOut(place).drive(3, ZeroDivisionError("a mistake,\nand \ud800"))
     assert (state, is_claimed) == (RolloutState.PAUSED, False)
-    assert reason == "a fault of merchantctl itself: ZeroDivisionError: a mistake"
+    assert reason == "a fault of merchantctl itself: ZeroDivisionError: a mistake, and \\ud800", (
+        "what the state can keep"
+    )
 
 
 def test_a_rollout_that_a_controller_leaves_alone_is_anybody_s(place: Place) -> None:

@@ -8,13 +8,15 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from state import open_state
 from state.async_engine import AsyncEngine
-from state.database import have_own_sessions
-from state.errors import StateUnusable
+from state.database import have_own_sessions, open_database
+from state.errors import StateUnreachable, StateUnusable
 from state.read_only import temporary_copy
 from tests.postgresql import empty_schema
 from tests.processes import PythonProcess, run_python
@@ -202,3 +204,18 @@ async def test_two_connections_straight_to_postgresql_have_a_server_process_each
                 assert not await have_own_sessions(both, both)
         finally:
             await engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("", "OperationalError"), ("\n", "OperationalError"), ("\nconnection lost\nLINE 1: …", "lost")]
+)
+async def test_a_database_that_gives_no_reason_is_out_of_reach_all_the_same(
+    tmp_path: Path, said: str, told: str
+) -> None:
+    async with (
+        open_state(f"sqlite:///{tmp_path}/state.db"),
+        open_database(f"sqlite:///{tmp_path}/state.db") as database,
+    ):
+        with pytest.raises(StateUnreachable, match=f"cannot be used: .*{told}[.] "):
+            async with database.reading():
+                raise OperationalError("SELECT 1", {}, psycopg.OperationalError(said))
