@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from state.async_engine import AsyncConnection
 from state.database import Database, upsert
@@ -73,6 +73,11 @@ class Bindings:
             async with self._database.writing() as transaction:
                 await upsert(transaction, merchants, rows)
 
+    async def load_owner(self, company_id: str) -> str | None:
+        """The merchant that has this company; None where nobody has, or whoever had was taken down."""
+        async with self._database.reading() as transaction:
+            return await _owner(transaction, merchants.c.company_id == company_id)
+
     async def load(self) -> tuple[Binding, ...]:
         """All bindings, tombstones too, by merchant name."""
         async with self._database.reading() as transaction:
@@ -88,13 +93,19 @@ async def upsert_binding(transaction: AsyncConnection, merchant: str, **columns:
     company_id = columns.get("company_id")
     if company_id:
         others = (merchants.c.company_id == company_id) & (merchants.c.merchant != merchant)
-        not_retired = select(merchants.c.merchant).where(others, merchants.c.retired_at.is_(None)).limit(1)
-        other = await transaction.scalar(not_retired)
+        other = await _owner(transaction, others)
         if other is not None:
             raise CompanyTaken(merchant, company_id, other)
         # One company is one merchant's: a merchant that was taken down gives it up before another gets it.
         await transaction.execute(update(merchants).where(others).values(company_id=None, connection_id=None))
     await upsert(transaction, merchants, [{"merchant": merchant, **columns}])
+
+
+async def _owner(transaction: AsyncConnection, rows: ColumnElement[bool]) -> str | None:
+    """The merchant of one of these rows that was not taken down."""
+    query = select(merchants.c.merchant).where(rows, merchants.c.retired_at.is_(None)).limit(1)
+    name: str | None = await transaction.scalar(query)
+    return name
 
 
 async def clear_settled_contests(transaction: AsyncConnection) -> None:

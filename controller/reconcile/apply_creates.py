@@ -22,7 +22,7 @@ from controller.reconcile.merchant_progress import MerchantProgress
 from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import RunSnapshot, not_bound_to_others
 from state import Intent, SeenCompanies
-from state.errors import CompanyBeingCreated, LockEnded, StateLocked
+from state.errors import CompanyBeingCreated, CompanyTaken, LockEnded, StateLocked
 
 MAX_STALE_LISTINGS = 5
 """So many listings in a row may grow old before the create that they were made for could leave."""
@@ -73,9 +73,13 @@ async def _create_if_listing_is_fresh(
     except CompanyBeingCreated as problem:
         raise progress.changed_since_plan(str(problem)) from None
     # Outside of the intent's block: it is made. Should this fail, the intent stays open, and the next run finds it.
-    await run.store.intents.settle_company(
-        intent.id, plan.merchant, company_id=company.id, company_name=company.name, at=run.now()
-    )
+    try:
+        await run.store.intents.settle_company(
+            intent.id, plan.merchant, company_id=company.id, company_name=company.name, at=run.now()
+        )
+    except CompanyTaken as problem:  # made, and another process has found it for its merchant: nothing is open
+        await run.store.intents.close(intent.id, outcome="done", at=run.now())
+        raise progress.failed(str(problem), retryable=True) from None
     return company
 
 

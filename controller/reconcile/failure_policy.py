@@ -41,7 +41,7 @@ from controller.reconcile.context import StopSignal
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count, format_time
 from state import Quarantine
-from state.errors import StateProblem, UnfitValue
+from state.errors import CompanyTaken, StateLocked, StateUnusable
 
 MAX_MERCHANT_FAILURES_IN_A_ROW = 10
 """So many failures with no success between them pause the writes."""
@@ -74,8 +74,9 @@ T = TypeVar("T")
 
 
 def ends_run(error: BaseException) -> bool:
-    """Whether an exception ends the run, though it came up while one merchant had its turn."""
-    return isinstance(error, ApiUnusable | StoppedBySignal | StateProblem) and not isinstance(error, UnfitValue)
+    """Whether an exception ends the run, though it came up while one merchant had its turn. Of the state's problems
+    those of the whole state do: that a company is another's is its merchant's."""
+    return isinstance(error, ApiUnusable | StoppedBySignal | StateUnusable | StateLocked)
 
 
 def internal_error_plan(merchant: str, error: Exception) -> Plan:
@@ -105,8 +106,11 @@ def printable_line(text: str, most: int = 300) -> str:
 
 
 async def record_internal_error(plan: Plan, error: Exception, writes: int, snapshot: RunSnapshot) -> Failed:
-    """What became of a merchant whose turn ended in a fault of ours. It is left alone for a while like any other."""
-    failed = Failed(f"{log_internal_error(plan.merchant, error)}; please report it", retryable=True, writes=writes)
+    """What became of a merchant whose turn ended in what no step foresees. It is left alone for a while."""
+    if isinstance(error, CompanyTaken):  # another process was quicker: nobody's fault
+        failed = Failed(str(error), retryable=True, writes=writes)
+    else:
+        failed = Failed(f"{log_internal_error(plan.merchant, error)}; please report it", retryable=True, writes=writes)
     try:
         await update_failure_tracking(plan, failed, snapshot)
     except Exception as second:

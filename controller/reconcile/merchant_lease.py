@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from controller.model.errors import LockedByOtherRun
+from controller.model.plan import Plan
 from controller.model.report import ChangedSincePlan, Outcome
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import skipped_by_stop
@@ -58,24 +59,28 @@ async def awaited_leases(names: Collection[str], run: RunContext) -> AsyncIterat
 
 
 @asynccontextmanager
-async def merchant_lease(merchant: str, snapshot: RunSnapshot) -> AsyncIterator[Outcome | None]:
-    """The lease on a merchant, while this lasts. Yields what became of its plan where nothing may be written to it now;
-    None: it may be."""
-    async with try_leases([merchant], snapshot.run) as is_ours:
+async def merchant_lease(plan: Plan, snapshot: RunSnapshot) -> AsyncIterator[Outcome | None]:
+    """The lease on a plan's merchant, while this lasts. Yields what became of the plan where nothing may be written to
+    the merchant now; None: it may be."""
+    async with try_leases([plan.merchant], snapshot.run) as is_ours:
         if not is_ours and snapshot.run.stop.reason:
             yield skipped_by_stop(snapshot.run.stop)
         elif not is_ours:
             yield ChangedSincePlan(WRITTEN_TO_BY_ANOTHER)
-        elif await _is_recorded_otherwise(merchant, snapshot):
+        elif await _is_recorded_otherwise(plan, snapshot):
             yield ChangedSincePlan("another run of merchantctl has written to it since this one looked")
         else:
             yield None
 
 
-async def _is_recorded_otherwise(merchant: str, snapshot: RunSnapshot) -> bool:
-    store = snapshot.run.store
+async def _is_recorded_otherwise(plan: Plan, snapshot: RunSnapshot) -> bool:
+    merchant, store = plan.merchant, snapshot.run.store
     now = (await store.records.load([merchant])).get(merchant)
     if _what_plans_rest_on(now) != _what_plans_rest_on(snapshot.records.get(merchant)):
+        return True
+    # One that was found by its name may be another merchant's by now, whose lease this is not.
+    is_found = plan.company_id is not None and (now is None or now.company_id is None)
+    if is_found and await store.bindings.load_owner(str(plan.company_id)) not in (None, merchant):
         return True
     # A manual sync that was begun or closed since has moved the switch, and the wish for it.
     planned_with = snapshot.open_manual_syncs.get(merchant)

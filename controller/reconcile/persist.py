@@ -77,7 +77,7 @@ async def persist_outcome(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -
     if not writes:
         return
     # Whoever carried changes out has the lease already; whoever only looked may have looked before another run wrote.
-    async with nullcontext() if plan.changes else merchant_lease(plan.merchant, snapshot) as left_alone:
+    async with nullcontext() if plan.changes else merchant_lease(plan, snapshot) as left_alone:
         for write in writes if left_alone is None else ():
             await write()
 

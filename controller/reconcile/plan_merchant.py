@@ -128,4 +128,4 @@ async def apply_and_record(plan: Plan, snapshot: RunSnapshot, record: Recorder =
 
 def _lease_if_writing(plan: Plan, snapshot: RunSnapshot) -> AbstractAsyncContextManager[Outcome | None]:
     """The merchant's lease. Where nothing is to be written, what is to be recorded may still need it: see there."""
-    return merchant_lease(plan.merchant, snapshot) if plan.changes else nullcontext()
+    return merchant_lease(plan, snapshot) if plan.changes else nullcontext()

@@ -20,11 +20,13 @@ from controller.model.errors import RemoteError
 from controller.model.observed import Absent
 from controller.model.plan import ChangeKind
 from controller.reconcile.apply_new_accounts import ACCOUNT_INTENT, ask_for_pull
+from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import ends_run, log_internal_error
 from controller.reconcile.merchant_lease import try_leases
 from controller.reconcile.observe import relist_companies
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
 from state import Intent
+from state.errors import CompanyTaken
 
 CLOCK_GAP = timedelta(seconds=5)
 """Codat's clock is known to the second, and an operation is stamped by another one of its machines."""
@@ -53,18 +55,21 @@ async def settle_intents(intents: Iterable[Intent], snapshot: RunSnapshot) -> tu
 
 
 async def _settle(intent: Intent, listed: CompanyIndex | None, began: datetime, snapshot: RunSnapshot) -> None:
-    """Closes the intent where this look decides it, and notes a first look that found nothing."""
-    run = snapshot.run
+    """One look for what the intent made. Where it does not come through, or what it finds was bound to another merchant
+    just now, the intent stays open, and keeps the merchant from being created again."""
     try:
         found = await _find_result(intent, listed, snapshot)
-    except RemoteError:
-        # What was not read decides nothing: the intent stays open, and keeps the merchant from being created again.
+        await _close_if_decided(intent, found, began, snapshot.run)
+    except (RemoteError, CompanyTaken):
         return
     except Exception as error:  # every run comes through here: one merchant's would be the end of all
         if ends_run(error):
             raise
         log_internal_error(intent.merchant, error)
-        return
+
+
+async def _close_if_decided(intent: Intent, found: str | Absent | None, began: datetime, run: RunContext) -> None:
+    """Closes the intent where this look decides it, and notes a first look that found nothing."""
     if isinstance(found, str):
         now = run.now()
         match intent.kind:

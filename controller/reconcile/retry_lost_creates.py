@@ -40,7 +40,9 @@ async def retry_lost_creates(
     agreed = [_only_agreed_changes(new, old) for new, old in zip(later, again, strict=True)]
     outcomes = await apply_all(agreed, anew, run.parallelism, _no_progress, applier)
     both = {name: _add_first_round_writes(first.get(name), outcome) for name, outcome in outcomes.items()}
-    return both | {each.merchant: made for each in later if (made := _applied_if_made(each, first.get(each.merchant)))}
+    # Of an intent that is still open nothing was made where the look finds no company that is the merchant's.
+    seen = [each for each in later if each.company_id or each.merchant not in pending]
+    return both | {each.merchant: made for each in seen if (made := _applied_if_made(each, first.get(each.merchant)))}
 
 
 def _add_first_round_writes(before: Outcome | None, outcome: Outcome) -> Outcome:

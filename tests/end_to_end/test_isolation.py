@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from controller.model.errors import ApiKeyRefused, ApiNotAnswering
 from controller.model.exit_codes import exit_code
 from controller.model.observed import Unread
 from controller.model.reference_check import CheckedReferences
-from controller.model.report import Applied, Failed, FleetPlan, FleetReport, Skipped
+from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Skipped
 from controller.model.run import Scope
 from controller.operations.import_ import ImportOptions, prepare_import
 from controller.operations.refresh import refresh
@@ -26,6 +27,7 @@ from controller.reconcile.fleet import PlanNotShown
 from controller.reconcile.persist import persist_configured
 from controller.reporting.text import apply_text, plan_summary, plan_text
 from controller.reporting.text_drift_and_status import status_text
+from state import open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import (
     CREATE_COMPANY,
@@ -37,6 +39,7 @@ from tests.end_to_end.place import (
     outcome_of,
     states_by_merchant,
 )
+from tests.end_to_end.test_renames import ask
 from tests.intercept import Forward, intercepted
 
 
@@ -350,6 +353,54 @@ def test_a_fault_of_ours_while_a_run_is_recorded_loses_no_report(place: Place, m
     assert outcome_of(report, "ann", Applied).writes == 2
     assert "what this run did is not all recorded: a fault of merchantctl itself" in apply_text(report)
     assert exit_code("apply", report) == 5
+
+
+def test_a_company_that_another_merchant_has_by_now_is_not_written_to(place: Place) -> None:
+    """Two processes at two revisions of the manifests, of which the newer calls ann by another name."""
+    place.provision("ann", "bob")
+    ask(place, "state", "rm", "ann")
+    drifted(place, "ann", "bob")
+
+    def agree_late(_: object) -> bool:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, bind_to_another(place, place.company("ann")["id"])).result()
+        return True
+
+    report = place.apply(agree=agree_late)
+    assert outcome_of(report, "ann", ChangedSincePlan).writes == 0
+    assert outcome_of(report, "bob", Applied).writes == 1
+    assert place.document("ann")["enabled"] is False
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["answered", "answer lost"])
+def test_a_company_that_goes_to_another_merchant_at_this_moment_is_trouble_of_one(place: Place, is_lost: bool) -> None:
+    place.skip_waits()
+    place.provision("bob")
+    drifted(place, "bob")
+    place.merchant("ann")
+    if is_lost:
+        place.emulator.fault(CREATE_COMPANY, "lose-answer")
+
+    async def middle(request: httpx.Request, onward: Forward) -> httpx.Response:
+        try:
+            return await onward(request)
+        finally:
+            if f"{request.method} {request.url.path}" == CREATE_COMPANY:
+                await bind_to_another(place, place.company("ann")["id"])
+
+    place.environment = intercepted(place.environment, middle)
+    report = place.apply(parallelism=1)
+    assert outcome_of(report, "bob", Applied).writes == 1
+    if is_lost:
+        assert "its answer was lost" in outcome_of(report, "ann", Skipped).reason
+    else:
+        assert "bound to 'ann-of-leeds'" in outcome_of(report, "ann", Failed).reason
+    assert "fault of merchantctl" not in apply_text(report)
+
+
+async def bind_to_another(place: Place, company_id: str) -> None:
+    async with open_state(place.settings.state) as store:
+        await store.bindings.bind_company("ann-of-leeds", company_id=company_id, company_name="ann")
 
 
 # -- What cannot be shown to whoever agrees
