@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.model.plan import Plan
+from controller.model.plan import SYNCING_CONDITION, Plan
 from controller.model.report import Unchanged
 from controller.reconcile.context import RunContext
 from controller.reconcile.seen import load_seen, without_basis_of_writes
@@ -54,9 +54,9 @@ class UnchangedLooks:
 
 
 def _what_moves(plan: Plan) -> Plan:
-    """What a look may find otherwise. Ages are counted by the record itself, a sync is read by its own timer, and the
-    values of whoever is in sync are not kept from look to look."""
+    """What a look may find otherwise. Ages are counted by the record itself, the latest sync is read by its own timer,
+    and what was compared of whoever is in sync is not kept from look to look."""
     findings = tuple(replace(each, since=None, occurrences=0) for each in plan.findings)
-    conditions = tuple(replace(each, since=None) for each in plan.conditions)
-    plan = replace(without_basis_of_writes(plan), resolved_values={}, last_sync=None)
+    conditions = tuple(replace(each, since=None) for each in plan.conditions if each.type != SYNCING_CONDITION)
+    plan = replace(without_basis_of_writes(plan), resolved_values={}, last_sync=None, checked_parts=frozenset())
     return replace(plan, findings=findings, conditions=conditions)
