@@ -21,7 +21,7 @@ from controller.daemon.workqueue import EVERYONE
 from controller.model.merchant_status import MerchantStatus, merchant_status
 from controller.model.plan import RECHECK_WAITING_AFTER, ChangeKind, Plan
 from controller.model.report import Applied, ChangedSincePlan, FleetReport
-from controller.planning.parking import waits_for_full_pass
+from controller.planning.unattended_limits import waits_for_full_pass
 
 MIN_RETRY_WAIT = timedelta(seconds=5)
 MAX_RECHECK_WAIT = timedelta(hours=1)

@@ -15,8 +15,8 @@ from controller.model.run import Scope
 from controller.operations.bootstrap import OnProgress, ignore_message, load_manifests, no_progress, open_store
 from controller.operations.git_manifests import open_git_source
 from controller.operations.plan import PlanOptions, plan_only
-from controller.planning.manual_sync import hold_during
-from controller.planning.renames import RenamePlan
+from controller.planning.during_manual_sync import hold_during
+from controller.planning.merchant_renames import RenamePlan
 from controller.reconcile.condition_ages import with_condition_ages
 from controller.reconcile.load_snapshot import select_merchants
 from controller.reconcile.manual_syncs import load_open_manual_syncs

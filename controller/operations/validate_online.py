@@ -32,6 +32,7 @@ from controller.operations.bootstrap import (
     refuse_empty_root,
 )
 from controller.operations.shared_budget import shared_budget
+from controller.planning.configuration_rules import find_violations
 from controller.planning.new_accounts import unresolved_new_accounts
 from controller.planning.remedies import candidate_texts
 from controller.planning.resolve import (
@@ -41,7 +42,6 @@ from controller.planning.resolve import (
     describe_near_misses,
     resolve_fields,
 )
-from controller.planning.rules import find_violations
 from controller.reconcile.concurrency import map_bounded
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import ends_run, log_internal_error

@@ -7,15 +7,18 @@ Never here: a clock, a file, a request, a log line. The time comes in as a value
     context       what the steps are given, and what each returns
     company · connection · reference_data · configuration   the steps
     resolve · suggestions    a reference → one of the merchant's options, or what may have been meant
-    references    selections that are gone, archived, moved or unclear
-    diff · rules · zone_rules   who changed a field; what Codat accepts; which tzdata release an hour came from
+    reference_findings   selections that are gone, archived, moved or unclear
+    diff · configuration_rules · tzdata_changes   who changed a field; what Codat accepts; which tzdata release an hour
+                  came from
     remedies      commands and values that a person can paste
     last_sync · flapping        findings from earlier runs
-    limits · parking · holds · clock_skew   all plans of a run: what is refused or held
+    limits · unattended_limits · holds · clock_skew   all plans of a run: what is refused or held
     impact        who depends on something, and what would happen
     offered_options   what the books offer for each field, and what of it is used
     ignore        findings that `policy.ignore` hides for a while
-    renames       `metadata.renamedFrom`, and who claims a removed merchant's company
+    merchant_renames   `metadata.renamedFrom`, and who claims a removed merchant's company
+    connection_replacement   a merchant's move to another platform
+    during_manual_sync   a merchant while somebody synchronises it by hand
     codify        which live values may become declared ones, and in whose manifest
     from_live     the way back: live → what a manifest would have to say
 """

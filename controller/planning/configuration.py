@@ -34,11 +34,16 @@ from controller.model.values import (
     resolve_live_path,
 )
 from controller.planning.company import re_create_command
+from controller.planning.configuration_rules import (
+    RuleViolation,
+    fields_missing_for_first_configuration,
+    find_violations,
+)
 from controller.planning.context import PlanningContext, StepResult, condition_met, condition_unmet, stop_result
 from controller.planning.diff import compare_fields, recorded_path
 from controller.planning.new_accounts import NewAccountsPlan, plan_new_accounts
 from controller.planning.reference_data import RIGHT_BOOKS, wrong_books_finding
-from controller.planning.references import (
+from controller.planning.reference_findings import (
     dangling_findings,
     former_option_if_moved,
     problem_findings,
@@ -54,8 +59,7 @@ from controller.planning.remedies import (
     write_value_remedy,
 )
 from controller.planning.resolve import KnownReferences, ResolutionProblem, ResolvedFields, resolve_fields
-from controller.planning.rules import RuleViolation, fields_missing_for_first_configuration, find_violations
-from controller.planning.zone_rules import explain_changed_rules
+from controller.planning.tzdata_changes import explain_changed_rules
 from controller.quick_dataclasses import dataclass
 
 MAPPED, SCHEDULED, SWITCHED = "Mapped", "Scheduled", "Switched"

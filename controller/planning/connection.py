@@ -3,7 +3,7 @@
 accounting: none, never had one → create        PendingAuth   ┐
             none, bound id gone → re-create     Unlinked      ├ wait for the merchant
             of another platform → report        Deauthorized  ┘
-              or replace it, as declared: see `replacement`
+              or replace it, as declared: see `connection_replacement`
             Linked, declared Unlinked → configuration off, then unlink
 """
 
@@ -16,15 +16,15 @@ from controller.model.observed import DEAUTHORIZED, LINKED, PENDING_AUTH, UNLINK
 from controller.model.plan import RECHECK_WAITING_AFTER, Actor, ChangeClass, Direction, Finding
 from controller.model.platforms import platform_name
 from controller.planning.company import create_connection_change, re_create_command, re_create_remedy
-from controller.planning.context import PlanningContext, StepResult, condition_met, condition_unmet, stop_result
-from controller.planning.remedies import APPLY_COMMAND, avoid_replay_remedy, command_line, join_steps
-from controller.planning.replacement import (
+from controller.planning.connection_replacement import (
     find_connections_to_replace,
     plan_deletion_of_replaced,
     plan_new_connection_beside_old,
     replaced_already_findings,
     with_old_connection_note,
 )
+from controller.planning.context import PlanningContext, StepResult, condition_met, condition_unmet, stop_result
+from controller.planning.remedies import APPLY_COMMAND, avoid_replay_remedy, command_line, join_steps
 
 COMMERCE_CONNECTED = "CommerceConnected"
 ACCOUNTING_CONNECTED = "AccountingConnected"

@@ -30,9 +30,9 @@ from controller.model.values import (
     resolve_live_path,
 )
 from controller.model.zones import time_zone
+from controller.planning.configuration_rules import find_violations
 from controller.planning.diff import compare_fields
 from controller.planning.resolve import resolve_fields
-from controller.planning.rules import find_violations
 from controller.quick_dataclasses import dataclass
 
 _SHAREABLE_KEYS: tuple[Literal["code", "name"], ...] = ("code", "name")

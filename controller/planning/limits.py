@@ -4,7 +4,7 @@ held, merchant by merchant   re-create, delete, create-record      the others go
    of the first two more than max(3, 1 %) held or missing in one run: mass-loss     nobody is created or taken down
 refused, the whole run       unlink   max(1, 2 %)                  remap, reschedule   max(50, 25 %)
                              disable  max(1, 5 %)                  shrink              max(1, 10 %)
-parked, in `run`             the same classes, over 24 hours: see `parking`
+parked, in `run`             the same classes, over 24 hours: see `unattended_limits`
 
 Percentages are of the bound merchants. Creates, first configurations, enables and renames have no limit.
 """
@@ -118,7 +118,7 @@ def limit_plans(plans: Iterable[Plan], fleet: FleetSize, policy: RunPolicy) -> L
     elif _is_every_company_gone(plans, fleet):
         plans = tuple(_without_re_create_remedy(plan) for plan in plans)
     counts = count_changes(plans)
-    # A run that nobody asked for is not refused: nobody would see it. It parks what is too much (`parking`).
+    # A run that nobody asked for is not refused: nobody would see it. It parks what is too much (`unattended_limits`).
     exceeded = () if policy.automatic else _exceeded_limits(plans, counts, fleet, policy)
     exceeded = (*exceeded, *_exceeded_shrink_limit(fleet, policy))
     total = sum(len(plan.changes) for plan in plans)

@@ -26,9 +26,9 @@ from controller.model.values import (
     ref_kind,
 )
 from controller.model.zones import time_zone
+from controller.planning.configuration_rules import without_refused
 from controller.planning.context import PlanningContext
 from controller.planning.resolve import ResolutionProblem
-from controller.planning.rules import without_refused
 from controller.planning.suggestions import suggest_options
 
 APPLY_COMMAND = "merchantctl apply"

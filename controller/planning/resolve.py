@@ -20,7 +20,7 @@ from controller.model.values import (
     resolve_live_path,
     values_equal,
 )
-from controller.planning.rules import without_refused
+from controller.planning.configuration_rules import without_refused
 from controller.planning.suggestions import MAX_SUGGESTIONS, suggest_options
 from controller.quick_dataclasses import dataclass
 

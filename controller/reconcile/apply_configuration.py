@@ -19,9 +19,9 @@ from controller.model.observed import LINKED, Absent, Configuration
 from controller.model.plan import Change, Plan
 from controller.model.report import ChangedSincePlan
 from controller.model.values import Value, resolve_live_path, values_equal
+from controller.planning.configuration_rules import find_violations
 from controller.planning.diff import describe_changes
 from controller.planning.plan import live_values_of_declared_fields
-from controller.planning.rules import find_violations
 from controller.reconcile.failure_policy import fail_or_stop_run
 from controller.reconcile.fence import fence
 from controller.reconcile.merchant_progress import (

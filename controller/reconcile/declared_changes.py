@@ -9,8 +9,8 @@ from hashlib import sha256
 from controller.model.desired import DeletionPolicy, Fleet
 from controller.model.plan import Finding
 from controller.model.run import TAKE_DOWN, RunPolicy
-from controller.planning.renames import RenamePlan, under_new_names
-from controller.planning.unclear_renames import (
+from controller.planning.merchant_renames import RenamePlan, under_new_names
+from controller.planning.unclear_merchant_renames import (
     Declaration,
     PossibleRename,
     find_possible_renames,

@@ -3,7 +3,7 @@ run.
 
 Only a look under the manifests in force writes it (`RunContext.records`); any other reads it, for the age of what
 it shows.
-A finding is over only on a look that could have seen it (`model.rests`):
+A finding is over only on a look that could have seen it (`model.finding_evidence`):
 
 a part of the merchant was not read       what rests on that part stays open, with its age
 the merchant was not read, or not looked at at all, or has a create that is not settled    all of it stays open

@@ -15,10 +15,10 @@ from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome
 from controller.model.run import Records, Scope
+from controller.planning.during_manual_sync import hold_during
 from controller.planning.holds import hold_if_closed, hold_if_left_to_rollout
 from controller.planning.limits import count_changes
-from controller.planning.manual_sync import hold_during
-from controller.planning.renames import RenamePlan, with_rename
+from controller.planning.merchant_renames import RenamePlan, with_rename
 from controller.reconcile.account_settings import (
     add_account_settings_plan,
     apply_account_settings,

@@ -14,7 +14,7 @@ from controller.model.run import RELEASABLE_BY_NAME
 from controller.planning.clock_skew import describe_skew
 from controller.planning.holds import closing_hold, is_held_for_rollout
 from controller.planning.limits import LIMITS, FleetSize, limit_plans
-from controller.planning.parking import park_over_limit
+from controller.planning.unattended_limits import park_over_limit
 from controller.reconcile.failure_policy import QUOTA_USED_UP
 from controller.reconcile.load_snapshot import merchants_without_manifest, retained_merchants
 from controller.reconcile.request_estimate import estimate_requests, quota_shortfall

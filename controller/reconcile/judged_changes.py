@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from controller.model.plan import ChangeClass, Plan
-from controller.planning.parking import limited_classes
+from controller.planning.unattended_limits import limited_classes
 
 
 class JudgedChanges:

@@ -14,8 +14,8 @@ from controller.model.observed import Listing, RecordedState
 from controller.model.report import RetainedMerchant
 from controller.model.run import Scope
 from controller.model.values import COMPANY_NAME_PATH, ENABLED_PATH
-from controller.planning.manual_sync import desired_during, recorded_during
-from controller.planning.renames import under_new_names
+from controller.planning.during_manual_sync import desired_during, recorded_during
+from controller.planning.merchant_renames import under_new_names
 from controller.reconcile.account_identity import company_id_by_merchant, verify_account
 from controller.reconcile.context import RunContext
 from controller.reconcile.declared_changes import find_unclear_renames, load_declared_change

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from controller.codat.client import Reader
 from controller.model.errors import RemoteError
 from controller.model.syncs_and_uploads import OpenManualSync, TransferStatus
-from controller.planning.renames import RenamePlan
+from controller.planning.merchant_renames import RenamePlan
 from controller.reconcile.failure_policy import ends_run, log_internal_error
 from controller.reconcile.snapshot import RunSnapshot
 from state import ManualSyncRow, Store

@@ -13,7 +13,7 @@ from controller.model.names import nfc
 from controller.model.plan import Finding
 from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 from controller.model.values import COMPANY_NAME_PATH
-from controller.planning.renames import (
+from controller.planning.merchant_renames import (
     RecordedNames,
     RemovedMerchant,
     RenamePlan,

@@ -35,7 +35,7 @@ from controller.model.observed import (
 from controller.model.values import ref_kind, resolve_live_path
 from controller.planning.new_accounts import unresolved_new_accounts
 from controller.planning.reference_data import needs_data_status
-from controller.planning.references import find_dangling
+from controller.planning.reference_findings import find_dangling
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.books_for_new_accounts import read_books_for_new_accounts
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others

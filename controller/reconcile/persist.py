@@ -27,7 +27,7 @@ from controller.model.values import (
     value_to_json,
 )
 from controller.planning.diff import recorded_path
-from controller.planning.zone_rules import source_path, time_sources
+from controller.planning.tzdata_changes import source_path, time_sources
 from controller.reconcile.merchant_lease import merchant_lease
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.history import NumberedRun, later_values

@@ -11,8 +11,8 @@ from controller.model.observed import Configuration, Observed, RecordedState, Un
 from controller.model.plan import ChangeClass, ChangeKind, Plan
 from controller.model.report import Outcome, Skipped
 from controller.planning.clock_skew import hold_if_skew_matters
+from controller.planning.merchant_renames import held_plan
 from controller.planning.plan import make_plan, with_manifest_places
-from controller.planning.renames import held_plan
 from controller.reconcile.apply import apply
 from controller.reconcile.apply_configuration import document_changes_by_field
 from controller.reconcile.failure_policy import (

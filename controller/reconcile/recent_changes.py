@@ -11,7 +11,7 @@ from datetime import datetime
 
 from controller.model.plan import ChangeClass, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome
-from controller.planning.parking import LIMIT_WINDOW, LIMITED_CLASSES, limited_classes
+from controller.planning.unattended_limits import LIMIT_WINDOW, LIMITED_CLASSES, limited_classes
 from controller.reconcile.context import RunContext
 from controller.reconcile.snapshot import RunSnapshot
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from controller.model.desired import DesiredMerchant
 from controller.model.run import RunPolicy
 from controller.planning.holds import RolloutHold, is_rollout_hold_in_force
-from controller.planning.renames import RenamePlan, under_new_names
+from controller.planning.merchant_renames import RenamePlan, under_new_names
 from state import Store
 
 

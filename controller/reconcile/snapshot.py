@@ -21,7 +21,7 @@ from controller.model.observed import (
 from controller.model.plan import Finding
 from controller.model.syncs_and_uploads import OpenManualSync
 from controller.planning.holds import RolloutHold
-from controller.planning.renames import RenamePlan
+from controller.planning.merchant_renames import RenamePlan
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.declared_changes import DeclaredChange

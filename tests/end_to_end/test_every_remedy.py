@@ -31,22 +31,22 @@ from controller.planning import (
     account_settings,
     clock_skew,
     configuration,
+    connection_replacement,
     context,
+    during_manual_sync,
     flapping,
     holds,
     hooks,
     ignore,
     last_sync,
     limits,
-    manual_sync,
+    merchant_renames,
     new_accounts,
     not_booked,
-    parking,
     reference_data,
-    references,
-    renames,
-    replacement,
-    unclear_renames,
+    reference_findings,
+    unattended_limits,
+    unclear_merchant_renames,
 )
 from controller.planning import company as company_rules
 from controller.planning import connection as connection_rules
@@ -1106,9 +1106,9 @@ class Situation:
 def _references() -> Iterator[tuple[str, Situation]]:
     """The four things that a mapping points at, and what becomes of each in the books."""
     gone_at, unclear_at, moved_at = (
-        references._dangling_finding,
-        references._problem_finding,
-        references.remapped_finding,
+        reference_findings._dangling_finding,
+        reference_findings._problem_finding,
+        reference_findings.remapped_finding,
     )
     for kind, path in FIELDS.items():
         in_sync: dict[str, Any] = {"field": path, "after": "in-sync"}
@@ -1267,7 +1267,7 @@ def _rare() -> Iterator[tuple[str, Situation]]:
             **MAPPED,
         ),
     )
-    nothing = references._problem_finding
+    nothing = reference_findings._problem_finding
     found = (said("add it to the merchant's books", added("supplier")), command(0), command(1))
     yield (
         "nothing to choose from",
@@ -1277,7 +1277,7 @@ def _rare() -> Iterator[tuple[str, Situation]]:
     kept = reporting(remapped("account"))
     yield (
         "remapped under Report",
-        Situation("account-remapped", references.remapped_finding, kept, (write(TIPS),), **stays),
+        Situation("account-remapped", reference_findings.remapped_finding, kept, (write(TIPS),), **stays),
     )
     yield from _new_accounts()
     yield from _to_and_fro()
@@ -1369,32 +1369,32 @@ SITUATIONS: dict[str, Situation] = {
     **dict(_rare()),
     "account like nothing, added": Situation(
         "account-unresolved",
-        references._problem_finding,
+        reference_findings._problem_finding,
         strange,
         (said("add it to the merchant's books", added("account", "Kangaroo fund")), command(0), command(1)),
         TIPS,
         **MAPPED,
     ),
     "account like nothing, another": Situation(
-        "account-unresolved", references._problem_finding, strange, (write(TIPS, 1), apply), TIPS, **MAPPED
+        "account-unresolved", reference_findings._problem_finding, strange, (write(TIPS, 1), apply), TIPS, **MAPPED
     ),
     "account mistyped": Situation(
-        "account-unresolved", references._problem_finding, mistyped, (write(TIPS), apply), TIPS, **MAPPED
+        "account-unresolved", reference_findings._problem_finding, mistyped, (write(TIPS), apply), TIPS, **MAPPED
     ),
     "account retyped, typed back": Situation(
         "account-unresolved",
-        references._dangling_finding,
+        reference_findings._dangling_finding,
         retyped,
         (said("give it its former type back", typed_back), command(0)),
         CARD,
         **MAPPED,
     ),
     "account retyped, another": Situation(
-        "account-unresolved", references._dangling_finding, retyped, (write(CARD), apply), CARD, **MAPPED
+        "account-unresolved", reference_findings._dangling_finding, retyped, (write(CARD), apply), CARD, **MAPPED
     ),
     "undeclared selection deleted, chosen in the flow": Situation(
         "account-deleted",
-        references._dangling_finding,
+        reference_findings._dangling_finding,
         undeclared_gone,
         (said("choose another: merchantctl link ann --sync-flow", chosen_in_the_flow),),
         TIPS,
@@ -1402,7 +1402,7 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "undeclared selection deleted, declared": Situation(
         "account-deleted",
-        references._dangling_finding,
+        reference_findings._dangling_finding,
         and_then(undeclared_gone, lambda place: following.deleted(place, "ann", "unmanaged")),
         (write(TIPS), apply),
         TIPS,
@@ -1410,14 +1410,18 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "chosen by somebody and deleted, under Report": Situation(
         "account-deleted",
-        references._dangling_finding,
+        reference_findings._dangling_finding,
         reporting(chosen_and_gone),
         (write("policy"), command(0)),
         TIPS,
         **MAPPED,
     ),
     "a record that could not be read": Situation(
-        "unknown", references._dangling_finding, unread_record, (said("run it again", lambda place: None),), TIPS
+        "unknown",
+        reference_findings._dangling_finding,
+        unread_record,
+        (said("run it again", lambda place: None),),
+        TIPS,
     ),
     "mapping changed": Situation(
         "mapping-changed", configuration._difference_finding, mapped_otherwise, (command(0),), TIPS, **MAPPED
@@ -1467,13 +1471,17 @@ SITUATIONS: dict[str, Situation] = {
         "sync-enabled", configuration._difference_finding, switched(True), (command(0),), **MAPPED
     ),
     "a rate of the merchant's own is not offered": Situation(
-        "mapping-invalid", references._problem_finding, not_offered("merchant"), (delete,), **MAPPED
+        "mapping-invalid", reference_findings._problem_finding, not_offered("merchant"), (delete,), **MAPPED
     ),
     "a rate of a profile is not offered": Situation(
-        "mapping-invalid", references._problem_finding, not_offered("profile"), (write("unmanaged"),), **MAPPED
+        "mapping-invalid", reference_findings._problem_finding, not_offered("profile"), (write("unmanaged"),), **MAPPED
     ),
     "a rate of both is not offered": Situation(
-        "mapping-invalid", references._problem_finding, not_offered("both"), (delete, write("unmanaged")), **MAPPED
+        "mapping-invalid",
+        reference_findings._problem_finding,
+        not_offered("both"),
+        (delete, write("unmanaged")),
+        **MAPPED,
     ),
     "live would be refused": Situation(
         "mapping-invalid",
@@ -1640,7 +1648,9 @@ SITUATIONS: dict[str, Situation] = {
         other_platform,
         (write("policy.replaceConnection"), command(1)),
     ),
-    "a move that begins": Situation("connection-wrong-platform", replacement._moving_finding, moving, (command(0),)),
+    "a move that begins": Situation(
+        "connection-wrong-platform", connection_replacement._moving_finding, moving, (command(0),)
+    ),
     "a move whose old connection is to go": Situation(
         "re-create-held",
         limits._held_finding,
@@ -1648,7 +1658,7 @@ SITUATIONS: dict[str, Situation] = {
         (write("schedule.startDate"), command(0)),
     ),
     "a move that is made": Situation(
-        "replaced-already", replacement.replaced_already_findings, moved_already, (delete,)
+        "replaced-already", connection_replacement.replaced_already_findings, moved_already, (delete,)
     ),
     "an account that may be created": Situation(
         "create-record-held",
@@ -1704,17 +1714,17 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "renamed in Git without a word": Situation(
         "merchant-renamed",
-        renames.claimant_finding,
+        merchant_renames.claimant_finding,
         renamed_manifest,
         (write("metadata.renamedFrom"),),
         whom="anna",
         **MAPPED,
     ),
     "renamed in Git, told to the state": Situation(
-        "merchant-renamed", renames.removed_but_claimed_finding, renamed_manifest, (command(0),)
+        "merchant-renamed", merchant_renames.removed_but_claimed_finding, renamed_manifest, (command(0),)
     ),
     "a rename that has nothing to do": Situation(
-        "renamed-already", renames.with_rename, line_left, (delete,), **MAPPED
+        "renamed-already", merchant_renames.with_rename, line_left, (delete,), **MAPPED
     ),
     "to be deleted": Situation("delete-held", limits._held_finding, to_be_deleted, (command(0),)),
     "many are gone": Situation("mass-loss", limits._mass_loss_finding, mass_loss, (command(0), command(1)), whom=""),
@@ -1726,21 +1736,21 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "synchronised by hand": Situation(
         "manual-sync",
-        manual_sync.hold_during,
+        during_manual_sync.hold_during,
         synchronised_by_hand(ProcessIdentity.current("merchantctl sync")),
         (said("wait for it to end", end_the_sync), apply),
         **MAPPED,
     ),
     "synchronised by hand, and over": Situation(
         "manual-sync",
-        manual_sync._with_reason_to_switch_on,
+        during_manual_sync._with_reason_to_switch_on,
         synchronised_by_hand(ProcessIdentity.current("merchantctl sync"), is_over=True),
         (apply,),
         **MAPPED,
     ),
     "synchronised by hand, and left": Situation(
         "manual-sync",
-        manual_sync.hold_during,
+        during_manual_sync.hold_during,
         synchronised_by_hand(replace(ProcessIdentity.current("merchantctl sync"), pid=2**22 + 1)),
         (command(),),
         **MAPPED,
@@ -1756,13 +1766,13 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "renamed from, and a company of its own": Situation(
         "merchant-renamed",
-        renames.removed_but_declared_finding,
+        merchant_renames.removed_but_declared_finding,
         renamed_onto_a_company,
         (delete_of_the_other,),
     ),
     "removed, and whoever came in its file is it": Situation(
         "rename-unclear",
-        unclear_renames.possible_heir_finding,
+        unclear_merchant_renames.possible_heir_finding,
         renamed_with_its_company,
         (write_where_anna_is, apply),
         whom="anna",
@@ -1770,16 +1780,16 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "removed, and whoever came is it and has a company": Situation(
         "rename-unclear",
-        unclear_renames.removed_but_unclear_finding,
+        unclear_merchant_renames.removed_but_unclear_finding,
         renamed_and_created,
         (write_where_anna_is, command(0), said("to be deleted there", delete_the_new_company), apply),
     ),
     "removed, and whoever came is another": Situation(
-        "rename-unclear", unclear_renames.removed_but_unclear_finding, renamed_and_created, (command(1),)
+        "rename-unclear", unclear_merchant_renames.removed_but_unclear_finding, renamed_and_created, (command(1),)
     ),
     "renamed during a rollout": Situation(
         "merchant-renamed",
-        renames.rename_waits_for_rollout_finding,
+        merchant_renames.rename_waits_for_rollout_finding,
         renamed_during_a_rollout,
         (command(1),),
         whom="anna",
@@ -1789,16 +1799,21 @@ SITUATIONS: dict[str, Situation] = {
     ),
     **{
         f"more than a run may, {cls}": Situation(
-            f"{cls}-held", parking._park_if_exceeded, many(cls), (command(0),), whom="m-00000", look=unattended
+            f"{cls}-held",
+            unattended_limits._park_if_exceeded,
+            many(cls),
+            (command(0),),
+            whom="m-00000",
+            look=unattended,
         )
         for cls in ("unlink", "disable", "remap", "reschedule", "enable")
     },
     "more than a run may, said of the fleet": Situation(
-        "disable-held", parking._exceeded_finding, many("disable"), (command(0),), whom="", look=unattended
+        "disable-held", unattended_limits._exceeded_finding, many("disable"), (command(0),), whom="", look=unattended
     ),
     "more than a run may of some": Situation(
         "disable-held",
-        parking._parked_until_full_pass,
+        unattended_limits._parked_until_full_pass,
         two_of_many,
         (said("the next look at everyone judges it", unattended),),
         whom="m-00001",
@@ -1829,7 +1844,7 @@ NOBODY_HERE: dict[Callable[..., object], str] = {
     apply_new_accounts._waiting_finding: "an event; the looks after it say the same by new_accounts._finding",
     merchant_progress.undeclared_change_finding: "an event, told once by the apply that saw it; no look finds it",
     connection_rules._no_platform_finding: "the manifests are not sound without a platform: no command comes that far",
-    renames.company_bound_twice_finding: "only of a state from before the index that forbids it",
+    merchant_renames.company_bound_twice_finding: "only of a state from before the index that forbids it",
 }
 """Makers whose remedy is in nobody's power here, or that no manifest brings about; and why."""
 NOTHING_TO_FOLLOW = {"sync-overdue", "internal-error"}

@@ -43,11 +43,10 @@ from controller.model.run import RunPolicy
 from controller.model.syncs_and_uploads import OpenManualSync
 from controller.model.values import value_from_json
 from controller.planning.clock_skew import hold_if_skew_matters
+from controller.planning.during_manual_sync import desired_during, hold_during, recorded_during
 from controller.planning.holds import hold_if_closed
 from controller.planning.limits import FleetSize, limit_plans
-from controller.planning.manual_sync import desired_during, hold_during, recorded_during
-from controller.planning.plan import make_plan
-from controller.planning.renames import (
+from controller.planning.merchant_renames import (
     claimant_finding,
     company_bound_twice_finding,
     held_plan,
@@ -55,7 +54,8 @@ from controller.planning.renames import (
     rename_waits_for_rollout_finding,
     with_rename,
 )
-from controller.planning.unclear_renames import (
+from controller.planning.plan import make_plan
+from controller.planning.unclear_merchant_renames import (
     Evidence,
     PossibleRename,
     possible_heir_finding,

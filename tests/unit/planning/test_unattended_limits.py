@@ -20,9 +20,9 @@ from controller.model.plan import (
     Plan,
     PlanStatus,
 )
-from controller.planning import parking
+from controller.planning import unattended_limits
 from controller.planning.limits import LIMITS, FleetSize, LimitedPlans, count_changes, limit_for
-from controller.planning.parking import HELD_CODE_BY_CLASS, limited_classes, run_limits, waits_for_full_pass
+from controller.planning.unattended_limits import HELD_CODE_BY_CLASS, limited_classes, run_limits, waits_for_full_pass
 
 RUN_LIMITS = run_limits(LIMITS)
 REMAP, DISABLE, ENABLE, RENAME = ChangeClass.REMAP, ChangeClass.DISABLE, ChangeClass.ENABLE, ChangeClass.RENAME
@@ -52,7 +52,9 @@ def fleet_size(bound: int = 100) -> FleetSize:
 def parked(
     plans: tuple[Plan, ...], fleet_size: FleetSize, made: Mapping[ChangeClass, int], *, everyone: bool
 ) -> tuple[tuple[Plan, ...], tuple[Finding, ...]]:
-    after = parking.park_over_limit(LimitedPlans(plans, count_changes(plans)), fleet_size, made, everyone=everyone)
+    after = unattended_limits.park_over_limit(
+        LimitedPlans(plans, count_changes(plans)), fleet_size, made, everyone=everyone
+    )
     assert after.counts == count_changes(after.plans)
     return after.plans, after.findings
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.model.desired import Fleet
-from controller.planning.unclear_renames import (
+from controller.planning.unclear_merchant_renames import (
     Declaration,
     Evidence,
     find_possible_renames,

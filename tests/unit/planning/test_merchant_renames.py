@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.planning.renames import RecordedNames, plan_renames
+from controller.planning.merchant_renames import RecordedNames, plan_renames
 
 NAMES = [f"shop-{number}" for number in range(5_000)]
 RENUMBERED = dict(zip(NAMES[1:], NAMES[:-1], strict=True))

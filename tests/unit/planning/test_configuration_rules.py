@@ -8,7 +8,7 @@ import pytest
 
 from controller.model.observed import Configuration
 from controller.model.values import START_DATE_PATH, Option
-from controller.planning.rules import fields_missing_for_first_configuration, find_violations
+from controller.planning.configuration_rules import fields_missing_for_first_configuration, find_violations
 from tests import build
 
 CARD, PAYOUT = "mapping.payments.accounts.card", "mapping.payments.accounts.payout"
