@@ -173,7 +173,7 @@ class Reader:
 
     @property
     def skew(self) -> timedelta | None:
-        """What has to be added to our clock to have Codat's; None where the last answer did not say its time."""
+        """What has to be added to our clock to have Codat's, as an answer said last; None where none did."""
         return self._transport.skew
 
     async def count_companies(self) -> int:

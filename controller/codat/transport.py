@@ -91,7 +91,7 @@ def utc_now() -> datetime:
 class RequestCounters:
     """Requests sent so far, every attempt counted, and the headers of the last answer.
 
-    last_date_header  the last answer's `Date` as it came
+    last_date_header  the last `Date` that an answer had, as it came
     skew              what had to be added to our clock to have Codat's when that text first came
     """
 
@@ -102,13 +102,13 @@ class RequestCounters:
     skew: timedelta | None = None
 
     def compare_clocks(self, headers: Mapping[str, str], now: datetime) -> None:
-        """Update `skew` from an answer's `Date`; `now` is our clock."""
+        """Update `skew` from an answer's `Date`; `now` is our clock. An answer without one, as a gateway's, changes
+        nothing: what another answer said holds."""
         # Parsing a date is slow and many answers bear the same second. Only the first of them tells the skew to
         # the second anyway: later ones of that second would make our clock look ahead.
         date_header = headers.get("date", "")
-        if date_header != self.last_date_header:
-            server_time = server_date(headers)
-            self.last_date_header, self.skew = date_header, server_time - now if server_time else None
+        if date_header != self.last_date_header and (server_time := server_date(headers)):
+            self.last_date_header, self.skew = date_header, server_time - now
 
 
 @dataclass(slots=True)
@@ -203,7 +203,7 @@ class Transport:
 
     @property
     def skew(self) -> timedelta | None:
-        """What has to be added to our clock to have Codat's; None where the last answer did not say its time."""
+        """What has to be added to our clock to have Codat's, as an answer said last; None where none did."""
         return self._counters.skew
 
     async def read(self, path: str, parse: Callable[[bytes], T], query: Query | None = None) -> T:

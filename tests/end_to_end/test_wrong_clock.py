@@ -10,6 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 
 from controller.environment import Environment
@@ -32,6 +33,7 @@ from tests.end_to_end.place import (
     states_by_merchant,
 )
 from tests.end_to_end.run_process import running_controller
+from tests.intercept import Forward, intercepted
 from tests.proxy import ProxyAnswer, ProxyRequest, proxied
 
 LONDON = ZoneInfo("Europe/London")
@@ -90,6 +92,25 @@ def test_a_wrong_clock_rewrites_no_schedule(place: Place, skew: timedelta, unatt
     assert states_by_merchant(place.plan()) == {"acme": "in-sync", "beta": "in-sync"}, (
         "once the clock is right, all is as it was"
     )
+
+
+def test_an_answer_without_a_time_leaves_known_how_wrong_the_clock_is(place: Place) -> None:
+    """As that of a gateway: what the answer before it said of the time holds."""
+    place.provision("acme")
+    until_clocks_disagree(place, DAYS_AHEAD)
+    place.apply()
+
+    async def timeless(request: httpx.Request, onward: Forward) -> httpx.Response:
+        answer = await onward(request)
+        if request.url.path.startswith("/config/"):
+            del answer.headers["date"]
+        return answer
+
+    place.environment = intercepted(wrong_by(DAYS_AHEAD, place.environment), timeless)
+    with place.count_requests() as during:
+        place.apply()
+    assert not count_writes_by_call(during)
+    assert "clock-skew" in findings_by_code(place.plan(), "acme")
 
 
 @SKEWS
