@@ -43,6 +43,11 @@ class ListingForCreates:
     def named(self, name: str) -> tuple[Company, ...]:
         return companies_named(name, self.by_name)
 
+    def is_good_for_one_more(self, now: datetime) -> bool:
+        """Whether another create may lean on it. One that failed is the trouble of whoever asked for it: the next one
+        reads it anew."""
+        return bool(self.creates_left) and self.is_fresh(now) and not self.incomplete_reason
+
     def is_fresh(self, now: datetime) -> bool:
         # Below nothing: the clock was put back since, and how old it is nobody knows.
         return timedelta() <= now - self.began < MAX_LISTING_AGE
@@ -68,7 +73,7 @@ class RunCreates:
     ) -> ListingForCreates:
         """What the next company create leans on: the last look while it is good for one more, else a new one."""
         async with self.lock:
-            if self.listing is None or not self.listing.creates_left or not self.listing.is_fresh(now()):
+            if self.listing is None or not self.listing.is_good_for_one_more(now()):
                 began = now()
                 self.listing = ListingForCreates.from_listing(await read(), began)
             self.listing.creates_left -= 1

@@ -265,6 +265,23 @@ def test_an_error_text_that_no_column_takes_ends_one_merchants_turn(place: Place
     assert count_writes_by_call(counts).get(SAVE_CONFIGURATION, 0) == 0
 
 
+def test_a_listing_that_fails_between_two_creates_is_the_trouble_of_one(place: Place) -> None:
+    """The others read it anew: kept for all that follow, it would stop the writes after ten of them."""
+    place.profile()
+    for name in ("ann", "bob", "cem"):
+        place.merchant(name)
+    looks: list[str] = []
+
+    async def middle(request: httpx.Request, onward: Forward) -> httpx.Response:
+        is_look = request.url.path == "/meta/companies"
+        looks.extend([request.url.path] if is_look else [])
+        return httpx.Response(418) if is_look and len(looks) == 2 else await onward(request)
+
+    place.environment = intercepted(place.environment, middle)
+    report = place.apply(parallelism=1)
+    assert [type(report.outcomes[name]) for name in ("ann", "bob", "cem")] == [Failed, Applied, Applied]
+
+
 # -- Faults of ours
 
 
