@@ -18,7 +18,7 @@ from controller.daemon.pass_result import Pass, PassFailure
 from controller.daemon.revision_keeper import RevisionKeeper
 from controller.daemon.scheduler import Timer
 from controller.daemon.workqueue import Queue
-from controller.model.controller_status import ControllerStatus, merge_pass
+from controller.model.controller_status import ControllerStatus, SeenMerchant, merge_pass
 from controller.model.desired import Diagnostic, Fleet
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext, StopSignal
@@ -131,11 +131,12 @@ class DaemonState:
         self.key_refused = isinstance(done.result, PassFailure) and done.result.key_refused
         self.failing_since = (self.failing_since or done.began) if done.failure_reason else None
 
-    def record_looks_elsewhere(self, times: Mapping[str, datetime]) -> None:
-        """When other processes of the state have looked at these. Each process asks for looks because of a revision:
-        whom another has looked at since is none of the next one."""
-        if self.revised_at:
-            self.revised -= {name for name, at in times.items() if at > self.revised_at}
+    def record_looks_elsewhere(self, seen: Mapping[str, SeenMerchant]) -> None:
+        """What other processes of the state have seen of these. Each process asks for looks because of a revision: whom
+        another has looked at since is none of the next one. But for those of a pass that was cut short: they are of
+        this revision still, and judged with it."""
+        if since := self.revised_at:
+            self.revised -= {name for name, each in seen.items() if each.seen_at > since and each.came_to_its_end}
 
     def record_unclaimed(self, companies: Mapping[str, str]) -> None:
         """The companies that no merchant of the state has, by id the name, as of now: what a look at everyone would say

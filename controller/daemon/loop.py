@@ -311,10 +311,13 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
         )
     seen = daemon.state.latest.plan
     fleet_codes = [each.code for each in seen.findings] if seen else []
-    for key, seconds in plan_rechecks(
-        done, daemon.state.failing_since, await load_retry_times(daemon.run), fleet_codes
-    ).items():
-        daemon.queue.add([key], after_s=seconds)
+    waits = plan_rechecks(done, daemon.state.failing_since, await load_retry_times(daemon.run), fleet_codes)
+    # Of a revision whose pass was cut short all are due at the same moment, and claimed as one: so they are judged.
+    revised = daemon.state.revised.intersection(done.keys) if done.incomplete_reason else set[str]()
+    if revised:
+        daemon.queue.add(sorted(revised), after_s=max(waits[key] for key in revised), lane=Lane.REVISION)
+    for key in waits.keys() - revised:
+        daemon.queue.add([key], after_s=waits[key])
     try:
         await daemon.notifier.pass_finished(done, before, daemon.state.latest, daemon.run.store)
     except Exception:

@@ -10,7 +10,7 @@ from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Diagnostic, Fleet
 from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
-from controller.model.report import FleetPlan, FleetReport, Outcome
+from controller.model.report import FleetPlan, FleetReport, Outcome, Skipped
 from controller.quick_dataclasses import dataclass
 
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=2)
@@ -60,6 +60,11 @@ class SeenMerchant:
     plan: Plan
     outcome: Outcome
     seen_at: datetime
+
+    @property
+    def came_to_its_end(self) -> bool:
+        """Whether what was to be written was begun: a run that is stopped leaves that to the next."""
+        return not (self.plan.changes and isinstance(self.outcome, Skipped))
 
 
 def merge_pass(

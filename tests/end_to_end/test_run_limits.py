@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from signal import SIGTERM
 
 import pytest
 
-from controller.daemon.workqueue import EVERYONE
+from controller.daemon.loop import run_pass
+from controller.daemon.workqueue import EVERYONE, Lane, WorkQueue
 from controller.model.exit_codes import exit_code
 from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, count_writes_by_call
@@ -82,6 +86,31 @@ def test_two_revisions_in_a_day_write_no_more_than_the_limit(fleet: Fleet) -> No
     service = fleet.serve(story)
     assert fleet.otherwise() == fleet.some(4)[2:]
     assert [each.code for each in service.plan.findings] == ["disable-held"]
+
+
+class NotedQueue(WorkQueue):
+    """It notes who is to be looked at together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[tuple[tuple[str, ...], Lane]] = []
+
+    def add(self, keys: Iterable[str], after_s: float = 0, lane: Lane = Lane.RETRY) -> None:
+        self.noted.append((tuple(keys), lane))
+
+
+def test_a_revision_whose_pass_was_cut_short_is_claimed_and_judged_as_one_again(fleet: Fleet) -> None:
+    """However many it changed: others that are due are handed out some hundred at a time."""
+    names, queue = fleet.some(3), NotedQueue()
+
+    async def story(service: Service) -> None:
+        daemon = replace(service.daemon, queue=queue)
+        daemon.state.revised = set(names[:2])
+        daemon.state.stop_for_signal(SIGTERM)
+        await run_pass(tuple(names), daemon)
+
+    fleet.serve(story)
+    assert queue.noted == [(tuple(names[:2]), Lane.REVISION), (tuple(names[2:]), Lane.RETRY)]
 
 
 async def three_switched(fleet: Fleet, service: Service) -> None:

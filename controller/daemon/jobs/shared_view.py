@@ -57,7 +57,7 @@ class SharedView:
             log.warning("shared_view_unreadable", reason=str(problem))
             return
         self.state.latest = merge_seen(self.state.latest, seen, whole, self.fleet())
-        self.state.record_looks_elsewhere({name: each.seen_at for name, each in seen.items()})
+        self.state.record_looks_elsewhere(seen)
 
     async def _load_later_looks(self) -> dict[str, SeenMerchant]:
         """Those that are not shown yet. To read a plan takes a hundred times as long as to compare its date."""

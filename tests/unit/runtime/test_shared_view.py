@@ -9,8 +9,8 @@ from controller.daemon.context import DaemonState
 from controller.daemon.jobs.shared_view import UPDATES_PER_COMPLETE_ONE, SharedView
 from controller.model.controller_status import ControllerStatus
 from controller.model.encoding import encode
-from controller.model.plan import Plan
-from controller.model.report import Unchanged
+from controller.model.plan import Change, ChangeClass, ChangeKind, Plan, PlanStatus
+from controller.model.report import Applied, Outcome, Skipped, Unchanged
 from state import SeenRow, open_state
 from tests.unit.model.test_seen_elsewhere import LATER, MANIFESTS, NOON, blocked, fleet, in_sync
 
@@ -55,3 +55,18 @@ async def test_whom_another_process_has_looked_at_since_a_revision_is_none_of_th
             await store.seen.save([row(in_sync("acme"), NOON + timedelta(seconds=seconds))])
             await view.update()
             assert state.revised == left
+
+
+async def test_whom_a_pass_elsewhere_did_not_come_to_is_of_the_revision_still(tmp_path: Path) -> None:
+    """As where that process was told to end: else over fifty of a kind were parked, and not judged as one."""
+    plan, own = fleet(in_sync("acme"), in_sync("bakery")), dict.fromkeys(("acme", "bakery"), NOON - timedelta(hours=1))
+    state = DaemonState(ControllerStatus(fleet=MANIFESTS, plan=plan, looked_at=own))
+    state.revised, state.revised_at = {"acme", "bakery"}, NOON
+    change = Change(ChangeKind.SET_CONFIGURATION, (ChangeClass.REMAP,))
+    outcomes: dict[str, Outcome] = {"acme": Applied(1), "bakery": Skipped("not begun: stopped by SIGTERM")}
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        for name, outcome in outcomes.items():
+            changing = Plan(name, PlanStatus.CHANGE, changes=(change,))
+            await store.seen.save([SeenRow(name, LATER, encode(changing), encode(outcome))])
+        await SharedView(store, state, lambda: MANIFESTS, lambda: LATER).update()
+    assert state.revised == {"bakery"}
