@@ -26,6 +26,7 @@ class ReceivedDelivery:
     event       Codat's event type, of either webhook generation
     company_id  the company it is about; None for events of the whole account
     proof       what proved it; None = it is not to be remembered
+    proven_at   when, by Codat's clock; None = at `received_at`, which is by this machine's
     """
 
     id: str
@@ -33,6 +34,7 @@ class ReceivedDelivery:
     company_id: str | None
     received_at: datetime
     proof: DeliveryProof | None = None
+    proven_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Inbox:
             }
             is_first = await insert_new(transaction, inbox, row)
             is_new_proof = delivery.proof is not None and await record_proof(
-                transaction, delivery.event, delivery.proof, delivery.received_at
+                transaction, delivery.event, delivery.proof, delivery.proven_at or delivery.received_at
             )
             is_open = is_first or await transaction.scalar(
                 select(inbox.c.id).where(inbox.c.id == delivery.id, _IS_UNHANDLED)

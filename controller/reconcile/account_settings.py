@@ -71,7 +71,9 @@ async def plan_account_settings(run: RunContext) -> Plan | None:
         account = await _account_id(run) if VISIBLE_ACCOUNTS_PATH in parts else None
         live = await read_live_settings(parts, account, run.api)
         there = await read_live_hooks({each.hook.kind for each in desired.hooks.values()}, run)
-        hooks = plan_hooks(desired, there, await load_hook_memory(run), run.now()) if desired.hooks else NO_HOOKS
+        hooks = (
+            plan_hooks(desired, there, await load_hook_memory(run), run.service_now()) if desired.hooks else NO_HOOKS
+        )
         unread = {kind.section: why for kind, why in there.unread.items()}
         live = replace(live, unread={**live.unread, **unread})
         return plan_settings(desired, live, await _load_applied(run), hooks)

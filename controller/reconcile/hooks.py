@@ -63,7 +63,7 @@ async def record_adopted(plan: Plan, run: RunContext) -> None:
     if unbound:
         # Decided anew: since the plan was made another run may have taken one over by manifests newer than these.
         live = await read_live_hooks({each.hook.kind for each in unbound}, run)
-        adopted = plan_hooks(desired, live, memory, run.now()).adopted
+        adopted = plan_hooks(desired, live, memory, run.service_now()).adopted
         for hook in unbound:
             if hook.path in adopted:
                 await _adopt(hook, adopted[hook.path], live.hooks[hook.hook.kind], memory, run)
@@ -82,7 +82,7 @@ async def apply_hook_change(change: Change, run: RunContext) -> int:
     memory = await load_hook_memory(run)
     if change.kind is ChangeKind.DELETE_CONSUMER:
         return await _delete_replaced(declared, live, memory, run)
-    again = plan_hooks(run.fleet.account_settings, LiveHooks({declared.hook.kind: live}), memory, run.now())
+    again = plan_hooks(run.fleet.account_settings, LiveHooks({declared.hook.kind: live}), memory, run.service_now())
     if declared.path in again.adopted:
         await _adopt(declared, again.adopted[declared.path], live, memory, run)
         return 0
@@ -100,7 +100,9 @@ async def _adopt(
         return
     if begun:  # never done: what is there is as the manifest says now, which may not be what it said then
         await run.store.hooks.mark_gone(begun.row, run.now())
-    await run.store.hooks.adopt(declared.hook.kind.value, declared.name, hook_to_json(declared), remote_id, run.now())
+    await run.store.hooks.adopt(
+        declared.hook.kind.value, declared.name, hook_to_json(declared), remote_id, run.service_now()
+    )
 
 
 async def _create(declared: DeclaredHook, live: Collection[LiveHook], memory: HookMemory, run: RunContext) -> int:
@@ -110,7 +112,7 @@ async def _create(declared: DeclaredHook, live: Collection[LiveHook], memory: Ho
     known = [each.id for each in live]
     try:
         row = await run.store.hooks.begin(
-            declared.hook.kind.value, declared.name, hook_to_json(declared), known_ids=known, at=run.now()
+            declared.hook.kind.value, declared.name, hook_to_json(declared), known_ids=known, at=run.service_now()
         )
     except (StateLocked, LockEnded) as error:
         raise stop_for_lost_lock(error, run) from None
@@ -122,7 +124,7 @@ async def _create(declared: DeclaredHook, live: Collection[LiveHook], memory: Ho
     try:
         remote_id = await run.api.read_then_write(prove_then_send)
     except OutcomeUnknown as error:
-        begun = RecordedHook(row, declared, run.now(), frozenset(known))
+        begun = RecordedHook(row, declared, run.service_now(), frozenset(known))
         try:
             found = find_created_id(begun, await run.api.hooks(declared.hook.kind), memory.bound_ids)
         except (RemoteError, ApiUnusable) as failed_look:

@@ -62,15 +62,15 @@ async def _authenticate_and_save(context: WebContext, request: Request) -> str:
     except (ClientDisconnect, TimeoutError):
         return "cut-short"
     body = bytes(pieces)
-    now = context.now()
-    proof = find_proof(secrets, request.headers, body, {now, context.service_now()})
+    now, service_now = context.now(), context.service_now()
+    proof = find_proof(secrets, request.headers, body, {now, service_now})
     if isinstance(proof, NotProven):
         return "stale" if proof is NotProven.STALE else "not-proven"
     document = _parse_object(body)
     if document is None:
         return "no-json"
     event = parse_event(document)
-    delivery = replace(_build_delivery(request, event, now), proof=proof)
+    delivery = replace(_build_delivery(request, event, now), proof=proof, proven_at=service_now)
     return await _with_timeout(_save_and_enqueue(context, delivery, event.is_about_rate_limit), context.state_wait_s)
 
 

@@ -6,7 +6,8 @@ import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -222,6 +223,27 @@ def test_whatever_happens_at_a_create_there_is_one_of_each(place: Place, fault: 
         place.apply()
         assert (len(rules(place)), len(consumers(place))) == (1, 1), (at, disturbance.requests, disturbance.commits)
         assert account(place).changes == ()
+
+
+@pytest.mark.parametrize(("hours", "done_after_s"), [(-5, 40), (5, 1_000_000)], ids=["behind", "ahead"])
+def test_a_lost_create_is_decided_after_a_minute_though_the_clock_was_put_right_since(
+    place: Place, hours: int, done_after_s: int
+) -> None:
+    """Where it was behind, a second one was made at once; where it was ahead, none before the clock had caught up."""
+    place.set_create_settle(5, late=60)
+    place.skip_waits()
+    declare(place, consumers={"main": MAIN})
+    right = place.environment
+    place.environment = replace(right, clock=lambda: right.clock() + timedelta(hours=hours))
+    place.emulator.fault(CREATE_CONSUMER, "complete-late", seconds=done_after_s, code=504)
+    place.apply()
+    place.environment = right
+    place.apply()
+    assert "consumer-pending" in said(place)
+    place.wait(61)
+    place.apply()
+    assert len(consumers(place)) == 1
+    assert account(place).changes == ()
 
 
 def test_what_another_run_took_over_meanwhile_is_taken_over_once(place: Place) -> None:
