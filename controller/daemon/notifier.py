@@ -64,10 +64,7 @@ class Notifier:
         )
         outcomes = _latest_outcomes(done, latest)
         whole = done.covers_everyone and done.plan is not None and not done.incomplete_reason
-        told = await store.alerts.load_standing_topics()
-        await self._send_news(
-            standing_topics(latest, told, done.plan, outcomes, is_whole_fleet=whole), told, latest, store, done.ended
-        )
+        await self._update_alerts(done.plan, outcomes, latest, store, done.ended, is_whole_fleet=whole)
 
     async def diagnostics_changed(self, latest: ControllerStatus, store: Store, at: datetime) -> None:
         """What is on disk is broken now, or otherwise broken, or whole again."""
@@ -78,11 +75,23 @@ class Notifier:
             )
         else:
             log.info("manifests_valid")
+        await self._update_alerts(None, {}, latest, store, at, is_whole_fleet=False)
+
+    async def _update_alerts(
+        self,
+        plan: FleetPlan | None,
+        outcomes: Mapping[str, Outcome],
+        latest: ControllerStatus,
+        store: Store,
+        at: datetime,
+        *,
+        is_whole_fleet: bool,
+    ) -> None:
+        """What the state does not take or say now is due still, and goes with the next pass."""
         try:
-            before = await store.alerts.load_standing_topics()
-            await self._send_news(
-                standing_topics(latest, before, None, {}, is_whole_fleet=False), before, latest, store, at
-            )
+            told = await store.alerts.load_standing_topics()
+            now = standing_topics(latest, told, plan, outcomes, is_whole_fleet=is_whole_fleet)
+            await self._send_news(now, told, latest, store, at)
         except StateProblem as problem:
             log.warning("alert_state_failed", reason=str(problem))
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from controller.daemon.context import DaemonState
 from controller.daemon.notifier import FIRST_RETRY_WAIT_S, Notifier
@@ -41,3 +42,13 @@ async def test_a_chat_that_takes_nothing_is_left_alone_for_a_while_and_told_then
             notifier.retry_at -= 2 * FIRST_RETRY_WAIT_S
         await notifier.pass_finished(done, None, state.latest, store)
         assert len(chat.heard) == heard, "each message once more, then none for a while, and told once"
+
+
+async def test_a_state_that_does_not_say_what_the_chat_knows_is_told_as_that_and_fails_no_pass(tmp_path: Path) -> None:
+    database, done = tmp_path / "state.db", Pass((EVERYONE,), PassFailure("no answer"), USUAL_NOW, USUAL_NOW)
+    async with open_state(f"sqlite:///{database}") as store:
+        database.rename(tmp_path / "elsewhere")
+        with capture_logs() as log:
+            await Notifier(Metrics(), no_wait).pass_finished(done, None, ControllerStatus(), store)
+        (tmp_path / "elsewhere").rename(database)
+    assert [(each["event"], each["log_level"]) for each in log][1:] == [("alert_state_failed", "warning")]
