@@ -254,7 +254,7 @@ async def try_pass(
     except MerchantctlError as error:
         failure = PassFailure(str(error))
     except Exception as error:
-        log.exception("internal_error", remedy="please report this fault of merchantctl")
+        log.exception("internal_error_in_pass", because=reason, remedy="please report this fault of merchantctl")
         failure = PassFailure(internal_error_text(error))
     return Pass(keys, failure, began, daemon.run.now(), urgent=urgent, reason=reason)
 
@@ -328,7 +328,7 @@ def tell_wrong_clock(daemon: DaemonContext) -> None:
     """Once, and once more where it was right in between: whoever's writes depend on it is held."""
     told = describe_skew(daemon.run.now(), daemon.run.api.skew)
     if told and not daemon.state.wrong_clock_told:
-        log.warning("clock_differs", reason=told)
+        log.warning("clock_differs_from_codat", reason=told)
     daemon.state.wrong_clock_told = told is not None
 
 
@@ -400,7 +400,7 @@ async def take_up_changes_on_disk(daemon: DaemonContext) -> None:
             enqueue_changed_merchants(daemon.state.change_to_queue, daemon)
             daemon.state.change_to_queue = NO_CHANGE
     except StateProblem as problem:
-        log.warning("revision_unreadable", reason=str(problem))
+        log.warning("revision_comparison_failed", reason=str(problem))
         return
     except MerchantctlError as error:
         # For instance no file descriptor is left: that says nothing about the manifests, which stay in force.

@@ -32,7 +32,7 @@ class LogLine:
 
 
 def change_lines(done: Pass) -> Iterator[LogLine]:
-    """One for each change that was made, with its fields; and one for each merchant whose changes were not."""
+    """One for each change that was made, with its fields; and one for each merchant whose changes were not all made."""
     for plan, outcome in _outcomes_of_changes(done):
         merchant = {"merchant": plan.merchant, "because": done.reason, "revision": _short_revision(done)}
         match outcome:
@@ -41,7 +41,7 @@ def change_lines(done: Pass) -> Iterator[LogLine]:
                     yield LogLine("change_applied", merchant | _change_facts(change))
             case Failed(reason=why) | ChangedSincePlan(what=why):
                 facts = {"changes": [CHANGE_LABELS[each.kind][1] for each in plan.changes], "reason": why}
-                yield LogLine("changes_not_applied", merchant | {"writes": outcome.writes} | facts, warns=True)
+                yield LogLine("apply_failed", merchant | {"writes_made": outcome.writes} | facts, warns=True)
 
 
 def leaving_lines(done: Pass) -> Iterator[LogLine]:

@@ -169,7 +169,7 @@ class PostgresQueue(StateQueue):
                 self._wake_waiters()
             except _FOREIGN as error:
                 if not self._cannot_ring:
-                    log.warning("bells_not_rung", reason=first_line_said(error.__cause__ or error))
+                    log.warning("queue_wakeup_failed", reason=first_line_said(error.__cause__ or error))
                 self._cannot_ring = True
                 self._wake_waiters()
 

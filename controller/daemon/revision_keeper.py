@@ -192,7 +192,7 @@ class RevisionKeeper:
             except GitUnavailable as error:
                 self._mark_unreachable(str(error))
             except StateProblem as problem:
-                log.warning("revision_unreadable", reason=str(problem))
+                log.warning("revision_comparison_failed", reason=str(problem))
 
     async def keep_checked_out(self) -> None:
         """The folder of the commit that is followed stays, whoever else cleans up in the cache."""
@@ -207,7 +207,8 @@ class RevisionKeeper:
         """A held commit that the branch has left for the one in force again is nobody's question any more."""
         in_force = self.in_force.revision.git_commit if self.in_force else None
         if self.proposes and head == in_force and await self.store.revisions.drop_held(at=self.now()):
-            log.info("held_revision_withdrawn", commit=head)
+            held = self.held.revision.git_commit if self.held else None
+            log.info("held_revision_withdrawn", commit=held, in_force=head)
             self.held = None
 
     async def _allow_or_hold(self, head: str) -> bool:
@@ -228,7 +229,7 @@ class RevisionKeeper:
         reason = f"commit {head[:12]} {stands} {_short_id(self.in_force.revision)}, which is in force"
         held = Revision("", head, self.source_name)
         if await self.store.revisions.hold(held, reason=reason, at=self.now(), by=self.author):
-            log.warning("revision_held", reason=reason, remedy=f"merchantctl revision release {head[:12]}")
+            log.warning("revision_held", commit=head, reason=reason, remedy=f"merchantctl revision release {head[:12]}")
         self.held = await self.store.revisions.load(RevisionStatus.HELD)
         return False
 

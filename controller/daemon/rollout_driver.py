@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import field, replace
+from shlex import quote
 
 import structlog
 
@@ -39,11 +40,11 @@ log = structlog.get_logger()
 class RolloutDriver:
     """Takes a rollout up where it stands. Its waves take turns with the passes of this process.
 
-    fleet       the manifests in force
-    may_write   whether this process writes at all now
-    left_alone  the rollout that was said to be left alone, and why: said once
-    retry_at    not before then the next try, by the loop's time, where the last one did not end as it should
-    retry_wait  how long that is
+    fleet         the manifests in force
+    may_write     whether this process writes at all now
+    not_taken_up  the rollout that was said not to be taken up, and why: said once
+    retry_at      not before then the next try, by the loop's time, where the last one did not end as it should
+    retry_wait    how long that is
     """
 
     run: RunContext
@@ -52,7 +53,7 @@ class RolloutDriver:
     owner: ProcessIdentity
     fleet: Callable[[], Fleet]
     may_write: Callable[[], bool]
-    left_alone: tuple[str, str] = ("", "")
+    not_taken_up: tuple[str, str] = ("", "")
     retry_at: float = 0.0
     retry_wait: DoublingWait = field(default_factory=lambda: DoublingWait(FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S))
 
@@ -61,6 +62,7 @@ class RolloutDriver:
         now = asyncio.get_running_loop().time
         if not self.may_write() or now() < self.retry_at:
             return
+        rollout = None
         try:
             rollout = await self._take_up_orphaned()
             if rollout is not None:
@@ -69,7 +71,11 @@ class RolloutDriver:
         except (StateProblem, MerchantctlError) as error:
             wait_s = self.retry_wait.next_s()
             self.retry_at = now() + wait_s
-            log.warning("rollout_not_carried_out", reason=str(error), retry_in_seconds=wait_s)
+            facts = {"reason": str(error), "retry_in_seconds": wait_s}
+            if rollout is None:
+                log.warning("rollout_lookup_failed", **facts)
+            else:
+                log.warning("rollout_interrupted", rollout=rollout.name, **facts)
 
     async def _take_up_orphaned(self) -> Rollout | None:
         store = self.run.store
@@ -83,9 +89,9 @@ class RolloutDriver:
         except LockedByOtherRun:  # another process was quicker
             return None
         except MerchantctlError as error:
-            if self.left_alone != (rollout.name, str(error)):
-                self.left_alone = (rollout.name, str(error))
-                log.warning("rollout_left_alone", rollout=rollout.name, reason=str(error))
+            if self.not_taken_up != (rollout.name, str(error)):
+                self.not_taken_up = (rollout.name, str(error))
+                log.warning("rollout_not_taken_up", rollout=rollout.name, reason=str(error))
             return None
 
     async def _carry_out_and_give_back(self, rollout: Rollout) -> None:
@@ -95,7 +101,8 @@ class RolloutDriver:
         except (StateProblem, MerchantctlError):
             raise
         except Exception as error:
-            log.exception("internal_error", remedy="please report this fault of merchantctl")
+            remedy = f"please report this fault of merchantctl; then: merchantctl rollout resume {quote(rollout.name)}"
+            log.exception("internal_error_in_rollout", rollout=rollout.name, remedy=remedy)
             fault = internal_error_text(error)
             paused = {"state": RolloutState.PAUSED.value, "reason": fault, "since": self.run.now()}
             await self.run.store.rollouts.compare_and_set(

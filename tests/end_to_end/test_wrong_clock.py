@@ -337,7 +337,7 @@ def test_what_run_reads_and_asks_for_by_itself_is_dated_by_the_services_clock(
     quick = {"MERCHANTCTL_SYNC_POLL_INTERVAL": "1s", "MERCHANTCTL_REFRESH_AFTER": "1s"}
     with running_controller(place, **quick) as watch:
         dates = watch.wait_until(lambda: asyncio.run(noted()))
-        (told,) = [each for each in watch.log if each["event"] == "clock_differs"]
+        (told,) = [each for each in watch.log if each["event"] == "clock_differs_from_codat"]
         assert "this machine's clock is 220 days behind Codat's" in str(told["reason"])
     service = datetime.now(UTC) + DAYS_AHEAD
     assert [abs(each - service) < timedelta(hours=1) for each in dates] == [True, True]

@@ -52,7 +52,7 @@ class DataRefresher:
                 for each in () if self.api.resume_at else self._next_stale(await self.store.refresh_requests.load()):
                     number += await self._request_refresh(each)
         except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
-            log.warning("data_refresh_interrupted", reason=str(error))
+            log.warning("data_refresh_requests_interrupted", reason=str(error))
         if number:
             log.info("data_refresh_requested", merchants=number)
 

@@ -44,7 +44,7 @@ class Heartbeat:
                 failure=latest.pass_failure,
             )
         except StateProblem as problem:
-            log.warning("heartbeat_failed", reason=str(problem))
+            log.warning("heartbeat_not_recorded", reason=str(problem))
 
     @asynccontextmanager
     async def remove_at_end(self) -> AsyncIterator[None]:

@@ -34,7 +34,7 @@ class ManualSyncWatcher:
         try:
             left = [row for row in await self.store.manual_syncs.load_open() if not row.is_alive]
         except StateProblem as problem:
-            log.warning("manual_syncs_unreadable", reason=str(problem))
+            log.warning("manual_sync_rows_unreadable", reason=str(problem))
             return
         if new := [row.merchant for row in left if row.id not in self.asked]:
             self.queue.add(new, lane=Lane.EVENT)

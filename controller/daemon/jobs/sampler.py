@@ -43,7 +43,7 @@ class Sampler:
             if await self.store.samples.record(Sample(now, fleet_counts(latest)), SAMPLE_INTERVAL):
                 await self.store.samples.thin(now)
         except StateProblem as problem:
-            log.warning("sample_failed", reason=str(problem))
+            log.warning("fleet_sample_not_recorded", reason=str(problem))
 
 
 def fleet_counts(latest: ControllerStatus) -> Mapping[str, int]:

@@ -57,7 +57,7 @@ class SyncPoller:
                 for plan in () if self.api.resume_at else self._next_due(known):
                     await self._poll_one(plan, known.get(plan.merchant))
         except (RemoteLimitReached, ApiUnusable, StateProblem) as error:
-            log.warning("sync_status_unreadable", reason=str(error))
+            log.warning("sync_status_reads_interrupted", reason=str(error))
 
     async def _poll_one(self, plan: Plan, before: LastSyncRow | None) -> None:
         assert plan.company_id is not None, "in service is only who has a company"

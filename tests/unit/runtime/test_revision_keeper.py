@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.revision_keeper import RevisionKeeper, Standing, judge_revision
@@ -242,8 +243,11 @@ async def test_a_held_commit_that_the_branch_has_left_again_is_no_question_any_m
     await follower.poll()
     assert "is older than" in str(follower.keeper.note)
     follower.repository.reset(second)
-    assert await follower.poll() == second
+    with capture_logs() as log:
+        assert await follower.poll() == second
     assert follower.keeper.note is None
+    (withdrawn,) = [each for each in log if each["event"] == "held_revision_withdrawn"]
+    assert (withdrawn["commit"], withdrawn["in_force"]) == (follower.first, second)
 
 
 async def test_a_mirror_that_lags_behind_holds_nothing_and_a_commit_that_is_gone_is_held(follower: Follower) -> None:

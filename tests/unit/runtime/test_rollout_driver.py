@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
 from structlog.testing import capture_logs
 
 from controller.daemon.context import DaemonState
@@ -13,8 +14,11 @@ from controller.daemon.pass_lock import PassLock
 from controller.daemon.rollout_driver import MAX_RETRY_WAIT_S, RolloutDriver
 from controller.model.controller_status import ControllerStatus
 from controller.model.desired import Fleet
+from controller.model.errors import MerchantctlError
+from controller.model.rollout import MemberState, RolloutSpec
 from controller.reconcile.context import RunContext
-from state import ProcessIdentity, open_state
+from state import MemberRow, ProcessIdentity, open_state
+from tests.build import USUAL_NOW
 from tests.unit.runtime.test_pass_lock import StateLock
 
 FLEET = Fleet({}, frozenset(), (), True, "")
@@ -36,6 +40,44 @@ async def test_what_fails_for_a_week_is_tried_every_few_minutes_and_ends_nothing
             for _ in range(7 * 24 * 12):
                 driver.retry_at = 0
                 await driver.drive()
+        assert {each["event"] for each in log} == {"rollout_lookup_failed"}, "nobody knows whether there is one"
         waits = [each["retry_in_seconds"] for each in log]
         assert (waits[:3], waits[-1], len(waits)) == ([5, 10, 20], MAX_RETRY_WAIT_S, 7 * 24 * 12)
         (tmp_path / "elsewhere").rename(database)
+
+
+@pytest.mark.parametrize(
+    ("error", "event", "state"),
+    [
+        (MerchantctlError("not now"), "rollout_interrupted", "running"),
+        (RuntimeError("a bug"), "internal_error_in_rollout", "paused"),
+    ],
+)
+async def test_a_rollout_that_does_not_go_on_is_named(tmp_path: Path, error: Exception, event: str, state: str) -> None:
+    """After a bug it waits for a person; else it is tried again."""
+    manifests = iter([FLEET])
+
+    def fleet() -> Fleet:
+        """Once, for it to be taken up; nobody gets any to carry it out with."""
+        if left := next(manifests, None):
+            return left
+        raise error
+
+    members = [MemberRow("ann", 1, "digest", MemberState.DONE.value)]
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        owner = ProcessIdentity.current("run")
+        await store.rollouts.begin("spring", RolloutSpec(("100%",)).to_json(), members, owner, USUAL_NOW)
+        driver = RolloutDriver(
+            cast(RunContext, SimpleNamespace(store=store, now=lambda: USUAL_NOW)),
+            PassLock(StateLock(), lambda: FLEET),
+            DaemonState(ControllerStatus()),
+            owner,
+            fleet=fleet,
+            may_write=lambda: True,
+        )
+        with capture_logs() as log:
+            await driver.drive()
+        row = await store.rollouts.load("spring")
+    assert [(each["event"], each["rollout"]) for each in log] == [("rollout_taken_up", "spring"), (event, "spring")]
+    assert row
+    assert row.state == state

@@ -105,12 +105,13 @@ def test_a_change_that_was_made_is_a_line_with_its_fields_why_and_under_which_re
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("outcome", [Failed("refused", retryable=False, writes=0), ChangedSincePlan("it is gone")])
+@pytest.mark.parametrize("outcome", [Failed("refused", retryable=False, writes=1), ChangedSincePlan("it is gone", 1)])
 def test_changes_that_were_not_made_are_a_warning_with_the_reason(outcome: Failed | ChangedSincePlan) -> None:
     plan = Plan("ann", PlanStatus.CHANGE, changes=(CHANGE,))
     (line,) = change_lines(look(FleetReport(fleet(plan), {"ann": outcome}, USUAL_NOW, USUAL_NOW)))
-    assert (line.event, line.warns) == ("changes_not_applied", True)
+    assert (line.event, line.warns) == ("apply_failed", True)
     assert line.facts["reason"] in ("refused", "it is gone")
+    assert line.facts["writes_made"] == 1
 
 
 def test_a_finding_is_told_when_it_comes_and_when_it_goes_and_not_in_between() -> None:
