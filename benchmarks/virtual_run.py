@@ -29,7 +29,7 @@ from benchmarks.virtual_time import VirtualLoop, run
 from controller.codat.network import open_network
 from controller.daemon import loop, scheduler, state_queue
 from controller.daemon.bootstrap import run_daemon
-from controller.daemon.jobs import heartbeat, manual_sync_watcher, shared_view
+from controller.daemon.jobs import abandoned_sync_watcher, heartbeat, shared_view
 from controller.environment import Environment
 from controller.settings import Settings
 from state.claims import HEARTBEATS_PER_LEASE
@@ -232,7 +232,7 @@ def _tell(story: Story, settings: Settings, log: Path, answer: Any) -> None:
     loop.MANIFEST_POLL_INTERVAL_S = loop.SCHEMA_CHECK_INTERVAL_S = POLL_INTERVAL_S
     loop.ROLLOUT_DRIVE_INTERVAL_S = POLL_INTERVAL_S  # type: ignore[attr-defined]
     scheduler.CLOCK_CHECK_INTERVAL_S = POLL_INTERVAL_S
-    shared_view.SHARED_VIEW_INTERVAL_S = manual_sync_watcher.MANUAL_SYNC_CHECK_INTERVAL_S = POLL_INTERVAL_S
+    shared_view.SHARED_VIEW_INTERVAL_S = abandoned_sync_watcher.MANUAL_SYNC_CHECK_INTERVAL_S = POLL_INTERVAL_S
     heartbeat.SIGN_OF_LIFE_INTERVAL_S = state_queue.HEARTBEAT_INTERVAL_S = POLL_INTERVAL_S
     state_queue.TICK_INTERVAL_S = TICK_INTERVAL_S
     settings = replace(settings, lock_lease=HEARTBEATS_PER_LEASE * POLL_INTERVAL_S)

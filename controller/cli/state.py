@@ -130,7 +130,7 @@ def rebind(settings: Settings) -> None:
     For a new address of the same account. Another account needs another state.
     """
     from controller.cli.terminal import environment, run_async
-    from controller.operations.rebind import rebind as rebind_state
+    from controller.operations.state_rebind import rebind as rebind_state
 
     account = run_async(rebind_state(settings, environment()))
     account_text = f", account {account.client_id}" if account.client_id else ""

@@ -5,7 +5,7 @@
     context           what the loop was given, and what it keeps
     workqueue         which merchants are due when: names, or EVERYONE
     state_queue       the same promise over all processes of one state, from its rows
-    outage            while the state is out of reach: nothing is looked at, and it goes on by itself
+    state_outage      while the state is out of reach: nothing is looked at, and it goes on by itself
     pass_result       one pass, and what it came to
     requeue           who is to be reconciled once more after a pass, and when; pure
     manifest_watcher  the newest manifests that are whole

@@ -20,11 +20,11 @@ import structlog
 
 from controller.daemon.context import DaemonContext, DaemonState
 from controller.daemon.declared_secrets import DeclaredSecrets
+from controller.daemon.jobs.abandoned_sync_watcher import AbandonedSyncWatcher
 from controller.daemon.jobs.account_keeper import AccountKeeper
 from controller.daemon.jobs.data_refresher import DataRefresher
 from controller.daemon.jobs.heartbeat import Heartbeat
 from controller.daemon.jobs.listing_watcher import ListingWatcher
-from controller.daemon.jobs.manual_sync_watcher import ManualSyncWatcher
 from controller.daemon.jobs.report_sender import ReportSender
 from controller.daemon.jobs.resync import Resync
 from controller.daemon.jobs.sampler import Sampler
@@ -398,7 +398,7 @@ def _build_jobs(
     if not options.once:
         yield Resync(queue, state, lambda: watcher.fleet.merchants, run.now, settings.resync).timer
         yield AccountKeeper(queue, lambda: watcher.fleet).timer
-        yield ManualSyncWatcher(run.store, queue).timer
+        yield AbandonedSyncWatcher(run.store, queue).timer
     yield SharedView(run.store, state, lambda: watcher.fleet, run.now).timer
     yield Sampler(run.store, lambda: state.latest, run.now).timer
     if settings.reports and not options.once:

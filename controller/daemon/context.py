@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from controller.daemon.manifest_watcher import NO_CHANGE, ManifestChange, ManifestWatcher, compare_manifests
 from controller.daemon.notifier import Notifier
-from controller.daemon.outage import StateOutage
 from controller.daemon.pass_lock import PassLock
 from controller.daemon.pass_result import Pass, PassFailure
 from controller.daemon.revision_keeper import RevisionKeeper
 from controller.daemon.scheduler import Timer
+from controller.daemon.state_outage import StateOutage
 from controller.daemon.workqueue import Queue
 from controller.model.controller_status import ControllerStatus, SeenMerchant, merge_pass
 from controller.model.desired import Diagnostic, Fleet

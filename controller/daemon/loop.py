@@ -40,7 +40,7 @@ from controller.reconcile.failure_policy import backoff, internal_error_text
 from controller.reconcile.fence import in_flight_until
 from controller.reconcile.fleet import plan_fleet_and_account_settings, reconcile, record_plan
 from controller.reconcile.load_snapshot import load_snapshot
-from controller.reconcile.takeovers import Takeovers
+from controller.reconcile.pass_takeovers import Takeovers
 from state.errors import StateProblem, StateUnreachable
 
 URGENT_PASSES_AT_ONCE = 4

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from controller.daemon.pass_result import declared_names
 from controller.model.desired import Fleet
-from controller.reconcile.takeovers import Takeovers
+from controller.reconcile.pass_takeovers import Takeovers
 from state.errors import StateLocked
 
 OpenLock = Callable[[float], AbstractAsyncContextManager[datetime | None]]

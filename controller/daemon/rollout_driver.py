@@ -20,7 +20,7 @@ from controller.model.run import Records
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import internal_error_text
-from controller.reconcile.rollout_rows import load_newest_rollout
+from controller.reconcile.load_rollout import load_newest_rollout
 from controller.rollout.operations import policy_of
 from controller.rollout.record import claim_and_resume_rollout
 from controller.rollout.run import RolloutSession, run_waves

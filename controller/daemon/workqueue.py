@@ -4,7 +4,7 @@ add(acme, after 60 s)  ·  add(acme)  ──▶  acme is due at once: the earlie
 
 A key is in work once at a time, from being handed out until `done`; added meanwhile it is handed out again afterwards.
 Only an event does not wait for that: it takes the key over from a long pass of this process, which leaves it alone
-(`controller.reconcile.takeovers`).
+(`controller.reconcile.pass_takeovers`).
 
 `get` hands out whoever is due to long passes; `get_urgent`, to short ones, whomever something has happened to. Neither
 waits for the other. Here is what a queue promises, and the queue of a process that shares nothing; the one that

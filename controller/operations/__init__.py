@@ -9,7 +9,7 @@
     refresh            refresh: Codat is asked to read the books again
     one_merchant       the company of one declared merchant, for those that are about one, push among them:
     link, sync         link, sync
-    rebind             state rebind
+    state_rebind       state rebind
     state_export_check state import: whether an exported state is whole, before it is imported
 
 Never here: what should change (planning), how it is written (reconcile), how it is shown (reporting, cli).

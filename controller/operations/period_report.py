@@ -15,9 +15,9 @@ from controller.model.run import Scope
 from controller.operations.bootstrap import load_manifests, open_store
 from controller.planning.not_booked import find_not_booked
 from controller.reconcile.condition_ages import parse_statuses
+from controller.reconcile.load_rollout import load_newest_rollout
 from controller.reconcile.load_snapshot import select_merchants
 from controller.reconcile.persist import last_sync_from_row
-from controller.reconcile.rollout_rows import load_newest_rollout
 from controller.reconcile.seen import load_seen, load_seen_fleet
 from controller.settings import Settings
 from state import Sample, Store

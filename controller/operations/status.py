@@ -19,7 +19,7 @@ from controller.planning.during_manual_sync import hold_during
 from controller.planning.merchant_renames import RenamePlan
 from controller.reconcile.condition_ages import with_condition_ages
 from controller.reconcile.load_snapshot import select_merchants
-from controller.reconcile.manual_syncs import load_open_manual_syncs
+from controller.reconcile.open_manual_syncs import load_open_manual_syncs
 from controller.reconcile.seen import load_seen, load_seen_fleet, with_seen_plans
 from controller.settings import Settings
 from controller.untrusted_text import mask_passwords

@@ -4,7 +4,7 @@ look first ─▶ preview ─▶ asked ─▶ on disk ─▶ switched off ─▶
     └─ not linked, not configured, before the start date, synchronised already: nothing is sent
 
 While it is open the merchant is to be off for every process, and whoever looks at it after this one died goes on from
-where it was (`reconcile.manual_syncs`). Only this process requests the sync.
+where it was (`reconcile.open_manual_syncs`). Only this process requests the sync.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from controller.quick_dataclasses import dataclass
 from controller.reconcile.fence import LOCK_LOST_MESSAGE, LockLost, fence
 from controller.reconcile.finding_history import begin_run
 from controller.reconcile.last_sync import read_latest_sync
-from controller.reconcile.manual_syncs import NOT_BEGUN, is_abandoned, read_manual_sync_outcome
 from controller.reconcile.merchant_lease import awaited_leases
 from controller.reconcile.observe import has_both_links
+from controller.reconcile.open_manual_syncs import NOT_BEGUN, is_abandoned, read_manual_sync_outcome
 from controller.reconcile.snapshot import RunSnapshot
 from controller.settings import Settings
 from state import EventRow, ManualSyncRow, Store

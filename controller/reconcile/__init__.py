@@ -7,7 +7,7 @@
     observe            what Codat says of one merchant, and how sure that is
     in_sync_cache      merchants that need no new plan, since nothing of theirs changed
     fleet_plan         all plans together: limits, what could not be read, what is said of the fleet as a whole
-    saved_plan         a saved plan, compared with what is planned now
+    saved_plan_check   a saved plan, compared with what is planned now
     apply              a plan's changes, one after another, each with its intent on disk before it cannot be undone
     listing_for_creates  the listing that company creates rest on
     concurrent_creates  after creates: whether somebody made the same company meanwhile
@@ -22,6 +22,10 @@
     finding_history    since when each finding is open
     merchant_identity  whose company is whose
     account_identity   which account the state belongs to
+    fleet_membership   which merchants came and went since the last load that was carried out
+    in_flight_changes  what passes beside this one may not have made yet
+    pass_takeovers     merchants that a short pass takes over from a long one
+    open_manual_syncs  who is switched off for a manual sync, and whether it has ended
     rollout_holds      merchants that a rollout holds
     last_sync          how a merchant's latest sync went, read and recorded
 

@@ -15,7 +15,7 @@ from controller.model.report import FleetReport
 from controller.model.run import Author, Records, RunPolicy, Scope
 from controller.planning.clock_skew import service_time
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.judged_changes import JudgedChanges
+from controller.reconcile.in_flight_changes import InFlightChanges
 from state import Intent, StateLock, Store
 
 
@@ -107,7 +107,7 @@ class RunContext:
     limits                  what that environment sets otherwise than `planning.limits`: (number, per cent) by class
     records                 what of the ledger it writes
     author                  who it is, for the history
-    judged_changes          of all passes of this process
+    in_flight_changes          of all passes of this process
     """
 
     fleet: Fleet
@@ -131,7 +131,7 @@ class RunContext:
     limits: Mapping[ChangeClass, tuple[int, int]] = field(default_factory=dict)
     records: Records = Records.NONE
     author: Author = field(default_factory=lambda: Author("apply"))
-    judged_changes: JudgedChanges = field(default_factory=JudgedChanges)
+    in_flight_changes: InFlightChanges = field(default_factory=InFlightChanges)
 
     def now(self) -> datetime:
         """The time by this machine's clock: for what concerns nobody but us."""

@@ -27,7 +27,6 @@ from controller.reconcile.account_settings import (
 from controller.reconcile.concurrency import apply_all, plan_all
 from controller.reconcile.concurrent_creates import fail_concurrent_creates
 from controller.reconcile.context import RunContext, StopSignal
-from controller.reconcile.declared_changes import record_declared_change
 from controller.reconcile.failure_policy import (
     ONCE_QUOTA_IS_BACK,
     QUOTA_USED_UP,
@@ -38,17 +37,18 @@ from controller.reconcile.failure_policy import (
     stop_for_unusable_api,
 )
 from controller.reconcile.finding_history import ExecutedRun, begin_run, record_and_date_findings
+from controller.reconcile.fleet_membership import record_membership_change
 from controller.reconcile.fleet_plan import build_fleet_plan
 from controller.reconcile.load_snapshot import recover_then_snapshot
 from controller.reconcile.merchant_identity import apply_renames, rename_events
 from controller.reconcile.merchant_lease import awaited_leases
+from controller.reconcile.pass_takeovers import Takeovers
 from controller.reconcile.persist import history_events, persist_configured
 from controller.reconcile.plan_merchant import Applier, apply_and_record
 from controller.reconcile.recent_changes import recent_automatic_changes
 from controller.reconcile.retry_lost_creates import retry_lost_creates
-from controller.reconcile.saved_plan import drop_stale
+from controller.reconcile.saved_plan_check import drop_stale
 from controller.reconcile.snapshot import RunSnapshot
-from controller.reconcile.takeovers import Takeovers
 from controller.reconcile.unchanged_looks import UnchangedLooks
 from controller.reporting.formatting import format_count
 from state import EventRow
@@ -72,13 +72,13 @@ async def reconcile(
     # Not before: this pass has looked for the lost creates, and two may not look for the same ones (decision 33).
     takeovers.allow()
     plan, stale = drop_stale(await plan_fleet_and_account_settings(snapshot, began=started), saved_plan)
-    with run.judged_changes.reserved(plan.plans):
+    with run.in_flight_changes.reserved(plan.plans):
         writable = may_write_else_stop(plan, run.stop)
         if plan.refusal:
             # Nobody has declined these manifests: whoever comes with the next ones did not come with these.
             # Not with renames: nothing is renamed in the state yet, and these rows stand under the new names already.
             if run.policy.automatic and not snapshot.renames.acting:
-                await record_declared_change(snapshot.declared, run.store, after_renames=False)
+                await record_membership_change(snapshot.declared, run.store, after_renames=False)
             return await record_plan(await _apply_account_settings_if_automatic(plan, run), run, started, takeovers)
         if writable:
             plan, agreed = confirm_what_can_be_shown(plan, confirm)
@@ -142,7 +142,7 @@ async def plan_fleet_and_account_settings(
     snapshot: RunSnapshot, *, will_be_repeated: bool = False, began: datetime | None = None
 ) -> FleetPlan:
     """Everyone's plan, and that of the account's own settings where the run is about everyone. See `plan_fleet`."""
-    # The account first: from the judging of the plans to `JudgedChanges.reserved` nothing may wait.
+    # The account first: from the judging of the plans to `InFlightChanges.reserved` nothing may wait.
     account = await plan_account_settings(snapshot.run)
     plan = await plan_fleet(snapshot, will_be_repeated=will_be_repeated, began=began)
     return add_account_settings_plan(plan, account, snapshot.run)
@@ -184,7 +184,7 @@ async def execute(
     renamed = snapshot.renames.acting
     async with awaited_leases({*renamed, *renamed.values()}, run):
         moved = await apply_renames(run.fleet, snapshot.renames, run.store, started)
-        await record_declared_change(snapshot.declared, run.store, after_renames=bool(moved))
+        await record_membership_change(snapshot.declared, run.store, after_renames=bool(moved))
     await run.store.rollouts.release_holds(snapshot.released_holds)
     run_id = await begin_run(run, started)
     await run.store.runs.record_events(run_id, rename_events(run_id, started, moved))

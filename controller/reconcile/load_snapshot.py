@@ -18,10 +18,10 @@ from controller.planning.during_manual_sync import desired_during, recorded_duri
 from controller.planning.merchant_renames import under_new_names
 from controller.reconcile.account_identity import company_id_by_merchant, verify_account
 from controller.reconcile.context import RunContext
-from controller.reconcile.declared_changes import find_unclear_renames, load_declared_change
-from controller.reconcile.manual_syncs import end_abandoned_syncs_if_over, load_open_manual_syncs
+from controller.reconcile.fleet_membership import find_unclear_renames, load_membership_change
 from controller.reconcile.merchant_identity import find_contested, resolve_renames
 from controller.reconcile.observe import cross_check
+from controller.reconcile.open_manual_syncs import end_abandoned_syncs_if_over, load_open_manual_syncs
 from controller.reconcile.persist import recorded_state_of
 from controller.reconcile.recover_intents import settle_intents
 from controller.reconcile.rollout_holds import load_active_and_released_holds
@@ -70,7 +70,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
     recorded = {name: recorded_state_of(row, syncs.get(name)) for name, row in rows.items()}
     without_manifest = merchants_without_manifest(run.fleet, run.scope, recorded) or ()
     company_index = await _find_companies((*desired, *without_manifest), recorded, listing, run)
-    declared = await load_declared_change(run.fleet, rows, renames, run.policy, run.store)
+    declared = await load_membership_change(run.fleet, rows, renames, run.policy, run.store)
     contested = find_contested(run.fleet, rows, renames, company_index)
     contested |= find_unclear_renames(rows, declared.possible_renames, contested)
     open_syncs = await load_open_manual_syncs(run.store, renames)

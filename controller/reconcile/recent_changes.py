@@ -25,9 +25,9 @@ async def recent_automatic_changes(run: RunContext) -> Mapping[ChangeClass, int]
     if not run.policy.automatic:
         return {}
     # Before, too: what another pass writes while this reads is not among the counts, and that pass may have ended then.
-    judged_before = run.judged_changes.counts.copy()
+    judged_before = run.in_flight_changes.counts.copy()
     counts = await run.store.runs.count_unconfirmed_writes(run.service_now() - LIMIT_WINDOW)
-    judged = judged_before | run.judged_changes.counts
+    judged = judged_before | run.in_flight_changes.counts
     return {cls: counts.get(cls.value, 0) + judged[cls] for cls in LIMITED_CLASSES}
 
 

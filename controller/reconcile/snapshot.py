@@ -24,7 +24,7 @@ from controller.planning.holds import RolloutHold
 from controller.planning.merchant_renames import RenamePlan
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
-from controller.reconcile.declared_changes import DeclaredChange
+from controller.reconcile.fleet_membership import MembershipChange
 from controller.reconcile.listing_for_creates import RunCreates
 from controller.reconcile.recent_documents import RecentDocuments
 from controller.reconcile.similar_names import SimilarNames
@@ -105,7 +105,7 @@ class RunSnapshot:
     account_to_record: RemoteAccount | None = None
     renames: RenamePlan = field(default_factory=RenamePlan)
     contested: Mapping[str, Finding] = field(default_factory=dict)
-    declared: DeclaredChange = field(default_factory=DeclaredChange)
+    declared: MembershipChange = field(default_factory=MembershipChange)
     reads_at_start: int = 0
 
     pending_intents: Mapping[str, Intent] = field(default_factory=dict)

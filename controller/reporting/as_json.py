@@ -38,7 +38,7 @@ from controller.reporting.closed_merchants import closed_json
 from controller.reporting.data_age import data_age_json, fleet_data_age_json
 from controller.reporting.formatting import format_iso
 from controller.reporting.last_syncs import last_and_next_sync_json, last_syncs_summary_json
-from controller.reporting.provenance import provenance_json, shown_json
+from controller.reporting.report_provenance import provenance_json, shown_json
 from controller.untrusted_text import dump_json
 
 REPORT_SCHEMA_VERSION = 2

@@ -12,7 +12,7 @@ from controller.model.report import FleetPlan
 from controller.model.severity import finding_severity
 from controller.reporting.as_json import findings_of, unmanaged_findings
 from controller.reporting.formatting import clean, format_iso, format_value
-from controller.reporting.provenance import provenance_json
+from controller.reporting.report_provenance import provenance_json
 
 FINDING_COLUMNS = (
     "merchant",

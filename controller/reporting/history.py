@@ -13,7 +13,7 @@ from controller.model.run import Author
 from controller.model.values import value_from_json
 from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import CHANGE_LABELS, align_columns, clean, format_iso, format_time, format_value
-from controller.reporting.provenance import SHORT_REVISION_DIGITS
+from controller.reporting.report_provenance import SHORT_REVISION_DIGITS
 
 
 class Event(Protocol):

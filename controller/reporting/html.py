@@ -23,7 +23,7 @@ from controller.reporting.html_groups import groups_html, tiles
 from controller.reporting.html_page import FILTER, Section, bullets, facts, page, paragraph
 from controller.reporting.last_syncs import last_syncs_age_text
 from controller.reporting.period_words import FUNNEL_WORDS, age_range_words
-from controller.reporting.provenance import SHORT_REVISION_DIGITS, provenance_text, scope_text, shown_text
+from controller.reporting.report_provenance import SHORT_REVISION_DIGITS, provenance_text, scope_text, shown_text
 from controller.reporting.text import apply_summary, limit_exceeded_text, plan_summary
 from controller.reporting.text_drift_and_status import drift_summary, label_title
 

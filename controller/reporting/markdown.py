@@ -18,7 +18,7 @@ from controller.reporting.group_words import actor_sentence, filter_flags, sever
 from controller.reporting.last_syncs import last_syncs_age_text
 from controller.reporting.markdown_escape import code_span, escape_markdown
 from controller.reporting.markdown_groups import bullets_within, count_characters, groups_within, listed_within
-from controller.reporting.provenance import provenance_text, shown_text
+from controller.reporting.report_provenance import provenance_text, shown_text
 from controller.reporting.text import apply_summary, limit_exceeded_text, plan_summary
 from controller.reporting.text_drift_and_status import drift_summary, label_title
 

@@ -14,7 +14,7 @@ from controller.reporting.formatting import format_time
 from controller.reporting.html_figures import bars, days_chart, trends_chart
 from controller.reporting.html_groups import groups_html, tiles
 from controller.reporting.html_page import FILTER, Section, bullets, facts, page, paragraph, plain_table
-from controller.reporting.provenance import SHORT_REVISION_DIGITS, shown_text
+from controller.reporting.report_provenance import SHORT_REVISION_DIGITS, shown_text
 
 
 def period_report_html(report: PeriodReport) -> str:

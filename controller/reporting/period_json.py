@@ -13,7 +13,7 @@ from controller.model.rollout import Rollout
 from controller.model.severity import finding_severity
 from controller.reporting.as_json import finding_json
 from controller.reporting.formatting import format_iso
-from controller.reporting.provenance import shown_json
+from controller.reporting.report_provenance import shown_json
 from controller.reporting.rollout import wave_json
 
 PERIOD_REPORT_SCHEMA_VERSION = 1

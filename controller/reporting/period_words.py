@@ -16,7 +16,7 @@ from controller.model.not_booked import (
 from controller.model.period_report import AGE_LIMITS, ClosedFinding, PeriodReport
 from controller.model.rollout import MemberState, Rollout
 from controller.reporting.formatting import ACTOR_WORDS, clean, format_count, format_list, format_time
-from controller.reporting.provenance import SHORT_REVISION_DIGITS, shown_text
+from controller.reporting.report_provenance import SHORT_REVISION_DIGITS, shown_text
 
 FUNNEL_WORDS = {
     "declared": "declared in a manifest",

@@ -52,7 +52,7 @@ from controller.reporting.formatting import (
 from controller.reporting.group_words import actor_sentence
 from controller.reporting.identical_blocks import MIN_GROUP_SIZE, collapse_identical
 from controller.reporting.paint import STYLE_BY_WORD, WITHOUT_COLOUR, Paint
-from controller.reporting.provenance import provenance_text
+from controller.reporting.report_provenance import provenance_text
 
 _STATE_WORDS = tuple((state, STATUS_MEANINGS[MerchantStatus(state.value)].label) for state in PlanStatus)
 

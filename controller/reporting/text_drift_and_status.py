@@ -17,7 +17,7 @@ from controller.reporting.data_age import data_age_text, oldest_data_rows
 from controller.reporting.formatting import align_columns, clean, format_count, format_time
 from controller.reporting.last_syncs import last_sync_short_text, last_sync_text, last_syncs_age_text, next_sync_text
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
-from controller.reporting.provenance import shown_text
+from controller.reporting.report_provenance import shown_text
 from controller.reporting.text import (
     actor_lines,
     block_lines_unread_last,

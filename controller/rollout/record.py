@@ -14,7 +14,7 @@ from controller.model.rollout import (
     Rollout,
     RolloutState,
 )
-from controller.reconcile.rollout_rows import load_rollout_of_row
+from controller.reconcile.load_rollout import load_rollout_of_row
 from controller.reporting.formatting import format_list
 from state import ProcessIdentity, RolloutRow, Store
 

@@ -41,12 +41,12 @@ from controller.reconcile.failure_policy import skipped_by_stop
 from controller.reconcile.fleet import may_write_else_stop, plan_fleet, reconcile
 from controller.reconcile.fleet_plan import build_fleet_plan
 from controller.reconcile.last_sync import read_latest_sync
+from controller.reconcile.load_rollout import load_newest_rollout
 from controller.reconcile.load_snapshot import load_snapshot, recover_then_snapshot
 from controller.reconcile.merchant_identity import apply_renames, resolve_renames
 from controller.reconcile.merchant_lease import awaited_leases
 from controller.reconcile.plan_merchant import Applier, apply_and_record
 from controller.reconcile.recent_changes import recent_automatic_changes
-from controller.reconcile.rollout_rows import load_newest_rollout
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count, format_list, format_time
 from controller.rollout.gate import (

@@ -35,11 +35,11 @@ from controller.planning.holds import declared_or_assumed_hold
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.fleet import confirm_changes, execute, may_write_else_stop, plan_fleet
+from controller.reconcile.load_rollout import load_newest_rollout
 from controller.reconcile.load_snapshot import recover_then_snapshot
+from controller.reconcile.pass_takeovers import Takeovers
 from controller.reconcile.plan_merchant import Applier, apply_and_record
-from controller.reconcile.rollout_rows import load_newest_rollout
 from controller.reconcile.snapshot import RunSnapshot
-from controller.reconcile.takeovers import Takeovers
 from controller.reporting.formatting import format_list
 from controller.rollout.gate import changes_only_existing, member_result, result_by_status
 from controller.rollout.record import describe_position, load_rollout

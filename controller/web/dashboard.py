@@ -13,7 +13,7 @@ from controller.model.merchant_status import STATUS_MEANINGS, MerchantStatus
 from controller.model.plan import Actor
 from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 from controller.quick_dataclasses import dataclass
-from controller.reporting.provenance import provenance_text
+from controller.reporting.report_provenance import provenance_text
 from controller.web.charts import (
     CHART_HEIGHT,
     CHART_WIDTH,

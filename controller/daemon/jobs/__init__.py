@@ -3,6 +3,7 @@
 resync            whose turn it is, evenly spread
 listing_watcher   whose connections, name or company changed
 sync_poller       how each merchant's latest sync went
+abandoned_sync_watcher  merchants that a dead `sync` has left switched off
 data_refresher    reference data that has grown old is pulled again
 heartbeat         this process's sign of life
 shared_view       what other processes saw on the same state

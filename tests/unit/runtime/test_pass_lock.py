@@ -15,8 +15,8 @@ from controller.daemon.pass_lock import MAX_SHORT_PASS_WAIT_S, HeldElsewhere, Pa
 from controller.model.desired import Fleet
 from controller.model.plan import Change, ChangeKind, Plan, PlanStatus
 from controller.model.report import Applied, Outcome, Skipped, Unchanged
+from controller.reconcile.pass_takeovers import RecordOutcomes, Takeovers
 from controller.reconcile.snapshot import RunSnapshot
-from controller.reconcile.takeovers import RecordOutcomes, Takeovers
 from state import ProcessIdentity
 from state.errors import StateLocked
 from tests.build import desired_merchant

@@ -10,7 +10,7 @@ from controller.model.plan import ChangeClass, Plan
 from controller.planning.unattended_limits import limited_classes
 
 
-class JudgedChanges:
+class InFlightChanges:
     """Shared by the passes of a process. `counts`: by class."""
 
     def __init__(self) -> None:

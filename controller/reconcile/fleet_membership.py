@@ -23,7 +23,7 @@ from state import DeclaredRow, MerchantRecord, Store
 
 
 @dataclass(frozen=True, slots=True)
-class DeclaredChange:
+class MembershipChange:
     """This load beside the last one that was carried out, under the names of this run.
 
     digest, recorded_digest  of this load, and of that one
@@ -40,12 +40,12 @@ class DeclaredChange:
     possible_renames: Mapping[str, PossibleRename] = field(default_factory=dict)
 
 
-async def load_declared_change(
+async def load_membership_change(
     fleet: Fleet, rows: Mapping[str, MerchantRecord], renames: RenamePlan, policy: RunPolicy, store: Store
-) -> DeclaredChange:
+) -> MembershipChange:
     """Of manifests that are not sound: nothing. `rows` are under the names of this run."""
     if not fleet.root_is_complete:
-        return DeclaredChange()
+        return MembershipChange()
     digest = _digest_of_declared(fleet)
     recorded = await store.declarations.load_to_compare("" if renames.acting else digest)
     before = under_new_names({name: _declaration(row) for name, row in recorded.rows.items()}, renames)
@@ -55,7 +55,7 @@ async def load_declared_change(
     released = policy.released_merchants(TAKE_DOWN)
     after = {name: _released_if_gone(each) if name in released else each for name, each in after.items()}
     possible = {name: each for name, each in find_possible_renames(after).items() if name in bound}
-    return DeclaredChange(
+    return MembershipChange(
         digest,
         recorded.digest,
         after,
@@ -65,7 +65,7 @@ async def load_declared_change(
     )
 
 
-async def record_declared_change(change: DeclaredChange, store: Store, *, after_renames: bool) -> None:
+async def record_membership_change(change: MembershipChange, store: Store, *, after_renames: bool) -> None:
     """Once this load is carried out. Where another run has recorded another load meanwhile, that one stays.
 
     after_renames  this run has just moved names, which makes the recorded load unknown

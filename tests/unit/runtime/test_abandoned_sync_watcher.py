@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from controller.daemon.jobs.manual_sync_watcher import ManualSyncWatcher
+from controller.daemon.jobs.abandoned_sync_watcher import AbandonedSyncWatcher
 from controller.daemon.workqueue import Lane, WorkQueue
 from state import ProcessIdentity, open_state
 
@@ -31,7 +31,7 @@ async def test_who_was_left_is_asked_for_once_and_who_is_synchronised_just_now_i
         for name, owner in (("alive", US), ("dead", replace(US, pid=2**22 + 1))):
             at = datetime.now(UTC)
             await store.manual_syncs.begin(name, name, was_enabled=True, previous_sync=None, owner=owner, at=at)
-        watcher = ManualSyncWatcher(store, queue)
+        watcher = AbandonedSyncWatcher(store, queue)
         for _ in range(2):
             await watcher.enqueue_abandoned()
     assert queue.urgent == ["dead"]

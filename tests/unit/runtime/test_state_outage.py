@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from controller.daemon.outage import FIRST_RETRY_WAIT_S, StateOutage
+from controller.daemon.state_outage import FIRST_RETRY_WAIT_S, StateOutage
 from state.errors import StateUnreachable
 
 

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class ManualSyncWatcher:
+class AbandonedSyncWatcher:
     """`asked`: the manual syncs that a look was asked for. That asks for the next itself while one runs still."""
 
     store: Store
