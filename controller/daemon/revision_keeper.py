@@ -222,8 +222,9 @@ class RevisionKeeper:
             return True
         assert self.in_force is not None, "an order is one to the commit in force"
         if order is CommitOrder.UNKNOWN:
-            self.unknown_since = self.unknown_since or self.now()
-            if self.now() - self.unknown_since < UNKNOWN_HELD_AFTER:
+            now = self.now()
+            self.unknown_since = min(self.unknown_since or now, now)  # the clock may be put back meanwhile
+            if now - self.unknown_since < UNKNOWN_HELD_AFTER:
                 return False
         stands = "is older than" if order is CommitOrder.OLDER else "does not descend from"
         reason = f"commit {head[:12]} {stands} {_short_id(self.in_force.revision)}, which is in force"
@@ -284,9 +285,9 @@ class RevisionKeeper:
     def _mark_unreachable(self, reason: str) -> None:
         """In the log when it begins, when the reason is another one, and from time to time."""
         now, before = self.now(), self.unreachable
-        self.unreachable = (before[0] if before else now, reason)
+        self.unreachable = (min(before[0], now) if before else now, reason)
         told_at = self.unreachable_told_at
-        if before and before[1] == reason and told_at and now - told_at < UNREACHABLE_LOG_INTERVAL:
+        if before and before[1] == reason and told_at and abs(now - told_at) < UNREACHABLE_LOG_INTERVAL:
             return
         self.unreachable_told_at = now
         log.warning("repository_unreachable", reason=reason, since=f"{self.unreachable[0]:%Y-%m-%d %H:%M} UTC")

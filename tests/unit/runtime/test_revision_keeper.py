@@ -292,6 +292,27 @@ async def test_a_repository_that_stays_away_is_shown_after_a_while(follower: Fol
     assert follower.keeper.note is None
 
 
+async def test_no_question_waits_for_a_clock_that_was_put_back(follower: Follower) -> None:
+    assert await follower.poll() == follower.first
+    lost = Revision("other", "f" * 40, str(follower.source.address))
+    assert await follower.store.revisions.put_in_force(lost, instead_of=1, at=NOON, by="another machine")
+    await follower.keeper.update()
+    follower.repository.commit({"bob.yaml": MERCHANT % "bob"})
+    await follower.poll()
+    follower.clock.now -= timedelta(hours=5)
+    for _ in range(2):
+        await follower.poll()
+        follower.clock.now += timedelta(minutes=20)
+    assert "does not descend from ffffffffffff" in str(follower.keeper.note)
+    follower.repository.bare.rename(follower.folder / "away")
+    await follower.poll()
+    follower.clock.now -= timedelta(hours=5)
+    await follower.poll()
+    follower.clock.now += timedelta(minutes=20)
+    await follower.poll()
+    assert "no newer manifests since 2026-11-28 02:40 UTC" in str(follower.keeper.note)
+
+
 async def test_a_cache_that_is_deleted_meanwhile_changes_nothing(follower: Follower) -> None:
     assert await follower.poll() == follower.first
     shutil.rmtree(follower.folder / "cache")
