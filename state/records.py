@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -59,18 +59,31 @@ class MerchantRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load(self, names: Iterable[str] | None = None) -> dict[str, MerchantRecord]:
-        """By merchant (None: all), one consistent snapshot. A merchant without any row has no entry."""
+    async def load(
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        applied_of: Callable[[Collection[str]], Collection[str] | None] | None = None,
+    ) -> dict[str, MerchantRecord]:
+        """By merchant (None: all), one consistent snapshot. A merchant without any row has no entry.
+
+        applied_of  told who is bound, answers whose last applied values are read, too (None: of all): they are most of
+                    it. To ask for those of anybody else is an error
+        """
         wanted = None if names is None else frozenset(names)
         async with self._database.reading() as transaction:
             bindings = await _rows_by_merchant(transaction, _BINDING_COLUMNS, wanted)
-            applied_values = await _rows_by_merchant(transaction, _APPLIED_COLUMNS, wanted)
+            deletions = await _rows_by_merchant(transaction, _DELETION_COLUMNS, wanted)
+            with_applied = applied_of(bindings.keys()) if applied_of else wanted
+            applied_values = await _rows_by_merchant(transaction, _APPLIED_COLUMNS, with_applied)
             open_intents = await _open_intents_by_merchant(transaction, wanted)
         records = {}
-        for name in sorted(bindings.keys() | applied_values.keys() | open_intents.keys()):
+        for name in sorted(bindings.keys() | deletions.keys() | open_intents.keys()):
             binding = bindings.get(name, _NO_BINDING)
             company_id, company_name, connection_id, configured_at, retired_at, contested, left_at = binding
-            deletion, applied_json = applied_values.get(name, _NOTHING_APPLIED)
+            (deletion,) = deletions.get(name, _RETAINED)
+            is_read = with_applied is None or name in with_applied
+            (applied_json,) = applied_values.get(name, _NOTHING_APPLIED if is_read else _NOT_READ)
             records[name] = MerchantRecord(
                 merchant=name,
                 company_id=company_id,
@@ -92,8 +105,12 @@ _Columns = tuple[ColumnElement[Any], ...]
 _BINDING_COLUMNS: _Columns = tuple(merchants.columns)
 _NO_BINDING = [None] * (len(_BINDING_COLUMNS) - 1)
 
-_APPLIED_COLUMNS: _Columns = (applied.c.merchant, applied.c.deletion, cast(applied.c.fields, Text))
-_NOTHING_APPLIED = ["Retain", "{}"]
+_DELETION_COLUMNS: _Columns = (applied.c.merchant, applied.c.deletion)
+_RETAINED = ["Retain"]
+_APPLIED_COLUMNS: _Columns = (applied.c.merchant, cast(applied.c.fields, Text))
+_NOTHING_APPLIED = ["{}"]
+_NOT_READ = [""]
+"""No JSON: whoever takes it for some ends in an error."""
 
 
 async def _rows_by_merchant(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from controller.desired.selector import matches_selector
 from controller.model.account_settings import ACCOUNT_NAME
@@ -52,7 +53,7 @@ class _CachedListing:
 async def load_snapshot(run: RunContext) -> RunSnapshot:
     """What is desired, recorded and listed. One bound merchant asked for by name is read by id; else one listing."""
     reads = run.api.reads
-    rows = await run.store.records.load()
+    rows = await run.store.records.load(applied_of=partial(_whose_values_matter, run.fleet, run.scope))
     listing = _CachedListing(run.api.companies)
     account = await verify_account(
         run.api,
@@ -105,6 +106,18 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         contested={name: finding for name, finding in contested.items() if name in desired},
         declared=declared,
     )
+
+
+def _whose_values_matter(fleet: Fleet, scope: Scope, recorded_names: Collection[str]) -> Collection[str] | None:
+    """Whose last applied values a look needs; None = everyone's. Of the others it is enough who is bound to what: a
+    look at one of ten thousand is not to read it all."""
+    if scope.is_everyone:
+        return None
+    selected = select_merchants(fleet, scope, recorded_names)
+    # Under their old names the state has those who are renamed in this run; and whoever has no manifest any more may be
+    # one of them under another name.
+    old_names = (each.old_name for new, each in fleet.renames.items() if new in selected)
+    return {*selected, *old_names, *(name for name in recorded_names if name not in fleet.known_names)}
 
 
 async def recover_then_snapshot(run: RunContext) -> RunSnapshot:

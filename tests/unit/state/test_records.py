@@ -1,5 +1,6 @@
 """What a plan needs of the recorded state."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -68,6 +69,20 @@ async def test_a_binding_changes_nothing_but_itself(store: Store) -> None:
     await store.bindings.bind_company("acme", company_id="c-2", company_name="Acme Ltd")
     await store.bindings.bind_connection("acme", None)
     assert await store.records.load() == {"acme": MerchantRecord("acme", "c-2", "Acme Ltd", None, configured_at=NOON)}
+
+
+async def test_applied_values_that_were_not_asked_for_are_not_taken_for_none(store: Store) -> None:
+    """Unlike those of somebody to whom nothing was ever applied."""
+    await store.applied.save_many(
+        [AppliedRow("a", {"x": 1}, "Unlink", NOON), AppliedRow("b", {"x": 1}, "Unlink", NOON)]
+    )
+    for name in ("a", "b", "c"):
+        await store.bindings.bind_company(name, company_id=f"c-{name}", company_name=name)
+    records = await store.records.load(applied_of=lambda bound: {*bound} - {"b"})
+    assert {name: each.deletion for name, each in records.items()} == {"a": "Unlink", "b": "Unlink", "c": "Retain"}
+    assert (records["a"].applied, records["c"].applied) == ({"x": 1}, {})
+    with pytest.raises(json.JSONDecodeError):
+        _ = records["b"].applied
 
 
 async def test_a_tombstone_stays_until_it_is_taken_away(store: Store) -> None:
