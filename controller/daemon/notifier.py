@@ -116,7 +116,7 @@ class Notifier:
             failure = await post_alert(self.notify_url, alert_json(fresh, environment), self.sleep)
             self.meters.record_alert(arrived=failure is None)
             if failure:
-                log.warning("alert_not_delivered", reason=failure)
+                log.warning("alert_failed", reason=failure)
                 self.retry_at = loop_time() + self.retry_wait.next_s()
                 await store.alerts.give_back(due)
                 await store.alerts.update_standing_topics((), now.over, at)
