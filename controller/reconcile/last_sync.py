@@ -12,7 +12,7 @@ from controller.model.errors import RemoteError, StoppedBySignal
 from controller.model.observed import RecordedState
 from controller.model.syncs_and_uploads import is_sync_failure
 from controller.reconcile.concurrency import map_bounded
-from controller.reconcile.failure_policy import ends_run
+from controller.reconcile.failure_policy import ends_run, log_internal_error
 from controller.reconcile.observe import has_both_links
 from controller.reconcile.persist import last_sync_from_row
 from controller.reconcile.snapshot import RunSnapshot
@@ -74,7 +74,7 @@ async def read_and_record_latest_syncs(snapshot: RunSnapshot) -> RunSnapshot:
         except Exception as error:
             if ends_run(error):
                 raise
-            unread[name] = f"{type(error).__name__}: {error}"
+            unread[name] = log_internal_error(name, error)
         return None
 
     names = [name for name in snapshot.desired if _may_sync(snapshot.recorded_state(name), snapshot)]

@@ -38,6 +38,7 @@ from controller.planning.reference_data import needs_data_status
 from controller.planning.reference_findings import find_dangling
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.books_for_new_accounts import read_books_for_new_accounts
+from controller.reconcile.failure_policy import ends_run, log_internal_error
 from controller.reconcile.snapshot import CompanyIndex, RunSnapshot, not_bound_to_others
 
 
@@ -180,7 +181,7 @@ async def cross_check(
     if not (unlisted_bound or others):
         return company_index
     ids = sorted({*unlisted_bound, *others})
-    answers = await asyncio.gather(*(_answer_or_unread(api.company(company_id)) for company_id in ids))
+    answers = await asyncio.gather(*(_company_or_unread(company_id, api) for company_id in ids))
     answers_by_id = dict(zip(ids, answers, strict=True))
     found = [company_id for company_id, answer in answers_by_id.items() if isinstance(answer, Company)]
     if not found:
@@ -192,6 +193,16 @@ async def cross_check(
         incomplete_reason="; ".join(filter(None, (company_index.listing.incomplete_reason, why))),
     )
     return replace(company_index, listing=listing, unlisted=answers_by_id)
+
+
+async def _company_or_unread(company_id: str, api: Reader) -> Company | Absent | Unread:
+    """No merchant has its turn here: a fault of ours about one company would be the end of all."""
+    try:
+        return await _answer_or_unread(api.company(company_id))
+    except Exception as error:
+        if ends_run(error):
+            raise
+        return Unread(log_internal_error(f"company {company_id}", error))
 
 
 def _find_unbound_company(merchant: str, snapshot: RunSnapshot) -> Company | Absent | Unread:

@@ -37,7 +37,7 @@ from controller.planning.diff import recorded_path
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.concurrency import map_bounded
 from controller.reconcile.context import RunContext
-from controller.reconcile.failure_policy import skipped_by_stop
+from controller.reconcile.failure_policy import ends_run, log_internal_error, skipped_by_stop
 from controller.reconcile.fleet import may_write_else_stop, plan_fleet, reconcile
 from controller.reconcile.fleet_plan import build_fleet_plan
 from controller.reconcile.last_sync import read_latest_sync
@@ -342,7 +342,12 @@ async def _read_and_save_syncs(snapshot: RunSnapshot) -> None:
         try:
             return await read_latest_sync(*who, known.get(who[0]), run.api, run.service_now())
         except RemoteError:
-            return None
+            pass
+        except Exception as error:
+            if ends_run(error):
+                raise
+            log_internal_error(who[0], error)
+        return None
 
     rows = await map_bounded(companies, read, run.parallelism, run.on_progress)
     believed_until = run.service_now() + MAX_CLOCK_DIFFERENCE

@@ -420,6 +420,23 @@ async def bind_to_another(place: Place, company_id: str) -> None:
         await store.bindings.bind_company("ann-of-leeds", company_id=company_id, company_name="ann")
 
 
+def test_a_fault_of_ours_about_a_company_that_the_list_lacks_ends_nobody_elses_run(place: Place) -> None:
+    place.provision("ann", "bob")
+    drifted(place, "bob")
+    ann = place.company("ann")["id"]
+    place.emulator.api.delete(f"/companies/{ann}").raise_for_status()
+
+    async def middle(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if request.url.path == f"/companies/{ann}":
+            raise ZeroDivisionError("nobody foresaw this")
+        return await onward(request)
+
+    place.environment = intercepted(place.environment, middle)
+    report = place.apply()
+    assert outcome_of(report, "bob", Applied).writes == 1
+    assert "nobody foresaw this" in findings_by_code(report.plan, "ann")["unknown"].cause
+
+
 # -- What cannot be shown to whoever agrees
 
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from controller.daemon.pass_lock import PassLock
@@ -36,6 +37,7 @@ from state.errors import StateUnusable
 from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call
 from tests.end_to_end.stepped_controller import running_service
+from tests.intercept import Forward, intercepted
 from tests.processes import PythonProcess
 
 TIPS, CARDS = "Tips payable", "Gift cards outstanding"
@@ -271,7 +273,14 @@ def test_drift_during_the_soak_closes_the_gate(place: Place) -> None:
     assert stand_at(place, CARDS) == CANARIES[1:]
 
 
-def test_a_sync_that_fails_after_the_wave_closes_the_gate(place: Place) -> None:
+def test_a_sync_that_fails_after_the_wave_closes_the_gate_whatever_comes_up_about_another(place: Place) -> None:
+    other = place.company(CANARIES[0])["id"]
+
+    async def faulty(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if request.url.path == f"/meta/companies/{other}/sync/commerce/status":
+            raise ZeroDivisionError("nobody foresaw this")
+        return await onward(request)
+
     async def sync_fails(place: Place) -> None:
         await until(place, lambda rollout: rollout.soak_until)
         company = f"/companies/{place.company(CANARIES[1])['id']}"
@@ -279,6 +288,7 @@ def test_a_sync_that_fails_after_the_wave_closes_the_gate(place: Place) -> None:
         place.emulator.control("DELETE", f"{company}/accounts/{sales}?pull=false")
         place.emulator.api.post(f"{company}/sync/commerce/latest").raise_for_status()
 
+    place.environment = intercepted(place.environment, faulty)
     rollout = meanwhile(place, sync_fails, soak=1.5)
     assert of_state(rollout, MemberState.FAILED) == CANARIES[1:]
     assert "its sync failed since with 4000" in rollout_json(rollout)["merchants"][1]["reason"]
