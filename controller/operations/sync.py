@@ -20,7 +20,7 @@ from controller.codat.document_edit import write_fields
 from controller.codat.write_check import section_paths
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
-from controller.model.errors import MerchantctlError, OutcomeUnknown, RemoteError
+from controller.model.errors import ApiUnusable, MerchantctlError, OutcomeUnknown, RemoteError
 from controller.model.exit_codes import EXIT_OK
 from controller.model.observed import Company, Configuration
 from controller.model.syncs_and_uploads import Sync, SyncPreview, SyncRange, TransferStatus
@@ -80,7 +80,7 @@ async def confirm_and_sync(
 async def _remember_latest(name: str, company_id: str, snapshot: RunSnapshot) -> None:
     """As `run` does when it reads it: a report of the state tells of it at once. Best effort, as there."""
     run = snapshot.run
-    with suppress(RemoteError, StateProblem):
+    with suppress(RemoteError, ApiUnusable, StateProblem):
         known = (await run.store.last_syncs.load()).get(name)
         row = await read_latest_sync(name, company_id, known, run.api, run.service_now())
         await run.store.last_syncs.save([row], believed_until=run.service_now() + MAX_CLOCK_DIFFERENCE)

@@ -95,6 +95,22 @@ def test_sales_are_synchronised_while_the_merchant_is_off_and_it_is_on_again_the
         assert words in history
 
 
+def test_what_became_of_a_sync_is_told_though_nothing_can_be_asked_any_more(sync: Any, served: Emulator) -> None:
+    """It is remembered for reports, too; where that is not to be had, the next reading does it."""
+    saves: list[str] = []
+
+    async def refused_in_the_end(request: httpx.Request, onward: Forward) -> httpx.Response:
+        is_of_document = request.url.path.startswith("/config/")
+        saves.extend([request.url.path] if is_of_document and request.method == "POST" else [])
+        if len(saves) == 2 and not is_of_document:
+            return httpx.Response(401, json={"error": "No."})
+        return await onward(request)
+
+    served.environment = intercepted(served.environment, refused_in_the_end)
+    ended = sync("--yes", "-o", "json")
+    assert (ended.code, ended.json["sync"]["code"]) == (0, 2040), ended.err
+
+
 def test_who_was_off_stays_off(sync: Any, served: Emulator, ann: Merchant) -> None:
     served.control("PATCH", f"/companies/{ann['companyId']}/configuration", {"enabled": False})
     assert sync("--yes").code == 0
