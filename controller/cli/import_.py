@@ -173,8 +173,8 @@ def _write_manifests(result: ImportResult, folder: Path, root: Path) -> None:
 def _rewritten_files(result: ImportResult) -> dict[str, tuple[bytes, bytes]]:
     """By file that declares an imported merchant: its content, and its new content. Nothing is written yet."""
     from controller.cli.files import read_file
+    from controller.desired.document_rewriter import rewrite_merchant
     from controller.desired.yaml_editor import FileEdits
-    from controller.desired.yaml_rewriter import rewrite_merchant
 
     edits: dict[str, FileEdits] = {}
     for manifest in filter(_is_merchant, result.manifests):

@@ -18,11 +18,11 @@ from math import inf
 from typing import Any
 
 from controller.desired.manifest import TAX_RATES_PATH
-from controller.desired.merchant_groups import Group, find_groups, min_group_size
+from controller.desired.merchant_clustering import Group, find_groups, min_group_size
 from controller.desired.merge import EXCLUDED_PATHS, TIME_ZONE_PATH
 from controller.desired.schema import MERCHANT_KIND, PROFILE_KIND, is_manifest_name
 from controller.desired.schema_checks import ACCOUNT_KEYS
-from controller.desired.validation import find_schema_problems
+from controller.desired.schema_problems import find_schema_problems
 from controller.desired.yaml_writer import NewManifest, SpecPath, yaml_text
 from controller.model.local_times import local_date
 from controller.model.values import (

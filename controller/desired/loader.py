@@ -22,8 +22,8 @@ from controller.desired.compile import BaseProfile, check_rules, compile_merchan
 from controller.desired.manifest import LocatedText, ParsedManifest, flatten
 from controller.desired.merge import Layers, merge_layers, own_layer
 from controller.desired.schema import ACCOUNT_KINDS, MANIFEST_KINDS, MERCHANT_KIND, PROFILE_KIND
+from controller.desired.schema_problems import SchemaProblem, find_schema_problems
 from controller.desired.selector import parse_selector
-from controller.desired.validation import SchemaProblem, find_schema_problems
 from controller.desired.yaml_reader import MAX_DIAGNOSTICS, Position, YamlNode
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import DeclaredRename, DesiredMerchant, DesiredSettings, Diagnostic, Fleet, Origin

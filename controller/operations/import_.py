@@ -17,6 +17,7 @@ from typing import Any
 from controller.codat.client import Reader
 from controller.codat.convert import read_configuration
 from controller.codat.undeclarable import NO_KEY_REASON, find_undeclarable_parts
+from controller.desired.document_rewriter import load_profile_specs
 from controller.desired.generate import (
     ManifestValue,
     MerchantDraft,
@@ -27,7 +28,6 @@ from controller.desired.generate import (
 )
 from controller.desired.loader import load_fleet
 from controller.desired.schema import MAX_MANIFEST_TEXT_LENGTH, MERCHANT_KIND, is_manifest_name
-from controller.desired.yaml_rewriter import load_profile_specs
 from controller.desired.yaml_writer import NewManifest
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.desired import DesiredMerchant, Fleet, MerchantPolicy

@@ -13,7 +13,7 @@ from controller.codat.client import Reader
 from controller.desired.generate import slug, unique_name
 from controller.desired.loader import load_fleet
 from controller.desired.schema import ALERTS_KIND, FLOW_KIND
-from controller.desired.validation import find_schema_problems
+from controller.desired.schema_problems import find_schema_problems
 from controller.desired.yaml_writer import NewManifest
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.account_settings import (

@@ -22,8 +22,8 @@ from controller.emulator.http.api_integrations import find_platform
 from controller.emulator.http.handlers import json_object, json_response, paged_response, world_of
 from controller.emulator.service import books, companies, connections, pulls
 from controller.emulator.service.clock import format_timestamp, parse_timestamp
+from controller.emulator.service.company_records import ConnectionRecord
 from controller.emulator.service.errors import ApiError, no_connection, not_valid
-from controller.emulator.service.records import ConnectionRecord
 from controller.emulator.service.starting_books import PAYMENT_LINKS
 from controller.emulator.service.world import ServiceEvent, World
 

@@ -7,9 +7,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.emulator.http.handlers import NO_BODY, json_body, json_object, json_response, no_content, world_of
-from controller.emulator.service import books, companies, configuration, connections, document, pulls
+from controller.emulator.service import books, companies, configuration, configuration_document, connections, pulls
+from controller.emulator.service.company_records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.errors import ApiError
-from controller.emulator.service.records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.world import World
 
 _CANCELLED_ERROR = {"statusCode": "403", "statusText": "Forbidden", "errorMessage": "The user cancelled."}
@@ -94,7 +94,7 @@ async def edit_configuration(request: Request) -> Response:
     patch = await json_object(request)
     world = world_of(request)
     company = companies.find(world, request.path_params["companyId"])
-    return json_response(document.to_json(configuration.edit_in_portal(world, company, patch)))
+    return json_response(configuration_document.to_json(configuration.edit_in_portal(world, company, patch)))
 
 
 async def fail_pull(request: Request) -> Response:
@@ -125,7 +125,7 @@ def _connection_response(world: World, company: CompanyRecord, connection: Conne
 
 
 def _accounting_connection(company: CompanyRecord) -> ConnectionRecord:
-    connection = document.accounting_connection(company)
+    connection = configuration_document.accounting_connection(company)
     if connection is None:
         raise ApiError(404, f"Company {company.id} has no accounting connection")
     return connection

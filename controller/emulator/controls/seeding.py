@@ -9,10 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 from controller.emulator.service import books, starting_books
+from controller.emulator.service.company_records import CachedRows, CompanyRecord, ConnectionRecord, PullRecord
 from controller.emulator.service.errors import ApiError
 from controller.emulator.service.platforms import COMMERCE_KEY, PLATFORMS
 from controller.emulator.service.pulls import MAPPING_TYPES
-from controller.emulator.service.records import CachedRows, CompanyRecord, ConnectionRecord, PullRecord
 from controller.emulator.service.starting_books import StartingBooks
 from controller.emulator.service.world import World
 

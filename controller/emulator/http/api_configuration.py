@@ -7,8 +7,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.emulator.http.handlers import encode_json, json_object, world_of
-from controller.emulator.service import companies, configuration, document
-from controller.emulator.service.records import CompanyRecord
+from controller.emulator.service import companies, configuration, configuration_document
+from controller.emulator.service.company_records import CompanyRecord
 from controller.emulator.service.world import World
 
 
@@ -29,7 +29,7 @@ def _document_response(world: World, company: CompanyRecord) -> Response:
     """The document follows from the company's row alone, so its bytes are kept as long as the row."""
     kept = world.encoded_documents.get(company.id)
     if kept is None or kept[0] is not company:
-        kept = world.encoded_documents[company.id] = (company, encode_json(document.to_json(company)))
+        kept = world.encoded_documents[company.id] = (company, encode_json(configuration_document.to_json(company)))
     return Response(kept[1], media_type="application/json")
 
 

@@ -18,8 +18,8 @@ from controller.emulator.http.handlers import (
     world_of,
 )
 from controller.emulator.service import companies, connections
+from controller.emulator.service.company_records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.errors import ApiError, not_valid
-from controller.emulator.service.records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.world import World
 
 _ARGUMENTS_MISSING = "Push object DataConnectionArgs must be provided"

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.emulator.http.handlers import json_response, no_content, paged_response, world_of
-from controller.emulator.service import cache, companies, connections, document, pulls
+from controller.emulator.service import cached_books, companies, configuration_document, connections, pulls
 from controller.emulator.service.books import LIST_TYPES, ListType
+from controller.emulator.service.company_records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.errors import NOT_REQUESTED, ApiError, not_valid
 from controller.emulator.service.platforms import PLATFORMS
-from controller.emulator.service.records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.world import World
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -106,14 +106,14 @@ def _company_and_connection(request: Request) -> tuple[CompanyRecord, Connection
     named = request.path_params.get("connectionId")
     if named is not None:
         return company, connections.find(company, named)
-    return company, document.accounting_connection(company)
+    return company, configuration_document.accounting_connection(company)
 
 
 def _cached_rows(
     world: World, company: CompanyRecord, connection: ConnectionRecord | None, data_type: str
 ) -> list[dict[str, Any]]:
     """The cached rows. Raises ApiError 409 (never asked for, or on its way), 404 (asked for in vain)."""
-    rows = cache.cached_rows_json(company, connection, data_type) if connection else None
+    rows = cached_books.cached_rows_json(company, connection, data_type) if connection else None
     if connection is not None and rows is not None:
         return rows
     own = [pull for pull in company.datasets if connection and pull.connection_id == connection.id]

@@ -15,9 +15,9 @@ from controller.emulator.http import api_profile
 from controller.emulator.http.handlers import world_of
 from controller.emulator.pages.mapping_form import Form
 from controller.emulator.service import books, companies, connections
+from controller.emulator.service.company_records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.errors import ApiError
 from controller.emulator.service.platforms import PLATFORMS
-from controller.emulator.service.records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.world import World
 
 _PAGE_TEMPLATES = Environment(

@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from controller.emulator.service.document import UNSET_START, Document
+from controller.emulator.service.configuration_document import UNSET_START, Document
 
 Form = Mapping[str, Sequence[str]]
 CaptionLookup = Callable[[str, str], str]

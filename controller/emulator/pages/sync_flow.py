@@ -28,13 +28,13 @@ from controller.emulator.pages.link import (
     render_page,
 )
 from controller.emulator.pages.mapping_form import FormSection, apply_form, sections
-from controller.emulator.service import configuration, connections, document
+from controller.emulator.service import configuration, configuration_document, connections
+from controller.emulator.service.company_records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.errors import ApiError
 from controller.emulator.service.platforms import COMMERCE_KEY, PLATFORMS
 from controller.emulator.service.pulls import MAPPING_TYPES
-from controller.emulator.service.records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.world import World
-from controller.emulator.syncs import sync_log, windows
+from controller.emulator.syncs import sync_log, sync_schedule
 
 _LOCALE = "en-us"
 
@@ -75,7 +75,7 @@ async def save(request: Request) -> Response:
     """The form saves the configuration as a merchant would: refused ones come back with what is wrong."""
     world, form, token = world_of(request), await read_form(request), request.path_params["visit"]
     company, visit = visits.find_visit(world, token)
-    body = apply_form(document.to_json(company), _form_sections(world, company), form)
+    body = apply_form(configuration_document.to_json(company), _form_sections(world, company), form)
     try:
         configuration.save(world, company, body)
     except ApiError as error:
@@ -125,7 +125,7 @@ def _form_page(
     shown_document: dict[str, Any] | None = None,
 ) -> Response:
     last_sync = sync_log.last_success_began(world, company.id)
-    schedule = windows.company_schedule(company)
+    schedule = sync_schedule.company_schedule(company)
     return render_page(
         "mapping.html",
         status,
@@ -134,7 +134,7 @@ def _form_page(
         sections=_form_sections(world, company, shown_document),
         complaints=complaints,
         last_sync=last_sync,
-        next_sync=windows.next_due(schedule, world.now()) if schedule else None,
+        next_sync=sync_schedule.next_due(schedule, world.now()) if schedule else None,
     )
 
 
@@ -143,7 +143,7 @@ def _form_sections(
 ) -> list[FormSection]:
     captions = api_ui_text.captions(world, _LOCALE)
     return sections(
-        shown_document or document.to_json(company),
+        shown_document or configuration_document.to_json(company),
         lambda key, fallback: captions.get(key) or fallback,
         api_visible_accounts.visible_rows(world, COMMERCE_KEY),
         f"{world.now():%Y-%m-%d}",

@@ -15,9 +15,9 @@ from starlette.routing import Route
 from controller.emulator.http.handlers import json_response, present_world_of
 from controller.emulator.service import companies
 from controller.emulator.service.clock import format_timestamp, parse_timestamp
+from controller.emulator.service.company_records import CompanyRecord
 from controller.emulator.service.errors import ApiError, not_valid
 from controller.emulator.service.platforms import PLATFORMS
-from controller.emulator.service.records import CompanyRecord
 from controller.emulator.service.world import World
 
 PASSWORD_LIFETIME = timedelta(seconds=30)

@@ -1,7 +1,7 @@
 """A merchant's own accounting books, which people edit at the platform (API notes 3.10).
 
 Books belong to a company at a platform: whoever links again finds the same ones. They start as in `starting_books`;
-only edited lists are stored. What Codat knows of them is in `cache`.
+only edited lists are stored. What Codat knows of them is in `cached_books`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from uuid import uuid4
 
 from controller.emulator.service import starting_books
 from controller.emulator.service.clock import format_timestamp
+from controller.emulator.service.company_records import BooksRow, CompanyRecord
 from controller.emulator.service.errors import ApiError
-from controller.emulator.service.records import BooksRow, CompanyRecord
 from controller.emulator.service.world import World
 
 

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 from controller.emulator.service import connections, normalising
 from controller.emulator.service.clock import format_timestamp
+from controller.emulator.service.company_records import CompanyRecord
 from controller.emulator.service.errors import ApiError, ValidationItem, no_company, not_valid
 from controller.emulator.service.platforms import COMMERCE_KEY, PLATFORMS
-from controller.emulator.service.records import CompanyRecord
 from controller.emulator.service.world import World
 
 _FORBIDDEN_IN_NAMES = re.compile(r"[^A-Za-z0-9\s\-'&@.,?!]", re.ASCII)

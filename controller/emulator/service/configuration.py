@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from controller.emulator.service import connections, document, normalising, validation
-from controller.emulator.service.document import Document
+from controller.emulator.service import configuration_document, connections, normalising, validation
+from controller.emulator.service.company_records import CompanyRecord
+from controller.emulator.service.configuration_document import Document
 from controller.emulator.service.errors import NOT_REQUESTED, ApiError, ValidationItem, not_valid
 from controller.emulator.service.pulls import MAPPING_TYPES
-from controller.emulator.service.records import CompanyRecord
 from controller.emulator.service.world import World
 
 _BARE_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -25,7 +25,7 @@ def save(world: World, company: CompanyRecord, body: Document) -> CompanyRecord:
     """
     _require_two_linked(company)
     _require_reference_data(company)
-    stored, empty = company.chosen or {}, document.empty_document(company)
+    stored, empty = company.chosen or {}, configuration_document.empty_document(company)
     body = _normalise_spelling(body)
     if world.settings.strict:
         _refuse_unknown(body, empty, stored)
@@ -33,7 +33,7 @@ def save(world: World, company: CompanyRecord, body: Document) -> CompanyRecord:
     if world.settings.merge:
         chosen = _deep_merge(stored, chosen)
     candidate = replace(company, chosen=chosen, configured=True)
-    _refuse_with(validation.validate_document(document.to_json(candidate), chosen, empty))
+    _refuse_with(validation.validate_document(configuration_document.to_json(candidate), chosen, empty))
     _refuse_earlier_start(company, candidate)
     stored_form = normalising.in_stored_form(chosen, world.settings)
     return _store_company(world, replace(candidate, chosen=stored_form), checked=True)
@@ -41,7 +41,7 @@ def save(world: World, company: CompanyRecord, body: Document) -> CompanyRecord:
 
 def edit_in_portal(world: World, company: CompanyRecord, patch: Mapping[str, Any]) -> CompanyRecord:
     """Apply a JSON Merge Patch without validation: whatever the portal, or a newer API version, may have stored."""
-    chosen, pinned = _split_by_owner(patch, document.empty_document(company))
+    chosen, pinned = _split_by_owner(patch, configuration_document.empty_document(company))
     configured = pinned.pop("configured", company.configured)
     return _store_company(
         world,
@@ -76,7 +76,7 @@ def _require_two_linked(company: CompanyRecord) -> None:
 
 
 def _require_reference_data(company: CompanyRecord) -> None:
-    connection = document.accounting_connection(company)
+    connection = configuration_document.accounting_connection(company)
     if connection is None or any(data_type not in connection.pulled for data_type in MAPPING_TYPES):
         raise ApiError(409, NOT_REQUESTED, "PullApi")
 
@@ -91,10 +91,10 @@ def _refuse_earlier_start(before: CompanyRecord, after: CompanyRecord) -> None:
     if not before.configured:
         return
     try:
-        start = validation.start_instant(document.to_json(before))
+        start = validation.start_instant(configuration_document.to_json(before))
     except (ApiError, TypeError, KeyError, ValueError):
         return
-    if validation.start_instant(document.to_json(after)) < start:
+    if validation.start_instant(configuration_document.to_json(after)) < start:
         _refuse_with(
             [ValidationItem("schedule.startDate", "Start date cannot be backdated.", validation.VALIDATOR_NAME)]
         )
@@ -131,7 +131,7 @@ def _writable_part(body: Mapping[str, Any], known: Mapping[str, Any], stored: Ma
             if field in stored:
                 writable[field] = value
         elif not isinstance(known[field], dict):
-            if not document.is_read_only(field):
+            if not configuration_document.is_read_only(field):
                 writable[field] = value
         elif isinstance(value, dict):
             writable[field] = _writable_part(value, known[field], _subtree(stored, field))
@@ -148,7 +148,7 @@ def _split_by_owner(patch: Mapping[str, Any], known: Mapping[str, Any]) -> tuple
         shape = known.get(field)
         if isinstance(shape, dict) and isinstance(value, dict):
             chosen[field], pinned[field] = _split_by_owner(value, shape)
-        elif field in known and document.is_read_only(field):
+        elif field in known and configuration_document.is_read_only(field):
             pinned[field] = value
         else:
             chosen[field] = value

@@ -15,9 +15,9 @@ from uuid import uuid4
 
 from controller.emulator.service import pulls, sync_settings
 from controller.emulator.service.clock import format_timestamp
+from controller.emulator.service.company_records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.errors import ApiError, no_connection, not_valid
 from controller.emulator.service.platforms import PLATFORMS
-from controller.emulator.service.records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.world import World
 
 _AUTHORISATION_EVENTS = {

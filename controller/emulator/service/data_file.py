@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.emulator.service.clock import parse_timestamp
-from controller.emulator.service.records import CachedRows, CompanyRecord, ConnectionRecord, PullRecord
+from controller.emulator.service.company_records import CachedRows, CompanyRecord, ConnectionRecord, PullRecord
 from controller.emulator.service.world import Table, World
 
 _DATA_FILE_SCHEMA = """

@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from controller.emulator.service.document import FREQUENCIES, GROUP_BY, GROUPING_PERIODS, INVOICE_STATUSES, Document
+from controller.emulator.service.configuration_document import (
+    FREQUENCIES,
+    GROUP_BY,
+    GROUPING_PERIODS,
+    INVOICE_STATUSES,
+    Document,
+)
 from controller.emulator.service.world import EmulatorSettings
 
 _WORD_FIELDS = ("selectedFrequency", "selectedGroupingPeriod", "selectedInvoiceStatus")

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from controller.emulator.service import cache
+from controller.emulator.service import cached_books
 from controller.emulator.service.clock import format_timestamp
+from controller.emulator.service.company_records import CompanyRecord, PullRecord
 from controller.emulator.service.errors import ApiError
-from controller.emulator.service.records import CompanyRecord, PullRecord
 from controller.emulator.service.world import World
 
 MAPPING_TYPES = ("chartOfAccounts", "taxRates", "bankAccounts", "suppliers", "customers", "company")
@@ -238,11 +238,11 @@ def _finish_pull(world: World, company_id: str, pull: PullRecord) -> None:
 def _update_cache(world: World, company: CompanyRecord, pull: PullRecord) -> bool:
     """Put the pulled rows into the cache; returns whether that changed it."""
     before = next(connection for connection in company.connections if connection.id == pull.connection_id)
-    after = cache.after_pull(company, before, pull.data_type, pull.finishes)
+    after = cached_books.after_pull(company, before, pull.data_type, pull.finishes)
     after = replace(after, last_sync=pull.finishes)
     connections = tuple(after if connection is before else connection for connection in company.connections)
     world.companies[company.id] = replace(company, connections=connections)
-    return cache.has_changed(before, after, pull.data_type)
+    return cached_books.has_changed(before, after, pull.data_type)
 
 
 def _emit_when_first_pulls_are_done(world: World, company_id: str, pull: PullRecord) -> None:

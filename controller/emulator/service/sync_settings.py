@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from controller.emulator.service import pulls
+from controller.emulator.service.company_records import ConnectionRecord
 from controller.emulator.service.errors import ApiError, ValidationItem, not_valid
 from controller.emulator.service.platforms import PLATFORMS
-from controller.emulator.service.records import ConnectionRecord
 from controller.emulator.service.world import World
 
 CLIENT_KEY = "client"

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from controller.emulator.service.clock import parse_timestamp
-from controller.emulator.service.document import Document
+from controller.emulator.service.configuration_document import Document
 from controller.emulator.service.errors import ValidationItem, not_valid
 
 VALIDATOR_NAME = "CommerceConfiguration"

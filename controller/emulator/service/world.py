@@ -5,7 +5,7 @@ How the subjects of this package share one world
 *State* lives in named tables: `world.table("rules")` is a dict of key → row. A row is a **value**: put a
 new one in its place, never change one that is in a table. That is what makes an exact earlier version
 cheap (the `stale` fault) and saving simple. Rows of your tables must be JSON values (dicts, lists, strings,
-numbers); `world.companies` holds `records.CompanyRecord` (also frozen: `dataclasses.replace`). Module globals
+numbers); `world.companies` holds `company_records.CompanyRecord` (also frozen: `dataclasses.replace`). Module globals
 hold no state: `reset` empties the tables and the scheduler, and that must be all.
 
 *Time* is `world.now()`, an aware UTC datetime; `clock.format_timestamp(moment)` writes it as Codat does. What
@@ -42,9 +42,10 @@ auth, limits, faults, counting happen there.
 
 *Other subjects' rules* are called, not repeated: `companies.find(world, id)` (404 if none),
 `connections.find(company, id)` (404), `connections.linked(company, "Accounting")`,
-`document.to_json(company)` (the whole configuration, options included), `books.rows(company, platform_key,
-data_type)` (the merchant's books now), `cache.cached_rows_json(company, connection, data_type)` (what was last pulled,
-as `/data/...` shows it; None if never), `books.add_row(world, company_id, platform_key, data_type, fields)`,
+`configuration_document.to_json(company)` (the whole configuration, options included),
+`books.rows(company, platform_key, data_type)` (the merchant's books now),
+`cached_books.cached_rows_json(company, connection, data_type)` (what was last pulled, as `/data/...` shows it; None if
+never), `books.add_row(world, company_id, platform_key, data_type, fields)`,
 `pulls.request_pull(world, company_id, connection_id, data_type)` and `pulls.record_finished_pull(...)` (one that has
 just finished), `configuration.disable_sync(world, company_id)`, `PLATFORMS.get(key)`.
 """
@@ -59,7 +60,7 @@ from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from controller.emulator.service.clock import LONG_AGO, Clock, Scheduler
-from controller.emulator.service.records import CompanyRecord
+from controller.emulator.service.company_records import CompanyRecord
 
 TableRow = TypeVar("TableRow")
 CLIENT_NAME = "Example Client"

@@ -22,9 +22,9 @@ from decimal import Decimal
 from typing import Any
 
 from controller.emulator.service.clock import parse_timestamp
-from controller.emulator.syncs import mapping
-from controller.emulator.syncs.mapping import MappingFault
-from controller.emulator.syncs.windows import DueSchedule, business_day
+from controller.emulator.syncs import mapping_faults
+from controller.emulator.syncs.mapping_faults import MappingFault
+from controller.emulator.syncs.sync_schedule import DueSchedule, business_day
 
 CommerceRecord = Mapping[str, Any]
 BookEntry = dict[str, Any]
@@ -65,9 +65,9 @@ class BookingContext:
 
     def account_id(self, section: str, key: str) -> str:
         """The selected account of a row. Raises CannotBookError when there is none."""
-        account_id = mapping.selected_accounts(self.configuration, section).get(key)
+        account_id = mapping_faults.selected_accounts(self.configuration, section).get(key)
         if account_id is None:
-            raise CannotBookError(mapping.account_not_mapped(section, key))
+            raise CannotBookError(mapping_faults.account_not_mapped(section, key))
         return account_id
 
     def tax_rate_id(self, percentage: Any) -> str:
@@ -76,7 +76,7 @@ class BookingContext:
         row = self.configuration["sales"]["taxRates"].get(rate)
         tax_id: str | None = row.get("selectedTaxRateId") if isinstance(row, dict) else None
         if tax_id is None:
-            raise CannotBookError(mapping.tax_rate_not_mapped(rate))
+            raise CannotBookError(mapping_faults.tax_rate_not_mapped(rate))
         return tax_id
 
     def day(self, record: CommerceRecord) -> date:

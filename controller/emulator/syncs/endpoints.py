@@ -14,10 +14,10 @@ from starlette.routing import Route
 from controller.emulator.http.handlers import NO_BODY, json_body, json_object, json_response, world_of
 from controller.emulator.service import companies, connections, pulls
 from controller.emulator.service.clock import parse_timestamp
+from controller.emulator.service.company_records import CompanyRecord
 from controller.emulator.service.errors import SERVER_FAULT, ApiError, not_valid
-from controller.emulator.service.records import CompanyRecord
 from controller.emulator.service.world import ServiceEvent, World
-from controller.emulator.syncs import engine, evaluation, sync_log, uploads, windows
+from controller.emulator.syncs import commerce_uploads, engine, evaluation, sync_log, sync_schedule
 from controller.emulator.syncs.sync_log import SyncEntry
 
 _LONG_RUNNING_AFTER = timedelta(minutes=10)
@@ -76,7 +76,7 @@ async def sync_latest(request: Request) -> Response:
     world, company = world_of(request), _company_of(request)
     finish = world.now() if sync_to is None else _parse_date(sync_to)
     _refuse_before_start(world, company, finish)
-    start = sync_log.synced_until(world, company.id) or windows.start_date(company)
+    start = sync_log.synced_until(world, company.id) or sync_schedule.start_date(company)
     if finish < start:
         raise not_valid()
     return json_response(summary_json(world, company, engine.start_sync(world, company, "latest", start, finish)))
@@ -98,7 +98,7 @@ async def sync_range(request: Request) -> Response:
 
 def _refuse_before_start(world: World, company: CompanyRecord, finish: datetime) -> None:
     """A sync that would run before `startDate` is a 500, and a deterministic one (API notes 4.7)."""
-    start = windows.start_date(company)
+    start = sync_schedule.start_date(company)
     if world.now() < start or finish < start:
         raise ApiError(500, SERVER_FAULT)
 
@@ -155,10 +155,10 @@ async def list_syncs(request: Request) -> Response:
 async def upload(request: Request) -> Response:
     """41."""
     body = await json_object(request)
-    kind = uploads.UPLOAD_TYPES.get(request.path_params["dataType"])
+    kind = commerce_uploads.UPLOAD_TYPES.get(request.path_params["dataType"])
     if kind is None:
         raise ApiError(404, "NotFound")
-    return json_response(uploads.store_upload(world_of(request), _company_of(request), kind, body))
+    return json_response(commerce_uploads.store_upload(world_of(request), _company_of(request), kind, body))
 
 
 async def put_categories(request: Request) -> Response:
@@ -236,9 +236,9 @@ def _on_event(world: World, event: ServiceEvent) -> None:
         evaluation.note_whether_checked(world, company_id, event.details.get("checked"))
         engine.schedule_next_sync(world, company_id)
     elif event.name == "connection.deleted":
-        uploads.drop_uploads(world, company_id)
+        commerce_uploads.drop_uploads(world, company_id)
     elif event.name == "company.deleted":
-        uploads.drop_uploads(world, company_id)
+        commerce_uploads.drop_uploads(world, company_id)
         for name in (sync_log.SYNCS_TABLE, engine.FORCED_TABLE, evaluation.UNCHECKED_TABLE):
             if company_id in world.table(name):
                 del world.table(name)[company_id]

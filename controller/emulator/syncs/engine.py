@@ -12,9 +12,9 @@ from uuid import uuid4
 
 from controller.emulator.service import configuration
 from controller.emulator.service.clock import format_timestamp
-from controller.emulator.service.records import CompanyRecord
+from controller.emulator.service.company_records import CompanyRecord
 from controller.emulator.service.world import World
-from controller.emulator.syncs import evaluation, sync_log, windows
+from controller.emulator.syncs import evaluation, sync_log, sync_schedule
 from controller.emulator.syncs.evaluation import SyncOutcome
 from controller.emulator.syncs.sync_log import SYNCS_TABLE, SyncEntry, syncs_of
 
@@ -82,14 +82,14 @@ def resume(world: World) -> None:
 def _schedule_due(world: World, company: CompanyRecord | None, after: datetime) -> None:
     when = _schedule_if_ready(company)
     if company is not None and when is not None:
-        due = windows.next_due(when, after)
+        due = sync_schedule.next_due(when, after)
         world.scheduler.call_at(due, partial(_run_scheduled, world, company.id, due))
 
 
-def _schedule_if_ready(company: CompanyRecord | None) -> windows.DueSchedule | None:
+def _schedule_if_ready(company: CompanyRecord | None) -> sync_schedule.DueSchedule | None:
     """The schedule of a company that is ready to sync: `enabled` and `configured` (API notes 3.3)."""
     ready = company is not None and company.configured and (company.chosen or {}).get("enabled")
-    return windows.company_schedule(company) if ready else None
+    return sync_schedule.company_schedule(company) if ready else None
 
 
 def _run_scheduled(world: World, company_id: str, due: datetime) -> None:
@@ -98,9 +98,9 @@ def _run_scheduled(world: World, company_id: str, due: datetime) -> None:
     when = _schedule_if_ready(company)
     if company is None or when is None:
         return
-    if windows.next_due(when, due - timedelta(seconds=1)) != due or _has_run_at(world, company_id, due):
+    if sync_schedule.next_due(when, due - timedelta(seconds=1)) != due or _has_run_at(world, company_id, due):
         return
-    begins = windows.scheduled_start(when, due, sync_log.synced_until(world, company_id))
+    begins = sync_schedule.scheduled_start(when, due, sync_log.synced_until(world, company_id))
     sync = start_sync(world, company, "scheduled", begins, due)
     if _should_disable(world, company_id, sync):
         configuration.disable_sync(world, company_id)

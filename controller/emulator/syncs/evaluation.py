@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from controller.emulator.service import books, connections, document, validation
+from controller.emulator.service import books, configuration_document, connections, validation
 from controller.emulator.service.clock import parse_timestamp
+from controller.emulator.service.company_records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.errors import ApiError
-from controller.emulator.service.records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.world import World
-from controller.emulator.syncs import bookkeeping, mapping, sync_log, uploads, windows
+from controller.emulator.syncs import bookkeeping, commerce_uploads, mapping_faults, sync_log, sync_schedule
 from controller.emulator.syncs.bookkeeping import BookingContext, CannotBookError
 
 UNCHECKED_TABLE = "unchecked-configurations"
@@ -45,7 +45,10 @@ def evaluate_sync(world: World, company: CompanyRecord, kind: str, start: dateti
     mapping_fault = None if _needs_no_check(world, company) else _mapping_fault(company)
     if mapping_fault is not None:
         return SyncOutcome(sync_log.INVALID_MAPPING, mapping_fault.message, mapping_fault.raw)
-    uploaded = {data_type: uploads.uploaded_records(world, company.id, data_type) for data_type in uploads.UPLOAD_TYPES}
+    uploaded = {
+        data_type: commerce_uploads.uploaded_records(world, company.id, data_type)
+        for data_type in commerce_uploads.UPLOAD_TYPES
+    }
     missing = [data_type for data_type, rows in uploaded.items() if rows is None]
     if len(missing) == len(uploaded):
         return SyncOutcome(sync_log.NOTHING_TO_PUSH)
@@ -90,34 +93,38 @@ def _needs_no_check(world: World, company: CompanyRecord) -> bool:
     return company.configured and not company.books and company.id not in world.table(UNCHECKED_TABLE)
 
 
-def _mapping_fault(company: CompanyRecord) -> mapping.MappingFault | None:
+def _mapping_fault(company: CompanyRecord) -> mapping_faults.MappingFault | None:
     """What the books refuse, then what could not be saved today."""
-    doc = document.to_json(company)
+    doc = configuration_document.to_json(company)
     platform = _accounting_connection(company).platform
     try:
-        problems = validation.validate_document(doc, company.chosen or {}, document.empty_document(company))
+        problems = validation.validate_document(
+            doc, company.chosen or {}, configuration_document.empty_document(company)
+        )
     except ApiError as error:
-        return mapping.MappingFault(error.error, error.error)
-    books_fault = mapping.first_fault(doc["configuration"], lambda data_type: books.rows(company, platform, data_type))
+        return mapping_faults.MappingFault(error.error, error.error)
+    books_fault = mapping_faults.first_fault(
+        doc["configuration"], lambda data_type: books.rows(company, platform, data_type)
+    )
     if books_fault is not None:
         return books_fault
     for problem in problems:
         if not problem.message.endswith(_OPTION_MESSAGE_ENDINGS):
-            return mapping.MappingFault(problem.message, problem.message)
+            return mapping_faults.MappingFault(problem.message, problem.message)
     return None
 
 
 def _book_records(world: World, company: CompanyRecord, kind: str, start: datetime, finish: datetime) -> SyncOutcome:
     records_by_type = {
         data_type: _records_in_range(world, company, data_type, kind, start, finish)
-        for data_type in uploads.UPLOAD_TYPES
+        for data_type in commerce_uploads.UPLOAD_TYPES
     }
-    schedule = windows.company_schedule(company)
+    schedule = sync_schedule.company_schedule(company)
     if schedule is None:
         return SyncOutcome(sync_log.NOTHING_TO_PUSH)
     accounts = books.rows(company, _accounting_connection(company).platform, "chartOfAccounts")
     bank_accounts = frozenset(row["id"] for row in accounts if row["isBankAccount"])
-    configuration = document.to_json(company)["configuration"]
+    configuration = configuration_document.to_json(company)["configuration"]
     try:
         entries = bookkeeping.build_entries(
             BookingContext(configuration, schedule, bank_accounts), *records_by_type.values()
@@ -137,9 +144,9 @@ def _records_in_range(
 
     The latter is how updating a record that was synchronised duplicates it in the books (API notes 3.13).
     """
-    earliest, since = windows.start_date(company), sync_log.last_success_began(world, company.id)
+    earliest, since = sync_schedule.start_date(company), sync_log.last_success_began(world, company.id)
     records = []
-    for row in uploads.uploaded_records(world, company.id, data_type) or ():
+    for row in commerce_uploads.uploaded_records(world, company.id, data_type) or ():
         created = parse_timestamp(row["record"]["createdDate"])
         uploaded_since = kind != "historic" and since is not None and parse_timestamp(row["uploaded"]) > since
         if created >= earliest and (start <= created < finish or (created < start and uploaded_since)):

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from controller.emulator.controls import seeding
 from controller.emulator.service import books, companies, configuration, connections
+from controller.emulator.service.company_records import CompanyRecord
 from controller.emulator.service.data_file import DataFile, UnusableDataFileError
-from controller.emulator.service.records import CompanyRecord
 from controller.emulator.service.world import World
 
 ACTS = ("seed", "create", "connect", "authorise", "unlink", "delete", "edit", "portal", "drop", "table", "wait")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.emulator.syncs.bookkeeping import BookingContext, CannotBookError, build_entries
-from controller.emulator.syncs.windows import DueSchedule
+from controller.emulator.syncs.sync_schedule import DueSchedule
 
 START = datetime(2022, 5, 1, tzinfo=UTC)
 DAYS = ["2022-06-15", "2022-06-16", "2022-06-17"]

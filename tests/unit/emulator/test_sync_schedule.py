@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.emulator.syncs.windows import (
+from controller.emulator.syncs.sync_schedule import (
     DueSchedule,
     business_day,
     next_due,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controller.emulator.service.records import BooksRow
+from controller.emulator.service.company_records import BooksRow
 
 RowsByType = Callable[[str], Sequence[BooksRow]]
 """The merchant's books now: data type → rows."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from controller.emulator.controls import seeding
-from controller.emulator.service import books, cache
+from controller.emulator.service import books, cached_books
 from controller.emulator.service import pulls as datasets
 from controller.emulator.service.world import World
 from tests.narrowing import present
@@ -22,7 +22,7 @@ def held(
 ) -> dict[Any, dict[str, Any]]:
     company = world.companies[company_id]
     link = next(each for each in company.connections if each.id == connection_id)
-    return {row["id"]: row for row in present(cache.cached_rows_json(company, link, data_type))}
+    return {row["id"]: row for row in present(cached_books.cached_rows_json(company, link, data_type))}
 
 
 def pull(world: World, company_id: str, connection_id: str, data_type: str = "chartOfAccounts") -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from controller.emulator.service.records import CompanyRecord
+from controller.emulator.service.company_records import CompanyRecord
 
 EARLIEST_DATE = datetime(1900, 1, 1, tzinfo=UTC)
 _FIRST_YEAR_WITHOUT_DUES = 9000

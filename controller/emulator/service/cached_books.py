@@ -12,7 +12,7 @@ from typing import Any
 
 from controller.emulator.service import books
 from controller.emulator.service.clock import format_timestamp
-from controller.emulator.service.records import BooksRow, CachedRows, CompanyRecord, ConnectionRecord
+from controller.emulator.service.company_records import BooksRow, CachedRows, CompanyRecord, ConnectionRecord
 
 
 def cached_rows_json(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from controller.desired.generate import LineCounter, ManifestValue, MerchantDraft, build_manifests
 from controller.desired.loader import load_fleet
-from controller.desired.merchant_groups import find_groups, min_group_size
+from controller.desired.merchant_clustering import find_groups, min_group_size
 from controller.desired.yaml_writer import NewManifest, yaml_text
 from controller.model.values import Ref
 

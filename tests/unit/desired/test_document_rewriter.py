@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.desired.document_rewriter import rewrite_merchant
 from controller.desired.yaml_reader import read
-from controller.desired.yaml_rewriter import rewrite_merchant
 from controller.desired.yaml_writer import NewManifest
 
 LINED = """\

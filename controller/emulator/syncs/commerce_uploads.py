@@ -8,10 +8,10 @@ from typing import Any
 
 from controller.emulator.service import connections, pulls
 from controller.emulator.service.clock import format_timestamp, parse_timestamp
+from controller.emulator.service.company_records import CompanyRecord
 from controller.emulator.service.errors import NOT_VALID, ApiError, ValidationItem, not_valid
-from controller.emulator.service.records import CompanyRecord
 from controller.emulator.service.world import World
-from controller.emulator.syncs.windows import is_plausible_date
+from controller.emulator.syncs.sync_schedule import is_plausible_date
 
 _UPLOADS_TABLE = "commerce"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from controller.emulator.service import cache, connections, starting_books
-from controller.emulator.service.records import BooksRow, CompanyRecord, ConnectionRecord
+from controller.emulator.service import cached_books, connections, starting_books
+from controller.emulator.service.company_records import BooksRow, CompanyRecord, ConnectionRecord
 
 Document = dict[str, Any]
 OptionsByGroup = dict[str, list[Document]]
@@ -79,7 +79,7 @@ def empty_document(company: CompanyRecord) -> Document:
     """The document before anybody chose anything. Options are None until their data was pulled."""
     connection = accounting_connection(company)
     account_options = _account_options(company, connection)
-    info = cache.cached_rows(company, connection, "company") if connection else None
+    info = cached_books.cached_rows(company, connection, "company") if connection else None
     return {
         "companyId": company.id,
         "accountingSoftwareCompanyName": info[0]["companyName"] if info else None,
@@ -224,7 +224,7 @@ def _selectable_rows(
         return None
     return [
         row
-        for row in cache.cached_rows(company, connection, data_type)
+        for row in cached_books.cached_rows(company, connection, data_type)
         if row["status"] == "Active" and not row["metadata"]["isDeleted"]
     ]
 
