@@ -26,13 +26,13 @@ import httpx
 
 from benchmarks.stage import AUTHORIZATION, MANIFEST, ask, bound_fleet
 from benchmarks.virtual_time import VirtualLoop, run
-from controller.codat.network import open_network
+from controller.codat.aiohttp_transport import open_network
 from controller.daemon import loop, scheduler, state_queue
 from controller.daemon.bootstrap import run_daemon
 from controller.daemon.jobs import abandoned_sync_watcher, heartbeat, shared_view
 from controller.environment import Environment
 from controller.settings import Settings
-from state.claims import HEARTBEATS_PER_LEASE
+from state.process_claims import HEARTBEATS_PER_LEASE
 
 ANSWER_TAKES_S = 0.1
 """Virtual seconds from a request to its answer."""

@@ -14,7 +14,7 @@ from time import perf_counter, process_time
 import httpx
 
 from benchmarks.stage import Figure, ask, fleet_in_sync, serve_emulator_process
-from controller.codat.network import open_network
+from controller.codat.aiohttp_transport import open_network
 from controller.environment import Environment
 from controller.model.run import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply

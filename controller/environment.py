@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from controller.codat.network import OpenNetwork, open_network
+from controller.codat.aiohttp_transport import OpenNetwork, open_network
 from controller.codat.transport import utc_now
 from controller.quick_dataclasses import dataclass
 

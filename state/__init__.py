@@ -17,7 +17,6 @@ from state.account_settings import AccountSettingRow
 from state.alerts import DueAlert
 from state.applied import AppliedRow
 from state.bindings import Binding
-from state.claims import DEFAULT_LEASE_S
 from state.conditions import ConditionsRow
 from state.controllers import ControllerRow
 from state.database import LockKind, open_database, postgresql_url
@@ -31,10 +30,11 @@ from state.intents import Intent, SeenCompanies
 from state.last_syncs import LastSyncRow
 from state.lock import LockWait, StateLock
 from state.manual_syncs import ManualSyncRow
+from state.merchant_records import MerchantRecord
 from state.process import LockRow, ProcessIdentity
+from state.process_claims import DEFAULT_LEASE_S
 from state.proven_deliveries import AUTHORIZATION_KEY_ID, DeliveryProof, ProvenDeliveryRow, last_deliveries
 from state.quarantine import Quarantine
-from state.records import MerchantRecord
 from state.report_deliveries import DeliveryKey, ReportDeliveryRow
 from state.revisions import Revision, RevisionRow, RevisionStatus
 from state.rollouts import HoldRow, MemberRow, RolloutRow

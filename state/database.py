@@ -32,10 +32,10 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 
 from state import migrations
 from state.async_engine import AsyncConnection, AsyncEngine
-from state.claims import DEFAULT_LEASE_S, Claim, FileClaim, PostgresClaim
 from state.errors import StateBusy, StateUnreachable, StateUnusable, UnfitValue, first_line_said
 from state.mounts import refuse_network_folder
 from state.process import LockRow, ProcessIdentity
+from state.process_claims import DEFAULT_LEASE_S, Claim, FileClaim, PostgresClaim
 from state.read_only import temporary_copy, unwritable_reason
 from state.sqlite_engine import create_sqlite_engine
 from state.tables import locks

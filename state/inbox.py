@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, delete, select, true, update
 
 from state.database import Database, insert_new
 from state.due import Ask, ask_within
+from state.merchant_records import MAX_NAMES_IN_QUERY
 from state.proven_deliveries import DeliveryProof, record_proof
-from state.records import MAX_NAMES_IN_QUERY
 from state.tables import inbox, merchants
 
 CLOSED_DELIVERY_RETENTION = timedelta(days=7)

@@ -4,8 +4,9 @@ proves that the holder lives.
 A command and a controller do not wait for each other: to each merchant they write under a lease (`StateLock.lease`),
 which one of them has at a time. What concerns who is who takes both locks.
 
-The claim decides (`state.claims`): a dead holder has lost it, wherever it ran, and the next run takes over at once. A
-holder in PostgreSQL that sends no heartbeat, because it is stopped, hangs or is cut off, loses it after its lease.
+The claim decides (`state.process_claims`): a dead holder has lost it, wherever it ran, and the next run takes over at
+once. A holder in PostgreSQL that sends no heartbeat, because it is stopped, hangs or is cut off, loses it after its
+lease.
 
 A holder proves the lock before each write to Codat (`StateLock.prove`), and with it its leases; one that has lost it
 writes nothing more. A request that was under way at that moment cannot be called back, so the next holder is told when
@@ -25,10 +26,10 @@ from typing import NoReturn
 from sqlalchemy import ColumnElement, delete, select, update
 
 from state.async_engine import AsyncConnection
-from state.claims import HEARTBEATS_PER_LEASE, Claim
 from state.database import Database, LockKind, lock_row, require_current_schema, upsert
 from state.errors import LeaseLost, LockEnded, StateLocked, StateUnusable
 from state.process import LockRow, ProcessIdentity, seconds_since_boot
+from state.process_claims import HEARTBEATS_PER_LEASE, Claim
 from state.tables import locks
 
 ACQUIRE_RETRY_INTERVAL_S = 0.2

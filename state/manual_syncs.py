@@ -16,11 +16,11 @@ from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 
-from state.claims import HEARTBEATS_PER_LEASE
 from state.database import Database, current_time
 from state.errors import LeaseLost, StateProblem
 from state.lock import StateLock
 from state.process import ProcessIdentity, seconds_since_boot
+from state.process_claims import HEARTBEATS_PER_LEASE
 from state.tables import manual_syncs
 
 

@@ -1,7 +1,7 @@
 """Process identity: names a process for people, and tells one process from another.
 
 It does not show that a process lives elsewhere: a pid says nothing outside its host and pid namespace. A claim on the
-state proves that (`state.claims`). That one which ran here is gone can be seen.
+state proves that (`state.process_claims`). That one which ran here is gone can be seen.
 """
 
 from __future__ import annotations

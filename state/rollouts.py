@@ -2,7 +2,7 @@
 
 A rollout names the process that carries it out as its `owner`. Its row is changed by compare-and-set on state and
 owner, so that a pause from another terminal is never overwritten. Whether the owner lives is known by its claim
-(`state.claims`), which it keeps between the waves, too.
+(`state.process_claims`), which it keeps between the waves, too.
 """
 
 from __future__ import annotations

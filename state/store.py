@@ -12,7 +12,6 @@ from state.account_settings import AccountSettings
 from state.alerts import Alerts
 from state.applied import AppliedValues
 from state.bindings import Bindings
-from state.claims import DEFAULT_LEASE_S
 from state.conditions import Conditions
 from state.controllers import Controllers
 from state.database import Database, LockKind
@@ -26,10 +25,11 @@ from state.intents import Intents
 from state.last_syncs import LastSyncs
 from state.lock import StateLock
 from state.manual_syncs import ManualSyncs
+from state.merchant_records import MerchantRecords
 from state.merchants import Merchants
+from state.process_claims import DEFAULT_LEASE_S
 from state.proven_deliveries import ProvenDeliveries
 from state.quarantine import QuarantinedMerchants
-from state.records import MerchantRecords
 from state.refresh_requests import RefreshRequests
 from state.report_deliveries import ReportDeliveries
 from state.request_budget import RequestBudget

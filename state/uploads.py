@@ -18,10 +18,10 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 
-from state.claims import HEARTBEATS_PER_LEASE
 from state.database import Database, current_time, insert_new, upsert
 from state.errors import StateProblem, UploadLeaseLost, UploadUnderWay
 from state.process import ProcessIdentity, seconds_since_boot
+from state.process_claims import HEARTBEATS_PER_LEASE
 from state.tables import pushed_connections, pushed_records, upload_leases, uploads
 
 LEASE_RETRY_INTERVAL_S = 0.2

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from controller.codat import wire
-from controller.codat.convert import company_from, read_configuration
+from controller.codat.from_wire import company_from, read_configuration
 from controller.desired.loader import load_fleet
 from controller.model.desired import DesiredMerchant
 from controller.model.observed import (

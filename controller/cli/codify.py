@@ -83,8 +83,8 @@ def _result_lines(result: CodifyResult) -> Iterator[str]:
 
 
 def _value_words(value: DeclaredValue) -> str:
-    from controller.model.manifest_text import ref_as_yaml
     from controller.model.values import LocalTime, Ref, value_to_json
+    from controller.model.yaml_snippets import ref_as_yaml
 
     if isinstance(value, Ref):
         return ref_as_yaml(value)

@@ -79,7 +79,7 @@ def _print_check(check: DoctorCheck) -> None:
 def _as_json(checks: list[DoctorCheck], ctx: click.Context) -> str:
     from dataclasses import asdict
 
-    from controller.cli.documents import manifests_revision, render_document
+    from controller.cli.json_envelope import manifests_revision, render_document
     from controller.settings import InvalidSettings, load_settings
 
     try:

@@ -48,7 +48,7 @@ def command(settings: Settings, name: str, field: str | None, live: bool, output
 
     Asks nobody without --live.
     """
-    from controller.cli.documents import render_document
+    from controller.cli.json_envelope import render_document
     from controller.desired.loader import load_fleet
     from controller.reporting.explanation import explain_fields
 
@@ -160,8 +160,8 @@ def _print_field(desired: DesiredMerchant, explained: ExplainedField) -> None:
 def _manifest_text(path: str, value: Any, desired: DesiredMerchant) -> str:
     """A value as a manifest would write it: in quotes where YAML takes it for no text, an instant as its local day."""
     from controller.model.local_times import local_date
-    from controller.model.manifest_text import quote_yaml, ref_as_yaml, value_as_yaml
     from controller.model.values import LOCAL_TIME_PATH, START_DATE_PATH, LocalTime, Ref, value_to_json
+    from controller.model.yaml_snippets import quote_yaml, ref_as_yaml, value_as_yaml
 
     if isinstance(value, Ref):
         return ref_as_yaml(value)

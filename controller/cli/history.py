@@ -29,7 +29,7 @@ def command(settings: Settings, name: str, output: str) -> None:
     """Show what was done to the merchant NAME, and each finding that came and went, by whom; the oldest first."""
     from difflib import get_close_matches
 
-    from controller.cli.documents import render_document
+    from controller.cli.json_envelope import render_document
     from controller.cli.state_access import query_state
     from controller.reporting.formatting import clean
     from controller.reporting.history import history_json, history_lines, history_text

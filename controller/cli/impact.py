@@ -74,7 +74,7 @@ def connection(settings: Settings, platform: str, targets: tuple[str, ...], sele
 
 
 def _ask_and_print(settings: Settings, question: Coroutine[Any, Any, Impact], output: str) -> None:
-    from controller.cli.documents import manifests_revision, render_document
+    from controller.cli.json_envelope import manifests_revision, render_document
     from controller.cli.terminal import paint_for, run_async
     from controller.reporting.impact import impact_json, impact_text
 

@@ -142,7 +142,7 @@ def _print_json_error(
     arguments: list[str], message: str, exit_code: int, diagnostics: Sequence[Diagnostic] = ()
 ) -> None:
     """Print the error as a JSON document on stdout, where the command line asks for JSON."""
-    from controller.cli.documents import render_document
+    from controller.cli.json_envelope import render_document
     from controller.reporting.as_json import error_json
 
     command_line = " ".join(arguments)

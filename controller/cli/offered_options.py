@@ -32,7 +32,7 @@ def command(settings: Settings, name: str, field: str | None, search: str, outpu
 
     FIELD is a path of the mapping; all below it are shown.
     """
-    from controller.cli.documents import manifests_revision, render_document
+    from controller.cli.json_envelope import manifests_revision, render_document
     from controller.cli.terminal import environment, paint_for, run_async
     from controller.operations.offered_options import load_offered_options
     from controller.reporting.offered_options import offered_fields_text, offered_options_json, offered_options_text

@@ -104,7 +104,7 @@ def _push(settings: Settings, name: str, request: PushRequest) -> PushReport:
 
 
 def _print_report(settings: Settings, name: str, report: PushReport, output: str) -> None:
-    from controller.cli.documents import manifests_revision, render_document
+    from controller.cli.json_envelope import manifests_revision, render_document
     from controller.cli.terminal import paint_for
     from controller.reporting.sync_and_upload import push_json, push_text
 
@@ -115,7 +115,7 @@ def _print_report(settings: Settings, name: str, report: PushReport, output: str
 
 
 def _show_status(settings: Settings, name: str, output: str) -> None:
-    from controller.cli.documents import manifests_revision, render_document
+    from controller.cli.json_envelope import manifests_revision, render_document
     from controller.cli.terminal import environment, paint_for, run_async
     from controller.push.operations import pushed_datasets
     from controller.reporting.sync_and_upload import pushed_datasets_json, pushed_datasets_text

@@ -38,7 +38,7 @@ def command(
     wait: bool,
 ) -> None:
     """Ask Codat to pull the reference data again: what a merchant's options offer is as old as the last pull."""
-    from controller.cli.documents import manifests_revision, render_document
+    from controller.cli.json_envelope import manifests_revision, render_document
     from controller.cli.terminal import environment, progress, run_async
     from controller.operations.refresh import refresh
     from controller.reporting.formatting import clean, format_count

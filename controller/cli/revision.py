@@ -39,7 +39,7 @@ def command() -> None:
 @click.pass_obj
 def show(settings: Settings, output: str) -> None:
     """Show the revision in force, and the one that is held."""
-    from controller.cli.documents import render_document
+    from controller.cli.json_envelope import render_document
     from controller.cli.state_access import query_state
     from controller.reporting.formatting import clean
 

@@ -135,7 +135,7 @@ def status(ctx: click.Context, /, name: str | None, output: str) -> None:
 @click.pass_context
 def list_(ctx: click.Context, /, output: str) -> None:
     """List all rollouts, the newest first."""
-    from controller.cli.documents import render_document
+    from controller.cli.json_envelope import render_document
     from controller.cli.state_access import query_state
     from controller.reporting.formatting import align_columns, clean, format_iso, format_time
 
@@ -315,7 +315,7 @@ def _print_result(result: RolloutResult, output: str) -> int:
 
 
 def _print_rollout(rollout: Rollout, output: str) -> None:
-    from controller.cli.documents import manifests_revision, render_document
+    from controller.cli.json_envelope import manifests_revision, render_document
     from controller.cli.terminal import paint_for
     from controller.reporting.rollout import rollout_json, rollout_text
 

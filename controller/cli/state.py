@@ -250,6 +250,6 @@ def _binding_json(binding: Binding) -> dict[str, Any]:
 
 
 def _print_json(settings: Settings, kind: str, **content: Any) -> None:
-    from controller.cli.documents import render_document
+    from controller.cli.json_envelope import render_document
 
     click.echo(render_document({"schemaVersion": 1, "kind": kind, "complete": True, **content}, settings.base_url))

@@ -114,7 +114,7 @@ def _confirm_callback(name: str, yes: bool) -> Callable[[SyncPreview], bool]:
 
 
 def _print_sync(settings: Settings, name: str, latest: Sync | None, output: str) -> None:
-    from controller.cli.documents import manifests_revision, render_document
+    from controller.cli.json_envelope import manifests_revision, render_document
     from controller.cli.terminal import paint_for
     from controller.reporting.sync_and_upload import sync_json, sync_text
 

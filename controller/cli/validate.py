@@ -132,7 +132,7 @@ def _company_name_notes(fleet: Fleet) -> list[Diagnostic]:
 def _as_json(fleet: Fleet, online_check: FleetReferenceCheck | None, base_url: str) -> str:
     from dataclasses import asdict
 
-    from controller.cli.documents import render_document
+    from controller.cli.json_envelope import render_document
     from controller.reporting.reference_check import reference_check_json
 
     document: dict[str, Any] = {

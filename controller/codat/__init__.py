@@ -1,13 +1,13 @@
 """The client of the remote API. Everything sent to Codat goes through here, and every answer is translated here.
 
     client · read_only     typed calls; the second one can only read
-    convert · dates        wire → model: how Codat spells things
+    from_wire · dates      wire → model: how Codat spells things
     document_edit          model → wire: a configuration document with other values
     wire · wire_model      the JSON as it comes, as classes; how those are filled
     raw_json               a configuration document that goes back as it came
     pagination             the list of companies, and whether it is complete
     write_check            what a write changed beside what it was meant to
-    network                HTTP over this machine's network
+    aiohttp_transport      HTTP over this machine's network
     transport              authorization, time-outs, retries
     circuit_breaker        when to stop retrying
     rate_limiter           how many requests a minute, and how many at once

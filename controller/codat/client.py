@@ -18,14 +18,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from controller.codat import convert, wire
+from controller.codat import from_wire, wire
 from controller.codat.account_settings import address_of, live_settings
+from controller.codat.aiohttp_transport import OpenNetwork, open_network
 from controller.codat.answer_body import MAX_LISTING_BYTES, format_size
 from controller.codat.answer_parsing import UnreadableAnswer, parse_answer, parse_rows, problem_at, sanitize_json
 from controller.codat.dates import format_utc
 from controller.codat.hooks import PATHS as HOOK_PATHS
 from controller.codat.hooks import RULES_PAGE_SIZE, created_id, hook_body, hooks_from
-from controller.codat.network import OpenNetwork, open_network
 from controller.codat.pagination import PageRequest, list_companies
 from controller.codat.quota_headers import Quota
 from controller.codat.rate_limiter import RateLimiter
@@ -34,7 +34,7 @@ from controller.codat.transport import ClockFunction, Query, SleepFunction, Tran
 from controller.codat.wire_model import UnexpectedRow
 from controller.model.errors import InvalidId, NotFound, Rejected, RemoteError, UnexpectedAnswer
 from controller.model.hooks import Hook, HookKind, LiveHook
-from controller.model.ids import is_id
+from controller.model.id_format import is_id
 from controller.model.observed import (
     REQUIRED_DATA_TYPES,
     Absent,
@@ -235,7 +235,7 @@ class Reader:
         page = await self._transport.read(path, partial(parse_answer, wire.RecordPageJson), query)
         for row in page.results:
             if isinstance(row, wire.RecordJson) and row.id == record_id:
-                return convert.record_from(row)
+                return from_wire.record_from(row)
         # The record may be in the row that we could not read, or the filter was ignored: neither proves its absence.
         if page.results or page.total_results:
             fault = next((f": {row.why}" for row in page.results if isinstance(row, UnexpectedRow)), "")
@@ -259,7 +259,7 @@ class Reader:
             raise UnexpectedAnswer(f"GET {path}: there is no way to ask for an account whose {field} is {text!r}")
         query: Query = {"page": 1, "pageSize": 100, "query": f"{field}={text}"}
         page = await self._transport.read(path, partial(parse_answer, wire.RecordPageJson), query)
-        found = tuple(convert.record_from(row) for row in page.results if isinstance(row, wire.RecordJson))
+        found = tuple(from_wire.record_from(row) for row in page.results if isinstance(row, wire.RecordJson))
         shown = ((record.code if field == "nominalCode" else record.name) or "" for record in found)
         is_whole = len(found) == len(page.results) and page.total_results in (None, len(found))
         if not is_whole or any(each.strip().casefold() != text.strip().casefold() for each in shown):
@@ -269,7 +269,9 @@ class Reader:
     async def account_types(self, company_id: str, connection_id: str) -> tuple[str, ...]:
         """#34: in which categories an account can be created in the books; empty where that is not said."""
         path = f"{_connection_path(company_id, connection_id)}/options/chartOfAccounts"
-        return convert.account_types_from(await self._transport.read(path, partial(parse_answer, wire.PushOptionsJson)))
+        return from_wire.account_types_from(
+            await self._transport.read(path, partial(parse_answer, wire.PushOptionsJson))
+        )
 
     async def account_pushes(self, company_id: str) -> tuple[AccountPush, ...]:
         """#35: the accounts that were sent to the books of this company. UnexpectedAnswer where not all can be read."""
@@ -287,7 +289,7 @@ class Reader:
             )
         return tuple(
             # One that does not say its type may be an account: left out, it would be taken for not sent.
-            convert.account_push_from(row)
+            from_wire.account_push_from(row)
             for row in rows.values()
             if row.data_type in (None, *_PUSHED_ACCOUNT_TYPES)
         )
@@ -295,7 +297,7 @@ class Reader:
     async def account_push(self, company_id: str, key: str) -> AccountPush:
         """#35, one."""
         path = f"{_company_path(company_id)}/push/{_checked_id(key)}"
-        return convert.account_push_from(await self._transport.read(path, partial(parse_answer, wire.PushJson)))
+        return from_wire.account_push_from(await self._transport.read(path, partial(parse_answer, wire.PushJson)))
 
     async def synchronised_until(self, company_id: str) -> datetime | None:
         """#39: the end of what the last successful sync covered, else when it ran; None when there was none."""
@@ -304,7 +306,7 @@ class Reader:
         except NotFound:
             return None
         covered_until = sync.sync_date_range_utc.finish if sync.sync_date_range_utc else None
-        return convert.parse_instant_or_none(covered_until) or convert.parse_instant_or_none(sync.sync_utc)
+        return from_wire.parse_instant_or_none(covered_until) or from_wire.parse_instant_or_none(sync.sync_utc)
 
     async def latest_sync(self, company_id: str) -> Sync | None:
         """#38: the latest sync, whether it runs, went well or failed; None when there was none."""
@@ -316,7 +318,7 @@ class Reader:
     async def upload_status(self, company_id: str, dataset_id: str) -> UploadStatus:
         """#26: what became of an upload so far."""
         path = f"/meta{_company_path(company_id)}/pull/history/{_checked_id(dataset_id)}"
-        return convert.upload_status_from(await self._transport.read(path, partial(parse_answer, wire.DatasetJson)))
+        return from_wire.upload_status_from(await self._transport.read(path, partial(parse_answer, wire.DatasetJson)))
 
     async def dataset_ids_since(self, company_id: str, data_type: str, since: datetime) -> list[str]:
         """#25: ids of the latest datasets of a type, uploads among them, requested since; at most 100."""
@@ -332,7 +334,7 @@ class Reader:
             each.id
             for each in page.results
             # One without a readable time may be the one that is looked for.
-            if each.data_type == data_type and (convert.parse_instant_or_none(each.requested) or since) >= since
+            if each.data_type == data_type and (from_wire.parse_instant_or_none(each.requested) or since) >= since
         ]
 
     async def sync_flow_url(self, company_id: str, platform: str, redirect_url: str | None) -> str:
@@ -561,7 +563,7 @@ def _parse_created_id(body: bytes) -> str:
 
 def _parse_company(body: bytes) -> Company:
     """UnreadableAnswer only without an id; `unreadable_parts` says what else could not be read."""
-    company = convert.company_from(parse_answer(wire.CompanyJson, body))
+    company = from_wire.company_from(parse_answer(wire.CompanyJson, body))
     if not is_id(company.id):
         raise UnreadableAnswer("its id is none")
     return company
@@ -603,14 +605,14 @@ def _own_document_parser(company_id: str) -> Callable[[bytes], bytes]:
 
 
 def _parse_connection(body: bytes) -> Connection:
-    connection = convert.connection_from(parse_answer(wire.ConnectionJson, body))
+    connection = from_wire.connection_from(parse_answer(wire.ConnectionJson, body))
     if not is_id(connection.id):
         raise UnreadableAnswer("its id is none")
     return connection
 
 
 def _parse_push(body: bytes) -> AccountPush:
-    return convert.account_push_from(parse_answer(wire.PushJson, body))
+    return from_wire.account_push_from(parse_answer(wire.PushJson, body))
 
 
 def _parse_data_status(body: bytes) -> Mapping[str, DataTypeStatus]:
@@ -618,7 +620,7 @@ def _parse_data_status(body: bytes) -> Mapping[str, DataTypeStatus]:
     statuses = {}
     for data_type, row in parse_rows(wire.DataTypeStatusJson, body).items():
         if isinstance(row, wire.DataTypeStatusJson):
-            statuses[data_type] = convert.data_type_status_from(data_type, row)
+            statuses[data_type] = from_wire.data_type_status_from(data_type, row)
         elif data_type in REQUIRED_DATA_TYPES:
             raise UnreadableAnswer(problem_at(f".{data_type}", row.why))
     return statuses
@@ -628,4 +630,4 @@ def _parse_sync(body: bytes) -> Sync:
     """From one object, or the first of an array (API notes 7 #15)."""
     value = json.loads(sanitize_json(body))
     row = value[0] if isinstance(value, list) and value else value
-    return convert.sync_from(wire.SyncJson.model_validate(row))
+    return from_wire.sync_from(wire.SyncJson.model_validate(row))

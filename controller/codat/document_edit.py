@@ -11,8 +11,8 @@ from copy import deepcopy
 from datetime import datetime
 
 from controller.codat import raw_json
-from controller.codat.convert import read_configuration
 from controller.codat.dates import format_utc, parse_start_date
+from controller.codat.from_wire import read_configuration
 from controller.codat.raw_json import JsonObject, ensure_object
 from controller.model.errors import PermanentError, TransientError
 from controller.model.values import (

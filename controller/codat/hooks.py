@@ -7,7 +7,7 @@ from typing import Any
 from controller.codat.answer_parsing import UnreadableAnswer
 from controller.codat.raw_json import JsonObject
 from controller.model.hooks import RULE_TYPES, Hook, HookKind, LiveHook
-from controller.model.ids import is_id
+from controller.model.id_format import is_id
 
 PATHS = {HookKind.RULE: "/rules", HookKind.CONSUMER: "/webhooks"}
 RULES_PAGE_SIZE = 1000

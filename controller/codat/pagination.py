@@ -19,10 +19,10 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from controller.codat import convert, wire
+from controller.codat import from_wire, wire
 from controller.codat.wire_model import UnexpectedRow
 from controller.model.errors import Rejected, RemoteError
-from controller.model.ids import is_id
+from controller.model.id_format import is_id
 from controller.model.observed import Company, Listing
 from controller.quick_dataclasses import dataclass
 
@@ -178,7 +178,7 @@ class ListingBuilder:
             if is_id(company_id):
                 company = Company(company_id, name if isinstance(name, str) else "", unreadable_parts=row.why)
         elif is_id(row.id):
-            company = convert.company_from(row)
+            company = from_wire.company_from(row)
         if key in self.companies:
             raise PagesInconsistent(f"company {key} stands in two rows")
         self._row_keys.append(key)

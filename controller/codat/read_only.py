@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 import httpx
 
+from controller.codat.aiohttp_transport import OpenNetwork, open_network
 from controller.codat.client import Client
-from controller.codat.network import OpenNetwork, open_network
 from controller.codat.rate_limiter import RateLimiter
 from controller.codat.raw_json import JsonObject
 from controller.codat.transport import ClockFunction, SleepFunction, Transport, utc_now

@@ -23,6 +23,7 @@ from typing import TypeVar
 
 import httpx
 
+from controller.codat.aiohttp_transport import NETWORK_ERRORS, was_not_sent
 from controller.codat.answer_body import AnswerTooLarge, read_body, read_error_body
 from controller.codat.answer_parsing import UnreadableAnswer, sanitize_text
 from controller.codat.circuit_breaker import CircuitBreaker
@@ -36,7 +37,6 @@ from controller.codat.error_mapping import (
     retry_after_seconds,
     throttle_seconds,
 )
-from controller.codat.network import NETWORK_ERRORS, was_not_sent
 from controller.codat.quota_headers import Quota, instant_after, parse_count, server_date
 from controller.codat.rate_limiter import MAX_QUOTA_WAIT_S, QUOTA_RESERVE, Permit, RateLimiter
 from controller.model.errors import (

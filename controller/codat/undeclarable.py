@@ -25,7 +25,7 @@ def find_undeclarable_parts(document: bytes) -> dict[str, dict[str, object]]:
     """By the JSON path of the part, what is set in it: by JSON path, the value.
 
     A part is the largest that no manifest has anything of: `configuration.newPayments`. One in which nothing is
-    chosen (null, false and empty alike) is none. The document is one that `convert.read_configuration` reads.
+    chosen (null, false and empty alike) is none. The document is one that `from_wire.read_configuration` reads.
     """
     root = json.loads(sanitize_json(document), parse_int=_number, parse_float=_number, parse_constant=str)
     parts = _parts_beside_the_model(root, wire.ConfigurationJson, "")

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from controller.daemon.pass_result import Pass
-from controller.model.manifest_text import yaml_word
 from controller.model.merchant_status import MerchantStatus, merchant_status
 from controller.model.plan import Actor, Change, Finding, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Outcome
+from controller.model.yaml_snippets import yaml_word
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.finding_history import cleared_findings
 from controller.reporting.formatting import CHANGE_LABELS, direction_words, format_value

@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import Any
 
 from controller.desired.schema import API_VERSION
-from controller.model.manifest_text import YAML_KEYWORDS
+from controller.model.yaml_snippets import YAML_KEYWORDS
 from controller.quick_dataclasses import dataclass
 from controller.untrusted_text import escape_control
 

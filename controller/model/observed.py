@@ -93,7 +93,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The configuration document in our spelling (API notes 4), made by `codat.convert`.
+    """The configuration document in our spelling (API notes 4), made by `codat.from_wire`.
 
     books              the name of the linked books
     values             every field that live offers, by field path in live's own spelling of account keys

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.codat.client import Reader
-from controller.codat.convert import read_configuration
+from controller.codat.from_wire import read_configuration
 from controller.codat.undeclarable import NO_KEY_REASON, find_undeclarable_parts
 from controller.desired.document_rewriter import load_profile_specs
 from controller.desired.generate import (

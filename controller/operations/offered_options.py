@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from controller.codat.convert import read_configuration
+from controller.codat.from_wire import read_configuration
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.errors import MerchantctlError, UsageError
 from controller.model.offered_options import OfferedOptions

@@ -15,8 +15,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.codat.client import Client
-from controller.codat.convert import read_configuration
 from controller.codat.document_edit import write_fields
+from controller.codat.from_wire import read_configuration
 from controller.codat.write_check import section_paths
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.codat.convert import read_configuration
+from controller.codat.from_wire import read_configuration
 from controller.codat.undeclarable import NO_KEY_REASON, find_undeclarable_parts
 from controller.desired.generate import MerchantDraft, drop_invalid_fields, to_manifest_values
 from controller.environment import REAL_ENVIRONMENT, Environment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controller.codat.convert import read_configuration
+from controller.codat.from_wire import read_configuration
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.desired import DesiredMerchant, LinkState
 from controller.model.errors import (

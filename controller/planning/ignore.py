@@ -13,7 +13,6 @@ from datetime import datetime
 from controller.model.desired import DesiredMerchant, IgnoreRule
 from controller.model.finding_evidence import NOT_IGNORABLE
 from controller.model.local_times import local_date
-from controller.model.manifest_text import reference_as_yaml
 from controller.model.plan import Actor, ChangeKind, Finding, Plan
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED
 from controller.model.values import (
@@ -25,6 +24,7 @@ from controller.model.values import (
     value_to_json,
     values_equal,
 )
+from controller.model.yaml_snippets import reference_as_yaml
 
 IGNORED_CODE = "ignored"
 

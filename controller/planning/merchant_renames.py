@@ -15,10 +15,10 @@ from shlex import quote
 from typing import TypeVar
 
 from controller.model.desired import DesiredMerchant
-from controller.model.manifest_text import yaml_word
 from controller.model.names import similarity_key
 from controller.model.observed import Observed, RecordedState, Unread
 from controller.model.plan import Actor, Finding, Plan
+from controller.model.yaml_snippets import yaml_word
 from controller.planning.company import COMPANY_READY
 from controller.planning.context import PlanningContext, stop_result
 from controller.planning.plan import conclude_plan

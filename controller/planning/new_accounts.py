@@ -15,7 +15,6 @@ from difflib import get_close_matches
 from enum import StrEnum
 
 from controller.model.desired import DriftPolicy
-from controller.model.manifest_text import ref_as_yaml
 from controller.model.names import nfc
 from controller.model.observed import BooksForNewAccounts, BooksRecord, Configuration, DataTypeStatus, Unread
 from controller.model.plan import (
@@ -38,6 +37,7 @@ from controller.model.values import (
     ref_kind,
     resolve_live_path,
 )
+from controller.model.yaml_snippets import ref_as_yaml
 from controller.planning.context import PlanningContext, unknown_result
 from controller.planning.holds import allow_command
 from controller.planning.remedies import APPLY_COMMAND, join_steps, refresh_command, where_to_write

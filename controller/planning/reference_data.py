@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from controller.model.manifest_text import quote_yaml
 from controller.model.names import company_name_key
 from controller.model.observed import REQUIRED_DATA_TYPES, Configuration, DataTypeStatus, Unread
 from controller.model.plan import RECHECK_WAITING_AFTER, Actor, Finding
+from controller.model.yaml_snippets import quote_yaml
 from controller.planning.context import PlanningContext, StepResult, condition_met, stop_result, unknown_result
 from controller.planning.remedies import command_line, refresh_command
 

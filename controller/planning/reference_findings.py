@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.model.manifest_text import reference_as_yaml
 from controller.model.observed import Absent, BooksRecord, Configuration, Unread
 from controller.model.plan import RECHECK_UNREAD_AFTER, Actor, ChangeClass, Direction, FieldChange, Finding
 from controller.model.values import (
@@ -17,6 +16,7 @@ from controller.model.values import (
     resolve_live_path,
     values_equal,
 )
+from controller.model.yaml_snippets import reference_as_yaml
 from controller.planning.context import PlanningContext
 from controller.planning.holds import allow_command
 from controller.planning.remedies import (

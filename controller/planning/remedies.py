@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 
-from controller.model.manifest_text import ReferenceKey, describe_option, value_as_yaml
 from controller.model.observed import Configuration
 from controller.model.values import (
     LOCAL_TIME_PATH,
@@ -25,6 +24,7 @@ from controller.model.values import (
     parse_tax_rate_path,
     ref_kind,
 )
+from controller.model.yaml_snippets import ReferenceKey, describe_option, value_as_yaml
 from controller.model.zones import time_zone
 from controller.planning.configuration_rules import without_refused
 from controller.planning.context import PlanningContext

@@ -19,8 +19,8 @@ from enum import StrEnum
 from shlex import quote
 
 from controller.model.desired import Fleet
-from controller.model.manifest_text import yaml_word
 from controller.model.plan import Actor, Finding
+from controller.model.yaml_snippets import yaml_word
 from controller.quick_dataclasses import dataclass
 
 UNCLEAR_CODE = "rename-unclear"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
-from controller.codat.convert import read_configuration
+from controller.codat.from_wire import read_configuration
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.commerce_records import COMMERCE_DATA_TYPES, CommerceRecord
 from controller.model.errors import MerchantctlError, UsageError

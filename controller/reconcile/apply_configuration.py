@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller.codat.client import Client, Reader
-from controller.codat.convert import read_configuration
 from controller.codat.document_edit import changes_by_field, restore_values, write_fields
+from controller.codat.from_wire import read_configuration
 from controller.codat.write_check import find_unexpected_changes, section_paths
 from controller.model.errors import Rejected, RemoteError
 from controller.model.observed import LINKED, Absent, Configuration

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller.codat.client import Client
-from controller.codat.convert import read_configuration
+from controller.codat.from_wire import read_configuration
 from controller.model.account_types import pushed_name
 from controller.model.errors import RemoteError, RemoteLimitReached, TransientError
 from controller.model.observed import AccountPush

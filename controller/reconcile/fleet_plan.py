@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from controller.model.errors import UsageError
-from controller.model.manifest_text import yaml_word
 from controller.model.observed import Listing
 from controller.model.plan import ChangeClass, ChangeKind, Plan
 from controller.model.report import FleetPlan, RetainedMerchant
 from controller.model.run import RELEASABLE_BY_NAME
+from controller.model.yaml_snippets import yaml_word
 from controller.planning.clock_skew import describe_skew
 from controller.planning.holds import closing_hold, is_held_for_rollout
 from controller.planning.limits import LIMITS, FleetSize, limit_plans

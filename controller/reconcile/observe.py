@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from controller.codat.client import Reader
-from controller.codat.convert import read_configuration
+from controller.codat.from_wire import read_configuration
 from controller.model.desired import DesiredMerchant, DriftPolicy
 from controller.model.errors import DataNotReady, RemoteError
 from controller.model.observed import (

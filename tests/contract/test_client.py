@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controller.codat.client import Client, open_client
-from controller.codat.convert import read_configuration
 from controller.codat.document_edit import write_fields
+from controller.codat.from_wire import read_configuration
 from controller.codat.read_only import open_read_only
 from controller.model.errors import (
     ApiKeyRefused,

@@ -95,8 +95,8 @@ def test_a_document_that_could_not_be_made_says_when(place: Place) -> None:
     assert (document["kind"], document["complete"], document["generatedAt"][-1]) == ("Error", False, "Z")
 
 
-def test_no_document_of_a_command_is_printed_without_its_head() -> None:
-    """A new command takes `documents.printed`; what is no report of this moment is named here."""
+def test_no_document_of_a_command_is_printed_without_its_envelope() -> None:
+    """A new command takes `json_envelope.render_document`; what is no report of this moment is named here."""
     cli = Path(__file__).parents[2] / "controller" / "cli"
     bare = {path.name for path in cli.glob("*.py") if "dump_json(" in path.read_text()}
-    assert bare == {"documents.py", "state.py"}, "state: an export is data, the same whenever it is made"
+    assert bare == {"json_envelope.py", "state.py"}, "state: an export is data, the same whenever it is made"

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 from packaging.requirements import Requirement
 
-from controller.codat.network import open_network
+from controller.codat.aiohttp_transport import open_network
 from controller.model.errors import MerchantctlError
 
 ROOT = Path(__file__).parents[2]

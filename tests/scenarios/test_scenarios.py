@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from controller.codat import wire
-from controller.codat.convert import company_from, data_type_status_from, record_from
+from controller.codat.from_wire import company_from, data_type_status_from, record_from
 from controller.model.observed import (
     REQUIRED_DATA_TYPES,
     Absent,

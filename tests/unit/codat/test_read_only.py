@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from controller.codat.aiohttp_transport import open_network
 from controller.codat.client import Client, Reader
-from controller.codat.network import open_network
 from controller.codat.rate_limiter import RateLimiter
 from controller.codat.read_only import GetOnlyTransport, ReadOnlyClient, open_read_only
 from controller.codat.transport import Transport

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.codat.convert import read_configuration
+from controller.codat.from_wire import read_configuration
 from controller.desired.loader import load_fleet
 from controller.model.desired import DesiredMerchant
 from controller.model.observed import Absent, BooksRecord, Unread

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.codat.convert import read_configuration
+from controller.codat.from_wire import read_configuration
 from controller.model.observed import REQUIRED_DATA_TYPES, Configuration, DataTypeStatus, Unread
 from controller.model.plan import Actor, Plan, PlanStatus
 from controller.planning.reference_data import needs_data_status

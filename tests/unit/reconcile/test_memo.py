@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from controller.codat import answer_parsing, convert, dates, raw_json
+from controller.codat import answer_parsing, dates, from_wire, raw_json
 from controller.model import values
 from controller.model.desired import DesiredMerchant
 from controller.model.observed import Company, Connection, RecordedState
@@ -72,7 +72,7 @@ def test_data_that_grows_stale_changes_the_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [values, plan, convert, dates, answer_parsing, raw_json, observe, plan_merchant, in_sync_cache]
+    "module", [values, plan, from_wire, dates, answer_parsing, raw_json, observe, plan_merchant, in_sync_cache]
 )
 def test_a_verdict_is_void_once_what_reads_or_judges_is_other_code(module: ModuleType) -> None:
     assert Path(str(module.__file__)) in judging_sources()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from controller.model.desired import Origin
-from controller.model.manifest_text import describe_option
 from controller.model.observed import Unread
 from controller.model.reference_check import (
     CheckedReferences,
@@ -12,6 +11,7 @@ from controller.model.reference_check import (
     UnresolvedReference,
 )
 from controller.model.values import Option
+from controller.model.yaml_snippets import describe_option
 from controller.reporting.reference_check import reference_check_json, reference_check_lines, reference_check_summary
 
 PROFILE = Origin("manifests/base.yaml", 16, 19, "MappingProfile base")

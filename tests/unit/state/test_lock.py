@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import text, update
 
 from state import DEFAULT_LEASE_S, LockRow, LockWait, ProcessIdentity, Store, open_state
-from state.claims import FileClaim
 from state.database import open_existing_database
 from state.errors import LeaseLost, StateBusy, StateLocked, StateUnusable
 from state.lock import StateLock, keep_alive
 from state.process import process_start_mark
+from state.process_claims import FileClaim
 from state.tables import locks
 from tests.postgresql import empty_schema, execute
 from tests.processes import PythonProcess

@@ -1,4 +1,4 @@
-"""The head of every JSON document that a command prints: when it was made, of which API, from which manifests."""
+"""The envelope of every JSON document that a command prints: when it was made, of which API, from which manifests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEADING_KEYS = ("schemaVersion", "kind", "complete")
 
 
 def render_document(document: Mapping[str, Any], base_url: str | None, revision: str | None = None) -> str:
-    """A document with its head, as JSON text. `revision`: of the manifests that it is about; None: of none."""
+    """A document in its envelope, as JSON text. `revision`: of the manifests that it is about; None: of none."""
     from controller.reporting.formatting import format_iso
 
     context = click.get_current_context(silent=True)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from controller.codat import wire
 from controller.codat.answer_parsing import sanitize_json
-from controller.codat.convert import company_from, connection_from, read_configuration
 from controller.codat.document_edit import (
     FieldNotOffered,
     changes_by_field,
@@ -20,6 +19,7 @@ from controller.codat.document_edit import (
     sync_hour_from,
     write_fields,
 )
+from controller.codat.from_wire import company_from, connection_from, read_configuration
 from controller.model.errors import TransientError
 from controller.model.values import (
     Option,

@@ -19,7 +19,7 @@ from controller.codat.dates import local_sync_time, parse_instant, parse_start_d
 from controller.codat.raw_json import parse_object
 from controller.codat.wire_model import UnexpectedRow, describe_validation_error
 from controller.model.errors import TransientError, UnexpectedAnswer
-from controller.model.ids import is_id
+from controller.model.id_format import is_id
 from controller.model.names import nfc
 from controller.model.observed import (
     DEAUTHORIZED,
