@@ -27,6 +27,7 @@ from state.findings import FindingEnding, FindingRow, OccurrenceRow
 from state.hooks import HookRow
 from state.inbox import DeliveryReceipt, ReceivedDelivery
 from state.intents import Intent, SeenCompanies
+from state.last_looks import LastLookRow
 from state.last_syncs import LastSyncRow
 from state.lock import LockWait, StateLock
 from state.manual_syncs import ManualSyncRow
@@ -40,7 +41,6 @@ from state.revisions import Revision, RevisionRow, RevisionStatus
 from state.rollouts import HoldRow, MemberRow, RolloutRow
 from state.runs import EventRow, RunAuthor
 from state.samples import Sample
-from state.seen import SeenRow
 from state.store import Store
 from state.uploads import PushedRecord, RememberedRecord, UploadLease, UploadRow
 
@@ -63,6 +63,7 @@ __all__ = [
     "HoldRow",
     "HookRow",
     "Intent",
+    "LastLookRow",
     "LastSyncRow",
     "LockKind",
     "LockRow",
@@ -86,7 +87,6 @@ __all__ = [
     "RunAuthor",
     "Sample",
     "SeenCompanies",
-    "SeenRow",
     "StateLock",
     "Store",
     "UploadLease",

@@ -22,6 +22,7 @@ from state.hooks import Hooks
 from state.in_sync_cache import InSyncCache
 from state.inbox import Inbox
 from state.intents import Intents
+from state.last_looks import LastLooks
 from state.last_syncs import LastSyncs
 from state.lock import StateLock
 from state.manual_syncs import ManualSyncs
@@ -37,7 +38,6 @@ from state.revisions import Revisions
 from state.rollouts import Rollouts
 from state.runs import Runs
 from state.samples import Samples
-from state.seen import Seen
 from state.uploads import Uploads
 
 
@@ -79,7 +79,7 @@ class Store:
         self.runs = Runs(database)
         self.findings = Findings(database)
         self.conditions = Conditions(database)
-        self.seen = Seen(database)
+        self.last_looks = LastLooks(database)
         self.samples = Samples(database)
         self.revisions = Revisions(database)
         self.alerts = Alerts(database)

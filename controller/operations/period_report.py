@@ -15,10 +15,10 @@ from controller.model.run import Scope
 from controller.operations.bootstrap import load_manifests, open_store
 from controller.planning.not_booked import find_not_booked
 from controller.reconcile.condition_ages import parse_statuses
+from controller.reconcile.last_looks import load_last_look_at_fleet, load_last_looks
 from controller.reconcile.load_rollout import load_newest_rollout
 from controller.reconcile.load_snapshot import select_merchants
 from controller.reconcile.persist import last_sync_from_row
-from controller.reconcile.seen import load_seen, load_seen_fleet
 from controller.settings import Settings
 from state import Sample, Store
 
@@ -64,7 +64,7 @@ async def read_period_report(
 
 async def _read_memory(settings: Settings, scope: Scope, store: Store, since: datetime, now: datetime) -> FleetMemory:
     """Everything that the state knows of the merchants in scope."""
-    whole, seen = await load_seen_fleet(store), await load_seen(store)
+    whole, seen = await load_last_look_at_fleet(store), await load_last_looks(store)
     fleet, notes = _load_fleet_if_readable(settings, scope)
     statuses = await store.conditions.load_statuses()
     names = frozenset(select_merchants(fleet, scope)) if fleet else frozenset(seen) | statuses.keys()

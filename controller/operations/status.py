@@ -18,9 +18,9 @@ from controller.operations.plan import PlanOptions, plan_only
 from controller.planning.during_manual_sync import hold_during
 from controller.planning.merchant_renames import RenamePlan
 from controller.reconcile.condition_ages import with_condition_ages
+from controller.reconcile.last_looks import load_last_look_at_fleet, load_last_looks, with_seen_plans
 from controller.reconcile.load_snapshot import select_merchants
 from controller.reconcile.open_manual_syncs import load_open_manual_syncs
-from controller.reconcile.seen import load_seen, load_seen_fleet, with_seen_plans
 from controller.settings import Settings
 from controller.untrusted_text import mask_passwords
 from state import RevisionStatus, Store
@@ -60,13 +60,13 @@ async def _as_seen(
     """What stands in the state; None where no controller lives, or where it did not look at one of those meant."""
     if not await store.controllers.load_alive(now):
         return None
-    whole = await load_seen_fleet(store)
+    whole = await load_last_look_at_fleet(store)
     # An address that the state does not belong to is for a look to refuse.
     if whole is None or whole[0].base_url != mask_passwords(settings.base_url):
         return None
     fleet = await _manifests_to_show(settings, scope, store, on_message)
     names = select_merchants(fleet, scope).keys()
-    seen = await load_seen(store, merchants=names)
+    seen = await load_last_looks(store, merchants=names)
     if seen.keys() != names or not names:
         return None
     # A manual sync may have begun since the look. What was seen is under the names of the state, as these are.

@@ -19,6 +19,7 @@
     recent_changes     what was changed in the last 24 hours, for runs that nobody asked for
     request_estimate   what the plans cost in requests, and whether the day's quota has room for it
     persist            what is recorded afterwards
+    last_looks         how each merchant stood at the last look at it, kept for whoever asks
     finding_history    since when each finding is open
     merchant_identity  whose company is whose
     account_identity   which account the state belongs to

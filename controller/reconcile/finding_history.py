@@ -36,7 +36,7 @@ from controller.quick_dataclasses import dataclass
 from controller.reconcile.condition_ages import note_conditions
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import save_without_unfit_rows
-from controller.reconcile.seen import record_seen
+from controller.reconcile.last_looks import record_last_looks
 from controller.reporting.formatting import format_value
 from controller.reporting.history import stored_value_text
 from state import FindingEnding, FindingRow, OccurrenceRow, Store
@@ -91,7 +91,7 @@ async def record_and_date_findings(
             await note_conditions(_plans_without_writes(known, executed), store, at, plan.scope.is_everyone)
         plan = _with_finding_ages(plan, since, ledger)
         if run.records is not Records.NONE:
-            await record_seen(plan, executed.outcomes if executed else {}, run, at)
+            await record_last_looks(plan, executed.outcomes if executed else {}, run, at)
     except StateProblem as problem:
         if run.records is not Records.NONE:
             run.on_message(f"nothing of this look is noted in the ledger: {problem}")
@@ -108,7 +108,7 @@ async def _looked_at_later(run: RunContext, at: datetime, executed: ExecutedRun 
     outcomes = executed.outcomes if executed else {}
     return frozenset(
         name
-        for name, seen_at in (await run.store.seen.load_times(since=at)).items()
+        for name, seen_at in (await run.store.last_looks.load_times(since=at)).items()
         if at < seen_at <= believed_until and not isinstance(outcomes.get(name), Applied)
     )
 

@@ -134,7 +134,7 @@ def _with_holds(plan: Plan, snapshot: RunSnapshot) -> Plan:
 
 
 async def _looked_at_longest_ago(snapshot: RunSnapshot) -> str | None:
-    times = await snapshot.run.store.seen.load_times()
+    times = await snapshot.run.store.last_looks.load_times()
     return min((name for name in snapshot.desired if name in times), key=times.__getitem__, default=None)
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from controller.model.plan import SYNCING_CONDITION, Plan
 from controller.model.report import Unchanged
 from controller.reconcile.context import RunContext
-from controller.reconcile.seen import load_seen, without_basis_of_writes
+from controller.reconcile.last_looks import load_last_looks, without_basis_of_writes
 from state.errors import StateProblem
 
 MAX_WAITING_PLANS = 50
@@ -42,7 +42,7 @@ class UnchangedLooks:
         """Dates those added so far that stand as recorded. Best effort: the end of the look records everyone."""
         plans, self._waiting, self._dated_at = self._waiting, [], self._run.now()
         with suppress(StateProblem):
-            seen = await load_seen(self._run.store, merchants={each.merchant for each in plans})
+            seen = await load_last_looks(self._run.store, merchants={each.merchant for each in plans})
             as_before = [
                 each.merchant
                 for each in plans
@@ -50,7 +50,7 @@ class UnchangedLooks:
                 and before.outcome == Unchanged()
                 and _what_moves(before.plan) == _what_moves(each)
             ]
-            await self._run.store.seen.date(as_before, self._at)
+            await self._run.store.last_looks.date(as_before, self._at)
 
 
 def _what_moves(plan: Plan) -> Plan:

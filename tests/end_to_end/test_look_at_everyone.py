@@ -44,7 +44,7 @@ def test_whoever_is_as_before_is_dated_though_the_look_has_not_ended(
         await run.store.last_syncs.save([LastSyncRow(synced, 2000, "Complete", began, began, began)])
         snapshot = await load_snapshot(run)
         await plan_fleet(snapshot, began=began)
-        dates = await run.store.seen.load_times()
+        dates = await run.store.last_looks.load_times()
         assert {name for name, at in dates.items() if at == began} == dates.keys() - {moved}
 
     fleet.serve(story)

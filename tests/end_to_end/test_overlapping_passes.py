@@ -262,7 +262,7 @@ def test_a_long_pass_that_ends_forgets_nobody_whom_a_short_pass_looked_at_meanwh
         await run_pass(("cid",), service.daemon, urgent=True)
         held.let_go()
         await long_pass
-        assert (await service.daemon.run.store.seen.load_times()).keys() == set(NAMES)
+        assert (await service.daemon.run.store.last_looks.load_times()).keys() == set(NAMES)
 
     serve(place, story)
 

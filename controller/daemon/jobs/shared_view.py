@@ -16,7 +16,7 @@ from controller.daemon.scheduler import Timer
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE, SeenMerchant, merge_seen
 from controller.model.desired import Fleet
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.seen import load_seen, load_seen_fleet
+from controller.reconcile.last_looks import load_last_look_at_fleet, load_last_looks
 from state import Store
 from state.errors import StateProblem
 
@@ -52,7 +52,7 @@ class SharedView:
         try:
             seen = await self._load_later_looks()
             is_due = self.state.latest.plan is None or self.update_count % UPDATES_PER_COMPLETE_ONE == 0
-            whole = await load_seen_fleet(self.store) if is_due else None
+            whole = await load_last_look_at_fleet(self.store) if is_due else None
         except StateProblem as problem:
             log.warning("shared_view_unreadable", reason=str(problem))
             return
@@ -66,6 +66,6 @@ class SharedView:
         is_complete = self.update_count % UPDATES_PER_COMPLETE_ONE == 0
         self.update_count += 1
         since = newest - MAX_CLOCK_DIFFERENCE if newest and not is_complete else None
-        times = await self.store.seen.load_times(since=since)
+        times = await self.store.last_looks.load_times(since=since)
         later = {name for name, at in times.items() if name not in looked_at or looked_at[name] < at}
-        return await load_seen(self.store, merchants=later) if later else {}
+        return await load_last_looks(self.store, merchants=later) if later else {}

@@ -11,22 +11,22 @@ from controller.model.controller_status import ControllerStatus
 from controller.model.encoding import encode
 from controller.model.plan import Change, ChangeClass, ChangeKind, Plan, PlanStatus
 from controller.model.report import Applied, Outcome, Skipped, Unchanged
-from state import SeenRow, open_state
+from state import LastLookRow, open_state
 from tests.unit.model.test_seen_elsewhere import LATER, MANIFESTS, NOON, blocked, fleet, in_sync
 
 
-def row(plan: Plan, at: datetime) -> SeenRow:
-    return SeenRow(plan.merchant, at, encode(plan), encode(Unchanged()))
+def row(plan: Plan, at: datetime) -> LastLookRow:
+    return LastLookRow(plan.merchant, at, encode(plan), encode(Unchanged()))
 
 
-async def statuses_shown(tmp_path: Path, now: datetime, own: dict[str, datetime], *elsewhere: SeenRow) -> list[str]:
+async def statuses_shown(tmp_path: Path, now: datetime, own: dict[str, datetime], *elsewhere: LastLookRow) -> list[str]:
     """How the merchants stand in the view of a process that saw them in sync itself, a minute later."""
     plan = fleet(*map(in_sync, own))
     state = DaemonState(ControllerStatus(fleet=MANIFESTS, plan=plan, looked_at=own))
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
         view = SharedView(store, state, lambda: MANIFESTS, lambda: now)
         await view.update()
-        await store.seen.save(elsewhere)
+        await store.last_looks.save(elsewhere)
         for _ in range(UPDATES_PER_COMPLETE_ONE):
             await view.update()
     assert state.latest.plan
@@ -52,7 +52,7 @@ async def test_whom_another_process_has_looked_at_since_a_revision_is_none_of_th
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
         view = SharedView(store, state, lambda: MANIFESTS, lambda: LATER)
         for seconds, left in ((-1, {"acme", "bakery"}), (1, {"bakery"})):
-            await store.seen.save([row(in_sync("acme"), NOON + timedelta(seconds=seconds))])
+            await store.last_looks.save([row(in_sync("acme"), NOON + timedelta(seconds=seconds))])
             await view.update()
             assert state.revised == left
 
@@ -67,6 +67,6 @@ async def test_whom_a_pass_elsewhere_did_not_come_to_is_of_the_revision_still(tm
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
         for name, outcome in outcomes.items():
             changing = Plan(name, PlanStatus.CHANGE, changes=(change,))
-            await store.seen.save([SeenRow(name, LATER, encode(changing), encode(outcome))])
+            await store.last_looks.save([LastLookRow(name, LATER, encode(changing), encode(outcome))])
         await SharedView(store, state, lambda: MANIFESTS, lambda: LATER).update()
     assert state.revised == {"bakery"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.files import overwrite_file, write_new_file
+from controller.cli.repository_files import overwrite_file, write_new_file
 from controller.cli.terminal import write_atomically
 from controller.model.errors import MerchantctlError
 

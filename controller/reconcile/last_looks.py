@@ -21,13 +21,13 @@ from controller.model.run import Scope
 from controller.model.values import ENABLED_PATH
 from controller.planning.limits import count_changes
 from controller.reconcile.context import RunContext
-from state import SeenRow, Store
+from state import LastLookRow, Store
 
 ENCODED_AT_ONCE = 200
 """Merchants whose rows are made in one piece: ten thousand take a second, in which an event would wait."""
 
 
-async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], run: RunContext, at: datetime) -> None:
+async def record_last_looks(plan: FleetPlan, outcomes: Mapping[str, Outcome], run: RunContext, at: datetime) -> None:
     """Keeps what a look that began at `at` saw; one at everyone forgets whoever has left.
 
     Of whom another pass looks at meanwhile the plan says nothing, and what that one saw stays.
@@ -35,7 +35,7 @@ async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], run: Run
     store, believed_until = run.store, run.now() + MAX_CLOCK_DIFFERENCE
     for start in range(0, len(plan.plans), ENCODED_AT_ONCE):
         rows = [
-            SeenRow(
+            LastLookRow(
                 each.merchant,
                 at,
                 encode(without_basis_of_writes(each)),
@@ -43,38 +43,38 @@ async def record_seen(plan: FleetPlan, outcomes: Mapping[str, Outcome], run: Run
             )
             for each in plan.plans[start : start + ENCODED_AT_ONCE]
         ]
-        await store.seen.save(rows, believed_until=believed_until)
+        await store.last_looks.save(rows, believed_until=believed_until)
         await asyncio.sleep(0)
     account = without_basis_of_writes(plan_after(plan.account, outcomes.get(ACCOUNT_NAME))) if plan.account else None
     if account and not plan.scope.is_everyone:
         await _replace_seen_account(account, store)
     if plan.scope.is_everyone:
         fleet = replace(plan, plans=(), counts={}, diagnostics=(), scope=Scope(), account=account)
-        await store.seen.save_fleet(encode(fleet), at)
+        await store.last_looks.save_fleet(encode(fleet), at)
         known = {each.merchant for each in plan.plans} | run.fleet.merchants.keys()
-        await store.seen.delete(sorted((await store.seen.load_times()).keys() - known))
+        await store.last_looks.delete(sorted((await store.last_looks.load_times()).keys() - known))
 
 
-async def load_seen(store: Store, *, merchants: Collection[str] | None = None) -> dict[str, SeenMerchant]:
+async def load_last_looks(store: Store, *, merchants: Collection[str] | None = None) -> dict[str, SeenMerchant]:
     """By merchant how it stood. Without those that another version wrote."""
-    rows = await store.seen.load(merchants=merchants)
+    rows = await store.last_looks.load(merchants=merchants)
     seen = (_read_row(row) for row in rows if merchants is None or row.merchant in merchants)
     return {each.plan.merchant: each for each in seen if each is not None}
 
 
-async def load_seen_fleet(store: Store) -> tuple[FleetPlan, datetime] | None:
+async def load_last_look_at_fleet(store: Store) -> tuple[FleetPlan, datetime] | None:
     """What the last look at everyone said of the fleet, without its plans, and when it began; None where nothing is
     kept that this version can read."""
-    row = await store.seen.load_fleet()
+    row = await store.last_looks.load_fleet()
     fleet = _read_fleet(row[0]) if row else None
     return (fleet, row[1]) if row and fleet else None
 
 
 async def _replace_seen_account(account: Plan, store: Store) -> None:
     """Of the fleet as it was seen the account alone; a look at everyone that is recorded meanwhile has it anyway."""
-    row = await store.seen.load_fleet()
+    row = await store.last_looks.load_fleet()
     if row and (fleet := _read_fleet(row[0])):
-        await store.seen.save_fleet(encode(replace(fleet, account=account)), row[1], instead_of=row[0])
+        await store.last_looks.save_fleet(encode(replace(fleet, account=account)), row[1], instead_of=row[0])
 
 
 def _read_fleet(written: str) -> FleetPlan | None:
@@ -105,7 +105,7 @@ def without_basis_of_writes(plan: Plan) -> Plan:
     )
 
 
-def _read_row(row: SeenRow) -> SeenMerchant | None:
+def _read_row(row: LastLookRow) -> SeenMerchant | None:
     try:
         plan, outcome = decode(row.plan), decode(row.outcome)
     except Unreadable:

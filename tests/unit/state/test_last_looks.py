@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
-from state import ProcessIdentity, Sample, SeenRow, Store
+from state import LastLookRow, ProcessIdentity, Sample, Store
 from state.database import open_database
 from state.process import process_start_mark
 from state.samples import superfluous_samples
@@ -22,53 +22,56 @@ OTHER = ProcessIdentity("host-b", 7, "mark", "merchantctl run")
 
 
 async def test_a_later_look_takes_the_place_of_an_earlier_one_and_never_the_other_way_round(store: Store) -> None:
-    await store.seen.save([SeenRow("acme", NOON, "plan 1", "-"), SeenRow("bakery", NOON, "plan 1", "-")])
-    await store.seen.save([SeenRow("acme", LATER, "plan 2", "-")])
-    await store.seen.save(
-        [SeenRow("acme", NOON, "plan of a slow process", "-"), SeenRow("bakery", LATER, "plan 1", "-")]
+    await store.last_looks.save([LastLookRow("acme", NOON, "plan 1", "-"), LastLookRow("bakery", NOON, "plan 1", "-")])
+    await store.last_looks.save([LastLookRow("acme", LATER, "plan 2", "-")])
+    await store.last_looks.save(
+        [LastLookRow("acme", NOON, "plan of a slow process", "-"), LastLookRow("bakery", LATER, "plan 1", "-")]
     )
-    assert await store.seen.load() == [SeenRow("acme", LATER, "plan 2", "-"), SeenRow("bakery", LATER, "plan 1", "-")]
-    assert await store.seen.load_times() == {"acme": LATER, "bakery": LATER}
-    assert (await store.seen.load_times(since=LATER)).keys() == {"acme", "bakery"}
-    assert await store.seen.load_times(since=LATER + timedelta(seconds=1)) == {}
+    assert await store.last_looks.load() == [
+        LastLookRow("acme", LATER, "plan 2", "-"),
+        LastLookRow("bakery", LATER, "plan 1", "-"),
+    ]
+    assert await store.last_looks.load_times() == {"acme": LATER, "bakery": LATER}
+    assert (await store.last_looks.load_times(since=LATER)).keys() == {"acme", "bakery"}
+    assert await store.last_looks.load_times(since=LATER + timedelta(seconds=1)) == {}
 
 
 async def test_a_look_of_a_clock_that_was_put_back_is_replaced(store: Store) -> None:
-    await store.seen.save([SeenRow("acme", NOON + timedelta(hours=5), "plan of a clock ahead", "-")])
-    await store.seen.save([SeenRow("acme", NOON, "plan", "-")], believed_until=NOON + timedelta(minutes=2))
-    assert await store.seen.load() == [SeenRow("acme", NOON, "plan", "-")]
+    await store.last_looks.save([LastLookRow("acme", NOON + timedelta(hours=5), "plan of a clock ahead", "-")])
+    await store.last_looks.save([LastLookRow("acme", NOON, "plan", "-")], believed_until=NOON + timedelta(minutes=2))
+    assert await store.last_looks.load() == [LastLookRow("acme", NOON, "plan", "-")]
 
 
 async def test_of_more_merchants_than_one_transaction_takes_each_is_kept(store: Store) -> None:
-    rows = [SeenRow(f"m-{number:04}", NOON, "plan", "-") for number in range(1203)]
-    await store.seen.save(rows)
-    assert await store.seen.load() == rows
-    await store.seen.delete(row.merchant for row in rows[3:])
-    assert await store.seen.load(merchants={"m-0001"}) == [rows[1]]
-    assert len(await store.seen.load()) == 3
+    rows = [LastLookRow(f"m-{number:04}", NOON, "plan", "-") for number in range(1203)]
+    await store.last_looks.save(rows)
+    assert await store.last_looks.load() == rows
+    await store.last_looks.delete(row.merchant for row in rows[3:])
+    assert await store.last_looks.load(merchants={"m-0001"}) == [rows[1]]
+    assert len(await store.last_looks.load()) == 3
 
 
 async def test_of_the_fleet_the_last_look_is_kept(store: Store) -> None:
-    assert await store.seen.load_fleet() is None
-    await store.seen.save_fleet("one", NOON)
-    await store.seen.save_fleet("two", LATER)
-    assert await store.seen.load_fleet() == ("two", LATER)
+    assert await store.last_looks.load_fleet() is None
+    await store.last_looks.save_fleet("one", NOON)
+    await store.last_looks.save_fleet("two", LATER)
+    assert await store.last_looks.load_fleet() == ("two", LATER)
 
 
 async def test_an_edit_of_the_last_look_replaces_no_later_one(store: Store) -> None:
-    await store.seen.save_fleet("one", NOON)
-    await store.seen.save_fleet("one, edited", NOON, instead_of="one")
-    assert await store.seen.load_fleet() == ("one, edited", NOON)
-    await store.seen.save_fleet("two", LATER)
-    await store.seen.save_fleet("one, edited again", NOON, instead_of="one, edited")
-    assert await store.seen.load_fleet() == ("two", LATER)
+    await store.last_looks.save_fleet("one", NOON)
+    await store.last_looks.save_fleet("one, edited", NOON, instead_of="one")
+    assert await store.last_looks.load_fleet() == ("one, edited", NOON)
+    await store.last_looks.save_fleet("two", LATER)
+    await store.last_looks.save_fleet("one, edited again", NOON, instead_of="one, edited")
+    assert await store.last_looks.load_fleet() == ("two", LATER)
 
 
 async def test_a_merchant_that_is_renamed_takes_along_what_was_seen_of_it(store: Store) -> None:
     await store.bindings.bind_company("acme", company_id="1", company_name="Acme")
-    await store.seen.save([SeenRow("acme", NOON, "plan", "-")])
+    await store.last_looks.save([LastLookRow("acme", NOON, "plan", "-")])
     await store.merchants.rename("acme", "acme-2", at=NOON)
-    assert (await store.seen.load_times()).keys() == {"acme-2"}
+    assert (await store.last_looks.load_times()).keys() == {"acme-2"}
 
 
 async def test_a_controller_is_known_until_it_ends_or_is_silent_for_a_day(store: Store) -> None:

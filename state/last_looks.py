@@ -16,14 +16,14 @@ from state.database import Database, upsert
 from state.findings import MAX_MERCHANTS_IN_QUERY
 from state.tables import seen, seen_fleet
 
-SEEN_ROWS_PER_TRANSACTION = 500
+ROWS_PER_TRANSACTION = 500
 """Rows written in one transaction: whoever else writes waits some milliseconds for it, and not for a whole fleet."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class SeenRow:
+class LastLookRow:
     """One merchant as of the look at it that began at `seen_at`. `plan` and `outcome` are in the caller's spelling."""
 
     merchant: str
@@ -31,21 +31,21 @@ class SeenRow:
     plan: str
     outcome: str
 
-    def says_the_same_as(self, other: SeenRow) -> bool:
+    def says_the_same_as(self, other: LastLookRow) -> bool:
         """Whether the two differ in nothing but their time."""
         return (self.plan, self.outcome) == (other.plan, other.outcome)
 
 
-_ROW_COLUMNS = tuple(seen.c[name] for name in SeenRow.__dataclass_fields__)
+_ROW_COLUMNS = tuple(seen.c[name] for name in LastLookRow.__dataclass_fields__)
 
 
-class Seen:
+class LastLooks:
     """The last look at each merchant."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, rows: Iterable[SeenRow], *, believed_until: datetime | None = None) -> None:
+    async def save(self, rows: Iterable[LastLookRow], *, believed_until: datetime | None = None) -> None:
         """Replace the rows of these merchants, unless one says of a later look. What is unchanged is only dated.
 
         believed_until  a row that is dated later comes from a clock that was wrong, and is replaced all the same
@@ -53,7 +53,7 @@ class Seen:
         for some in _batches(tuple(rows)):
             async with self._database.writing() as transaction:
                 query = select(*_ROW_COLUMNS).where(seen.c.merchant.in_([row.merchant for row in some]))
-                before = {row.merchant: SeenRow(*row) for row in await transaction.execute(query)}
+                before = {row.merchant: LastLookRow(*row) for row in await transaction.execute(query)}
                 kept = {
                     name
                     for name, seen_at in ((row.merchant, row.seen_at) for row in before.values())
@@ -74,13 +74,13 @@ class Seen:
                 is_older = seen.c.merchant.in_(some) & (seen.c.seen_at < at)
                 await transaction.execute(update(seen).where(is_older).values(seen_at=at))
 
-    async def load(self, *, merchants: Collection[str] | None = None) -> list[SeenRow]:
+    async def load(self, *, merchants: Collection[str] | None = None) -> list[LastLookRow]:
         """The rows of these merchants; None = all. There may be those of others."""
         query = select(*_ROW_COLUMNS).order_by(seen.c.merchant)
         if merchants is not None and len(merchants) <= MAX_MERCHANTS_IN_QUERY:
             query = query.where(seen.c.merchant.in_(merchants))
         async with self._database.reading() as transaction:
-            return [SeenRow(*row) for row in await transaction.execute(query)]
+            return [LastLookRow(*row) for row in await transaction.execute(query)]
 
     async def load_times(self, *, since: datetime | None = None) -> dict[str, datetime]:
         """By merchant when the last look at it began; of looks at or after that instant."""
@@ -114,5 +114,5 @@ class Seen:
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), SEEN_ROWS_PER_TRANSACTION):
-        yield items[start : start + SEEN_ROWS_PER_TRANSACTION]
+    for start in range(0, len(items), ROWS_PER_TRANSACTION):
+        yield items[start : start + ROWS_PER_TRANSACTION]
