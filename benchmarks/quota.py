@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from benchmarks.events import WEBHOOK_SECRET
+from benchmarks.event_latency import WEBHOOK_SECRET
+from benchmarks.lossy_webhooks import deliver, free_port, seconds_to_be_known
 from benchmarks.stage import Figure, ask, serve_emulator_process
 from benchmarks.virtual_run import CompanyIds, VirtualRun, load_companies, tell, virtual_fleet
-from benchmarks.webhooks import deliver, free_port, seconds_to_be_known
 
 MERCHANTS, PACE, RESYNC_S = 100, 120, 3600.0
 REQUESTS_A_DAY = 1_500

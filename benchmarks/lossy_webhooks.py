@@ -17,7 +17,7 @@ from uuid import UUID
 
 import httpx
 
-from benchmarks.events import WEBHOOK_SECRET
+from benchmarks.event_latency import WEBHOOK_SECRET
 from benchmarks.stage import Figure, serve_emulator_process
 from benchmarks.virtual_run import CompanyIds, VirtualRun, load_companies, tell, virtual_fleet
 from controller.emulator.webhooks.signing import signature

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.events import next_line, running_controller, subscribe
+from benchmarks.event_latency import next_line, running_controller, subscribe
 from benchmarks.stage import Figure, ask, bound_fleet, serve_emulator_process
 from controller.model.report import FleetReport
 from controller.model.run import RunPolicy, Scope

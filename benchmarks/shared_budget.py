@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.events import running_controller
+from benchmarks.event_latency import running_controller
 from benchmarks.plan import command_environment
 from benchmarks.stage import MANIFEST, Figure, ask, bound_fleet, serve_emulator_process
 from controller.settings import Settings
