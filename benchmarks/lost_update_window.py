@@ -16,7 +16,7 @@ import httpx
 from benchmarks.stage import Figure, ask, fleet_in_sync, serve_emulator_process
 from controller.codat.aiohttp_transport import open_network
 from controller.environment import Environment
-from controller.model.run import RunPolicy, Scope
+from controller.model.run_policy import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest
 

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.event_latency import next_line, running_controller, subscribe
 from benchmarks.stage import Figure, ask, bound_fleet, serve_emulator_process
 from controller.model.report import FleetReport
-from controller.model.run import RunPolicy, Scope
+from controller.model.run_policy import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest
 

@@ -17,7 +17,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from benchmarks.stage import AUTHORIZATION, Figure, fleet_in_sync, measure_seconds, serve_emulator_process
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.operations.bootstrap import load_manifests
 from controller.operations.plan import plan_only
 from controller.settings import Settings

@@ -19,6 +19,7 @@ from controller.codat import wire
 from controller.codat.from_wire import company_from, read_configuration
 from controller.desired.loader import load_fleet
 from controller.model.desired import DesiredMerchant
+from controller.model.field_values import Values
 from controller.model.observed import (
     REQUIRED_DATA_TYPES,
     Absent,
@@ -30,7 +31,6 @@ from controller.model.observed import (
     Unread,
 )
 from controller.model.plan import Plan
-from controller.model.values import Values
 from controller.planning.diff import recorded_path
 from controller.planning.plan import live_values_of_declared_fields, make_plan
 

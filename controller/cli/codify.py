@@ -16,7 +16,7 @@ from controller.model.errors import UsageError
 from controller.settings import Settings
 
 if TYPE_CHECKING:
-    from controller.model.values import DeclaredValue
+    from controller.model.field_values import DeclaredValue
     from controller.operations.codify import CodifyResult
 
 _EXAMPLES = """
@@ -83,7 +83,7 @@ def _result_lines(result: CodifyResult) -> Iterator[str]:
 
 
 def _value_words(value: DeclaredValue) -> str:
-    from controller.model.values import LocalTime, Ref, value_to_json
+    from controller.model.field_values import LocalTime, Ref, value_to_json
     from controller.model.yaml_snippets import ref_as_yaml
 
     if isinstance(value, Ref):

@@ -133,7 +133,7 @@ def _normalized(path: str) -> str:
 
 
 def _as_json(explained: ExplainedField) -> dict[str, Any]:
-    from controller.model.values import value_to_json
+    from controller.model.field_values import value_to_json
 
     layers = [
         {"manifest": origin.manifest, "file": origin.file, "line": origin.line, "column": origin.column}
@@ -159,8 +159,8 @@ def _print_field(desired: DesiredMerchant, explained: ExplainedField) -> None:
 
 def _manifest_text(path: str, value: Any, desired: DesiredMerchant) -> str:
     """A value as a manifest would write it: in quotes where YAML takes it for no text, an instant as its local day."""
+    from controller.model.field_values import LOCAL_TIME_PATH, START_DATE_PATH, LocalTime, Ref, value_to_json
     from controller.model.local_times import local_date
-    from controller.model.values import LOCAL_TIME_PATH, START_DATE_PATH, LocalTime, Ref, value_to_json
     from controller.model.yaml_snippets import quote_yaml, ref_as_yaml, value_as_yaml
 
     if isinstance(value, Ref):

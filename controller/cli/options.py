@@ -12,7 +12,7 @@ import click
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.errors import MerchantctlError, UsageError
 from controller.model.names import nfc
-from controller.model.run import ALLOW_CLASSES, RELEASABLE_BY_COUNT, RELEASABLE_BY_NAME, TAKE_DOWN, Scope
+from controller.model.run_policy import ALLOW_CLASSES, RELEASABLE_BY_COUNT, RELEASABLE_BY_NAME, TAKE_DOWN, Scope
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -19,7 +19,7 @@ from controller.cli.options import (
     selection_options,
 )
 from controller.model.errors import UsageError
-from controller.model.run import ALLOW_CLASSES
+from controller.model.run_policy import ALLOW_CLASSES
 from controller.settings import Settings
 from controller.untrusted_text import escape_control
 

@@ -14,7 +14,7 @@ from controller.settings import Settings
 if TYPE_CHECKING:
     from controller.model.desired import Diagnostic, Fleet
     from controller.model.reference_check import FleetReferenceCheck
-    from controller.model.run import Scope
+    from controller.model.run_policy import Scope
 
 _EXAMPLES = """
 \b
@@ -116,8 +116,8 @@ def _print_result(fleet: Fleet, online_check: FleetReferenceCheck | None) -> Non
 def _company_name_notes(fleet: Fleet) -> list[Diagnostic]:
     """Notes on company names of which Codat drops many letters: no mistake, but they may not be recognised."""
     from controller.model.desired import Diagnostic
+    from controller.model.field_values import COMPANY_NAME_PATH
     from controller.model.names import loses_many_letters
-    from controller.model.values import COMPANY_NAME_PATH
 
     notes = []
     for desired in fleet.merchants.values():

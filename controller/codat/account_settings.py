@@ -23,9 +23,9 @@ from controller.model.account_settings import (
     VISIBLE_ACCOUNTS_PATH,
     LiveSettings,
 )
+from controller.model.field_values import Value
 from controller.model.names import nfc
 from controller.model.platforms import COMMERCE_KEY
-from controller.model.values import Value
 from controller.quick_dataclasses import dataclass
 
 _DATA_TYPE_KEYS = ("fetchOnFirstLink", "syncSchedule")

@@ -33,6 +33,7 @@ from controller.codat.raw_json import JsonObject, parse_object, parse_value, ser
 from controller.codat.transport import ClockFunction, Query, SleepFunction, Transport, utc_now
 from controller.codat.wire_model import UnexpectedRow
 from controller.model.errors import InvalidId, NotFound, Rejected, RemoteError, UnexpectedAnswer
+from controller.model.field_values import RefKind
 from controller.model.hooks import Hook, HookKind, LiveHook
 from controller.model.id_format import is_id
 from controller.model.observed import (
@@ -47,7 +48,6 @@ from controller.model.observed import (
 )
 from controller.model.platforms import COMMERCE_KEY
 from controller.model.syncs_and_uploads import Sync, UploadStatus
-from controller.model.values import RefKind
 
 T = TypeVar("T")
 

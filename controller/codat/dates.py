@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 
+from controller.model.field_values import LocalTime
 from controller.model.local_times import next_occurrence, time_zone_problem
-from controller.model.values import LocalTime
 from controller.model.zones import time_zone
 
 _UNSET_YEAR = 1

@@ -15,7 +15,7 @@ from controller.codat.dates import format_utc, parse_start_date
 from controller.codat.from_wire import read_configuration
 from controller.codat.raw_json import JsonObject, ensure_object
 from controller.model.errors import PermanentError, TransientError
-from controller.model.values import (
+from controller.model.field_values import (
     CUSTOMER_PATH,
     ENABLED_PATH,
     FEES_SYNC_PATH,

@@ -19,23 +19,7 @@ from controller.codat.dates import local_sync_time, parse_instant, parse_start_d
 from controller.codat.raw_json import parse_object
 from controller.codat.wire_model import UnexpectedRow, describe_validation_error
 from controller.model.errors import TransientError, UnexpectedAnswer
-from controller.model.id_format import is_id
-from controller.model.names import nfc
-from controller.model.observed import (
-    DEAUTHORIZED,
-    LINKED,
-    PENDING_AUTH,
-    UNLINKED,
-    AccountPush,
-    BooksRecord,
-    Company,
-    Configuration,
-    Connection,
-    DataTypeStatus,
-)
-from controller.model.platforms import COMMERCE_KEY, NAMES
-from controller.model.syncs_and_uploads import Sync, UploadStatus
-from controller.model.values import (
+from controller.model.field_values import (
     CUSTOMER_PATH,
     ENABLED_PATH,
     FEES_SYNC_PATH,
@@ -56,6 +40,22 @@ from controller.model.values import (
     canonical_tax_rate,
     tax_rate_path,
 )
+from controller.model.id_format import is_id
+from controller.model.names import nfc
+from controller.model.observed import (
+    DEAUTHORIZED,
+    LINKED,
+    PENDING_AUTH,
+    UNLINKED,
+    AccountPush,
+    BooksRecord,
+    Company,
+    Configuration,
+    Connection,
+    DataTypeStatus,
+)
+from controller.model.platforms import COMMERCE_KEY, NAMES
+from controller.model.syncs_and_uploads import Sync, UploadStatus
 from controller.quick_dataclasses import dataclass
 
 KNOWN_STATUSES = {status.lower(): status for status in (LINKED, PENDING_AUTH, UNLINKED, DEAUTHORIZED)}

@@ -47,7 +47,7 @@ from controller.model.controller_status import ControllerStatus
 from controller.model.errors import InvalidManifests, StateError, StoppedBySignal
 from controller.model.hooks import SecretRef
 from controller.model.report import FleetPlan, FleetReport
-from controller.model.run import Records, RunPolicy, Scope
+from controller.model.run_policy import Records, RunPolicy, Scope
 from controller.operations.bootstrap import (
     RunRequest,
     build_run,

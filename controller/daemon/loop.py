@@ -33,7 +33,7 @@ from controller.model.errors import (
     WrongAccount,
 )
 from controller.model.report import FleetPlan, FleetReport
-from controller.model.run import Records
+from controller.model.run_policy import Records
 from controller.planning.clock_skew import describe_skew, service_time
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import backoff, internal_error_text

@@ -10,7 +10,7 @@ from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Fleet
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.quick_dataclasses import dataclass
 
 

@@ -16,7 +16,7 @@ from controller.daemon.pass_lock import PassLock
 from controller.model.desired import Fleet
 from controller.model.errors import LockedByOtherRun, MerchantctlError
 from controller.model.rollout import Rollout, RolloutState
-from controller.model.run import Records
+from controller.model.run_policy import Records
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import internal_error_text

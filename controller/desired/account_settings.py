@@ -15,8 +15,8 @@ from typing import Any
 from controller.desired.manifest import ParsedManifest
 from controller.desired.schema import ALERTS_KIND, FLOW_KIND
 from controller.model.desired import DesiredSettings, Diagnostic, DriftPolicy, Origin
+from controller.model.field_values import value_to_json
 from controller.model.hooks import DeclaredHook, Hook, HookKind, SecretRef
-from controller.model.values import value_to_json
 
 _DRIFT_POLICY_PATH = "policy.drift"
 

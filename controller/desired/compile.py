@@ -26,11 +26,7 @@ from controller.model.desired import (
     LinkState,
     MerchantPolicy,
 )
-from controller.model.holds import DeclaredHold, HeldBy
-from controller.model.local_times import local_time_problem, midnight_utc
-from controller.model.names import find_invisible_flaw, normalize_company_name, remove_invisible
-from controller.model.platforms import platform_key
-from controller.model.values import (
+from controller.model.field_values import (
     COMPANY_NAME_PATH,
     CONNECTION_STATE_PATH,
     CUSTOMER_PATH,
@@ -53,6 +49,10 @@ from controller.model.values import (
     ref_kind,
     value_to_json,
 )
+from controller.model.holds import DeclaredHold, HeldBy
+from controller.model.local_times import local_time_problem, midnight_utc
+from controller.model.names import find_invisible_flaw, normalize_company_name, remove_invisible
+from controller.model.platforms import platform_key
 from controller.quick_dataclasses import dataclass
 
 _FIELD_ROOTS = ("mapping.", "schedule.", "enabled")

@@ -24,8 +24,7 @@ from controller.desired.schema import MERCHANT_KIND, PROFILE_KIND, is_manifest_n
 from controller.desired.schema_checks import ACCOUNT_KEYS
 from controller.desired.schema_problems import find_schema_problems
 from controller.desired.yaml_writer import NewManifest, SpecPath, yaml_text
-from controller.model.local_times import local_date
-from controller.model.values import (
+from controller.model.field_values import (
     CONNECTION_STATE_PATH,
     CUSTOMER_PATH,
     ENABLED_PATH,
@@ -49,6 +48,7 @@ from controller.model.values import (
     parse_tax_rate_path,
     ref_to_manifest,
 )
+from controller.model.local_times import local_date
 from controller.quick_dataclasses import dataclass
 
 ManifestValue = bool | int | str | tuple[str, ...] | Ref | None

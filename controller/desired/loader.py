@@ -28,8 +28,8 @@ from controller.desired.yaml_reader import MAX_DIAGNOSTICS, Position, YamlNode
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import DeclaredRename, DesiredMerchant, DesiredSettings, Diagnostic, Fleet, Origin
 from controller.model.errors import UsageError
+from controller.model.field_values import COMPANY_NAME_PATH
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED
-from controller.model.values import COMPANY_NAME_PATH
 from controller.quick_dataclasses import dataclass
 
 MAX_PROFILE_CHAIN = 32

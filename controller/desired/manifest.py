@@ -15,7 +15,7 @@ from controller.desired.schema import ACCOUNT_KINDS, MERCHANT_KIND
 from controller.desired.schema_checks import is_tax_rate
 from controller.desired.yaml_reader import Position, YamlNode
 from controller.model.desired import Diagnostic, Origin
-from controller.model.values import (
+from controller.model.field_values import (
     COMPANY_NAME_PATH,
     CUSTOMER_PATH,
     SUPPLIER_PATH,

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from controller.desired.manifest import TAX_RATES_PATH, ParsedManifest
 from controller.model.desired import Origin
-from controller.model.values import (
+from controller.model.field_values import (
     LOCAL_TIME_PATH,
     SYNC_HOUR_PATH,
     DeclaredValue,

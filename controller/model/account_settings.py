@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import field
 
-from controller.model.values import Value
+from controller.model.field_values import Value
 from controller.quick_dataclasses import dataclass
 
 ACCOUNT_NAME = "(account)"

@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
+from controller.model.field_values import NewAccount
 from controller.model.platforms import platform_name
-from controller.model.values import NewAccount
 from controller.quick_dataclasses import dataclass
 
 XERO, QUICKBOOKS = "gbol", frozenset({"qhyg", "ndsk"})

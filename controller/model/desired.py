@@ -7,9 +7,9 @@ from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
+from controller.model.field_values import DeclaredValue, SettingValue
 from controller.model.holds import DeclaredHold
 from controller.model.hooks import DeclaredHook
-from controller.model.values import DeclaredValue, SettingValue
 from controller.quick_dataclasses import dataclass
 from controller.untrusted_text import escape_control
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from controller.model.field_values import RefKind
 from controller.model.plan import Direction, Finding
-from controller.model.values import RefKind
 
 MOVED_REFERENCE_CODES = frozenset(
     f"{kind}-{fate}" for kind in RefKind for fate in ("deleted", "archived", "recreated", "remapped")

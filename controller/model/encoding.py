@@ -14,6 +14,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+from controller.model.field_values import NewAccount, Option, Ref
 from controller.model.holds import HeldBy, Hold
 from controller.model.observed import LastSync
 from controller.model.plan import (
@@ -44,8 +45,7 @@ from controller.model.report import (
     Skipped,
     Unchanged,
 )
-from controller.model.run import Scope
-from controller.model.values import NewAccount, Option, Ref
+from controller.model.run_policy import Scope
 
 TYPE = "$type"
 

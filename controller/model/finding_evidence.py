@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from controller.model.drift import MOVED_REFERENCE_CODES
+from controller.model.field_values import RefKind
 from controller.model.holds import CLOSED_WORDS
 from controller.model.plan import CheckedPart, Plan
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, MANUAL_SYNC, SYNC_OVERDUE
-from controller.model.values import RefKind
 
 _COMPANY, _NAMES = frozenset({CheckedPart.COMPANY}), frozenset({CheckedPart.COMPANY, CheckedPart.NAMES})
 _COMMERCE, _CONNECTION = frozenset({CheckedPart.COMMERCE_CONNECTION}), frozenset({CheckedPart.ACCOUNTING_CONNECTION})

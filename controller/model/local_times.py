@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from difflib import get_close_matches
 from functools import cache
 
-from controller.model.values import LocalTime
+from controller.model.field_values import LocalTime
 from controller.model.zones import time_zone, time_zone_names
 
 _SAMPLED_FROM = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from controller.model.drift import is_drift
+from controller.model.field_values import ENABLED_PATH
 from controller.model.plan import (
     READY_CONDITION,
     SYNCING_CONDITION,
@@ -24,7 +25,6 @@ from controller.model.plan import (
 )
 from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Skipped
 from controller.model.rollout import MemberState
-from controller.model.values import ENABLED_PATH
 from controller.quick_dataclasses import dataclass
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from controller.model.values import Option, RefKind
+from controller.model.field_values import Option, RefKind
 from controller.quick_dataclasses import dataclass
 
 

@@ -13,13 +13,13 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from controller.model.drift import is_drift
+from controller.model.field_values import Value, value_from_json
 from controller.model.finding_filter import Shown
 from controller.model.merchant_status import MerchantStatus
 from controller.model.not_booked import NotBooked, NotBookedGroup, group_not_booked
 from controller.model.observed import LastSync
 from controller.model.plan import Actor, ConditionStatus, Direction, Finding, Plan
 from controller.model.rollout import Rollout
-from controller.model.values import Value, value_from_json
 from controller.quick_dataclasses import dataclass
 
 CHART_DAYS = 30

@@ -7,10 +7,10 @@ from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from controller.model.field_values import Ref, Value
 from controller.model.holds import Hold
 from controller.model.observed import LastSync
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, SYNC_OVERDUE
-from controller.model.values import Ref, Value
 from controller.quick_dataclasses import dataclass
 from controller.untrusted_text import escape_control
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller.model.desired import Origin
+from controller.model.field_values import Option
 from controller.model.observed import Unread
-from controller.model.values import Option
 from controller.quick_dataclasses import dataclass
 
 

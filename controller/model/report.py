@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from controller.model.desired import Diagnostic
 from controller.model.plan import ChangeClass, Finding, Plan
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.quick_dataclasses import dataclass
 from controller.untrusted_text import escape_control
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 from controller.model.drift import is_drifting
+from controller.model.field_values import ENABLED_PATH
 from controller.model.plan import Actor, Change, ChangeClass, Direction, FieldChange
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, SYNC_OVERDUE
-from controller.model.values import ENABLED_PATH
 
 
 class Severity(StrEnum):

@@ -14,10 +14,10 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from controller.model.account_settings import ACCOUNT_NAME
+from controller.model.field_values import Option, Ref, Value
 from controller.model.plan import Actor, Direction
 from controller.model.severity import Severity
 from controller.model.statements import Statement, Subject
-from controller.model.values import Option, Ref, Value
 from controller.quick_dataclasses import dataclass
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.model.drift import CAUSE_BY_DIRECTION
+from controller.model.field_values import Ref, Value
 from controller.model.merchant_status import not_applied_reason
 from controller.model.plan import (
     Actor,
@@ -33,7 +34,6 @@ from controller.model.report import (
     Unchanged,
 )
 from controller.model.severity import Severity, change_severity, finding_severity
-from controller.model.values import Ref, Value
 from controller.quick_dataclasses import dataclass
 
 ADOPTED = "adopted"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
-from controller.model.values import Option, Ref, Value, ref_to_manifest
+from controller.model.field_values import Option, Ref, Value, ref_to_manifest
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 YAML_KEYWORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})

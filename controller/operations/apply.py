@@ -11,7 +11,7 @@ from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.desired import Fleet
 from controller.model.errors import MerchantctlError, StateError, UsageError
 from controller.model.report import FleetPlan, FleetReport
-from controller.model.run import RELEASABLE_BY_COUNT, TAKE_DOWN, Scope
+from controller.model.run_policy import RELEASABLE_BY_COUNT, TAKE_DOWN, Scope
 from controller.operations.bootstrap import (
     OnProgress,
     RunRequest,

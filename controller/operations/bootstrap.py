@@ -26,7 +26,7 @@ from controller.model.desired import Fleet
 from controller.model.errors import InvalidManifests, LockedByOtherRun, StateError, UsageError
 from controller.model.plan import ChangeClass
 from controller.model.report import FleetPlan
-from controller.model.run import Author, Records, RunPolicy, Scope
+from controller.model.run_policy import Author, Records, RunPolicy, Scope
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.account_identity import refuse_unknown_address_from_file
 from controller.reconcile.context import IntentRecoveryTimes, RunContext, StopSignal

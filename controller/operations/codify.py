@@ -20,10 +20,10 @@ from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Fleet
 from controller.model.errors import InvalidManifests, MerchantctlError
+from controller.model.field_values import LOCAL_TIME_PATH, DeclaredValue, LocalTime, Ref, ref_to_manifest
 from controller.model.observed import Configuration, Observed
 from controller.model.plan import ChangeKind, Direction, Plan
-from controller.model.run import Scope
-from controller.model.values import LOCAL_TIME_PATH, DeclaredValue, LocalTime, Ref, ref_to_manifest
+from controller.model.run_policy import Scope
 from controller.operations.bootstrap import (
     OnProgress,
     RunRequest,

@@ -12,7 +12,7 @@ from controller.model.impact import Impact
 from controller.model.names import nfc
 from controller.model.plan import ChangeClass
 from controller.model.platforms import nearest_platforms, platform_key
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.operations.bootstrap import ignore_message, load_manifests, open_store
 from controller.planning.impact import Recorded, account_impact, connection_impact, profile_impact
 from controller.planning.limits import LIMITS

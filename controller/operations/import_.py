@@ -38,6 +38,7 @@ from controller.model.errors import (
     TransientError,
     UsageError,
 )
+from controller.model.field_values import COMPANY_NAME_PATH, CONNECTION_STATE_PATH, PLATFORM_PATH
 from controller.model.names import (
     company_name_key,
     describe_character,
@@ -57,7 +58,6 @@ from controller.model.observed import (
     RecordedState,
 )
 from controller.model.platforms import platform_name
-from controller.model.values import COMPANY_NAME_PATH, CONNECTION_STATE_PATH, PLATFORM_PATH
 from controller.operations.bootstrap import (
     EMPTY_FLEET,
     OnProgress,

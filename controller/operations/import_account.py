@@ -28,8 +28,8 @@ from controller.model.account_settings import (
 )
 from controller.model.desired import DesiredSettings
 from controller.model.errors import InvalidManifests, NotFound, RemoteError
+from controller.model.field_values import SettingValue
 from controller.model.hooks import Hook, HookKind, LiveHook
-from controller.model.values import SettingValue
 from controller.operations.bootstrap import ignore_message, open_reader, open_store
 from controller.operations.shared_budget import shared_budget
 from controller.quick_dataclasses import dataclass

@@ -9,7 +9,7 @@ from controller.codat.client import Client
 from controller.environment import Environment
 from controller.model.errors import MerchantctlError, TransientError, UsageError
 from controller.model.observed import Company, Unread
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.operations.bootstrap import (
     OpenClient,
     RunRequest,

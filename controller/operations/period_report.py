@@ -11,7 +11,7 @@ from controller.model.errors import UsageError
 from controller.model.finding_filter import Shown
 from controller.model.merchant_status import MerchantStatus, merchant_status
 from controller.model.period_report import CHART_DAYS, FleetMemory, PeriodReport, ReportedOccurrence, make_period_report
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.operations.bootstrap import load_manifests, open_store
 from controller.planning.not_booked import find_not_booked
 from controller.reconcile.condition_ages import parse_statuses

@@ -8,7 +8,7 @@ from dataclasses import replace
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.errors import UsageError
 from controller.model.report import FleetPlan
-from controller.model.run import Records, Scope
+from controller.model.run_policy import Records, Scope
 from controller.operations.bootstrap import (
     OnProgress,
     RunRequest,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.errors import RemoteError
 from controller.model.observed import REQUIRED_DATA_TYPES, Absent, Company, Unread
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.operations.bootstrap import (
     OnProgress,
     RunRequest,

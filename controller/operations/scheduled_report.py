@@ -17,7 +17,7 @@ from controller.model.cron import Cron, parse_cron
 from controller.model.errors import UsageError
 from controller.model.finding_filter import Shown, filter_from_words
 from controller.model.period_report import PeriodReport
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.model.zones import time_zone
 from controller.operations.period_report import read_period_report
 from controller.quick_dataclasses import dataclass

@@ -10,9 +10,9 @@ from typing import Any
 
 from controller.model.desired import DeletionPolicy
 from controller.model.errors import StateError
+from controller.model.field_values import START_DATE_PATH, value_from_json
 from controller.model.plan import ChangeKind
 from controller.model.rollout import MemberState, RolloutSpec, RolloutState
-from controller.model.values import START_DATE_PATH, value_from_json
 from state import check_export
 from state.errors import UnusableExport
 from state.rollouts import parse_owner

@@ -11,7 +11,7 @@ from controller.model.desired import Fleet
 from controller.model.errors import InvalidManifests
 from controller.model.merchant_status import plan_after
 from controller.model.report import FleetPlan
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.operations.bootstrap import OnProgress, ignore_message, load_manifests, no_progress, open_store
 from controller.operations.git_manifests import open_git_source
 from controller.operations.plan import PlanOptions, plan_only

@@ -22,9 +22,9 @@ from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.errors import ApiUnusable, MerchantctlError, OutcomeUnknown, RemoteError
 from controller.model.exit_codes import EXIT_OK
+from controller.model.field_values import ENABLED_PATH, START_DATE_PATH
 from controller.model.observed import Company, Configuration
 from controller.model.syncs_and_uploads import Sync, SyncPreview, SyncRange, TransferStatus
-from controller.model.values import ENABLED_PATH, START_DATE_PATH
 from controller.operations.bootstrap import current_process, open_reader, open_writer, state_lock
 from controller.operations.one_merchant import open_merchant
 from controller.quick_dataclasses import dataclass

@@ -7,7 +7,7 @@ from controller.codat.undeclarable import NO_KEY_REASON, find_undeclarable_parts
 from controller.desired.generate import MerchantDraft, drop_invalid_fields, to_manifest_values
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.errors import DataNotReady
-from controller.model.values import resolve_live_path, value_to_json
+from controller.model.field_values import resolve_live_path, value_to_json
 from controller.operations.bootstrap import open_reader
 from controller.operations.one_merchant import open_merchant
 from controller.planning.from_live import declare_from_live

@@ -10,6 +10,7 @@ from controller.model.desired import DesiredMerchant, LinkState
 from controller.model.errors import (
     RemoteError,
 )
+from controller.model.field_values import Ref, resolve_live_path
 from controller.model.observed import Absent, Company, Configuration, Unread
 from controller.model.reference_check import (
     CheckedReferences,
@@ -18,8 +19,7 @@ from controller.model.reference_check import (
     ReferenceCheck,
     UnresolvedReference,
 )
-from controller.model.run import Scope
-from controller.model.values import Ref, resolve_live_path
+from controller.model.run_policy import Scope
 from controller.operations.bootstrap import (
     OnProgress,
     RunRequest,

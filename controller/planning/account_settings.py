@@ -23,6 +23,7 @@ from controller.model.account_settings import (
 )
 from controller.model.desired import DesiredSettings
 from controller.model.drift import CAUSE_BY_DIRECTION
+from controller.model.field_values import Value
 from controller.model.plan import (
     Actor,
     Change,
@@ -34,7 +35,6 @@ from controller.model.plan import (
     Plan,
     PlanStatus,
 )
-from controller.model.values import Value
 from controller.planning.hooks import NO_HOOKS, HookPlan
 from controller.planning.remedies import APPLY_COMMAND
 

@@ -11,10 +11,7 @@ from datetime import datetime
 
 from controller.model.desired import DesiredMerchant
 from controller.model.drift import MOVED_REFERENCE_CODES
-from controller.model.local_times import local_date, midnight_utc, utc_hour
-from controller.model.observed import Configuration
-from controller.model.plan import Direction, Finding, Plan
-from controller.model.values import (
+from controller.model.field_values import (
     COMPANY_NAME_PATH,
     ENABLED_PATH,
     LOCAL_TIME_PATH,
@@ -27,6 +24,9 @@ from controller.model.values import (
     resolve_live_path,
     values_equal,
 )
+from controller.model.local_times import local_date, midnight_utc, utc_hour
+from controller.model.observed import Configuration
+from controller.model.plan import Direction, Finding, Plan
 from controller.planning.diff import recorded_path
 from controller.planning.from_live import declare_from_live
 from controller.quick_dataclasses import dataclass

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.model.desired import DesiredMerchant, DriftPolicy, LinkState
+from controller.model.field_values import COMPANY_NAME_PATH
 from controller.model.names import find_invisible_flaw, loses_many_letters, name_difference, normalize_company_name
 from controller.model.observed import Absent, Company, SimilarName, Unread
 from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Direction, FieldChange, Finding
-from controller.model.values import COMPANY_NAME_PATH
 from controller.model.yaml_snippets import quote_yaml
 from controller.planning.context import (
     PlanningContext,

@@ -12,6 +12,16 @@ from datetime import datetime
 
 from controller.model.desired import DeletionPolicy, DriftPolicy
 from controller.model.drift import CAUSE_BY_DIRECTION
+from controller.model.field_values import (
+    ENABLED_PATH,
+    LOCAL_TIME_PATH,
+    START_DATE_PATH,
+    SYNC_HOUR_PATH,
+    LocalTime,
+    Option,
+    Value,
+    resolve_live_path,
+)
 from controller.model.local_times import explain_utc_hour, utc_hour
 from controller.model.observed import Configuration
 from controller.model.plan import (
@@ -22,16 +32,6 @@ from controller.model.plan import (
     Direction,
     FieldChange,
     Finding,
-)
-from controller.model.values import (
-    ENABLED_PATH,
-    LOCAL_TIME_PATH,
-    START_DATE_PATH,
-    SYNC_HOUR_PATH,
-    LocalTime,
-    Option,
-    Value,
-    resolve_live_path,
 )
 from controller.planning.company import re_create_command
 from controller.planning.configuration_rules import (

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from controller.model.observed import Configuration
-from controller.model.values import (
+from controller.model.field_values import (
     CUSTOMER_PATH,
     FREQUENCY_PATH,
     GROUPING_PERIOD_PATH,
@@ -28,6 +27,7 @@ from controller.model.values import (
     parse_tax_rate_path,
     resolve_live_path,
 )
+from controller.model.observed import Configuration
 
 RuleViolation = tuple[str, str]
 """(live's field path, a sentence that says what is wrong there)"""

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model.observed import LINKED, Connection
-from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Direction, FieldChange, Finding
-from controller.model.platforms import platform_name
-from controller.model.values import (
+from controller.model.field_values import (
     CONNECTION_ID_PATH,
     PLATFORM_PATH,
     REPLACE_CONNECTION_PATH,
     REPLACED_CONNECTIONS_PATH,
 )
+from controller.model.observed import LINKED, Connection
+from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Direction, FieldChange, Finding
+from controller.model.platforms import platform_name
 from controller.planning.company import re_create_command
 from controller.planning.context import PlanningContext
 from controller.planning.remedies import APPLY_COMMAND, avoid_replay_remedy, join_steps

@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from controller.model.desired import DesiredMerchant, LinkState
+from controller.model.field_values import Value
 from controller.model.observed import Company, Connection, Observed, RecordedState
 from controller.model.plan import RECHECK_UNREAD_AFTER, Actor, Change, Condition, ConditionStatus, Direction, Finding
-from controller.model.values import Value
 from controller.quick_dataclasses import dataclass
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from controller.model.names import company_name_key
-from controller.model.plan import Direction, FieldChange
-from controller.model.values import (
+from controller.model.field_values import (
     COMPANY_NAME_PATH,
     LOCAL_TIME_PATH,
     SYNC_HOUR_PATH,
@@ -14,6 +12,8 @@ from controller.model.values import (
     value_to_json,
     values_equal,
 )
+from controller.model.names import company_name_key
+from controller.model.plan import Direction, FieldChange
 
 
 def recorded_path(path: str) -> str:

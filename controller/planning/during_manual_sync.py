@@ -12,11 +12,11 @@ from datetime import timedelta
 from shlex import quote
 
 from controller.model.desired import DesiredMerchant
+from controller.model.field_values import ENABLED_PATH
 from controller.model.holds import HeldBy, Hold
 from controller.model.observed import RecordedState
 from controller.model.plan import Actor, Finding, Plan, PlanStatus
 from controller.model.syncs_and_uploads import MANUAL_SYNC, OpenManualSync
-from controller.model.values import ENABLED_PATH
 from controller.planning.holds import hold_changes
 from controller.planning.remedies import APPLY_COMMAND
 

@@ -10,9 +10,9 @@ from shlex import quote
 
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.drift import is_drifting
+from controller.model.field_values import ENABLED_PATH
 from controller.model.finding_evidence import Ended
 from controller.model.plan import Actor, Direction, Finding
-from controller.model.values import ENABLED_PATH
 from controller.quick_dataclasses import dataclass
 
 FLAPPING_CODE = "flapping"

@@ -12,9 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Literal
 
-from controller.model.local_times import local_date, local_time_problem, midnight_utc, utc_hour
-from controller.model.observed import Configuration
-from controller.model.values import (
+from controller.model.field_values import (
     CUSTOMER_PATH,
     LOCAL_TIME_PATH,
     START_DATE_PATH,
@@ -29,6 +27,8 @@ from controller.model.values import (
     ref_kind,
     resolve_live_path,
 )
+from controller.model.local_times import local_date, local_time_problem, midnight_utc, utc_hour
+from controller.model.observed import Configuration
 from controller.model.zones import time_zone
 from controller.planning.configuration_rules import find_violations
 from controller.planning.diff import compare_fields

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import DesiredSettings
+from controller.model.field_values import Value
 from controller.model.hooks import DeclaredHook, Hook, HookKind, LiveHook, LiveHooks, ProvenSource, RecordedHook
 from controller.model.plan import Actor, Change, ChangeKind, Direction, FieldChange, Finding
-from controller.model.values import Value
 from controller.planning.remedies import APPLY_COMMAND
 from controller.quick_dataclasses import dataclass
 

@@ -11,11 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.model.desired import DesiredMerchant, IgnoreRule
-from controller.model.finding_evidence import NOT_IGNORABLE
-from controller.model.local_times import local_date
-from controller.model.plan import Actor, ChangeKind, Finding, Plan
-from controller.model.syncs_and_uploads import LAST_SYNC_FAILED
-from controller.model.values import (
+from controller.model.field_values import (
     LOCAL_TIME_PATH,
     LocalTime,
     Option,
@@ -24,6 +20,10 @@ from controller.model.values import (
     value_to_json,
     values_equal,
 )
+from controller.model.finding_evidence import NOT_IGNORABLE
+from controller.model.local_times import local_date
+from controller.model.plan import Actor, ChangeKind, Finding, Plan
+from controller.model.syncs_and_uploads import LAST_SYNC_FAILED
 from controller.model.yaml_snippets import reference_as_yaml
 
 IGNORED_CODE = "ignored"

@@ -9,11 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from controller.model.desired import DesiredMerchant, LinkState
-from controller.model.impact import Dependent, Effect, Impact
-from controller.model.observed import RecordedState
-from controller.model.plan import ChangeClass
-from controller.model.platforms import platform_name
-from controller.model.values import (
+from controller.model.field_values import (
     ENABLED_PATH,
     PLATFORM_PATH,
     REPLACED_CONNECTIONS_PATH,
@@ -22,6 +18,10 @@ from controller.model.values import (
     RefKind,
     ref_kind,
 )
+from controller.model.impact import Dependent, Effect, Impact
+from controller.model.observed import RecordedState
+from controller.model.plan import ChangeClass
+from controller.model.platforms import platform_name
 from controller.planning.diff import recorded_path
 from controller.planning.holds import closing_hold
 from controller.planning.limits import LIMITS, MASS_LOSS_LIMIT, limit_for

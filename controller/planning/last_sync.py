@@ -11,10 +11,7 @@ import shlex
 from collections.abc import Iterator
 from datetime import datetime
 
-from controller.model.observed import Configuration, LastSync
-from controller.model.plan import SYNCING_CONDITION, Actor, Condition, ConditionStatus, Finding, SyncSchedule
-from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, SYNC_OVERDUE
-from controller.model.values import (
+from controller.model.field_values import (
     CUSTOMER_PATH,
     FREQUENCY_PATH,
     START_DATE_PATH,
@@ -25,6 +22,9 @@ from controller.model.values import (
     ref_kind,
     resolve_live_path,
 )
+from controller.model.observed import Configuration, LastSync
+from controller.model.plan import SYNCING_CONDITION, Actor, Condition, ConditionStatus, Finding, SyncSchedule
+from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, SYNC_OVERDUE
 from controller.planning.context import PlanningContext
 from controller.planning.remedies import command_line, refresh_command, write_value_remedy
 from controller.quick_dataclasses import dataclass

@@ -20,7 +20,7 @@ from controller.model.errors import UsageError
 from controller.model.holds import HeldBy, Hold
 from controller.model.plan import Actor, ChangeClass, ChangeKind, Direction, Finding, Plan, PlanStatus
 from controller.model.report import LimitExceeded, Refusal
-from controller.model.run import RELEASABLE_BY_COUNT, RunPolicy
+from controller.model.run_policy import RELEASABLE_BY_COUNT, RunPolicy
 from controller.planning.holds import allow_command, hold_changes
 from controller.quick_dataclasses import dataclass
 

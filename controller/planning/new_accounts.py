@@ -15,6 +15,16 @@ from difflib import get_close_matches
 from enum import StrEnum
 
 from controller.model.desired import DriftPolicy
+from controller.model.field_values import (
+    ENABLED_PATH,
+    DeclaredValue,
+    NewAccount,
+    Option,
+    Ref,
+    RefKind,
+    ref_kind,
+    resolve_live_path,
+)
 from controller.model.names import nfc
 from controller.model.observed import BooksForNewAccounts, BooksRecord, Configuration, DataTypeStatus, Unread
 from controller.model.plan import (
@@ -26,16 +36,6 @@ from controller.model.plan import (
     Direction,
     FieldChange,
     Finding,
-)
-from controller.model.values import (
-    ENABLED_PATH,
-    DeclaredValue,
-    NewAccount,
-    Option,
-    Ref,
-    RefKind,
-    ref_kind,
-    resolve_live_path,
 )
 from controller.model.yaml_snippets import ref_as_yaml
 from controller.planning.context import PlanningContext, unknown_result

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from controller.model.desired import DesiredMerchant
+from controller.model.field_values import DeclaredValue, Option, Ref, Value, ref_kind, resolve_live_path
 from controller.model.observed import Configuration
 from controller.model.offered_options import OfferedField, OfferedOption, OfferedOptions
-from controller.model.values import DeclaredValue, Option, Ref, Value, ref_kind, resolve_live_path
 from controller.model.yaml_snippets import reference_as_yaml, value_as_yaml
 from controller.planning.resolve import resolve_fields
 

@@ -13,6 +13,16 @@ from datetime import datetime
 
 from controller.model.desired import DeletionPolicy, DesiredMerchant, LinkState, Origin
 from controller.model.drift import is_drift
+from controller.model.field_values import (
+    START_DATE_PATH,
+    LocalTime,
+    Option,
+    Ref,
+    Value,
+    parse_account_path,
+    resolve_live_path,
+    value_to_json,
+)
 from controller.model.local_times import utc_hour
 from controller.model.observed import (
     DEAUTHORIZED,
@@ -39,16 +49,6 @@ from controller.model.plan import (
     Finding,
     Plan,
     PlanStatus,
-)
-from controller.model.values import (
-    START_DATE_PATH,
-    LocalTime,
-    Option,
-    Ref,
-    Value,
-    parse_account_path,
-    resolve_live_path,
-    value_to_json,
 )
 from controller.planning.company import check_company
 from controller.planning.configuration import check_books, check_configuration

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.model.observed import Absent, BooksRecord, Configuration, Unread
-from controller.model.plan import RECHECK_UNREAD_AFTER, Actor, ChangeClass, Direction, FieldChange, Finding
-from controller.model.values import (
+from controller.model.field_values import (
     Option,
     Ref,
     Value,
@@ -16,6 +14,8 @@ from controller.model.values import (
     resolve_live_path,
     values_equal,
 )
+from controller.model.observed import Absent, BooksRecord, Configuration, Unread
+from controller.model.plan import RECHECK_UNREAD_AFTER, Actor, ChangeClass, Direction, FieldChange, Finding
 from controller.model.yaml_snippets import reference_as_yaml
 from controller.planning.context import PlanningContext
 from controller.planning.holds import allow_command

@@ -10,8 +10,7 @@ import shlex
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 
-from controller.model.observed import Configuration
-from controller.model.values import (
+from controller.model.field_values import (
     LOCAL_TIME_PATH,
     START_DATE_PATH,
     SYNC_HOUR_PATH,
@@ -24,6 +23,7 @@ from controller.model.values import (
     parse_tax_rate_path,
     ref_kind,
 )
+from controller.model.observed import Configuration
 from controller.model.yaml_snippets import ReferenceKey, describe_option, value_as_yaml
 from controller.model.zones import time_zone
 from controller.planning.configuration_rules import without_refused

@@ -6,10 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 
-from controller.model.local_times import utc_hour
-from controller.model.names import name_difference, nfc
-from controller.model.observed import Absent, BooksRecord, Configuration, Unread
-from controller.model.values import (
+from controller.model.field_values import (
     START_DATE_PATH,
     DeclaredValue,
     LocalTime,
@@ -20,6 +17,9 @@ from controller.model.values import (
     resolve_live_path,
     values_equal,
 )
+from controller.model.local_times import utc_hour
+from controller.model.names import name_difference, nfc
+from controller.model.observed import Absent, BooksRecord, Configuration, Unread
 from controller.planning.configuration_rules import without_refused
 from controller.planning.suggestions import MAX_SUGGESTIONS, suggest_options
 from controller.quick_dataclasses import dataclass

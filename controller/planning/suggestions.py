@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from controller.model.values import Option, Ref
+from controller.model.field_values import Option, Ref
 
 MAX_SUGGESTIONS = 3
 MIN_SIMILARITY = 0.42

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from controller.model.desired import DesiredMerchant
+from controller.model.field_values import LOCAL_TIME_PATH, START_DATE_PATH, SYNC_HOUR_PATH, LocalTime, Values
 from controller.model.local_times import local_date
-from controller.model.values import LOCAL_TIME_PATH, START_DATE_PATH, SYNC_HOUR_PATH, LocalTime, Values
 from controller.model.zones import TZDATA_VERSION
 
 _RULES = ".rules"

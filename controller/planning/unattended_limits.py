@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from controller.model.field_values import ENABLED_PATH
 from controller.model.holds import HeldBy, Hold
 from controller.model.plan import Actor, Change, ChangeClass, Direction, Finding, Plan, PlanStatus
-from controller.model.values import ENABLED_PATH
 from controller.planning.holds import hold_changes
 from controller.planning.limits import LIMITS, FleetSize, LimitedPlans, count_changes, limit_for
 

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from controller.model.commerce_records import CommerceRecord
+from controller.model.field_values import FEES_SYNC_PATH, PAYMENTS_SYNC_PATH, START_DATE_PATH, Value, resolve_live_path
 from controller.model.pushes import PushLimit, PushRefusal
-from controller.model.values import FEES_SYNC_PATH, PAYMENTS_SYNC_PATH, START_DATE_PATH, Value, resolve_live_path
 from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import format_count, format_time
 

@@ -25,9 +25,9 @@ from controller.model.account_settings import (
     parts_of,
 )
 from controller.model.errors import ApiUnusable, OutcomeUnknown, RemoteError, RemoteLimitReached, UsageError
+from controller.model.field_values import Value, value_from_json, value_to_json
 from controller.model.plan import Change, ChangeKind, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Outcome, Skipped, Unchanged
-from controller.model.values import Value, value_from_json, value_to_json
 from controller.planning.account_settings import plan_settings
 from controller.planning.hooks import NO_HOOKS, plan_hooks
 from controller.reconcile.concurrency import unread_plan

@@ -15,10 +15,10 @@ from controller.codat.document_edit import changes_by_field, restore_values, wri
 from controller.codat.from_wire import read_configuration
 from controller.codat.write_check import find_unexpected_changes, section_paths
 from controller.model.errors import Rejected, RemoteError
+from controller.model.field_values import Value, resolve_live_path, values_equal
 from controller.model.observed import LINKED, Absent, Configuration
 from controller.model.plan import Change, Plan
 from controller.model.report import ChangedSincePlan
-from controller.model.values import Value, resolve_live_path, values_equal
 from controller.planning.configuration_rules import find_violations
 from controller.planning.diff import describe_changes
 from controller.planning.plan import live_values_of_declared_fields

@@ -13,9 +13,9 @@ from controller.codat.client import Client
 from controller.codat.from_wire import read_configuration
 from controller.model.account_types import pushed_name
 from controller.model.errors import RemoteError, RemoteLimitReached, TransientError
+from controller.model.field_values import NewAccount, Option, Ref, parse_account_path
 from controller.model.observed import AccountPush
 from controller.model.plan import RECHECK_WAITING_AFTER, Actor, Change, ChangeKind, Finding, Plan
-from controller.model.values import NewAccount, Option, Ref, parse_account_path
 from controller.planning.new_accounts import CHART_OF_ACCOUNTS, UNRESOLVED_CODE, find_obstacle, unresolved_new_accounts
 from controller.reconcile.apply_creates import announce_intent
 from controller.reconcile.books_for_new_accounts import read_books_for_new_accounts

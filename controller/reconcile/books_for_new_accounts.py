@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from controller.codat.client import Reader
+from controller.model.field_values import NewAccount, Ref, RefKind
 from controller.model.observed import Absent, AccountPush, BooksForNewAccounts, BooksRecord
-from controller.model.values import NewAccount, Ref, RefKind
 
 RECENT_PUSH = timedelta(days=1)
 """Accounts that were created longer ago were pulled since: none is created on data older than an hour."""

@@ -12,7 +12,7 @@ from controller.environment import Environment
 from controller.model.desired import Fleet
 from controller.model.plan import ChangeClass
 from controller.model.report import FleetReport
-from controller.model.run import Author, Records, RunPolicy, Scope
+from controller.model.run_policy import Author, Records, RunPolicy, Scope
 from controller.planning.clock_skew import service_time
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.in_flight_changes import InFlightChanges

@@ -25,11 +25,11 @@ from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.desired import Fleet
 from controller.model.drift import is_drift
+from controller.model.field_values import COMPANY_NAME_PATH, CONNECTION_STATE_PATH, ENABLED_PATH, value_to_json
 from controller.model.finding_evidence import Ended, FindingAbsence, classify_absence, classify_ending
 from controller.model.plan import Actor, ChangeKind, Condition, Direction, Finding, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, Outcome
-from controller.model.run import Author, Records
-from controller.model.values import COMPANY_NAME_PATH, CONNECTION_STATE_PATH, ENABLED_PATH, value_to_json
+from controller.model.run_policy import Author, Records
 from controller.planning.flapping import FLAPPING_CODE, LEAST, WITHIN, Occurrence, find_flapping
 from controller.planning.limits import MASS_LOSS_CODE
 from controller.quick_dataclasses import dataclass

@@ -14,7 +14,7 @@ from controller.model.exit_codes import exit_code
 from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome
-from controller.model.run import Records, Scope
+from controller.model.run_policy import Records, Scope
 from controller.planning.during_manual_sync import hold_during
 from controller.planning.holds import hold_if_closed, hold_if_left_to_rollout
 from controller.planning.limits import count_changes

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from controller.model.desired import DeletionPolicy, Fleet
 from controller.model.plan import Finding
-from controller.model.run import TAKE_DOWN, RunPolicy
+from controller.model.run_policy import TAKE_DOWN, RunPolicy
 from controller.planning.merchant_renames import RenamePlan, under_new_names
 from controller.planning.unclear_merchant_renames import (
     Declaration,

@@ -9,7 +9,7 @@ from controller.model.errors import UsageError
 from controller.model.observed import Listing
 from controller.model.plan import ChangeClass, ChangeKind, Plan
 from controller.model.report import FleetPlan, RetainedMerchant
-from controller.model.run import RELEASABLE_BY_NAME
+from controller.model.run_policy import RELEASABLE_BY_NAME
 from controller.model.yaml_snippets import yaml_word
 from controller.planning.clock_skew import describe_skew
 from controller.planning.holds import closing_hold, is_held_for_rollout

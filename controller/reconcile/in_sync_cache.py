@@ -14,6 +14,7 @@ from pathlib import Path
 
 from controller import codat, model, planning
 from controller.model.desired import DesiredMerchant
+from controller.model.field_values import LOCAL_TIME_PATH, START_DATE_PATH, LocalTime, value_to_json
 from controller.model.local_times import utc_hour
 from controller.model.observed import Company, RecordedState
 from controller.model.plan import (
@@ -27,7 +28,6 @@ from controller.model.plan import (
     PlanStatus,
     SyncSchedule,
 )
-from controller.model.values import LOCAL_TIME_PATH, START_DATE_PATH, LocalTime, value_to_json
 from controller.planning.last_sync import syncing_condition
 from controller.planning.plan import CONDITION_ORDER, STEPS
 from controller.planning.reference_data import STALE_AFTER

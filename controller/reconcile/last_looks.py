@@ -14,11 +14,11 @@ from datetime import datetime
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE, SeenMerchant
 from controller.model.encoding import Unreadable, decode, encode
+from controller.model.field_values import ENABLED_PATH
 from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, Outcome, Unchanged
-from controller.model.run import Scope
-from controller.model.values import ENABLED_PATH
+from controller.model.run_policy import Scope
 from controller.planning.limits import count_changes
 from controller.reconcile.context import RunContext
 from state import LastLookRow, Store

@@ -10,11 +10,11 @@ from controller.desired.selector import matches_selector
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import DeletionPolicy, DesiredMerchant, Fleet, LinkState
 from controller.model.errors import UsageError
+from controller.model.field_values import COMPANY_NAME_PATH, ENABLED_PATH
 from controller.model.names import match_names
 from controller.model.observed import Listing, RecordedState
 from controller.model.report import RetainedMerchant
-from controller.model.run import Scope
-from controller.model.values import COMPANY_NAME_PATH, ENABLED_PATH
+from controller.model.run_policy import Scope
 from controller.planning.during_manual_sync import desired_during, recorded_during
 from controller.planning.merchant_renames import under_new_names
 from controller.reconcile.account_identity import company_id_by_merchant, verify_account

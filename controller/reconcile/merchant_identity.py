@@ -9,10 +9,10 @@ from datetime import datetime
 
 from controller.model.desired import Fleet
 from controller.model.errors import LockedByOtherRun
+from controller.model.field_values import COMPANY_NAME_PATH
 from controller.model.names import nfc
 from controller.model.plan import Finding
 from controller.model.rollout import ACTIVE_ROLLOUT_STATES
-from controller.model.values import COMPANY_NAME_PATH
 from controller.planning.merchant_renames import (
     RecordedNames,
     RemovedMerchant,

@@ -21,6 +21,7 @@ from controller.codat.client import Reader
 from controller.codat.from_wire import read_configuration
 from controller.model.desired import DesiredMerchant, DriftPolicy
 from controller.model.errors import DataNotReady, RemoteError
+from controller.model.field_values import ref_kind, resolve_live_path
 from controller.model.observed import (
     LINKED,
     Absent,
@@ -32,7 +33,6 @@ from controller.model.observed import (
     SimilarName,
     Unread,
 )
-from controller.model.values import ref_kind, resolve_live_path
 from controller.planning.new_accounts import unresolved_new_accounts
 from controller.planning.reference_data import needs_data_status
 from controller.planning.reference_findings import find_dangling

@@ -12,12 +12,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from controller.model.desired import DeletionPolicy, DesiredMerchant, LinkState
-from controller.model.observed import LastSync, RecordedState
-from controller.model.plan import ChangeKind, ConditionStatus, Plan, PlanStatus
-from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Unchanged
-from controller.model.run import Author
-from controller.model.syncs_and_uploads import MANUAL_SYNC
-from controller.model.values import (
+from controller.model.field_values import (
     COMPANY_NAME_PATH,
     CONNECTION_STATE_PATH,
     REPLACED_CONNECTIONS_PATH,
@@ -26,6 +21,11 @@ from controller.model.values import (
     value_from_json,
     value_to_json,
 )
+from controller.model.observed import LastSync, RecordedState
+from controller.model.plan import ChangeKind, ConditionStatus, Plan, PlanStatus
+from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, Unchanged
+from controller.model.run_policy import Author
+from controller.model.syncs_and_uploads import MANUAL_SYNC
 from controller.planning.diff import recorded_path
 from controller.planning.tzdata_changes import source_path, time_sources
 from controller.reconcile.merchant_lease import merchant_lease

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller.model.desired import DesiredMerchant
-from controller.model.run import RunPolicy
+from controller.model.run_policy import RunPolicy
 from controller.planning.holds import RolloutHold, is_rollout_hold_in_force
 from controller.planning.merchant_renames import RenamePlan, under_new_names
 from state import Store

@@ -17,6 +17,7 @@ from typing import Any
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Diagnostic
 from controller.model.errors import MerchantctlError
+from controller.model.field_values import COMPANY_NAME_PATH, value_to_json
 from controller.model.finding_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.plan import Actor, Change, Condition, FieldChange, Finding, Plan
 from controller.model.report import (
@@ -31,8 +32,7 @@ from controller.model.report import (
     Skipped,
     Unchanged,
 )
-from controller.model.run import Scope
-from controller.model.values import COMPANY_NAME_PATH, value_to_json
+from controller.model.run_policy import Scope
 from controller.model.zones import TZDATA_VERSION
 from controller.reporting.closed_merchants import closed_json
 from controller.reporting.data_age import data_age_json, fleet_data_age_json

@@ -7,8 +7,8 @@ from typing import Any
 
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import DesiredMerchant, Origin
+from controller.model.field_values import LOCAL_TIME_PATH, LocalTime
 from controller.model.platforms import platform_name
-from controller.model.values import LOCAL_TIME_PATH, LocalTime
 from controller.quick_dataclasses import dataclass
 
 

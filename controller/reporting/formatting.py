@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from controller.model.field_values import LOCAL_TIME_PATH, PLATFORM_PATH, SYNC_HOUR_PATH, Option, Ref, Value
 from controller.model.plan import Actor, ChangeKind, Direction, FieldChange, Finding
 from controller.model.platforms import platform_name
-from controller.model.values import LOCAL_TIME_PATH, PLATFORM_PATH, SYNC_HOUR_PATH, Option, Ref, Value
 from controller.untrusted_text import escape_control
 
 CHANGE_LABELS = {

@@ -7,7 +7,7 @@ from shlex import quote
 
 from controller.model.finding_filter import Shown
 from controller.model.plan import Actor
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.model.severity import Severity
 from controller.model.statement_groups import Group, Line, count_merchants_by_actor, count_merchants_by_severity
 from controller.model.statements import ADOPTED, RENAMED_IN_MANIFESTS, SET_LATER, Statement

@@ -8,9 +8,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Protocol
 
+from controller.model.field_values import value_from_json
 from controller.model.finding_evidence import ENDED_WORDS, Ended
-from controller.model.run import Author
-from controller.model.values import value_from_json
+from controller.model.run_policy import Author
 from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import CHANGE_LABELS, align_columns, clean, format_iso, format_time, format_value
 from controller.reporting.report_provenance import SHORT_REVISION_DIGITS

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from shlex import quote
 from typing import Any
 
+from controller.model.field_values import value_to_json
 from controller.model.offered_options import OfferedField, OfferedOption, OfferedOptions
-from controller.model.values import value_to_json
 from controller.reporting.formatting import align_columns, clean, format_count, format_iso, format_time
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from controller.model.field_values import value_to_json
 from controller.model.observed import Unread
 from controller.model.reference_check import (
     CheckedReferences,
@@ -13,7 +14,6 @@ from controller.model.reference_check import (
     NotYetCheckable,
     UnresolvedReference,
 )
-from controller.model.values import value_to_json
 from controller.reporting.formatting import clean, format_count, format_list
 
 _SAID = {

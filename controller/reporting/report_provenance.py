@@ -6,7 +6,7 @@ from typing import Any
 
 from controller.model.finding_filter import Shown
 from controller.model.report import FleetPlan
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.reporting.formatting import (
     ACTOR_WORDS,
     format_count,

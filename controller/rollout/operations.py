@@ -19,7 +19,7 @@ from controller.model.errors import UsageError
 from controller.model.plan import ChangeClass
 from controller.model.report import FleetPlan
 from controller.model.rollout import Rollout, RolloutPreview, RolloutSpec
-from controller.model.run import Records, RunPolicy, Scope
+from controller.model.run_policy import Records, RunPolicy, Scope
 from controller.operations.bootstrap import (
     EMPTY_FLEET,
     OnProgress,

@@ -18,6 +18,7 @@ from controller.desired.selector import matches_selector
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.desired import DesiredMerchant
 from controller.model.errors import LockedByOtherRun, MerchantctlError, RemoteError, StoppedBySignal, TransientError
+from controller.model.field_values import START_DATE_PATH, value_to_json
 from controller.model.holds import count_closed
 from controller.model.plan import Plan, PlanStatus
 from controller.model.report import FleetPlan, Outcome, Skipped
@@ -31,8 +32,7 @@ from controller.model.rollout import (
     RolloutSpec,
     RolloutState,
 )
-from controller.model.run import Scope
-from controller.model.values import START_DATE_PATH, value_to_json
+from controller.model.run_policy import Scope
 from controller.planning.diff import recorded_path
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.concurrency import map_bounded

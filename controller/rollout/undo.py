@@ -15,12 +15,7 @@ from typing import Any
 from controller.codat.document_edit import sync_hour_from
 from controller.model.desired import DeletionPolicy, DesiredMerchant, DriftPolicy, Fleet, MerchantPolicy
 from controller.model.errors import MerchantctlError
-from controller.model.observed import RecordedState
-from controller.model.plan import Plan, PlanStatus
-from controller.model.report import Applied, FleetPlan, Outcome, Skipped, Unchanged
-from controller.model.rollout import ACTIVE_ROLLOUT_STATES, MemberState, Rollout, RolloutMember, RolloutState
-from controller.model.run import Scope
-from controller.model.values import (
+from controller.model.field_values import (
     COMPANY_NAME_PATH,
     START_DATE_PATH,
     SYNC_HOUR_PATH,
@@ -30,6 +25,11 @@ from controller.model.values import (
     value_from_json,
     value_to_json,
 )
+from controller.model.observed import RecordedState
+from controller.model.plan import Plan, PlanStatus
+from controller.model.report import Applied, FleetPlan, Outcome, Skipped, Unchanged
+from controller.model.rollout import ACTIVE_ROLLOUT_STATES, MemberState, Rollout, RolloutMember, RolloutState
+from controller.model.run_policy import Scope
 from controller.planning.diff import recorded_path
 from controller.planning.holds import declared_or_assumed_hold
 from controller.quick_dataclasses import dataclass

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from controller.model.controller_status import ControllerStatus
 from controller.model.desired import DesiredMerchant
+from controller.model.field_values import PLATFORM_PATH, Value
 from controller.model.merchant_status import merchant_status, open_findings
 from controller.model.plan import Actor, ConditionStatus, Plan
 from controller.model.report import Applied
-from controller.model.values import PLATFORM_PATH, Value
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.condition_ages import with_condition_ages
 from controller.reconcile.persist import load_run_authors

@@ -22,10 +22,10 @@ from controller.model.errors import (
     RemoteLimitReached,
     TransientError,
 )
+from controller.model.field_values import Option, RefKind
 from controller.model.names import normalize_company_name
 from controller.model.observed import REQUIRED_DATA_TYPES, Absent, BooksRecord, Company, Configuration, DataTypeStatus
 from controller.model.syncs_and_uploads import TransferStatus
-from controller.model.values import Option, RefKind
 from tests.emulator import Emulator, Merchant
 from tests.environments import hurried_sleep
 from tests.narrowing import expect, present

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from controller.desired.loader import load_fleet
 from controller.model.plan import Plan, PlanStatus
 from controller.model.report import FleetPlan, FleetReport
-from controller.model.run import ALLOW_CLASSES, RELEASABLE_BY_COUNT, TAKE_DOWN
+from controller.model.run_policy import ALLOW_CLASSES, RELEASABLE_BY_COUNT, TAKE_DOWN
 from controller.reporting.as_json import plan_json
 from state import open_state
 from tests.crash import expected as wishes

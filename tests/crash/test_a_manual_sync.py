@@ -20,7 +20,7 @@ from sqlalchemy import update
 from controller.environment import Environment
 from controller.model.errors import MerchantctlError
 from controller.model.report import Applied, FleetReport
-from controller.model.run import RunPolicy, Scope
+from controller.model.run_policy import RunPolicy, Scope
 from controller.model.syncs_and_uploads import SyncRange
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest, ignore_message

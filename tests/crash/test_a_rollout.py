@@ -13,7 +13,7 @@ import pytest
 from controller.model.errors import MerchantctlError
 from controller.model.report import FleetPlan
 from controller.model.rollout import ACTIVE_ROLLOUT_STATES, RolloutPreview, RolloutSpec, RolloutState
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, StartRequest, UndoRequest
 from state import open_state

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from controller.model.field_values import Option, Value
 from controller.model.plan import Change, ChangeKind, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetReport, Skipped, Unchanged
-from controller.model.values import Option, Value
 from tests.crash.expected import Document, differences, undeclared_values
 from tests.end_to_end.place import Place
 

@@ -28,7 +28,7 @@ from controller.model.exit_codes import (
     EXIT_USAGE,
 )
 from controller.model.merchant_status import STATUS_MEANINGS
-from controller.model.run import ALLOW_CLASSES
+from controller.model.run_policy import ALLOW_CLASSES
 from controller.planning.limits import HELD_CLASSES, LIMITS, SHRINK_LIMIT
 from tests.narrowing import present
 

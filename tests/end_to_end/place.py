@@ -21,7 +21,7 @@ from urllib.parse import quote
 from controller.cli import main
 from controller.environment import Environment
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Skipped, Unchanged
-from controller.model.run import RunPolicy, Scope
+from controller.model.run_policy import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest
 from controller.operations.plan import plan_only

@@ -18,7 +18,7 @@ from controller.daemon.workqueue import EVERYONE, Work, WorkQueue
 from controller.model.controller_status import ControllerStatus
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan
-from controller.model.run import RunPolicy, Scope
+from controller.model.run_policy import RunPolicy, Scope
 from controller.operations.bootstrap import RunRequest, build_run, no_progress, state_lock
 from controller.telemetry.metrics import Metrics
 from state import open_state

@@ -23,7 +23,7 @@ from controller.model.errors import MerchantctlError
 from controller.model.exit_codes import exit_code
 from controller.model.plan import PlanStatus
 from controller.model.report import Applied, FleetPlan, FleetReport
-from controller.model.run import RunPolicy, Scope
+from controller.model.run_policy import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest
 from controller.reporting.as_json import apply_json, drift_json, dumps, plan_json, status_json

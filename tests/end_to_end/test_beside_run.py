@@ -10,7 +10,7 @@ import pytest
 
 from controller.daemon.loop import run_pass
 from controller.model.report import Applied, ChangedSincePlan, FleetReport, Outcome
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest
 from controller.reconcile.merchant_lease import try_leases

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
+from controller.model.field_values import account_path
 from controller.model.names import nfc
 from controller.model.plan import Actor, Finding, PlanStatus
-from controller.model.values import account_path
 from tests.emulator import Emulator
 from tests.end_to_end import following
 from tests.end_to_end.national_books import CHARTS, PLATFORMS, SECTIONS, accounts_of

@@ -13,7 +13,7 @@ import pytest
 
 from controller.model.exit_codes import exit_code
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Skipped, Unchanged
-from controller.model.run import RunPolicy, Scope
+from controller.model.run_policy import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest
 from tests.emulator import Emulator

@@ -17,7 +17,7 @@ from controller.model.exit_codes import exit_code
 from controller.model.observed import Unread
 from controller.model.reference_check import CheckedReferences
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Skipped
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.operations.import_ import ImportOptions, prepare_import
 from controller.operations.refresh import refresh
 from controller.operations.validate_online import check_references

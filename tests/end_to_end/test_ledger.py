@@ -17,7 +17,7 @@ import pytest
 
 from controller.model.errors import UsageError
 from controller.model.report import FleetPlan
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.operations.plan import PlanOptions
 from controller.operations.plan import plan_only as look_at
 from controller.planning.plan import CONDITION_ORDER

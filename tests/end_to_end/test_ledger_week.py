@@ -29,7 +29,7 @@ from controller.daemon.workqueue import EVERYONE, WorkQueue
 from controller.model.controller_status import ControllerStatus
 from controller.model.drift import is_drifting
 from controller.model.plan import Direction
-from controller.model.run import Records, RunPolicy, Scope
+from controller.model.run_policy import Records, RunPolicy, Scope
 from controller.operations.bootstrap import RunRequest, build_run, no_progress, state_lock
 from controller.telemetry.metrics import Metrics
 from state import OccurrenceRow, open_state

@@ -24,7 +24,7 @@ import pytest
 from controller.daemon.loop import run_pass, serve, shut_down
 from controller.daemon.workqueue import EVERYONE, Lane
 from controller.model.errors import MerchantctlError
-from controller.model.run import RunPolicy, Scope
+from controller.model.run_policy import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest
 from state.errors import StateLocked

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from controller.model.exit_codes import exit_code
-from controller.model.run import RunPolicy, Scope
+from controller.model.run_policy import RunPolicy, Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest
 from tests.end_to_end.place import (

@@ -15,7 +15,7 @@ from controller.daemon.context import DaemonState
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.workqueue import WorkQueue
 from controller.model.controller_status import ControllerStatus
-from controller.model.run import RunPolicy, Scope
+from controller.model.run_policy import RunPolicy, Scope
 from controller.operations.bootstrap import EMPTY_FLEET, RunRequest, build_run, no_progress
 from controller.settings import InvalidSettings, load_settings
 from controller.telemetry.metrics import Metrics

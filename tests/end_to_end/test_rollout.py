@@ -25,7 +25,7 @@ from controller.model.errors import LockedByOtherRun, MerchantctlError, UsageErr
 from controller.model.exit_codes import exit_code
 from controller.model.report import FleetPlan
 from controller.model.rollout import MemberState, Rollout, RolloutPreview, RolloutSpec, RolloutState
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.operations.bootstrap import current_process, state_lock
 from controller.reporting.rollout import rollout_exit_code, rollout_json, rollout_text
 from controller.rollout import operations as rollouts

@@ -25,7 +25,7 @@ from controller.daemon.workqueue import EVERYONE, Lane, WorkQueue
 from controller.environment import REAL_ENVIRONMENT
 from controller.model.controller_status import ControllerStatus
 from controller.model.report import FleetPlan
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.operations.bootstrap import RunRequest, build_run, no_progress
 from controller.telemetry.metrics import Metrics
 from state import Store, open_state

@@ -10,7 +10,7 @@ import pytest
 from controller.model.errors import InvalidManifests
 from controller.model.plan import Direction
 from controller.model.report import ChangedSincePlan, FleetPlan
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from tests.end_to_end.place import (
     LIST_COMPANIES,
     SAVE_CONFIGURATION,

@@ -12,7 +12,7 @@ import pytest
 
 from controller.model.report import FleetPlan
 from controller.model.rollout import MemberState, RolloutPreview, RolloutSpec
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, RolloutResult, StartRequest, UndoRequest
 from tests.end_to_end.place import (

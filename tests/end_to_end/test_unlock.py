@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from controller.model.rollout import RolloutSpec
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.rollout.operations import ProgressSink, StartRequest, start_rollout
 from state import ProcessIdentity, open_state
 from tests.end_to_end.place import Place

@@ -17,7 +17,7 @@ from controller.environment import Environment
 from controller.model.exit_codes import exit_code
 from controller.model.report import FleetReport
 from controller.model.rollout import RolloutSpec, RolloutState
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.operations.import_ import ImportOptions, prepare_import
 from controller.operations.plan import PlanOptions, plan_only
 from controller.rollout import operations as rollouts

@@ -23,6 +23,7 @@ import pytest
 
 from controller.codat import wire
 from controller.codat.from_wire import company_from, data_type_status_from, record_from
+from controller.model.field_values import value_from_json
 from controller.model.observed import (
     REQUIRED_DATA_TYPES,
     Absent,
@@ -39,9 +40,8 @@ from controller.model.observed import (
 )
 from controller.model.plan import Finding, Plan
 from controller.model.report import FleetPlan, RequestEstimate
-from controller.model.run import RunPolicy
+from controller.model.run_policy import RunPolicy
 from controller.model.syncs_and_uploads import OpenManualSync
-from controller.model.values import value_from_json
 from controller.planning.clock_skew import hold_if_skew_matters
 from controller.planning.during_manual_sync import desired_during, hold_during, recorded_during
 from controller.planning.holds import hold_if_closed

@@ -17,10 +17,10 @@ import pytest
 
 from controller.desired.loader import load_fleet
 from controller.model.desired import DesiredMerchant, DesiredSettings, Fleet, MerchantPolicy
+from controller.model.field_values import Value
 from controller.model.hooks import DeclaredHook, Hook, HookKind
 from controller.model.observed import Company, Configuration, Connection, LastSync, Observed, RecordedState
 from controller.model.plan import Actor, Direction, Finding, Plan, PlanStatus
-from controller.model.values import Value
 from controller.planning.context import PlanningContext
 from controller.planning.plan import fingerprint
 from controller.reconcile.failure_policy import quarantine_key

@@ -13,7 +13,7 @@ from controller.desired import yaml_reader as yaml_source
 from controller.desired.generate import slug
 from controller.desired.json_schema import json_schema
 from controller.desired.loader import load_fleet
-from controller.model.values import Ref
+from controller.model.field_values import Ref
 from tests.emulator import Emulator, Merchant
 from tests.unit.cli.conftest import Merchantctl
 

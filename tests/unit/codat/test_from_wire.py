@@ -21,7 +21,7 @@ from controller.codat.document_edit import (
 )
 from controller.codat.from_wire import company_from, connection_from, read_configuration
 from controller.model.errors import TransientError
-from controller.model.values import (
+from controller.model.field_values import (
     Option,
     Value,
     canonical_tax_rate,

@@ -22,7 +22,7 @@ from controller.desired.generate import (
 from controller.desired.loader import load_fleet
 from controller.desired.yaml_writer import yaml_text
 from controller.model.desired import Fleet
-from controller.model.values import DeclaredValue, LocalTime, Ref
+from controller.model.field_values import DeclaredValue, LocalTime, Ref
 
 USUAL: dict[str, ManifestValue] = {
     "connection.platform": "xero",

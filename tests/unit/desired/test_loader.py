@@ -16,7 +16,7 @@ import pytest
 from controller.desired.loader import load_fleet
 from controller.model.desired import DeletionPolicy, DesiredMerchant, DriftPolicy, Fleet, LinkState
 from controller.model.errors import UsageError
-from controller.model.values import LocalTime, NewAccount, Ref
+from controller.model.field_values import LocalTime, NewAccount, Ref
 
 BASE: dict[str, Any] = {
     "schedule": {"frequency": "Daily", "startDate": "2026-12-01", "time": "00:00", "timeZone": "America/New_York"},

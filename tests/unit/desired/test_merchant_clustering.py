@@ -15,7 +15,7 @@ from controller.desired.generate import LineCounter, ManifestValue, MerchantDraf
 from controller.desired.loader import load_fleet
 from controller.desired.merchant_clustering import find_groups, min_group_size
 from controller.desired.yaml_writer import NewManifest, yaml_text
-from controller.model.values import Ref
+from controller.model.field_values import Ref
 
 SHARED: dict[str, ManifestValue] = {
     "connection.platform": "xero",

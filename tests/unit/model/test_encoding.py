@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.model.encoding import Unreadable, decode, encode
+from controller.model.field_values import Option, Ref
 from controller.model.holds import HeldBy, Hold
 from controller.model.observed import LastSync
 from controller.model.plan import (
@@ -39,7 +40,6 @@ from controller.model.report import (
     Skipped,
     Unchanged,
 )
-from controller.model.values import Option, Ref
 
 NOON = datetime(2026, 11, 28, 12, 0, 0, 123456, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.model.field_values import LocalTime
 from controller.model.local_times import explain_utc_hour, local_time_problem, midnight_utc, time_zone_problem, utc_hour
-from controller.model.values import LocalTime
 from controller.model.zones import time_zone, time_zone_names
 
 ZONES = sorted(time_zone_names())

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.model.field_values import Option
 from controller.model.holds import HeldBy, Hold
 from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Direction, Plan, PlanStatus
 from controller.model.report import Applied, Failed, Outcome
@@ -20,7 +21,6 @@ from controller.model.statements import (
     plan_statements,
     report_statements,
 )
-from controller.model.values import Option
 from tests.unit.reporting.fleets import NOW, changing, finding, fleet, merchant, remap, report, waiting
 
 GRATUITY = "mapping.sales.accounts.gratuity"

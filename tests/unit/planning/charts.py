@@ -3,7 +3,7 @@ country. Names repeat words, begin alike and hang below one another, as real one
 
 from __future__ import annotations
 
-from controller.model.values import Option
+from controller.model.field_values import Option
 
 _UK = """
 090 Business Bank Account

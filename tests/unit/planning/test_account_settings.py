@@ -6,8 +6,8 @@ import pytest
 
 from controller.model.account_settings import AppliedSetting, LiveSettings
 from controller.model.desired import DesiredSettings
+from controller.model.field_values import SettingValue
 from controller.model.plan import ChangeKind, Direction, Plan
-from controller.model.values import SettingValue
 from controller.planning.account_settings import plan_settings
 
 NEXT, BACK = "text.en-us.configure-misc-nextButton", "text.en-us.configure-misc-previousButton"

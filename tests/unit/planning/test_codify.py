@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from controller.codat.from_wire import read_configuration
 from controller.desired.loader import load_fleet
 from controller.model.desired import DesiredMerchant
+from controller.model.field_values import RefKind
 from controller.model.observed import Absent, BooksRecord, Unread
 from controller.model.plan import ChangeKind
-from controller.model.values import RefKind
 from controller.operations.codify import edit_files
 from controller.planning.codify import LiveMerchant, RefusedField, choose_codified
 from controller.planning.plan import make_plan

@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 
 from controller.model.desired import DesiredMerchant, DriftPolicy, MerchantPolicy
-from controller.model.local_times import utc_hour
-from controller.model.observed import Absent, BooksRecord, Configuration, RecordedState, Unread
-from controller.model.plan import Actor, ChangeClass, Direction, Plan, PlanStatus
-from controller.model.values import (
+from controller.model.field_values import (
     CUSTOMER_PATH,
     LOCAL_TIME_PATH,
     START_DATE_PATH,
@@ -21,6 +18,9 @@ from controller.model.values import (
     Ref,
     Value,
 )
+from controller.model.local_times import utc_hour
+from controller.model.observed import Absent, BooksRecord, Configuration, RecordedState, Unread
+from controller.model.plan import Actor, ChangeClass, Direction, Plan, PlanStatus
 from controller.planning.plan import make_plan
 from tests import build
 from tests.build import change_classes, change_kinds, finding_codes

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from controller.model.field_values import START_DATE_PATH, Option
 from controller.model.observed import Configuration
-from controller.model.values import START_DATE_PATH, Option
 from controller.planning.configuration_rules import fields_missing_for_first_configuration, find_violations
 from tests import build
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.model.field_values import Option, Value, values_equal
 from controller.model.plan import Direction
-from controller.model.values import Option, Value, values_equal
 from controller.planning.diff import change_direction, compare_fields, describe_changes
 
 FIELD = "mapping.sales.invoiceStatus"

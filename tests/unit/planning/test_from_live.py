@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.model.values import LocalTime, Option, Ref
+from controller.model.field_values import LocalTime, Option, Ref
 from controller.planning.from_live import DeclaredFromLive, declare_from_live
 from tests import build
 from tests.narrowing import expect

@@ -9,7 +9,7 @@ import pytest
 
 from controller.model.errors import UsageError
 from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Finding, Plan, PlanStatus
-from controller.model.run import ALLOW_CLASSES, RELEASABLE_BY_COUNT, RunPolicy
+from controller.model.run_policy import ALLOW_CLASSES, RELEASABLE_BY_COUNT, RunPolicy
 from controller.planning.limits import (
     HELD_CLASSES,
     LIMITS,

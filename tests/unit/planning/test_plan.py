@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from controller.model.field_values import Option, Ref
 from controller.model.observed import Absent, Observed
 from controller.model.plan import ConditionStatus, Plan, PlanStatus
-from controller.model.values import Option, Ref
 from controller.planning.plan import CONDITION_ORDER, live_values_of_declared_fields
 from tests import build
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from controller.model.desired import DriftPolicy, MerchantPolicy
+from controller.model.field_values import Option, Ref
 from controller.model.observed import Observed, RecordedState
 from controller.model.plan import Actor, Direction, Finding, Plan, PlanStatus
-from controller.model.values import Option, Ref
 from controller.planning.plan import make_plan
 from tests import build
 from tests.narrowing import expect, present

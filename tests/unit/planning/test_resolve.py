@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from controller.model.field_values import DeclaredValue, LocalTime, Option, Ref, Value
 from controller.model.observed import Configuration
-from controller.model.values import DeclaredValue, LocalTime, Option, Ref, Value
 from controller.planning.resolve import ResolutionProblem, resolve_fields
 from tests import build
 from tests.narrowing import expect

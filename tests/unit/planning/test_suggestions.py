@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controller.model.values import Option, Ref
+from controller.model.field_values import Option, Ref
 from controller.planning.suggestions import suggest_options
 from tests.unit.planning.charts import CHARTS
 

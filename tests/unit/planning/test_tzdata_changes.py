@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from controller.model.field_values import LOCAL_TIME_PATH, START_DATE_PATH, SYNC_HOUR_PATH
 from controller.model.observed import Observed, RecordedState
 from controller.model.plan import Actor, Direction, Finding, PlanStatus
-from controller.model.values import LOCAL_TIME_PATH, START_DATE_PATH, SYNC_HOUR_PATH
 from controller.model.zones import TZDATA_VERSION
 from controller.planning.tzdata_changes import source_path, time_sources
 from controller.reconcile.persist import last_applied_after

@@ -8,7 +8,7 @@ from typing import cast
 from controller.codat.client import Client
 from controller.environment import Environment
 from controller.model.desired import Fleet
-from controller.model.run import RunPolicy, Scope
+from controller.model.run_policy import RunPolicy, Scope
 from controller.reconcile.context import IntentRecoveryTimes, RunContext, StopSignal
 from state import StateLock, Store
 

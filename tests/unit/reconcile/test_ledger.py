@@ -8,7 +8,7 @@ from typing import Any
 
 from controller.model.plan import Actor, CheckedPart, Finding, PlanStatus
 from controller.model.report import FleetPlan
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.reconcile.finding_history import FLEET_KEY, cleared_findings
 from tests.unit.reporting.fleets import finding, fleet, merchant
 

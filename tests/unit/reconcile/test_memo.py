@@ -10,10 +10,10 @@ from types import ModuleType
 import pytest
 
 from controller.codat import answer_parsing, dates, from_wire, raw_json
-from controller.model import values
+from controller.model import field_values
 from controller.model.desired import DesiredMerchant
+from controller.model.field_values import START_DATE_PATH, SYNC_HOUR_PATH, DeclaredValue, LocalTime
 from controller.model.observed import Company, Connection, RecordedState
-from controller.model.values import START_DATE_PATH, SYNC_HOUR_PATH, DeclaredValue, LocalTime
 from controller.planning import plan
 from controller.reconcile import in_sync_cache, observe, plan_merchant
 from controller.reconcile.in_sync_cache import cache_key, judging_sources
@@ -72,7 +72,7 @@ def test_data_that_grows_stale_changes_the_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [values, plan, from_wire, dates, answer_parsing, raw_json, observe, plan_merchant, in_sync_cache]
+    "module", [field_values, plan, from_wire, dates, answer_parsing, raw_json, observe, plan_merchant, in_sync_cache]
 )
 def test_a_verdict_is_void_once_what_reads_or_judges_is_other_code(module: ModuleType) -> None:
     assert Path(str(module.__file__)) in judging_sources()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from controller.model.field_values import Option
 from controller.model.plan import (
     Actor,
     Change,
@@ -20,7 +21,6 @@ from controller.model.plan import (
     PlanStatus,
 )
 from controller.model.report import FleetPlan, FleetReport, Outcome, RequestEstimate
-from controller.model.values import Option
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 

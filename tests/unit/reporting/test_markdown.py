@@ -13,7 +13,7 @@ from controller.model.desired import Diagnostic
 from controller.model.finding_filter import FindingFilter, Shown
 from controller.model.plan import Actor, Direction, PlanStatus
 from controller.model.report import Applied, Failed, FleetPlan, LimitExceeded, Outcome, Refusal, Skipped
-from controller.model.run import Scope
+from controller.model.run_policy import Scope
 from controller.reporting.markdown import MAX_CHARACTERS, apply_markdown, drift_markdown, plan_markdown
 from controller.reporting.markdown_escape import code_span
 from tests.unit.reporting.fleets import NOW, changing, finding, fleet, merchant, remap, report, waiting

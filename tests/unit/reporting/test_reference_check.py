@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.model.desired import Origin
+from controller.model.field_values import Option
 from controller.model.observed import Unread
 from controller.model.reference_check import (
     CheckedReferences,
@@ -10,7 +11,6 @@ from controller.model.reference_check import (
     NotYetCheckable,
     UnresolvedReference,
 )
-from controller.model.values import Option
 from controller.model.yaml_snippets import describe_option
 from controller.reporting.reference_check import reference_check_json, reference_check_lines, reference_check_summary
 

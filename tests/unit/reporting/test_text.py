@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from controller.model.field_values import Option, Ref, Value
 from controller.model.plan import Change, ChangeKind, Condition, ConditionStatus, Direction, PlanStatus
 from controller.model.report import (
     Applied,
@@ -15,7 +16,6 @@ from controller.model.report import (
     Skipped,
     Unchanged,
 )
-from controller.model.values import Option, Ref, Value
 from controller.reporting.as_json import plan_json
 from controller.reporting.formatting import align_columns, clean, format_value
 from controller.reporting.html import plan_html
