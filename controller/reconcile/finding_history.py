@@ -35,7 +35,7 @@ from controller.planning.limits import MASS_LOSS_CODE
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.condition_ages import note_conditions
 from controller.reconcile.context import RunContext
-from controller.reconcile.failure_policy import save_without_unfit_rows
+from controller.reconcile.failure_policy import log_internal_error, save_without_unfit_rows
 from controller.reconcile.last_looks import record_last_looks
 from controller.reporting.formatting import format_value
 from controller.reporting.history import stored_value_text
@@ -44,6 +44,9 @@ from state.errors import StateProblem
 
 LedgerKey = tuple[str, str, str]
 """(merchant, code, field)"""
+
+NOT_ALL_RECORDED = "what this run saw and did is not all recorded"
+"""What a report says where a fault of ours comes up while it is recorded; the report is there all the same."""
 
 FLEET_KEY = ""
 """Under which name the ledger keeps what was found of the whole fleet."""
@@ -96,6 +99,9 @@ async def record_and_date_findings(
         if run.records is not Records.NONE:
             run.on_message(f"nothing of this look is noted in the ledger: {problem}")
         return plan
+    except Exception as error:
+        why = f"{NOT_ALL_RECORDED}: {log_internal_error('the ledger', error)}"
+        return replace(plan, is_complete=False, unread_reasons=(*plan.unread_reasons, why))
     return plan
 
 

@@ -36,7 +36,7 @@ from controller.reconcile.failure_policy import (
     save_without_unfit_rows,
     stop_for_unusable_api,
 )
-from controller.reconcile.finding_history import ExecutedRun, begin_run, record_and_date_findings
+from controller.reconcile.finding_history import NOT_ALL_RECORDED, ExecutedRun, begin_run, record_and_date_findings
 from controller.reconcile.fleet_membership import record_membership_change
 from controller.reconcile.fleet_plan import build_fleet_plan
 from controller.reconcile.load_snapshot import recover_then_snapshot
@@ -208,7 +208,7 @@ async def execute(
             try:
                 return await _record_run(report, snapshot, takeovers.recorded)
             except Exception as error:
-                return replace(report, plan=_with_trouble("what this run did is not all recorded", error, report.plan))
+                return replace(report, plan=_with_trouble(NOT_ALL_RECORDED, error, report.plan))
 
 
 async def _look_after_creates(

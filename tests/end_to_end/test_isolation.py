@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -21,7 +22,8 @@ from controller.model.run_policy import Scope
 from controller.operations.import_ import ImportOptions, prepare_import
 from controller.operations.refresh import refresh
 from controller.operations.validate_online import check_references
-from controller.reconcile import fleet
+from controller.reconcile import finding_history, fleet
+from controller.reconcile.condition_ages import note_conditions
 from controller.reconcile.failure_policy import internal_error_plan
 from controller.reconcile.fleet import PlanNotShown
 from controller.reconcile.persist import persist_configured
@@ -358,17 +360,22 @@ def test_a_fault_of_ours_after_the_last_create_loses_no_report(place: Place, is_
     assert exit_code("apply", report) == 5
 
 
-def test_a_fault_of_ours_while_a_run_is_recorded_loses_no_report(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("module", "step"), [(fleet, persist_configured), (finding_history, note_conditions)], ids=["the run", "the ledger"]
+)
+def test_a_fault_of_ours_while_a_run_is_recorded_loses_no_report(
+    place: Place, monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: Callable[..., object]
+) -> None:
     place.profile()
     place.merchant("ann")
 
     async def broken(*arguments: object) -> None:
         raise ZeroDivisionError("nobody foresaw this")
 
-    monkeypatch.setattr(fleet, persist_configured.__name__, broken)
+    monkeypatch.setattr(module, step.__name__, broken)
     report = place.apply()
     assert outcome_of(report, "ann", Applied).writes == 2
-    assert "what this run did is not all recorded: a fault of merchantctl itself" in apply_text(report)
+    assert "what this run saw and did is not all recorded: a fault of merchantctl itself" in apply_text(report)
     assert exit_code("apply", report) == 5
 
 
