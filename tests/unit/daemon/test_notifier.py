@@ -16,7 +16,7 @@ from controller.model.controller_status import ControllerStatus
 from controller.telemetry.metrics import Metrics
 from state import Store, open_state
 from tests.build import USUAL_NOW
-from tests.unit.runtime.test_daemon_state import FLEET
+from tests.unit.daemon.test_daemon_state import FLEET
 from tests.web.conftest import Chat
 from tests.web.conftest import chat as chat
 

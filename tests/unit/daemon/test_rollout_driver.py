@@ -19,7 +19,7 @@ from controller.model.rollout import MemberState, RolloutSpec
 from controller.reconcile.context import RunContext
 from state import MemberRow, ProcessIdentity, open_state
 from tests.build import USUAL_NOW
-from tests.unit.runtime.test_pass_lock import StateLock
+from tests.unit.daemon.test_pass_lock import StateLock
 
 FLEET = Fleet({}, frozenset(), (), True, "")
 

@@ -20,7 +20,7 @@ from controller.desired.git_source import CommitOrder, GitSource
 from controller.git_address import parse_git_address
 from state import ProcessIdentity, Revision, RevisionStatus, Store, open_state
 from tests.git_repository import GitRepository
-from tests.unit.runtime.test_revision import MERCHANT
+from tests.unit.daemon.test_manifest_watcher import MERCHANT
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 OLD, NEW = Revision("old", None, "/a"), Revision("new", None, "/b")
