@@ -44,7 +44,7 @@ def command(
     ctx: click.Context, /, name: str | None, targets: tuple[str, ...], selector: str | None, diff: bool, yes: bool
 ) -> None:
     """Write what is live into the manifests of all merchants, or of the merchant NAME. Cannot write to the API."""
-    from controller.cli.repository_files import overwrite_file
+    from controller.cli.files import overwrite_file
     from controller.cli.terminal import confirm, environment, progress, run_async
     from controller.model.exit_codes import EXIT_BLOCKED, EXIT_ERROR, EXIT_OK, EXIT_UNREAD
     from controller.operations.codify import prepare_codify

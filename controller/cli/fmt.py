@@ -30,7 +30,7 @@ Exit codes: 0 fine, 1 a file cannot be written, 2 --check: something is laid out
 @click.pass_context
 def command(ctx: click.Context, /, path: Path | None, check: bool) -> None:
     """Lay out the manifests, or those at PATH, in one way: levels, order of keys, blank lines."""
-    from controller.cli.repository_files import overwrite_file
+    from controller.cli.files import overwrite_file
     from controller.desired.discovery import find_manifest_files
     from controller.desired.yaml_formatter import format_manifests
     from controller.desired.yaml_reader import read

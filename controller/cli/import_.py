@@ -109,7 +109,7 @@ def command(ctx: click.Context, /, out: str | None, overwrite: bool, account: bo
 
 def _import_account(ctx: click.Context, settings: Settings, folder: Path | None) -> None:
     """Write the account's own settings, each kind in a file of its own."""
-    from controller.cli.repository_files import write_new_file
+    from controller.cli.files import write_new_file
     from controller.cli.terminal import environment, run_async
     from controller.desired.generate import unique_name
     from controller.desired.yaml_writer import yaml_text
@@ -154,7 +154,7 @@ def _write_manifests(result: ImportResult, folder: Path, root: Path) -> None:
     A merchant that is declared already is rewritten in its file; every other manifest gets a file of its own, as
     `merchants/acme-coffee.yaml`, or `acme-coffee-2.yaml` where that name is taken.
     """
-    from controller.cli.repository_files import overwrite_file, write_new_file
+    from controller.cli.files import overwrite_file, write_new_file
     from controller.desired.generate import unique_name
     from controller.desired.yaml_writer import yaml_text
 
@@ -172,7 +172,7 @@ def _write_manifests(result: ImportResult, folder: Path, root: Path) -> None:
 
 def _rewritten_files(result: ImportResult) -> dict[str, tuple[bytes, bytes]]:
     """By file that declares an imported merchant: its content, and its new content. Nothing is written yet."""
-    from controller.cli.repository_files import read_file
+    from controller.cli.files import read_file
     from controller.desired.document_rewriter import rewrite_merchant
     from controller.desired.yaml_editor import FileEdits
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from controller.cli.files import write_new_file
 from controller.cli.options import NonEmptyArgument
-from controller.cli.repository_files import write_new_file
 from controller.model.errors import UsageError
 from controller.untrusted_text import escape_control
 

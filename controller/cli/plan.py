@@ -46,7 +46,8 @@ def command(
     **flags: bool,
 ) -> None:
     """Show what would change, for everyone or for the manifests at PATH. Cannot write to the API."""
-    from controller.cli.terminal import environment, paint_for, print_notice, progress, run_async, write_atomically
+    from controller.cli.files import write_output_file
+    from controller.cli.terminal import environment, paint_for, print_notice, progress, run_async
     from controller.model.exit_codes import exit_code
     from controller.operations.plan import PlanOptions, plan_only
 
@@ -63,6 +64,6 @@ def command(
     text, plan = render_isolated(plan, PLAN_FORMATS[output], view)
     if out:
         document, plan = render_isolated(plan, PLAN_FORMATS["json"], view)
-        write_atomically(out, document + "\n")
+        write_output_file(out, document + "\n")
     click.echo(text)
     ctx.exit(exit_code("plan", plan, flags["detailed_exitcode"]))

@@ -85,7 +85,7 @@ they differ, with --detailed-exitcode), 64 one of them is no such report.
 @click.pass_context
 def diff(ctx: click.Context, /, before: Path, after: Path, output: str, detailed_exitcode: bool) -> None:
     """Compare two JSON reports: which findings are new in B, which are gone, and how the numbers moved."""
-    from controller.cli.repository_files import read_file
+    from controller.cli.files import read_file
     from controller.cli.terminal import paint_for
     from controller.model.exit_codes import EXIT_CHANGES, EXIT_OK
     from controller.reporting.as_json import dumps

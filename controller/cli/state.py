@@ -112,12 +112,12 @@ def mv(settings: Settings, old: str, new: str) -> None:
 @click.pass_obj
 def export(settings: Settings, out: Path | None) -> None:
     """Print everything that is remembered as one JSON document."""
+    from controller.cli.files import write_output_file
     from controller.cli.state_access import query_state
-    from controller.cli.terminal import write_atomically
 
     text = dump_json(query_state(settings, lambda store: store.export()))
     if out:
-        write_atomically(out, text + "\n")
+        write_output_file(out, text + "\n")
     else:
         click.echo(text)
 

@@ -1,4 +1,4 @@
-"""The terminal: colour, progress, questions, and files written atomically. Results go to stdout, the rest to stderr."""
+"""The terminal: colour, progress and questions. Results go to stdout, the rest to stderr."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from controller import signals
-from controller.model.errors import MerchantctlError
 from controller.reporting.formatting import format_minutes
 from controller.reporting.paint import Paint
 from controller.settings import Settings
@@ -173,26 +170,3 @@ def _interrupting_signals() -> Iterator[None]:
     finally:
         for number, handler in previous_handlers.items():
             signal.signal(number, handler)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file completely or not at all, readable for its owner only; folders are created as needed.
-
-    Raises MerchantctlError. Only a regular file is replaced: a link may lead elsewhere, and a device keeps nothing.
-    """
-    if path.is_symlink():
-        raise MerchantctlError(f"{path} is a link, and links are not followed. Name the file itself.")
-    if path.exists() and not path.is_file():
-        raise MerchantctlError(f"{path} is no regular file. Name another file.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise MerchantctlError(f"{path} cannot be written: {error.strerror}. Name another file.") from None

@@ -1,4 +1,7 @@
-"""Files that people keep in Git: written inside their root only, completely or not at all, never over another file."""
+"""Files that commands write: completely or not at all.
+
+Those that people keep in Git are written inside their root only; a new one never over another.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +57,29 @@ def overwrite_file(path: Path, content: bytes, root: Path) -> None:
             raise
     except OSError as error:
         raise _write_error(path, error) from None
+
+
+def write_output_file(path: Path, text: str) -> None:
+    """Write a file completely or not at all, readable for its owner only; folders are created as needed.
+
+    Raises MerchantctlError. Only a regular file is replaced: a link may lead elsewhere, and a device keeps nothing.
+    """
+    if path.is_symlink():
+        raise MerchantctlError(f"{path} is a link, and links are not followed. Name the file itself.")
+    if path.exists() and not path.is_file():
+        raise MerchantctlError(f"{path} is no regular file. Name another file.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise MerchantctlError(f"{path} cannot be written: {error.strerror}. Name another file.") from None
 
 
 def _require_inside(root: Path, path: Path) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.repository_files import overwrite_file, write_new_file
-from controller.cli.terminal import write_atomically
+from controller.cli.files import overwrite_file, write_new_file, write_output_file
 from controller.model.errors import MerchantctlError
 
 LONG = "x" * 100_000
@@ -31,7 +30,7 @@ def no_room() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "write", [lambda path: write_new_file(path, LONG, path.parent), lambda path: write_atomically(path, LONG)]
+    "write", [lambda path: write_new_file(path, LONG, path.parent), lambda path: write_output_file(path, LONG)]
 )
 def test_a_full_disk_leaves_neither_an_empty_file_nor_a_draft(tmp_path: Path, write: Callable[[Path], None]) -> None:
     with pytest.raises(MerchantctlError, match="cannot be written: File too large"), no_room():
@@ -44,7 +43,7 @@ def test_a_full_disk_leaves_what_was_there_as_it_was(tmp_path: Path) -> None:
     file.write_text("kind: Merchant\n")
     writes: list[Callable[[], None]] = [
         lambda: overwrite_file(file, LONG.encode(), tmp_path),
-        lambda: write_atomically(file, LONG),
+        lambda: write_output_file(file, LONG),
     ]
     for write in writes:
         with pytest.raises(MerchantctlError, match="cannot be written: File too large"), no_room():
