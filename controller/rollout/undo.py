@@ -59,21 +59,31 @@ async def undo_rollout(
     started = run.now()
     rollout = await load_rollout(run.store, name)
     await _refuse_what_cannot_be_undone(rollout, run)
-    members = {each.merchant: each for each in rollout.members if each.changed and each.state is not MemberState.UNDONE}
+    members = _members_to_put_back(rollout)
     author = replace(run.author, verb=f"{rollout.name} undo")
     run = replace(run, scope=Scope(names=frozenset(members)), author=author)
     snapshot, plan = await _plan_undo(rollout, members, run, declared)
     if plan.refusal or not may_write_else_stop(plan, run.stop) or not confirm_changes(plan, confirm):
         return plan
-    if not await run.store.rollouts.compare_and_set(
-        rollout.id, if_state_in=[*UNDOABLE_STATES], state=RolloutState.UNDOING.value, since=run.now()
+    # Taken up while the question was open, its waves would go on beside this; over by now, they wrote to more.
+    latest = await load_rollout(run.store, rollout.name)
+    await _refuse_what_cannot_be_undone(latest, run)
+    is_as_asked = _members_to_put_back(latest) == members
+    if not is_as_asked or not await run.store.rollouts.compare_and_set(
+        rollout.id, if_state_in=[latest.state.value], state=RolloutState.UNDOING.value, since=run.now()
     ):
-        # Taken up while the question was open: its waves would go on beside this.
-        await _refuse_what_cannot_be_undone(await load_rollout(run.store, rollout.name), run)
+        raise MerchantctlError(
+            f"rollout {rollout.name} went on while its undoing was asked about, so nothing was put back. To see it as "
+            f"it is by now: merchantctl rollout undo {rollout.name}"
+        )
     # Before anybody is put back: `run` would bring the change to whom nobody holds, as the manifests still want it.
     await run.store.rollouts.hold_members(rollout.id)
     await execute(plan, snapshot, _undo_applier(rollout, members), started, {}, Takeovers())
     return await _end_undo(await load_rollout(run.store, rollout.name), members, run)
+
+
+def _members_to_put_back(rollout: Rollout) -> dict[str, RolloutMember]:
+    return {each.merchant: each for each in rollout.members if each.changed and each.state is not MemberState.UNDONE}
 
 
 async def _refuse_what_cannot_be_undone(rollout: Rollout, run: RunContext) -> None:

@@ -787,6 +787,27 @@ def test_what_is_taken_up_while_its_undoing_is_asked_about_is_not_undone(place: 
     assert stand_at(place, CARDS) == CANARIES
 
 
+def test_what_has_gone_on_to_its_end_while_its_undoing_is_asked_about_is_asked_about_anew(place: Place) -> None:
+    start(place, step=True)
+
+    def agree_late(plan: FleetPlan) -> bool:
+        with closing(sqlite3.connect(place.settings.state.removeprefix("sqlite:///"), isolation_level=None)) as state:
+            # A controller that was told to resume it has carried it out meanwhile.
+            (changed,) = state.execute("SELECT changed FROM rollout_merchants WHERE wave = 1").fetchone()
+            state.execute("UPDATE rollout_merchants SET state = 'done', changed = ? WHERE wave = 2", [changed])
+            state.execute("UPDATE rollouts SET state = 'done', reason = ''")
+        return True
+
+    with pytest.raises(MerchantctlError, match="went on while its undoing was asked about"):
+        asyncio.run(
+            rollouts.undo_rollout(
+                place.settings, UndoRequest(None, (), agree_late), UNWATCHED, environment=place.environment
+            )
+        )
+    assert standing(place).state is RolloutState.DONE
+    assert stand_at(place, CARDS) == CANARIES
+
+
 def test_ctrl_c_between_two_waves_pauses(place: Place) -> None:
     """Left under way, it would be carried on by the next controller."""
 
