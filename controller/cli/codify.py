@@ -62,8 +62,8 @@ def command(
     elif result.files:
         if not (yes or confirm(f"Write {len(result.files)} file{'s' if len(result.files) > 1 else ''}?")):
             ctx.exit(EXIT_ERROR)
-        for file, (_, after) in result.files.items():
-            overwrite_file(Path(file), after, settings.manifests)
+        for file, (before, after) in result.files.items():
+            overwrite_file(Path(file), before, after, settings.manifests)
         click.echo("Next: merchantctl plan, then commit them.")
     ctx.exit(EXIT_UNREAD if result.unread else EXIT_BLOCKED if result.refused else EXIT_OK)
 

@@ -40,16 +40,21 @@ def write_new_file(path: Path, text: str, root: Path) -> None:
         raise _write_error(path, error) from None
 
 
-def overwrite_file(path: Path, content: bytes, root: Path) -> None:
-    """Replace the content of an existing file atomically, keeping its permissions. Raises MerchantctlError."""
+def overwrite_file(path: Path, before: bytes, after: bytes, root: Path) -> None:
+    """Replace the content of an existing file atomically, keeping its permissions.
+
+    Raises MerchantctlError, also where the file is not as `before` any more: somebody has written to it meanwhile.
+    """
     try:
         # The link's target is replaced, so that a link, as mounted volumes have them, stays a link.
         target = Path(os.path.realpath(path))
         _require_inside(root, target)
+        if target.read_bytes() != before:
+            raise MerchantctlError(f"{path} was changed meanwhile, and is left as it is. Run this again.")
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+                file.write(after)
             os.chmod(temporary, target.stat().st_mode & 0o7777)
             os.replace(temporary, target)
         except BaseException:

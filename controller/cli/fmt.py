@@ -58,7 +58,8 @@ def command(ctx: click.Context, /, path: Path | None, check: bool) -> None:
             changed += 1
             click.echo(clean(file.display_name))
             if not check:
-                overwrite_file(Path(file.display_name), content, root if root.is_dir() else root.parent)
+                inside = root if root.is_dir() else root.parent
+                overwrite_file(Path(file.display_name), file.content, content, inside)
     if diagnostics:
         raise InvalidManifests(tuple(diagnostics))
     done = "laid out otherwise" if check else "laid out"

@@ -167,7 +167,7 @@ def _write_manifests(result: ImportResult, folder: Path, root: Path) -> None:
             write_new_file(folder / f"{relative_path}.yaml", yaml_text([manifest]), root)
     for file, (before, after) in contents.items():
         if before != after:
-            overwrite_file(Path(file), after, root)
+            overwrite_file(Path(file), before, after, root)
 
 
 def _rewritten_files(result: ImportResult) -> dict[str, tuple[bytes, bytes]]:

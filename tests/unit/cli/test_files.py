@@ -42,7 +42,7 @@ def test_a_full_disk_leaves_what_was_there_as_it_was(tmp_path: Path) -> None:
     file = tmp_path / "acme.yaml"
     file.write_text("kind: Merchant\n")
     writes: list[Callable[[], None]] = [
-        lambda: overwrite_file(file, LONG.encode(), tmp_path),
+        lambda: overwrite_file(file, file.read_bytes(), LONG.encode(), tmp_path),
         lambda: write_output_file(file, LONG),
     ]
     for write in writes:
@@ -50,3 +50,14 @@ def test_a_full_disk_leaves_what_was_there_as_it_was(tmp_path: Path) -> None:
             write()
     assert list(tmp_path.iterdir()) == [file]
     assert file.read_text() == "kind: Merchant\n"
+
+
+def test_what_somebody_wrote_to_a_file_while_a_question_was_open_is_written_over_by_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "acme.yaml"
+    file.write_text("kind: Merchant\n")
+    shown = file.read_bytes()
+    file.write_text("kind: Merchant   # the accountant called\n")
+    with pytest.raises(MerchantctlError, match="changed meanwhile, and is left as it is"):
+        overwrite_file(file, shown, b"kind: MappingProfile\n", tmp_path)
+    assert file.read_text() == "kind: Merchant   # the accountant called\n"
+    assert list(tmp_path.iterdir()) == [file]
