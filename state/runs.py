@@ -75,9 +75,12 @@ class Runs:
                 authors |= {id_: RunAuthor(*row) for id_, *row in await transaction.execute(query.where(is_wanted))}
         return authors
 
-    async def load_last_start(self, verb: str) -> datetime | None:
-        """When a run of that verb began last; None where none is recorded."""
-        query = select(func.max(runs.c.started_at)).where(runs.c.verb == verb)
+    async def load_last_start(self, verb: str, not_after: datetime) -> datetime | None:
+        """When a run of that verb began last; None where none is recorded.
+
+        not_after  now: what a clock that was ahead has recorded as later is nothing that was yet
+        """
+        query = select(func.max(runs.c.started_at)).where(runs.c.verb == verb, runs.c.started_at <= not_after)
         async with self._database.reading() as transaction:
             started: datetime | None = (await transaction.execute(query)).scalar_one()
             return started

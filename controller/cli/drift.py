@@ -78,11 +78,12 @@ def command(ctx: click.Context, /, path: Path | None, output: str, group_by: str
 def _resolve_since(settings: Settings, text: str | None) -> datetime | None:
     """None where everything is shown, also because no last time is known: everything is new then, and that is said."""
     from controller.cli.state_access import query_state
-    from controller.cli.terminal import print_notice
+    from controller.cli.terminal import environment, print_notice
 
+    now = environment().clock().astimezone(UTC)
     if text != LAST:
-        return parse_since(text, datetime.now(UTC)) if text is not None else None
-    last = query_state(settings, lambda store: store.runs.load_last_start("drift"))
+        return parse_since(text, now) if text is not None else None
+    last = query_state(settings, lambda store: store.runs.load_last_start("drift", now))
     if last is None:
         print_notice("no drift --record has been made on this state, so everything counts as new")
     return last

@@ -42,7 +42,7 @@ async def report_from_state(
     record  it is noted that this report was made
     """
     async with open_store(settings, on_message) as store:
-        begins = since or await store.runs.load_last_start(REPORT_VERB)
+        begins = since or await store.runs.load_last_start(REPORT_VERB, now)
         if begins is None:
             begins = now - timedelta(days=CHART_DAYS)
             on_message(f"no report --record has been made on this state, so this one is about {CHART_DAYS} days")

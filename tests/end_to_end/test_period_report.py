@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from controller.reporting.markdown import MAX_CHARACTERS
+from state import open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
 
@@ -135,6 +137,25 @@ def test_since_last_is_since_the_last_report_that_was_recorded(place: Place) -> 
     assert report(place, "--since", "last", "--record", "--only", "drift")["summary"]["new"] == 1
     place.wait(DAY)
     assert report(place, "--since", "last", "--only", "drift")["summary"] == {"new": 0, "stillOpen": 1, "closed": 0}
+
+
+def test_since_last_goes_by_no_report_or_look_that_a_clock_which_was_ahead_has_recorded(place: Place) -> None:
+    async def record_as_tomorrow() -> None:
+        async with open_state(place.settings.state) as store:
+            for verb in ("report", "drift"):
+                await store.runs.begin(verb, place.environment.clock() + timedelta(days=1))
+
+    place.provision("ann", policy={"drift": "Report"})
+    report(place, "--record")
+    look(place)
+    asyncio.run(record_as_tomorrow())
+    place.wait(3600)
+    place.edit_in_portal("ann", OFF)
+    place.wait(1)
+    drift = place.run_in_process("drift", "--since", "last")
+    assert (drift.returncode, "sync-disabled" in drift.stdout) == (2, True), drift.stdout + drift.stderr
+    look(place)
+    assert report(place, "--since", "last", "--only", "drift")["summary"] == {"new": 1, "stillOpen": 0, "closed": 0}
 
 
 @pytest.mark.parametrize("output", ["text", "markdown", "csv", "json", "html"])
