@@ -155,7 +155,10 @@ class GitSource:
         return self._run(*_OFFLINE, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
 
     def _is_ancestor(self, older: str, newer: str) -> bool:
-        return self._run(*_OFFLINE, "merge-base", "--is-ancestor", older, newer).returncode == 0
+        done = self._run(*_OFFLINE, "merge-base", "--is-ancestor", older, newer)
+        if done.returncode != 1:  # that is its word for «no»; whatever else is not 0 says nothing of the two
+            _output_or_raise(done, self.address)
+        return done.returncode == 0
 
     def _init_repository(self) -> None:
         new = self._repository.with_suffix(".new")
@@ -209,7 +212,11 @@ class GitSource:
         for each in folder.iterdir():
             with suppress(OSError):
                 if time.time() - each.stat().st_mtime > TREE_KEPT_S:
-                    shutil.rmtree(each, ignore_errors=True)
+                    # First under another name: half of a folder would be taken for the whole commit, and the merchants
+                    # in the other half would count as gone.
+                    gone = each.with_suffix(".gone")
+                    os.replace(each, gone)
+                    shutil.rmtree(gone, ignore_errors=True)
 
     def _git_output(self, *arguments: str, timeout_s: float = GIT_TIMEOUT_S) -> str:
         return _output_or_raise(self._run(*arguments, timeout_s=timeout_s), self.address)

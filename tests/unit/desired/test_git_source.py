@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -150,6 +151,54 @@ def test_of_a_branch_with_a_commit_a_minute_only_the_folders_in_use_are_kept(tmp
         os.utime(each, (two_hours_ago, two_hours_ago))
     source.keep(commit)
     assert [each.exists() for each in roots] == [False, False, True]
+
+
+def test_a_folder_whose_deletion_was_cut_short_is_never_taken_for_the_commit(tmp_path: Path) -> None:
+    repository = GitRepository(tmp_path / "git")
+    source = source_of(repository, tmp_path)
+    first = repository.commit({f"{number}.yaml": "1" for number in range(4)})
+    unused = source.check_out(source.fetch_head())
+    second = repository.commit({"0.yaml": "2"})
+    source.check_out(source.fetch_head())
+    two_hours_ago = time.time() - 7200
+    for each in unused.parent.iterdir():
+        os.utime(each, (two_hours_ago, two_hours_ago))
+    child = os.fork()
+    if not child:
+        _die_at_second_removal()
+        source.keep(second)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9, "it died in the middle"
+    assert len(list(source.check_out(first).iterdir())) == 4
+
+
+def _die_at_second_removal() -> None:
+    removed = []
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "os.remove":
+            removed.append(arguments)
+            if len(removed) == 2:
+                os._exit(9)
+
+    sys.addaudithook(watch)
+
+
+def test_two_commits_that_git_could_not_compare_are_not_told_as_unrelated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where it is killed for want of memory."""
+    repository = GitRepository(tmp_path / "git")
+    source = source_of(repository, tmp_path)
+    first, second = repository.commit({"a.yaml": "1"}), repository.commit({"a.yaml": "2"})
+    source.fetch_head()
+    (tmp_path / "bin").mkdir()
+    git = tmp_path / "bin" / "git"
+    git.write_text(f'#!/bin/sh\ncase "$*" in *merge-base*) kill -9 $$;; esac\nexec {shutil.which("git")} "$@"\n')
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    with pytest.raises(GitUnavailable):
+        source.order(second, first)
 
 
 def test_what_a_killed_git_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
