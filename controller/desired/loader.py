@@ -33,6 +33,8 @@ from controller.model.syncs_and_uploads import LAST_SYNC_FAILED
 from controller.quick_dataclasses import dataclass
 
 MAX_PROFILE_CHAIN = 32
+MAX_OTHERS_NAMED = 5
+"""Of the manifests that contradict one."""
 _NO_PROFILE = ""
 """The key of what a manifest without a profile builds on: no profile can have this name."""
 
@@ -176,12 +178,14 @@ class _LoadedManifests:
     documents       by kind and name, the first of each
     invalid         kind and name of those with a diagnostic of their own: checked, and never compiled
     merchant_names  of all merchant manifests, invalid ones too: none of these was removed
+    remedies        by the name of a profile that is not there: thousands of merchants may name it
     """
 
     documents: dict[tuple[str, str], ParsedManifest] = field(default_factory=dict)
     invalid: set[tuple[str, str]] = field(default_factory=set)
     merchant_names: set[str] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    remedies: dict[str, str] = field(default_factory=dict)
 
 
 def _read_manifests(root: Path, cache: ManifestCache) -> _LoadedManifests:
@@ -407,12 +411,13 @@ def _extended_base(
 
 
 def _unknown_profile(loaded: _LoadedManifests, document: ParsedManifest, base: LocatedText) -> Diagnostic:
-    names = [name for kind, name in loaded.documents if kind == PROFILE_KIND]
-    nearest = get_close_matches(base.text, names, n=1, cutoff=0.5)
-    remedy = (
-        f"did you mean {nearest[0]!r}?" if nearest else f"profiles: {', '.join(sorted(names)[:10]) or 'none was found'}"
-    )
-    return document.diagnostic_at(base.position, f"there is no MappingProfile {base.text!r}", remedy)
+    what = f"there is no MappingProfile {base.text!r}"
+    if base.text not in loaded.remedies:
+        names = [name for kind, name in loaded.documents if kind == PROFILE_KIND]
+        nearest = get_close_matches(base.text, names, n=1, cutoff=0.5)
+        known = ", ".join(sorted(names)[:10]) or "none was found"
+        loaded.remedies[base.text] = f"did you mean {nearest[0]!r}?" if nearest else f"profiles: {known}"
+    return document.diagnostic_at(base.position, what, loaded.remedies[base.text])
 
 
 def _without_shared_companies(
@@ -424,15 +429,21 @@ def _without_shared_companies(
         by_company.setdefault(merchant.company_name, []).append(merchant)
     shared = {name: merchants for name, merchants in by_company.items() if len(merchants) > 1}
     for name, merchants in shared.items():
-        for merchant in merchants:
-            origin = merchant.origins[COMPANY_NAME_PATH][-1]
-            others = ", ".join(
-                f"{other.name} ({other.origins[COMPANY_NAME_PATH][-1]})" for other in merchants if other is not merchant
-            )
-            what = f"the company name {name!r}, as the API stores it, is also that of {others}"
+        origins = [merchant.origins[COMPANY_NAME_PATH][-1] for merchant in merchants]
+        places = [f"{merchant.name} ({origin})" for merchant, origin in zip(merchants, origins, strict=True)]
+        for origin, place in zip(origins, places, strict=True):
+            what = f"the company name {name!r}, as the API stores it, is also that of {_others_text(places, place)}"
             remedy = "give company.name other letters or digits"
             loaded.diagnostics.append(Diagnostic(origin.file, origin.line, origin.column, what, remedy))
     return [(document, merchant) for document, merchant in compiled if merchant.company_name not in shared]
+
+
+def _others_text(places: Sequence[str], own: str) -> str:
+    """All places but one's own, of many only some: a mistake in a template is made ten thousand times, and each of its
+    diagnostics would name ten thousand."""
+    named = [place for place in places[: MAX_OTHERS_NAMED + 1] if place != own][:MAX_OTHERS_NAMED]
+    left = len(places) - 1 - len(named)
+    return ", ".join(named) + (f" and {left:,} more" if left else "")
 
 
 # Renames ------------------------------------------------------------------------------------------------
@@ -452,8 +463,9 @@ def _renames(loaded: _LoadedManifests) -> dict[str, DeclaredRename]:
     for document in renamed.values():
         by_source.setdefault(_renamed_from(document).text, []).append(document)
     for old, documents in by_source.items():
-        for document in documents:
-            others = [other for other in documents if other is not document]
+        places = [f"{document.name} ({_rename_origin(document)})" for document in documents]
+        for document, place in zip(documents, places, strict=True):
+            others = _others_text(places, place)
             loaded.diagnostics.extend(_check_rename(loaded, document, others, old_name_stays=old not in renamed))
     return {
         name: DeclaredRename(_renamed_from(document).text, _rename_origin(document))
@@ -462,15 +474,15 @@ def _renames(loaded: _LoadedManifests) -> dict[str, DeclaredRename]:
 
 
 def _check_rename(
-    loaded: _LoadedManifests, document: ParsedManifest, others: Sequence[ParsedManifest], *, old_name_stays: bool
+    loaded: _LoadedManifests, document: ParsedManifest, others: str, *, old_name_stays: bool
 ) -> Iterator[Diagnostic]:
+    """`others`: the manifests that are renamed from the same, in words; empty = none."""
     old, position = _renamed_from(document)
     if old == document.name:
         yield document.diagnostic_at(position, f"{old!r} is renamed from itself", "delete the line")
         return
     if others:
-        where = ", ".join(f"{other.name} ({_rename_origin(other)})" for other in others)
-        what = f"{document.name} is renamed from {old!r}, and so is {where}"
+        what = f"{document.name} is renamed from {old!r}, and so is {others}"
         yield document.diagnostic_at(position, what, "keep the line in the manifest that the merchant has now")
     if old_name_stays and old in loaded.merchant_names:
         manifest = loaded.documents.get((MERCHANT_KIND, old))

@@ -347,6 +347,18 @@ def test_two_names_that_become_one_company_are_complained_of_at_both(tmp_path: P
     assert found.known_names == {"shop_1", "shop1", "shop2"}
 
 
+def test_where_a_template_gives_everybody_one_company_or_past_each_complaint_names_only_some(tmp_path: Path) -> None:
+    same_company = [merchant(f"m-{number}", company={"name": "Acme"}) for number in range(30)]
+    found = fleet(tmp_path, *same_company).diagnostics
+    assert len(found) == 30
+    assert {str(each).count(", m-") for each in found} == {4}
+    assert {"and 24 more" in str(each) for each in found} == {True}
+    same_past = [each.replace('"metadata": {', '"metadata": {"renamedFrom": "old", ') for each in same_company]
+    in_two_ways = [each for each in fleet(tmp_path, *same_past).diagnostics if "renamed from 'old'" in str(each)]
+    assert len(in_two_ways) == 30
+    assert {"and 24 more" in str(each) for each in in_two_ways} == {True}
+
+
 def test_profiles_that_extend_each_other_are_complained_of_once(tmp_path: Path) -> None:
     words = complaint(tmp_path, merchant(profile="a"), profile("a", extends="b"), profile("b", extends="a"))
     assert "a → b → a" in words
