@@ -315,7 +315,9 @@ class Transport:
     async def _is_key_refused(self) -> bool:
         """Whether the key is refused where no merchant is asked about; False where that is not answered."""
         async with self._key_proof.lock:
-            if self._key_proof.proven_at and self.now() - self._key_proof.proven_at < KEY_PROOF_VALIDITY:
+            proven_at = self._key_proof.proven_at
+            # Not of a time to come: this machine's clock was put back since.
+            if proven_at and timedelta() <= self.now() - proven_at < KEY_PROOF_VALIDITY:
                 return False
             request = self._build_request("GET", KEY_CHECK_PATH, None, {"page": 1, "pageSize": 1})
             outcome = await self._send_once(request)

@@ -294,6 +294,18 @@ async def test_a_refusal_about_one_merchant_leaves_the_key_good_and_proves_it_on
     assert raw.seen.count(PROOF) == 1
 
 
+async def test_a_key_that_is_refused_after_the_clock_was_put_back_is_noticed_at_once(raw: RawServer) -> None:
+    now = [datetime(2026, 12, 1, 12, tzinfo=UTC)]
+    raw.script = [answer(403, {"error": "No."}), answer(200, {"results": [], "totalResults": 0})]
+    raw.usual = answer(403, {"error": "No."})
+    async with open_client(raw.url, KEY, requests_per_minute=0, clock=lambda: now[0]) as client:
+        with pytest.raises(Unauthorized):
+            await client.configuration("c1")
+        now[0] -= timedelta(hours=1)
+        with pytest.raises(ApiKeyRefused):
+            await client.configuration("c1")
+
+
 async def test_a_key_that_was_changed_is_sent_from_then_on_and_neither_is_ever_shown(raw: RawServer) -> None:
     raw.usual = answer(401, {"error": f"No such key: {KEY}, another-key-0002."})
     async with open_at(raw) as client:
