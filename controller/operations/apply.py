@@ -9,7 +9,7 @@ from typing import Any
 
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.desired import Fleet
-from controller.model.errors import MerchantctlError, StateError, UsageError
+from controller.model.errors import MerchantctlError, UsageError
 from controller.model.report import FleetPlan, FleetReport
 from controller.model.run_policy import RELEASABLE_BY_COUNT, TAKE_DOWN, Scope
 from controller.operations.bootstrap import (
@@ -60,7 +60,7 @@ async def plan_and_apply(
         with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number), store):
             report = await reconcile(run, request.confirm, request.saved_plan)
             if isinstance(report, FleetReport) and request.puts_in_force and report.confirmed:
-                await _put_in_force(run, settings)
+                report = await _put_in_force(report, run, settings)
             if isinstance(report, FleetReport):
                 await delete_expired_rows(
                     run,
@@ -100,28 +100,27 @@ def _check_and_load(request: RunRequest, settings: Settings) -> tuple[RunRequest
     return request, fleet
 
 
-async def _put_in_force(run: RunContext, settings: Settings) -> None:
-    """The manifests of a run that a person agreed to, whichever are in force.
+async def _put_in_force(report: FleetReport, run: RunContext, settings: Settings) -> FleetReport:
+    """The manifests of a run that a person agreed to, whichever are in force; the report, which says where they are not.
 
-    Raises MerchantctlError where others put theirs in force in every moment in between, StateError where the state
-    takes nothing any more.
+    What was written is told all the same where others put theirs in force in every moment in between, and where the
+    state takes nothing any more.
     """
     revisions = run.store.revisions
     revision = Revision(run.fleet.digest, run.fleet.commit, str(settings.git or settings.manifests.resolve()))
-    made = "the changes are made, but these manifests are not in force"
+    why = f"others were put in force {MAX_TIMES_OVERTAKEN} times meanwhile. Which: merchantctl revision show."
     try:
         # Refused only where another process put its own in force since our look: each further try is another's success.
         for _ in range(MAX_TIMES_OVERTAKEN):
             row = await revisions.load(RevisionStatus.IN_FORCE)
             number = row.id if row else None
             if await revisions.put_in_force(revision, instead_of=number, at=run.now(), by=str(run.author)):
-                return
+                return report
     except StateProblem as problem:
-        raise StateError(f"{made}: {problem} To have these: run this again.") from problem
-    raise MerchantctlError(
-        f"{made}: others were put in force {MAX_TIMES_OVERTAKEN} "
-        "times meanwhile. Which: merchantctl revision show. To have these: run this again."
-    )
+        why = str(problem)
+    told = f"the changes are made, but these manifests are not in force: {why} To have these: run this again."
+    plan = replace(report.plan, is_complete=False, unread_reasons=(*report.plan.unread_reasons, told))
+    return replace(report, plan=plan)
 
 
 def scope_of_saved_plan(saved_plan: Mapping[str, Any], root: Path) -> Scope:

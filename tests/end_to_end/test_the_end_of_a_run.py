@@ -36,8 +36,9 @@ def test_manifests_that_cannot_be_put_in_force_hide_nothing_of_what_was_made(pla
     place.merchant("ann", enabled=False)
     refuse(place, "INSERT ON revisions")
     done = place.run_in_process("apply", "--yes", "--revision", "--allow", "disable")
-    assert done.returncode == 1
-    assert "the changes are made, but these manifests are not in force: " in done.stderr
+    assert done.returncode == 5
+    assert "the changes are made, but these manifests are not in force: " in done.stdout
+    assert "Apply: 1 done; 1 write." in done.stdout
     assert place.document("ann")["enabled"] is False
 
 
