@@ -102,7 +102,14 @@ async def send_report_now(settings: Settings, name: str, store: Store, now: date
         there = f"merchantctl.toml has {known}" if known else "merchantctl.toml has no [[reports]]"
         raise UsageError(f"there is no report {name!r}; {there}")
     made = await _make_report(settings, report, checked_schedule(report), store, now)
-    return [Delivery(name, each, now, await _send(settings, report, made, each, now)) for each in report.destinations]
+    deliveries = []
+    for destination in report.destinations:
+        try:
+            failure = await _send(settings, report, made, destination, now)
+        except Exception as error:  # the others are sent to all the same, and what was delivered is told
+            failure = _not_made(error)
+        deliveries.append(Delivery(name, destination, now, failure))
+    return deliveries
 
 
 async def _deliver(
@@ -118,11 +125,13 @@ async def _deliver(
             made = made or await _make_report(settings, report, schedule, store, due_at)
             failure = await _send(settings, report, made, destination, due_at)
         except Exception as error:
-            failure = NotDelivered(
-                f"it could not be made: {type(error).__name__}: {printable_line(str(error))}", may_retry=True
-            )
+            failure = _not_made(error)
         deliveries.append(await _record_outcome(store, key, failure, now))
     return deliveries
+
+
+def _not_made(error: Exception) -> NotDelivered:
+    return NotDelivered(f"it could not be made: {type(error).__name__}: {printable_line(str(error))}", may_retry=True)
 
 
 async def _record_outcome(store: Store, key: DeliveryKey, failure: NotDelivered | None, now: datetime) -> Delivery:

@@ -28,7 +28,7 @@ from controller.daemon.jobs.report_sender import ReportSender
 from controller.model.controller_status import ControllerStatus
 from controller.model.errors import UsageError
 from controller.model.rollout import ENDED
-from controller.operations.scheduled_report import Delivery, checked_schedule, deliver_due_reports
+from controller.operations.scheduled_report import Delivery, checked_schedule, deliver_due_reports, send_report_now
 from controller.scheduled_reports import ScheduledReport
 from controller.settings import InvalidSettings, Settings, load_settings
 from controller.telemetry.metrics import Metrics
@@ -399,6 +399,22 @@ def test_a_report_is_sent_by_hand_as_often_as_somebody_asks(place: Place) -> Non
     unknown = place.run_in_process("report", "send", "nobody")
     assert unknown.returncode == 64
     assert "merchantctl.toml has finance" in unknown.stderr
+
+
+def test_what_fails_at_one_destination_by_hand_keeps_nothing_from_the_others(place: Place) -> None:
+    receiver = Receiver()
+    with receiver.serving() as url:
+        # A fault of merchantctl's own in what only the folder is given.
+        report = replace(REPORT, folder=place.folder / "out", formats=("nobody foresaw",), webhook=url)
+        settings = scheduled(place, replace(report, webhook_variable="HOOK"))
+
+        async def send() -> list[Delivery]:
+            async with open_state(settings.state) as store:
+                return await send_report_now(settings, "finance", store, MONDAY_7)
+
+        told = {each.destination: each.failure and each.failure.reason for each in asyncio.run(send())}
+    assert told == {"folder": "it could not be made: KeyError: 'nobody foresaw'", "webhook": None}
+    assert len(receiver.bodies) == 1
 
 
 @pytest.mark.parametrize(
