@@ -6,13 +6,13 @@ look at everyone ─▶ what may be declared, and where ─▶ edits of the file
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from controller.desired.discovery import display_path
+from controller.desired.discovery import display_path, find_manifest_files
 from controller.desired.generate import spec_path_of, to_manifest_values
 from controller.desired.loader import load_fleet
 from controller.desired.yaml_editor import FileEdits, set_value
@@ -160,17 +160,19 @@ def _manifest_value(path: str, value: DeclaredValue) -> object:
 def _load_copy(files: Mapping[str, tuple[bytes, bytes]], settings: Settings) -> tuple[Fleet, dict[str, str]]:
     """The fleet as edited, from a copy; and by edited file, what is wrong with it. InvalidManifests for other files."""
     with TemporaryDirectory() as folder:
-        copy = Path(folder) / "manifests"
-        shutil.copytree(settings.manifests, copy)
         original = {}
-        for file, (_, after) in files.items():
-            place = copy / Path(file).resolve().relative_to(settings.manifests.resolve())
-            place.write_bytes(after)
-            original[display_path(str(place))] = file
-        edited = load_fleet(copy, selector=settings.selector)
-    broken = {original[each.file]: each.what for each in edited.diagnostics if each.file in original}
-    if edited.diagnostics and not broken:
-        raise InvalidManifests(edited.diagnostics)
+        # Only what is a manifest, and flat: beside them may be what cannot be copied, and links lead elsewhere.
+        for number, found in enumerate(find_manifest_files(settings.manifests)):
+            if not isinstance(found.content, bytes):
+                raise InvalidManifests((found.content,))
+            copy = Path(folder) / f"{number:09}.yaml"
+            copy.write_bytes(files[found.display_name][1] if found.display_name in files else found.content)
+            original[display_path(str(copy))] = found.display_name
+        edited = load_fleet(Path(folder), selector=settings.selector)
+    diagnostics = tuple(replace(each, file=original.get(each.file, each.file)) for each in edited.diagnostics)
+    broken = {each.file: each.what for each in diagnostics if each.file in files}
+    if diagnostics and not broken:
+        raise InvalidManifests(diagnostics)
     return edited, broken
 
 

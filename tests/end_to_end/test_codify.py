@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -300,3 +301,23 @@ def test_what_breaks_a_rule_in_one_manifest_keeps_nothing_out_of_the_others(two:
     shown = codify(two, code=3)
     assert "not codified: ann  mapping.sales.invoiceStatus: " in shown
     assert "gratuity" in read(two, "bob")
+
+
+def test_what_is_no_manifest_beside_them_keeps_nobody_from_theirs(two: Place) -> None:
+    """As an editor's lock, which is a link that leads nowhere, or a socket."""
+    (two.manifests / ".#ann.yaml").symlink_to("me@here.4711")
+    os.mkfifo(two.manifests / "queue")
+    choose_tips(two, "ann")
+    codify(two)
+    assert "gratuity" in read(two, "ann")
+
+
+def test_a_manifest_that_is_a_link_as_in_a_mounted_volume_is_edited_where_it_is(two: Place) -> None:
+    (two.manifests / "..data").mkdir()
+    file = two.manifests / "ann.yaml"
+    file.rename(two.manifests / "..data" / "ann.yaml")
+    file.symlink_to("..data/ann.yaml")
+    choose_tips(two, "ann")
+    codify(two)
+    assert file.is_symlink()
+    assert "gratuity" in read(two, "ann")
