@@ -101,7 +101,7 @@ def _check_and_load(request: RunRequest, settings: Settings) -> tuple[RunRequest
 
 
 async def _put_in_force(report: FleetReport, run: RunContext, settings: Settings) -> FleetReport:
-    """The manifests of a run that a person agreed to, whichever are in force; the report, which says where they are not.
+    """Puts the manifests of a run that a person agreed to in force, whichever are; the report says where they are not.
 
     What was written is told all the same where others put theirs in force in every moment in between, and where the
     state takes nothing any more.

@@ -85,7 +85,10 @@ async def _refresh(merchant: str, snapshot: RunSnapshot, *, wait: bool) -> str:
     if not wait:
         return "asked"
     for _ in range(MAX_PULL_CHECKS):
-        pulls = await api.data_status(company.id)
+        try:
+            pulls = await api.data_status(company.id)
+        except RemoteError as error:
+            return f"asked; whether it was pulled could not be read: {error}"
         required = [pulls.get(data_type) for data_type in REQUIRED_DATA_TYPES]
         if all(pull and pull.status == "Complete" and pull.last_pulled_at for pull in required):
             return "done"
@@ -98,7 +101,8 @@ async def _find_company(merchant: str, snapshot: RunSnapshot) -> Company | str:
     bound_id = snapshot.recorded_state(merchant).company_id
     if bound_id:
         bound = await snapshot.run.api.company(bound_id)
-        return "not there any more: merchantctl plan says what to do" if isinstance(bound, Absent) else bound
+        gone = "its company is not there any more: merchantctl plan says what to do"
+        return gone if isinstance(bound, Absent) else bound
     named = (await observe_basic(merchant, snapshot)).company
     if isinstance(named, Company):
         return named if snapshot.desired[merchant].policy.adopt else "not ours: policy adopt: false"

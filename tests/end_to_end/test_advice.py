@@ -62,6 +62,20 @@ def test_a_refresh_reaches_a_linked_company_that_the_state_has_not_bound(place: 
     assert answers == {"ann": "asked", "bob": "not ours: policy adopt: false", "cat": "not created yet"}
 
 
+def test_a_refresh_says_of_whom_it_could_not_ask_and_of_whom_only_the_end_is_unknown(place: Place) -> None:
+    place.provision("ann", "bob")
+    place.emulator.fault(f"GET /companies/{place.company('ann')['id']}/dataStatus", "status", times=99, code=503)
+    assert place.emulator.api.delete(f"/companies/{place.company('bob')['id']}").is_success
+    done = place.run_in_process("refresh", "--wait", "-o", "json")
+    told = json.loads(done.stdout)
+    answers = {each["merchant"]: each["result"] for each in told["merchants"]}
+    assert answers["ann"].startswith("asked; whether it was pulled could not be read: ")
+    assert answers["bob"].startswith("its company is not there any more")
+    assert (done.returncode, told["complete"]) == (3, False)
+    only_bob = place.run_in_process("refresh", "--target", "bob")
+    assert only_bob.returncode == 3, "bob has given consent, and was not asked"
+
+
 @pytest.mark.parametrize(
     ("patch", "field"),
     [
