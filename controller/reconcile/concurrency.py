@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 from zlib import crc32
 
@@ -21,6 +22,7 @@ from controller.reconcile.snapshot import RunSnapshot
 
 OnProgress = Callable[[int, int, int], None]
 """Called with how many are done, of how many, and how many of those failed."""
+NEVER = datetime.min.replace(tzinfo=UTC)
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -30,7 +32,7 @@ async def plan_all(
     snapshot: RunSnapshot,
     parallelism: int,
     on_progress: OnProgress,
-    first: str | None = None,
+    looked_at: Mapping[str, datetime] | None = None,
     on_planned: Callable[[Plan], Awaitable[None]] | None = None,
 ) -> list[Plan]:
     """A plan for every merchant, in their order; what cannot be read becomes a plan that says so.
@@ -38,8 +40,7 @@ async def plan_all(
     Raises Stopped after a signal: while everyone is still only looked at, nothing is lost by that. Merchants of like
     names are not looked at one after another: where all of one franchise fail, they do not seem to be everyone.
 
-    first  who is looked at first; None = anybody. The others follow as a controller's looks in turn do, by the hash of
-           their names: where it is whoever was looked at longest ago, whoever comes last was looked at just before
+    looked_at   when each was looked at last: whoever waits longest comes first; None = it does not matter
     on_planned  called with each plan that could be made, as soon as it is
     """
 
@@ -59,8 +60,8 @@ async def plan_all(
             return internal_error_plan(merchant, error)
 
     mixed = sorted(merchants, key=lambda name: crc32(name.encode()))
-    begin = mixed.index(first) if first is not None and first in merchants else 0
-    mixed = mixed[begin:] + mixed[:begin]
+    if looked_at is not None:
+        mixed.sort(key=lambda name: looked_at.get(name, NEVER))
     plans = dict(zip(mixed, await map_bounded(mixed, work_on, parallelism, on_progress, _is_unread), strict=True))
     return [plans[merchant] for merchant in merchants]
 

@@ -101,15 +101,15 @@ async def plan_fleet(
     # A controller's look at everyone may take many minutes, in which whoever waits longest must not come last, and
     # whoever is as before need not wait for its end.
     is_long = run.policy.automatic and run.scope.is_everyone
-    first = await _looked_at_longest_ago(snapshot) if is_long else None
-    unchanged = UnchangedLooks(run, began) if is_long and first and began and run.records is Records.ALL else None
+    looked_at = await run.store.last_looks.load_times() if is_long else None
+    unchanged = UnchangedLooks(run, began) if looked_at and began and run.records is Records.ALL else None
 
     async def date_if_unchanged(plan: Plan) -> None:
         if unchanged:
             await unchanged.add(_with_holds(plan, snapshot))
 
     plans = await plan_all(
-        sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress, first, date_if_unchanged
+        sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress, looked_at, date_if_unchanged
     )
     if unchanged:
         await unchanged.date()
@@ -131,11 +131,6 @@ def _with_holds(plan: Plan, snapshot: RunSnapshot) -> Plan:
     plan = hold_if_left_to_rollout(plan, snapshot.holds.get(merchant))
     plan = hold_if_quarantined(plan, snapshot)
     return with_rename(plan, renames.acting.get(merchant), renames.already.get(merchant))
-
-
-async def _looked_at_longest_ago(snapshot: RunSnapshot) -> str | None:
-    times = await snapshot.run.store.last_looks.load_times()
-    return min((name for name in snapshot.desired if name in times), key=times.__getitem__, default=None)
 
 
 async def plan_fleet_and_account_settings(

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from controller.model.plan import SYNCING_CONDITION, Plan
 from controller.model.report import Unchanged
+from controller.planning.flapping import FLAPPING_CODE
 from controller.reconcile.context import RunContext
 from controller.reconcile.last_looks import load_last_looks, without_basis_of_writes
 from state.errors import StateProblem
@@ -54,9 +55,10 @@ class UnchangedLooks:
 
 
 def _what_moves(plan: Plan) -> Plan:
-    """What a look may find otherwise. Ages are counted by the record itself, the latest sync is read by its own timer,
-    and what was compared of whoever is in sync is not kept from look to look."""
-    findings = tuple(replace(each, since=None, occurrences=0) for each in plan.findings)
+    """What a look may find otherwise. Ages, and what comes again and again, are told by the record itself, the latest
+    sync is read by its own timer, and what was compared of whoever is in sync is not kept from look to look."""
+    found = [each for each in plan.findings if each.code != FLAPPING_CODE]
+    findings = tuple(replace(each, since=None, occurrences=0) for each in found)
     conditions = tuple(replace(each, since=None) for each in plan.conditions if each.type != SYNCING_CONDITION)
     plan = replace(without_basis_of_writes(plan), resolved_values={}, last_sync=None, checked_parts=frozenset())
     return replace(plan, findings=findings, conditions=conditions)
