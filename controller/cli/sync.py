@@ -32,8 +32,8 @@ Examples:
 \b
 The merchant is switched off, synchronised, and switched on again as its manifest says, whatever happens; where
 this process dies, the next apply or run does that. Times are UTC unless they say otherwise; a date is its 00:00.
-Exit codes: 0 done, 1 it cannot begin or you declined, 3 the sync failed, 5 something could not
-be read, 6 another run is writing, 64 wrong usage or no terminal to ask on.
+Exit codes: 0 done, 1 it cannot begin or you declined, 3 the sync failed, or the merchant is off
+still, 5 something could not be read, 6 another run is writing, 64 wrong usage or no terminal to ask on.
 """
 
 
@@ -72,18 +72,20 @@ def command(
 
     settings: Settings = ctx.obj
     sync_range = _parse_range(**options)
+    left_off = False
     if options["only_status"]:
         latest = run_async(latest_sync(settings, name, wait=wait, environment=environment()))
     else:
         if not yes and not sys.stdin.isatty():
             raise UsageError("there is no terminal to ask on; say --yes to sync without asking. Nothing was done.")
         request = SyncRequest(sync_range, _confirm_callback(name, yes), lock_timeout, print_notice)
-        latest = run_async(confirm_and_sync(settings, name, request, environment=environment()))
-        if latest is None:
+        result = run_async(confirm_and_sync(settings, name, request, environment=environment()))
+        if result is None:
             click.echo("Nothing was done.", err=True)
             ctx.exit(1)
+        latest, left_off = result.sync, result.left_off
     _print_sync(settings, name, latest, output)
-    ctx.exit(_exit_code(latest))
+    ctx.exit(_exit_code(latest, left_off))
 
 
 def _parse_range(
@@ -124,8 +126,9 @@ def _print_sync(settings: Settings, name: str, latest: Sync | None, output: str)
         click.echo(sync_text(name, latest, paint_for(sys.stdout)) if latest else f"{name} was never synchronised.")
 
 
-def _exit_code(latest: Sync | None) -> int:
+def _exit_code(latest: Sync | None, left_off: bool) -> int:
     from controller.model.exit_codes import EXIT_BLOCKED, EXIT_OK
     from controller.model.syncs_and_uploads import TransferStatus
 
-    return EXIT_BLOCKED if latest and latest.transfer_status is TransferStatus.FAILED else EXIT_OK
+    has_failed = latest is not None and latest.transfer_status is TransferStatus.FAILED
+    return EXIT_BLOCKED if has_failed or left_off else EXIT_OK

@@ -28,6 +28,7 @@ from controller.model.syncs_and_uploads import Sync, SyncPreview, SyncRange, Tra
 from controller.operations.bootstrap import current_process, open_reader, open_writer, state_lock
 from controller.operations.one_merchant import open_merchant
 from controller.quick_dataclasses import dataclass
+from controller.reconcile.failure_policy import log_internal_error
 from controller.reconcile.fence import LOCK_LOST_MESSAGE, LockLost, fence
 from controller.reconcile.finding_history import begin_run
 from controller.reconcile.last_sync import read_latest_sync
@@ -60,10 +61,21 @@ class SyncRequest:
     on_message: Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class ManualSyncResult:
+    """A manual sync once it has ended, or as it stands after a quarter of an hour.
+
+    left_off  the merchant, which is to be on, is switched off still
+    """
+
+    sync: Sync
+    left_off: bool
+
+
 async def confirm_and_sync(
     settings: Settings, name: str, request: SyncRequest, *, environment: Environment = REAL_ENVIRONMENT
-) -> Sync | None:
-    """A manual sync, once it has ended, or a quarter of an hour after it was begun; None where `confirm` said no."""
+) -> ManualSyncResult | None:
+    """A manual sync, carried out; None where `confirm` said no."""
     async with open_merchant(settings, name, open_writer, environment) as (api, company, snapshot):
         await _end_abandoned_sync(name, snapshot)
         before = await api.latest_sync(company.id)
@@ -72,9 +84,9 @@ async def confirm_and_sync(
         preview = await preview_sync(name, company, request.span, api, snapshot.run.service_now())
         if not request.confirm(preview):
             return None
-        ended = await _ManualSync(name, company.id, snapshot, request).carry_out(before)
+        result = await _ManualSync(name, company.id, snapshot, request).carry_out(before)
         await _remember_latest(name, company.id, snapshot)
-        return ended
+        return result
 
 
 async def _remember_latest(name: str, company_id: str, snapshot: RunSnapshot) -> None:
@@ -164,9 +176,9 @@ class _ManualSync:
         self._number = self._run_id = 0
         self._outcome = NOT_BEGUN  # empty while it may run
 
-    async def carry_out(self, before: Sync | None) -> Sync:
-        """The sync as it ended, or as it stands after a quarter of an hour. Whatever happens, the merchant is switched
-        on again where nothing runs any more; else whoever looks next does it."""
+    async def carry_out(self, before: Sync | None) -> ManualSyncResult:
+        """What became of it. Whatever happens, the merchant is switched on again where nothing runs any more; else
+        whoever looks next does it."""
         previous = before.id if before else None
         was_enabled = await self._begin_switched_off(previous)
         async with self._store.manual_syncs.kept_alive(self._number):
@@ -174,9 +186,9 @@ class _ManualSync:
                 begun = await self._request_sync(previous)
                 ended = await wait_for_sync(self._company_id, begun, self._api, self._snapshot.run.sleep)
                 self._outcome = "" if ended.transfer_status is TransferStatus.RUNNING else str(ended.code)
-                return ended
             finally:
-                await self._switch_on_and_close(was_enabled)
+                left_off = await self._switch_on_and_close(was_enabled)
+            return ManualSyncResult(ended, left_off)
 
     async def _begin_switched_off(self, previous: str | None) -> bool:
         """On disk, then switched off; whether scheduled syncs were on.
@@ -243,15 +255,16 @@ class _ManualSync:
         self._outcome = NOT_BEGUN
         raise MerchantctlError(f"the sync of {self._name} did not begin: {lost}")
 
-    async def _switch_on_and_close(self, was_enabled: bool) -> None:
-        """Switches on again, as the manifest says, and closes; where that cannot be now, says who does it."""
+    async def _switch_on_and_close(self, was_enabled: bool) -> bool:
+        """Switches on again, as the manifest says, and closes; where that cannot be now, says who does it. Whether the
+        merchant is off though it is to be on."""
         run, syncs = self._snapshot.run, self._store.manual_syncs
         later = f"switch it on again with merchantctl apply --target {self._name}; a run does it by itself"
-        if not self._outcome:
-            self._request.on_message(f"the sync of {self._name} runs still. Once it has ended, {later}")
-            return
         declared = self._snapshot.run.fleet.merchants[self._name].fields.get(ENABLED_PATH, True)
         is_on_again = was_enabled and declared is True
+        if not self._outcome:
+            self._request.on_message(f"the sync of {self._name} runs still. Once it has ended, {later}")
+            return is_on_again
         is_as_it_was = not is_on_again
         try:
             await syncs.mark_ended(self._number, self._outcome, run.now())
@@ -264,13 +277,15 @@ class _ManualSync:
                 await self._record_event("manual sync", f"{ending}{'; switched on again' if is_on_again else ''}")
                 await syncs.close(self._number, run.now())
             await self._store.runs.end(self._run_id, EXIT_OK, {"merchants": 1}, run.now())
-        except (MerchantctlError, StateProblem) as error:
-            why = str(error).rstrip(".")
+        except Exception as error:  # how the sync ended is to be told, whatever this is
+            is_foreseen = isinstance(error, MerchantctlError | StateProblem)
+            why = (str(error) if is_foreseen else log_internal_error(self._name, error)).rstrip(".")
             if is_as_it_was:
                 left = f"is as it was, and its manual sync is open still: {why}. Whoever looks at it next closes that"
             else:
                 left = f"is still switched off: {why}. {later}"
             self._request.on_message(f"{self._name} {left}")
+        return not is_as_it_was
 
     async def _record_event(self, what: str, reason: str) -> None:
         """A line in the merchant's history."""

@@ -111,6 +111,25 @@ def test_what_became_of_a_sync_is_told_though_nothing_can_be_asked_any_more(sync
     assert (ended.code, ended.json["sync"]["code"]) == (0, 2040), ended.err
 
 
+def test_a_fault_of_ours_while_it_is_switched_on_again_hides_neither_how_the_sync_ended_nor_that_it_is_off(
+    sync: Any, served: Emulator, ann: Merchant
+) -> None:
+    saves: list[str] = []
+
+    async def nobody_foresaw(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if request.url.path.startswith("/config/") and request.method == "POST":
+            saves.append(request.url.path)
+            if len(saves) == 2:
+                raise ZeroDivisionError("nobody foresaw this")
+        return await onward(request)
+
+    served.environment = intercepted(served.environment, nobody_foresaw)
+    ended = sync("--yes", "-o", "json")
+    assert (ended.code, ended.json["sync"]["code"]) == (3, 2040), ended.err
+    assert "m-00000 is still switched off: a fault of merchantctl itself: ZeroDivisionError" in ended.err
+    assert served.configuration(ann)["enabled"] is False
+
+
 def test_who_was_off_stays_off(sync: Any, served: Emulator, ann: Merchant) -> None:
     served.control("PATCH", f"/companies/{ann['companyId']}/configuration", {"enabled": False})
     assert sync("--yes").code == 0
