@@ -110,7 +110,10 @@ class UploadStatus:
 
 @dataclass(frozen=True, slots=True)
 class UploadFailure:
-    """An upload that Codat rejected, or whose answer was lost; the batches after it were not sent."""
+    """An upload that Codat rejected, or whose answer was lost; the batches after it were not sent.
+
+    Of no records: why no more of a type was sent.
+    """
 
     data_type: str
     records: int

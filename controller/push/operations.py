@@ -7,12 +7,13 @@ read everything ─▶ compare ─▶ judge ─▶ by type: lease ─▶ settle 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from controller.codat.from_wire import read_configuration
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.commerce_records import COMMERCE_DATA_TYPES, CommerceRecord
-from controller.model.errors import MerchantctlError, UsageError
+from controller.model.errors import ApiUnusable, MerchantctlError, UsageError
 from controller.model.observed import LINKED, Company
 from controller.model.pushes import MAX_EXAMPLES, PushCounts, PushedDataset, PushLimit, PushReport
 from controller.model.syncs_and_uploads import TransferStatus, UploadFailure
@@ -41,7 +42,8 @@ from controller.push.spool import PORTION, Spool
 from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import format_count, format_time
 from controller.settings import Settings
-from state import ProcessIdentity, UploadLease
+from state import ProcessIdentity
+from state.errors import StateProblem
 from state.uploads import Uploads
 
 UPLOAD_CHECK_INTERVAL_S = 1.0
@@ -156,6 +158,7 @@ class _Push:
         self._spool, self._request, self._sender, self._books = spool, request, sender, books
         self._counts = dict[str, PushCounts]()
         self._in_books = list[str]()
+        self._outcomes = list[Upload]()
         self._sent = self._to_send = 0
 
     async def preview(self, name: str, survey: Survey) -> PushReport:
@@ -189,44 +192,46 @@ class _Push:
         )
 
     async def send_all(self) -> PushReport:
-        """Each type in its turn, compared anew: what another process sent meanwhile is not sent again."""
+        """Each type in its turn, compared anew: what another process sent meanwhile is not sent again. Raises what kept
+        it from sending anything; once something was sent that is a failure of its type, so that the report tells it."""
         self._counts, self._in_books = {}, []
-        uploads: list[Upload] = []
         for type_key in self._spool.type_keys:
-            waited_for: list[ProcessIdentity] = []
-            async with self._uploads.lease(
-                self._sender.company_id,
-                COMMERCE_DATA_TYPES[type_key],
-                current_process(),
-                timeout_s=self._request.lock_timeout,
-                on_wait=_waiting_notifier(self._request.on_message, type_key, waited_for),
-            ) as lease:
-                if waited_for:  # Codat may have booked meanwhile what the other one sent
-                    self._books = Books.after(await self._sender.api.last_successful_sync(self._sender.company_id))
-                await settle_uploads(self._sender, COMMERCE_DATA_TYPES[type_key], wait_for_lost=True)
-                uploads += await self._send(lease, type_key)
-            if any(isinstance(each, UploadFailure) for each in uploads):
+            try:
+                await self._send_type(type_key)
+            except (MerchantctlError, StateProblem) as error:
+                if not self._outcomes:
+                    raise
+                self._outcomes.append(UploadFailure(COMMERCE_DATA_TYPES[type_key], 0, str(error)))
+            if any(isinstance(each, UploadFailure) for each in self._outcomes):
                 break
-        processed = await _follow_processing(uploads, self._sender, wait=self._request.wait)
+        processed = await _follow_processing(self._outcomes, self._sender, wait=self._request.wait)
         return PushReport(self._counts, self._in_books, (), processed)
 
-    async def _send(self, lease: UploadLease, type_key: str) -> list[Upload]:
-        """The outcomes of one type; a failure is the last. Deletions come first: one takes every record that bears its
-        id, also those that are sent anew."""
-        sent = await send_in_batches(
-            self._select_and_count_deletions(type_key),
-            partial(send_deletions, self._sender, lease, type_key),
-            self._show_progress,
-        )
-        if any(isinstance(each, UploadFailure) for each in sent):
-            return sent
-        return sent + await send_in_batches(
-            self._select_and_count_records(type_key),
-            partial(send_records, self._sender, lease, type_key),
-            self._show_progress,
-        )
+    async def _send_type(self, type_key: str) -> None:
+        """A failure is the last outcome. Deletions come first: one takes every record that bears its id, also those
+        that are sent anew."""
+        waited_for: list[ProcessIdentity] = []
+        async with self._uploads.lease(
+            self._sender.company_id,
+            COMMERCE_DATA_TYPES[type_key],
+            current_process(),
+            timeout_s=self._request.lock_timeout,
+            on_wait=_waiting_notifier(self._request.on_message, type_key, waited_for),
+        ) as lease:
+            if waited_for:  # Codat may have booked meanwhile what the other one sent
+                self._books = Books.after(await self._sender.api.last_successful_sync(self._sender.company_id))
+            await settle_uploads(self._sender, COMMERCE_DATA_TYPES[type_key], wait_for_lost=True)
+            deletions = self._select_and_count_deletions(type_key)
+            sent = await send_in_batches(
+                deletions, partial(send_deletions, self._sender, lease, type_key), self._note_outcome
+            )
+            if any(isinstance(each, UploadFailure) for each in sent):
+                return
+            records = self._select_and_count_records(type_key)
+            await send_in_batches(records, partial(send_records, self._sender, lease, type_key), self._note_outcome)
 
-    def _show_progress(self, upload: Upload) -> None:
+    def _note_outcome(self, upload: Upload) -> None:
+        self._outcomes.append(upload)
         self._sent += upload.records
         self._request.on_progress(min(self._sent, self._to_send), self._to_send, isinstance(upload, UploadFailure))
 
@@ -294,18 +299,17 @@ def _waiting_notifier(
 
 async def _follow_processing(uploads: Sequence[Upload], sender: Sender, *, wait: bool) -> list[Upload]:
     """The uploads once Codat has processed them, or as they stand after so many looks; without `wait`, after one at a
-    few of them."""
-    checks, processed = MAX_UPLOAD_CHECKS if wait else 0, list[Upload]()
-    for number, upload in enumerate(uploads):
-        if isinstance(upload, UploadFailure) or (number >= MAX_DATASETS_READ and not wait):
-            processed.append(upload)
-            continue
-        upload = await read_and_record_status(sender, upload)
-        while upload.transfer_status is TransferStatus.RUNNING and checks:
-            checks -= 1
-            await sender.environment.sleep(UPLOAD_CHECK_INTERVAL_S)
-            upload = await read_and_record_status(sender, upload)
-        processed.append(upload)
+    few of them; as they were sent where nothing can be asked, or recorded, any more."""
+    checks, processed = MAX_UPLOAD_CHECKS if wait else 0, list(uploads)
+    with suppress(ApiUnusable, StateProblem):
+        for number, upload in enumerate(uploads):
+            if isinstance(upload, UploadFailure) or (number >= MAX_DATASETS_READ and not wait):
+                continue
+            processed[number] = upload = await read_and_record_status(sender, upload)
+            while upload.transfer_status is TransferStatus.RUNNING and checks:
+                checks -= 1
+                await sender.environment.sleep(UPLOAD_CHECK_INTERVAL_S)
+                processed[number] = upload = await read_and_record_status(sender, upload)
     return processed
 
 

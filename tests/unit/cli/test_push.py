@@ -92,6 +92,21 @@ def test_a_second_push_of_a_file_that_grew_sends_what_is_new_or_changed_and_noth
     assert (counts(ended), counts(ended, "commerce-payments"), sent(served)) == ((1, 1, 0, 1, 0), (0, 0, 0, 1, 0), 3)
 
 
+def test_what_was_sent_is_told_though_the_key_is_refused_then(push: Any, served: Emulator, folder: Path) -> None:
+    uploads: list[str] = []
+
+    async def refused_then(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if request.method == "POST":
+            uploads.append(request.url.path)
+        return await onward(request) if len(uploads) < 2 else httpx.Response(401, json={"error": "No."})
+
+    served.environment = intercepted(served.environment, refused_then)
+    ended = push(write(folder, "sales.json", orders=[order(1)], payments=[payment(1)]), "-o", "json")
+    told = [(each["dataType"], each["records"], each["progress"]) for each in ended.json["uploads"]]
+    assert (ended.code, told[0][:2], told[1:]) == (3, ("commerce-orders", 1), [("commerce-payments", 0, "failed")])
+    assert "key" in ended.json["uploads"][1]["message"]
+
+
 def test_the_order_of_fields_is_no_change(push: Any, served: Emulator, folder: Path) -> None:
     push(write(folder, "sales.json", orders=[order(1)]))
     push(write(folder, "sales.json", orders=[dict(reversed(order(1).items()))]))
