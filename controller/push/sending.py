@@ -23,12 +23,13 @@ from controller.model.commerce_records import (
     MAX_RECORDS_PER_UPLOAD,
     CommerceRecord,
 )
-from controller.model.errors import NotFound, OutcomeUnknown, RemoteError
+from controller.model.errors import ApiUnusable, NotFound, OutcomeUnknown, RemoteError
 from controller.model.syncs_and_uploads import TransferStatus, UploadFailure, UploadStatus
 from controller.planning.clock_skew import service_time
 from controller.quick_dataclasses import dataclass
 from controller.reporting.formatting import format_count
 from state import PushedRecord, Store, UploadLease, UploadRow
+from state.errors import StateProblem
 from state.uploads import DELETED
 
 PUSH_CLOCK_TOLERANCE = timedelta(seconds=15)
@@ -167,14 +168,21 @@ async def _send(
             lost = error
             try:
                 dataset_id = await _settle_lost(sender, _open_row(upload_id, data_type, len(pushed), begun_at))
-            except RemoteError as unread:
+            except (RemoteError, ApiUnusable, StateProblem) as unread:
                 why = f"may or may not have arrived, and the next push looks: {error}; {unread}"
                 return UploadFailure(data_type, len(pushed), why)
         except RemoteError as error:
             await uploads.record_not_sent(upload_id, sender.environment.clock(), str(error))
             return UploadFailure(data_type, len(pushed), str(error))
+        except ApiUnusable as error:
+            await uploads.record_not_sent(upload_id, sender.environment.clock(), str(error))
+            raise
         if dataset_id is not None:
-            await uploads.record_sent(upload_id, dataset_id)
+            try:
+                await uploads.record_sent(upload_id, dataset_id)
+            except StateProblem as error:
+                why = f"arrived, which could not be noted, and the next push looks: {error}"
+                return UploadFailure(data_type, len(pushed), why)
             return UploadStatus(dataset_id, data_type, "Queued", records=len(pushed))
     return UploadFailure(data_type, len(pushed), f"did not arrive, {MAX_UPLOAD_ATTEMPTS} times: {lost}")
 

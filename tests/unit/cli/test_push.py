@@ -264,6 +264,28 @@ async def failing_to_process(request: httpx.Request, onward: Forward) -> httpx.R
     return httpx.Response(200, json=answer.json() | {"status": "InternalError"}) if is_status else answer
 
 
+def test_what_codat_took_and_the_state_could_not_note_is_told_and_found_by_the_next_push(
+    push: Any, served: Emulator, folder: Path
+) -> None:
+    state = folder / "var" / "merchantctl.db"
+
+    async def state_goes_meanwhile(request: httpx.Request, onward: Forward) -> httpx.Response:
+        answer = await onward(request)
+        if request.url.path.endswith("/commerce-orders"):
+            state.rename(folder / "away.db")
+        return answer
+
+    healthy = served.environment
+    served.environment = intercepted(healthy, state_goes_meanwhile)
+    ended = push(write(folder, "sales.json", orders=[order(1)]))
+    assert ended.code != 0
+    assert "the next push looks" in ended.out
+    (folder / "away.db").rename(state)
+    served.environment = healthy
+    assert push("sales.json").code == 0
+    assert sent(served) == 1
+
+
 def test_what_codat_failed_to_process_is_sent_again(push: Any, served: Emulator, folder: Path) -> None:
     healthy = served.environment
     served.environment = intercepted(healthy, failing_to_process)
