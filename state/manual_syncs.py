@@ -20,7 +20,7 @@ from state.database import Database, current_time
 from state.errors import LeaseLost, StateProblem
 from state.lock import StateLock
 from state.process import ProcessIdentity, seconds_since_boot
-from state.process_claims import HEARTBEATS_PER_LEASE
+from state.process_claims import HEARTBEATS_PER_LEASE, is_kept_alive
 from state.tables import manual_syncs
 
 
@@ -124,13 +124,12 @@ class ManualSyncs:
         async with self._database.reading() as transaction:
             rows = (await transaction.execute(query)).all()
             now = await current_time(transaction) if rows else None
-        return [_from_row(row, now, timedelta(seconds=self._lease_s)) for row in rows if now]
+        return [_from_row(row, now, self._lease_s) for row in rows if now]
 
 
-def _from_row(row: Row[Any], now: datetime, lease: timedelta) -> ManualSyncRow:
+def _from_row(row: Row[Any], now: datetime, lease_s: float) -> ManualSyncRow:
     owner = ProcessIdentity(row.host, row.pid, row.started, row.command)
-    # Beyond a lease from now: the clock was put back since.
-    is_alive = now < row.alive_until <= now + lease and not owner.has_surely_ended()
+    is_alive = is_kept_alive(row.alive_until, now, lease_s) and not owner.has_surely_ended()
     times = (row.begun_at, row.requested_at, row.ended_at)
     return ManualSyncRow(
         row.id, row.merchant, row.company_id, row.was_enabled, row.previous_sync, *times, owner, is_alive

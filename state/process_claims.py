@@ -24,6 +24,7 @@ import struct
 import sys
 import time
 from contextlib import suppress
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Protocol
 
@@ -38,6 +39,16 @@ DEFAULT_LEASE_S = 45.0
 
 HEARTBEATS_PER_LEASE = 9
 """Heartbeats that a holder sends in the time of one lease: some may be late before it lapses."""
+
+
+LONGEST_LEASE_OF_OTHERS = timedelta(minutes=15)
+"""Each process has a lease of its own (`MERCHANTCTL_LOCK_LEASE`). What lasts longer from now than this is of before the
+clock was put back."""
+
+
+def is_kept_alive(until: datetime, now: datetime, lease_s: float) -> bool:
+    """Whether a process that said until when it is to be believed alive, may live. `lease_s`: our own lease."""
+    return now < until <= now + max(LONGEST_LEASE_OF_OTHERS, timedelta(seconds=lease_s))
 
 
 class Claim(Protocol):

@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 from state.database import Database, current_time, insert_new, upsert
 from state.errors import StateProblem, UploadLeaseLost, UploadUnderWay
 from state.process import ProcessIdentity, seconds_since_boot
-from state.process_claims import HEARTBEATS_PER_LEASE
+from state.process_claims import HEARTBEATS_PER_LEASE, is_kept_alive
 from state.tables import pushed_connections, pushed_records, upload_leases, uploads
 
 LEASE_RETRY_INTERVAL_S = 0.2
@@ -126,8 +126,7 @@ class Uploads:
             columns = upload_leases.c
             key = (columns.company_id == lease.company_id) & (columns.data_type == lease.data_type)
             held = (await transaction.execute(select(upload_leases).where(key))).one_or_none()
-            # Beyond a lease from now: the clock was put back since.
-            if held and now < held.until <= now + timedelta(seconds=self._lease_s):
+            if held and is_kept_alive(held.until, now, self._lease_s):
                 holder = ProcessIdentity(held.host, held.pid, held.started, held.command)
                 if not holder.has_surely_ended():
                     return holder

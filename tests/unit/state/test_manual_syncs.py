@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from state import ManualSyncRow, ProcessIdentity, Store
 from state.errors import LeaseLost
+from state.manual_syncs import ManualSyncs
 from state.tables import manual_syncs
 
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -67,3 +68,10 @@ async def test_who_was_taken_for_dead_requests_no_sync(store: Store) -> None:
     with pytest.raises(LeaseLost):
         await store.manual_syncs.mark_requested(number, AT)
     assert await store.manual_syncs.load_open() == []
+
+
+async def test_whoever_has_a_longer_lease_than_whoever_looks_is_alive_all_the_same(store: Store) -> None:
+    number = await ManualSyncs(store._database, store.lock, lease_s=120).begin(
+        "ann", "c-1", was_enabled=True, previous_sync=None, owner=US, at=AT
+    )
+    assert [(row.id, row.is_alive) for row in await store.manual_syncs.load_open()] == [(number, True)]

@@ -113,8 +113,11 @@ async def test_the_lease_of_the_dead_is_free(store: Store, owner: ProcessIdentit
         pass
 
 
-async def test_the_lease_of_who_may_live_elsewhere_is_not(store: Store) -> None:
-    await leave_lease(store, ELSEWHERE, datetime.now(UTC) + timedelta(seconds=30))
+@pytest.mark.parametrize("seconds", [30, 120])
+async def test_the_lease_of_who_may_live_elsewhere_is_not_also_where_theirs_lasts_longer_than_ours(
+    store: Store, seconds: float
+) -> None:
+    await leave_lease(store, ELSEWHERE, datetime.now(UTC) + timedelta(seconds=seconds))
     with pytest.raises(UploadUnderWay, match="on another"):
         async with store.uploads.lease(COMPANY, ORDERS, US, timeout_s=0):
             raise AssertionError
