@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
 
 from state.async_engine import AsyncConnection
 from state.bindings import clear_settled_contests
@@ -107,10 +107,11 @@ class Merchants:
                 for new, old in moves.items()
                 if done.get(new) != old or not await _is_occupied(transaction, new)
             }
-            await _refuse_names_in_rollouts(transaction, {*moves, *moves.values()}, blocking_states)
+            given_up = frozenset(moves.values())
+            await _refuse_names_in_rollouts(transaction, given_up.union(moves), blocking_states)
             for new, old in moves.items():
                 await _require_known(transaction, old)
-                if new not in moves.values() and await _is_occupied(transaction, new):
+                if new not in given_up and await _is_occupied(transaction, new):
                     raise MerchantTaken(new)
             await _rename_rows(transaction, moves, at)
             await _record_renames(transaction, moves, at)
@@ -179,10 +180,13 @@ async def _rename_rows(transaction: AsyncConnection, moves: Mapping[str, str], a
     # In a chain or a swap a new name is still in use when its turn comes. So all rows go to temporary names first, ones
     # that no manifest can have, and no primary key is ever taken twice.
     temporary = {new: f"\x1f{number}" for number, new in enumerate(sorted(moves))}
-    steps = [(old, temporary[new]) for new, old in moves.items()] + [(temporary[new], new) for new in moves]
-    for source, target in steps:
+    away = [{"source": old, "target": temporary[new]} for new, old in moves.items()]
+    back = [{"source": temporary[new], "target": new} for new in moves]
+    # All names of a table at once: one by one, a whole fleet keeps every other writer waiting for a minute.
+    for steps in (away, back) if moves else ():
         for table in MERCHANT_TABLES:
-            await transaction.execute(update(table).where(table.c.merchant == source).values(merchant=target))
+            is_source = table.c.merchant == bindparam("source")
+            await transaction.execute(update(table).where(is_source).values(merchant=bindparam("target")), steps)
 
 
 async def _record_renames(transaction: AsyncConnection, moves: Mapping[str, str], at: datetime) -> None:

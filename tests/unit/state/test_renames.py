@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Column, MetaData, Table, insert, update
+from sqlalchemy import Column, MetaData, Table, event, insert, update
 
 from state import MemberRow, ProcessIdentity, Store, open_state
 from state.errors import CompanyTaken, MerchantTaken, NameInRollout, UnknownMerchant
@@ -40,6 +40,17 @@ async def test_renames_are_one_permutation(store: Store, moves: dict[str, str], 
     await store.merchants.rename_many(moves, at=NOON)
     assert await companies(store) == after
     assert await store.merchants.load_renames() == moves
+
+
+async def test_a_fleet_is_renamed_in_a_few_statements_a_table_and_not_in_one_a_merchant(store: Store) -> None:
+    """Nobody else writes meanwhile: a whole fleet took a minute."""
+    await bound(store, **{f"m{number}": str(number) for number in range(30)})
+    executions = list[str]()
+    engine = store._database._writer.sync_engine
+    event.listen(engine, "before_cursor_execute", lambda *arguments: executions.append(arguments[2]))
+    await store.merchants.rename_many({f"m{number + 1}": f"m{number}" for number in range(30)}, at=NOON)
+    assert await companies(store) == {f"m{number + 1}": str(number) for number in range(30)}
+    assert len([each for each in executions if each.startswith("UPDATE")]) < 100
 
 
 async def test_a_rename_made_since_it_was_looked_which_are_to_be_forgotten_stays(store: Store) -> None:
