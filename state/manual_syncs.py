@@ -96,16 +96,19 @@ class ManualSyncs:
 
     async def mark_requested(self, number: int, at: datetime) -> None:
         """Record, durably before it returns, that its request is about to leave. Raises LeaseLost: then it must not."""
-        asked_at = seconds_since_boot()
-        if not await self._renew(number, requested_at=at) or seconds_since_boot() - asked_at > self._lease_s / 3:
+        renewed_at = await self._renew(number, requested_at=at)
+        if renewed_at is None or seconds_since_boot() - renewed_at > self._lease_s / 3:
             raise LeaseLost
 
-    async def _renew(self, number: int, **values: Any) -> int:
-        """How many rows are still open and not ended by somebody else: one, or none."""
+    async def _renew(self, number: int, **values: Any) -> float | None:
+        """When its lease began anew, in seconds since boot; None where somebody else has ended it."""
         is_open = (manual_syncs.c.id == number) & manual_syncs.c.ended_at.is_(None) & manual_syncs.c.closed_at.is_(None)
         async with self._database.writing() as transaction:
+            # Not before the turn to write has come, however long that took.
+            asked_at = seconds_since_boot()
             values["alive_until"] = await current_time(transaction) + timedelta(seconds=self._lease_s)
-            return await transaction.execute_and_count(update(manual_syncs).where(is_open).values(values))
+            is_ours = await transaction.execute_and_count(update(manual_syncs).where(is_open).values(values))
+            return asked_at if is_ours else None
 
     async def mark_ended(self, number: int, outcome: str, at: datetime) -> None:
         """Nothing more of it runs; the first outcome stays."""

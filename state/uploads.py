@@ -152,11 +152,12 @@ class Uploads:
 
         connection_ids  the company's linked connections: what is sent is there as long as all of them
         """
-        asked_at = seconds_since_boot()
         columns: dict[str, Any] = {"company_id": lease.company_id, "data_type": lease.data_type}
         columns |= {"records": len(records), "content": [list(record) for record in records]}
         columns |= {"begun_at": at, "status": SENDING, "message": ""}
         async with self._database.writing() as transaction:
+            # Not before the turn to write has come: the lease begins anew with it, however long that took.
+            asked_at = seconds_since_boot()
             until = await current_time(transaction) + timedelta(seconds=self._lease_s)
             renewal = update(upload_leases).where(_is_held(lease)).values(until=until)
             if not await transaction.execute_and_count(renewal):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -75,3 +76,13 @@ async def test_whoever_has_a_longer_lease_than_whoever_looks_is_alive_all_the_sa
         "ann", "c-1", was_enabled=True, previous_sync=None, owner=US, at=AT
     )
     assert [(row.id, row.is_alive) for row in await store.manual_syncs.load_open()] == [(number, True)]
+
+
+async def test_a_request_whose_record_waited_long_for_the_turn_to_write_may_leave(store: Store) -> None:
+    syncs = ManualSyncs(store._database, store.lock, lease_s=0.9)
+    number = await begin(store)
+    async with store._database.writing():
+        marked = asyncio.create_task(syncs.mark_requested(number, AT))
+        await asyncio.sleep(0.4)  # more than a third of the lease
+    await marked
+    assert (await open_one(store)).requested_at == AT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from sqlalchemy import delete
 from state import ProcessIdentity, PushedRecord, RememberedRecord, Store, open_state
 from state.errors import UploadLeaseLost, UploadUnderWay
 from state.tables import upload_leases, uploads
-from state.uploads import DELETED, NOT_SENT, SENDING, UNCERTAIN
+from state.uploads import DELETED, NOT_SENT, SENDING, UNCERTAIN, Uploads
 
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 COMPANY, ORDERS, TRANSACTIONS = "c-1", "commerce-orders", "commerce-transactions"
@@ -121,6 +122,15 @@ async def test_the_lease_of_who_may_live_elsewhere_is_not_also_where_theirs_last
     with pytest.raises(UploadUnderWay, match="on another"):
         async with store.uploads.lease(COMPANY, ORDERS, US, timeout_s=0):
             raise AssertionError
+
+
+async def test_whoever_waits_long_for_the_turn_to_write_has_the_lease_still(store: Store) -> None:
+    uploads = Uploads(store._database, lease_s=0.9)
+    async with uploads.lease(COMPANY, ORDERS, US, timeout_s=0) as lease:
+        async with store._database.writing():
+            begun = asyncio.create_task(uploads.begin(lease, [PushedRecord("o-1", "", "h")], AT))
+            await asyncio.sleep(0.4)  # more than a third of the lease
+        assert await begun
 
 
 async def test_whoever_lost_the_lease_sends_nothing(store: Store) -> None:
