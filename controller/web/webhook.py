@@ -33,6 +33,9 @@ from state.errors import StateProblem
 MAX_BODY_BYTES = 1_000_000
 """Longest body. An event has a few thousand bytes."""
 
+MAX_DELIVERIES_UNDER_WAY = 100
+"""Deliveries that are being saved, or wait for the state to be, those included that were answered with 503."""
+
 RETRY_AFTER_HEADER = "10"
 """Value of `Retry-After`, in seconds."""
 
@@ -110,7 +113,13 @@ async def _save_and_enqueue(context: WebContext, delivery: ReceivedDelivery, is_
 
 
 async def _with_timeout(recording: Coroutine[Any, Any, str], seconds: float) -> str:
-    """Wait so long for the result. A slower write goes on by itself, and Codat's repetition finds it saved."""
+    """Wait so long for the result. A slower write goes on by itself, and Codat's repetition finds it saved.
+
+    Of too many that have to wait for the state no more are begun: each would come again and again, and all be kept.
+    """
+    if len(_running_tasks) >= MAX_DELIVERIES_UNDER_WAY:
+        recording.close()
+        return "unavailable"
     task = asyncio.ensure_future(recording)
     _running_tasks.add(task)
     task.add_done_callback(_running_tasks.discard)

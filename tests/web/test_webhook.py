@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from controller.web.context import WebhookSecrets, parse_webhook_secrets
+from controller.web.webhook import MAX_DELIVERIES_UNDER_WAY
 from tests.web.conftest import AUTHORIZATION, SECRET, Site
 
 OTHER = "whsec_YW5vdGhlci1zaWduaW5nLWtleQ=="
@@ -198,6 +199,20 @@ def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(si
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
     assert site.api.post("/webhooks", content=body, headers=headers).status_code == 202
     assert set(site.enqueued) == {f"acme-{company}"}
+
+
+def test_of_deliveries_that_wait_for_the_state_only_some_are_kept(site: Site, company: str) -> None:
+    """While the state is blocked for long they come again and again."""
+    before = remembered(site)
+    with site.impatient(1 / 1000), sqlite3.connect(site.state, isolation_level=None) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        for _ in range(MAX_DELIVERIES_UNDER_WAY + 20):
+            body = connected(company)
+            assert site.api.post("/webhooks", content=body, headers=signed(body)).status_code == 503
+        somebody.execute("ROLLBACK")
+    while site.api.post("/webhooks", content=body, headers=signed(body)).status_code == 503:
+        pass
+    assert remembered(site) - before <= MAX_DELIVERIES_UNDER_WAY + 1
 
 
 def test_a_state_that_is_out_of_order_is_no_reason_to_lose_an_event(tmp_path: Path) -> None:
