@@ -122,7 +122,7 @@ class RolloutDriver:
                 records=Records.MENDED,
                 author=replace(self.run.author, verb="rollout"),
             )
-            session = RolloutSession(self.owner, self.lock.hold, self._say, pauses_on_signal=False)
+            session = RolloutSession(self.owner, self.lock.hold, self._say, pauses_by_itself=False)
             ended = await run_waves(rollout, run, session)
         (log.warning if ended.reason else log.info)(
             "rollout_ended" if ended.state is RolloutState.DONE else "rollout_halted",

@@ -17,7 +17,14 @@ from typing import Any
 from controller.desired.selector import matches_selector
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
 from controller.model.desired import DesiredMerchant
-from controller.model.errors import LockedByOtherRun, MerchantctlError, RemoteError, StoppedBySignal, TransientError
+from controller.model.errors import (
+    ApiUnusable,
+    LockedByOtherRun,
+    MerchantctlError,
+    RemoteError,
+    StoppedBySignal,
+    TransientError,
+)
 from controller.model.field_values import START_DATE_PATH, value_to_json
 from controller.model.holds import count_closed
 from controller.model.plan import Plan, PlanStatus
@@ -37,7 +44,7 @@ from controller.planning.diff import recorded_path
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.concurrency import map_bounded
 from controller.reconcile.context import RunContext
-from controller.reconcile.failure_policy import ends_run, log_internal_error, skipped_by_stop
+from controller.reconcile.failure_policy import ends_run, log_internal_error, printable_line, skipped_by_stop
 from controller.reconcile.fleet import may_write_else_stop, plan_fleet, reconcile
 from controller.reconcile.fleet_plan import build_fleet_plan
 from controller.reconcile.last_sync import read_latest_sync
@@ -75,13 +82,14 @@ class RolloutSession:
     """The process that owns the rollout, with the state's lock (taken for one wave at a time) and where its steps are
     told.
 
-    pauses_on_signal  False: it stays under way, for the next process that carries rollouts out by itself
+    pauses_by_itself  on a signal, and where Codat cannot be asked. False: it stays under way then, for the next
+                      process that carries rollouts out by itself, or for the next try
     """
 
     owner: ProcessIdentity
     lock: Callable[[], AbstractAsyncContextManager[object]]
     on_message: Callable[[str], None]
-    pauses_on_signal: bool = True
+    pauses_by_itself: bool = True
 
 
 # Beginning ----------------------------------------------------------------------------------------------
@@ -191,7 +199,11 @@ async def run_waves(rollout: Rollout, run: RunContext, session: RolloutSession) 
                 why = run.stop.reason or await _run_wave(rollout, run, session)
             except StoppedBySignal as stopped:  # while the wave was planned
                 why = run.stop.reason or str(stopped)
-            if run.stop.signal and not session.pauses_on_signal:
+            except (ApiUnusable, RemoteError) as error:  # while it was planned, or looked at again
+                if not session.pauses_by_itself:
+                    raise
+                why = printable_line(str(error))
+            if run.stop.signal and not session.pauses_by_itself:
                 break
             await _record_wave_result(await load_rollout(run.store, rollout.name), why, run, session)
             rollout = await load_rollout(run.store, rollout.name)

@@ -294,6 +294,25 @@ def test_a_sync_that_fails_after_the_wave_closes_the_gate_whatever_comes_up_abou
     assert "its sync failed since with 4000" in rollout_json(rollout)["merchants"][1]["reason"]
 
 
+def test_a_rollout_whose_next_look_codat_does_not_allow_is_paused_with_the_reason(place: Place) -> None:
+    """Left under way in nobody's hands, the next `run` would carry it on, whenever that is begun."""
+    ours, said = place.environment, list[str]()
+
+    async def refused_then(request: httpx.Request, onward: Forward) -> httpx.Response:
+        return await onward(request) if "wave 1 of 2: through" not in said else httpx.Response(401)
+
+    place.environment = intercepted(ours, refused_then)
+    sink = ProgressSink(said.append)
+    rolled = asyncio.run(rollouts.start_rollout(place.settings, opening(), sink, environment=place.environment))
+    assert isinstance(rolled, RolloutResult)
+    rollout = rolled.rollout
+    assert (rollout.state, rollout.current_wave, rollout_exit_code(rollout, None)) == (RolloutState.PAUSED, 2, 3)
+    assert "API key" in rollout.reason
+    place.environment = ours
+    assert resume(place).state is RolloutState.DONE
+    assert stand_at(place, CARDS) == FLEET
+
+
 def test_limits_are_judged_over_all_waves_before_the_first_write(place: Place) -> None:
     place.profile(schedule={}, mapping={}, enabled=False)
     with place.count_requests() as counts:
