@@ -28,6 +28,10 @@ from controller.quick_dataclasses import dataclass
 
 MAX_LISTING_TRIES = 3
 
+MAX_SIZE_REDUCTION = 100
+"""A page that is shorter by more than this factor tells of no new page size: by such, a list would take thousands of
+requests."""
+
 UNPROVABLE_LISTING = "listing-unprovable"
 """The finding's code, with which the reason of such an incomplete listing begins."""
 
@@ -201,6 +205,10 @@ class ListingBuilder:
         if has_next is False or not page.results or new_rows <= 0:
             raise PagesInconsistent(f"{seen} of {total} companies came, and nothing follows")
         # Fewer rows than asked for, and not at the end: Codat has lowered the page size, so offsets are by its size.
+        if len(page.results) * MAX_SIZE_REDUCTION < min(request.size, total):
+            raise PagesInconsistent(
+                f"{len(page.results)} rows came for a page of {request.size}, and {total} are counted"
+            )
         if len(page.results) < request.size:
             raise PageSizeReduced(len(page.results))
         return False

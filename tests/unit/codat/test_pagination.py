@@ -66,6 +66,13 @@ def names(count: int) -> list[str]:
     return [f"c{number}" for number in range(count)]
 
 
+async def test_one_page_with_hardly_a_row_does_not_make_a_list_of_ten_thousand_pages() -> None:
+    shelf = Shelf(*names(10000), clamp=1)
+    shelf.between[1] = lambda: setattr(shelf, "clamp", 5000)
+    listing = await shelf.listing()
+    assert (listing.complete, len(listing.companies), len(shelf.asked)) == (True, 10000, 4)
+
+
 @pytest.mark.parametrize(
     ("companies", "requests"), [(0, 1), (4999, 1), (5000, 1), (5001, 2), (9998, 2), (10000, 3), (50000, 11)]
 )
