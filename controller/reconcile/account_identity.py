@@ -57,6 +57,9 @@ async def verify_account(
         )
     if bound and not (known and client_id):
         _refuse_if_no_bound_company_is_listed(await list_companies(), bound)
+    if known and not client_id and not bound:
+        # Neither Codat nor a company has said whose key this is: remembered as this account's, it is never asked again.
+        return None
     return RemoteAccount(api.base_url, client_id or known, api.key_hash, now)
 
 
