@@ -14,7 +14,7 @@ from typing import Any
 
 from controller.codat.document_edit import sync_hour_from
 from controller.model.desired import DeletionPolicy, DesiredMerchant, DriftPolicy, Fleet, MerchantPolicy
-from controller.model.errors import MerchantctlError
+from controller.model.errors import LockedByOtherRun, MerchantctlError
 from controller.model.field_values import (
     COMPANY_NAME_PATH,
     START_DATE_PATH,
@@ -94,6 +94,13 @@ async def _refuse_what_cannot_be_undone(rollout: Rollout, run: RunContext) -> No
         raise MerchantctlError(f"{describe_position(rollout)}: there is nothing to undo")
     if last and last.id != rollout.id and last.state in ACTIVE_ROLLOUT_STATES:
         raise MerchantctlError(f"{describe_position(last)}: finish or abort it before {rollout.name} is undone")
+    # Told to stop, it may write to one more merchant all the same, whom this would find as before.
+    row = await run.store.rollouts.load(rollout.name)
+    if row and await run.store.rollouts.is_claim_held():
+        raise LockedByOtherRun(
+            f"{describe_position(rollout)}, and `{row.owner.command}` (pid {row.owner.pid} on {row.owner.host}) is "
+            f"still at its last request: wait for it, or end it, then: merchantctl rollout undo {rollout.name}"
+        )
 
 
 async def _plan_undo(

@@ -827,6 +827,44 @@ def test_what_has_gone_on_to_its_end_while_its_undoing_is_asked_about_is_asked_a
     assert stand_at(place, CARDS) == CANARIES
 
 
+def test_what_was_paused_is_not_undone_while_its_last_request_is_under_way(place: Place) -> None:
+    start(place, step=True)
+    ours = place.environment
+
+    async def paused_and_undone() -> None:
+        is_sending, may_go_on = asyncio.Event(), asyncio.Event()
+
+        async def held_up(request: httpx.Request, onward: Forward) -> httpx.Response:
+            if request.method == "POST":
+                is_sending.set()
+                await may_go_on.wait()
+            return await onward(request)
+
+        place.environment = intercepted(ours, held_up)
+        async with running_service(place) as service:
+            daemon, manifests = service.daemon, service.daemon.manifest_watcher
+            (row,) = await daemon.run.store.rollouts.load_all()
+            await daemon.run.store.rollouts.compare_and_set(row.id, if_state_in=["paused"], state="running", reason="")
+            driver = RolloutDriver(
+                daemon.run, daemon.lock, daemon.state, current_process(), lambda: manifests.fleet, lambda: True
+            )
+            driving = asyncio.create_task(driver.drive())
+            await is_sending.wait()
+            await rollouts.pause_rollout(place.settings, None, environment=ours)
+            try:
+                order = UndoRequest(None, (), lambda plan: True)
+                with pytest.raises(MerchantctlError, match="is still at its last request"):
+                    await rollouts.undo_rollout(place.settings, order, UNWATCHED, environment=ours)
+            finally:
+                may_go_on.set()
+                await driving
+
+    asyncio.run(paused_and_undone())
+    assert len(stand_at(place, CARDS)) > len(CANARIES)
+    assert undo(place).state is RolloutState.UNDONE
+    assert stand_at(place, TIPS) == FLEET
+
+
 def test_ctrl_c_between_two_waves_pauses(place: Place) -> None:
     """Left under way, it would be carried on by the next controller."""
 
