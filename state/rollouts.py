@@ -142,6 +142,9 @@ class Rollouts:
         except StateUnusable:
             # Kept, it would stand in the way of this process itself: with no answer, a full disk, or another's write.
             await self._database.rollout_claim.give_back()
+        except BaseException:
+            await self._database.rollout_claim.give_back()
+            raise
 
     def stop_heartbeats(self) -> None:
         """Stop keeping the claim alive; it is given back when the database is closed."""
@@ -223,13 +226,19 @@ class Rollouts:
                 await transaction.execute(_RELEASE_HOLD, [{"whose": name} for name in merchants])
 
     async def _take_claim(self, by_force: bool) -> bool:
-        async with self._database.writing():
-            if await self._database.rollout_claim.take():
-                return True
-            if not by_force:
-                return False
-            await self._database.rollout_claim.revoke()
-            return await self._database.rollout_claim.take()
+        claim, is_taken = self._database.rollout_claim, False
+        try:
+            async with self._database.writing():
+                is_taken = await claim.take()
+                if not is_taken and by_force:
+                    await claim.revoke()
+                    is_taken = await claim.take()
+        except BaseException:
+            # Whoever asked does not know of it: kept, it would stand in the way of this process itself.
+            if is_taken:
+                await claim.give_back()
+            raise
+        return is_taken
 
     async def _keep_claim_alive(self) -> None:
         """Send heartbeats until cancelled; returns where the claim is lost: the row names another owner then."""

@@ -34,6 +34,27 @@ async def test_a_rollout_is_given_back_also_while_another_process_writes(url: st
         assert await other.rollouts.acquire_claim(by_force=False)
 
 
+async def test_who_is_cancelled_as_the_claim_is_taken_or_given_back_has_it_not(url: str) -> None:
+    async with open_state(url) as store:
+        taking = asyncio.create_task(store.rollouts.acquire_claim(by_force=False))
+        claim = store._database.rollout_claim
+        for _ in range(100_000):
+            if getattr(claim, "_file", None) or getattr(claim, "_connection", None):
+                break
+            await asyncio.sleep(0)
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+        assert await store.rollouts.acquire_claim(by_force=False)
+        async with store._database.writing():
+            giving_back = asyncio.create_task(store.rollouts.give_back_claim())
+            await asyncio.sleep(0)
+            giving_back.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await giving_back
+        assert await store.rollouts.acquire_claim(by_force=False)
+
+
 async def test_a_rollout_begins_at_its_first_wave_in_its_owners_hands(store: Store) -> None:
     await begun(store)
     row = await store.rollouts.load("spring")
