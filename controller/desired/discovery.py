@@ -22,7 +22,7 @@ from controller.model.errors import MerchantctlError
 MAX_FILES = 100_000
 _SUFFIXES = (".yaml", ".yml")
 
-_COMMIT_FOLDER = re.compile(r".*/git/[0-9a-f]{16}/trees/[0-9a-f]{40,64}-[0-9a-f]{8}(?:/|$)")
+_COMMIT_FOLDER = re.compile(r"(?P<clone>.*/git/[0-9a-f]{16}/trees/)[0-9a-f]{40,64}(?P<folder>-[0-9a-f]{8})(?:/|$)")
 """Where `git_source` checks a commit out, below the cache folder."""
 
 
@@ -60,6 +60,13 @@ def tree_digest(root: Path) -> str:
             identity = ()
         digest.update(f"{path}\0{identity}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def lasting_path(root: Path) -> str:
+    """The real path of a root; of one that is a commit's, the same for every commit of that folder."""
+    path = os.path.realpath(root)
+    in_commit = _COMMIT_FOLDER.match(path)
+    return f"{in_commit['clone']}{in_commit['folder']}/{path[in_commit.end() :]}" if in_commit else path
 
 
 def display_path(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,21 @@ def test_only_a_file_with_other_bytes_is_parsed_again(root: Path, cache: Path, p
     assert again.merchants["m-007"].platform == "qhyg"
     assert again.merchants["m-009"].origins["policy.adopt"][-1].file.endswith("renamed.yaml")
     assert same(again, load_fleet(root))
+
+
+def test_of_the_next_commit_of_a_repository_only_what_it_changes_is_parsed(
+    root: Path, cache: Path, parsed: list[str]
+) -> None:
+    """Each commit is checked out to a folder of its own."""
+    trees = cache / "git" / ("0" * 16) / "trees"
+    before, after = (trees / f"{digit * 40}-{'0' * 8}" for digit in "ab")
+    for each in (before, after):
+        shutil.copytree(root, each / "fleet")
+    (after / "fleet" / "m-007.yaml").write_text(merchant("m-007", profile="base"))
+    load_fleet(before / "fleet", cache=cache)
+    parsed.clear()
+    assert "schedule.frequency" in load_fleet(after / "fleet", cache=cache).merchants["m-007"].fields
+    assert parsed == ["m-007.yaml"]
 
 
 def test_another_profile_reaches_merchants_whose_files_are_as_they_were(root: Path, cache: Path) -> None:
