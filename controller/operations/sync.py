@@ -20,7 +20,7 @@ from controller.codat.from_wire import read_configuration
 from controller.codat.write_check import section_paths
 from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
-from controller.model.errors import ApiUnusable, MerchantctlError, OutcomeUnknown, RemoteError
+from controller.model.errors import ApiUnusable, MerchantctlError, OutcomeUnknown, RemoteError, TransientError
 from controller.model.exit_codes import EXIT_OK
 from controller.model.field_values import ENABLED_PATH, START_DATE_PATH
 from controller.model.observed import Company, Configuration
@@ -44,6 +44,9 @@ SYNC_CHECK_INTERVAL_S = 2.0
 """Seconds between two looks at a sync that runs."""
 MAX_SYNC_CHECKS = 450
 """Looks before waiting is given up: a quarter of an hour."""
+
+MAX_UNANSWERED_CHECKS = 5
+"""Looks in a row that Codat does not answer, each tried several times, before waiting is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,11 +342,18 @@ async def start_sync(company_id: str, span: SyncRange, api: Client) -> Sync:
 
 
 async def wait_for_sync(company_id: str, sync: Sync, api: Client, sleep: Callable[[float], Awaitable[None]]) -> Sync:
-    """The sync once it has ended, or as it stands after a quarter of an hour."""
+    """The sync once it has ended, or as it stands after a quarter of an hour. Raises RemoteError."""
+    unanswered = 0
     for _ in range(MAX_SYNC_CHECKS):
         if sync.transfer_status is not TransferStatus.RUNNING:
             break
         await sleep(SYNC_CHECK_INTERVAL_S)
-        latest = await api.latest_sync(company_id)
-        sync = latest if latest and latest.id == sync.id else sync
+        try:
+            latest = await api.latest_sync(company_id)
+        except TransientError:  # the next look may be answered, and until the end is seen the merchant is off
+            unanswered += 1
+            if unanswered == MAX_UNANSWERED_CHECKS:
+                raise
+            continue
+        unanswered, sync = 0, latest if latest and latest.id == sync.id else sync
     return sync

@@ -130,6 +130,27 @@ def test_a_fault_of_ours_while_it_is_switched_on_again_hides_neither_how_the_syn
     assert served.configuration(ann)["enabled"] is False
 
 
+def test_a_look_that_codat_does_not_answer_ends_no_waiting(
+    sync: Any, merchantctl: Merchantctl, served: Emulator, ann: Merchant, folder: Path
+) -> None:
+    (folder / "sales.json").write_text(json.dumps(SALES))
+    assert merchantctl("push", "m-00000", "sales.json", environment=served.environment).code == 0
+    is_begun, failures = False, 12
+
+    async def down_for_a_while(request: httpx.Request, onward: Forward) -> httpx.Response:
+        nonlocal is_begun, failures
+        is_begun |= request.method == "POST" and request.url.path.endswith("/sync/commerce/latest")
+        if is_begun and failures and request.method == "GET":
+            failures -= 1
+            return httpx.Response(503)
+        return await onward(request)
+
+    served.environment = intercepted(served.environment, down_for_a_while)
+    ended = sync("--yes", "-o", "json")
+    assert (ended.code, failures, ended.json["sync"]["code"]) == (0, 0, 2000), ended.err
+    assert served.configuration(ann)["enabled"] is True
+
+
 def test_who_was_off_stays_off(sync: Any, served: Emulator, ann: Merchant) -> None:
     served.control("PATCH", f"/companies/{ann['companyId']}/configuration", {"enabled": False})
     assert sync("--yes").code == 0
