@@ -78,13 +78,14 @@ async def _as_seen(
     plan = with_seen_plans(whole[0], plans)
     if not scope.is_everyone:
         plan = replace(plan, unmanaged_names=(), retained=(), findings=(), notes=(), refusal=None, account=None)
+        plan = replace(plan, unread_reasons=())
     return replace(
         plan,
         plans=await with_condition_ages(plan.plans, store),
         scope=scope,
         environment=settings.environment_name,
         made_at=now,
-        is_complete=fleet.is_complete and not any(each.has_unread for each in plan.plans),
+        is_complete=fleet.is_complete and not (plan.unread_reasons or any(each.has_unread for each in plan.plans)),
         oldest_look_at=min(each.seen_at for each in seen.values()),
     )
 
