@@ -145,15 +145,23 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         awaited = work.send(None)
     except StopIteration:  # it had to wait for nothing, as mostly: a task would have cost more than the work
         return
-    task, cancelled = asyncio.create_task(_continued(work, awaited)), None
+    await outlast(_continued(work, awaited))
+
+
+async def outlast(work: Coroutine[Any, Any, T], longest_s: float | None = None) -> T:
+    """What comes of that work, which goes on to its end also where the caller is cancelled meanwhile, who learns of it
+    then. `longest_s`: so many seconds at most after that; None = however long it takes."""
+    task, cancelled = asyncio.create_task(work), None
     while not task.done():
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError as error:
             cancelled = error
+            if longest_s is not None:
+                asyncio.get_running_loop().call_later(longest_s, task.cancel)
     if cancelled:
         raise cancelled
-    task.result()
+    return task.result()
 
 
 async def _continued(work: Coroutine[Any, Any, None], awaited: Any) -> None:

@@ -31,7 +31,7 @@ from typing import Protocol
 from sqlalchemy import TextClause, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from state.async_engine import AsyncConnection, AsyncEngine
+from state.async_engine import AsyncConnection, AsyncEngine, outlast
 from state.errors import LeaseLost, StateUnusable
 
 DEFAULT_LEASE_S = 45.0
@@ -40,6 +40,9 @@ DEFAULT_LEASE_S = 45.0
 HEARTBEATS_PER_LEASE = 9
 """Heartbeats that a holder sends in the time of one lease: some may be late before it lapses."""
 
+
+MAX_WAIT_OF_CANCELLED_S = 5.0
+"""So long whoever is cancelled waits for PostgreSQL's answer, which may never come."""
 
 LONGEST_LEASE_OF_OTHERS = timedelta(minutes=15)
 """Each process has a lease of its own (`MERCHANTCTL_LOCK_LEASE`). What lasts longer from now than this is of before the
@@ -234,6 +237,10 @@ class PostgresClaim:
                 await connection.close()
 
     async def renew(self) -> None:
+        # A statement that is cut short takes its connection along, and with that the claim of all others here.
+        await outlast(self._renew(), MAX_WAIT_OF_CANCELLED_S)
+
+    async def _renew(self) -> None:
         async with self._mutex:
             is_ours = False
             if self._connection:
@@ -261,11 +268,15 @@ class PostgresClaim:
             return None if row is None else max(0.0, float(row[0]))
 
     async def take_lease(self, name: str) -> bool:
-        return await self._execute_on_lease(_TAKE_LEASE, name)
+        try:
+            return await outlast(self._execute_on_lease(_TAKE_LEASE, name), MAX_WAIT_OF_CANCELLED_S)
+        except asyncio.CancelledError:
+            await self.give_back_lease(name)  # nobody knows whether it was taken
+            raise
 
     async def give_back_lease(self, name: str) -> None:
         with suppress(LeaseLost):  # the lease is lost with the claim
-            await self._execute_on_lease(_GIVE_BACK_LEASE, name)
+            await outlast(self._execute_on_lease(_GIVE_BACK_LEASE, name), MAX_WAIT_OF_CANCELLED_S)
 
     async def _execute_on_lease(self, statement: TextClause, name: str) -> bool:
         async with self._mutex:

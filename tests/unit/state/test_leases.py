@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -44,6 +45,30 @@ async def test_one_of_them_has_the_lease_on_a_merchant_at_a_time(stores: tuple[S
             assert has_carl
     async with controller.controller_lock.lease(["acme", "bob"]) as has_both:
         assert has_both
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 5, 12, 30, 80])
+async def test_who_is_cancelled_costs_the_others_of_its_run_neither_lock_nor_leases(
+    stores: tuple[Store, Store], turns: int
+) -> None:
+    command, controller = stores
+
+    async def hold(name: str) -> None:
+        async with controller.controller_lock.lease([name]):
+            await asyncio.sleep(60)
+
+    async with controller.controller_lock.lease(["bob"]):
+        for each in (controller.controller_lock.prove(), hold("acme")):
+            task = asyncio.create_task(each)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await controller.controller_lock.prove()
+        async with command.lock.lease(["bob"]) as has_bob:
+            assert not has_bob
+        async with command.lock.lease(["acme"]) as has_acme:
+            assert has_acme
 
 
 async def test_two_passes_of_one_run_do_not_have_it_at_once_either(stores: tuple[Store, Store]) -> None:
