@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from controller.codat.client import Reader
 from controller.operations.bootstrap import current_process
+from controller.reconcile.failure_policy import internal_error_text
 from controller.settings import Settings
 from state import Store, postgresql_url
 from state.errors import StateProblem
@@ -54,12 +55,12 @@ class _BudgetShare:
             try:
                 await self._renew(wanted)
                 renewed_at, is_said = now(), False
-            except StateProblem as problem:
+            except Exception as problem:  # a fault of ours, too: raised in the end, it would be all that is told
                 if not is_said:
                     is_said = True
                     _LOG.warning(
                         "the budget of requests cannot be shared now; this process keeps to its share for a while: %s",
-                        problem,
+                        problem if isinstance(problem, StateProblem) else internal_error_text(problem),
                     )
                 if now() - renewed_at > SHARE_LEASE.total_seconds():
                     self._keep_to(1)  # the share has lapsed: others may have it by now

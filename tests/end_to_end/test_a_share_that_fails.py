@@ -1,0 +1,45 @@
+"""A fault of merchantctl's own while the budget of requests is shared: it takes the place of no result."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.operations import shared_budget as sharing
+from controller.operations.bootstrap import open_reader
+from controller.operations.shared_budget import shared_budget
+from state import open_state
+from state.request_budget import RequestBudget
+from tests.end_to_end.place import Place
+
+
+def test_what_a_run_did_is_told_though_its_share_cannot_be_renewed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_begun, has_failed = asyncio.Event(), asyncio.Event()
+
+    async def faulty(*_: Any, **__: Any) -> int:
+        if not is_begun.is_set():
+            is_begun.set()
+            return 10
+        has_failed.set()
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr(RequestBudget, RequestBudget.renew.__name__, faulty)
+    monkeypatch.setattr(sharing, "RENEW_INTERVAL_S", 0.0)
+    settings = replace(place.settings, requests_per_minute=100, state="postgresql://shared/state")
+
+    async def run() -> str:
+        async with (
+            open_state(place.settings.state) as store,
+            open_reader(place.settings, place.environment) as api,
+            shared_budget(settings, store, api),
+        ):
+            await has_failed.wait()
+            await asyncio.sleep(0)
+            return "what it did"
+
+    assert asyncio.run(run()) == "what it did"
