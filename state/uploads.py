@@ -204,8 +204,9 @@ class Uploads:
             values = {"status": status, "message": message, "closed_at": closed_at}
             is_it = (uploads.c.company_id == company_id) & (uploads.c.dataset_id == dataset_id)
             closed = update(uploads).where(is_it, uploads.c.closed_at.is_(None)).values(values).returning(uploads)
-            upload = (await transaction.execute(closed)).one_or_none()
-            if upload and failed:
+            # Mostly one; that Codat answers two requests with one dataset is nowhere ruled out.
+            now_closed = (await transaction.execute(closed)).all()
+            for upload in now_closed if failed else ():
                 columns = pushed_records.c
                 key = (columns.company_id == company_id) & (columns.data_type == upload.data_type)
                 of_it = update(pushed_records).where(key, columns.upload_id == upload.id)

@@ -64,6 +64,14 @@ async def test_the_records_of_an_upload_that_failed_later_are_uncertain_and_thos
     assert (await store.uploads.load_latest(COMPANY, 1))[0].status == "InternalError", "what is closed stays as it is"
 
 
+async def test_two_requests_that_were_answered_with_one_dataset_stop_no_later_push(store: Store) -> None:
+    await send(store, PushedRecord("o-1", "", "h"), dataset="d")
+    await send(store, PushedRecord("o-2", "", "h"), dataset="d")
+    await store.uploads.record_status(COMPANY, "d", "InternalError", "", closed_at=AT, failed=True)
+    assert await remembered(store, "o-1", "o-2") == {("o-1", ""): UNCERTAIN, ("o-2", ""): UNCERTAIN}
+    assert await store.uploads.load_open(COMPANY) == []
+
+
 async def test_one_that_did_not_arrive_changes_nothing(store: Store) -> None:
     async with store.uploads.lease(COMPANY, ORDERS, US, timeout_s=0) as lease:
         number = await store.uploads.begin(lease, [PushedRecord("o-1", "", "h")], AT)
