@@ -6,6 +6,7 @@ Ends with 1 where a figure misses its target, and says which.
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 
 from benchmarks import (
     emulator,
@@ -50,8 +51,13 @@ _ALL = {
 
 
 def main() -> int:
+    parser = ArgumentParser(prog="python -m benchmarks", description="Figures beside their targets.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of them: {', '.join(_ALL)}")
+    names = parser.parse_args().names
+    if unknown := [name for name in names if name not in _ALL]:
+        parser.error(f"there is no benchmark {unknown[0]}: {', '.join(_ALL)}")
     missed = []
-    for name in sys.argv[1:] or _ALL:
+    for name in names or _ALL:
         sys.stdout.write(f"\n{name:<62}{'figure':>10}  {'':<8}  target\n")
         for figure in _ALL[name]():
             mark = "  MISSED" if figure.is_missed else ""
