@@ -405,8 +405,12 @@ async def _watch_for_pause(rollout: Rollout, run: RunContext, session: RolloutSe
             await run.sleep(ROLLOUT_POLL_INTERVAL_S)
             row = None
             # Asked again: a soak lasts for hours, and whoever has to write to a state that is gone finds out himself.
-            with suppress(StateProblem):
+            try:
                 row = await run.store.rollouts.load(rollout.name)
+            except StateProblem:
+                pass
+            except Exception as error:  # raised in the end, it would be all that is told of the rollout
+                log_internal_error(rollout.name, error)
             if row and (row.state != RolloutState.RUNNING or row.owner != session.owner):
                 run.stop.request(f"rollout {rollout.name} was {row.state} elsewhere")
 

@@ -32,8 +32,9 @@ from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, RolloutResult, StartRequest, UndoRequest
 from controller.rollout.record import load_rollout
 from controller.rollout.run import ROLLOUT_POLL_INTERVAL_S
-from state import open_state
+from state import RolloutRow, open_state
 from state.errors import StateUnusable
+from state.rollouts import Rollouts
 from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, Place, count_writes_by_call
 from tests.end_to_end.stepped_controller import running_service
@@ -745,6 +746,28 @@ def test_a_pause_is_noticed_also_after_the_state_did_not_answer_for_a_moment(pla
         move(elsewhere, state)
         await rollouts.pause_rollout(place.settings, None, environment=place.environment)
 
+    rollout = meanwhile(place, pause, soak=600)
+    assert (rollout.state, rollout.reason, rollout.current_wave) == (RolloutState.PAUSED, "paused by hand", 1)
+
+
+def test_a_pause_is_noticed_also_after_a_fault_of_ours_while_it_was_looked_for(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, main, faults = Rollouts.load, list[object](), list[object]()
+
+    async def faulty(self: Rollouts, name: str | None = None) -> RolloutRow | None:
+        # The look for a pause is a task of its own.
+        if main and asyncio.current_task() not in main and not faults:
+            faults.append(name)
+            raise ZeroDivisionError("nobody foresaw this")
+        return await load(self, name)
+
+    async def pause(place: Place) -> None:
+        main.extend(asyncio.all_tasks() - {each for each in asyncio.all_tasks() if "watch" in repr(each.get_coro())})
+        await until(place, lambda rollout: rollout.soak_until and faults)
+        await rollouts.pause_rollout(place.settings, None, environment=place.environment)
+
+    monkeypatch.setattr(Rollouts, Rollouts.load.__name__, faulty)
     rollout = meanwhile(place, pause, soak=600)
     assert (rollout.state, rollout.reason, rollout.current_wave) == (RolloutState.PAUSED, "paused by hand", 1)
 
