@@ -134,7 +134,12 @@ def _print_click_error(error: click.ClickException) -> int:
     if isinstance(error, click.UsageError) and error.ctx is not None:
         hint = f"Try '{error.ctx.command_path} {error.ctx.help_option_names[-1]}' for help."
         click.echo(f"{error.ctx.get_usage()}\n{hint}\n", err=True)
-    click.echo(f"Error: {escape_control(_redact_secrets(error.format_message()))}", err=True)
+    message = error.format_message()
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        program, _, command = error.ctx.command_path.partition(" ")
+        if any(error.option_name in each.opts for each in error.ctx.find_root().command.params):
+            message += f" It goes before the command: {program} {error.option_name} ... {command}"
+    click.echo(f"Error: {escape_control(_redact_secrets(message))}", err=True)
     return MerchantctlError.exit_code if type(error) is click.ClickException else 64
 
 

@@ -43,6 +43,12 @@ def test_a_mistyped_option_is_answered_with_the_nearest(merchantctl: Merchantctl
     assert "--detailed-exitcode" in ended.err
 
 
+def test_an_option_of_all_commands_is_told_its_place(merchantctl: Merchantctl) -> None:
+    ended = merchantctl("rollout", "list", "--env", "prod")
+    assert ended.code == 64
+    assert "It goes before the command: merchantctl --env ... rollout list" in ended.err
+
+
 def test_a_mistyped_class_and_a_folder_for_import_are_answered_with_what_was_meant(merchantctl: Merchantctl) -> None:
     mistyped = merchantctl("apply", "--allow", "remapp")
     assert (mistyped.code, "Did you mean 'remap'?" in mistyped.err) == (64, True)
