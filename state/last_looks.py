@@ -67,13 +67,6 @@ class LastLooks:
                     statement = update(seen).where(seen.c.merchant == bindparam("name")).values(seen_at=bindparam("at"))
                     await transaction.execute(statement, [{"name": row.merchant, "at": row.seen_at} for row in dated])
 
-    async def date(self, merchants: Iterable[str], at: datetime) -> None:
-        """These were looked at by a look that began at `at`, and found as they are recorded. A later date stays."""
-        for some in _batches(tuple(merchants)):
-            async with self._database.writing() as transaction:
-                is_older = seen.c.merchant.in_(some) & (seen.c.seen_at < at)
-                await transaction.execute(update(seen).where(is_older).values(seen_at=at))
-
     async def load(self, *, merchants: Collection[str] | None = None) -> list[LastLookRow]:
         """The rows of these merchants; None = all. There may be those of others."""
         query = select(*_ROW_COLUMNS).order_by(seen.c.merchant)

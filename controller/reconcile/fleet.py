@@ -104,15 +104,15 @@ async def plan_fleet(
     looked_at = await run.store.last_looks.load_times() if is_long else None
     unchanged = UnchangedLooks(run, began) if looked_at and began and run.records is Records.ALL else None
 
-    async def date_if_unchanged(plan: Plan) -> None:
+    async def record_if_unchanged(plan: Plan) -> None:
         if unchanged:
             await unchanged.add(_with_holds(plan, snapshot))
 
     plans = await plan_all(
-        sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress, looked_at, date_if_unchanged
+        sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress, looked_at, record_if_unchanged
     )
     if unchanged:
-        await unchanged.date()
+        await unchanged.record()
     # Whatever is agreed to later: a verdict is about a look, and nothing is written to whoever has one.
     await run.store.in_sync_cache.save_keys(snapshot.new_in_sync_keys)
     plans = [_with_holds(plan, snapshot) for plan in plans]

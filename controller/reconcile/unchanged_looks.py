@@ -1,7 +1,7 @@
-"""Whom a long look finds as the look before left it is dated at once.
+"""Whom a long look finds as the look before left it is recorded at once.
 
 What a look at everyone saw is recorded at its end, once all of it is judged: that may take many minutes, in which
-whoever it began with would grow older than any resync lets it. Of whom nothing moved there is nothing to judge.
+whoever it began with would grow older than any resync lets it. Of whom there is no news there is nothing to judge.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.model.plan import SYNCING_CONDITION, Plan
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
+from controller.model.encoding import encode
+from controller.model.plan import SYNCING_CONDITION, Finding, Plan
 from controller.model.report import Unchanged
 from controller.planning.flapping import FLAPPING_CODE
 from controller.reconcile.context import RunContext
 from controller.reconcile.last_looks import load_last_looks, without_basis_of_writes
+from state import LastLookRow
 from state.errors import StateProblem
 
 MAX_WAITING_PLANS = 50
-"""So many are dated in one transaction, and no more are kept in memory for it."""
+"""So many are recorded in one transaction, and no more are kept in memory for it."""
 
 MAX_WAIT = timedelta(seconds=10)
 
@@ -29,36 +32,55 @@ class UnchangedLooks:
     def __init__(self, run: RunContext, at: datetime) -> None:
         self._run, self._at = run, at
         self._waiting: list[Plan] = []
-        self._dated_at = at
+        self._recorded_at = at
 
     async def add(self, plan: Plan) -> None:
         """`plan`: of one merchant, with all that holds it, but not judged with the others."""
         if plan.changes or plan.has_unread:
             return
         self._waiting.append(plan)
-        if len(self._waiting) >= MAX_WAITING_PLANS or self._run.now() - self._dated_at >= MAX_WAIT:
-            await self.date()
+        if len(self._waiting) >= MAX_WAITING_PLANS or self._run.now() - self._recorded_at >= MAX_WAIT:
+            await self.record()
 
-    async def date(self) -> None:
-        """Dates those added so far that stand as recorded. Best effort: the end of the look records everyone."""
-        plans, self._waiting, self._dated_at = self._waiting, [], self._run.now()
+    async def record(self) -> None:
+        """Records those added so far of whom there is no news. Best effort: the end of the look records everyone."""
+        plans, self._waiting, self._recorded_at = self._waiting, [], self._run.now()
+        looks, unchanged = self._run.store.last_looks, Unchanged()
         with suppress(StateProblem):
-            seen = await load_last_looks(self._run.store, merchants={each.merchant for each in plans})
-            as_before = [
-                each.merchant
-                for each in plans
-                if (before := seen.get(each.merchant))
-                and before.outcome == Unchanged()
-                and _what_moves(before.plan) == _what_moves(each)
+            before = await load_last_looks(self._run.store, merchants={each.merchant for each in plans})
+            rows = [
+                LastLookRow(
+                    plan.merchant,
+                    self._at,
+                    encode(without_basis_of_writes(_with_ages_of(last.plan, plan))),
+                    encode(unchanged),
+                )
+                for plan in plans
+                if (last := before.get(plan.merchant))
+                and last.outcome == unchanged
+                and _what_is_told(last.plan) == _what_is_told(plan)
             ]
-            await self._run.store.last_looks.date(as_before, self._at)
+            await looks.save(rows, believed_until=self._run.now() + MAX_CLOCK_DIFFERENCE)
 
 
-def _what_moves(plan: Plan) -> Plan:
-    """What a look may find otherwise. Ages, and what comes again and again, are told by the record itself, the latest
-    sync is read by its own timer, and what was compared of whoever is in sync is not kept from look to look."""
-    found = [each for each in plan.findings if each.code != FLAPPING_CODE]
-    findings = tuple(replace(each, since=None, occurrences=0) for each in found)
-    conditions = tuple(replace(each, since=None) for each in plan.conditions if each.type != SYNCING_CONDITION)
-    plan = replace(without_basis_of_writes(plan), resolved_values={}, last_sync=None, checked_parts=frozenset())
-    return replace(plan, findings=findings, conditions=conditions)
+def _what_is_told(plan: Plan) -> tuple[object, ...]:
+    """What would be news were it otherwise than before. The latest sync is read, and told, by its own timer."""
+    conditions = [(each.type, each.status, each.reason) for each in plan.conditions if each.type != SYNCING_CONDITION]
+    findings = [replace(each, since=None, occurrences=0) for each in plan.findings if each.code != FLAPPING_CODE]
+    what_it_is = (plan.company_id, plan.connection_id, plan.replaced_connections, plan.is_removal, plan.configured)
+    held = (plan.status, plan.hold, plan.held_changes, plan.ignored, plan.renamed_from)
+    return (*what_it_is, *held, conditions, findings)
+
+
+def _with_ages_of(before: Plan, plan: Plan) -> Plan:
+    """The plan with what only the history says: since when each of it is so, and what comes again and again."""
+    dated = {each.key: each for each in before.findings}
+    findings = (_with_age_of(dated[each.key], each) for each in plan.findings)
+    flapping = (each for each in before.findings if each.code == FLAPPING_CODE)
+    since = {(each.type, each.status): each.since for each in before.conditions}
+    conditions = tuple(replace(each, since=since.get((each.type, each.status))) for each in plan.conditions)
+    return replace(plan, findings=(*findings, *flapping), conditions=conditions)
+
+
+def _with_age_of(before: Finding, finding: Finding) -> Finding:
+    return replace(finding, since=before.since, occurrences=before.occurrences)
