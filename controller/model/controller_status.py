@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Diagnostic, Fleet
@@ -12,6 +12,9 @@ from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome, Skipped
 from controller.quick_dataclasses import dataclass
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""The date of the last look at whoever was never looked at: before all others."""
 
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=2)
 """So far apart the clocks of two machines may be. What is dated later than that comes from a clock that was wrong."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 from zlib import crc32
 
+from controller.model.controller_status import NEVER
 from controller.model.errors import ApiUnusable, RemoteError, StoppedBySignal
 from controller.model.plan import RECHECK_UNREAD_AFTER, Actor, Finding, Plan, PlanStatus
 from controller.model.report import Failed, Outcome
@@ -22,7 +23,6 @@ from controller.reconcile.snapshot import RunSnapshot
 
 OnProgress = Callable[[int, int, int], None]
 """Called with how many are done, of how many, and how many of those failed."""
-NEVER = datetime.min.replace(tzinfo=UTC)
 K = TypeVar("K")
 V = TypeVar("V")
 

@@ -6,13 +6,13 @@ A look at everyone at once would come in bursts, and leave nothing of the pace t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zlib import crc32
 
 from controller.daemon.context import DaemonState
 from controller.daemon.scheduler import Timer
 from controller.daemon.workqueue import Lane, Queue
-from controller.model.controller_status import MAX_CLOCK_DIFFERENCE
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE, NEVER
 from controller.quick_dataclasses import dataclass
 
 PARTS_OF_INTERVAL = 20
@@ -20,8 +20,6 @@ PARTS_OF_INTERVAL = 20
 of the companies."""
 
 MIN_INTERVAL_S = 0.2
-
-NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
