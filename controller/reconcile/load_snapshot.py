@@ -79,7 +79,12 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
     desired |= _removed_merchants(without_manifest, recorded, contested)
     desired |= _left_switched_off(without_manifest, recorded, open_syncs.keys() - desired.keys(), company_index)
     desired |= {name: desired_during(desired[name], each) for name, each in open_syncs.items() if name in desired}
-    recorded |= {name: recorded_during(recorded[name], each) for name, each in open_syncs.items() if name in recorded}
+    # Of nobody else: what was last applied to them is not read.
+    recorded |= {
+        name: recorded_during(recorded[name], each)
+        for name, each in open_syncs.items()
+        if name in recorded and name in desired
+    }
     merchant_by_company_id = index_merchants_by_company_id(recorded)
     holds, released = await load_active_and_released_holds(run.store, desired, run.policy, renames)
     return RunSnapshot(

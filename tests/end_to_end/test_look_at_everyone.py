@@ -9,7 +9,7 @@ from controller.daemon.workqueue import EVERYONE
 from controller.reconcile.fleet import plan_fleet
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.unchanged_looks import MAX_WAITING_PLANS
-from state import LastSyncRow
+from state import LastSyncRow, ProcessIdentity
 from tests.emulator import Emulator
 from tests.end_to_end.stepped_controller import Fleet, Service
 
@@ -48,6 +48,30 @@ def test_whoever_is_as_before_is_dated_though_the_look_has_not_ended(
         assert {name for name, at in dates.items() if at == began} == dates.keys() - {moved}
 
     fleet.serve(story)
+
+
+def test_a_look_at_one_is_none_at_whom_somebody_synchronises_by_hand(
+    tmp_path: Path, emulator_in_process: Emulator
+) -> None:
+    """What was last applied to everybody else is not read for it."""
+    fleet = Fleet(tmp_path, emulator_in_process, 2, enabled=True)
+    ours, synced = fleet.some(2)
+
+    async def story(service: Service) -> None:
+        await service.daemon.run.store.manual_syncs.begin(
+            synced,
+            fleet.companies[synced],
+            was_enabled=True,
+            previous_sync=None,
+            owner=ProcessIdentity.current("sync"),
+            at=service.daemon.run.now(),
+        )
+        fleet.switch([ours])
+        await service.told_of([ours])
+        assert service.daemon.state.latest.pass_failure is None
+
+    fleet.serve(story)
+    assert fleet.otherwise() == []
 
 
 def configurations_asked_for(emulator: Emulator) -> list[str]:
