@@ -384,10 +384,11 @@ class TestTheDoorbellsOfSeveralMachines:
         shared.add(["first"], lane=Lane.EVENT)
         assert await looked_at(shared, urgent=True) == ["first"], "the workers are at work"
         jobs = f"{queue_schema(url)}.procrastinate_jobs"
-        execute(url, f"CREATE RULE lost AS ON INSERT TO {jobs} DO INSTEAD NOTHING")
+        # In a thread: it waits for transactions of the event loop, which would wait for it.
+        await asyncio.to_thread(execute, url, f"CREATE RULE lost AS ON INSERT TO {jobs} DO INSTEAD NOTHING")
         shared.add(["ann"], lane=Lane.EVENT)
         await asyncio.sleep(0.3)
-        execute(url, f"DROP RULE lost ON {jobs}")
+        await asyncio.to_thread(execute, url, f"DROP RULE lost ON {jobs}")
         assert await looked_at(shared, urgent=True) == ["ann"]
 
     async def test_a_job_that_a_dead_process_has_begun_keeps_nobody_from_being_looked_at(
@@ -395,14 +396,16 @@ class TestTheDoorbellsOfSeveralMachines:
     ) -> None:
         columns = "queue_name, task_name, lock, queueing_lock, status"
         begun = "'event', 'look', 'ann', 'ann', 'doing'"
-        execute(url, f"INSERT INTO {queue_schema(url)}.procrastinate_jobs ({columns}) VALUES ({begun})")
+        await asyncio.to_thread(
+            execute, url, f"INSERT INTO {queue_schema(url)}.procrastinate_jobs ({columns}) VALUES ({begun})"
+        )
         shared.add(["ann"], lane=Lane.EVENT)
         assert await looked_at(shared, urgent=True) == ["ann"], "without a bell, once it is overdue"
         give_up = next(each for each in shared.timers if each.name == "bells")
         await give_up.action()
         rows = f"SELECT count(*) FROM {queue_schema(url)}.procrastinate_jobs WHERE worker_id IS NULL"
         rows += " AND status = 'doing'"
-        assert query_value(url, rows) == 0, "given up, and ended only then"
+        assert await asyncio.to_thread(query_value, url, rows) == 0, "given up, and ended only then"
 
     async def test_however_many_ask_one_bell_hangs_of_the_most_urgent_lane(
         self, url: str, shared: StateQueue, other: StateQueue
@@ -413,7 +416,7 @@ class TestTheDoorbellsOfSeveralMachines:
             await asyncio.sleep(0.005)
         await asyncio.sleep(IDLE_S)
         hanging = f"SELECT string_agg(queue_name || priority, ' ') FROM {queue_schema(url)}.procrastinate_jobs"
-        assert query_value(url, hanging) == "event0"
+        assert await asyncio.to_thread(query_value, url, hanging) == "event0"
 
 
 def queue_schema(url: str) -> str:
