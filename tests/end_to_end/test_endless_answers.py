@@ -67,8 +67,10 @@ def place(tmp_path: Path, emulator: Emulator, between: Between) -> Iterator[Plac
 @contextmanager
 def changing(between: Between, changed: Changed) -> Iterator[None]:
     between.changed = changed
-    yield
-    between.changed = unchanged_answer
+    try:
+        yield
+    finally:
+        between.changed = unchanged_answer
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -70,35 +70,33 @@ class Site:
     def secrets(self, secrets: WebhookSecrets) -> None:
         self._app.state.web_context = replace(self._app.state.web_context, secrets=secrets)
 
-    @contextmanager
-    def impatient(self, part: float) -> Iterator[None]:
-        """Within the block it waits only for that part of the time, for the body of a delivery and for the state."""
+    def impatient(self, *, body: float = 1, state: float = 1) -> AbstractContextManager[None]:
+        """Within the block it waits only for that part of the time: for the body of a delivery, and for the state."""
         usual: WebContext = self._app.state.web_context
-        body, state = usual.body_timeout_s * part, usual.state_wait_s * part
-        self._app.state.web_context = replace(usual, body_timeout_s=body, state_wait_s=state)
-        yield
-        self._app.state.web_context = usual
+        return self._with(body_timeout_s=usual.body_timeout_s * body, state_wait_s=usual.state_wait_s * state)
 
-    @contextmanager
-    def clock_behind(self, difference: timedelta, *, is_known: bool = True) -> Iterator[None]:
+    def clock_behind(self, difference: timedelta, *, is_known: bool = True) -> AbstractContextManager[None]:
         """Within the block its machine's clock is so far behind; `is_known`: Codat has answered, and said its time."""
-        usual: WebContext = self._app.state.web_context
 
         def now() -> datetime:
             return datetime.now(UTC) - difference
 
-        service_now = usual.service_now if is_known else now
-        self._app.state.web_context = replace(usual, now=now, service_now=service_now)
-        yield
-        self._app.state.web_context = usual
+        usual: WebContext = self._app.state.web_context
+        return self._with(now=now, service_now=usual.service_now if is_known else now)
+
+    def linking(self, links: OutsideLinks) -> AbstractContextManager[None]:
+        """Within the block its pages have these links."""
+        return self._with(links=links)
 
     @contextmanager
-    def linking(self, links: OutsideLinks) -> Iterator[None]:
-        """Within the block its pages have these links."""
+    def _with(self, **fields: Any) -> Iterator[None]:
+        """Within the block the application has these values; after it, also where the test failed, the usual ones."""
         usual: WebContext = self._app.state.web_context
-        self._app.state.web_context = replace(usual, links=links)
-        yield
-        self._app.state.web_context = usual
+        self._app.state.web_context = replace(usual, **fields)
+        try:
+            yield
+        finally:
+            self._app.state.web_context = usual
 
     def ask(self, question: Callable[[Store], Awaitable[T]]) -> T:
         async def asked() -> T:

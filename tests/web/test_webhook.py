@@ -184,7 +184,7 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(site: Site) -> None:
 def test_a_body_that_does_not_come_is_not_waited_for(site: Site) -> None:
     head = f"POST /webhooks HTTP/1.1\r\nHost: {site.api.base_url.host}\r\nContent-Length: 10\r\n\r\n{{"
     address = (site.api.base_url.host, site.api.base_url.port)
-    with site.impatient(1 / 200), socket.create_connection(address, timeout=120) as line:
+    with site.impatient(body=1 / 200), socket.create_connection(address, timeout=120) as line:
         line.sendall(head.encode())
         assert b" 408 " in line.recv(100)
 
@@ -192,7 +192,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(site: Site) -> None:
 def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(site: Site, company: str) -> None:
     body = connected(company)
     headers = signed(body)
-    with site.impatient(1 / 60), sqlite3.connect(site.state, isolation_level=None) as somebody:
+    with site.impatient(state=1 / 60), sqlite3.connect(site.state, isolation_level=None) as somebody:
         somebody.execute("BEGIN IMMEDIATE")
         answer = site.api.post("/webhooks", content=body, headers=headers)
         somebody.execute("ROLLBACK")
@@ -204,7 +204,7 @@ def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(si
 def test_of_deliveries_that_wait_for_the_state_only_some_are_kept(site: Site, company: str) -> None:
     """While the state is blocked for long they come again and again."""
     before = remembered(site)
-    with site.impatient(1 / 1000), sqlite3.connect(site.state, isolation_level=None) as somebody:
+    with site.impatient(state=1 / 1000), sqlite3.connect(site.state, isolation_level=None) as somebody:
         somebody.execute("BEGIN IMMEDIATE")
         for _ in range(MAX_DELIVERIES_UNDER_WAY + 20):
             body = connected(company)
